@@ -1,0 +1,118 @@
+// Package caller says on whose behalf a call is made, from the gate down to the rule that decides.
+//
+// The gate finds out who is calling and puts a Caller into the context; internal/rpc carries it to
+// the services; their rules read it. A context without one belongs to nobody, and nobody may do
+// anything.
+package caller
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// Role is what an account is trusted with.
+type Role string
+
+// The roles. System is Sluice itself: schedulers, importers and relays.
+const (
+	Admin    Role = "ADMIN"
+	Operator Role = "OPERATOR"
+	Member   Role = "MEMBER"
+	System   Role = "SYSTEM"
+)
+
+// Scopes: what a caller may do. A role has all of its scopes, an API key those that it was given.
+const (
+	AccountRead   = "account:read"
+	APIKeyWrite   = "apikey:write"
+	DeviceRead    = "device:read"
+	DeviceWrite   = "device:write"
+	TripRead      = "trip:read"
+	TripWrite     = "trip:write"
+	JobRead       = "job:read"
+	JobWrite      = "job:write"
+	ActivityRead  = "activity:read"
+	ActivityWrite = "activity:write"
+)
+
+// Caller is who asks.
+type Caller struct {
+	AccountID string   // the account that acts, or that owns the API key; "" for nobody and for the system
+	APIKeyID  string   // set when an API key was presented
+	SessionID string   // set when an access token was presented: the session it belongs to
+	Role      Role     // "" for nobody
+	Scopes    []string // what it may do
+}
+
+// ScopesOf lists what a role may do. ADMIN manages devices and keys, OPERATOR operates, MEMBER rents
+// and keeps its own activity.
+func ScopesOf(role Role) []string {
+	member := []string{AccountRead, DeviceRead, TripRead, TripWrite, ActivityRead, ActivityWrite}
+	switch role {
+	case Member:
+		return member
+	case Operator:
+		return append(member, JobRead, JobWrite)
+	case Admin, System:
+		return append(member, JobRead, JobWrite, DeviceWrite, APIKeyWrite)
+	}
+	return nil
+}
+
+// OfSystem is the caller for work that Sluice does on its own account.
+func OfSystem() Caller { return Caller{Role: System, Scopes: ScopesOf(System)} }
+
+// Known tells whether anybody is there.
+func (c Caller) Known() bool { return c.Role != "" }
+
+// Has tells whether the caller may do what scope names.
+func (c Caller) Has(scope string) bool { return slices.Contains(c.Scopes, scope) }
+
+// Staff tells whether the caller may see and act on what belongs to others.
+func (c Caller) Staff() bool { return c.Role == Admin || c.Role == Operator || c.Role == System }
+
+// MayActFor tells whether the caller may see and act on what belongs to the account.
+func (c Caller) MayActFor(accountID string) bool {
+	return c.Staff() || (c.AccountID != "" && c.AccountID == accountID)
+}
+
+// Name identifies the caller in records of who did what: the API key, else the account, else the role.
+func (c Caller) Name() string {
+	switch {
+	case c.APIKeyID != "":
+		return c.APIKeyID
+	case c.AccountID != "":
+		return c.AccountID
+	case c.Role == System:
+		return "system"
+	}
+	return "anonymous"
+}
+
+type contextKey struct{}
+
+// NewContext gives a context whose calls are made on behalf of c.
+func NewContext(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, contextKey{}, c)
+}
+
+// FromContext tells on whose behalf ctx acts; nobody when it does not say.
+func FromContext(ctx context.Context) Caller {
+	c, _ := ctx.Value(contextKey{}).(Caller)
+	return c
+}
+
+// Require gives the caller of ctx when it may do what scope names: UNAUTHENTICATED for nobody,
+// PERMISSION_DENIED for somebody who may not.
+func Require(ctx context.Context, scope string) (Caller, error) {
+	c := FromContext(ctx)
+	if !c.Known() {
+		return Caller{}, errs.New(errs.Unauthenticated, "SIGN_IN_REQUIRED", "sign in, or send an API key")
+	}
+	if !c.Has(scope) {
+		return Caller{}, errs.New(errs.PermissionDenied, "SCOPE_MISSING", "this needs the scope %s", scope)
+	}
+	return c, nil
+}

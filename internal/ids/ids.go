@@ -1,0 +1,82 @@
+// Package ids makes and reads the identifiers of everything that Sluice keeps.
+//
+// An identifier is a TypeID (https://github.com/jetify-com/typeid/tree/main/spec): the kind, an
+// underscore, and a UUIDv7 in 26 letters of Crockford's base32, as in
+// "trip_01jd2k0f3qe8x9w5t7v6m4n2p0". It says what it names wherever it is seen, sorts by time of
+// making, and is the same in a store, a log line, a topic and the GraphQL API. Callers treat it as
+// opaque.
+package ids
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/google/uuid"
+)
+
+// Kind is what an identifier names.
+type Kind string
+
+// The kinds that Sluice keeps.
+const (
+	Account  Kind = "account"
+	APIKey   Kind = "apikey"
+	Session  Kind = "session"
+	Device   Kind = "device"
+	Trip     Kind = "trip"
+	Job      Kind = "job"
+	JobRun   Kind = "run"
+	Activity Kind = "activity"
+	Event    Kind = "event"
+)
+
+const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+
+const suffixLength = 26
+
+// New makes an identifier that nobody has.
+func New(kind Kind) string {
+	return string(kind) + "_" + encode(uuid.Must(uuid.NewV7()))
+}
+
+// Parse tells the kind of id. It refuses whatever New cannot have made.
+func Parse(id string) (Kind, error) {
+	kind, suffix, ok := strings.Cut(id, "_")
+	if !ok || kind == "" || len(kind) > 63 || strings.Trim(kind, "abcdefghijklmnopqrstuvwxyz") != "" {
+		return "", fmt.Errorf("%.80q is not an id", id)
+	}
+	if len(suffix) != suffixLength || suffix[0] > '7' || strings.Trim(suffix, alphabet) != "" {
+		return "", fmt.Errorf("%.80q is not an id", id)
+	}
+	return Kind(kind), nil
+}
+
+// Check refuses an id that is not one of the kind.
+func Check(kind Kind, id string) error {
+	got, err := Parse(id)
+	if err != nil {
+		return err
+	}
+	if got != kind {
+		return fmt.Errorf("%q is the id of a %s, not of a %s", id, got, kind)
+	}
+	return nil
+}
+
+// encode writes 128 bits as 26 letters, the first of which carries 3 bits.
+func encode(u uuid.UUID) string {
+	var out [suffixLength]byte
+	var acc uint32
+	bits := 0
+	at := suffixLength - 1
+	for i := len(u) - 1; i >= 0; i-- {
+		acc |= uint32(u[i]) << bits
+		for bits += 8; bits >= 5; bits -= 5 {
+			out[at] = alphabet[acc&31]
+			acc >>= 5
+			at--
+		}
+	}
+	out[0] = alphabet[acc&31]
+	return string(out[:])
+}

@@ -1,0 +1,54 @@
+package rpc
+
+import (
+	"context"
+	"time"
+
+	"github.com/fullstorydev/grpchan"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+)
+
+// Dial gives a connection to a service that listens at addr. It connects when it is first used, and
+// again whenever it must; until then calls fail with UNAVAILABLE.
+func Dial(addr string, options Options) (*grpc.ClientConn, error) {
+	return grpc.NewClient("passthrough:///"+addr,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithUnaryInterceptor(options.client),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage)),
+		grpc.WithSharedWriteBuffer(true),
+		grpc.WithConnectParams(grpc.ConnectParams{Backoff: reconnect(), MinConnectTimeout: time.Second}),
+	)
+}
+
+// Within wraps an in-process channel so that its callers get what those of Dial get.
+func Within(channel grpc.ClientConnInterface, options Options) grpc.ClientConnInterface {
+	return grpchan.InterceptClientConn(channel, options.client, nil)
+}
+
+func (o Options) client(ctx context.Context, fullMethod string, request, reply any, conn *grpc.ClientConn,
+	invoke grpc.UnaryInvoker, callOptions ...grpc.CallOption,
+) error {
+	service, method := split(fullMethod)
+	started := time.Now()
+	ctx, span := o.Tracing.Start(ctx, service+"/"+method, trace.WithSpanKind(trace.SpanKindClient))
+	defer span.End()
+	ctx, err := o.outgoing(ctx)
+	if err != nil {
+		return err
+	}
+	err = invoke(ctx, fullMethod, request, reply, conn, callOptions...)
+	if o.Metrics != nil {
+		o.Metrics.clientCalls.WithLabelValues(service, method, status.Code(err).String()).Inc()
+		o.Metrics.clientTime.WithLabelValues(service).Observe(time.Since(started).Seconds())
+	}
+	if err == nil {
+		return nil
+	}
+	refusal := fromStatus(service, err)
+	span.SetStatus(codes.Error, refusal.Reason)
+	return refusal
+}

@@ -1,0 +1,53 @@
+package sqldb
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/database"
+)
+
+// The two tables that every service has, in each engine's words.
+//
+//go:embed migrations
+var shared embed.FS
+
+// Migrate brings the schema up to date: the tables of this package, then the service's own, which
+// are goose files (00001_name.sql) at the root of migrations. Doing it again changes nothing.
+func (db *DB) Migrate(ctx context.Context, migrations fs.FS) error {
+	engine := "sqlite"
+	if db.postgres {
+		engine = "postgres"
+	}
+	own, err := fs.Sub(shared, "migrations/"+engine)
+	if err != nil {
+		return fmt.Errorf("open the shared migrations: %w", err)
+	}
+	if err := db.apply(ctx, "goose_sqldb_version", own); err != nil {
+		return err
+	}
+	return db.apply(ctx, "goose_db_version", migrations)
+}
+
+func (db *DB) apply(ctx context.Context, table string, migrations fs.FS) error {
+	dialect := goose.DialectSQLite3
+	if db.postgres {
+		dialect = goose.DialectPostgres
+	}
+	versions, err := database.NewStore(dialect, table)
+	if err != nil {
+		return fmt.Errorf("keep versions in %s: %w", table, err)
+	}
+	provider, err := goose.NewProvider("", db.write, migrations, goose.WithStore(versions))
+	if err != nil {
+		return fmt.Errorf("read migrations: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrate: %w", err)
+	}
+	return nil
+}
+

@@ -1,0 +1,187 @@
+// Package sqldb is how a service keeps its rows: one database a service, SQLite in the data folder
+// or PostgreSQL, behind one set of queries.
+//
+// It promises: a Write is one transaction, durable when it returns nil; the events it emits and the
+// idempotency key it was made under are rows of that transaction (the outbox pattern). Queries use
+// $1 placeholders, row values and ON CONFLICT, which both engines read; times are integer
+// microseconds since 1970 in UTC.
+package sqldb
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // registers "pgx"
+	_ "modernc.org/sqlite"             // registers "sqlite"
+)
+
+// DB is one service's database. It is safe for concurrent use.
+type DB struct {
+	write    *sql.DB
+	read     *sql.DB
+	postgres bool
+	emitted  chan struct{}
+}
+
+const (
+	maxReaders   = 4
+	maxPostgres  = 16
+	busyTimeout  = 10 * time.Second
+	writeRetries = 5
+)
+
+// Open opens the database named by dsn: "postgres://…", or "sqlite:PATH", whose folder is made when
+// it is missing. It does not change the schema: see Migrate.
+func Open(ctx context.Context, dsn string) (*DB, error) {
+	switch {
+	case strings.HasPrefix(dsn, "postgres://"), strings.HasPrefix(dsn, "postgresql://"):
+		return openPostgres(ctx, dsn)
+	case strings.HasPrefix(dsn, "sqlite:"):
+		return openSQLite(ctx, strings.TrimPrefix(dsn, "sqlite:"))
+	}
+	return nil, fmt.Errorf("a database is named postgres://… or sqlite:PATH, not %.20q…", dsn)
+}
+
+func openPostgres(ctx context.Context, dsn string) (*DB, error) {
+	pool, err := sql.Open("pgx", dsn)
+	if err != nil {
+		return nil, fmt.Errorf("open PostgreSQL: %w", err)
+	}
+	pool.SetMaxOpenConns(maxPostgres)
+	pool.SetMaxIdleConns(maxPostgres)
+	if err := pool.PingContext(ctx); err != nil {
+		_ = pool.Close()
+		return nil, fmt.Errorf("reach PostgreSQL: %w", err)
+	}
+	return &DB{write: pool, read: pool, postgres: true, emitted: make(chan struct{}, 1)}, nil
+}
+
+func openSQLite(ctx context.Context, path string) (*DB, error) {
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	write, err := openSQLitePool(ctx, path, 1, url.Values{"_txlock": {"immediate"}})
+	if err != nil {
+		return nil, err
+	}
+	read, err := openSQLitePool(ctx, path, maxReaders, url.Values{"_pragma": {"query_only(1)"}})
+	if err != nil {
+		_ = write.Close()
+		return nil, err
+	}
+	return &DB{write: write, read: read, emitted: make(chan struct{}, 1)}, nil
+}
+
+// openSQLitePool opens path with write-ahead logging, so that readers and the one writer do not wait
+// for each other, and with a sync at every commit, so that what was acknowledged survives a power cut.
+func openSQLitePool(ctx context.Context, path string, size int, extra url.Values) (*sql.DB, error) {
+	query := url.Values{"_pragma": {
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
+		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)",
+	}}
+	for key, values := range extra {
+		query[key] = append(query[key], values...)
+	}
+	pool, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}).String())
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	pool.SetMaxOpenConns(size)
+	pool.SetMaxIdleConns(size)
+	if err := pool.PingContext(ctx); err != nil {
+		_ = pool.Close()
+		return nil, fmt.Errorf("open %s: %w", path, err)
+	}
+	return pool, nil
+}
+
+// Close ends all connections.
+func (db *DB) Close() error {
+	err := db.write.Close()
+	if db.read == db.write {
+		return err
+	}
+	if readErr := db.read.Close(); err == nil {
+		err = readErr
+	}
+	return err
+}
+
+// Ping tells whether the database answers.
+func (db *DB) Ping(ctx context.Context) error { return db.read.PingContext(ctx) }
+
+// Read gives what to run queries on that change nothing.
+func (db *DB) Read() *sql.DB { return db.read }
+
+// Tx is a transaction that may emit events.
+type Tx struct {
+	*sql.Tx
+	emitted bool
+}
+
+// Write runs change in one transaction and commits it. When change fails nothing of it stays, and
+// its error comes back as it is. A transaction that the database gave up for the sake of another
+// (a deadlock) is run again, so change must not have effects outside of tx.
+func (db *DB) Write(ctx context.Context, change func(tx *Tx) error) error {
+	for attempt := 0; ; attempt++ {
+		emitted, err := db.writeOnce(ctx, change)
+		if err == nil {
+			if emitted {
+				db.signal()
+			}
+			return nil
+		}
+		if attempt == writeRetries || !isContention(err) {
+			return err
+		}
+	}
+}
+
+func (db *DB) writeOnce(ctx context.Context, change func(tx *Tx) error) (emitted bool, err error) {
+	begun, err := db.write.BeginTx(ctx, nil)
+	if err != nil {
+		return false, fmt.Errorf("begin: %w", err)
+	}
+	tx := &Tx{Tx: begun}
+	defer func() {
+		if err != nil {
+			_ = begun.Rollback() // the error that led here is the one to tell
+		}
+	}()
+	if err := change(tx); err != nil {
+		return false, err
+	}
+	if err := begun.Commit(); err != nil {
+		return false, fmt.Errorf("commit: %w", err)
+	}
+	return tx.emitted, nil
+}
+
+// Micros is how a time is stored.
+func Micros(t time.Time) int64 { return t.UnixMicro() }
+
+// Time is the time that Micros stored.
+func Time(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
+
+// NullMicros stores a time that may be missing.
+func NullMicros(t *time.Time) sql.NullInt64 {
+	if t == nil {
+		return sql.NullInt64{}
+	}
+	return sql.NullInt64{Int64: t.UnixMicro(), Valid: true}
+}
+
+// NullTime is the time that NullMicros stored.
+func NullTime(micros sql.NullInt64) *time.Time {
+	if !micros.Valid {
+		return nil
+	}
+	t := Time(micros.Int64)
+	return &t
+}
