@@ -1,0 +1,2 @@
+import{c as n,d as s}from"./chunk-CEMVYFO7.js";import{e as r}from"./chunk-5OSR2VMQ.js";r();function i({content:t}){let e=n(t,void 0,{tabSize:2,insertSpaces:!0});return s(t,e).trimEnd()}var l={jsonc:{astFormat:"jsonc-text",parse:t=>({content:t}),locStart:()=>0,locEnd:({content:t})=>t.length}},d={"jsonc-text":{print:t=>i(t.node).split(`
+`).flatMap(a)}},o=[{type:"line",hard:!0,literal:!0},{type:"break-parent"}],a=(t,e)=>e===0?[t]:[...o,t];export{l as parsers,d as printers};
