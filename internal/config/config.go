@@ -1,0 +1,150 @@
+// Package config holds every setting of Sluice, each declared once: a field of Config.
+//
+// From the field's name, its area's prefix and its tags follow the flag (--http-max-body), the
+// variable (SLUICE_HTTP_MAX_BODY), the line in the config file (http.max_body), the default and the
+// sentence that documents it, so none of them can be missing. Config is embedded in a command of
+// github.com/alecthomas/kong and Sources fills it; a flag wins over a variable, a variable over its
+// secret file (SLUICE_…_FILE), that over the config file, that over the default.
+//
+// It promises: an unknown key, an unknown SLUICE_… variable and a bad value are errors that name it
+// and the nearest known one; secrets are never printed, in errors neither.
+package config
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Config is every setting. Areas have names of one word, because their prefixes become the blocks
+// of the config file: "services-trip-" is services.trip.
+type Config struct {
+	File string `name:"config" placeholder:"FILE" help:"Config file in YAML."`
+
+	Data string `default:"./data" group:"General" help:"Folder for everything that is kept: databases, keys, events."`
+	Addr string `default:"127.0.0.1:8080" group:"General" help:"Where the gateway listens, as host:port; port 0 takes a free one."`
+	Demo bool   `default:"false" group:"General" help:"Add the demo identities and recordings; never for real data."`
+
+	Log          Log           `embed:"" prefix:"log-" group:"Logs"`
+	HTTP         HTTP          `embed:"" prefix:"http-" group:"HTTP and GraphQL"`
+	Auth         Auth          `embed:"" prefix:"auth-" group:"Sign-in"`
+	Services     Services      `embed:"" prefix:"services-" group:"Services"`
+	ServiceToken Secret        `group:"Services" help:"Secret that the gateway and services running apart share; needed as soon as one of them is not on loopback."`
+	CallTimeout  time.Duration `default:"3s" min:"1ms" group:"Services" help:"How long one call to a service may take."`
+	Breaker      Breaker       `embed:"" prefix:"breaker-" group:"Services"`
+	NATS         NATS          `embed:"" prefix:"nats-" group:"Events"`
+	Trip         Trip          `embed:"" prefix:"trip-" group:"Trips"`
+	Job          Job           `embed:"" prefix:"job-" group:"Jobs"`
+	Telemetry    Telemetry     `embed:"" prefix:"telemetry-" group:"Telemetry"`
+}
+
+// Log says what is logged, and how.
+type Log struct {
+	Level  string `default:"info" enum:"debug,info,warn,error" help:"Least severe log line that is written: debug, info, warn or error."`
+	Format string `default:"text" enum:"text,json" help:"Form of a log line: text or json."`
+}
+
+// HTTP bounds what one caller may ask of the gateway.
+type HTTP struct {
+	RequestTimeout    time.Duration `default:"10s" min:"1ms" help:"How long a request may take, everything included."`
+	ReadHeaderTimeout time.Duration `default:"5s" min:"1ms" help:"How long a client may take to send its headers."`
+	DrainTimeout      time.Duration `default:"8s" min:"0s" help:"How long running requests may go on after the signal to stop."`
+	MaxBody           Size          `default:"1MiB" min:"1KiB" help:"Largest request body."`
+	CORSOrigins       []string      `help:"Origins whose pages may call the API, such as https://app.example.org; * for any."`
+	MaxDepth          int           `default:"15" min:"1" help:"Deepest nesting of fields in a GraphQL document."`
+	MaxTokens         int           `default:"5000" min:"1" help:"Most tokens in a GraphQL document."`
+	MaxAliases        int           `default:"100" min:"0" help:"Most aliases in a GraphQL document."`
+}
+
+// Auth says how long a sign-in lasts.
+type Auth struct {
+	AccessTTL  time.Duration `default:"15m" min:"1s" help:"How long an access token is valid."`
+	RefreshTTL time.Duration `default:"720h" min:"1s" help:"How long a refresh token is valid."`
+	Issuer     string        `default:"sluice" help:"Issuer that access tokens name (iss)."`
+}
+
+// Services says where each service keeps its rows and where it runs.
+type Services struct {
+	Account  Service `embed:"" prefix:"account-" set:"listen=127.0.0.1:9101"`
+	Device   Service `embed:"" prefix:"device-" set:"listen=127.0.0.1:9102"`
+	Trip     Service `embed:"" prefix:"trip-" set:"listen=127.0.0.1:9103"`
+	Job      Service `embed:"" prefix:"job-" set:"listen=127.0.0.1:9104"`
+	Activity Service `embed:"" prefix:"activity-" set:"listen=127.0.0.1:9105"`
+}
+
+// Service is where one service keeps its rows and where it runs.
+type Service struct {
+	Database Secret `help:"Its database, as postgres://… or sqlite:PATH; empty for a SQLite file in the data folder."`
+	Addr     string `help:"Where it is reached when it runs apart, as host:port; empty when it runs in this process."`
+	Listen   string `default:"${listen}" help:"Where it listens when it is run apart, as host:port."`
+}
+
+// Breaker says when calls to a failing service are refused at once.
+type Breaker struct {
+	Failures int           `default:"5" min:"1" help:"Failures in a row after which calls to a service are refused at once."`
+	OpenFor  time.Duration `default:"5s" min:"1ms" help:"How long they are refused before one is tried again."`
+}
+
+// NATS says where events go and how long they stay.
+type NATS struct {
+	URL            Secret        `name:"url" help:"NATS servers, as nats://host:port and separated by commas; empty for the embedded one."`
+	EventsMaxAge   time.Duration `default:"72h" min:"1s" help:"How long events are kept for those who come back."`
+	EventsMaxBytes Size          `default:"1GiB" min:"1MiB" help:"How much room kept events may take."`
+}
+
+// Trip is what the trip service can be told.
+type Trip struct {
+	Tariff Tariff `embed:"" prefix:"tariff-"`
+}
+
+// Tariff is what a trip costs, in minor units of the currency (cents).
+type Tariff struct {
+	Currency       string `default:"EUR" help:"Currency of fees, by its ISO 4217 code."`
+	StartFeeMinor  int64  `default:"100" min:"0" help:"Fee for starting a trip, in minor units (cents)."`
+	PerKmMinor     int64  `default:"120" min:"0" help:"Fee for a kilometre, in minor units (cents)."`
+	PerMinuteMinor int64  `default:"19" min:"0" help:"Fee for a minute, in minor units (cents)."`
+}
+
+// Job says how due jobs are run.
+type Job struct {
+	Workers             int           `default:"8" min:"1" max:"1024" help:"How many jobs run at once in one process."`
+	PollInterval        time.Duration `default:"1s" min:"10ms" help:"How often the store is asked for due jobs."`
+	WebhookTimeout      time.Duration `default:"30s" min:"1ms" help:"How long a webhook may take to answer."`
+	WebhookAllowPrivate bool          `default:"false" help:"Let webhooks call loopback, link-local and private addresses."`
+}
+
+// Telemetry says what is measured and where it goes.
+type Telemetry struct {
+	OTLPEndpoint string  `help:"Where traces are sent over OTLP/gRPC, as host:port or http(s)://host:port; empty for nowhere."`
+	TraceRatio   float64 `default:"1.0" min:"0" max:"1" help:"Share of requests that are traced, from 0 to 1."`
+	Metrics      bool    `default:"true" negatable:"" help:"Serve Prometheus metrics at /metrics."`
+}
+
+// ServiceNames gives the names of the services, in the order of their default ports.
+func ServiceNames() []string {
+	return []string{"account", "device", "trip", "job", "activity"}
+}
+
+// Get gives the settings of the named service.
+func (s Services) Get(name string) (Service, error) {
+	i := slices.Index(ServiceNames(), name)
+	if i < 0 {
+		return Service{}, fmt.Errorf("there is no service %q: there are %s", name, strings.Join(ServiceNames(), ", "))
+	}
+	return []Service{s.Account, s.Device, s.Trip, s.Job, s.Activity}[i], nil
+}
+
+// DSN gives the database of the named service, as sqldb.Open takes it: the configured one, or a
+// SQLite file in the data folder. It may hold a password.
+func (c Config) DSN(service string) (string, error) {
+	s, err := c.Services.Get(service)
+	if err != nil {
+		return "", err
+	}
+	if s.Database != "" {
+		return s.Database.Reveal(), nil
+	}
+	return "sqlite:" + filepath.Join(c.Data, service+".db"), nil
+}

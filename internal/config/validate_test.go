@@ -1,0 +1,79 @@
+package config_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/sluicehq/sluice/internal/config"
+)
+
+func TestValidate(t *testing.T) {
+	t.Parallel()
+	const token = "SLUICE_SERVICE_TOKEN=" + longToken
+	for _, test := range []struct {
+		name    string
+		environ string // entries with a space between
+		want    string // "" when it is valid
+	}{
+		{"every interface", "SLUICE_ADDR=:8080", ""},
+		{"free port", "SLUICE_ADDR=127.0.0.1:0", ""},
+		{"no port", "SLUICE_ADDR=localhost", "addr: "},
+		{"port too large", "SLUICE_ADDR=localhost:70000", "addr: "},
+		{"address is a URL", "SLUICE_ADDR=http://localhost:80", "addr: "},
+		{"empty folder", "SLUICE_DATA=", "data: "},
+		{"no issuer", "SLUICE_AUTH_ISSUER=", "auth.issuer: "},
+		{"too few", "SLUICE_JOB_WORKERS=0", "job.workers: 0 is out of range: it must be at least 1 (--job-workers, SLUICE_JOB_WORKERS)"},
+		{"too many", "SLUICE_JOB_WORKERS=1025", "job.workers: 1025 is out of range: it must be at most 1024"},
+		{"negative duration", "SLUICE_HTTP_DRAIN_TIMEOUT=-1s", "http.drain_timeout: -1s is out of range: it must be at least 0s"},
+		{"small size", "SLUICE_HTTP_MAX_BODY=10", "http.max_body: 10 is out of range: it must be at least 1KiB"},
+		{"negative fee", "SLUICE_TRIP_TARIFF_PER_KM_MINOR=-1", "trip.tariff.per_km_minor: "},
+		{"no ratio", "SLUICE_TELEMETRY_TRACE_RATIO=NaN", "telemetry.trace_ratio: "},
+		{"more than all", "SLUICE_TELEMETRY_TRACE_RATIO=1.01", "telemetry.trace_ratio: "},
+		{"currency", "SLUICE_TRIP_TARIFF_CURRENCY=eur", "trip.tariff.currency: "},
+		{"call outlives request", "SLUICE_CALL_TIMEOUT=11s", "call_timeout: 11s is longer than http.request_timeout (10s)"},
+		{"refresh before access ends", "SLUICE_AUTH_REFRESH_TTL=15m", "auth.refresh_ttl: "},
+		{"service for others without token", "SLUICE_SERVICES_TRIP_LISTEN=0.0.0.0:9103", "service_token: it is empty, and services.trip.listen (0.0.0.0:9103) is not on loopback"},
+		{"service on all interfaces without token", "SLUICE_SERVICES_TRIP_LISTEN=:9103", "service_token: "},
+		{"service elsewhere without token", "SLUICE_SERVICES_TRIP_ADDR=trip:9103", "service_token: it is empty, and services.trip.addr (trip:9103) is not on loopback"},
+		{"service for others", "SLUICE_SERVICES_TRIP_LISTEN=0.0.0.0:9103 SLUICE_SERVICES_TRIP_ADDR=trip:9103 " + token, ""},
+		{"service beside us", "SLUICE_SERVICES_TRIP_LISTEN=[::1]:9103 SLUICE_SERVICES_TRIP_ADDR=localhost:9103", ""},
+		{"token to guess", "SLUICE_SERVICE_TOKEN=short", "service_token: it is too easy to guess"},
+		{"call nowhere", "SLUICE_SERVICES_TRIP_ADDR=127.0.0.1:0", "services.trip.addr: "},
+		{"call everyone", "SLUICE_SERVICES_TRIP_ADDR=:9103 " + token, "services.trip.addr: "},
+		{"PostgreSQL", "SLUICE_SERVICES_TRIP_DATABASE=postgres://u:p@h:5432/trip?sslmode=disable SLUICE_SERVICES_JOB_DATABASE=sqlite:x.db", ""},
+		{"not a database", "SLUICE_SERVICES_TRIP_DATABASE=mysql://h/trip", "services.trip.database: "},
+		{"no path", "SLUICE_SERVICES_TRIP_DATABASE=sqlite:", "services.trip.database: "},
+		{"one database for two", "SLUICE_SERVICES_TRIP_DATABASE=sqlite:x SLUICE_SERVICES_JOB_DATABASE=sqlite:x", "services.job.database: it is the database of services.trip too"},
+		{"the default database of another", "SLUICE_DATA=/d SLUICE_SERVICES_JOB_DATABASE=sqlite:/d/trip.db", "services.job.database: it is the database of services.trip too"},
+		{"NATS cluster", "SLUICE_NATS_URL=nats://a:4222,tls://u:p@b:4222", ""},
+		{"not NATS", "SLUICE_NATS_URL=http://a:4222", "nats.url: "},
+		{"OTLP", "SLUICE_TELEMETRY_OTLP_ENDPOINT=collector:4317", ""},
+		{"OTLP as URL", "SLUICE_TELEMETRY_OTLP_ENDPOINT=http://collector:4317", ""},
+		{"OTLP without port", "SLUICE_TELEMETRY_OTLP_ENDPOINT=collector", "telemetry.otlp_endpoint: "},
+		{"any origin", "SLUICE_HTTP_CORS_ORIGINS=*", ""},
+		{"origin with path", "SLUICE_HTTP_CORS_ORIGINS=https://a.example/", "http.cors_origins: "},
+		{"origin without scheme", "SLUICE_HTTP_CORS_ORIGINS=a.example", "http.cors_origins: "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := config.Load(strings.Fields(test.environ), "")
+			if test.want == "" && err != nil {
+				t.Fatal(err)
+			}
+			if test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestValidateChecksWhatCodeHasSet(t *testing.T) {
+	t.Parallel()
+	cfg := defaultConfig(t)
+	cfg.Log.Format = "xml"
+	cfg.Job.Workers = 0
+	err := cfg.Validate()
+	if err == nil || !strings.Contains(err.Error(), "log.format") || !strings.Contains(err.Error(), "job.workers") {
+		t.Errorf("got %v", err)
+	}
+}
