@@ -1,0 +1,191 @@
+// Package sls reads telescope schedules as the observatory system Talon and its
+// heirs write them, telrun.sls: one record a request, each of numbered lines
+//
+//	 0            status: D
+//	 1          Start JD: 2460031.61021 (2023/3/28 02:38:42 UTC)
+//	 7               EDB: Barnard 33,f,05:40:59,-02:27:30,0.00,2000,0
+//	13    duration, secs: 60
+//
+// and so on. Line 0 begins a record; the telescope rewrites its status, N(ew) to
+// D(one) or F(ailed). The other lines are known by their labels, as their
+// numbers differ between versions. EDB is a line of XEphem's database format
+// (https://xephem.github.io/XEphem/Site/help/xephem.html, section 7.1.2).
+package sls
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"regexp"
+	"strconv"
+
+	"github.com/sluicehq/sluice/recordings"
+	"github.com/sluicehq/sluice/recordings/internal/source"
+	"github.com/sluicehq/sluice/recordings/internal/value"
+)
+
+// maxLines bounds one record, and what may stand before the first; the records
+// met have 22.
+const maxLines = 256
+
+var (
+	lineShape  = regexp.MustCompile(`^ {0,8}(\d{1,3})\s+([^:]{1,64}):(.*)$`)
+	firstShape = regexp.MustCompile(`^\s*0\s+status:`)
+)
+
+// Looks says whether text is the beginning of a schedule.
+func Looks(text []byte) bool { return firstShape.Match(text) }
+
+// Observations reads every request of a schedule. Site and Telescope are left
+// empty: a schedule does not name them.
+func Observations(r io.Reader, _ recordings.Options) iter.Seq2[recordings.Observation, error] {
+	return func(yield func(recordings.Observation, error) bool) {
+		in, err := source.Open(r)
+		if err != nil {
+			yield(recordings.Observation{}, fmt.Errorf("read schedule: %w", err))
+			return
+		}
+		s := &schedule{in: in}
+		for {
+			o, err := s.next()
+			if err == io.EOF {
+				return
+			}
+			if _, isFault := errors.AsType[recordings.Fault](err); err != nil && !isFault {
+				yield(recordings.Observation{}, fmt.Errorf("read schedule: %w", err))
+				return
+			}
+			if !yield(o, err) {
+				return
+			}
+		}
+	}
+}
+
+// schedule cuts a file into records.
+type schedule struct {
+	in      *bufio.Reader
+	line    int
+	ahead   *numbered // a line that was read and belongs to the next record
+	records int
+}
+
+// numbered is one line of a record. Its label is "" if it could not be taken apart.
+type numbered struct {
+	line    int
+	number  int
+	label   string // normalised by value.Name
+	content string
+}
+
+// record is the lines of one request by their labels.
+type record struct {
+	line   int // of its status
+	fields map[string]string
+}
+
+func (s *schedule) next() (recordings.Observation, error) {
+	first, err := s.begin()
+	if err != nil {
+		return recordings.Observation{}, err
+	}
+	s.records++
+	rec := record{line: first.line, fields: map[string]string{first.label: first.content}}
+	fault := s.fill(&rec)
+	if fault != nil {
+		return recordings.Observation{}, fault
+	}
+	o, err := rec.observation()
+	if err != nil {
+		return recordings.Observation{}, recordings.Fault{Line: rec.line, Reason: err.Error()}
+	}
+	return o, nil
+}
+
+// begin finds the line that begins the next record.
+func (s *schedule) begin() (numbered, error) {
+	l, err := s.read()
+	begins := err == nil && l.number == 0 && l.label == "status"
+	switch {
+	case begins:
+		return l, nil
+	case s.records == 0 && (err == io.EOF || s.line > maxLines):
+		return l, errors.New("the file is no telescope schedule: no line is “0 status:”")
+	case err != nil:
+		return l, err
+	}
+	return l, recordings.Fault{Line: l.line, Reason: "the line belongs to no record: “0 status:” begins one"}
+}
+
+// fill reads the lines up to the next record. After a bad line it reads on, so
+// that one bad record is one fault.
+func (s *schedule) fill(rec *record) error {
+	var fault error
+	for n := 0; ; n++ {
+		l, err := s.read()
+		if err == io.EOF {
+			return fault
+		}
+		if err != nil {
+			return err
+		}
+		if l.number == 0 && l.label == "status" {
+			s.ahead = &l
+			return fault
+		}
+		if err := rec.add(l, n); err != nil && fault == nil {
+			fault = err
+		}
+	}
+}
+
+func (r *record) add(l numbered, n int) error {
+	_, twice := r.fields[l.label]
+	switch {
+	case n >= maxLines:
+		return recordings.Fault{Line: l.line, Reason: fmt.Sprintf("the record has more than %d lines", maxLines)}
+	case l.label == "":
+		return recordings.Fault{Line: l.line, Reason: "the line is not “number label: value”: " + value.Quote(l.content)}
+	case twice:
+		return recordings.Fault{Line: l.line, Reason: fmt.Sprintf("the record has %s twice", value.Quote(l.label))}
+	}
+	content, err := value.Text(l.content)
+	if err != nil {
+		return recordings.Fault{Line: l.line, Reason: l.label + " " + err.Error()}
+	}
+	r.fields[l.label] = content
+	return nil
+}
+
+// read gives the next line that is not blank.
+func (s *schedule) read() (numbered, error) {
+	if l := s.ahead; l != nil {
+		s.ahead = nil
+		return *l, nil
+	}
+	for {
+		text, err := s.in.ReadSlice('\n')
+		s.line++
+		if err == bufio.ErrBufferFull {
+			return numbered{}, fmt.Errorf("line %d is longer than %d bytes", s.line, len(text))
+		}
+		if text = bytes.TrimRight(text, "\r\n \t"); len(text) > 0 && (err == nil || err == io.EOF) {
+			return takeApart(s.line, text), nil
+		}
+		if err != nil {
+			return numbered{}, err
+		}
+	}
+}
+
+func takeApart(line int, text []byte) numbered {
+	m := lineShape.FindSubmatch(text)
+	if m == nil {
+		return numbered{line: line, number: -1, content: string(text)}
+	}
+	number, _ := strconv.Atoi(string(m[1])) // up to three digits: cannot fail
+	return numbered{line: line, number: number, label: value.Name(string(m[2])), content: string(m[3])}
+}

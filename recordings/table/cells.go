@@ -1,0 +1,124 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sluicehq/sluice/recordings"
+	"github.com/sluicehq/sluice/recordings/internal/value"
+)
+
+// maxMeasure is far beyond any distance on Earth in any unit.
+const maxMeasure = 1e9
+
+// cells reads the values of one row by the names of the columns. Errors begin
+// with the name.
+type cells struct {
+	row
+	at           map[string]int
+	zone         *time.Location
+	decimalComma bool
+}
+
+// text is that of a column, "" if the row has no such column.
+func (c cells) text(name string) string {
+	if i, ok := c.at[name]; ok {
+		return strings.TrimSpace(c.values[i])
+	}
+	return ""
+}
+
+// key is the text of a column that names something.
+func (c cells) key(name string) (string, error) {
+	s, err := value.Text(c.text(name))
+	return s, named(name, err)
+}
+
+func (c cells) number(name string) (float64, error) {
+	v, err := value.Number(c.decimal(name))
+	return v, named(name, err)
+}
+
+// decimal is the text of a number, with its decimal comma as a point.
+func (c cells) decimal(name string) string {
+	s := c.text(name)
+	if c.decimalComma && !strings.Contains(s, ".") {
+		s = strings.Replace(s, ",", ".", 1)
+	}
+	return s
+}
+
+// measure is a number from 0 to maxMeasure; nil if the row has none.
+func (c cells) measure(name string) (*float64, error) {
+	if c.text(name) == "" {
+		return nil, nil
+	}
+	v, err := c.number(name)
+	if err == nil && (v < 0 || v > maxMeasure) {
+		err = fmt.Errorf("%s %g is outside 0 to %g", name, v, float64(maxMeasure))
+	}
+	return &v, err
+}
+
+// time is that of a column; a time of day needs the date of the column "date".
+func (c cells) time(name string) (time.Time, error) {
+	s := c.text(name)
+	if date := c.text("date"); date != "" && len(s) > 2 && s != date && strings.Contains(s[:3], ":") {
+		s = date + " " + s
+	}
+	t, err := value.Time(s, c.zone)
+	return t, named(name, err)
+}
+
+func (c cells) position(latitude, longitude string) (p recordings.Position, err error) {
+	if p.Latitude, err = value.Latitude(c.decimal(latitude)); err != nil {
+		return p, named(latitude, err)
+	}
+	p.Longitude, err = value.Longitude(c.decimal(longitude))
+	return p, named(longitude, err)
+}
+
+// point is a position in well-known text (OGC Simple Features), which has the
+// longitude first: POINT(11.56 48.16), with or without SRID and a height.
+func (c cells) point(name string) (p recordings.Position, err error) {
+	s := strings.ToUpper(c.text(name))
+	if srid, rest, ok := strings.Cut(s, ";"); ok && strings.HasPrefix(srid, "SRID=") {
+		s = rest
+	}
+	head, rest, _ := strings.Cut(s, "(")
+	numbers := strings.Fields(strings.TrimSuffix(rest, ")"))
+	if !strings.HasPrefix(head, "POINT") || !strings.HasSuffix(rest, ")") || len(numbers) < 2 || len(numbers) > 4 {
+		return p, fmt.Errorf("%s %s is not POINT(longitude latitude)", name, value.Quote(s))
+	}
+	if p.Longitude, err = value.Longitude(numbers[0]); err != nil {
+		return p, fmt.Errorf("longitude %w", err)
+	}
+	if p.Latitude, err = value.Latitude(numbers[1]); err != nil {
+		return p, fmt.Errorf("latitude %w", err)
+	}
+	return p, nil
+}
+
+// count is a whole number from 0 up, 0 if the row has none. Some tables write it
+// as a decimal, 2.0.
+func (c cells) count(name string) (int, error) {
+	s := strings.TrimSuffix(c.decimal(name), ".0")
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil {
+		return 0, fmt.Errorf("%s %s is not a whole number from 0 up", name, value.Quote(s))
+	}
+	return int(n), nil
+}
+
+func named(name string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return errors.New(name + " " + err.Error())
+}

@@ -1,0 +1,189 @@
+package table
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/sluicehq/sluice/recordings/internal/value"
+)
+
+// column is a value that rows may have.
+type column struct {
+	name   string   // what Options.Columns calls it
+	usual  []string // headers it is known by, the likeliest first
+	needed bool
+	unless string // another column that makes up for it
+}
+
+// kind is what the rows of a file are.
+type kind struct {
+	title   string
+	columns []column
+}
+
+func names(s string) []string { return strings.Fields(s) }
+
+var (
+	timeNames  = names("timestamp time datetime date_time at recorded_at measured_at observed_at gps_time time_utc utc ts date")
+	latNames   = names("latitude lat y gps_latitude gps_lat position_lat")
+	lonNames   = names("longitude lon lng long x gps_longitude gps_lon gps_lng position_lon position_long")
+	tripNames  = names("trip_id trip journey_id journey ride_id")
+	vehicles   = names("vehicle_id vehicle bus_id bus car_id car taxi_id medallion vehicle_ref")
+	deviceName = names("device_id device sensor_id sensor serial machine_id machine")
+)
+
+var fixes = kind{"fixes", []column{
+	{name: "time", usual: timeNames, needed: true},
+	{name: "date", usual: names("date")}, // beside a time of day
+	{name: "latitude", usual: latNames, needed: true, unless: "point"},
+	{name: "longitude", usual: lonNames, needed: true, unless: "point"},
+	{name: "point", usual: names("point wkt geometry geom")},
+	{name: "trip", usual: tripNames},
+	{name: "vehicle", usual: vehicles},
+	{name: "id", usual: names("id")}, // of the vehicle, beside a point
+	{name: "accuracy", usual: names("accuracy accuracy_m accuracy_metres accuracy_meters horizontal_accuracy")},
+}}
+
+var rides = kind{"rides", []column{
+	{name: "start", usual: names("pickup_time pickup_datetime tpep_pickup_datetime lpep_pickup_datetime start_time started_at start_datetime starttime start_at start departure_time"), needed: true},
+	{name: "end", usual: names("dropoff_time dropoff_datetime tpep_dropoff_datetime lpep_dropoff_datetime end_time ended_at end_datetime stoptime stop_time end_at end arrival_time"), needed: true},
+	{name: "start_latitude", usual: names("pickup_lat pickup_latitude start_lat start_latitude from_lat from_latitude origin_lat start_station_latitude"), needed: true},
+	{name: "start_longitude", usual: names("pickup_lon pickup_lng pickup_longitude start_lon start_lng start_longitude from_lon from_lng from_longitude origin_lon origin_lng start_station_longitude"), needed: true},
+	{name: "end_latitude", usual: names("dropoff_lat dropoff_latitude end_lat end_latitude to_lat to_latitude destination_lat end_station_latitude"), needed: true},
+	{name: "end_longitude", usual: names("dropoff_lon dropoff_lng dropoff_longitude end_lon end_lng end_longitude to_lon to_lng to_longitude destination_lon destination_lng end_station_longitude"), needed: true},
+	{name: "distance_m", usual: names("distance_m distance_metres distance_meters metered_metres")},
+	{name: "distance_km", usual: names("distance_km distance_kilometres distance_kilometers")},
+	// trip_distance is how the NYC TLC calls its miles.
+	{name: "distance_miles", usual: names("distance_miles distance_mi miles trip_distance")},
+	{name: "passengers", usual: names("passengers passenger_count")},
+	{name: "trip", usual: tripNames},
+	{name: "vehicle", usual: vehicles},
+}}
+
+var readings = kind{"readings", []column{
+	{name: "time", usual: timeNames, needed: true},
+	{name: "date", usual: names("date")}, // beside a time of day
+	{name: "value", usual: names("value reading measurement temperature temperature_c temp humidity pressure level"), needed: true},
+	{name: "device", usual: deviceName},
+}}
+
+var devices = kind{"devices", []column{
+	{name: "key", usual: names("key id device_id external_id serial serial_number"), needed: true},
+	{name: "name", usual: names("name title device_name")},
+	{name: "kind", usual: names("kind type device_kind device_type"), needed: true},
+	{name: "labels", usual: names("labels tags")},
+	{name: "latitude", usual: latNames},
+	{name: "longitude", usual: lonNames},
+}}
+
+// named says whether the caller named a column that only this kind has.
+func (k kind) named(columns map[string]string) bool {
+	for name := range columns {
+		if _, ok := k.column(name); ok && !slices.Contains([]string{"trip", "vehicle"}, name) {
+			return true
+		}
+	}
+	return false
+}
+
+func (k kind) column(name string) (column, bool) {
+	i := slices.IndexFunc(k.columns, func(c column) bool { return c.name == name })
+	if i < 0 {
+		return column{}, false
+	}
+	return k.columns[i], true
+}
+
+// has says whether one of the headers is a usual one of the column.
+func (k kind) has(header []string, name string) bool {
+	c, _ := k.column(name)
+	return c.find(header) >= 0
+}
+
+func (c column) find(header []string) int {
+	for _, usual := range c.usual {
+		if i := slices.Index(header, usual); i >= 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+// bind finds the place of each column in the rows.
+func (k kind) bind(r row, named map[string]string) (map[string]int, error) {
+	at := make(map[string]int, len(k.columns))
+	for _, c := range k.columns {
+		if i := c.find(r.header); i >= 0 {
+			at[c.name] = i
+		}
+	}
+	if err := k.obey(named, r, at); err != nil {
+		return nil, err
+	}
+	for _, c := range k.columns {
+		if missing := c.needed && !has(at, c.name) && !has(at, c.unless); missing {
+			return nil, fmt.Errorf("no column for the %s: none of %s; the headers are %s; name it by --column %s=HEADER",
+				c.name, strings.Join(c.usual, ", "), list(r.raw), c.name)
+		}
+	}
+	return at, k.unitOf(r, at)
+}
+
+// obey puts the columns where the caller says they are.
+func (k kind) obey(named map[string]string, r row, at map[string]int) error {
+	for _, name := range slices.Sorted(maps.Keys(named)) {
+		if _, ok := k.column(name); !ok {
+			return fmt.Errorf("--column %s=…: %s have no such value, only %s", value.Cut(name), k.title, strings.Join(k.names(), ", "))
+		}
+		header := named[name]
+		i := slices.Index(r.raw, header)
+		if i < 0 {
+			i = slices.Index(r.header, value.Name(header))
+		}
+		if i < 0 {
+			return fmt.Errorf("--column %s=%s: there is no such header; the headers are %s", name, value.Cut(header), list(r.raw))
+		}
+		at[name] = i
+	}
+	return nil
+}
+
+// unitOf refuses a distance whose unit would have to be guessed.
+func (k kind) unitOf(r row, at map[string]int) error {
+	if k.title != rides.title || has(at, "distance_m") || has(at, "distance_km") || has(at, "distance_miles") {
+		return nil
+	}
+	if slices.Contains(r.header, "distance") {
+		return errors.New("the header distance does not say its unit: add --column distance_km=distance, or distance_m, or distance_miles")
+	}
+	return nil
+}
+
+func (k kind) names() []string {
+	var all []string
+	for _, c := range k.columns {
+		all = append(all, c.name)
+	}
+	return all
+}
+
+func has(at map[string]int, name string) bool {
+	_, ok := at[name]
+	return ok
+}
+
+// list shows headers, as many as fit an error.
+func list(header []string) string {
+	const most = 30
+	var shown []string
+	for _, h := range header[:min(len(header), most)] {
+		shown = append(shown, value.Quote(h))
+	}
+	if len(header) > most {
+		shown = append(shown, fmt.Sprintf("and %d more", len(header)-most))
+	}
+	return strings.Join(shown, ", ")
+}

@@ -1,0 +1,79 @@
+package table
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/sluicehq/sluice/recordings"
+	"github.com/sluicehq/sluice/recordings/internal/source"
+)
+
+// open finds out the format, asks choose what the rows are by their normalised
+// headers, and binds the columns of the first row.
+func open(r io.Reader, opts recordings.Options, choose func(header []string) kind) (*sheet, error) {
+	in, err := source.Open(r)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	first, err := source.First(in)
+	if err != nil {
+		return nil, wrap(err)
+	}
+	s := &sheet{opts: opts}
+	switch first {
+	case 0:
+		return nil, wrap(source.ErrEmpty)
+	case '<':
+		return nil, wrap(errors.New("the file is XML, not CSV or JSON"))
+	case '[':
+		s.rows = newJSONArray(in)
+	case '{':
+		s.rows = newJSONLines(in)
+	default:
+		return s, wrap(s.openCSV(source.NewBounded(in), in.Peek, choose))
+	}
+	return s, wrap(s.openJSON(choose))
+}
+
+// openJSON looks at the first row for its keys: there is no header.
+func (s *sheet) openJSON(choose func([]string) kind) error {
+	first, err := s.rows.next()
+	if err == io.EOF {
+		s.kind = choose(nil)
+		return nil
+	}
+	if fault, ok := errors.AsType[recordings.Fault](err); ok {
+		return fmt.Errorf("the first row says what the columns are: %v", fault)
+	}
+	if err != nil {
+		return err
+	}
+	s.first = &first
+	return s.bindTo(first, choose(first.header))
+}
+
+func (s *sheet) openCSV(in *source.Bounded, peek func(int) ([]byte, error), choose func([]string) kind) error {
+	head, err := peek(delimiterPeek)
+	if err != nil && err != io.EOF {
+		return err
+	}
+	if bytes.IndexByte(head, '\n') < 0 && bytes.IndexByte(head, '\r') >= 0 {
+		return errors.New("the lines end with a carriage return alone: save the file with line feeds")
+	}
+	comma := delimiter(head)
+	csv, err := newCSV(in, comma)
+	if err != nil {
+		return err
+	}
+	s.rows, s.decimalComma = csv, comma != ','
+	return s.bindTo(csv.headerRow(), choose(csv.header))
+}
+
+func (s *sheet) bindTo(header row, k kind) error {
+	s.kind = k
+	at, err := k.bind(header, s.opts.Columns)
+	s.at, s.header = at, append([]string(nil), header.header...)
+	return err
+}

@@ -1,0 +1,120 @@
+package table
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/sluicehq/sluice/recordings"
+	"github.com/sluicehq/sluice/recordings/internal/value"
+)
+
+const metresPerMile = 1609.344
+
+// oneTrip is the key of the trip in a file that names none.
+const oneTrip = "1"
+
+func fix(c cells) (recordings.Fix, error) {
+	f := recordings.Fix{Line: c.line}
+	var errs [4]error
+	f.At, errs[0] = c.time("time")
+	var p recordings.Position
+	p, errs[1] = c.where()
+	f.Latitude, f.Longitude = p.Latitude, p.Longitude
+	f.Trip, f.Vehicle, errs[2] = c.whose()
+	f.AccuracyMetres, errs[3] = c.measure("accuracy")
+	return f, first(errs[:])
+}
+
+func (c cells) where() (recordings.Position, error) {
+	if c.text("point") != "" && c.text("latitude") == "" {
+		return c.point("point")
+	}
+	return c.position("latitude", "longitude")
+}
+
+// whose is the key of the trip and that of the vehicle. Trip numbers may be the
+// vehicle's own, so the key of the trip names both.
+func (c cells) whose() (trip, vehicle string, err error) {
+	if trip, err = c.key("trip"); err != nil {
+		return trip, vehicle, err
+	}
+	if vehicle, err = c.key("vehicle"); err != nil {
+		return trip, vehicle, err
+	}
+	// Tables with points in well-known text call the vehicle id; elsewhere an id
+	// is as likely that of the row.
+	if trip == "" && vehicle == "" && c.text("point") != "" {
+		if vehicle, err = c.key("id"); err != nil {
+			return trip, vehicle, err
+		}
+	}
+	switch {
+	case trip == "" && vehicle == "":
+		return oneTrip, "", nil
+	case trip == "":
+		return vehicle, vehicle, nil
+	case vehicle == "":
+		return trip, "", nil
+	}
+	escape := strings.NewReplacer("%", "%25", "/", "%2F")
+	return escape.Replace(vehicle) + "/" + escape.Replace(trip), vehicle, nil
+}
+
+func ride(c cells) (recordings.Ride, error) {
+	r := recordings.Ride{Line: c.line}
+	var trip string
+	var errs [9]error
+	r.Start, errs[0] = c.time("start")
+	r.End, errs[1] = c.time("end")
+	r.From, errs[2] = c.position("start_latitude", "start_longitude")
+	r.To, errs[3] = c.position("end_latitude", "end_longitude")
+	r.MeteredMetres, errs[4] = c.metered()
+	r.Passengers, errs[5] = c.count("passengers")
+	r.Vehicle, errs[6] = c.key("vehicle")
+	trip, errs[7] = c.key("trip")
+	if r.End.Before(r.Start) {
+		errs[8] = errors.New("the end is before the start")
+	}
+	r.Key = rideKey(r, trip)
+	return r, first(errs[:])
+}
+
+func rideKey(r recordings.Ride, trip string) string {
+	metered := ""
+	if r.MeteredMetres != nil {
+		metered = value.Digits(*r.MeteredMetres)
+	}
+	return value.Key("ride", r.Vehicle, trip,
+		r.Start.Format(time.RFC3339Nano), r.End.Format(time.RFC3339Nano),
+		value.Digits(r.From.Latitude), value.Digits(r.From.Longitude),
+		value.Digits(r.To.Latitude), value.Digits(r.To.Longitude),
+		metered, value.Digits(float64(r.Passengers)))
+}
+
+func (c cells) metered() (*float64, error) {
+	units := []struct {
+		column string
+		metres float64
+	}{{"distance_m", 1}, {"distance_km", 1000}, {"distance_miles", metresPerMile}}
+	for _, u := range units {
+		v, err := c.measure(u.column)
+		if v != nil {
+			*v *= u.metres
+		}
+		if v != nil || err != nil {
+			return v, err
+		}
+	}
+	return nil, nil
+}
+
+// first is the first error there is.
+func first(errs []error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
