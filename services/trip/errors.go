@@ -1,0 +1,41 @@
+package trip
+
+import "github.com/sluicehq/sluice/internal/errs"
+
+// Reasons that this service gives, beside those of package errs.
+const (
+	ReasonTripAlreadyOpen = "TRIP_ALREADY_OPEN"
+	ReasonVehicleInUse    = "VEHICLE_IN_USE"
+	ReasonNotAVehicle     = "NOT_A_VEHICLE"
+	ReasonTripFinished    = "TRIP_FINISHED"
+	ReasonTrackFull       = "TRACK_FULL"
+	ReasonImportMismatch  = "IMPORT_MISMATCH"
+)
+
+// AlreadyOpen says that the account has an open trip.
+func AlreadyOpen() *errs.Error {
+	return errs.New(errs.FailedPrecondition, ReasonTripAlreadyOpen, "this account has an open trip: end it first")
+}
+
+// VehicleInUse says that somebody drives the vehicle.
+func VehicleInUse() *errs.Error {
+	return errs.New(errs.FailedPrecondition, ReasonVehicleInUse, "this vehicle is on an open trip")
+}
+
+// NotAVehicle says that the device is something else.
+func NotAVehicle(deviceID string) *errs.Error {
+	return errs.New(errs.InvalidArgument, ReasonNotAVehicle, "vehicleId: the device %q is not a vehicle", deviceID)
+}
+
+func isOver(t Trip) *errs.Error {
+	return errs.New(errs.FailedPrecondition, ReasonTripFinished, "this trip is over: it is %s", t.Status)
+}
+
+func trackFull() *errs.Error {
+	return errs.New(errs.ResourceExhausted, ReasonTrackFull, "a trip keeps at most %d fixes", maxFixes)
+}
+
+func importMismatch(t Trip) *errs.Error {
+	return errs.New(errs.FailedPrecondition, ReasonImportMismatch,
+		"trip %q of %q was imported for another account or vehicle", t.ExternalID, t.Source)
+}

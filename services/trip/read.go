@@ -1,0 +1,183 @@
+package trip
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/page"
+)
+
+const (
+	maxBatch  = 1_000  // ids a call
+	maxPoints = 10_000 // fixes a track
+	// maxAnswer is how many fixes one answer holds, so that it fits a message: many tracks are
+	// thinned more.
+	maxAnswer = 100_000
+)
+
+// BatchGet gives those of the trips that there are and the caller may see.
+func (s *Service) BatchGet(ctx context.Context, tripIDs []string) ([]Trip, error) {
+	who, err := caller.Require(ctx, caller.TripRead)
+	if err != nil {
+		return nil, err
+	}
+	tripIDs, err = known(ids.Trip, "ids", tripIDs)
+	if err != nil || len(tripIDs) == 0 {
+		return nil, err
+	}
+	trips, err := s.store.Get(ctx, tripIDs)
+	if err != nil {
+		return nil, err
+	}
+	return s.shown(who, trips), nil
+}
+
+// BatchGetOpen gives those open trips on the vehicles or of the accounts that the caller may see.
+func (s *Service) BatchGetOpen(ctx context.Context, vehicleIDs, accountIDs []string) ([]Trip, error) {
+	who, err := caller.Require(ctx, caller.TripRead)
+	if err != nil {
+		return nil, err
+	}
+	if vehicleIDs, err = known(ids.Device, "vehicleIds", vehicleIDs); err != nil {
+		return nil, err
+	}
+	if accountIDs, err = known(ids.Account, "accountIds", accountIDs); err != nil {
+		return nil, err
+	}
+	if len(vehicleIDs)+len(accountIDs) == 0 {
+		return nil, nil
+	}
+	trips, err := s.store.Open(ctx, vehicleIDs, accountIDs)
+	if err != nil {
+		return nil, err
+	}
+	return s.shown(who, trips), nil
+}
+
+// shown is what the caller may see of the trips, as of now.
+func (s *Service) shown(who caller.Caller, trips []Trip) []Trip {
+	trips = slices.DeleteFunc(trips, func(t Trip) bool { return !who.MayActFor(t.AccountID) })
+	s.refresh(trips)
+	return trips
+}
+
+func (s *Service) refresh(trips []Trip) {
+	now := s.clock.Now()
+	for i, t := range trips {
+		trips[i] = t.AsOf(now)
+	}
+}
+
+// List gives a page of the trips that the caller may see, the newest start first.
+func (s *Service) List(ctx context.Context, filter Filter, request page.Request) (page.Page[Trip], error) {
+	who, err := caller.Require(ctx, caller.TripRead)
+	if err != nil {
+		return page.Page[Trip]{}, err
+	}
+	filter, some, err := filter.narrowed(who)
+	if err != nil {
+		return page.Page[Trip]{}, err
+	}
+	if !some {
+		return nothing(request)
+	}
+	trips, err := s.store.List(ctx, filter, request)
+	if err != nil {
+		return page.Page[Trip]{}, err
+	}
+	s.refresh(trips.Items)
+	return trips, nil
+}
+
+// narrowed is the filter for what the caller may see of it; some is false when that is nothing.
+func (f Filter) narrowed(who caller.Caller) (narrow Filter, some bool, err error) {
+	if err := f.checkTimes(); err != nil {
+		return f, false, err
+	}
+	accounts, err := known(ids.Account, "filter.accountIds", f.AccountIDs)
+	if err != nil {
+		return f, false, err
+	}
+	vehicles, err := known(ids.Device, "filter.vehicleIds", f.VehicleIDs)
+	if err != nil {
+		return f, false, err
+	}
+	if emptied(f.AccountIDs, accounts) || emptied(f.VehicleIDs, vehicles) {
+		return f, false, nil
+	}
+	f.AccountIDs, f.VehicleIDs = accounts, vehicles
+	if who.Staff() {
+		return f, true, nil
+	}
+	own := who.AccountID != "" && (len(accounts) == 0 || slices.Contains(accounts, who.AccountID))
+	f.AccountIDs = []string{who.AccountID}
+	return f, own, nil
+}
+
+// emptied tells whether ids were asked for of which none can exist: that narrows to nothing, where
+// no ids do not narrow.
+func emptied(asked, known []string) bool { return len(asked) > 0 && len(known) == 0 }
+
+func (f Filter) checkTimes() error {
+	if err := representable("filter.startedFrom", f.StartedFrom); err != nil {
+		return err
+	}
+	return representable("filter.startedBefore", f.StartedBefore)
+}
+
+func representable(field string, at *time.Time) error {
+	if at != nil && (at.Year() < 1900 || at.Year() > 2200) {
+		return errs.Invalid(field, "must be between the years 1900 and 2200")
+	}
+	return nil
+}
+
+// nothing is the page of an empty list.
+func nothing(request page.Request) (page.Page[Trip], error) {
+	if _, err := request.Size(); err != nil {
+		return page.Page[Trip]{}, err
+	}
+	var empty page.Page[Trip]
+	if request.WithTotal {
+		empty.Total = new(int64)
+	}
+	return empty, nil
+}
+
+// BatchGetTracks gives the tracks of those of the trips that the caller may see, by time, each of at
+// most most fixes (1 to 10,000): longer ones are thinned evenly and keep their ends.
+func (s *Service) BatchGetTracks(ctx context.Context, tripIDs []string, most int) ([]Track, error) {
+	who, err := caller.Require(ctx, caller.TripRead)
+	if err != nil {
+		return nil, err
+	}
+	if most < 1 || most > maxPoints {
+		return nil, errs.Invalid("maxPoints", "must be between 1 and %d", maxPoints)
+	}
+	tripIDs, err = known(ids.Trip, "tripIds", tripIDs)
+	if err != nil || len(tripIDs) == 0 {
+		return nil, err
+	}
+	account := ""
+	if !who.Staff() {
+		if account = who.AccountID; account == "" {
+			return nil, nil
+		}
+	}
+	return s.store.Tracks(ctx, tripIDs, account, min(most, maxAnswer/len(tripIDs)))
+}
+
+// known is those of the ids that can be of the kind, each once.
+func known(kind ids.Kind, field string, all []string) ([]string, error) {
+	if len(all) > maxBatch {
+		return nil, errs.Invalid(field, "are more than %d", maxBatch)
+	}
+	all = slices.Clone(all)
+	slices.Sort(all)
+	all = slices.Compact(all)
+	return slices.DeleteFunc(all, func(id string) bool { return ids.Check(kind, id) != nil }), nil
+}

@@ -1,0 +1,171 @@
+package trip
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/ids"
+)
+
+// maxFixes bounds the track of one trip: eleven days at one fix a second.
+const maxFixes = 1_000_000
+
+// Vehicles knows what can be driven.
+type Vehicles interface {
+	// Rentable refuses, on behalf of the caller in ctx, what no trip can start on: NOT_FOUND for a
+	// device that there is not, NotAVehicle for one of another kind.
+	Rentable(ctx context.Context, vehicleID string) error
+}
+
+// Service is the use cases. It is safe for concurrent use.
+type Service struct {
+	store    Store
+	vehicles Vehicles
+	clock    clock.Clock
+	tariff   Tariff
+}
+
+// New gives the use cases over a store. The tariff is that of trips that start from now on.
+func New(store Store, vehicles Vehicles, clock clock.Clock, tariff Tariff) *Service {
+	return &Service{store: store, vehicles: vehicles, clock: clock, tariff: tariff}
+}
+
+// StartInput asks for a trip of the caller.
+type StartInput struct {
+	VehicleID      string
+	Position       Position // without a time: of now
+	IdempotencyKey string   // "" for none
+}
+
+// Start starts a trip of the caller's account: AlreadyOpen when it has an open one, VehicleInUse
+// when the vehicle has. The trip is in progress at once.
+func (s *Service) Start(ctx context.Context, in StartInput) (Trip, error) {
+	who, err := caller.Require(ctx, caller.TripWrite)
+	if err != nil {
+		return Trip{}, err
+	}
+	if who.AccountID == "" {
+		return Trip{}, errs.Denied("a trip belongs to an account, and this caller has none")
+	}
+	if err := ids.Check(ids.Device, in.VehicleID); err != nil {
+		return Trip{}, errs.Invalid("vehicleId", "%v", err)
+	}
+	now := s.clock.Now()
+	at, err := live(in.Position, now)
+	if err != nil {
+		return Trip{}, err
+	}
+	key, err := startKey(ctx, in)
+	if err != nil {
+		return Trip{}, err
+	}
+	if err := s.vehicles.Rentable(ctx, in.VehicleID); err != nil {
+		return Trip{}, fmt.Errorf("ask for the vehicle: %w", err)
+	}
+	start := at
+	if start.At.After(now) {
+		start.At = now
+	}
+	t, fix := Observe(Trip{
+		ID: ids.New(ids.Trip), Status: InProgress, Version: 1, AccountID: who.AccountID, VehicleID: in.VehicleID,
+		Start: start, DistanceSource: FromTrack, Tariff: s.tariff,
+	}, at)
+	return s.store.Create(ctx, key, Change{Trip: t.AsOf(now), Fixes: []Fix{fix}, Event: Started, At: now})
+}
+
+func startKey(ctx context.Context, in StartInput) (idempotency.Key, error) {
+	value := in.IdempotencyKey
+	in.IdempotencyKey = ""
+	input, err := json.Marshal(in)
+	if err != nil {
+		return idempotency.Key{}, fmt.Errorf("write the input: %w", err)
+	}
+	return idempotency.NewKey(ctx, value, "StartTrip", input)
+}
+
+// ReportPosition adds a fix to an open trip that the caller may act on. A fix that is there already
+// leaves the trip as it is.
+func (s *Service) ReportPosition(ctx context.Context, tripID string, position Position) (Trip, error) {
+	who, err := requireTrip(ctx, tripID)
+	if err != nil {
+		return Trip{}, err
+	}
+	now := s.clock.Now()
+	if position, err = live(position, now); err != nil {
+		return Trip{}, err
+	}
+	t, err := s.store.Change(ctx, tripID, []Position{position}, func(t Trip, fresh []Position) (*Change, error) {
+		if err := mayChange(who, t, len(fresh)); err != nil || len(fresh) == 0 {
+			return nil, err
+		}
+		t, fixes := observeAll(t, fresh)
+		t.Version++
+		return &Change{Trip: t.AsOf(now), Fixes: fixes, Event: Moved, At: now}, nil
+	})
+	return t.AsOf(now), err
+}
+
+// EndInput asks to end a trip.
+type EndInput struct {
+	TripID          string
+	Position        *Position // a last fix; nil for none
+	ExpectedVersion *int64    // nil for any
+}
+
+// End ends an open trip that the caller may act on, for good. VERSION_CONFLICT when it is not at the
+// expected version.
+func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
+	who, err := requireTrip(ctx, in.TripID)
+	if err != nil {
+		return Trip{}, err
+	}
+	now := s.clock.Now()
+	var last []Position
+	if in.Position != nil {
+		position, err := live(*in.Position, now)
+		if err != nil {
+			return Trip{}, err
+		}
+		last = []Position{position}
+	}
+	return s.store.Change(ctx, in.TripID, last, func(t Trip, fresh []Position) (*Change, error) {
+		if err := mayChange(who, t, len(fresh)); err != nil {
+			return nil, err
+		}
+		if in.ExpectedVersion != nil && *in.ExpectedVersion != t.Version {
+			return nil, errs.Conflict("trip", *in.ExpectedVersion, t.Version)
+		}
+		t, fixes := observeAll(t, fresh)
+		t.Version++
+		return &Change{Trip: t.finish(now), Fixes: fixes, Event: Ended, At: now}, nil
+	})
+}
+
+func requireTrip(ctx context.Context, tripID string) (caller.Caller, error) {
+	who, err := caller.Require(ctx, caller.TripWrite)
+	if err != nil {
+		return caller.Caller{}, err
+	}
+	if err := ids.Check(ids.Trip, tripID); err != nil {
+		return caller.Caller{}, errs.Invalid("tripId", "%v", err)
+	}
+	return who, nil
+}
+
+// mayChange refuses what the caller may not know of, what is over, and what is full.
+func mayChange(who caller.Caller, t Trip, more int) error {
+	switch {
+	case !who.MayActFor(t.AccountID):
+		return errs.Missing("trip", t.ID)
+	case !t.Status.Open():
+		return isOver(t)
+	case t.Fixes+int64(more) > maxFixes:
+		return trackFull()
+	}
+	return nil
+}

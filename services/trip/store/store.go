@@ -1,0 +1,179 @@
+// Package store keeps trips in SQL, on SQLite or PostgreSQL.
+//
+// It promises what trip.Store asks for. Two partial unique indexes hold the rule of one open trip
+// an account and one a vehicle. A change locks the trip's row first, by an update that changes
+// nothing, so that changes of one trip happen one after another on both engines.
+package store
+
+import (
+	"context"
+	"embed"
+	"fmt"
+	"io/fs"
+
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/services/trip"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// Migrations is the schema, for sqldb.DB.Migrate.
+func Migrations() fs.FS {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return migrations // cannot be: the folder is embedded above
+	}
+	return sub
+}
+
+// Store is a trip.Store over a database. It is safe for concurrent use.
+type Store struct {
+	db     *sqldb.DB
+	encode func(trip.Trip) ([]byte, error)
+}
+
+// New gives a store over a migrated database. Events carry what encode makes of a trip.
+func New(db *sqldb.DB, encode func(trip.Trip) ([]byte, error)) *Store {
+	return &Store{db: db, encode: encode}
+}
+
+// Create keeps a new trip: see trip.Store.
+func (s *Store) Create(ctx context.Context, key idempotency.Key, made trip.Change) (trip.Trip, error) {
+	t, err := sqldb.WriteOnce(ctx, s.db, key, made.At, func(tx *sqldb.Tx) (trip.Trip, error) {
+		if _, err := insertTrip(ctx, tx, made.Trip, ""); err != nil {
+			return trip.Trip{}, err
+		}
+		return made.Trip, s.follow(ctx, tx, made)
+	})
+	switch {
+	case sqldb.Violates(err, "trips_open_account", "trips.account_id"):
+		return trip.Trip{}, trip.AlreadyOpen().Because(err)
+	case sqldb.Violates(err, "trips_open_vehicle", "trips.vehicle_id"):
+		return trip.Trip{}, trip.VehicleInUse().Because(err)
+	case err != nil:
+		return trip.Trip{}, fmt.Errorf("create trip: %w", err)
+	}
+	return t, nil
+}
+
+// Change lets decide say what becomes of a trip: see trip.Store.
+func (s *Store) Change(ctx context.Context, id string, positions []trip.Position, decide trip.Decide) (trip.Trip, error) {
+	var t trip.Trip
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		var err error
+		if t, err = lock(ctx, tx, id); err != nil {
+			return err
+		}
+		t, err = s.apply(ctx, tx, t, positions, decide)
+		return err
+	})
+	if err != nil {
+		return trip.Trip{}, fmt.Errorf("change trip: %w", err)
+	}
+	return t, nil
+}
+
+// ChangeImported changes the trip of a recording, or makes it: see trip.Store.
+func (s *Store) ChangeImported(ctx context.Context, draft trip.Trip, positions []trip.Position, decide trip.Decide) (t trip.Trip, created bool, err error) {
+	draft.Version = 0
+	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		if created, err = insertTrip(ctx, tx, draft, onRecordingDoNothing); err != nil {
+			return err
+		}
+		id, err := recordingID(ctx, tx, draft)
+		if err != nil {
+			return err
+		}
+		if t, err = lock(ctx, tx, id); err != nil {
+			return err
+		}
+		t, err = s.apply(ctx, tx, t, positions, decide)
+		return err
+	})
+	if err != nil {
+		return trip.Trip{}, false, fmt.Errorf("import fixes: %w", err)
+	}
+	return t, created, nil
+}
+
+// CreateImported keeps new recordings: see trip.Store.
+func (s *Store) CreateImported(ctx context.Context, made []trip.Change) (stored int64, err error) {
+	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		stored = 0
+		for _, change := range made {
+			isNew, err := insertTrip(ctx, tx, change.Trip, onRecordingDoNothing)
+			if err != nil {
+				return err
+			}
+			if !isNew {
+				continue
+			}
+			if err := s.follow(ctx, tx, change); err != nil {
+				return err
+			}
+			stored++
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("import rides: %w", err)
+	}
+	return stored, nil
+}
+
+// apply asks decide about the locked trip and keeps what it says.
+func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, t trip.Trip, positions []trip.Position, decide trip.Decide) (trip.Trip, error) {
+	fresh, err := unseen(ctx, tx, t.ID, positions)
+	if err != nil {
+		return trip.Trip{}, err
+	}
+	change, err := decide(t, fresh)
+	if err != nil || change == nil {
+		return t, err
+	}
+	if err := updateTrip(ctx, tx, change.Trip); err != nil {
+		return trip.Trip{}, err
+	}
+	return change.Trip, s.follow(ctx, tx, *change)
+}
+
+// follow writes what belongs to a trip whose row was just written: its fixes and its event.
+func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, change trip.Change) error {
+	if err := insertFixes(ctx, tx, change.Trip.ID, change.Fixes); err != nil {
+		return err
+	}
+	payload, err := s.encode(change.Trip)
+	if err != nil {
+		return fmt.Errorf("encode trip %s: %w", change.Trip.ID, err)
+	}
+	return tx.Emit(ctx, change.At, "event.trip."+string(change.Event)+"."+change.Trip.ID, payload)
+}
+
+// lock makes other changes of the trip wait for this transaction, and reads it.
+func lock(ctx context.Context, tx *sqldb.Tx, id string) (trip.Trip, error) {
+	locked, err := tx.ExecContext(ctx, `UPDATE trips SET version = version WHERE id = $1`, id)
+	if err != nil {
+		return trip.Trip{}, fmt.Errorf("lock: %w", err)
+	}
+	n, err := locked.RowsAffected()
+	if err != nil {
+		return trip.Trip{}, fmt.Errorf("lock: %w", err)
+	}
+	if n == 0 {
+		return trip.Trip{}, errs.Missing("trip", id)
+	}
+	return scanTrip(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM trips WHERE id = $1`, id))
+}
+
+func recordingID(ctx context.Context, tx *sqldb.Tx, draft trip.Trip) (string, error) {
+	var id string
+	err := tx.QueryRowContext(ctx, `SELECT id FROM trips WHERE source = $1 AND external_id = $2 AND source <> ''`,
+		draft.Source, draft.ExternalID).Scan(&id)
+	if err != nil {
+		return "", fmt.Errorf("find the recording: %w", err)
+	}
+	return id, nil
+}

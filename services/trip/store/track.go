@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/services/trip"
+)
+
+// spot is what a track has once.
+type spot struct {
+	at                  int64
+	latitude, longitude float64
+}
+
+func spotOf(p trip.Position) spot { return spot{sqldb.Micros(p.At), p.Latitude, p.Longitude} }
+
+// unseen is those of the positions that the track does not have, each once and in order.
+func unseen(ctx context.Context, tx *sqldb.Tx, tripID string, positions []trip.Position) ([]trip.Position, error) {
+	if len(positions) == 0 {
+		return nil, nil
+	}
+	seen, err := spotsBetween(ctx, tx, tripID, positions)
+	if err != nil {
+		return nil, fmt.Errorf("look for known fixes: %w", err)
+	}
+	var fresh []trip.Position
+	for _, p := range positions {
+		if !seen[spotOf(p)] {
+			seen[spotOf(p)] = true
+			fresh = append(fresh, p)
+		}
+	}
+	return fresh, nil
+}
+
+// spotsBetween is what the track has between the earliest and the latest of the positions.
+func spotsBetween(ctx context.Context, tx *sqldb.Tx, tripID string, positions []trip.Position) (map[spot]bool, error) {
+	first, last := positions[0].At, positions[0].At
+	for _, p := range positions {
+		if p.At.Before(first) {
+			first = p.At
+		}
+		if p.At.After(last) {
+			last = p.At
+		}
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT at, latitude, longitude FROM fixes WHERE trip_id = $1 AND at BETWEEN $2 AND $3`,
+		tripID, sqldb.Micros(first), sqldb.Micros(last))
+	if err != nil {
+		return nil, err
+	}
+	spots, err := sqldb.Collect(rows, func(row sqldb.Row) (s spot, err error) {
+		return s, row.Scan(&s.at, &s.latitude, &s.longitude)
+	})
+	seen := make(map[spot]bool, len(spots)+len(positions))
+	for _, s := range spots {
+		seen[s] = true
+	}
+	return seen, err
+}
+
+var fixColumns = []string{"trip_id", "ordinal", "at", "latitude", "longitude", "accuracy", "place", "starts_segment", "rejection"}
+
+// rowsPerInsert keeps a statement well below the parameters that the engines take (32,766 and 65,535).
+const rowsPerInsert = 500
+
+func insertFixes(ctx context.Context, tx *sqldb.Tx, tripID string, fixes []trip.Fix) error {
+	for len(fixes) > 0 {
+		n := min(len(fixes), rowsPerInsert)
+		values := make([]any, 0, n*len(fixColumns))
+		for _, f := range fixes[:n] {
+			values = append(values, tripID, f.Ordinal, sqldb.Micros(f.At), f.Latitude, f.Longitude, f.Accuracy, f.Place, f.StartsSegment, string(f.Rejection))
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO fixes (`+list(fixColumns)+`) VALUES `+tuples(n, len(fixColumns)), values...)
+		if err != nil {
+			return fmt.Errorf("insert fixes: %w", err)
+		}
+		fixes = fixes[n:]
+	}
+	return nil
+}
+
+func list(names []string) string { return strings.Join(names, ", ") }
+
+// tuples is placeholders for rows of n columns: ($1, $2), ($3, $4).
+func tuples(rows, n int) string {
+	var out strings.Builder
+	for i := range rows * n {
+		switch {
+		case i == 0:
+			out.WriteString("($")
+		case i%n == 0:
+			out.WriteString("), ($")
+		default:
+			out.WriteString(", $")
+		}
+		out.WriteString(strconv.Itoa(i + 1))
+	}
+	out.WriteByte(')')
+	return out.String()
+}
+
+// Tracks gives tracks: see trip.Store. Of n fixes, counted from 0, it keeps those at
+// floor(i*(n-1)/(most-1)) for i from 0 to most-1; k is such a place when a multiple of n-1 lies
+// between k*(most-1) and (k+1)*(most-1), the latter not included.
+func (s *Store) Tracks(ctx context.Context, ids []string, accountID string, most int) ([]trip.Track, error) {
+	var w sqldb.Where
+	w.In("id", ids)
+	if accountID != "" {
+		w.And("account_id = ?", accountID)
+	}
+	spread := `k = n - 1`
+	if most > 1 {
+		steps := w.Arg(int64(most - 1))
+		spread = strings.ReplaceAll(`((k * CAST(:m AS BIGINT) + n - 2) / (n - 1)) * (n - 1) < (k + 1) * CAST(:m AS BIGINT)`, ":m", steps)
+	}
+	rows, err := s.db.Read().QueryContext(ctx, `SELECT `+list(fixColumns)+` FROM (
+			SELECT `+list(fixColumns)+`,
+				ROW_NUMBER() OVER (PARTITION BY trip_id ORDER BY at, ordinal) - 1 AS k,
+				COUNT(*) OVER (PARTITION BY trip_id) AS n
+			FROM fixes WHERE trip_id IN (SELECT id FROM trips`+w.SQL()+`)
+		) AS numbered
+		WHERE CASE WHEN n <= `+w.Arg(int64(most))+` THEN TRUE ELSE `+spread+` END
+		ORDER BY trip_id, at, ordinal`, w.Args()...)
+	if err != nil {
+		return nil, fmt.Errorf("read tracks: %w", err)
+	}
+	return byTrip(rows)
+}
+
+// byTrip gathers the fixes of rows that are in order of trips.
+func byTrip(rows *sql.Rows) ([]trip.Track, error) {
+	var tracks []trip.Track
+	_, err := sqldb.Collect(rows, func(row sqldb.Row) (struct{}, error) {
+		id, fix, err := scanFix(row)
+		if len(tracks) == 0 || tracks[len(tracks)-1].TripID != id {
+			tracks = append(tracks, trip.Track{TripID: id})
+		}
+		last := &tracks[len(tracks)-1]
+		last.Fixes = append(last.Fixes, fix)
+		return struct{}{}, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read tracks: %w", err)
+	}
+	return tracks, nil
+}
+
+func scanFix(row sqldb.Row) (tripID string, f trip.Fix, err error) {
+	var at int64
+	err = row.Scan(&tripID, &f.Ordinal, &at, &f.Latitude, &f.Longitude, &f.Accuracy, &f.Place, &f.StartsSegment, &f.Rejection)
+	f.At = sqldb.Time(at)
+	return tripID, f, err
+}

@@ -1,0 +1,114 @@
+package storetest
+
+import (
+	"errors"
+	"reflect"
+	"sync"
+	"testing"
+
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/services/trip"
+)
+
+var errRefused = errors.New("refused")
+
+func changeOfNothing(t *testing.T, s trip.Store) {
+	id := ids.New(ids.Trip)
+	_, err := s.Change(t.Context(), id, nil, observing)
+	if !errors.Is(err, errs.Missing("trip", id)) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func refusedChange(t *testing.T, s trip.Store) {
+	before := create(t, s, started())
+	_, err := s.Change(t.Context(), before.ID, []trip.Position{at(10)}, func(trip.Trip, []trip.Position) (*trip.Change, error) {
+		return nil, errRefused
+	})
+	if !errors.Is(err, errRefused) {
+		t.Errorf("got %v", err)
+	}
+	if got := get(t, s, before.ID); !reflect.DeepEqual(got, before) {
+		t.Errorf("it is now %+v", got)
+	}
+}
+
+func noChange(t *testing.T, s trip.Store) {
+	before := create(t, s, started())
+	got, err := s.Change(t.Context(), before.ID, nil, func(trip.Trip, []trip.Position) (*trip.Change, error) { return nil, nil })
+	if err != nil || !reflect.DeepEqual(got, before) {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func freshOnce(t *testing.T, s trip.Store) {
+	made := create(t, s, started())
+	elsewhere := at(20)
+	elsewhere.Longitude += 0.001
+	var fresh []trip.Position
+	add := func(positions ...trip.Position) trip.Trip {
+		got, err := s.Change(t.Context(), made.ID, positions, func(t trip.Trip, f []trip.Position) (*trip.Change, error) {
+			fresh = f
+			return observing(t, f)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return got
+	}
+	first := add(at(20), at(0), at(10), at(20), elsewhere)
+	if want := []trip.Position{at(20), at(10), elsewhere}; !reflect.DeepEqual(fresh, want) {
+		t.Errorf("fresh are %+v, want %+v", fresh, want)
+	}
+	if got := get(t, s, made.ID); !reflect.DeepEqual(got, first) || got.Fixes != 4 || got.Version != 2 {
+		t.Errorf("kept as %+v, want %+v", got, first)
+	}
+	if again := add(at(10), elsewhere); len(fresh) != 0 || !reflect.DeepEqual(again, first) {
+		t.Errorf("again: %d are fresh, the trip is %+v", len(fresh), again)
+	}
+}
+
+func changesAtOnce(t *testing.T, s trip.Store) {
+	made := create(t, s, started())
+	const n = 32
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			_, err := s.Change(t.Context(), made.ID, []trip.Position{at(i + 1)}, func(t trip.Trip, fresh []trip.Position) (*trip.Change, error) {
+				change, err := observing(t, fresh)
+				if change != nil {
+					change.Trip.DistanceMetres = t.DistanceMetres + 1
+				}
+				return change, err
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	got := get(t, s, made.ID)
+	if got.Version != n+1 || got.Fixes != n+1 || got.DistanceMetres != n {
+		t.Errorf("version %d, %d fixes, %v metres", got.Version, got.Fixes, got.DistanceMetres)
+	}
+	if fixes := track(t, s, made.ID); len(fixes) != n+1 {
+		t.Errorf("the track has %d fixes", len(fixes))
+	}
+}
+
+func repeatsAtOnce(t *testing.T, s trip.Store) {
+	made := create(t, s, started())
+	var wg sync.WaitGroup
+	for range 32 {
+		wg.Go(func() {
+			if _, err := s.Change(t.Context(), made.ID, []trip.Position{at(5)}, observing); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if got := get(t, s, made.ID); got.Version != 2 || got.Fixes != 2 {
+		t.Errorf("version %d, %d fixes", got.Version, got.Fixes)
+	}
+}

@@ -1,0 +1,108 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/sluicehq/sluice/services/trip"
+)
+
+func importedOnce(t *testing.T, s trip.Store) {
+	first, created, err := s.ChangeImported(t.Context(), recorded("a"), []trip.Position{at(0), at(1)}, observing)
+	if err != nil || !created || first.Version != 1 || first.Fixes != 2 {
+		t.Fatalf("first: %+v, created %v, %v", first, created, err)
+	}
+	next, created, err := s.ChangeImported(t.Context(), recorded("a"), []trip.Position{at(1), at(2)}, observing)
+	if err != nil || created || next.ID != first.ID || next.Version != 2 || next.Fixes != 3 {
+		t.Errorf("next: %+v, created %v, %v", next, created, err)
+	}
+	again, created, err := s.ChangeImported(t.Context(), recorded("a"), []trip.Position{at(2), at(0)}, observing)
+	if err != nil || created || !reflect.DeepEqual(again, next) {
+		t.Errorf("again: %+v, created %v, %v", again, created, err)
+	}
+	other, created, err := s.ChangeImported(t.Context(), recorded("b"), []trip.Position{at(0)}, observing)
+	if err != nil || !created || other.ID == first.ID {
+		t.Errorf("other: %+v, created %v, %v", other, created, err)
+	}
+}
+
+func importsAtOnce(t *testing.T, s trip.Store) {
+	var made atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			_, created, err := s.ChangeImported(t.Context(), recorded("a"), []trip.Position{at(i)}, observing)
+			if err != nil {
+				t.Error(err)
+			}
+			if created {
+				made.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	got, _, err := s.ChangeImported(t.Context(), recorded("a"), nil, observing)
+	if err != nil || made.Load() != 1 || got.Fixes != 16 || got.Version != 16 {
+		t.Errorf("made %d times; %+v, %v", made.Load(), got, err)
+	}
+}
+
+func refusedImport(t *testing.T, s trip.Store) {
+	draft := recorded("a")
+	_, _, err := s.ChangeImported(t.Context(), draft, []trip.Position{at(0)}, func(trip.Trip, []trip.Position) (*trip.Change, error) {
+		return nil, errRefused
+	})
+	if !errors.Is(err, errRefused) {
+		t.Errorf("got %v", err)
+	}
+	if got, err := s.Get(t.Context(), []string{draft.ID}); err != nil || len(got) != 0 {
+		t.Errorf("%d trips stay, %v", len(got), err)
+	}
+}
+
+func rides(from, to int) []trip.Change {
+	var made []trip.Change
+	for i := from; i < to; i++ {
+		made = append(made, making(recorded(fmt.Sprint("ride ", i))))
+	}
+	return made
+}
+
+func ridesOnce(t *testing.T, s trip.Store) {
+	for _, tt := range []struct {
+		made []trip.Change
+		want int64
+	}{{rides(0, 10), 10}, {rides(0, 10), 0}, {rides(5, 15), 5}, {append(rides(20, 21), rides(20, 21)...), 1}} {
+		if stored, err := s.CreateImported(t.Context(), tt.made); err != nil || stored != tt.want {
+			t.Errorf("stored %d, %v; want %d", stored, err, tt.want)
+		}
+	}
+	var stored atomic.Int64
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			n, err := s.CreateImported(t.Context(), rides(100, 150))
+			if err != nil {
+				t.Error(err)
+			}
+			stored.Add(n)
+		})
+	}
+	wg.Wait()
+	if stored.Load() != 50 {
+		t.Errorf("8 at once stored %d of 50", stored.Load())
+	}
+}
+
+func importedHoldNobody(t *testing.T, s trip.Store) {
+	live := create(t, s, started())
+	ride := recorded("a")
+	ride.AccountID, ride.VehicleID = live.AccountID, live.VehicleID
+	if stored, err := s.CreateImported(t.Context(), []trip.Change{making(ride)}); err != nil || stored != 1 {
+		t.Errorf("stored %d, %v", stored, err)
+	}
+}

@@ -1,0 +1,145 @@
+package storetest
+
+import (
+	"errors"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/services/trip"
+)
+
+func readsBack(t *testing.T, s trip.Store) {
+	accuracy := 12.5
+	want := started()
+	want.Start.Accuracy, want.Start.Place = &accuracy, "Marienplatz"
+	end := at(60)
+	want.Status, want.End, want.Gap = trip.Finished, &end, true
+	want.DistanceMetres, want.DistanceSource = 1.0/3, trip.FromMeter
+	want.DurationSeconds, want.Fee.AmountMinor = 60, 131
+	want.Source, want.ExternalID = "test", "ride 1"
+	made := making(want)
+	if _, err := s.Create(t.Context(), idempotency.Key{}, made); err != nil {
+		t.Fatal(err)
+	}
+	if got := get(t, s, want.ID); !reflect.DeepEqual(got, made.Trip) {
+		t.Errorf("reads back as\n%+v, want\n%+v", got, made.Trip)
+	}
+	if got := track(t, s, want.ID); !reflect.DeepEqual(got, made.Fixes) {
+		t.Errorf("its track reads back as\n%+v, want\n%+v", got, made.Fixes)
+	}
+}
+
+func leavesOutUnknown(t *testing.T, s trip.Store) {
+	a := create(t, s, started())
+	got, err := s.Get(t.Context(), []string{ids.New(ids.Trip), a.ID, "no id"})
+	if err != nil || !slices.Equal(idsOf(got), []string{a.ID}) {
+		t.Errorf("got %v, %v", idsOf(got), err)
+	}
+}
+
+func oneOpenTripAVehicle(t *testing.T, s trip.Store) {
+	vehicle := ids.New(ids.Device)
+	oneOf64(t, s, trip.VehicleInUse(), func(made *trip.Trip) { made.VehicleID = vehicle })
+	open, err := s.Open(t.Context(), []string{vehicle}, nil)
+	if err != nil || len(open) != 1 {
+		t.Errorf("%d open trips, %v", len(open), err)
+	}
+}
+
+func oneOpenTripAnAccount(t *testing.T, s trip.Store) {
+	account := ids.New(ids.Account)
+	oneOf64(t, s, trip.AlreadyOpen(), func(made *trip.Trip) { made.AccountID = account })
+	open, err := s.Open(t.Context(), nil, []string{account})
+	if err != nil || len(open) != 1 {
+		t.Errorf("%d open trips, %v", len(open), err)
+	}
+}
+
+// oneOf64 starts 64 trips at once of which one may win.
+func oneOf64(t *testing.T, s trip.Store, refusal *errs.Error, with func(*trip.Trip)) {
+	t.Helper()
+	results := make([]error, 64)
+	var wg sync.WaitGroup
+	for i := range results {
+		made := started()
+		with(&made)
+		wg.Go(func() { _, results[i] = s.Create(t.Context(), idempotency.Key{}, making(made)) })
+	}
+	wg.Wait()
+	won, refused := 0, 0
+	for _, err := range results {
+		switch {
+		case err == nil:
+			won++
+		case errors.Is(err, refusal):
+			refused++
+		default:
+			t.Errorf("unexpected: %v", err)
+		}
+	}
+	if won != 1 || refused != 63 {
+		t.Errorf("%d won and %d were refused", won, refused)
+	}
+}
+
+func finishedHoldsNobody(t *testing.T, s trip.Store) {
+	first := create(t, s, started())
+	_, err := s.Change(t.Context(), first.ID, nil, func(t trip.Trip, _ []trip.Position) (*trip.Change, error) {
+		t.Version++
+		t.Status = trip.Finished
+		return &trip.Change{Trip: t, Event: trip.Ended, At: noon()}, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := started()
+	next.AccountID, next.VehicleID = first.AccountID, first.VehicleID
+	create(t, s, next)
+}
+
+func repeatedStart(t *testing.T, s trip.Store) {
+	key := idempotency.Key{Caller: "account_1", Value: "k", Fingerprint: "f"}
+	first, err := s.Create(t.Context(), key, making(started()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again := started()
+	again.AccountID, again.VehicleID = first.AccountID, first.VehicleID
+	got, err := s.Create(t.Context(), key, making(again))
+	if err != nil || !reflect.DeepEqual(got, first) {
+		t.Errorf("the repeat gives %+v, %v; want %+v", got, err, first)
+	}
+	key.Fingerprint = "other"
+	if _, err := s.Create(t.Context(), key, making(started())); errs.From(err).Reason != errs.ReasonKeyReused {
+		t.Errorf("the key with another input: %v", err)
+	}
+}
+
+func openTrips(t *testing.T, s trip.Store) {
+	a, b, c := create(t, s, started()), create(t, s, started()), create(t, s, started())
+	over := started()
+	over.Status, over.VehicleID = trip.Finished, a.VehicleID
+	over.Start.At = over.Start.At.Add(time.Hour)
+	create(t, s, over)
+	for name, tt := range map[string]struct{ vehicles, accounts, want []string }{
+		"by vehicle":       {[]string{a.VehicleID, b.VehicleID}, nil, []string{a.ID, b.ID}},
+		"by account":       {nil, []string{c.AccountID}, []string{c.ID}},
+		"by either":        {[]string{a.VehicleID}, []string{c.AccountID, a.AccountID}, []string{a.ID, c.ID}},
+		"nobody drives it": {[]string{ids.New(ids.Device)}, nil, nil},
+		"a finished trip":  {nil, []string{over.AccountID}, nil},
+	} {
+		got, err := s.Open(t.Context(), tt.vehicles, tt.accounts)
+		have := idsOf(got)
+		slices.Sort(have)
+		slices.Sort(tt.want)
+		if err != nil || !slices.Equal(have, tt.want) {
+			t.Errorf("%s: %v, %v; want %v", name, have, err, tt.want)
+		}
+	}
+}
