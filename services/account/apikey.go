@@ -1,0 +1,135 @@
+package account
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// APIKey is a program's way in. Its secret is not part of it.
+type APIKey struct {
+	ID              string
+	AccountID       string // whom it acts for
+	Role            caller.Role
+	Name            string
+	Prefix          string // the part of the secret that may be shown; unique
+	Scopes          []string
+	PointsPerMinute int
+	CreatedAt       time.Time
+	ExpiresAt       *time.Time
+	LastUsedAt      *time.Time // to the minute
+	RevokedAt       *time.Time
+}
+
+// Bounds of what an API key is made of.
+const (
+	DefaultPointsPerMinute = 600
+	MaxPointsPerMinute     = 1_000_000
+	maxLifeYears           = 5
+)
+
+// Usable tells why the key is not good at that time: ErrAPIKeyRevoked, ErrAPIKeyExpired or nil.
+func (k APIKey) Usable(now time.Time) error {
+	switch {
+	case k.RevokedAt != nil:
+		return ErrAPIKeyRevoked
+	case k.ExpiresAt != nil && !now.Before(*k.ExpiresAt):
+		return ErrAPIKeyExpired
+	}
+	return nil
+}
+
+// Rotate is the key under a new secret. A key that is no longer good cannot come back that way:
+// FAILED_PRECONDITION.
+func (k APIKey) Rotate(prefix string, now time.Time) (APIKey, error) {
+	if err := k.Usable(now); err != nil {
+		over := errs.From(err)
+		return APIKey{}, errs.New(errs.FailedPrecondition, over.Reason, "%s: make a new one", over.Message)
+	}
+	k.Prefix = prefix
+	return k, nil
+}
+
+// Revoke is the key after its end. A key that was revoked before is left as it is: changed is false.
+func (k APIKey) Revoke(now time.Time) (revoked APIKey, changed bool) {
+	if k.RevokedAt != nil {
+		return k, false
+	}
+	k.RevokedAt = &now
+	return k, true
+}
+
+// CreateAPIKeyInput makes an API key.
+type CreateAPIKeyInput struct {
+	Name            string
+	Scopes          []string
+	PointsPerMinute int        // 0 means DefaultPointsPerMinute
+	ExpiresAt       *time.Time // nil: it lives until it is revoked
+	IdempotencyKey  string
+}
+
+// normal is the input in the form that it is kept and compared in.
+func (in CreateAPIKeyInput) normal() CreateAPIKeyInput {
+	in.Scopes = slices.Compact(slices.Sorted(slices.Values(in.Scopes)))
+	if in.PointsPerMinute == 0 {
+		in.PointsPerMinute = DefaultPointsPerMinute
+	}
+	if in.ExpiresAt != nil {
+		at := in.ExpiresAt.UTC().Truncate(time.Microsecond)
+		in.ExpiresAt = &at
+	}
+	return in
+}
+
+func (in CreateAPIKeyInput) check(now time.Time) error {
+	if err := checkName("name", in.Name); err != nil {
+		return err
+	}
+	if err := checkScopes(in.Scopes); err != nil {
+		return err
+	}
+	if in.PointsPerMinute < 1 || in.PointsPerMinute > MaxPointsPerMinute {
+		return errs.Invalid("pointsPerMinute", "must be between 1 and %d", MaxPointsPerMinute)
+	}
+	switch {
+	case in.ExpiresAt == nil:
+	case !in.ExpiresAt.After(now):
+		return errs.Invalid("expiresAt", "must lie in the future")
+	case in.ExpiresAt.After(now.AddDate(maxLifeYears, 0, 0)):
+		return errs.Invalid("expiresAt", "must lie within %d years", maxLifeYears)
+	}
+	return nil
+}
+
+func checkScopes(scopes []string) error {
+	if len(scopes) == 0 {
+		return errs.Invalid("scopes", "must not be empty")
+	}
+	all := caller.ScopesOf(caller.System)
+	for _, scope := range scopes {
+		if !slices.Contains(all, scope) {
+			return errs.Invalid("scopes", "there is no scope %.80q", scope)
+		}
+	}
+	return nil
+}
+
+// checkHeld keeps a caller from giving away what it does not have.
+func checkHeld(who caller.Caller, scopes []string) error {
+	for _, scope := range scopes {
+		if !who.Has(scope) {
+			return errs.New(errs.PermissionDenied, ReasonScopeNotHeld, "you cannot give the scope %s: you do not have it", scope)
+		}
+	}
+	return nil
+}
+
+// mayManage tells whether the caller may see and change API keys of the account.
+func mayManage(who caller.Caller, accountID string) bool {
+	if who.Role == caller.Admin || who.Role == caller.System {
+		return true
+	}
+	return who.AccountID != "" && who.AccountID == accountID
+}

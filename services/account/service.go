@@ -1,0 +1,109 @@
+package account
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+)
+
+// Options are what an installation chooses. The zero Options let nobody sign in.
+type Options struct {
+	Identities map[string]IdentityProvider // who vouches for sign-ins, by the provider's name
+	Issuer     string                      // iss of access tokens; "" means DefaultIssuer
+	AccessTTL  time.Duration               // of access tokens, whole seconds; 0 means DefaultAccessTTL
+	RefreshTTL time.Duration               // of each refresh token; 0 means DefaultRefreshTTL
+}
+
+// Defaults of Options.
+const (
+	DefaultIssuer     = "sluice"
+	DefaultAccessTTL  = 15 * time.Minute
+	DefaultRefreshTTL = 30 * 24 * time.Hour
+)
+
+// Service is the use cases. It is safe for concurrent use.
+type Service struct {
+	store   Store
+	signer  Signer
+	clock   clock.Clock
+	options Options
+}
+
+// New makes the service.
+func New(store Store, signer Signer, clock clock.Clock, options Options) *Service {
+	if options.Issuer == "" {
+		options.Issuer = DefaultIssuer
+	}
+	if options.AccessTTL == 0 {
+		options.AccessTTL = DefaultAccessTTL
+	}
+	if options.RefreshTTL == 0 {
+		options.RefreshTTL = DefaultRefreshTTL
+	}
+	return &Service{store: store, signer: signer, clock: clock, options: options}
+}
+
+// EnsureAccount finds the account of an identity, or makes it of the name and the role. For the
+// system only.
+func (s *Service) EnsureAccount(ctx context.Context, provider string, identity Identity) (Account, error) {
+	who, err := caller.Require(ctx, caller.AccountRead)
+	if err != nil {
+		return Account{}, err
+	}
+	if who.Role != caller.System {
+		return Account{}, errs.Denied("accounts are made by signing in")
+	}
+	return s.ensure(ctx, provider, identity)
+}
+
+func (s *Service) ensure(ctx context.Context, provider string, identity Identity) (Account, error) {
+	if err := checkIdentity(provider, identity); err != nil {
+		return Account{}, err
+	}
+	found, err := s.store.EnsureAccount(ctx, provider, identity.Subject, Account{
+		ID: ids.New(ids.Account), Name: identity.Name, Role: identity.Role, CreatedAt: s.clock.Now(), Version: 1,
+	})
+	if err != nil {
+		return Account{}, fmt.Errorf("ensure account: %w", err)
+	}
+	return found, nil
+}
+
+// BatchGetAccounts gives those that there are and the caller may see, in no promised order: members
+// see themselves, staff everybody.
+func (s *Service) BatchGetAccounts(ctx context.Context, wanted []string) ([]Account, error) {
+	who, err := caller.Require(ctx, caller.AccountRead)
+	if err != nil {
+		return nil, err
+	}
+	visible, err := batch(ids.Account, wanted, who.MayActFor)
+	if err != nil || len(visible) == 0 {
+		return nil, err
+	}
+	accounts, err := s.store.GetAccounts(ctx, visible)
+	if err != nil {
+		return nil, fmt.Errorf("get accounts: %w", err)
+	}
+	return accounts, nil
+}
+
+// maxBatch bounds how many ids a batch read takes.
+const maxBatch = 1000
+
+// batch gives the ids of the kind that pass keep, each once; more than maxBatch are
+// INVALID_ARGUMENT.
+func batch(kind ids.Kind, wanted []string, keep func(id string) bool) ([]string, error) {
+	if len(wanted) > maxBatch {
+		return nil, errs.Invalid("ids", "are more than %d", maxBatch)
+	}
+	kept := slices.DeleteFunc(slices.Clone(wanted), func(id string) bool {
+		return ids.Check(kind, id) != nil || !keep(id)
+	})
+	return slices.Compact(slices.Sorted(slices.Values(kept))), nil
+}

@@ -1,0 +1,239 @@
+package account
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/services/account/apikey"
+)
+
+// CreatedAPIKey is an API key with its secret, which nobody can show again.
+type CreatedAPIKey struct {
+	APIKey APIKey
+	Secret string // "" when the call was a repeat of an earlier one
+}
+
+// CreateAPIKey makes an API key that acts for the caller's account, with no more scopes than the
+// caller has: SCOPE_NOT_HELD.
+func (s *Service) CreateAPIKey(ctx context.Context, input CreateAPIKeyInput) (CreatedAPIKey, error) {
+	who, err := caller.Require(ctx, caller.APIKeyWrite)
+	if err != nil {
+		return CreatedAPIKey{}, err
+	}
+	if who.AccountID == "" {
+		return CreatedAPIKey{}, errs.Denied("an API key acts for an account, and you have none")
+	}
+	now := s.clock.Now()
+	input = input.normal()
+	if err := input.check(now); err != nil {
+		return CreatedAPIKey{}, err
+	}
+	if err := checkHeld(who, input.Scopes); err != nil {
+		return CreatedAPIKey{}, err
+	}
+	once, err := onceKey(ctx, input)
+	if err != nil {
+		return CreatedAPIKey{}, err
+	}
+	return s.keepNew(ctx, once, APIKey{
+		ID: ids.New(ids.APIKey), AccountID: who.AccountID, Role: who.Role, Name: input.Name, Scopes: input.Scopes,
+		PointsPerMinute: input.PointsPerMinute, CreatedAt: now, ExpiresAt: input.ExpiresAt,
+	})
+}
+
+func onceKey(ctx context.Context, input CreateAPIKeyInput) (idempotency.Key, error) {
+	canonical, err := json.Marshal(input)
+	if err != nil {
+		return idempotency.Key{}, fmt.Errorf("write the input down: %w", err)
+	}
+	return idempotency.NewKey(ctx, input.IdempotencyKey, "CreateApiKey", canonical)
+}
+
+func (s *Service) keepNew(ctx context.Context, once idempotency.Key, key APIKey) (CreatedAPIKey, error) {
+	var created CreatedAPIKey
+	err := withFreshSecret(func(secret apikey.Key) error {
+		key.Prefix = secret.Prefix()
+		kept, err := s.store.CreateAPIKey(ctx, once, key, secret.Hash())
+		if err != nil {
+			return err
+		}
+		created = CreatedAPIKey{APIKey: kept}
+		if kept.ID == key.ID {
+			created.Secret = secret.Reveal()
+		}
+		return nil
+	})
+	if err != nil {
+		return CreatedAPIKey{}, fmt.Errorf("create API key: %w", err)
+	}
+	return created, nil
+}
+
+// RotateAPIKey gives the key a new secret; the old one is void at once. The caller must have the
+// key's scopes, or it would gain them with the secret: SCOPE_NOT_HELD.
+func (s *Service) RotateAPIKey(ctx context.Context, id string) (CreatedAPIKey, error) {
+	who, key, err := s.managed(ctx, id)
+	if err != nil {
+		return CreatedAPIKey{}, err
+	}
+	if err := checkHeld(who, key.Scopes); err != nil {
+		return CreatedAPIKey{}, err
+	}
+	var created CreatedAPIKey
+	err = withFreshSecret(func(secret apikey.Key) error {
+		rotated, err := s.store.RotateAPIKey(ctx, id, secret.Prefix(), secret.Hash(), s.clock.Now())
+		created = CreatedAPIKey{APIKey: rotated, Secret: secret.Reveal()}
+		return err
+	})
+	if err != nil {
+		return CreatedAPIKey{}, fmt.Errorf("rotate API key: %w", err)
+	}
+	return created, nil
+}
+
+// RevokeAPIKey ends the key for good. Doing it again changes nothing.
+func (s *Service) RevokeAPIKey(ctx context.Context, id string) (APIKey, error) {
+	if _, _, err := s.managed(ctx, id); err != nil {
+		return APIKey{}, err
+	}
+	revoked, err := s.store.RevokeAPIKey(ctx, id, s.clock.Now())
+	if err != nil {
+		return APIKey{}, fmt.Errorf("revoke API key: %w", err)
+	}
+	return revoked, nil
+}
+
+// managed gives the caller, and the key that it wants to change. A key of somebody else's does not
+// exist for it.
+func (s *Service) managed(ctx context.Context, id string) (caller.Caller, APIKey, error) {
+	who, err := caller.Require(ctx, caller.APIKeyWrite)
+	if err != nil {
+		return caller.Caller{}, APIKey{}, err
+	}
+	if err := ids.Check(ids.APIKey, id); err != nil {
+		return caller.Caller{}, APIKey{}, errs.Invalid("id", "%v", err)
+	}
+	found, err := s.store.GetAPIKeys(ctx, []string{id})
+	if err != nil {
+		return caller.Caller{}, APIKey{}, fmt.Errorf("get API key: %w", err)
+	}
+	if len(found) == 0 || !mayManage(who, found[0].AccountID) {
+		return caller.Caller{}, APIKey{}, errs.Missing("API key", id)
+	}
+	return who, found[0], nil
+}
+
+// maxListed bounds ListAPIKeys.
+const maxListed = 1000
+
+// ListAPIKeys gives the caller's keys, or everybody's for administrators: the newest first, at most
+// 1,000.
+func (s *Service) ListAPIKeys(ctx context.Context) ([]APIKey, error) {
+	who, err := caller.Require(ctx, caller.APIKeyWrite)
+	if err != nil {
+		return nil, err
+	}
+	of := who.AccountID
+	switch {
+	case mayManage(who, ""):
+		of = ""
+	case of == "":
+		return nil, nil
+	}
+	keys, err := s.store.ListAPIKeys(ctx, of, maxListed)
+	if err != nil {
+		return nil, fmt.Errorf("list API keys: %w", err)
+	}
+	return keys, nil
+}
+
+// BatchGetAPIKeys gives those that there are and the caller may see, in no promised order: what it
+// may manage and, whatever its scopes, the key that it called with.
+func (s *Service) BatchGetAPIKeys(ctx context.Context, wanted []string) ([]APIKey, error) {
+	who := caller.FromContext(ctx)
+	_, refused := caller.Require(ctx, caller.APIKeyWrite)
+	if refused != nil && !who.Known() {
+		return nil, refused
+	}
+	visible, err := batch(ids.APIKey, wanted, func(id string) bool { return refused == nil || id == who.APIKeyID })
+	if err != nil || len(visible) == 0 {
+		return nil, err
+	}
+	found, err := s.store.GetAPIKeys(ctx, visible)
+	if err != nil {
+		return nil, fmt.Errorf("get API keys: %w", err)
+	}
+	var seen []APIKey
+	for _, key := range found {
+		if key.ID == who.APIKeyID || mayManage(who, key.AccountID) {
+			seen = append(seen, key)
+		}
+	}
+	return seen, nil
+}
+
+// VerifyAPIKey tells whose key it is. It needs no caller: the secret is the proof. A typo is told
+// without a look-up; the work for a prefix that nobody has is the same as for one that somebody has.
+func (s *Service) VerifyAPIKey(ctx context.Context, text string) (APIKey, error) {
+	presented, err := apikey.Parse(text)
+	if err != nil {
+		return APIKey{}, ErrAPIKeyMalformed
+	}
+	found, secret, err := s.store.FindAPIKey(ctx, presented.Prefix())
+	unknown := errors.Is(err, ErrAPIKeyUnknown)
+	if err != nil && !unknown {
+		return APIKey{}, fmt.Errorf("find API key: %w", err)
+	}
+	hash := presented.Hash()
+	matches := subtle.ConstantTimeCompare(hash[:], secret[:]) == 1
+	if unknown || !matches {
+		return APIKey{}, ErrAPIKeyUnknown
+	}
+	now := s.clock.Now()
+	if err := found.Usable(now); err != nil {
+		return APIKey{}, err
+	}
+	return s.touched(ctx, found, now), nil
+}
+
+// Uses of a key are noted once in a while, and nobody waits long for it.
+const (
+	touchEvery = time.Minute
+	touchWait  = 100 * time.Millisecond
+)
+
+// touched notes that the key was used. A note that cannot be made is left out: it must not turn away
+// a caller whose key is good, and the next use makes it.
+func (s *Service) touched(ctx context.Context, key APIKey, now time.Time) APIKey {
+	since := now.Add(-touchEvery)
+	if key.LastUsedAt != nil && key.LastUsedAt.After(since) {
+		return key
+	}
+	ctx, cancel := context.WithTimeout(ctx, touchWait)
+	defer cancel()
+	if s.store.TouchAPIKey(ctx, key.ID, now, since) == nil {
+		key.LastUsedAt = &now
+	}
+	return key
+}
+
+// maxPrefixes bounds how often a prefix is drawn; that the first one is taken is as good as never.
+const maxPrefixes = 4
+
+func withFreshSecret(keep func(secret apikey.Key) error) error {
+	var err error
+	for range maxPrefixes {
+		if err = keep(apikey.New()); !errors.Is(err, ErrPrefixTaken) {
+			return err
+		}
+	}
+	return err
+}

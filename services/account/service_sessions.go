@@ -1,0 +1,140 @@
+package account
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+)
+
+// Credentials are what a sign-in or a refresh gives.
+type Credentials struct {
+	AccessToken  string    // a JWT, see Claims
+	RefreshToken string    // opaque, good once
+	ExpiresAt    time.Time // of the access token
+	Account      Account
+}
+
+// Login signs in whom the provider knows by the code; an identity seen for the first time gets an
+// account. It needs no caller. PROVIDER_DISABLED, LOGIN_REFUSED.
+func (s *Service) Login(ctx context.Context, provider, code string) (Credentials, error) {
+	identities, ok := s.options.Identities[provider]
+	switch {
+	case !ok:
+		return Credentials{}, ErrProviderDisabled
+	case code == "" || len(code) > maxCode:
+		return Credentials{}, errs.Invalid("code", "must have 1 to %d bytes", maxCode)
+	}
+	identity, err := identities.Identify(ctx, code)
+	if err != nil {
+		return Credentials{}, fmt.Errorf("identify: %w", err)
+	}
+	found, err := s.ensure(ctx, provider, identity)
+	if err != nil {
+		return Credentials{}, err
+	}
+	return s.openSession(ctx, found)
+}
+
+func (s *Service) openSession(ctx context.Context, of Account) (Credentials, error) {
+	now := s.clock.Now()
+	if err := s.forget(ctx, now); err != nil {
+		return Credentials{}, err
+	}
+	session := Session{ID: ids.New(ids.Session), AccountID: of.ID, CreatedAt: now, ExpiresAt: now.Add(s.options.RefreshTTL)}
+	token := newRefreshToken()
+	if err := s.store.OpenSession(ctx, session, hashRefreshToken(token)); err != nil {
+		return Credentials{}, fmt.Errorf("open session: %w", err)
+	}
+	return s.credentials(session, of, token, now)
+}
+
+// RefreshSession changes a refresh token for new credentials. Whoever has the token may: it needs no
+// caller. A token that comes a second time ends its session (REFRESH_TOKEN_REUSED), be it stolen or
+// only sent twice at once: who sent it cannot be told apart (RFC 9700 section 4.14).
+func (s *Service) RefreshSession(ctx context.Context, token string) (Credentials, error) {
+	now := s.clock.Now()
+	next := newRefreshToken()
+	if len(token) != len(next) {
+		return Credentials{}, ErrRefreshTokenUnknown
+	}
+	if err := s.forget(ctx, now); err != nil {
+		return Credentials{}, err
+	}
+	use, err := s.store.UseRefreshToken(ctx, hashRefreshToken(token), hashRefreshToken(next), now.Add(s.options.RefreshTTL), now)
+	if err != nil {
+		return Credentials{}, fmt.Errorf("refresh session: %w", err)
+	}
+	switch use.Verdict {
+	case Rotate:
+		return s.credentials(use.Session, use.Account, next, now)
+	case Reused:
+		return Credentials{}, ErrRefreshTokenReused
+	case Expired:
+		return Credentials{}, ErrSessionExpired
+	}
+	return Credentials{}, ErrSessionEnded
+}
+
+// Logout ends the session of the caller, and the one that the refresh token belongs to when one is
+// given. Doing it again changes nothing; a token that is not known is as good as ended (RFC 7009
+// section 2.2). NO_SESSION for a caller that has none.
+func (s *Service) Logout(ctx context.Context, token string) error {
+	who := caller.FromContext(ctx)
+	switch {
+	case token != "" || who.SessionID != "":
+	case !who.Known():
+		return errs.New(errs.Unauthenticated, "SIGN_IN_REQUIRED", "send the access token or the refresh token of the session to end")
+	default:
+		return ErrNoSession
+	}
+	now := s.clock.Now()
+	if token != "" {
+		if err := s.store.EndSessionOf(ctx, hashRefreshToken(token), now); err != nil {
+			return fmt.Errorf("log out: %w", err)
+		}
+	}
+	if who.SessionID == "" {
+		return nil
+	}
+	if err := s.store.EndSession(ctx, who.SessionID, now); err != nil {
+		return fmt.Errorf("log out: %w", err)
+	}
+	return nil
+}
+
+// KeySet is the public keys of access tokens, as a JWK set in JSON (RFC 7517). It is for everybody.
+func (s *Service) KeySet() []byte { return s.signer.KeySet() }
+
+// credentials signs the access token. Its times are cut to whole seconds, which is what a JWT holds.
+func (s *Service) credentials(session Session, of Account, refreshToken string, now time.Time) (Credentials, error) {
+	issued := now.Truncate(time.Second)
+	claims := Claims{
+		ID: rand.Text(), Issuer: s.options.Issuer, Audience: Audience,
+		AccountID: of.ID, SessionID: session.ID, Role: of.Role,
+		IssuedAt: issued, ExpiresAt: issued.Add(s.options.AccessTTL),
+	}
+	signed, err := s.signer.Sign(claims)
+	if err != nil {
+		return Credentials{}, fmt.Errorf("sign access token: %w", err)
+	}
+	return Credentials{AccessToken: signed, RefreshToken: refreshToken, ExpiresAt: claims.ExpiresAt, Account: of}, nil
+}
+
+// What is over is kept for a while, so that who comes late learns why, and then forgotten some rows
+// with each call, so that no call pays for all.
+const (
+	keepExpired  = 7 * 24 * time.Hour
+	forgetAtOnce = 100
+)
+
+func (s *Service) forget(ctx context.Context, now time.Time) error {
+	if err := s.store.DeleteExpired(ctx, now.Add(-keepExpired), forgetAtOnce); err != nil {
+		return fmt.Errorf("forget old sessions: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,185 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/services/account"
+)
+
+// OpenSession is account.Sessions.
+func (s *Store) OpenSession(ctx context.Context, session account.Session, first account.Hash) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		_, err := tx.ExecContext(ctx, `INSERT INTO sessions (id, account_id, created_at, expires_at) VALUES ($1, $2, $3, $4)`,
+			session.ID, session.AccountID, sqldb.Micros(session.CreatedAt), sqldb.Micros(session.ExpiresAt))
+		if err != nil {
+			return fmt.Errorf("insert the session: %w", err)
+		}
+		return insertToken(ctx, tx, first, session)
+	})
+}
+
+func insertToken(ctx context.Context, tx *sqldb.Tx, token account.Hash, session account.Session) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO refresh_tokens (hash, session_id, expires_at, used) VALUES ($1, $2, $3, $4)`,
+		hexOf(token), session.ID, sqldb.Micros(session.ExpiresAt), false)
+	if err != nil {
+		return fmt.Errorf("insert the refresh token: %w", err)
+	}
+	return nil
+}
+
+// UseRefreshToken is account.Sessions.
+func (s *Store) UseRefreshToken(ctx context.Context, presented, next account.Hash, expires, now time.Time) (account.Use, error) {
+	var use account.Use
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		token, session, of, err := lockFamily(ctx, tx, presented)
+		if err != nil {
+			return err
+		}
+		use = account.Use{Verdict: session.Judge(token, now), Session: session, Account: of}
+		switch use.Verdict {
+		case account.Rotate:
+			use.Session.ExpiresAt = expires
+			return rotate(ctx, tx, use.Session, token, next)
+		case account.Reused:
+			return s.endSession(ctx, tx, session.ID, now)
+		}
+		return nil
+	})
+	if err != nil {
+		return account.Use{}, err
+	}
+	return use, nil
+}
+
+// lockFamily reads a token, its session and its account, after it has locked the session: uses of
+// the tokens of one family take turns.
+func lockFamily(ctx context.Context, tx *sqldb.Tx, presented account.Hash) (account.RefreshToken, account.Session, account.Account, error) {
+	token := account.RefreshToken{Hash: presented}
+	var session account.Session
+	var of account.Account
+	_, err := tx.ExecContext(ctx, `UPDATE sessions SET expires_at = expires_at
+		WHERE id = (SELECT session_id FROM refresh_tokens WHERE hash = $1)`, hexOf(presented))
+	if err != nil {
+		return token, session, of, fmt.Errorf("lock the session: %w", err)
+	}
+	var tokenExpires, created, expires, accountCreated int64
+	var ended sql.NullInt64
+	err = tx.QueryRowContext(ctx, `SELECT t.expires_at, t.used, s.id, s.account_id, s.created_at, s.expires_at, s.ended_at,
+			a.id, a.name, a.role, a.created_at, a.version
+		FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id JOIN accounts a ON a.id = s.account_id
+		WHERE t.hash = $1`, hexOf(presented)).
+		Scan(&tokenExpires, &token.Used, &session.ID, &session.AccountID, &created, &expires, &ended,
+			&of.ID, &of.Name, &of.Role, &accountCreated, &of.Version)
+	if errors.Is(err, sql.ErrNoRows) {
+		return token, session, of, account.ErrRefreshTokenUnknown
+	}
+	if err != nil {
+		return token, session, of, fmt.Errorf("read the refresh token: %w", err)
+	}
+	token.SessionID, token.ExpiresAt = session.ID, sqldb.Time(tokenExpires)
+	session.CreatedAt, session.ExpiresAt, session.EndedAt = sqldb.Time(created), sqldb.Time(expires), sqldb.NullTime(ended)
+	of.CreatedAt = sqldb.Time(accountCreated)
+	return token, session, of, nil
+}
+
+func rotate(ctx context.Context, tx *sqldb.Tx, session account.Session, token account.RefreshToken, next account.Hash) error {
+	if _, err := tx.ExecContext(ctx, `UPDATE refresh_tokens SET used = $1 WHERE hash = $2`, true, hexOf(token.Hash)); err != nil {
+		return fmt.Errorf("mark the refresh token as used: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE sessions SET expires_at = $1 WHERE id = $2`, sqldb.Micros(session.ExpiresAt), session.ID); err != nil {
+		return fmt.Errorf("prolong the session: %w", err)
+	}
+	return insertToken(ctx, tx, next, session)
+}
+
+// EndSession is account.Sessions.
+func (s *Store) EndSession(ctx context.Context, id string, now time.Time) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error { return s.endSession(ctx, tx, id, now) })
+}
+
+// EndSessionOf is account.Sessions.
+func (s *Store) EndSessionOf(ctx context.Context, token account.Hash, now time.Time) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		var id string
+		err := tx.QueryRowContext(ctx, `SELECT session_id FROM refresh_tokens WHERE hash = $1`, hexOf(token)).Scan(&id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("look up the refresh token: %w", err)
+		}
+		return s.endSession(ctx, tx, id, now)
+	})
+}
+
+func (s *Store) endSession(ctx context.Context, tx *sqldb.Tx, id string, now time.Time) error {
+	done, err := tx.ExecContext(ctx, `UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL`, sqldb.Micros(now), id)
+	if err != nil {
+		return fmt.Errorf("end the session: %w", err)
+	}
+	if n, err := done.RowsAffected(); err != nil || n == 0 {
+		return err
+	}
+	of, err := scanAccount(tx.QueryRowContext(ctx, selectAccounts+` JOIN sessions s ON s.account_id = a.id WHERE s.id = $1`, id))
+	if err != nil {
+		return fmt.Errorf("read the session's account: %w", err)
+	}
+	payload, err := s.encodeAccount(of)
+	if err != nil {
+		return fmt.Errorf("encode the account: %w", err)
+	}
+	return tx.Emit(ctx, now, "event.session.ended."+id, payload)
+}
+
+// Each finds rows that are over, so that a call which finds none does not write.
+const (
+	expiredTokens   = `SELECT hash FROM refresh_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2`
+	expiredSessions = `SELECT id FROM sessions WHERE expires_at < $1
+		AND NOT EXISTS (SELECT 1 FROM refresh_tokens t WHERE t.session_id = sessions.id) ORDER BY expires_at LIMIT $2`
+)
+
+// DeleteExpired is account.Sessions.
+func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) error {
+	tokens, err := s.texts(ctx, expiredTokens, sqldb.Micros(before), limit)
+	if err != nil {
+		return fmt.Errorf("find expired refresh tokens: %w", err)
+	}
+	sessions, err := s.texts(ctx, expiredSessions, sqldb.Micros(before), limit)
+	if err != nil {
+		return fmt.Errorf("find expired sessions: %w", err)
+	}
+	if len(tokens)+len(sessions) == 0 {
+		return nil
+	}
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := deleteRows(ctx, tx, `DELETE FROM refresh_tokens`, "hash", tokens); err != nil {
+			return err
+		}
+		return deleteRows(ctx, tx, `DELETE FROM sessions`, "id", sessions)
+	})
+}
+
+func (s *Store) texts(ctx context.Context, query string, args ...any) ([]string, error) {
+	rows, err := s.db.Read().QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return sqldb.Collect(rows, func(row sqldb.Row) (string, error) {
+		var text string
+		return text, row.Scan(&text)
+	})
+}
+
+func deleteRows(ctx context.Context, tx *sqldb.Tx, statement, column string, keys []string) error {
+	var where sqldb.Where
+	where.In(column, keys)
+	if _, err := tx.ExecContext(ctx, statement+where.SQL(), where.Args()...); err != nil {
+		return fmt.Errorf("delete what has expired: %w", err)
+	}
+	return nil
+}

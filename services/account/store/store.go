@@ -1,0 +1,115 @@
+// Package store keeps accounts, sessions and API keys in SQL. It is an account.Store.
+//
+// Its promises are those of account.Store. What it keeps of a secret is a SHA-256 in hexadecimal.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/services/account"
+)
+
+//go:embed migrations/*.sql
+var files embed.FS
+
+// Migrations are the tables of this store, for sqldb.DB.Migrate.
+func Migrations() fs.FS {
+	sub, err := fs.Sub(files, "migrations")
+	if err != nil {
+		return files // not reached: the folder is embedded above
+	}
+	return sub
+}
+
+// Store is an account.Store.
+type Store struct {
+	db            *sqldb.DB
+	encodeAccount func(account.Account) ([]byte, error)
+	encodeAPIKey  func(account.APIKey) ([]byte, error)
+}
+
+var _ account.Store = (*Store)(nil)
+
+// New gives a store in a database that Migrations were applied to. The functions give an entity as
+// its events carry it; an event about a session carries the account that it was of.
+func New(db *sqldb.DB, encodeAccount func(account.Account) ([]byte, error), encodeAPIKey func(account.APIKey) ([]byte, error)) *Store {
+	return &Store{db: db, encodeAccount: encodeAccount, encodeAPIKey: encodeAPIKey}
+}
+
+// queries is what both a transaction and the read pool can do.
+type queries interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+const selectAccounts = `SELECT a.id, a.name, a.role, a.created_at, a.version FROM accounts a`
+
+func scanAccount(row sqldb.Row) (account.Account, error) {
+	var a account.Account
+	var created int64
+	err := row.Scan(&a.ID, &a.Name, &a.Role, &created, &a.Version)
+	a.CreatedAt = sqldb.Time(created)
+	return a, err
+}
+
+// EnsureAccount is account.Accounts.
+func (s *Store) EnsureAccount(ctx context.Context, provider, subject string, candidate account.Account) (account.Account, error) {
+	found, err := s.accountOf(ctx, provider, subject)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return found, err
+	}
+	err = s.db.Write(ctx, func(tx *sqldb.Tx) error { return s.insertAccount(ctx, tx, provider, subject, candidate) })
+	if sqldb.Violates(err, "identities_pkey", "identities.provider, identities.subject") {
+		return s.accountOf(ctx, provider, subject) // another call was first
+	}
+	if err != nil {
+		return account.Account{}, err
+	}
+	return candidate, nil
+}
+
+func (s *Store) accountOf(ctx context.Context, provider, subject string) (account.Account, error) {
+	found, err := scanAccount(s.db.Read().QueryRowContext(ctx,
+		selectAccounts+` JOIN identities i ON i.account_id = a.id WHERE i.provider = $1 AND i.subject = $2`, provider, subject))
+	if err != nil {
+		return account.Account{}, fmt.Errorf("look up the identity: %w", err)
+	}
+	return found, nil
+}
+
+func (s *Store) insertAccount(ctx context.Context, tx *sqldb.Tx, provider, subject string, a account.Account) error {
+	_, err := tx.ExecContext(ctx, `INSERT INTO accounts (id, name, role, created_at, version) VALUES ($1, $2, $3, $4, $5)`,
+		a.ID, a.Name, a.Role, sqldb.Micros(a.CreatedAt), a.Version)
+	if err != nil {
+		return fmt.Errorf("insert the account: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, `INSERT INTO identities (provider, subject, account_id) VALUES ($1, $2, $3)`, provider, subject, a.ID)
+	if err != nil {
+		return fmt.Errorf("insert the identity: %w", err)
+	}
+	payload, err := s.encodeAccount(a)
+	if err != nil {
+		return fmt.Errorf("encode the account: %w", err)
+	}
+	return tx.Emit(ctx, a.CreatedAt, "event.account.created."+a.ID, payload)
+}
+
+// GetAccounts is account.Accounts.
+func (s *Store) GetAccounts(ctx context.Context, ids []string) ([]account.Account, error) {
+	var where sqldb.Where
+	where.In("a.id", ids)
+	rows, err := s.db.Read().QueryContext(ctx, selectAccounts+where.SQL(), where.Args()...)
+	if err != nil {
+		return nil, fmt.Errorf("read accounts: %w", err)
+	}
+	return sqldb.Collect(rows, scanAccount)
+}
+
+func hexOf(hash account.Hash) string { return hex.EncodeToString(hash[:]) }

@@ -1,0 +1,188 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/services/account"
+)
+
+func newKey(of account.Account, prefix string) account.APIKey {
+	return account.APIKey{
+		ID: ids.New(ids.APIKey), AccountID: of.ID, Role: of.Role, Name: "reporting", Prefix: prefix,
+		Scopes: []string{caller.JobRead, caller.TripRead}, PointsPerMinute: 600, CreatedAt: start(),
+	}
+}
+
+func keepKey(t *testing.T, store account.Store, key account.APIKey, secret string) account.APIKey {
+	t.Helper()
+	return must(store.CreateAPIKey(t.Context(), idempotency.Key{}, key, hash(secret)))(t)
+}
+
+// find looks a prefix up that must be there under the secret.
+func find(t *testing.T, store account.Store, prefix, secret string) account.APIKey {
+	t.Helper()
+	key, kept, err := store.FindAPIKey(t.Context(), prefix)
+	if err != nil || kept != hash(secret) {
+		t.Fatalf("prefix %s: %v, hash %x", prefix, err, kept)
+	}
+	return key
+}
+
+func findNone(t *testing.T, store account.Store, prefix string) {
+	t.Helper()
+	key, kept, err := store.FindAPIKey(t.Context(), prefix)
+	if !errors.Is(err, account.ErrAPIKeyUnknown) || key.ID != "" || kept != (account.Hash{}) {
+		t.Errorf("prefix %s: %v, %+v", prefix, err, key)
+	}
+}
+
+func wantKey(t *testing.T, got, want account.APIKey) {
+	t.Helper()
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+func keyReadsBack(t *testing.T, store account.Store) {
+	key := newKey(keepAccount(t, store, "a"), "AAAA0000")
+	expires := start().Add(24 * time.Hour)
+	key.ExpiresAt = &expires
+	wantKey(t, keepKey(t, store, key, "s"), key)
+	wantKey(t, find(t, store, "AAAA0000", "s"), key)
+	findNone(t, store, "aaaa0000")
+	got := must(store.GetAPIKeys(t.Context(), []string{key.ID, ids.New(ids.APIKey)}))(t)
+	if len(got) != 1 {
+		t.Fatalf("got %+v", got)
+	}
+	wantKey(t, got[0], key)
+}
+
+func prefixHasOneKey(t *testing.T, store account.Store) {
+	of := keepAccount(t, store, "a")
+	first := keepKey(t, store, newKey(of, "AAAA0000"), "s")
+	second := keepKey(t, store, newKey(of, "BBBB0000"), "s")
+	_, err := store.CreateAPIKey(t.Context(), idempotency.Key{}, newKey(of, "AAAA0000"), hash("x"))
+	if !errors.Is(err, account.ErrPrefixTaken) {
+		t.Errorf("creation: %v", err)
+	}
+	if _, err := store.RotateAPIKey(t.Context(), second.ID, "AAAA0000", hash("x"), start()); !errors.Is(err, account.ErrPrefixTaken) {
+		t.Errorf("rotation: %v", err)
+	}
+	wantKey(t, find(t, store, "AAAA0000", "s"), first)
+	wantKey(t, find(t, store, "BBBB0000", "s"), second)
+}
+
+func creationRepeated(t *testing.T, store account.Store) {
+	of := keepAccount(t, store, "a")
+	once := idempotency.Key{Caller: of.ID, Value: "k1", Fingerprint: "f1"}
+	first := must(store.CreateAPIKey(t.Context(), once, newKey(of, "AAAA0000"), hash("s")))(t)
+	wantKey(t, must(store.CreateAPIKey(t.Context(), once, newKey(of, "BBBB0000"), hash("x")))(t), first)
+	findNone(t, store, "BBBB0000")
+	once.Fingerprint = "f2"
+	_, err := store.CreateAPIKey(t.Context(), once, newKey(of, "CCCC0000"), hash("x"))
+	refused(t, err, errs.Aborted, errs.ReasonKeyReused)
+}
+
+func rotation(t *testing.T, store account.Store) {
+	want := keepKey(t, store, newKey(keepAccount(t, store, "a"), "AAAA0000"), "old")
+	want.Prefix = "BBBB0000"
+	wantKey(t, must(store.RotateAPIKey(t.Context(), want.ID, "BBBB0000", hash("new"), start()))(t), want)
+	wantKey(t, find(t, store, "BBBB0000", "new"), want)
+	findNone(t, store, "AAAA0000")
+	_, err := store.RotateAPIKey(t.Context(), ids.New(ids.APIKey), "CCCC0000", hash("x"), start())
+	refused(t, err, errs.NotFound, errs.ReasonNotFound)
+}
+
+func revocation(t *testing.T, store account.Store) {
+	want := keepKey(t, store, newKey(keepAccount(t, store, "a"), "AAAA0000"), "s")
+	at := start().Add(time.Hour)
+	want.RevokedAt = &at
+	for i := range 2 {
+		wantKey(t, must(store.RevokeAPIKey(t.Context(), want.ID, at.Add(time.Duration(i)*time.Hour)))(t), want)
+	}
+	wantKey(t, find(t, store, "AAAA0000", "s"), want)
+	_, err := store.RotateAPIKey(t.Context(), want.ID, "BBBB0000", hash("x"), at)
+	refused(t, err, errs.FailedPrecondition, account.ReasonAPIKeyRevoked)
+	_, err = store.RevokeAPIKey(t.Context(), ids.New(ids.APIKey), at)
+	refused(t, err, errs.NotFound, errs.ReasonNotFound)
+}
+
+func changesAtOnce(t *testing.T, store account.Store) {
+	key := keepKey(t, store, newKey(keepAccount(t, store, "a"), "AAAA0000"), "s")
+	atOnce(16, func(i int) {
+		if i == 8 {
+			if _, err := store.RevokeAPIKey(t.Context(), key.ID, start()); err != nil {
+				t.Error(err)
+			}
+			return
+		}
+		_, err := store.RotateAPIKey(t.Context(), key.ID, fmt.Sprintf("BBBB%04d", i), hash(fmt.Sprint(i)), start())
+		if err != nil && errs.From(err).Reason != account.ReasonAPIKeyRevoked {
+			t.Error(err)
+		}
+	})
+	got := must(store.GetAPIKeys(t.Context(), []string{key.ID}))(t)[0]
+	if got.RevokedAt == nil {
+		t.Error("a rotation undid the revocation")
+	}
+	secret := "s"
+	if got.Prefix != key.Prefix {
+		var winner int
+		if _, err := fmt.Sscanf(got.Prefix, "BBBB%d", &winner); err != nil {
+			t.Fatal(err)
+		}
+		secret = fmt.Sprint(winner)
+	}
+	find(t, store, got.Prefix, secret)
+}
+
+func touches(t *testing.T, store account.Store) {
+	key := keepKey(t, store, newKey(keepAccount(t, store, "a"), "AAAA0000"), "s")
+	for _, c := range []struct {
+		after time.Duration
+		want  time.Duration
+	}{{0, 0}, {59 * time.Second, 0}, {60 * time.Second, 60 * time.Second}, {90 * time.Second, 60 * time.Second}} {
+		now := start().Add(c.after)
+		succeed(t, store.TouchAPIKey(t.Context(), key.ID, now, now.Add(-time.Minute)))
+		if got := find(t, store, "AAAA0000", "s").LastUsedAt; got == nil || !got.Equal(start().Add(c.want)) {
+			t.Errorf("after %v: noted at %v", c.after, got)
+		}
+	}
+	succeed(t, store.TouchAPIKey(t.Context(), ids.New(ids.APIKey), start(), start()))
+}
+
+func listed(t *testing.T, store account.Store) {
+	a, b := keepAccount(t, store, "a"), keepAccount(t, store, "b")
+	var want []string
+	for i := range 4 {
+		key := newKey([]account.Account{a, b}[i%2], fmt.Sprintf("AAAA%04d", i))
+		key.CreatedAt = start().Add(time.Duration(i/2) * time.Second) // two at each time: the id decides
+		want = append([]string{keepKey(t, store, key, "s").ID}, want...)
+	}
+	for _, c := range []struct {
+		of    string
+		limit int
+		want  []string
+	}{
+		{"", 10, want},
+		{"", 3, want[:3]},
+		{a.ID, 10, []string{want[1], want[3]}},
+		{ids.New(ids.Account), 10, nil},
+	} {
+		var got []string
+		for _, key := range must(store.ListAPIKeys(t.Context(), c.of, c.limit))(t) {
+			got = append(got, key.ID)
+		}
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("of %q, %d at most: %v, want %v", c.of, c.limit, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/services/account"
+)
+
+const ttl = time.Hour
+
+func openSession(t *testing.T, store account.Store, of account.Account, token string) account.Session {
+	t.Helper()
+	s := account.Session{ID: ids.New(ids.Session), AccountID: of.ID, CreatedAt: start(), ExpiresAt: start().Add(ttl)}
+	succeed(t, store.OpenSession(t.Context(), s, hash(token)))
+	return s
+}
+
+func use(t *testing.T, store account.Store, token, next string, at time.Time) account.Use {
+	t.Helper()
+	return must(store.UseRefreshToken(t.Context(), hash(token), hash(next), at.Add(ttl), at))(t)
+}
+
+func wantVerdict(t *testing.T, got account.Use, want account.Verdict) {
+	t.Helper()
+	if got.Verdict != want {
+		t.Errorf("verdict %v, want %v", got.Verdict, want)
+	}
+}
+
+func tokenGoodOnce(t *testing.T, store account.Store) {
+	of := keepAccount(t, store, "a")
+	session := openSession(t, store, of, "t1")
+	other := openSession(t, store, of, "other")
+	later := start().Add(time.Minute)
+	got := use(t, store, "t1", "t2", later)
+	session.ExpiresAt = later.Add(ttl)
+	if got.Verdict != account.Rotate || got.Session != session || got.Account != of {
+		t.Errorf("got %+v", got)
+	}
+	wantVerdict(t, use(t, store, "t2", "t3", later), account.Rotate)
+	wantVerdict(t, use(t, store, "t1", "x", later), account.Reused)
+	wantVerdict(t, use(t, store, "t3", "t4", later), account.Ended)
+	wantVerdict(t, use(t, store, "t2", "x", later), account.Reused)
+	if got := use(t, store, "other", "next", later); got.Verdict != account.Rotate || got.Session.ID != other.ID {
+		t.Errorf("another family: %+v", got)
+	}
+	_, err := store.UseRefreshToken(t.Context(), hash("never"), hash("x"), later, later)
+	refused(t, err, errs.Unauthenticated, account.ReasonRefreshTokenUnknown)
+}
+
+func tokenUsedAtOnce(t *testing.T, store account.Store) {
+	openSession(t, store, keepAccount(t, store, "a"), "t1")
+	verdicts := make([]account.Verdict, 16)
+	atOnce(len(verdicts), func(i int) {
+		got, err := store.UseRefreshToken(t.Context(), hash("t1"), hash(fmt.Sprint("next", i)), start().Add(ttl), start())
+		if err != nil {
+			t.Error(err)
+		}
+		verdicts[i] = got.Verdict
+	})
+	counts := map[account.Verdict]int{}
+	winner := ""
+	for i, v := range verdicts {
+		counts[v]++
+		if v == account.Rotate {
+			winner = fmt.Sprint("next", i)
+		}
+	}
+	if counts[account.Rotate] != 1 || counts[account.Reused] != len(verdicts)-1 {
+		t.Fatalf("verdicts %v", counts)
+	}
+	wantVerdict(t, use(t, store, winner, "x", start()), account.Ended)
+}
+
+func tokenTooLate(t *testing.T, store account.Store) {
+	of := keepAccount(t, store, "a")
+	openSession(t, store, of, "late")
+	wantVerdict(t, use(t, store, "late", "x", start().Add(ttl)), account.Expired)
+	wantVerdict(t, use(t, store, "late", "x", start().Add(ttl-time.Microsecond)), account.Rotate)
+	ended := openSession(t, store, of, "ended")
+	succeed(t, store.EndSession(t.Context(), ended.ID, start()))
+	got := use(t, store, "ended", "x", start().Add(2*ttl))
+	if got.Verdict != account.Ended || got.Session.EndedAt == nil || !got.Session.EndedAt.Equal(start()) {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func sessionEnds(t *testing.T, store account.Store) {
+	of := keepAccount(t, store, "a")
+	openSession(t, store, of, "t1")
+	for range 2 {
+		succeed(t, store.EndSessionOf(t.Context(), hash("t1"), start()))
+	}
+	succeed(t, store.EndSessionOf(t.Context(), hash("never"), start()))
+	succeed(t, store.EndSession(t.Context(), ids.New(ids.Session), start()))
+	got := use(t, store, "t1", "x", start())
+	wantVerdict(t, got, account.Ended)
+	succeed(t, store.EndSession(t.Context(), got.Session.ID, start().Add(time.Minute)))
+	if again := use(t, store, "t1", "x", start()); !again.Session.EndedAt.Equal(start()) {
+		t.Errorf("the end moved to %v", again.Session.EndedAt)
+	}
+}
+
+func expiredForgotten(t *testing.T, store account.Store) {
+	of := keepAccount(t, store, "a")
+	openSession(t, store, of, "old")
+	openSession(t, store, of, "older")
+	wantVerdict(t, use(t, store, "older", "kept", start().Add(time.Minute)), account.Rotate)
+	after := start().Add(ttl + time.Microsecond)
+	left := func() (tokens int) {
+		for _, token := range []string{"old", "older", "kept"} {
+			if _, err := store.UseRefreshToken(t.Context(), hash(token), hash("x"), after, after.Add(ttl)); err == nil {
+				tokens++
+			}
+		}
+		return tokens
+	}
+	succeed(t, store.DeleteExpired(t.Context(), start().Add(ttl), 10))
+	if n := left(); n != 3 {
+		t.Errorf("%d tokens are left too early", n)
+	}
+	for want := 2; want > 0; want-- {
+		succeed(t, store.DeleteExpired(t.Context(), after, 1))
+		if n := left(); n != want {
+			t.Errorf("%d tokens are left, want %d", n, want)
+		}
+	}
+	wantVerdict(t, use(t, store, "kept", "x", after), account.Ended) // by the reuse of "older"
+}

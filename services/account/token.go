@@ -1,0 +1,31 @@
+package account
+
+import (
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+)
+
+// Audience is the aud of every access token.
+const Audience = "sluice"
+
+// Claims are what an access token says (RFC 7519). Times are whole seconds.
+type Claims struct {
+	ID        string      // jti
+	Issuer    string      // iss
+	Audience  string      // aud
+	AccountID string      // sub
+	SessionID string      // sid, as in OpenID Connect's logout
+	Role      caller.Role // role
+	IssuedAt  time.Time   // iat
+	ExpiresAt time.Time   // exp
+}
+
+// Signer signs access tokens. It is safe for concurrent use.
+type Signer interface {
+	// Sign gives the claims as a JWT signed with RS256; its header names the key in kid.
+	Sign(claims Claims) (string, error)
+	// KeySet is the public halves of all keys that a valid token may be signed under, as a JWK set
+	// in JSON (RFC 7517).
+	KeySet() []byte
+}
