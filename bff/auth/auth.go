@@ -1,0 +1,128 @@
+// Package auth finds out who is calling: whoever signed an access token, or holds an API key.
+//
+// Access tokens are verified here, under the public keys of the account service, so that most
+// requests cost no call; only RS256 is taken. API keys are verified by the account service on every
+// request, so that a revoked key is void at once. What is presented and does not hold is refused:
+// nobody is let in as anonymous by mistake.
+package auth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// Audience is whom access tokens are for.
+const Audience = "sluice"
+
+// Authenticator tells who is calling.
+type Authenticator struct {
+	accounts bff.Accounts
+	keys     *keySet
+	parser   *jwt.Parser
+}
+
+// New verifies tokens of the issuer.
+func New(accounts bff.Accounts, issuer string, clk clock.Clock) *Authenticator {
+	return &Authenticator{
+		accounts: accounts,
+		keys:     newKeySet(accounts, clk),
+		parser: jwt.NewParser(
+			jwt.WithValidMethods([]string{jwt.SigningMethodRS256.Alg()}),
+			jwt.WithIssuer(issuer), jwt.WithAudience(Audience), jwt.WithExpirationRequired(),
+			jwt.WithTimeFunc(clk.Now), jwt.WithLeeway(5*time.Second),
+		),
+	}
+}
+
+// Credentials are what a request presents.
+type Credentials struct {
+	Bearer string
+	APIKey string
+}
+
+// FromHeader reads `Authorization: Bearer …` and `X-API-Key`.
+func FromHeader(header http.Header) (Credentials, error) {
+	c := Credentials{APIKey: strings.TrimSpace(header.Get("X-API-Key"))}
+	if value := header.Get("Authorization"); value != "" {
+		scheme, token, _ := strings.Cut(value, " ")
+		if !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(token) == "" {
+			return Credentials{}, refused("AUTHORIZATION_MALFORMED", "the Authorization header must be: Bearer, a space, and an access token")
+		}
+		c.Bearer = strings.TrimSpace(token)
+	}
+	if c.Bearer != "" && c.APIKey != "" {
+		return Credentials{}, refused("AUTHORIZATION_AMBIGUOUS", "send an access token or an API key, not both")
+	}
+	return c, nil
+}
+
+// Caller tells who presents the credentials; nobody when there are none. Credentials that do not
+// hold are UNAUTHENTICATED; UNAVAILABLE when it cannot be told.
+func (a *Authenticator) Caller(ctx context.Context, c Credentials) (caller.Caller, error) {
+	switch {
+	case c.Bearer != "":
+		return a.bearer(ctx, c.Bearer)
+	case c.APIKey != "":
+		return a.apiKey(ctx, c.APIKey)
+	}
+	return caller.Caller{}, nil
+}
+
+// claims are what an access token says.
+type claims struct {
+	jwt.RegisteredClaims
+	Session string      `json:"sid"`
+	Role    caller.Role `json:"role"`
+}
+
+func (a *Authenticator) bearer(ctx context.Context, token string) (caller.Caller, error) {
+	var said claims
+	_, err := a.parser.ParseWithClaims(token, &said, func(t *jwt.Token) (any, error) {
+		kid, _ := t.Header["kid"].(string)
+		return a.keys.find(ctx, kid)
+	})
+	if err != nil {
+		return caller.Caller{}, tokenRefusal(err)
+	}
+	if said.Subject == "" || len(caller.ScopesOf(said.Role)) == 0 || said.Role == caller.System {
+		return caller.Caller{}, refused("TOKEN_INVALID", "the access token does not hold")
+	}
+	return caller.Caller{AccountID: said.Subject, SessionID: said.Session, Role: said.Role, Scopes: caller.ScopesOf(said.Role)}, nil
+}
+
+func tokenRefusal(err error) error {
+	if e, ok := errors.AsType[*errs.Error](err); ok {
+		return e
+	}
+	if errors.Is(err, jwt.ErrTokenExpired) {
+		return refused("TOKEN_EXPIRED", "the access token has expired: refresh the session").Because(err)
+	}
+	return refused("TOKEN_INVALID", "the access token does not hold").Because(err)
+}
+
+// apiKey gives the key's scopes, as far as its account still has them.
+func (a *Authenticator) apiKey(ctx context.Context, key string) (caller.Caller, error) {
+	found, err := a.accounts.VerifyAPIKey(ctx, key)
+	if err != nil {
+		return caller.Caller{}, err
+	}
+	role := caller.Role(found.AccountRole)
+	held := caller.ScopesOf(role)
+	scopes := slices.DeleteFunc(slices.Clone(found.Scopes), func(scope string) bool { return !slices.Contains(held, scope) })
+	return caller.Caller{AccountID: found.AccountID, APIKeyID: found.ID, Role: role, Scopes: scopes}, nil
+}
+
+func refused(reason, message string) *errs.Error {
+	return errs.New(errs.Unauthenticated, reason, "%s", message)
+}

@@ -1,0 +1,98 @@
+// Package edge is the HTTP server: where requests come in, are bounded, and are told apart.
+//
+// It promises that every request ends within its time, that a body is never larger than is allowed,
+// that a caller whose credentials do not hold is refused before anything is parsed, and that
+// whatever goes wrong is answered in GraphQL's form with the id of the request.
+package edge
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/internal/obs"
+	"github.com/sluicehq/sluice/web"
+)
+
+// Options are the settings of the server.
+type Options struct {
+	RequestTimeout time.Duration // of a request, everything included
+	MaxBody        int64         // bytes
+	CORSOrigins    []string      // "*" for any
+	Logger         *slog.Logger
+	Tracing        *obs.Tracing
+	Registry       *prometheus.Registry // nil serves no metrics
+}
+
+// Parts are what the server stands in front of.
+type Parts struct {
+	GraphQL *handler.Server
+	Auth    *auth.Authenticator
+	KeySet  func(ctx context.Context) ([]byte, error)
+	Health  *Health
+}
+
+// New gives the whole entrance.
+func New(parts Parts, options Options) http.Handler {
+	parts.GraphQL.AddTransport(transport{maxBody: options.MaxBody})
+	mux := http.NewServeMux()
+	mux.Handle("/graphql", graphQL(parts, options))
+	mux.Handle("/graphiql/", graphiQL())
+	mux.Handle("/graphiql", http.RedirectHandler("/graphiql/", http.StatusMovedPermanently))
+	mux.Handle("GET /{$}", http.RedirectHandler("/graphiql/", http.StatusTemporaryRedirect))
+	mux.HandleFunc("GET /healthz", alive)
+	mux.HandleFunc("GET /readyz", parts.Health.ready)
+	mux.HandleFunc("GET /.well-known/jwks.json", keySet(parts.KeySet))
+	if options.Registry != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(options.Registry, promhttp.HandlerOpts{}))
+	}
+	return options.around(mux)
+}
+
+// around is what every request passes through, outermost first.
+func (o Options) around(next http.Handler) http.Handler {
+	return identified(o.recovered(o.observed(secured(o.timed(next)))))
+}
+
+// graphQL lets in who may, in what form they may.
+func graphQL(parts Parts, options Options) http.Handler {
+	checked := authenticated(parts.Auth, parts.GraphQL)
+	return crossOrigin(options.CORSOrigins, wellFormed(checked))
+}
+
+func graphiQL() http.Handler {
+	files := http.StripPrefix("/graphiql/", http.FileServerFS(web.GraphiQL()))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", web.GraphiQLContentSecurityPolicy)
+		w.Header().Set("Cache-Control", cacheControl(r.URL.Path))
+		files.ServeHTTP(w, r)
+	})
+}
+
+// cacheControl keeps assets, whose names change with their content, and asks again for the rest.
+func cacheControl(path string) string {
+	if strings.HasPrefix(path, "/graphiql/assets/") {
+		return "public, max-age=31536000, immutable"
+	}
+	return "no-cache"
+}
+
+func keySet(read func(ctx context.Context) ([]byte, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		set, err := read(r.Context())
+		if err != nil {
+			refuse(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/jwk-set+json")
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		_, _ = w.Write(set) // a client that went away needs no answer
+	}
+}

@@ -1,0 +1,270 @@
+package edge
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// The media types of GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/).
+const (
+	mediaGraphQL = "application/graphql-response+json"
+	mediaJSON    = "application/json"
+)
+
+// maxQuery bounds the text of a document, in bytes: prepared documents are kept by their text.
+const maxQuery = 128 << 10
+
+// transport answers queries over GET, and queries and mutations over POST.
+type transport struct{ maxBody int64 }
+
+var _ graphql.Transport = transport{}
+
+// Supports takes all that wellFormed lets through.
+func (transport) Supports(r *http.Request) bool { return r.Header.Get("Upgrade") == "" }
+
+// Do answers one request.
+func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
+	params, err := t.read(w, r)
+	if err != nil {
+		refuse(w, r, err)
+		return
+	}
+	ctx := r.Context()
+	operation, problems := executor.CreateOperationContext(ctx, params)
+	if problems != nil {
+		response := executor.DispatchError(graphql.WithOperationContext(ctx, operation), problems)
+		writeResponse(w, r, requestStatus(response.Errors), response, false)
+		return
+	}
+	if r.Method == http.MethodGet && operation.Operation.Operation != ast.Query {
+		w.Header().Set("Allow", http.MethodPost)
+		refuse(w, r, errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "only queries are answered over GET: POST the mutation"))
+		return
+	}
+	respond, ctx := executor.DispatchOperation(ctx, operation)
+	writeResponse(w, r, http.StatusOK, respond(ctx), true)
+}
+
+func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error) {
+	params, err := t.parse(w, r)
+	if err != nil {
+		return nil, err
+	}
+	if strings.TrimSpace(params.Query) == "" {
+		return nil, malformed("the request has no query")
+	}
+	if len(params.Query) > maxQuery {
+		return nil, errs.New(errs.InvalidArgument, "QUERY_TOO_LARGE", "the query is longer than %d bytes", maxQuery)
+	}
+	params.Headers = r.Header
+	params.ReadTime = graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}
+	return params, nil
+}
+
+func (t transport) parse(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error) {
+	if r.Method == http.MethodGet {
+		return fromURL(r.URL)
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, t.maxBody))
+	if err != nil {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			return nil, errs.New(errs.InvalidArgument, "BODY_TOO_LARGE", "the body is larger than %d bytes", t.maxBody)
+		}
+		return nil, malformed("the body could not be read").Because(err)
+	}
+	return fromJSON(body)
+}
+
+func fromJSON(body []byte) (*graphql.RawParams, error) {
+	var request struct {
+		Query         *string         `json:"query"`
+		OperationName *string         `json:"operationName"`
+		Variables     json.RawMessage `json:"variables"`
+		Extensions    json.RawMessage `json:"extensions"`
+	}
+	if err := json.Unmarshal(body, &request); err != nil {
+		return nil, malformed("the body must be a JSON object with query, operationName, variables and extensions").Because(err)
+	}
+	params := &graphql.RawParams{}
+	if request.Query != nil {
+		params.Query = *request.Query
+	}
+	if request.OperationName != nil {
+		params.OperationName = *request.OperationName
+	}
+	return params, readMaps(params, request.Variables, request.Extensions)
+}
+
+func fromURL(u *url.URL) (*graphql.RawParams, error) {
+	values, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, malformed("the URL's query does not read").Because(err)
+	}
+	params := &graphql.RawParams{Query: values.Get("query"), OperationName: values.Get("operationName")}
+	return params, readMaps(params, json.RawMessage(values.Get("variables")), json.RawMessage(values.Get("extensions")))
+}
+
+func readMaps(params *graphql.RawParams, variables, extensions json.RawMessage) error {
+	var err error
+	if params.Variables, err = readMap("variables", variables); err != nil {
+		return err
+	}
+	params.Extensions, err = readMap("extensions", extensions)
+	return err
+}
+
+// readMap keeps numbers as they are written, so that none loses digits on its way.
+func readMap(name string, text json.RawMessage) (map[string]any, error) {
+	if len(text) == 0 || string(text) == "null" {
+		return nil, nil
+	}
+	decoder := json.NewDecoder(strings.NewReader(string(text)))
+	decoder.UseNumber()
+	var values map[string]any
+	if err := decoder.Decode(&values); err != nil {
+		return nil, malformed(name + " must be a JSON object").Because(err)
+	}
+	return values, nil
+}
+
+func malformed(message string) *errs.Error {
+	return errs.New(errs.InvalidArgument, "REQUEST_MALFORMED", "%s", message)
+}
+
+// wellFormed refuses what is not GraphQL over HTTP before its body is read.
+func wellFormed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method {
+		case http.MethodGet:
+		case http.MethodPost:
+			media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+			charset := params["charset"]
+			if err != nil || media != mediaJSON || (charset != "" && !strings.EqualFold(charset, "utf-8")) {
+				refuse(w, r, errs.New(errs.InvalidArgument, "MEDIA_TYPE_UNSUPPORTED", "the body must be sent as Content-Type: application/json"))
+				return
+			}
+		default:
+			w.Header().Set("Allow", "GET, POST, OPTIONS")
+			refuse(w, r, errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "use GET or POST"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// answer is a response of the form that the specification has: data is absent when nothing ran.
+type answer struct {
+	Errors     gqlerror.List    `json:"errors,omitempty"`
+	Data       *json.RawMessage `json:"data,omitempty"`
+	Extensions map[string]any   `json:"extensions,omitempty"`
+}
+
+func writeResponse(w http.ResponseWriter, r *http.Request, status int, response *graphql.Response, ran bool) {
+	out := answer{Errors: response.Errors, Extensions: response.Extensions}
+	if ran {
+		data := response.Data
+		if len(data) == 0 {
+			data = json.RawMessage("null")
+		}
+		out.Data = &data
+	}
+	media := accepted(r)
+	if media == mediaJSON && status < http.StatusInternalServerError && status != http.StatusMethodNotAllowed {
+		status = http.StatusOK // as the specification wants of this media type for an answer in GraphQL's form
+	}
+	write(w, status, media, out)
+}
+
+func write(w http.ResponseWriter, status int, media string, out answer) {
+	body, err := json.Marshal(out)
+	if err != nil {
+		http.Error(w, "the answer could not be written", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", media+"; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Add("Vary", "Accept")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // a client that went away needs no answer
+}
+
+// accepted is the media type that the client would rather have; without a wish, the older one.
+func accepted(r *http.Request) string {
+	for part := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
+		media, _, err := mime.ParseMediaType(strings.TrimSpace(part))
+		if err != nil {
+			continue
+		}
+		switch media {
+		case mediaGraphQL:
+			return mediaGraphQL
+		case mediaJSON, "application/*", "*/*":
+			return mediaJSON
+		}
+	}
+	return mediaJSON
+}
+
+// refuse answers a request that never got as far as GraphQL, by an HTTP status of its own.
+func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	e := errs.From(err)
+	shown := graph.Shown(r.Context(), e)
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds()+1)))
+	}
+	status := httpStatus(e)
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
+	}
+	write(w, status, accepted(r), answer{Errors: gqlerror.List{shown}})
+}
+
+// requestStatus is the HTTP status of an operation that did not run.
+func requestStatus(problems gqlerror.List) int {
+	for _, problem := range problems {
+		code, _ := problem.Extensions["code"].(string)
+		if status := httpStatus(&errs.Error{Code: errs.Code(code)}); status != http.StatusInternalServerError {
+			return status
+		}
+	}
+	return http.StatusBadRequest
+}
+
+func httpStatus(e *errs.Error) int {
+	switch e.Reason {
+	case "BODY_TOO_LARGE":
+		return http.StatusRequestEntityTooLarge
+	case "MEDIA_TYPE_UNSUPPORTED":
+		return http.StatusUnsupportedMediaType
+	case "METHOD_NOT_ALLOWED":
+		return http.StatusMethodNotAllowed
+	}
+	switch e.Code {
+	case errs.InvalidArgument:
+		return http.StatusBadRequest
+	case errs.Unauthenticated:
+		return http.StatusUnauthorized
+	case errs.PermissionDenied:
+		return http.StatusForbidden
+	case errs.ResourceExhausted:
+		return http.StatusTooManyRequests
+	case errs.Unavailable:
+		return http.StatusServiceUnavailable
+	case errs.DeadlineExceeded:
+		return http.StatusGatewayTimeout
+	}
+	return http.StatusInternalServerError
+}

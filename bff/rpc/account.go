@@ -1,0 +1,131 @@
+package rpc
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	"github.com/sluicehq/sluice/bff"
+	accountv1 "github.com/sluicehq/sluice/services/gen/account/v1"
+)
+
+// Accounts asks the account service.
+type Accounts struct{ client accountv1.AccountsClient }
+
+var _ bff.Accounts = Accounts{}
+
+// NewAccounts asks over the connection.
+func NewAccounts(conn grpc.ClientConnInterface) Accounts {
+	return Accounts{client: accountv1.NewAccountsClient(conn)}
+}
+
+// Login signs in.
+func (a Accounts) Login(ctx context.Context, input bff.LoginInput) (*bff.Session, error) {
+	return one(session)(a.client.Login(ctx, &accountv1.LoginRequest{Provider: string(input.Provider), Code: input.Code}))
+}
+
+// RefreshSession changes a refresh token for a new session.
+func (a Accounts) RefreshSession(ctx context.Context, refreshToken string) (*bff.Session, error) {
+	return one(session)(a.client.RefreshSession(ctx, &accountv1.RefreshSessionRequest{RefreshToken: refreshToken}))
+}
+
+// Logout ends the caller's session.
+func (a Accounts) Logout(ctx context.Context) error {
+	_, err := a.client.Logout(ctx, &accountv1.LogoutRequest{})
+	return err
+}
+
+// KeySet gives the public keys of access tokens.
+func (a Accounts) KeySet(ctx context.Context) (bff.JSON, error) {
+	m, err := a.client.GetKeySet(ctx, &accountv1.GetKeySetRequest{})
+	if err != nil {
+		return nil, err
+	}
+	return bff.JSON(m.GetJson()), nil
+}
+
+// EnsureAccount finds or makes the account of an identity.
+func (a Accounts) EnsureAccount(ctx context.Context, identity bff.Identity) (*bff.Account, error) {
+	return one(account)(a.client.EnsureAccount(ctx, &accountv1.EnsureAccountRequest{
+		Provider: string(identity.Provider), Subject: identity.Subject, Name: identity.Name,
+		Role: enumValue[accountv1.Role](accountv1.Role_value, "ROLE_", string(identity.Role)),
+	}))
+}
+
+// GetAccounts gives the accounts that there are.
+func (a Accounts) GetAccounts(ctx context.Context, ids []string) ([]*bff.Account, error) {
+	m, err := a.client.BatchGetAccounts(ctx, &accountv1.BatchGetRequest{Ids: ids})
+	if err != nil {
+		return nil, err
+	}
+	return each(m.GetAccounts(), account), nil
+}
+
+// VerifyAPIKey tells whose an API key is.
+func (a Accounts) VerifyAPIKey(ctx context.Context, key string) (*bff.ApiKey, error) {
+	return one(apiKey)(a.client.VerifyApiKey(ctx, &accountv1.VerifyApiKeyRequest{Key: key}))
+}
+
+// CreateAPIKey makes an API key.
+func (a Accounts) CreateAPIKey(ctx context.Context, input bff.CreateApiKeyInput) (*bff.CreatedApiKey, error) {
+	request := &accountv1.CreateApiKeyRequest{
+		Name: input.Name, Scopes: input.Scopes, ExpiresAt: timestamp(input.ExpiresAt), IdempotencyKey: text(input.IdempotencyKey),
+	}
+	if input.PointsPerMinute != nil {
+		request.PointsPerMinute = *number(input.PointsPerMinute)
+	}
+	return one(createdAPIKey)(a.client.CreateApiKey(ctx, request))
+}
+
+// RotateAPIKey gives a key a new secret.
+func (a Accounts) RotateAPIKey(ctx context.Context, id string) (*bff.CreatedApiKey, error) {
+	return one(createdAPIKey)(a.client.RotateApiKey(ctx, &accountv1.RotateApiKeyRequest{Id: id}))
+}
+
+// RevokeAPIKey ends a key.
+func (a Accounts) RevokeAPIKey(ctx context.Context, id string) (*bff.ApiKey, error) {
+	return one(apiKey)(a.client.RevokeApiKey(ctx, &accountv1.RevokeApiKeyRequest{Id: id}))
+}
+
+// ListAPIKeys gives the keys that the caller may see.
+func (a Accounts) ListAPIKeys(ctx context.Context) ([]*bff.ApiKey, error) {
+	m, err := a.client.ListApiKeys(ctx, &accountv1.ListApiKeysRequest{})
+	if err != nil {
+		return nil, err
+	}
+	return each(m.GetApiKeys(), apiKey), nil
+}
+
+// GetAPIKeys gives the keys that there are.
+func (a Accounts) GetAPIKeys(ctx context.Context, ids []string) ([]*bff.ApiKey, error) {
+	m, err := a.client.BatchGetApiKeys(ctx, &accountv1.BatchGetRequest{Ids: ids})
+	if err != nil {
+		return nil, err
+	}
+	return each(m.GetApiKeys(), apiKey), nil
+}
+
+func role(r accountv1.Role) bff.Role { return enum[bff.Role](r.String(), "ROLE_") }
+
+func account(m *accountv1.Account) *bff.Account {
+	return &bff.Account{ID: m.GetId(), Name: m.GetName(), Role: role(m.GetRole()), CreatedAt: m.GetCreatedAt().AsTime()}
+}
+
+func session(m *accountv1.Session) *bff.Session {
+	return &bff.Session{
+		AccessToken: m.GetAccessToken(), RefreshToken: m.GetRefreshToken(),
+		ExpiresAt: m.GetExpiresAt().AsTime(), Account: account(m.GetAccount()),
+	}
+}
+
+func apiKey(m *accountv1.ApiKey) *bff.ApiKey {
+	return &bff.ApiKey{
+		ID: m.GetId(), AccountID: m.GetAccountId(), AccountRole: role(m.GetRole()), Name: m.GetName(), Prefix: m.GetPrefix(),
+		Scopes: m.GetScopes(), PointsPerMinute: int(m.GetPointsPerMinute()), CreatedAt: m.GetCreatedAt().AsTime(),
+		ExpiresAt: optionalTime(m.GetExpiresAt()), LastUsedAt: optionalTime(m.GetLastUsedAt()), RevokedAt: optionalTime(m.GetRevokedAt()),
+	}
+}
+
+func createdAPIKey(m *accountv1.CreatedApiKey) *bff.CreatedApiKey {
+	return &bff.CreatedApiKey{APIKey: apiKey(m.GetApiKey()), Secret: optionalText(m.GetSecret())}
+}

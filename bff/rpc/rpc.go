@@ -1,0 +1,145 @@
+// Package rpc asks the services over gRPC on behalf of resolvers: it implements the ports of bff,
+// and protobuf ends here.
+//
+// One file a service: the calls above, the messages below. Errors arrive as *errs.Error already
+// (internal/rpc) and go up as they are.
+package rpc
+
+import (
+	"encoding/json"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sluicehq/sluice/bff"
+	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
+)
+
+// each turns every message into a view.
+func each[M, V any](messages []M, view func(M) V) []V {
+	views := make([]V, len(messages))
+	for i, m := range messages {
+		views[i] = view(m)
+	}
+	return views
+}
+
+// one turns the answer of a call into a view, unless the call failed.
+func one[M, V any](view func(M) *V) func(message M, err error) (*V, error) {
+	return func(message M, err error) (*V, error) {
+		if err != nil {
+			return nil, err
+		}
+		return view(message), nil
+	}
+}
+
+func pageRequest(p bff.PageRequest) *typesv1.PageRequest {
+	return &typesv1.PageRequest{First: int32(min(p.First, 1<<30)), After: p.After, WithTotal: p.WithTotal}
+}
+
+func page[M, V any](messages []M, info *typesv1.PageInfo, view func(M) *V) bff.Page[V] {
+	p := bff.Page[V]{Items: each(messages, view), Cursors: info.GetCursors(), HasNext: info.GetHasNext()}
+	if info != nil && info.Total != nil {
+		total := int(info.GetTotal())
+		p.Total = &total
+	}
+	return p
+}
+
+func timestamp(t *time.Time) *timestamppb.Timestamp {
+	if t == nil {
+		return nil
+	}
+	return timestamppb.New(*t)
+}
+
+func optionalTime(t *timestamppb.Timestamp) *time.Time {
+	if t == nil {
+		return nil
+	}
+	at := t.AsTime()
+	return &at
+}
+
+// optionalText is nil for the empty text, which in protobuf is no text.
+func optionalText(s string) *string {
+	if s == "" {
+		return nil
+	}
+	return &s
+}
+
+func text(s *string) string {
+	if s == nil {
+		return ""
+	}
+	return *s
+}
+
+func optionalJSON(s string) bff.JSON {
+	if s == "" {
+		return nil
+	}
+	return bff.JSON(s)
+}
+
+// enum takes the prefix off a name of protobuf: KIND_CAMERA is CAMERA.
+func enum[E ~string](name, prefix string) E { return E(strings.TrimPrefix(name, prefix)) }
+
+// enumValue finds the number of a name of the schema; 0 is UNSPECIFIED.
+func enumValue[E ~int32](values map[string]int32, prefix, name string) E {
+	return E(values[prefix+name])
+}
+
+func enumValues[E ~int32, N ~string](values map[string]int32, prefix string, names []N) []E {
+	return each(names, func(name N) E { return enumValue[E](values, prefix, string(name)) })
+}
+
+func version(v *int) *int64 {
+	if v == nil {
+		return nil
+	}
+	wide := int64(*v)
+	return &wide
+}
+
+func number(i *int) *int32 {
+	if i == nil {
+		return nil
+	}
+	narrow := int32(*i)
+	return &narrow
+}
+
+func position(p *typesv1.Position) *bff.Position {
+	if p == nil {
+		return nil
+	}
+	return &bff.Position{
+		Latitude: p.GetLatitude(), Longitude: p.GetLongitude(), At: p.GetAt().AsTime(),
+		Accuracy: p.Accuracy, Place: optionalText(p.GetPlace()), Counted: p.GetCounted(),
+	}
+}
+
+// positionMessage leaves the time out when the caller did: the service says when now is.
+func positionMessage(p *bff.PositionInput) *typesv1.Position {
+	if p == nil {
+		return nil
+	}
+	return &typesv1.Position{
+		Latitude: p.Latitude, Longitude: p.Longitude, At: timestamp(p.At), Accuracy: p.Accuracy, Place: text(p.Place),
+	}
+}
+
+func labelsJSON(labels map[string]string) bff.JSON {
+	if len(labels) == 0 {
+		return bff.JSON("{}")
+	}
+	encoded, err := json.Marshal(labels)
+	if err != nil {
+		return bff.JSON("{}") // texts always encode
+	}
+	return encoded
+}

@@ -1,0 +1,77 @@
+package bff
+
+import (
+	"context"
+	"time"
+)
+
+// Trips is who drives what. GetTrips, GetOpenTripsByVehicle and GetTracks are batch reads.
+type Trips interface {
+	StartTrip(ctx context.Context, input StartTripInput) (*Trip, error)
+	ReportPosition(ctx context.Context, tripID string, position PositionInput) (*Trip, error)
+	EndTrip(ctx context.Context, tripID string, position *PositionInput, expectedVersion *int) (*Trip, error)
+	GetTrips(ctx context.Context, ids []string) ([]*Trip, error)
+	ListTrips(ctx context.Context, filter *TripFilter, page PageRequest) (Page[Trip], error)
+	// GetOpenTripsByVehicle answers by vehicle.
+	GetOpenTripsByVehicle(ctx context.Context, vehicleIDs []string) (map[string]*Trip, error)
+	// GetOpenTripOfAccount is nil without an error when there is none.
+	GetOpenTripOfAccount(ctx context.Context, accountID string) (*Trip, error)
+	// GetTracks answers by trip.
+	GetTracks(ctx context.Context, tripIDs []string, maxPoints int) (map[string][]*Position, error)
+}
+
+// TripStatus is UNLOCKING, IN_PROGRESS, FINISHED or FAILED.
+type TripStatus string
+
+// DistanceSource is TRACK or METER.
+type DistanceSource string
+
+// Trip is a journey of somebody in a vehicle.
+type Trip struct {
+	ID              string
+	Status          TripStatus
+	Version         int
+	AccountID       string
+	VehicleID       string
+	Start           *TripPoint
+	Current         *TripPoint
+	End             *TripPoint
+	Distance        float64 // metres
+	DistanceSource  DistanceSource
+	DurationSeconds int
+	Fee             *Money
+}
+
+// TripPoint is where a trip was at a time.
+type TripPoint struct {
+	Position *Position
+	At       time.Time
+}
+
+// Money is an amount in the smallest unit of a currency (ISO 4217).
+type Money struct {
+	AmountMinor int
+	Currency    string
+}
+
+// TripFilter selects trips; all that is named must hold.
+type TripFilter struct {
+	AccountIds    []string
+	VehicleIds    []string
+	Statuses      []TripStatus
+	StartedFrom   *time.Time // inclusive
+	StartedBefore *time.Time // exclusive
+}
+
+// StartTripInput starts a trip.
+type StartTripInput struct {
+	VehicleID      string
+	Position       *PositionInput
+	IdempotencyKey *string
+}
+
+// IsNode marks what has an id of its own.
+func (*Trip) IsNode() {}
+
+// GetID gives the id.
+func (t *Trip) GetID() string { return t.ID }

@@ -1,0 +1,75 @@
+package graph
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/obs"
+)
+
+// Codes of documents that do not get as far as a service.
+const (
+	codeParseFailed      = "GRAPHQL_PARSE_FAILED"
+	codeValidationFailed = "GRAPHQL_VALIDATION_FAILED"
+)
+
+// Present turns any error into GraphQL's: a message, where it stands in the answer, and the
+// extensions that programs act on. What is INTERNAL goes to the log and not to the caller.
+func Present(logger *slog.Logger) graphql.ErrorPresenterFunc {
+	return func(ctx context.Context, err error) *gqlerror.Error {
+		shown := &gqlerror.Error{Path: graphql.GetPath(ctx)}
+		if g, ok := errors.AsType[*gqlerror.Error](err); ok {
+			shown.Path, shown.Locations = g.Path, g.Locations
+			if code, ok := g.Extensions["code"].(string); ok && isDocumentCode(code) {
+				shown.Message = g.Message
+				shown.Extensions = extensions(ctx, code, strings.TrimPrefix(code, "GRAPHQL_"), nil)
+				return shown
+			}
+		}
+		e := errs.From(err)
+		if e.Code == errs.Internal && e.Service == "" {
+			logger.ErrorContext(ctx, "a field failed", "path", shown.Path.String(), "error", err.Error())
+		}
+		outside := Shown(ctx, e)
+		outside.Path, outside.Locations = shown.Path, shown.Locations
+		return outside
+	}
+}
+
+// Shown is how an error looks outside, before there is an operation that it could belong to.
+func Shown(ctx context.Context, err error) *gqlerror.Error {
+	e := errs.From(err)
+	return &gqlerror.Error{Message: e.Message, Extensions: extensions(ctx, string(e.Code), e.Reason, e)}
+}
+
+func isDocumentCode(code string) bool { return code == codeParseFailed || code == codeValidationFailed }
+
+func extensions(ctx context.Context, code, reason string, e *errs.Error) map[string]any {
+	ext := map[string]any{"code": code, "reason": reason, "retryable": e != nil && e.Retryable()}
+	if id := obs.RequestID(ctx); id != "" {
+		ext["requestId"] = id
+	}
+	if e == nil {
+		return ext
+	}
+	if e.Service != "" {
+		ext["service"] = strings.ToUpper(e.Service)
+	}
+	if e.RetryAfter > 0 {
+		ext["retryAfterMs"] = e.RetryAfter.Milliseconds()
+	}
+	return ext
+}
+
+// Recover turns a panic of a resolver into an INTERNAL error of its field.
+func Recover(ctx context.Context, panicked any) error {
+	return fmt.Errorf("panic at %s: %v\n%s", graphql.GetPath(ctx), panicked, debug.Stack())
+}

@@ -1,0 +1,122 @@
+package graph
+
+import (
+	"context"
+	"strings"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/obs"
+	"github.com/sluicehq/sluice/loaders"
+)
+
+// preparedDocuments is how many operations are kept prepared.
+const preparedDocuments = 1000
+
+// operation is what happens around every operation: it is let in or refused, gets loaders of its
+// own, and is traced.
+type operation struct {
+	ports    loaders.Ports
+	limits   document.Limits
+	present  graphql.ErrorPresenterFunc
+	tracing  *obs.Tracing
+	schema   *ast.Schema
+	prepared graphql.Cache[*document.Prepared]
+}
+
+var _ interface {
+	graphql.HandlerExtension
+	graphql.OperationContextMutator
+	graphql.OperationInterceptor
+	graphql.ResponseInterceptor
+	graphql.FieldInterceptor
+} = (*operation)(nil)
+
+// ExtensionName names the extension to gqlgen.
+func (*operation) ExtensionName() string { return "Operation" }
+
+// Validate takes the schema that documents are read against.
+func (o *operation) Validate(schema graphql.ExecutableSchema) error {
+	o.schema = schema.Schema()
+	o.prepared = lru.New[*document.Prepared](preparedDocuments)
+	return nil
+}
+
+// MutateOperationContext lets the operation in, or refuses it before anything runs.
+func (o *operation) MutateOperationContext(ctx context.Context, request *graphql.OperationContext) *gqlerror.Error {
+	key := request.OperationName + "\x00" + request.RawQuery
+	prepared, known := o.prepared.Get(ctx, key)
+	if !known {
+		prepared = document.Prepare(o.schema, request.Operation)
+		o.prepared.Add(ctx, key, prepared)
+	}
+	if err := prepared.Within(o.limits); err != nil {
+		return o.present(ctx, err)
+	}
+	if err := prepared.Admit(caller.FromContext(ctx)); err != nil {
+		return o.present(ctx, err)
+	}
+	return nil
+}
+
+type togetherKey struct{}
+
+// InterceptOperation gives the operation its loaders.
+func (o *operation) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
+	request := graphql.GetOperationContext(ctx)
+	ctx = loaders.NewContext(ctx, loaders.NewSet(o.ports))
+	if request.Operation.Operation == ast.Query {
+		ctx = context.WithValue(ctx, togetherKey{}, loaders.NewTogether(rootFields(request)))
+	}
+	return next(ctx)
+}
+
+func rootFields(request *graphql.OperationContext) int {
+	n := 0
+	for _, field := range graphql.CollectFields(request, request.Operation.SelectionSet, []string{"Query"}) {
+		if !strings.HasPrefix(field.Name, "__") {
+			n++
+		}
+	}
+	return n
+}
+
+// InterceptResponse traces the operation.
+func (o *operation) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
+	request := graphql.GetOperationContext(ctx)
+	ctx, span := o.tracing.Start(ctx, "graphql "+string(request.Operation.Operation),
+		trace.WithAttributes(attribute.String("graphql.operation.name", request.OperationName)))
+	defer span.End()
+	return next(ctx)
+}
+
+// InterceptField traces resolvers, lets the root fields of a query go down together, and lets
+// each root field of a mutation show what it changed: mutations run one after another.
+func (o *operation) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
+	field := graphql.GetFieldContext(ctx)
+	if !field.IsResolver {
+		return next(ctx)
+	}
+	ctx, span := o.tracing.Start(ctx, field.Object+"."+field.Field.Name)
+	defer span.End()
+	switch field.Object {
+	case "Mutation":
+		answer, err := next(ctx)
+		loaders.FromContext(ctx).Forget(o.ports)
+		return answer, err
+	case "Query":
+		answer, err := next(ctx)
+		if together, ok := ctx.Value(togetherKey{}).(*loaders.Together); ok {
+			together.Arrive(ctx)
+		}
+		return answer, err
+	}
+	return next(ctx)
+}

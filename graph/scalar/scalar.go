@@ -1,0 +1,115 @@
+// Package scalar reads and writes the scalars of the schema: Int, Float, DateTime, JSON and Cursor.
+//
+// What does not read as one is INVALID_ARGUMENT and says what was expected; nothing is guessed. It
+// stands apart from graph because graph/exec, which graph imports, needs it.
+package scalar
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"math"
+	"strconv"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// layout is RFC 3339 in UTC with microseconds, the precision of every store.
+const layout = "2006-01-02T15:04:05.999999Z07:00"
+
+// maxText bounds what is parsed, in bytes.
+const maxText = 64
+
+func invalid(format string, args ...any) error {
+	return errs.New(errs.InvalidArgument, errs.ReasonInvalidField, format, args...)
+}
+
+// MarshalInt writes a whole number.
+func MarshalInt(i int) graphql.Marshaler { return graphql.MarshalInt(i) }
+
+// UnmarshalInt reads a whole number of 32 bits, as the specification has it (section 3.5.1).
+func UnmarshalInt(v any) (int, error) {
+	i, err := graphql.UnmarshalInt64(v)
+	if err != nil || i < math.MinInt32 || i > math.MaxInt32 {
+		return 0, invalid("%.40v is not an Int: a whole number of 32 bits", v)
+	}
+	return int(i), nil
+}
+
+// MarshalFloat writes a number; one that is not finite cannot be written, and is null.
+func MarshalFloat(f float64) graphql.Marshaler {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return graphql.Null
+	}
+	return graphql.WriterFunc(func(w io.Writer) {
+		_, _ = io.WriteString(w, strconv.FormatFloat(f, 'g', -1, 64)) // the transport tells of a writer that fails
+	})
+}
+
+// UnmarshalFloat reads a finite number.
+func UnmarshalFloat(v any) (float64, error) {
+	f, err := graphql.UnmarshalFloat(v)
+	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
+		return 0, invalid("%.40v is not a Float: a finite number", v)
+	}
+	return f, nil
+}
+
+// MarshalDateTime writes a time in UTC.
+func MarshalDateTime(t time.Time) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) {
+		_, _ = io.WriteString(w, strconv.Quote(t.UTC().Format(layout))) // the transport tells of a writer that fails
+	})
+}
+
+// UnmarshalDateTime reads RFC 3339 with an offset, to the microsecond.
+func UnmarshalDateTime(v any) (time.Time, error) {
+	text, ok := v.(string)
+	if !ok || len(text) > maxText {
+		return time.Time{}, invalid("a DateTime is a text like 2026-11-21T08:30:00Z")
+	}
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		return time.Time{}, invalid("%q is not a DateTime like 2026-11-21T08:30:00Z", text)
+	}
+	if t.Year() < 1 || t.Year() > 9998 {
+		return time.Time{}, invalid("%q is too far away", text)
+	}
+	return t.UTC().Truncate(time.Microsecond), nil
+}
+
+// MarshalJSON writes a JSON value as it is.
+func MarshalJSON(v json.RawMessage) graphql.Marshaler {
+	if len(v) == 0 {
+		return graphql.Null
+	}
+	return graphql.WriterFunc(func(w io.Writer) {
+		_, _ = w.Write(v) // the transport tells of a writer that fails
+	})
+}
+
+// UnmarshalJSON takes any value.
+func UnmarshalJSON(v any) (json.RawMessage, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(v); err != nil {
+		return nil, invalid("this is not a JSON value")
+	}
+	return bytes.TrimSpace(text.Bytes()), nil
+}
+
+// MarshalCursor writes a cursor.
+func MarshalCursor(s string) graphql.Marshaler { return graphql.MarshalString(s) }
+
+// UnmarshalCursor reads a cursor; whether it belongs to the list is for the list to say.
+func UnmarshalCursor(v any) (string, error) {
+	s, ok := v.(string)
+	if !ok {
+		return "", invalid("a Cursor is a text that the list gave")
+	}
+	return s, nil
+}

@@ -1,0 +1,189 @@
+// Package loaders turns the many small questions of one level of a query into one question a
+// service.
+//
+// For each entity there is a batch function, keys in, values and one error a key out; its file is
+// the entity's home. A Set holds one request's loaders: equal keys asked by different fields are
+// asked once, and what was loaded is not loaded again within the request, until a mutation makes
+// the Set forget it.
+package loaders
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/vikstrous/dataloadgen"
+
+	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// wait is how long a loader gathers keys after the first. The fields of a level come together
+// within much less, because Together lets the root fields go down side by side.
+const wait = 2 * time.Millisecond
+
+// maxBatch is the most keys that services take in one call.
+const maxBatch = 1000
+
+// Ports are the services as loaders ask them.
+type Ports struct {
+	Accounts   bff.Accounts
+	Devices    bff.Devices
+	Trips      bff.Trips
+	Jobs       bff.Jobs
+	Activities bff.Activities
+}
+
+// Set is the loaders of one request.
+type Set struct {
+	Account       *dataloadgen.Loader[string, *bff.Account]
+	APIKey        *dataloadgen.Loader[string, *bff.ApiKey]
+	Device        *dataloadgen.Loader[string, *bff.Device]
+	DeviceEvents  *dataloadgen.Loader[PageKey, bff.Page[bff.DeviceEvent]]
+	DeviceJobs    *dataloadgen.Loader[PageKey, bff.Page[bff.Job]]
+	DeviceSeries  *dataloadgen.Loader[SeriesKey, []*bff.Series]
+	Trip          *dataloadgen.Loader[string, *bff.Trip]
+	TripOnVehicle *dataloadgen.Loader[string, *bff.Trip]
+	Track         *dataloadgen.Loader[TrackKey, []*bff.Position]
+	Job           *dataloadgen.Loader[string, *bff.Job]
+	JobRuns       *dataloadgen.Loader[PageKey, bff.Page[bff.JobRun]]
+	Activity      *dataloadgen.Loader[string, *bff.Activity]
+}
+
+// NewSet gives fresh loaders over the ports.
+func NewSet(p Ports) *Set {
+	return &Set{
+		Account:       loader(accounts(p.Accounts)),
+		APIKey:        loader(apiKeys(p.Accounts)),
+		Device:        loader(devices(p.Devices)),
+		DeviceEvents:  loader(deviceEvents(p.Devices)),
+		DeviceJobs:    loader(deviceJobs(p.Jobs)),
+		DeviceSeries:  loader(deviceSeries(p.Devices)),
+		Trip:          loader(trips(p.Trips)),
+		TripOnVehicle: loader(tripsOnVehicles(p.Trips)),
+		Track:         loader(tracks(p.Trips)),
+		Job:           loader(jobs(p.Jobs)),
+		JobRuns:       loader(jobRuns(p.Jobs)),
+		Activity:      loader(activities(p.Activities)),
+	}
+}
+
+// Forget drops what was loaded. Nobody may be loading.
+func (s *Set) Forget(p Ports) { *s = *NewSet(p) }
+
+// Batch loads many keys at once: one value and one error a key, in the order of the keys. No error
+// at all is nil.
+type Batch[K comparable, V any] func(ctx context.Context, keys []K) ([]V, []error)
+
+func loader[K comparable, V any](batch Batch[K, V]) *dataloadgen.Loader[K, V] {
+	return dataloadgen.NewLoader(contained(batch), dataloadgen.WithWait(wait), dataloadgen.WithBatchCapacity(maxBatch))
+}
+
+// contained makes a panic of one batch an error on its keys: others wait for them.
+func contained[K comparable, V any](batch Batch[K, V]) func(context.Context, []K) ([]V, []error) {
+	return func(ctx context.Context, keys []K) (values []V, failures []error) {
+		defer func() {
+			if p := recover(); p != nil {
+				values, failures = make([]V, len(keys)), all(len(keys), fmt.Errorf("panic in a loader: %v", p))
+			}
+		}()
+		return batch(ctx, keys)
+	}
+}
+
+func all(n int, err error) []error {
+	failures := make([]error, n)
+	for i := range failures {
+		failures[i] = err
+	}
+	return failures
+}
+
+// nodes is the batch function of an entity with an id: what the service leaves out is NOT_FOUND.
+func nodes[V bff.Node](what string, get func(ctx context.Context, ids []string) ([]V, error)) Batch[string, V] {
+	return func(ctx context.Context, ids []string) ([]V, []error) {
+		values := make([]V, len(ids))
+		found, err := get(ctx, ids)
+		if err != nil {
+			return values, all(len(ids), err)
+		}
+		byID := make(map[string]V, len(found))
+		for _, v := range found {
+			byID[v.GetID()] = v
+		}
+		return pick(ids, byID, func(id string) error { return errs.Missing(what, id) })
+	}
+}
+
+// pick orders what was found by the keys; missing tells the error of a key without a value.
+func pick[K comparable, V any](keys []K, found map[K]V, missing func(K) error) ([]V, []error) {
+	values := make([]V, len(keys))
+	var failures []error
+	for i, key := range keys {
+		v, ok := found[key]
+		if ok {
+			values[i] = v
+			continue
+		}
+		if err := missing(key); err != nil {
+			if failures == nil {
+				failures = make([]error, len(keys))
+			}
+			failures[i] = err
+		}
+	}
+	return values, failures
+}
+
+// grouped is the batch function of keys that are an id with arguments: one call for each set of
+// arguments, which in a query is one for each place that asks.
+func grouped[K, A comparable, V any](split func(K) (id string, args A), get func(ctx context.Context, ids []string, args A) (map[string]V, error)) Batch[K, V] {
+	return func(ctx context.Context, keys []K) ([]V, []error) {
+		values, failures := make([]V, len(keys)), make([]error, len(keys))
+		for args, places := range group(keys, split) {
+			ids := make([]string, 0, len(places))
+			for _, at := range places {
+				id, _ := split(keys[at])
+				ids = append(ids, id)
+			}
+			found, err := get(ctx, ids, args)
+			for i, at := range places {
+				values[at], failures[at] = found[ids[i]], err
+			}
+		}
+		return values, failures
+	}
+}
+
+func group[K, A comparable](keys []K, split func(K) (string, A)) map[A][]int {
+	places := map[A][]int{}
+	for i, key := range keys {
+		_, args := split(key)
+		places[args] = append(places[args], i)
+	}
+	return places
+}
+
+// PageKey asks for a page of something's list.
+type PageKey struct {
+	ID   string
+	Page bff.PageRequest
+}
+
+func splitPage(k PageKey) (string, bff.PageRequest) { return k.ID, k.Page }
+
+type setKey struct{}
+
+// NewContext gives a context that carries the request's loaders.
+func NewContext(ctx context.Context, set *Set) context.Context {
+	return context.WithValue(ctx, setKey{}, set)
+}
+
+// FromContext gives the request's loaders; a context without them is a fault of the program.
+func FromContext(ctx context.Context) *Set {
+	set, ok := ctx.Value(setKey{}).(*Set)
+	if !ok {
+		panic("loaders: the context carries no Set")
+	}
+	return set
+}
