@@ -1,0 +1,149 @@
+package rpc_test
+
+import (
+	"context"
+	"log/slog"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/obs"
+	"github.com/sluicehq/sluice/internal/rpc"
+	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
+	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
+	tripv1 "github.com/sluicehq/sluice/services/gen/trip/v1"
+	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
+	"github.com/sluicehq/sluice/services/trip"
+	triprpc "github.com/sluicehq/sluice/services/trip/rpc"
+	"github.com/sluicehq/sluice/services/trip/store"
+)
+
+// house is the service over SQLite, behind its contract, beside a device service that knows every
+// device as a vehicle but the camera, and not the unknown one.
+type house struct {
+	tripv1.TripsClient
+	db              *sqldb.DB
+	clock           *clock.Manual
+	camera, unknown string
+	devices         error // what the device service answers with, when not nil
+}
+
+func noon() time.Time { return time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC) }
+
+func tariff() trip.Tariff {
+	return trip.Tariff{Currency: "EUR", StartFeeMinor: 100, PerKilometreMinor: 25, PerMinuteMinor: 30}
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	h := &house{
+		db: sqltest.OpenSQLite(t, store.Migrations()), clock: clock.NewManual(noon()),
+		camera: ids.New(ids.Device), unknown: ids.New(ids.Device),
+	}
+	h.TripsClient = h.with(tariff())
+	return h
+}
+
+// with is the service on the same data with another tariff.
+func (h *house) with(tariff trip.Tariff) tripv1.TripsClient {
+	options := rpc.Options{Logger: slog.New(slog.DiscardHandler), Tracing: obs.NoTracing()}
+	devices := rpc.NewChannel(options, func(r grpc.ServiceRegistrar) { devicev1.RegisterDevicesServer(r, deviceService{house: h}) })
+	service := trip.New(store.New(h.db, triprpc.EncodeTrip), triprpc.NewVehicles(rpc.Within(devices, options)), h.clock, tariff)
+	trips := rpc.NewChannel(options, func(r grpc.ServiceRegistrar) { triprpc.Register(r, service) })
+	return tripv1.NewTripsClient(rpc.Within(trips, options))
+}
+
+type deviceService struct {
+	devicev1.UnimplementedDevicesServer
+	house *house
+}
+
+func (s deviceService) BatchGetDevices(ctx context.Context, r *devicev1.BatchGetDevicesRequest) (*devicev1.BatchGetDevicesResponse, error) {
+	if s.house.devices != nil {
+		return nil, s.house.devices
+	}
+	if _, err := caller.Require(ctx, caller.DeviceRead); err != nil {
+		return nil, err
+	}
+	reply := &devicev1.BatchGetDevicesResponse{}
+	for _, id := range r.GetIds() {
+		kind := devicev1.Kind_KIND_VEHICLE
+		if id == s.house.camera {
+			kind = devicev1.Kind_KIND_CAMERA
+		}
+		if id != s.house.unknown {
+			reply.Devices = append(reply.Devices, &devicev1.Device{Id: id, Kind: kind})
+		}
+	}
+	return reply, nil
+}
+
+// as gives a context of a caller with an account of its own.
+func as(t *testing.T, role caller.Role) (ctx context.Context, accountID string) {
+	t.Helper()
+	accountID = ids.New(ids.Account)
+	return caller.NewContext(t.Context(), caller.Caller{AccountID: accountID, Role: role, Scopes: caller.ScopesOf(role)}), accountID
+}
+
+func system(t *testing.T) context.Context {
+	t.Helper()
+	return caller.NewContext(t.Context(), caller.OfSystem())
+}
+
+// at is a position some seconds after noon, as many times 10 metres north of the start.
+func at(seconds int) *typesv1.Position {
+	return &typesv1.Position{
+		Latitude: 48 + float64(seconds)*10/111_195.0797, Longitude: 11.5, At: timestamppb.New(noon().Add(time.Duration(seconds) * time.Second)),
+	}
+}
+
+func (h *house) start(ctx context.Context, t *testing.T) *tripv1.Trip {
+	t.Helper()
+	started, err := h.StartTrip(ctx, &tripv1.StartTripRequest{VehicleId: ids.New(ids.Device), Position: at(0)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return started
+}
+
+func (h *house) report(ctx context.Context, t *testing.T, tripID string, p *typesv1.Position) *tripv1.Trip {
+	t.Helper()
+	reported, err := h.ReportPosition(ctx, &tripv1.ReportPositionRequest{TripId: tripID, Position: p})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reported
+}
+
+func (h *house) end(ctx context.Context, t *testing.T, tripID string) *tripv1.Trip {
+	t.Helper()
+	ended, err := h.EndTrip(ctx, &tripv1.EndTripRequest{TripId: tripID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ended
+}
+
+func (h *house) events(t *testing.T) []sqldb.Event {
+	t.Helper()
+	pending, err := h.db.PendingEvents(t.Context(), 10_000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pending
+}
+
+// refused wants the error to have the code and the reason.
+func refused(t *testing.T, what string, err error, code errs.Code, reason string) {
+	t.Helper()
+	if e := errs.From(err); err == nil || e.Code != code || e.Reason != reason {
+		t.Errorf("%s: %v, want %s %s", what, err, code, reason)
+	}
+}
