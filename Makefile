@@ -1,0 +1,30 @@
+# The commands of Sluice. Only Go is needed, but for `generate` (protoc) and `test-all` (see .ci/run).
+
+GO ?= go
+TESTS ?= ./...
+
+.PHONY: run build test test-all race generate verify fmt bench
+
+run: build ## build and run everything in one process, with real recordings
+	./bin/sluice serve --demo
+
+build:
+	$(GO) build -o bin/sluice ./cmd/sluice
+
+test: ## every test that needs nothing but Go; says SKIP where a server is missing
+	$(GO) test $(TESTS)
+
+test-all: ## the same; a missing server is a failure
+	SLUICE_TEST_REQUIRE=redis,postgres,nats $(GO) test $(TESTS)
+
+race:
+	$(GO) test -race $(TESTS)
+
+generate: ## make all generated code anew; needs protoc
+	./scripts/generate
+
+verify: ## fail when generated code is stale, or the tree is not formatted, linted, tidy or layered
+	./scripts/verify
+
+fmt:
+	gofmt -w $$(git ls-files '*.go')

@@ -1,0 +1,54 @@
+// Command sluice is one GraphQL API in front of everything that moves: devices, trips, jobs and live
+// activity. Run `sluice serve --demo` and open what it prints.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	_ "time/tzdata" // time zones, on machines that have none
+
+	"github.com/alecthomas/kong"
+
+	"github.com/sluicehq/sluice/internal/config"
+)
+
+// commands are what sluice can be told to do.
+type commands struct {
+	Serve   serveCommand   `cmd:"" help:"Run the gateway and all services in one process."`
+	Gateway gatewayCommand `cmd:"" help:"Run the gateway alone."`
+	Service serviceCommand `cmd:"" help:"Run one service alone."`
+	Import  importCommand  `cmd:"" help:"Load recordings: trips, telemetry, observations, hydration or devices."`
+	APIKey  apiKeyCommand  `cmd:"" name:"apikey" help:"Make, list and revoke API keys."`
+	Migrate migrateCommand `cmd:"" help:"Bring the databases up to date and end."`
+	Config  configCommand  `cmd:"" help:"Check, print or document the settings."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, "sluice: "+strings.TrimSpace(err.Error()))
+		stop()
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	var c commands
+	parser, err := kong.New(&c, kong.Name("sluice"),
+		kong.Description("One GraphQL API in front of everything that moves."),
+		kong.UsageOnError(), config.Sources(os.Environ()))
+	if err != nil {
+		return err
+	}
+	parsed, err := parser.Parse(args)
+	if err != nil {
+		return err
+	}
+	parsed.BindTo(ctx, (*context.Context)(nil))
+	return parsed.Run()
+}

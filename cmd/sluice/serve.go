@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/app"
+	"github.com/sluicehq/sluice/internal/config"
+	"github.com/sluicehq/sluice/internal/obs"
+)
+
+// closeTimeout bounds taking the program down.
+const closeTimeout = 10 * time.Second
+
+type serveCommand struct {
+	config.Config `embed:""`
+}
+
+type gatewayCommand struct {
+	config.Config `embed:""`
+}
+
+type serviceCommand struct {
+	Name          string `arg:"" enum:"account,device,trip,job,activity" help:"account, device, trip, job or activity."`
+	config.Config `embed:""`
+}
+
+// Run runs everything in one process until it is told to stop.
+func (c serveCommand) Run(ctx context.Context) error {
+	program, err := app.Serve(ctx, c.Config, newLogger(c.Config))
+	if err != nil {
+		return err
+	}
+	welcome(os.Stdout, program, c.Config)
+	return untilStopped(ctx, program)
+}
+
+// Run runs the gateway until it is told to stop.
+func (c gatewayCommand) Run(ctx context.Context) error {
+	program, err := app.Gateway(ctx, c.Config, newLogger(c.Config))
+	if err != nil {
+		return err
+	}
+	welcome(os.Stdout, program, c.Config)
+	return untilStopped(ctx, program)
+}
+
+// Run runs one service until it is told to stop.
+func (c serviceCommand) Run(ctx context.Context) error {
+	program, err := app.Service(ctx, c.Config, c.Name, newLogger(c.Config))
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stdout, "the %s service answers gRPC at %s\n", c.Name, program.Addr)
+	return untilStopped(ctx, program)
+}
+
+func newLogger(c config.Config) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(c.Log.Level)) // config has checked it
+	return obs.NewLogger(os.Stderr, level, c.Log.Format)
+}
+
+// untilStopped waits for a signal or a failure, and takes the program down.
+func untilStopped(ctx context.Context, program *app.Program) error {
+	var failure error
+	select {
+	case <-ctx.Done():
+	case failure = <-program.Failed():
+	}
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	defer cancel()
+	if err := program.Close(stop); err != nil && failure == nil {
+		failure = fmt.Errorf("stop: %w", err)
+	}
+	return failure
+}
+
+// welcome says where everything is.
+func welcome(w io.Writer, program *app.Program, c config.Config) {
+	url := "http://" + program.Addr
+	fmt.Fprintf(w, "\nSluice is ready.\n\n  GraphiQL   %s/graphiql/\n  GraphQL    %s/graphql\n  health     %s/readyz\n", url, url, url)
+	if c.Telemetry.Metrics {
+		fmt.Fprintf(w, "  metrics    %s/metrics\n", url)
+	}
+	if c.Demo && program.APIKey != "" {
+		fmt.Fprintf(w, "\n  sign in    mutation { login(input: {provider: DEMO, code: \"operator\"}) { accessToken } }\n")
+		fmt.Fprintf(w, "  identities %s\n", strings.Join(app.DemoIdentities(), ", "))
+		fmt.Fprintf(w, "  API key    X-API-Key: %s\n", program.APIKey)
+		fmt.Fprintf(w, "\n  curl -s %s/graphql -H 'Content-Type: application/json' -H 'X-API-Key: %s' \\\n    -d '{\"query\":\"{ trips(first: 3) { totalCount nodes { id distance vehicle { name } } } }\"}'\n", url, program.APIKey)
+	}
+	fmt.Fprintln(w, "\nStop it with Ctrl-C.")
+}

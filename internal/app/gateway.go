@@ -1,0 +1,131 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/bff/edge"
+	"github.com/sluicehq/sluice/bff/guard"
+	bffrpc "github.com/sluicehq/sluice/bff/rpc"
+	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/loaders"
+)
+
+// ports gives the services as resolvers ask them, each behind its guard.
+func (h *house) ports(conns map[string]grpc.ClientConnInterface) loaders.Ports {
+	guarded := func(service string) grpc.ClientConnInterface {
+		return guard.Wrap(conns[service], guard.Options{
+			Service: service, Timeout: h.config.CallTimeout,
+			Failures: h.config.Breaker.Failures, OpenFor: h.config.Breaker.OpenFor, Logger: h.logger,
+		})
+	}
+	return loaders.Ports{
+		Accounts:   bffrpc.NewAccounts(guarded("account")),
+		Devices:    bffrpc.NewDevices(guarded("device")),
+		Trips:      bffrpc.NewTrips(guarded("trip")),
+		Jobs:       bffrpc.NewJobs(guarded("job")),
+		Activities: bffrpc.NewActivities(guarded("activity")),
+	}
+}
+
+// entrance is the HTTP side of the gateway.
+func (h *house) entrance(ports loaders.Ports, health *edge.Health) http.Handler {
+	server := graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, graph.Options{
+		Limits: document.Limits{Depth: h.config.HTTP.MaxDepth, Aliases: h.config.HTTP.MaxAliases},
+		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing,
+	})
+	parts := edge.Parts{
+		GraphQL: server,
+		Auth:    auth.New(ports.Accounts, h.config.Auth.Issuer, h.clock),
+		KeySet:  func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },
+		Health:  health,
+	}
+	options := edge.Options{
+		RequestTimeout: h.config.HTTP.RequestTimeout, MaxBody: int64(h.config.HTTP.MaxBody),
+		CORSOrigins: h.config.HTTP.CORSOrigins, Logger: h.logger, Tracing: h.tracing,
+	}
+	if h.config.Telemetry.Metrics {
+		options.Registry = h.registry
+	}
+	return edge.New(parts, options)
+}
+
+// serve answers HTTP at the address of the settings until the program is closed: then it is no
+// longer ready, takes no new connections, and lets running requests end.
+func (h *house) serve(ctx context.Context, handler http.Handler, health *edge.Health) error {
+	listener, err := h.listen(ctx, "addr", h.config.Addr)
+	if err != nil {
+		return err
+	}
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: h.config.HTTP.ReadHeaderTimeout, Protocols: protocols, MaxHeaderBytes: 64 << 10}
+	h.program.Addr = listener.Addr().String()
+	h.run("http", func(context.Context) error {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	h.program.closing.add("http requests", func(stop context.Context) error {
+		health.Drain()
+		stop, cancel := context.WithTimeout(stop, h.config.HTTP.DrainTimeout)
+		defer cancel()
+		if err := server.Shutdown(stop); err != nil {
+			return errors.Join(fmt.Errorf("requests did not end in time: %w", err), server.Close())
+		}
+		return nil
+	})
+	return nil
+}
+
+func (h *house) listen(ctx context.Context, setting, addr string) (net.Listener, error) {
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w: choose another address with --%s", addr, errors.Unwrap(err), setting)
+	}
+	return listener, nil
+}
+
+// answers checks that a service in another process is up, by gRPC's health protocol.
+func answers(conn grpc.ClientConnInterface) func(context.Context) error {
+	return func(ctx context.Context) error {
+		reply, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
+		if err != nil {
+			return err
+		}
+		if reply.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+			return errs.New(errs.Unavailable, errs.ReasonServiceDown, "not serving")
+		}
+		return nil
+	}
+}
+
+// remote reaches the services that run elsewhere; here names those that run in this process.
+func (h *house) remote(names, here []string, addr func(service string) (string, error)) (map[string]grpc.ClientConnInterface, error) {
+	conns := map[string]grpc.ClientConnInterface{}
+	for _, name := range names {
+		if slices.Contains(here, name) {
+			continue
+		}
+		at, err := addr(name)
+		if err != nil {
+			return nil, err
+		}
+		if conns[name], err = h.dial(name, at); err != nil {
+			return nil, err
+		}
+	}
+	return conns, nil
+}

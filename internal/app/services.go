@@ -1,0 +1,208 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"google.golang.org/grpc"
+
+	"github.com/sluicehq/sluice/internal/bus"
+	"github.com/sluicehq/sluice/internal/rpc"
+	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/services/account"
+	accountrpc "github.com/sluicehq/sluice/services/account/rpc"
+	"github.com/sluicehq/sluice/services/account/signing"
+	accountstore "github.com/sluicehq/sluice/services/account/store"
+	"github.com/sluicehq/sluice/services/activity"
+	activityrpc "github.com/sluicehq/sluice/services/activity/rpc"
+	activitystore "github.com/sluicehq/sluice/services/activity/store"
+	"github.com/sluicehq/sluice/services/device"
+	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
+	devicestore "github.com/sluicehq/sluice/services/device/store"
+	"github.com/sluicehq/sluice/services/job"
+	"github.com/sluicehq/sluice/services/job/logline"
+	"github.com/sluicehq/sluice/services/job/queue"
+	jobrpc "github.com/sluicehq/sluice/services/job/rpc"
+	jobstore "github.com/sluicehq/sluice/services/job/store"
+	"github.com/sluicehq/sluice/services/job/webhook"
+	"github.com/sluicehq/sluice/services/trip"
+	triprpc "github.com/sluicehq/sluice/services/trip/rpc"
+	tripstore "github.com/sluicehq/sluice/services/trip/store"
+)
+
+// opened is a service whose store is open.
+type opened struct {
+	name     string
+	db       *sqldb.DB
+	register func(grpc.ServiceRegistrar)
+	run      func(b *bus.Bus) func(ctx context.Context) error // its own work beside answering; nil for none
+}
+
+// opener opens a service; connect reaches others.
+type opener func(ctx context.Context, h *house, connect connector) (*opened, error)
+
+// connector gives the connection to a service.
+type connector func(service string) (grpc.ClientConnInterface, error)
+
+func openers() map[string]opener {
+	return map[string]opener{
+		"account":  openAccount,
+		"device":   openDevice,
+		"trip":     openTrip,
+		"job":      openJob,
+		"activity": openActivity,
+	}
+}
+
+// openStore opens and migrates a service's database, and closes it with the program.
+func (h *house) openStore(ctx context.Context, service string, migrations fs.FS) (*sqldb.DB, error) {
+	dsn, err := h.config.DSN(service)
+	if err != nil {
+		return nil, err
+	}
+	db, err := sqldb.Open(ctx, dsn)
+	if err != nil {
+		return nil, fmt.Errorf("the %s service: %w", service, err)
+	}
+	h.program.closing.add(service+" store", func(context.Context) error { return db.Close() })
+	if err := db.Migrate(ctx, migrations); err != nil {
+		return nil, fmt.Errorf("the %s service: %w", service, err)
+	}
+	return db, nil
+}
+
+func openAccount(ctx context.Context, h *house, _ connector) (*opened, error) {
+	db, err := h.openStore(ctx, "account", accountstore.Migrations())
+	if err != nil {
+		return nil, err
+	}
+	signer, err := signing.Open(filepath.Join(h.config.Data, "keys"))
+	if err != nil {
+		return nil, fmt.Errorf("open the signing keys: %w", err)
+	}
+	options := account.Options{Issuer: h.config.Auth.Issuer, AccessTTL: h.config.Auth.AccessTTL, RefreshTTL: h.config.Auth.RefreshTTL}
+	if h.config.Demo {
+		options.Identities = map[string]account.IdentityProvider{account.DemoProvider: account.DemoIdentities{}}
+	}
+	service := account.New(accountstore.New(db, accountrpc.EncodeAccount, accountrpc.EncodeAPIKey), signer, h.clock, options)
+	return &opened{name: "account", db: db, register: func(r grpc.ServiceRegistrar) { accountrpc.Register(r, service) }}, nil
+}
+
+func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
+	db, err := h.openStore(ctx, "device", devicestore.Migrations())
+	if err != nil {
+		return nil, err
+	}
+	service := device.New(devicestore.New(db, devicerpc.EncodeDevice), h.clock)
+	return &opened{name: "device", db: db, register: func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) }}, nil
+}
+
+func openTrip(ctx context.Context, h *house, connect connector) (*opened, error) {
+	db, err := h.openStore(ctx, "trip", tripstore.Migrations())
+	if err != nil {
+		return nil, err
+	}
+	devices, err := connect("device")
+	if err != nil {
+		return nil, err
+	}
+	t := h.config.Trip.Tariff
+	tariff := trip.Tariff{Currency: t.Currency, StartFeeMinor: t.StartFeeMinor, PerKilometreMinor: t.PerKmMinor, PerMinuteMinor: t.PerMinuteMinor}
+	if err := tariff.Check(); err != nil {
+		return nil, fmt.Errorf("trip.tariff: %w", err)
+	}
+	service := trip.New(tripstore.New(db, triprpc.EncodeTrip), triprpc.NewVehicles(devices), h.clock, tariff)
+	return &opened{name: "trip", db: db, register: func(r grpc.ServiceRegistrar) { triprpc.Register(r, service) }}, nil
+}
+
+func openJob(ctx context.Context, h *house, _ connector) (*opened, error) {
+	db, err := h.openStore(ctx, "job", jobstore.Migrations())
+	if err != nil {
+		return nil, err
+	}
+	kinds := job.Kinds{
+		"log":     logline.New(h.logger),
+		"webhook": webhook.New(webhook.Options{AllowPrivate: h.config.Job.WebhookAllowPrivate}),
+	}
+	store := jobstore.New(db, jobrpc.EncodeJob, jobrpc.EncodeOrder)
+	scheduler := job.NewScheduler(store, h.clock, h.logger)
+	service := job.New(store, h.clock, kinds, scheduler.Wake)
+	worker := job.NewWorker(store, h.clock, kinds, h.logger, scheduler.Wake)
+	return &opened{
+		name: "job", db: db,
+		register: func(r grpc.ServiceRegistrar) { jobrpc.Register(r, service) },
+		run: func(b *bus.Bus) func(context.Context) error {
+			orders := queue.New(b, jobrpc.DecodeOrder, h.logger, queue.Options{Concurrency: h.config.Job.Workers})
+			return job.NewRunner(scheduler, worker, orders).Run
+		},
+	}, nil
+}
+
+func openActivity(ctx context.Context, h *house, _ connector) (*opened, error) {
+	db, err := h.openStore(ctx, "activity", activitystore.Migrations())
+	if err != nil {
+		return nil, err
+	}
+	service := activity.New(activitystore.New(db, activityrpc.EncodeActivity), h.clock)
+	return &opened{name: "activity", db: db, register: func(r grpc.ServiceRegistrar) { activityrpc.Register(r, service) }}, nil
+}
+
+// openBus opens the broker: the one that the settings name, or one within this process that keeps
+// its streams in the folder.
+func (h *house) openBus(ctx context.Context, folder string) (*bus.Bus, error) {
+	b, err := bus.Open(ctx, bus.Options{
+		URL: h.config.NATS.URL.Reveal(), StoreDir: filepath.Join(h.config.Data, folder),
+		EventsMaxAge: h.config.NATS.EventsMaxAge, EventsMaxBytes: int64(h.config.NATS.EventsMaxBytes),
+		Logger: h.logger, Registry: h.registry,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.program.closing.add("events", b.Close)
+	return b, nil
+}
+
+// work starts what a service does beside answering: it relays its events and runs its own work.
+func (h *house) work(s *opened, b *bus.Bus) {
+	relay := bus.NewRelay(b, s.db, bus.RelayOptions{Service: s.name, Clock: h.clock})
+	h.run(s.name+" relay", func(ctx context.Context) error {
+		relay.Run(ctx)
+		return nil
+	})
+	if s.run != nil {
+		h.run(s.name+" work", s.run(b))
+	}
+}
+
+// local opens services in this process and gives the way to them.
+func (h *house) local(ctx context.Context, names []string, connect connector) ([]*opened, map[string]grpc.ClientConnInterface, error) {
+	services := make([]*opened, 0, len(names))
+	conns := make(map[string]grpc.ClientConnInterface, len(names))
+	reach := func(service string) (grpc.ClientConnInterface, error) {
+		if conn, ok := conns[service]; ok {
+			return conn, nil
+		}
+		return connect(service)
+	}
+	for _, name := range names {
+		s, err := openers()[name](ctx, h, reach)
+		if err != nil {
+			return nil, nil, err
+		}
+		services = append(services, s)
+		conns[name] = rpc.Within(rpc.NewChannel(h.calls, s.register), h.calls)
+	}
+	return services, conns, nil
+}
+
+// dial reaches a service in another process.
+func (h *house) dial(service, addr string) (grpc.ClientConnInterface, error) {
+	conn, err := rpc.Dial(addr, h.calls)
+	if err != nil {
+		return nil, fmt.Errorf("reach the %s service: %w", service, err)
+	}
+	h.program.closing.add(service+" connection", func(context.Context) error { return conn.Close() })
+	return conn, nil
+}
