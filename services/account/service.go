@@ -18,6 +18,7 @@ type Options struct {
 	Issuer     string                      // iss of access tokens; "" means DefaultIssuer
 	AccessTTL  time.Duration               // of access tokens, whole seconds; 0 means DefaultAccessTTL
 	RefreshTTL time.Duration               // of each refresh token; 0 means DefaultRefreshTTL
+	NoteWait   time.Duration               // how long a call waits for the note that its API key was used; 0 means DefaultNoteWait
 }
 
 // Defaults of Options.
@@ -25,6 +26,7 @@ const (
 	DefaultIssuer     = "sluice"
 	DefaultAccessTTL  = 15 * time.Minute
 	DefaultRefreshTTL = 30 * 24 * time.Hour
+	DefaultNoteWait   = 100 * time.Millisecond
 )
 
 // Service is the use cases. It is safe for concurrent use.
@@ -45,6 +47,9 @@ func New(store Store, signer Signer, clock clock.Clock, options Options) *Servic
 	}
 	if options.RefreshTTL == 0 {
 		options.RefreshTTL = DefaultRefreshTTL
+	}
+	if options.NoteWait == 0 {
+		options.NoteWait = DefaultNoteWait
 	}
 	return &Service{store: store, signer: signer, clock: clock, options: options}
 }

@@ -204,20 +204,17 @@ func (s *Service) VerifyAPIKey(ctx context.Context, text string) (APIKey, error)
 	return s.touched(ctx, found, now), nil
 }
 
-// Uses of a key are noted once in a while, and nobody waits long for it.
-const (
-	touchEvery = time.Minute
-	touchWait  = 100 * time.Millisecond
-)
+// touchEvery is how often a use of a key is noted.
+const touchEvery = time.Minute
 
-// touched notes that the key was used. A note that cannot be made is left out: it must not turn away
+// touched notes that the key was used. A note that cannot be made in time is left out: it must not turn away
 // a caller whose key is good, and the next use makes it.
 func (s *Service) touched(ctx context.Context, key APIKey, now time.Time) APIKey {
 	since := now.Add(-touchEvery)
 	if key.LastUsedAt != nil && key.LastUsedAt.After(since) {
 		return key
 	}
-	ctx, cancel := context.WithTimeout(ctx, touchWait)
+	ctx, cancel := context.WithTimeout(ctx, s.options.NoteWait)
 	defer cancel()
 	if s.store.TouchAPIKey(ctx, key.ID, now, since) == nil {
 		key.LastUsedAt = &now

@@ -261,25 +261,27 @@ func TestNobodyGivesMoreThanItHas(t *testing.T) {
 	}
 }
 
+// trusted gives a context on behalf of a program that acts for the account and may manage its keys.
+func trusted(t *testing.T, a *accountv1.Account) context.Context {
+	t.Helper()
+	return asKey(t, &accountv1.ApiKey{Id: ids.New(ids.APIKey), AccountId: a.GetId(), Role: a.GetRole(), Scopes: []string{"apikey:write", "trip:read"}})
+}
+
 func TestWhoMayManageWhichKey(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
 	admin, alice, bob := h.login(t, "admin").GetAccount(), h.login(t, "alice").GetAccount(), h.login(t, "bob").GetAccount()
 	h.clock.Advance(time.Second)
 	ofAdmin := h.createKey(t, as(t, admin), createRequest("trip:read", "apikey:write")).GetApiKey()
-	// Members hold no apikey:write of their own yet; a program that acts for one may be given it.
-	trusted := func(a *accountv1.Account) context.Context {
-		return asKey(t, &accountv1.ApiKey{Id: ids.New(ids.APIKey), AccountId: a.GetId(), Role: a.GetRole(), Scopes: []string{"apikey:write", "trip:read"}})
-	}
 	h.clock.Advance(time.Second)
-	ofAlice := h.createKey(t, trusted(alice), createRequest("trip:read")).GetApiKey()
+	ofAlice := h.createKey(t, trusted(t, alice), createRequest("trip:read")).GetApiKey()
 	for name, c := range map[string]struct {
 		ctx  context.Context
 		want []string
 	}{
 		"administrators":       {as(t, admin), []string{ofAlice.GetId(), ofAdmin.GetId()}},
-		"the owner":            {trusted(alice), []string{ofAlice.GetId()}},
-		"somebody else":        {trusted(bob), nil},
+		"the owner":            {trusted(t, alice), []string{ofAlice.GetId()}},
+		"somebody else":        {trusted(t, bob), nil},
 		"a key without rights": {asKey(t, ofAlice), []string{ofAlice.GetId()}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -299,7 +301,7 @@ func TestWhoMayManageWhichKey(t *testing.T) {
 			}
 		})
 	}
-	unseenIsMissing(t, h, trusted(bob), ofAlice.GetId())
+	unseenIsMissing(t, h, trusted(t, bob), ofAlice.GetId())
 	_, err := h.BatchGetApiKeys(t.Context(), &accountv1.BatchGetRequest{})
 	refused(t, err, errs.Unauthenticated, "SIGN_IN_REQUIRED")
 }

@@ -64,6 +64,7 @@ func buildWith(t *testing.T, wrap func(account.Store) account.Store, options acc
 	if wrap != nil {
 		kept = wrap(kept)
 	}
+	options.NoteWait = time.Minute // a slow disk must not decide what a test sees
 	service := account.New(kept, keys, h.clock, options)
 	calls := rpc.Options{Logger: slog.New(slog.DiscardHandler), Tracing: obs.NoTracing()}
 	channel := rpc.NewChannel(calls, func(r grpc.ServiceRegistrar) { accountrpc.Register(r, service) })

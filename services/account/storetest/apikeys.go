@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,32 +117,32 @@ func revocation(t *testing.T, store account.Store) {
 }
 
 func changesAtOnce(t *testing.T, store account.Store) {
-	key := keepKey(t, store, newKey(keepAccount(t, store, "a"), "AAAA0000"), "s")
-	atOnce(16, func(i int) {
-		if i == 8 {
-			if _, err := store.RevokeAPIKey(t.Context(), key.ID, start()); err != nil {
+	of := keepAccount(t, store, "a")
+	for round := range rounds {
+		key := keepKey(t, store, newKey(of, fmt.Sprintf("AAAA%04d", round)), "s")
+		prefix := fmt.Sprintf("B%03d", round)
+		var revoked account.APIKey
+		atOnce(16, func(i int) {
+			if i == 8 {
+				var err error
+				if revoked, err = store.RevokeAPIKey(t.Context(), key.ID, start()); err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			_, err := store.RotateAPIKey(t.Context(), key.ID, fmt.Sprintf("%s__%02d", prefix, i), hash(fmt.Sprintf("%02d", i)), start())
+			if err != nil && errs.From(err).Reason != account.ReasonAPIKeyRevoked {
 				t.Error(err)
 			}
-			return
+		})
+		got := must(store.GetAPIKeys(t.Context(), []string{key.ID}))(t)[0]
+		wantKey(t, got, revoked) // nothing came after the revocation
+		secret := "s"
+		if got.Prefix != key.Prefix {
+			secret = strings.TrimLeft(strings.TrimPrefix(got.Prefix, prefix), "_")
 		}
-		_, err := store.RotateAPIKey(t.Context(), key.ID, fmt.Sprintf("BBBB%04d", i), hash(fmt.Sprint(i)), start())
-		if err != nil && errs.From(err).Reason != account.ReasonAPIKeyRevoked {
-			t.Error(err)
-		}
-	})
-	got := must(store.GetAPIKeys(t.Context(), []string{key.ID}))(t)[0]
-	if got.RevokedAt == nil {
-		t.Error("a rotation undid the revocation")
+		find(t, store, got.Prefix, secret)
 	}
-	secret := "s"
-	if got.Prefix != key.Prefix {
-		var winner int
-		if _, err := fmt.Sscanf(got.Prefix, "BBBB%d", &winner); err != nil {
-			t.Fatal(err)
-		}
-		secret = fmt.Sprint(winner)
-	}
-	find(t, store, got.Prefix, secret)
 }
 
 func touches(t *testing.T, store account.Store) {
