@@ -9,7 +9,10 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -29,10 +32,13 @@ type Key struct {
 }
 
 // NewKey makes the Key of a call by the caller in ctx. An empty value gives the zero Key; a value
-// that is too long is INVALID_ARGUMENT. The input must be the same bytes for the same input.
+// that is too long or no text is INVALID_ARGUMENT. The input must be the same bytes for the same input.
 func NewKey(ctx context.Context, value, method string, input []byte) (Key, error) {
 	if value == "" {
 		return Key{}, nil
+	}
+	if !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
+		return Key{}, errs.Invalid("idempotencyKey", "must be text without control characters")
 	}
 	if len(value) > MaxKeyLength {
 		return Key{}, errs.Invalid("idempotencyKey", "is longer than %d bytes", MaxKeyLength)
