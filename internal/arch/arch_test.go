@@ -71,6 +71,10 @@ func service(path string) string {
 }
 
 func rules() []rule {
+	return slices.Concat(serviceRules(), gatewayRules(), libraryRules(), leafRules())
+}
+
+func serviceRules() []rule {
 	return []rule{
 		{
 			why: "services know nothing of the gateway, so that either can be changed or run without the other",
@@ -124,6 +128,11 @@ func rules() []rule {
 				return below(imported, "services", "internal/app") || strings.HasPrefix(imported, "bff/")
 			},
 		},
+	}
+}
+
+func libraryRules() []rule {
+	return []rule{
 		{
 			why:    "gqlgen may be replaced or wrapped where it is, and nowhere else",
 			of:     func(path string) bool { return !below(path, "graph", "bff/live", "bff/edge") },
