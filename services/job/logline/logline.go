@@ -1,0 +1,62 @@
+// Package logline is the job kind "log": a run writes a line to the log.
+package logline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/services/job"
+)
+
+const maxMessage = 4000 // runes
+
+// Kind writes {"message": …} to a log.
+type Kind struct{ logger *slog.Logger }
+
+// New makes the kind, which writes to the logger.
+func New(logger *slog.Logger) Kind { return Kind{logger: logger} }
+
+type payload struct {
+	Message string `json:"message"`
+}
+
+func parse(text string) (payload, error) {
+	var p payload
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&p); err != nil {
+		return payload{}, errs.Invalid("payload", "must be {\"message\": \"…\"}").Because(err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return payload{}, errs.Invalid("payload", "must be one object")
+	}
+	switch n := utf8.RuneCountInString(p.Message); {
+	case n == 0:
+		return payload{}, errs.Invalid("payload", "the message is missing")
+	case n > maxMessage:
+		return payload{}, errs.Invalid("payload", "the message is longer than %d characters", maxMessage)
+	}
+	return p, nil
+}
+
+// Check refuses a payload without a message.
+func (Kind) Check(payload string) error {
+	_, err := parse(payload)
+	return err
+}
+
+// Run writes the line.
+func (k Kind) Run(ctx context.Context, task job.Task) (string, error) {
+	p, err := parse(task.Payload)
+	if err != nil {
+		return "", job.Permanent(err)
+	}
+	k.logger.InfoContext(ctx, "a job says", "job", task.JobID, "run", task.RunID, "attempt", task.Attempt, "message", p.Message)
+	return `{"logged":true}`, nil
+}

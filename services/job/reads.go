@@ -1,0 +1,152 @@
+package job
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/page"
+)
+
+// Get gives the jobs of the ids that there are and that the caller may see, in no promised order.
+func (s *Service) Get(ctx context.Context, jobIDs []string) ([]Job, error) {
+	who, err := caller.Require(ctx, caller.JobRead)
+	if err != nil {
+		return nil, err
+	}
+	known, err := wellFormed(ids.Job, "ids", jobIDs)
+	if err != nil || len(known) == 0 {
+		return nil, err
+	}
+	jobs, err := s.store.Get(ctx, known, ownerOf(who))
+	if err != nil {
+		return nil, fmt.Errorf("get jobs: %w", err)
+	}
+	return jobs, nil
+}
+
+// List gives a page of the jobs that the caller may see, newest first.
+func (s *Service) List(ctx context.Context, filter Filter, request page.Request) (page.Page[Job], error) {
+	who, err := caller.Require(ctx, caller.JobRead)
+	if err != nil {
+		return page.Page[Job]{}, err
+	}
+	if err := s.checkFilter(filter); err != nil {
+		return page.Page[Job]{}, err
+	}
+	if owner := ownerOf(who); owner != "" {
+		filter.CreatedBy = owner
+	}
+	jobs, err := s.store.List(ctx, filter, request)
+	if err != nil {
+		return page.Page[Job]{}, fmt.Errorf("list jobs: %w", err)
+	}
+	return jobs, nil
+}
+
+func (s *Service) checkFilter(filter Filter) error {
+	for _, status := range filter.Statuses {
+		if !slices.Contains([]Status{Scheduled, Queued, Running, Succeeded, Failed, Retrying, Cancelled}, status) {
+			return errs.Invalid("statuses", "%.20q is not a status", status)
+		}
+	}
+	for _, kind := range filter.Kinds {
+		if _, err := s.kinds.named(kind); err != nil {
+			return errs.Invalid("kinds", "there is no kind %.20q", kind)
+		}
+	}
+	if n := len(filter.Statuses) + len(filter.Kinds); n > maxBatch {
+		return errs.Invalid("filter", "names more than %d statuses and kinds", maxBatch)
+	}
+	if !utf8.ValidString(filter.CreatedBy) || strings.ContainsRune(filter.CreatedBy, 0) {
+		return errs.Invalid("createdBy", "is not a name")
+	}
+	return firstError(checkDevice(filter.DeviceID), checkLine("nameContains", filter.NameContains))
+}
+
+// Count counts the jobs that the caller may see, by status.
+func (s *Service) Count(ctx context.Context) (Counts, error) {
+	who, err := caller.Require(ctx, caller.JobRead)
+	if err != nil {
+		return nil, err
+	}
+	counts, err := s.store.Count(ctx, ownerOf(who))
+	if err != nil {
+		return nil, fmt.Errorf("count jobs: %w", err)
+	}
+	return counts, nil
+}
+
+// ListOfDevices gives a page of jobs, newest first, for each device that has any that the caller may
+// see.
+func (s *Service) ListOfDevices(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[Job], error) {
+	who, err := caller.Require(ctx, caller.JobRead)
+	if err != nil {
+		return nil, err
+	}
+	known, err := wellFormed(ids.Device, "deviceIds", deviceIDs)
+	if err == nil {
+		err = checkRows(len(known), request)
+	}
+	if err != nil || len(known) == 0 {
+		return nil, err
+	}
+	pages, err := s.store.ListOfDevices(ctx, known, ownerOf(who), request)
+	if err != nil {
+		return nil, fmt.Errorf("list the jobs of devices: %w", err)
+	}
+	return pages, nil
+}
+
+// ListRuns gives a page of runs, newest first, for each job that has any and that the caller may see.
+func (s *Service) ListRuns(ctx context.Context, jobIDs []string, request page.Request) (map[string]page.Page[Run], error) {
+	who, err := caller.Require(ctx, caller.JobRead)
+	if err != nil {
+		return nil, err
+	}
+	known, err := wellFormed(ids.Job, "jobIds", jobIDs)
+	if err == nil {
+		err = checkRows(len(known), request)
+	}
+	if err != nil || len(known) == 0 {
+		return nil, err
+	}
+	pages, err := s.store.ListRuns(ctx, known, ownerOf(who), request)
+	if err != nil {
+		return nil, fmt.Errorf("list the runs of jobs: %w", err)
+	}
+	return pages, nil
+}
+
+// wellFormed gives each id of the kind once, and drops what cannot be the id of anything.
+func wellFormed(kind ids.Kind, field string, all []string) ([]string, error) {
+	if len(all) > maxBatch {
+		return nil, errs.Invalid(field, "are more than %d", maxBatch)
+	}
+	var known []string
+	seen := make(map[string]bool, len(all))
+	for _, id := range all {
+		if ids.Check(kind, id) == nil && !seen[id] {
+			seen[id] = true
+			known = append(known, id)
+		}
+	}
+	return known, nil
+}
+
+// checkRows bounds a batch of pages.
+func checkRows(parents int, request page.Request) error {
+	size, err := request.Size()
+	if err != nil {
+		return err
+	}
+	if parents*size > maxBatchRows {
+		return errs.Invalid("first", "%d pages of %d are more than %d in all", parents, size, maxBatchRows)
+	}
+	return nil
+}

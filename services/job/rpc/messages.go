@@ -1,0 +1,140 @@
+package rpc
+
+import (
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/page"
+	jobv1 "github.com/sluicehq/sluice/services/gen/job/v1"
+	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
+	"github.com/sluicehq/sluice/services/job"
+)
+
+// EncodeJob writes a job as the payload of its events: a jobv1.Job.
+func EncodeJob(j job.Job) ([]byte, error) { return proto.Marshal(toJob(j)) }
+
+// EncodeOrder writes an order as the work queue carries it: a jobv1.RunOrder.
+func EncodeOrder(o job.Order) ([]byte, error) {
+	return proto.Marshal(&jobv1.RunOrder{JobId: o.JobID, RunId: o.RunID})
+}
+
+// DecodeOrder reads what EncodeOrder wrote.
+func DecodeOrder(data []byte) (job.Order, error) {
+	var order jobv1.RunOrder
+	if err := proto.Unmarshal(data, &order); err != nil {
+		return job.Order{}, fmt.Errorf("read an order: %w", err)
+	}
+	return job.Order{JobID: order.GetJobId(), RunID: order.GetRunId()}, nil
+}
+
+func toJob(j job.Job) *jobv1.Job {
+	return &jobv1.Job{
+		Id: j.ID, Name: j.Name, Description: j.Description, Kind: j.Kind, PayloadJson: j.Payload,
+		Status: toStatus(j.Status), Version: j.Version,
+		RunAt: toTime(j.RunAt), Cron: j.Cron, TimeZone: j.TimeZone, NextRunAt: toTime(j.NextRunAt),
+		Attempt: int32(j.Attempt), MaxAttempts: int32(j.MaxAttempts), TimeoutSeconds: int32(j.Timeout / time.Second),
+		DeviceId: j.DeviceID, ResultJson: j.Result, Error: j.Error, CreatedBy: j.CreatedBy,
+		CreatedAt: timestamppb.New(j.CreatedAt), UpdatedAt: timestamppb.New(j.UpdatedAt), Deleted: j.Deleted,
+	}
+}
+
+func toRun(r job.Run) *jobv1.JobRun {
+	return &jobv1.JobRun{
+		Id: r.ID, JobId: r.JobID, Attempt: int32(r.Attempt), Status: toStatus(r.Status),
+		DueAt: timestamppb.New(r.DueAt), StartedAt: toTime(r.StartedAt), FinishedAt: toTime(r.FinishedAt),
+		ResultJson: r.Result, Error: r.Error,
+	}
+}
+
+const statusPrefix = "STATUS_"
+
+func toStatus(s job.Status) jobv1.Status {
+	return jobv1.Status(jobv1.Status_value[statusPrefix+string(s)])
+}
+
+func statusOf(s jobv1.Status) (job.Status, error) {
+	name, ok := jobv1.Status_name[int32(s)]
+	if !ok || s == jobv1.Status_STATUS_UNSPECIFIED {
+		return "", errs.Invalid("statuses", "%d is not a status", s)
+	}
+	return job.Status(name[len(statusPrefix):]), nil
+}
+
+func filterOf(f *jobv1.JobFilter) (job.Filter, error) {
+	filter := job.Filter{Kinds: f.GetKinds(), DeviceID: f.GetDeviceId(), NameContains: f.GetNameContains()}
+	for _, s := range f.GetStatuses() {
+		status, err := statusOf(s)
+		if err != nil {
+			return job.Filter{}, err
+		}
+		filter.Statuses = append(filter.Statuses, status)
+	}
+	return filter, nil
+}
+
+func requestOf(p *typesv1.PageRequest) page.Request {
+	return page.Request{First: int(p.GetFirst()), After: p.GetAfter(), WithTotal: p.GetWithTotal()}
+}
+
+func toPage[T any](p page.Page[T]) *typesv1.PageInfo {
+	return &typesv1.PageInfo{Cursors: p.Cursors, HasNext: p.HasNext, Total: p.Total}
+}
+
+// orEmpty gives the page of a parent that has nothing its total, when totals were asked for.
+func orEmpty[T any](p page.Page[T], request *typesv1.PageRequest) page.Page[T] {
+	if p.Total == nil && request.GetWithTotal() {
+		p.Total = new(int64)
+	}
+	return p
+}
+
+func toTime(t *time.Time) *timestamppb.Timestamp {
+	if t == nil {
+		return nil
+	}
+	return timestamppb.New(*t)
+}
+
+func timeOf(field string, t *timestamppb.Timestamp) (*time.Time, error) {
+	if t == nil {
+		return nil, nil
+	}
+	if err := t.CheckValid(); err != nil {
+		return nil, errs.Invalid(field, "is not a time")
+	}
+	at := t.AsTime()
+	return &at, nil
+}
+
+func intOf(n *int32) *int {
+	if n == nil {
+		return nil
+	}
+	wide := int(*n)
+	return &wide
+}
+
+func each[T, M any](items []T, convert func(T) M) []M {
+	messages := make([]M, len(items))
+	for i, item := range items {
+		messages[i] = convert(item)
+	}
+	return messages
+}
+
+// unique gives each id once, in the order of the request.
+func unique(all []string) []string {
+	seen := make(map[string]bool, len(all))
+	var once []string
+	for _, id := range all {
+		if !seen[id] {
+			seen[id] = true
+			once = append(once, id)
+		}
+	}
+	return once
+}

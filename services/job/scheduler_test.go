@@ -1,0 +1,160 @@
+package job_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/services/job"
+)
+
+func TestALostOrderIsGivenAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, succeed)
+	j := h.create(job.CreateInput{})
+	lost := h.turnOne()
+	h.clock.Advance(time.Minute)
+	again := h.turnOne()
+	if again.Order != lost.Order {
+		t.Errorf("got %+v, want %+v", again.Order, lost.Order)
+	}
+	h.handle(again)
+	h.handle(lost) // which was only late
+	if got := h.get(j.ID); got.Status != job.Succeeded || h.runs.Load() != 1 {
+		t.Errorf("%d runs, the job: %+v", h.runs.Load(), got)
+	}
+}
+
+func TestMissedFiringsOfACronAreMadeUpForByOne(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, succeed)
+	j := h.create(job.CreateInput{Cron: "*/10 * * * *"})
+	if want := h.clock.Now().Add(10 * time.Minute); !j.NextRunAt.Equal(want) {
+		t.Errorf("first at %v, want %v", j.NextRunAt, want)
+	}
+	h.clock.Advance(55 * time.Minute)
+	h.handle(h.turnOne())
+	got := h.get(j.ID)
+	if want := h.clock.Now().Add(5 * time.Minute); got.Status != job.Scheduled || !got.NextRunAt.Equal(want) || got.Result == "" {
+		t.Errorf("got %+v, want the next at %v", got, want)
+	}
+	if orders := h.turn(); len(orders) != 0 {
+		t.Errorf("%d orders more", len(orders))
+	}
+}
+
+func TestARescheduledJobFiresOnceAtItsNewTime(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, succeed)
+	j := h.create(job.CreateInput{})
+	old := h.turnOne()
+	at := h.clock.Now().Add(time.Hour)
+	moved, err := h.service.Update(h.staff(), job.UpdateInput{ID: j.ID, RunAt: &at})
+	if err != nil || moved.Status != job.Scheduled || !moved.NextRunAt.Equal(at) || moved.Name != j.Name {
+		t.Fatalf("got %+v, %v", moved, err)
+	}
+	h.handle(old)
+	if n := h.runs.Load(); n != 0 {
+		t.Fatal("it ran at its old time")
+	}
+	h.clock.Advance(time.Hour)
+	h.handle(h.turnOne())
+	h.handle(old)
+	if got := h.get(j.ID); got.Status != job.Succeeded || h.runs.Load() != 1 || got.Attempt != 1 {
+		t.Errorf("%d runs, the job: %+v", h.runs.Load(), got)
+	}
+}
+
+func TestARetriedJobRunsFromItsFirstAttempt(t *testing.T) {
+	t.Parallel()
+	fail := true
+	h := newHouse(t, func(context.Context, job.Task) (string, error) {
+		if fail {
+			return "", job.Permanent(errors.New("gone"))
+		}
+		return "{}", nil
+	})
+	j := h.create(job.CreateInput{})
+	h.handle(h.turnOne())
+	if got := h.get(j.ID); got.Status != job.Failed {
+		t.Fatalf("got %+v", got)
+	}
+	fail = false
+	if _, err := h.service.Retry(h.staff(), j.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	h.handle(h.turnOne())
+	if got := h.get(j.ID); got.Status != job.Succeeded || got.Attempt != 1 || got.Error != "" {
+		t.Errorf("got %+v", got)
+	}
+	runs := h.runsOf(j.ID)
+	if len(runs) != 2 || runs[1].FiringID != runs[1].ID {
+		t.Errorf("runs: %+v", runs)
+	}
+}
+
+func TestSchedulersBesideEachOtherOrderEachJobOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, succeed)
+	for range 100 {
+		h.create(job.CreateInput{})
+	}
+	var looking sync.WaitGroup
+	for range 4 {
+		looking.Go(func() {
+			other := job.NewScheduler(h.store, h.clock, slog.New(slog.DiscardHandler))
+			if err := other.Turn(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	looking.Wait()
+	if orders := h.turn(); len(orders) != 100 {
+		t.Errorf("%d orders, want 100", len(orders))
+	}
+}
+
+// reported tells when a store is asked for due jobs.
+type reported struct {
+	job.Timetable
+	looks chan struct{}
+	fail  func() bool
+}
+
+func (r reported) ChangeDue(ctx context.Context, now time.Time, limit int, rule job.Rule) (int, error) {
+	n, err := r.Timetable.ChangeDue(ctx, now, limit, rule)
+	if r.fail() {
+		err = errors.New("the store is away")
+	}
+	r.looks <- struct{}{}
+	return n, err
+}
+
+// The scheduler runs on the machine's clock here. It looks when it starts, when it is woken, and when
+// the time of a job has come, also after the store was away.
+func TestTheSchedulerRunsUntilItIsStopped(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, succeed)
+	looks := make(chan struct{}, 1000)
+	failures := 2
+	scheduler := job.NewScheduler(reported{h.store, looks, func() bool { failures--; return failures >= 0 }}, clock.System{}, slog.New(slog.DiscardHandler))
+	ctx, stop := context.WithCancel(t.Context())
+	var running sync.WaitGroup
+	running.Go(func() { scheduler.Run(ctx) })
+	receive(t, "the first look", looks)
+	h.service = job.New(h.store, clock.System{}, job.Kinds{"test": kindFunc(succeed)}, scheduler.Wake)
+	at := time.Now().Add(50 * time.Millisecond)
+	j := h.create(job.CreateInput{RunAt: &at})
+	for h.get(j.ID).Status != job.Queued {
+		receive(t, "another look", looks)
+	}
+	stop()
+	running.Wait()
+	if run := h.runsOf(j.ID)[0]; run.QueuedAt.Before(at.Truncate(time.Microsecond)) {
+		t.Errorf("queued at %v, before %v", run.QueuedAt, at)
+	}
+}

@@ -1,0 +1,263 @@
+package job
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/ids"
+)
+
+// Service is what callers may do with jobs. Staff see and change all jobs, others those that they
+// have made: to them the rest does not exist. It is safe for concurrent use.
+type Service struct {
+	store Store
+	clock clock.Clock
+	kinds Kinds
+	wake  func()
+}
+
+// New makes a Service; wake tells a Scheduler in this process that there may be something to do.
+func New(store Store, clock clock.Clock, kinds Kinds, wake func()) *Service {
+	return &Service{store: store, clock: clock, kinds: kinds, wake: wake}
+}
+
+// CreateInput says what to do and when: at RunAt, on a Cron, or at once when neither is given.
+type CreateInput struct {
+	Name           string
+	Description    string
+	Kind           string
+	Payload        string // JSON
+	RunAt          *time.Time
+	Cron           string
+	TimeZone       string // "" means UTC
+	MaxAttempts    int    // 0 means DefaultMaxAttempts
+	TimeoutSeconds int    // 0 means DefaultTimeout
+	DeviceID       string
+	IdempotencyKey string
+}
+
+// Create keeps a new job. What can be known to be wrong with it is INVALID_ARGUMENT.
+func (s *Service) Create(ctx context.Context, in CreateInput) (Job, error) {
+	who, err := caller.Require(ctx, caller.JobWrite)
+	if err != nil {
+		return Job{}, err
+	}
+	key, err := createKey(ctx, in)
+	if err != nil {
+		return Job{}, err
+	}
+	now := s.clock.Now()
+	j, err := s.newJob(in, now)
+	if err != nil {
+		return Job{}, err
+	}
+	j.CreatedBy = who.Name()
+	if j, err = s.store.Create(ctx, key, j); err != nil {
+		return Job{}, fmt.Errorf("create job: %w", err)
+	}
+	s.wake()
+	return j, nil
+}
+
+func createKey(ctx context.Context, in CreateInput) (idempotency.Key, error) {
+	value := in.IdempotencyKey
+	in.IdempotencyKey = ""
+	canonical, err := json.Marshal(in)
+	if err != nil {
+		return idempotency.Key{}, errs.Invalid("runAt", "cannot be read").Because(err)
+	}
+	return idempotency.NewKey(ctx, value, "CreateJob", canonical)
+}
+
+// newJob is the job that the input describes, waiting for its first time.
+func (s *Service) newJob(in CreateInput, now time.Time) (Job, error) {
+	in = in.withDefaults(now)
+	if err := s.check(in); err != nil {
+		return Job{}, err
+	}
+	j := Job{
+		ID: ids.New(ids.Job), Name: in.Name, Description: in.Description, Kind: in.Kind, Payload: in.Payload,
+		Plan:        Plan{RunAt: micros(in.RunAt), Cron: in.Cron, TimeZone: in.TimeZone},
+		MaxAttempts: in.MaxAttempts, Timeout: time.Duration(in.TimeoutSeconds) * time.Second,
+		DeviceID: in.DeviceID, Status: Scheduled, Version: 1, CreatedAt: now, UpdatedAt: now,
+	}
+	first, err := j.first(now)
+	j.NextRunAt = &first
+	return j, err
+}
+
+func (in CreateInput) withDefaults(now time.Time) CreateInput {
+	if in.RunAt == nil && in.Cron == "" {
+		in.RunAt = &now
+	}
+	if in.MaxAttempts == 0 {
+		in.MaxAttempts = DefaultMaxAttempts
+	}
+	if in.TimeoutSeconds == 0 {
+		in.TimeoutSeconds = int(DefaultTimeout / time.Second)
+	}
+	in.TimeZone = orUTC(in.TimeZone)
+	return in
+}
+
+func (s *Service) check(in CreateInput) error {
+	if in.RunAt != nil && in.Cron != "" {
+		return errBothTimes()
+	}
+	kind, err := s.kinds.named(in.Kind)
+	if err != nil {
+		return err
+	}
+	return firstError(
+		checkName(in.Name), checkDescription(in.Description), checkPayload(kind, in.Payload), checkTime("runAt", in.RunAt),
+		checkMaxAttempts(in.MaxAttempts), checkTimeout(in.TimeoutSeconds), checkDevice(in.DeviceID),
+	)
+}
+
+// UpdateInput names what to change; nil keeps it. A job that has ended takes all but another time,
+// so that it can be mended before it is retried. While a run is at work, what changes holds from the
+// next run on; see Job.replan for its time.
+type UpdateInput struct {
+	ID              string
+	ExpectedVersion *int64
+	Name            *string
+	Description     *string
+	Payload         *string
+	RunAt           *time.Time
+	Cron            *string // "" makes it run once, at RunAt
+	TimeZone        *string
+	MaxAttempts     *int
+	TimeoutSeconds  *int
+	DeviceID        *string // "" takes it away
+}
+
+// Update changes what the input names. Another time than the present one makes a job that waits or
+// is queued fire once, at the new time.
+func (s *Service) Update(ctx context.Context, in UpdateInput) (Job, error) {
+	in.RunAt = micros(in.RunAt)
+	return s.change(ctx, "update", in.ID, in.ExpectedVersion, func(j Job, run *Run, now time.Time) (Change, error) {
+		j, err := s.revised(j, in)
+		if err != nil {
+			return Change{}, err
+		}
+		plan, err := j.revised(in.RunAt, in.Cron, in.TimeZone)
+		if err != nil {
+			return Change{}, err
+		}
+		return j.touched(now).replan(plan, run, now)
+	})
+}
+
+// revised is the job with all that the input names but the plan.
+func (s *Service) revised(j Job, in UpdateInput) (Job, error) {
+	err := firstError(
+		set(&j.Name, in.Name, checkName),
+		set(&j.Description, in.Description, checkDescription),
+		set(&j.MaxAttempts, in.MaxAttempts, checkMaxAttempts),
+		set(&j.DeviceID, in.DeviceID, checkDevice),
+		checkTime("runAt", in.RunAt),
+	)
+	if err != nil {
+		return Job{}, err
+	}
+	if in.TimeoutSeconds != nil {
+		if err := checkTimeout(*in.TimeoutSeconds); err != nil {
+			return Job{}, err
+		}
+		j.Timeout = time.Duration(*in.TimeoutSeconds) * time.Second
+	}
+	if in.Payload == nil {
+		return j, nil
+	}
+	kind, err := s.kinds.named(j.Kind)
+	if err != nil {
+		return Job{}, err
+	}
+	return j, set(&j.Payload, in.Payload, func(payload string) error { return checkPayload(kind, payload) })
+}
+
+// set puts a named value that passes its check into the field.
+func set[T any](field *T, value *T, check func(T) error) error {
+	if value == nil {
+		return nil
+	}
+	*field = *value
+	return check(*value)
+}
+
+// Cancel ends the job for good. A run at work cannot change that any more; it is told to stop.
+// Cancelling again changes nothing; a job that has ended otherwise is FAILED_PRECONDITION.
+func (s *Service) Cancel(ctx context.Context, id string, expectedVersion *int64) (Job, error) {
+	return s.change(ctx, "cancel", id, expectedVersion, Job.cancel)
+}
+
+// Retry runs a job that failed or was cancelled again, now and from its first attempt; a cron goes
+// on after that.
+func (s *Service) Retry(ctx context.Context, id string, expectedVersion *int64) (Job, error) {
+	return s.change(ctx, "retry", id, expectedVersion, func(j Job, _ *Run, now time.Time) (Change, error) {
+		return j.retry(now)
+	})
+}
+
+// Delete forgets the job and its runs; one that is running is FAILED_PRECONDITION.
+func (s *Service) Delete(ctx context.Context, id string, expectedVersion *int64) error {
+	_, err := s.change(ctx, "delete", id, expectedVersion, func(j Job, _ *Run, now time.Time) (Change, error) {
+		if j.Status == Running {
+			return Change{}, errRunning("delete it")
+		}
+		j = j.touched(now)
+		return Change{Job: &j, Delete: true}, nil
+	})
+	return err
+}
+
+// change applies the decision to a job that the caller may see and that is at the expected version.
+func (s *Service) change(ctx context.Context, what, id string, expectedVersion *int64,
+	decide func(j Job, run *Run, now time.Time) (Change, error),
+) (Job, error) {
+	who, err := caller.Require(ctx, caller.JobWrite)
+	if err != nil {
+		return Job{}, err
+	}
+	if err := checkID(id); err != nil {
+		return Job{}, err
+	}
+	now := s.clock.Now()
+	j, err := s.store.Change(ctx, id, "", func(j Job, run *Run) (Change, error) {
+		if owner := ownerOf(who); owner != "" && owner != j.CreatedBy {
+			return Change{}, errs.Missing("job", id)
+		}
+		if expectedVersion != nil && *expectedVersion != j.Version {
+			return Change{}, errs.Conflict("job", *expectedVersion, j.Version)
+		}
+		return decide(j, run, now)
+	})
+	if err != nil {
+		return Job{}, fmt.Errorf("%s job: %w", what, err)
+	}
+	s.wake()
+	return j, nil
+}
+
+// ownerOf is whose jobs the caller is confined to; "" for all.
+func ownerOf(who caller.Caller) string {
+	if who.Staff() {
+		return ""
+	}
+	return who.Name()
+}
+
+// micros is the time as stores keep it.
+func micros(t *time.Time) *time.Time {
+	if t == nil {
+		return nil
+	}
+	kept := t.UTC().Truncate(time.Microsecond)
+	return &kept
+}

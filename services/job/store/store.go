@@ -1,0 +1,271 @@
+// Package store keeps jobs and their runs in SQL, on SQLite and PostgreSQL alike.
+//
+// A change first locks the job's row by an update that alters nothing, so that changes of one job
+// stand in line, over all processes, and then reads what it decides on.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/services/job"
+)
+
+//go:embed migrations/*.sql
+var migrations embed.FS
+
+// Migrations are this store's schema, as sqldb.DB.Migrate wants it.
+func Migrations() fs.FS {
+	own, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return migrations // the name is fixed at build time
+	}
+	return own
+}
+
+// Store implements job.Store.
+type Store struct {
+	db          *sqldb.DB
+	encodeJob   func(job.Job) ([]byte, error)
+	encodeOrder func(job.Order) ([]byte, error)
+}
+
+// New makes a Store on a migrated database; the functions write the payloads of events and orders.
+func New(db *sqldb.DB, encodeJob func(job.Job) ([]byte, error), encodeOrder func(job.Order) ([]byte, error)) *Store {
+	return &Store{db: db, encodeJob: encodeJob, encodeOrder: encodeOrder}
+}
+
+// Create keeps a new job, once a key.
+func (s *Store) Create(ctx context.Context, key idempotency.Key, j job.Job) (job.Job, error) {
+	return sqldb.WriteOnce(ctx, s.db, key, j.CreatedAt, func(tx *sqldb.Tx) (job.Job, error) {
+		if _, err := tx.ExecContext(ctx, insertJob, jobValues(j)...); err != nil {
+			return job.Job{}, fmt.Errorf("insert: %w", err)
+		}
+		return j, s.emitJob(ctx, tx, j)
+	})
+}
+
+// Change applies the rule to the job and one of its runs.
+func (s *Store) Change(ctx context.Context, jobID, runID string, rule job.Rule) (job.Job, error) {
+	var after job.Job
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		locked, err := affects(tx.ExecContext(ctx, `UPDATE jobs SET version = version WHERE id = $1`, jobID))
+		if err != nil {
+			return fmt.Errorf("lock: %w", err)
+		}
+		if !locked {
+			return errs.Missing("job", jobID)
+		}
+		after, err = s.apply(ctx, tx, jobID, runID, rule)
+		return err
+	})
+	if err != nil {
+		return job.Job{}, err
+	}
+	return after, nil
+}
+
+// ChangeDue applies the rule to jobs that are due. It locks them in the order of their ids, so that
+// two processes at it wait for each other instead of blocking each other.
+func (s *Store) ChangeDue(ctx context.Context, now time.Time, limit int, rule job.Rule) (int, error) {
+	rows, err := s.db.Read().QueryContext(ctx, `SELECT id FROM (
+			SELECT id FROM jobs WHERE next_run_at IS NOT NULL AND next_run_at <= $1 ORDER BY next_run_at LIMIT $2
+		) AS due ORDER BY id`, sqldb.Micros(now), limit)
+	if err != nil {
+		return 0, fmt.Errorf("find due jobs: %w", err)
+	}
+	due, err := sqldb.Collect(rows, func(row sqldb.Row) (id string, err error) { return id, row.Scan(&id) })
+	if err != nil || len(due) == 0 {
+		return 0, err
+	}
+	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		for _, id := range due {
+			if err := s.applyDue(ctx, tx, id, now, rule); err != nil {
+				return fmt.Errorf("job %s: %w", id, err)
+			}
+		}
+		return nil
+	})
+	return len(due), err
+}
+
+func (s *Store) applyDue(ctx context.Context, tx *sqldb.Tx, id string, now time.Time, rule job.Rule) error {
+	stillDue, err := affects(tx.ExecContext(ctx, `UPDATE jobs SET version = version
+		WHERE id = $1 AND next_run_at IS NOT NULL AND next_run_at <= $2`, id, sqldb.Micros(now)))
+	if err != nil || !stillDue {
+		return err
+	}
+	_, err = s.apply(ctx, tx, id, "", rule)
+	return err
+}
+
+// apply lets the rule decide on a job whose row is locked, and writes the decision.
+func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, jobID, runID string, rule job.Rule) (job.Job, error) {
+	before, err := scanJob(tx.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE id = $1`, jobID))
+	if err != nil {
+		return job.Job{}, fmt.Errorf("read: %w", err)
+	}
+	if runID == "" {
+		runID = before.RunID
+	}
+	run, err := readRun(ctx, tx, jobID, runID)
+	if err != nil {
+		return job.Job{}, err
+	}
+	change, err := rule(before, run)
+	if err != nil {
+		return job.Job{}, err
+	}
+	return s.write(ctx, tx, before, change)
+}
+
+func readRun(ctx context.Context, tx *sqldb.Tx, jobID, runID string) (*job.Run, error) {
+	if runID == "" {
+		return nil, nil
+	}
+	run, err := scanRun(tx.QueryRowContext(ctx, `SELECT `+runColumns+` FROM job_runs WHERE id = $1 AND job_id = $2`, runID, jobID))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read run %s: %w", runID, err)
+	}
+	return &run, nil
+}
+
+// write writes the decision, and gives the job as it is then.
+func (s *Store) write(ctx context.Context, tx *sqldb.Tx, before job.Job, change job.Change) (job.Job, error) {
+	if change.Delete {
+		return *change.Job, s.delete(ctx, tx, *change.Job)
+	}
+	for _, run := range change.Runs {
+		if err := writeRun(ctx, tx, run); err != nil {
+			return job.Job{}, err
+		}
+	}
+	after := before
+	if change.Job != nil {
+		after = *change.Job
+		if err := s.update(ctx, tx, before, after); err != nil {
+			return job.Job{}, err
+		}
+	}
+	if change.Order != nil {
+		if err := s.emitOrder(ctx, tx, *change.Order, change.At); err != nil {
+			return job.Job{}, err
+		}
+	}
+	return after, nil
+}
+
+func (s *Store) update(ctx context.Context, tx *sqldb.Tx, before, after job.Job) error {
+	values := append(jobValues(after), before.Version, string(before.Status))
+	written, err := affects(tx.ExecContext(ctx, updateJob, values...))
+	if err != nil {
+		return fmt.Errorf("update: %w", err)
+	}
+	if !written {
+		return fmt.Errorf("job %s changed while its row was locked", after.ID)
+	}
+	return s.emitJob(ctx, tx, after)
+}
+
+func (s *Store) delete(ctx context.Context, tx *sqldb.Tx, j job.Job) error {
+	for _, statement := range []string{`DELETE FROM job_runs WHERE job_id = $1`, `DELETE FROM jobs WHERE id = $1`} {
+		if _, err := tx.ExecContext(ctx, statement, j.ID); err != nil {
+			return fmt.Errorf("delete: %w", err)
+		}
+	}
+	j.Deleted = true
+	return s.emitJob(ctx, tx, j)
+}
+
+// writeRun keeps the run. A new one pushes out the oldest of its job that have ended.
+func writeRun(ctx context.Context, tx *sqldb.Tx, run job.Run) error {
+	if _, err := tx.ExecContext(ctx, upsertRun, runValues(run)...); err != nil {
+		return fmt.Errorf("write run %s: %w", run.ID, err)
+	}
+	if run.Status != job.Queued {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM job_runs WHERE job_id = $1 AND deadline IS NULL AND (queued_at, id) < (
+			SELECT queued_at, id FROM job_runs WHERE job_id = $1 ORDER BY queued_at DESC, id DESC LIMIT 1 OFFSET $2)`,
+		run.JobID, job.RunsKept-1)
+	if err != nil {
+		return fmt.Errorf("forget old runs: %w", err)
+	}
+	return nil
+}
+
+func (s *Store) emitJob(ctx context.Context, tx *sqldb.Tx, j job.Job) error {
+	data, err := s.encodeJob(j)
+	if err != nil {
+		return fmt.Errorf("encode job %s: %w", j.ID, err)
+	}
+	subject := "event.job.changed." + j.ID
+	if j.Deleted {
+		subject = "event.job.deleted." + j.ID
+	}
+	return tx.Emit(ctx, j.UpdatedAt, subject, data)
+}
+
+func (s *Store) emitOrder(ctx context.Context, tx *sqldb.Tx, order job.Order, at time.Time) error {
+	data, err := s.encodeOrder(order)
+	if err != nil {
+		return fmt.Errorf("encode the order of run %s: %w", order.RunID, err)
+	}
+	return tx.Emit(ctx, at, "job.run."+order.JobID, data)
+}
+
+// Overdue gives runs whose deadline has passed.
+func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]job.Order, error) {
+	rows, err := s.db.Read().QueryContext(ctx, `SELECT job_id, id FROM job_runs
+		WHERE deadline IS NOT NULL AND deadline <= $1 ORDER BY deadline LIMIT $2`, sqldb.Micros(now), limit)
+	if err != nil {
+		return nil, fmt.Errorf("find overdue runs: %w", err)
+	}
+	return sqldb.Collect(rows, func(row sqldb.Row) (o job.Order, err error) { return o, row.Scan(&o.JobID, &o.RunID) })
+}
+
+// NextWake is the earliest time at which there is something to do.
+func (s *Store) NextWake(ctx context.Context) (*time.Time, error) {
+	var next sql.NullInt64
+	err := s.db.Read().QueryRowContext(ctx, `SELECT MIN(at) FROM (
+			SELECT MIN(next_run_at) AS at FROM jobs WHERE next_run_at IS NOT NULL
+			UNION ALL SELECT MIN(deadline) FROM job_runs WHERE deadline IS NOT NULL) AS times`).Scan(&next)
+	if err != nil {
+		return nil, fmt.Errorf("find the next time: %w", err)
+	}
+	return sqldb.NullTime(next), nil
+}
+
+// Renew moves the deadline of a run at work.
+func (s *Store) Renew(ctx context.Context, run job.Order, deadline time.Time) (present bool, err error) {
+	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		present, err = affects(tx.ExecContext(ctx, `UPDATE job_runs SET deadline = $1 WHERE id = $2 AND status = 'RUNNING'
+			AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = $3 AND jobs.run_id = $2 AND jobs.status = 'RUNNING')`,
+			sqldb.Micros(deadline), run.RunID, run.JobID))
+		return err
+	})
+	if err != nil {
+		return false, fmt.Errorf("renew run %s: %w", run.RunID, err)
+	}
+	return present, nil
+}
+
+// affects tells whether a statement found a row.
+func affects(result sql.Result, err error) (bool, error) {
+	if err != nil {
+		return false, err
+	}
+	n, err := result.RowsAffected()
+	return n > 0, err
+}

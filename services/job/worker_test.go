@@ -1,0 +1,311 @@
+package job_test
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/services/job"
+)
+
+func succeed(context.Context, job.Task) (string, error) { return `{"ok":true}`, nil }
+
+func TestADueJobRuns(t *testing.T) {
+	t.Parallel()
+	var task job.Task
+	h := newHouse(t, func(_ context.Context, got job.Task) (string, error) { task = got; return `{"ok":true}`, nil })
+	j := h.create(job.CreateInput{})
+	order := h.turnOne()
+	if got := h.get(j.ID); got.Status != job.Queued || got.NextRunAt != nil || got.Attempt != 1 {
+		t.Errorf("queued: %+v", got)
+	}
+	h.handle(order)
+	got := h.get(j.ID)
+	if got.Status != job.Succeeded || got.Result != `{"ok":true}` || got.Error != "" || got.NextRunAt != nil {
+		t.Errorf("done: %+v", got)
+	}
+	run := h.runsOf(j.ID)[0]
+	if run.Status != job.Succeeded || run.StartedAt == nil || run.FinishedAt == nil || !run.DueAt.Equal(*j.NextRunAt) || run.Result != got.Result {
+		t.Errorf("its run: %+v", run)
+	}
+	want := job.Task{JobID: j.ID, RunID: run.ID, FiringID: run.ID, Attempt: 1, Payload: "{}"}
+	if task != want {
+		t.Errorf("got %+v, want %+v", task, want)
+	}
+}
+
+func TestAJobIsNotQueuedBeforeItsTime(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, succeed)
+	at := h.clock.Now().Add(time.Minute)
+	h.create(job.CreateInput{RunAt: &at})
+	h.clock.Advance(time.Minute - time.Microsecond)
+	if orders := h.turn(); len(orders) != 0 {
+		t.Fatalf("%d orders before the time", len(orders))
+	}
+	h.clock.Advance(time.Microsecond)
+	h.turnOne()
+	if orders := h.turn(); len(orders) != 0 {
+		t.Errorf("%d orders more", len(orders))
+	}
+}
+
+func TestAnOrderThatComesAgainIsNotRunAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, succeed)
+	j := h.create(job.CreateInput{})
+	order := h.turnOne()
+	h.handle(order)
+	before := h.get(j.ID)
+	h.handle(order)
+	if got := h.get(j.ID); h.runs.Load() != 1 || got.Version != before.Version {
+		t.Errorf("%d runs, version %d after %d", h.runs.Load(), got.Version, before.Version)
+	}
+	if err := h.service.Delete(h.staff(), j.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	h.handle(order) // nor when the job is gone
+	if n := h.runs.Load(); n != 1 {
+		t.Errorf("%d runs", n)
+	}
+}
+
+func TestAFailureIsTriedAgainUntilTheLastAttempt(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(context.Context, job.Task) (string, error) { return "", errors.New("no luck") })
+	j := h.create(job.CreateInput{MaxAttempts: 3})
+	for attempt := 1; attempt <= 2; attempt++ {
+		h.handle(h.turnOne())
+		got := h.get(j.ID)
+		if got.Status != job.Retrying || got.Attempt != attempt || got.Error != "no luck" {
+			t.Fatalf("after attempt %d: %+v", attempt, got)
+		}
+		if orders := h.turn(); len(orders) != 0 {
+			t.Fatalf("attempt %d was followed at once", attempt)
+		}
+		h.clock.Advance(got.NextRunAt.Sub(h.clock.Now()))
+	}
+	h.handle(h.turnOne())
+	if got := h.get(j.ID); got.Status != job.Failed || got.Attempt != 3 {
+		t.Errorf("at the end: %+v", got)
+	}
+	runs := h.runsOf(j.ID)
+	if len(runs) != 3 || runs[0].ID == runs[1].ID || runs[2].FiringID != runs[0].ID {
+		t.Errorf("runs: %+v", runs)
+	}
+}
+
+func TestAnAttemptHasItsTime(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(ctx context.Context, _ job.Task) (string, error) {
+		<-ctx.Done()
+		return "", ctx.Err()
+	})
+	j := h.create(job.CreateInput{TimeoutSeconds: 1, MaxAttempts: 2})
+	h.handle(h.turnOne())
+	if got := h.get(j.ID); got.Status != job.Retrying || got.Error != "the attempt took longer than 1s" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAPanicIsAFailure(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(context.Context, job.Task) (string, error) { panic("secret") })
+	j := h.create(job.CreateInput{MaxAttempts: 1})
+	h.handle(h.turnOne())
+	if got := h.get(j.ID); got.Status != job.Failed || strings.Contains(got.Error, "secret") || got.Error == "" {
+		t.Errorf("got %+v", got)
+	}
+}
+
+// hold is a kind whose runs say when they begin and go on until they are let go or their context ends.
+func hold(began chan<- job.Task, let <-chan struct{}) kindFunc {
+	return func(ctx context.Context, task job.Task) (string, error) {
+		began <- task
+		select {
+		case <-let:
+			return `{"late":true}`, nil
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
+	}
+}
+
+func TestALateResultStaysInItsRun(t *testing.T) {
+	t.Parallel()
+	began, let := make(chan job.Task, 1), make(chan struct{})
+	h := newHouse(t, hold(began, let))
+	j := h.create(job.CreateInput{})
+	wait := h.begin(t.Context(), h.worker, h.turnOne())
+	receive(t, "the run", began)
+	if _, err := h.service.Cancel(h.staff(), j.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	close(let)
+	if err := wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.get(j.ID); got.Status != job.Cancelled || got.Result != "" {
+		t.Errorf("the job: %+v", got)
+	}
+	if run := h.runsOf(j.ID)[0]; run.Status != job.Cancelled || run.Result != `{"late":true}` || run.FinishedAt == nil {
+		t.Errorf("its run: %+v", run)
+	}
+}
+
+func TestACancelledRunIsToldToStop(t *testing.T) {
+	t.Parallel()
+	began := make(chan job.Task, 1)
+	h := newHouse(t, hold(began, nil))
+	h.worker.BeatEvery(10 * time.Millisecond)
+	j := h.create(job.CreateInput{})
+	wait := h.begin(t.Context(), h.worker, h.turnOne())
+	receive(t, "the run", began)
+	if _, err := h.service.Cancel(h.staff(), j.ID, nil); err != nil {
+		t.Fatal(err)
+	}
+	if err := wait(); err != nil {
+		t.Fatal(err)
+	}
+	if run := h.runsOf(j.ID)[0]; run.Status != job.Cancelled || run.Error == "" {
+		t.Errorf("its run: %+v", run)
+	}
+}
+
+func TestAWorkerThatLivesKeepsItsRun(t *testing.T) {
+	t.Parallel()
+	began, let, beats := make(chan job.Task, 1), make(chan struct{}), make(chan struct{}, 100)
+	h := newHouse(t, hold(began, let))
+	h.worker.BeatEvery(10 * time.Millisecond)
+	j := h.create(job.CreateInput{})
+	order := h.turnOne()
+	order.InProgress = func() error { beats <- struct{}{}; return nil }
+	wait := h.begin(t.Context(), h.worker, order)
+	receive(t, "the run", began)
+	for range 3 {
+		h.clock.Advance(29 * time.Second) // the lease is 30
+		receive(t, "a beat that began before", beats)
+		receive(t, "a beat after that", beats)
+		receive(t, "the end of that", beats)
+		if orders := h.turn(); len(orders) != 0 {
+			t.Fatal("the run was taken over")
+		}
+	}
+	close(let)
+	if err := wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.get(j.ID); got.Status != job.Succeeded || h.runs.Load() != 1 {
+		t.Errorf("%d runs, the job: %+v", h.runs.Load(), got)
+	}
+}
+
+// dead is a store of a worker that has gone: what it writes after its runs began does not arrive.
+type dead struct {
+	job.Leases
+	changes atomic.Int32
+}
+
+func (d *dead) Change(ctx context.Context, jobID, runID string, rule job.Rule) (job.Job, error) {
+	if d.changes.Add(1) > 1 {
+		return job.Job{}, errors.New("the process is gone")
+	}
+	return d.Leases.Change(ctx, jobID, runID, rule)
+}
+
+func TestTheRunOfALostWorkerIsTakenOver(t *testing.T) {
+	t.Parallel()
+	began := make(chan job.Task, 2)
+	h := newHouse(t, func(ctx context.Context, task job.Task) (string, error) {
+		began <- task
+		if task.Attempt == 1 {
+			<-ctx.Done()
+		}
+		return "{}", ctx.Err()
+	})
+	lost := job.NewWorker(&dead{Leases: h.store}, h.clock, job.Kinds{"test": hold(began, nil)}, slog.New(slog.DiscardHandler), func() {})
+	j := h.create(job.CreateInput{MaxAttempts: 2})
+	order := h.turnOne()
+	ctx, kill := context.WithCancel(t.Context())
+	wait := h.begin(ctx, lost, order)
+	first := receive(t, "the first attempt", began)
+	kill()
+	if err := wait(); err == nil {
+		t.Fatal("the lost worker has answered")
+	}
+	h.handle(order) // which comes again: the lease runs, so it is left alone
+	if orders := h.turn(); len(orders) != 0 || h.runs.Load() != 0 {
+		t.Fatalf("%d orders and %d runs within the lease", len(orders), h.runs.Load())
+	}
+	h.clock.Advance(30 * time.Second)
+	h.turn() // finds it lost
+	h.handle(h.turnOne())
+	second := receive(t, "the second attempt", began)
+	if second.Attempt != 2 || second.RunID == first.RunID || second.FiringID != first.RunID {
+		t.Errorf("first %+v, second %+v", first, second)
+	}
+	if runs := h.runsOf(j.ID); runs[0].Status != job.Failed || runs[0].Error == "" {
+		t.Errorf("the lost run: %+v", runs[0])
+	}
+}
+
+func TestAStoppedWorkerHandsItsRunBack(t *testing.T) {
+	t.Parallel()
+	began := make(chan job.Task, 1)
+	h := newHouse(t, hold(began, nil))
+	j := h.create(job.CreateInput{})
+	ctx, stop := context.WithCancel(t.Context())
+	wait := h.begin(ctx, h.worker, h.turnOne())
+	receive(t, "the run", began)
+	stop()
+	if err := wait(); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.get(j.ID); got.Status != job.Retrying || !got.NextRunAt.Equal(h.clock.Now()) {
+		t.Errorf("got %+v", got)
+	}
+	h.turnOne()
+}
+
+// flaky fails the changes that the test says.
+type flaky struct {
+	job.Leases
+	fail func(change int) bool
+	n    int
+}
+
+func (f *flaky) Change(ctx context.Context, jobID, runID string, rule job.Rule) (job.Job, error) {
+	if f.n++; f.fail(f.n) {
+		return job.Job{}, errors.New("the store is away")
+	}
+	return f.Leases.Change(ctx, jobID, runID, rule)
+}
+
+func TestAnAnswerWaitsForTheStore(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, succeed)
+	away := &flaky{Leases: h.store, fail: func(change int) bool { return change == 2 || change == 3 }}
+	worker := job.NewWorker(away, h.clock, job.Kinds{"test": kindFunc(succeed)}, slog.New(slog.DiscardHandler), func() {})
+	j := h.create(job.CreateInput{})
+	if err := worker.Handle(t.Context(), h.turnOne()); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.get(j.ID); got.Status != job.Succeeded {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestAnOrderThatCannotBeStartedComesAgain(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, succeed)
+	away := &flaky{Leases: h.store, fail: func(int) bool { return true }}
+	worker := job.NewWorker(away, h.clock, job.Kinds{"test": kindFunc(succeed)}, slog.New(slog.DiscardHandler), func() {})
+	h.create(job.CreateInput{})
+	if err := worker.Handle(t.Context(), h.turnOne()); err == nil {
+		t.Error("the order is done")
+	}
+}
