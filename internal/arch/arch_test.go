@@ -102,6 +102,11 @@ func serviceRules() []rule {
 			of:     func(path string) bool { return !strings.HasSuffix(path, "/rpc") && !below(path, "services/gen") },
 			forbid: func(_, imported string) bool { return below(imported, "services/gen") },
 		},
+	}
+}
+
+func gatewayRules() []rule {
+	return []rule{
 		{
 			why: "what the gateway knows stands below what it does",
 			of:  func(path string) bool { return path == "bff" },
@@ -150,6 +155,11 @@ func libraryRules() []rule {
 			},
 			forbid: func(_, imported string) bool { return imported == "database/sql" },
 		},
+	}
+}
+
+func leafRules() []rule {
+	return []rule{
 		{
 			why: "leaves stand below everything",
 			of: func(path string) bool {
