@@ -1,0 +1,140 @@
+package importer
+
+import (
+	"container/list"
+	"context"
+	"errors"
+	"iter"
+
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/recordings"
+)
+
+// maxHeld is how many rows wait for their calls, in all batches of a file.
+const maxHeld = 20_000
+
+// batches gathers rows that go to a service together, a batch a key. Rows of one key are sent in
+// the order they came.
+type batches[T any] struct {
+	most int // rows a batch
+	send func(ctx context.Context, key string, rows []T) error
+
+	held  int
+	open  map[string]*list.Element
+	order list.List // of *batch[T], the oldest first
+}
+
+type batch[T any] struct {
+	key  string
+	rows []T
+}
+
+func newBatches[T any](most int, send func(ctx context.Context, key string, rows []T) error) *batches[T] {
+	return &batches[T]{most: most, send: send, open: map[string]*list.Element{}}
+}
+
+func (b *batches[T]) add(ctx context.Context, key string, row T) error {
+	at, ok := b.open[key]
+	if !ok {
+		at = b.order.PushBack(&batch[T]{key: key})
+		b.open[key] = at
+	}
+	to := at.Value.(*batch[T])
+	to.rows = append(to.rows, row)
+	b.held++
+	switch {
+	case len(to.rows) >= b.most:
+		return b.close(ctx, at)
+	case b.held >= maxHeld:
+		return b.close(ctx, b.order.Front())
+	}
+	return nil
+}
+
+func (b *batches[T]) close(ctx context.Context, at *list.Element) error {
+	full := b.order.Remove(at).(*batch[T])
+	delete(b.open, full.key)
+	b.held -= len(full.rows)
+	return b.send(ctx, full.key, full.rows)
+}
+
+func (b *batches[T]) flush(ctx context.Context) error {
+	for b.order.Len() > 0 {
+		if err := b.close(ctx, b.order.Front()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pass puts rows into batches by their keys, until the file ends or cannot be read on: what was
+// good until then is sent.
+func pass[T any](ctx context.Context, in *intake, rows iter.Seq2[T, error], to *batches[T], key func(T) (string, error)) error {
+	err := gather(ctx, in, rows, to, key)
+	if ofService(err) {
+		return err
+	}
+	if err := to.flush(ctx); err != nil {
+		return err
+	}
+	return err
+}
+
+func gather[T any](ctx context.Context, in *intake, rows iter.Seq2[T, error], to *batches[T], key func(T) (string, error)) error {
+	for row, err := range rows {
+		if ctx.Err() != nil {
+			return errs.From(ctx.Err())
+		}
+		if fault, bad := errors.AsType[recordings.Fault](err); bad {
+			in.Rows++
+			in.refuse(fault.Line, 1, fault.Reason)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		in.Rows++
+		group, err := key(row)
+		if err != nil {
+			return err
+		}
+		if err := to.add(ctx, group, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// halve sends rows. When the service refuses them for what is in them they are sent again in
+// halves, so that none is left out but for itself. What it refuses goes to refused; other errors
+// end it.
+func halve[T any](rows []T, send func([]T) error, refused func(rows []T, reason string)) error {
+	err := send(rows)
+	if err == nil {
+		return nil
+	}
+	e := errs.From(err)
+	if !isRefusal(e) {
+		return err
+	}
+	if divisible := e.Code == errs.InvalidArgument || e.Code == errs.ResourceExhausted; divisible && len(rows) > 1 {
+		half := len(rows) / 2
+		if err := halve(rows[:half], send, refused); err != nil {
+			return err
+		}
+		return halve(rows[half:], send, refused)
+	}
+	refused(rows, e.Message)
+	return nil
+}
+
+// isRefusal tells what is wrong with the rows from what is wrong with the service.
+func isRefusal(e *errs.Error) bool {
+	switch e.Code {
+	case errs.InvalidArgument, errs.FailedPrecondition, errs.AlreadyExists, errs.NotFound:
+		return true
+	case errs.ResourceExhausted:
+		return !e.Retryable()
+	}
+	return false
+}

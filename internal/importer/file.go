@@ -1,0 +1,77 @@
+package importer
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// File is a file to import.
+type File struct {
+	Name string // for reports and errors, and to name a device by
+	Open func() (fs.File, error)
+}
+
+// OnDisk is the file at the path; "-" is the standard input.
+func OnDisk(path string) File {
+	if path == "-" {
+		return File{Name: "standard input", Open: func() (fs.File, error) { return os.Stdin, nil }}
+	}
+	return File{Name: path, Open: func() (fs.File, error) { return os.Open(path) }}
+}
+
+// In is the file at the path in a file system.
+func In(files fs.FS, path string) File {
+	return File{Name: path, Open: func() (fs.File, error) { return files.Open(path) }}
+}
+
+// unknownSize is that of a pipe.
+const unknownSize = -1
+
+// open opens the file and tells progress of what is read.
+func (f File) open(progress Progress) (*watched, error) {
+	opened, err := f.Open()
+	if err != nil {
+		return nil, err // names the path
+	}
+	info, err := opened.Stat()
+	if err != nil {
+		_ = opened.Close() // nothing was written to it
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	if info.IsDir() {
+		_ = opened.Close() // likewise
+		return nil, fmt.Errorf("%s is a folder: name the files in it", f.Name)
+	}
+	size := int64(unknownSize)
+	if info.Mode().IsRegular() {
+		size = info.Size()
+	}
+	if progress != nil {
+		progress.Start(f.Name, size)
+	}
+	return &watched{File: opened, progress: progress}, nil
+}
+
+// watched is an open file whose reading is told.
+type watched struct {
+	fs.File
+	progress Progress
+}
+
+// Read is io.Reader.
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.File.Read(p)
+	if w.progress != nil && n > 0 {
+		w.progress.Add(n)
+	}
+	return n, err
+}
+
+// Close is io.Closer.
+func (w *watched) Close() error {
+	if w.progress != nil {
+		w.progress.Finish()
+	}
+	return w.File.Close()
+}

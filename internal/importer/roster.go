@@ -1,0 +1,111 @@
+package importer
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/sluicehq/sluice/recordings"
+)
+
+const (
+	maxDevices = 500    // a call
+	maxKnown   = 10_000 // ids that a roster remembers; a forgotten one is asked for again
+)
+
+// roster gives the ids of the devices that rows name by their keys in a source. Those that are noted
+// are asked for together, when the first of them is needed.
+type roster struct {
+	in     *intake
+	source string
+	kind   string
+	known  map[string]entry
+	noted  map[string]bool
+}
+
+// entry is the id of a device, or why there is none.
+type entry struct {
+	id     string
+	reason string
+}
+
+func (in *intake) newRoster(source, kind string) *roster {
+	return &roster{in: in, source: source, kind: kind, known: map[string]entry{}, noted: map[string]bool{}}
+}
+
+// note says that the device will be needed; "" is that of rows that name none.
+func (r *roster) note(ctx context.Context, key string) error {
+	if _, known := r.known[key]; known {
+		return nil
+	}
+	r.noted[key] = true
+	if len(r.noted) < maxDevices {
+		return nil
+	}
+	return r.find(ctx)
+}
+
+// id gives the id of a device, or the reason why it is refused.
+func (r *roster) id(ctx context.Context, key string) (id, reason string, err error) {
+	if _, known := r.known[key]; !known {
+		r.noted[key] = true
+		if err := r.find(ctx); err != nil {
+			return "", "", err
+		}
+	}
+	e := r.known[key]
+	return e.id, e.reason, nil
+}
+
+func (r *roster) find(ctx context.Context) error {
+	if len(r.known) > maxKnown {
+		clear(r.known)
+	}
+	var drafts []recordings.Device
+	var keys []string
+	for key := range r.noted {
+		if key == "" && r.in.isDevice() {
+			r.known[key] = entry{id: r.in.Device}
+			continue
+		}
+		keys, drafts = append(keys, key), append(drafts, r.draft(key))
+	}
+	clear(r.noted)
+	if len(drafts) == 0 {
+		return nil
+	}
+	at := 0 // halve goes through the drafts in order
+	err := halve(drafts, func(part []recordings.Device) error {
+		ids, made, err := r.in.services.Devices.ImportDevices(ctx, r.source, part)
+		if err != nil {
+			return err
+		}
+		r.in.Devices += made
+		for i, id := range ids {
+			r.known[keys[at+i]] = entry{id: id}
+		}
+		at += len(part)
+		return nil
+	}, func(part []recordings.Device, reason string) {
+		for i := range part {
+			r.known[keys[at+i]] = entry{reason: reason}
+		}
+		at += len(part)
+	})
+	if err != nil {
+		return fmt.Errorf("find the devices: %w", err)
+	}
+	return nil
+}
+
+func (r *roster) draft(key string) recordings.Device {
+	d := recordings.Device{Key: key, Name: key, Kind: r.kind}
+	switch {
+	case key == "":
+		d.Key = r.in.unnamed()
+		d.Name = d.Key
+	case r.in.DeviceName != "":
+		d.Name = strings.ReplaceAll(r.in.DeviceName, "{key}", key)
+	}
+	return d
+}

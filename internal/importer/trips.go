@@ -1,0 +1,157 @@
+package importer
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math"
+
+	"github.com/sluicehq/sluice/recordings"
+	"github.com/sluicehq/sluice/recordings/open"
+)
+
+const (
+	maxFixes = 2_000     // a call
+	maxRides = 500       // a call
+	maxTrips = 1_000_000 // of fixes, a file
+)
+
+func (in *intake) trips(ctx context.Context, r io.Reader) error {
+	text := bufio.NewReader(r)
+	source := in.source("recording")
+	if looksLikeXML(text) {
+		source = in.source("gpx")
+	}
+	trips, err := open.Trips(text, in.file.Name, in.read)
+	if err != nil {
+		return err
+	}
+	if trips.Rides != nil {
+		return in.rides(ctx, source, trips.Rides)
+	}
+	return in.fixes(ctx, source, trips.Fixes)
+}
+
+// looksLikeXML leaves what is wrong with r to who reads it.
+func looksLikeXML(r *bufio.Reader) bool {
+	head, _ := r.Peek(512)
+	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
+	return bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("<"))
+}
+
+func (in *intake) fixes(ctx context.Context, source string, fixes iter.Seq2[recordings.Fix, error]) error {
+	names := tripNames{}
+	vehicles := in.newRoster(source, recordings.KindVehicle)
+	to := newBatches(maxFixes, func(ctx context.Context, trip string, part []recordings.Fix) error {
+		vehicleID, reason, err := vehicles.id(ctx, part[0].Vehicle)
+		if err != nil {
+			return err
+		}
+		if reason != "" {
+			in.refuse(part[0].Line, len(part), reason)
+			return nil
+		}
+		recording := Recording{Source: source, AccountID: in.accountID, VehicleID: vehicleID}
+		return in.sendFixes(ctx, recording, names.of(trip), part)
+	})
+	return pass(ctx, in, fixes, to, func(f recordings.Fix) (string, error) {
+		if err := names.note(f); err != nil {
+			return "", fmt.Errorf("%s: %w", in.file.Name, err)
+		}
+		return f.Trip, vehicles.note(ctx, f.Vehicle)
+	})
+}
+
+func (in *intake) sendFixes(ctx context.Context, r Recording, externalID string, fixes []recordings.Fix) error {
+	return halve(fixes, func(part []recordings.Fix) error {
+		added, err := in.services.Trips.ImportFixes(ctx, r, externalID, part)
+		if err != nil {
+			return err
+		}
+		if added.Made {
+			in.Trips++
+		}
+		in.took(len(part), added.Stored)
+		return nil
+	}, func(part []recordings.Fix, reason string) { in.refuse(part[0].Line, len(part), reason) })
+}
+
+// tripNames are the names that the trips of a file have in their source, by the hashes of the
+// file's own keys. A key is often a mere number, which in another file is another trip, so the name
+// is a hash of the key and the first fix: where and when a trip began.
+type tripNames map[[16]byte][16]byte
+
+var errTooManyTrips = errors.New("there are more than a million trips in the file: split it")
+
+// note names the trip of the fix, if this is its first.
+func (n tripNames) note(first recordings.Fix) error {
+	key := hash([]byte(first.Trip))
+	if _, known := n[key]; known {
+		return nil
+	}
+	if len(n) == maxTrips {
+		return errTooManyTrips
+	}
+	var text []byte
+	text = binary.AppendVarint(text, first.At.UnixMicro())
+	text = binary.BigEndian.AppendUint64(text, math.Float64bits(first.Latitude))
+	text = binary.BigEndian.AppendUint64(text, math.Float64bits(first.Longitude))
+	n[key] = hash(append(text, first.Trip...))
+	return nil
+}
+
+func (n tripNames) of(trip string) string {
+	name := n[hash([]byte(trip))]
+	return hex.EncodeToString(name[:])
+}
+
+// hash is the first 128 bits of SHA-256.
+func hash(text []byte) (short [16]byte) {
+	sum := sha256.Sum256(text)
+	copy(short[:], sum[:])
+	return short
+}
+
+func (in *intake) rides(ctx context.Context, source string, rides iter.Seq2[recordings.Ride, error]) error {
+	vehicles := in.newRoster(source, recordings.KindVehicle)
+	to := newBatches(maxRides, func(ctx context.Context, vehicle string, part []recordings.Ride) error {
+		vehicleID, reason, err := vehicles.id(ctx, vehicle)
+		if err != nil {
+			return err
+		}
+		if reason != "" {
+			in.refuse(part[0].Line, len(part), reason)
+			return nil
+		}
+		return in.sendRides(ctx, Recording{Source: source, AccountID: in.accountID, VehicleID: vehicleID}, part)
+	})
+	return pass(ctx, in, rides, to, func(r recordings.Ride) (string, error) {
+		return r.Vehicle, vehicles.note(ctx, r.Vehicle)
+	})
+}
+
+func (in *intake) sendRides(ctx context.Context, r Recording, rides []recordings.Ride) error {
+	return halve(rides, func(part []recordings.Ride) error {
+		stored, faults, err := in.services.Trips.ImportRides(ctx, r, part)
+		if err != nil {
+			return err
+		}
+		good := len(part)
+		for _, ride := range part {
+			if reason, bad := faults[ride.Key]; bad {
+				in.refuse(ride.Line, 1, reason)
+				good--
+			}
+		}
+		in.Trips += stored
+		in.took(good, stored)
+		return nil
+	}, func(part []recordings.Ride, reason string) { in.refuse(part[0].Line, len(part), reason) })
+}
