@@ -62,7 +62,11 @@ func (h *house) openStore(ctx context.Context, service string, migrations fs.FS)
 	if err != nil {
 		return nil, err
 	}
-	db, err := sqldb.Open(ctx, dsn)
+	var options []sqldb.Option
+	if h.config.Telemetry.OTLPEndpoint != "" {
+		options = append(options, sqldb.WithTracing(h.tracing.Provider()))
+	}
+	db, err := sqldb.Open(ctx, dsn, options...)
 	if err != nil {
 		return nil, fmt.Errorf("the %s service: %w", service, err)
 	}

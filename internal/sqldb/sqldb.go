@@ -10,6 +10,7 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	sqldriver "database/sql/driver"
 	"fmt"
 	"net/url"
 	"os"
@@ -17,8 +18,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/XSAM/otelsql"
 	_ "github.com/jackc/pgx/v5/stdlib" // registers "pgx"
-	_ "modernc.org/sqlite"             // registers "sqlite"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
+	_ "modernc.org/sqlite" // registers "sqlite"
 )
 
 // DB is one service's database. It is safe for concurrent use.
@@ -36,20 +40,52 @@ const (
 	writeRetries = 5
 )
 
+// Option changes how a database is opened.
+type Option func(*opening)
+
+type opening struct {
+	tracer trace.TracerProvider
+}
+
+// WithTracing makes a span of every statement that runs within another span.
+func WithTracing(tracer trace.TracerProvider) Option {
+	return func(o *opening) { o.tracer = tracer }
+}
+
 // Open opens the database named by dsn: "postgres://…", or "sqlite:PATH", whose folder is made when
 // it is missing. It does not change the schema: see Migrate.
-func Open(ctx context.Context, dsn string) (*DB, error) {
+func Open(ctx context.Context, dsn string, options ...Option) (*DB, error) {
+	var o opening
+	for _, option := range options {
+		option(&o)
+	}
 	switch {
 	case strings.HasPrefix(dsn, "postgres://"), strings.HasPrefix(dsn, "postgresql://"):
-		return openPostgres(ctx, dsn)
+		return o.postgres(ctx, dsn)
 	case strings.HasPrefix(dsn, "sqlite:"):
-		return openSQLite(ctx, strings.TrimPrefix(dsn, "sqlite:"))
+		return o.sqlite(ctx, strings.TrimPrefix(dsn, "sqlite:"))
 	}
 	return nil, fmt.Errorf("a database is named postgres://… or sqlite:PATH, not %.20q…", dsn)
 }
 
-func openPostgres(ctx context.Context, dsn string) (*DB, error) {
-	pool, err := sql.Open("pgx", dsn)
+// pool opens connections by the driver.
+func (o opening) pool(driver, dsn string) (*sql.DB, error) {
+	if o.tracer == nil {
+		return sql.Open(driver, dsn)
+	}
+	return otelsql.Open(driver, dsn,
+		otelsql.WithTracerProvider(o.tracer),
+		otelsql.WithAttributes(attribute.String("db.system.name", driver)),
+		otelsql.WithSpanOptions(otelsql.SpanOptions{
+			OmitConnResetSession: true, OmitConnPrepare: true, OmitRows: true, OmitConnectorConnect: true, DisableErrSkip: true,
+			SpanFilter: func(ctx context.Context, _ otelsql.Method, _ string, _ []sqldriver.NamedValue) bool {
+				return trace.SpanContextFromContext(ctx).IsValid()
+			},
+		}))
+}
+
+func (o opening) postgres(ctx context.Context, dsn string) (*DB, error) {
+	pool, err := o.pool("pgx", dsn)
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
@@ -62,15 +98,15 @@ func openPostgres(ctx context.Context, dsn string) (*DB, error) {
 	return &DB{write: pool, read: pool, postgres: true, emitted: make(chan struct{}, 1)}, nil
 }
 
-func openSQLite(ctx context.Context, path string) (*DB, error) {
+func (o opening) sqlite(ctx context.Context, path string) (*DB, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	write, err := openSQLitePool(ctx, path, 1, url.Values{"_txlock": {"immediate"}})
+	write, err := o.sqlitePool(ctx, path, 1, url.Values{"_txlock": {"immediate"}})
 	if err != nil {
 		return nil, err
 	}
-	read, err := openSQLitePool(ctx, path, maxReaders, url.Values{"_pragma": {"query_only(1)"}})
+	read, err := o.sqlitePool(ctx, path, maxReaders, url.Values{"_pragma": {"query_only(1)"}})
 	if err != nil {
 		_ = write.Close()
 		return nil, err
@@ -78,9 +114,9 @@ func openSQLite(ctx context.Context, path string) (*DB, error) {
 	return &DB{write: write, read: read, emitted: make(chan struct{}, 1)}, nil
 }
 
-// openSQLitePool opens path with write-ahead logging, so that readers and the one writer do not wait
+// sqlitePool opens path with write-ahead logging, so that readers and the one writer do not wait
 // for each other, and with a sync at every commit, so that what was acknowledged survives a power cut.
-func openSQLitePool(ctx context.Context, path string, size int, extra url.Values) (*sql.DB, error) {
+func (o opening) sqlitePool(ctx context.Context, path string, size int, extra url.Values) (*sql.DB, error) {
 	query := url.Values{"_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
 		"journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)", "temp_store(MEMORY)",
@@ -88,7 +124,7 @@ func openSQLitePool(ctx context.Context, path string, size int, extra url.Values
 	for key, values := range extra {
 		query[key] = append(query[key], values...)
 	}
-	pool, err := sql.Open("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}).String())
+	pool, err := o.pool("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}).String())
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
