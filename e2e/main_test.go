@@ -27,10 +27,9 @@ func runSuite(m *testing.M) int {
 		return 1
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
-	suite.folder, suite.binary = folder, filepath.Join(folder, "sluice")
-	build := exec.Command("go", "build", "-o", suite.binary, "github.com/sluicehq/sluice/cmd/sluice")
-	if output, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build the program: %v\n%s", err, output)
+	suite.folder = folder
+	if suite.binary, err = build(folder); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	defer func() {
@@ -39,6 +38,19 @@ func runSuite(m *testing.M) int {
 		}
 	}()
 	return m.Run()
+}
+
+// build gives the program under test: the one that SLUICE_TEST_BINARY names, else this tree's.
+func build(folder string) (string, error) {
+	if binary := os.Getenv("SLUICE_TEST_BINARY"); binary != "" {
+		return filepath.Abs(binary)
+	}
+	binary := filepath.Join(folder, "sluice")
+	output, err := exec.Command("go", "build", "-o", binary, "github.com/sluicehq/sluice/cmd/sluice").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build the program: %w\n%s", err, output)
+	}
+	return binary, nil
 }
 
 // demo is the program with the recordings that all tests share: they must not change what it holds.
