@@ -1,0 +1,192 @@
+// Package bus carries events and work between the parts of Sluice, over NATS JetStream: embedded in
+// this process, or a server or cluster elsewhere. The code that uses it does not see the difference.
+//
+// It promises: a message whose publishing was acknowledged is on disk. Of an embedded broker it
+// survives kill -9, and a power cut unless Options.SyncInterval trades that for speed; of a remote
+// one, what that server is set to. A committed outbox row reaches its stream at least once, and the
+// rows of one entity in the order of their commits (see Relay); repeats within DuplicateWindow are
+// dropped by message id. A consumer sees every message until it has acknowledged it.
+package bus
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// Options say which broker to use, and how. The zero value lacks only StoreDir.
+type Options struct {
+	URL      string // nats://, tls:// or ws://, several with commas; "" runs a broker in this process
+	StoreDir string // where the embedded broker keeps its streams: one process at a time
+	Name     string // what this connection is called in the broker's lists; default "sluice"
+
+	CredentialsFile string      // a NATS .creds file; user and password may stand in URL instead
+	TLS             *tls.Config // for a remote broker; nil means the machine's roots for tls://
+
+	EventsMaxAge   time.Duration // how long EVENTS are kept; default DefaultEventsMaxAge
+	EventsMaxBytes int64         // how much of EVENTS is kept; default DefaultEventsMaxBytes
+	Replicas       int           // copies of each stream in a cluster; default 1
+	SyncInterval   time.Duration // how often the embedded broker syncs to disk; 0 means before each ack
+
+	Logger   *slog.Logger          // default: nowhere
+	Registry prometheus.Registerer // where metrics go; nil means nowhere
+}
+
+// What is kept of EVENTS when the options do not say.
+const (
+	DefaultEventsMaxAge         = 72 * time.Hour
+	DefaultEventsMaxBytes int64 = 1 << 30
+)
+
+func (o Options) withDefaults() Options {
+	o.Name = orDefault(o.Name, "sluice")
+	o.EventsMaxAge = orDefault(o.EventsMaxAge, DefaultEventsMaxAge)
+	o.EventsMaxBytes = orDefault(o.EventsMaxBytes, DefaultEventsMaxBytes)
+	o.Replicas = orDefault(o.Replicas, 1)
+	o.Logger = orDefault(o.Logger, slog.New(slog.DiscardHandler))
+	return o
+}
+
+func orDefault[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}
+
+func (o Options) check() error {
+	switch {
+	case o.URL == "" && o.StoreDir == "":
+		return errors.New("an embedded broker needs a folder to keep its streams in")
+	case o.EventsMaxAge < DuplicateWindow:
+		return fmt.Errorf("events must be kept for %v at least, not %v", DuplicateWindow, o.EventsMaxAge)
+	case o.EventsMaxBytes < minEventsMaxBytes:
+		return fmt.Errorf("at least %d bytes of events must be kept, not %d", minEventsMaxBytes, o.EventsMaxBytes)
+	case o.Replicas < 0 || o.Replicas > 5:
+		return fmt.Errorf("a stream has 1 to 5 replicas, not %d", o.Replicas)
+	case o.SyncInterval < 0:
+		return fmt.Errorf("the sync interval cannot be %v", o.SyncInterval)
+	}
+	return nil
+}
+
+// ackTimeout bounds the wait for one acknowledgement of the broker.
+const ackTimeout = 5 * time.Second
+
+// Bus is a connection to the broker, and the broker itself when it is embedded. It is safe for
+// concurrent use.
+type Bus struct {
+	logger  *slog.Logger
+	broker  *broker // nil when it is remote
+	conn    *nats.Conn
+	closed  chan struct{} // closed when conn has ended for good
+	js      jetstream.JetStream
+	metrics *metrics
+}
+
+// Open starts the embedded broker or reaches the remote one, and brings the streams up to date. A
+// broker that goes away afterwards is waited for without end; one that is away now is an error.
+func Open(ctx context.Context, options Options) (*Bus, error) {
+	options = options.withDefaults()
+	if err := options.check(); err != nil {
+		return nil, err
+	}
+	b := &Bus{logger: options.Logger, closed: make(chan struct{})}
+	if err := b.open(ctx, options); err != nil {
+		// Not under ctx, which may be what ended the opening.
+		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
+		defer cancel()
+		return nil, errors.Join(err, b.Close(cleanup))
+	}
+	return b, nil
+}
+
+func (b *Bus) open(ctx context.Context, options Options) (err error) {
+	var embedded *server.Server
+	if options.URL == "" {
+		if b.broker, err = startBroker(options); err != nil {
+			return err
+		}
+		embedded = b.broker.server
+	}
+	if b.conn, err = b.connect(ctx, options, embedded); err != nil {
+		return fmt.Errorf("reach the broker: %w", err)
+	}
+	if b.js, err = jetstream.New(b.conn, jetstream.WithPublishAsyncTimeout(ackTimeout)); err != nil {
+		return fmt.Errorf("use JetStream: %w", err)
+	}
+	if b.broker != nil {
+		if err := b.broker.checkRecovered(ctx, b.js); err != nil {
+			return err
+		}
+	}
+	if err := declareStreams(ctx, b.js, options); err != nil {
+		return err
+	}
+	b.metrics, err = newMetrics(options.Registry, b)
+	return err
+}
+
+// JetStream is for what this package has no word for, such as ordered consumers that resume.
+func (b *Bus) JetStream() jetstream.JetStream { return b.js }
+
+// Ready tells, as UNAVAILABLE, why the broker cannot be used right now; nil means it can.
+func (b *Bus) Ready() error {
+	if status := b.conn.Status(); status != nats.CONNECTED {
+		return errs.New(errs.Unavailable, errs.ReasonServiceDown, "the broker is away (%s)", status)
+	}
+	if b.broker != nil && !b.broker.server.JetStreamEnabled() {
+		return errs.New(errs.Unavailable, errs.ReasonServiceDown, "the broker has stopped its streams: see its log")
+	}
+	return nil
+}
+
+// Publish puts m into the stream that takes its subject, and returns when it is acknowledged. Under
+// an ID that was seen within DuplicateWindow it changes nothing.
+func (b *Bus) Publish(ctx context.Context, m Message) error {
+	if _, err := b.js.PublishMsg(ctx, m.encode()); err != nil {
+		return fmt.Errorf("publish %.100q: %w", m.Subject, err)
+	}
+	return nil
+}
+
+// Close sends what is buffered and ends the connection, then the embedded broker. When ctx ends
+// first it ends them hard and says so. Relays and consumers are to be stopped before.
+func (b *Bus) Close(ctx context.Context) error {
+	b.metrics.unregister()
+	err := b.disconnect(ctx)
+	if b.broker != nil {
+		err = errors.Join(err, b.broker.stop(ctx))
+	}
+	return err
+}
+
+func (b *Bus) disconnect(ctx context.Context) error {
+	if b.conn == nil || b.conn.IsClosed() {
+		return nil
+	}
+	if b.js != nil {
+		b.js.CleanupPublisher()
+	}
+	if err := b.conn.Drain(); err != nil {
+		b.conn.Close() // there is nobody to send to
+	}
+	select {
+	case <-b.closed:
+		return nil
+	case <-ctx.Done():
+		b.conn.Close()
+		return fmt.Errorf("leave the broker: %w", ctx.Err())
+	}
+}

@@ -1,0 +1,210 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// ConsumerConfig says what to consume and how. Stream and Durable must be given.
+type ConsumerConfig struct {
+	Stream  string // Events or Jobs
+	Durable string // the consumer's name: those who share it share its messages
+	Filter  string // a subject, wildcards allowed; "" is the whole stream
+
+	AckWait       time.Duration // without a result or InProgress for so long, the message goes to another; default 30 s
+	MaxDeliver    int           // how often to try a message; 0 is without end
+	MaxAckPending int           // how many may be in work, over all processes; default 1000
+	Concurrency   int           // workers in this process; default 1, which keeps the order
+	Prefetch      int           // messages that a worker fetches at once, which use up AckWait as they wait; default 1
+
+	Backoff     func(deliveries int) time.Duration // the wait after a failure; default 1 s, doubling to 1 min, with jitter
+	StopTimeout time.Duration                      // how long handlers may go on after ctx has ended; default 10 s
+}
+
+func (c ConsumerConfig) withDefaults() ConsumerConfig {
+	c.AckWait = orDefault(c.AckWait, 30*time.Second)
+	c.MaxDeliver = orDefault(c.MaxDeliver, -1)
+	c.MaxAckPending = orDefault(c.MaxAckPending, 1000)
+	c.Concurrency = orDefault(c.Concurrency, 1)
+	c.Prefetch = orDefault(c.Prefetch, 1)
+	c.StopTimeout = orDefault(c.StopTimeout, 10*time.Second)
+	if c.Backoff == nil {
+		c.Backoff = func(deliveries int) time.Duration { return backoff(deliveries, time.Second, time.Minute) }
+	}
+	return c
+}
+
+const (
+	fetchWait    = 5 * time.Second // how long one request for messages stands
+	fetchBackoff = 100 * time.Millisecond
+	fetchMaxWait = 5 * time.Second
+	handlerGrace = 2 * time.Second // from the end of a handler's context to giving up on it
+)
+
+// Handler works on one message: nil acknowledges it, an error has it tried again after a while (the
+// error's RetryAfter when that is longer), or given up after MaxDeliver tries. It must be ready for a
+// message that it has already handled, and return soon after its context has ended.
+type Handler func(ctx context.Context, m Message) error
+
+// Consume hands messages to handle until ctx ends. It then fetches no more and waits for handlers at
+// work, whose own context ends StopTimeout later. A broker that is away is waited for; the Bus being
+// closed underneath is an error.
+func (b *Bus) Consume(ctx context.Context, config ConsumerConfig, handle Handler) error {
+	c := &consumption{
+		bus: b, config: config.withDefaults(), handle: handle,
+		logger: b.logger.With("consumer", config.Durable),
+	}
+	if _, err := c.declare(ctx); err != nil {
+		return fmt.Errorf("consume %s as %s: %w", config.Stream, config.Durable, err)
+	}
+	fetching, stop := context.WithCancel(ctx)
+	defer stop()
+	handling, abandon := context.WithCancel(context.WithoutCancel(ctx))
+	defer abandon()
+	ended := c.startWorkers(fetching, handling)
+	var err error
+	select {
+	case <-ctx.Done():
+	case <-b.closed:
+		err = fmt.Errorf("consume %s as %s: %w", config.Stream, config.Durable, nats.ErrConnectionClosed)
+	}
+	stop()
+	if within(ended, c.config.StopTimeout) {
+		return err
+	}
+	abandon()
+	if within(ended, handlerGrace) {
+		return err
+	}
+	return errors.Join(err, fmt.Errorf("a handler of %s goes on after its context has ended", config.Durable))
+}
+
+func within(ended <-chan struct{}, limit time.Duration) bool {
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	select {
+	case <-ended:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+type consumption struct {
+	bus    *Bus
+	config ConsumerConfig
+	handle Handler
+	logger *slog.Logger
+}
+
+// declare makes the durable consumer, or changes the one there is.
+func (c *consumption) declare(ctx context.Context) (jetstream.Consumer, error) {
+	if c.config.Durable == "" {
+		return nil, errors.New("a consumer needs a name")
+	}
+	return c.bus.js.CreateOrUpdateConsumer(ctx, c.config.Stream, jetstream.ConsumerConfig{
+		Durable:       c.config.Durable,
+		FilterSubject: c.config.Filter,
+		DeliverPolicy: jetstream.DeliverAllPolicy,
+		AckPolicy:     jetstream.AckExplicitPolicy,
+		AckWait:       c.config.AckWait,
+		MaxDeliver:    c.config.MaxDeliver,
+		MaxAckPending: c.config.MaxAckPending,
+	})
+}
+
+// startWorkers starts the workers; the channel is closed when all have ended.
+func (c *consumption) startWorkers(fetching, handling context.Context) <-chan struct{} {
+	ended := make(chan struct{})
+	var workers sync.WaitGroup
+	for range c.config.Concurrency {
+		workers.Go(func() { c.work(fetching, handling) })
+	}
+	go func() {
+		workers.Wait()
+		close(ended)
+	}()
+	return ended
+}
+
+// work fetches and handles until fetching ends. It declares the consumer again after a failure, as the
+// failure may be that it was lost.
+func (c *consumption) work(fetching, handling context.Context) {
+	var consumer jetstream.Consumer
+	failures := 0
+	for fetching.Err() == nil {
+		err := c.bus.Ready()
+		if err == nil && consumer == nil {
+			consumer, err = c.declare(fetching)
+		}
+		if err == nil {
+			err = c.round(fetching, handling, consumer)
+		}
+		if err == nil {
+			failures = 0
+			continue
+		}
+		if failures++; failures == 1 && fetching.Err() == nil {
+			c.logger.Warn("fetching messages fails", "error", err)
+		}
+		consumer = nil
+		pause(fetching, backoff(failures, fetchBackoff, fetchMaxWait))
+	}
+}
+
+// round handles what one request brings. After the end of fetching it hands back what is left.
+func (c *consumption) round(fetching, handling context.Context, consumer jetstream.Consumer) error {
+	waiting, cancel := context.WithTimeout(fetching, fetchWait)
+	defer cancel()
+	batch, err := consumer.Fetch(c.config.Prefetch, jetstream.FetchContext(waiting))
+	if err != nil {
+		return fmt.Errorf("fetch: %w", err)
+	}
+	for delivery := range batch.Messages() {
+		if fetching.Err() != nil {
+			c.answer(delivery, delivery.Nak())
+			continue
+		}
+		c.deliver(handling, delivery)
+	}
+	return batch.Error()
+}
+
+func (c *consumption) deliver(ctx context.Context, delivery jetstream.Msg) {
+	m, err := Decode(delivery)
+	if err != nil {
+		c.logger.Error("a message cannot be read", "subject", delivery.Subject(), "error", err)
+		c.answer(delivery, delivery.Term())
+		return
+	}
+	err = c.handle(ctx, m)
+	switch {
+	case err == nil:
+		c.answer(delivery, delivery.Ack())
+	case ctx.Err() != nil: // we are stopping: another may do it at once
+		c.answer(delivery, delivery.Nak())
+	case c.config.MaxDeliver > 0 && m.Deliveries >= c.config.MaxDeliver:
+		c.logger.Error("a message is given up", "subject", m.Subject, "id", m.ID, "deliveries", m.Deliveries, "error", err)
+		c.answer(delivery, delivery.Term()) // or it would stay in a work queue for good
+	default:
+		delay := max(c.config.Backoff(m.Deliveries), errs.From(err).RetryAfter)
+		c.logger.Warn("a message failed", "subject", m.Subject, "id", m.ID, "deliveries", m.Deliveries, "retry", delay, "error", err)
+		c.answer(delivery, delivery.NakWithDelay(delay))
+	}
+}
+
+// answer logs an answer that could not be given: the message comes again after AckWait.
+func (c *consumption) answer(delivery jetstream.Msg, err error) {
+	if err != nil {
+		c.logger.Warn("a message was not answered and will come again", "subject", delivery.Subject(), "error", err)
+	}
+}

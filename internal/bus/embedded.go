@@ -1,0 +1,130 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+const (
+	brokerStart  = 10 * time.Second
+	brokerMemory = 64 << 20 // for streams in memory; ours are files
+	// brokerStore is far above what the streams may keep, since each stream is bounded by itself, and
+	// since a store below the sum of those bounds would not recover a stream made under larger ones.
+	brokerStore = 1 << 40
+)
+
+// broker is a NATS server in this process. Nothing listens: it is reached through pipes.
+type broker struct {
+	server *server.Server
+	lock   *os.File
+	before []string // the streams that were on disk before it started
+}
+
+func startBroker(options Options) (*broker, error) {
+	if err := os.MkdirAll(options.StoreDir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the broker's folder: %w", err)
+	}
+	lock, err := lockFolder(options.StoreDir)
+	if err != nil {
+		return nil, err
+	}
+	b := &broker{lock: lock, before: streamsOnDisk(options.StoreDir)}
+	if err := b.start(options); err != nil {
+		_ = lock.Close() // the error that led here is the one to tell
+		return nil, err
+	}
+	return b, nil
+}
+
+func (b *broker) start(options Options) error {
+	log := &brokerLog{logger: options.Logger.With("part", "broker")}
+	s, err := server.NewServer(serverOptions(options))
+	if err != nil {
+		return fmt.Errorf("set up the broker: %w", err)
+	}
+	s.SetLogger(log, false, false)
+	s.Start() // returns, as there is no listener to serve
+	if err := log.fatal(); err != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return fmt.Errorf("start the broker in %s: %w", options.StoreDir, err)
+	}
+	if !s.ReadyForConnections(brokerStart) {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return fmt.Errorf("the broker in %s is not ready after %v", options.StoreDir, brokerStart)
+	}
+	b.server = s
+	return nil
+}
+
+// serverOptions configures the embedded server. A listener (TCP, or MQTT for devices) is switched on
+// here: DontListen concerns TCP clients only.
+func serverOptions(options Options) *server.Options {
+	return &server.Options{
+		ServerName:         options.Name,
+		DontListen:         true,
+		NoSigs:             true, // signals are the program's to handle
+		NoLog:              true, // but through brokerLog
+		JetStream:          true,
+		StoreDir:           options.StoreDir,
+		JetStreamMaxMemory: brokerMemory,
+		JetStreamMaxStore:  brokerStore,
+		SyncAlways:         options.SyncInterval == 0,
+		SyncInterval:       options.SyncInterval,
+	}
+}
+
+// streamsOnDisk names the streams in the folder of the one account, "$G".
+func streamsOnDisk(dir string) []string {
+	found, err := filepath.Glob(filepath.Join(dir, "jetstream", "$G", "streams", "*", "meta.inf"))
+	if err != nil {
+		return nil // the pattern is bad, which it is not
+	}
+	for i, path := range found {
+		found[i] = filepath.Base(filepath.Dir(path))
+	}
+	return found
+}
+
+// checkRecovered refuses to go on without a stream that was on disk. The server only warns about a
+// stream that it cannot read, and declaring that stream would begin it anew, empty.
+func (b *broker) checkRecovered(ctx context.Context, js jetstream.JetStream) error {
+	for _, name := range b.before {
+		_, err := js.Stream(ctx, name)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return fmt.Errorf("stream %s is on disk and cannot be read: see the broker's log, and restore its folder or move it away", name)
+		}
+		if err != nil {
+			return fmt.Errorf("look up stream %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// stop shuts the server down; once more does nothing. When ctx ends first, the server goes on stopping without us.
+func (b *broker) stop(ctx context.Context) error {
+	ended := make(chan error, 1)
+	go func() {
+		b.server.Shutdown()
+		b.server.WaitForShutdown()
+		err := b.lock.Close()
+		if errors.Is(err, os.ErrClosed) {
+			err = nil
+		}
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("stop the broker: %w", ctx.Err())
+	}
+}
