@@ -1,0 +1,117 @@
+package activity
+
+import (
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+)
+
+// maxSources bounds how many sources one filter names.
+const maxSources = 100
+
+// Filter narrows to the activities of which all that it names holds; what is empty does not narrow.
+type Filter struct {
+	Kinds         []Kind
+	Sources       []string
+	StartedFrom   *time.Time // inclusive
+	StartedBefore *time.Time // exclusive
+
+	// These are the same but for case.
+	Actor      string
+	Telescope  string
+	Instrument string
+	Programme  string
+	Observer   string
+	Target     string
+	Status     string // of the observation
+
+	Cone      *Cone // activities that have standard coordinates within; see Sky.Standard
+	AccountID string
+	DeviceID  string
+}
+
+// check refuses what cannot be asked.
+func (f Filter) check() error {
+	for _, kind := range f.Kinds {
+		if !kind.known() {
+			return errs.Invalid("filter.kinds", "%.80q is not a kind", string(kind))
+		}
+	}
+	if len(f.Sources) > maxSources {
+		return errs.Invalid("filter.sources", "are more than %d", maxSources)
+	}
+	for _, source := range f.Sources {
+		if err := checkSource("filter.sources", source); err != nil {
+			return err
+		}
+	}
+	if err := f.checkTexts(); err != nil {
+		return err
+	}
+	if err := f.checkTimes(); err != nil {
+		return err
+	}
+	if f.Cone != nil {
+		if err := f.Cone.check(); err != nil {
+			return err
+		}
+	}
+	if err := checkReference("filter.accountId", ids.Account, f.AccountID); err != nil {
+		return err
+	}
+	return checkReference("filter.deviceId", ids.Device, f.DeviceID)
+}
+
+func (f Filter) checkTexts() error {
+	for _, line := range []struct{ field, text string }{
+		{"filter.actor", f.Actor},
+		{"filter.telescope", f.Telescope},
+		{"filter.instrument", f.Instrument},
+		{"filter.programme", f.Programme},
+		{"filter.observer", f.Observer},
+		{"filter.target", f.Target},
+		{"filter.status", f.Status},
+	} {
+		if err := checkLine(line.field, line.text, maxName); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f Filter) checkTimes() error {
+	for _, bound := range []struct {
+		field string
+		at    *time.Time
+	}{{"filter.startedFrom", f.StartedFrom}, {"filter.startedBefore", f.StartedBefore}} {
+		if bound.at == nil {
+			continue
+		}
+		if err := checkTime(bound.field, *bound.at); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Sight is what a caller may see: everybody's activities always, and these. The zero Sight sees no
+// more than everybody's.
+type Sight struct {
+	All       bool   // also every account's
+	AccountID string // also this account's
+}
+
+func sightOf(who caller.Caller) Sight {
+	if who.Staff() {
+		return Sight{All: true}
+	}
+	return Sight{AccountID: who.AccountID}
+}
+
+// Selection is the activities that a filter selects of what can be seen.
+type Selection struct {
+	Filter Filter
+	Sight  Sight
+}
