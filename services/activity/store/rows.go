@@ -1,0 +1,141 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/services/activity"
+)
+
+// columns are what an activity is read from, in the order of scan.
+func columns() []string {
+	return []string{
+		"id", "kind", "source", "external_id", "account_id", "title", "content", "started_at", "ended_at",
+		"actor", "organisation", "subject", "amount", "unit", "position", "right_ascension", "declination", "epoch",
+		"site", "telescope", "instrument", "programme", "observer", "target", "status",
+		"device_id", "trip_id", "job_id", "links", "data", "created_at",
+	}
+}
+
+// compared are the columns that only filters read.
+func compared() []string {
+	return []string{
+		"actor_folded", "telescope_folded", "instrument_folded", "programme_folded", "observer_folded",
+		"target_folded", "status_folded", "sky_x", "sky_y", "sky_z",
+	}
+}
+
+// folded is text as filters compare it: without case.
+func folded(text string) string { return strings.ToLower(text) }
+
+func list(names []string) string { return strings.Join(names, ", ") }
+
+// insert tells whether the activity was new: false when its account has one of the same name.
+func insert(ctx context.Context, tx *sqldb.Tx, a activity.Activity) (isNew bool, err error) {
+	kept, err := values(a)
+	if err != nil {
+		return false, err
+	}
+	kept = append(kept, comparedValues(a)...)
+	names := append(columns(), compared()...)
+	marks := make([]string, len(names))
+	for i := range marks {
+		marks[i] = "$" + strconv.Itoa(i+1)
+	}
+	inserted, err := tx.ExecContext(ctx, `INSERT INTO activities (`+list(names)+`) VALUES (`+list(marks)+`)
+		ON CONFLICT (source, external_id, account_id) WHERE external_id <> '' DO NOTHING`, kept...)
+	if err != nil {
+		return false, fmt.Errorf("insert activity: %w", err)
+	}
+	n, err := inserted.RowsAffected()
+	return n == 1, err
+}
+
+func values(a activity.Activity) ([]any, error) {
+	links, err := json.Marshal(a.Links)
+	if err != nil {
+		return nil, fmt.Errorf("write the links: %w", err)
+	}
+	position, err := positionText(a.Position)
+	if err != nil {
+		return nil, err
+	}
+	ra, dec, epoch := skyValues(a.Sky)
+	o := a.Observation
+	return []any{
+		a.ID, string(a.Kind), a.Source, a.ExternalID, a.AccountID, a.Title, a.Content,
+		sqldb.Micros(a.StartedAt), sqldb.NullMicros(a.EndedAt),
+		a.Actor, a.Organisation, a.Subject, a.Amount, a.Unit, position, ra, dec, epoch,
+		o.Site, o.Telescope, o.Instrument, o.Programme, o.Observer, o.Target, o.Status,
+		a.DeviceID, a.TripID, a.JobID, string(links), a.Data, sqldb.Micros(a.CreatedAt),
+	}, nil
+}
+
+func comparedValues(a activity.Activity) []any {
+	o := a.Observation
+	out := []any{
+		folded(a.Actor), folded(o.Telescope), folded(o.Instrument), folded(o.Programme), folded(o.Observer),
+		folded(o.Target), folded(o.Status),
+	}
+	if a.Sky == nil || !a.Sky.Standard() {
+		return append(out, nil, nil, nil)
+	}
+	v := a.Sky.Direction()
+	return append(out, v.X, v.Y, v.Z)
+}
+
+func positionText(p *activity.Position) (sql.NullString, error) {
+	if p == nil {
+		return sql.NullString{}, nil
+	}
+	text, err := json.Marshal(p)
+	if err != nil {
+		return sql.NullString{}, fmt.Errorf("write the position: %w", err)
+	}
+	return sql.NullString{String: string(text), Valid: true}, nil
+}
+
+func skyValues(s *activity.Sky) (ra, dec sql.NullFloat64, epoch sql.NullString) {
+	if s == nil {
+		return ra, dec, epoch
+	}
+	return sql.NullFloat64{Float64: s.RightAscension, Valid: true},
+		sql.NullFloat64{Float64: s.Declination, Valid: true},
+		sql.NullString{String: s.Epoch, Valid: true}
+}
+
+func scan(row sqldb.Row) (activity.Activity, error) {
+	var a activity.Activity
+	var started, created int64
+	var ended sql.NullInt64
+	var ra, dec sql.NullFloat64
+	var epoch, position sql.NullString
+	var links string
+	o := &a.Observation
+	err := row.Scan(&a.ID, &a.Kind, &a.Source, &a.ExternalID, &a.AccountID, &a.Title, &a.Content, &started, &ended,
+		&a.Actor, &a.Organisation, &a.Subject, &a.Amount, &a.Unit, &position, &ra, &dec, &epoch,
+		&o.Site, &o.Telescope, &o.Instrument, &o.Programme, &o.Observer, &o.Target, &o.Status,
+		&a.DeviceID, &a.TripID, &a.JobID, &links, &a.Data, &created)
+	if err != nil {
+		return activity.Activity{}, fmt.Errorf("scan activity: %w", err)
+	}
+	a.StartedAt, a.EndedAt, a.CreatedAt = sqldb.Time(started), sqldb.NullTime(ended), sqldb.Time(created)
+	if epoch.Valid {
+		a.Sky = &activity.Sky{RightAscension: ra.Float64, Declination: dec.Float64, Epoch: epoch.String}
+	}
+	if err := json.Unmarshal([]byte(links), &a.Links); err != nil {
+		return activity.Activity{}, fmt.Errorf("read the links of %s: %w", a.ID, err)
+	}
+	if !position.Valid {
+		return a, nil
+	}
+	if err := json.Unmarshal([]byte(position.String), &a.Position); err != nil {
+		return activity.Activity{}, fmt.Errorf("read the position of %s: %w", a.ID, err)
+	}
+	return a, nil
+}

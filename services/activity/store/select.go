@@ -1,0 +1,110 @@
+package store
+
+import (
+	"time"
+
+	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/services/activity"
+)
+
+// where holds for the rows that a filter selects.
+func where(f activity.Filter) sqldb.Where {
+	var w sqldb.Where
+	if len(f.Kinds) > 0 {
+		kinds := make([]string, len(f.Kinds))
+		for i, kind := range f.Kinds {
+			kinds[i] = string(kind)
+		}
+		w.In("kind", kinds)
+	}
+	if len(f.Sources) > 0 {
+		w.In("source", f.Sources)
+	}
+	if f.StartedFrom != nil {
+		w.And("started_at >= ?", ceilMicros(*f.StartedFrom))
+	}
+	if f.StartedBefore != nil {
+		w.And("started_at < ?", ceilMicros(*f.StartedBefore))
+	}
+	if f.AccountID != "" {
+		w.And("account_id = ?", f.AccountID)
+	}
+	if f.DeviceID != "" {
+		w.And("device_id = ?", f.DeviceID)
+		w.And("device_id <> ''") // as the partial index says it, so that both engines see that it applies
+	}
+	whereTexts(&w, f)
+	if f.Cone != nil {
+		within(&w, f.Cone.Cap())
+	}
+	return w
+}
+
+// ceilMicros is the first moment that is stored from at on.
+func ceilMicros(at time.Time) int64 {
+	micros := sqldb.Micros(at)
+	if sqldb.Time(micros).Before(at) {
+		micros++
+	}
+	return micros
+}
+
+// seen narrows to what can be seen.
+func seen(w *sqldb.Where, sight activity.Sight) {
+	switch {
+	case sight.All:
+	case sight.AccountID == "":
+		w.And("account_id = ''")
+	default:
+		w.And("account_id IN ('', ?)", sight.AccountID)
+	}
+}
+
+// newestSeen is a query of the columns, among which are started_at and id, of what w holds for and
+// can be seen, the newest start first. What is everybody's and what is the account's are read each
+// from its own index and merged, so that a page costs the same however much there is of either.
+func newestSeen(columns string, w *sqldb.Where, sight activity.Sight) string {
+	const order = ` ORDER BY started_at DESC, id DESC`
+	read := `SELECT ` + columns + ` FROM activities`
+	if sight.All || sight.AccountID == "" {
+		seen(w, sight)
+		return read + w.SQL() + order
+	}
+	mine := w.Arg(sight.AccountID)
+	owned := func(condition string) string {
+		part := *w // shares the room of w, so it is written out before the next one is made
+		part.And(condition)
+		return read + part.SQL()
+	}
+	return owned("account_id = ''") + ` UNION ALL ` + owned("account_id = "+mine) + order
+}
+
+func whereTexts(w *sqldb.Where, f activity.Filter) {
+	for _, same := range []struct{ column, text string }{
+		{"actor_folded", f.Actor},
+		{"telescope_folded", f.Telescope},
+		{"instrument_folded", f.Instrument},
+		{"programme_folded", f.Programme},
+		{"observer_folded", f.Observer},
+		{"target_folded", f.Target},
+		{"status_folded", f.Status},
+	} {
+		if same.text != "" {
+			w.And(same.column+" = ?", folded(same.text))
+		}
+	}
+}
+
+// within compares squared chords: see activity.Cap. The band of sky_z is what the index narrows to.
+func within(w *sqldb.Where, c activity.Cap) {
+	w.And("sky_z BETWEEN ? AND ?", c.MinZ, c.MaxZ)
+	x, y, z := w.Arg(c.Axis.X), w.Arg(c.Axis.Y), w.Arg(c.Axis.Z)
+	chord := "(sky_x - " + x + ") * (sky_x - " + x + ")" +
+		" + (sky_y - " + y + ") * (sky_y - " + y + ")" +
+		" + (sky_z - " + z + ") * (sky_z - " + z + ")"
+	if c.Beyond {
+		w.And(chord+" >= ?", c.SquaredChord)
+		return
+	}
+	w.And(chord+" <= ?", c.SquaredChord)
+}

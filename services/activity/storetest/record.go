@@ -1,0 +1,181 @@
+package storetest
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/services/activity"
+)
+
+func full() activity.Activity {
+	ended := noon().Add(90*time.Second + 123*time.Microsecond)
+	amount, accuracy := 1.0/3, 12.5
+	return activity.Activity{
+		ID: ids.New(ids.Activity), Kind: activity.Observed, Source: "robotic-telescope", ExternalID: "request 7",
+		AccountID: ids.New(ids.Account), Title: "Horsehead Nebula", Content: "First line\nsecond: ünïcödé",
+		StartedAt: noon(), EndedAt: &ended, Actor: "Ada", Organisation: "Observatory", Subject: "Barnard 33",
+		Amount: &amount, Unit: "mag",
+		Position: &activity.Position{Latitude: 41.66, Longitude: -91.53, At: noon(), Accuracy: &accuracy, Place: "Iowa City"},
+		Sky:      &activity.Sky{RightAscension: 85.24583333333334, Declination: -2.4583333333333335, Epoch: "J2000"},
+		Observation: activity.Observation{
+			Site: "Winer", Telescope: "Gemini", Instrument: "R", Programme: "cas85.sch", Observer: "o1",
+			Target: "Barnard 33", Status: "DONE",
+		},
+		DeviceID: ids.New(ids.Device), TripID: ids.New(ids.Trip), JobID: ids.New(ids.Job),
+		Links: []activity.Link{{URL: "https://example.org/a?b=c", Title: "image"}, {URL: "http://example.org"}},
+		Data:  `{"b": [1, 2.50], "a": null}`, CreatedAt: noon().Add(time.Hour),
+	}
+}
+
+func readsBack(t *testing.T, s activity.Store) { keptAsMade(t, s, full()) }
+
+func bareReadsBack(t *testing.T, s activity.Store) { keptAsMade(t, s, note(0)) }
+
+func keptAsMade(t *testing.T, s activity.Store, want activity.Activity) {
+	t.Helper()
+	if got := create(t, s, want); !reflect.DeepEqual(got, want) {
+		t.Errorf("answers with\n%+v, want\n%+v", got, want)
+	}
+	got, err := s.Get(t.Context(), []string{want.ID}, all())
+	if err != nil || len(got) != 1 || !reflect.DeepEqual(got[0], want) {
+		t.Errorf("reads back as\n%+v, %v, want\n%+v", got, err, want)
+	}
+}
+
+func getLeavesOut(t *testing.T, s activity.Store) {
+	mine, others := ids.New(ids.Account), ids.New(ids.Account)
+	public, own, foreign := create(t, s, told("a", "")), create(t, s, told("b", mine)), create(t, s, told("c", others))
+	asked := []string{public.ID, own.ID, foreign.ID, ids.New(ids.Activity), "no id"}
+	for name, tt := range map[string]struct {
+		sight activity.Sight
+		want  []string
+	}{
+		"staff":        {all(), []string{public.ID, own.ID, foreign.ID}},
+		"an account":   {activity.Sight{AccountID: mine}, []string{public.ID, own.ID}},
+		"nobody known": {activity.Sight{}, []string{public.ID}},
+	} {
+		got, err := s.Get(t.Context(), asked, tt.sight)
+		if err != nil || !slices.Equal(sorted(idsOf(got)), sorted(tt.want)) {
+			t.Errorf("%s: %v, %v; want %v", name, idsOf(got), err, tt.want)
+		}
+	}
+}
+
+func toldAgain(t *testing.T, s activity.Store) {
+	want := create(t, s, full())
+	again := told(want.ExternalID, want.AccountID)
+	again.Source = want.Source
+	if got := create(t, s, again); !reflect.DeepEqual(got, want) {
+		t.Errorf("got\n%+v, want\n%+v", got, want)
+	}
+	if got := listed(t, s, every(activity.Filter{})); !slices.Equal(got, []string{want.ID}) {
+		t.Errorf("there are %v", got)
+	}
+}
+
+func namesOfAccounts(t *testing.T, s activity.Store) {
+	for _, account := range []string{"", ids.New(ids.Account), ids.New(ids.Account)} {
+		for _, source := range []string{"one", "two"} {
+			made := with(told("same", account), func(a *activity.Activity) { a.Source = source })
+			if got := create(t, s, made); got.ID != made.ID {
+				t.Errorf("%s of %q gives another one's", source, account)
+			}
+		}
+	}
+}
+
+func withoutName(t *testing.T, s activity.Store) {
+	create(t, s, told("", ""))
+	create(t, s, told("", ""))
+	if got := listed(t, s, every(activity.Filter{})); len(got) != 2 {
+		t.Errorf("%d are kept", len(got))
+	}
+}
+
+func toldAtOnce(t *testing.T, s activity.Store) {
+	got := make([]activity.Activity, 32)
+	var wg sync.WaitGroup
+	for i := range got {
+		wg.Go(func() {
+			var err error
+			if got[i], err = s.Create(t.Context(), idempotency.Key{}, told("same", "")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	kept := listed(t, s, every(activity.Filter{}))
+	if len(kept) != 1 {
+		t.Fatalf("%d are kept", len(kept))
+	}
+	for _, a := range got {
+		if a.ID != kept[0] {
+			t.Errorf("one was answered with %s, kept is %s", a.ID, kept[0])
+		}
+	}
+}
+
+func repeatedKey(t *testing.T, s activity.Store) {
+	key := idempotency.Key{Caller: "account_1", Value: "k", Fingerprint: "f"}
+	want, err := s.Create(t.Context(), key, full())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := s.Create(t.Context(), key, note(5)); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("the repeat gives\n%+v, %v, want\n%+v", got, err, want)
+	}
+	key.Fingerprint = "other"
+	if _, err := s.Create(t.Context(), key, note(6)); errs.From(err).Reason != errs.ReasonKeyReused {
+		t.Errorf("the key with another input: %v", err)
+	}
+}
+
+// night is activities by name, from one number to below the other.
+func night(from, to int) []activity.Activity {
+	var made []activity.Activity
+	for i := from; i < to; i++ {
+		made = append(made, told(fmt.Sprint("request ", i), ""))
+	}
+	return made
+}
+
+func importsNew(t *testing.T, s activity.Store) {
+	for _, tt := range []struct {
+		made []activity.Activity
+		want int64
+	}{{night(0, 10), 10}, {night(0, 10), 0}, {night(5, 15), 5}, {append(night(20, 21), night(20, 21)...), 1}, {night(0, 0), 0}} {
+		if stored, err := s.Import(t.Context(), tt.made); err != nil || stored != tt.want {
+			t.Errorf("stored %d, %v; want %d", stored, err, tt.want)
+		}
+	}
+}
+
+func importsAtOnce(t *testing.T, s activity.Store) {
+	var stored atomic.Int64
+	var wg sync.WaitGroup
+	for i := range 8 {
+		made := night(0, 50)
+		if i%2 == 1 {
+			slices.Reverse(made)
+		}
+		wg.Go(func() {
+			n, err := s.Import(t.Context(), made)
+			if err != nil {
+				t.Error(err)
+			}
+			stored.Add(n)
+		})
+	}
+	wg.Wait()
+	if kept := len(listed(t, s, every(activity.Filter{}))); stored.Load() != 50 || kept != 50 {
+		t.Errorf("stored %d and kept %d of 50", stored.Load(), kept)
+	}
+}
