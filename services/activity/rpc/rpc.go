@@ -1,0 +1,90 @@
+// Package rpc speaks the contract of the activity service (services/proto/activity/v1): requests
+// into the use cases, activities and errors out.
+//
+// It refuses nothing itself. What a message cannot say, such as a kind that is not known or a
+// timestamp out of range, becomes a value that the use cases refuse, so that there is one place
+// that knows what is good.
+package rpc
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	"github.com/sluicehq/sluice/services/activity"
+	activityv1 "github.com/sluicehq/sluice/services/gen/activity/v1"
+)
+
+// Register serves the use cases as sluice.activity.v1.Activities.
+func Register(r grpc.ServiceRegistrar, s *activity.Service) {
+	activityv1.RegisterActivitiesServer(r, server{service: s})
+}
+
+type server struct {
+	activityv1.UnimplementedActivitiesServer
+	service *activity.Service
+}
+
+func (s server) RecordActivity(ctx context.Context, r *activityv1.RecordActivityRequest) (*activityv1.Activity, error) {
+	a, err := s.service.Record(ctx, activity.RecordInput{Activity: told(r.GetActivity()), IdempotencyKey: r.GetIdempotencyKey()})
+	if err != nil {
+		return nil, err
+	}
+	return message(a), nil
+}
+
+func (s server) ImportActivities(ctx context.Context, r *activityv1.ImportActivitiesRequest) (*activityv1.ImportActivitiesResponse, error) {
+	all := make([]activity.Activity, len(r.GetActivities()))
+	for i, m := range r.GetActivities() {
+		all[i] = told(m)
+	}
+	done, err := s.service.Import(ctx, all)
+	if err != nil {
+		return nil, err
+	}
+	reply := &activityv1.ImportActivitiesResponse{Stored: done.Stored, RepeatedActivities: done.Repeated}
+	for _, fault := range done.Faults {
+		reply.Faults = append(reply.Faults, &activityv1.Fault{Index: int32(fault.Index), Reason: fault.Reason})
+	}
+	return reply, nil
+}
+
+func (s server) BatchGetActivities(ctx context.Context, r *activityv1.BatchGetActivitiesRequest) (*activityv1.BatchGetActivitiesResponse, error) {
+	activities, err := s.service.BatchGet(ctx, r.GetIds())
+	if err != nil {
+		return nil, err
+	}
+	return &activityv1.BatchGetActivitiesResponse{Activities: messages(activities)}, nil
+}
+
+func (s server) ListActivities(ctx context.Context, r *activityv1.ListActivitiesRequest) (*activityv1.ListActivitiesResponse, error) {
+	p, err := s.service.List(ctx, filter(r.GetFilter()), pageRequest(r.GetPage()))
+	if err != nil {
+		return nil, err
+	}
+	return &activityv1.ListActivitiesResponse{Activities: messages(p.Items), Page: pageInfo(p)}, nil
+}
+
+func (s server) SumAmounts(ctx context.Context, r *activityv1.SumAmountsRequest) (*activityv1.SumAmountsResponse, error) {
+	sum, count, err := s.service.SumAmounts(ctx, filter(r.GetFilter()))
+	if err != nil {
+		return nil, err
+	}
+	return &activityv1.SumAmountsResponse{Sum: sum, Count: count}, nil
+}
+
+func (s server) ReportHydration(ctx context.Context, r *activityv1.ReportHydrationRequest) (*activityv1.HydrationReport, error) {
+	report, err := s.service.ReportHydration(ctx, activity.HydrationInput{
+		From: moment(r.GetFrom()), To: moment(r.GetTo()), TimeZone: r.GetTimeZone(), AccountID: r.GetAccountId(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	reply := &activityv1.HydrationReport{
+		TotalMl: report.TotalMl, DailyAverageMl: report.DailyAverageMl, Entries: messages(report.Entries),
+	}
+	for _, day := range report.Days {
+		reply.Days = append(reply.Days, &activityv1.HydrationDay{Date: day.Date, TotalMl: day.TotalMl})
+	}
+	return reply, nil
+}
