@@ -22,7 +22,8 @@ const (
 )
 
 // Present turns any error into GraphQL's: a message, where it stands in the answer, and the
-// extensions that programs act on. What is INTERNAL goes to the log and not to the caller.
+// extensions that programs act on. What is INTERNAL goes to the log and not to the caller, unless a
+// service has written it down already.
 func Present(logger *slog.Logger) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		shown := &gqlerror.Error{Path: graphql.GetPath(ctx)}
@@ -35,7 +36,7 @@ func Present(logger *slog.Logger) graphql.ErrorPresenterFunc {
 			}
 		}
 		e := errs.From(err)
-		if e.Code == errs.Internal && e.Service == "" {
+		if e.Code == errs.Internal && (e.Service == "" || e.Unwrap() != nil) {
 			logger.ErrorContext(ctx, "a field failed", "path", shown.Path.String(), "error", err.Error())
 		}
 		outside := Shown(ctx, e)
@@ -48,6 +49,11 @@ func Present(logger *slog.Logger) graphql.ErrorPresenterFunc {
 func Shown(ctx context.Context, err error) *gqlerror.Error {
 	e := errs.From(err)
 	return &gqlerror.Error{Message: e.Message, Extensions: extensions(ctx, string(e.Code), e.Reason, e)}
+}
+
+// Invalid says that a document cannot run as it was sent.
+func Invalid(format string, args ...any) *gqlerror.Error {
+	return &gqlerror.Error{Message: fmt.Sprintf(format, args...), Extensions: map[string]any{"code": codeValidationFailed}}
 }
 
 func isDocumentCode(code string) bool { return code == codeParseFailed || code == codeValidationFailed }

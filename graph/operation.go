@@ -25,7 +25,6 @@ const preparedDocuments = 1000
 type operation struct {
 	ports    loaders.Ports
 	limits   document.Limits
-	present  graphql.ErrorPresenterFunc
 	tracing  *obs.Tracing
 	schema   *ast.Schema
 	prepared graphql.Cache[*document.Prepared]
@@ -49,7 +48,8 @@ func (o *operation) Validate(schema graphql.ExecutableSchema) error {
 	return nil
 }
 
-// MutateOperationContext lets the operation in, or refuses it before anything runs.
+// MutateOperationContext lets the operation in, or refuses it before anything runs. Refusals are
+// presented when they are answered.
 func (o *operation) MutateOperationContext(ctx context.Context, request *graphql.OperationContext) *gqlerror.Error {
 	key := request.OperationName + "\x00" + request.RawQuery
 	prepared, known := o.prepared.Get(ctx, key)
@@ -58,10 +58,13 @@ func (o *operation) MutateOperationContext(ctx context.Context, request *graphql
 		o.prepared.Add(ctx, key, prepared)
 	}
 	if err := prepared.Within(o.limits); err != nil {
-		return o.present(ctx, err)
+		return gqlerror.Wrap(err)
 	}
 	if err := prepared.Admit(caller.FromContext(ctx)); err != nil {
-		return o.present(ctx, err)
+		return gqlerror.Wrap(err)
+	}
+	if err := document.CheckVariables(o.schema, request.Operation, request.Variables); err != nil {
+		return Invalid("%s", err)
 	}
 	return nil
 }
@@ -88,9 +91,12 @@ func rootFields(request *graphql.OperationContext) int {
 	return n
 }
 
-// InterceptResponse traces the operation.
+// InterceptResponse traces the operation, if there is one: a document that does not read has none.
 func (o *operation) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	request := graphql.GetOperationContext(ctx)
+	if request.Operation == nil {
+		return next(ctx)
+	}
 	ctx, span := o.tracing.Start(ctx, "graphql "+string(request.Operation.Operation),
 		trace.WithAttributes(attribute.String("graphql.operation.name", request.OperationName)))
 	defer span.End()

@@ -27,12 +27,11 @@ type Options struct {
 // NewServer gives what executes operations. It has no transport yet: bff/edge adds those.
 func NewServer(resolver *Resolver, options Options) *handler.Server {
 	server := handler.New(exec.NewExecutableSchema(exec.Config{Resolvers: resolver}))
-	present := Present(options.Logger)
-	server.SetErrorPresenter(present)
+	server.SetErrorPresenter(Present(options.Logger))
 	server.SetRecoverFunc(Recover)
 	server.SetParserTokenLimit(options.Tokens)
 	server.SetQueryCache(lru.New[*ast.QueryDocument](parsedDocuments))
 	server.Use(extension.Introspection{})
-	server.Use(&operation{ports: resolver.Ports, limits: options.Limits, present: present, tracing: options.Tracing})
+	server.Use(&operation{ports: resolver.Ports, limits: options.Limits, tracing: options.Tracing})
 	return server
 }

@@ -1,8 +1,11 @@
 package edge
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -32,11 +35,13 @@ type transport struct{ maxBody int64 }
 
 var _ graphql.Transport = transport{}
 
-// Supports takes all that wellFormed lets through.
-func (transport) Supports(r *http.Request) bool { return r.Header.Get("Upgrade") == "" }
+// Supports takes all that wellFormed lets through. Transports that take some of it, as those of
+// subscriptions, are added before this one.
+func (transport) Supports(*http.Request) bool { return true }
 
 // Do answers one request.
 func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
+	defer recovered(w, r, executor)
 	params, err := t.read(w, r)
 	if err != nil {
 		refuse(w, r, err)
@@ -45,6 +50,9 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 	ctx := r.Context()
 	operation, problems := executor.CreateOperationContext(ctx, params)
 	if problems != nil {
+		if operation.Doc != nil && operation.Operation == nil {
+			problems = gqlerror.List{noOperation(params.OperationName)}
+		}
 		response := executor.DispatchError(graphql.WithOperationContext(ctx, operation), problems)
 		writeResponse(w, r, requestStatus(response.Errors), response, false)
 		return
@@ -55,7 +63,29 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 		return
 	}
 	respond, ctx := executor.DispatchOperation(ctx, operation)
-	writeResponse(w, r, http.StatusOK, respond(ctx), true)
+	response := respond(ctx)
+	if response == nil { // the time was over before anything ran
+		refuse(w, r, context.Cause(ctx))
+		return
+	}
+	writeResponse(w, r, http.StatusOK, response, true)
+}
+
+// recovered answers a panic here, because gqlgen's handler would answer it in a form of its own.
+func recovered(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
+	if p := recover(); p != nil {
+		ctx := graphql.WithOperationContext(r.Context(), &graphql.OperationContext{})
+		response := executor.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(graph.Recover(ctx, p))})
+		writeResponse(w, r, http.StatusInternalServerError, response, false)
+	}
+}
+
+// noOperation says why the document's operations did not tell which one to run.
+func noOperation(name string) *gqlerror.Error {
+	if name == "" {
+		return graph.Invalid("the document has several operations: name one of them in operationName")
+	}
+	return graph.Invalid("the document has no operation %q", name)
 }
 
 func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error) {
@@ -131,10 +161,10 @@ func readMap(name string, text json.RawMessage) (map[string]any, error) {
 	if len(text) == 0 || string(text) == "null" {
 		return nil, nil
 	}
-	decoder := json.NewDecoder(strings.NewReader(string(text)))
+	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()
 	var values map[string]any
-	if err := decoder.Decode(&values); err != nil {
+	if err := decoder.Decode(&values); err != nil || !json.Valid(text) {
 		return nil, malformed(name + " must be a JSON object").Because(err)
 	}
 	return values, nil
@@ -185,14 +215,18 @@ func writeResponse(w http.ResponseWriter, r *http.Request, status int, response 
 	if media == mediaJSON && status < http.StatusInternalServerError && status != http.StatusMethodNotAllowed {
 		status = http.StatusOK // as the specification wants of this media type for an answer in GraphQL's form
 	}
-	write(w, status, media, out)
+	write(w, r, status, media, out)
 }
 
-func write(w http.ResponseWriter, status int, media string, out answer) {
+// write falls back to a refusal when a service gave JSON that is none.
+func write(w http.ResponseWriter, r *http.Request, status int, media string, out answer) {
 	body, err := json.Marshal(out)
 	if err != nil {
-		http.Error(w, "the answer could not be written", http.StatusInternalServerError)
+		refuse(w, r, fmt.Errorf("write the answer: %w", err))
 		return
+	}
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
 	}
 	w.Header().Set("Content-Type", media+"; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
@@ -225,19 +259,15 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds()+1)))
 	}
-	status := httpStatus(e)
-	if status == http.StatusUnauthorized {
-		w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
-	}
-	write(w, status, accepted(r), answer{Errors: gqlerror.List{shown}})
+	write(w, r, httpStatus(e), accepted(r), answer{Errors: gqlerror.List{shown}})
 }
 
-// requestStatus is the HTTP status of an operation that did not run.
+// requestStatus is the HTTP status of an operation that did not run. Documents have codes of their own.
 func requestStatus(problems gqlerror.List) int {
 	for _, problem := range problems {
 		code, _ := problem.Extensions["code"].(string)
-		if status := httpStatus(&errs.Error{Code: errs.Code(code)}); status != http.StatusInternalServerError {
-			return status
+		if !strings.HasPrefix(code, "GRAPHQL_") {
+			return httpStatus(&errs.Error{Code: errs.Code(code)})
 		}
 	}
 	return http.StatusBadRequest

@@ -45,6 +45,9 @@ const (
 	scoped
 )
 
+// manyAliases is where counting ends: fragments that spread each other multiply what they hold.
+const manyAliases = 1 << 30
+
 // Prepare reads the operation, whose document has been validated against the schema.
 func Prepare(schema *ast.Schema, operation *ast.OperationDefinition) *Prepared {
 	w := walk{schema: schema, fragments: map[string]*Prepared{}, seen: map[string]bool{}}
@@ -72,19 +75,20 @@ func (w *walk) read(set ast.SelectionSet) *Prepared {
 		}
 		p.needs = append(p.needs, below.needs...)
 		p.depth = max(p.depth, below.depth+deeper)
-		p.aliases += below.aliases
+		p.aliases = min(p.aliases+below.aliases, manyAliases)
 	}
 	return p
 }
 
-// field reads a field and what is below it. Introspection tells nothing that the docs do not.
+// field reads a field and what is below it. Introspection tells nothing that the docs do not, and
+// validation bounds its depth; but it may not be asked for under any number of names.
 func (w *walk) field(f *ast.Field) *Prepared {
-	if strings.HasPrefix(f.Name, "__") {
-		return &Prepared{depth: -1}
-	}
 	p := w.read(f.SelectionSet)
 	if f.Alias != f.Name {
 		p.aliases++
+	}
+	if strings.HasPrefix(f.Name, "__") {
+		return &Prepared{depth: -1, aliases: p.aliases}
 	}
 	if n := needOf(f.ObjectDefinition, f.Definition); !w.seen[n.field] {
 		w.seen[n.field] = true

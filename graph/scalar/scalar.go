@@ -7,6 +7,7 @@ package scalar
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math"
 	"strconv"
@@ -33,8 +34,8 @@ func MarshalInt(i int) graphql.Marshaler { return graphql.MarshalInt(i) }
 // UnmarshalInt reads a whole number of 32 bits, as the specification has it (section 3.5.1).
 func UnmarshalInt(v any) (int, error) {
 	i, err := graphql.UnmarshalInt64(v)
-	if err != nil || i < math.MinInt32 || i > math.MaxInt32 {
-		return 0, invalid("%.40v is not an Int: a whole number of 32 bits", v)
+	if err != nil || !isNumber(v) || i < math.MinInt32 || i > math.MaxInt32 {
+		return 0, invalid("%s is not an Int: a whole number of 32 bits", shown(v))
 	}
 	return int(i), nil
 }
@@ -52,10 +53,28 @@ func MarshalFloat(f float64) graphql.Marshaler {
 // UnmarshalFloat reads a finite number.
 func UnmarshalFloat(v any) (float64, error) {
 	f, err := graphql.UnmarshalFloat(v)
-	if err != nil || math.IsNaN(f) || math.IsInf(f, 0) {
-		return 0, invalid("%.40v is not a Float: a finite number", v)
+	if err != nil || !isNumber(v) || math.IsNaN(f) || math.IsInf(f, 0) {
+		return 0, invalid("%s is not a Float: a finite number", shown(v))
 	}
 	return f, nil
+}
+
+// isNumber tells a number from a text that looks like one.
+func isNumber(v any) bool {
+	switch v.(type) {
+	case int, int64, float64, json.Number:
+		return true
+	}
+	return false
+}
+
+// shown is the beginning of what somebody sent, as JSON.
+func shown(v any) string {
+	text, err := UnmarshalJSON(v)
+	if err != nil {
+		return "this"
+	}
+	return fmt.Sprintf("%.40s", text)
 }
 
 // MarshalDateTime writes a time in UTC.
@@ -71,14 +90,15 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 	if !ok || len(text) > maxText {
 		return time.Time{}, invalid("a DateTime is a text like 2026-11-21T08:30:00Z")
 	}
-	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
+	var t time.Time
+	if err := t.UnmarshalText([]byte(text)); err != nil { // stricter than time.Parse
 		return time.Time{}, invalid("%q is not a DateTime like 2026-11-21T08:30:00Z", text)
 	}
+	t = t.UTC()
 	if t.Year() < 1 || t.Year() > 9998 {
 		return time.Time{}, invalid("%q is too far away", text)
 	}
-	return t.UTC().Truncate(time.Microsecond), nil
+	return t.Truncate(time.Microsecond), nil
 }
 
 // MarshalJSON writes a JSON value as it is.
