@@ -1,0 +1,87 @@
+package device
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// Draft is a device as a source knows it.
+type Draft struct {
+	ExternalID string // of the device in the source
+	Name       string
+	Kind       Kind
+	Labels     map[string]string
+	Position   *Position // where it was last; nil when that is not known
+}
+
+// Import is what became of drafts.
+type Import struct {
+	Devices []Device // one a draft, in order
+	Created int64
+}
+
+// Import makes the devices that are new by their external ids in the source, at most 1,000. Those
+// that are known get the name and the labels of the draft, and its position unless a later one is
+// known; where that changes nothing they stay as they are. When one is refused, none is imported.
+// For the system and administrators.
+func (s *Service) Import(ctx context.Context, source string, drafts []Draft) (Import, error) {
+	who, err := mayWrite(ctx)
+	if err != nil {
+		return Import{}, err
+	}
+	if who.Role != caller.System && who.Role != caller.Admin {
+		return Import{}, errs.Denied("only administrators import devices")
+	}
+	if err := checkName("source", source, maxSource); err != nil {
+		return Import{}, err
+	}
+	if len(drafts) == 0 || len(drafts) > maxBatch {
+		return Import{}, errs.Invalid("devices", "must be 1 to %d", maxBatch)
+	}
+	made := make([]Change, len(drafts))
+	for i, draft := range drafts {
+		change, err := s.drafted(who, source, fmt.Sprintf("devices[%d]", i), draft)
+		if err != nil {
+			return Import{}, err
+		}
+		made[i] = *change
+	}
+	devices, created, err := s.store.Import(ctx, made, func(known, draft Device) (*Change, error) {
+		if known.Kind != draft.Kind {
+			return nil, importMismatch(known)
+		}
+		after := known
+		after.Name, after.Labels, after.Position = draft.Name, draft.Labels, latest(known.Position, draft.Position)
+		return updated(who, known, after, s.clock.Now())
+	})
+	if err != nil {
+		return Import{}, err
+	}
+	return Import{Devices: devices, Created: created}, nil
+}
+
+func (s *Service) drafted(who caller.Caller, source, field string, draft Draft) (*Change, error) {
+	if err := checkName(field+".externalId", draft.ExternalID, maxExternalID); err != nil {
+		return nil, err
+	}
+	if err := checkName(field+".name", draft.Name, maxName); err != nil {
+		return nil, err
+	}
+	if err := checkKind(field+".kind", draft.Kind); err != nil {
+		return nil, err
+	}
+	if err := checkLabels(field+".labels", draft.Labels); err != nil {
+		return nil, err
+	}
+	position, err := checkPosition(field+".position", draft.Position)
+	if err != nil {
+		return nil, err
+	}
+	d := s.fresh(draft.Name, draft.Kind, draft.Labels)
+	d.Position, d.Source, d.ExternalID = position, source, draft.ExternalID
+	return happened(who, d, Imported, fmt.Sprintf("imported from %.80q", source),
+		details{Kind: d.Kind, Source: source, ExternalID: draft.ExternalID})
+}

@@ -1,0 +1,58 @@
+package device
+
+import (
+	"math"
+
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// checkPosition gives the position as it is kept.
+func checkPosition(field string, p *Position) (*Position, error) {
+	if p == nil {
+		return nil, nil
+	}
+	if !(math.Abs(p.Latitude) <= 90) {
+		return nil, errs.Invalid(field+".latitude", "must be between -90 and 90 degrees")
+	}
+	if !(math.Abs(p.Longitude) <= 180) {
+		return nil, errs.Invalid(field+".longitude", "must be between -180 and 180 degrees")
+	}
+	if p.Accuracy != nil && !(*p.Accuracy >= 0 && *p.Accuracy <= math.MaxFloat64) {
+		return nil, errs.Invalid(field+".accuracy", "must be a number of metres, 0 or more")
+	}
+	if err := checkText(field+".place", p.Place, maxName); err != nil {
+		return nil, err
+	}
+	kept := *p
+	if p.At != nil {
+		at, err := checkTime(field+".at", *p.At)
+		if err != nil {
+			return nil, err
+		}
+		kept.At = &at
+	}
+	return &kept, nil
+}
+
+// latest is where the device was last, by what was known and what is found now. A time beats none,
+// so that a list of places without times does not undo what the device itself told.
+func latest(known, found *Position) *Position {
+	switch {
+	case found == nil:
+		return known
+	case known == nil || known.At == nil:
+		return found
+	case found.At == nil || found.At.Before(*known.At):
+		return known
+	}
+	return found
+}
+
+func samePosition(a, b *Position) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	sameTime := a.At == b.At || (a.At != nil && b.At != nil && a.At.Equal(*b.At))
+	sameAccuracy := a.Accuracy == b.Accuracy || (a.Accuracy != nil && b.Accuracy != nil && *a.Accuracy == *b.Accuracy)
+	return sameTime && sameAccuracy && a.Latitude == b.Latitude && a.Longitude == b.Longitude && a.Place == b.Place
+}

@@ -1,0 +1,153 @@
+// Package rpc offers the device service over gRPC, by the contract sluice.device.v1.
+//
+// It turns messages into the service's types and back, and refuses what cannot be turned: a missing
+// or impossible time, an enum value that the contract does not have. Protobuf ends here.
+package rpc
+
+import (
+	"context"
+	"time"
+
+	"google.golang.org/grpc"
+
+	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
+
+	"github.com/sluicehq/sluice/services/device"
+)
+
+// Register offers the service on r.
+func Register(r grpc.ServiceRegistrar, s *device.Service) {
+	devicev1.RegisterDevicesServer(r, server{service: s})
+}
+
+type server struct {
+	devicev1.UnimplementedDevicesServer
+	service *device.Service
+}
+
+func (s server) RegisterDevice(ctx context.Context, in *devicev1.RegisterDeviceRequest) (*devicev1.Device, error) {
+	kind, err := kindOf("kind", in.GetKind())
+	if err != nil {
+		return nil, err
+	}
+	d, err := s.service.Register(ctx, device.RegisterInput{
+		Name: in.GetName(), Kind: kind, Labels: in.GetLabels(), IdempotencyKey: in.GetIdempotencyKey(),
+	})
+	return messageOr(d, err)
+}
+
+func (s server) UpdateDevice(ctx context.Context, in *devicev1.UpdateDeviceRequest) (*devicev1.Device, error) {
+	update := device.UpdateInput{ID: in.GetId(), Name: in.Name, ExpectedVersion: in.ExpectedVersion}
+	if in.Labels != nil {
+		if update.Labels = in.GetLabels().GetValues(); update.Labels == nil {
+			update.Labels = map[string]string{} // set, to none
+		}
+	}
+	d, err := s.service.Update(ctx, update)
+	return messageOr(d, err)
+}
+
+func messageOr(d device.Device, err error) (*devicev1.Device, error) {
+	if err != nil {
+		return nil, err
+	}
+	return message(d), nil
+}
+
+func (s server) DeleteDevice(ctx context.Context, in *devicev1.DeleteDeviceRequest) (*devicev1.DeleteDeviceResponse, error) {
+	if err := s.service.Delete(ctx, in.GetId(), in.ExpectedVersion); err != nil {
+		return nil, err
+	}
+	return &devicev1.DeleteDeviceResponse{}, nil
+}
+
+func (s server) BatchGetDevices(ctx context.Context, in *devicev1.BatchGetDevicesRequest) (*devicev1.BatchGetDevicesResponse, error) {
+	devices, err := s.service.BatchGet(ctx, in.GetIds())
+	if err != nil {
+		return nil, err
+	}
+	return &devicev1.BatchGetDevicesResponse{Devices: messages(devices)}, nil
+}
+
+func (s server) ListDevices(ctx context.Context, in *devicev1.ListDevicesRequest) (*devicev1.ListDevicesResponse, error) {
+	filter, err := filterOf(in.GetFilter())
+	if err != nil {
+		return nil, err
+	}
+	order, err := orderOf(in.GetOrderBy())
+	if err != nil {
+		return nil, err
+	}
+	devices, err := s.service.List(ctx, filter, order, requestOf(in.GetPage()))
+	if err != nil {
+		return nil, err
+	}
+	return &devicev1.ListDevicesResponse{Devices: messages(devices.Items), Page: pageInfo(devices)}, nil
+}
+
+func (s server) CountDevices(ctx context.Context, _ *devicev1.CountDevicesRequest) (*devicev1.DeviceCounts, error) {
+	counts, err := s.service.Count(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return &devicev1.DeviceCounts{Total: counts.Total, Online: counts.Online, Offline: counts.Offline, Unknown: counts.Unknown}, nil
+}
+
+func (s server) BatchListEvents(ctx context.Context, in *devicev1.BatchListEventsRequest) (*devicev1.BatchListEventsResponse, error) {
+	pages, err := s.service.BatchListEvents(ctx, in.GetDeviceIds(), requestOf(in.GetPage()))
+	if err != nil {
+		return nil, err
+	}
+	out := &devicev1.BatchListEventsResponse{Pages: make([]*devicev1.DeviceEventPage, len(pages))}
+	for i, p := range pages {
+		out.Pages[i] = &devicev1.DeviceEventPage{DeviceId: p.DeviceID, Events: eventMessages(p.Items), Page: pageInfo(p.Page)}
+	}
+	return out, nil
+}
+
+func (s server) BatchQueryTelemetry(ctx context.Context, in *devicev1.BatchQueryTelemetryRequest) (*devicev1.BatchQueryTelemetryResponse, error) {
+	from, err := timeOf("from", in.GetFrom())
+	if err != nil {
+		return nil, err
+	}
+	to, err := timeOf("to", in.GetTo())
+	if err != nil {
+		return nil, err
+	}
+	aggregate, err := aggregateOf(in.GetAggregate())
+	if err != nil {
+		return nil, err
+	}
+	series, err := s.service.Query(ctx, device.Query{
+		DeviceIDs: in.GetDeviceIds(), Keys: in.GetKeys(), From: from, To: to,
+		Step: time.Duration(in.GetStepSeconds()) * time.Second, Aggregate: aggregate,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &devicev1.BatchQueryTelemetryResponse{Series: seriesMessages(series)}, nil
+}
+
+func (s server) RecordReadings(ctx context.Context, in *devicev1.RecordReadingsRequest) (*devicev1.RecordReadingsResponse, error) {
+	readings, err := readingsOf(in.GetReadings())
+	if err != nil {
+		return nil, err
+	}
+	recorded, err := s.service.Record(ctx, in.GetDeviceId(), readings)
+	if err != nil {
+		return nil, err
+	}
+	return &devicev1.RecordReadingsResponse{Stored: recorded.Stored, RepeatedReadings: recorded.Repeated}, nil
+}
+
+func (s server) ImportDevices(ctx context.Context, in *devicev1.ImportDevicesRequest) (*devicev1.ImportDevicesResponse, error) {
+	drafts, err := draftsOf(in.GetDevices())
+	if err != nil {
+		return nil, err
+	}
+	done, err := s.service.Import(ctx, in.GetSource(), drafts)
+	if err != nil {
+		return nil, err
+	}
+	return &devicev1.ImportDevicesResponse{Devices: messages(done.Devices), Created: done.Created}, nil
+}

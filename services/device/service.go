@@ -1,0 +1,174 @@
+package device
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/ids"
+)
+
+// Service is the use cases. It is safe for concurrent use.
+type Service struct {
+	store Store
+	clock clock.Clock
+}
+
+// New gives the use cases over a store.
+func New(store Store, clock clock.Clock) *Service {
+	return &Service{store: store, clock: clock}
+}
+
+// RegisterInput makes a device known.
+type RegisterInput struct {
+	Name           string
+	Kind           Kind
+	Labels         map[string]string // at most 32
+	IdempotencyKey string            // "" for none
+}
+
+// Register makes a device known.
+func (s *Service) Register(ctx context.Context, in RegisterInput) (Device, error) {
+	who, err := mayWrite(ctx)
+	if err != nil {
+		return Device{}, err
+	}
+	if err := checkName("name", in.Name, maxName); err != nil {
+		return Device{}, err
+	}
+	if err := checkKind("kind", in.Kind); err != nil {
+		return Device{}, err
+	}
+	if err := checkLabels("labels", in.Labels); err != nil {
+		return Device{}, err
+	}
+	in.Labels = own(in.Labels)
+	key, err := registerKey(ctx, in)
+	if err != nil {
+		return Device{}, err
+	}
+	made, err := happened(who, s.fresh(in.Name, in.Kind, in.Labels), Registered, "registered as a "+strings.ToLower(string(in.Kind)), details{Kind: in.Kind})
+	if err != nil {
+		return Device{}, err
+	}
+	return s.store.Create(ctx, key, *made)
+}
+
+func registerKey(ctx context.Context, in RegisterInput) (idempotency.Key, error) {
+	value := in.IdempotencyKey
+	in.IdempotencyKey = ""
+	input, err := json.Marshal(in)
+	if err != nil {
+		return idempotency.Key{}, fmt.Errorf("write the input: %w", err)
+	}
+	return idempotency.NewKey(ctx, value, "RegisterDevice", input)
+}
+
+func (s *Service) fresh(name string, kind Kind, labels map[string]string) Device {
+	now := s.clock.Now()
+	return Device{
+		ID: ids.New(ids.Device), Version: 1, Name: name, Kind: kind, Labels: own(labels),
+		Presence: Unknown, CreatedAt: now, UpdatedAt: now,
+	}
+}
+
+// own is a copy that is never nil.
+func own(labels map[string]string) map[string]string {
+	copied := make(map[string]string, len(labels))
+	maps.Copy(copied, labels)
+	return copied
+}
+
+// mayWrite gives the caller when it may change devices. Members do not, whatever the scopes of
+// their keys say.
+func mayWrite(ctx context.Context) (caller.Caller, error) {
+	who, err := caller.Require(ctx, caller.DeviceWrite)
+	if err != nil {
+		return caller.Caller{}, err
+	}
+	if !who.Staff() {
+		return caller.Caller{}, errs.Denied("only staff changes devices")
+	}
+	return who, nil
+}
+
+// UpdateInput changes a device; what is nil stays as it is.
+type UpdateInput struct {
+	ID              string
+	Name            *string
+	Labels          map[string]string // the whole new set, which may be empty
+	ExpectedVersion *int64            // nil for any
+}
+
+// Update changes a device. What makes no difference leaves it at its version. VERSION_CONFLICT when
+// it is not at the expected version.
+func (s *Service) Update(ctx context.Context, in UpdateInput) (Device, error) {
+	who, err := mayWrite(ctx)
+	if err != nil {
+		return Device{}, err
+	}
+	if err := in.check(); err != nil {
+		return Device{}, err
+	}
+	return s.store.Change(ctx, in.ID, func(d Device) (*Change, error) {
+		if err := expect(d, in.ExpectedVersion); err != nil {
+			return nil, err
+		}
+		return updated(who, d, in.applied(d), s.clock.Now())
+	})
+}
+
+func (in UpdateInput) check() error {
+	if err := checkID("id", in.ID); err != nil {
+		return err
+	}
+	if in.Name != nil {
+		if err := checkName("name", *in.Name, maxName); err != nil {
+			return err
+		}
+	}
+	return checkLabels("labels", in.Labels)
+}
+
+func (in UpdateInput) applied(d Device) Device {
+	if in.Name != nil {
+		d.Name = *in.Name
+	}
+	if in.Labels != nil {
+		d.Labels = own(in.Labels)
+	}
+	return d
+}
+
+func expect(d Device, version *int64) error {
+	if version != nil && *version != d.Version {
+		return errs.Conflict("device", *version, d.Version)
+	}
+	return nil
+}
+
+// Delete takes a device out of service. VERSION_CONFLICT when it is not at the expected version; nil
+// stands for any.
+func (s *Service) Delete(ctx context.Context, id string, expectedVersion *int64) error {
+	who, err := mayWrite(ctx)
+	if err != nil {
+		return err
+	}
+	if err := checkID("id", id); err != nil {
+		return err
+	}
+	_, err = s.store.Change(ctx, id, func(d Device) (*Change, error) {
+		if err := expect(d, expectedVersion); err != nil {
+			return nil, err
+		}
+		d.Deleted, d.Version, d.UpdatedAt = true, d.Version+1, s.clock.Now()
+		return happened(who, d, Deleted, "deleted", details{})
+	})
+	return err
+}

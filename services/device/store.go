@@ -1,0 +1,74 @@
+package device
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/page"
+)
+
+// Store keeps devices, their events and their readings. Each write is one transaction, durable when
+// the method returns nil: a changed device, its Event and what is emitted are there together or not
+// at all. Devices that were deleted are not there for any method.
+type Store interface {
+	// Create keeps a new device. A repeat under the key gives the first result.
+	Create(ctx context.Context, key idempotency.Key, made Change) (Device, error)
+
+	// Change lets decide say what becomes of the device and keeps it. Of one device, changes happen
+	// one after another. decide may be called again, so it must not act. Its error comes back as it
+	// is. NOT_FOUND when there is no such device.
+	Change(ctx context.Context, id string, decide Decide) (Device, error)
+
+	// Import keeps those of the devices whose source and external id are new, and lets merge say what
+	// becomes of the others. It gives a device for each of made, in order and as it is at the end,
+	// and tells how many are new.
+	Import(ctx context.Context, made []Change, merge Merge) (devices []Device, created int64, err error)
+
+	// Get gives the devices that there are, in any order.
+	Get(ctx context.Context, ids []string) ([]Device, error)
+
+	// List gives a page of devices.
+	List(ctx context.Context, filter Filter, order Order, request page.Request) (page.Page[Device], error)
+
+	// Count counts the devices of the kinds; nil for all kinds.
+	Count(ctx context.Context, kinds []Kind) (Counts, error)
+
+	// Events gives a page of each device's events, the newest first; the cursor of the request holds
+	// for each device. The number of queries does not depend on the number of devices.
+	Events(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[Event], error)
+
+	// Record keeps those of the readings that are new and tells how many they are. The device was
+	// then seen at seen, unless it is nil or the device was seen later. NOT_FOUND when there is no
+	// such device.
+	Record(ctx context.Context, deviceID string, readings []Reading, seen *time.Time) (stored int64, err error)
+
+	// Query gives the series that have points, in any order; their points by time, and by value
+	// where the times are the same. TooManyPoints when they are more than MaxPoints in all.
+	Query(ctx context.Context, query Query) ([]Series, error)
+}
+
+// Decide says what becomes of a device; nil when it stays as it is.
+type Decide func(d Device) (*Change, error)
+
+// Merge says what becomes of a known device that is imported again as the draft; nil when it stays
+// as it is.
+type Merge func(known, draft Device) (*Change, error)
+
+// Filter narrows a list; what is empty does not narrow.
+type Filter struct {
+	Kinds        []Kind
+	Presences    []Presence
+	Labels       map[string]string // all of these
+	NameContains string            // whatever the case
+}
+
+// Order is the order of a list.
+type Order string
+
+// The orders. ByName does not tell capital from small letters, nor names whose first 100 letters
+// are the same; ties are in order of making.
+const (
+	ByName Order = "NAME"
+	Newest Order = "NEWEST"
+)

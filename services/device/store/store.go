@@ -1,0 +1,175 @@
+// Package store keeps devices in SQL, on SQLite or PostgreSQL.
+//
+// It promises what device.Store asks for. A change locks the device's row first, by an update that
+// changes nothing, so that changes of one device happen one after another on both engines. The
+// labels are kept twice in the same transaction: as JSON beside the device, to be read with it, and
+// a row each, to be searched.
+package store
+
+import (
+	"context"
+	"database/sql"
+	"embed"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/services/device"
+)
+
+//go:embed migrations
+var migrations embed.FS
+
+// Migrations is the schema, for sqldb.DB.Migrate.
+func Migrations() fs.FS {
+	sub, err := fs.Sub(migrations, "migrations")
+	if err != nil {
+		return migrations // cannot be: the folder is embedded above
+	}
+	return sub
+}
+
+// Store is a device.Store over a database. It is safe for concurrent use.
+type Store struct {
+	db     *sqldb.DB
+	encode func(device.Device) ([]byte, error)
+}
+
+// New gives a store over a migrated database. Events carry what encode makes of a device.
+func New(db *sqldb.DB, encode func(device.Device) ([]byte, error)) *Store {
+	return &Store{db: db, encode: encode}
+}
+
+// Create keeps a new device: see device.Store.
+func (s *Store) Create(ctx context.Context, key idempotency.Key, made device.Change) (device.Device, error) {
+	d, err := sqldb.WriteOnce(ctx, s.db, key, made.Event.At, func(tx *sqldb.Tx) (device.Device, error) {
+		_, err := s.insert(ctx, tx, made)
+		return made.Device, err
+	})
+	if err != nil {
+		return device.Device{}, fmt.Errorf("create device: %w", err)
+	}
+	return d, nil
+}
+
+// Change lets decide say what becomes of the device: see device.Store.
+func (s *Store) Change(ctx context.Context, id string, decide device.Decide) (device.Device, error) {
+	var d device.Device
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		known, err := lock(ctx, tx, "id = $1", id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return device.Missing(id)
+		}
+		if err != nil {
+			return err
+		}
+		d, err = s.apply(ctx, tx, known, decide)
+		return err
+	})
+	if err != nil {
+		return device.Device{}, fmt.Errorf("change device: %w", err)
+	}
+	return d, nil
+}
+
+// Import keeps new devices and merges known ones: see device.Store. It goes by external id, so that
+// two imports that meet wait for each other instead of locking each other out.
+func (s *Store) Import(ctx context.Context, made []device.Change, merge device.Merge) (devices []device.Device, created int64, err error) {
+	sorted := slices.Clone(made)
+	slices.SortStableFunc(sorted, func(a, b device.Change) int {
+		return strings.Compare(a.Device.ExternalID, b.Device.ExternalID)
+	})
+	var final map[string]device.Device
+	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		final, created = make(map[string]device.Device, len(made)), 0
+		for _, change := range sorted {
+			d, isNew, err := s.importOne(ctx, tx, change, merge)
+			if err != nil {
+				return err
+			}
+			final[d.ExternalID] = d
+			if isNew {
+				created++
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("import devices: %w", err)
+	}
+	devices = make([]device.Device, len(made))
+	for i, change := range made {
+		devices[i] = final[change.Device.ExternalID]
+	}
+	return devices, created, nil
+}
+
+func (s *Store) importOne(ctx context.Context, tx *sqldb.Tx, made device.Change, merge device.Merge) (d device.Device, isNew bool, err error) {
+	if isNew, err = s.insert(ctx, tx, made); err != nil || isNew {
+		return made.Device, isNew, err
+	}
+	known, err := lock(ctx, tx, "source = $1 AND external_id = $2 AND source <> ''", made.Device.Source, made.Device.ExternalID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return device.Device{}, false, errs.New(errs.Aborted, errs.ReasonVersionConflict,
+			"device %.80q was deleted at this moment: import again", made.Device.ExternalID)
+	}
+	if err != nil {
+		return device.Device{}, false, err
+	}
+	d, err = s.apply(ctx, tx, known, func(known device.Device) (*device.Change, error) { return merge(known, made.Device) })
+	return d, false, err
+}
+
+// insert keeps a new device, unless its source and external id are there already.
+func (s *Store) insert(ctx context.Context, tx *sqldb.Tx, made device.Change) (isNew bool, err error) {
+	if isNew, err = insertDevice(ctx, tx, made.Device); err != nil || !isNew {
+		return false, err
+	}
+	if err := insertLabels(ctx, tx, made.Device); err != nil {
+		return false, err
+	}
+	return true, s.follow(ctx, tx, made)
+}
+
+// apply asks decide about the locked device and keeps what it says.
+func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, known device.Device, decide device.Decide) (device.Device, error) {
+	change, err := decide(known)
+	if err != nil || change == nil {
+		return known, err
+	}
+	if err := updateDevice(ctx, tx, change.Device, known.Version); err != nil {
+		return device.Device{}, err
+	}
+	if err := replaceLabels(ctx, tx, change.Device); err != nil {
+		return device.Device{}, err
+	}
+	return change.Device, s.follow(ctx, tx, *change)
+}
+
+// follow writes what belongs to a device whose row was just written: what happened, and the event.
+func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, change device.Change) error {
+	if err := insertEvent(ctx, tx, change.Event); err != nil {
+		return err
+	}
+	payload, err := s.encode(change.Device)
+	if err != nil {
+		return fmt.Errorf("encode device %s: %w", change.Device.ID, err)
+	}
+	return tx.Emit(ctx, change.Event.At, "event.device."+strings.ToLower(string(change.Event.Type))+"."+change.Device.ID, payload)
+}
+
+// lock makes other changes of the device wait for this transaction, and reads it; sql.ErrNoRows when
+// there is none.
+func lock(ctx context.Context, tx *sqldb.Tx, condition string, args ...any) (device.Device, error) {
+	d, err := scanDevice(tx.QueryRowContext(ctx, `UPDATE devices SET version = version
+		WHERE `+condition+` AND NOT deleted RETURNING `+columns, args...))
+	if err != nil {
+		return device.Device{}, fmt.Errorf("lock: %w", err)
+	}
+	return d, nil
+}

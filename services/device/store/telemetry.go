@@ -1,0 +1,143 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/services/device"
+)
+
+// rowsPerInsert is small because SQLite takes $1 for a name, and looks for it among all names of the
+// statement: the time a statement takes grows with the square of its rows.
+const rowsPerInsert = 50
+
+// Record keeps readings: see device.Store.
+func (s *Store) Record(ctx context.Context, deviceID string, readings []device.Reading, seen *time.Time) (stored int64, err error) {
+	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := see(ctx, tx, deviceID, seen); err != nil {
+			return err
+		}
+		stored = 0
+		for rest := readings; len(rest) > 0; {
+			n := min(len(rest), rowsPerInsert)
+			fresh, err := insertReadings(ctx, tx, deviceID, rest[:n])
+			if err != nil {
+				return err
+			}
+			stored += fresh
+			rest = rest[n:]
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("record readings: %w", err)
+	}
+	return stored, nil
+}
+
+// see locks the device, which must be there, and notes when it was seen.
+func see(ctx context.Context, tx *sqldb.Tx, deviceID string, seen *time.Time) error {
+	locked, err := tx.ExecContext(ctx, `UPDATE devices SET last_seen_at =
+			CASE WHEN last_seen_at IS NULL OR last_seen_at < $1 THEN $1 ELSE last_seen_at END
+		WHERE id = $2 AND NOT deleted`, sqldb.NullMicros(seen), deviceID)
+	if err != nil {
+		return fmt.Errorf("note when %s was seen: %w", deviceID, err)
+	}
+	n, err := locked.RowsAffected()
+	if err == nil && n == 0 {
+		return device.Missing(deviceID)
+	}
+	return err
+}
+
+func insertReadings(ctx context.Context, tx *sqldb.Tx, deviceID string, readings []device.Reading) (fresh int64, err error) {
+	values := make([]any, 0, 4*len(readings))
+	for _, r := range readings {
+		values = append(values, deviceID, r.Key, sqldb.Micros(r.At), r.Value)
+	}
+	inserted, err := tx.ExecContext(ctx, `INSERT INTO readings (device_id, key, at, value) VALUES `+tuples(len(readings), 4)+
+		` ON CONFLICT DO NOTHING`, values...)
+	if err != nil {
+		return 0, fmt.Errorf("insert readings: %w", err)
+	}
+	return inserted.RowsAffected()
+}
+
+// Query gives series: see device.Store. The database aggregates; only points are read.
+func (s *Store) Query(ctx context.Context, q device.Query) ([]device.Series, error) {
+	var w sqldb.Where
+	w.In("device_id", q.DeviceIDs)
+	w.In("key", q.Keys)
+	w.And("at >= ?", sqldb.Micros(q.From))
+	w.And("at < ?", sqldb.Micros(q.To))
+	points := selection(&w, q)
+	rows, err := s.db.Read().QueryContext(ctx, points+` LIMIT `+w.Arg(device.MaxPoints+1), w.Args()...)
+	if err != nil {
+		return nil, fmt.Errorf("query telemetry: %w", err)
+	}
+	return gather(rows)
+}
+
+// selection selects device, key, time and value of the points, in order.
+func selection(w *sqldb.Where, q device.Query) string {
+	if q.Step == 0 {
+		return `SELECT device_id, key, at, value FROM readings` + w.SQL() + ` ORDER BY device_id, key, at, value`
+	}
+	condition := w.SQL()
+	step := w.Arg(q.Step.Microseconds())
+	// The remainder of a time before 1970 is negative: adding a step makes it count from the step's start.
+	stepped := `SELECT device_id, key, at, value, at - (at % ` + step + ` + ` + step + `) % ` + step + ` AS start FROM readings` + condition
+	if q.Aggregate == device.Last {
+		return `SELECT device_id, key, start, value FROM (
+			SELECT device_id, key, start, value,
+				ROW_NUMBER() OVER (PARTITION BY device_id, key, start ORDER BY at DESC, value DESC) AS place
+			FROM (` + stepped + `) AS stepped
+		) AS ranked WHERE place = 1 ORDER BY device_id, key, start`
+	}
+	return `SELECT device_id, key, start, ` + aggregate(q.Aggregate) + ` FROM (` + stepped + `) AS stepped
+		GROUP BY device_id, key, start ORDER BY device_id, key, start`
+}
+
+func aggregate(a device.Aggregate) string {
+	switch a {
+	case device.Min:
+		return "MIN(value)"
+	case device.Max:
+		return "MAX(value)"
+	case device.Sum:
+		return "SUM(value)"
+	case device.Count:
+		return "CAST(COUNT(value) AS DOUBLE PRECISION)"
+	}
+	return "AVG(value)"
+}
+
+// gather makes series of points that are in order of devices and keys.
+func gather(rows *sql.Rows) ([]device.Series, error) {
+	var all []device.Series
+	points := 0
+	_, err := sqldb.Collect(rows, func(row sqldb.Row) (struct{}, error) {
+		var deviceID, key string
+		var at int64
+		var value float64
+		if err := row.Scan(&deviceID, &key, &at, &value); err != nil {
+			return struct{}{}, err
+		}
+		if points++; points > device.MaxPoints {
+			return struct{}{}, device.TooManyPoints()
+		}
+		if last := len(all) - 1; last < 0 || all[last].DeviceID != deviceID || all[last].Key != key {
+			all = append(all, device.Series{DeviceID: deviceID, Key: key})
+		}
+		series := &all[len(all)-1]
+		series.Points = append(series.Points, device.Point{At: sqldb.Time(at), Value: value})
+		return struct{}{}, nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("query telemetry: %w", err)
+	}
+	return all, nil
+}

@@ -1,0 +1,122 @@
+// Package storetest is what every device.Store must pass.
+package storetest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/services/device"
+)
+
+// Run runs the suite; each call of open gives a store without rows.
+func Run(t *testing.T, open func(t *testing.T) device.Store) {
+	for name, test := range map[string]func(t *testing.T, s device.Store){
+		"a device reads back as it was created":              readsBack,
+		"a repeat under a key gives the first device":        repeats,
+		"a change is kept":                                   keepsChanges,
+		"a refused change leaves the device":                 keepsWhatIsRefused,
+		"changes of one device come one after another":       serialisesChanges,
+		"of two who expect a version one wins":               oneWins,
+		"a deleted device is nowhere":                        deletes,
+		"an import creates, merges and answers in order":     imports,
+		"imports that meet make each device once":            importsOnce,
+		"a deleted device is imported anew":                  importsAnew,
+		"filters narrow":                                     filters,
+		"names sort whatever the case":                       sortsNames,
+		"a thousand devices page in order":                   pagesAll,
+		"pages by name stand still while rows come and go":   pagesStandStill(device.ByName),
+		"pages of the newest stand still likewise":           pagesStandStill(device.Newest),
+		"cursors of others are refused":                      refusesCursors,
+		"devices count by presence and kind":                 counts,
+		"events page by device":                              eventsPage,
+		"a reading is kept once":                             readingsOnce,
+		"the newest reading says when a device was seen":     seen,
+		"readings of no device are refused":                  readingsOfNone,
+		"series hold what was asked":                         raw,
+		"steps agree with a sum by hand":                     steps,
+		"sums of the greatest values stay finite":            greatest,
+		"too many points are refused":                        tooMany,
+		"batches for one device at once are all kept":        recordsAtOnce,
+		"a device that is gone takes no readings or changes": goneTakesNothing,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t))
+		})
+	}
+}
+
+// dawn is when the tests take place.
+func dawn() time.Time { return time.Date(2026, 3, 1, 6, 0, 0, 123_456_000, time.UTC) }
+
+// named is a device that was registered so many minutes after dawn.
+func named(name string, minutes int) device.Device {
+	at := dawn().Add(time.Duration(minutes) * time.Minute)
+	return device.Device{
+		ID: ids.New(ids.Device), Version: 1, Name: name, Kind: device.Sensor, Labels: map[string]string{},
+		Presence: device.Unknown, CreatedAt: at, UpdatedAt: at,
+	}
+}
+
+// change is a device as it shall be kept, with what happened to it.
+func change(d device.Device, what device.EventType) *device.Change {
+	return &device.Change{Device: d, Event: device.Event{
+		ID: ids.New(ids.Event), DeviceID: d.ID, At: d.UpdatedAt, Type: what,
+		Message: fmt.Sprintf("version %d", d.Version), Actor: "system", Data: `{"version":1}`,
+	}}
+}
+
+func create(t *testing.T, s device.Store, all ...device.Device) {
+	t.Helper()
+	for _, d := range all {
+		if _, err := s.Create(t.Context(), idempotency.Key{}, *change(d, device.Registered)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func get(t *testing.T, s device.Store, id string) (device.Device, bool) {
+	t.Helper()
+	found, err := s.Get(t.Context(), []string{id})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) == 0 {
+		return device.Device{}, false
+	}
+	return found[0], true
+}
+
+func mustGet(t *testing.T, s device.Store, id string) device.Device {
+	t.Helper()
+	d, ok := get(t, s, id)
+	if !ok {
+		t.Fatalf("%s is not there", id)
+	}
+	return d
+}
+
+// rename changes the name, as the next version a minute later.
+func rename(name string) device.Decide {
+	return func(d device.Device) (*device.Change, error) {
+		d.Name, d.Version, d.UpdatedAt = name, d.Version+1, d.UpdatedAt.Add(time.Minute)
+		return change(d, device.Updated), nil
+	}
+}
+
+func remove(d device.Device) (*device.Change, error) {
+	d.Deleted, d.Version, d.UpdatedAt = true, d.Version+1, d.UpdatedAt.Add(time.Minute)
+	return change(d, device.Deleted), nil
+}
+
+func mustChange(t *testing.T, s device.Store, id string, decide device.Decide) device.Device {
+	t.Helper()
+	d, err := s.Change(t.Context(), id, decide)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
