@@ -48,7 +48,8 @@ type DevicesClient interface {
 	BatchListEvents(ctx context.Context, in *BatchListEventsRequest, opts ...grpc.CallOption) (*BatchListEventsResponse, error)
 	// Series of several devices over the same keys and times.
 	BatchQueryTelemetry(ctx context.Context, in *BatchQueryTelemetryRequest, opts ...grpc.CallOption) (*BatchQueryTelemetryResponse, error)
-	// Stores readings; one that is there already (device, key, time) is counted, not stored again.
+	// Stores readings; one that is there already (device, key, time, value) is
+	// counted, not stored again.
 	RecordReadings(ctx context.Context, in *RecordReadingsRequest, opts ...grpc.CallOption) (*RecordReadingsResponse, error)
 	// Finds or makes devices by their keys in a source. For the system and administrators.
 	ImportDevices(ctx context.Context, in *ImportDevicesRequest, opts ...grpc.CallOption) (*ImportDevicesResponse, error)
@@ -176,7 +177,8 @@ type DevicesServer interface {
 	BatchListEvents(context.Context, *BatchListEventsRequest) (*BatchListEventsResponse, error)
 	// Series of several devices over the same keys and times.
 	BatchQueryTelemetry(context.Context, *BatchQueryTelemetryRequest) (*BatchQueryTelemetryResponse, error)
-	// Stores readings; one that is there already (device, key, time) is counted, not stored again.
+	// Stores readings; one that is there already (device, key, time, value) is
+	// counted, not stored again.
 	RecordReadings(context.Context, *RecordReadingsRequest) (*RecordReadingsResponse, error)
 	// Finds or makes devices by their keys in a source. For the system and administrators.
 	ImportDevices(context.Context, *ImportDevicesRequest) (*ImportDevicesResponse, error)
