@@ -40,6 +40,7 @@ func (b *bar) Start(name string, size int64) {
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSpinnerType(14),
+		progressbar.OptionSetRenderBlankState(true), // the speed counts from here
 	)
 }
 

@@ -57,6 +57,7 @@ func (r *roster) id(ctx context.Context, key string) (id, reason string, err err
 	return e.id, e.reason, nil
 }
 
+// find asks for all that are noted.
 func (r *roster) find(ctx context.Context) error {
 	if len(r.known) > maxKnown {
 		clear(r.known)
@@ -74,28 +75,31 @@ func (r *roster) find(ctx context.Context) error {
 	if len(drafts) == 0 {
 		return nil
 	}
-	at := 0 // halve goes through the drafts in order
-	err := halve(drafts, func(part []recordings.Device) error {
+	if err := r.ask(ctx, keys, drafts); err != nil {
+		return fmt.Errorf("find the devices: %w", err)
+	}
+	return nil
+}
+
+func (r *roster) ask(ctx context.Context, keys []string, drafts []recordings.Device) error {
+	learn := func(e entry) { // halve goes through the drafts in the order of keys
+		r.known[keys[0]], keys = e, keys[1:]
+	}
+	return halve(drafts, func(part []recordings.Device) error {
 		ids, made, err := r.in.services.Devices.ImportDevices(ctx, r.source, part)
 		if err != nil {
 			return err
 		}
 		r.in.Devices += made
-		for i, id := range ids {
-			r.known[keys[at+i]] = entry{id: id}
+		for _, id := range ids {
+			learn(entry{id: id})
 		}
-		at += len(part)
 		return nil
 	}, func(part []recordings.Device, reason string) {
-		for i := range part {
-			r.known[keys[at+i]] = entry{reason: reason}
+		for range part {
+			learn(entry{reason: reason})
 		}
-		at += len(part)
 	})
-	if err != nil {
-		return fmt.Errorf("find the devices: %w", err)
-	}
-	return nil
 }
 
 func (r *roster) draft(key string) recordings.Device {

@@ -47,9 +47,17 @@ type house struct {
 	activities activityv1.ActivitiesClient
 }
 
+func calls() rpc.Options {
+	return rpc.Options{Logger: slog.New(slog.DiscardHandler), Tracing: obs.NoTracing()}
+}
+
+// nobody is a connection with no service behind it.
+func nobody() grpc.ClientConnInterface {
+	return rpc.Within(rpc.NewChannel(calls(), func(grpc.ServiceRegistrar) {}), calls())
+}
+
 func build(t *testing.T) house {
 	t.Helper()
-	calls := rpc.Options{Logger: slog.New(slog.DiscardHandler), Tracing: obs.NoTracing()}
 	keys, err := signing.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -60,12 +68,12 @@ func build(t *testing.T) house {
 	devices := device.New(devicestore.New(sqltest.OpenSQLite(t, devicestore.Migrations()), devicerpc.EncodeDevice), clock.System{})
 	activities := activity.New(activitystore.New(sqltest.OpenSQLite(t, activitystore.Migrations()), activityrpc.EncodeActivity), clock.System{})
 	tripStore := tripstore.New(sqltest.OpenSQLite(t, tripstore.Migrations()), triprpc.EncodeTrip)
-	channel := rpc.NewChannel(calls, func(r grpc.ServiceRegistrar) {
+	channel := rpc.NewChannel(calls(), func(r grpc.ServiceRegistrar) {
 		accountrpc.Register(r, accounts)
 		devicerpc.Register(r, devices)
 		activityrpc.Register(r, activities)
 	})
-	conn := rpc.Within(channel, calls)
+	conn := rpc.Within(channel, calls())
 	triprpc.Register(channel, trip.New(tripStore, triprpc.NewVehicles(conn), clock.System{}, trip.Tariff{Currency: "EUR"}))
 	return house{
 		Services: importerrpc.New(conn, conn, conn, conn),
