@@ -1,0 +1,61 @@
+package e2e
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/sluicehq/sluice/internal/bus"
+)
+
+// storedEvents reads the event stream of a program that has ended.
+func storedEvents(t *testing.T, data string) []bus.Message {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	b, err := bus.Open(ctx, bus.Options{StoreDir: filepath.Join(data, "nats")})
+	if err != nil {
+		t.Fatalf("open the broker's folder: %v", err)
+	}
+	defer func() {
+		if err := b.Close(context.WithoutCancel(ctx)); err != nil {
+			t.Errorf("close the broker: %v", err)
+		}
+	}()
+	stream, err := b.JetStream().Stream(ctx, bus.Events)
+	if err != nil {
+		t.Fatalf("find the stream: %v", err)
+	}
+	consumer, err := stream.OrderedConsumer(ctx, jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		t.Fatalf("read the stream: %v", err)
+	}
+	events := make([]bus.Message, 0, stream.CachedInfo().State.Msgs)
+	for uint64(len(events)) < stream.CachedInfo().State.Msgs {
+		delivery, err := consumer.Next(jetstream.FetchContext(ctx))
+		if err != nil {
+			t.Fatalf("read event %d of %d: %v", len(events), stream.CachedInfo().State.Msgs, err)
+		}
+		event, err := bus.Decode(delivery)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, event)
+	}
+	return events
+}
+
+// eventually looks until the condition holds.
+func eventually(t *testing.T, limit time.Duration, what string, holds func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for !holds() {
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v it does not hold that %s", limit, what)
+		}
+		time.Sleep(20 * time.Millisecond) // between two looks
+	}
+}
