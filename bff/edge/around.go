@@ -15,6 +15,7 @@ import (
 
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
@@ -133,7 +134,7 @@ func crossOrigin(origins []string, next http.Handler) http.Handler {
 }
 
 // authenticated finds out who is calling, before anything is parsed.
-func authenticated(authenticator *auth.Authenticator, next http.Handler) http.Handler {
+func (o Options) authenticated(authenticator *auth.Authenticator, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		credentials, err := auth.FromHeader(r.Header)
 		if err != nil {
@@ -142,9 +143,17 @@ func authenticated(authenticator *auth.Authenticator, next http.Handler) http.Ha
 		}
 		who, err := authenticator.Caller(r.Context(), credentials)
 		if err != nil {
-			refuse(w, r, err)
+			o.refuse(w, r, err)
 			return
 		}
 		next.ServeHTTP(w, r.WithContext(caller.NewContext(r.Context(), who)))
 	})
+}
+
+// refuse writes down what the caller is not told.
+func (o Options) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if errs.From(err).Code == errs.Internal {
+		o.Logger.ErrorContext(r.Context(), "a request failed", "path", r.URL.Path, "error", err.Error())
+	}
+	refuse(w, r, err)
 }

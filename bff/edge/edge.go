@@ -41,7 +41,7 @@ type Parts struct {
 
 // New gives the whole entrance.
 func New(parts Parts, options Options) http.Handler {
-	parts.GraphQL.AddTransport(transport{maxBody: options.MaxBody})
+	parts.GraphQL.AddTransport(transport{maxBody: options.MaxBody, logger: options.Logger})
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", graphQL(parts, options))
 	mux.Handle("/graphiql/", graphiQL())
@@ -49,7 +49,7 @@ func New(parts Parts, options Options) http.Handler {
 	mux.Handle("GET /{$}", http.RedirectHandler("/graphiql/", http.StatusTemporaryRedirect))
 	mux.HandleFunc("GET /healthz", alive)
 	mux.HandleFunc("GET /readyz", parts.Health.ready)
-	mux.HandleFunc("GET /.well-known/jwks.json", keySet(parts.KeySet))
+	mux.HandleFunc("GET /.well-known/jwks.json", options.keySet(parts.KeySet))
 	if options.Registry != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(options.Registry, promhttp.HandlerOpts{}))
 	}
@@ -63,7 +63,7 @@ func (o Options) around(next http.Handler) http.Handler {
 
 // graphQL lets in who may, in what form they may.
 func graphQL(parts Parts, options Options) http.Handler {
-	checked := authenticated(parts.Auth, parts.GraphQL)
+	checked := options.authenticated(parts.Auth, parts.GraphQL)
 	return crossOrigin(options.CORSOrigins, wellFormed(checked))
 }
 
@@ -84,11 +84,11 @@ func cacheControl(path string) string {
 	return "no-cache"
 }
 
-func keySet(read func(ctx context.Context) ([]byte, error)) http.HandlerFunc {
+func (o Options) keySet(read func(ctx context.Context) ([]byte, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		set, err := read(r.Context())
 		if err != nil {
-			refuse(w, r, err)
+			o.refuse(w, r, err)
 			return
 		}
 		w.Header().Set("Content-Type", "application/jwk-set+json")

@@ -25,7 +25,7 @@ import (
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/obs"
 	"github.com/sluicehq/sluice/internal/rpc"
-	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
+	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/loaders"
 	"github.com/sluicehq/sluice/services/account"
 	accountrpc "github.com/sluicehq/sluice/services/account/rpc"
@@ -49,7 +49,7 @@ type house struct {
 // change bends the parts or the options before the entrance is built.
 type change func(*edge.Parts, *edge.Options)
 
-func open(t *testing.T, changes ...change) *house {
+func open(t testing.TB, changes ...change) *house {
 	t.Helper()
 	signer, err := signing.Open(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
@@ -84,9 +84,17 @@ func open(t *testing.T, changes ...change) *house {
 	return h
 }
 
-func (h *house) accounts(t *testing.T, calls rpc.Options) grpc.ClientConnInterface {
+func (h *house) accounts(t testing.TB, calls rpc.Options) grpc.ClientConnInterface {
 	t.Helper()
-	store := accountstore.New(sqltest.OpenSQLite(t, accountstore.Migrations()), accountrpc.EncodeAccount, accountrpc.EncodeAPIKey)
+	db, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "account.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	if err := db.Migrate(t.Context(), accountstore.Migrations()); err != nil {
+		t.Fatal(err)
+	}
+	store := accountstore.New(db, accountrpc.EncodeAccount, accountrpc.EncodeAPIKey)
 	service := account.New(store, h.signer, h.clock, account.Options{
 		Issuer:     issuer,
 		Identities: map[string]account.IdentityProvider{account.DemoProvider: account.DemoIdentities{}},
@@ -95,7 +103,7 @@ func (h *house) accounts(t *testing.T, calls rpc.Options) grpc.ClientConnInterfa
 }
 
 // away is the way to a service that nobody runs.
-func away(t *testing.T, calls rpc.Options) grpc.ClientConnInterface {
+func away(t testing.TB, calls rpc.Options) grpc.ClientConnInterface {
 	t.Helper()
 	conn, err := rpc.Dial("127.0.0.1:1", calls)
 	if err != nil {
@@ -105,7 +113,7 @@ func away(t *testing.T, calls rpc.Options) grpc.ClientConnInterface {
 	return conn
 }
 
-func (h *house) guarded(t *testing.T, service string, conn grpc.ClientConnInterface) grpc.ClientConnInterface {
+func (h *house) guarded(t testing.TB, service string, conn grpc.ClientConnInterface) grpc.ClientConnInterface {
 	t.Helper()
 	return guard.Wrap(conn, guard.Options{
 		Service: service, Timeout: 2 * time.Second, Failures: 5, OpenFor: time.Second, Logger: slog.New(slog.DiscardHandler),
@@ -155,7 +163,7 @@ func (a answer) extension(name string) string {
 }
 
 // do sends a request whose answer is of GraphQL's form.
-func (h *house) do(t *testing.T, r *http.Request) answer {
+func (h *house) do(t testing.TB, r *http.Request) answer {
 	t.Helper()
 	a := h.fetch(r)
 	if err := json.Unmarshal([]byte(a.text), &a); err != nil {
@@ -192,7 +200,7 @@ func query(text string) string {
 }
 
 // signIn gives the Authorization header of a demo identity.
-func (h *house) signIn(t *testing.T, code string) string {
+func (h *house) signIn(t testing.TB, code string) string {
 	t.Helper()
 	a := h.do(t, post(query(`mutation { login(input: {provider: DEMO, code: "`+code+`"}) { accessToken } }`)))
 	var data struct{ Login struct{ AccessToken string } }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"mime"
 	"net/http"
 	"net/url"
@@ -31,7 +32,10 @@ const (
 const maxQuery = 128 << 10
 
 // transport answers queries over GET, and queries and mutations over POST.
-type transport struct{ maxBody int64 }
+type transport struct {
+	maxBody int64
+	logger  *slog.Logger
+}
 
 var _ graphql.Transport = transport{}
 
@@ -41,7 +45,7 @@ func (transport) Supports(*http.Request) bool { return true }
 
 // Do answers one request.
 func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
-	defer recovered(w, r, executor)
+	defer t.recovered(w, r, executor)
 	params, err := t.read(w, r)
 	if err != nil {
 		refuse(w, r, err)
@@ -54,7 +58,7 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 			problems = gqlerror.List{noOperation(params.OperationName)}
 		}
 		response := executor.DispatchError(graphql.WithOperationContext(ctx, operation), problems)
-		writeResponse(w, r, requestStatus(response.Errors), response, false)
+		t.writeResponse(w, r, requestStatus(response.Errors), response, false)
 		return
 	}
 	if r.Method == http.MethodGet && operation.Operation.Operation != ast.Query {
@@ -68,15 +72,15 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 		refuse(w, r, context.Cause(ctx))
 		return
 	}
-	writeResponse(w, r, http.StatusOK, response, true)
+	t.writeResponse(w, r, http.StatusOK, response, true)
 }
 
 // recovered answers a panic here, because gqlgen's handler would answer it in a form of its own.
-func recovered(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
+func (t transport) recovered(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
 	if p := recover(); p != nil {
 		ctx := graphql.WithOperationContext(r.Context(), &graphql.OperationContext{})
 		response := executor.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(graph.Recover(ctx, p))})
-		writeResponse(w, r, http.StatusInternalServerError, response, false)
+		t.writeResponse(w, r, http.StatusInternalServerError, response, false)
 	}
 }
 
@@ -202,7 +206,7 @@ type answer struct {
 	Extensions map[string]any   `json:"extensions,omitempty"`
 }
 
-func writeResponse(w http.ResponseWriter, r *http.Request, status int, response *graphql.Response, ran bool) {
+func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, status int, response *graphql.Response, ran bool) {
 	out := answer{Errors: response.Errors, Extensions: response.Extensions}
 	if ran {
 		data := response.Data
@@ -215,16 +219,16 @@ func writeResponse(w http.ResponseWriter, r *http.Request, status int, response 
 	if media == mediaJSON && status < http.StatusInternalServerError && status != http.StatusMethodNotAllowed {
 		status = http.StatusOK // as the specification wants of this media type for an answer in GraphQL's form
 	}
-	write(w, r, status, media, out)
-}
-
-// write falls back to a refusal when a service gave JSON that is none.
-func write(w http.ResponseWriter, r *http.Request, status int, media string, out answer) {
 	body, err := json.Marshal(out)
-	if err != nil {
+	if err != nil { // a service gave JSON that is none
+		t.logger.ErrorContext(r.Context(), "an answer is no JSON", "error", err.Error())
 		refuse(w, r, fmt.Errorf("write the answer: %w", err))
 		return
 	}
+	write(w, status, media, body)
+}
+
+func write(w http.ResponseWriter, status int, media string, body []byte) {
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
 	}
@@ -259,7 +263,8 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if e.RetryAfter > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds()+1)))
 	}
-	write(w, r, httpStatus(e), accepted(r), answer{Errors: gqlerror.List{shown}})
+	body, _ := json.Marshal(answer{Errors: gqlerror.List{shown}}) // texts always encode
+	write(w, httpStatus(e), accepted(r), body)
 }
 
 // requestStatus is the HTTP status of an operation that did not run. Documents have codes of their own.
