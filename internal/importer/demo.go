@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sluicehq/sluice/testdata"
 )
 
@@ -36,14 +38,25 @@ func demo() []recorded {
 // Demo brings in the recordings that Sluice is shown with, for the demo identities. Brought in again
 // they add nothing, so it may be run again where it was broken off.
 func Demo(ctx context.Context, services Services, log *slog.Logger) (Report, error) {
+	all := demo()
+	reports := make([]Report, len(all))
+	group, ctx := errgroup.WithContext(ctx)
+	for i, r := range all {
+		group.Go(func() error {
+			var err error
+			reports[i], err = Import(ctx, services, r.kind, []File{In(testdata.Files, r.path)}, r.options)
+			log.DebugContext(ctx, "recording loaded", "file", r.path,
+				"rows", reports[i].Rows, "stored", reports[i].Stored, "bad", reports[i].Bad)
+			return err
+		})
+	}
+	err := group.Wait()
 	var report Report
-	for _, r := range demo() {
-		one, err := Import(ctx, services, r.kind, []File{In(testdata.Files, r.path)}, r.options)
-		report.join(one)
-		if err != nil {
-			return report, fmt.Errorf("load the recordings of the demo: %w", err)
-		}
-		log.DebugContext(ctx, "recording loaded", "file", r.path, "rows", one.Rows, "stored", one.Stored, "bad", one.Bad)
+	for _, r := range reports {
+		report.join(r)
+	}
+	if err != nil {
+		return report, fmt.Errorf("load the recordings of the demo: %w", err)
 	}
 	return report, nil
 }
