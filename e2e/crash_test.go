@@ -78,7 +78,9 @@ func newWriters(t *testing.T, p *program, key string) []*writer {
 	for i := range writers {
 		name := fmt.Sprintf("client %d", i)
 		const query = `mutation($name: String!) { registerDevice(input: {name: $name, kind: SENSOR}) { device { id } } }`
-		made := ask[struct{ RegisterDevice struct{ Device struct{ ID string } } }](t, p, key, query, vars{"name": name})
+		made := ask[struct {
+			RegisterDevice struct{ Device struct{ ID string } }
+		}](t, p, key, query, vars{"name": name})
 		writers[i] = &writer{name: name, made: map[string]string{}, device: made.RegisterDevice.Device.ID, dueAt: map[int]string{}}
 	}
 	return writers

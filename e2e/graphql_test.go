@@ -37,6 +37,11 @@ func (p problem) String() string {
 	return fmt.Sprintf("%s %s %s at %v: %s", p.Extensions.Service, p.Extensions.Code, p.Extensions.Reason, p.Path, p.Message)
 }
 
+// place is the path with dots, as in "trips.nodes.0.vehicle".
+func (p problem) place() string {
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(p.Path), "[]"), " ", ".")
+}
+
 // post sends an operation. The token is an access token or an API key, or "" for nobody.
 func (p *program) post(ctx context.Context, token, query string, variables vars) (answer, error) {
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})

@@ -1,0 +1,67 @@
+//go:build unix
+
+package e2e
+
+import (
+	"syscall"
+	"testing"
+	"time"
+)
+
+// testTripsHang stops the process without ending it: its connections stay, and nothing answers.
+func testTripsHang(t *testing.T, in *installation, operator string) {
+	hung := in.services["trip"].cmd.Process
+	if err := hung.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = hung.Signal(syscall.SIGCONT) }()
+
+	slow, a := timed(t, in, operator)
+	b := partly[board](t, a)
+	if b.Trips != nil || len(b.Overview.Degraded) != 1 || b.Overview.Degraded[0] != "TRIP" || b.Devices == nil || b.Jobs == nil || b.Activities == nil {
+		t.Errorf("the answer is %s", a.Data)
+	}
+	for _, p := range a.Errors {
+		if p.Extensions.Service != "TRIP" {
+			t.Errorf("the error is %v, want one of TRIP", p)
+		}
+	}
+	eventually(t, patience, "the breaker has opened", func() bool {
+		_, a = timed(t, in, operator)
+		return hasReason(a, "CIRCUIT_OPEN")
+	})
+	quick := slow
+	for range 5 {
+		took, _ := timed(t, in, operator)
+		quick = min(quick, took)
+	}
+	if quick > slow/4 {
+		t.Errorf("an answer took %v while the service hung, and %v behind the breaker", slow, quick)
+	}
+	if err := hung.Signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	in.recovered(t, operator)
+}
+
+// timed asks for the dashboard, which must be answered in the time of a request, with room for a
+// machine that has other things to do.
+func timed(t *testing.T, in *installation, token string) (time.Duration, answer) {
+	t.Helper()
+	began := time.Now()
+	a := in.gateway.graphql(t, token, dashboard, nil)
+	took := time.Since(began)
+	if took > 3*requestTimeout {
+		t.Errorf("the answer took %v, and a request may take %v", took, requestTimeout)
+	}
+	return took, a
+}
+
+func hasReason(a answer, reason string) bool {
+	for _, p := range a.Errors {
+		if p.Extensions.Reason == reason {
+			return true
+		}
+	}
+	return false
+}
