@@ -171,7 +171,7 @@ func TestACancelledRunIsToldToStop(t *testing.T) {
 	if err := wait(); err != nil {
 		t.Fatal(err)
 	}
-	if run := h.runsOf(j.ID)[0]; run.Status != job.Cancelled || run.Error == "" {
+	if run := h.runsOf(j.ID)[0]; run.Status != job.Cancelled || !strings.Contains(run.Error, "cancelled") {
 		t.Errorf("its run: %+v", run)
 	}
 }

@@ -140,6 +140,26 @@ func (p *part) until(t *testing.T, id string, want job.Status) job.Job {
 	}
 }
 
+// queueEmpties waits until every order is done, which one that fails again and again never is.
+func (p *part) queueEmpties(t *testing.T) {
+	t.Helper()
+	deadline := time.After(soon)
+	for {
+		stream, err := p.bus.JetStream().Stream(t.Context(), bus.Jobs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if stream.CachedInfo().State.Msgs == 0 {
+			return
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+		case <-deadline:
+			t.Fatalf("%d orders are left", stream.CachedInfo().State.Msgs)
+		}
+	}
+}
+
 // receiver tells of each webhook by its run and firing, and answers as the test says.
 func receiver(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Request)) (url string, runs chan [2]string) {
 	t.Helper()
@@ -236,14 +256,10 @@ func TestAnOrderThatWasAnsweredButNotAcknowledgedIsNotRunAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	next, err := p.create(t.Context(), job.CreateInput{}, url) // comes after it in the queue
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.until(t, next.ID, job.Succeeded)
+	p.queueEmpties(t)
 	stop()
-	if len(runs) != 2 {
-		t.Errorf("%d webhooks, want 2", len(runs))
+	if len(runs) != 1 {
+		t.Errorf("%d webhooks, want 1", len(runs))
 	}
 }
 
