@@ -71,7 +71,9 @@ func (in *installation) fill(t *testing.T) {
 	t.Helper()
 	p := in.gateway
 	const register = `mutation { registerDevice(input: {name: "Car", kind: VEHICLE}) { device { id } } }`
-	car := ask[struct{ RegisterDevice struct{ Device struct{ ID string } } }](t, p, p.signIn(t, "admin"), register, nil).RegisterDevice.Device.ID
+	car := ask[struct {
+		RegisterDevice struct{ Device struct{ ID string } }
+	}](t, p, p.signIn(t, "admin"), register, nil).RegisterDevice.Device.ID
 	const rent = `mutation($car: ID!) { startTrip(input: {vehicleId: $car, position: {latitude: 48.1, longitude: 11.5}}) { id } }`
 	ask[any](t, p, p.signIn(t, "alice"), rent, vars{"car": car})
 	const rest = `mutation($car: ID!) {
