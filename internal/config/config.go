@@ -109,10 +109,8 @@ type Tariff struct {
 
 // Job says how due jobs are run.
 type Job struct {
-	Workers             int           `default:"8" min:"1" max:"1024" help:"How many jobs run at once in one process."`
-	PollInterval        time.Duration `default:"1s" min:"10ms" help:"How often the store is asked for due jobs."`
-	WebhookTimeout      time.Duration `default:"30s" min:"1ms" help:"How long a webhook may take to answer."`
-	WebhookAllowPrivate bool          `default:"false" help:"Let webhooks call loopback, link-local and private addresses."`
+	Workers             int  `default:"8" min:"1" max:"1024" help:"How many jobs run at once in one process."`
+	WebhookAllowPrivate bool `default:"false" help:"Let webhooks call loopback, link-local and private addresses."`
 }
 
 // Telemetry says what is measured and where it goes.
