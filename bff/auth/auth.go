@@ -53,6 +53,9 @@ type Credentials struct {
 
 // FromHeader reads `Authorization: Bearer …` and `X-API-Key`.
 func FromHeader(header http.Header) (Credentials, error) {
+	if len(header.Values("Authorization")) > 1 || len(header.Values("X-API-Key")) > 1 {
+		return Credentials{}, refused("AUTHORIZATION_AMBIGUOUS", "send one access token or one API key")
+	}
 	c := Credentials{APIKey: strings.TrimSpace(header.Get("X-API-Key"))}
 	if value := header.Get("Authorization"); value != "" {
 		scheme, token, _ := strings.Cut(value, " ")
@@ -95,10 +98,15 @@ func (a *Authenticator) bearer(ctx context.Context, token string) (caller.Caller
 	if err != nil {
 		return caller.Caller{}, tokenRefusal(err)
 	}
-	if said.Subject == "" || len(caller.ScopesOf(said.Role)) == 0 || said.Role == caller.System {
+	if said.Subject == "" || !isOfAccounts(said.Role) {
 		return caller.Caller{}, refused("TOKEN_INVALID", "the access token does not hold")
 	}
 	return caller.Caller{AccountID: said.Subject, SessionID: said.Session, Role: said.Role, Scopes: caller.ScopesOf(said.Role)}, nil
+}
+
+// isOfAccounts tells the roles that an account may have. Sluice itself never comes in by the gate.
+func isOfAccounts(role caller.Role) bool {
+	return role == caller.Admin || role == caller.Operator || role == caller.Member
 }
 
 func tokenRefusal(err error) error {
@@ -118,6 +126,9 @@ func (a *Authenticator) apiKey(ctx context.Context, key string) (caller.Caller, 
 		return caller.Caller{}, err
 	}
 	role := caller.Role(found.AccountRole)
+	if !isOfAccounts(role) {
+		return caller.Caller{}, refused("API_KEY_UNKNOWN", "the API key does not hold")
+	}
 	held := caller.ScopesOf(role)
 	scopes := slices.DeleteFunc(slices.Clone(found.Scopes), func(scope string) bool { return !slices.Contains(held, scope) })
 	return caller.Caller{AccountID: found.AccountID, APIKeyID: found.ID, Role: role, Scopes: scopes}, nil

@@ -30,9 +30,10 @@ type keySet struct {
 	clock    clock.Clock
 	flight   singleflight.Group
 
-	mu     sync.Mutex
-	keys   map[string]*rsa.PublicKey
-	readAt time.Time
+	mu      sync.Mutex
+	keys    map[string]*rsa.PublicKey
+	readAt  time.Time
+	triedAt time.Time // when reading was last tried, in vain or not
 }
 
 func newKeySet(accounts bff.Accounts, clk clock.Clock) *keySet {
@@ -40,8 +41,8 @@ func newKeySet(accounts bff.Accounts, clk clock.Clock) *keySet {
 }
 
 func (s *keySet) find(ctx context.Context, kid string) (*rsa.PublicKey, error) {
-	key, age := s.known(kid)
-	if key != nil && age < keysFresh {
+	key, age, tried := s.known(kid)
+	if key != nil && (age < keysFresh || tried < keysReread) {
 		return key, nil
 	}
 	if key == nil && age < keysReread {
@@ -53,38 +54,48 @@ func (s *keySet) find(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 		}
 		return nil, err
 	}
-	if key, _ = s.known(kid); key == nil {
+	if key, _, _ = s.known(kid); key == nil {
 		return nil, fmt.Errorf("no key %.80q", kid)
 	}
 	return key, nil
 }
 
-func (s *keySet) known(kid string) (key *rsa.PublicKey, age time.Duration) {
+// known also tells how long ago the keys were read, and were tried to be read.
+func (s *keySet) known(kid string) (key *rsa.PublicKey, age, tried time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.keys[kid], s.clock.Now().Sub(s.readAt)
+	now := s.clock.Now()
+	return s.keys[kid], now.Sub(s.readAt), now.Sub(s.triedAt)
+}
+
+func (s *keySet) keep(keys map[string]*rsa.PublicKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.triedAt = s.clock.Now()
+	if keys != nil {
+		s.keys, s.readAt = keys, s.triedAt
+	}
 }
 
 // read asks once for all who wait; one caller that goes away does not end it for the others.
 func (s *keySet) read(ctx context.Context) error {
 	_, err, _ := s.flight.Do("", func() (any, error) {
-		set, err := s.accounts.KeySet(context.WithoutCancel(ctx))
-		if err != nil {
-			return nil, err
-		}
-		keys, err := parseKeySet(set)
-		if err != nil {
-			return nil, err
-		}
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.keys, s.readAt = keys, s.clock.Now()
-		return nil, nil
+		keys, err := s.ask(context.WithoutCancel(ctx))
+		s.keep(keys)
+		return nil, err
 	})
 	if err != nil {
 		return errs.From(err)
 	}
 	return nil
+}
+
+func (s *keySet) ask(ctx context.Context) (map[string]*rsa.PublicKey, error) {
+	set, err := s.accounts.KeySet(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return parseKeySet(set)
 }
 
 // parseKeySet reads the RSA keys of a JWK set (RFC 7517, RFC 7518 section 6.3).
@@ -100,12 +111,17 @@ func parseKeySet(text []byte) (map[string]*rsa.PublicKey, error) {
 		if k.Kty != "RSA" {
 			continue
 		}
-		n, nErr := base64.RawURLEncoding.DecodeString(k.N)
-		e, eErr := base64.RawURLEncoding.DecodeString(k.E)
-		if nErr != nil || eErr != nil || len(n) < 256 || len(e) == 0 || len(e) > 4 {
+		n, nErr := number(k.N)
+		e, eErr := number(k.E)
+		if nErr != nil || eErr != nil || n.BitLen() < 2048 || e.BitLen() < 2 || e.BitLen() > 31 {
 			return nil, fmt.Errorf("key %.80q of the set is no RSA key of 2048 bits or more", k.Kid)
 		}
-		keys[k.Kid] = &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: int(new(big.Int).SetBytes(e).Int64())}
+		keys[k.Kid] = &rsa.PublicKey{N: n, E: int(e.Int64())}
 	}
 	return keys, nil
+}
+
+func number(text string) (*big.Int, error) {
+	bytes, err := base64.RawURLEncoding.DecodeString(text)
+	return new(big.Int).SetBytes(bytes), err
 }
