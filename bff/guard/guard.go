@@ -3,7 +3,8 @@
 //
 // A call gets its share of the request's deadline. A read that found nobody is tried once more after
 // a moment. When calls keep failing the breaker opens: callers are answered at once, UNAVAILABLE with
-// the reason CIRCUIT_OPEN, until a trial call succeeds. Refusals are answers: they never open it.
+// the reason CIRCUIT_OPEN, until a trial call succeeds. Refusals are answers: they never open it, and
+// neither do callers that go away or that leave no time.
 package guard
 
 import (
@@ -46,6 +47,7 @@ func Wrap(conn grpc.ClientConnInterface, options Options) *Conn {
 		MaxRequests:  1,
 		ReadyToTrip:  func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= options.Failures },
 		IsSuccessful: isAnswer,
+		IsExcluded:   func(err error) bool { return errors.Is(err, errTellsNothing) },
 		OnStateChange: func(_ string, from, to gobreaker.State) {
 			options.Logger.Warn("breaker", "service", options.Service, "from", from.String(), "to", to.String())
 		},
@@ -64,15 +66,38 @@ func (c *Conn) Invoke(ctx context.Context, method string, request, reply any, ca
 }
 
 func (c *Conn) attempt(ctx context.Context, method string, request, reply any, callOptions []grpc.CallOption) error {
+	var answer error
 	_, err := c.breaker.Execute(func() (struct{}, error) {
-		return struct{}{}, c.conn.Invoke(ctx, method, request, reply, callOptions...)
+		started := time.Now()
+		answer = c.conn.Invoke(ctx, method, request, reply, callOptions...)
+		return struct{}{}, c.verdict(answer, time.Since(started))
 	})
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		refusal := errs.New(errs.Unavailable, reasonOpen, "the %s service is in trouble and is left alone for a moment", c.options.Service)
 		refusal.Service, refusal.RetryAfter = c.options.Service, c.options.OpenFor
 		return refusal
 	}
-	return err
+	return answer
+}
+
+// errTellsNothing stands for an outcome that is neither for nor against the service.
+var errTellsNothing = errors.New("the call tells nothing of the service")
+
+// verdict is the answer as far as it tells of the service: not when the caller went away, and not when
+// the caller came so late that the service had less than half of the usual time.
+func (c *Conn) verdict(answer error, took time.Duration) error {
+	if answer == nil {
+		return nil
+	}
+	switch errs.From(answer).Code {
+	case errs.Cancelled:
+		return errTellsNothing
+	case errs.DeadlineExceeded:
+		if took < c.options.Timeout/2 {
+			return errTellsNothing
+		}
+	}
+	return answer
 }
 
 // NewStream is for streams, which no contract has.
