@@ -28,13 +28,14 @@ type Resolver struct {
 }
 
 type (
-	queryResolver    struct{ *Resolver }
-	mutationResolver struct{ *Resolver }
-	viewerResolver   struct{ *Resolver }
-	deviceResolver   struct{ *Resolver }
-	tripResolver     struct{ *Resolver }
-	jobResolver      struct{ *Resolver }
-	activityResolver struct{ *Resolver }
+	queryResolver        struct{ *Resolver }
+	mutationResolver     struct{ *Resolver }
+	subscriptionResolver struct{}
+	viewerResolver       struct{ *Resolver }
+	deviceResolver       struct{ *Resolver }
+	tripResolver         struct{ *Resolver }
+	jobResolver          struct{ *Resolver }
+	activityResolver     struct{ *Resolver }
 )
 
 var _ exec.ResolverRoot = (*Resolver)(nil)
@@ -44,6 +45,9 @@ func (r *Resolver) Query() exec.QueryResolver { return queryResolver{r} }
 
 // Mutation answers the fields of Mutation.
 func (r *Resolver) Mutation() exec.MutationResolver { return mutationResolver{r} }
+
+// Subscription answers the fields of Subscription.
+func (r *Resolver) Subscription() exec.SubscriptionResolver { return subscriptionResolver{} }
 
 // Viewer answers the references of a viewer.
 func (r *Resolver) Viewer() exec.ViewerResolver { return viewerResolver{r} }

@@ -2328,6 +2328,10 @@ func (ec *executionContext) _SkyCoordinates(ctx context.Context, sel ast.Selecti
 
 // region    ***************************** type.gotpl *****************************
 
+func (ec *executionContext) marshalNActivity2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivity(ctx context.Context, sel ast.SelectionSet, v bff.Activity) graphql.Marshaler {
+	return ec._Activity(ctx, sel, &v)
+}
+
 func (ec *executionContext) marshalNActivity2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivityᚄ(ctx context.Context, sel ast.SelectionSet, v []*bff.Activity) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)

@@ -2046,6 +2046,10 @@ func (ec *executionContext) _Series(ctx context.Context, sel ast.SelectionSet, o
 
 // region    ***************************** type.gotpl *****************************
 
+func (ec *executionContext) marshalNDevice2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDevice(ctx context.Context, sel ast.SelectionSet, v bff.Device) graphql.Marshaler {
+	return ec._Device(ctx, sel, &v)
+}
+
 func (ec *executionContext) marshalNDevice2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceᚄ(ctx context.Context, sel ast.SelectionSet, v []*bff.Device) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)

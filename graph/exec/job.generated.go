@@ -2126,6 +2126,10 @@ func (ec *executionContext) unmarshalNCreateJobInput2githubᚗcomᚋsluicehqᚋs
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNJob2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐJob(ctx context.Context, sel ast.SelectionSet, v bff.Job) graphql.Marshaler {
+	return ec._Job(ctx, sel, &v)
+}
+
 func (ec *executionContext) marshalNJob2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐJobᚄ(ctx context.Context, sel ast.SelectionSet, v []*bff.Job) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)

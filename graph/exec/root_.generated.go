@@ -28,6 +28,7 @@ type ResolverRoot interface {
 	Job() JobResolver
 	Mutation() MutationResolver
 	Query() QueryResolver
+	Subscription() SubscriptionResolver
 	Trip() TripResolver
 	Viewer() ViewerResolver
 }
@@ -343,6 +344,13 @@ type ComplexityRoot struct {
 		Declination    func(childComplexity int) int
 		Epoch          func(childComplexity int) int
 		RightAscension func(childComplexity int) int
+	}
+
+	Subscription struct {
+		ActivityAdded func(childComplexity int, filter *bff.ActivityFilter) int
+		DeviceChanged func(childComplexity int, filter *bff.DeviceFilter) int
+		JobChanged    func(childComplexity int, filter *bff.JobFilter) int
+		TripChanged   func(childComplexity int, id *string) int
 	}
 
 	Trip struct {
@@ -1819,6 +1827,51 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SkyCoordinates.RightAscension(childComplexity), true
 
+	case "Subscription.activityAdded":
+		if e.ComplexityRoot.Subscription.ActivityAdded == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_activityAdded_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.ActivityAdded(childComplexity, args["filter"].(*bff.ActivityFilter)), true
+	case "Subscription.deviceChanged":
+		if e.ComplexityRoot.Subscription.DeviceChanged == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_deviceChanged_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.DeviceChanged(childComplexity, args["filter"].(*bff.DeviceFilter)), true
+	case "Subscription.jobChanged":
+		if e.ComplexityRoot.Subscription.JobChanged == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_jobChanged_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.JobChanged(childComplexity, args["filter"].(*bff.JobFilter)), true
+	case "Subscription.tripChanged":
+		if e.ComplexityRoot.Subscription.TripChanged == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_tripChanged_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.TripChanged(childComplexity, args["id"].(*string)), true
+
 	case "Trip.account":
 		if e.ComplexityRoot.Trip.Account == nil {
 			break
@@ -2048,6 +2101,23 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 				Data: buf.Bytes(),
 			}
 		}
+	case ast.Subscription:
+		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
+
+		var buf bytes.Buffer
+		return func(ctx context.Context) *graphql.Response {
+			buf.Reset()
+			data := next(ctx)
+
+			if data == nil {
+				return nil
+			}
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
 
 	default:
 		return graphql.OneShot(graphql.ErrorResponse(ctx, "unsupported GraphQL operation"))
@@ -2197,6 +2267,11 @@ extend type Mutation {
   recordActivity(input: RecordActivityInput!): Activity @requiresScopes(scopes: [["activity:write"]]) @cost(weight: 10)
   "Records water that the caller drank."
   recordWater(input: RecordWaterInput!): Activity @requiresScopes(scopes: [["activity:write"]]) @cost(weight: 10)
+}
+
+extend type Subscription {
+  "Activities as they are recorded. Members hear of what is everybody's and of what is theirs."
+  activityAdded(filter: ActivityFilter): Activity! @requiresScopes(scopes: [["activity:read"]])
 }
 
 "Something that went on: an observation, a drink of water, a note."
@@ -2396,6 +2471,11 @@ extend type Mutation {
   deleteDevice(id: ID!, expectedVersion: Int): ID @requiresScopes(scopes: [["device:write"]]) @cost(weight: 10)
 }
 
+extend type Subscription {
+  "Devices as they are registered and changed; one that is deleted is not heard of any more. Members hear of vehicles."
+  deviceChanged(filter: DeviceFilter): Device! @requiresScopes(scopes: [["device:read"]])
+}
+
 "Something in the field: a gateway, a camera, a sensor or a vehicle."
 type Device implements Node @requiresScopes(scopes: [["device:read"]]) {
   id: ID!
@@ -2561,6 +2641,11 @@ extend type Mutation {
   retryJob(id: ID!, expectedVersion: Int): Job @requiresScopes(scopes: [["job:write"]]) @cost(weight: 10)
   "Forgets the job and its runs, and answers with its id."
   deleteJob(id: ID!, expectedVersion: Int): ID @requiresScopes(scopes: [["job:write"]]) @cost(weight: 10)
+}
+
+extend type Subscription {
+  "Jobs as they are made and change; one that is deleted is not heard of any more."
+  jobChanged(filter: JobFilter): Job! @requiresScopes(scopes: [["job:read"]])
 }
 
 "Work to be done at a time, or again and again."
@@ -2784,6 +2869,12 @@ type Query {
 
 type Mutation
 
+"""
+What changes, as it changes: over WebSocket or Server-Sent Events. Each event carries its cursor in
+extensions.cursor; whoever comes back with it (extensions.after, or Last-Event-ID) gets what came since.
+"""
+type Subscription
+
 "Counts and news from every service, gathered at once."
 type Overview @authenticated {
   "When the gathering began."
@@ -2813,6 +2904,11 @@ extend type Mutation {
   reportPosition(tripId: ID!, position: PositionInput!): Trip @requiresScopes(scopes: [["trip:write"]]) @cost(weight: 10)
   "Ends the trip: final. A position is added to the track first."
   endTrip(tripId: ID!, position: PositionInput, expectedVersion: Int): Trip @requiresScopes(scopes: [["trip:write"]]) @cost(weight: 10)
+}
+
+extend type Subscription {
+  "Trips as they change: the one that is named, else the caller's own, or for staff all."
+  tripChanged(id: ID): Trip! @requiresScopes(scopes: [["trip:read"]])
 }
 
 "A journey of somebody in a vehicle."

@@ -1225,6 +1225,10 @@ func (ec *executionContext) unmarshalNStartTripInput2githubᚗcomᚋsluicehqᚋs
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
+func (ec *executionContext) marshalNTrip2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐTrip(ctx context.Context, sel ast.SelectionSet, v bff.Trip) graphql.Marshaler {
+	return ec._Trip(ctx, sel, &v)
+}
+
 func (ec *executionContext) marshalNTrip2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐTripᚄ(ctx context.Context, sel ast.SelectionSet, v []*bff.Trip) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)

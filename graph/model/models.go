@@ -99,6 +99,11 @@ type PageInfo struct {
 type Query struct {
 }
 
+// What changes, as it changes: over WebSocket or Server-Sent Events. Each event carries its cursor in
+// extensions.cursor; whoever comes back with it (extensions.after, or Last-Event-ID) gets what came since.
+type Subscription struct {
+}
+
 type TripConnection struct {
 	Edges    []*TripEdge `json:"edges"`
 	Nodes    []*bff.Trip `json:"nodes"`

@@ -1,0 +1,61 @@
+package graph
+
+import (
+	"context"
+
+	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+)
+
+// Feed stands behind the root field of a subscription. A subscription runs once an event: executed
+// under a Feed, its operation tells the Feed the Topic, and answers for the Entity if there is one.
+type Feed struct {
+	Topic  bff.Topic // told by the operation
+	Entity bff.Node  // nil when only the topic is wanted
+}
+
+type feedKey struct{}
+
+// WithFeed gives a context in which a subscription can be executed.
+func WithFeed(ctx context.Context, feed *Feed) context.Context {
+	return context.WithValue(ctx, feedKey{}, feed)
+}
+
+func (subscriptionResolver) ActivityAdded(ctx context.Context, filter *bff.ActivityFilter) (<-chan *bff.Activity, error) {
+	return answer[*bff.Activity](ctx, bff.Topic{Entity: bff.EntityActivity, Activity: filter})
+}
+
+func (subscriptionResolver) DeviceChanged(ctx context.Context, filter *bff.DeviceFilter) (<-chan *bff.Device, error) {
+	return answer[*bff.Device](ctx, bff.Topic{Entity: bff.EntityDevice, Device: filter})
+}
+
+func (subscriptionResolver) TripChanged(ctx context.Context, id *string) (<-chan *bff.Trip, error) {
+	topic := bff.Topic{Entity: bff.EntityTrip}
+	if id != nil {
+		if err := checkID("id", ids.Trip, *id); err != nil {
+			return nil, err
+		}
+		topic.TripID = *id
+	}
+	return answer[*bff.Trip](ctx, topic)
+}
+
+func (subscriptionResolver) JobChanged(ctx context.Context, filter *bff.JobFilter) (<-chan *bff.Job, error) {
+	return answer[*bff.Job](ctx, bff.Topic{Entity: bff.EntityJob, Job: filter})
+}
+
+// answer tells the feed the topic, and gives its entity as the only event there is.
+func answer[V bff.Node](ctx context.Context, topic bff.Topic) (<-chan V, error) {
+	feed, ok := ctx.Value(feedKey{}).(*Feed)
+	if !ok {
+		return nil, errs.New(errs.FailedPrecondition, "SUBSCRIPTION_NEEDS_STREAM", "subscribe over WebSocket, or with Accept: text/event-stream")
+	}
+	feed.Topic = topic
+	events := make(chan V, 1)
+	if entity, ok := feed.Entity.(V); ok {
+		events <- entity
+	}
+	close(events)
+	return events, nil
+}
