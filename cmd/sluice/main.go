@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -47,8 +48,30 @@ func run(ctx context.Context, args []string) error {
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		return err
+		return misused(err)
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return parsed.Run()
+}
+
+// misused adds where to look to an error that only says what is not there.
+func misused(err error) error {
+	parsing, ok := errors.AsType[*kong.ParseError](err)
+	if !ok || strings.Contains(err.Error(), "did you mean") {
+		return err
+	}
+	for _, what := range []string{"unknown flag ", "unexpected argument "} {
+		if strings.HasPrefix(err.Error(), what) {
+			return fmt.Errorf("%w: `%s --help` lists what there is", err, command(parsing.Context))
+		}
+	}
+	return err
+}
+
+// command is what was asked for, as far as it was understood: "sluice import".
+func command(parsing *kong.Context) string {
+	if selected := parsing.Selected(); selected != nil {
+		return "sluice " + selected.Path()
+	}
+	return "sluice"
 }

@@ -110,7 +110,11 @@ func (f *configFile) pair(area string, pair *ast.MappingValueNode) {
 			return
 		}
 	}
-	f.wrong(pair.Key, "unknown key %s%s", path, suggest(path, f.known()))
+	hint := suggest(path, f.known())
+	if hint == "" {
+		hint = ": `sluice config doc` lists those there are"
+	}
+	f.wrong(pair.Key, "unknown key %s%s", path, hint)
 }
 
 // known lists what a key may be: settings and their blocks.
