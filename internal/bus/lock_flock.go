@@ -18,7 +18,7 @@ func lockFolder(dir string) (*os.File, error) {
 	}
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		_ = file.Close() // nothing was written
-		return nil, fmt.Errorf("the broker's folder %s is in use by another process: %w", dir, err)
+		return nil, fmt.Errorf("the broker's folder %s is in use by another process (%w): stop that one, or choose another data folder", dir, err)
 	}
 	return file, nil
 }
