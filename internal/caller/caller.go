@@ -73,6 +73,9 @@ func (c Caller) Has(scope string) bool { return slices.Contains(c.Scopes, scope)
 // Staff tells whether the caller may see and act on what belongs to others.
 func (c Caller) Staff() bool { return c.Role == Admin || c.Role == Operator || c.Role == System }
 
+// Administers tells whether the caller may do what changes the installation, such as importing.
+func (c Caller) Administers() bool { return c.Role == Admin || c.Role == System }
+
 // MayActFor tells whether the caller may see and act on what belongs to the account.
 func (c Caller) MayActFor(accountID string) bool {
 	return c.Staff() || (c.AccountID != "" && c.AccountID == accountID)

@@ -9,13 +9,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"strings"
+	"encoding/json"
+	"fmt"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/caller"
-	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
 // Retention is how long a key is remembered.
@@ -32,21 +31,23 @@ type Key struct {
 }
 
 // NewKey makes the Key of a call by the caller in ctx. An empty value gives the zero Key; a value
-// that is too long or no text is INVALID_ARGUMENT. The input must be the same bytes for the same input.
-func NewKey(ctx context.Context, value, method string, input []byte) (Key, error) {
+// that is too long or no text is INVALID_ARGUMENT. The request is what the call asks for: two that
+// are the same as JSON are repeats.
+func NewKey(ctx context.Context, value, method string, request any) (Key, error) {
 	if value == "" {
 		return Key{}, nil
 	}
-	if !utf8.ValidString(value) || strings.ContainsFunc(value, unicode.IsControl) {
-		return Key{}, errs.Invalid("idempotencyKey", "must be text without control characters")
+	if err := input.Key("idempotencyKey", value, MaxKeyLength); err != nil {
+		return Key{}, err
 	}
-	if len(value) > MaxKeyLength {
-		return Key{}, errs.Invalid("idempotencyKey", "is longer than %d bytes", MaxKeyLength)
+	canonical, err := json.Marshal(request)
+	if err != nil {
+		return Key{}, fmt.Errorf("write the request of an idempotency key: %w", err)
 	}
 	hash := sha256.New()
 	hash.Write([]byte(method))
 	hash.Write([]byte{0})
-	hash.Write(input)
+	hash.Write(canonical)
 	return Key{Caller: caller.FromContext(ctx).Name(), Value: value, Fingerprint: hex.EncodeToString(hash.Sum(nil))}, nil
 }
 

@@ -57,9 +57,24 @@ func Cut[T any](rows []T, size int, cursorOf func(T) Cursor) Page[T] {
 	return p
 }
 
+// Empty is the page of a list of nothing.
+func Empty[T any](request Request) (Page[T], error) {
+	if _, err := request.Size(); err != nil {
+		return Page[T]{}, err
+	}
+	var p Page[T]
+	if request.WithTotal {
+		p.Total = new(int64)
+	}
+	return p, nil
+}
+
+// BadCursor says that a cursor was not made by the list that it was sent to.
+func BadCursor() *errs.Error { return errs.Invalid("after", "is not a cursor of this list") }
+
 // Cursor is a place in a list: the sort key and the id of an item, under the order they belong to.
 type Cursor struct {
-	Order string // the list's order; a cursor of another order is refused
+	Order string // the list's order; a cursor of another order is BadCursor()
 	Key   string // the item's sort key, as text
 	ID    string
 }
@@ -73,7 +88,7 @@ func AtTime(order string, at time.Time, id string) Cursor {
 func (c Cursor) Micros() (int64, error) {
 	at, err := strconv.ParseInt(c.Key, 10, 64)
 	if err != nil {
-		return 0, errs.Invalid("after", "is not a cursor of this list")
+		return 0, BadCursor()
 	}
 	return at, nil
 }
@@ -92,17 +107,16 @@ func ParseCursor(order, text string) (c Cursor, ok bool, err error) {
 	if text == "" {
 		return Cursor{}, false, nil
 	}
-	refused := errs.Invalid("after", "is not a cursor of this list")
 	if len(text) > maxCursor {
-		return Cursor{}, false, refused
+		return Cursor{}, false, BadCursor()
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
-		return Cursor{}, false, refused
+		return Cursor{}, false, BadCursor()
 	}
 	parts := strings.Split(string(raw), "\x00")
 	if len(parts) != 3 || parts[0] != order || parts[2] == "" {
-		return Cursor{}, false, refused
+		return Cursor{}, false, BadCursor()
 	}
 	return Cursor{Order: parts[0], Key: parts[1], ID: parts[2]}, true, nil
 }
