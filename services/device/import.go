@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
 // Draft is a device as a source knows it.
@@ -32,14 +33,14 @@ func (s *Service) Import(ctx context.Context, source string, drafts []Draft) (Im
 	if err != nil {
 		return Import{}, err
 	}
-	if who.Role != caller.System && who.Role != caller.Admin {
+	if !who.Administers() {
 		return Import{}, errs.Denied("only administrators import devices")
 	}
-	if err := checkName("source", source, maxSource); err != nil {
+	if err := input.Name("source", source, maxSource); err != nil {
 		return Import{}, err
 	}
-	if len(drafts) == 0 || len(drafts) > maxBatch {
-		return Import{}, errs.Invalid("devices", "must be 1 to %d", maxBatch)
+	if len(drafts) == 0 || len(drafts) > maxDrafts {
+		return Import{}, errs.Invalid("devices", "must be 1 to %d", maxDrafts)
 	}
 	made := make([]Change, len(drafts))
 	for i, draft := range drafts {
@@ -64,10 +65,10 @@ func (s *Service) Import(ctx context.Context, source string, drafts []Draft) (Im
 }
 
 func (s *Service) drafted(who caller.Caller, source, field string, draft Draft) (*Change, error) {
-	if err := checkName(field+".externalId", draft.ExternalID, maxExternalID); err != nil {
+	if err := input.Name(field+".externalId", draft.ExternalID, maxExternalID); err != nil {
 		return nil, err
 	}
-	if err := checkName(field+".name", draft.Name, maxName); err != nil {
+	if err := input.Name(field+".name", draft.Name, maxName); err != nil {
 		return nil, err
 	}
 	if err := checkKind(field+".kind", draft.Kind); err != nil {

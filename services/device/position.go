@@ -1,36 +1,24 @@
 package device
 
-import (
-	"math"
-
-	"github.com/sluicehq/sluice/internal/errs"
-)
+import "github.com/sluicehq/sluice/internal/input"
 
 // checkPosition gives the position as it is kept.
 func checkPosition(field string, p *Position) (*Position, error) {
 	if p == nil {
 		return nil, nil
 	}
-	if !(math.Abs(p.Latitude) <= 90) {
-		return nil, errs.Invalid(field+".latitude", "must be between -90 and 90 degrees")
+	if err := input.Place(field, p.Latitude, p.Longitude, p.Accuracy); err != nil {
+		return nil, err
 	}
-	if !(math.Abs(p.Longitude) <= 180) {
-		return nil, errs.Invalid(field+".longitude", "must be between -180 and 180 degrees")
+	if err := input.Line(field+".place", p.Place, maxName); err != nil {
+		return nil, err
 	}
-	if p.Accuracy != nil && !(*p.Accuracy >= 0 && *p.Accuracy <= math.MaxFloat64) {
-		return nil, errs.Invalid(field+".accuracy", "must be a number of metres, 0 or more")
-	}
-	if err := checkText(field+".place", p.Place, maxName); err != nil {
+	at, err := input.OptionalTime(field+".at", p.At)
+	if err != nil {
 		return nil, err
 	}
 	kept := *p
-	if p.At != nil {
-		at, err := checkTime(field+".at", *p.At)
-		if err != nil {
-			return nil, err
-		}
-		kept.At = &at
-	}
+	kept.At = at
 	return &kept, nil
 }
 

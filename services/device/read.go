@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/input"
 	"github.com/sluicehq/sluice/internal/page"
 )
 
@@ -59,22 +60,22 @@ func (s *Service) List(ctx context.Context, filter Filter, order Order, request 
 	}
 	filter, some := filter.narrowed(who)
 	if !some {
-		return nothing(request)
+		return page.Empty[Device](request)
 	}
 	return s.store.List(ctx, filter, order, request)
 }
 
 func (f Filter) check() error {
-	if len(f.Kinds) > maxBatch {
-		return errs.Invalid("filter.kinds", "are more than %d", maxBatch)
+	if len(f.Kinds) > maxChosen {
+		return errs.Invalid("filter.kinds", "are more than %d", maxChosen)
 	}
 	for i, kind := range f.Kinds {
 		if err := checkKind(fmt.Sprintf("filter.kinds[%d]", i), kind); err != nil {
 			return err
 		}
 	}
-	if len(f.Presences) > maxBatch {
-		return errs.Invalid("filter.presences", "are more than %d", maxBatch)
+	if len(f.Presences) > maxChosen {
+		return errs.Invalid("filter.presences", "are more than %d", maxChosen)
 	}
 	for i, presence := range f.Presences {
 		if err := checkPresence(fmt.Sprintf("filter.presences[%d]", i), presence); err != nil {
@@ -84,7 +85,7 @@ func (f Filter) check() error {
 	if err := checkLabels("filter.labels", f.Labels); err != nil {
 		return err
 	}
-	return checkText("filter.nameContains", f.NameContains, maxName)
+	return input.Line("filter.nameContains", f.NameContains, maxName)
 }
 
 // narrowed is the filter for what the caller may see of it; some is false when that is nothing.
@@ -97,18 +98,6 @@ func (f Filter) narrowed(who caller.Caller) (narrow Filter, some bool) {
 	}
 	f.Kinds = []Kind{Vehicle}
 	return f, true
-}
-
-// nothing is the page of an empty list.
-func nothing(request page.Request) (page.Page[Device], error) {
-	if _, err := request.Size(); err != nil {
-		return page.Page[Device]{}, err
-	}
-	var empty page.Page[Device]
-	if request.WithTotal {
-		empty.Total = new(int64)
-	}
-	return empty, nil
 }
 
 // Count counts the devices that the caller may see.

@@ -2,8 +2,6 @@ package device
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"maps"
 	"strings"
 
@@ -12,6 +10,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
 // Service is the use cases. It is safe for concurrent use.
@@ -39,7 +38,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (Device, error
 	if err != nil {
 		return Device{}, err
 	}
-	if err := checkName("name", in.Name, maxName); err != nil {
+	if err := input.Name("name", in.Name, maxName); err != nil {
 		return Device{}, err
 	}
 	if err := checkKind("kind", in.Kind); err != nil {
@@ -49,7 +48,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (Device, error
 		return Device{}, err
 	}
 	in.Labels = own(in.Labels)
-	key, err := registerKey(ctx, in)
+	key, err := idempotency.NewKey(ctx, in.IdempotencyKey, "RegisterDevice", in)
 	if err != nil {
 		return Device{}, err
 	}
@@ -58,16 +57,6 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (Device, error
 		return Device{}, err
 	}
 	return s.store.Create(ctx, key, *made)
-}
-
-func registerKey(ctx context.Context, in RegisterInput) (idempotency.Key, error) {
-	value := in.IdempotencyKey
-	in.IdempotencyKey = ""
-	input, err := json.Marshal(in)
-	if err != nil {
-		return idempotency.Key{}, fmt.Errorf("write the input: %w", err)
-	}
-	return idempotency.NewKey(ctx, value, "RegisterDevice", input)
 }
 
 func (s *Service) fresh(name string, kind Kind, labels map[string]string) Device {
@@ -129,7 +118,7 @@ func (in UpdateInput) check() error {
 		return err
 	}
 	if in.Name != nil {
-		if err := checkName("name", *in.Name, maxName); err != nil {
+		if err := input.Name("name", *in.Name, maxName); err != nil {
 			return err
 		}
 	}

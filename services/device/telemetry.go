@@ -9,6 +9,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
 const (
@@ -64,10 +65,10 @@ func checkReadings(readings []Reading) ([]Reading, error) {
 	kept := make([]Reading, len(readings))
 	for i, r := range readings {
 		field := fmt.Sprintf("readings[%d]", i)
-		if err := checkName(field+".key", r.Key, maxTelemetryKey); err != nil {
+		if err := input.Name(field+".key", r.Key, maxTelemetryKey); err != nil {
 			return nil, err
 		}
-		at, err := checkTime(field+".at", r.At)
+		at, err := input.Time(field+".at", r.At)
 		if err != nil {
 			return nil, err
 		}
@@ -159,10 +160,10 @@ func (q Query) checked() (Query, error) {
 	if q.Keys, err = checkKeys(q.Keys); err != nil {
 		return q, err
 	}
-	if q.From, err = checkTime("from", q.From); err != nil {
+	if q.From, err = input.Time("from", q.From); err != nil {
 		return q, err
 	}
-	if q.To, err = checkTime("to", q.To); err != nil {
+	if q.To, err = input.Time("to", q.To); err != nil {
 		return q, err
 	}
 	if !q.From.Before(q.To) {
@@ -186,7 +187,7 @@ func checkKeys(keys []string) ([]string, error) {
 	}
 	var once []string
 	for i, key := range keys {
-		if err := checkName(fmt.Sprintf("keys[%d]", i), key, maxTelemetryKey); err != nil {
+		if err := input.Name(fmt.Sprintf("keys[%d]", i), key, maxTelemetryKey); err != nil {
 			return nil, err
 		}
 		if !slices.Contains(once, key) {
