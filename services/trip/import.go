@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
 const (
@@ -34,31 +32,16 @@ func (r Recording) checked(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if who.Role != caller.System && who.Role != caller.Admin {
+	if !who.Administers() {
 		return errs.Denied("only administrators import recordings")
 	}
-	if err := checkName("source", r.Source, maxSource); err != nil {
+	if err := input.Key("source", r.Source, maxSource); err != nil {
 		return err
 	}
-	if err := ids.Check(ids.Account, r.AccountID); err != nil {
-		return errs.Invalid("accountId", "%v", err)
+	if err := input.ID("accountId", ids.Account, r.AccountID); err != nil {
+		return err
 	}
-	if err := ids.Check(ids.Device, r.VehicleID); err != nil {
-		return errs.Invalid("vehicleId", "%v", err)
-	}
-	return nil
-}
-
-func checkName(field, name string, most int) error {
-	switch {
-	case name == "":
-		return errs.Invalid(field, "is missing")
-	case len(name) > most:
-		return errs.Invalid(field, "is longer than %d bytes", most)
-	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
-		return errs.Invalid(field, "must be UTF-8 without control characters")
-	}
-	return nil
+	return input.ID("vehicleId", ids.Device, r.VehicleID)
 }
 
 func (s *Service) recorded(r Recording, externalID string, first Position) Trip {
@@ -89,7 +72,7 @@ func (s *Service) ImportFixes(ctx context.Context, in FixesInput) (FixesImport, 
 	if err := in.checked(ctx); err != nil {
 		return FixesImport{}, err
 	}
-	if err := checkName("externalId", in.ExternalID, maxExternalID); err != nil {
+	if err := input.Key("externalId", in.ExternalID, maxExternalID); err != nil {
 		return FixesImport{}, err
 	}
 	fixes, err := checkedFixes(in.Fixes)
@@ -197,7 +180,7 @@ func (s *Service) ImportRides(ctx context.Context, in RidesInput) (stored int64,
 }
 
 func (r Ride) checked() (Ride, error) {
-	err := checkName("externalId", r.ExternalID, maxExternalID)
+	err := input.Key("externalId", r.ExternalID, maxExternalID)
 	if err != nil {
 		return r, err
 	}

@@ -3,16 +3,15 @@ package trip
 import (
 	"context"
 	"slices"
-	"time"
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
 	"github.com/sluicehq/sluice/internal/page"
 )
 
 const (
-	maxBatch  = 1_000  // ids a call
 	maxPoints = 10_000 // fixes a track
 	// maxAnswer is how many fixes one answer holds, so that it fits a message: many tracks are
 	// thinned more.
@@ -25,7 +24,7 @@ func (s *Service) BatchGet(ctx context.Context, tripIDs []string) ([]Trip, error
 	if err != nil {
 		return nil, err
 	}
-	tripIDs, err = known(ids.Trip, "ids", tripIDs)
+	tripIDs, err = input.IDs("ids", ids.Trip, tripIDs)
 	if err != nil || len(tripIDs) == 0 {
 		return nil, err
 	}
@@ -42,10 +41,10 @@ func (s *Service) BatchGetOpen(ctx context.Context, vehicleIDs, accountIDs []str
 	if err != nil {
 		return nil, err
 	}
-	if vehicleIDs, err = known(ids.Device, "vehicleIds", vehicleIDs); err != nil {
+	if vehicleIDs, err = input.IDs("vehicleIds", ids.Device, vehicleIDs); err != nil {
 		return nil, err
 	}
-	if accountIDs, err = known(ids.Account, "accountIds", accountIDs); err != nil {
+	if accountIDs, err = input.IDs("accountIds", ids.Account, accountIDs); err != nil {
 		return nil, err
 	}
 	if len(vehicleIDs)+len(accountIDs) == 0 {
@@ -83,7 +82,7 @@ func (s *Service) List(ctx context.Context, filter Filter, request page.Request)
 		return page.Page[Trip]{}, err
 	}
 	if !some {
-		return nothing(request)
+		return page.Empty[Trip](request)
 	}
 	trips, err := s.store.List(ctx, filter, request)
 	if err != nil {
@@ -98,11 +97,11 @@ func (f Filter) narrowed(who caller.Caller) (narrow Filter, some bool, err error
 	if err := f.checkTimes(); err != nil {
 		return f, false, err
 	}
-	accounts, err := known(ids.Account, "filter.accountIds", f.AccountIDs)
+	accounts, err := input.IDs("filter.accountIds", ids.Account, f.AccountIDs)
 	if err != nil {
 		return f, false, err
 	}
-	vehicles, err := known(ids.Device, "filter.vehicleIds", f.VehicleIDs)
+	vehicles, err := input.IDs("filter.vehicleIds", ids.Device, f.VehicleIDs)
 	if err != nil {
 		return f, false, err
 	}
@@ -123,29 +122,11 @@ func (f Filter) narrowed(who caller.Caller) (narrow Filter, some bool, err error
 func emptied(asked, known []string) bool { return len(asked) > 0 && len(known) == 0 }
 
 func (f Filter) checkTimes() error {
-	if err := representable("filter.startedFrom", f.StartedFrom); err != nil {
+	if _, err := input.OptionalTime("filter.startedFrom", f.StartedFrom); err != nil {
 		return err
 	}
-	return representable("filter.startedBefore", f.StartedBefore)
-}
-
-func representable(field string, at *time.Time) error {
-	if at != nil && (at.Year() < 1900 || at.Year() > 2200) {
-		return errs.Invalid(field, "must be between the years 1900 and 2200")
-	}
-	return nil
-}
-
-// nothing is the page of an empty list.
-func nothing(request page.Request) (page.Page[Trip], error) {
-	if _, err := request.Size(); err != nil {
-		return page.Page[Trip]{}, err
-	}
-	var empty page.Page[Trip]
-	if request.WithTotal {
-		empty.Total = new(int64)
-	}
-	return empty, nil
+	_, err := input.OptionalTime("filter.startedBefore", f.StartedBefore)
+	return err
 }
 
 // BatchGetTracks gives the tracks of those of the trips that the caller may see, by time, each of at
@@ -158,7 +139,7 @@ func (s *Service) BatchGetTracks(ctx context.Context, tripIDs []string, most int
 	if most < 1 || most > maxPoints {
 		return nil, errs.Invalid("maxPoints", "must be between 1 and %d", maxPoints)
 	}
-	tripIDs, err = known(ids.Trip, "tripIds", tripIDs)
+	tripIDs, err = input.IDs("tripIds", ids.Trip, tripIDs)
 	if err != nil || len(tripIDs) == 0 {
 		return nil, err
 	}
@@ -169,15 +150,4 @@ func (s *Service) BatchGetTracks(ctx context.Context, tripIDs []string, most int
 		}
 	}
 	return s.store.Tracks(ctx, tripIDs, account, min(most, maxAnswer/len(tripIDs)))
-}
-
-// known is those of the ids that can be of the kind, each once.
-func known(kind ids.Kind, field string, all []string) ([]string, error) {
-	if len(all) > maxBatch {
-		return nil, errs.Invalid(field, "are more than %d", maxBatch)
-	}
-	all = slices.Clone(all)
-	slices.Sort(all)
-	all = slices.Compact(all)
-	return slices.DeleteFunc(all, func(id string) bool { return ids.Check(kind, id) != nil }), nil
 }

@@ -2,7 +2,6 @@ package trip
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	"github.com/sluicehq/sluice/internal/caller"
@@ -10,6 +9,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
 // maxFixes bounds the track of one trip: eleven days at one fix a second.
@@ -52,15 +52,15 @@ func (s *Service) Start(ctx context.Context, in StartInput) (Trip, error) {
 	if who.AccountID == "" {
 		return Trip{}, errs.Denied("a trip belongs to an account, and this caller has none")
 	}
-	if err := ids.Check(ids.Device, in.VehicleID); err != nil {
-		return Trip{}, errs.Invalid("vehicleId", "%v", err)
+	if err := input.ID("vehicleId", ids.Device, in.VehicleID); err != nil {
+		return Trip{}, err
 	}
 	now := s.clock.Now()
 	at, err := live(in.Position, now)
 	if err != nil {
 		return Trip{}, err
 	}
-	key, err := startKey(ctx, in)
+	key, err := idempotency.NewKey(ctx, in.IdempotencyKey, "StartTrip", in)
 	if err != nil {
 		return Trip{}, err
 	}
@@ -76,16 +76,6 @@ func (s *Service) Start(ctx context.Context, in StartInput) (Trip, error) {
 		Start: start, DistanceSource: FromTrack, Tariff: s.tariff,
 	}, at)
 	return s.store.Create(ctx, key, Change{Trip: t.AsOf(now), Fixes: []Fix{fix}, Event: Started, At: now})
-}
-
-func startKey(ctx context.Context, in StartInput) (idempotency.Key, error) {
-	value := in.IdempotencyKey
-	in.IdempotencyKey = ""
-	input, err := json.Marshal(in)
-	if err != nil {
-		return idempotency.Key{}, fmt.Errorf("write the input: %w", err)
-	}
-	return idempotency.NewKey(ctx, value, "StartTrip", input)
 }
 
 // ReportPosition adds a fix to an open trip that the caller may act on. A fix that is there already
@@ -151,8 +141,8 @@ func requireTrip(ctx context.Context, tripID string) (caller.Caller, error) {
 	if err != nil {
 		return caller.Caller{}, err
 	}
-	if err := ids.Check(ids.Trip, tripID); err != nil {
-		return caller.Caller{}, errs.Invalid("tripId", "%v", err)
+	if err := input.ID("tripId", ids.Trip, tripID); err != nil {
+		return caller.Caller{}, err
 	}
 	return who, nil
 }
