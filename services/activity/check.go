@@ -1,27 +1,25 @@
 package activity
 
 import (
-	"encoding/json"
 	"fmt"
 	"math"
 	"net/url"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
-// The bounds of what is told.
+// The bounds of what is told; texts in characters, unless they are said to be in bytes.
 const (
-	maxTitle      = 500    // runes
-	maxContent    = 20_000 // runes
-	maxName       = 200    // runes: of actors, sites, targets and the like
-	maxSource     = 100    // bytes
-	maxExternalID = 1_024  // bytes
-	maxUnit       = 20     // runes
+	maxTitle      = 500
+	maxContent    = 20_000
+	maxName       = 200   // of actors, sites, targets and the like
+	maxSource     = 100   // bytes
+	maxExternalID = 1_024 // bytes
+	maxUnit       = 20
 	maxAmount     = 1e300  // so that sums of amounts are finite
 	maxDrink      = 10_000 // ml
 	maxLinks      = 20
@@ -60,10 +58,10 @@ func (a *Activity) checkOrigin() error {
 	if err := checkSource("source", a.Source); err != nil {
 		return err
 	}
-	if len(a.ExternalID) > maxExternalID {
-		return errs.Invalid("externalId", "is longer than %d bytes", maxExternalID)
+	if a.ExternalID == "" {
+		return nil
 	}
-	return checkLine("externalId", a.ExternalID, maxExternalID)
+	return input.Key("externalId", a.ExternalID, maxExternalID)
 }
 
 func checkSource(field, source string) error {
@@ -74,10 +72,10 @@ func checkSource(field, source string) error {
 }
 
 func (a *Activity) checkTexts() error {
-	if strings.TrimSpace(a.Title) == "" {
-		return errs.Invalid("title", "is missing")
+	if err := input.Name("title", a.Title, maxTitle); err != nil {
+		return err
 	}
-	if err := checkText("content", a.Content, maxContent); err != nil {
+	if err := input.Text("content", a.Content, maxContent); err != nil {
 		return err
 	}
 	o := a.Observation
@@ -85,7 +83,6 @@ func (a *Activity) checkTexts() error {
 		field, text string
 		most        int
 	}{
-		{"title", a.Title, maxTitle},
 		{"actor", a.Actor, maxName},
 		{"organisation", a.Organisation, maxName},
 		{"subject", a.Subject, maxName},
@@ -98,31 +95,9 @@ func (a *Activity) checkTexts() error {
 		{"observation.target", o.Target, maxName},
 		{"observation.status", o.Status, maxName},
 	} {
-		if err := checkLine(line.field, line.text, line.most); err != nil {
+		if err := input.Line(line.field, line.text, line.most); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// checkLine refuses what is not one line of text.
-func checkLine(field, text string, most int) error {
-	if err := checkText(field, text, most); err != nil {
-		return err
-	}
-	if strings.ContainsFunc(text, unicode.IsControl) {
-		return errs.Invalid(field, "must be without control characters")
-	}
-	return nil
-}
-
-// checkText refuses what is too long, and what PostgreSQL cannot keep: other than UTF-8, and NUL.
-func checkText(field, text string, most int) error {
-	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
-		return errs.Invalid(field, "must be UTF-8 without NUL")
-	}
-	if utf8.RuneCountInString(text) > most {
-		return errs.Invalid(field, "is longer than %d characters", most)
 	}
 	return nil
 }
@@ -131,33 +106,18 @@ func (a *Activity) checkTimes(now time.Time) error {
 	if a.StartedAt.IsZero() {
 		a.StartedAt = now
 	}
-	if err := checkTime("startedAt", a.StartedAt); err != nil {
+	var err error
+	if a.StartedAt, err = input.Time("startedAt", a.StartedAt); err != nil {
 		return err
 	}
-	a.StartedAt = stored(a.StartedAt)
-	if a.EndedAt == nil {
-		return nil
-	}
-	if err := checkTime("endedAt", *a.EndedAt); err != nil {
+	if a.EndedAt, err = input.OptionalTime("endedAt", a.EndedAt); err != nil {
 		return err
 	}
-	ended := stored(*a.EndedAt)
-	if ended.Before(a.StartedAt) {
+	if a.EndedAt != nil && a.EndedAt.Before(a.StartedAt) {
 		return errs.Invalid("endedAt", "is before startedAt")
 	}
-	a.EndedAt = &ended
 	return nil
 }
-
-func checkTime(field string, at time.Time) error {
-	if at.Year() < 1900 || at.Year() > 2200 {
-		return errs.Invalid(field, "must be between the years 1900 and 2200")
-	}
-	return nil
-}
-
-// stored is the time as stores keep it.
-func stored(at time.Time) time.Time { return at.UTC().Truncate(time.Microsecond) }
 
 func (a *Activity) checkAmount() error {
 	if a.Amount != nil && !(math.Abs(*a.Amount) <= maxAmount) {
@@ -195,25 +155,21 @@ func (a *Activity) checkPlaces() error {
 
 // checked is the position as it is kept. Without a time it is of the start of the activity.
 func (p Position) checked(startedAt time.Time) (Position, error) {
-	switch {
-	case !(p.Latitude >= -90 && p.Latitude <= 90):
-		return p, errs.Invalid("position.latitude", "must be between -90 and 90")
-	case !(p.Longitude >= -180 && p.Longitude <= 180):
-		return p, errs.Invalid("position.longitude", "must be between -180 and 180")
-	case p.Accuracy != nil && !(*p.Accuracy >= 0 && *p.Accuracy <= maxAmount):
-		return p, errs.Invalid("position.accuracy", "must be 0 or more metres")
+	if err := input.Place("position", p.Latitude, p.Longitude, p.Accuracy); err != nil {
+		return p, err
 	}
-	if err := checkLine("position.place", p.Place, maxName); err != nil {
+	if err := input.Line("position.place", p.Place, maxName); err != nil {
 		return p, err
 	}
 	if p.At.IsZero() {
 		p.At = startedAt
 	}
-	if err := checkTime("position.at", p.At); err != nil {
+	at, err := input.Time("position.at", p.At)
+	if err != nil {
 		return p, err
 	}
+	p.At = at
 	p.Latitude, p.Longitude = p.Latitude+0, p.Longitude+0 // no negative zero
-	p.At = stored(p.At)
 	return p, nil
 }
 
@@ -228,20 +184,9 @@ func (a *Activity) checkReferences() error {
 		{"tripId", ids.Trip, a.TripID},
 		{"jobId", ids.Job, a.JobID},
 	} {
-		if err := checkReference(reference.field, reference.kind, reference.id); err != nil {
+		if err := input.OptionalID(reference.field, reference.kind, reference.id); err != nil {
 			return err
 		}
-	}
-	return nil
-}
-
-// checkReference passes "", which refers to nothing.
-func checkReference(field string, kind ids.Kind, id string) error {
-	if id == "" {
-		return nil
-	}
-	if err := ids.Check(kind, id); err != nil {
-		return errs.Invalid(field, "%v", err)
 	}
 	return nil
 }
@@ -255,7 +200,7 @@ func (a *Activity) checkLinks() error {
 	}
 	for i, link := range a.Links {
 		field := fmt.Sprintf("links[%d]", i)
-		if err := checkLine(field+".title", link.Title, maxTitle); err != nil {
+		if err := input.Line(field+".title", link.Title, maxTitle); err != nil {
 			return err
 		}
 		if err := checkURL(field+".url", link.URL); err != nil {
@@ -269,7 +214,7 @@ func checkURL(field, text string) error {
 	if len(text) > maxURL {
 		return errs.Invalid(field, "is longer than %d bytes", maxURL)
 	}
-	if err := checkLine(field, text, maxURL); err != nil {
+	if err := input.Line(field, text, maxURL); err != nil {
 		return err
 	}
 	parsed, err := url.Parse(text)
@@ -280,11 +225,8 @@ func checkURL(field, text string) error {
 }
 
 func (a *Activity) checkData() error {
-	if len(a.Data) > maxData {
-		return errs.Invalid("data", "is longer than %d bytes", maxData)
+	if a.Data == "" {
+		return nil
 	}
-	if a.Data != "" && (!utf8.ValidString(a.Data) || !json.Valid([]byte(a.Data))) {
-		return errs.Invalid("data", "is not JSON")
-	}
-	return nil
+	return input.JSON("data", a.Data, maxData)
 }

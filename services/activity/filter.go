@@ -6,6 +6,7 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
 // maxSources bounds how many sources one filter names.
@@ -58,10 +59,10 @@ func (f Filter) check() error {
 			return err
 		}
 	}
-	if err := checkReference("filter.accountId", ids.Account, f.AccountID); err != nil {
+	if err := input.OptionalID("filter.accountId", ids.Account, f.AccountID); err != nil {
 		return err
 	}
-	return checkReference("filter.deviceId", ids.Device, f.DeviceID)
+	return input.OptionalID("filter.deviceId", ids.Device, f.DeviceID)
 }
 
 func (f Filter) checkTexts() error {
@@ -74,7 +75,7 @@ func (f Filter) checkTexts() error {
 		{"filter.target", f.Target},
 		{"filter.status", f.Status},
 	} {
-		if err := checkLine(line.field, line.text, maxName); err != nil {
+		if err := input.Line(line.field, line.text, maxName); err != nil {
 			return err
 		}
 	}
@@ -86,10 +87,7 @@ func (f Filter) checkTimes() error {
 		field string
 		at    *time.Time
 	}{{"filter.startedFrom", f.StartedFrom}, {"filter.startedBefore", f.StartedBefore}} {
-		if bound.at == nil {
-			continue
-		}
-		if err := checkTime(bound.field, *bound.at); err != nil {
+		if _, err := input.OptionalTime(bound.field, bound.at); err != nil {
 			return err
 		}
 	}

@@ -12,12 +12,12 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
 const (
 	maxEntries = 1_000 // a report
 	maxYears   = 100   // a report
-	maxZone    = 100   // bytes of a time zone's name
 )
 
 // HydrationInput asks for the water of a stretch of time.
@@ -71,10 +71,10 @@ func (s *Service) ReportHydration(ctx context.Context, in HydrationInput) (Hydra
 }
 
 func (in HydrationInput) checked() (*time.Location, error) {
-	if err := checkTime("from", in.From); err != nil {
+	if _, err := input.Time("from", in.From); err != nil {
 		return nil, err
 	}
-	if err := checkTime("to", in.To); err != nil {
+	if _, err := input.Time("to", in.To); err != nil {
 		return nil, err
 	}
 	if !in.From.Before(in.To) {
@@ -83,22 +83,10 @@ func (in HydrationInput) checked() (*time.Location, error) {
 	if in.To.After(in.From.AddDate(maxYears, 0, 0)) {
 		return nil, errs.Invalid("to", "is more than %d years after from", maxYears)
 	}
-	if err := checkReference("accountId", ids.Account, in.AccountID); err != nil {
+	if err := input.OptionalID("accountId", ids.Account, in.AccountID); err != nil {
 		return nil, err
 	}
-	return loadZone(in.TimeZone)
-}
-
-// loadZone refuses "Local", which Go knows and is wherever the server stands.
-func loadZone(name string) (*time.Location, error) {
-	if len(name) > maxZone || name == "Local" {
-		return nil, errs.Invalid("timeZone", "%.80q is not an IANA time zone", name)
-	}
-	zone, err := time.LoadLocation(name)
-	if err != nil {
-		return nil, errs.Invalid("timeZone", "%.80q is not an IANA time zone", name).Because(err)
-	}
-	return zone, nil
+	return input.Zone("timeZone", cmp.Or(in.TimeZone, "UTC"))
 }
 
 // entries are the activities in the order of their ids. Activities do not change, so they are those

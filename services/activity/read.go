@@ -2,20 +2,16 @@ package activity
 
 import (
 	"context"
-	"slices"
 
 	"github.com/sluicehq/sluice/internal/caller"
-	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
 	"github.com/sluicehq/sluice/internal/page"
 )
 
-const (
-	maxBatch = 1_000 // ids a call
-	// maxAnswer is how many bytes of text a list answers with, so that it fits a message even when
-	// somebody filled it with the largest activities there can be.
-	maxAnswer = 8 << 20
-)
+// maxAnswer is how many bytes of text a list answers with, so that it fits a message even when
+// somebody filled it with the largest activities there can be.
+const maxAnswer = 8 << 20
 
 // BatchGet gives those of the activities that there are and the caller may see.
 func (s *Service) BatchGet(ctx context.Context, activityIDs []string) ([]Activity, error) {
@@ -23,14 +19,9 @@ func (s *Service) BatchGet(ctx context.Context, activityIDs []string) ([]Activit
 	if err != nil {
 		return nil, err
 	}
-	if len(activityIDs) > maxBatch {
-		return nil, errs.Invalid("ids", "are more than %d", maxBatch)
-	}
-	known := slices.Clone(activityIDs)
-	slices.Sort(known)
-	known = slices.DeleteFunc(slices.Compact(known), func(id string) bool { return ids.Check(ids.Activity, id) != nil })
-	if len(known) == 0 {
-		return nil, nil
+	known, err := input.IDs("ids", ids.Activity, activityIDs)
+	if err != nil || len(known) == 0 {
+		return nil, err
 	}
 	return s.store.Get(ctx, known, sightOf(who))
 }

@@ -2,8 +2,6 @@ package activity
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/caller"
@@ -51,7 +49,7 @@ func (s *Service) Record(ctx context.Context, in RecordInput) (Activity, error) 
 	if err != nil {
 		return Activity{}, err
 	}
-	key, err := recordKey(ctx, in.IdempotencyKey, told)
+	key, err := idempotency.NewKey(ctx, in.IdempotencyKey, "RecordActivity", told) // not of what was made of it: that has the time of the call
 	if err != nil {
 		return Activity{}, err
 	}
@@ -81,15 +79,6 @@ func (s *Service) made(told Activity) (Activity, error) {
 	return made, err
 }
 
-// recordKey is of what was told, not of what was made of it: that has the time of the call.
-func recordKey(ctx context.Context, value string, told Activity) (idempotency.Key, error) {
-	input, err := json.Marshal(told)
-	if err != nil {
-		return idempotency.Key{}, fmt.Errorf("write the input: %w", err)
-	}
-	return idempotency.NewKey(ctx, value, "RecordActivity", input)
-}
-
 // Imported is what became of an import.
 type Imported struct {
 	Stored   int64
@@ -110,7 +99,7 @@ func (s *Service) Import(ctx context.Context, told []Activity) (Imported, error)
 	if err != nil {
 		return Imported{}, err
 	}
-	if who.Role != caller.System && who.Role != caller.Admin {
+	if !who.Administers() {
 		return Imported{}, errs.Denied("only administrators import activities")
 	}
 	if len(told) > MaxImport {
