@@ -87,9 +87,6 @@ func Service(ctx context.Context, cfg config.Config, name string, logger *slog.L
 		if err != nil {
 			return err
 		}
-		if cfg.NATS.URL == "" {
-			logger.Warn("the events of this service stay in this process: give all parts one broker with nats.url", "service", name)
-		}
 		s, err := openers()[name](ctx, h, func(service string) (grpc.ClientConnInterface, error) {
 			at, err := whereItListens(cfg.Services)(service)
 			if err != nil {
@@ -101,7 +98,13 @@ func Service(ctx context.Context, cfg config.Config, name string, logger *slog.L
 			return err
 		}
 		h.work(s, b)
-		return h.serveService(ctx, name, settings.Listen, s)
+		if err := h.serveService(ctx, name, settings.Listen, s); err != nil {
+			return err
+		}
+		if cfg.NATS.URL == "" {
+			logger.Warn("the events of this service stay in this process: give all parts one broker with nats.url", "service", name)
+		}
+		return nil
 	})
 }
 
