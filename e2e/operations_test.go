@@ -1,0 +1,103 @@
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestHealth(t *testing.T) {
+	t.Parallel()
+	p := demo(t)
+	if status, body := p.get(t, "/healthz"); status != 200 || !strings.Contains(body, `"ok"`) {
+		t.Errorf("/healthz: %d %s", status, body)
+	}
+	status, body := p.get(t, "/readyz")
+	for _, part := range []string{"account", "device", "trip", "job", "activity", "events"} {
+		if status != 200 || !strings.Contains(body, `"`+part+`"`) {
+			t.Errorf("/readyz: %d %s, want ready with %s", status, body, part)
+		}
+	}
+	if status, _ := p.get(t, "/nowhere"); status != 404 {
+		t.Errorf("/nowhere: %d, want 404", status)
+	}
+}
+
+func TestPublicKeysArePublicOnly(t *testing.T) {
+	t.Parallel()
+	status, body := demo(t).get(t, "/.well-known/jwks.json")
+	var set struct{ Keys []map[string]string }
+	if err := json.Unmarshal([]byte(body), &set); err != nil || status != 200 || len(set.Keys) == 0 {
+		t.Fatalf("%d %s: %v", status, body, err)
+	}
+	for _, key := range set.Keys {
+		if key["kty"] != "RSA" || key["alg"] != "RS256" || key["kid"] == "" || key["n"] == "" || key["e"] == "" {
+			t.Errorf("the key is %v", key)
+		}
+		for _, private := range []string{"d", "p", "q", "dp", "dq", "qi"} {
+			if _, told := key[private]; told {
+				t.Errorf("the key tells its private %q", private)
+			}
+		}
+	}
+}
+
+var (
+	series = regexp.MustCompile(`(?m)^([a-z_]+)(?:\{([^}]*)\})? `)
+	label  = regexp.MustCompile(`([a-z_]+)="([^"]*)"`)
+	anID   = regexp.MustCompile(`_[0-9a-z]{26}|[0-9a-f]{8}-[0-9a-f]{4}`)
+)
+
+// Whatever callers send, the metrics stay as many: labels name parts, methods and codes only.
+func TestMetricsStayBounded(t *testing.T) {
+	t.Parallel()
+	p := start(t, "serve", "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir())
+	operator := p.signIn(t, "operator")
+	send := func(tag string) {
+		for i := range 10 {
+			name := fmt.Sprintf("%s%d", tag, i)
+			p.graphql(t, operator, "query "+name+" { "+name+`: device(id: "device_0000000000000000000000000`+fmt.Sprint(i)+`") { id } trips(first: 3) { nodes { id vehicle { name } } } }`, nil)
+			p.graphql(t, operator, "{ "+name+" }", nil)
+			p.graphql(t, "sluice_"+name, viewer, nil)
+			p.get(t, "/"+name)
+		}
+	}
+	send("first")
+	before := ourSeries(t, p)
+	send("second")
+	after := ourSeries(t, p)
+	for _, s := range after {
+		if !slices.Contains(before, s) {
+			t.Errorf("more of the same made the series %s", s)
+		}
+	}
+	if !slices.ContainsFunc(after, func(s string) bool { return strings.HasPrefix(s, "sluice_rpc_client_calls_total") }) {
+		t.Errorf("calls to services are not counted: %v", after)
+	}
+}
+
+// ourSeries lists the series, whose labels must be bounded.
+func ourSeries(t *testing.T, p *program) []string {
+	t.Helper()
+	status, body := p.get(t, "/metrics")
+	if status != 200 {
+		t.Fatalf("/metrics: %d", status)
+	}
+	allowed := []string{"service", "method", "code", "le", "quantile", "version", "reason", "state", "route", "status"}
+	var found []string
+	for _, s := range series.FindAllStringSubmatch(body, -1) {
+		if !strings.HasPrefix(s[1], "sluice_") {
+			continue // the runtime's own
+		}
+		found = append(found, s[0])
+		for _, l := range label.FindAllStringSubmatch(s[2], -1) {
+			if !slices.Contains(allowed, l[1]) || len(l[2]) > 60 || anID.MatchString(l[2]) {
+				t.Errorf("%s has the label %s", s[1], l[0])
+			}
+		}
+	}
+	return found
+}
