@@ -18,13 +18,9 @@
 package account
 
 import (
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/caller"
-	"github.com/sluicehq/sluice/internal/errs"
 )
 
 // Account is somebody who uses Sluice.
@@ -36,19 +32,5 @@ type Account struct {
 	Version   int64 // 1 when made, one more with each change
 }
 
-// maxName bounds the name of an account or an API key, in runes.
+// maxName bounds the name of an account or an API key, in characters.
 const maxName = 200
-
-func checkName(field, name string) error {
-	switch {
-	case strings.TrimSpace(name) == "":
-		return errs.Invalid(field, "must not be empty")
-	case !utf8.ValidString(name):
-		return errs.Invalid(field, "is not UTF-8")
-	case utf8.RuneCountInString(name) > maxName:
-		return errs.Invalid(field, "is longer than %d characters", maxName)
-	case strings.ContainsFunc(name, unicode.IsControl):
-		return errs.Invalid(field, "has control characters")
-	}
-	return nil
-}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
 // APIKey is a program's way in. Its secret is not part of it.
@@ -84,7 +85,7 @@ func (in CreateAPIKeyInput) normal() CreateAPIKeyInput {
 }
 
 func (in CreateAPIKeyInput) check(now time.Time) error {
-	if err := checkName("name", in.Name); err != nil {
+	if err := input.Name("name", in.Name, maxName); err != nil {
 		return err
 	}
 	if err := checkScopes(in.Scopes); err != nil {
@@ -128,7 +129,7 @@ func checkHeld(who caller.Caller, scopes []string) error {
 
 // mayManage tells whether the caller may see and change API keys of the account.
 func mayManage(who caller.Caller, accountID string) bool {
-	if who.Role == caller.Admin || who.Role == caller.System {
+	if who.Administers() {
 		return true
 	}
 	return who.AccountID != "" && who.AccountID == accountID

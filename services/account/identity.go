@@ -3,11 +3,10 @@ package account
 import (
 	"context"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
 // Identity is somebody as a provider knows them.
@@ -57,17 +56,13 @@ func checkIdentity(provider string, identity Identity) error {
 	if provider == "" || len(provider) > maxProvider || strings.Trim(provider, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_") != "" {
 		return errs.Invalid("provider", "must be 1 to %d of A-Z, 0-9 and _", maxProvider)
 	}
-	subject := identity.Subject
-	switch {
-	case subject == "" || len(subject) > maxSubject:
-		return errs.Invalid("subject", "must have 1 to %d bytes", maxSubject)
-	case !utf8.ValidString(subject) || strings.ContainsFunc(subject, unicode.IsControl):
-		return errs.Invalid("subject", "must be UTF-8 without control characters")
+	if err := input.Key("subject", identity.Subject, maxSubject); err != nil {
+		return err
 	}
 	switch identity.Role {
 	case caller.Admin, caller.Operator, caller.Member:
 	default:
 		return errs.Invalid("role", "must be ADMIN, OPERATOR or MEMBER")
 	}
-	return checkName("name", identity.Name)
+	return input.Name("name", identity.Name, maxName)
 }

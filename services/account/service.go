@@ -10,6 +10,7 @@ import (
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
 // Options are what an installation chooses. The zero Options let nobody sign in.
@@ -87,28 +88,17 @@ func (s *Service) BatchGetAccounts(ctx context.Context, wanted []string) ([]Acco
 	if err != nil {
 		return nil, err
 	}
-	visible, err := batch(ids.Account, wanted, who.MayActFor)
-	if err != nil || len(visible) == 0 {
+	wanted, err = input.IDs("ids", ids.Account, wanted)
+	if err != nil {
 		return nil, err
 	}
-	accounts, err := s.store.GetAccounts(ctx, visible)
+	wanted = slices.DeleteFunc(wanted, func(id string) bool { return !who.MayActFor(id) })
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	accounts, err := s.store.GetAccounts(ctx, wanted)
 	if err != nil {
 		return nil, fmt.Errorf("get accounts: %w", err)
 	}
 	return accounts, nil
-}
-
-// maxBatch bounds how many ids a batch read takes.
-const maxBatch = 1000
-
-// batch gives the ids of the kind that pass keep, each once; more than maxBatch are
-// INVALID_ARGUMENT.
-func batch(kind ids.Kind, wanted []string, keep func(id string) bool) ([]string, error) {
-	if len(wanted) > maxBatch {
-		return nil, errs.Invalid("ids", "are more than %d", maxBatch)
-	}
-	kept := slices.DeleteFunc(slices.Clone(wanted), func(id string) bool {
-		return ids.Check(kind, id) != nil || !keep(id)
-	})
-	return slices.Compact(slices.Sorted(slices.Values(kept))), nil
 }

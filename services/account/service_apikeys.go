@@ -3,15 +3,16 @@ package account
 import (
 	"context"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
 	"github.com/sluicehq/sluice/services/account/apikey"
 )
 
@@ -23,7 +24,7 @@ type CreatedAPIKey struct {
 
 // CreateAPIKey makes an API key that acts for the caller's account, with no more scopes than the
 // caller has: SCOPE_NOT_HELD.
-func (s *Service) CreateAPIKey(ctx context.Context, input CreateAPIKeyInput) (CreatedAPIKey, error) {
+func (s *Service) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (CreatedAPIKey, error) {
 	who, err := caller.Require(ctx, caller.APIKeyWrite)
 	if err != nil {
 		return CreatedAPIKey{}, err
@@ -32,29 +33,21 @@ func (s *Service) CreateAPIKey(ctx context.Context, input CreateAPIKeyInput) (Cr
 		return CreatedAPIKey{}, errs.Denied("an API key acts for an account, and you have none")
 	}
 	now := s.clock.Now()
-	input = input.normal()
-	if err := input.check(now); err != nil {
+	in = in.normal()
+	if err := in.check(now); err != nil {
 		return CreatedAPIKey{}, err
 	}
-	if err := checkHeld(who, input.Scopes); err != nil {
+	if err := checkHeld(who, in.Scopes); err != nil {
 		return CreatedAPIKey{}, err
 	}
-	once, err := onceKey(ctx, input)
+	once, err := idempotency.NewKey(ctx, in.IdempotencyKey, "CreateApiKey", in)
 	if err != nil {
 		return CreatedAPIKey{}, err
 	}
 	return s.keepNew(ctx, once, APIKey{
-		ID: ids.New(ids.APIKey), AccountID: who.AccountID, Role: who.Role, Name: input.Name, Scopes: input.Scopes,
-		PointsPerMinute: input.PointsPerMinute, CreatedAt: now, ExpiresAt: input.ExpiresAt,
+		ID: ids.New(ids.APIKey), AccountID: who.AccountID, Role: who.Role, Name: in.Name, Scopes: in.Scopes,
+		PointsPerMinute: in.PointsPerMinute, CreatedAt: now, ExpiresAt: in.ExpiresAt,
 	})
-}
-
-func onceKey(ctx context.Context, input CreateAPIKeyInput) (idempotency.Key, error) {
-	canonical, err := json.Marshal(input)
-	if err != nil {
-		return idempotency.Key{}, fmt.Errorf("write the input down: %w", err)
-	}
-	return idempotency.NewKey(ctx, input.IdempotencyKey, "CreateApiKey", canonical)
 }
 
 func (s *Service) keepNew(ctx context.Context, once idempotency.Key, key APIKey) (CreatedAPIKey, error) {
@@ -118,8 +111,8 @@ func (s *Service) managed(ctx context.Context, id string) (caller.Caller, APIKey
 	if err != nil {
 		return caller.Caller{}, APIKey{}, err
 	}
-	if err := ids.Check(ids.APIKey, id); err != nil {
-		return caller.Caller{}, APIKey{}, errs.Invalid("id", "%v", err)
+	if err := input.ID("id", ids.APIKey, id); err != nil {
+		return caller.Caller{}, APIKey{}, err
 	}
 	found, err := s.store.GetAPIKeys(ctx, []string{id})
 	if err != nil {
@@ -163,11 +156,17 @@ func (s *Service) BatchGetAPIKeys(ctx context.Context, wanted []string) ([]APIKe
 	if refused != nil && !who.Known() {
 		return nil, refused
 	}
-	visible, err := batch(ids.APIKey, wanted, func(id string) bool { return refused == nil || id == who.APIKeyID })
-	if err != nil || len(visible) == 0 {
+	wanted, err := input.IDs("ids", ids.APIKey, wanted)
+	if err != nil {
 		return nil, err
 	}
-	found, err := s.store.GetAPIKeys(ctx, visible)
+	if refused != nil {
+		wanted = slices.DeleteFunc(wanted, func(id string) bool { return id != who.APIKeyID })
+	}
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	found, err := s.store.GetAPIKeys(ctx, wanted)
 	if err != nil {
 		return nil, fmt.Errorf("get API keys: %w", err)
 	}
