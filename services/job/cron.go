@@ -3,18 +3,15 @@ package job
 import (
 	"strings"
 	"time"
-	_ "time/tzdata" // zones on machines that have no list of them
 
 	"github.com/robfig/cron/v3"
 
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
-// Bounds of what is read as a cron and a zone, in bytes.
-const (
-	maxCron = 200
-	maxZone = 64
-)
+// maxCron bounds what is read as a cron, in bytes.
+const maxCron = 200
 
 // allHours is every hour of a cron.SpecSchedule.
 const allHours = 1<<24 - 1
@@ -35,7 +32,7 @@ type Schedule struct {
 // (@hourly, @daily, @weekly, @monthly, @yearly, @every 90s) in a zone of the IANA database.
 // What cannot be read is INVALID_ARGUMENT.
 func ParseCron(text, timeZone string) (Schedule, error) {
-	zone, err := loadZone(timeZone)
+	zone, err := input.Zone("timeZone", timeZone)
 	if err != nil {
 		return Schedule{}, err
 	}
@@ -68,17 +65,6 @@ func parseEvery(text string, zone *time.Location) (Schedule, error) {
 	return Schedule{every: every, zone: zone}, nil
 }
 
-func loadZone(name string) (*time.Location, error) {
-	if name == "" || name == "Local" || len(name) > maxZone {
-		return nil, errs.Invalid("timeZone", "is not the IANA name of a time zone, as in \"Europe/Berlin\"")
-	}
-	zone, err := time.LoadLocation(name)
-	if err != nil {
-		return nil, errs.Invalid("timeZone", "there is no time zone %q", name).Because(err)
-	}
-	return zone, nil
-}
-
 // Next is the first time after the given one, if there is one within five years and before 2200.
 func (s Schedule) Next(after time.Time) (time.Time, bool) {
 	var next time.Time
@@ -90,7 +76,7 @@ func (s Schedule) Next(after time.Time) (time.Time, bool) {
 	default:
 		next = s.nextOnWall(after)
 	}
-	return next.UTC(), !next.IsZero() && next.Before(latestTime)
+	return next.UTC(), !next.IsZero() && next.UTC().Year() < input.EndYear
 }
 
 // nextReal follows real time: each stretch between two changes of the clocks counts on its own.

@@ -1,9 +1,11 @@
 package job
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
 // Plan says when a job runs: once at RunAt, or whenever Cron says.
@@ -30,7 +32,7 @@ func (p Plan) same(other Plan) bool {
 // first is when a job under this plan runs first; INVALID_ARGUMENT when the plan cannot be read.
 func (p Plan) first(now time.Time) (time.Time, error) {
 	if !p.repeats() {
-		_, err := loadZone(p.TimeZone)
+		_, err := input.Zone("timeZone", p.TimeZone)
 		return *p.RunAt, err
 	}
 	schedule, err := ParseCron(p.Cron, p.TimeZone)
@@ -57,7 +59,7 @@ func (p Plan) again(after time.Time) (time.Time, bool) {
 func (p Plan) revised(runAt *time.Time, cron, timeZone *string) (Plan, error) {
 	revised := p
 	if timeZone != nil {
-		revised.TimeZone = orUTC(*timeZone)
+		revised.TimeZone = cmp.Or(*timeZone, utc)
 	}
 	switch {
 	case cron != nil && *cron != "":
@@ -83,9 +85,5 @@ func (p Plan) revised(runAt *time.Time, cron, timeZone *string) (Plan, error) {
 
 func errBothTimes() error { return errs.Invalid("runAt", "give runAt or cron, not both") }
 
-func orUTC(zone string) string {
-	if zone == "" {
-		return "UTC"
-	}
-	return zone
-}
+// utc is the zone of a plan that names none.
+const utc = "UTC"

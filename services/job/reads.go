@@ -1,15 +1,15 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
 	"github.com/sluicehq/sluice/internal/page"
 )
 
@@ -19,7 +19,7 @@ func (s *Service) Get(ctx context.Context, jobIDs []string) ([]Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	known, err := wellFormed(ids.Job, "ids", jobIDs)
+	known, err := input.IDs("ids", ids.Job, jobIDs)
 	if err != nil || len(known) == 0 {
 		return nil, err
 	}
@@ -60,13 +60,13 @@ func (s *Service) checkFilter(filter Filter) error {
 			return errs.Invalid("kinds", "there is no kind %.20q", kind)
 		}
 	}
-	if n := len(filter.Statuses) + len(filter.Kinds); n > maxBatch {
-		return errs.Invalid("filter", "names more than %d statuses and kinds", maxBatch)
+	if n := len(filter.Statuses) + len(filter.Kinds); n > maxChosen {
+		return errs.Invalid("filter", "names more than %d statuses and kinds", maxChosen)
 	}
-	if !utf8.ValidString(filter.CreatedBy) || strings.ContainsRune(filter.CreatedBy, 0) {
-		return errs.Invalid("createdBy", "is not a name")
-	}
-	return firstError(checkDevice(filter.DeviceID), checkLine("nameContains", filter.NameContains))
+	return cmp.Or(
+		checkDevice(filter.DeviceID),
+		input.Line("createdBy", filter.CreatedBy, maxName), input.Line("nameContains", filter.NameContains, maxName),
+	)
 }
 
 // Count counts the jobs that the caller may see, by status.
@@ -89,7 +89,7 @@ func (s *Service) ListOfDevices(ctx context.Context, deviceIDs []string, request
 	if err != nil {
 		return nil, err
 	}
-	known, err := wellFormed(ids.Device, "deviceIds", deviceIDs)
+	known, err := input.IDs("deviceIds", ids.Device, deviceIDs)
 	if err == nil {
 		err = checkRows(len(known), request)
 	}
@@ -109,7 +109,7 @@ func (s *Service) ListRuns(ctx context.Context, jobIDs []string, request page.Re
 	if err != nil {
 		return nil, err
 	}
-	known, err := wellFormed(ids.Job, "jobIds", jobIDs)
+	known, err := input.IDs("jobIds", ids.Job, jobIDs)
 	if err == nil {
 		err = checkRows(len(known), request)
 	}
@@ -121,22 +121,6 @@ func (s *Service) ListRuns(ctx context.Context, jobIDs []string, request page.Re
 		return nil, fmt.Errorf("list the runs of jobs: %w", err)
 	}
 	return pages, nil
-}
-
-// wellFormed gives each id of the kind once, and drops what cannot be the id of anything.
-func wellFormed(kind ids.Kind, field string, all []string) ([]string, error) {
-	if len(all) > maxBatch {
-		return nil, errs.Invalid(field, "are more than %d", maxBatch)
-	}
-	var known []string
-	seen := make(map[string]bool, len(all))
-	for _, id := range all {
-		if ids.Check(kind, id) == nil && !seen[id] {
-			seen[id] = true
-			known = append(known, id)
-		}
-	}
-	return known, nil
 }
 
 // checkRows bounds a batch of pages.

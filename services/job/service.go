@@ -1,8 +1,8 @@
 package job
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -11,6 +11,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
 // Service is what callers may do with jobs. Staff see and change all jobs, others those that they
@@ -48,12 +49,11 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (Job, error) {
 	if err != nil {
 		return Job{}, err
 	}
-	key, err := createKey(ctx, in)
+	j, err := s.newJob(in, s.clock.Now())
 	if err != nil {
 		return Job{}, err
 	}
-	now := s.clock.Now()
-	j, err := s.newJob(in, now)
+	key, err := idempotency.NewKey(ctx, in.IdempotencyKey, "CreateJob", in)
 	if err != nil {
 		return Job{}, err
 	}
@@ -65,25 +65,19 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (Job, error) {
 	return j, nil
 }
 
-func createKey(ctx context.Context, in CreateInput) (idempotency.Key, error) {
-	value := in.IdempotencyKey
-	in.IdempotencyKey = ""
-	canonical, err := json.Marshal(in)
-	if err != nil {
-		return idempotency.Key{}, errs.Invalid("runAt", "cannot be read").Because(err)
-	}
-	return idempotency.NewKey(ctx, value, "CreateJob", canonical)
-}
-
 // newJob is the job that the input describes, waiting for its first time.
 func (s *Service) newJob(in CreateInput, now time.Time) (Job, error) {
 	in = in.withDefaults(now)
 	if err := s.check(in); err != nil {
 		return Job{}, err
 	}
+	runAt, err := input.OptionalTime("runAt", in.RunAt)
+	if err != nil {
+		return Job{}, err
+	}
 	j := Job{
 		ID: ids.New(ids.Job), Name: in.Name, Description: in.Description, Kind: in.Kind, Payload: in.Payload,
-		Plan:        Plan{RunAt: micros(in.RunAt), Cron: in.Cron, TimeZone: in.TimeZone},
+		Plan:        Plan{RunAt: runAt, Cron: in.Cron, TimeZone: in.TimeZone},
 		MaxAttempts: in.MaxAttempts, Timeout: time.Duration(in.TimeoutSeconds) * time.Second,
 		DeviceID: in.DeviceID, Status: Scheduled, Version: 1, CreatedAt: now, UpdatedAt: now,
 	}
@@ -96,13 +90,9 @@ func (in CreateInput) withDefaults(now time.Time) CreateInput {
 	if in.RunAt == nil && in.Cron == "" {
 		in.RunAt = &now
 	}
-	if in.MaxAttempts == 0 {
-		in.MaxAttempts = DefaultMaxAttempts
-	}
-	if in.TimeoutSeconds == 0 {
-		in.TimeoutSeconds = int(DefaultTimeout / time.Second)
-	}
-	in.TimeZone = orUTC(in.TimeZone)
+	in.MaxAttempts = cmp.Or(in.MaxAttempts, DefaultMaxAttempts)
+	in.TimeoutSeconds = cmp.Or(in.TimeoutSeconds, int(DefaultTimeout/time.Second))
+	in.TimeZone = cmp.Or(in.TimeZone, utc)
 	return in
 }
 
@@ -114,8 +104,8 @@ func (s *Service) check(in CreateInput) error {
 	if err != nil {
 		return err
 	}
-	return firstError(
-		checkName(in.Name), checkDescription(in.Description), checkPayload(kind, in.Payload), checkTime("runAt", in.RunAt),
+	return cmp.Or(
+		checkName(in.Name), checkDescription(in.Description), checkPayload(kind, in.Payload),
 		checkMaxAttempts(in.MaxAttempts), checkTimeout(in.TimeoutSeconds), checkDevice(in.DeviceID),
 	)
 }
@@ -140,13 +130,16 @@ type UpdateInput struct {
 // Update changes what the input names. Another time than the present one makes a job that waits or
 // is queued fire once, at the new time.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (Job, error) {
-	in.RunAt = micros(in.RunAt)
 	return s.change(ctx, "update", in.ID, in.ExpectedVersion, func(j Job, run *Run, now time.Time) (Change, error) {
 		j, err := s.revised(j, in)
 		if err != nil {
 			return Change{}, err
 		}
-		plan, err := j.revised(in.RunAt, in.Cron, in.TimeZone)
+		runAt, err := input.OptionalTime("runAt", in.RunAt)
+		if err != nil {
+			return Change{}, err
+		}
+		plan, err := j.revised(runAt, in.Cron, in.TimeZone)
 		if err != nil {
 			return Change{}, err
 		}
@@ -156,12 +149,11 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (Job, error) {
 
 // revised is the job with all that the input names but the plan.
 func (s *Service) revised(j Job, in UpdateInput) (Job, error) {
-	err := firstError(
+	err := cmp.Or(
 		set(&j.Name, in.Name, checkName),
 		set(&j.Description, in.Description, checkDescription),
 		set(&j.MaxAttempts, in.MaxAttempts, checkMaxAttempts),
 		set(&j.DeviceID, in.DeviceID, checkDevice),
-		checkTime("runAt", in.RunAt),
 	)
 	if err != nil {
 		return Job{}, err
@@ -225,7 +217,7 @@ func (s *Service) change(ctx context.Context, what, id string, expectedVersion *
 	if err != nil {
 		return Job{}, err
 	}
-	if err := checkID(id); err != nil {
+	if err := input.ID("id", ids.Job, id); err != nil {
 		return Job{}, err
 	}
 	now := s.clock.Now()
@@ -251,13 +243,4 @@ func ownerOf(who caller.Caller) string {
 		return ""
 	}
 	return who.Name()
-}
-
-// micros is the time as stores keep it.
-func micros(t *time.Time) *time.Time {
-	if t == nil {
-		return nil
-	}
-	kept := t.UTC().Truncate(time.Microsecond)
-	return &kept
 }
