@@ -125,7 +125,6 @@ func (c carrier) Keys() []string {
 	return keys
 }
 
-
 func tokenOf(ctx context.Context) string {
 	md, _ := metadata.FromIncomingContext(ctx)
 	return first(md, tokenKey)

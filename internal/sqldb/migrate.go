@@ -50,4 +50,3 @@ func (db *DB) apply(ctx context.Context, table string, migrations fs.FS) error {
 	}
 	return nil
 }
-

@@ -44,13 +44,13 @@ func recall(ctx context.Context, tx *Tx, key idempotency.Key, now time.Time, res
 	if _, err := tx.ExecContext(ctx, `DELETE FROM idempotency WHERE created_at < $1`, Micros(now.Add(-idempotency.Retention))); err != nil {
 		return false, fmt.Errorf("forget old idempotency keys: %w", err)
 	}
-	claimed, err := tx.ExecContext(ctx, `INSERT INTO idempotency (caller, value, fingerprint, result, created_at)
-		VALUES ($1, $2, $3, '', $4) ON CONFLICT (caller, value) DO NOTHING`, key.Caller, key.Value, key.Fingerprint, Micros(now))
+	claimed, err := Affects(tx.ExecContext(ctx, `INSERT INTO idempotency (caller, value, fingerprint, result, created_at)
+		VALUES ($1, $2, $3, '', $4) ON CONFLICT (caller, value) DO NOTHING`, key.Caller, key.Value, key.Fingerprint, Micros(now)))
 	if err != nil {
 		return false, fmt.Errorf("claim the idempotency key: %w", err)
 	}
-	if n, err := claimed.RowsAffected(); err != nil || n == 1 {
-		return false, err
+	if claimed {
+		return false, nil
 	}
 	return true, firstResult(ctx, tx, key, result)
 }

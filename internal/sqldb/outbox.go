@@ -43,17 +43,20 @@ func (db *DB) signal() {
 
 // PendingEvents gives the oldest events that were not yet dropped.
 func (db *DB) PendingEvents(ctx context.Context, limit int) ([]Event, error) {
-	rows, err := db.read.QueryContext(ctx, `SELECT seq, id, subject, data, created_at FROM outbox ORDER BY seq LIMIT $1`, limit)
+	events, err := Select(ctx, db.read, scanEvent,
+		`SELECT seq, id, subject, data, created_at FROM outbox ORDER BY seq LIMIT $1`, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read the outbox: %w", err)
 	}
-	return Collect(rows, func(row Row) (Event, error) {
-		var e Event
-		var at int64
-		err := row.Scan(&e.Sequence, &e.ID, &e.Subject, &e.Data, &at)
-		e.At = Time(at)
-		return e, err
-	})
+	return events, nil
+}
+
+func scanEvent(row Row) (Event, error) {
+	var e Event
+	var at int64
+	err := row.Scan(&e.Sequence, &e.ID, &e.Subject, &e.Data, &at)
+	e.At = Time(at)
+	return e, err
 }
 
 // DropEvents forgets events that the broker has acknowledged.

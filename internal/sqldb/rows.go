@@ -1,6 +1,7 @@
 package sqldb
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
 )
@@ -8,6 +9,21 @@ import (
 // Row is a row to scan: *sql.Row and *sql.Rows.
 type Row interface {
 	Scan(dest ...any) error
+}
+
+// Source is what rows are read from: DB.Read or a Tx.
+type Source interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
+}
+
+// Select scans all rows that a query gives.
+func Select[T any](ctx context.Context, from Source, scan func(Row) (T, error), query string, args ...any) ([]T, error) {
+	rows, err := from.QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("query: %w", err)
+	}
+	return Collect(rows, scan)
 }
 
 // Collect scans all rows and closes them.
@@ -25,4 +41,11 @@ func Collect[T any](rows *sql.Rows, scan func(Row) (T, error)) ([]T, error) {
 		return nil, fmt.Errorf("read rows: %w", err)
 	}
 	return all, nil
+}
+
+// Text scans a row of one text.
+func Text(row Row) (string, error) {
+	var text string
+	err := row.Scan(&text)
+	return text, err
 }

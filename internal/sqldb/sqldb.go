@@ -198,26 +198,3 @@ func (db *DB) writeOnce(ctx context.Context, change func(tx *Tx) error) (emitted
 	}
 	return tx.emitted, nil
 }
-
-// Micros is how a time is stored.
-func Micros(t time.Time) int64 { return t.UnixMicro() }
-
-// Time is the time that Micros stored.
-func Time(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
-
-// NullMicros stores a time that may be missing.
-func NullMicros(t *time.Time) sql.NullInt64 {
-	if t == nil {
-		return sql.NullInt64{}
-	}
-	return sql.NullInt64{Int64: t.UnixMicro(), Valid: true}
-}
-
-// NullTime is the time that NullMicros stored.
-func NullTime(micros sql.NullInt64) *time.Time {
-	if !micros.Valid {
-		return nil
-	}
-	t := Time(micros.Int64)
-	return &t
-}

@@ -32,6 +32,23 @@ func (w *Where) In(column string, values []string) {
 	w.conditions = append(w.conditions, column+" IN ("+strings.Join(marks, ", ")+")")
 }
 
+// Narrow adds In when there are values: no values hold for every row.
+func Narrow[T ~string](w *Where, column string, values []T) {
+	if len(values) > 0 {
+		w.In(column, Texts(values))
+	}
+}
+
+// Contains adds the condition that the column, which holds what Fold gives, has the text in it,
+// whatever the case.
+func (w *Where) Contains(column, text string) {
+	literal := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(Fold(text))
+	w.And(column+` LIKE ? ESCAPE '\'`, "%"+literal+"%")
+}
+
+// Fold is text as it is searched, whatever the case: the engines differ in what LOWER knows.
+func Fold(text string) string { return strings.ToLower(text) }
+
 // Arg adds an argument and gives its placeholder, for parts of a query outside of the conditions.
 func (w *Where) Arg(value any) string {
 	w.args = append(w.args, value)
