@@ -3,8 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"strings"
 
-	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/internal/sqldb"
@@ -12,7 +12,9 @@ import (
 )
 
 // newest is the one order of trips.
-const newest = "trips/newest"
+func newest() sqldb.Newest {
+	return sqldb.Newest{Name: "trips/newest", Column: "start_at", Kind: ids.Trip}
+}
 
 // Get gives trips by id: see trip.Store.
 func (s *Store) Get(ctx context.Context, ids []string) ([]trip.Trip, error) {
@@ -38,7 +40,7 @@ func openBy(w *sqldb.Where, column string, values []string) string {
 	if len(marks) == 0 {
 		marks = []string{"NULL"} // which no column equals
 	}
-	return `SELECT id FROM trips WHERE status IN ('UNLOCKING', 'IN_PROGRESS') AND ` + column + ` IN (` + list(marks) + `)`
+	return `SELECT id FROM trips WHERE status IN ('UNLOCKING', 'IN_PROGRESS') AND ` + column + ` IN (` + strings.Join(marks, ", ") + `)`
 }
 
 // List gives a page of trips: see trip.Store.
@@ -48,38 +50,27 @@ func (s *Store) List(ctx context.Context, filter trip.Filter, request page.Reque
 		return page.Page[trip.Trip]{}, err
 	}
 	w := where(filter)
-	total, err := s.total(ctx, w, request.WithTotal)
+	total, err := s.db.Total(ctx, request, "trips", w)
 	if err != nil {
 		return page.Page[trip.Trip]{}, err
 	}
-	if err := after(&w, request.After); err != nil {
+	if err := newest().After(&w, request.After); err != nil {
 		return page.Page[trip.Trip]{}, err
 	}
-	condition := w.SQL()
-	trips, err := s.query(ctx, condition+` ORDER BY start_at DESC, id DESC LIMIT `+w.Arg(size+1), w.Args())
+	trips, err := s.query(ctx, w.SQL()+newest().SQL()+` LIMIT `+w.Arg(size+1), w.Args())
 	if err != nil {
 		return page.Page[trip.Trip]{}, err
 	}
-	cut := page.Cut(trips, size, func(t trip.Trip) page.Cursor { return page.AtTime(newest, t.Start.At, t.ID) })
+	cut := page.Cut(trips, size, func(t trip.Trip) page.Cursor { return newest().Cursor(t.Start.At, t.ID) })
 	cut.Total = total
 	return cut, nil
 }
 
 func where(filter trip.Filter) sqldb.Where {
 	var w sqldb.Where
-	if len(filter.AccountIDs) > 0 {
-		w.In("account_id", filter.AccountIDs)
-	}
-	if len(filter.VehicleIDs) > 0 {
-		w.In("vehicle_id", filter.VehicleIDs)
-	}
-	if len(filter.Statuses) > 0 {
-		statuses := make([]string, len(filter.Statuses))
-		for i, status := range filter.Statuses {
-			statuses[i] = string(status)
-		}
-		w.In("status", statuses)
-	}
+	sqldb.Narrow(&w, "account_id", filter.AccountIDs)
+	sqldb.Narrow(&w, "vehicle_id", filter.VehicleIDs)
+	sqldb.Narrow(&w, "status", filter.Statuses)
 	if filter.StartedFrom != nil {
 		w.And("start_at >= ?", sqldb.Micros(*filter.StartedFrom))
 	}
@@ -89,40 +80,8 @@ func where(filter trip.Filter) sqldb.Where {
 	return w
 }
 
-// after starts the page behind the cursor.
-func after(w *sqldb.Where, cursor string) error {
-	c, ok, err := page.ParseCursor(newest, cursor)
-	if err != nil || !ok {
-		return err
-	}
-	at, err := c.Micros()
-	if err != nil {
-		return err
-	}
-	if ids.Check(ids.Trip, c.ID) != nil {
-		return errs.Invalid("after", "is not a cursor of this list")
-	}
-	w.And("(start_at, id) < (?, ?)", at, c.ID)
-	return nil
-}
-
-func (s *Store) total(ctx context.Context, w sqldb.Where, wanted bool) (*int64, error) {
-	if !wanted {
-		return nil, nil
-	}
-	var n int64
-	if err := s.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM trips`+w.SQL(), w.Args()...).Scan(&n); err != nil {
-		return nil, fmt.Errorf("count trips: %w", err)
-	}
-	return &n, nil
-}
-
 func (s *Store) query(ctx context.Context, rest string, args []any) ([]trip.Trip, error) {
-	rows, err := s.db.Read().QueryContext(ctx, `SELECT `+columns+` FROM trips`+rest, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read trips: %w", err)
-	}
-	trips, err := sqldb.Collect(rows, scanTrip)
+	trips, err := sqldb.Select(ctx, s.db.Read(), scanTrip, `SELECT `+columns+` FROM trips`+rest, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read trips: %w", err)
 	}

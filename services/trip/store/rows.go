@@ -13,8 +13,12 @@ import (
 const columns = `id, version, status, account_id, vehicle_id, start_position, last_position, end_position,
 	gap, fixes, distance_metres, distance_source, tariff, duration_seconds, fee_minor, source, external_id`
 
+// changing is the columns of a trip that change.
+const changing = `version, status, start_at, start_position, last_position, end_position, gap, fixes,
+	distance_metres, duration_seconds, fee_minor`
+
 // onRecordingDoNothing leaves out a trip whose source and external id are there already.
-const onRecordingDoNothing = ` ON CONFLICT (source, external_id) WHERE source <> '' DO NOTHING`
+const onRecordingDoNothing = `ON CONFLICT (source, external_id) WHERE source <> '' DO NOTHING`
 
 func scanTrip(row sqldb.Row) (trip.Trip, error) {
 	var t trip.Trip
@@ -33,61 +37,38 @@ func scanTrip(row sqldb.Row) (trip.Trip, error) {
 		return trip.Trip{}, fmt.Errorf("read the tariff of %s: %w", t.ID, err)
 	}
 	t.Fee.Currency = t.Tariff.Currency
-	if t.Last, err = position(last); err != nil {
+	if t.Last, err = sqldb.NullValue[trip.Position](last); err != nil {
 		return trip.Trip{}, fmt.Errorf("read the last fix of %s: %w", t.ID, err)
 	}
-	if t.End, err = position(end); err != nil {
+	if t.End, err = sqldb.NullValue[trip.Position](end); err != nil {
 		return trip.Trip{}, fmt.Errorf("read the end of %s: %w", t.ID, err)
 	}
 	return t, nil
 }
 
-func position(text sql.NullString) (*trip.Position, error) {
-	if !text.Valid {
-		return nil, nil
-	}
-	var p trip.Position
-	if err := json.Unmarshal([]byte(text.String), &p); err != nil {
-		return nil, err
-	}
-	return &p, nil
-}
-
-// changing is the columns of a trip that change, with their values.
-func changing(t trip.Trip) (names []string, values []any, err error) {
+// changingValues are of the columns changing.
+func changingValues(t trip.Trip) ([]any, error) {
 	start, err := json.Marshal(t.Start)
 	if err != nil {
-		return nil, nil, fmt.Errorf("write the start: %w", err)
+		return nil, fmt.Errorf("write the start: %w", err)
 	}
-	last, err := nullJSON(t.Last)
+	last, err := sqldb.NullJSON(t.Last)
 	if err != nil {
-		return nil, nil, fmt.Errorf("write the last fix: %w", err)
+		return nil, fmt.Errorf("write the last fix: %w", err)
 	}
-	end, err := nullJSON(t.End)
+	end, err := sqldb.NullJSON(t.End)
 	if err != nil {
-		return nil, nil, fmt.Errorf("write the end: %w", err)
+		return nil, fmt.Errorf("write the end: %w", err)
 	}
-	names = []string{
-		"version", "status", "start_at", "start_position", "last_position", "end_position", "gap", "fixes",
-		"distance_metres", "duration_seconds", "fee_minor",
-	}
-	return names, []any{
+	return []any{
 		t.Version, string(t.Status), sqldb.Micros(t.Start.At), string(start), last, end, t.Gap, t.Fixes,
 		t.DistanceMetres, t.DurationSeconds, t.Fee.AmountMinor,
 	}, nil
 }
 
-func nullJSON(p *trip.Position) (sql.NullString, error) {
-	if p == nil {
-		return sql.NullString{}, nil
-	}
-	text, err := json.Marshal(p)
-	return sql.NullString{String: string(text), Valid: err == nil}, err
-}
-
 // insertTrip tells whether the trip was new; without onConflict one that is not is an error.
 func insertTrip(ctx context.Context, tx *sqldb.Tx, t trip.Trip, onConflict string) (isNew bool, err error) {
-	names, values, err := changing(t)
+	values, err := changingValues(t)
 	if err != nil {
 		return false, err
 	}
@@ -95,25 +76,21 @@ func insertTrip(ctx context.Context, tx *sqldb.Tx, t trip.Trip, onConflict strin
 	if err != nil {
 		return false, fmt.Errorf("write the tariff: %w", err)
 	}
-	names = append(names, "id", "account_id", "vehicle_id", "distance_source", "tariff", "source", "external_id")
 	values = append(values, t.ID, t.AccountID, t.VehicleID, string(t.DistanceSource), string(tariff), t.Source, t.ExternalID)
-	inserted, err := tx.ExecContext(ctx, `INSERT INTO trips (`+list(names)+`) VALUES `+tuples(1, len(names))+onConflict, values...)
-	if err != nil {
-		return false, fmt.Errorf("insert trip: %w", err)
-	}
-	n, err := inserted.RowsAffected()
-	return n == 1, err
+	const names = changing + `, id, account_id, vehicle_id, distance_source, tariff, source, external_id`
+	inserted, err := tx.Insert(ctx, "trips", names, [][]any{values}, onConflict)
+	return inserted == 1, err
 }
 
 // updateTrip keeps a trip whose row is locked.
 func updateTrip(ctx context.Context, tx *sqldb.Tx, t trip.Trip) error {
-	names, values, err := changing(t)
+	values, err := changingValues(t)
 	if err != nil {
 		return err
 	}
+	row := sqldb.Tuples(1, len(values))
 	values = append(values, t.ID)
-	_, err = tx.ExecContext(ctx, `UPDATE trips SET (`+list(names)+`) = `+tuples(1, len(names))+
-		fmt.Sprintf(` WHERE id = $%d`, len(values)), values...)
+	_, err = tx.ExecContext(ctx, fmt.Sprintf(`UPDATE trips SET (%s) = %s WHERE id = $%d`, changing, row, len(values)), values...)
 	if err != nil {
 		return fmt.Errorf("update trip: %w", err)
 	}

@@ -154,15 +154,11 @@ func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, change trip.Change) er
 
 // lock makes other changes of the trip wait for this transaction, and reads it.
 func lock(ctx context.Context, tx *sqldb.Tx, id string) (trip.Trip, error) {
-	locked, err := tx.ExecContext(ctx, `UPDATE trips SET version = version WHERE id = $1`, id)
+	locked, err := sqldb.Affects(tx.ExecContext(ctx, `UPDATE trips SET version = version WHERE id = $1`, id))
 	if err != nil {
 		return trip.Trip{}, fmt.Errorf("lock: %w", err)
 	}
-	n, err := locked.RowsAffected()
-	if err != nil {
-		return trip.Trip{}, fmt.Errorf("lock: %w", err)
-	}
-	if n == 0 {
+	if !locked {
 		return trip.Trip{}, errs.Missing("trip", id)
 	}
 	return scanTrip(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM trips WHERE id = $1`, id))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/sluicehq/sluice/internal/sqldb"
@@ -49,14 +48,8 @@ func spotsBetween(ctx context.Context, tx *sqldb.Tx, tripID string, positions []
 			last = p.At
 		}
 	}
-	rows, err := tx.QueryContext(ctx, `SELECT at, latitude, longitude FROM fixes WHERE trip_id = $1 AND at BETWEEN $2 AND $3`,
+	spots, err := sqldb.Select(ctx, tx, scanSpot, `SELECT at, latitude, longitude FROM fixes WHERE trip_id = $1 AND at BETWEEN $2 AND $3`,
 		tripID, sqldb.Micros(first), sqldb.Micros(last))
-	if err != nil {
-		return nil, err
-	}
-	spots, err := sqldb.Collect(rows, func(row sqldb.Row) (s spot, err error) {
-		return s, row.Scan(&s.at, &s.latitude, &s.longitude)
-	})
 	seen := make(map[spot]bool, len(spots)+len(positions))
 	for _, s := range spots {
 		seen[s] = true
@@ -64,46 +57,21 @@ func spotsBetween(ctx context.Context, tx *sqldb.Tx, tripID string, positions []
 	return seen, err
 }
 
-var fixColumns = []string{"trip_id", "ordinal", "at", "latitude", "longitude", "accuracy", "place", "starts_segment", "rejection"}
-
-// rowsPerInsert is small because SQLite finds each of the n named parameters of a statement by
-// looking through all n: 20 rows a statement are three times as fast as 100, 1 is half as fast.
-const rowsPerInsert = 20
-
-func insertFixes(ctx context.Context, tx *sqldb.Tx, tripID string, fixes []trip.Fix) error {
-	for len(fixes) > 0 {
-		n := min(len(fixes), rowsPerInsert)
-		values := make([]any, 0, n*len(fixColumns))
-		for _, f := range fixes[:n] {
-			values = append(values, tripID, f.Ordinal, sqldb.Micros(f.At), f.Latitude, f.Longitude, f.Accuracy, f.Place, f.StartsSegment, string(f.Rejection))
-		}
-		_, err := tx.ExecContext(ctx, `INSERT INTO fixes (`+list(fixColumns)+`) VALUES `+tuples(n, len(fixColumns)), values...)
-		if err != nil {
-			return fmt.Errorf("insert fixes: %w", err)
-		}
-		fixes = fixes[n:]
-	}
-	return nil
+func scanSpot(row sqldb.Row) (spot, error) {
+	var s spot
+	err := row.Scan(&s.at, &s.latitude, &s.longitude)
+	return s, err
 }
 
-func list(names []string) string { return strings.Join(names, ", ") }
+const fixColumns = `trip_id, ordinal, at, latitude, longitude, accuracy, place, starts_segment, rejection`
 
-// tuples is placeholders for rows of n columns: ($1, $2), ($3, $4).
-func tuples(rows, n int) string {
-	var out strings.Builder
-	for i := range rows * n {
-		switch {
-		case i == 0:
-			out.WriteString("($")
-		case i%n == 0:
-			out.WriteString("), ($")
-		default:
-			out.WriteString(", $")
-		}
-		out.WriteString(strconv.Itoa(i + 1))
+func insertFixes(ctx context.Context, tx *sqldb.Tx, tripID string, fixes []trip.Fix) error {
+	rows := make([][]any, len(fixes))
+	for i, f := range fixes {
+		rows[i] = []any{tripID, f.Ordinal, sqldb.Micros(f.At), f.Latitude, f.Longitude, f.Accuracy, f.Place, f.StartsSegment, string(f.Rejection)}
 	}
-	out.WriteByte(')')
-	return out.String()
+	_, err := tx.Insert(ctx, "fixes", fixColumns, rows, "")
+	return err
 }
 
 // Tracks gives tracks: see trip.Store. Of n fixes, counted from 0, it keeps those at
@@ -120,8 +88,8 @@ func (s *Store) Tracks(ctx context.Context, ids []string, accountID string, most
 		steps := w.Arg(int64(most - 1))
 		spread = strings.ReplaceAll(`((k * CAST(:m AS BIGINT) + n - 2) / (n - 1)) * (n - 1) < (k + 1) * CAST(:m AS BIGINT)`, ":m", steps)
 	}
-	rows, err := s.db.Read().QueryContext(ctx, `SELECT `+list(fixColumns)+` FROM (
-			SELECT `+list(fixColumns)+`,
+	rows, err := s.db.Read().QueryContext(ctx, `SELECT `+fixColumns+` FROM (
+			SELECT `+fixColumns+`,
 				ROW_NUMBER() OVER (PARTITION BY trip_id ORDER BY at, ordinal) - 1 AS k,
 				COUNT(*) OVER (PARTITION BY trip_id) AS n
 			FROM fixes WHERE trip_id IN (SELECT id FROM trips`+w.SQL()+`)
