@@ -1,0 +1,115 @@
+package plan
+
+import (
+	"math"
+	"strconv"
+
+	"github.com/99designs/gqlgen/graphql"
+)
+
+const hex = "0123456789ABCDEF"
+
+// appendString quotes a text as gqlgen does.
+func appendString(b []byte, s string) []byte {
+	b = append(b, '"')
+	start := 0
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		if c >= 0x20 && c != '"' && c != '\\' {
+			continue
+		}
+		b = append(b, s[start:i]...)
+		start = i + 1
+		switch c {
+		case '\t':
+			b = append(b, '\\', 't')
+		case '\r':
+			b = append(b, '\\', 'r')
+		case '\n':
+			b = append(b, '\\', 'n')
+		case '"', '\\':
+			b = append(b, '\\', c)
+		default:
+			b = append(b, '\\', 'u', '0', '0', hex[c>>4], hex[c&0xf])
+		}
+	}
+	return append(append(b, s[start:]...), '"')
+}
+
+// String writes a text.
+func (w *Writer) String(s string) bool {
+	w.buf = appendString(w.buf, s)
+	return true
+}
+
+// Int writes a whole number.
+func (w *Writer) Int(i int64) bool {
+	w.buf = strconv.AppendInt(w.buf, i, 10)
+	return true
+}
+
+// Float writes a number as gqlgen's MarshalFloat does.
+func (w *Writer) Float(f float64) bool {
+	w.buf = strconv.AppendFloat(w.buf, f, 'g', -1, 64)
+	return true
+}
+
+// FloatContext writes a number as gqlgen's MarshalFloatContext does: one that is not finite is an
+// error.
+func (w *Writer) FloatContext(f float64) bool {
+	if math.IsInf(f, 0) || math.IsNaN(f) {
+		return w.MarshalContext(graphql.MarshalFloatContext(f))
+	}
+	return w.Float(f)
+}
+
+// Bool writes a boolean.
+func (w *Writer) Bool(b bool) bool {
+	w.buf = strconv.AppendBool(w.buf, b)
+	return true
+}
+
+// Append writes a scalar by a function that its package offers beside its marshaller: AppendX beside
+// MarshalX. It gives false for null.
+func Append[T any](w *Writer, v T, scalar func([]byte, T) ([]byte, bool)) bool {
+	b, ok := scalar(w.buf, v)
+	if ok {
+		w.buf = b
+	}
+	return ok
+}
+
+// Write lets marshallers write.
+func (w *Writer) Write(b []byte) (int, error) {
+	w.buf = append(w.buf, b...)
+	return len(b), nil
+}
+
+// WriteString lets marshallers write.
+func (w *Writer) WriteString(s string) (int, error) {
+	w.buf = append(w.buf, s...)
+	return len(s), nil
+}
+
+// Marshal writes what a marshaller gives.
+func (w *Writer) Marshal(m graphql.Marshaler) bool {
+	if m == graphql.Marshaler(graphql.Null) {
+		return false
+	}
+	m.MarshalGQL(w)
+	return true
+}
+
+// MarshalContext writes what a marshaller gives that may fail as it is written: it is then null,
+// wherever it stands, and the error is reported.
+func (w *Writer) MarshalContext(m graphql.ContextMarshaler) bool {
+	mark, ctx := len(w.buf), w.context()
+	if err := m.MarshalGQLContext(ctx, w); err != nil {
+		w.late = append(w.late, lateError{mark, ctx, err})
+		w.buf = append(w.buf, "null"...)
+	}
+	return true
+}
+
+// IsNull says whether a marshaller is gqlgen's null.
+func IsNull(m graphql.ContextMarshaler) bool { return m == graphql.ContextMarshaler(graphql.Null) }

@@ -1,0 +1,183 @@
+package plan_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/executor"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/sluicehq/sluice/graph/plan"
+	"github.com/sluicehq/sluice/graph/plan/plantest"
+	"github.com/sluicehq/sluice/graph/plan/plantest/exec"
+)
+
+// documents is how many random documents are run: all of them where everything is required.
+func documents(few, many int) int {
+	switch {
+	case os.Getenv("SLUICE_TEST_REQUIRE") != "":
+		return many
+	case testing.Short():
+		return few / 10
+	}
+	return few
+}
+
+// pair is the two executors of one schema.
+type pair struct {
+	stock, planned *executor.Executor
+	outcomes       map[plan.Outcome]int
+}
+
+func newPair(t testing.TB) *pair {
+	t.Helper()
+	p := &pair{outcomes: map[plan.Outcome]int{}}
+	config := exec.Config{Resolvers: resolver{}}
+	schema, err := plan.New(exec.Planned(config), plan.Options{
+		References: references(),
+		Count:      func(o plan.Outcome) { p.outcomes[o]++ },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.stock, p.planned = newExecutor(exec.NewExecutableSchema(config)), newExecutor(schema)
+	return p
+}
+
+func newExecutor(schema graphql.ExecutableSchema) *executor.Executor {
+	e := executor.New(schema)
+	e.SetQueryCache(lru.New[*ast.QueryDocument](100))
+	e.SetErrorPresenter(present)
+	e.SetRecoverFunc(func(ctx context.Context, p any) error { return fmt.Errorf("recovered: %v", p) })
+	return e
+}
+
+var counts = regexp.MustCompile(`\d+ values returned for \d+ keys`)
+
+// present hides how many keys a call had: that is what differs.
+func present(ctx context.Context, err error) *gqlerror.Error {
+	shown := *graphql.DefaultErrorPresenter(ctx, err)
+	shown.Message = counts.ReplaceAllString(shown.Message, "too few values")
+	return &shown
+}
+
+// answer is what an executor gave: data, and errors in order.
+type answer struct {
+	refused bool // by validation
+	data    string
+	errors  []string
+}
+
+func run(ctx context.Context, e *executor.Executor, query string, variables map[string]any) answer {
+	ctx = graphql.StartOperationTrace(ctx)
+	request, refused := e.CreateOperationContext(ctx, &graphql.RawParams{Query: query, Variables: variables})
+	if refused != nil {
+		return answer{refused: true, errors: shown(refused)}
+	}
+	respond, ctx := e.DispatchOperation(ctx, request)
+	response := respond(ctx)
+	return answer{data: string(response.Data), errors: shown(response.Errors)}
+}
+
+func shown(list gqlerror.List) []string {
+	var texts []string
+	for _, err := range list {
+		text, _ := json.Marshal(err)
+		texts = append(texts, string(text))
+	}
+	slices.Sort(texts)
+	return texts
+}
+
+func (a answer) differs(b answer) string {
+	switch {
+	case a.data != b.data:
+		return "data"
+	case !slices.Equal(a.errors, b.errors):
+		return "errors"
+	}
+	return ""
+}
+
+func literal(a *author, t *ast.Type) string {
+	if t.Elem != nil {
+		if a.rng.IntN(4) == 0 && t.Elem.Name() == "ID" {
+			return "$ids"
+		}
+		items := ""
+		for range a.rng.IntN(4) {
+			items += literal(a, t.Elem) + " "
+		}
+		return "[" + items + "]"
+	}
+	switch t.Name() {
+	case "ID":
+		return []string{`"p1"`, `"t2"`, `"stranger"`, `"nil"`, `"x"`, `""`, `"t3"`, `"p4"`}[a.rng.IntN(8)]
+	case "Int":
+		if !t.NonNull && a.rng.IntN(4) == 0 {
+			return "$n"
+		}
+		return fmt.Sprint(a.rng.IntN(9) - 1)
+	case "Stamp":
+		return []string{"13", "7", `"nonsense"`}[a.rng.IntN(3)]
+	case "Kind":
+		return "FANCY"
+	case "Filter":
+		return `{name: "n", kinds: [PLAIN], near: {x: 1}}`
+	}
+	return `"text"`
+}
+
+// TestPlannedAnswersAreStockAnswers runs random documents in random worlds through gqlgen's own
+// executor and through plans, each twice.
+func TestPlannedAnswersAreStockAnswers(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	rng := rand.New(rand.NewPCG(1, 2))
+	a := &author{schema: plantestSchema(), rng: rng, value: literal}
+	ran, failed, withErrors := 0, 0, 0
+	for i := 0; ran < documents(2000, 20000); i++ {
+		query, variables := a.document()
+		ctx := context.WithValue(t.Context(), worldKey{}, &plantest.World{Seed: uint64(i), Faults: []uint64{0, 1, 3, 10, 30}[rng.IntN(5)]})
+		stock := run(ctx, p.stock, query, variables)
+		if stock.refused {
+			if i > 20*(ran+100) {
+				t.Fatalf("nearly all documents are refused: %s\n%v", query, stock.errors)
+			}
+			continue
+		}
+		ran++
+		if len(stock.errors) > 0 {
+			withErrors++
+		}
+		for range 2 {
+			planned := run(ctx, p.planned, query, variables)
+			if what := stock.differs(planned); what != "" {
+				t.Errorf("document %d: the %s differ\n%s\n%v\nstock   %s\nplanned %s\nstock   %v\nplanned %v",
+					i, what, query, variables, stock.data, planned.data, stock.errors, planned.errors)
+				failed++
+				break
+			}
+		}
+		if failed == 3 {
+			t.FailNow()
+		}
+	}
+	if p.outcomes[plan.Planned] != 2*ran {
+		t.Errorf("of %d executions only these were planned: %v", 2*ran, p.outcomes)
+	}
+	t.Logf("%d documents, %d with errors", ran, withErrors)
+}
+
+func plantestSchema() *ast.Schema {
+	return exec.NewExecutableSchema(exec.Config{}).Schema()
+}

@@ -1,0 +1,167 @@
+// Package plan executes the queries of a gqlgen schema on prepared plans.
+//
+// The model. Schema wraps gqlgen's ExecutableSchema. For a query it compiles, once per operation and
+// values of the booleans in @skip and @include, a plan: a tree of the fields that will be answered,
+// with their response keys as bytes and their getters as typed functions, which plan/plangen
+// generates beside gqlgen's output. A plan runs in two passes.
+//
+// The first pass resolves. Fields of views are read where they stand. A field that needs more than
+// its parent is asked for all of its parents at once: a reference (see Refer, Ask, Defer) adds keys
+// to its loader, and any other resolver is called in a goroutine. Loads of one loader at one level
+// (the number of resolved fields above) are one call, whichever fields asked; it starts when every
+// field of the level that could still ask has asked, or is found never to be reached. There is no
+// timer, and a field waits for nobody with whom it does not share a loader.
+//
+// The second pass walks the plan in the order of the answer, appends JSON to one buffer and reports
+// errors where they belong.
+//
+// Invariants. The answer is what gqlgen's own executor would give: the same bytes, the same errors
+// at the same paths, through the same presenter and recover function; a differential test holds it
+// to that. All work ends before the answer is given: no goroutine outlives it. A plan is immutable
+// and shared; what a request needs of its own is pooled with the plan. Both passes meet the same
+// objects in the same order; should they not (a view changed meanwhile), the field is an error,
+// never another object's value. Arguments are read once for a field of the plan and shared by all
+// of its parents, so resolvers may not change them.
+//
+// Handed back to gqlgen, and counted by reason: mutations, subscriptions, introspection, @defer,
+// directives with code, plans that would be too large, and operations with too many combinations
+// of @skip and @include. AroundFields runs around resolvers called singly, not around fields of
+// views or references; AroundRootFields does not run.
+package plan
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler/lru"
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// Outcome says how an operation was executed.
+type Outcome string
+
+// The outcomes: planned, or handed back to gqlgen for a reason.
+const (
+	Planned       Outcome = "planned"
+	Mutation      Outcome = "mutation"
+	Subscription  Outcome = "subscription"
+	Introspection Outcome = "introspection"
+	Deferral      Outcome = "defer"
+	Directive     Outcome = "directive"
+	Variants      Outcome = "variants"  // too many combinations of @skip and @include
+	Size          Outcome = "size"      // too many fields
+	Unsupported   Outcome = "unplanned" // a field that the generator does not know how to plan
+)
+
+// Outcomes are all outcomes there are.
+func Outcomes() []Outcome {
+	return []Outcome{Planned, Mutation, Subscription, Introspection, Deferral, Directive, Variants, Size, Unsupported}
+}
+
+// Options say how a schema is planned.
+type Options struct {
+	// References answers fields for many parents at once, by "Type.field".
+	References map[string]Reference
+	// Fallback executes what is handed back; the source's own schema when nil.
+	Fallback graphql.ExecutableSchema
+	// Operations is how many operations are kept planned; 1,000 when 0.
+	Operations int
+	// Count is told of every operation. It may be nil.
+	Count func(Outcome)
+	// Trace is told of every call of a loader; what it gives is called when the call has ended. It
+	// may be nil.
+	Trace func(ctx context.Context, loader string, keys int) (context.Context, func())
+}
+
+// Schema is an executable schema that plans its queries.
+type Schema struct {
+	graphql.ExecutableSchema // what is handed back goes here
+
+	source     Source
+	references map[*Field]Reference
+	operations graphql.Cache[*operation]
+	count      func(Outcome)
+	trace      func(ctx context.Context, loader string, keys int) (context.Context, func())
+}
+
+var _ graphql.ExecutableSchema = (*Schema)(nil)
+
+// New wraps the source's schema. References to fields that are not there, or of other types than
+// the schema's, are an error.
+func New(source Source, options Options) (*Schema, error) {
+	s := &Schema{
+		ExecutableSchema: options.Fallback,
+		source:           source,
+		references:       map[*Field]Reference{},
+		count:            options.Count,
+		trace:            options.Trace,
+	}
+	if s.ExecutableSchema == nil {
+		s.ExecutableSchema = source.Schema
+	}
+	if s.count == nil {
+		s.count = func(Outcome) {}
+	}
+	if options.Operations == 0 {
+		options.Operations = 1000
+	}
+	s.operations = lru.New[*operation](options.Operations)
+	for name, reference := range options.References {
+		field := source.field(name)
+		if field == nil {
+			return nil, fmt.Errorf("plan: a reference for %s, which is no field with a resolver", name)
+		}
+		if err := reference.fits(field); err != nil {
+			return nil, fmt.Errorf("plan: the reference for %s: %w", name, err)
+		}
+		s.references[field] = reference
+	}
+	return s, nil
+}
+
+// Exec executes the operation in the context.
+func (s *Schema) Exec(ctx context.Context) graphql.ResponseHandler {
+	request := graphql.GetOperationContext(ctx)
+	p, outcome := s.planOf(ctx, request)
+	s.count(outcome)
+	if outcome != Planned {
+		return s.ExecutableSchema.Exec(ctx)
+	}
+	ran := false
+	return func(ctx context.Context) *graphql.Response {
+		if ran {
+			return nil
+		}
+		ran = true
+		return s.execute(ctx, request, p)
+	}
+}
+
+// planOf finds or makes the plan of the request.
+func (s *Schema) planOf(ctx context.Context, request *graphql.OperationContext) (*plan, Outcome) {
+	switch request.Operation.Operation {
+	case ast.Mutation:
+		return nil, Mutation
+	case ast.Subscription:
+		return nil, Subscription
+	}
+	key := operationKey(request)
+	op, known := s.operations.Get(ctx, key)
+	if !known || op.definition != request.Operation {
+		op = read(request)
+		s.operations.Add(ctx, key, op)
+	}
+	if op.rejected != "" {
+		return nil, op.rejected
+	}
+	return op.variant(s, request)
+}
+
+// operationKey names an operation: documents are kept by their text.
+func operationKey(request *graphql.OperationContext) string {
+	if request.OperationName == "" {
+		return request.RawQuery
+	}
+	return request.OperationName + "\x00" + request.RawQuery
+}

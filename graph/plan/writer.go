@@ -1,0 +1,419 @@
+package plan
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/99designs/gqlgen/graphql"
+)
+
+// errStep says that the passes met different objects.
+var errStep = errors.New("plan: the answer changed while it was read")
+
+// Writer walks a plan over objects. In the first pass it writes nothing and gathers the parents of
+// fields that are resolved; in the second it writes the answer. Generated functions that return a
+// bool say whether they wrote a value: false is gqlgen's graphql.Null.
+type Writer struct {
+	run     *run
+	writing bool
+	buf     []byte
+	base    *graphql.FieldContext // where path begins
+	path    []step
+	late    []lateError
+	// required says that the field just written may not be null, though the schema lets it.
+	required bool
+}
+
+// step is a field, or a place in a list.
+type step struct {
+	node  *Node
+	index int
+}
+
+// lateError is an error of a scalar that was found as it was written. It is reported when all is
+// written, if what it belongs to is still there.
+type lateError struct {
+	at  int
+	ctx context.Context
+	err error
+}
+
+// write is the second pass.
+func (w *Writer) write(p *plan) []byte {
+	w.writing, w.base = true, &w.run.root
+	if !w.Object(p.root, p.root.below[0].id, nil) {
+		w.cut(0)
+		w.buf = append(w.buf, "null"...)
+	}
+	for _, late := range w.late {
+		graphql.AddError(late.ctx, late.err)
+	}
+	return bytes.Clone(w.buf)
+}
+
+func (w *Writer) reset() {
+	clear(w.path[:cap(w.path)])
+	clear(w.late)
+	if cap(w.buf) > keptBuffer {
+		w.buf = nil
+	}
+	*w = Writer{run: w.run, buf: w.buf[:0], path: w.path[:0], late: w.late[:0]}
+}
+
+// visit gathers parents below a node, whose value v is; the root has none.
+func (w *Writer) visit(n *Node, base *graphql.FieldContext, v any) {
+	w.base, w.path = base, w.path[:0]
+	defer func() {
+		_ = recover() // the second pass meets it again, and reports it
+	}()
+	if n.field == nil {
+		w.Object(n, n.below[0].id, nil)
+		return
+	}
+	n.field.Value(w, n, v)
+}
+
+// Object writes an object of a type: what the node asks of it.
+func (w *Writer) Object(n *Node, id TypeID, obj any) bool {
+	s := n.selectionOf(id)
+	if s == nil {
+		panic(fmt.Errorf("plan: %s cannot be a %s", n.collected.Name, w.run.schema.source.Types[id].Name))
+	}
+	if !w.writing {
+		for _, below := range s.deep {
+			w.gather(below, obj)
+		}
+		return true
+	}
+	start, valid, first := len(w.buf), true, true
+	w.buf = append(w.buf, '{')
+	for _, below := range s.nodes {
+		mark := len(w.buf)
+		if !first {
+			w.buf = append(w.buf, ',')
+		}
+		w.buf = append(w.buf, below.key...)
+		if !w.field(below, obj) {
+			w.buf = append(w.buf, "null"...)
+			valid = valid && !below.nonNull && !w.required
+			w.required = false
+		}
+		if below.repeated {
+			w.cut(mark)
+			continue
+		}
+		first = false
+	}
+	if !valid {
+		w.cut(start)
+		return false
+	}
+	w.buf = append(w.buf, '}')
+	return true
+}
+
+// gather notes a parent of a resolved field, or goes on down.
+func (w *Writer) gather(n *Node, obj any) {
+	depth := len(w.path)
+	w.path = append(w.path, step{n, nothing})
+	defer func() {
+		_ = recover() // the second pass meets it again, and reports it
+		w.path = w.path[:depth]
+	}()
+	switch {
+	case n.concurrent:
+		st := &w.run.states[n.slot]
+		st.parents = append(st.parents, obj)
+		if n.tracked {
+			st.chains = append(st.chains, w.chain(len(w.path)))
+		}
+	case n.stored:
+		st := &w.run.states[n.slot]
+		st.parents = append(st.parents, obj)
+		st.results = append(st.results, w.call(n, st, obj))
+		if res := &st.results[len(st.results)-1]; res.err == nil && res.value != nil && !st.refused {
+			n.field.Value(w, n, res.value)
+		}
+	default:
+		n.field.Inline(w, n, obj)
+	}
+}
+
+// field writes a field of an object; when it gives null, nothing is written.
+func (w *Writer) field(n *Node, obj any) (written bool) {
+	if n.typename != nil {
+		w.buf = append(w.buf, n.typename...)
+		return true
+	}
+	mark, depth := len(w.buf), len(w.path)
+	w.path = append(w.path, step{n, nothing})
+	defer func() {
+		if p := recover(); p != nil {
+			w.path = w.path[:depth+1]
+			w.cut(mark)
+			ctx := w.context()
+			w.run.request.Error(ctx, w.run.request.Recover(ctx, p))
+			written = false
+		}
+		w.path = w.path[:depth]
+		if !written {
+			w.cut(mark)
+		}
+	}()
+	switch {
+	case n.concurrent || n.stored:
+		return w.resolved(n, obj)
+	case n.field.Inline != nil:
+		return n.field.Inline(w, n, obj)
+	}
+	st := &state{}
+	if n.slot >= 0 {
+		st = &w.run.states[n.slot]
+	}
+	res := w.call(n, st, obj)
+	if st.refused {
+		return w.refuse(n)
+	}
+	return w.result(n, &res)
+}
+
+// call asks a method of a view.
+func (w *Writer) call(n *Node, st *state, obj any) (res result) {
+	if n.field.Args && w.run.fieldContext(n, st) == nil || st.refused {
+		return result{}
+	}
+	if w.writing { // the field recovers from panics itself
+		res.value, res.err = n.field.Call(w.run.x, w.run.ctx, st.fc, obj)
+		return res
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			ctx := w.context()
+			res = result{err: w.run.request.RecoverFunc(ctx, p), panicked: true}
+		}
+	}()
+	res.value, res.err = n.field.Call(w.run.x, w.run.ctx, st.fc, obj)
+	return res
+}
+
+// resolved writes the next result of a field that was answered in the first pass.
+func (w *Writer) resolved(n *Node, obj any) bool {
+	st := &w.run.states[n.slot]
+	i := st.cursor
+	st.cursor++
+	if i >= len(st.parents) || (n.object.Lasting && st.parents[i] != obj) {
+		return w.result(n, &result{err: errStep})
+	}
+	if st.refused {
+		return w.refuse(n)
+	}
+	return w.result(n, &st.results[i])
+}
+
+// refuse reports arguments that cannot be read.
+func (w *Writer) refuse(n *Node) bool {
+	ctx := w.contextAt(len(w.path) - 1)
+	_, _ = n.field.Context(w.run.x, ctx, n.collected) // it reports by itself
+	return false
+}
+
+func (w *Writer) result(n *Node, res *result) bool {
+	if res.err != nil {
+		w.run.fail(w.context(), res)
+		w.required = res.required
+		return false
+	}
+	if res.value == nil {
+		if n.nonNull || res.required {
+			w.missing("must not be null")
+		}
+		w.required = res.required
+		return false
+	}
+	return n.field.Value(w, n, res.value)
+}
+
+// chain gives the contexts of the path's first steps.
+func (w *Writer) chain(steps int) *graphql.FieldContext {
+	at := w.base
+	for _, s := range w.path[:steps] {
+		if s.node == nil {
+			at = &graphql.FieldContext{Parent: at, Index: &s.index}
+			continue
+		}
+		at = &graphql.FieldContext{Parent: at, Object: s.node.object.Name, Field: s.node.collected}
+	}
+	return at
+}
+
+// context stands where the writer is.
+func (w *Writer) context() context.Context { return w.contextAt(len(w.path)) }
+
+func (w *Writer) contextAt(steps int) context.Context {
+	at := w.chain(steps)
+	if at == &w.run.root {
+		return w.run.ctx
+	}
+	parent := at.Parent
+	ctx := graphql.WithFieldContext(w.run.ctx, at)
+	at.Parent = parent
+	return ctx
+}
+
+// cut takes back what was written after the mark.
+func (w *Writer) cut(mark int) {
+	w.buf = w.buf[:mark]
+	for len(w.late) > 0 && w.late[len(w.late)-1].at >= mark {
+		w.late = w.late[:len(w.late)-1]
+	}
+}
+
+// missing reports a null that the schema does not allow, unless something else was reported there.
+func (w *Writer) missing(message string) {
+	ctx := w.context()
+	if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
+		graphql.AddErrorf(ctx, "%s", message)
+	}
+}
+
+// Missing reports a null where the schema does not allow one. It gives false.
+func (w *Writer) Missing() bool {
+	if w.writing {
+		w.missing("the requested element is null which the schema does not allow")
+	}
+	return false
+}
+
+// Nil reports that a field has no value at all: an interface that holds nothing. It gives false.
+func (w *Writer) Nil(n *Node) bool {
+	if w.writing && n.nonNull {
+		w.missing("must not be null")
+	}
+	return false
+}
+
+// Value makes a Field.Value of a function for the field's Go type.
+func Value[T any](write func(*Writer, *Node, T) bool) func(*Writer, *Node, any) bool {
+	return func(w *Writer, n *Node, v any) bool {
+		t, ok := v.(T)
+		if !ok {
+			return w.unexpected(v, t)
+		}
+		return write(w, n, t)
+	}
+}
+
+// StructValue makes a Field.Value of a function for an object that is kept by value.
+func StructValue[T any](write func(*Writer, *Node, *T) bool) func(*Writer, *Node, any) bool {
+	return Value(func(w *Writer, n *Node, t T) bool { return write(w, n, &t) })
+}
+
+// unexpected writes a value of another type than the field's, which a middleware may have given.
+func (w *Writer) unexpected(v, wanted any) bool {
+	if !w.writing {
+		return false
+	}
+	if m, ok := v.(graphql.Marshaler); ok {
+		return w.Marshal(m)
+	}
+	graphql.AddErrorf(w.context(), "unexpected type %T from middleware/directive chain, should be %T", v, wanted)
+	return false
+}
+
+// List writes a list. Places in lists of scalars have no path of their own, as in gqlgen.
+func List[T any](w *Writer, n *Node, list []T, scalars, nonNull bool, item func(*Writer, *Node, T) bool) bool {
+	l := startList(w, scalars, nonNull)
+	for i := range list {
+		l.item(i, func() bool { return item(w, n, list[i]) })
+	}
+	return l.end()
+}
+
+// Structs writes a list of objects that are kept by value.
+func Structs[T any](w *Writer, n *Node, list []T, nonNull bool, item func(*Writer, *Node, *T) bool) bool {
+	l := startList(w, false, nonNull)
+	for i := range list {
+		l.item(i, func() bool { return item(w, n, &list[i]) })
+	}
+	return l.end()
+}
+
+// listing is a list being written.
+type listing struct {
+	w        *Writer
+	start    int
+	scalars  bool
+	nonNull  bool
+	invalid  bool
+	panicked bool
+}
+
+func startList(w *Writer, scalars, nonNull bool) listing {
+	l := listing{w: w, start: len(w.buf), scalars: scalars, nonNull: nonNull}
+	if w.writing {
+		w.buf = append(w.buf, '[')
+	}
+	return l
+}
+
+func (l *listing) item(i int, write func() bool) {
+	w := l.w
+	if w.writing && i > 0 {
+		w.buf = append(w.buf, ',')
+	}
+	if l.scalars {
+		l.null(len(w.buf), write())
+		return
+	}
+	mark, depth := len(w.buf), len(w.path)
+	w.path = append(w.path, step{nil, i})
+	defer func() {
+		if p := recover(); p != nil {
+			l.recovered(p, mark, depth)
+		}
+		w.path = w.path[:depth]
+	}()
+	l.null(mark, write())
+}
+
+// null takes note of an item that is null.
+func (l *listing) null(mark int, written bool) {
+	if written || !l.w.writing {
+		return
+	}
+	l.w.cut(mark)
+	l.w.buf = append(l.w.buf, "null"...)
+	l.invalid = l.invalid || l.nonNull
+}
+
+// recovered reports a panic of one item, which leaves the list empty, as in gqlgen.
+func (l *listing) recovered(p any, mark, depth int) {
+	w := l.w
+	l.panicked = true
+	if !w.writing {
+		return
+	}
+	w.path = w.path[:depth+1]
+	w.cut(mark)
+	ctx := w.context()
+	graphql.AddError(ctx, graphql.Recover(ctx, p))
+}
+
+func (l *listing) end() bool {
+	w := l.w
+	switch {
+	case !w.writing:
+		return true
+	case l.panicked:
+		w.cut(l.start)
+		w.buf = append(w.buf, "[]"...)
+		return true
+	case l.invalid:
+		w.cut(l.start)
+		return false
+	}
+	w.buf = append(w.buf, ']')
+	return true
+}
