@@ -5,21 +5,20 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
-	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// The orders of devices, as cursors name them.
-const (
-	byName = "devices/name"
-	newest = "devices/newest"
-)
+// byName is the order of devices by their names, as cursors name it.
+const byName = "devices/name"
+
+func newest() sqldb.Newest {
+	return sqldb.Newest{Name: "devices/newest", Column: "created_at", Kind: ids.Device}
+}
 
 // Get gives devices by id: see device.Store.
 func (s *Store) Get(ctx context.Context, ids []string) ([]device.Device, error) {
@@ -36,22 +35,18 @@ func (s *Store) List(ctx context.Context, filter device.Filter, order device.Ord
 		return page.Page[device.Device]{}, err
 	}
 	w := where(filter)
-	var total *int64
-	if request.WithTotal {
-		if total, err = s.total(ctx, w); err != nil {
-			return page.Page[device.Device]{}, err
-		}
-	}
-	sorted, cursorOf := " ORDER BY sort_name, id", nameCursor
-	start := afterName
-	if order == device.Newest {
-		sorted, cursorOf, start = " ORDER BY created_at DESC, id DESC", newestCursor, afterNewest
-	}
-	if err := start(&w, request.After); err != nil {
+	total, err := s.db.Total(ctx, request, "devices", w)
+	if err != nil {
 		return page.Page[device.Device]{}, err
 	}
-	condition := w.SQL()
-	devices, err := s.query(ctx, condition+sorted+` LIMIT `+w.Arg(size+1), w.Args())
+	sorted, after, cursorOf := " ORDER BY sort_name, id", afterName, nameCursor
+	if order == device.Newest {
+		sorted, after, cursorOf = newest().SQL(), newest().After, newestCursor
+	}
+	if err := after(&w, request.After); err != nil {
+		return page.Page[device.Device]{}, err
+	}
+	devices, err := s.query(ctx, w.SQL()+sorted+` LIMIT `+w.Arg(size+1), w.Args())
 	if err != nil {
 		return page.Page[device.Device]{}, err
 	}
@@ -63,31 +58,22 @@ func (s *Store) List(ctx context.Context, filter device.Filter, order device.Ord
 func where(filter device.Filter) sqldb.Where {
 	var w sqldb.Where
 	w.And("NOT deleted")
-	if len(filter.Kinds) > 0 {
-		w.In("kind", texts(filter.Kinds))
-	}
-	if len(filter.Presences) > 0 {
-		w.In("presence", texts(filter.Presences))
-	}
+	sqldb.Narrow(&w, "kind", filter.Kinds)
+	sqldb.Narrow(&w, "presence", filter.Presences)
 	for _, key := range slices.Sorted(maps.Keys(filter.Labels)) {
 		w.And("id IN (SELECT device_id FROM device_labels WHERE key = ? AND value = ?)", key, filter.Labels[key])
 	}
 	if filter.NameContains != "" {
-		w.And(`folded_name LIKE ? ESCAPE '\'`, "%"+literal(fold(filter.NameContains))+"%")
+		w.Contains("folded_name", filter.NameContains)
 	}
 	return w
-}
-
-// literal escapes what LIKE takes for a pattern.
-func literal(text string) string {
-	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(text)
 }
 
 func nameCursor(d device.Device) page.Cursor {
 	return page.Cursor{Order: byName, Key: sortName(d.Name), ID: d.ID}
 }
 
-func newestCursor(d device.Device) page.Cursor { return page.AtTime(newest, d.CreatedAt, d.ID) }
+func newestCursor(d device.Device) page.Cursor { return newest().Cursor(d.CreatedAt, d.ID) }
 
 // afterName starts the page behind the cursor, in order of names.
 func afterName(w *sqldb.Where, cursor string) error {
@@ -96,45 +82,14 @@ func afterName(w *sqldb.Where, cursor string) error {
 		return err
 	}
 	if !utf8.ValidString(c.Key) || ids.Check(ids.Device, c.ID) != nil {
-		return badCursor()
+		return page.BadCursor()
 	}
 	w.And("(sort_name, id) > (?, ?)", c.Key, c.ID)
 	return nil
 }
 
-// afterNewest starts the page behind the cursor, the newest first.
-func afterNewest(w *sqldb.Where, cursor string) error {
-	c, ok, err := page.ParseCursor(newest, cursor)
-	if err != nil || !ok {
-		return err
-	}
-	at, err := c.Micros()
-	if err != nil {
-		return err
-	}
-	if ids.Check(ids.Device, c.ID) != nil {
-		return badCursor()
-	}
-	w.And("(created_at, id) < (?, ?)", at, c.ID)
-	return nil
-}
-
-func badCursor() error { return errs.Invalid("after", "is not a cursor of this list") }
-
-func (s *Store) total(ctx context.Context, w sqldb.Where) (*int64, error) {
-	var n int64
-	if err := s.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM devices`+w.SQL(), w.Args()...).Scan(&n); err != nil {
-		return nil, fmt.Errorf("count devices: %w", err)
-	}
-	return &n, nil
-}
-
 func (s *Store) query(ctx context.Context, rest string, args []any) ([]device.Device, error) {
-	rows, err := s.db.Read().QueryContext(ctx, `SELECT `+columns+` FROM devices`+rest, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read devices: %w", err)
-	}
-	devices, err := sqldb.Collect(rows, scanDevice)
+	devices, err := sqldb.Select(ctx, s.db.Read(), scanDevice, `SELECT `+columns+` FROM devices`+rest, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read devices: %w", err)
 	}
@@ -143,29 +98,13 @@ func (s *Store) query(ctx context.Context, rest string, args []any) ([]device.De
 
 // Count counts devices by presence: see device.Store.
 func (s *Store) Count(ctx context.Context, kinds []device.Kind) (device.Counts, error) {
-	w := where(device.Filter{Kinds: kinds})
-	rows, err := s.db.Read().QueryContext(ctx, `SELECT presence, COUNT(*) FROM devices`+w.SQL()+` GROUP BY presence`, w.Args()...)
+	n, err := s.db.Counts(ctx, "devices", "presence", where(device.Filter{Kinds: kinds}))
 	if err != nil {
-		return device.Counts{}, fmt.Errorf("count devices: %w", err)
+		return device.Counts{}, err
 	}
-	var counts device.Counts
-	_, err = sqldb.Collect(rows, func(row sqldb.Row) (struct{}, error) {
-		var presence device.Presence
-		var n int64
-		err := row.Scan(&presence, &n)
-		counts.Total += n
-		switch presence {
-		case device.Online:
-			counts.Online += n
-		case device.Offline:
-			counts.Offline += n
-		case device.Unknown:
-			counts.Unknown += n
-		}
-		return struct{}{}, err
-	})
-	if err != nil {
-		return device.Counts{}, fmt.Errorf("count devices: %w", err)
+	counts := device.Counts{
+		Online: n[string(device.Online)], Offline: n[string(device.Offline)], Unknown: n[string(device.Unknown)],
 	}
+	counts.Total = counts.Online + counts.Offline + counts.Unknown
 	return counts, nil
 }

@@ -10,27 +10,19 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// rowsPerInsert is small because SQLite takes $1 for a name, and looks for it among all names of the
-// statement: the time a statement takes grows with the square of its rows.
-const rowsPerInsert = 50
-
 // Record keeps readings: see device.Store.
 func (s *Store) Record(ctx context.Context, deviceID string, readings []device.Reading, seen *time.Time) (stored int64, err error) {
+	rows := make([][]any, len(readings))
+	for i, r := range readings {
+		rows[i] = []any{deviceID, r.Key, sqldb.Micros(r.At), r.Value}
+	}
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := see(ctx, tx, deviceID, seen); err != nil {
 			return err
 		}
-		stored = 0
-		for rest := readings; len(rest) > 0; {
-			n := min(len(rest), rowsPerInsert)
-			fresh, err := insertReadings(ctx, tx, deviceID, rest[:n])
-			if err != nil {
-				return err
-			}
-			stored += fresh
-			rest = rest[n:]
-		}
-		return nil
+		var err error
+		stored, err = tx.Insert(ctx, "readings", "device_id, key, at, value", rows, "ON CONFLICT DO NOTHING")
+		return err
 	})
 	if err != nil {
 		return 0, fmt.Errorf("record readings: %w", err)
@@ -40,30 +32,16 @@ func (s *Store) Record(ctx context.Context, deviceID string, readings []device.R
 
 // see locks the device, which must be there, and notes when it was seen.
 func see(ctx context.Context, tx *sqldb.Tx, deviceID string, seen *time.Time) error {
-	locked, err := tx.ExecContext(ctx, `UPDATE devices SET last_seen_at =
+	locked, err := sqldb.Affects(tx.ExecContext(ctx, `UPDATE devices SET last_seen_at =
 			CASE WHEN last_seen_at IS NULL OR last_seen_at < $1 THEN $1 ELSE last_seen_at END
-		WHERE id = $2 AND NOT deleted`, sqldb.NullMicros(seen), deviceID)
+		WHERE id = $2 AND NOT deleted`, sqldb.NullMicros(seen), deviceID))
 	if err != nil {
 		return fmt.Errorf("note when %s was seen: %w", deviceID, err)
 	}
-	n, err := locked.RowsAffected()
-	if err == nil && n == 0 {
+	if !locked {
 		return device.Missing(deviceID)
 	}
-	return err
-}
-
-func insertReadings(ctx context.Context, tx *sqldb.Tx, deviceID string, readings []device.Reading) (fresh int64, err error) {
-	values := make([]any, 0, 4*len(readings))
-	for _, r := range readings {
-		values = append(values, deviceID, r.Key, sqldb.Micros(r.At), r.Value)
-	}
-	inserted, err := tx.ExecContext(ctx, `INSERT INTO readings (device_id, key, at, value) VALUES `+tuples(len(readings), 4)+
-		` ON CONFLICT DO NOTHING`, values...)
-	if err != nil {
-		return 0, fmt.Errorf("insert readings: %w", err)
-	}
-	return inserted.RowsAffected()
+	return nil
 }
 
 // Query gives series: see device.Store. The database aggregates; only points are read.
