@@ -93,6 +93,7 @@ type Viewer struct {
 	AccountID string // "" for nobody
 	APIKeyID  string // "" without an API key
 	Scopes    []string
+	Budget    *Budget // nil when nobody counts
 }
 
 // IsNode marks what has an id of its own.

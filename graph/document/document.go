@@ -1,5 +1,5 @@
 // Package document reads a validated operation before it runs, once: what its caller must be
-// allowed, and how deep and how wide it is.
+// allowed, how deep and how wide it is, and what it costs.
 //
 // Access is denied by default. Every field of the schema states who may read it, by a directive of
 // its own or of its type (@public, @authenticated, @requiresScopes); a field that states nothing may
@@ -20,6 +20,7 @@ import (
 type Limits struct {
 	Depth   int // levels of fields
 	Aliases int // fields that are given another name
+	Cost    int // points; 0 bounds nothing
 }
 
 // Prepared is what there is to know of an operation before it runs.
@@ -27,6 +28,7 @@ type Prepared struct {
 	needs   []need
 	depth   int
 	aliases int
+	cost    *expression
 }
 
 // need is what one field demands.
@@ -51,7 +53,9 @@ const manyAliases = 1 << 30
 // Prepare reads the operation, whose document has been validated against the schema.
 func Prepare(schema *ast.Schema, operation *ast.OperationDefinition) *Prepared {
 	w := walk{schema: schema, fragments: map[string]*Prepared{}, seen: map[string]bool{}}
-	return w.read(operation.SelectionSet)
+	p := w.read(operation.SelectionSet)
+	p.cost = (&pricing{schema: schema, fragments: map[string]*expression{}}).read(operation.SelectionSet)
+	return p
 }
 
 type walk struct {

@@ -92,6 +92,12 @@ type ComplexityRoot struct {
 		Scopes          func(childComplexity int) int
 	}
 
+	Budget struct {
+		Limit            func(childComplexity int) int
+		Remaining        func(childComplexity int) int
+		RestorePerSecond func(childComplexity int) int
+	}
+
 	CreatedApiKey struct {
 		APIKey func(childComplexity int) int
 		Secret func(childComplexity int) int
@@ -389,6 +395,7 @@ type ComplexityRoot struct {
 	Viewer struct {
 		APIKey  func(childComplexity int) int
 		Account func(childComplexity int) int
+		Budget  func(childComplexity int) int
 		Scopes  func(childComplexity int) int
 	}
 }
@@ -651,6 +658,25 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ApiKey.Scopes(childComplexity), true
+
+	case "Budget.limit":
+		if e.ComplexityRoot.Budget.Limit == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Budget.Limit(childComplexity), true
+	case "Budget.remaining":
+		if e.ComplexityRoot.Budget.Remaining == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Budget.Remaining(childComplexity), true
+	case "Budget.restorePerSecond":
+		if e.ComplexityRoot.Budget.RestorePerSecond == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Budget.RestorePerSecond(childComplexity), true
 
 	case "CreatedApiKey.apiKey":
 		if e.ComplexityRoot.CreatedApiKey.APIKey == nil {
@@ -2019,6 +2045,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Viewer.Account(childComplexity), true
+	case "Viewer.budget":
+		if e.ComplexityRoot.Viewer.Budget == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Viewer.Budget(childComplexity), true
 	case "Viewer.scopes":
 		if e.ComplexityRoot.Viewer.Scopes == nil {
 			break
@@ -2171,6 +2203,18 @@ type Viewer @authenticated {
   "The API key that was presented."
   apiKey: ApiKey
   scopes: [String!]!
+  "What the caller may spend, after this operation has been paid for."
+  budget: Budget
+}
+
+"What a caller may spend, in points: those of extensions.cost and of the headers RateLimit and RateLimit-Policy."
+type Budget @authenticated @cost(weight: 0) {
+  "Of a minute, and at most at once."
+  limit: Int!
+  "What is left."
+  remaining: Int!
+  "It comes back continuously, up to the limit."
+  restorePerSecond: Float!
 }
 
 """
@@ -2298,7 +2342,7 @@ type Activity implements Node @requiresScopes(scopes: [["activity:read"]]) {
   device: Device @requiresScopes(scopes: [["device:read"]]) @cost(weight: 1)
   trip: Trip @requiresScopes(scopes: [["trip:read"]]) @cost(weight: 1)
   job: Job @requiresScopes(scopes: [["job:read"]]) @cost(weight: 1)
-  links: [Link!]!
+  links: [Link!]! @listSize(assumedSize: 1)
   "What else the source tells."
   data: JSON
 }
@@ -2341,9 +2385,9 @@ type HydrationReport @authenticated {
   "Over the days on which something was logged."
   dailyAverageMl: Float!
   "The days on which something was logged."
-  days: [HydrationDay!]!
+  days: [HydrationDay!]! @listSize(assumedSize: 30)
   "The newest first, at most 1,000."
-  entries: [Activity!]!
+  entries: [Activity!]! @listSize(assumedSize: 100)
 }
 
 type HydrationDay @authenticated {
@@ -2534,7 +2578,7 @@ enum Aggregate {
 "One key's readings by time."
 type Series @authenticated {
   key: String!
-  points: [Point!]!
+  points: [Point!]! @listSize(assumedSize: 100)
 }
 
 type Point @authenticated {
@@ -2796,7 +2840,7 @@ directive @authenticated on FIELD_DEFINITION | OBJECT | INTERFACE
 directive @requiresScopes(scopes: [[String!]!]!) on FIELD_DEFINITION | OBJECT
 "What selecting the field costs, in points; 1 when nothing is said, 0 for plain values."
 directive @cost(weight: Int!) on FIELD_DEFINITION | OBJECT
-"How long the list may be: as the slicing argument says, else as assumed. Costs below it are multiplied."
+"How long the list, or the lists of the connection, may be: as the slicing argument says, else as assumed. What an item costs is multiplied."
 directive @listSize(assumedSize: Int, slicingArguments: [String!]) on FIELD_DEFINITION
 
 "A time with offset: RFC 3339, as in 2026-11-21T08:30:00.123456Z. Answers are in UTC."
@@ -2860,7 +2904,7 @@ type Query {
   "Anything by its id; null with an error when there is no such thing, or it is not yours to see."
   node(id: ID!): Node @authenticated
   "Many things by their ids, in the order of the ids; at most 1,000. What cannot be seen is null, with an error."
-  nodes(ids: [ID!]!): [Node]! @authenticated @listSize(assumedSize: 100)
+  nodes(ids: [ID!]!): [Node]! @authenticated @listSize(assumedSize: 100, slicingArguments: ["ids"])
   "Who is asking."
   viewer: Viewer @authenticated
   "The state of everything at a glance. What did not answer is null and named in ` + "`" + `degraded` + "`" + `."
@@ -3108,6 +3152,18 @@ func (ec *executionContext) childFields_ApiKey(ctx context.Context, field graphq
 		return ec.fieldContext_ApiKey_revokedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ApiKey", field.Name)
+}
+
+func (ec *executionContext) childFields_Budget(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "limit":
+		return ec.fieldContext_Budget_limit(ctx, field)
+	case "remaining":
+		return ec.fieldContext_Budget_remaining(ctx, field)
+	case "restorePerSecond":
+		return ec.fieldContext_Budget_restorePerSecond(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Budget", field.Name)
 }
 
 func (ec *executionContext) childFields_CreatedApiKey(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -3616,6 +3672,8 @@ func (ec *executionContext) childFields_Viewer(ctx context.Context, field graphq
 		return ec.fieldContext_Viewer_apiKey(ctx, field)
 	case "scopes":
 		return ec.fieldContext_Viewer_scopes(ctx, field)
+	case "budget":
+		return ec.fieldContext_Viewer_budget(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Viewer", field.Name)
 }

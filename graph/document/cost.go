@@ -1,0 +1,376 @@
+package document
+
+import (
+	"encoding/json"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// introspection is what __schema and __type cost: their answers are large and know no lists' sizes.
+const introspection = 100
+
+// unpayable is where counting ends: products of lists know no bounds.
+const unpayable = 1 << 40
+
+// Cost is what the operation costs at most with these variables, in points; at least 1. The
+// variables must have been checked.
+//
+// It is the type cost of IBM's GraphQL cost specification (https://ibm.github.io/graphql-specs/cost-spec.html,
+// section 6.1.1, static query analysis), in whole points. A field of an object type costs 1 and a
+// plain value nothing, unless @cost on the field or its type says otherwise. A list costs that for
+// each item, and so does what is below it. A list is as long as the slicing argument of its @listSize
+// says: the value given, else the argument's default, else assumedSize. A list without @listSize, as
+// the nodes and edges of a connection, is as long as the field that leads to it says, else 1.
+//
+// It is an upper bound: fields that are merged or belong to other types of an interface all count.
+func (p *Prepared) Cost(variables map[string]any) int {
+	e := evaluation{variables: variables, known: map[*expression]cost{}}
+	c := e.of(p.cost)
+	return max(1, sum(c.own, c.item))
+}
+
+// Price is Cost, or the refusal of an operation that costs more than the limits allow.
+func (p *Prepared) Price(variables map[string]any, limits Limits) (int, error) {
+	points := p.Cost(variables)
+	if limits.Cost > 0 && points > limits.Cost {
+		return 0, errs.New(errs.InvalidArgument, "QUERY_TOO_EXPENSIVE", "the query costs %d points; %d are allowed", points, limits.Cost)
+	}
+	return points, nil
+}
+
+// cost is what a selection costs under a parent: its own, and what it costs for each item of the
+// lists whose length the field above the parent tells.
+type cost struct{ own, item int }
+
+func (c cost) plus(d cost) cost { return cost{own: sum(c.own, d.own), item: sum(c.item, d.item)} }
+
+// expression is the cost of a selection, as far as it can be told without variables.
+type expression struct {
+	fixed cost
+	terms []term
+}
+
+// term is a part of an expression that depends on variables.
+type term struct {
+	when  []condition
+	field *fieldCost // nil for fragments
+	below *expression
+}
+
+// condition is @skip or @include by a variable.
+type condition struct {
+	variable string
+	is       bool
+}
+
+// fieldCost is how a field's cost follows from that of what is below it.
+type fieldCost struct {
+	weight int
+	size   *listSize // nil when the field has none
+	list   bool
+}
+
+func (f fieldCost) of(below cost, size int) cost {
+	switch {
+	case f.list && f.size == nil:
+		return cost{item: sum(f.weight, below.own, below.item)}
+	case f.list:
+		return cost{own: product(size, sum(f.weight, below.own, below.item))}
+	}
+	return cost{own: sum(f.weight, below.own, product(size, below.item))}
+}
+
+// pricing reads an operation into an expression. Each fragment is read once, however often it is
+// spread.
+type pricing struct {
+	schema    *ast.Schema
+	fragments map[string]*expression
+}
+
+func (p *pricing) read(set ast.SelectionSet) *expression {
+	e := &expression{}
+	for _, selection := range set {
+		var t term
+		var directives ast.DirectiveList
+		switch s := selection.(type) {
+		case *ast.Field:
+			t.field, t.below = p.field(s)
+			directives = s.Directives
+		case *ast.InlineFragment:
+			t.below, directives = p.read(s.SelectionSet), s.Directives
+		case *ast.FragmentSpread:
+			t.below, directives = p.fragment(s), s.Directives
+		}
+		var never bool
+		if t.when, never = conditionsOf(directives); !never {
+			e.add(t)
+		}
+	}
+	return e
+}
+
+// add works out what it can now, so that most expressions end up without terms.
+func (e *expression) add(t term) {
+	if len(t.when) > 0 || len(t.below.terms) > 0 || t.field != nil && t.field.size.varies() {
+		e.terms = append(e.terms, t)
+		return
+	}
+	e.fixed = e.fixed.plus(t.value(t.below.fixed, nil))
+}
+
+func (t term) value(below cost, variables map[string]any) cost {
+	if t.field == nil {
+		return below
+	}
+	return t.field.of(below, t.field.size.of(variables))
+}
+
+func (p *pricing) field(f *ast.Field) (*fieldCost, *expression) {
+	if strings.HasPrefix(f.Name, "__") {
+		weight := introspection
+		if f.Name == "__typename" {
+			weight = 0
+		}
+		return &fieldCost{weight: weight}, &expression{}
+	}
+	return &fieldCost{
+		weight: weightOf(p.schema, f.Definition),
+		size:   listSizeOf(f),
+		list:   f.Definition.Type.Elem != nil,
+	}, p.read(f.SelectionSet)
+}
+
+func (p *pricing) fragment(s *ast.FragmentSpread) *expression {
+	e, known := p.fragments[s.Name]
+	if !known {
+		e = p.read(s.Definition.SelectionSet)
+		p.fragments[s.Name] = e
+	}
+	return e
+}
+
+// evaluation works an expression out with variables. Each fragment is worked out once.
+type evaluation struct {
+	variables map[string]any
+	known     map[*expression]cost
+}
+
+func (v *evaluation) of(e *expression) cost {
+	if len(e.terms) == 0 {
+		return e.fixed
+	}
+	if c, known := v.known[e]; known {
+		return c
+	}
+	c := e.fixed
+	for _, t := range e.terms {
+		if v.hold(t.when) {
+			c = c.plus(t.value(v.of(t.below), v.variables))
+		}
+	}
+	v.known[e] = c
+	return c
+}
+
+func (v *evaluation) hold(conditions []condition) bool {
+	return !slices.ContainsFunc(conditions, func(c condition) bool {
+		given, ok := v.variables[c.variable].(bool)
+		return ok && given != c.is
+	})
+}
+
+// conditionsOf reads @skip and @include; never tells that the selection is left out in any case.
+func conditionsOf(directives ast.DirectiveList) (conditions []condition, never bool) {
+	for name, is := range map[string]bool{"include": true, "skip": false} {
+		directive := directives.ForName(name)
+		if directive == nil {
+			continue
+		}
+		argument := directive.Arguments.ForName("if")
+		if argument == nil {
+			continue
+		}
+		if argument.Value.Kind == ast.Variable {
+			conditions = append(conditions, condition{variable: argument.Value.Raw, is: is})
+			continue
+		}
+		never = never || (argument.Value.Raw == "true") != is
+	}
+	return conditions, never
+}
+
+// weightOf is what a field costs for itself: by @cost of its own, else of its type.
+func weightOf(schema *ast.Schema, field *ast.FieldDefinition) int {
+	definition := schema.Types[field.Type.Name()]
+	for _, directives := range []ast.DirectiveList{field.Directives, definition.Directives} {
+		if directive := directives.ForName("cost"); directive != nil {
+			return whole(directive.Arguments.ForName("weight").Value, nil)
+		}
+	}
+	if definition.IsCompositeType() {
+		return 1
+	}
+	return 0
+}
+
+// listSize is how long a list is.
+type listSize struct {
+	slices []*ast.Value // the values of the slicing arguments; the largest counts
+	unsaid int          // when none is given: the largest default, else as assumed
+}
+
+// listSizeOf reads the @listSize of a field, and the arguments that it speaks of.
+func listSizeOf(f *ast.Field) *listSize {
+	directive := f.Definition.Directives.ForName("listSize")
+	if directive == nil {
+		return nil
+	}
+	size := &listSize{}
+	for _, name := range slicingArguments(directive) {
+		if given := f.Arguments.ForName(name); given != nil && given.Value.Kind != ast.NullValue {
+			size.slices = append(size.slices, given.Value)
+		}
+		if argument := f.Definition.Arguments.ForName(name); argument != nil && argument.DefaultValue != nil {
+			size.unsaid = max(size.unsaid, whole(argument.DefaultValue, nil))
+		}
+	}
+	if assumed := directive.Arguments.ForName("assumedSize"); assumed != nil && size.unsaid == 0 {
+		size.unsaid = whole(assumed.Value, nil)
+	}
+	size.unsaid = max(size.unsaid, 1)
+	return size
+}
+
+func slicingArguments(directive *ast.Directive) []string {
+	argument := directive.Arguments.ForName("slicingArguments")
+	if argument == nil {
+		return nil
+	}
+	var names []string
+	for _, child := range argument.Value.Children {
+		names = append(names, child.Value.Raw)
+	}
+	return names
+}
+
+// varies tells whether the length depends on variables.
+func (s *listSize) varies() bool {
+	return s != nil && slices.ContainsFunc(s.slices, func(v *ast.Value) bool { return v.Kind == ast.Variable })
+}
+
+// of is the length; that of a field that is no list and leads to none is 1.
+func (s *listSize) of(variables map[string]any) int {
+	if s == nil {
+		return 1
+	}
+	longest, said := 0, false
+	for _, value := range s.slices {
+		if value.Kind == ast.Variable && variables[value.Raw] == nil {
+			continue
+		}
+		longest, said = max(longest, whole(value, variables)), true
+	}
+	if !said {
+		return s.unsaid
+	}
+	return longest
+}
+
+// whole is the number that a value is, or the number of items in it; never below 0.
+func whole(value *ast.Value, variables map[string]any) int {
+	switch value.Kind {
+	case ast.Variable:
+		return wholeOf(variables[value.Raw])
+	case ast.ListValue:
+		return len(value.Children)
+	case ast.IntValue:
+		n, err := strconv.Atoi(value.Raw)
+		if err != nil {
+			return unpayable
+		}
+		return max(n, 0)
+	}
+	return 1 // a list of one may be written without brackets
+}
+
+func wholeOf(v any) int {
+	switch v := v.(type) {
+	case []any:
+		return len(v)
+	case json.Number:
+		return wholeOfFloat(v.Float64())
+	case float64:
+		return wholeOfFloat(v, nil)
+	case int:
+		return max(v, 0)
+	case int64:
+		return wholeOfFloat(float64(v), nil)
+	}
+	return 1
+}
+
+func wholeOfFloat(f float64, err error) int {
+	if err != nil || !(f < unpayable) {
+		return unpayable
+	}
+	return int(math.Max(f, 0))
+}
+
+// sum and product stop at unpayable; nothing in them is below 0.
+func sum(numbers ...int) int {
+	total := 0
+	for _, n := range numbers {
+		total = min(total+min(n, unpayable), unpayable)
+	}
+	return total
+}
+
+func product(a, b int) int {
+	if a > 0 && b > unpayable/a {
+		return unpayable
+	}
+	return a * b
+}
+
+// Unsized names the lists of objects in the schema whose length cannot be told: those that have no
+// @listSize, and to which a field leads that has none either.
+func Unsized(schema *ast.Schema) []string {
+	var fields []string
+	for _, definition := range schema.Types {
+		if strings.HasPrefix(definition.Name, "__") {
+			continue
+		}
+		for _, field := range definition.Fields {
+			open := field.Type.Elem != nil && schema.Types[field.Type.Name()].IsCompositeType() &&
+				field.Directives.ForName("listSize") == nil
+			if open && !sizedAbove(schema, definition.Name) {
+				fields = append(fields, definition.Name+"."+field.Name)
+			}
+		}
+	}
+	slices.Sort(fields)
+	return fields
+}
+
+// sizedAbove tells whether all fields that lead to the type say how long its lists are.
+func sizedAbove(schema *ast.Schema, name string) bool {
+	led := false
+	for _, definition := range schema.Types {
+		for _, field := range definition.Fields {
+			if definition.Kind == ast.InputObject || field.Type.Name() != name {
+				continue
+			}
+			if field.Type.Elem != nil || field.Directives.ForName("listSize") == nil {
+				return false
+			}
+			led = true
+		}
+	}
+	return led
+}
