@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/internal/sqldb"
@@ -12,14 +11,16 @@ import (
 )
 
 // newest is the one order of activities.
-const newest = "activities/newest"
+func newest() sqldb.Newest {
+	return sqldb.Newest{Name: "activities/newest", Column: "started_at", Kind: ids.Activity}
+}
 
 // Get gives activities by id: see activity.Store.
 func (s *Store) Get(ctx context.Context, ids []string, sight activity.Sight) ([]activity.Activity, error) {
 	var w sqldb.Where
 	w.In("id", ids)
 	seen(&w, sight)
-	return s.query(ctx, `SELECT `+list(columns())+` FROM activities`+w.SQL(), w.Args())
+	return s.query(ctx, `SELECT `+columns+` FROM activities`+w.SQL(), w.Args())
 }
 
 // List gives a page of activities: see activity.Store.
@@ -29,51 +30,23 @@ func (s *Store) List(ctx context.Context, selection activity.Selection, request 
 		return page.Page[activity.Activity]{}, err
 	}
 	w := where(selection.Filter)
-	if err := after(&w, request.After); err != nil {
-		return page.Page[activity.Activity]{}, err
-	}
-	total, err := s.total(ctx, selection, request.WithTotal)
+	counted := where(selection.Filter)
+	seen(&counted, selection.Sight)
+	total, err := s.db.Total(ctx, request, "activities", counted)
 	if err != nil {
 		return page.Page[activity.Activity]{}, err
 	}
-	query := newestSeen(list(columns()), &w, selection.Sight)
+	if err := newest().After(&w, request.After); err != nil {
+		return page.Page[activity.Activity]{}, err
+	}
+	query := newestSeen(columns, &w, selection.Sight)
 	activities, err := s.query(ctx, query+` LIMIT `+w.Arg(size+1), w.Args())
 	if err != nil {
 		return page.Page[activity.Activity]{}, err
 	}
-	cut := page.Cut(activities, size, func(a activity.Activity) page.Cursor { return page.AtTime(newest, a.StartedAt, a.ID) })
+	cut := page.Cut(activities, size, func(a activity.Activity) page.Cursor { return newest().Cursor(a.StartedAt, a.ID) })
 	cut.Total = total
 	return cut, nil
-}
-
-// after starts the page behind the cursor.
-func after(w *sqldb.Where, cursor string) error {
-	c, ok, err := page.ParseCursor(newest, cursor)
-	if err != nil || !ok {
-		return err
-	}
-	at, err := c.Micros()
-	if err != nil {
-		return err
-	}
-	if ids.Check(ids.Activity, c.ID) != nil {
-		return errs.Invalid("after", "is not a cursor of this list")
-	}
-	w.And("(started_at, id) < (?, ?)", at, c.ID)
-	return nil
-}
-
-func (s *Store) total(ctx context.Context, selection activity.Selection, wanted bool) (*int64, error) {
-	if !wanted {
-		return nil, nil
-	}
-	w := where(selection.Filter)
-	seen(&w, selection.Sight)
-	var n int64
-	if err := s.db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM activities`+w.SQL(), w.Args()...).Scan(&n); err != nil {
-		return nil, fmt.Errorf("count activities: %w", err)
-	}
-	return &n, nil
 }
 
 // Sum adds up amounts: see activity.Store.
@@ -115,11 +88,7 @@ func (s *Store) Amounts(ctx context.Context, selection activity.Selection, visit
 }
 
 func (s *Store) query(ctx context.Context, query string, args []any) ([]activity.Activity, error) {
-	rows, err := s.db.Read().QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("read activities: %w", err)
-	}
-	activities, err := sqldb.Collect(rows, scan)
+	activities, err := sqldb.Select(ctx, s.db.Read(), scan, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read activities: %w", err)
 	}

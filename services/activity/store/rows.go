@@ -5,35 +5,20 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"strconv"
-	"strings"
 
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/activity"
 )
 
 // columns are what an activity is read from, in the order of scan.
-func columns() []string {
-	return []string{
-		"id", "kind", "source", "external_id", "account_id", "title", "content", "started_at", "ended_at",
-		"actor", "organisation", "subject", "amount", "unit", "position", "right_ascension", "declination", "epoch",
-		"site", "telescope", "instrument", "programme", "observer", "target", "status",
-		"device_id", "trip_id", "job_id", "links", "data", "created_at",
-	}
-}
+const columns = `id, kind, source, external_id, account_id, title, content, started_at, ended_at,
+	actor, organisation, subject, amount, unit, position, right_ascension, declination, epoch,
+	site, telescope, instrument, programme, observer, target, status,
+	device_id, trip_id, job_id, links, data, created_at`
 
 // compared are the columns that only filters read.
-func compared() []string {
-	return []string{
-		"actor_folded", "telescope_folded", "instrument_folded", "programme_folded", "observer_folded",
-		"target_folded", "status_folded", "sky_x", "sky_y", "sky_z",
-	}
-}
-
-// folded is text as filters compare it: without case.
-func folded(text string) string { return strings.ToLower(text) }
-
-func list(names []string) string { return strings.Join(names, ", ") }
+const compared = `actor_folded, telescope_folded, instrument_folded, programme_folded, observer_folded,
+	target_folded, status_folded, sky_x, sky_y, sky_z`
 
 // insert tells whether the activity was new: false when its account has one of the same name.
 func insert(ctx context.Context, tx *sqldb.Tx, a activity.Activity) (isNew bool, err error) {
@@ -42,18 +27,9 @@ func insert(ctx context.Context, tx *sqldb.Tx, a activity.Activity) (isNew bool,
 		return false, err
 	}
 	kept = append(kept, comparedValues(a)...)
-	names := append(columns(), compared()...)
-	marks := make([]string, len(names))
-	for i := range marks {
-		marks[i] = "$" + strconv.Itoa(i+1)
-	}
-	inserted, err := tx.ExecContext(ctx, `INSERT INTO activities (`+list(names)+`) VALUES (`+list(marks)+`)
-		ON CONFLICT (source, external_id, account_id) WHERE external_id <> '' DO NOTHING`, kept...)
-	if err != nil {
-		return false, fmt.Errorf("insert activity: %w", err)
-	}
-	n, err := inserted.RowsAffected()
-	return n == 1, err
+	inserted, err := tx.Insert(ctx, "activities", columns+`, `+compared, [][]any{kept},
+		`ON CONFLICT (source, external_id, account_id) WHERE external_id <> '' DO NOTHING`)
+	return inserted == 1, err
 }
 
 func values(a activity.Activity) ([]any, error) {
@@ -61,9 +37,9 @@ func values(a activity.Activity) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the links: %w", err)
 	}
-	position, err := positionText(a.Position)
+	position, err := sqldb.NullJSON(a.Position)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("write the position: %w", err)
 	}
 	ra, dec, epoch := skyValues(a.Sky)
 	o := a.Observation
@@ -79,25 +55,14 @@ func values(a activity.Activity) ([]any, error) {
 func comparedValues(a activity.Activity) []any {
 	o := a.Observation
 	out := []any{
-		folded(a.Actor), folded(o.Telescope), folded(o.Instrument), folded(o.Programme), folded(o.Observer),
-		folded(o.Target), folded(o.Status),
+		sqldb.Fold(a.Actor), sqldb.Fold(o.Telescope), sqldb.Fold(o.Instrument), sqldb.Fold(o.Programme), sqldb.Fold(o.Observer),
+		sqldb.Fold(o.Target), sqldb.Fold(o.Status),
 	}
 	if a.Sky == nil || !a.Sky.Standard() {
 		return append(out, nil, nil, nil)
 	}
 	v := a.Sky.Direction()
 	return append(out, v.X, v.Y, v.Z)
-}
-
-func positionText(p *activity.Position) (sql.NullString, error) {
-	if p == nil {
-		return sql.NullString{}, nil
-	}
-	text, err := json.Marshal(p)
-	if err != nil {
-		return sql.NullString{}, fmt.Errorf("write the position: %w", err)
-	}
-	return sql.NullString{String: string(text), Valid: true}, nil
 }
 
 func skyValues(s *activity.Sky) (ra, dec sql.NullFloat64, epoch sql.NullString) {
@@ -131,10 +96,7 @@ func scan(row sqldb.Row) (activity.Activity, error) {
 	if err := json.Unmarshal([]byte(links), &a.Links); err != nil {
 		return activity.Activity{}, fmt.Errorf("read the links of %s: %w", a.ID, err)
 	}
-	if !position.Valid {
-		return a, nil
-	}
-	if err := json.Unmarshal([]byte(position.String), &a.Position); err != nil {
+	if a.Position, err = sqldb.NullValue[activity.Position](position); err != nil {
 		return activity.Activity{}, fmt.Errorf("read the position of %s: %w", a.ID, err)
 	}
 	return a, nil

@@ -10,16 +10,8 @@ import (
 // where holds for the rows that a filter selects.
 func where(f activity.Filter) sqldb.Where {
 	var w sqldb.Where
-	if len(f.Kinds) > 0 {
-		kinds := make([]string, len(f.Kinds))
-		for i, kind := range f.Kinds {
-			kinds[i] = string(kind)
-		}
-		w.In("kind", kinds)
-	}
-	if len(f.Sources) > 0 {
-		w.In("source", f.Sources)
-	}
+	sqldb.Narrow(&w, "kind", f.Kinds)
+	sqldb.Narrow(&w, "source", f.Sources)
 	if f.StartedFrom != nil {
 		w.And("started_at >= ?", ceilMicros(*f.StartedFrom))
 	}
@@ -64,11 +56,10 @@ func seen(w *sqldb.Where, sight activity.Sight) {
 // can be seen, the newest start first. What is everybody's and what is the account's are read each
 // from its own index and merged, so that a page costs the same however much there is of either.
 func newestSeen(columns string, w *sqldb.Where, sight activity.Sight) string {
-	const order = ` ORDER BY started_at DESC, id DESC`
 	read := `SELECT ` + columns + ` FROM activities`
 	if sight.All || sight.AccountID == "" {
 		seen(w, sight)
-		return read + w.SQL() + order
+		return read + w.SQL() + newest().SQL()
 	}
 	mine := w.Arg(sight.AccountID)
 	owned := func(condition string) string {
@@ -76,7 +67,7 @@ func newestSeen(columns string, w *sqldb.Where, sight activity.Sight) string {
 		part.And(condition)
 		return read + part.SQL()
 	}
-	return owned("account_id = ''") + ` UNION ALL ` + owned("account_id = "+mine) + order
+	return owned("account_id = ''") + ` UNION ALL ` + owned("account_id = "+mine) + newest().SQL()
 }
 
 func whereTexts(w *sqldb.Where, f activity.Filter) {
@@ -90,7 +81,7 @@ func whereTexts(w *sqldb.Where, f activity.Filter) {
 		{"status_folded", f.Status},
 	} {
 		if same.text != "" {
-			w.And(same.column+" = ?", folded(same.text))
+			w.And(same.column+" = ?", sqldb.Fold(same.text))
 		}
 	}
 }

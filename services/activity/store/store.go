@@ -113,7 +113,7 @@ func (s *Store) emit(ctx context.Context, tx *sqldb.Tx, a activity.Activity) err
 
 // first is the activity that has the name which the other one was to have.
 func first(ctx context.Context, tx *sqldb.Tx, other activity.Activity) (activity.Activity, error) {
-	return scan(tx.QueryRowContext(ctx, `SELECT `+list(columns())+` FROM activities
+	return scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM activities
 		WHERE source = $1 AND external_id = $2 AND account_id = $3 AND external_id <> ''`,
 		other.Source, other.ExternalID, other.AccountID))
 }
