@@ -142,7 +142,7 @@ func lockKey(ctx context.Context, tx *sqldb.Tx, id string) (account.APIKey, erro
 	return readKey(ctx, tx, id)
 }
 
-func readKey(ctx context.Context, from queries, id string) (account.APIKey, error) {
+func readKey(ctx context.Context, from sqldb.Source, id string) (account.APIKey, error) {
 	key, err := scanKey(from.QueryRowContext(ctx, selectKeys+` WHERE k.id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return account.APIKey{}, errs.Missing("API key", id)
@@ -202,9 +202,9 @@ func (s *Store) GetAPIKeys(ctx context.Context, ids []string) ([]account.APIKey,
 }
 
 func (s *Store) keys(ctx context.Context, where *sqldb.Where, tail string) ([]account.APIKey, error) {
-	rows, err := s.db.Read().QueryContext(ctx, selectKeys+where.SQL()+tail, where.Args()...)
+	keys, err := sqldb.Select(ctx, s.db.Read(), scanKey, selectKeys+where.SQL()+tail, where.Args()...)
 	if err != nil {
 		return nil, fmt.Errorf("read API keys: %w", err)
 	}
-	return sqldb.Collect(rows, scanKey)
+	return keys, nil
 }

@@ -118,12 +118,12 @@ func (s *Store) EndSessionOf(ctx context.Context, token account.Hash, now time.T
 }
 
 func (s *Store) endSession(ctx context.Context, tx *sqldb.Tx, id string, now time.Time) error {
-	done, err := tx.ExecContext(ctx, `UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL`, sqldb.Micros(now), id)
+	ended, err := sqldb.Affects(tx.ExecContext(ctx, `UPDATE sessions SET ended_at = $1 WHERE id = $2 AND ended_at IS NULL`, sqldb.Micros(now), id))
 	if err != nil {
 		return fmt.Errorf("end the session: %w", err)
 	}
-	if n, err := done.RowsAffected(); err != nil || n == 0 {
-		return err
+	if !ended {
+		return nil
 	}
 	of, err := scanAccount(tx.QueryRowContext(ctx, selectAccounts+` JOIN sessions s ON s.account_id = a.id WHERE s.id = $1`, id))
 	if err != nil {
@@ -145,11 +145,11 @@ const (
 
 // DeleteExpired is account.Sessions.
 func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) error {
-	tokens, err := s.texts(ctx, expiredTokens, sqldb.Micros(before), limit)
+	tokens, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, expiredTokens, sqldb.Micros(before), limit)
 	if err != nil {
 		return fmt.Errorf("find expired refresh tokens: %w", err)
 	}
-	sessions, err := s.texts(ctx, expiredSessions, sqldb.Micros(before), limit)
+	sessions, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, expiredSessions, sqldb.Micros(before), limit)
 	if err != nil {
 		return fmt.Errorf("find expired sessions: %w", err)
 	}
@@ -161,17 +161,6 @@ func (s *Store) DeleteExpired(ctx context.Context, before time.Time, limit int) 
 			return err
 		}
 		return deleteRows(ctx, tx, `DELETE FROM sessions`, "id", sessions)
-	})
-}
-
-func (s *Store) texts(ctx context.Context, query string, args ...any) ([]string, error) {
-	rows, err := s.db.Read().QueryContext(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	return sqldb.Collect(rows, func(row sqldb.Row) (string, error) {
-		var text string
-		return text, row.Scan(&text)
 	})
 }
 

@@ -43,12 +43,6 @@ func New(db *sqldb.DB, encodeAccount func(account.Account) ([]byte, error), enco
 	return &Store{db: db, encodeAccount: encodeAccount, encodeAPIKey: encodeAPIKey}
 }
 
-// queries is what both a transaction and the read pool can do.
-type queries interface {
-	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
-	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
-}
-
 const selectAccounts = `SELECT a.id, a.name, a.role, a.created_at, a.version FROM accounts a`
 
 func scanAccount(row sqldb.Row) (account.Account, error) {
@@ -105,11 +99,11 @@ func (s *Store) insertAccount(ctx context.Context, tx *sqldb.Tx, provider, subje
 func (s *Store) GetAccounts(ctx context.Context, ids []string) ([]account.Account, error) {
 	var where sqldb.Where
 	where.In("a.id", ids)
-	rows, err := s.db.Read().QueryContext(ctx, selectAccounts+where.SQL(), where.Args()...)
+	accounts, err := sqldb.Select(ctx, s.db.Read(), scanAccount, selectAccounts+where.SQL(), where.Args()...)
 	if err != nil {
 		return nil, fmt.Errorf("read accounts: %w", err)
 	}
-	return sqldb.Collect(rows, scanAccount)
+	return accounts, nil
 }
 
 func hexOf(hash account.Hash) string { return hex.EncodeToString(hash[:]) }
