@@ -1,35 +1,44 @@
 package store
 
 import (
+	"context"
 	"database/sql"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/job"
 )
 
-const jobColumns = `id, name, name_folded, description, kind, payload, status, version, run_at, cron, time_zone, next_run_at,
+const jobColumns = `id, ` + changing
+
+// changing is the columns of a job that may change.
+const changing = `name, name_folded, description, kind, payload, status, version, run_at, cron, time_zone, next_run_at,
 	attempt, max_attempts, timeout_seconds, device_id, result, error, created_by, created_at, updated_at, run_id, firing_id`
 
-const insertJob = `INSERT INTO jobs (` + jobColumns + `)
-	VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)`
-
-// updateJob changes a job only from the version ($24) and status ($25) that the change was decided on.
-const updateJob = `UPDATE jobs SET name = $2, name_folded = $3, description = $4, kind = $5, payload = $6, status = $7,
-	version = $8, run_at = $9, cron = $10, time_zone = $11, next_run_at = $12, attempt = $13, max_attempts = $14,
-	timeout_seconds = $15, device_id = $16, result = $17, error = $18, created_by = $19, created_at = $20,
-	updated_at = $21, run_id = $22, firing_id = $23
-	WHERE id = $1 AND version = $24 AND status = $25`
-
-func jobValues(j job.Job) []any {
+// changingValues are of the columns changing.
+func changingValues(j job.Job) []any {
 	return []any{
-		j.ID, j.Name, fold(j.Name), j.Description, j.Kind, j.Payload, string(j.Status), j.Version,
+		j.Name, sqldb.Fold(j.Name), j.Description, j.Kind, j.Payload, string(j.Status), j.Version,
 		sqldb.NullMicros(j.RunAt), j.Cron, j.TimeZone, sqldb.NullMicros(j.NextRunAt),
 		j.Attempt, j.MaxAttempts, int64(j.Timeout / time.Second), j.DeviceID, j.Result, j.Error, j.CreatedBy,
 		sqldb.Micros(j.CreatedAt), sqldb.Micros(j.UpdatedAt), j.RunID, j.FiringID,
 	}
+}
+
+func insertJob(ctx context.Context, tx *sqldb.Tx, j job.Job) error {
+	_, err := tx.Insert(ctx, "jobs", jobColumns, [][]any{append([]any{j.ID}, changingValues(j)...)}, "")
+	return err
+}
+
+// updateJob writes after, and tells whether the row was still as it was before.
+func updateJob(ctx context.Context, tx *sqldb.Tx, before, after job.Job) (bool, error) {
+	values := changingValues(after)
+	row := sqldb.Tuples(1, len(values))
+	n := len(values)
+	values = append(values, after.ID, before.Version, string(before.Status))
+	return sqldb.Affects(tx.ExecContext(ctx, fmt.Sprintf(`UPDATE jobs SET (%s) = %s WHERE id = $%d AND version = $%d AND status = $%d`,
+		changing, row, n+1, n+2, n+3), values...))
 }
 
 func scanJob(row sqldb.Row) (job.Job, error) {
@@ -52,8 +61,8 @@ func scanJob(row sqldb.Row) (job.Job, error) {
 
 const runColumns = `id, job_id, firing_id, attempt, status, due_at, queued_at, started_at, finished_at, result, error, deadline`
 
-const upsertRun = `INSERT INTO job_runs (` + runColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-	ON CONFLICT (id) DO UPDATE SET status = excluded.status, started_at = excluded.started_at,
+// onRunUpdate changes a run that is there already.
+const onRunUpdate = `ON CONFLICT (id) DO UPDATE SET status = excluded.status, started_at = excluded.started_at,
 	finished_at = excluded.finished_at, result = excluded.result, error = excluded.error, deadline = excluded.deadline`
 
 func runValues(r job.Run) []any {
@@ -76,6 +85,3 @@ func scanRun(row sqldb.Row) (job.Run, error) {
 	r.StartedAt, r.FinishedAt, r.Deadline = sqldb.NullTime(startedAt), sqldb.NullTime(finishedAt), sqldb.NullTime(deadline)
 	return r, nil
 }
-
-// fold is a name as it is searched, whatever the case: the engines differ in what LOWER knows.
-func fold(name string) string { return strings.ToLower(name) }

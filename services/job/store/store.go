@@ -46,8 +46,8 @@ func New(db *sqldb.DB, encodeJob func(job.Job) ([]byte, error), encodeOrder func
 // Create keeps a new job, once a key.
 func (s *Store) Create(ctx context.Context, key idempotency.Key, j job.Job) (job.Job, error) {
 	return sqldb.WriteOnce(ctx, s.db, key, j.CreatedAt, func(tx *sqldb.Tx) (job.Job, error) {
-		if _, err := tx.ExecContext(ctx, insertJob, jobValues(j)...); err != nil {
-			return job.Job{}, fmt.Errorf("insert: %w", err)
+		if err := insertJob(ctx, tx, j); err != nil {
+			return job.Job{}, err
 		}
 		return j, s.emitJob(ctx, tx, j)
 	})
@@ -57,7 +57,7 @@ func (s *Store) Create(ctx context.Context, key idempotency.Key, j job.Job) (job
 func (s *Store) Change(ctx context.Context, jobID, runID string, rule job.Rule) (job.Job, error) {
 	var after job.Job
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		locked, err := affects(tx.ExecContext(ctx, `UPDATE jobs SET version = version WHERE id = $1`, jobID))
+		locked, err := sqldb.Affects(tx.ExecContext(ctx, `UPDATE jobs SET version = version WHERE id = $1`, jobID))
 		if err != nil {
 			return fmt.Errorf("lock: %w", err)
 		}
@@ -76,15 +76,14 @@ func (s *Store) Change(ctx context.Context, jobID, runID string, rule job.Rule) 
 // ChangeDue applies the rule to jobs that are due. It locks them in the order of their ids, so that
 // two processes at it wait for each other instead of blocking each other.
 func (s *Store) ChangeDue(ctx context.Context, now time.Time, limit int, rule job.Rule) (int, error) {
-	rows, err := s.db.Read().QueryContext(ctx, `SELECT id FROM (
+	due, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM (
 			SELECT id FROM jobs WHERE next_run_at IS NOT NULL AND next_run_at <= $1 ORDER BY next_run_at LIMIT $2
 		) AS due ORDER BY id`, sqldb.Micros(now), limit)
 	if err != nil {
 		return 0, fmt.Errorf("find due jobs: %w", err)
 	}
-	due, err := sqldb.Collect(rows, func(row sqldb.Row) (id string, err error) { return id, row.Scan(&id) })
-	if err != nil || len(due) == 0 {
-		return 0, err
+	if len(due) == 0 {
+		return 0, nil
 	}
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		for _, id := range due {
@@ -98,7 +97,7 @@ func (s *Store) ChangeDue(ctx context.Context, now time.Time, limit int, rule jo
 }
 
 func (s *Store) applyDue(ctx context.Context, tx *sqldb.Tx, id string, now time.Time, rule job.Rule) error {
-	stillDue, err := affects(tx.ExecContext(ctx, `UPDATE jobs SET version = version
+	stillDue, err := sqldb.Affects(tx.ExecContext(ctx, `UPDATE jobs SET version = version
 		WHERE id = $1 AND next_run_at IS NOT NULL AND next_run_at <= $2`, id, sqldb.Micros(now)))
 	if err != nil || !stillDue {
 		return err
@@ -167,8 +166,7 @@ func (s *Store) write(ctx context.Context, tx *sqldb.Tx, before job.Job, change 
 }
 
 func (s *Store) update(ctx context.Context, tx *sqldb.Tx, before, after job.Job) error {
-	values := append(jobValues(after), before.Version, string(before.Status))
-	written, err := affects(tx.ExecContext(ctx, updateJob, values...))
+	written, err := updateJob(ctx, tx, before, after)
 	if err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
@@ -190,7 +188,7 @@ func (s *Store) delete(ctx context.Context, tx *sqldb.Tx, j job.Job) error {
 
 // writeRun keeps the run. A new one pushes out the oldest of its job that have ended.
 func writeRun(ctx context.Context, tx *sqldb.Tx, run job.Run) error {
-	if _, err := tx.ExecContext(ctx, upsertRun, runValues(run)...); err != nil {
+	if _, err := tx.Insert(ctx, "job_runs", runColumns, [][]any{runValues(run)}, onRunUpdate); err != nil {
 		return fmt.Errorf("write run %s: %w", run.ID, err)
 	}
 	if run.Status != job.Queued {
@@ -227,12 +225,18 @@ func (s *Store) emitOrder(ctx context.Context, tx *sqldb.Tx, order job.Order, at
 
 // Overdue gives runs whose deadline has passed.
 func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]job.Order, error) {
-	rows, err := s.db.Read().QueryContext(ctx, `SELECT job_id, id FROM job_runs
+	overdue, err := sqldb.Select(ctx, s.db.Read(), scanOrder, `SELECT job_id, id FROM job_runs
 		WHERE deadline IS NOT NULL AND deadline <= $1 ORDER BY deadline LIMIT $2`, sqldb.Micros(now), limit)
 	if err != nil {
 		return nil, fmt.Errorf("find overdue runs: %w", err)
 	}
-	return sqldb.Collect(rows, func(row sqldb.Row) (o job.Order, err error) { return o, row.Scan(&o.JobID, &o.RunID) })
+	return overdue, nil
+}
+
+func scanOrder(row sqldb.Row) (job.Order, error) {
+	var o job.Order
+	err := row.Scan(&o.JobID, &o.RunID)
+	return o, err
 }
 
 // NextWake is the earliest time at which there is something to do.
@@ -250,7 +254,7 @@ func (s *Store) NextWake(ctx context.Context) (*time.Time, error) {
 // Renew moves the deadline of a run at work.
 func (s *Store) Renew(ctx context.Context, run job.Order, deadline time.Time) (present bool, err error) {
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		present, err = affects(tx.ExecContext(ctx, `UPDATE job_runs SET deadline = $1 WHERE id = $2 AND status = 'RUNNING'
+		present, err = sqldb.Affects(tx.ExecContext(ctx, `UPDATE job_runs SET deadline = $1 WHERE id = $2 AND status = 'RUNNING'
 			AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = $3 AND jobs.run_id = $2 AND jobs.status = 'RUNNING')`,
 			sqldb.Micros(deadline), run.RunID, run.JobID))
 		return err
@@ -259,13 +263,4 @@ func (s *Store) Renew(ctx context.Context, run job.Order, deadline time.Time) (p
 		return false, fmt.Errorf("renew run %s: %w", run.RunID, err)
 	}
 	return present, nil
-}
-
-// affects tells whether a statement found a row.
-func affects(result sql.Result, err error) (bool, error) {
-	if err != nil {
-		return false, err
-	}
-	n, err := result.RowsAffected()
-	return n > 0, err
 }
