@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"strings"
+	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler/lru"
@@ -35,6 +36,7 @@ var _ interface {
 	graphql.OperationContextMutator
 	graphql.OperationInterceptor
 	graphql.ResponseInterceptor
+	graphql.RootFieldInterceptor
 	graphql.FieldInterceptor
 } = (*operation)(nil)
 
@@ -84,7 +86,7 @@ func (o *operation) InterceptOperation(ctx context.Context, next graphql.Operati
 func rootFields(request *graphql.OperationContext) int {
 	n := 0
 	for _, field := range graphql.CollectFields(request, request.Operation.SelectionSet, []string{"Query"}) {
-		if !strings.HasPrefix(field.Name, "__") {
+		if !isIntrospection(field) {
 			n++
 		}
 	}
@@ -103,6 +105,28 @@ func (o *operation) InterceptResponse(ctx context.Context, next graphql.Response
 	return next(ctx)
 }
 
+// rootField is a root field of a query on its way.
+type rootField struct {
+	together *loaders.Together
+	arrive   func() // may be called more than once
+}
+
+type rootKey struct{}
+
+// InterceptRootField sees to it that a root field arrives even if its resolver never gets to run, as
+// when an argument does not read, so that the others do not wait for it.
+func (o *operation) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
+	together, ok := ctx.Value(togetherKey{}).(*loaders.Together)
+	if !ok || isIntrospection(graphql.GetRootFieldContext(ctx).Field) {
+		return next(ctx)
+	}
+	arrive := sync.OnceFunc(together.Arrive)
+	defer arrive()
+	return next(context.WithValue(ctx, rootKey{}, rootField{together, arrive}))
+}
+
+func isIntrospection(field graphql.CollectedField) bool { return strings.HasPrefix(field.Name, "__") }
+
 // InterceptField traces resolvers, lets the root fields of a query go down together, and lets
 // each root field of a mutation show what it changed: mutations run one after another.
 func (o *operation) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
@@ -119,8 +143,9 @@ func (o *operation) InterceptField(ctx context.Context, next graphql.Resolver) (
 		return answer, err
 	case "Query":
 		answer, err := next(ctx)
-		if together, ok := ctx.Value(togetherKey{}).(*loaders.Together); ok {
-			together.Arrive(ctx)
+		if root, ok := ctx.Value(rootKey{}).(rootField); ok && err == nil {
+			root.arrive()
+			root.together.Wait(ctx)
 		}
 		return answer, err
 	}

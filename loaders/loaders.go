@@ -9,21 +9,10 @@ package loaders
 
 import (
 	"context"
-	"fmt"
-	"time"
-
-	"github.com/vikstrous/dataloadgen"
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/internal/errs"
 )
-
-// wait is how long a loader gathers keys after the first. The fields of a level come together
-// within much less, because Together lets the root fields go down side by side.
-const wait = 2 * time.Millisecond
-
-// maxBatch is the most keys that services take in one call.
-const maxBatch = 1000
 
 // Ports are the services as loaders ask them.
 type Ports struct {
@@ -36,35 +25,35 @@ type Ports struct {
 
 // Set is the loaders of one request.
 type Set struct {
-	Account       *dataloadgen.Loader[string, *bff.Account]
-	APIKey        *dataloadgen.Loader[string, *bff.ApiKey]
-	Device        *dataloadgen.Loader[string, *bff.Device]
-	DeviceEvents  *dataloadgen.Loader[PageKey, bff.Page[bff.DeviceEvent]]
-	DeviceJobs    *dataloadgen.Loader[PageKey, bff.Page[bff.Job]]
-	DeviceSeries  *dataloadgen.Loader[SeriesKey, []*bff.Series]
-	Trip          *dataloadgen.Loader[string, *bff.Trip]
-	TripOnVehicle *dataloadgen.Loader[string, *bff.Trip]
-	Track         *dataloadgen.Loader[TrackKey, []*bff.Position]
-	Job           *dataloadgen.Loader[string, *bff.Job]
-	JobRuns       *dataloadgen.Loader[PageKey, bff.Page[bff.JobRun]]
-	Activity      *dataloadgen.Loader[string, *bff.Activity]
+	Account       *Loader[string, *bff.Account]
+	APIKey        *Loader[string, *bff.ApiKey]
+	Device        *Loader[string, *bff.Device]
+	DeviceEvents  *Loader[PageKey, bff.Page[bff.DeviceEvent]]
+	DeviceJobs    *Loader[PageKey, bff.Page[bff.Job]]
+	DeviceSeries  *Loader[SeriesKey, []*bff.Series]
+	Trip          *Loader[string, *bff.Trip]
+	TripOnVehicle *Loader[string, *bff.Trip]
+	Track         *Loader[TrackKey, []*bff.Position]
+	Job           *Loader[string, *bff.Job]
+	JobRuns       *Loader[PageKey, bff.Page[bff.JobRun]]
+	Activity      *Loader[string, *bff.Activity]
 }
 
 // NewSet gives fresh loaders over the ports.
 func NewSet(p Ports) *Set {
 	return &Set{
-		Account:       loader(accounts(p.Accounts)),
-		APIKey:        loader(apiKeys(p.Accounts)),
-		Device:        loader(devices(p.Devices)),
-		DeviceEvents:  loader(deviceEvents(p.Devices)),
-		DeviceJobs:    loader(deviceJobs(p.Jobs)),
-		DeviceSeries:  loader(deviceSeries(p.Devices)),
-		Trip:          loader(trips(p.Trips)),
-		TripOnVehicle: loader(tripsOnVehicles(p.Trips)),
-		Track:         loader(tracks(p.Trips)),
-		Job:           loader(jobs(p.Jobs)),
-		JobRuns:       loader(jobRuns(p.Jobs)),
-		Activity:      loader(activities(p.Activities)),
+		Account:       newLoader(accounts(p.Accounts)),
+		APIKey:        newLoader(apiKeys(p.Accounts)),
+		Device:        newLoader(devices(p.Devices)),
+		DeviceEvents:  newLoader(deviceEvents(p.Devices)),
+		DeviceJobs:    newLoader(deviceJobs(p.Jobs)),
+		DeviceSeries:  newLoader(deviceSeries(p.Devices)),
+		Trip:          newLoader(trips(p.Trips)),
+		TripOnVehicle: newLoader(tripsOnVehicles(p.Trips)),
+		Track:         newLoader(tracks(p.Trips)),
+		Job:           newLoader(jobs(p.Jobs)),
+		JobRuns:       newLoader(jobRuns(p.Jobs)),
+		Activity:      newLoader(activities(p.Activities)),
 	}
 }
 
@@ -74,22 +63,6 @@ func (s *Set) Forget(p Ports) { *s = *NewSet(p) }
 // Batch loads many keys at once: one value and one error a key, in the order of the keys. No error
 // at all is nil.
 type Batch[K comparable, V any] func(ctx context.Context, keys []K) ([]V, []error)
-
-func loader[K comparable, V any](batch Batch[K, V]) *dataloadgen.Loader[K, V] {
-	return dataloadgen.NewLoader(contained(batch), dataloadgen.WithWait(wait), dataloadgen.WithBatchCapacity(maxBatch))
-}
-
-// contained makes a panic of one batch an error on its keys: others wait for them.
-func contained[K comparable, V any](batch Batch[K, V]) func(context.Context, []K) ([]V, []error) {
-	return func(ctx context.Context, keys []K) (values []V, failures []error) {
-		defer func() {
-			if p := recover(); p != nil {
-				values, failures = make([]V, len(keys)), all(len(keys), fmt.Errorf("panic in a loader: %v", p))
-			}
-		}()
-		return batch(ctx, keys)
-	}
-}
 
 func all(n int, err error) []error {
 	failures := make([]error, n)

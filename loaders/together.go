@@ -7,9 +7,9 @@ import (
 )
 
 // grace is how long a root field that has its answer waits for the others before it goes down a
-// level: long enough for services that answer normally, short enough that a slow one delays nobody
-// by much.
-const grace = 25 * time.Millisecond
+// level: as long as services that are not in trouble may take. The answer as a whole waits for the
+// slowest field anyway, so waiting costs it no more than the time of the levels below.
+const grace = 500 * time.Millisecond
 
 // Together lets the root fields of a query go down a level at the same moment, so that what they
 // refer to is loaded by one call an entity, not one a field.
@@ -28,19 +28,18 @@ func NewTogether(n int) *Together {
 	return t
 }
 
-// Arrive says that a root field has its answer, and waits for the others, at most for the grace.
-func (t *Together) Arrive(ctx context.Context) {
+// Arrive says that a root field has its answer, or will never have one. Each arrives once.
+func (t *Together) Arrive() {
 	t.mu.Lock()
+	defer t.mu.Unlock()
 	t.missing--
 	if t.missing == 0 {
 		close(t.all)
 	}
-	t.mu.Unlock()
-	select {
-	case <-t.all:
-		return
-	default:
-	}
+}
+
+// Wait waits until all have arrived, at most for the grace.
+func (t *Together) Wait(ctx context.Context) {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
 	select {
