@@ -61,12 +61,13 @@ func newExecutor(schema graphql.ExecutableSchema) *executor.Executor {
 	return e
 }
 
-var counts = regexp.MustCompile(`\d+ values returned for \d+ keys`)
+// load faults differ in how many keys a call had, and in their stacks.
+var loadFaults = regexp.MustCompile(`(?s)(a loader asked for|panic in a loader: a loader).*`)
 
-// present hides how many keys a call had: that is what differs.
+// present hides what may differ.
 func present(ctx context.Context, err error) *gqlerror.Error {
 	shown := *graphql.DefaultErrorPresenter(ctx, err)
-	shown.Message = counts.ReplaceAllString(shown.Message, "too few values")
+	shown.Message = loadFaults.ReplaceAllString(shown.Message, "$1")
 	return &shown
 }
 

@@ -3,6 +3,8 @@ package plan
 import (
 	"context"
 	"fmt"
+	"runtime/debug"
+	"slices"
 	"sync"
 )
 
@@ -36,6 +38,8 @@ type anyLoad interface {
 	size() int
 	name() string
 	fetch(ctx context.Context)
+	// lacking says whether it waits for what loads of levels before were asked already.
+	lacking() bool
 	finish() // after fetch, in the goroutine that owns the run
 	reset()
 	follow(earlier anyLoad)
@@ -48,13 +52,20 @@ type entry[V any] struct {
 }
 
 type load[K comparable, V any] struct {
-	loader  *Loader[K, V]
-	earlier []*load[K, V] // of the same loader at levels before; they are read when they are done
-	at      map[K]int32   // where a key's entry is
-	entries []entry[V]
-	keys    []K     // those to fetch
-	targets []int32 // their entries
-	done    bool
+	loader   *Loader[K, V]
+	earlier  []*load[K, V] // of the same loader at levels before; they are read when they are done
+	at       map[K]int32   // where a key's entry is
+	entries  []entry[V]
+	keys     []K     // those to fetch
+	targets  []int32 // their entries
+	borrowed []borrowed[K, V]
+	done     bool
+}
+
+// borrowed is an entry that a load of a level before has, or will have.
+type borrowed[K comparable, V any] struct {
+	at, there int32
+	from      *load[K, V]
 }
 
 // ask adds a key and says where its entry will be. What the request has loaded is not asked again.
@@ -64,16 +75,13 @@ func (l *load[K, V]) ask(key K) int32 {
 	}
 	at := int32(len(l.entries))
 	l.at[key] = at
+	l.entries = append(l.entries, entry[V]{})
 	for _, earlier := range l.earlier {
-		if !earlier.done {
-			continue
-		}
-		if known, asked := earlier.at[key]; asked {
-			l.entries = append(l.entries, earlier.entries[known])
+		if there, asked := earlier.at[key]; asked {
+			l.borrowed = append(l.borrowed, borrowed[K, V]{at, there, earlier})
 			return at
 		}
 	}
-	l.entries = append(l.entries, entry[V]{})
 	l.keys = append(l.keys, key)
 	l.targets = append(l.targets, at)
 	return at
@@ -85,7 +93,16 @@ func (l *load[K, V]) follow(earlier anyLoad) { l.earlier = append(l.earlier, ear
 
 func (l *load[K, V]) empty() bool { return len(l.keys) == 0 }
 
-func (l *load[K, V]) finish() { l.done = true }
+func (l *load[K, V]) lacking() bool {
+	return slices.ContainsFunc(l.borrowed, func(b borrowed[K, V]) bool { return !b.from.done })
+}
+
+func (l *load[K, V]) finish() {
+	for _, b := range l.borrowed {
+		l.entries[b.at] = b.from.entries[b.there]
+	}
+	l.done = true
+}
 
 func (l *load[K, V]) size() int { return len(l.keys) }
 
@@ -107,28 +124,22 @@ func (l *load[K, V]) fetch(ctx context.Context) {
 }
 
 // fetchSome makes whatever goes wrong with a call an error on its keys: a panic, or an answer that
-// is too short.
+// does not fit.
 func (l *load[K, V]) fetchSome(ctx context.Context, keys []K, targets []int32) {
 	defer func() {
 		if p := recover(); p != nil {
-			l.failAll(targets, fmt.Errorf("panic in a loader: %v", p))
+			l.failAll(targets, fmt.Errorf("panic in a loader: %v\n%s", p, debug.Stack()))
 		}
 	}()
 	values, errs := l.loader.batch(ctx, keys)
-	switch {
-	case len(errs) == 1 && errs[0] != nil:
-		l.failAll(targets, errs[0])
-		return
-	case len(values) != len(keys):
-		l.failAll(targets, fmt.Errorf("bug in fetch function: %d values returned for %d keys", len(values), len(keys)))
+	if len(values) != len(keys) || (errs != nil && len(errs) != len(keys)) {
+		l.failAll(targets, fmt.Errorf("a loader asked for %d keys and got %d values and %d errors", len(keys), len(values), len(errs)))
 		return
 	}
 	for i, at := range targets {
 		l.entries[at].value = values[i]
-		if i < len(errs) {
+		if errs != nil {
 			l.entries[at].err = errs[i]
-		} else if len(errs) > 0 {
-			l.entries[at].err = fmt.Errorf("bug in fetch function: %d errors returned for %d keys; last error: %w", len(errs), len(keys), errs[len(errs)-1])
 		}
 	}
 }
@@ -144,5 +155,6 @@ func (l *load[K, V]) failAll(targets []int32, err error) {
 func (l *load[K, V]) reset() {
 	clear(l.at)
 	clear(l.entries)
-	l.entries, l.keys, l.targets, l.done = l.entries[:0], nil, l.targets[:0], false
+	clear(l.borrowed)
+	l.entries, l.keys, l.targets, l.borrowed, l.done = l.entries[:0], nil, l.targets[:0], l.borrowed[:0], false
 }

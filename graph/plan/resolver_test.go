@@ -102,10 +102,10 @@ func load[V any](ctx context.Context, batch func(context.Context, []string) ([]V
 	switch {
 	case err != nil:
 		return value, err
-	case len(errs) == 1 && errs[0] != nil:
-		return value, errs[0]
 	case len(values) != 1:
-		return value, fmt.Errorf("bug in fetch function: %d values returned for %d keys", len(values), 1)
+		return value, errors.New("a loader asked for too much")
+	case errs[0] != nil:
+		return value, errs[0]
 	}
 	return values[0], nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -32,6 +33,7 @@ type run struct {
 	missing []int // by load: how many fields have not asked yet
 
 	ready    []task
+	parked   []int // loads that have ended, but for what they borrow
 	inflight int
 	done     chan task
 }
@@ -212,8 +214,27 @@ func (t *loading) do() {
 
 func (t *loading) ended() {
 	r := t.run
-	r.loads[t.index].finish()
-	for _, n := range r.plan.loads[t.index].askers {
+	r.settle(t.index)
+	for {
+		i := slices.IndexFunc(r.parked, func(load int) bool { return !r.loads[load].lacking() })
+		if i < 0 {
+			return
+		}
+		load := r.parked[i]
+		r.parked = slices.Delete(r.parked, i, i+1)
+		r.settle(load)
+	}
+}
+
+// settle hands a load's entries to those who asked for them; it is parked while it lacks what a load
+// of a level before was asked.
+func (r *run) settle(load int) {
+	if r.loads[load].lacking() {
+		r.parked = append(r.parked, load)
+		return
+	}
+	r.loads[load].finish()
+	for _, n := range r.plan.loads[load].askers {
 		st := &r.states[n.slot]
 		if st.pending--; st.pending > 0 {
 			continue
