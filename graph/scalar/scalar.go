@@ -2,6 +2,9 @@
 //
 // What does not read as one is INVALID_ARGUMENT and says what was expected; nothing is guessed. It
 // stands apart from graph because graph/exec, which graph imports, needs it.
+//
+// Each scalar is written twice: MarshalX for gqlgen's executor, AppendX for the engine (graph/plan),
+// where false is null.
 package scalar
 
 import (
@@ -11,6 +14,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -31,6 +35,9 @@ func invalid(format string, args ...any) error {
 // MarshalInt writes a whole number.
 func MarshalInt(i int) graphql.Marshaler { return graphql.MarshalInt(i) }
 
+// AppendInt appends a whole number.
+func AppendInt(b []byte, i int) ([]byte, bool) { return strconv.AppendInt(b, int64(i), 10), true }
+
 // UnmarshalInt reads a whole number of 32 bits, as the specification has it (section 3.5.1).
 func UnmarshalInt(v any) (int, error) {
 	i, err := graphql.UnmarshalInt64(v)
@@ -48,6 +55,14 @@ func MarshalFloat(f float64) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) {
 		_, _ = io.WriteString(w, strconv.FormatFloat(f, 'g', -1, 64)) // the transport tells of a writer that fails
 	})
+}
+
+// AppendFloat appends a number; one that is not finite is null.
+func AppendFloat(b []byte, f float64) ([]byte, bool) {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return b, false
+	}
+	return strconv.AppendFloat(b, f, 'g', -1, 64), true
 }
 
 // UnmarshalFloat reads a finite number.
@@ -84,14 +99,19 @@ func MarshalDateTime(t time.Time) graphql.Marshaler {
 	})
 }
 
+// AppendDateTime appends a time in UTC.
+func AppendDateTime(b []byte, t time.Time) ([]byte, bool) {
+	return append(t.UTC().AppendFormat(append(b, '"'), layout), '"'), true
+}
+
 // UnmarshalDateTime reads RFC 3339 with an offset, to the microsecond.
 func UnmarshalDateTime(v any) (time.Time, error) {
 	text, ok := v.(string)
 	if !ok || len(text) > maxText {
 		return time.Time{}, invalid("a DateTime is a text like 2026-11-21T08:30:00Z")
 	}
-	var t time.Time
-	if err := t.UnmarshalText([]byte(text)); err != nil { // stricter than time.Parse
+	t, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil || text[13] != ':' || strings.Contains(text, ",") { // time.Parse lets pass T8:30:00 and 00,5
 		return time.Time{}, invalid("%q is not a DateTime like 2026-11-21T08:30:00Z", text)
 	}
 	t = t.UTC()
@@ -110,6 +130,9 @@ func MarshalJSON(v json.RawMessage) graphql.Marshaler {
 		_, _ = w.Write(v) // the transport tells of a writer that fails
 	})
 }
+
+// AppendJSON appends a JSON value as it is.
+func AppendJSON(b []byte, v json.RawMessage) ([]byte, bool) { return append(b, v...), len(v) > 0 }
 
 // UnmarshalJSON takes any value.
 func UnmarshalJSON(v any) (json.RawMessage, error) {
