@@ -61,13 +61,12 @@ func below(path string, folders ...string) bool {
 	})
 }
 
-// service is the service that a path belongs to, or "".
+// service is the service that a path belongs to, or "". What all contracts share belongs to none.
 func service(path string) string {
-	parts := strings.Split(path, "/")
-	if len(parts) < 2 || parts[0] != "services" || parts[1] == "gen" || parts[1] == "proto" {
+	if !below(path, "services") || below(path, "services/gen", "services/proto", "services/types") {
 		return ""
 	}
-	return parts[1]
+	return strings.Split(path+"/", "/")[1]
 }
 
 func rules() []rule {
@@ -91,6 +90,11 @@ func serviceRules() []rule {
 			},
 		},
 		{
+			why:    "what all contracts share belongs to no service, so that each can use it and none can change it for another",
+			of:     func(path string) bool { return below(path, "services/types") },
+			forbid: func(_, imported string) bool { return service(imported) != "" },
+		},
+		{
 			why: "a domain knows neither its store nor its contract",
 			of:  func(path string) bool { return service(path) != "" && strings.Count(path, "/") == 1 },
 			forbid: func(path, imported string) bool {
@@ -100,7 +104,7 @@ func serviceRules() []rule {
 		{
 			why:    "protobuf ends in the rpc packages",
 			of:     func(path string) bool { return !strings.HasSuffix(path, "/rpc") && !below(path, "services/gen") },
-			forbid: func(_, imported string) bool { return below(imported, "services/gen") },
+			forbid: func(_, imported string) bool { return below(imported, "services/gen", "services/types") },
 		},
 	}
 }
@@ -199,6 +203,10 @@ func TestRulesBite(t *testing.T) {
 		{"services/trip/rpc", "bff"},
 		{"services/trip", "services/device"},
 		{"services/trip", "services/trip/store"},
+		{"services/trip", "services/types/rpc"},
+		{"services/trip/store", "services/types/rpc"},
+		{"services/types/rpc", "services/trip"},
+		{"services/types/rpc", "services/trip/rpc"},
 		{"graph", "services/gen/trip/v1"},
 		{"bff", "bff/rpc"},
 		{"bff/auth", "graph"},

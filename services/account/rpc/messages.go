@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"fmt"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -11,6 +10,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/services/account"
 	accountv1 "github.com/sluicehq/sluice/services/gen/account/v1"
+	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
 // EncodeAccount is the account as its events carry it: a sluice.account.v1.Account.
@@ -44,8 +44,8 @@ func toAPIKey(k account.APIKey) *accountv1.ApiKey {
 	return &accountv1.ApiKey{
 		Id: k.ID, AccountId: k.AccountID, Role: toRole(k.Role), Name: k.Name, Prefix: k.Prefix, Scopes: k.Scopes,
 		PointsPerMinute: int32(k.PointsPerMinute), // at most account.MaxPointsPerMinute
-		CreatedAt:       timestamppb.New(k.CreatedAt), ExpiresAt: toTime(k.ExpiresAt),
-		LastUsedAt: toTime(k.LastUsedAt), RevokedAt: toTime(k.RevokedAt),
+		CreatedAt:       timestamppb.New(k.CreatedAt), ExpiresAt: types.Timestamp(k.ExpiresAt),
+		LastUsedAt: types.Timestamp(k.LastUsedAt), RevokedAt: types.Timestamp(k.RevokedAt),
 	}
 }
 
@@ -54,25 +54,14 @@ func toCreated(c account.CreatedAPIKey) *accountv1.CreatedApiKey {
 }
 
 func fromCreate(in *accountv1.CreateApiKeyRequest) (account.CreateAPIKeyInput, error) {
-	input := account.CreateAPIKeyInput{
-		Name: in.GetName(), Scopes: in.GetScopes(), PointsPerMinute: int(in.GetPointsPerMinute()), IdempotencyKey: in.GetIdempotencyKey(),
+	expiresAt, err := types.OptionalTime("expiresAt", in.GetExpiresAt())
+	if err != nil {
+		return account.CreateAPIKeyInput{}, err
 	}
-	if in.GetExpiresAt() == nil {
-		return input, nil
-	}
-	if err := in.GetExpiresAt().CheckValid(); err != nil {
-		return account.CreateAPIKeyInput{}, errs.Invalid("expiresAt", "is not a time")
-	}
-	expires := in.GetExpiresAt().AsTime()
-	input.ExpiresAt = &expires
-	return input, nil
-}
-
-func toTime(t *time.Time) *timestamppb.Timestamp {
-	if t == nil {
-		return nil
-	}
-	return timestamppb.New(*t)
+	return account.CreateAPIKeyInput{
+		Name: in.GetName(), Scopes: in.GetScopes(), PointsPerMinute: int(in.GetPointsPerMinute()),
+		ExpiresAt: expiresAt, IdempotencyKey: in.GetIdempotencyKey(),
+	}, nil
 }
 
 func toRole(role caller.Role) accountv1.Role {

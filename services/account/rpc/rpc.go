@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicehq/sluice/services/account"
 	accountv1 "github.com/sluicehq/sluice/services/gen/account/v1"
+	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
 // Register puts the service behind its contract.
@@ -47,7 +48,7 @@ func (s server) BatchGetAccounts(ctx context.Context, in *accountv1.BatchGetRequ
 	if err != nil {
 		return nil, err
 	}
-	return &accountv1.BatchGetAccountsResponse{Accounts: each(accounts, toAccount)}, nil
+	return &accountv1.BatchGetAccountsResponse{Accounts: types.Each(accounts, toAccount)}, nil
 }
 
 func (s server) EnsureAccount(ctx context.Context, in *accountv1.EnsureAccountRequest) (*accountv1.Account, error) {
@@ -84,7 +85,7 @@ func (s server) ListApiKeys(ctx context.Context, _ *accountv1.ListApiKeysRequest
 	if err != nil {
 		return nil, err
 	}
-	return &accountv1.ListApiKeysResponse{ApiKeys: each(keys, toAPIKey)}, nil
+	return &accountv1.ListApiKeysResponse{ApiKeys: types.Each(keys, toAPIKey)}, nil
 }
 
 func (s server) BatchGetApiKeys(ctx context.Context, in *accountv1.BatchGetRequest) (*accountv1.BatchGetApiKeysResponse, error) {
@@ -92,7 +93,7 @@ func (s server) BatchGetApiKeys(ctx context.Context, in *accountv1.BatchGetReque
 	if err != nil {
 		return nil, err
 	}
-	return &accountv1.BatchGetApiKeysResponse{ApiKeys: each(keys, toAPIKey)}, nil
+	return &accountv1.BatchGetApiKeysResponse{ApiKeys: types.Each(keys, toAPIKey)}, nil
 }
 
 // answer passes an error on, and gives what is none in the contract's form.
@@ -103,12 +104,4 @@ func answer[T, M any](form func(T) *M) func(T, error) (*M, error) {
 		}
 		return form(got), nil
 	}
-}
-
-func each[T, M any](items []T, form func(T) *M) []*M {
-	all := make([]*M, len(items))
-	for i, item := range items {
-		all[i] = form(item)
-	}
-	return all
 }

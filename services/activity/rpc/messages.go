@@ -2,15 +2,14 @@ package rpc
 
 import (
 	"fmt"
-	"time"
 
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/services/activity"
 	activityv1 "github.com/sluicehq/sluice/services/gen/activity/v1"
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
+	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
 // EncodeActivity gives the bytes of the activity's message, which events carry.
@@ -22,18 +21,10 @@ func EncodeActivity(a activity.Activity) ([]byte, error) {
 	return out, nil
 }
 
-func messages(activities []activity.Activity) []*activityv1.Activity {
-	out := make([]*activityv1.Activity, len(activities))
-	for i, a := range activities {
-		out[i] = message(a)
-	}
-	return out
-}
-
 func message(a activity.Activity) *activityv1.Activity {
 	m := &activityv1.Activity{
 		Id: a.ID, Kind: kindMessage(a.Kind), Source: a.Source, ExternalId: a.ExternalID, AccountId: a.AccountID,
-		Title: a.Title, Content: a.Content, StartedAt: timestamppb.New(a.StartedAt), EndedAt: optionalMessage(a.EndedAt),
+		Title: a.Title, Content: a.Content, StartedAt: timestamppb.New(a.StartedAt), EndedAt: types.Timestamp(a.EndedAt),
 		Actor: a.Actor, Organisation: a.Organisation, Subject: a.Subject, Amount: a.Amount, Unit: a.Unit,
 		Position: positionMessage(a.Position), Observation: observationMessage(a.Observation),
 		DeviceId: a.DeviceID, TripId: a.TripID, JobId: a.JobID, DataJson: a.Data, CreatedAt: timestamppb.New(a.CreatedAt),
@@ -65,13 +56,6 @@ func kindMessage(k activity.Kind) activityv1.Kind {
 	return activityv1.Kind_KIND_UNSPECIFIED
 }
 
-func optionalMessage(at *time.Time) *timestamppb.Timestamp {
-	if at == nil {
-		return nil
-	}
-	return timestamppb.New(*at)
-}
-
 func positionMessage(p *activity.Position) *typesv1.Position {
 	if p == nil {
 		return nil
@@ -90,8 +74,4 @@ func observationMessage(o activity.Observation) *activityv1.Observation {
 		Site: o.Site, Telescope: o.Telescope, Instrument: o.Instrument, Programme: o.Programme,
 		Observer: o.Observer, Target: o.Target, Status: o.Status,
 	}
-}
-
-func pageInfo(p page.Page[activity.Activity]) *typesv1.PageInfo {
-	return &typesv1.PageInfo{Cursors: p.Cursors, HasNext: p.HasNext, Total: p.Total}
 }

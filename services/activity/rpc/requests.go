@@ -5,7 +5,6 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/services/activity"
 	activityv1 "github.com/sluicehq/sluice/services/gen/activity/v1"
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
@@ -104,8 +103,4 @@ func filter(m *activityv1.ActivityFilter) activity.Filter {
 		f.Cone = &activity.Cone{RightAscension: cone.GetRightAscension(), Declination: cone.GetDeclination(), Radius: cone.GetRadius()}
 	}
 	return f
-}
-
-func pageRequest(m *typesv1.PageRequest) page.Request {
-	return page.Request{First: int(m.GetFirst()), After: m.GetAfter(), WithTotal: m.GetWithTotal()}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/services/activity"
 	activityv1 "github.com/sluicehq/sluice/services/gen/activity/v1"
+	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
 // Register serves the use cases as sluice.activity.v1.Activities.
@@ -54,15 +55,15 @@ func (s server) BatchGetActivities(ctx context.Context, r *activityv1.BatchGetAc
 	if err != nil {
 		return nil, err
 	}
-	return &activityv1.BatchGetActivitiesResponse{Activities: messages(activities)}, nil
+	return &activityv1.BatchGetActivitiesResponse{Activities: types.Each(activities, message)}, nil
 }
 
 func (s server) ListActivities(ctx context.Context, r *activityv1.ListActivitiesRequest) (*activityv1.ListActivitiesResponse, error) {
-	p, err := s.service.List(ctx, filter(r.GetFilter()), pageRequest(r.GetPage()))
+	p, err := s.service.List(ctx, filter(r.GetFilter()), types.PageRequest(r.GetPage()))
 	if err != nil {
 		return nil, err
 	}
-	return &activityv1.ListActivitiesResponse{Activities: messages(p.Items), Page: pageInfo(p)}, nil
+	return &activityv1.ListActivitiesResponse{Activities: types.Each(p.Items, message), Page: types.PageInfo(p)}, nil
 }
 
 func (s server) SumAmounts(ctx context.Context, r *activityv1.SumAmountsRequest) (*activityv1.SumAmountsResponse, error) {
@@ -81,7 +82,7 @@ func (s server) ReportHydration(ctx context.Context, r *activityv1.ReportHydrati
 		return nil, err
 	}
 	reply := &activityv1.HydrationReport{
-		TotalMl: report.TotalMl, DailyAverageMl: report.DailyAverageMl, Entries: messages(report.Entries),
+		TotalMl: report.TotalMl, DailyAverageMl: report.DailyAverageMl, Entries: types.Each(report.Entries, message),
 	}
 	for _, day := range report.Days {
 		reply.Days = append(reply.Days, &activityv1.HydrationDay{Date: day.Date, TotalMl: day.TotalMl})

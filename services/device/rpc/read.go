@@ -2,16 +2,12 @@ package rpc
 
 import (
 	"fmt"
-	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sluicehq/sluice/internal/errs"
-	"github.com/sluicehq/sluice/internal/page"
+	"github.com/sluicehq/sluice/services/device"
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
-
-	"github.com/sluicehq/sluice/services/device"
+	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
 // What comes in: messages read as the service's types.
@@ -89,25 +85,10 @@ func filterOf(in *devicev1.DeviceFilter) (device.Filter, error) {
 	return filter, nil
 }
 
-func requestOf(in *typesv1.PageRequest) page.Request {
-	return page.Request{First: int(in.GetFirst()), After: in.GetAfter(), WithTotal: in.GetWithTotal()}
-}
-
-// timeOf reads a time that must be there.
-func timeOf(field string, at *timestamppb.Timestamp) (time.Time, error) {
-	if at == nil {
-		return time.Time{}, errs.Invalid(field, "is missing")
-	}
-	if err := at.CheckValid(); err != nil {
-		return time.Time{}, errs.Invalid(field, "is not a time")
-	}
-	return at.AsTime(), nil
-}
-
 func readingsOf(in []*devicev1.Reading) ([]device.Reading, error) {
 	readings := make([]device.Reading, len(in))
 	for i, r := range in {
-		at, err := timeOf(fmt.Sprintf("readings[%d].at", i), r.GetAt())
+		at, err := types.Time(fmt.Sprintf("readings[%d].at", i), r.GetAt())
 		if err != nil {
 			return nil, err
 		}
@@ -137,13 +118,11 @@ func positionOf(field string, in *typesv1.Position) (*device.Position, error) {
 	if in == nil {
 		return nil, nil
 	}
-	p := &device.Position{Latitude: in.GetLatitude(), Longitude: in.GetLongitude(), Accuracy: in.Accuracy, Place: in.GetPlace()}
-	if in.At != nil {
-		at, err := timeOf(field+".at", in.GetAt())
-		if err != nil {
-			return nil, err
-		}
-		p.At = &at
+	at, err := types.OptionalTime(field+".at", in.GetAt())
+	if err != nil {
+		return nil, err
 	}
-	return p, nil
+	return &device.Position{
+		Latitude: in.GetLatitude(), Longitude: in.GetLongitude(), At: at, Accuracy: in.Accuracy, Place: in.GetPlace(),
+	}, nil
 }

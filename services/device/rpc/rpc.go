@@ -10,9 +10,9 @@ import (
 
 	"google.golang.org/grpc"
 
-	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
-
 	"github.com/sluicehq/sluice/services/device"
+	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
+	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
 // Register offers the service on r.
@@ -66,7 +66,7 @@ func (s server) BatchGetDevices(ctx context.Context, in *devicev1.BatchGetDevice
 	if err != nil {
 		return nil, err
 	}
-	return &devicev1.BatchGetDevicesResponse{Devices: messages(devices)}, nil
+	return &devicev1.BatchGetDevicesResponse{Devices: types.Each(devices, message)}, nil
 }
 
 func (s server) ListDevices(ctx context.Context, in *devicev1.ListDevicesRequest) (*devicev1.ListDevicesResponse, error) {
@@ -78,11 +78,11 @@ func (s server) ListDevices(ctx context.Context, in *devicev1.ListDevicesRequest
 	if err != nil {
 		return nil, err
 	}
-	devices, err := s.service.List(ctx, filter, order, requestOf(in.GetPage()))
+	devices, err := s.service.List(ctx, filter, order, types.PageRequest(in.GetPage()))
 	if err != nil {
 		return nil, err
 	}
-	return &devicev1.ListDevicesResponse{Devices: messages(devices.Items), Page: pageInfo(devices)}, nil
+	return &devicev1.ListDevicesResponse{Devices: types.Each(devices.Items, message), Page: types.PageInfo(devices)}, nil
 }
 
 func (s server) CountDevices(ctx context.Context, _ *devicev1.CountDevicesRequest) (*devicev1.DeviceCounts, error) {
@@ -94,23 +94,23 @@ func (s server) CountDevices(ctx context.Context, _ *devicev1.CountDevicesReques
 }
 
 func (s server) BatchListEvents(ctx context.Context, in *devicev1.BatchListEventsRequest) (*devicev1.BatchListEventsResponse, error) {
-	pages, err := s.service.BatchListEvents(ctx, in.GetDeviceIds(), requestOf(in.GetPage()))
+	pages, err := s.service.BatchListEvents(ctx, in.GetDeviceIds(), types.PageRequest(in.GetPage()))
 	if err != nil {
 		return nil, err
 	}
 	out := &devicev1.BatchListEventsResponse{Pages: make([]*devicev1.DeviceEventPage, len(pages))}
 	for i, p := range pages {
-		out.Pages[i] = &devicev1.DeviceEventPage{DeviceId: p.DeviceID, Events: eventMessages(p.Items), Page: pageInfo(p.Page)}
+		out.Pages[i] = &devicev1.DeviceEventPage{DeviceId: p.DeviceID, Events: types.Each(p.Items, eventMessage), Page: types.PageInfo(p.Page)}
 	}
 	return out, nil
 }
 
 func (s server) BatchQueryTelemetry(ctx context.Context, in *devicev1.BatchQueryTelemetryRequest) (*devicev1.BatchQueryTelemetryResponse, error) {
-	from, err := timeOf("from", in.GetFrom())
+	from, err := types.Time("from", in.GetFrom())
 	if err != nil {
 		return nil, err
 	}
-	to, err := timeOf("to", in.GetTo())
+	to, err := types.Time("to", in.GetTo())
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +125,7 @@ func (s server) BatchQueryTelemetry(ctx context.Context, in *devicev1.BatchQuery
 	if err != nil {
 		return nil, err
 	}
-	return &devicev1.BatchQueryTelemetryResponse{Series: seriesMessages(series)}, nil
+	return &devicev1.BatchQueryTelemetryResponse{Series: types.Each(series, seriesMessage)}, nil
 }
 
 func (s server) RecordReadings(ctx context.Context, in *devicev1.RecordReadingsRequest) (*devicev1.RecordReadingsResponse, error) {
@@ -149,5 +149,5 @@ func (s server) ImportDevices(ctx context.Context, in *devicev1.ImportDevicesReq
 	if err != nil {
 		return nil, err
 	}
-	return &devicev1.ImportDevicesResponse{Devices: messages(done.Devices), Created: done.Created}, nil
+	return &devicev1.ImportDevicesResponse{Devices: types.Each(done.Devices, message), Created: done.Created}, nil
 }

@@ -12,6 +12,7 @@ import (
 	jobv1 "github.com/sluicehq/sluice/services/gen/job/v1"
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
 	"github.com/sluicehq/sluice/services/job"
+	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
 // EncodeJob writes a job as the payload of its events: a jobv1.Job.
@@ -35,7 +36,7 @@ func toJob(j job.Job) *jobv1.Job {
 	return &jobv1.Job{
 		Id: j.ID, Name: j.Name, Description: j.Description, Kind: j.Kind, PayloadJson: j.Payload,
 		Status: toStatus(j.Status), Version: j.Version,
-		RunAt: toTime(j.RunAt), Cron: j.Cron, TimeZone: j.TimeZone, NextRunAt: toTime(j.NextRunAt),
+		RunAt: types.Timestamp(j.RunAt), Cron: j.Cron, TimeZone: j.TimeZone, NextRunAt: types.Timestamp(j.NextRunAt),
 		Attempt: int32(j.Attempt), MaxAttempts: int32(j.MaxAttempts), TimeoutSeconds: int32(j.Timeout / time.Second),
 		DeviceId: j.DeviceID, ResultJson: j.Result, Error: j.Error, CreatedBy: j.CreatedBy,
 		CreatedAt: timestamppb.New(j.CreatedAt), UpdatedAt: timestamppb.New(j.UpdatedAt), Deleted: j.Deleted,
@@ -45,7 +46,7 @@ func toJob(j job.Job) *jobv1.Job {
 func toRun(r job.Run) *jobv1.JobRun {
 	return &jobv1.JobRun{
 		Id: r.ID, JobId: r.JobID, Attempt: int32(r.Attempt), Status: toStatus(r.Status),
-		DueAt: timestamppb.New(r.DueAt), StartedAt: toTime(r.StartedAt), FinishedAt: toTime(r.FinishedAt),
+		DueAt: timestamppb.New(r.DueAt), StartedAt: types.Timestamp(r.StartedAt), FinishedAt: types.Timestamp(r.FinishedAt),
 		ResultJson: r.Result, Error: r.Error,
 	}
 }
@@ -76,14 +77,6 @@ func filterOf(f *jobv1.JobFilter) (job.Filter, error) {
 	return filter, nil
 }
 
-func requestOf(p *typesv1.PageRequest) page.Request {
-	return page.Request{First: int(p.GetFirst()), After: p.GetAfter(), WithTotal: p.GetWithTotal()}
-}
-
-func toPage[T any](p page.Page[T]) *typesv1.PageInfo {
-	return &typesv1.PageInfo{Cursors: p.Cursors, HasNext: p.HasNext, Total: p.Total}
-}
-
 // orEmpty gives the page of a parent that has nothing its total, when totals were asked for.
 func orEmpty[T any](p page.Page[T], request *typesv1.PageRequest) page.Page[T] {
 	if p.Total == nil && request.GetWithTotal() {
@@ -92,38 +85,12 @@ func orEmpty[T any](p page.Page[T], request *typesv1.PageRequest) page.Page[T] {
 	return p
 }
 
-func toTime(t *time.Time) *timestamppb.Timestamp {
-	if t == nil {
-		return nil
-	}
-	return timestamppb.New(*t)
-}
-
-func timeOf(field string, t *timestamppb.Timestamp) (*time.Time, error) {
-	if t == nil {
-		return nil, nil
-	}
-	if err := t.CheckValid(); err != nil {
-		return nil, errs.Invalid(field, "is not a time")
-	}
-	at := t.AsTime()
-	return &at, nil
-}
-
 func intOf(n *int32) *int {
 	if n == nil {
 		return nil
 	}
 	wide := int(*n)
 	return &wide
-}
-
-func each[T, M any](items []T, convert func(T) M) []M {
-	messages := make([]M, len(items))
-	for i, item := range items {
-		messages[i] = convert(item)
-	}
-	return messages
 }
 
 // unique gives each id once, in the order of the request.

@@ -9,6 +9,7 @@ import (
 
 	jobv1 "github.com/sluicehq/sluice/services/gen/job/v1"
 	"github.com/sluicehq/sluice/services/job"
+	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
 // Register has the registrar's server answer for jobs.
@@ -22,7 +23,7 @@ type server struct {
 }
 
 func (s server) CreateJob(ctx context.Context, r *jobv1.CreateJobRequest) (*jobv1.Job, error) {
-	runAt, err := timeOf("runAt", r.GetRunAt())
+	runAt, err := types.OptionalTime("runAt", r.GetRunAt())
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +36,7 @@ func (s server) CreateJob(ctx context.Context, r *jobv1.CreateJobRequest) (*jobv
 }
 
 func (s server) UpdateJob(ctx context.Context, r *jobv1.UpdateJobRequest) (*jobv1.Job, error) {
-	runAt, err := timeOf("runAt", r.GetRunAt())
+	runAt, err := types.OptionalTime("runAt", r.GetRunAt())
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +68,7 @@ func (s server) BatchGetJobs(ctx context.Context, r *jobv1.BatchGetJobsRequest) 
 	if err != nil {
 		return nil, err
 	}
-	return &jobv1.BatchGetJobsResponse{Jobs: each(jobs, toJob)}, nil
+	return &jobv1.BatchGetJobsResponse{Jobs: types.Each(jobs, toJob)}, nil
 }
 
 func (s server) ListJobs(ctx context.Context, r *jobv1.ListJobsRequest) (*jobv1.ListJobsResponse, error) {
@@ -75,11 +76,11 @@ func (s server) ListJobs(ctx context.Context, r *jobv1.ListJobsRequest) (*jobv1.
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.service.List(ctx, filter, requestOf(r.GetPage()))
+	p, err := s.service.List(ctx, filter, types.PageRequest(r.GetPage()))
 	if err != nil {
 		return nil, err
 	}
-	return &jobv1.ListJobsResponse{Jobs: each(p.Items, toJob), Page: toPage(p)}, nil
+	return &jobv1.ListJobsResponse{Jobs: types.Each(p.Items, toJob), Page: types.PageInfo(p)}, nil
 }
 
 func (s server) CountJobs(ctx context.Context, _ *jobv1.CountJobsRequest) (*jobv1.JobCounts, error) {
@@ -97,28 +98,28 @@ func (s server) CountJobs(ctx context.Context, _ *jobv1.CountJobsRequest) (*jobv
 
 // BatchListDeviceJobs answers with a page for each device that was asked for, empty or not.
 func (s server) BatchListDeviceJobs(ctx context.Context, r *jobv1.BatchListDeviceJobsRequest) (*jobv1.BatchListDeviceJobsResponse, error) {
-	pages, err := s.service.ListOfDevices(ctx, r.GetDeviceIds(), requestOf(r.GetPage()))
+	pages, err := s.service.ListOfDevices(ctx, r.GetDeviceIds(), types.PageRequest(r.GetPage()))
 	if err != nil {
 		return nil, err
 	}
 	response := &jobv1.BatchListDeviceJobsResponse{}
 	for _, id := range unique(r.GetDeviceIds()) {
 		p := orEmpty(pages[id], r.GetPage())
-		response.Pages = append(response.Pages, &jobv1.DeviceJobPage{DeviceId: id, Jobs: each(p.Items, toJob), Page: toPage(p)})
+		response.Pages = append(response.Pages, &jobv1.DeviceJobPage{DeviceId: id, Jobs: types.Each(p.Items, toJob), Page: types.PageInfo(p)})
 	}
 	return response, nil
 }
 
 // BatchListRuns answers with a page for each job that was asked for, empty or not.
 func (s server) BatchListRuns(ctx context.Context, r *jobv1.BatchListRunsRequest) (*jobv1.BatchListRunsResponse, error) {
-	pages, err := s.service.ListRuns(ctx, r.GetJobIds(), requestOf(r.GetPage()))
+	pages, err := s.service.ListRuns(ctx, r.GetJobIds(), types.PageRequest(r.GetPage()))
 	if err != nil {
 		return nil, err
 	}
 	response := &jobv1.BatchListRunsResponse{}
 	for _, id := range unique(r.GetJobIds()) {
 		p := orEmpty(pages[id], r.GetPage())
-		response.Pages = append(response.Pages, &jobv1.JobRunPage{JobId: id, Runs: each(p.Items, toRun), Page: toPage(p)})
+		response.Pages = append(response.Pages, &jobv1.JobRunPage{JobId: id, Runs: types.Each(p.Items, toRun), Page: types.PageInfo(p)})
 	}
 	return response, nil
 }

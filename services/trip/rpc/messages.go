@@ -6,7 +6,6 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/sluicehq/sluice/internal/page"
 	tripv1 "github.com/sluicehq/sluice/services/gen/trip/v1"
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
 	"github.com/sluicehq/sluice/services/trip"
@@ -19,14 +18,6 @@ func EncodeTrip(t trip.Trip) ([]byte, error) {
 		return nil, fmt.Errorf("write trip %s: %w", t.ID, err)
 	}
 	return out, nil
-}
-
-func messages(trips []trip.Trip) []*tripv1.Trip {
-	out := make([]*tripv1.Trip, len(trips))
-	for i, t := range trips {
-		out[i] = message(t)
-	}
-	return out
 }
 
 func message(t trip.Trip) *tripv1.Trip {
@@ -80,8 +71,4 @@ func trackMessage(track trip.Track) *tripv1.Track {
 		m.Positions[i].Counted = fix.Counted()
 	}
 	return m
-}
-
-func pageInfo(p page.Page[trip.Trip]) *typesv1.PageInfo {
-	return &typesv1.PageInfo{Cursors: p.Cursors, HasNext: p.HasNext, Total: p.Total}
 }

@@ -2,15 +2,12 @@ package rpc
 
 import (
 	"fmt"
-	"time"
-
-	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sluicehq/sluice/internal/errs"
-	"github.com/sluicehq/sluice/internal/page"
 	tripv1 "github.com/sluicehq/sluice/services/gen/trip/v1"
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
 	"github.com/sluicehq/sluice/services/trip"
+	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
 // position reads a position that is needed; one without a time has the zero time.
@@ -18,7 +15,7 @@ func position(field string, m *typesv1.Position) (trip.Position, error) {
 	if m == nil {
 		return trip.Position{}, errs.Invalid(field, "is missing")
 	}
-	at, err := moment(field+".at", m.GetAt())
+	at, err := types.OptionalTime(field+".at", m.GetAt())
 	if err != nil {
 		return trip.Position{}, err
 	}
@@ -41,18 +38,6 @@ func positions(field string, all []*typesv1.Position) ([]trip.Position, error) {
 		}
 	}
 	return out, nil
-}
-
-// moment is nil when the message has none.
-func moment(field string, m *timestamppb.Timestamp) (*time.Time, error) {
-	if m == nil {
-		return nil, nil
-	}
-	if m.CheckValid() != nil {
-		return nil, errs.Invalid(field, "is not a time")
-	}
-	at := m.AsTime()
-	return &at, nil
 }
 
 // rides reads all of them: an end that cannot be read has no time, which the use case will call a
@@ -82,10 +67,10 @@ func filter(m *tripv1.TripFilter) (f trip.Filter, err error) {
 		}
 		f.Statuses = append(f.Statuses, known)
 	}
-	if f.StartedFrom, err = moment("filter.startedFrom", m.GetStartedFrom()); err != nil {
+	if f.StartedFrom, err = types.OptionalTime("filter.startedFrom", m.GetStartedFrom()); err != nil {
 		return f, err
 	}
-	f.StartedBefore, err = moment("filter.startedBefore", m.GetStartedBefore())
+	f.StartedBefore, err = types.OptionalTime("filter.startedBefore", m.GetStartedBefore())
 	return f, err
 }
 
@@ -101,8 +86,4 @@ func status(m tripv1.Status) (trip.Status, error) {
 		return trip.Failed, nil
 	}
 	return "", errs.Invalid("filter.statuses", "%d is not a status", int32(m))
-}
-
-func pageRequest(m *typesv1.PageRequest) page.Request {
-	return page.Request{First: int(m.GetFirst()), After: m.GetAfter(), WithTotal: m.GetWithTotal()}
 }

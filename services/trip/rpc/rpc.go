@@ -9,6 +9,7 @@ import (
 
 	tripv1 "github.com/sluicehq/sluice/services/gen/trip/v1"
 	"github.com/sluicehq/sluice/services/trip"
+	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
 // Register serves the use cases as sluice.trip.v1.Trips.
@@ -56,7 +57,7 @@ func (s server) BatchGetTrips(ctx context.Context, r *tripv1.BatchGetTripsReques
 	if err != nil {
 		return nil, err
 	}
-	return &tripv1.BatchGetTripsResponse{Trips: messages(trips)}, nil
+	return &tripv1.BatchGetTripsResponse{Trips: types.Each(trips, message)}, nil
 }
 
 func (s server) ListTrips(ctx context.Context, r *tripv1.ListTripsRequest) (*tripv1.ListTripsResponse, error) {
@@ -64,11 +65,11 @@ func (s server) ListTrips(ctx context.Context, r *tripv1.ListTripsRequest) (*tri
 	if err != nil {
 		return nil, err
 	}
-	trips, err := s.service.List(ctx, filter, pageRequest(r.GetPage()))
+	trips, err := s.service.List(ctx, filter, types.PageRequest(r.GetPage()))
 	if err != nil {
 		return nil, err
 	}
-	return &tripv1.ListTripsResponse{Trips: messages(trips.Items), Page: pageInfo(trips)}, nil
+	return &tripv1.ListTripsResponse{Trips: types.Each(trips.Items, message), Page: types.PageInfo(trips)}, nil
 }
 
 func (s server) BatchGetOpenTrips(ctx context.Context, r *tripv1.BatchGetOpenTripsRequest) (*tripv1.BatchGetOpenTripsResponse, error) {
@@ -76,7 +77,7 @@ func (s server) BatchGetOpenTrips(ctx context.Context, r *tripv1.BatchGetOpenTri
 	if err != nil {
 		return nil, err
 	}
-	return &tripv1.BatchGetOpenTripsResponse{Trips: messages(trips)}, nil
+	return &tripv1.BatchGetOpenTripsResponse{Trips: types.Each(trips, message)}, nil
 }
 
 func (s server) BatchGetTracks(ctx context.Context, r *tripv1.BatchGetTracksRequest) (*tripv1.BatchGetTracksResponse, error) {
