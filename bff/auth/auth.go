@@ -131,7 +131,7 @@ func (a *Authenticator) apiKey(ctx context.Context, key string) (caller.Caller, 
 	}
 	held := caller.ScopesOf(role)
 	scopes := slices.DeleteFunc(slices.Clone(found.Scopes), func(scope string) bool { return !slices.Contains(held, scope) })
-	return caller.Caller{AccountID: found.AccountID, APIKeyID: found.ID, Role: role, Scopes: scopes}, nil
+	return caller.Caller{AccountID: found.AccountID, APIKeyID: found.ID, Role: role, Scopes: scopes, PointsPerMinute: found.PointsPerMinute}, nil
 }
 
 func refused(reason, message string) *errs.Error {

@@ -44,6 +44,8 @@ type Caller struct {
 	SessionID string   // set when an access token was presented: the session it belongs to
 	Role      Role     // "" for nobody
 	Scopes    []string // what it may do
+
+	PointsPerMinute int // the budget of the API key; only the gate knows it
 }
 
 // ScopesOf lists what a role may do. ADMIN manages devices and keys, OPERATOR operates, MEMBER rents

@@ -1,0 +1,29 @@
+package quota
+
+import (
+	"context"
+	"net/netip"
+)
+
+type addressKey struct{}
+
+// From gives a context whose request comes from the address.
+func From(ctx context.Context, address netip.Addr) context.Context {
+	return context.WithValue(ctx, addressKey{}, address)
+}
+
+// network is the key of the network that the context's request comes from: an IPv4 address, or the
+// /64 of an IPv6 address, because that is the least that one customer gets (RFC 6177). Requests that
+// come from nowhere share one.
+func network(ctx context.Context) string {
+	address, ok := ctx.Value(addressKey{}).(netip.Addr)
+	if !ok || !address.IsValid() {
+		return "network:unknown"
+	}
+	address = address.Unmap().WithZone("")
+	if address.Is4() {
+		return "network:" + address.String()
+	}
+	prefix, _ := address.Prefix(64) // every IPv6 address has one
+	return "network:" + prefix.String()
+}
