@@ -65,21 +65,31 @@ func (r mutationResolver) DeleteDevice(ctx context.Context, id string, expectedV
 }
 
 func (deviceResolver) Telemetry(ctx context.Context, device *bff.Device, keys []string, from, to time.Time, stepSeconds *int, aggregate *bff.Aggregate) ([]*bff.Series, error) {
-	if slices.ContainsFunc(keys, func(key string) bool { return key == "" || strings.Contains(key, ",") }) {
-		return nil, errs.Invalid("keys", "a key has a name, and no comma in it")
+	key, err := seriesKey(keys, from, to, stepSeconds, aggregate)
+	if err != nil {
+		return nil, err
 	}
-	key := loaders.SeriesKey{DeviceID: device.ID, Keys: strings.Join(keys, ","), From: from, To: to}
+	key.DeviceID = device.ID
+	series, err := loaders.FromContext(ctx).DeviceSeries.Load(ctx, key)
+	return nonNil(series), err
+}
+
+// seriesKey reads the arguments of telemetry; whose it is remains open.
+func seriesKey(keys []string, from, to time.Time, stepSeconds *int, aggregate *bff.Aggregate) (loaders.SeriesKey, error) {
+	if slices.ContainsFunc(keys, func(key string) bool { return key == "" || strings.Contains(key, ",") }) {
+		return loaders.SeriesKey{}, errs.Invalid("keys", "a key has a name, and no comma in it")
+	}
+	key := loaders.SeriesKey{Keys: strings.Join(keys, ","), From: from, To: to}
 	if stepSeconds != nil {
 		if *stepSeconds < 1 {
-			return nil, errs.Invalid("stepSeconds", "must be at least 1; leave it out for raw readings")
+			return loaders.SeriesKey{}, errs.Invalid("stepSeconds", "must be at least 1; leave it out for raw readings")
 		}
 		key.StepSeconds = *stepSeconds
 	}
 	if aggregate != nil {
 		key.Aggregate = *aggregate
 	}
-	series, err := loaders.FromContext(ctx).DeviceSeries.Load(ctx, key)
-	return nonNil(series), err
+	return key, nil
 }
 
 func (deviceResolver) Events(ctx context.Context, device *bff.Device, first *int, after *string) (*model.DeviceEventConnection, error) {
@@ -91,10 +101,7 @@ func (deviceResolver) Events(ctx context.Context, device *bff.Device, first *int
 	if err != nil {
 		return nil, err
 	}
-	edges, info := connection(page, request, func(cursor string, node *bff.DeviceEvent) *model.DeviceEventEdge {
-		return &model.DeviceEventEdge{Cursor: cursor, Node: node}
-	})
-	return &model.DeviceEventConnection{Edges: edges, Nodes: nonNil(page.Items), PageInfo: info, TotalCount: page.Total}, nil
+	return eventConnection(page, request), nil
 }
 
 func (deviceResolver) CurrentTrip(ctx context.Context, device *bff.Device) (*bff.Trip, error) {

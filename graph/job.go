@@ -101,8 +101,5 @@ func (jobResolver) Runs(ctx context.Context, job *bff.Job, first *int, after *st
 	if err != nil {
 		return nil, err
 	}
-	edges, info := connection(page, request, func(cursor string, node *bff.JobRun) *model.JobRunEdge {
-		return &model.JobRunEdge{Cursor: cursor, Node: node}
-	})
-	return &model.JobRunConnection{Edges: edges, Nodes: nonNil(page.Items), PageInfo: info, TotalCount: page.Total}, nil
+	return runConnection(page, request), nil
 }

@@ -3,8 +3,6 @@ package graph
 import (
 	"context"
 
-	"github.com/99designs/gqlgen/graphql"
-
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -32,16 +30,7 @@ func (queryResolver) Nodes(ctx context.Context, many []string) ([]bff.Node, erro
 	for i, id := range many {
 		pending[i] = node(ctx, id)
 	}
-	found := make([]bff.Node, len(many))
-	for i, wait := range pending {
-		n, err := wait()
-		if err != nil {
-			graphql.AddError(graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i)), err)
-			continue
-		}
-		found[i] = n
-	}
-	return found, nil
+	return gather(ctx, pending), nil
 }
 
 // node asks the loader of the id's kind, and gives what waits for the answer.

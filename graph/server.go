@@ -1,6 +1,7 @@
 package graph
 
 import (
+	"context"
 	"log/slog"
 
 	"github.com/99designs/gqlgen/graphql/handler"
@@ -10,7 +11,9 @@ import (
 
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/graph/exec"
+	"github.com/sluicehq/sluice/graph/plan"
 	"github.com/sluicehq/sluice/internal/obs"
+	"github.com/sluicehq/sluice/loaders"
 )
 
 // parsedDocuments is how many parsed and validated documents are kept.
@@ -22,11 +25,13 @@ type Options struct {
 	Tokens  int // most tokens of a document
 	Logger  *slog.Logger
 	Tracing *obs.Tracing
+	Count   func(plan.Outcome) // is told how each operation is executed; may be nil
 }
 
-// NewServer gives what executes operations. It has no transport yet: bff/edge adds those.
+// NewServer gives what executes operations. It has no transport yet: bff/edge adds those. It panics
+// when references and schema do not fit, which no configuration can bring about.
 func NewServer(resolver *Resolver, options Options) *handler.Server {
-	server := handler.New(exec.NewExecutableSchema(exec.Config{Resolvers: resolver}))
+	server := handler.New(planned(resolver, options))
 	server.SetErrorPresenter(Present(options.Logger))
 	server.SetRecoverFunc(Recover)
 	server.SetParserTokenLimit(options.Tokens)
@@ -34,4 +39,20 @@ func NewServer(resolver *Resolver, options Options) *handler.Server {
 	server.Use(extension.Introspection{})
 	server.Use(&operation{ports: resolver.Ports, limits: options.Limits, tracing: options.Tracing})
 	return server
+}
+
+// planned is the schema, executed on plans.
+func planned(resolver *Resolver, options Options) *plan.Schema {
+	schema, err := plan.New(exec.Planned(exec.Config{Resolvers: resolver}), plan.Options{
+		References: references(loaders.NewBatches(resolver.Ports)),
+		Count:      options.Count,
+		Trace: func(ctx context.Context, loader string, _ int) (context.Context, func()) {
+			ctx, span := options.Tracing.Start(ctx, "load "+loader)
+			return ctx, func() { span.End() }
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	return schema
 }

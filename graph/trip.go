@@ -25,6 +25,9 @@ func (r queryResolver) Trips(ctx context.Context, filter *bff.TripFilter, first 
 	if err != nil {
 		return nil, err
 	}
+	if err := checkTripFilter(filter); err != nil {
+		return nil, err
+	}
 	page, err := r.Ports.Trips.ListTrips(ctx, filter, request)
 	if err != nil {
 		return nil, err
@@ -33,6 +36,24 @@ func (r queryResolver) Trips(ctx context.Context, filter *bff.TripFilter, first 
 		return &model.TripEdge{Cursor: cursor, Node: node}
 	})
 	return &model.TripConnection{Edges: edges, Nodes: page.Items, PageInfo: info, TotalCount: page.Total}, nil
+}
+
+// checkTripFilter refuses ids that can match nothing.
+func checkTripFilter(filter *bff.TripFilter) error {
+	if filter == nil {
+		return nil
+	}
+	for _, id := range filter.AccountIds {
+		if err := checkID("accountIds", ids.Account, id); err != nil {
+			return err
+		}
+	}
+	for _, id := range filter.VehicleIds {
+		if err := checkID("vehicleIds", ids.Device, id); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (r mutationResolver) StartTrip(ctx context.Context, input bff.StartTripInput) (*bff.Trip, error) {
@@ -65,13 +86,22 @@ func (tripResolver) Vehicle(ctx context.Context, trip *bff.Trip) (*bff.Device, e
 }
 
 func (tripResolver) Track(ctx context.Context, trip *bff.Trip, maxPoints *int) ([]*bff.Position, error) {
+	points, err := trackPoints(maxPoints)
+	if err != nil {
+		return nil, err
+	}
+	track, err := loaders.FromContext(ctx).Track.Load(ctx, loaders.TrackKey{TripID: trip.ID, MaxPoints: points})
+	return nonNil(track), err
+}
+
+// trackPoints reads the argument of track.
+func trackPoints(maxPoints *int) (int, error) {
 	points := defaultTrackPoints
 	if maxPoints != nil {
 		points = *maxPoints
 	}
 	if points < 2 || points > 10000 {
-		return nil, errs.Invalid("maxPoints", "must be between 2 and 10,000")
+		return 0, errs.Invalid("maxPoints", "must be between 2 and 10,000")
 	}
-	track, err := loaders.FromContext(ctx).Track.Load(ctx, loaders.TrackKey{TripID: trip.ID, MaxPoints: points})
-	return nonNil(track), err
+	return points, nil
 }

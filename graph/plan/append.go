@@ -9,8 +9,8 @@ import (
 
 const hex = "0123456789ABCDEF"
 
-// appendString quotes a text as gqlgen does.
-func appendString(b []byte, s string) []byte {
+// AppendString quotes a text as gqlgen does.
+func AppendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	start := 0
 	for i := 0; i < len(s); i++ {
@@ -38,7 +38,7 @@ func appendString(b []byte, s string) []byte {
 
 // String writes a text.
 func (w *Writer) String(s string) bool {
-	w.buf = appendString(w.buf, s)
+	w.buf = AppendString(w.buf, s)
 	return true
 }
 

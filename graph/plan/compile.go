@@ -205,7 +205,7 @@ func (c *compiler) selection(above *Node, id TypeID, set ast.SelectionSet, level
 
 func (c *compiler) node(above *Node, object *Type, collected graphql.CollectedField, level int) *Node {
 	n := &Node{
-		key:       append(appendString(nil, collected.Alias), ':'),
+		key:       append(AppendString(nil, collected.Alias), ':'),
 		object:    object,
 		collected: collected,
 		slot:      -1,
@@ -213,7 +213,7 @@ func (c *compiler) node(above *Node, object *Type, collected graphql.CollectedFi
 		chain:     &graphql.FieldContext{Parent: above.chain, Object: object.Name, Field: collected},
 	}
 	if collected.Name == "__typename" {
-		n.typename = appendString(nil, object.Name)
+		n.typename = AppendString(nil, object.Name)
 		return n
 	}
 	n.field = object.Fields[collected.Name]

@@ -19,6 +19,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
+	"github.com/sluicehq/sluice/graph/plan"
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
@@ -147,6 +148,9 @@ func UnmarshalJSON(v any) (json.RawMessage, error) {
 
 // MarshalCursor writes a cursor.
 func MarshalCursor(s string) graphql.Marshaler { return graphql.MarshalString(s) }
+
+// AppendCursor appends a cursor.
+func AppendCursor(b []byte, s string) ([]byte, bool) { return plan.AppendString(b, s), true }
 
 // UnmarshalCursor reads a cursor; whether it belongs to the list is for the list to say.
 func UnmarshalCursor(v any) (string, error) {
