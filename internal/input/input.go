@@ -7,6 +7,8 @@ package input
 
 import (
 	"encoding/json"
+	"errors"
+	"io"
 	"math"
 	"strings"
 	"time"
@@ -61,6 +63,20 @@ func JSON(field, text string, most int) error {
 	}
 	if !utf8.ValidString(text) || !json.Valid([]byte(text)) {
 		return errs.Invalid(field, "is not JSON")
+	}
+	return nil
+}
+
+// Object reads a JSON object of the fields that the struct to has, and of no others. The refusal
+// says that it must be of the shape.
+func Object(field, text, shape string, to any) error {
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(to); err != nil {
+		return errs.Invalid(field, "must be %s", shape).Because(err)
+	}
+	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
+		return errs.Invalid(field, "must be one object")
 	}
 	return nil
 }

@@ -64,6 +64,27 @@ func TestJSON(t *testing.T) {
 	}
 }
 
+func TestObject(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"size": 7}`:           "",
+		` {"size": 7} `:         "",
+		`{"size": "7"}`:         ": must be {size}",
+		`{"size": 7, "age": 1}`: ": must be {size}",
+		`[]`:                    ": must be {size}",
+		``:                      ": must be {size}",
+		`{"size": 7} {}`:        ": must be one object",
+		`{"size": 7}}`:          ": must be one object",
+	} {
+		var to struct{ Size int }
+		err := input.Object("f", text, "{size}", &to)
+		check(t, text, err, want)
+		if want == "" && to.Size != 7 {
+			t.Errorf("%s reads as %+v", text, to)
+		}
+	}
+}
+
 func TestTime(t *testing.T) {
 	t.Parallel()
 	west := time.FixedZone("west", -3600)

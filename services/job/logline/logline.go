@@ -3,14 +3,11 @@ package logline
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"io"
 	"log/slog"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/input"
 	"github.com/sluicehq/sluice/services/job"
 )
 
@@ -28,13 +25,8 @@ type payload struct {
 
 func parse(text string) (payload, error) {
 	var p payload
-	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&p); err != nil {
-		return payload{}, errs.Invalid("payload", "must be {\"message\": \"…\"}").Because(err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return payload{}, errs.Invalid("payload", "must be one object")
+	if err := input.Object("payload", text, `{"message": "…"}`, &p); err != nil {
+		return payload{}, err
 	}
 	switch n := utf8.RuneCountInString(p.Message); {
 	case n == 0:

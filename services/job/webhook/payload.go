@@ -2,13 +2,12 @@ package webhook
 
 import (
 	"encoding/json"
-	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
 
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/input"
 )
 
 // Bounds of a payload.
@@ -28,13 +27,8 @@ type payload struct {
 
 func (k *Kind) parse(text string) (payload, error) {
 	var p payload
-	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&p); err != nil {
-		return payload{}, errs.Invalid("payload", "must be {\"url\": \"https://…\", \"headers\": {…}, \"body\": …}").Because(err)
-	}
-	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
-		return payload{}, errs.Invalid("payload", "must be one object")
+	if err := input.Object("payload", text, `{"url": "https://…", "headers": {…}, "body": …}`, &p); err != nil {
+		return payload{}, err
 	}
 	if err := k.checkURL(p.URL); err != nil {
 		return payload{}, err
