@@ -21,10 +21,8 @@ const (
 	maxLabelValue = 255
 )
 
-func kinds() []Kind { return []Kind{Gateway, Camera, Sensor, Vehicle} }
-
 func checkKind(field string, kind Kind) error {
-	if !slices.Contains(kinds(), kind) {
+	if !slices.Contains([]Kind{Gateway, Camera, Sensor, Vehicle}, kind) {
 		return errs.Invalid(field, "must be GATEWAY, CAMERA, SENSOR or VEHICLE")
 	}
 	return nil
