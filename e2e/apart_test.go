@@ -11,8 +11,11 @@ import (
 // serviceToken is what the parts of an installation share.
 const serviceToken = "a-secret-of-this-test"
 
-// requestTimeout is what the gateway of an installation gives a request.
-const requestTimeout = 3 * time.Second
+// What the gateway of an installation gives a request, and a call to a service.
+const (
+	requestTimeout = 10 * time.Second
+	callTimeout    = time.Second
+)
 
 // installation is Sluice with every part in a process of its own.
 type installation struct {
@@ -53,7 +56,7 @@ func (in *installation) startGateway(t *testing.T, token string) *program {
 	t.Helper()
 	args := []string{
 		"gateway", "--addr", "127.0.0.1:0", "--service-token", token,
-		"--call-timeout", "1s", "--http-request-timeout", requestTimeout.String(), "--breaker-open-for", "2s",
+		"--call-timeout", callTimeout.String(), "--http-request-timeout", requestTimeout.String(), "--breaker-open-for", "2s",
 	}
 	return in.run(t, append(args, in.addrs...))
 }

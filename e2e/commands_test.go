@@ -70,21 +70,7 @@ func TestSignalsDrain(t *testing.T) {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
 			p := start(t, "serve", "--addr", "127.0.0.1:0", "--data", t.TempDir())
-			conn, err := net.Dial("tcp", p.Addr)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = conn.Close() }()
-			body := `{"query": "{ __typename }"}`
-			fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: sluice\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body))
-			answers := bufio.NewReader(conn)
-			if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
-				t.Fatalf("the request is not taken: %q %v", line, err)
-			}
-			if _, err := answers.ReadString('\n'); err != nil { // the empty line after it
-				t.Fatal(err)
-			}
-
+			finish := beginRequest(t, p, `{"query": "{ __typename }"}`)
 			if err := p.cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
@@ -95,21 +81,49 @@ func TestSignalsDrain(t *testing.T) {
 				}
 				return err != nil
 			})
-			if _, err := io.WriteString(conn, body); err != nil {
-				t.Fatal(err)
+			if got := finish(); !strings.Contains(got, `"__typename":"Query"`) {
+				t.Errorf("the answer is %s", got)
 			}
-			response, err := http.ReadResponse(answers, nil)
-			if err != nil {
-				t.Fatalf("the request that was under way got no answer: %v", err)
-			}
-			text, err := io.ReadAll(response.Body)
-			if _ = response.Body.Close(); err != nil || !strings.Contains(string(text), `"__typename":"Query"`) {
-				t.Errorf("the answer is %s %v", text, err)
-			}
-			if <-p.ended; p.cmd.ProcessState.ExitCode() != 0 {
-				t.Errorf("it ended with %d:\n%s", p.cmd.ProcessState.ExitCode(), p.stderr)
+			if code := p.exitCode(t); code != 0 {
+				t.Errorf("it ended with %d:\n%s", code, p.stderr)
 			}
 		})
+	}
+}
+
+// beginRequest sends a request but for its body, and waits until the program wants that. What it
+// gives sends the body and reads the answer.
+func beginRequest(t *testing.T, p *program, body string) (finish func() string) {
+	t.Helper()
+	conn, err := net.Dial("tcp", p.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_, err = fmt.Fprintf(conn, "POST /graphql HTTP/1.1\r\nHost: sluice\r\nContent-Type: application/json\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers := bufio.NewReader(conn)
+	for _, want := range []string{"HTTP/1.1 100 Continue\r\n", "\r\n"} {
+		if line, err := answers.ReadString('\n'); err != nil || line != want {
+			t.Fatalf("the request is not taken: %q %v", line, err)
+		}
+	}
+	return func() string {
+		if _, err := io.WriteString(conn, body); err != nil {
+			t.Fatal(err)
+		}
+		response, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatalf("the request that was under way got no answer: %v", err)
+		}
+		defer func() { _ = response.Body.Close() }()
+		text, err := io.ReadAll(response.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(text)
 	}
 }
 

@@ -44,15 +44,15 @@ func testTripsHang(t *testing.T, in *installation, operator string) {
 	in.recovered(t, operator)
 }
 
-// timed asks for the dashboard, which must be answered in the time of a request, with room for a
-// machine that has other things to do.
+// timed asks for the dashboard. A call that hangs must leave the request most of its time, with room
+// for a machine that has other things to do.
 func timed(t *testing.T, in *installation, token string) (time.Duration, answer) {
 	t.Helper()
 	began := time.Now()
 	a := in.gateway.graphql(t, token, dashboard, nil)
 	took := time.Since(began)
-	if took > 3*requestTimeout {
-		t.Errorf("the answer took %v, and a request may take %v", took, requestTimeout)
+	if took > requestTimeout/2 {
+		t.Errorf("the answer took %v; a call may take %v, and a request %v", took, callTimeout, requestTimeout)
 	}
 	return took, a
 }

@@ -18,6 +18,9 @@ import (
 // has failed.
 const patience = 30 * time.Second
 
+// drainTime is how long a program may take to end when it is told to.
+const drainTime = 10 * time.Second
+
 // program is a Sluice, or a part of one, in a process of its own.
 type program struct {
 	URL    string // of the gateway, without a slash at its end
@@ -125,10 +128,16 @@ func (p *program) stop(t *testing.T, signal os.Signal) int {
 	if err := p.cmd.Process.Signal(signal); err != nil {
 		t.Fatalf("send %v: %v", signal, err)
 	}
+	return p.exitCode(t)
+}
+
+// exitCode waits for the end of a program that was told to end.
+func (p *program) exitCode(t *testing.T) int {
+	t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(patience):
-		t.Fatalf("the program did not end after %v:\n%s", signal, p.stderr)
+	case <-time.After(drainTime):
+		t.Fatalf("the program did not end in %v:\n%s", drainTime, p.stderr)
 	}
 	return p.cmd.ProcessState.ExitCode()
 }
