@@ -72,7 +72,7 @@ func (a Accounts) CreateAPIKey(ctx context.Context, input bff.CreateApiKeyInput)
 		Name: input.Name, Scopes: input.Scopes, ExpiresAt: timestamp(input.ExpiresAt), IdempotencyKey: text(input.IdempotencyKey),
 	}
 	if input.PointsPerMinute != nil {
-		request.PointsPerMinute = *number(input.PointsPerMinute)
+		request.PointsPerMinute = positive(*input.PointsPerMinute)
 	}
 	return one(createdAPIKey)(a.client.CreateApiKey(ctx, request))
 }
