@@ -122,9 +122,9 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 	return t.Truncate(time.Microsecond), nil
 }
 
-// MarshalJSON writes a JSON value as it is.
+// MarshalJSON writes a JSON value as it is. What is none would spoil the whole answer, and is null.
 func MarshalJSON(v json.RawMessage) graphql.Marshaler {
-	if len(v) == 0 {
+	if !json.Valid(v) {
 		return graphql.Null
 	}
 	return graphql.WriterFunc(func(w io.Writer) {
@@ -132,8 +132,8 @@ func MarshalJSON(v json.RawMessage) graphql.Marshaler {
 	})
 }
 
-// AppendJSON appends a JSON value as it is.
-func AppendJSON(b []byte, v json.RawMessage) ([]byte, bool) { return append(b, v...), len(v) > 0 }
+// AppendJSON appends a JSON value as it is; what is none is null.
+func AppendJSON(b []byte, v json.RawMessage) ([]byte, bool) { return append(b, v...), json.Valid(v) }
 
 // UnmarshalJSON takes any value.
 func UnmarshalJSON(v any) (json.RawMessage, error) {
