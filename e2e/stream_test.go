@@ -33,11 +33,17 @@ func storedEvents(t *testing.T, data string) []bus.Message {
 	if err != nil {
 		t.Fatalf("read the stream: %v", err)
 	}
-	events := make([]bus.Message, 0, stream.CachedInfo().State.Msgs)
-	for uint64(len(events)) < stream.CachedInfo().State.Msgs {
-		delivery, err := consumer.Next(jetstream.FetchContext(ctx))
+	messages, err := consumer.Messages()
+	if err != nil {
+		t.Fatalf("read the stream: %v", err)
+	}
+	defer messages.Stop()
+	all := stream.CachedInfo().State.Msgs
+	events := make([]bus.Message, 0, all)
+	for uint64(len(events)) < all {
+		delivery, err := messages.Next(jetstream.NextContext(ctx))
 		if err != nil {
-			t.Fatalf("read event %d of %d: %v", len(events), stream.CachedInfo().State.Msgs, err)
+			t.Fatalf("read event %d of %d: %v", len(events), all, err)
 		}
 		event, err := bus.Decode(delivery)
 		if err != nil {
