@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/gorilla/websocket"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/bff/live"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/obs"
@@ -98,9 +100,13 @@ func secured(next http.Handler) http.Handler {
 	})
 }
 
-// timed ends every request in time.
+// timed ends every request in time, but for those that stay: bff/live has times of its own for them.
 func (o Options) timed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/graphql" && (websocket.IsWebSocketUpgrade(r) || live.IsEventStream(r)) {
+			next.ServeHTTP(w, r)
+			return
+		}
 		ctx, cancel := context.WithTimeout(r.Context(), o.RequestTimeout)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
@@ -127,7 +133,7 @@ func crossOrigin(origins []string, next http.Handler) http.Handler {
 			return
 		}
 		w.Header().Set("Access-Control-Allow-Methods", "GET, POST")
-		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-API-Key, "+requestIDHeader)
+		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, X-API-Key, "+requestIDHeader)
 		w.Header().Set("Access-Control-Max-Age", "7200")
 		w.WriteHeader(http.StatusNoContent)
 	})
@@ -136,7 +142,7 @@ func crossOrigin(origins []string, next http.Handler) http.Handler {
 // authenticated finds out who is calling, before anything is parsed.
 func (o Options) authenticated(authenticator *auth.Authenticator, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		credentials, err := auth.FromHeader(r.Header)
+		credentials, err := auth.FromRequest(r)
 		if err != nil {
 			refuse(w, r, err)
 			return

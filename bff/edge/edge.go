@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/bff/live"
 	"github.com/sluicehq/sluice/internal/obs"
 	"github.com/sluicehq/sluice/web"
 )
@@ -37,11 +38,17 @@ type Parts struct {
 	Auth    *auth.Authenticator
 	KeySet  func(ctx context.Context) ([]byte, error)
 	Health  *Health
+	Live    *live.Hub // nil for no subscriptions
 }
 
 // New gives the whole entrance.
 func New(parts Parts, options Options) http.Handler {
-	parts.GraphQL.AddTransport(transport{maxBody: options.MaxBody, logger: options.Logger})
+	plain := transport{maxBody: options.MaxBody, logger: options.Logger}
+	if parts.Live != nil {
+		parts.GraphQL.AddTransport(parts.Live.WebSocket(options.refuse))
+		parts.GraphQL.AddTransport(parts.Live.EventStream(plain.read, options.refuse))
+	}
+	parts.GraphQL.AddTransport(plain)
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", graphQL(parts, options))
 	mux.Handle("/graphiql/", graphiQL())

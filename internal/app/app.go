@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/sluicehq/sluice/bff/live"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/obs"
@@ -55,6 +56,7 @@ type house struct {
 	tracing  *obs.Tracing
 	calls    rpc.Options
 	program  *Program
+	hub      *live.Hub // of a gateway with a broker
 }
 
 // build starts a program part by part; when a part fails, those before it are taken down again.

@@ -17,6 +17,7 @@ import (
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/loaders"
 )
@@ -39,14 +40,20 @@ func (h *house) ports(conns map[string]grpc.ClientConnInterface) loaders.Ports {
 }
 
 // entrance is the HTTP side of the gateway.
-func (h *house) entrance(ports loaders.Ports, health *edge.Health) http.Handler {
+func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.Health, b *bus.Bus) (http.Handler, error) {
 	server := graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, graph.Options{
 		Limits: document.Limits{Depth: h.config.HTTP.MaxDepth, Aliases: h.config.HTTP.MaxAliases},
 		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing,
 	})
+	authenticator := auth.New(ports.Accounts, h.config.Auth.Issuer, h.clock)
+	hub, err := h.subscriptions(ctx, authenticator, b)
+	if err != nil {
+		return nil, err
+	}
 	parts := edge.Parts{
 		GraphQL: server,
-		Auth:    auth.New(ports.Accounts, h.config.Auth.Issuer, h.clock),
+		Auth:    authenticator,
+		Live:    hub,
 		KeySet:  func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },
 		Health:  health,
 	}
@@ -57,7 +64,7 @@ func (h *house) entrance(ports loaders.Ports, health *edge.Health) http.Handler 
 	if h.config.Telemetry.Metrics {
 		options.Registry = h.registry
 	}
-	return edge.New(parts, options)
+	return edge.New(parts, options), nil
 }
 
 // serve answers HTTP at the address of the settings until the program is closed: then it is no
@@ -87,6 +94,7 @@ func (h *house) serve(ctx context.Context, handler http.Handler, health *edge.He
 		}
 		return nil
 	})
+	h.drainFirst(health)
 	return nil
 }
 

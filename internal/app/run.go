@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/sluicehq/sluice/bff/edge"
+	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/rpc"
 )
@@ -52,7 +53,11 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Progra
 			}
 		}
 		health := edge.NewHealth(checks)
-		return h.serve(ctx, h.entrance(h.ports(conns), health), health)
+		handler, err := h.entrance(ctx, h.ports(conns), health, b)
+		if err != nil {
+			return err
+		}
+		return h.serve(ctx, handler, health)
 	})
 }
 
@@ -68,8 +73,19 @@ func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Prog
 		for name, conn := range conns {
 			checks[name] = answers(conn)
 		}
+		var b *bus.Bus
+		if cfg.NATS.URL != "" {
+			if b, err = h.openBus(ctx, "nats-gateway"); err != nil {
+				return err
+			}
+			checks["events"] = func(context.Context) error { return b.Ready() }
+		}
 		health := edge.NewHealth(checks)
-		return h.serve(ctx, h.entrance(h.ports(conns), health), health)
+		handler, err := h.entrance(ctx, h.ports(conns), health, b)
+		if err != nil {
+			return err
+		}
+		return h.serve(ctx, handler, health)
 	})
 }
 

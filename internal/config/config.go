@@ -35,6 +35,7 @@ type Config struct {
 	CallTimeout  time.Duration `default:"3s" min:"1ms" group:"Services" help:"How long one call to a service may take."`
 	Breaker      Breaker       `embed:"" prefix:"breaker-" group:"Services"`
 	NATS         NATS          `embed:"" prefix:"nats-" group:"Events"`
+	Live         Live          `embed:"" prefix:"live-" group:"Subscriptions"`
 	Trip         Trip          `embed:"" prefix:"trip-" group:"Trips"`
 	Job          Job           `embed:"" prefix:"job-" group:"Jobs"`
 	Telemetry    Telemetry     `embed:"" prefix:"telemetry-" group:"Telemetry"`
@@ -92,6 +93,24 @@ type NATS struct {
 	URL            Secret        `name:"url" help:"NATS servers, as nats://host:port and separated by commas; empty for the embedded one."`
 	EventsMaxAge   time.Duration `default:"72h" min:"1s" help:"How long events are kept for those who come back."`
 	EventsMaxBytes Size          `default:"1GiB" min:"1MiB" help:"How much room kept events may take."`
+}
+
+// Live bounds what subscribers may take.
+type Live struct {
+	CursorKey        Secret        `help:"Secret under which cursors are signed, the same for all gateways; empty for one made of service_token, else one kept in the data folder."`
+	InitTimeout      time.Duration `default:"5s" min:"1s" help:"How long a WebSocket may take to say who it is."`
+	IdleTimeout      time.Duration `default:"75s" min:"2s" help:"How long a WebSocket may give no sign of life, pongs included."`
+	KeepAlive        time.Duration `default:"25s" min:"1s" help:"How often a quiet client is given a sign of life, and asked for one."`
+	WriteTimeout     time.Duration `default:"10s" min:"100ms" help:"How long a client may take nothing of what waits for it."`
+	DrainTime        time.Duration `default:"2s" min:"0s" help:"Over how long clients are told to go after the signal to stop."`
+	MaxTotal         int           `default:"20000" min:"1" help:"Most open connections, all together."`
+	MaxConnections   int           `default:"5000" min:"1" help:"Most open connections of one caller."`
+	MaxSubscriptions int           `default:"100" min:"1" help:"Most operations at once on one connection."`
+	MaxMessage       Size          `default:"64KiB" min:"1KiB" help:"Largest message of a client."`
+	Queue            Size          `default:"256KiB" min:"1KiB" help:"How much may wait for a slow client before it follows the events at its own pace."`
+	History          int           `default:"2000" min:"1" help:"How many events are kept in memory for those who come back."`
+	HistoryBytes     Size          `default:"16MiB" min:"1KiB" help:"How much room those may take."`
+	Compression      bool          `default:"false" help:"Compress large messages for clients that can."`
 }
 
 // Trip is what the trip service can be told.

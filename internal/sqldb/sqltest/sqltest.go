@@ -26,12 +26,12 @@ func OnEachEngine(t *testing.T, migrations fs.FS, suite func(t *testing.T, open 
 }
 
 // OpenSQLite gives a fresh, migrated SQLite database.
-func OpenSQLite(t *testing.T, migrations fs.FS) *sqldb.DB {
+func OpenSQLite(t testing.TB, migrations fs.FS) *sqldb.DB {
 	t.Helper()
 	return open(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"), migrations)
 }
 
-func open(t *testing.T, dsn string, migrations fs.FS) *sqldb.DB {
+func open(t testing.TB, dsn string, migrations fs.FS) *sqldb.DB {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), dsn)
 	if err != nil {

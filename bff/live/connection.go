@@ -1,0 +1,455 @@
+package live
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/gorilla/websocket"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/obs"
+)
+
+// connection is a WebSocket: run reads from it, and whoever has something to say writes to its socket.
+type connection struct {
+	socket
+	hub       *Hub
+	shard     *shard
+	executor  graphql.GraphExecutor
+	websocket *websocket.Conn
+	dialect   *dialect
+	requestID string
+	remote    string
+	opened    time.Time
+
+	heard   atomic.Int64 // unix seconds
+	pinged  int64        // unix seconds; used by the shard
+	code    atomic.Int32 // it was closed with
+	expires atomic.Int64 // unix seconds; 0 for never
+	greeted atomic.Bool  // connection_init was acknowledged
+
+	// These are used by run only.
+	who     caller.Caller
+	started bool   // connection_init has come
+	release func() // of the caller's connections
+
+	mu      sync.Mutex
+	running []running
+	session string // or API key
+}
+
+// running is an operation that has not ended: a subscription, or a query or mutation that can be
+// cancelled.
+type running struct {
+	id     string
+	member *member
+	cancel context.CancelFunc
+}
+
+// run reads until the connection ends, and leaves nothing behind.
+func (c *connection) run() {
+	c.shard.post(item{enter: c})
+	defer c.leave()
+	defer func() {
+		if p := recover(); p != nil {
+			c.hub.logger.Error("panic in a connection", "panic", fmt.Sprint(p))
+			c.bye(closing{code: closeInternal, reason: "something went wrong on our side"})
+		}
+	}()
+	for {
+		text, err := c.receive()
+		if err != nil {
+			c.explain(err)
+			return
+		}
+		c.heard.Store(time.Now().Unix())
+		if c.code.Load() != 0 {
+			continue // the client has not seen yet that we are closing
+		}
+		if problem := c.handle(text); problem != nil {
+			c.bye(*problem)
+		}
+		putBuffer(text)
+	}
+}
+
+// explain remembers how the connection ended, if it was not us. A client that was told of a fault in
+// mid-message is given time to read that: closing at once, with bytes unread, would reset the connection.
+func (c *connection) explain(err error) {
+	if e, ok := errors.AsType[*websocket.CloseError](err); ok {
+		c.code.CompareAndSwap(0, int32(e.Code))
+		return
+	}
+	if errors.Is(err, websocket.ErrReadLimit) {
+		c.code.CompareAndSwap(0, closeTooBig)
+	}
+	_ = c.conn.SetReadDeadline(time.Now().Add(closeGrace))
+	if c.isClosing() {
+		_, _ = io.Copy(io.Discard, io.LimitReader(c.conn, lingerBytes))
+	}
+}
+
+const lingerBytes = 1 << 20
+
+// leave takes the connection down. What was queued before a close is given its time by receive, which
+// goes on until the client closes too or a deadline ends it.
+func (c *connection) leave() {
+	c.cut()
+	c.mu.Lock()
+	operations := c.running
+	c.running = nil
+	c.mu.Unlock()
+	for _, r := range operations {
+		c.finish(r, "connection")
+	}
+	c.wait()
+	c.shard.post(item{exit: c})
+	if c.release != nil {
+		c.release()
+	}
+	c.hub.metrics.disconnected("websocket", int(c.code.Load()))
+}
+
+func (c *connection) finish(r running, reason string) {
+	if r.cancel != nil {
+		r.cancel()
+	}
+	if r.member != nil {
+		c.hub.end(r.member, reason)
+		c.wakeAll()
+	}
+}
+
+// handle does what the message asks; the answer says why the connection has to end.
+func (c *connection) handle(text []byte) *closing {
+	m, err := c.dialect.decode(text)
+	if err != nil {
+		return &closing{code: closeBadRequest, reason: err.Error()}
+	}
+	switch m.kind {
+	case initMessage:
+		return c.init(m)
+	case pingMessage:
+		return c.ping(m)
+	case subscribeMessage:
+		return c.subscribe(m)
+	case completeMessage:
+		c.complete(m.id)
+	case terminateMessage:
+		return &closing{code: closeNormal, reason: "terminated"}
+	}
+	return nil
+}
+
+// init finds out who is calling.
+func (c *connection) init(m message) *closing {
+	if c.started {
+		return &closing{code: closeSecondInit, reason: "Too many initialisation requests"}
+	}
+	c.started = true
+	credentials, err := credentialsOf(m.payload)
+	if err == nil && credentials != (auth.Credentials{}) {
+		c.who, err = c.hub.identify(c.context(), credentials)
+		c.expires.Store(unix(auth.Expires(credentials)))
+	}
+	if err != nil {
+		return c.refused(err)
+	}
+	if c.release, err = c.hub.admit(limitKey(c.who, c.remote)); err != nil {
+		return c.refused(err)
+	}
+	c.mu.Lock()
+	c.session = credentialOf(c.who)
+	c.mu.Unlock()
+	c.greeted.Store(true)
+	if !c.reply(reply("connection_ack", "", nil)) {
+		return flooded()
+	}
+	if c.dialect.alive != "" {
+		c.reply(textFrame([]byte(c.dialect.alive)))
+	}
+	return nil
+}
+
+// refused says why the caller is not let in. What may be otherwise in a while says so.
+func (c *connection) refused(err error) *closing {
+	e := errs.From(err)
+	if c.dialect.alive != "" {
+		c.reply(reply("connection_error", "", encoded(graph.Shown(c.context(), e))))
+	}
+	switch e.Code {
+	case errs.Unauthenticated, errs.PermissionDenied:
+		return &closing{code: closeForbidden, reason: e.Message}
+	case errs.InvalidArgument:
+		return &closing{code: closeBadRequest, reason: e.Message}
+	case errs.Internal:
+		c.hub.logger.Error("a connection was refused", "error", err.Error())
+		return &closing{code: closeInternal, reason: e.Message}
+	}
+	return &closing{code: closeTryAgain, reason: e.Message}
+}
+
+// ping is answered. One that presents credentials renews those of the connection; they have to be of
+// the same caller, with the same rights.
+func (c *connection) ping(m message) *closing {
+	payload := m.payload
+	credentials, err := credentialsOf(m.payload)
+	if err != nil || credentials != (auth.Credentials{}) {
+		if !c.greeted.Load() {
+			return &closing{code: closeUnauthorized, reason: "Unauthorized"}
+		}
+		if err := c.renew(credentials, err); err != nil {
+			return c.refused(err)
+		}
+		payload = encoded(map[string]any{"expiresAt": time.Unix(c.expires.Load(), 0).UTC()})
+	}
+	if !c.reply(reply("pong", "", payload)) {
+		return flooded()
+	}
+	return nil
+}
+
+func (c *connection) renew(credentials auth.Credentials, err error) error {
+	if err != nil {
+		return err
+	}
+	who, err := c.hub.identify(c.context(), credentials)
+	if err != nil {
+		return err
+	}
+	if who.Name() != c.who.Name() || sightOf(who).key() != sightOf(c.who).key() {
+		return errs.Denied("these are the credentials of another caller, or with other rights: connect anew")
+	}
+	c.who = who
+	c.expires.Store(unix(auth.Expires(credentials)))
+	c.mu.Lock()
+	c.session = credentialOf(who)
+	c.mu.Unlock()
+	return nil
+}
+
+func flooded() *closing {
+	return &closing{code: closePolicy, reason: "read the answers before you ask for more"}
+}
+
+// subscribe begins a subscription, or runs a query or a mutation.
+func (c *connection) subscribe(m message) *closing {
+	if !c.greeted.Load() {
+		return &closing{code: closeUnauthorized, reason: "Unauthorized"}
+	}
+	params, err := operationPayload(m.payload)
+	if err != nil {
+		return &closing{code: closeBadRequest, reason: err.Error()}
+	}
+	c.mu.Lock()
+	duplicate := slices.ContainsFunc(c.running, func(r running) bool { return r.id == m.id })
+	full := len(c.running) >= c.hub.settings.MaxSubscriptions
+	c.mu.Unlock()
+	if duplicate {
+		return &closing{code: closeDuplicate, reason: fmt.Sprintf("Subscriber for %.60s already exists", m.id)}
+	}
+	ctx := c.context()
+	if full {
+		err := errs.New(errs.ResourceExhausted, "TOO_MANY_SUBSCRIPTIONS", "there are %d operations on this connection already", c.hub.settings.MaxSubscriptions)
+		return c.fail(m.id, gqlerror.List{graph.Shown(ctx, err)})
+	}
+	p, problems := prepare(ctx, c.executor, params)
+	if problems != nil {
+		return c.fail(m.id, problems)
+	}
+	if !p.isSubscription() {
+		return c.query(ctx, m.id, p)
+	}
+	return c.listen(ctx, m.id, p)
+}
+
+func (c *connection) listen(ctx context.Context, id string, p *prepared) *closing {
+	member := &member{shard: c.shard, to: c, id: string(encoded(id))}
+	c.mu.Lock()
+	c.running = append(c.running, running{id: id, member: member})
+	c.mu.Unlock()
+	if err := c.hub.subscribe(member, p.request); err != nil {
+		c.take(id)
+		return c.fail(id, gqlerror.List{graph.Shown(ctx, err)})
+	}
+	return nil
+}
+
+// query runs a query or a mutation beside what else there is.
+func (c *connection) query(ctx context.Context, id string, p *prepared) *closing {
+	ctx, cancel := context.WithTimeout(ctx, c.hub.settings.RequestTimeout)
+	c.mu.Lock()
+	c.running = append(c.running, running{id: id, cancel: cancel})
+	c.mu.Unlock()
+	c.hub.begin(func() {
+		defer cancel()
+		answer := payload(c.safely(ctx, p), "")
+		if _, ours := c.take(id); !ours {
+			return // the client has lost interest
+		}
+		if !json.Valid(answer) {
+			answer = payload(failed(ctx, nil), "")
+		}
+		encodedID := string(encoded(id))
+		frame := c.dialect.appendNext(nil, encodedID, answer)
+		if !c.reply(append(frame, reply("complete", encodedID, nil)...)) {
+			c.bye(*flooded())
+		}
+	})
+	return nil
+}
+
+func (c *connection) safely(ctx context.Context, p *prepared) (response *graphql.Response) {
+	defer func() {
+		if panicked := recover(); panicked != nil {
+			c.hub.logger.Error("panic in an operation", "panic", fmt.Sprint(panicked))
+			response = failed(ctx, nil)
+		}
+	}()
+	return p.run(ctx)
+}
+
+// fail ends an operation that has not begun.
+func (c *connection) fail(id string, problems gqlerror.List) *closing {
+	content := encoded(problems)
+	if !c.dialect.list {
+		content = encoded(problems[0])
+	}
+	if !c.reply(reply("error", string(encoded(id)), content)) {
+		return flooded()
+	}
+	return nil
+}
+
+// complete ends what the client does not want any more. One that has ended already is no fault.
+func (c *connection) complete(id string) {
+	r, ok := c.take(id)
+	if !ok {
+		return
+	}
+	c.finish(r, "client")
+	if c.dialect.alive != "" { // the older protocol has it confirmed
+		c.reply(reply("complete", string(encoded(id)), nil))
+	}
+}
+
+func (c *connection) take(id string) (running, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i := slices.IndexFunc(c.running, func(r running) bool { return r.id == id })
+	if i < 0 {
+		return running{}, false
+	}
+	r := c.running[i]
+	c.running = remove(c.running, i)
+	return r, true
+}
+
+// context is that of an operation of this connection.
+func (c *connection) context() context.Context {
+	return graphql.StartOperationTrace(caller.NewContext(obs.WithRequestID(c.hub.ctx, c.requestID), c.who))
+}
+
+// identify tells who presents the credentials, within a bounded time.
+func (h *Hub) identify(ctx context.Context, credentials auth.Credentials) (caller.Caller, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.settings.RequestTimeout)
+	defer cancel()
+	return h.auth.Caller(ctx, credentials)
+}
+
+func credentialOf(who caller.Caller) string {
+	if who.APIKeyID != "" {
+		return who.APIKeyID
+	}
+	return who.SessionID
+}
+
+func unix(at time.Time) int64 {
+	if at.IsZero() {
+		return 0
+	}
+	return at.Unix()
+}
+
+// offer is sink.
+func (c *connection) offer(m *member, answers []*answer) (taken int) {
+	if c.idle() {
+		b := m.shard.scratch[:0]
+		for _, a := range answers {
+			b = c.dialect.appendNext(b, m.id, a.payload)
+		}
+		m.shard.scratch = b
+		if !c.socket.offer(b) {
+			return 0
+		}
+		c.hub.metrics.delivered(answers)
+		return len(answers)
+	}
+	for i, a := range answers {
+		b := c.dialect.appendNext(m.shard.scratch[:0], m.id, a.payload)
+		m.shard.scratch = b
+		if !c.socket.offer(b) {
+			return i
+		}
+		c.hub.metrics.delivered(answers[i : i+1])
+	}
+	return len(answers)
+}
+
+// push is sink.
+func (c *connection) push(m *member, a *answer) bool {
+	if !c.socket.push(c.dialect.appendNext(nil, m.id, a.payload), m.ended.Load) {
+		return false
+	}
+	c.hub.metrics.messages.Inc()
+	return true
+}
+
+// bye is client.
+func (c *connection) bye(why closing) {
+	c.code.CompareAndSwap(0, int32(why.code))
+	if len(why.reason) > maxControl-2 {
+		why.reason = why.reason[:maxControl-2]
+	}
+	c.last(closeFrame(why))
+}
+
+// holds is client.
+func (c *connection) holds(credential string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.session == credential
+}
+
+// look is client.
+func (c *connection) look(now time.Time) {
+	s := c.hub.settings
+	silent := now.Sub(time.Unix(c.heard.Load(), 0))
+	switch expires := c.expires.Load(); {
+	case c.code.Load() != 0:
+	case !c.greeted.Load() && now.Sub(c.opened) >= s.InitTimeout:
+		c.bye(closing{code: closeInitTimeout, reason: "Connection initialisation timeout"})
+	case expires != 0 && c.hub.clock.Now().Unix() >= expires:
+		c.bye(closing{code: closeForbidden, reason: "the access token has expired"})
+	case silent >= s.IdleTimeout:
+		c.bye(closing{code: closeGoingAway, reason: "no sign of life"})
+	case c.greeted.Load() && silent >= s.KeepAlive && now.Unix()-c.pinged >= int64(s.KeepAlive/time.Second):
+		c.pinged = now.Unix()
+		c.reply(controlFrame(finalPing, nil))
+		if c.dialect.alive != "" {
+			c.reply(textFrame([]byte(c.dialect.alive)))
+		}
+	}
+}

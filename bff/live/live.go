@@ -1,0 +1,326 @@
+// Package live pushes what changes to whoever subscribed, over WebSocket and Server-Sent Events.
+//
+// It promises: per event, an operation runs once for all who asked the same and may see the same. A
+// subscription has no holes and no repeats: each event carries its cursor, whoever comes back with
+// one gets what came since, on any gateway, and what is no longer kept is told as a gap. Nobody waits
+// for a slow reader: its queue is bounded, and when it is full it follows the stream by itself, at
+// its own pace, until it has caught up.
+//
+// The way of an event: source reads the stream; Hub finds the groups that want it (index, filter,
+// sight); a group runs its operation; shards write the answer to the members. Nobody needs a
+// goroutine or a timer to be subscribed.
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// Settings bound what subscribers may take. All must be set.
+type Settings struct {
+	InitTimeout      time.Duration // from the upgrade to connection_init
+	IdleTimeout      time.Duration // without a sign of life; the client is pinged at half of it
+	WriteTimeout     time.Duration // for a reader that takes nothing
+	KeepAlive        time.Duration // between signs of life to the client
+	DrainTime        time.Duration // over which closing is spread
+	RequestTimeout   time.Duration // for a query, a mutation, or one run of a subscription
+	MaxTotal         int           // connections, all together
+	MaxConnections   int           // a caller
+	MaxSubscriptions int           // a connection, queries and mutations that are running included
+	MaxMessage       int64         // bytes that a client may send at once
+	QueueBytes       int           // bytes that wait for a slow reader
+	History          int           // events kept in memory for those who come back
+	HistoryBytes     int64
+	Compression      bool // per message, when the client can
+}
+
+// Authenticator tells who presents credentials.
+type Authenticator interface {
+	Caller(ctx context.Context, c auth.Credentials) (caller.Caller, error)
+}
+
+// Options are what a Hub needs.
+type Options struct {
+	JetStream jetstream.JetStream
+	Decode    func(e *bff.Event, data []byte) error // reads Node and Owner
+	Auth      Authenticator
+	Secret    []byte   // of cursors, the same on all gateways
+	Origins   []string // whose pages may connect, beside the gateway's own; "*" for any
+	Settings  Settings
+	Clock     clock.Clock
+	Logger    *slog.Logger
+	Registry  prometheus.Registerer // nil: nobody looks
+}
+
+// maxExecuting is how many groups run their operation at once, a core.
+const maxExecuting = 64
+
+// Hub is one gateway's subscriptions.
+type Hub struct {
+	settings Settings
+	auth     Authenticator
+	origins  []string
+	clock    clock.Clock
+	logger   *slog.Logger
+	metrics  *metrics
+	cursors  *cursors
+	source   *source
+	shards   []*shard
+
+	ctx       context.Context // of all that runs here
+	cancel    context.CancelFunc
+	work      sync.WaitGroup // everything but the shards
+	executing chan struct{}  // one in it for each group that runs
+	draining  atomic.Bool
+	nextShard atomic.Uint32
+
+	closing    sync.Once
+	closeError error
+
+	mu      sync.Mutex
+	groups  map[string]*group
+	index   *index
+	callers map[string]int // connections
+	closed  bool
+}
+
+// New looks at the stream and begins to follow it.
+func New(ctx context.Context, options Options) (*Hub, error) {
+	c, err := newCursors(options.Secret)
+	if err != nil {
+		return nil, err
+	}
+	s, err := newSource(ctx, options, c)
+	if err != nil {
+		return nil, err
+	}
+	h := &Hub{
+		settings: options.Settings, auth: options.Auth, origins: options.Origins, clock: options.Clock, logger: options.Logger,
+		cursors: c, source: s, groups: map[string]*group{}, index: newIndex(), callers: map[string]int{},
+		executing: make(chan struct{}, maxExecuting*runtime.GOMAXPROCS(0)),
+	}
+	if h.metrics, err = newMetrics(options.Registry, h); err != nil {
+		return nil, err
+	}
+	h.ctx, h.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	for range runtime.GOMAXPROCS(0) {
+		h.shards = append(h.shards, newShard(h))
+	}
+	for _, s := range h.shards {
+		go s.run()
+	}
+	h.work.Go(h.follow)
+	return h, nil
+}
+
+const (
+	feedBackoff    = 100 * time.Millisecond
+	feedMaxBackoff = 5 * time.Second
+)
+
+// follow feeds the stream to the groups until the hub ends. A broker that is away is waited for.
+func (h *Hub) follow() {
+	wait := feedBackoff
+	for h.ctx.Err() == nil {
+		before := h.source.at()
+		err := h.source.feed(h.ctx, h.publish)
+		if h.ctx.Err() != nil {
+			return
+		}
+		if errors.Is(err, errEpoch) {
+			h.beginAnew()
+		}
+		if h.source.at() > before {
+			wait = feedBackoff
+		}
+		h.logger.Warn("the stream of events is away: subscribers wait", "error", err)
+		h.pause(wait)
+		wait = min(2*wait, feedMaxBackoff)
+	}
+}
+
+func (h *Hub) pause(d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-h.ctx.Done():
+	}
+}
+
+// publish hands an event to the groups that want it.
+func (h *Hub) publish(e *event) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	lost, fresh := h.source.keep(e)
+	if lost != nil {
+		h.index.all(func(g *group) { g.enqueue(lost) })
+	}
+	if !fresh {
+		return
+	}
+	h.metrics.events.WithLabelValues(eventLabel(e.Entity)).Inc()
+	h.index.each(e, func(g *group) { g.enqueue(e) })
+	switch {
+	case e.Entity == bff.EntitySession && e.Change == "ended", e.Entity == bff.EntityAPIKey && e.Change == "revoked":
+		h.post(item{revoke: e.ID})
+	}
+}
+
+// beginAnew is for a stream that lost everything: all come back, and are told of the gap.
+func (h *Hub) beginAnew() {
+	h.logger.Error("the stream of events was made anew: what subscribers have not seen of the old one is lost")
+	h.post(item{closing: &closing{code: closeRestart, reason: "resume"}})
+	ctx, cancel := context.WithTimeout(h.ctx, pageWait)
+	defer cancel()
+	info, err := streamInfo(ctx, h.source.js)
+	if err != nil {
+		return // comes again
+	}
+	h.source.restart(epochOf(info.Created), max(info.State.FirstSeq, 1)-1)
+}
+
+// post gives the item to every shard.
+func (h *Hub) post(i item) {
+	for _, s := range h.shards {
+		s.post(i)
+	}
+}
+
+// pick spreads connections over the shards.
+func (h *Hub) pick() *shard {
+	return h.shards[int(h.nextShard.Add(1))%len(h.shards)]
+}
+
+// accepts tells why no connection can be taken, if so.
+func (h *Hub) accepts() error {
+	if h.draining.Load() {
+		return errs.New(errs.Unavailable, "GATEWAY_DRAINING", "this gateway is going down: connect again")
+	}
+	if h.metrics.open() >= int64(h.settings.MaxTotal) {
+		return errs.New(errs.ResourceExhausted, "TOO_MANY_CONNECTIONS", "this gateway holds %d connections already", h.settings.MaxTotal)
+	}
+	return nil
+}
+
+// admit counts a connection of the caller; release has to be called when it has ended.
+func (h *Hub) admit(who string) (release func(), err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed || h.draining.Load() {
+		return nil, errs.New(errs.Unavailable, "GATEWAY_DRAINING", "this gateway is going down: connect again")
+	}
+	if h.callers[who] >= h.settings.MaxConnections {
+		return nil, errs.New(errs.ResourceExhausted, "TOO_MANY_CONNECTIONS", "there are %d connections of this caller already", h.settings.MaxConnections)
+	}
+	h.callers[who]++
+	return func() { h.release(who) }, nil
+}
+
+func (h *Hub) release(who string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.callers[who]--; h.callers[who] == 0 {
+		delete(h.callers, who)
+	}
+}
+
+// begin runs the work of a connection until it ends by itself; it is not begun when the hub has ended.
+func (h *Hub) begin(work func()) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return false
+	}
+	h.work.Go(work)
+	return true
+}
+
+// limitKey is whom a connection counts for.
+func limitKey(who caller.Caller, remote string) string {
+	if who.Known() {
+		return who.Name()
+	}
+	if i := strings.LastIndexByte(remote, ':'); i > 0 {
+		remote = remote[:i]
+	}
+	return "\x00" + remote
+}
+
+// Drain tells every client to come back elsewhere, one after another over the drain time, each after
+// its last queued message. It returns when all have gone, or ctx ends.
+func (h *Hub) Drain(ctx context.Context) {
+	h.mu.Lock()
+	h.draining.Store(true)
+	h.mu.Unlock()
+	started := time.Now()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for h.metrics.open() > 0 {
+		h.post(item{drain: h.share(time.Since(started))})
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// share is how much of the connections should be gone by now, from 0 to 1.
+func (h *Hub) share(elapsed time.Duration) float64 {
+	if elapsed >= h.settings.DrainTime {
+		return 1
+	}
+	return float64(elapsed) / float64(h.settings.DrainTime)
+}
+
+// Close drains, ends what is left, and waits for it. Once more does nothing.
+func (h *Hub) Close(ctx context.Context) error {
+	h.closing.Do(func() { h.closeError = h.close(ctx) })
+	return h.closeError
+}
+
+func (h *Hub) close(ctx context.Context) error {
+	h.Drain(ctx)
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	h.cancel()
+	h.post(item{abort: true})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		h.work.Wait()
+		for _, s := range h.shards {
+			s.stop()
+		}
+	}()
+	h.metrics.unregister()
+	select {
+	case <-ended:
+		return nil
+	case <-ctx.Done():
+	}
+	select { // what was aborted ends at once
+	case <-ended:
+		return nil
+	case <-time.After(2 * time.Second):
+		return fmt.Errorf("subscriptions go on: %w", ctx.Err())
+	}
+}

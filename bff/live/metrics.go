@@ -1,0 +1,152 @@
+package live
+
+import (
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/sluicehq/sluice/bff"
+)
+
+// metrics are kept whether or not anyone looks. Every label has a few known values.
+type metrics struct {
+	registry      prometheus.Registerer // nil: nobody looks
+	connections   atomic.Int64
+	subscriptions atomic.Int64
+
+	gauges     []prometheus.Collector
+	opened     *prometheus.CounterVec // by transport
+	closed     *prometheus.CounterVec // by transport and code
+	begun      prometheus.Counter
+	ended      *prometheus.CounterVec // by reason
+	events     *prometheus.CounterVec // by entity
+	executions prometheus.Counter
+	messages   prometheus.Counter
+	replays    prometheus.Counter
+	lagged     prometheus.Counter
+	laggards   prometheus.Gauge
+	gaps       prometheus.Counter
+	queued     prometheus.Histogram
+	delivery   prometheus.Histogram
+}
+
+func newMetrics(registry prometheus.Registerer, h *Hub) (*metrics, error) {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "sluice_live_" + name, Help: help})
+	}
+	by := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_live_" + name, Help: help}, labels)
+	}
+	m := &metrics{
+		opened:     by("connections_opened_total", "Connections that were let in.", "transport"),
+		closed:     by("connections_closed_total", "Connections that have ended, by the code they were told.", "transport", "code"),
+		begun:      counter("subscriptions_begun_total", "Subscriptions that were let in."),
+		ended:      by("subscriptions_ended_total", "Subscriptions that have ended.", "reason"),
+		events:     by("events_total", "Events that came in.", "entity"),
+		executions: counter("executions_total", "Runs of an operation for an event."),
+		messages:   counter("messages_total", "Messages with an event that were written or queued."),
+		replays:    counter("replays_total", "Subscriptions that began after a cursor."),
+		lagged:     counter("lagged_total", "Times that a subscription left the broadcast because its reader was slow."),
+		gaps:       counter("gaps_total", "Times that a subscriber was told of lost events."),
+		laggards:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_live_laggards", Help: "Subscriptions that follow the stream by themselves."}),
+		queued: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_live_queue_bytes", Help: "Bytes that waited for a reader when it was given a message and had not taken all before.",
+			Buckets: prometheus.ExponentialBuckets(1<<10, 4, 7)}),
+		delivery: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_live_delivery_seconds", Help: "From an event's commit to its message on the socket, in broadcast.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .15, .25, .5, 1, 2.5, 10}}),
+	}
+	m.gauges = m.gaugesOf(h)
+	if registry == nil {
+		return m, nil
+	}
+	for _, c := range m.collectors() {
+		if err := registry.Register(c); err != nil {
+			return nil, fmt.Errorf("register the metrics of subscriptions: %w", err)
+		}
+	}
+	m.registry = registry
+	return m, nil
+}
+
+func (m *metrics) gaugesOf(h *Hub) []prometheus.Collector {
+	gauge := func(name, help string, value func() float64) prometheus.Collector {
+		return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_live_" + name, Help: help}, value)
+	}
+	return []prometheus.Collector{
+		gauge("connections", "Connections that are open.", func() float64 { return float64(m.connections.Load()) }),
+		gauge("subscriptions", "Subscriptions that are open.", func() float64 { return float64(m.subscriptions.Load()) }),
+		gauge("groups", "Groups of equal subscriptions.", func() float64 {
+			h.mu.Lock()
+			defer h.mu.Unlock()
+			return float64(len(h.groups))
+		}),
+	}
+}
+
+func (m *metrics) collectors() []prometheus.Collector {
+	return append([]prometheus.Collector{
+		m.opened, m.closed, m.begun, m.ended, m.events, m.executions, m.messages, m.replays, m.lagged, m.laggards, m.gaps, m.queued, m.delivery,
+	}, m.gauges...)
+}
+
+func (m *metrics) unregister() {
+	if m.registry == nil {
+		return
+	}
+	for _, c := range m.collectors() {
+		m.registry.Unregister(c)
+	}
+}
+
+func (m *metrics) open() int64 { return m.connections.Load() }
+
+func (m *metrics) connected(transport string) {
+	m.connections.Add(1)
+	m.opened.WithLabelValues(transport).Inc()
+}
+
+func (m *metrics) disconnected(transport string, code int) {
+	m.connections.Add(-1)
+	m.closed.WithLabelValues(transport, codeLabel(code)).Inc()
+}
+
+// codeLabel keeps codes that clients choose out of the labels.
+func codeLabel(code int) string {
+	switch code {
+	case closeNormal, closeGoingAway, closePolicy, closeTooBig, closeRestart, closeTryAgain, closeBadRequest, closeUnauthorized,
+		closeForbidden, closeNoSubprotocol, closeInitTimeout, closeDuplicate, closeSecondInit, closeInternal:
+		return strconv.Itoa(code)
+	case 0:
+		return "none"
+	}
+	return "other"
+}
+
+func (m *metrics) subscribed() {
+	m.subscriptions.Add(1)
+	m.begun.Inc()
+}
+
+func (m *metrics) unsubscribed(reason string) {
+	m.subscriptions.Add(-1)
+	m.ended.WithLabelValues(reason).Inc()
+}
+
+// delivered counts the messages of one write.
+func (m *metrics) delivered(answers []*answer) {
+	m.messages.Add(float64(len(answers)))
+	now := time.Now()
+	for _, a := range answers {
+		m.delivery.Observe(now.Sub(a.at).Seconds())
+	}
+}
+
+func eventLabel(e bff.Entity) string {
+	switch e {
+	case bff.EntityActivity, bff.EntityDevice, bff.EntityTrip, bff.EntityJob, bff.EntityAPIKey, bff.EntitySession:
+		return string(e)
+	}
+	return "other"
+}

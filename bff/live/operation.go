@@ -1,0 +1,78 @@
+package live
+
+import (
+	"context"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// prepared is an operation that was let in: a subscription when it has a filter, else a query or a
+// mutation that can be run.
+type prepared struct {
+	executor  graphql.GraphExecutor
+	operation *graphql.OperationContext
+	request   request
+}
+
+// maxQuery bounds the text of a document, in bytes, as over HTTP.
+const maxQuery = 128 << 10
+
+// prepare reads the operation and checks that the caller of ctx may run it.
+func prepare(ctx context.Context, executor graphql.GraphExecutor, params *graphql.RawParams) (*prepared, gqlerror.List) {
+	if len(params.Query) > maxQuery {
+		return nil, gqlerror.List{graph.Shown(ctx, errs.New(errs.InvalidArgument, "QUERY_TOO_LARGE", "the query is longer than %d bytes", maxQuery))}
+	}
+	params.ReadTime = graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}
+	cursor, err := after(params)
+	if err != nil {
+		return nil, gqlerror.List{graph.Shown(ctx, err)}
+	}
+	operation, problems := executor.CreateOperationContext(ctx, params)
+	if problems != nil {
+		if operation.Doc != nil && operation.Operation == nil {
+			problems = gqlerror.List{graph.Invalid("the document's operations do not tell which one to run: name one in operationName")}
+		}
+		return nil, executor.DispatchError(graphql.WithOperationContext(ctx, operation), problems).Errors
+	}
+	p := &prepared{executor: executor, operation: operation}
+	if operation.Operation.Operation != ast.Subscription {
+		return p, nil
+	}
+	feed := &graph.Feed{}
+	respond, ctx := executor.DispatchOperation(graph.WithFeed(ctx, feed), operation)
+	if feed.Topic.Entity == "" {
+		return nil, refusal(ctx, respond(ctx))
+	}
+	filter, err := newFilter(feed.Topic)
+	if err != nil {
+		return nil, gqlerror.List{graph.Shown(ctx, err)}
+	}
+	p.request = request{
+		executor: executor, operation: operation, filter: filter, who: caller.FromContext(ctx), after: cursor, text: textOf(params),
+	}
+	return p, nil
+}
+
+func refusal(ctx context.Context, response *graphql.Response) gqlerror.List {
+	if response != nil && len(response.Errors) > 0 {
+		return response.Errors
+	}
+	return failed(ctx, context.Cause(ctx)).Errors
+}
+
+func (p *prepared) isSubscription() bool { return p.request.filter != nil }
+
+// run runs a query or a mutation.
+func (p *prepared) run(ctx context.Context) *graphql.Response {
+	respond, ctx := p.executor.DispatchOperation(ctx, p.operation)
+	if response := respond(ctx); response != nil {
+		return response
+	}
+	return failed(ctx, context.Cause(ctx))
+}

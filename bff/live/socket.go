@@ -1,0 +1,270 @@
+package live
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// socket is the writing side of a connection: whole messages in, never waiting, into a queue that is
+// bounded. There is no goroutine for it, but one that drains the queue while the reader is slow.
+//
+// A message is first written as far as the kernel takes it at once; only what is left is copied and
+// queued. Connections of which that cannot be asked (TLS, tests) always go by the queue.
+type socket struct {
+	conn    net.Conn
+	raw     syscall.RawConn // nil: only by the queue
+	limit   int             // bytes that may be queued
+	timeout time.Duration   // for a reader that takes nothing
+
+	mu       sync.Mutex
+	room     sync.Cond // broadcast when the queue gets shorter, and at the end
+	queue    [][]byte  // each is whole messages, but perhaps for the first
+	queued   int       // bytes
+	draining bool      // a goroutine is at it
+	closing  bool      // nothing is taken any more; what is queued is still written
+	closed   bool      // nothing is written any more
+}
+
+const (
+	writeChunk   = 16 << 10 // that many bytes have the time-out to be taken
+	controlExtra = 32 << 10 // what replies and control messages may take beyond the limit
+	closeGrace   = 2 * time.Second
+)
+
+func (s *socket) open(conn net.Conn, limit int, timeout time.Duration) {
+	s.conn, s.limit, s.timeout = conn, limit, timeout
+	s.room.L = &s.mu
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		s.raw, _ = tcp.SyscallConn()         // without it: by the queue
+		_ = tcp.SetWriteBuffer(socketBuffer) // else the kernel keeps up to 4 MB a stalled reader
+	}
+}
+
+const socketBuffer = 64 << 10
+
+// fits tells whether there is room for so many bytes. An empty queue has room for anything.
+func (s *socket) fits(n int) bool {
+	return s.queued == 0 || s.queued+n <= s.limit
+}
+
+// offer takes the messages if they fit. It does not keep p.
+func (s *socket) offer(p []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.fits(len(p)) {
+		return false
+	}
+	s.put(p)
+	return true
+}
+
+// idle tells whether nothing is queued.
+func (s *socket) idle() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.queued == 0
+}
+
+// push waits until the message fits. It is false when the connection has ended, or gone() says so.
+func (s *socket) push(p []byte, gone func() bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.closing && !s.closed && !gone() && !s.fits(len(p)) {
+		s.room.Wait()
+	}
+	if s.closing || s.closed || gone() {
+		return false
+	}
+	s.put(p)
+	return true
+}
+
+// reply takes a message that answers one of the client's. It is false when the client asks more than
+// it reads.
+func (s *socket) reply(p []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.queued+len(p) > s.limit+controlExtra+len(p)/2 && s.queued > 0 {
+		return false
+	}
+	s.put(p)
+	return true
+}
+
+// last takes the message after which there is none.
+func (s *socket) last(p []byte) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closing || s.closed {
+		return
+	}
+	s.put(p)
+	s.closing = true
+	s.room.Broadcast()
+	_ = s.conn.SetReadDeadline(time.Now().Add(closeGrace + s.timeoutIfQueued()))
+}
+
+// timeoutIfQueued is how much longer a client has that must read what is queued first.
+func (s *socket) timeoutIfQueued() time.Duration {
+	if s.queued == 0 {
+		return 0
+	}
+	return s.timeout
+}
+
+// isClosing tells whether the client was told that the connection ends, and it has not ended yet.
+func (s *socket) isClosing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closing && !s.closed
+}
+
+// cut ends the connection at once. Whoever reads from it sees it.
+func (s *socket) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.end()
+}
+
+// end is cut with the lock held.
+func (s *socket) end() {
+	if s.closed {
+		return
+	}
+	s.closed = true
+	s.queue, s.queued = nil, 0
+	s.room.Broadcast()
+	_ = s.conn.Close()
+}
+
+// wakeAll lets those who wait in push look again.
+func (s *socket) wakeAll() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.room.Broadcast()
+}
+
+// put writes or queues the message; the lock is held.
+func (s *socket) put(p []byte) {
+	if s.closed || s.closing {
+		return
+	}
+	if !s.draining && s.raw != nil {
+		n, err := writeSome(s.raw, p)
+		if err != nil {
+			s.end()
+			return
+		}
+		if p = p[n:]; len(p) == 0 {
+			return
+		}
+	}
+	s.queue = append(s.queue, append([]byte(nil), p...))
+	s.queued += len(p)
+	if !s.draining {
+		s.draining = true
+		go s.drain()
+	}
+}
+
+// drain writes what is queued until nothing is, or the connection has ended. It ends because every
+// write has its time.
+func (s *socket) drain() {
+	for {
+		chunk := s.next()
+		if chunk == nil {
+			return
+		}
+		if stuck := s.writeAll(chunk); stuck != nil {
+			s.giveUp(stuck)
+			return
+		}
+	}
+}
+
+// next takes the next bytes off the queue.
+func (s *socket) next() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed || len(s.queue) == 0 {
+		s.draining = false
+		s.room.Broadcast()
+		return nil
+	}
+	chunk := s.queue[0]
+	s.queue[0] = nil
+	s.queue = s.queue[1:]
+	for len(s.queue) > 0 && len(chunk)+len(s.queue[0]) <= writeChunk {
+		chunk = append(chunk, s.queue[0]...)
+		s.queue = s.queue[1:]
+	}
+	s.queued -= len(chunk)
+	if len(s.queue) == 0 {
+		s.queue = nil
+	}
+	s.room.Broadcast()
+	return chunk
+}
+
+// writeAll writes the bytes as long as the reader takes some of them within the time-out.
+func (s *socket) writeAll(p []byte) *stuckError {
+	for len(p) > 0 {
+		part := p[:min(len(p), writeChunk)]
+		_ = s.conn.SetWriteDeadline(time.Now().Add(s.timeout))
+		n, err := s.conn.Write(part)
+		p = p[n:]
+		if err != nil && !(errors.Is(err, os.ErrDeadlineExceeded) && n > 0) {
+			return &stuckError{rest: p, err: err}
+		}
+	}
+	return nil
+}
+
+// stuckError is a write that did not end, and what is left of it.
+type stuckError struct {
+	rest []byte
+	err  error
+}
+
+// giveUp drops what is queued and ends the connection. A reader that took nothing for so long is told
+// to come back, should it read on after all: then whoever reads from it ends it.
+func (s *socket) giveUp(stuck *stuckError) {
+	s.mu.Lock()
+	s.queue, s.queued = nil, 0
+	told := !s.closing && errors.Is(stuck.err, os.ErrDeadlineExceeded)
+	s.closing = true
+	s.room.Broadcast()
+	s.mu.Unlock()
+	if told {
+		told = s.tell(append(stuck.rest, closeFrame(closing{code: closeTryAgain, reason: "too slow: resume"})...))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = false
+	s.room.Broadcast()
+	if !told {
+		s.end()
+	}
+}
+
+func (s *socket) tell(goodbye []byte) bool {
+	_ = s.conn.SetWriteDeadline(time.Now().Add(s.timeout))
+	if _, err := s.conn.Write(goodbye); err != nil {
+		return false
+	}
+	_ = s.conn.SetReadDeadline(time.Now().Add(closeGrace))
+	return true
+}
+
+// wait waits until nothing is written any more; the socket is cut.
+func (s *socket) wait() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.draining {
+		s.room.Wait()
+	}
+}

@@ -1,0 +1,37 @@
+//go:build unix
+
+package live
+
+import (
+	"errors"
+	"syscall"
+)
+
+// writeSome writes as much as the kernel takes at once, which may be nothing.
+func writeSome(raw syscall.RawConn, p []byte) (n int, err error) {
+	var failure error
+	err = raw.Write(func(fd uintptr) bool {
+		for n < len(p) {
+			took, err := syscall.Write(int(fd), p[n:])
+			if took > 0 {
+				n += took
+			}
+			switch {
+			case err == nil && took > 0:
+			case errors.Is(err, syscall.EINTR):
+			case errors.Is(err, syscall.EAGAIN):
+				return true
+			case err == nil:
+				return true
+			default:
+				failure = err
+				return true
+			}
+		}
+		return true
+	})
+	if err == nil {
+		err = failure
+	}
+	return n, err
+}

@@ -1,0 +1,322 @@
+package live
+
+import (
+	"context"
+	"mime"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// IsEventStream tells whether the request wants Server-Sent Events.
+func IsEventStream(r *http.Request) bool {
+	for part := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
+		if media, _, err := mime.ParseMediaType(strings.TrimSpace(part)); err == nil && media == "text/event-stream" {
+			return true
+		}
+	}
+	return false
+}
+
+// Read reads the operation of a request.
+type Read func(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error)
+
+// EventStream is the transport of one operation over Server-Sent Events, in the distinct connections
+// mode of graphql-sse: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
+func (h *Hub) EventStream(read Read, refuse Refuse) graphql.Transport {
+	return eventStream{hub: h, read: read, refuse: refuse}
+}
+
+type eventStream struct {
+	hub    *Hub
+	read   Read
+	refuse Refuse
+}
+
+// Supports takes requests for an event stream.
+func (t eventStream) Supports(r *http.Request) bool { return IsEventStream(r) }
+
+// Do answers one request, for as long as the client listens.
+func (t eventStream) Do(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
+	params, err := t.read(w, r)
+	if err == nil {
+		err = resumeFrom(params, r)
+	}
+	if err == nil {
+		err = t.hub.accepts()
+	}
+	var release func()
+	if err == nil {
+		release, err = t.hub.admit(limitKey(caller.FromContext(r.Context()), r.RemoteAddr))
+	}
+	if err != nil {
+		t.refuse(w, r, err)
+		return
+	}
+	defer release()
+	ended := make(chan struct{})
+	if !t.hub.begin(func() { <-ended }) { // the hub waits for the handler
+		t.refuse(w, r, errs.New(errs.Unavailable, "GATEWAY_DRAINING", "this gateway is going down: connect again"))
+		return
+	}
+	defer close(ended)
+	p, problems := prepare(r.Context(), executor, params)
+	if problems == nil && r.Method == http.MethodGet && p.operation.Operation.Operation == ast.Mutation {
+		w.Header().Set("Allow", http.MethodPost)
+		t.refuse(w, r, errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "mutations are not run over GET: POST them"))
+		return
+	}
+	if problems == nil && p.request.after != "" {
+		if _, err := t.hub.cursors.read(p.request.after); err != nil {
+			t.refuse(w, r, err)
+			return
+		}
+	}
+	s := newStream(t.hub, w, r)
+	defer s.leave()
+	s.enter()
+	s.serve(r, p, problems)
+}
+
+// resumeFrom takes the cursor of Last-Event-ID, which an EventSource sends by itself, unless the request
+// names a later wish.
+func resumeFrom(params *graphql.RawParams, r *http.Request) error {
+	if _, err := after(params); err != nil {
+		return err
+	}
+	last := r.Header.Get("Last-Event-ID")
+	if last == "" {
+		return nil
+	}
+	if params.Extensions == nil {
+		params.Extensions = map[string]any{}
+	}
+	params.Extensions["after"] = last // newer than what the URL says, which an EventSource repeats
+	return nil
+}
+
+// stream is one event stream: the handler of its request writes what others queue.
+type stream struct {
+	hub     *Hub
+	shard   *shard
+	out     http.ResponseWriter
+	control *http.ResponseController
+	expires int64
+	session string
+
+	mu     sync.Mutex
+	room   sync.Cond
+	queue  []*answer
+	queued int
+	over   bool
+	code   int
+	wake   chan struct{} // holds one when there is something to do
+}
+
+func newStream(h *Hub, w http.ResponseWriter, r *http.Request) *stream {
+	s := &stream{
+		hub: h, shard: h.pick(), out: w, control: http.NewResponseController(w), wake: make(chan struct{}, 1),
+		session: credentialOf(caller.FromContext(r.Context())),
+	}
+	s.room.L = &s.mu
+	if credentials, err := auth.FromRequest(r); err == nil {
+		s.expires = unix(auth.Expires(credentials))
+	}
+	return s
+}
+
+func (s *stream) enter() {
+	s.hub.metrics.connected("sse")
+	s.shard.post(item{enter: s})
+	header := s.out.Header()
+	header.Set("Content-Type", "text/event-stream; charset=utf-8")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Accel-Buffering", "no") // proxies pass events on at once
+	s.out.WriteHeader(http.StatusOK)
+}
+
+func (s *stream) leave() {
+	s.shard.post(item{exit: s})
+	s.mu.Lock()
+	code := s.code
+	s.mu.Unlock()
+	s.hub.metrics.disconnected("sse", code)
+}
+
+// serve runs the operation, and ends when it does or the client goes.
+func (s *stream) serve(r *http.Request, p *prepared, problems gqlerror.List) {
+	switch {
+	case problems != nil:
+		s.once(payload(&graphql.Response{Errors: problems}, ""))
+	case p.isSubscription():
+		s.listen(r.Context(), p)
+	default:
+		ctx, cancel := context.WithTimeout(r.Context(), s.hub.settings.RequestTimeout)
+		defer cancel()
+		s.once(payload(p.run(ctx), ""))
+	}
+}
+
+// once writes one answer and that it was the last.
+func (s *stream) once(payload []byte) {
+	if s.write(appendEvent(nil, "", payload)) {
+		s.write([]byte("event: complete\ndata:\n\n"))
+	}
+}
+
+func (s *stream) listen(ctx context.Context, p *prepared) {
+	m := &member{shard: s.shard, to: s}
+	if !s.write([]byte(":\n\n")) {
+		return
+	}
+	if err := s.hub.subscribe(m, p.request); err != nil {
+		s.once(payload(failed(ctx, err), ""))
+		return
+	}
+	defer s.hub.end(m, "connection")
+	defer s.finish()
+	keepAlive := time.NewTicker(s.hub.settings.KeepAlive)
+	defer keepAlive.Stop()
+	var b []byte
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.hub.ctx.Done():
+			return
+		case <-keepAlive.C:
+			if !s.write([]byte(":\n\n")) {
+				return
+			}
+		case <-s.wake:
+			answers, over := s.take()
+			b = b[:0]
+			for _, a := range answers {
+				b = appendEvent(b, a.cursor, a.payload)
+			}
+			if len(b) > 0 && !s.write(b) || over {
+				return
+			}
+		}
+	}
+}
+
+// finish lets nobody wait for room any more.
+func (s *stream) finish() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	s.room.Broadcast()
+}
+
+// write is false when the client takes nothing any more.
+func (s *stream) write(b []byte) bool {
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.hub.settings.WriteTimeout)) // where it can be set
+	if _, err := s.out.Write(b); err != nil {
+		return false
+	}
+	return s.control.Flush() == nil
+}
+
+// appendEvent adds one event. Payloads and cursors have no line breaks: JSON that a service gave may.
+func appendEvent(b []byte, cursor string, payload []byte) []byte {
+	if cursor != "" {
+		b = append(append(append(b, "id: "...), cursor...), '\n')
+	}
+	b = append(b, "event: next\ndata: "...)
+	for _, c := range payload {
+		if c == '\n' || c == '\r' {
+			c = ' ' // between tokens: within texts they are escaped
+		}
+		b = append(b, c)
+	}
+	return append(b, "\n\n"...)
+}
+
+func (s *stream) take() (answers []*answer, over bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	answers, s.queue, s.queued = s.queue, nil, 0
+	s.room.Broadcast()
+	return answers, s.over
+}
+
+func (s *stream) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (s *stream) fits(a *answer) bool {
+	return s.queued == 0 || s.queued+len(a.payload) <= s.hub.settings.QueueBytes
+}
+
+func (s *stream) put(a *answer) {
+	s.queue = append(s.queue, a)
+	s.queued += len(a.payload)
+	s.signal()
+}
+
+// offer is sink.
+func (s *stream) offer(_ *member, answers []*answer) (taken int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for taken < len(answers) && !s.over && s.fits(answers[taken]) {
+		s.put(answers[taken])
+		taken++
+	}
+	s.hub.metrics.delivered(answers[:taken])
+	if s.over {
+		return len(answers)
+	}
+	return taken
+}
+
+// push is sink.
+func (s *stream) push(m *member, a *answer) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for !s.over && !m.ended.Load() && !s.fits(a) {
+		s.room.Wait()
+	}
+	if s.over || m.ended.Load() {
+		return false
+	}
+	s.put(a)
+	s.hub.metrics.messages.Inc()
+	return true
+}
+
+// bye is client. The stream ends without complete, so that an EventSource comes back with its last id.
+func (s *stream) bye(why closing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.over {
+		s.over, s.code = true, why.code
+		s.room.Broadcast()
+		s.signal()
+	}
+}
+
+// cut is client.
+func (s *stream) cut() { s.bye(closing{code: closeGoingAway}) }
+
+// holds is client.
+func (s *stream) holds(credential string) bool { return s.session == credential }
+
+// look is client.
+func (s *stream) look(time.Time) {
+	if s.expires != 0 && s.hub.clock.Now().Unix() >= s.expires {
+		s.bye(closing{code: closeForbidden})
+	}
+}

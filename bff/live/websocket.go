@@ -1,0 +1,194 @@
+package live
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/gorilla/websocket"
+
+	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/obs"
+)
+
+// Refuse answers a request that is not let in.
+type Refuse func(w http.ResponseWriter, r *http.Request, err error)
+
+// WebSocket is the transport of queries, mutations and subscriptions over a WebSocket. The context of a
+// request says who is calling, unless connection_init says otherwise.
+func (h *Hub) WebSocket(refuse Refuse) graphql.Transport {
+	return webSocket{hub: h, refuse: refuse}
+}
+
+type webSocket struct {
+	hub    *Hub
+	refuse Refuse
+}
+
+// Supports takes upgrades.
+func (t webSocket) Supports(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
+
+const (
+	readBuffer  = 512
+	writeBuffer = 512 // of gorilla's own control messages
+)
+
+// Do upgrades the request and returns: the connection goes on by itself, so that nothing of the
+// request is kept.
+func (t webSocket) Do(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
+	h := t.hub
+	if err := h.accepts(); err != nil {
+		t.refuse(w, r, err)
+		return
+	}
+	c := &connection{
+		hub: h, shard: h.pick(), executor: executor, opened: time.Now(), remote: strings.Clone(r.RemoteAddr),
+		requestID: obs.RequestID(r.Context()), who: caller.FromContext(r.Context()),
+	}
+	c.heard.Store(c.opened.Unix())
+	if credentials, err := auth.FromHeader(r.Header); err == nil {
+		c.expires.Store(unix(auth.Expires(credentials)))
+	}
+	gate := &gate{}
+	upgrader := websocket.Upgrader{
+		ReadBufferSize: readBuffer, WriteBufferSize: writeBuffer, WriteBufferPool: noPool{},
+		Subprotocols: []string{subprotocol, legacySubprotocol}, CheckOrigin: h.originAllowed, HandshakeTimeout: h.settings.InitTimeout,
+	}
+	upgraded, err := upgrader.Upgrade(&hijackable{ResponseWriter: w, gate: gate}, r, nil)
+	if err != nil {
+		return // the upgrader has answered
+	}
+	c.begin(upgraded, gate)
+}
+
+// begin takes over an upgraded connection.
+func (c *connection) begin(upgraded *websocket.Conn, gate *gate) {
+	c.websocket = upgraded
+	c.socket.open(gate.Conn, c.hub.settings.QueueBytes, c.hub.settings.WriteTimeout)
+	gate.socket = &c.socket
+	upgraded.SetReadLimit(c.hub.settings.MaxMessage)
+	upgraded.SetPongHandler(func(string) error {
+		c.heard.Store(time.Now().Unix())
+		return nil
+	})
+	upgraded.SetPingHandler(func(payload string) error {
+		c.heard.Store(time.Now().Unix())
+		if !c.reply(controlFrame(finalPong, []byte(payload))) {
+			c.bye(*flooded())
+		}
+		return nil
+	})
+	c.hub.metrics.connected("websocket")
+	c.dialect = dialectOf(upgraded.Subprotocol())
+	if c.dialect == nil {
+		c.dialect = dialectOf(subprotocol)
+		c.bye(closing{code: closeNoSubprotocol, reason: "Subprotocol not acceptable"})
+	}
+	if !c.hub.begin(c.run) {
+		c.bye(closing{code: closeRestart, reason: "this gateway is going down: resume on another"})
+		c.cut()
+		c.hub.metrics.disconnected("websocket", closeRestart)
+	}
+}
+
+// receive gives the next message, in a buffer to be put back.
+func (c *connection) receive() ([]byte, error) {
+	kind, reader, err := c.websocket.NextReader()
+	if err != nil {
+		return nil, err
+	}
+	buffer := getBuffer()
+	if kind != websocket.TextMessage {
+		_, err := io.Copy(io.Discard, reader)
+		return buffer, err // no JSON: it will be refused
+	}
+	b := bytes.NewBuffer(buffer)
+	_, err = b.ReadFrom(reader)
+	return b.Bytes(), err
+}
+
+const keptBuffer = 16 << 10
+
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1<<10); return &b }} // of messages that are being read
+
+func getBuffer() []byte { return (*buffers.Get().(*[]byte))[:0] }
+
+func putBuffer(b []byte) {
+	if cap(b) <= keptBuffer {
+		buffers.Put(&b)
+	}
+}
+
+// originAllowed lets in programs, which name no origin, pages of the gateway itself, and those of the
+// settings.
+func (h *Hub) originAllowed(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	if origin == "" || slices.Contains(h.origins, "*") || slices.Contains(h.origins, origin) {
+		return true
+	}
+	u, err := url.Parse(origin)
+	return err == nil && strings.EqualFold(u.Host, r.Host)
+}
+
+// hijackable gives the upgrader a connection behind a gate.
+type hijackable struct {
+	http.ResponseWriter
+	gate *gate
+}
+
+// Hijack is http.Hijacker.
+func (w *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, fmt.Errorf("take over the connection: %w", err)
+	}
+	w.gate.Conn = conn
+	return w.gate, buffered, nil
+}
+
+// gate is the connection as the upgrader and gorilla see it. Once it has a socket, all that gorilla
+// writes, which is control messages, goes there: the socket is the only one that writes.
+type gate struct {
+	net.Conn
+	socket *socket
+}
+
+// Write is net.Conn.
+func (g *gate) Write(p []byte) (int, error) {
+	switch {
+	case g.socket == nil:
+		return g.Conn.Write(p)
+	case len(p) > 0 && p[0] == finalClose:
+		g.socket.last(p)
+	default:
+		g.socket.reply(p)
+	}
+	return len(p), nil
+}
+
+// SetWriteDeadline is net.Conn. Deadlines are the socket's to set.
+func (g *gate) SetWriteDeadline(at time.Time) error {
+	if g.socket != nil {
+		return nil
+	}
+	return g.Conn.SetWriteDeadline(at)
+}
+
+// noPool keeps gorilla from holding a write buffer for each connection: it writes no data.
+type noPool struct{}
+
+// Get is websocket.BufferPool.
+func (noPool) Get() any { return nil }
+
+// Put is websocket.BufferPool.
+func (noPool) Put(any) {}
