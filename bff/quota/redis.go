@@ -5,12 +5,38 @@ import (
 	_ "embed"
 	"fmt"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"github.com/sluicehq/sluice/bff"
 )
+
+// Connect opens a client that waits for nothing longer than the timeout: a question that Redis does
+// not answer in time is not asked again. The URL is redis://, rediss:// or unix://.
+func Connect(url string, timeout time.Duration) (*redis.Client, error) {
+	silence()
+	options, err := redis.ParseURL(url)
+	if err != nil {
+		return nil, fmt.Errorf("read the URL of redis: %w", err)
+	}
+	options.DialTimeout, options.DialerRetries = timeout, 1
+	options.ReadTimeout, options.WriteTimeout, options.PoolTimeout = timeout, timeout, timeout
+	options.ContextTimeoutEnabled = true
+	options.MaxRetries = -1
+	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	return redis.NewClient(options), nil
+}
+
+// silence keeps the client's own lines, which are in no form of ours, out of the log. The client has
+// one logger for the whole process, so it is set once.
+var silence = sync.OnceFunc(func() { redis.SetLogger(noLog{}) })
+
+type noLog struct{}
+
+func (noLog) Printf(context.Context, string, ...any) {}
 
 //go:embed gcra.lua
 var gcra string
