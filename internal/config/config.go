@@ -36,6 +36,8 @@ type Config struct {
 	Breaker      Breaker       `embed:"" prefix:"breaker-" group:"Services"`
 	NATS         NATS          `embed:"" prefix:"nats-" group:"Events"`
 	Live         Live          `embed:"" prefix:"live-" group:"Subscriptions"`
+	Quota        Quota         `embed:"" prefix:"quota-" group:"Budgets"`
+	Redis        Redis         `embed:"" prefix:"redis-" group:"Redis"`
 	Trip         Trip          `embed:"" prefix:"trip-" group:"Trips"`
 	Job          Job           `embed:"" prefix:"job-" group:"Jobs"`
 	Telemetry    Telemetry     `embed:"" prefix:"telemetry-" group:"Telemetry"`
@@ -57,6 +59,8 @@ type HTTP struct {
 	MaxDepth          int           `default:"15" min:"1" help:"Deepest nesting of fields in a GraphQL document."`
 	MaxTokens         int           `default:"5000" min:"1" help:"Most tokens in a GraphQL document."`
 	MaxAliases        int           `default:"100" min:"0" help:"Most aliases in a GraphQL document."`
+	MaxCost           int           `default:"10000" min:"1" help:"Most points that a GraphQL document may cost, whatever its caller may spend."`
+	TrustedProxies    []string      `help:"Networks, such as 10.0.0.0/8, whose X-Forwarded-For is believed when the address of a caller is looked for."`
 }
 
 // Auth says how long a sign-in lasts.
@@ -111,6 +115,20 @@ type Live struct {
 	History          int           `default:"2000" min:"1" help:"How many events are kept in memory for those who come back."`
 	HistoryBytes     Size          `default:"16MiB" min:"1KiB" help:"How much room those may take."`
 	Compression      bool          `default:"false" help:"Compress large messages for clients that can."`
+}
+
+// Quota says what one caller may spend. API keys have limits of their own.
+type Quota struct {
+	AccountPoints   int `default:"60000" min:"1" max:"1000000000" help:"How many points an account may spend a minute."`
+	AnonymousPoints int `default:"6000" min:"1" max:"1000000000" help:"How many points a network address (of IPv6: a /64) may spend a minute without signing in."`
+	InFlight        int `default:"64" min:"1" help:"Most requests of one caller at once."`
+	Callers         int `default:"100000" min:"100" help:"How many callers are kept in memory, about 300 bytes each; who has not come for the longest time is forgotten first."`
+}
+
+// Redis is what several gateways share.
+type Redis struct {
+	URL     Secret        `name:"url" help:"Redis in which gateways share their callers' budgets, as redis://host:port or rediss://…; empty when there is one gateway."`
+	Timeout time.Duration `default:"50ms" min:"1ms" help:"How long Redis is waited for; then each gateway counts by itself."`
 }
 
 // Trip is what the trip service can be told.

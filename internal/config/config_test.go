@@ -53,6 +53,7 @@ func TestPrintedConfigIsAConfigFile(t *testing.T) {
 	cfg := defaultConfig(t)
 	cfg.Data = "a \"b\"\t☃ #x: y"
 	cfg.HTTP.CORSOrigins = []string{"https://a.example", "http://b.example:8080"}
+	cfg.HTTP.TrustedProxies = []string{"10.0.0.0/8", "fd00::/8"}
 	cfg.HTTP.MaxBody = 1_500_000
 	cfg.HTTP.RequestTimeout = 90*time.Minute + 1500*time.Millisecond
 	cfg.Telemetry.TraceRatio = 0.25
@@ -101,6 +102,7 @@ func TestBadSecretsAreNotShownInErrors(t *testing.T) {
 	for _, environ := range [][]string{
 		{"SLUICE_SERVICE_TOKEN=" + hidden},
 		{"SLUICE_NATS_URL=" + hidden},
+		{"SLUICE_REDIS_URL=" + hidden},
 		{"SLUICE_SERVICES_TRIP_DATABASE=" + hidden},
 		{"SLUICE_SERVICES_TRIP_DATABASE=postgres://a:" + hidden + "@h:port/x"},
 		{"SLUICE_SERVICES_TRIP_DATABSE=" + hidden},

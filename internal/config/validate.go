@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"net/url"
 	"reflect"
 	"regexp"
@@ -33,8 +34,12 @@ func (c Config) crossChecks() []error {
 		checkListen("addr", c.Addr), c.checkTimes(), c.checkToken(), c.checkCurrency(),
 		checkServers("nats.url", c.NATS.URL), checkEndpoint("telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint),
 	}
+	errs = append(errs, checkRedis("redis.url", c.Redis.URL))
 	for _, origin := range c.HTTP.CORSOrigins {
 		errs = append(errs, checkOrigin("http.cors_origins", origin))
+	}
+	for _, network := range c.HTTP.TrustedProxies {
+		errs = append(errs, checkNetwork("http.trusted_proxies", network))
 	}
 	return append(errs, c.checkServices()...)
 }
@@ -206,6 +211,24 @@ func checkServers(path string, servers Secret) error {
 		if err != nil || u.Host == "" || !strings.Contains(" nats tls ws wss ", " "+u.Scheme+" ") {
 			return wrong(path, "it does not name NATS servers: write nats://host:4222, several with commas between, or nothing for the embedded one")
 		}
+	}
+	return nil
+}
+
+func checkRedis(path string, server Secret) error {
+	if server == "" {
+		return nil
+	}
+	u, err := url.Parse(server.Reveal())
+	if err != nil || u.Host == "" || (u.Scheme != "redis" && u.Scheme != "rediss") {
+		return wrong(path, "it does not name a Redis server: write redis://host:6379, or nothing for none")
+	}
+	return nil
+}
+
+func checkNetwork(path, network string) error {
+	if _, err := netip.ParsePrefix(network); err != nil {
+		return wrong(path, "%q is not a network: write an address and the length of its prefix, such as 10.0.0.0/8", network)
 	}
 	return nil
 }
