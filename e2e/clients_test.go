@@ -1,0 +1,71 @@
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+// clientsTime bounds the run of one public client, its installation included.
+const clientsTime = 3 * time.Minute
+
+// The clients that people use run against the program: see e2e/clients.
+func TestPublicClients(t *testing.T) {
+	t.Parallel()
+	folder := installClients(t)
+	p := start(t, serveDemo(t.TempDir())...)
+	token := p.signIn(t, "operator")
+	for _, script := range []string{"graphql-ws.mjs", "subscriptions-transport-ws.mjs", "graphql-sse.mjs"} {
+		t.Run(strings.TrimSuffix(script, ".mjs"), func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), clientsTime)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, "node", "--test", "--test-timeout=60000", script)
+			cmd.Dir = folder
+			cmd.Env = append(os.Environ(), "SLUICE_URL="+p.URL+"/graphql", "SLUICE_TOKEN="+token)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Errorf("%v\n%s", err, out)
+			}
+		})
+	}
+}
+
+// installClients copies e2e/clients and installs what its lock file names.
+func installClients(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(name); err == nil {
+			continue
+		}
+		if slices.Contains(strings.Split(os.Getenv("SLUICE_TEST_REQUIRE"), ","), "node") {
+			t.Fatalf("node is required, and there is no %s on this machine", name)
+		}
+		t.Skipf("SKIP: no %s on this machine", name)
+	}
+	folder := t.TempDir()
+	files, err := filepath.Glob("clients/*.*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range append(files, "clients/.npmrc") {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(folder, filepath.Base(path)), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), clientsTime)
+	defer cancel()
+	install := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--legacy-peer-deps", "--prefer-offline")
+	install.Dir = folder
+	if out, err := install.CombinedOutput(); err != nil {
+		t.Fatalf("npm ci: %v\n%s", err, out)
+	}
+	return folder
+}
