@@ -74,7 +74,7 @@ func open(t *testing.T) *house {
 			Limits: document.Limits{Depth: 15, Aliases: 100}, Tokens: 5000, Logger: silent(), Tracing: obs.NoTracing(),
 		}),
 		Auth: auth.New(ports.Accounts, account.DefaultIssuer, h.clock), Health: edge.NewHealth(nil),
-	}, edge.Options{RequestTimeout: 20 * time.Second, MaxBody: 1 << 20, Logger: silent(), Tracing: obs.NoTracing()})
+	}, edge.Options{RequestTimeout: 2 * time.Minute, MaxBody: 1 << 20, Logger: silent(), Tracing: obs.NoTracing()})
 	return h
 }
 
@@ -89,7 +89,7 @@ func (h *house) serve(service string, register func(grpc.ServiceRegistrar)) {
 
 func (h *house) guarded(service string) grpc.ClientConnInterface {
 	return guard.Wrap(h.lines[service], guard.Options{
-		Service: service, Timeout: 10 * time.Second, Failures: 1000, OpenFor: time.Second, Logger: silent(),
+		Service: service, Timeout: time.Minute, Failures: 1000, OpenFor: time.Second, Logger: silent(),
 	})
 }
 
