@@ -53,3 +53,12 @@ func TestOwnership(t *testing.T) {
 		t.Error("staff act for others")
 	}
 }
+
+func TestWhoAdministers(t *testing.T) {
+	t.Parallel()
+	for role, want := range map[caller.Role]bool{caller.Admin: true, caller.System: true, caller.Operator: false, caller.Member: false, "": false} {
+		if got := (caller.Caller{Role: role}).Administers(); got != want {
+			t.Errorf("%q: %t", role, got)
+		}
+	}
+}

@@ -51,6 +51,19 @@ func TestSizeIsBounded(t *testing.T) {
 	}
 }
 
+func TestAPageOfNothing(t *testing.T) {
+	t.Parallel()
+	if p, err := page.Empty[int](page.Request{}); err != nil || p.Total != nil || len(p.Items) != 0 || p.HasNext {
+		t.Errorf("got %+v, %v", p, err)
+	}
+	if p, err := page.Empty[int](page.Request{WithTotal: true}); err != nil || p.Total == nil || *p.Total != 0 {
+		t.Errorf("with its total: %+v, %v", p, err)
+	}
+	if _, err := page.Empty[int](page.Request{First: -1}); err == nil {
+		t.Error("a page of -1 passes")
+	}
+}
+
 func FuzzParseCursor(f *testing.F) {
 	f.Add(page.AtTime("newest", time.Now(), "trip_1").String())
 	f.Add("AAAA")
