@@ -26,5 +26,8 @@ generate: ## make all generated code anew; needs protoc
 verify: ## fail when generated code is stale, or the tree is not formatted, linted, tidy or layered
 	./scripts/verify
 
+bench: ## what the gateway costs, as ratios to limits measured in the same run
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m ./bench
+
 fmt:
 	gofmt -w $$(git ls-files '*.go')

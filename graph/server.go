@@ -4,11 +4,13 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
 
+	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/graph/exec"
 	"github.com/sluicehq/sluice/graph/plan"
@@ -22,28 +24,34 @@ const parsedDocuments = 1000
 // Options are what a server needs beside its resolver.
 type Options struct {
 	Limits  document.Limits
-	Tokens  int // most tokens of a document
+	Budgets bff.Budgets // what callers may spend; nil for no end of it
+	Tokens  int         // most tokens of a document
 	Logger  *slog.Logger
 	Tracing *obs.Tracing
 	Count   func(plan.Outcome) // is told how each operation is executed; may be nil
+	Stock   bool               // gqlgen's own executor runs everything, to compare with
 }
 
 // NewServer gives what executes operations. It has no transport yet: bff/edge adds those. It panics
 // when references and schema do not fit, which no configuration can bring about.
 func NewServer(resolver *Resolver, options Options) *handler.Server {
-	server := handler.New(planned(resolver, options))
+	server := handler.New(executable(resolver, options))
 	server.SetErrorPresenter(Present(options.Logger))
 	server.SetRecoverFunc(Recover)
 	server.SetParserTokenLimit(options.Tokens)
 	server.SetQueryCache(lru.New[*ast.QueryDocument](parsedDocuments))
 	server.Use(extension.Introspection{})
-	server.Use(&operation{ports: resolver.Ports, limits: options.Limits, tracing: options.Tracing})
+	server.Use(&operation{ports: resolver.Ports, limits: options.Limits, budgets: options.Budgets, tracing: options.Tracing})
 	return server
 }
 
-// planned is the schema, executed on plans.
-func planned(resolver *Resolver, options Options) *plan.Schema {
-	schema, err := plan.New(exec.Planned(exec.Config{Resolvers: resolver}), plan.Options{
+// executable is the schema, executed on plans.
+func executable(resolver *Resolver, options Options) graphql.ExecutableSchema {
+	config := exec.Config{Resolvers: resolver}
+	if options.Stock {
+		return exec.NewExecutableSchema(config)
+	}
+	schema, err := plan.New(exec.Planned(config), plan.Options{
 		References: references(loaders.NewBatches(resolver.Ports)),
 		Count:      options.Count,
 		Trace: func(ctx context.Context, loader string, _ int) (context.Context, func()) {

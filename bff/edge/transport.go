@@ -40,6 +40,11 @@ type transport struct {
 
 var _ graphql.Transport = transport{}
 
+// Transport answers over HTTP alone, without what New puts around it. Bodies are bounded, in bytes.
+func Transport(maxBody int64, logger *slog.Logger) graphql.Transport {
+	return transport{maxBody: maxBody, logger: logger}
+}
+
 // Supports takes all that wellFormed lets through. Transports that take some of it, as those of
 // subscriptions, are added before this one.
 func (transport) Supports(*http.Request) bool { return true }

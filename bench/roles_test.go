@@ -1,0 +1,88 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc"
+
+	"github.com/sluicehq/sluice/internal/obs"
+	"github.com/sluicehq/sluice/internal/rpc"
+)
+
+// The benchmark runs in three processes, each this test binary: services that answer from memory, a
+// gateway whose CPU is what counts, and the client.
+const roleVariable = "SLUICE_BENCH_ROLE"
+
+func TestMain(m *testing.M) {
+	var err error
+	switch role := os.Getenv(roleVariable); role {
+	case "":
+		os.Exit(m.Run())
+	case "services":
+		err = serveServices()
+	case "gateway":
+		err = serveGateway(os.Getenv("SLUICE_BENCH_SERVICES"))
+	default:
+		err = fmt.Errorf("no role %q", role)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// start runs this binary in a role and gives the address that it listens at.
+func start(b *testing.B, role string, environment ...string) string {
+	b.Helper()
+	program, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.CommandContext(b.Context(), program)
+	cmd.Env = append(append(os.Environ(), roleVariable+"="+role), environment...)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	addr, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		b.Fatalf("start the %s: %v", role, err)
+	}
+	return strings.TrimSpace(addr)
+}
+
+func listen() (net.Listener, error) {
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err == nil {
+		fmt.Println(listener.Addr())
+	}
+	return listener, err
+}
+
+func calls() rpc.Options {
+	return rpc.Options{Logger: slog.New(slog.DiscardHandler), Tracing: obs.NoTracing()}
+}
+
+func serveServices() error {
+	listener, err := listen()
+	if err != nil {
+		return err
+	}
+	return rpc.NewServer(calls(), func(r grpc.ServiceRegistrar) { registerAll(r) }).Serve(listener)
+}
