@@ -34,8 +34,11 @@ type Identity struct {
 
 // Devices keeps devices and what they measured.
 type Devices interface {
-	// ImportDevices finds or makes devices by their keys in the source, at most 500: their ids in
-	// order, and how many were made. When one is refused, none is imported.
+	// EnsureDevices finds or makes devices by their keys in the source, at most 500: their ids in
+	// order, and how many were made. Those that are known stay as they are. When one is refused, none
+	// is made.
+	EnsureDevices(ctx context.Context, source string, devices []recordings.Device) (ids []string, made int64, err error)
+	// ImportDevices does the same, and brings those that are known up to date.
 	ImportDevices(ctx context.Context, source string, devices []recordings.Device) (ids []string, made int64, err error)
 	// KindOf gives the kind of the device (recordings.KindVehicle, ...), "" when there is none.
 	KindOf(ctx context.Context, id string) (kind string, err error)

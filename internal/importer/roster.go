@@ -86,7 +86,7 @@ func (r *roster) ask(ctx context.Context, keys []string, drafts []recordings.Dev
 		r.known[keys[0]], keys = e, keys[1:]
 	}
 	return halve(drafts, func(part []recordings.Device) error {
-		ids, made, err := r.in.services.Devices.ImportDevices(ctx, r.source, part)
+		ids, made, err := r.in.services.Devices.EnsureDevices(ctx, r.source, part)
 		if err != nil {
 			return err
 		}

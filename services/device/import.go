@@ -18,17 +18,24 @@ type Draft struct {
 	Position   *Position // where it was last; nil when that is not known
 }
 
+// ImportInput brings devices of a source.
+type ImportInput struct {
+	Source    string
+	Drafts    []Draft // at most 1,000
+	KeepKnown bool    // those that are known stay as they are: the source only names them
+}
+
 // Import is what became of drafts.
 type Import struct {
 	Devices []Device // one a draft, in order
 	Created int64
 }
 
-// Import makes the devices that are new by their external ids in the source, at most 1,000. Those
-// that are known get the name and the labels of the draft, and its position unless a later one is
-// known; where that changes nothing they stay as they are. When one is refused, none is imported.
-// For the system and administrators.
-func (s *Service) Import(ctx context.Context, source string, drafts []Draft) (Import, error) {
+// Import makes the devices that are new by their external ids in the source. Those that are known
+// get the name and the labels of the draft, and its position unless a later one is known, or stay as
+// they are with KeepKnown; where nothing changes there is no new version. When one is refused, none
+// is imported. For the system and administrators.
+func (s *Service) Import(ctx context.Context, in ImportInput) (Import, error) {
 	who, err := mayWrite(ctx)
 	if err != nil {
 		return Import{}, err
@@ -36,15 +43,15 @@ func (s *Service) Import(ctx context.Context, source string, drafts []Draft) (Im
 	if !who.Administers() {
 		return Import{}, errs.Denied("only administrators import devices")
 	}
-	if err := input.Name("source", source, maxSource); err != nil {
+	if err := input.Name("source", in.Source, maxSource); err != nil {
 		return Import{}, err
 	}
-	if len(drafts) == 0 || len(drafts) > maxDrafts {
+	if len(in.Drafts) == 0 || len(in.Drafts) > maxDrafts {
 		return Import{}, errs.Invalid("devices", "must be 1 to %d", maxDrafts)
 	}
-	made := make([]Change, len(drafts))
-	for i, draft := range drafts {
-		change, err := s.drafted(who, source, fmt.Sprintf("devices[%d]", i), draft)
+	made := make([]Change, len(in.Drafts))
+	for i, draft := range in.Drafts {
+		change, err := s.drafted(who, in.Source, fmt.Sprintf("devices[%d]", i), draft)
 		if err != nil {
 			return Import{}, err
 		}
@@ -53,6 +60,9 @@ func (s *Service) Import(ctx context.Context, source string, drafts []Draft) (Im
 	devices, created, err := s.store.Import(ctx, made, func(known, draft Device) (*Change, error) {
 		if known.Kind != draft.Kind {
 			return nil, importMismatch(known)
+		}
+		if in.KeepKnown {
+			return nil, nil
 		}
 		after := known
 		after.Name, after.Labels, after.Position = draft.Name, draft.Labels, latest(known.Position, draft.Position)

@@ -15,8 +15,16 @@ type devices struct{ client devicev1.DevicesClient }
 
 const kindPrefix = "KIND_"
 
+func (d devices) EnsureDevices(ctx context.Context, source string, all []recordings.Device) (ids []string, made int64, err error) {
+	return d.bring(ctx, &devicev1.ImportDevicesRequest{Source: source, KeepKnown: true}, all)
+}
+
 func (d devices) ImportDevices(ctx context.Context, source string, all []recordings.Device) (ids []string, made int64, err error) {
-	request := &devicev1.ImportDevicesRequest{Source: source, Devices: make([]*devicev1.ImportedDevice, len(all))}
+	return d.bring(ctx, &devicev1.ImportDevicesRequest{Source: source}, all)
+}
+
+func (d devices) bring(ctx context.Context, request *devicev1.ImportDevicesRequest, all []recordings.Device) (ids []string, made int64, err error) {
+	request.Devices = make([]*devicev1.ImportedDevice, len(all))
 	for i, device := range all {
 		request.Devices[i] = imported(device)
 	}

@@ -145,7 +145,7 @@ func (s server) ImportDevices(ctx context.Context, in *devicev1.ImportDevicesReq
 	if err != nil {
 		return nil, err
 	}
-	done, err := s.service.Import(ctx, in.GetSource(), drafts)
+	done, err := s.service.Import(ctx, device.ImportInput{Source: in.GetSource(), Drafts: drafts, KeepKnown: in.GetKeepKnown()})
 	if err != nil {
 		return nil, err
 	}

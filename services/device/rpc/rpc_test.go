@@ -276,6 +276,26 @@ func bus(externalID, name string) *devicev1.ImportedDevice {
 	return &devicev1.ImportedDevice{ExternalId: externalID, Name: name, Kind: devicev1.Kind_KIND_VEHICLE}
 }
 
+func TestASourceThatOnlyNamesDevicesLeavesThemAsTheyAre(t *testing.T) {
+	t.Parallel()
+	h, ctx := open(t), caller.NewContext(t.Context(), caller.OfSystem())
+	in := &devicev1.ImportDevicesRequest{Source: "route 14", KeepKnown: true, Devices: []*devicev1.ImportedDevice{bus("a", "4716")}}
+	first, err := h.ImportDevices(ctx, in)
+	if err != nil || first.GetCreated() != 1 {
+		t.Fatal(first, err)
+	}
+	renamed := "Bus to Petherick Road"
+	mended, err := h.UpdateDevice(ctx, &devicev1.UpdateDeviceRequest{Id: first.GetDevices()[0].GetId(), Name: &renamed})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := h.ImportDevices(ctx, in)
+	if err != nil || again.GetCreated() != 0 {
+		t.Fatal(again, err)
+	}
+	same(t, "what an operator has named", again.GetDevices()[0], mended)
+}
+
 func TestImportingAgainChangesOnlyWhatIsNew(t *testing.T) {
 	t.Parallel()
 	h, ctx := open(t), caller.NewContext(t.Context(), caller.OfSystem())

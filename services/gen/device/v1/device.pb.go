@@ -1664,7 +1664,8 @@ func (x *RecordReadingsResponse) GetRepeatedReadings() int64 {
 type ImportDevicesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Source        string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
-	Devices       []*ImportedDevice      `protobuf:"bytes,2,rep,name=devices,proto3" json:"devices,omitempty"` // at most 1,000
+	Devices       []*ImportedDevice      `protobuf:"bytes,2,rep,name=devices,proto3" json:"devices,omitempty"`                       // at most 1,000
+	KeepKnown     bool                   `protobuf:"varint,3,opt,name=keep_known,json=keepKnown,proto3" json:"keep_known,omitempty"` // devices that are known stay as they are: the source only names them
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1711,6 +1712,13 @@ func (x *ImportDevicesRequest) GetDevices() []*ImportedDevice {
 		return x.Devices
 	}
 	return nil
+}
+
+func (x *ImportDevicesRequest) GetKeepKnown() bool {
+	if x != nil {
+		return x.KeepKnown
+	}
+	return false
 }
 
 type ImportedDevice struct {
@@ -1959,10 +1967,12 @@ const file_device_v1_device_proto_rawDesc = "" +
 	"\breadings\x18\x02 \x03(\v2\x19.sluice.device.v1.ReadingR\breadings\"]\n" +
 	"\x16RecordReadingsResponse\x12\x16\n" +
 	"\x06stored\x18\x01 \x01(\x03R\x06stored\x12+\n" +
-	"\x11repeated_readings\x18\x02 \x01(\x03R\x10repeatedReadings\"j\n" +
+	"\x11repeated_readings\x18\x02 \x01(\x03R\x10repeatedReadings\"\x89\x01\n" +
 	"\x14ImportDevicesRequest\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12:\n" +
-	"\adevices\x18\x02 \x03(\v2 .sluice.device.v1.ImportedDeviceR\adevices\"\xa9\x02\n" +
+	"\adevices\x18\x02 \x03(\v2 .sluice.device.v1.ImportedDeviceR\adevices\x12\x1d\n" +
+	"\n" +
+	"keep_known\x18\x03 \x01(\bR\tkeepKnown\"\xa9\x02\n" +
 	"\x0eImportedDevice\x12\x1f\n" +
 	"\vexternal_id\x18\x01 \x01(\tR\n" +
 	"externalId\x12\x12\n" +
