@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/obs"
@@ -26,6 +27,7 @@ const preparedDocuments = 1000
 type operation struct {
 	ports    loaders.Ports
 	limits   document.Limits
+	budgets  bff.Budgets // nil charges nobody
 	tracing  *obs.Tracing
 	schema   *ast.Schema
 	prepared graphql.Cache[*document.Prepared]
@@ -68,6 +70,9 @@ func (o *operation) MutateOperationContext(ctx context.Context, request *graphql
 	if err := document.CheckVariables(o.schema, request.Operation, request.Variables); err != nil {
 		return Invalid("%s", err)
 	}
+	if err := o.charge(ctx, request, prepared); err != nil {
+		return gqlerror.Wrap(err)
+	}
 	return nil
 }
 
@@ -99,6 +104,7 @@ func (o *operation) InterceptResponse(ctx context.Context, next graphql.Response
 	if request.Operation == nil {
 		return next(ctx)
 	}
+	showCost(ctx, request)
 	ctx, span := o.tracing.Start(ctx, "graphql "+string(request.Operation.Operation),
 		trace.WithAttributes(attribute.String("graphql.operation.name", request.OperationName)))
 	defer span.End()

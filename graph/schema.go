@@ -15,7 +15,7 @@ const maxNodes = 1000
 
 func (queryResolver) Viewer(ctx context.Context) (*bff.Viewer, error) {
 	who := caller.FromContext(ctx)
-	return &bff.Viewer{AccountID: who.AccountID, APIKeyID: who.APIKeyID, Scopes: who.Scopes}, nil
+	return &bff.Viewer{AccountID: who.AccountID, APIKeyID: who.APIKeyID, Scopes: who.Scopes, Budget: budgetOf(ctx)}, nil
 }
 
 func (queryResolver) Node(ctx context.Context, id string) (bff.Node, error) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/live"
+	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/obs"
@@ -125,7 +126,7 @@ func crossOrigin(origins []string, next http.Handler) http.Handler {
 		w.Header().Add("Vary", "Origin")
 		if origin != "" && (allowed[origin] || allowed["*"]) {
 			w.Header().Set("Access-Control-Allow-Origin", origin)
-			w.Header().Set("Access-Control-Expose-Headers", requestIDHeader+", Retry-After")
+			w.Header().Set("Access-Control-Expose-Headers", requestIDHeader+", RateLimit, RateLimit-Policy, Retry-After")
 			w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
 		}
 		if r.Method != http.MethodOptions {
@@ -133,7 +134,7 @@ func crossOrigin(origins []string, next http.Handler) http.Handler {
 			return
 		}
 		w.Header().Set("Access-Control-Allow-Methods", "GET, POST")
-		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, X-API-Key, "+requestIDHeader)
+		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, X-API-Key, "+graph.CostHeader+", "+requestIDHeader)
 		w.Header().Set("Access-Control-Max-Age", "7200")
 		w.WriteHeader(http.StatusNoContent)
 	})

@@ -9,6 +9,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/live"
+	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/internal/obs"
 	"github.com/sluicehq/sluice/web"
 )
@@ -27,6 +29,7 @@ type Options struct {
 	RequestTimeout time.Duration // of a request, everything included
 	MaxBody        int64         // bytes
 	CORSOrigins    []string      // "*" for any
+	TrustedProxies []netip.Prefix
 	Logger         *slog.Logger
 	Tracing        *obs.Tracing
 	Registry       *prometheus.Registry // nil serves no metrics
@@ -38,12 +41,13 @@ type Parts struct {
 	Auth    *auth.Authenticator
 	KeySet  func(ctx context.Context) ([]byte, error)
 	Health  *Health
-	Live    *live.Hub // nil for no subscriptions
+	Quota   *quota.Callers // nil for no budgets
+	Live    *live.Hub      // nil for no subscriptions
 }
 
 // New gives the whole entrance.
 func New(parts Parts, options Options) http.Handler {
-	plain := transport{maxBody: options.MaxBody, logger: options.Logger}
+	plain := transport{maxBody: options.MaxBody, logger: options.Logger, quota: parts.Quota}
 	if parts.Live != nil {
 		parts.GraphQL.AddTransport(parts.Live.WebSocket(options.refuse))
 		parts.GraphQL.AddTransport(parts.Live.EventStream(plain.read, options.refuse))
@@ -71,7 +75,7 @@ func (o Options) around(next http.Handler) http.Handler {
 // graphQL lets in who may, in what form they may.
 func graphQL(parts Parts, options Options) http.Handler {
 	checked := options.authenticated(parts.Auth, parts.GraphQL)
-	return crossOrigin(options.CORSOrigins, wellFormed(checked))
+	return crossOrigin(options.CORSOrigins, wellFormed(options.located(checked)))
 }
 
 func graphiQL() http.Handler {

@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/errs"
 )
@@ -36,6 +38,7 @@ const maxQuery = 128 << 10
 type transport struct {
 	maxBody int64
 	logger  *slog.Logger
+	quota   *quota.Callers // nil for no budgets
 }
 
 var _ graphql.Transport = transport{}
@@ -52,22 +55,29 @@ func (transport) Supports(*http.Request) bool { return true }
 // Do answers one request.
 func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
 	defer t.recovered(w, r, executor)
-	params, err := t.read(w, r)
+	ctx := r.Context()
+	leave, err := t.enter(ctx)
 	if err != nil {
 		refuse(w, r, err)
 		return
 	}
-	ctx := r.Context()
+	defer leave()
+	params, err := t.read(w, r)
+	if err != nil {
+		refuse(w, r, cmp.Or(t.chargeUnpriced(ctx, w), err))
+		return
+	}
 	operation, problems := executor.CreateOperationContext(ctx, params)
-	if problems != nil {
-		if operation.Doc != nil && operation.Operation == nil {
-			problems = gqlerror.List{noOperation(params.OperationName)}
-		}
+	if problems != nil && operation.Doc != nil && operation.Operation == nil {
+		problems = gqlerror.List{noOperation(params.OperationName)}
+	}
+	if problems = t.tellCharge(ctx, w, operation, problems); problems != nil {
 		response := executor.DispatchError(graphql.WithOperationContext(ctx, operation), problems)
 		t.writeResponse(w, r, requestStatus(response.Errors), response, false)
 		return
 	}
 	if r.Method == http.MethodGet && operation.Operation.Operation != ast.Query {
+		t.giveBack(ctx, w, operation)
 		w.Header().Set("Allow", http.MethodPost)
 		refuse(w, r, errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "only queries are answered over GET: POST the mutation"))
 		return
@@ -75,6 +85,7 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 	respond, ctx := executor.DispatchOperation(ctx, operation)
 	response := respond(ctx)
 	if response == nil { // the time was over before anything ran
+		t.giveBack(ctx, w, operation)
 		refuse(w, r, context.Cause(ctx))
 		return
 	}
@@ -301,9 +312,7 @@ func accepted(r *http.Request) string {
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := errs.From(err)
 	shown := graph.Shown(r.Context(), e)
-	if e.RetryAfter > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(e.RetryAfter.Seconds()+1)))
-	}
+	tellRetry(w.Header(), e.RetryAfter)
 	body, _ := json.Marshal(answer{Errors: gqlerror.List{shown}}) // texts always encode
 	write(w, httpStatus(e), accepted(r), body)
 }
