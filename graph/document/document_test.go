@@ -33,7 +33,7 @@ func loadSchema(t testing.TB) *ast.Schema {
 
 func prepare(t *testing.T, schema *ast.Schema, query string) *document.Prepared {
 	t.Helper()
-	parsed, problems := gqlparser.LoadQuery(schema, query)
+	parsed, problems := gqlparser.LoadQueryWithRules(schema, query, nil)
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
@@ -151,7 +151,7 @@ func TestSpreadingFragmentsIsCheap(t *testing.T) {
 }
 
 func parserOnly(schema *ast.Schema, query string) (*ast.QueryDocument, error) {
-	parsed, problems := gqlparser.LoadQuery(schema, query)
+	parsed, problems := gqlparser.LoadQueryWithRules(schema, query, nil)
 	if len(problems) > 0 {
 		return nil, problems
 	}

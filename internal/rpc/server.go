@@ -32,7 +32,6 @@ func NewServer(options Options, register func(grpc.ServiceRegistrar)) *grpc.Serv
 	server := grpc.NewServer(
 		grpc.UnaryInterceptor(options.server(true)),
 		grpc.MaxRecvMsgSize(maxMessage),
-		grpc.SharedWriteBuffer(true),
 	)
 	register(server)
 	healthpb.RegisterHealthServer(server, health.NewServer())

@@ -29,9 +29,6 @@ import (
 //go:embed plan.gotpl
 var planTemplate string
 
-// planPackage is the runtime that the generated code speaks to.
-const planPackage = "github.com/sluicehq/sluice/graph/plan"
-
 // Plugin generates plans' parts.
 type Plugin struct{}
 
