@@ -85,9 +85,11 @@ func (h *house) demoAPIKey(ctx context.Context, accounts bff.Accounts, admin *bf
 		}
 	}
 	ctx = caller.NewContext(ctx, caller.Caller{AccountID: admin.ID, Role: caller.Admin, Scopes: caller.ScopesOf(caller.Admin)})
+	points := min(h.config.Quota.AccountPoints, account.MaxPointsPerMinute) // as somebody who signs in
 	created, err := accounts.CreateAPIKey(ctx, bff.CreateApiKeyInput{
-		Name:   "demo",
-		Scopes: []string{caller.AccountRead, caller.DeviceRead, caller.TripRead, caller.JobRead, caller.ActivityRead, caller.ActivityWrite},
+		Name:            "demo",
+		PointsPerMinute: &points,
+		Scopes:          []string{caller.AccountRead, caller.DeviceRead, caller.TripRead, caller.JobRead, caller.ActivityRead, caller.ActivityWrite},
 	})
 	if err != nil {
 		return "", err

@@ -41,8 +41,16 @@ func (h *house) ports(conns map[string]grpc.ClientConnInterface) loaders.Ports {
 
 // entrance is the HTTP side of the gateway.
 func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.Health, b *bus.Bus) (http.Handler, error) {
+	budgets, err := h.budgets()
+	if err != nil {
+		return nil, err
+	}
+	proxies, err := h.trustedProxies()
+	if err != nil {
+		return nil, err
+	}
 	server := graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, graph.Options{
-		Limits: document.Limits{Depth: h.config.HTTP.MaxDepth, Aliases: h.config.HTTP.MaxAliases},
+		Limits: document.Limits{Depth: h.config.HTTP.MaxDepth, Aliases: h.config.HTTP.MaxAliases, Cost: h.config.HTTP.MaxCost}, Budgets: budgets,
 		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing,
 	})
 	authenticator := auth.New(ports.Accounts, h.config.Auth.Issuer, h.clock)
@@ -56,10 +64,11 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 		Live:    hub,
 		KeySet:  func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },
 		Health:  health,
+		Quota:   budgets,
 	}
 	options := edge.Options{
 		RequestTimeout: h.config.HTTP.RequestTimeout, MaxBody: int64(h.config.HTTP.MaxBody),
-		CORSOrigins: h.config.HTTP.CORSOrigins, Logger: h.logger, Tracing: h.tracing,
+		CORSOrigins: h.config.HTTP.CORSOrigins, TrustedProxies: proxies, Logger: h.logger, Tracing: h.tracing,
 	}
 	if h.config.Telemetry.Metrics {
 		options.Registry = h.registry
