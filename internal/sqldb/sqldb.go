@@ -102,6 +102,9 @@ func (o opening) sqlite(ctx context.Context, path string) (*DB, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
+	if err := makePrivate(path); err != nil {
+		return nil, err
+	}
 	write, err := o.sqlitePool(ctx, path, 1, url.Values{"_txlock": {"immediate"}})
 	if err != nil {
 		return nil, err
@@ -112,6 +115,15 @@ func (o opening) sqlite(ctx context.Context, path string) (*DB, error) {
 		return nil, err
 	}
 	return &DB{write: write, read: read, emitted: make(chan struct{}, 1)}, nil
+}
+
+// makePrivate makes the file for its owner alone; what SQLite puts beside it takes after it.
+func makePrivate(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	return file.Close()
 }
 
 // sqlitePool opens path with write-ahead logging, so that readers and the one writer do not wait

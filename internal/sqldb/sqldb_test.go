@@ -3,6 +3,8 @@ package sqldb_test
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"testing/fstest"
@@ -182,5 +184,28 @@ func migrateAgain(t *testing.T, db *sqldb.DB) {
 	}
 	if n := count(t, db, "things"); n != 1 {
 		t.Errorf("%d things, want 1", n)
+	}
+}
+
+func TestOnlyTheOwnerReadsWhatSQLiteKeeps(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	db, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(folder, "t.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = db.Close() }()
+	if err := db.Migrate(t.Context(), things()); err != nil {
+		t.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil || len(files) == 0 {
+		t.Fatal(files, err)
+	}
+	for _, file := range files {
+		info, err := os.Stat(file)
+		if err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v, %v", file, info.Mode(), err)
+		}
 	}
 }
