@@ -20,8 +20,8 @@ func (r queryResolver) Activities(ctx context.Context, filter *bff.ActivityFilte
 	if err != nil {
 		return nil, err
 	}
-	edges, info := connection(page, request, func(cursor string, node *bff.Activity) *model.ActivityEdge {
-		return &model.ActivityEdge{Cursor: cursor, Node: node}
+	edges, info := connection(page, request, func(cursor string, node *bff.Activity) model.ActivityEdge {
+		return model.ActivityEdge{Cursor: cursor, Node: node}
 	})
 	return &model.ActivityConnection{Edges: edges, Nodes: page.Items, PageInfo: info, TotalCount: page.Total}, nil
 }

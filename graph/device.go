@@ -33,8 +33,8 @@ func (r queryResolver) Devices(ctx context.Context, filter *bff.DeviceFilter, or
 	if err != nil {
 		return nil, err
 	}
-	edges, info := connection(page, request, func(cursor string, node *bff.Device) *model.DeviceEdge {
-		return &model.DeviceEdge{Cursor: cursor, Node: node}
+	edges, info := connection(page, request, func(cursor string, node *bff.Device) model.DeviceEdge {
+		return model.DeviceEdge{Cursor: cursor, Node: node}
 	})
 	return &model.DeviceConnection{Edges: edges, Nodes: page.Items, PageInfo: info, TotalCount: page.Total}, nil
 }

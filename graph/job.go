@@ -29,8 +29,8 @@ func (r queryResolver) Jobs(ctx context.Context, filter *bff.JobFilter, first *i
 }
 
 func jobConnection(page bff.Page[bff.Job], request bff.PageRequest) *model.JobConnection {
-	edges, info := connection(page, request, func(cursor string, node *bff.Job) *model.JobEdge {
-		return &model.JobEdge{Cursor: cursor, Node: node}
+	edges, info := connection(page, request, func(cursor string, node *bff.Job) model.JobEdge {
+		return model.JobEdge{Cursor: cursor, Node: node}
 	})
 	return &model.JobConnection{Edges: edges, Nodes: nonNil(page.Items), PageInfo: info, TotalCount: page.Total}
 }

@@ -78,14 +78,32 @@ func (o *operation) MutateOperationContext(ctx context.Context, request *graphql
 
 type togetherKey struct{}
 
-// InterceptOperation gives the operation its loaders.
+// InterceptOperation gives the operation its loaders; queries that are planned have no use for them.
 func (o *operation) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	request := graphql.GetOperationContext(ctx)
-	ctx = loaders.NewContext(ctx, loaders.NewSet(o.ports))
-	if request.Operation.Operation == ast.Query {
-		ctx = context.WithValue(ctx, togetherKey{}, loaders.NewTogether(rootFields(request)))
+	if graphql.GetOperationContext(ctx).Operation.Operation != ast.Query {
+		ctx = loaders.NewContext(ctx, loaders.NewSet(o.ports))
 	}
 	return next(ctx)
+}
+
+// stock is gqlgen's own executor, for what is not planned: its queries need loaders that wait for
+// each other.
+type stock struct {
+	graphql.ExecutableSchema
+	ports loaders.Ports
+}
+
+// Exec executes the operation in the context.
+func (s stock) Exec(ctx context.Context) graphql.ResponseHandler {
+	respond := s.ExecutableSchema.Exec(ctx)
+	request := graphql.GetOperationContext(ctx)
+	if request.Operation.Operation != ast.Query {
+		return respond
+	}
+	set, together := loaders.NewSet(s.ports), loaders.NewTogether(rootFields(request))
+	return func(ctx context.Context) *graphql.Response {
+		return respond(context.WithValue(loaders.NewContext(ctx, set), togetherKey{}, together))
+	}
 }
 
 func rootFields(request *graphql.OperationContext) int {

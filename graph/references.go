@@ -199,15 +199,15 @@ func gather(ctx context.Context, pending []func() (bff.Node, error)) []bff.Node 
 }
 
 func eventConnection(page bff.Page[bff.DeviceEvent], request bff.PageRequest) *model.DeviceEventConnection {
-	edges, info := connection(page, request, func(cursor string, node *bff.DeviceEvent) *model.DeviceEventEdge {
-		return &model.DeviceEventEdge{Cursor: cursor, Node: node}
+	edges, info := connection(page, request, func(cursor string, node *bff.DeviceEvent) model.DeviceEventEdge {
+		return model.DeviceEventEdge{Cursor: cursor, Node: node}
 	})
 	return &model.DeviceEventConnection{Edges: edges, Nodes: nonNil(page.Items), PageInfo: info, TotalCount: page.Total}
 }
 
 func runConnection(page bff.Page[bff.JobRun], request bff.PageRequest) *model.JobRunConnection {
-	edges, info := connection(page, request, func(cursor string, node *bff.JobRun) *model.JobRunEdge {
-		return &model.JobRunEdge{Cursor: cursor, Node: node}
+	edges, info := connection(page, request, func(cursor string, node *bff.JobRun) model.JobRunEdge {
+		return model.JobRunEdge{Cursor: cursor, Node: node}
 	})
 	return &model.JobRunConnection{Edges: edges, Nodes: nonNil(page.Items), PageInfo: info, TotalCount: page.Total}
 }

@@ -106,10 +106,11 @@ func selected(ctx context.Context) map[string]bool {
 }
 
 // connection makes the parts that all connections share: an edge an item, and where the page lies.
-func connection[N, E any](page bff.Page[N], request bff.PageRequest, edge func(cursor string, node *N) *E) ([]*E, *model.PageInfo) {
-	edges := make([]*E, len(page.Items))
+func connection[N, E any](page bff.Page[N], request bff.PageRequest, edge func(cursor string, node *N) E) ([]*E, *model.PageInfo) {
+	edges, all := make([]*E, len(page.Items)), make([]E, len(page.Items))
 	for i, item := range page.Items {
-		edges[i] = edge(page.Cursors[i], item)
+		all[i] = edge(page.Cursors[i], item)
+		edges[i] = &all[i]
 	}
 	info := &model.PageInfo{HasNextPage: page.HasNext, HasPreviousPage: request.After != ""}
 	if n := len(page.Cursors); n > 0 {

@@ -47,11 +47,13 @@ func NewServer(resolver *Resolver, options Options) *handler.Server {
 
 // executable is the schema, executed on plans.
 func executable(resolver *Resolver, options Options) graphql.ExecutableSchema {
-	config := exec.Config{Resolvers: resolver}
+	source := exec.Planned(exec.Config{Resolvers: resolver})
+	unplanned := stock{source.Schema, resolver.Ports}
 	if options.Stock {
-		return exec.NewExecutableSchema(config)
+		return unplanned
 	}
-	schema, err := plan.New(exec.Planned(config), plan.Options{
+	schema, err := plan.New(source, plan.Options{
+		Fallback:   unplanned,
 		References: references(loaders.NewBatches(resolver.Ports)),
 		Count:      options.Count,
 		Trace: func(ctx context.Context, loader string, _ int) (context.Context, func()) {

@@ -32,8 +32,8 @@ func (r queryResolver) Trips(ctx context.Context, filter *bff.TripFilter, first 
 	if err != nil {
 		return nil, err
 	}
-	edges, info := connection(page, request, func(cursor string, node *bff.Trip) *model.TripEdge {
-		return &model.TripEdge{Cursor: cursor, Node: node}
+	edges, info := connection(page, request, func(cursor string, node *bff.Trip) model.TripEdge {
+		return model.TripEdge{Cursor: cursor, Node: node}
 	})
 	return &model.TripConnection{Edges: edges, Nodes: page.Items, PageInfo: info, TotalCount: page.Total}, nil
 }

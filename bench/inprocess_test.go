@@ -1,0 +1,122 @@
+package bench
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/loaders"
+)
+
+// Ports that answer from memory: what is left is the gateway's own work.
+type (
+	memoryAccounts struct {
+		bff.Accounts
+		all []*bff.Account
+	}
+	memoryDevices struct {
+		bff.Devices
+		all  []*bff.Device
+		page bff.Page[bff.Device]
+	}
+	memoryTrips struct {
+		bff.Trips
+		page bff.Page[bff.Trip]
+		open map[string]*bff.Trip
+	}
+	memoryJobs struct {
+		bff.Jobs
+		page bff.Page[bff.Job]
+	}
+	memoryActivities struct {
+		bff.Activities
+		page bff.Page[bff.Activity]
+	}
+)
+
+func (m memoryAccounts) GetAccounts(context.Context, []string) ([]*bff.Account, error) {
+	return m.all, nil
+}
+
+func (m memoryDevices) GetDevices(context.Context, []string) ([]*bff.Device, error) {
+	return m.all, nil
+}
+
+func (m memoryDevices) ListDevices(context.Context, *bff.DeviceFilter, bff.DeviceOrder, bff.PageRequest) (bff.Page[bff.Device], error) {
+	return m.page, nil
+}
+
+func (m memoryTrips) ListTrips(context.Context, *bff.TripFilter, bff.PageRequest) (bff.Page[bff.Trip], error) {
+	return m.page, nil
+}
+
+func (m memoryTrips) GetOpenTripsByVehicle(context.Context, []string) (map[string]*bff.Trip, error) {
+	return m.open, nil
+}
+
+func (m memoryJobs) ListJobs(context.Context, *bff.JobFilter, bff.PageRequest) (bff.Page[bff.Job], error) {
+	return m.page, nil
+}
+
+func (m memoryActivities) ListActivities(context.Context, *bff.ActivityFilter, bff.PageRequest) (bff.Page[bff.Activity], error) {
+	return m.page, nil
+}
+
+func pageInMemory[T any](n int, one func(i int) *T) bff.Page[T] {
+	return bff.Page[T]{Items: many(int32(n), one), Cursors: many(int32(n), func(i int) string { return id("cursor", i) })}
+}
+
+// inMemory has n rows of each kind.
+func inMemory(n int) loaders.Ports {
+	device := func(i int) *bff.Device {
+		return &bff.Device{ID: id("dev", i), Name: "a vehicle", Kind: "VEHICLE", Labels: bff.JSON("{}"), Presence: "ONLINE"}
+	}
+	trip := func(i int) *bff.Trip {
+		return &bff.Trip{ID: id("trip", i), Status: "FINISHED", AccountID: id("acc", i%3), VehicleID: id("dev", i), Distance: 1234.5,
+			Fee: &bff.Money{AmountMinor: 1, Currency: "EUR"}}
+	}
+	open := map[string]*bff.Trip{}
+	for i := range n {
+		open[id("dev", i)] = trip(i)
+	}
+	return loaders.Ports{
+		Accounts: memoryAccounts{all: many(3, func(i int) *bff.Account { return &bff.Account{ID: id("acc", i), Name: "Alice"} })},
+		Devices:  memoryDevices{all: many(int32(n), device), page: pageInMemory(n, device)},
+		Trips:    memoryTrips{page: pageInMemory(n, trip), open: open},
+		Jobs: memoryJobs{page: pageInMemory(n, func(i int) *bff.Job {
+			return &bff.Job{ID: id("job", i), Name: "a job", Status: "SCHEDULED", DeviceID: id("dev", i)}
+		})},
+		Activities: memoryActivities{page: pageInMemory(n, func(i int) *bff.Activity {
+			return &bff.Activity{ID: id("act", i), Kind: "NOTE", Title: "a note", DeviceID: id("dev", i)}
+		})},
+	}
+}
+
+// sink is a response that is thrown away.
+type sink struct{ header http.Header }
+
+func (s *sink) Header() http.Header         { return s.header }
+func (s *sink) Write(b []byte) (int, error) { return len(b), nil }
+func (s *sink) WriteHeader(int)             {}
+
+// BenchmarkInProcess counts allocations of one dashboard without gRPC and without a socket.
+func BenchmarkInProcess(b *testing.B) {
+	for name, stock := range map[string]bool{"planned": false, "stock": true} {
+		for rows, n := range map[string]int{"20": 20, "1000": 1000} {
+			b.Run(name+"/"+rows, func(b *testing.B) {
+				handler := asOperator(server(inMemory(n), stock))
+				r := httptest.NewRequest(http.MethodPost, "/", nil)
+				r.Header.Set("Content-Type", "application/json")
+				b.ReportAllocs()
+				for b.Loop() {
+					r.Body = io.NopCloser(strings.NewReader(string(request)))
+					handler.ServeHTTP(&sink{http.Header{}}, r)
+				}
+			})
+		}
+	}
+}
