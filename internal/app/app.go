@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync"
 	"time"
 
@@ -56,13 +57,24 @@ type house struct {
 	tracing  *obs.Tracing
 	calls    rpc.Options
 	program  *Program
-	hub      *live.Hub // of a gateway with a broker
+	listener net.Listener // nil for a program that does not listen
+	hub      *live.Hub    // of a gateway with a broker
 }
 
-// build starts a program part by part; when a part fails, those before it are taken down again.
-func build(ctx context.Context, cfg config.Config, logger *slog.Logger, parts func(ctx context.Context, h *house) error) (*Program, error) {
+// door is where a program listens; the zero door is for one that does not.
+type door struct {
+	setting string // which flag says so
+	addr    string
+}
+
+// build starts a program part by part; when a part fails, those before it are taken down again. It
+// takes the address first, because nothing else is worth doing when that is taken.
+func build(ctx context.Context, cfg config.Config, logger *slog.Logger, at door, parts func(ctx context.Context, h *house) error) (*Program, error) {
 	p := &Program{failed: make(chan error, 1)}
 	h, err := newHouse(ctx, cfg, logger, p)
+	if err == nil {
+		err = h.listen(ctx, at)
+	}
 	if err == nil {
 		err = parts(ctx, h)
 	}
@@ -72,6 +84,25 @@ func build(ctx context.Context, cfg config.Config, logger *slog.Logger, parts fu
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer cancel()
 	return nil, errors.Join(err, p.Close(stop))
+}
+
+// listen takes the address. Whoever comes before the program is ready waits.
+func (h *house) listen(ctx context.Context, at door) error {
+	if at.addr == "" {
+		return nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", at.addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w: choose another address with --%s", at.addr, errors.Unwrap(err), at.setting)
+	}
+	h.listener, h.program.Addr = listener, listener.Addr().String()
+	h.program.closing.add("listener", func(context.Context) error {
+		if err := listener.Close(); !errors.Is(err, net.ErrClosed) {
+			return err // a server that has served has closed it
+		}
+		return nil
+	})
+	return nil
 }
 
 func newHouse(ctx context.Context, cfg config.Config, logger *slog.Logger, p *Program) (*house, error) {

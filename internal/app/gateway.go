@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"slices"
 
@@ -76,20 +75,15 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 	return edge.New(parts, options), nil
 }
 
-// serve answers HTTP at the address of the settings until the program is closed: then it is no
+// serve answers HTTP until the program is closed: then it is no
 // longer ready, takes no new connections, and lets running requests end.
-func (h *house) serve(ctx context.Context, handler http.Handler, health *edge.Health) error {
-	listener, err := h.listen(ctx, "addr", h.config.Addr)
-	if err != nil {
-		return err
-	}
+func (h *house) serve(handler http.Handler, health *edge.Health) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: h.config.HTTP.ReadHeaderTimeout, Protocols: protocols, MaxHeaderBytes: 64 << 10}
-	h.program.Addr = listener.Addr().String()
 	h.run("http", func(context.Context) error {
-		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
@@ -104,15 +98,6 @@ func (h *house) serve(ctx context.Context, handler http.Handler, health *edge.He
 		return nil
 	})
 	h.drainFirst(health)
-	return nil
-}
-
-func (h *house) listen(ctx context.Context, setting, addr string) (net.Listener, error) {
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
-	if err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w: choose another address with --%s", addr, errors.Unwrap(err), setting)
-	}
-	return listener, nil
 }
 
 // answers checks that a service in another process is up, by gRPC's health protocol.

@@ -25,7 +25,7 @@ type Offline struct {
 // OpenOffline opens the services, and so brings their stores up to date.
 func OpenOffline(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Offline, error) {
 	o := &Offline{}
-	program, err := build(ctx, cfg, logger, func(ctx context.Context, h *house) error {
+	program, err := build(ctx, cfg, logger, door{}, func(ctx context.Context, h *house) error {
 		if err := makeData(cfg.Data); err != nil {
 			return err
 		}

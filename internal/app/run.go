@@ -18,7 +18,7 @@ import (
 // Serve runs the gateway and all services in one process, but for those whose address the settings
 // give: they run elsewhere.
 func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Program, error) {
-	return build(ctx, cfg, logger, func(ctx context.Context, h *house) error {
+	return build(ctx, cfg, logger, door{"addr", cfg.Addr}, func(ctx context.Context, h *house) error {
 		if err := makeData(cfg.Data); err != nil {
 			return err
 		}
@@ -57,14 +57,15 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Progra
 		if err != nil {
 			return err
 		}
-		return h.serve(ctx, handler, health)
+		h.serve(handler, health)
+		return nil
 	})
 }
 
 // Gateway runs the gateway alone; the services are where the settings say, else where they listen
 // by default.
 func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Program, error) {
-	return build(ctx, cfg, logger, func(ctx context.Context, h *house) error {
+	return build(ctx, cfg, logger, door{"addr", cfg.Addr}, func(ctx context.Context, h *house) error {
 		conns, err := h.remote(config.ServiceNames(), nil, whereItListens(cfg.Services))
 		if err != nil {
 			return err
@@ -85,7 +86,8 @@ func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Prog
 		if err != nil {
 			return err
 		}
-		return h.serve(ctx, handler, health)
+		h.serve(handler, health)
+		return nil
 	})
 }
 
@@ -95,7 +97,7 @@ func Service(ctx context.Context, cfg config.Config, name string, logger *slog.L
 	if err != nil {
 		return nil, err
 	}
-	return build(ctx, cfg, logger, func(ctx context.Context, h *house) error {
+	return build(ctx, cfg, logger, door{"services-" + name + "-listen", settings.Listen}, func(ctx context.Context, h *house) error {
 		if err := makeData(cfg.Data); err != nil {
 			return err
 		}
@@ -114,9 +116,7 @@ func Service(ctx context.Context, cfg config.Config, name string, logger *slog.L
 			return err
 		}
 		h.work(s, b)
-		if err := h.serveService(ctx, name, settings.Listen, s); err != nil {
-			return err
-		}
+		h.serveService(s)
 		if cfg.NATS.URL == "" {
 			logger.Warn("the events of this service stay in this process: give all parts one broker with nats.url", "service", name)
 		}
@@ -124,14 +124,9 @@ func Service(ctx context.Context, cfg config.Config, name string, logger *slog.L
 	})
 }
 
-func (h *house) serveService(ctx context.Context, name, addr string, s *opened) error {
-	listener, err := h.listen(ctx, "services-"+name+"-listen", addr)
-	if err != nil {
-		return err
-	}
-	h.program.Addr = listener.Addr().String()
+func (h *house) serveService(s *opened) {
 	server := rpc.NewServer(h.calls, s.register)
-	h.run("grpc", func(context.Context) error { return server.Serve(listener) })
+	h.run("grpc", func(context.Context) error { return server.Serve(h.listener) })
 	h.program.closing.add("grpc calls", func(stop context.Context) error {
 		ended := make(chan struct{})
 		go func() { defer close(ended); server.GracefulStop() }()
@@ -143,7 +138,6 @@ func (h *house) serveService(ctx context.Context, name, addr string, s *opened) 
 		}
 		return nil
 	})
-	return nil
 }
 
 // inThisProcess names the services without an address.
