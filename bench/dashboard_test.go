@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/pprof"
 	"reflect"
 	"runtime"
 	"slices"
@@ -49,6 +50,7 @@ func serveGateway(services string) error {
 	mux.Handle("/rest", asOperator(newREST(guarded)))
 	mux.Handle("/planned", asOperator(server(portsOver(guarded), false)))
 	mux.Handle("/stock", asOperator(server(portsOver(guarded), true)))
+	mux.HandleFunc("/profile", pprof.Profile)
 	mux.HandleFunc("/cpu", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, int64(cpu())) })
 	listener, err := listen()
 	if err != nil {
