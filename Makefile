@@ -2,6 +2,8 @@
 
 GO ?= go
 TESTS ?= ./...
+# Servers that test-all must find; with node the public npm clients must run too.
+REQUIRE ?= redis,postgres,nats
 
 .PHONY: run build test test-all race generate verify fmt bench
 
@@ -15,7 +17,7 @@ test: ## every test that needs nothing but Go; says SKIP where a server is missi
 	$(GO) test $(TESTS)
 
 test-all: ## the same; a missing server is a failure
-	SLUICE_TEST_REQUIRE=redis,postgres,nats $(GO) test $(TESTS)
+	SLUICE_TEST_REQUIRE=$(REQUIRE) $(GO) test $(TESTS)
 
 race:
 	$(GO) test -race $(TESTS)
