@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
@@ -16,6 +17,7 @@ import (
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/graph/plan"
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/loaders"
@@ -38,6 +40,18 @@ func (h *house) ports(conns map[string]grpc.ClientConnInterface) loaders.Ports {
 	}
 }
 
+// countOperations counts how operations are executed: planned, or handed back for a reason.
+func (h *house) countOperations() func(plan.Outcome) {
+	operations := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sluice_graphql_operations_total", Help: "Operations executed, by how: planned, or why gqlgen's own executor ran them.",
+	}, []string{"outcome"})
+	h.registry.MustRegister(operations)
+	for _, outcome := range plan.Outcomes() {
+		operations.WithLabelValues(string(outcome)) // 0 is told too
+	}
+	return func(outcome plan.Outcome) { operations.WithLabelValues(string(outcome)).Inc() }
+}
+
 // entrance is the HTTP side of the gateway.
 func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.Health, b *bus.Bus) (http.Handler, error) {
 	budgets, err := h.budgets()
@@ -51,6 +65,7 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 	server := graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, graph.Options{
 		Limits: document.Limits{Depth: h.config.HTTP.MaxDepth, Aliases: h.config.HTTP.MaxAliases, Cost: h.config.HTTP.MaxCost}, Budgets: budgets,
 		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing,
+		Count: h.countOperations(),
 	})
 	authenticator := auth.New(ports.Accounts, h.config.Auth.Issuer, h.clock)
 	hub, err := h.subscriptions(ctx, authenticator, b)
