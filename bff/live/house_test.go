@@ -220,6 +220,19 @@ func (w *world) token(t testing.TB, code string) string {
 	return session.AccessToken
 }
 
+// end ends the session of the token, and tells so as the account service does.
+func (w *world) end(t testing.TB, token string) {
+	t.Helper()
+	who, err := auth.New(w.ports.Accounts, account.DefaultIssuer, w.clock).Caller(t.Context(), auth.Credentials{Bearer: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.bus.Publish(t.Context(), bus.Message{Subject: "event.session.ended." + who.SessionID, ID: ids.New(ids.Event), Time: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // accountOf is the account of a demo identity.
 func (w *world) accountOf(t testing.TB, code string) string {
 	t.Helper()

@@ -35,7 +35,7 @@ import (
 // Settings bound what subscribers may take. All must be set.
 type Settings struct {
 	InitTimeout      time.Duration // from the upgrade to connection_init
-	IdleTimeout      time.Duration // without a sign of life; the client is pinged at half of it
+	IdleTimeout      time.Duration // without a sign of life; at least twice KeepAlive
 	WriteTimeout     time.Duration // for a reader that takes nothing
 	KeepAlive        time.Duration // between signs of life to the client
 	DrainTime        time.Duration // over which closing is spread

@@ -92,8 +92,8 @@ func (c Config) checkTimes() error {
 	if c.CallTimeout > c.HTTP.RequestTimeout {
 		errs = append(errs, wrong("call_timeout", "%s is longer than http.request_timeout (%s), so a call could outlive its request: shorten it or lengthen the other", brief(c.CallTimeout), brief(c.HTTP.RequestTimeout)))
 	}
-	if c.Live.KeepAlive >= c.Live.IdleTimeout {
-		errs = append(errs, wrong("live.keep_alive", "%s is not shorter than live.idle_timeout (%s), so clients would be asked for a sign of life too late: shorten it", brief(c.Live.KeepAlive), brief(c.Live.IdleTimeout)))
+	if 2*c.Live.KeepAlive > c.Live.IdleTimeout {
+		errs = append(errs, wrong("live.keep_alive", "%s is more than half of live.idle_timeout (%s), so clients would be asked for a sign of life too late: shorten it", brief(c.Live.KeepAlive), brief(c.Live.IdleTimeout)))
 	}
 	if c.Auth.AccessTTL >= c.Auth.RefreshTTL {
 		errs = append(errs, wrong("auth.refresh_ttl", "%s is not longer than auth.access_ttl (%s), so nothing could be refreshed: lengthen it", brief(c.Auth.RefreshTTL), brief(c.Auth.AccessTTL)))
