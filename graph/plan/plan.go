@@ -31,6 +31,7 @@ package plan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -99,6 +100,9 @@ func New(source Source, options Options) (*Schema, error) {
 	}
 	if s.ExecutableSchema == nil {
 		s.ExecutableSchema = source.Schema
+	}
+	if _, ok := s.ExecutableSchema.(graphql.ExecutableSchemaWithEventContext); ok {
+		return nil, errors.New("plan: a schema with @subscriptionContext would lose it here")
 	}
 	if s.count == nil {
 		s.count = func(Outcome) {}
