@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/app"
 	"github.com/sluicehq/sluice/internal/config"
+	"github.com/sluicehq/sluice/internal/memory"
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
@@ -32,7 +33,7 @@ type serviceCommand struct {
 
 // Run runs everything in one process until it is told to stop.
 func (c serveCommand) Run(ctx context.Context) error {
-	program, err := app.Serve(ctx, c.Config, newLogger(c.Config))
+	program, err := app.Serve(ctx, c.Config, begin(c.Config))
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func (c serveCommand) Run(ctx context.Context) error {
 
 // Run runs the gateway until it is told to stop.
 func (c gatewayCommand) Run(ctx context.Context) error {
-	program, err := app.Gateway(ctx, c.Config, newLogger(c.Config))
+	program, err := app.Gateway(ctx, c.Config, begin(c.Config))
 	if err != nil {
 		return err
 	}
@@ -52,12 +53,21 @@ func (c gatewayCommand) Run(ctx context.Context) error {
 
 // Run runs one service until it is told to stop.
 func (c serviceCommand) Run(ctx context.Context) error {
-	program, err := app.Service(ctx, c.Config, c.Name, newLogger(c.Config))
+	program, err := app.Service(ctx, c.Config, c.Name, begin(c.Config))
 	if err != nil {
 		return err
 	}
 	fmt.Fprintf(os.Stdout, "the %s service answers gRPC at %s\n", c.Name, program.Addr)
 	return untilStopped(ctx, program)
+}
+
+// begin prepares a process that serves: its log, and its use of memory.
+func begin(c config.Config) *slog.Logger {
+	settings := memory.Settings{Limit: int64(c.Memory.Limit), GCPercent: c.Memory.GCPercent}
+	limit := memory.Tune(settings, os.DirFS("/"), os.Getenv)
+	logger := newLogger(c)
+	logger.Debug("memory", "limit", limit, "gc_percent", c.Memory.GCPercent)
+	return logger
 }
 
 func newLogger(c config.Config) *slog.Logger {

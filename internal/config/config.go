@@ -27,6 +27,7 @@ type Config struct {
 	Addr string `default:"127.0.0.1:8080" group:"General" help:"Where the gateway listens, as host:port; port 0 takes a free one."`
 	Demo bool   `default:"false" group:"General" help:"Add the demo identities and recordings; never for real data."`
 
+	Memory       Memory        `embed:"" prefix:"memory-" group:"General"`
 	Log          Log           `embed:"" prefix:"log-" group:"Logs"`
 	HTTP         HTTP          `embed:"" prefix:"http-" group:"HTTP and GraphQL"`
 	Auth         Auth          `embed:"" prefix:"auth-" group:"Sign-in"`
@@ -41,6 +42,12 @@ type Config struct {
 	Trip         Trip          `embed:"" prefix:"trip-" group:"Trips"`
 	Job          Job           `embed:"" prefix:"job-" group:"Jobs"`
 	Telemetry    Telemetry     `embed:"" prefix:"telemetry-" group:"Telemetry"`
+}
+
+// Memory says how much of it the process may use.
+type Memory struct {
+	Limit     Size `default:"0" help:"Memory that the process aims to stay below; 0 means three quarters of what the machine or its container has. GOMEMLIMIT wins."`
+	GCPercent int  `default:"400" min:"10" help:"How much the heap may grow between two garbage collections, in percent, while there is room. GOGC wins."`
 }
 
 // Log says what is logged, and how.
