@@ -1,6 +1,7 @@
 package live
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,19 +23,22 @@ import (
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
-// connection is a WebSocket: run reads from it, and whoever has something to say writes to its socket.
+// connection is a WebSocket. While the client says nothing, it is a goroutine of the smallest stack that
+// waits; what the client says is handled on a larger one, which does not come back to waiting. Whoever
+// has something to say to the client writes to its socket.
 type connection struct {
 	socket
 	hub       *Hub
 	shard     *shard
 	executor  graphql.GraphExecutor
 	websocket *websocket.Conn
+	buffered  *bufio.Reader // what the WebSocket reads from
 	dialect   *dialect
 	requestID string
 	remote    string
 	opened    time.Time
 
-	heard   atomic.Int64 // unix seconds
+	heard   atomic.Int64 // unix nanoseconds
 	pinged  int64        // unix seconds; used by the shard
 	code    atomic.Int32 // it was closed with
 	expires atomic.Int64 // unix seconds; 0 for never
@@ -58,31 +62,49 @@ type running struct {
 	cancel context.CancelFunc
 }
 
-// run reads until the connection ends, and leaves nothing behind.
+// run reads what has come, and goes back to waiting on a fresh stack: stacks that have grown stay
+// grown. The last one leaves nothing behind.
 func (c *connection) run() {
-	c.shard.post(item{enter: c})
-	defer c.leave()
+	ended := true
 	defer func() {
 		if p := recover(); p != nil {
 			c.hub.logger.Error("panic in a connection", "panic", fmt.Sprint(p))
 			c.bye(closing{code: closeInternal, reason: "something went wrong on our side"})
 		}
+		if ended {
+			c.leave()
+		}
 	}()
-	for {
-		text, err := c.receive()
-		if err != nil {
+	for more := true; more; more = c.buffered.Buffered() > 0 {
+		if err := c.next(); err != nil {
 			c.explain(err)
 			return
 		}
-		c.heard.Store(time.Now().Unix())
-		if c.code.Load() != 0 {
-			continue // the client has not seen yet that we are closing
-		}
+	}
+	ended = false
+	go c.wait()
+}
+
+// wait waits until the client says something, and keeps what it needs for it small.
+func (c *connection) wait() {
+	c.await()
+	c.run()
+}
+
+// next reads and handles one message.
+func (c *connection) next() error {
+	text, err := c.receive()
+	if err != nil {
+		return err
+	}
+	c.heard.Store(time.Now().UnixNano())
+	if c.code.Load() == 0 { // else the client has not seen yet that we are closing
 		if problem := c.handle(text); problem != nil {
 			c.bye(*problem)
 		}
-		putBuffer(text)
 	}
+	putBuffer(text)
+	return nil
 }
 
 // explain remembers how the connection ended, if it was not us. A client that was told of a fault in
@@ -114,12 +136,13 @@ func (c *connection) leave() {
 	for _, r := range operations {
 		c.finish(r, "connection")
 	}
-	c.wait()
+	c.drained()
 	c.shard.post(item{exit: c})
 	if c.release != nil {
 		c.release()
 	}
 	c.hub.metrics.disconnected("websocket", int(c.code.Load()))
+	c.hub.work.Done()
 }
 
 func (c *connection) finish(r running, reason string) {
@@ -436,7 +459,7 @@ func (c *connection) holds(credential string) bool {
 // look is client.
 func (c *connection) look(now time.Time) {
 	s := c.hub.settings
-	silent := now.Sub(time.Unix(c.heard.Load(), 0))
+	silent := now.Sub(time.Unix(0, c.heard.Load()))
 	switch expires := c.expires.Load(); {
 	case c.code.Load() != 0:
 	case !c.greeted.Load() && now.Sub(c.opened) >= s.InitTimeout:

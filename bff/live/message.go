@@ -45,18 +45,14 @@ type dialect struct {
 	alive string // a message that is a sign of life; "" for a ping of the WebSocket
 }
 
-func dialectOf(name string) *dialect {
-	switch name {
-	case subprotocol:
-		return &dialect{next: "next", list: true, kinds: map[string]kind{
-			"connection_init": initMessage, "ping": pingMessage, "pong": pongMessage, "subscribe": subscribeMessage, "complete": completeMessage,
-		}}
-	case legacySubprotocol:
-		return &dialect{next: "data", alive: `{"type":"ka"}`, kinds: map[string]kind{
-			"connection_init": initMessage, "start": subscribeMessage, "stop": completeMessage, "connection_terminate": terminateMessage,
-		}}
-	}
-	return nil
+// dialects are never written.
+var dialects = map[string]*dialect{
+	subprotocol: {next: "next", list: true, kinds: map[string]kind{
+		"connection_init": initMessage, "ping": pingMessage, "pong": pongMessage, "subscribe": subscribeMessage, "complete": completeMessage,
+	}},
+	legacySubprotocol: {next: "data", alive: `{"type":"ka"}`, kinds: map[string]kind{
+		"connection_init": initMessage, "start": subscribeMessage, "stop": completeMessage, "connection_terminate": terminateMessage,
+	}},
 }
 
 // message is one from a client.

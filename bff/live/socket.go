@@ -46,6 +46,13 @@ func (s *socket) open(conn net.Conn, limit int, timeout time.Duration) {
 
 const socketBuffer = 64 << 10
 
+// await returns when there is something to read, or the end; where it cannot be told, at once.
+func (s *socket) await() {
+	if s.raw != nil {
+		awaitReadable(s.raw)
+	}
+}
+
 // fits tells whether there is room for so many bytes. An empty queue has room for anything.
 func (s *socket) fits(n int) bool {
 	return s.queued == 0 || s.queued+n <= s.limit
@@ -260,8 +267,8 @@ func (s *socket) tell(goodbye []byte) bool {
 	return true
 }
 
-// wait waits until nothing is written any more; the socket is cut.
-func (s *socket) wait() {
+// drained waits until nothing is written any more; the socket is cut.
+func (s *socket) drained() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.draining {

@@ -35,3 +35,15 @@ func writeSome(raw syscall.RawConn, p []byte) (n int, err error) {
 	}
 	return n, err
 }
+
+// awaitReadable waits until there is something to read, the end of the stream, or the read deadline. It
+// looks without taking anything.
+func awaitReadable(raw syscall.RawConn) {
+	_ = raw.Read(peek) // whoever reads then sees the error
+}
+
+func peek(fd uintptr) bool {
+	var b [1]byte
+	_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+	return err != syscall.EAGAIN && err != syscall.EINTR
+}

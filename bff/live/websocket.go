@@ -39,8 +39,8 @@ type webSocket struct {
 func (t webSocket) Supports(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
 
 const (
-	readBuffer  = 512
-	writeBuffer = 512 // of gorilla's own control messages
+	readBuffer  = 272 // gorilla uses ours when it is larger than 256 bytes, and else makes its own
+	writeBuffer = 512 // not made: gorilla writes no data
 )
 
 // Do upgrades the request and returns: the connection goes on by itself, so that nothing of the
@@ -55,13 +55,13 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 		hub: h, shard: h.pick(), executor: executor, opened: time.Now(), remote: strings.Clone(r.RemoteAddr),
 		requestID: obs.RequestID(r.Context()), who: caller.FromContext(r.Context()),
 	}
-	c.heard.Store(c.opened.Unix())
+	c.heard.Store(c.opened.UnixNano())
 	if credentials, err := auth.FromHeader(r.Header); err == nil {
 		c.expires.Store(unix(auth.Expires(credentials)))
 	}
 	gate := &gate{}
 	upgrader := websocket.Upgrader{
-		ReadBufferSize: readBuffer, WriteBufferSize: writeBuffer, WriteBufferPool: noPool{},
+		WriteBufferSize: writeBuffer, WriteBufferPool: noPool{}, // ReadBufferSize 0: that of the gate
 		Subprotocols: []string{subprotocol, legacySubprotocol}, CheckOrigin: h.originAllowed, HandshakeTimeout: h.settings.InitTimeout,
 	}
 	upgraded, err := upgrader.Upgrade(&hijackable{ResponseWriter: w, gate: gate}, r, nil)
@@ -73,32 +73,43 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 
 // begin takes over an upgraded connection.
 func (c *connection) begin(upgraded *websocket.Conn, gate *gate) {
-	c.websocket = upgraded
+	c.websocket, c.buffered = upgraded, gate.buffered
+	gate.buffered = nil
 	c.socket.open(gate.Conn, c.hub.settings.QueueBytes, c.hub.settings.WriteTimeout)
 	gate.socket = &c.socket
 	upgraded.SetReadLimit(c.hub.settings.MaxMessage)
 	upgraded.SetPongHandler(func(string) error {
-		c.heard.Store(time.Now().Unix())
+		c.heard.Store(time.Now().UnixNano())
 		return nil
 	})
 	upgraded.SetPingHandler(func(payload string) error {
-		c.heard.Store(time.Now().Unix())
+		c.heard.Store(time.Now().UnixNano())
 		if !c.reply(controlFrame(finalPong, []byte(payload))) {
 			c.bye(*flooded())
 		}
 		return nil
 	})
 	c.hub.metrics.connected("websocket")
-	c.dialect = dialectOf(upgraded.Subprotocol())
+	c.dialect = dialects[upgraded.Subprotocol()]
 	if c.dialect == nil {
-		c.dialect = dialectOf(subprotocol)
+		c.dialect = dialects[subprotocol]
 		c.bye(closing{code: closeNoSubprotocol, reason: "Subprotocol not acceptable"})
 	}
-	if !c.hub.begin(c.run) {
+	c.hub.enter(c)
+}
+
+// enter has the connection go on by itself. It is counted in work until it leaves, through however many
+// goroutines it goes.
+func (h *Hub) enter(c *connection) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.work.Add(1)
+	c.shard.post(item{enter: c})
+	if h.closed {
 		c.bye(closing{code: closeRestart, reason: "this gateway is going down: resume on another"})
 		c.cut()
-		c.hub.metrics.disconnected("websocket", closeRestart)
 	}
+	go c.wait()
 }
 
 // receive gives the next message, in a buffer to be put back.
@@ -153,14 +164,19 @@ func (w *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, fmt.Errorf("take over the connection: %w", err)
 	}
 	w.gate.Conn = conn
-	return w.gate, buffered, nil
+	if buffered.Reader.Buffered() > 0 {
+		return w.gate, buffered, nil // gorilla refuses it
+	}
+	w.gate.buffered = bufio.NewReaderSize(w.gate, readBuffer)
+	return w.gate, bufio.NewReadWriter(w.gate.buffered, buffered.Writer), nil
 }
 
 // gate is the connection as the upgrader and gorilla see it. Once it has a socket, all that gorilla
 // writes, which is control messages, goes there: the socket is the only one that writes.
 type gate struct {
 	net.Conn
-	socket *socket
+	socket   *socket
+	buffered *bufio.Reader
 }
 
 // Write is net.Conn.
