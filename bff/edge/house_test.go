@@ -19,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/edge"
 	"github.com/sluicehq/sluice/bff/guard"
+	"github.com/sluicehq/sluice/bff/quota"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
@@ -51,6 +52,12 @@ type change func(*edge.Parts, *edge.Options)
 
 func open(t testing.TB, changes ...change) *house {
 	t.Helper()
+	return openCounting(t, nil, changes...)
+}
+
+// openCounting is open, with budgets.
+func openCounting(t testing.TB, limits *quota.Options, changes ...change) *house {
+	t.Helper()
 	signer, err := signing.Open(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
 		t.Fatal(err)
@@ -65,12 +72,18 @@ func open(t testing.TB, changes ...change) *house {
 		Jobs:       bffrpc.NewJobs(h.guarded(t, "job", away(t, calls))),
 		Activities: bffrpc.NewActivities(h.guarded(t, "activity", away(t, calls))),
 	}
-	h.graphQL = graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, graph.Options{
-		Limits: document.Limits{Depth: 15, Aliases: 30}, Tokens: 2000, Logger: logger, Tracing: obs.NoTracing(),
-	})
+	inside := graph.Options{
+		Limits: document.Limits{Depth: 15, Aliases: 30, Cost: 10_000}, Tokens: 2000, Logger: logger, Tracing: obs.NoTracing(),
+	}
+	var callers *quota.Callers
+	if limits != nil {
+		callers = quota.New(quota.NewMemory(h.clock, 1000), *limits)
+		inside.Budgets = callers
+	}
+	h.graphQL = graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, inside)
 	h.health = edge.NewHealth(nil)
 	parts := edge.Parts{
-		GraphQL: h.graphQL, Auth: auth.New(ports.Accounts, issuer, h.clock), Health: h.health,
+		GraphQL: h.graphQL, Auth: auth.New(ports.Accounts, issuer, h.clock), Health: h.health, Quota: callers,
 		KeySet: func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },
 	}
 	options := edge.Options{
