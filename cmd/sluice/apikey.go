@@ -25,7 +25,7 @@ type apiKeyCreateCommand struct {
 	Name            string        `arg:"" help:"What the key is for."`
 	Scope           []string      `required:"" help:"What it may do, as in device:read; may be given again."`
 	Role            string        `enum:"ADMIN,OPERATOR,MEMBER" default:"OPERATOR" help:"Whom it acts as: an account of this installation of that role."`
-	PointsPerMinute int           `default:"600" help:"How many points it may spend a minute."`
+	PointsPerMinute int           `default:"60000" help:"How many points it may spend a minute."`
 	ValidFor        time.Duration `help:"How long it is good, as in 720h; without end when left out."`
 
 	config.Config `embed:""`

@@ -2279,7 +2279,7 @@ input CreateApiKeyInput {
   name: String!
   "What it may do: device:read, device:write, trip:read, trip:write, job:read, job:write, activity:read, activity:write, account:read, apikey:write. No more than its maker may."
   scopes: [String!]!
-  "600 when left out."
+  "60,000 when left out."
   pointsPerMinute: Int
   expiresAt: DateTime
   "The same key and input within 24 hours answer with the first result, without the secret; another input is ABORTED."

@@ -126,9 +126,9 @@ type Live struct {
 
 // Quota says what one caller may spend. API keys have limits of their own.
 type Quota struct {
-	AccountPoints   int `default:"60000" min:"1" max:"1000000000" help:"How many points an account may spend a minute."`
+	AccountPoints   int `default:"600000" min:"1" max:"1000000000" help:"How many points an account may spend a minute."`
 	AnonymousPoints int `default:"6000" min:"1" max:"1000000000" help:"How many points a network address (of IPv6: a /64) may spend a minute without signing in."`
-	InFlight        int `default:"64" min:"1" help:"Most requests of one caller at once."`
+	InFlight        int `default:"256" min:"1" help:"Most requests of one caller at once."`
 	Callers         int `default:"100000" min:"100" help:"How many callers are kept in memory, about 300 bytes each; who has not come for the longest time is forgotten first."`
 }
 

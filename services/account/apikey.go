@@ -26,7 +26,7 @@ type APIKey struct {
 
 // Bounds of what an API key is made of.
 const (
-	DefaultPointsPerMinute = 600
+	DefaultPointsPerMinute = 60_000
 	MaxPointsPerMinute     = 1_000_000
 	maxLifeYears           = 5
 )

@@ -45,7 +45,7 @@ func TestAnAPIKeyFromCreationToRevocation(t *testing.T) {
 	admin := h.login(t, "admin").GetAccount()
 	created := h.createKey(t, as(t, admin), createRequest("trip:read", "job:read", "trip:read"))
 	key := created.GetApiKey()
-	if key.GetAccountId() != admin.GetId() || key.GetRole() != accountv1.Role_ROLE_ADMIN || key.GetPointsPerMinute() != 600 ||
+	if key.GetAccountId() != admin.GetId() || key.GetRole() != accountv1.Role_ROLE_ADMIN || key.GetPointsPerMinute() != account.DefaultPointsPerMinute ||
 		!slices.Equal(key.GetScopes(), []string{"job:read", "trip:read"}) || !strings.HasPrefix(created.GetSecret(), "sluice_"+key.GetPrefix()+"_") {
 		t.Fatalf("created %v", key)
 	}
