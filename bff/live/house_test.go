@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -60,6 +61,9 @@ type world struct {
 	ports   loaders.Ports
 	devices grpc.ClientConnInterface
 	loads   atomic.Int64 // calls to the device service
+
+	signIn sync.Once
+	signed string // the token of cachedToken
 }
 
 func newWorld(t testing.TB) *world {
@@ -218,6 +222,12 @@ func (w *world) token(t testing.TB, code string) string {
 		t.Fatal(err)
 	}
 	return session.AccessToken
+}
+
+// cachedToken is one token for all.
+func (w *world) cachedToken(t testing.TB) string {
+	w.signIn.Do(func() { w.signed = w.token(t, "alice") })
+	return w.signed
 }
 
 // end ends the session of the token, and tells so as the account service does.

@@ -272,7 +272,7 @@ func (h *Hub) Drain(ctx context.Context) {
 	started := time.Now()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for h.metrics.open() > 0 {
+	for h.metrics.open() > 0 && ctx.Err() == nil {
 		h.post(item{drain: h.share(time.Since(started))})
 		select {
 		case <-tick.C:
@@ -294,6 +294,13 @@ func (h *Hub) share(elapsed time.Duration) float64 {
 func (h *Hub) Close(ctx context.Context) error {
 	h.closing.Do(func() { h.closeError = h.close(ctx) })
 	return h.closeError
+}
+
+// Abort is Close without a word to anybody, as when the process dies.
+func (h *Hub) Abort() {
+	gone, cancel := context.WithCancel(context.Background())
+	cancel()
+	h.closing.Do(func() { h.closeError = h.close(gone) })
 }
 
 func (h *Hub) close(ctx context.Context) error {
