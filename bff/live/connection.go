@@ -33,6 +33,7 @@ type connection struct {
 	executor  graphql.GraphExecutor
 	websocket *websocket.Conn
 	buffered  *bufio.Reader // what the WebSocket reads from
+	deflate   bool          // large messages are compressed
 	dialect   *dialect
 	requestID string
 	remote    string
@@ -406,12 +407,20 @@ func unix(at time.Time) int64 {
 	return at.Unix()
 }
 
+// appendNext adds the frame of a message with an answer, compressed if that was agreed and is worth it.
+func (c *connection) appendNext(b []byte, id string, payload []byte) []byte {
+	if c.deflate && len(payload) >= worthCompressing {
+		return appendDeflated(b, c.dialect.appendNext(nil, id, payload))
+	}
+	return c.dialect.appendNext(b, id, payload)
+}
+
 // offer is sink.
 func (c *connection) offer(m *member, answers []*answer) (taken int) {
 	if c.idle() {
 		b := m.shard.scratch[:0]
 		for _, a := range answers {
-			b = c.dialect.appendNext(b, m.id, a.payload)
+			b = c.appendNext(b, m.id, a.payload)
 		}
 		m.shard.scratch = b
 		if !c.socket.offer(b) {
@@ -421,7 +430,7 @@ func (c *connection) offer(m *member, answers []*answer) (taken int) {
 		return len(answers)
 	}
 	for i, a := range answers {
-		b := c.dialect.appendNext(m.shard.scratch[:0], m.id, a.payload)
+		b := c.appendNext(m.shard.scratch[:0], m.id, a.payload)
 		m.shard.scratch = b
 		if !c.socket.offer(b) {
 			return i
@@ -433,7 +442,7 @@ func (c *connection) offer(m *member, answers []*answer) (taken int) {
 
 // push is sink.
 func (c *connection) push(m *member, a *answer) bool {
-	if !c.socket.push(c.dialect.appendNext(nil, m.id, a.payload), m.ended.Load) {
+	if !c.socket.push(c.appendNext(nil, m.id, a.payload), m.ended.Load) {
 		return false
 	}
 	c.hub.metrics.messages.Inc()

@@ -171,3 +171,23 @@ func TestCursorsOfOthersAreRefused(t *testing.T) {
 }
 
 func purgeTo(sequence uint64) jetstream.StreamPurgeOpt { return jetstream.WithPurgeSequence(sequence) }
+
+// A cursor of a stream that is no more, as of a broker that was set up anew, begins with a gap.
+func TestACursorOfAnotherStreamIsAGap(t *testing.T) {
+	t.Parallel()
+	old, w := newWorld(t), newWorld(t)
+	p := old.gateway(t).connect(t, "alice")
+	p.subscribe("a", added, "")
+	p.barrier()
+	old.publish(t, note("old"))
+	_, cursor := p.titles("a", 1)
+	again := w.gateway(t).connect(t, "alice")
+	again.subscribe("b", added, `{"after":"`+cursor+`"}`)
+	if e := again.next("b"); e.Extensions.Gap == nil || e.Extensions.Gap.From != cursor {
+		t.Fatalf("got %+v, want a gap", e)
+	}
+	w.publish(t, note("new"))
+	if e := again.next("b"); e.title() != "new" {
+		t.Errorf("got %+v", e)
+	}
+}

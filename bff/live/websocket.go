@@ -62,7 +62,8 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 	gate := &gate{}
 	upgrader := websocket.Upgrader{
 		WriteBufferSize: writeBuffer, WriteBufferPool: noPool{}, // ReadBufferSize 0: that of the gate
-		Subprotocols: []string{subprotocol, legacySubprotocol}, CheckOrigin: h.originAllowed, HandshakeTimeout: h.settings.InitTimeout,
+		EnableCompression: h.settings.Compression,
+		Subprotocols:      []string{subprotocol, legacySubprotocol}, CheckOrigin: h.originAllowed, HandshakeTimeout: h.settings.InitTimeout,
 	}
 	upgraded, err := upgrader.Upgrade(&hijackable{ResponseWriter: w, gate: gate}, r, nil)
 	if err != nil {
@@ -73,7 +74,7 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 
 // begin takes over an upgraded connection.
 func (c *connection) begin(upgraded *websocket.Conn, gate *gate) {
-	c.websocket, c.buffered = upgraded, gate.buffered
+	c.websocket, c.buffered, c.deflate = upgraded, gate.buffered, gate.deflate
 	gate.buffered = nil
 	c.socket.open(gate.Conn, c.hub.settings.QueueBytes, c.hub.settings.WriteTimeout)
 	gate.socket = &c.socket
@@ -123,9 +124,14 @@ func (c *connection) receive() ([]byte, error) {
 		_, err := io.Copy(io.Discard, reader)
 		return buffer, err // no JSON: it will be refused
 	}
+	// gorilla's limit is for what comes over the wire; this one is for what that unpacks to.
+	most := c.hub.settings.MaxMessage
 	b := bytes.NewBuffer(buffer)
-	_, err = b.ReadFrom(reader)
-	return b.Bytes(), err
+	if n, err := b.ReadFrom(io.LimitReader(reader, most+1)); err != nil || n <= most {
+		return b.Bytes(), err
+	}
+	c.bye(closing{code: closeTooBig, reason: "the message is too large"})
+	return nil, websocket.ErrReadLimit
 }
 
 const keptBuffer = 16 << 10
@@ -177,12 +183,14 @@ type gate struct {
 	net.Conn
 	socket   *socket
 	buffered *bufio.Reader
+	deflate  bool // was agreed
 }
 
 // Write is net.Conn.
 func (g *gate) Write(p []byte) (int, error) {
 	switch {
-	case g.socket == nil:
+	case g.socket == nil: // the answer to the upgrade
+		g.deflate = bytes.Contains(p, []byte("permessage-deflate"))
 		return g.Conn.Write(p)
 	case len(p) > 0 && p[0] == finalClose:
 		g.socket.last(p)

@@ -1,0 +1,102 @@
+package live
+
+import (
+	"slices"
+	"testing"
+)
+
+// taken is a sink that takes what it is given, until it is full.
+type taken struct {
+	sequences []uint64
+	most      int
+}
+
+func (s *taken) offer(_ *member, answers []*answer) int {
+	n := min(len(answers), s.most-len(s.sequences))
+	for _, a := range answers[:n] {
+		s.sequences = append(s.sequences, a.sequence)
+	}
+	return n
+}
+
+func (s *taken) push(m *member, a *answer) bool { return s.offer(m, []*answer{a}) == 1 }
+
+func seamHouse() (*Hub, *shard, *group) {
+	h := &Hub{groups: map[string]*group{}, index: newIndex(), callers: map[string]int{}, closed: true} // closed: nobody is chased
+	h.metrics, _ = newMetrics(nil, h)
+	s := newShard(h)
+	h.shards = []*shard{s}
+	return h, s, &group{hub: h}
+}
+
+// The broadcast takes up a member only if it has seen all that was broadcast: what went out in between
+// would be lost to it.
+func TestTheSeamTakesOnlyWhoHasSeenAll(t *testing.T) {
+	t.Parallel()
+	_, s, g := seamHouse()
+	g.since, g.posted = 3, 5
+	for seen, want := range map[uint64]bool{2: false, 4: false, 5: true, 9: true} {
+		if got := g.join(&member{group: g, shard: s, seen: seen}); got != want {
+			t.Errorf("who has seen up to %d: %v", seen, got)
+		}
+	}
+	g.since = 7 // its members were sent to follow the stream
+	if g.join(&member{group: g, shard: s, seen: 6}) {
+		t.Error("who has not seen what the group gave up was taken")
+	}
+}
+
+// What a member has seen while it followed the stream is not given to it again, and what comes after
+// is.
+func TestTheSeamRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	_, s, g := seamHouse()
+	to := &taken{most: 100}
+	m := &member{group: g, shard: s, to: to, seen: 6}
+	if !g.join(m) {
+		t.Fatal("not taken")
+	}
+	for sequence := uint64(5); sequence <= 8; sequence++ { // 5 and 6 were pending when it joined
+		s.post(item{group: g, answer: &answer{sequence: sequence}})
+	}
+	s.batch()
+	if !slices.Equal(to.sequences, []uint64{7, 8}) || m.seen != 8 {
+		t.Errorf("got %v, seen %d", to.sequences, m.seen)
+	}
+}
+
+// A member without room leaves the broadcast where it stands.
+func TestAMemberWithoutRoomLeavesWhereItStands(t *testing.T) {
+	t.Parallel()
+	_, s, g := seamHouse()
+	to := &taken{most: 2}
+	m := &member{group: g, shard: s, to: to}
+	g.join(m)
+	for sequence := uint64(1); sequence <= 4; sequence++ {
+		s.post(item{group: g, answer: &answer{sequence: sequence}})
+	}
+	s.batch()
+	if m.seen != 2 || len(s.rooms) != 0 {
+		t.Errorf("seen %d, %d rooms", m.seen, len(s.rooms))
+	}
+}
+
+// More events than may wait for an operation send the group's members to the stream, and nothing that
+// was pending goes out after that.
+func TestAGroupThatCannotKeepUpGivesUpTheBroadcast(t *testing.T) {
+	t.Parallel()
+	_, s, g := seamHouse()
+	g.running = true // nobody runs it
+	m := &member{group: g, shard: s, to: &taken{most: 10}}
+	g.join(m)
+	s.batch()
+	for sequence := uint64(1); sequence <= maxPending+1; sequence++ {
+		e := &event{}
+		e.Sequence = sequence
+		g.enqueue(e)
+	}
+	s.batch()
+	if len(g.pending) != 0 || g.since != maxPending+1 || len(s.rooms) != 0 {
+		t.Errorf("%d pending, since %d, %d rooms", len(g.pending), g.since, len(s.rooms))
+	}
+}
