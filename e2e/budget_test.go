@@ -1,0 +1,52 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/sluicehq/sluice/internal/testserver"
+)
+
+// spendPoints asks for what costs a point, up to so often, and gives how often it was answered.
+func spendPoints(t *testing.T, p *program, times int) (answered int) {
+	t.Helper()
+	for range times {
+		a := p.graphql(t, "", "{ __typename }", nil)
+		switch a.Status {
+		case http.StatusOK:
+			answered++
+		case http.StatusTooManyRequests:
+			if e := refusal(t, a, "RESOURCE_EXHAUSTED", "BUDGET_EXHAUSTED"); !e.Extensions.Retryable {
+				t.Error("the refusal is not worth another try")
+			}
+		default:
+			t.Fatalf("answered %d %+v", a.Status, a)
+		}
+	}
+	return answered
+}
+
+// Two gateways with one Redis give a caller one budget; when Redis is killed each counts by itself,
+// and neither stops counting or answering.
+func TestGatewaysShareBudgets(t *testing.T) {
+	t.Parallel()
+	redis := testserver.StartRedis(t)
+	const budget = 30 // a minute: one point comes back in two seconds
+	gateway := func() *program {
+		return start(t, "serve", "--addr", "127.0.0.1:0", "--data", t.TempDir(),
+			"--redis-url", redis.URL(), "--redis-timeout", "500ms", "--quota-anonymous-points", "30")
+	}
+	one, other := gateway(), gateway()
+	const late = 10 // points that may come back while a slow machine runs this
+	first := spendPoints(t, one, 20)
+	second := spendPoints(t, other, 40)
+	if first != 20 || second < budget-20 || second > budget-20+late {
+		t.Errorf("of %d points one gateway gave %d and the other %d", budget, first, second)
+	}
+	redis.Kill(t)
+	for name, p := range map[string]*program{"one": one, "other": other} {
+		if alone := spendPoints(t, p, 60); alone < budget || alone > budget+late {
+			t.Errorf("without Redis gateway %s gave %d of %d points", name, alone, budget)
+		}
+	}
+}
