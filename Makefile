@@ -29,7 +29,7 @@ verify: ## fail when generated code is stale, or the tree is not formatted, lint
 	./scripts/verify
 
 bench: ## what the gateway costs, as ratios to limits measured in the same run
-	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m ./bench
+	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m -p 1 ./bench/...
 
 fmt:
 	gofmt -w $$(git ls-files '*.go')

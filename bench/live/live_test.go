@@ -22,10 +22,12 @@ import (
 
 const (
 	connections = 2000
-	rate        = 20 // events a second
 	textBytes   = 200
 	measured    = 5 * time.Second
 )
+
+// load is what a server is given: so often a second so many events at once, to so many connections.
+type load struct{ connections, rate, burst int }
 
 // server is one of the servers, in a process of its own.
 type server struct {
@@ -70,10 +72,10 @@ func (s *server) usage(b *testing.B, query string) usage {
 	return u
 }
 
-func (s *server) publish(b *testing.B) {
+func (s *server) publish(b *testing.B, events int) {
 	b.Helper()
 	text := fmt.Sprintf("%d %s", time.Now().UnixNano(), strings.Repeat("x", textBytes))
-	response, err := http.Get("http://" + s.addr + "/publish?text=" + url.QueryEscape(text))
+	response, err := http.Get("http://" + s.addr + "/publish?events=" + strconv.Itoa(events) + "&text=" + url.QueryEscape(text))
 	if err != nil || response.StatusCode != http.StatusOK {
 		b.Fatalf("publish: %v, %+v", err, response)
 	}
@@ -189,34 +191,42 @@ func (c *clients) await(b *testing.B, n int64) {
 func equal(int) string { return `subscription { activityAdded { title } }` }
 
 // deliver publishes at the rate and gives the CPU per delivery.
-func (s *server) deliver(b *testing.B) (perDelivery, p99 time.Duration, executions float64) {
+func (s *server) deliver(b *testing.B, l load) (perDelivery, p99 time.Duration, executions float64) {
 	b.Helper()
-	c := s.connect(b, connections, equal)
+	c := s.connect(b, l.connections, equal)
+	defer c.close()
 	c.read()
 	<-time.After(500 * time.Millisecond) // the last subscriptions are being let in
-	s.publish(b)
-	c.await(b, connections)
+	s.publish(b, 1)
+	c.await(b, int64(l.connections))
 	before := s.usage(b, "")
-	events := int64(measured.Seconds() * rate)
-	tick := time.NewTicker(time.Second / rate)
+	bursts := int(measured.Seconds()) * l.rate
+	events := int64(bursts * l.burst)
+	tick := time.NewTicker(time.Second / time.Duration(l.rate))
 	defer tick.Stop()
-	for range events {
+	for range bursts {
 		<-tick.C
-		s.publish(b)
+		s.publish(b, l.burst)
 	}
-	c.await(b, connections*(events+1))
+	c.await(b, int64(l.connections)*(events+1))
 	after := s.usage(b, "")
-	return (after.CPU - before.CPU) / time.Duration(connections*events), c.percentile(0.99), (after.Executions - before.Executions) / float64(events)
+	return (after.CPU - before.CPU) / time.Duration(int64(l.connections)*events), c.percentile(0.99), (after.Executions - before.Executions) / float64(events)
 }
 
 // BenchmarkOneEventToAll is CPU per delivery as a multiple of the bare server's.
-func BenchmarkOneEventToAll(b *testing.B) {
+func BenchmarkOneEventToAll(b *testing.B) { compare(b, load{connections, 20, 1}) }
+
+// BenchmarkBacklog is the same with more events than can be written one by one.
+func BenchmarkBacklog(b *testing.B) { compare(b, load{500, 5, 100}) }
+
+func compare(b *testing.B, l load) {
 	for b.Loop() {
-		limit, _, _ := start(b, "limit").deliver(b)
-		ours, p99, executions := start(b, "sluice").deliver(b)
+		limit, limitP99, _ := start(b, "limit").deliver(b, l)
+		ours, p99, executions := start(b, "sluice").deliver(b, l)
 		b.ReportMetric(float64(ours)/float64(limit), "x-limit")
 		b.ReportMetric(float64(limit.Nanoseconds())/1000, "limit-µs/delivery")
 		b.ReportMetric(float64(ours.Nanoseconds())/1000, "µs/delivery")
+		b.ReportMetric(float64(limitP99.Microseconds())/1000, "limit-p99-ms")
 		b.ReportMetric(float64(p99.Microseconds())/1000, "p99-ms")
 		b.ReportMetric(executions, "runs/event")
 	}
@@ -227,7 +237,8 @@ func BenchmarkIdleConnection(b *testing.B) {
 	idle := func(name string) float64 {
 		s := start(b, name)
 		before := s.usage(b, "?collect")
-		s.connect(b, connections, equal)
+		c := s.connect(b, connections, equal)
+		defer c.close()
 		<-time.After(time.Second) // the last subscriptions are being let in
 		after := s.usage(b, "?collect")
 		return (float64(after.Memory) - float64(before.Memory)) / connections
@@ -253,7 +264,7 @@ func BenchmarkDifferentFilters(b *testing.B) {
 		const events = 100
 		before := s.usage(b, "")
 		for range events {
-			s.publish(b)
+			s.publish(b, 1)
 		}
 		c.await(b, min(events, int64(n)))
 		return (s.usage(b, "").CPU - before.CPU) / events

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -81,8 +82,12 @@ func serve(name string) error {
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", sockets)
 	mux.HandleFunc("/publish", func(w http.ResponseWriter, r *http.Request) {
-		if err := publish(r.URL.Query().Get("text")); err != nil {
-			http.Error(w, err.Error(), http.StatusInternalServerError)
+		events, _ := strconv.Atoi(r.URL.Query().Get("events"))
+		for range events {
+			if err := publish(r.URL.Query().Get("text")); err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+				return
+			}
 		}
 	})
 	mux.HandleFunc("/usage", func(w http.ResponseWriter, r *http.Request) {

@@ -1,0 +1,98 @@
+package live_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/bff/live"
+)
+
+// One client that reads a byte now and then, among many: the others do not notice, little is kept for
+// it, and it comes back to the full sequence.
+func TestATrickleAmongManyIsNotNoticed(t *testing.T) {
+	const crowd, events, large = 500, 40, 16 << 10
+	w := newWorld(t)
+	g := w.gateway(t, func(s *live.Settings) { s.WriteTimeout, s.IdleTimeout = time.Second, 2*soon })
+	var peers []*peer
+	for range crowd {
+		p := g.connectWith(t, w.cachedToken(t))
+		p.subscribe("a", added, "")
+		peers = append(peers, p)
+	}
+	trickle := g.connectWith(t, w.cachedToken(t))
+	small(t, trickle)
+	for _, p := range append(peers, trickle) {
+		if p == trickle {
+			p.subscribe("a", added, "")
+		}
+		p.barrier()
+	}
+	w.publish(t, note("begin"))
+	_, cursor := trickle.titles("a", 1)
+	for _, p := range peers {
+		p.titles("a", 1)
+	}
+	stop := make(chan struct{})
+	var reading sync.WaitGroup
+	reading.Go(func() { drip(trickle.NetConn(), stop) })
+	before := inUse()
+	slowest := time.Duration(0)
+	for i := range events {
+		began := time.Now()
+		w.publish(t, note(fmt.Sprint(i, " ", strings.Repeat("x", large))))
+		for _, p := range peers {
+			if e := p.next("a"); !strings.HasPrefix(e.title(), fmt.Sprint(i, " ")) {
+				t.Fatalf("got %.20q, want %d", e.title(), i)
+			}
+		}
+		slowest = max(slowest, time.Since(began))
+	}
+	if grown := inUse() - before; grown > 32<<20 {
+		t.Errorf("%d bytes more are in use", grown)
+	}
+	t.Logf("the slowest event took %v to be read by %d clients one after another", slowest, crowd)
+	if slowest > 2*time.Second {
+		t.Errorf("an event took %v", slowest)
+	}
+	if g.metric(t, "lagged_total") == 0 {
+		t.Error("the trickle never left the broadcast: the test proves nothing")
+	}
+	close(stop)
+	reading.Wait()
+	_ = trickle.Close()
+	again := g.connectWith(t, w.cachedToken(t))
+	again.subscribe("b", added, `{"after":"`+cursor+`"}`)
+	for i := range events {
+		if e := again.next("b"); !strings.HasPrefix(e.title(), fmt.Sprint(i, " ")) {
+			t.Fatalf("after coming back: %.20q, want %d", e.title(), i)
+		}
+	}
+}
+
+// drip reads ten bytes a second.
+func drip(conn net.Conn, stop <-chan struct{}) {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-tick.C:
+			_ = conn.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+			_, _ = io.ReadFull(conn, make([]byte, 1)) // nothing there is a drip too
+		}
+	}
+}
+
+func inUse() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapInuse + m.StackInuse)
+}
