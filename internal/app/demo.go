@@ -26,9 +26,6 @@ const (
 	demoAPIKey = "demo-api-key" // the secret of the demo's API key, for its owner alone
 )
 
-// demoPoints is what the demo's API key may spend a minute: whoever tries Sluice out may try hard.
-const demoPoints = 600_000
-
 // DemoIdentities are the codes that sign in to the demo.
 func DemoIdentities() []string { return []string{"admin", "operator", "alice", "bob"} }
 
