@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -118,8 +119,8 @@ func (c *connection) explain(err error) {
 	if errors.Is(err, websocket.ErrReadLimit) {
 		c.code.CompareAndSwap(0, closeTooBig)
 	}
-	_ = c.conn.SetReadDeadline(time.Now().Add(closeGrace))
-	if c.isClosing() {
+	if c.isClosing() && !errors.Is(err, os.ErrDeadlineExceeded) {
+		_ = c.conn.SetReadDeadline(time.Now().Add(closeGrace))
 		_, _ = io.Copy(io.Discard, io.LimitReader(c.conn, lingerBytes))
 	}
 }

@@ -1,0 +1,113 @@
+package e2e
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// A client that is told to go by a program that ends comes back to the next one with its cursor, and
+// misses nothing of what happened meanwhile.
+func TestSubscribersOutliveARestart(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	p := start(t, serveDemo(data)...)
+	token := p.signIn(t, "alice")
+	conn := p.follow(t, token, "")
+	p.recordNote(t, token, "before")
+	_, cursor := heard(t, conn, "before")
+	p.recordNote(t, token, "unseen") // committed, and perhaps on its way
+	told := make(chan error, 1)
+	go func() { told <- untilClosed(conn) }()
+	p.stopCleanly(t)
+	if err := <-told; !websocket.IsCloseError(err, websocket.CloseServiceRestart) {
+		t.Errorf("the subscriber was left with %v", err)
+	}
+	p = start(t, serveDemo(data)...)
+	token = p.signIn(t, "alice")
+	p.recordNote(t, token, "after")
+	again := p.follow(t, token, cursor)
+	for _, want := range []string{"unseen", "after"} {
+		heard(t, again, want)
+	}
+}
+
+func (p *program) recordNote(t *testing.T, token, title string) {
+	t.Helper()
+	const record = `mutation($title: String!) { recordActivity(input: {kind: NOTE, title: $title}) { id } }`
+	ask[struct{ RecordActivity struct{ ID string } }](t, p, token, record, vars{"title": title})
+}
+
+// follow subscribes to notes, after the cursor when there is one.
+func (p *program) follow(t *testing.T, token, cursor string) *websocket.Conn {
+	t.Helper()
+	dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}}
+	conn, _, err := dialer.Dial("ws://"+p.Addr+"/graphql", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	extensions := "{}"
+	if cursor != "" {
+		extensions = `{"after":"` + cursor + `"}`
+	}
+	for _, text := range []string{
+		`{"type":"connection_init","payload":{"Authorization":"Bearer ` + token + `"}}`,
+		`{"id":"1","type":"subscribe","payload":{"query":"subscription { activityAdded(filter: {kinds: [NOTE]}) { title } }","extensions":` + extensions + `}}`,
+		`{"type":"ping"}`,
+	} {
+		if err := conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for cursor == "" { // its events may come before the pong
+		_, text, err := conn.ReadMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), `"pong"`) {
+			break
+		}
+	}
+	return conn
+}
+
+// heard wants the next event to be of the title.
+func heard(t *testing.T, conn *websocket.Conn, want string) (title, cursor string) {
+	t.Helper()
+	for {
+		_, text, err := conn.ReadMessage()
+		if err != nil {
+			t.Fatalf("waiting for %q: %v", want, err)
+		}
+		var m struct {
+			Type    string
+			Payload struct {
+				Data       struct{ ActivityAdded struct{ Title string } }
+				Extensions struct{ Cursor string }
+			}
+		}
+		if err := json.Unmarshal(text, &m); err != nil {
+			t.Fatal(err)
+		}
+		if m.Type != "next" {
+			continue
+		}
+		if m.Payload.Data.ActivityAdded.Title != want {
+			t.Fatalf("got %s, want %q", text, want)
+		}
+		return want, m.Payload.Extensions.Cursor
+	}
+}
+
+func untilClosed(conn *websocket.Conn) error {
+	for {
+		if _, _, err := conn.ReadMessage(); err != nil {
+			return err
+		}
+	}
+}
