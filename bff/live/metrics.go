@@ -29,7 +29,6 @@ type metrics struct {
 	lagged     prometheus.Counter
 	laggards   prometheus.Gauge
 	gaps       prometheus.Counter
-	queued     prometheus.Histogram
 	delivery   prometheus.Histogram
 }
 
@@ -52,8 +51,6 @@ func newMetrics(registry prometheus.Registerer, h *Hub) (*metrics, error) {
 		lagged:     counter("lagged_total", "Times that a subscription left the broadcast because its reader was slow."),
 		gaps:       counter("gaps_total", "Times that a subscriber was told of lost events."),
 		laggards:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_live_laggards", Help: "Subscriptions that follow the stream by themselves."}),
-		queued: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_live_queue_bytes", Help: "Bytes that waited for a reader when it was given a message and had not taken all before.",
-			Buckets: prometheus.ExponentialBuckets(1<<10, 4, 7)}),
 		delivery: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_live_delivery_seconds", Help: "From an event's commit to its message on the socket, in broadcast.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .15, .25, .5, 1, 2.5, 10}}),
 	}
@@ -87,7 +84,7 @@ func (m *metrics) gaugesOf(h *Hub) []prometheus.Collector {
 
 func (m *metrics) collectors() []prometheus.Collector {
 	return append([]prometheus.Collector{
-		m.opened, m.closed, m.begun, m.ended, m.events, m.executions, m.messages, m.replays, m.lagged, m.laggards, m.gaps, m.queued, m.delivery,
+		m.opened, m.closed, m.begun, m.ended, m.events, m.executions, m.messages, m.replays, m.lagged, m.laggards, m.gaps, m.delivery,
 	}, m.gauges...)
 }
 
