@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"regexp"
 	"slices"
 	"testing"
@@ -17,20 +16,10 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/sluicehq/sluice/graph/plan"
+	"github.com/sluicehq/sluice/graph/plan/author"
 	"github.com/sluicehq/sluice/graph/plan/plantest"
 	"github.com/sluicehq/sluice/graph/plan/plantest/exec"
 )
-
-// documents is how many random documents are run: all of them where everything is required.
-func documents(few, many int) int {
-	switch {
-	case os.Getenv("SLUICE_TEST_REQUIRE") != "":
-		return many
-	case testing.Short():
-		return few / 10
-	}
-	return few
-}
 
 // pair is the two executors of one schema.
 type pair struct {
@@ -109,27 +98,28 @@ func (a answer) differs(b answer) string {
 	return ""
 }
 
-func literal(a *author, t *ast.Type) string {
+// value gives arguments of the test's schema.
+func value(a *author.Author, _ string, t *ast.Type) string {
 	if t.Elem != nil {
-		if a.rng.IntN(4) == 0 && t.Elem.Name() == "ID" {
-			return "$ids"
+		if a.Rand.IntN(4) == 0 && t.Elem.Name() == "ID" {
+			return a.Variable(`[ID!]! = ["p1"]`)
 		}
 		items := ""
-		for range a.rng.IntN(4) {
-			items += literal(a, t.Elem) + " "
+		for range a.Rand.IntN(4) {
+			items += value(a, "", t.Elem) + " "
 		}
 		return "[" + items + "]"
 	}
 	switch t.Name() {
 	case "ID":
-		return []string{`"p1"`, `"t2"`, `"stranger"`, `"nil"`, `"x"`, `""`, `"t3"`, `"p4"`}[a.rng.IntN(8)]
+		return []string{`"p1"`, `"t2"`, `"stranger"`, `"nil"`, `"x"`, `""`, `"t3"`, `"p4"`}[a.Rand.IntN(8)]
 	case "Int":
-		if !t.NonNull && a.rng.IntN(4) == 0 {
-			return "$n"
+		if !t.NonNull && a.Rand.IntN(4) == 0 {
+			return a.Variable("Int", []any{a.Rand.IntN(8) - 1}[:a.Rand.IntN(2)]...)
 		}
-		return fmt.Sprint(a.rng.IntN(9) - 1)
+		return fmt.Sprint(a.Rand.IntN(9) - 1)
 	case "Stamp":
-		return []string{"13", "7", `"nonsense"`}[a.rng.IntN(3)]
+		return []string{"13", "7", `"nonsense"`}[a.Rand.IntN(3)]
 	case "Kind":
 		return "FANCY"
 	case "Filter":
@@ -144,10 +134,10 @@ func TestPlannedAnswersAreStockAnswers(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	rng := rand.New(rand.NewPCG(1, 2))
-	a := &author{schema: plantestSchema(), rng: rng, value: literal}
+	a := &author.Author{Schema: plantestSchema(), Rand: rng, Value: value}
 	ran, failed, withErrors := 0, 0, 0
-	for i := 0; ran < documents(2000, 20000); i++ {
-		query, variables := a.document()
+	for i := 0; ran < author.Count(2000, 20000); i++ {
+		query, variables := a.Document()
 		ctx := context.WithValue(t.Context(), worldKey{}, &plantest.World{Seed: uint64(i), Faults: []uint64{0, 1, 3, 10, 30}[rng.IntN(5)]})
 		stock := run(ctx, p.stock, query, variables)
 		if stock.refused {

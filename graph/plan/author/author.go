@@ -1,0 +1,196 @@
+// Package author writes random documents of a schema, for tests that give the same document to
+// gqlgen's executor and to plans. Most documents are valid; validation refuses the rest.
+package author
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/vektah/gqlparser/v2/ast"
+)
+
+// The sizes of a document.
+const (
+	maxDepth     = 6  // of fragments; fields with fields below end one level before
+	maxComposite = 60 // fields with fields below
+)
+
+// Count is how many documents a test runs: all of them where every server is required too, few
+// otherwise, a tenth of the few when tests are to be short.
+func Count(few, many int) int {
+	switch {
+	case os.Getenv("SLUICE_TEST_REQUIRE") != "":
+		return many
+	case testing.Short():
+		return few / 10
+	}
+	return few
+}
+
+// Author writes documents. The same seed gives the same documents.
+type Author struct {
+	Schema *ast.Schema
+	Rand   *rand.Rand
+	// Value gives an argument's value: a literal, or what Variable gave.
+	Value func(a *Author, argument string, t *ast.Type) string
+	// Avoid names fields that are left out; it may be nil.
+	Avoid func(object *ast.Definition, field *ast.FieldDefinition) bool
+
+	fragments []string
+	aliases   int
+	composite int
+	declared  []variable
+	values    map[string]any
+}
+
+type variable struct{ name, declaration string }
+
+// Document writes one, and the values of its variables.
+func (a *Author) Document() (query string, variables map[string]any) {
+	a.fragments, a.aliases, a.composite, a.declared, a.values = nil, 0, maxComposite, nil, map[string]any{}
+	set := a.selection(a.Schema.Query, 0)
+	var declarations []string
+	for _, v := range a.declared {
+		declarations = append(declarations, "$"+v.name+": "+v.declaration)
+	}
+	query = "query"
+	if len(declarations) > 0 {
+		query += "(" + strings.Join(declarations, ", ") + ")"
+	}
+	return strings.Join(append([]string{query + " {" + set + "}"}, a.fragments...), " "), a.values
+}
+
+// Variable declares a variable, as in `Int` or `[ID!]! = ["x"]`, and gives what stands for it. It has
+// the value that comes with it, or none. One that is declared the same way may be taken again.
+func (a *Author) Variable(declaration string, value ...any) string {
+	if a.Rand.IntN(3) == 0 {
+		known := func(v variable) bool { return v.declaration == declaration }
+		if at := slices.IndexFunc(a.declared, known); at >= 0 {
+			return "$" + a.declared[at].name
+		}
+	}
+	return a.declare(fmt.Sprint("v", len(a.declared)), declaration, value...)
+}
+
+func (a *Author) declare(name, declaration string, value ...any) string {
+	if slices.ContainsFunc(a.declared, func(v variable) bool { return v.name == name }) {
+		return "$" + name
+	}
+	a.declared = append(a.declared, variable{name, declaration})
+	if len(value) > 0 {
+		a.values[name] = value[0]
+	}
+	return "$" + name
+}
+
+func (a *Author) selection(parent *ast.Definition, depth int) string {
+	var set []string
+	for range 1 + a.Rand.IntN(4) {
+		set = append(set, a.item(parent, depth))
+	}
+	return strings.Join(set, " ")
+}
+
+func (a *Author) item(parent *ast.Definition, depth int) string {
+	roll := a.Rand.IntN(12)
+	switch {
+	case roll == 0:
+		return a.alias() + "__typename" + a.condition()
+	case roll < 4 && depth < maxDepth:
+		return a.fragment(parent, depth, roll == 1)
+	case parent.Kind == ast.Union:
+		return "__typename"
+	}
+	return a.field(parent, depth)
+}
+
+// fragment selects from what the parent may be.
+func (a *Author) fragment(parent *ast.Definition, depth int, named bool) string {
+	on := a.condition()
+	possible := a.Schema.GetPossibleTypes(parent)
+	if len(possible) == 0 {
+		possible = []*ast.Definition{parent}
+	}
+	into := possible[a.Rand.IntN(len(possible))]
+	if a.Rand.IntN(3) == 0 && len(into.Interfaces) > 0 {
+		into = a.Schema.Types[into.Interfaces[a.Rand.IntN(len(into.Interfaces))]]
+	}
+	body := a.selection(into, depth+1)
+	if !named {
+		return "... on " + into.Name + on + " {" + body + "}"
+	}
+	name := fmt.Sprint("F", len(a.fragments))
+	a.fragments = append(a.fragments, "fragment "+name+" on "+into.Name+" {"+body+"}")
+	return "..." + name + on
+}
+
+func (a *Author) field(parent *ast.Definition, depth int) string {
+	for range 20 {
+		field := parent.Fields[a.Rand.IntN(len(parent.Fields))]
+		of := a.Schema.Types[field.Type.Name()]
+		composite := of.IsCompositeType()
+		if strings.HasPrefix(field.Name, "__") || composite && (depth >= maxDepth-1 || a.composite <= 0) {
+			continue
+		}
+		if a.Avoid != nil && a.Avoid(parent, field) {
+			continue
+		}
+		text := field.Name + a.arguments(field)
+		if a.Rand.IntN(3) == 0 || len(field.Arguments) > 0 {
+			text = a.alias() + text
+		}
+		text += a.condition()
+		if composite {
+			a.composite--
+			text += " {" + a.selection(of, depth+1) + "}"
+		}
+		return text
+	}
+	return "__typename"
+}
+
+func (a *Author) alias() string {
+	a.aliases++
+	return fmt.Sprintf("a%d: ", a.aliases)
+}
+
+func (a *Author) condition() string {
+	switch a.Rand.IntN(24) {
+	case 0:
+		return " @skip(if: " + a.on() + ")"
+	case 1:
+		return " @include(if: " + a.off() + ")"
+	case 2:
+		return " @include(if: true)"
+	case 3:
+		return " @skip(if: " + a.off() + ") @include(if: " + a.on() + ")"
+	}
+	return ""
+}
+
+func (a *Author) on() string { return a.declare("on", "Boolean!", a.Rand.IntN(2) == 0) }
+
+func (a *Author) off() string {
+	if a.Rand.IntN(2) == 0 {
+		return a.declare("off", "Boolean! = false")
+	}
+	return a.declare("off", "Boolean! = false", a.Rand.IntN(2) == 0)
+}
+
+func (a *Author) arguments(field *ast.FieldDefinition) string {
+	var args []string
+	for _, arg := range field.Arguments {
+		if !arg.Type.NonNull && a.Rand.IntN(3) == 0 {
+			continue
+		}
+		args = append(args, arg.Name+": "+a.Value(a, arg.Name, arg.Type))
+	}
+	if len(args) == 0 {
+		return ""
+	}
+	return "(" + strings.Join(args, ", ") + ")"
+}
