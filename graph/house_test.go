@@ -108,7 +108,7 @@ func (h *house) account(t *testing.T) func(grpc.ServiceRegistrar) {
 
 func (h *house) device(t *testing.T) func(grpc.ServiceRegistrar) {
 	t.Helper()
-	s := device.New(devicestore.New(sqltest.OpenSQLite(t, devicestore.Migrations()), devicerpc.EncodeDevice), h.clock)
+	s := device.New(devicestore.New(sqltest.OpenSQLite(t, devicestore.Migrations()), devicerpc.EncodeDevice), h.clock, device.Options{})
 	return func(r grpc.ServiceRegistrar) { devicerpc.Register(r, s) }
 }
 

@@ -99,7 +99,7 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	service := device.New(devicestore.New(db, devicerpc.EncodeDevice), h.clock)
+	service := device.New(devicestore.New(db, devicerpc.EncodeDevice), h.clock, device.Options{})
 	return &opened{name: "device", db: db, register: func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) }}, nil
 }
 

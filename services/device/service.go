@@ -15,13 +15,26 @@ import (
 
 // Service is the use cases. It is safe for concurrent use.
 type Service struct {
-	store Store
-	clock clock.Clock
+	store    Store
+	clock    clock.Clock
+	downlink Downlink
+	takes    map[UpTopic]taker
+	welcomes []welcomer
+}
+
+// Options are what the use cases need beside a store. The zero value reaches no device.
+type Options struct {
+	Downlink Downlink // nil: messages to devices go nowhere
 }
 
 // New gives the use cases over a store.
-func New(store Store, clock clock.Clock) *Service {
-	return &Service{store: store, clock: clock}
+func New(store Store, clock clock.Clock, options Options) *Service {
+	s := &Service{store: store, clock: clock, downlink: options.Downlink}
+	if s.downlink == nil {
+		s.downlink = nowhere{}
+	}
+	s.takes, s.welcomes = s.takers(), s.welcomers()
+	return s
 }
 
 // RegisterInput makes a device known.

@@ -38,6 +38,10 @@ type Store interface {
 	// for each device. The number of queries does not depend on the number of devices.
 	Events(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[Event], error)
 
+	// Note writes down what happened to a device and leaves the device as it is. Of a device that is
+	// not there, nothing is written.
+	Note(ctx context.Context, e Event) error
+
 	// Record keeps those of the readings that are new and tells how many they are. The device was
 	// then seen at seen, unless it is nil or the device was seen later. NOT_FOUND when there is no
 	// such device.

@@ -2,6 +2,9 @@ package store
 
 import (
 	"context"
+	"database/sql"
+	"errors"
+	"fmt"
 
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/page"
@@ -20,6 +23,25 @@ func insertEvent(ctx context.Context, tx *sqldb.Tx, e device.Event) error {
 	row := []any{e.ID, e.DeviceID, sqldb.Micros(e.At), string(e.Type), e.Message, e.Actor, e.Data}
 	_, err := tx.Insert(ctx, "device_events", eventColumns, [][]any{row}, "")
 	return err
+}
+
+// Note writes down an event alone: see device.Store.
+func (s *Store) Note(ctx context.Context, e device.Event) error {
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		var there bool
+		err := tx.QueryRowContext(ctx, `SELECT TRUE FROM devices WHERE id = $1 AND NOT deleted`, e.DeviceID).Scan(&there)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("find the device: %w", err)
+		}
+		return insertEvent(ctx, tx, e)
+	})
+	if err != nil {
+		return fmt.Errorf("note an event: %w", err)
+	}
+	return nil
 }
 
 func scanEvent(row sqldb.Row) (device.Event, error) {

@@ -1,0 +1,117 @@
+package device
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// UpTopic is what a message of a device is about. Over MQTT the topic is devices/<device id>/<topic>.
+type UpTopic string
+
+// What devices tell.
+const (
+	UpTelemetry      UpTopic = "telemetry"
+	UpPosition       UpTopic = "position"
+	UpState          UpTopic = "state"
+	UpEvents         UpTopic = "events"
+	UpConfigReported UpTopic = "config/reported"
+	UpCommandAck     UpTopic = "commands/ack"
+	UpCommandLog     UpTopic = "commands/log"
+	UpCommandResult  UpTopic = "commands/result"
+)
+
+// UpTopics lists what devices tell.
+func UpTopics() []UpTopic {
+	return []UpTopic{UpTelemetry, UpPosition, UpState, UpEvents, UpConfigReported, UpCommandAck, UpCommandLog, UpCommandResult}
+}
+
+// maxPayload bounds a message of a device, in bytes.
+const maxPayload = 64 << 10
+
+// UpMessage is what a device told. The broker has found out that it is this device; it may come again.
+type UpMessage struct {
+	DeviceID  string
+	Topic     UpTopic
+	Payload   []byte
+	ArrivedAt time.Time // when the broker took it
+	Sequence  uint64    // grows from message to message of the broker
+}
+
+// taker does what a message asks for. An error that is the device's fault (INVALID_ARGUMENT,
+// NOT_FOUND, FAILED_PRECONDITION, ALREADY_EXISTS, PERMISSION_DENIED) refuses the message: it is noted
+// in the device's event log and does not come again. After any other error it comes again, so a
+// taker must bear a message twice.
+type taker func(ctx context.Context, m UpMessage) error
+
+// takers says who takes what. A topic without a row is refused.
+func (s *Service) takers() map[UpTopic]taker {
+	return map[UpTopic]taker{
+		UpTelemetry:      s.untaken,
+		UpPosition:       s.untaken,
+		UpState:          s.untaken,
+		UpEvents:         s.untaken,
+		UpConfigReported: s.untaken,
+		UpCommandAck:     s.untaken,
+		UpCommandLog:     s.untaken,
+		UpCommandResult:  s.untaken,
+	}
+}
+
+func (s *Service) untaken(_ context.Context, m UpMessage) error {
+	return errs.Invalid("topic", "nobody takes %.80q", m.Topic)
+}
+
+// welcomer does what a device that has just connected waits for. It may be called again for the same
+// connection, and for a device that was there all the time.
+type welcomer func(ctx context.Context, deviceID string) error
+
+// welcomers says what is done for a device that is there again: wanted configuration, queued commands.
+func (s *Service) welcomers() []welcomer {
+	return []welcomer{}
+}
+
+// Take handles one message of a device. nil: done with, also when it was refused; that is noted in
+// the device's event log. An error: not now, deliver it again.
+func (s *Service) Take(ctx context.Context, m UpMessage) error {
+	take, known := s.takes[m.Topic]
+	if !known {
+		take = s.untaken
+	}
+	err := checkPayload(m)
+	if err == nil {
+		err = take(ctx, m)
+	}
+	if err == nil || !blamesDevice(err) {
+		return err
+	}
+	return s.refuse(ctx, m, errs.From(err))
+}
+
+func checkPayload(m UpMessage) error {
+	if len(m.Payload) > maxPayload {
+		return errs.Invalid("payload", "has %d bytes, more than %d", len(m.Payload), maxPayload)
+	}
+	return nil
+}
+
+// blamesDevice tells whether sending the message again would be refused again.
+func blamesDevice(err error) bool {
+	switch errs.From(err).Code {
+	case errs.InvalidArgument, errs.NotFound, errs.FailedPrecondition, errs.AlreadyExists, errs.PermissionDenied:
+		return true
+	}
+	return false
+}
+
+// Welcome does for a device that has just connected what it waits for. One welcomer that fails does
+// not keep the others.
+func (s *Service) Welcome(ctx context.Context, deviceID string) error {
+	var failures []error
+	for _, welcome := range s.welcomes {
+		failures = append(failures, welcome(ctx, deviceID))
+	}
+	return errors.Join(failures...)
+}
