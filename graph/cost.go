@@ -2,6 +2,9 @@ package graph
 
 import (
 	"context"
+	"reflect"
+	"strings"
+	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -17,7 +20,7 @@ const CostHeader = "Sluice-Cost"
 // Charge is what an operation was charged.
 type Charge struct {
 	Requested int        // what it costs at most, in points
-	Actual    int        // what was taken and not given back: 0 when it was refused
+	Actual    int        // what its answer cost, in the end: 0 when it was refused
 	Budget    bff.Budget // what its caller has left
 }
 
@@ -47,28 +50,90 @@ func (o *operation) charge(ctx context.Context, request *graphql.OperationContex
 }
 
 // GiveBack gives back what an operation was charged that then did not run.
-func (c *Charge) GiveBack(ctx context.Context, budgets bff.Budgets) {
-	budgets.Give(ctx, c.Actual)
-	c.Budget.Remaining = min(c.Budget.Remaining+c.Actual, c.Budget.Limit)
-	c.Actual = 0
+func (c *Charge) GiveBack(ctx context.Context, budgets bff.Budgets) { c.settle(ctx, budgets, 0) }
+
+// settle gives back what was taken beyond what was spent.
+func (c *Charge) settle(ctx context.Context, budgets bff.Budgets, spent int) {
+	unspent := c.Actual - spent
+	if unspent <= 0 {
+		return
+	}
+	budgets.Give(ctx, unspent)
+	c.Budget.Remaining = min(c.Budget.Remaining+unspent, c.Budget.Limit)
+	c.Actual = spent
+}
+
+// spent settles the charge of the operation in ctx, whose answer cost the points. A subscription is
+// paid for whole when it starts.
+func (o Options) spent(ctx context.Context, points int) {
+	request := graphql.GetOperationContext(ctx)
+	charge := ChargeOf(request)
+	if charge == nil || o.Budgets == nil || request.Operation.Operation == ast.Subscription {
+		return
+	}
+	charge.settle(ctx, o.Budgets, max(points, 1))
+}
+
+// meter counts what an operation costs that gqlgen's own executor answers.
+type meter struct {
+	weights map[*ast.FieldDefinition]int
+	points  atomic.Int64
+}
+
+type meterKey struct{}
+
+// count adds what a field cost: a list of objects its items, anything else once. It runs for every
+// field, at the same time as others.
+func (m *meter) count(field *ast.Field, answer any) {
+	weight := m.weights[field.Definition]
+	if weight == 0 {
+		return
+	}
+	items := 1
+	if list := reflect.ValueOf(answer); field.Definition.Type.Elem != nil && len(field.SelectionSet) > 0 {
+		items = 0
+		if list.Kind() == reflect.Slice {
+			items = list.Len()
+		}
+	}
+	m.points.Add(int64(weight * items))
+}
+
+// weights are what the fields of a schema cost; those that are not there cost nothing.
+func weights(schema *ast.Schema) map[*ast.FieldDefinition]int {
+	all := map[*ast.FieldDefinition]int{}
+	for _, definition := range schema.Types {
+		if definition.Kind != ast.Object && definition.Kind != ast.Interface || strings.HasPrefix(definition.Name, "__") {
+			continue
+		}
+		for _, field := range definition.Fields {
+			if weight := document.Weight(schema, field); weight > 0 && !strings.HasPrefix(field.Name, "__") {
+				all[field] = weight
+			}
+		}
+	}
+	return all
 }
 
 // showCost adds extensions.cost for those who want it. Events of a subscription are not charged.
-func showCost(ctx context.Context, request *graphql.OperationContext) {
+func showCost(ctx context.Context, request *graphql.OperationContext, response *graphql.Response) {
 	charge := ChargeOf(request)
-	if charge == nil || request.Operation.Operation == ast.Subscription {
+	if charge == nil || response == nil || request.Operation.Operation == ast.Subscription {
 		return
 	}
 	if caller.FromContext(ctx).APIKeyID == "" && request.Headers.Get(CostHeader) != "1" {
 		return
 	}
-	graphql.RegisterExtension(ctx, "cost", map[string]any{
+	if response.Extensions == nil {
+		response.Extensions = map[string]any{}
+	}
+	response.Extensions["cost"] = map[string]any{
 		"requested":        charge.Requested,
 		"actual":           charge.Actual,
 		"limit":            charge.Budget.Limit,
 		"remaining":        charge.Budget.Remaining,
 		"restorePerSecond": charge.Budget.RestorePerSecond,
-	})
+	}
 }
 
 // budgetOf is what the caller of the operation in ctx has left; nil when nobody counts.

@@ -53,7 +53,8 @@ type house struct {
 	lines map[string]*line // by service
 }
 
-func open(t *testing.T) *house {
+// open opens it with what the changes make of the options.
+func open(t *testing.T, changes ...func(*graph.Options)) *house {
 	t.Helper()
 	h := &house{
 		clock: clock.NewManual(time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)),
@@ -69,11 +70,15 @@ func open(t *testing.T) *house {
 		Trips: bffrpc.NewTrips(h.guarded("trip")), Jobs: bffrpc.NewJobs(h.guarded("job")),
 		Activities: bffrpc.NewActivities(h.guarded("activity")),
 	}
+	inside := graph.Options{
+		Limits: document.Limits{Depth: 15, Aliases: 100}, Tokens: 5000, Logger: silent(), Tracing: obs.NoTracing(),
+	}
+	for _, change := range changes {
+		change(&inside)
+	}
 	h.Handler = edge.New(edge.Parts{
-		GraphQL: graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, graph.Options{
-			Limits: document.Limits{Depth: 15, Aliases: 100}, Tokens: 5000, Logger: silent(), Tracing: obs.NoTracing(),
-		}),
-		Auth: auth.New(ports.Accounts, account.DefaultIssuer, h.clock), Health: edge.NewHealth(nil),
+		GraphQL: graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, inside),
+		Auth:    auth.New(ports.Accounts, account.DefaultIssuer, h.clock), Health: edge.NewHealth(nil),
 	}, edge.Options{RequestTimeout: 2 * time.Minute, MaxBody: 1 << 20, Logger: silent(), Tracing: obs.NoTracing()})
 	return h
 }
@@ -219,6 +224,7 @@ func (h *house) ask(t testing.TB, who, document string, variables map[string]any
 	}
 	r := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(string(body)))
 	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set(graph.CostHeader, "1")
 	if who != "" {
 		r.Header.Set("Authorization", who)
 	}

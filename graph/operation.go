@@ -90,7 +90,9 @@ func (o *operation) InterceptOperation(ctx context.Context, next graphql.Operati
 // each other.
 type stock struct {
 	graphql.ExecutableSchema
-	ports loaders.Ports
+	options Options
+	ports   loaders.Ports
+	weights map[*ast.FieldDefinition]int
 }
 
 // Exec executes the operation in the context.
@@ -98,22 +100,44 @@ func (s stock) Exec(ctx context.Context) graphql.ResponseHandler {
 	respond := s.ExecutableSchema.Exec(ctx)
 	request := graphql.GetOperationContext(ctx)
 	if request.Operation.Operation != ast.Query {
+		return s.metered(request, respond)
+	}
+	fields, introspects := rootFields(request)
+	set, together := loaders.NewSet(s.ports), loaders.NewTogether(fields)
+	answered := func(ctx context.Context) *graphql.Response {
+		return respond(context.WithValue(loaders.NewContext(ctx, set), togetherKey{}, together))
+	}
+	if introspects {
+		return answered // its price is a guess that nothing corrects
+	}
+	return s.metered(request, answered)
+}
+
+// metered counts what the answer costs, and settles with that.
+func (s stock) metered(request *graphql.OperationContext, respond graphql.ResponseHandler) graphql.ResponseHandler {
+	if ChargeOf(request) == nil || request.Operation.Operation == ast.Subscription {
 		return respond
 	}
-	set, together := loaders.NewSet(s.ports), loaders.NewTogether(rootFields(request))
+	counted := &meter{weights: s.weights}
 	return func(ctx context.Context) *graphql.Response {
-		return respond(context.WithValue(loaders.NewContext(ctx, set), togetherKey{}, together))
+		response := respond(context.WithValue(ctx, meterKey{}, counted))
+		if response != nil && response.HasNext == nil {
+			s.options.spent(ctx, int(counted.points.Load()))
+		}
+		return response
 	}
 }
 
-func rootFields(request *graphql.OperationContext) int {
-	n := 0
+// rootFields counts those that are not of introspection, and tells whether others are.
+func rootFields(request *graphql.OperationContext) (n int, introspects bool) {
 	for _, field := range graphql.CollectFields(request, request.Operation.SelectionSet, []string{"Query"}) {
 		if !isIntrospection(field) {
 			n++
+		} else if field.Name != "__typename" {
+			introspects = true
 		}
 	}
-	return n
+	return n, introspects
 }
 
 // InterceptResponse traces the operation, if there is one: a document that does not read has none.
@@ -122,11 +146,12 @@ func (o *operation) InterceptResponse(ctx context.Context, next graphql.Response
 	if request.Operation == nil {
 		return next(ctx)
 	}
-	showCost(ctx, request)
 	ctx, span := o.tracing.Start(ctx, "graphql "+string(request.Operation.Operation),
 		trace.WithAttributes(attribute.String("graphql.operation.name", request.OperationName)))
 	defer span.End()
-	return next(ctx)
+	response := next(ctx)
+	showCost(ctx, request, response)
+	return response
 }
 
 // rootField is a root field of a query on its way.
@@ -155,6 +180,14 @@ func isIntrospection(field graphql.CollectedField) bool { return strings.HasPref
 // each root field of a mutation show what it changed: mutations run one after another.
 func (o *operation) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
 	field := graphql.GetFieldContext(ctx)
+	if m, ok := ctx.Value(meterKey{}).(*meter); ok {
+		metered := next
+		next = func(ctx context.Context) (any, error) {
+			answer, err := metered(ctx)
+			m.count(field.Field.Field, answer)
+			return answer, err
+		}
+	}
 	if !field.IsResolver {
 		return next(ctx)
 	}

@@ -48,7 +48,7 @@ func NewServer(resolver *Resolver, options Options) *handler.Server {
 // executable is the schema, executed on plans.
 func executable(resolver *Resolver, options Options) graphql.ExecutableSchema {
 	source := exec.Planned(exec.Config{Resolvers: resolver})
-	unplanned := stock{source.Schema, resolver.Ports}
+	unplanned := stock{source.Schema, options, resolver.Ports, weights(source.Schema.Schema())}
 	if options.Stock {
 		return unplanned
 	}
@@ -56,6 +56,8 @@ func executable(resolver *Resolver, options Options) graphql.ExecutableSchema {
 		Fallback:   unplanned,
 		References: references(loaders.NewBatches(resolver.Ports)),
 		Count:      options.Count,
+		Weight:     func(field *ast.FieldDefinition) int { return document.Weight(source.Schema.Schema(), field) },
+		Spent:      options.spent,
 		Trace: func(ctx context.Context, loader string, _ int) (context.Context, func()) {
 			ctx, span := options.Tracing.Start(ctx, "load "+loader)
 			return ctx, func() { span.End() }

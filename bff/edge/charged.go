@@ -100,6 +100,13 @@ func (t transport) giveBack(ctx context.Context, w http.ResponseWriter, operatio
 	}
 }
 
+// tellSpent sets the headers of a budget anew: an answer may have cost less than it was charged for.
+func (t transport) tellSpent(w http.ResponseWriter, operation *graphql.OperationContext) {
+	if charge := graph.ChargeOf(operation); charge != nil {
+		tellBudget(w.Header(), charge.Budget, nil)
+	}
+}
+
 // tellBudget sets RateLimit and RateLimit-Policy as draft-ietf-httpapi-ratelimit-headers-10 has them.
 // t is when there will be enough for what was refused, else when the budget will be whole again.
 func tellBudget(h http.Header, left bff.Budget, refusal error) {

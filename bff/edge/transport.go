@@ -89,6 +89,7 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 		refuse(w, r, context.Cause(ctx))
 		return
 	}
+	t.tellSpent(w, operation)
 	t.writeResponse(w, r, http.StatusOK, response, true)
 }
 

@@ -53,10 +53,10 @@ func newInRedis(client redis.Scripter) *inRedis {
 	return &inRedis{client: client, script: redis.NewScript(gcra)}
 }
 
-// take takes points, or gives them when they are below 0.
-func (r *inRedis) take(ctx context.Context, key string, limit, points int) (bff.Budget, error) {
+// take takes points, and before that gives back what is owed.
+func (r *inRedis) take(ctx context.Context, key string, limit, points, owed int) (bff.Budget, error) {
 	interval := strconv.FormatFloat(float64(time.Minute.Microseconds())/float64(limit), 'g', 17, 64)
-	answer, err := r.script.Run(ctx, r.client, []string{"sluice:budget:" + key}, interval, limit, points).Int64Slice()
+	answer, err := r.script.Run(ctx, r.client, []string{"sluice:budget:" + key}, interval, limit, points, owed).Int64Slice()
 	if err != nil {
 		return bff.Budget{}, fmt.Errorf("ask redis for a budget: %w", err)
 	}

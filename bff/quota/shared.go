@@ -3,8 +3,10 @@ package quota
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/sony/gobreaker/v2"
 
@@ -21,11 +23,17 @@ type SharedOptions struct {
 // Shared is a ledger of many gateways, in Redis. When Redis does not answer in time the gateway goes
 // by its own memory: a caller then has one budget at each gateway. After three failures in a row
 // Redis is left alone for a second at a time, so that nobody waits for it.
+//
+// What is given back is told to Redis with the caller's next request here, so that it costs no round
+// trip of its own; what a caller that does not come back is owed is forgotten.
 type Shared struct {
 	redis   *inRedis
 	memory  *Memory
 	timeout time.Duration
 	breaker *gobreaker.CircuitBreaker[bff.Budget]
+
+	mu   sync.Mutex
+	owed *lru.Cache[string, int]
 }
 
 var _ Ledger = (*Shared)(nil)
@@ -34,11 +42,13 @@ var _ Ledger = (*Shared)(nil)
 const (
 	failuresToLeave = 3
 	leftAlone       = time.Second
+	owedCallers     = 10_000 // at most as many are owed something at once
 )
 
 // NewShared keeps budgets where the client leads to, and in memory when that does not answer.
 func NewShared(client redis.Scripter, memory *Memory, options SharedOptions) *Shared {
-	return &Shared{redis: newInRedis(client), memory: memory, timeout: options.Timeout,
+	owed, _ := lru.New[string, int](owedCallers) // only a size below 1 is refused
+	return &Shared{redis: newInRedis(client), memory: memory, timeout: options.Timeout, owed: owed,
 		breaker: gobreaker.NewCircuitBreaker[bff.Budget](gobreaker.Settings{
 			Name:         "redis",
 			Timeout:      leftAlone,
@@ -53,26 +63,40 @@ func NewShared(client redis.Scripter, memory *Memory, options SharedOptions) *Sh
 
 // Take takes points.
 func (s *Shared) Take(ctx context.Context, key string, limit, points int) (bff.Budget, error) {
-	left, err := s.ask(ctx, key, limit, points)
+	owed := s.settle(key)
+	left, err := s.ask(ctx, key, limit, points, owed)
 	if err == nil || isRefusal(err) {
 		return left, err
+	}
+	if owed > 0 {
+		s.memory.Give(ctx, key, limit, owed)
 	}
 	return s.memory.Take(ctx, key, limit, points)
 }
 
-// Give gives points back, to the memory when Redis does not answer: who gave them is not kept.
-func (s *Shared) Give(ctx context.Context, key string, limit, points int) {
-	if _, err := s.ask(ctx, key, limit, -points); err != nil {
-		s.memory.Give(ctx, key, limit, points)
-	}
+// Give gives points back with the caller's next request.
+func (s *Shared) Give(_ context.Context, key string, limit, points int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	owed, _ := s.owed.Peek(key)
+	s.owed.Add(key, min(owed+points, limit))
+}
+
+// settle forgets what the caller is owed, and gives it.
+func (s *Shared) settle(key string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	owed, _ := s.owed.Peek(key)
+	s.owed.Remove(key)
+	return owed
 }
 
 // ask goes to Redis even for a caller that goes away meanwhile: that tells nothing of Redis.
-func (s *Shared) ask(ctx context.Context, key string, limit, points int) (bff.Budget, error) {
+func (s *Shared) ask(ctx context.Context, key string, limit, points, owed int) (bff.Budget, error) {
 	return s.breaker.Execute(func() (bff.Budget, error) {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 		defer cancel()
-		return s.redis.take(ctx, key, limit, points)
+		return s.redis.take(ctx, key, limit, points, owed)
 	})
 }
 

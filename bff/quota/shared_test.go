@@ -36,6 +36,9 @@ func TestGatewaysShareABudget(t *testing.T) {
 		t.Errorf("the other gateway gave %d", taken)
 	}
 	one.Give(t.Context(), "x", slow, 3)
+	if left, err := one.Take(t.Context(), "x", slow, 0); err != nil || left.Remaining != 3 { // which tells Redis
+		t.Errorf("what was given back is not there: %+v, %v", left, err)
+	}
 	if taken, _ := spend(t, other, 6); taken != 3 {
 		t.Errorf("of 3 points that the first gateway gave back the other gave %d", taken)
 	}
@@ -57,6 +60,9 @@ func TestWholeBudgetsTakeNoRoom(t *testing.T) {
 		t.Errorf("4 points are kept for %s, %v, want the 24 s in which they come back", kept, err)
 	}
 	ledger.Give(t.Context(), "x", slow, 4)
+	if left, err := ledger.Take(t.Context(), "x", slow, 0); err != nil || left.Remaining != slow {
+		t.Errorf("what was given back is not there: %+v, %v", left, err)
+	}
 	if keys, err := client.Keys(t.Context(), "*").Result(); err != nil || len(keys) != 0 {
 		t.Errorf("a whole budget is kept: %v, %v", keys, err)
 	}

@@ -140,7 +140,7 @@ func (p *pricing) field(f *ast.Field) (*fieldCost, *expression) {
 		return &fieldCost{weight: weight}, &expression{}
 	}
 	return &fieldCost{
-		weight: weightOf(p.schema, f.Definition),
+		weight: Weight(p.schema, f.Definition),
 		size:   listSizeOf(f),
 		list:   f.Definition.Type.Elem != nil,
 	}, p.read(f.SelectionSet)
@@ -205,8 +205,9 @@ func conditionsOf(directives ast.DirectiveList) (conditions []condition, never b
 	return conditions, never
 }
 
-// weightOf is what a field costs for itself: by @cost of its own, else of its type.
-func weightOf(schema *ast.Schema, field *ast.FieldDefinition) int {
+// Weight is what a field costs for itself, a list each of its items: by @cost of its own, else of its
+// type.
+func Weight(schema *ast.Schema, field *ast.FieldDefinition) int {
 	definition := schema.Types[field.Type.Name()]
 	for _, directives := range []ast.DirectiveList{field.Directives, definition.Directives} {
 		if directive := directives.ForName("cost"); directive != nil {

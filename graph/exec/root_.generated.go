@@ -2203,7 +2203,7 @@ type Viewer @authenticated {
   "The API key that was presented."
   apiKey: ApiKey
   scopes: [String!]!
-  "What the caller may spend, after this operation has been paid for."
+  "What the caller may spend, after this operation has been paid for at its full cost."
   budget: Budget
 }
 

@@ -135,6 +135,7 @@ type Node struct {
 	chain     *graphql.FieldContext // contexts of this field and those above, without indices
 	below     []*selection          // by the object's type
 
+	weight     int // of each item, when the field is a list of objects
 	nonNull    bool
 	repeated   bool // the response key was taken by a field before: answered, not shown
 	concurrent bool
@@ -152,6 +153,8 @@ type selection struct {
 	id    TypeID
 	nodes []*Node
 	deep  []*Node // those that are resolved, or have something resolved below
+
+	weight int // of its fields, but for lists of objects
 }
 
 type compiler struct {
@@ -196,11 +199,25 @@ func (c *compiler) selection(above *Node, id TypeID, set ast.SelectionSet, level
 		n.repeated = taken[collected.Alias]
 		taken[collected.Alias] = true
 		s.nodes = append(s.nodes, n)
+		c.weigh(s, n)
 		if n.concurrent || len(n.next) > 0 {
 			s.deep = append(s.deep, n)
 		}
 	}
 	return s
+}
+
+// weigh tells what the node costs: a list of objects its items, anything else each time.
+func (c *compiler) weigh(s *selection, n *Node) {
+	if n.field == nil {
+		return // __typename
+	}
+	weight := c.schema.weight(n.collected.Definition)
+	if n.collected.Definition.Type.Elem != nil && len(n.field.Results) > 0 {
+		n.weight = weight
+		return
+	}
+	s.weight += weight
 }
 
 func (c *compiler) node(above *Node, object *Type, collected graphql.CollectedField, level int) *Node {

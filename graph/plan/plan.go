@@ -70,6 +70,10 @@ type Options struct {
 	Operations int
 	// Count is told of every operation. It may be nil.
 	Count func(Outcome)
+	// Weight is what a value of a field costs, a list each of its items. Spent is told what all that was
+	// answered costs together, before the answer is given. Both may be nil, together.
+	Weight func(field *ast.FieldDefinition) int
+	Spent  func(ctx context.Context, points int)
 	// Trace is told of every call of a loader; what it gives is called when the call has ended. It
 	// may be nil.
 	Trace func(ctx context.Context, loader string, keys int) (context.Context, func())
@@ -83,6 +87,8 @@ type Schema struct {
 	references map[*Field]Reference
 	operations graphql.Cache[*operation]
 	count      func(Outcome)
+	weight     func(field *ast.FieldDefinition) int
+	spent      func(ctx context.Context, points int)
 	trace      func(ctx context.Context, loader string, keys int) (context.Context, func())
 }
 
@@ -96,6 +102,8 @@ func New(source Source, options Options) (*Schema, error) {
 		source:           source,
 		references:       map[*Field]Reference{},
 		count:            options.Count,
+		weight:           options.Weight,
+		spent:            options.Spent,
 		trace:            options.Trace,
 	}
 	if s.ExecutableSchema == nil {
@@ -106,6 +114,10 @@ func New(source Source, options Options) (*Schema, error) {
 	}
 	if s.count == nil {
 		s.count = func(Outcome) {}
+	}
+	if s.weight == nil || s.spent == nil {
+		s.weight = func(*ast.FieldDefinition) int { return 0 }
+		s.spent = func(context.Context, int) {}
 	}
 	if options.Operations == 0 {
 		options.Operations = 1000

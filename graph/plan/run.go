@@ -98,6 +98,7 @@ func (s *Schema) execute(ctx context.Context, request *graphql.OperationContext,
 	r.ctx = graphql.WithFieldContext(ctx, &r.root)
 	r.resolve()
 	data := r.writer.write(p)
+	s.spent(ctx, r.writer.weight)
 	r.reset()
 	p.runs.Put(r)
 	return &graphql.Response{Data: json.RawMessage(data)}

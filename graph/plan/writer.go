@@ -19,6 +19,7 @@ type Writer struct {
 	run     *run
 	writing bool
 	buf     []byte
+	weight  int                   // of what was answered
 	base    *graphql.FieldContext // where path begins
 	path    []step
 	late    []lateError
@@ -87,6 +88,7 @@ func (w *Writer) Object(n *Node, id TypeID, obj any) bool {
 		}
 		return true
 	}
+	w.weight += s.weight
 	start, valid, first := len(w.buf), true, true
 	w.buf = append(w.buf, '{')
 	for _, below := range s.nodes {
@@ -325,6 +327,9 @@ func (w *Writer) unexpected(v, wanted any) bool {
 // List writes a list. Places in lists of scalars have no path of their own, as in gqlgen.
 func List[T any](w *Writer, n *Node, list []T, scalars, nonNull bool, item func(*Writer, *Node, T) bool) bool {
 	l := startList(w, scalars, nonNull)
+	if w.writing && !scalars {
+		w.weight += n.weight * len(list)
+	}
 	for i := range list {
 		l.item(i, func() bool { return item(w, n, list[i]) })
 	}
@@ -334,6 +339,9 @@ func List[T any](w *Writer, n *Node, list []T, scalars, nonNull bool, item func(
 // Structs writes a list of objects that are kept by value.
 func Structs[T any](w *Writer, n *Node, list []T, nonNull bool, item func(*Writer, *Node, *T) bool) bool {
 	l := startList(w, false, nonNull)
+	if w.writing {
+		w.weight += n.weight * len(list)
+	}
 	for i := range list {
 		l.item(i, func() bool { return item(w, n, &list[i]) })
 	}
