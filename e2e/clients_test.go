@@ -20,7 +20,7 @@ func TestPublicClients(t *testing.T) {
 	folder := installClients(t)
 	p := start(t, serveDemo(t.TempDir())...)
 	token := p.signIn(t, "operator")
-	for _, script := range []string{"graphql-ws.mjs", "subscriptions-transport-ws.mjs", "graphql-sse.mjs"} {
+	for _, script := range []string{"graphql-http.mjs", "graphql-ws.mjs", "subscriptions-transport-ws.mjs", "graphql-sse.mjs"} {
 		t.Run(strings.TrimSuffix(script, ".mjs"), func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), clientsTime)
 			defer cancel()

@@ -127,21 +127,3 @@ func TestDataIsThereWhenSomethingRan(t *testing.T) {
 		})
 	}
 }
-
-func TestTheMediaTypeIsTheOneThatTheClientAcceptsFirst(t *testing.T) {
-	t.Parallel()
-	h := open(t)
-	for accept, want := range map[string]string{
-		"":                                acceptJSON,
-		"*/*":                             acceptJSON,
-		"text/html, nonsense;;, */*":      acceptJSON,
-		"text/html":                       acceptJSON,
-		acceptJSON + ", " + acceptGraphQL: acceptJSON,
-		acceptGraphQL + ", application/json;q=0.9": acceptGraphQL,
-	} {
-		a := h.do(t, post(query("{ __typename }"), "Accept", accept))
-		if got := a.header.Get("Content-Type"); got != want+"; charset=utf-8" {
-			t.Errorf("Accept %q: answered as %s", accept, got)
-		}
-	}
-}

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/bff/envelope"
 	"github.com/sluicehq/sluice/bff/live"
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/internal/obs"
@@ -26,9 +27,11 @@ import (
 
 // Options are the settings of the server.
 type Options struct {
-	RequestTimeout time.Duration // of a request, everything included
-	MaxBody        int64         // bytes
-	CORSOrigins    []string      // "*" for any
+	RequestTimeout time.Duration   // of a request, everything included
+	MaxBody        int64           // bytes
+	Requests       envelope.Limits // of a body's JSON; none for the usual ones
+	CompressFrom   int             // bytes of an answer; 0 to never compress
+	CORSOrigins    []string        // "*" for any
 	TrustedProxies []netip.Prefix
 	Logger         *slog.Logger
 	Tracing        *obs.Tracing
@@ -47,7 +50,12 @@ type Parts struct {
 
 // New gives the whole entrance.
 func New(parts Parts, options Options) http.Handler {
-	plain := transport{maxBody: options.MaxBody, logger: options.Logger, quota: parts.Quota}
+	if options.Requests == (envelope.Limits{}) {
+		options.Requests = envelope.Usual()
+	}
+	plain := transport{
+		requests: options.Requests, maxBody: options.MaxBody, compress: options.CompressFrom, logger: options.Logger, quota: parts.Quota,
+	}
 	if parts.Live != nil {
 		parts.GraphQL.AddTransport(parts.Live.WebSocket(options.refuse))
 		parts.GraphQL.AddTransport(parts.Live.EventStream(plain.read, options.refuse))

@@ -274,7 +274,7 @@ func (c *connection) subscribe(m message) *closing {
 	if !c.greeted.Load() {
 		return &closing{code: closeUnauthorized, reason: "Unauthorized"}
 	}
-	params, err := operationPayload(m.payload)
+	params, err := operationPayload(c.hub.requests, m.payload)
 	if err != nil {
 		return &closing{code: closeBadRequest, reason: err.Error()}
 	}

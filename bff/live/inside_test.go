@@ -11,6 +11,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/envelope"
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
@@ -37,7 +38,7 @@ func FuzzMessage(f *testing.F) {
 			if m.kind != subscribeMessage {
 				continue
 			}
-			if params, err := operationPayload(m.payload); err == nil {
+			if params, err := operationPayload(envelope.Usual(), m.payload); err == nil {
 				_, _ = after(params)
 				_ = textOf(params)
 			}

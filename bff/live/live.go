@@ -27,6 +27,7 @@ import (
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/bff/envelope"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -63,6 +64,7 @@ type Options struct {
 	Secret    []byte   // of cursors, the same on all gateways
 	Origins   []string // whose pages may connect, beside the gateway's own; "*" for any
 	Settings  Settings
+	Requests  envelope.Limits // none for the usual ones
 	Clock     clock.Clock
 	Logger    *slog.Logger
 	Registry  prometheus.Registerer // nil: nobody looks
@@ -74,6 +76,7 @@ const maxExecuting = 64
 // Hub is one gateway's subscriptions.
 type Hub struct {
 	settings Settings
+	requests envelope.Limits
 	auth     Authenticator
 	origins  []string
 	clock    clock.Clock
@@ -110,8 +113,11 @@ func New(ctx context.Context, options Options) (*Hub, error) {
 	if err != nil {
 		return nil, err
 	}
+	if options.Requests == (envelope.Limits{}) {
+		options.Requests = envelope.Usual()
+	}
 	h := &Hub{
-		settings: options.Settings, auth: options.Auth, origins: options.Origins, clock: options.Clock, logger: options.Logger,
+		settings: options.Settings, requests: options.Requests, auth: options.Auth, origins: options.Origins, clock: options.Clock, logger: options.Logger,
 		cursors: c, source: s, groups: map[string]*group{}, index: newIndex(), callers: map[string]int{},
 		executing: make(chan struct{}, maxExecuting*runtime.GOMAXPROCS(0)),
 	}

@@ -1,7 +1,6 @@
 package live
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/bff/envelope"
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
@@ -104,23 +104,14 @@ func (d *dialect) decode(text []byte) (message, error) {
 }
 
 // operationPayload reads the payload of subscribe.
-func operationPayload(text json.RawMessage) (*graphql.RawParams, error) {
-	var raw struct {
-		Query         *string        `json:"query"`
-		OperationName *string        `json:"operationName"`
-		Variables     map[string]any `json:"variables"`
-		Extensions    map[string]any `json:"extensions"`
+func operationPayload(limits envelope.Limits, text json.RawMessage) (*graphql.RawParams, error) {
+	asked, err := limits.Read(text)
+	if err != nil {
+		return nil, errors.New(errs.From(err).Message)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber() // so that none loses digits on its way
-	if err := decoder.Decode(&raw); err != nil || raw.Query == nil {
-		return nil, errors.New("the payload must have a query, and may have operationName, variables and extensions")
-	}
-	params := &graphql.RawParams{Query: *raw.Query, Variables: raw.Variables, Extensions: raw.Extensions}
-	if raw.OperationName != nil {
-		params.OperationName = *raw.OperationName
-	}
-	return params, nil
+	return &graphql.RawParams{
+		Query: asked.Query, OperationName: asked.OperationName, Variables: asked.Variables, Extensions: asked.Extensions,
+	}, nil
 }
 
 // after is the cursor to resume after, or "".

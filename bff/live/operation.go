@@ -9,7 +9,6 @@ import (
 
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/caller"
-	"github.com/sluicehq/sluice/internal/errs"
 )
 
 // prepared is an operation that was let in: a subscription when it has a filter, else a query or a
@@ -20,14 +19,8 @@ type prepared struct {
 	request   request
 }
 
-// maxQuery bounds the text of a document, in bytes, as over HTTP.
-const maxQuery = 128 << 10
-
 // prepare reads the operation and checks that the caller of ctx may run it.
 func prepare(ctx context.Context, executor graphql.GraphExecutor, params *graphql.RawParams) (*prepared, gqlerror.List) {
-	if len(params.Query) > maxQuery {
-		return nil, gqlerror.List{graph.Shown(ctx, errs.New(errs.InvalidArgument, "QUERY_TOO_LARGE", "the query is longer than %d bytes", maxQuery))}
-	}
 	params.ReadTime = graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}
 	cursor, err := after(params)
 	if err != nil {

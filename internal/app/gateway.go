@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/edge"
+	"github.com/sluicehq/sluice/bff/envelope"
 	"github.com/sluicehq/sluice/bff/guard"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/graph"
@@ -82,12 +83,20 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 	}
 	options := edge.Options{
 		RequestTimeout: h.config.HTTP.RequestTimeout, MaxBody: int64(h.config.HTTP.MaxBody),
+		Requests: h.requests(), CompressFrom: int(h.config.HTTP.CompressFrom),
 		CORSOrigins: h.config.HTTP.CORSOrigins, TrustedProxies: proxies, Logger: h.logger, Tracing: h.tracing,
 	}
 	if h.config.Telemetry.Metrics {
 		options.Registry = h.registry
 	}
 	return edge.New(parts, options), nil
+}
+
+// requests bounds what is decoded of a request.
+func (h *house) requests() envelope.Limits {
+	return envelope.Limits{
+		Depth: h.config.HTTP.MaxJSONDepth, Values: h.config.HTTP.MaxJSONValues, Variables: int(h.config.HTTP.MaxVariables),
+	}
 }
 
 // serve answers HTTP until the program is closed: then it is no

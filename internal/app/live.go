@@ -27,6 +27,7 @@ func (h *house) subscriptions(ctx context.Context, authenticator *auth.Authentic
 	hub, err := live.New(ctx, live.Options{
 		JetStream: b.JetStream(), Decode: bffrpc.DecodeEvent, Auth: authenticator, Secret: secret,
 		Origins: h.config.HTTP.CORSOrigins, Clock: h.clock, Logger: h.logger, Registry: h.registry,
+		Requests: h.requests(),
 		Settings: live.Settings{
 			InitTimeout: l.InitTimeout, IdleTimeout: l.IdleTimeout, KeepAlive: l.KeepAlive, WriteTimeout: l.WriteTimeout,
 			DrainTime: l.DrainTime, RequestTimeout: h.config.HTTP.RequestTimeout,

@@ -62,6 +62,10 @@ type HTTP struct {
 	ReadHeaderTimeout time.Duration `default:"5s" min:"1ms" help:"How long a client may take to send its headers."`
 	DrainTimeout      time.Duration `default:"8s" min:"0s" help:"How long running requests may go on after the signal to stop."`
 	MaxBody           Size          `default:"1MiB" min:"1KiB" help:"Largest request body."`
+	MaxVariables      Size          `default:"512KiB" min:"1KiB" help:"Largest variables of a request, as JSON."`
+	MaxJSONDepth      int           `default:"32" min:"4" help:"Deepest nesting of lists and objects in the JSON of a request."`
+	MaxJSONValues     int           `default:"20000" min:"10" help:"Most values in the JSON of a request, those in lists and objects counted each."`
+	CompressFrom      Size          `default:"1KiB" help:"Smallest answer to a query that is compressed for clients that can read gzip; 0 compresses none."`
 	CORSOrigins       []string      `help:"Origins whose pages may call the API, such as https://app.example.org; * for any."`
 	MaxDepth          int           `default:"15" min:"1" help:"Deepest nesting of fields in a GraphQL document."`
 	MaxTokens         int           `default:"5000" min:"1" help:"Most tokens in a GraphQL document."`

@@ -1,0 +1,94 @@
+package edge
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+)
+
+// answer is a response of the form that the specification has: data is absent when nothing ran.
+type answer struct {
+	Errors     gqlerror.List    `json:"errors,omitempty"`
+	Data       *json.RawMessage `json:"data,omitempty"`
+	Extensions map[string]any   `json:"extensions,omitempty"`
+}
+
+// writeResponse answers with what came of the operation; it is nil when it did not run.
+func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, status int, response *graphql.Response, ran *graphql.OperationContext) {
+	out := answer{Errors: response.Errors, Extensions: response.Extensions}
+	if ran != nil {
+		data := response.Data
+		if len(data) == 0 {
+			data = json.RawMessage("null")
+		}
+		out.Data = &data
+	}
+	media := accepted(r)
+	if media == mediaJSON && status < http.StatusInternalServerError && status != http.StatusMethodNotAllowed {
+		status = http.StatusOK // as the specification wants of this media type for an answer in GraphQL's form
+	}
+	parts, err := out.encode()
+	if err != nil {
+		t.logger.ErrorContext(r.Context(), "an answer is no JSON", "error", err.Error())
+		refuse(w, r, fmt.Errorf("write the answer: %w", err))
+		return
+	}
+	if ran != nil && ran.Operation.Operation == ast.Query {
+		parts = t.compressed(w, r, parts)
+	}
+	write(w, status, media, parts...)
+}
+
+// encode gives the text of the answer, in parts. The data are as they are: executor and scalars wrote
+// JSON, and reading it again would cost as much as writing it did.
+func (a answer) encode() ([][]byte, error) {
+	if a.Data == nil {
+		text, err := json.Marshal(a)
+		return [][]byte{text}, err
+	}
+	if data := *a.Data; string(data) != "null" && !(bytes.HasPrefix(data, []byte("{")) && bytes.HasSuffix(data, []byte("}"))) {
+		return nil, errors.New("the data are no object")
+	}
+	before, after := []byte(`{"data":`), []byte("}")
+	if len(a.Errors) > 0 {
+		text, err := json.Marshal(a.Errors)
+		if err != nil {
+			return nil, err
+		}
+		before = slices.Concat([]byte(`{"errors":`), text, []byte(`,"data":`))
+	}
+	if len(a.Extensions) > 0 {
+		text, err := json.Marshal(a.Extensions)
+		if err != nil {
+			return nil, err
+		}
+		after = slices.Concat([]byte(`,"extensions":`), text, after)
+	}
+	return [][]byte{before, *a.Data, after}, nil
+}
+
+func write(w http.ResponseWriter, status int, media string, parts ...[]byte) {
+	if status == http.StatusUnauthorized {
+		w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
+	}
+	length := 0
+	for _, part := range parts {
+		length += len(part)
+	}
+	w.Header().Set("Content-Length", strconv.Itoa(length))
+	w.Header().Set("Content-Type", media+"; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Header().Add("Vary", "Accept")
+	w.WriteHeader(status)
+	for _, part := range parts {
+		_, _ = w.Write(part) // a client that went away needs no answer
+	}
+}

@@ -1,0 +1,101 @@
+package edge
+
+import (
+	"bytes"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+)
+
+// accepted is the media type that the client would rather have, the first of equals; without a wish,
+// the older one.
+func accepted(r *http.Request) string {
+	best, most := mediaJSON, 0.0
+	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		media, params, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		switch media {
+		case mediaGraphQL, mediaJSON:
+		case "application/*", "*/*":
+			media = mediaJSON
+		default:
+			continue
+		}
+		if q := weight(params["q"]); q > most {
+			best, most = media, q
+		}
+	}
+	return best
+}
+
+// weight is a quality value (RFC 9110, section 12.4.2); 1 when it is not said, 0 when it is none.
+func weight(q string) float64 {
+	if q == "" {
+		return 1
+	}
+	w, err := strconv.ParseFloat(q, 64)
+	if err != nil || !(w >= 0 && w <= 1) {
+		return 0
+	}
+	return w
+}
+
+// takesGzip tells whether the client can read gzip, and would as soon have it as the plain text.
+func takesGzip(r *http.Request) bool {
+	gzipped, plain, any := -1.0, -1.0, -1.0
+	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
+		coding, params, _ := strings.Cut(part, ";")
+		_, q, _ := strings.Cut(strings.TrimSpace(params), "q=")
+		switch strings.ToLower(strings.TrimSpace(coding)) {
+		case "gzip", "x-gzip":
+			gzipped = weight(q)
+		case "identity":
+			plain = weight(q)
+		case "*":
+			any = weight(q)
+		}
+	}
+	if gzipped < 0 {
+		gzipped = any
+	}
+	return gzipped > 0 && gzipped >= plain
+}
+
+// compressed gives the text for clients that can read it so, when it is long enough to be worth it.
+// Answers to mutations never get here: they may hold secrets beside what the client sent, and the
+// length of both compressed together would tell of the secret.
+func (t transport) compressed(w http.ResponseWriter, r *http.Request, parts [][]byte) [][]byte {
+	if t.compress == 0 {
+		return parts
+	}
+	w.Header().Add("Vary", "Accept-Encoding")
+	length := 0
+	for _, part := range parts {
+		length += len(part)
+	}
+	if length < t.compress || !takesGzip(r) {
+		return parts
+	}
+	out := bytes.NewBuffer(make([]byte, 0, length/4))
+	writer := gzipWriters.Get().(*gzip.Writer)
+	defer gzipWriters.Put(writer)
+	writer.Reset(out)
+	for _, part := range parts {
+		_, _ = writer.Write(part) // a buffer takes everything
+	}
+	_ = writer.Close()
+	w.Header().Set("Content-Encoding", "gzip")
+	return [][]byte{out.Bytes()}
+}
+
+// gzipWriters keeps what compressing needs, which is much more than what it compresses.
+var gzipWriters = sync.Pool{New: func() any {
+	writer, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is one
+	return writer
+}}

@@ -1,0 +1,133 @@
+// Package envelope reads what a client asks: a document or the hash of one, the name of an operation,
+// variables and extensions. It does so in one way for HTTP, event streams and WebSockets.
+//
+// It promises that nothing is decoded before its size, its nesting and the number of its values have
+// been counted, and that a request has one meaning: names count as they are written, and a name that
+// comes twice is refused.
+package envelope
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/url"
+	"strings"
+
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// Limits bound a request before it is decoded. All must be set.
+type Limits struct {
+	Depth     int // of lists and objects in each other, that of the request included
+	Values    int // of all lists and objects together
+	Variables int // bytes of JSON
+}
+
+// Usual are limits that honest requests do not meet.
+func Usual() Limits { return Limits{Depth: 32, Values: 20_000, Variables: 512 << 10} }
+
+// MaxQuery bounds the text of a document, in bytes: prepared documents are kept by their text.
+const MaxQuery = 128 << 10
+
+// Request is what a client asks.
+type Request struct {
+	Query         string
+	OperationName string
+	Variables     map[string]any // numbers are json.Number, so that none loses digits on its way
+	Extensions    map[string]any
+}
+
+// Read reads the JSON form of a request.
+func (l Limits) Read(body []byte) (*Request, error) {
+	if err := l.count(body); err != nil {
+		return nil, err
+	}
+	if isList(body) {
+		return nil, errs.New(errs.InvalidArgument, "BATCHING_UNSUPPORTED", "send one operation a request: lists of them are not answered")
+	}
+	if !json.Valid(body) || !isObject(body) {
+		return nil, malformed("the request must be a JSON object with query, operationName, variables and extensions")
+	}
+	parts := map[string]json.RawMessage{}
+	for name, value := range members(body) {
+		if _, twice := parts[name]; twice {
+			return nil, malformed("the request has %.40q twice", name)
+		}
+		parts[name] = value
+	}
+	r := &Request{}
+	for name, to := range map[string]*string{"query": &r.Query, "operationName": &r.OperationName} {
+		if err := readText(name, parts[name], to); err != nil {
+			return nil, err
+		}
+	}
+	return r, l.readMaps(r, parts["variables"], parts["extensions"])
+}
+
+// ReadURL reads the form of a request that a GET has.
+func (l Limits) ReadURL(u *url.URL) (*Request, error) {
+	values, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return nil, malformed("the URL's query does not read").Because(err)
+	}
+	for _, name := range []string{"query", "operationName", "variables", "extensions"} {
+		if len(values[name]) > 1 {
+			return nil, malformed("the URL has %q twice", name)
+		}
+	}
+	r := &Request{Query: values.Get("query"), OperationName: values.Get("operationName")}
+	variables, extensions := json.RawMessage(values.Get("variables")), json.RawMessage(values.Get("extensions"))
+	for name, text := range map[string]json.RawMessage{"variables": variables, "extensions": extensions} {
+		if err := l.count(text); err != nil {
+			return nil, err
+		}
+		if len(text) > 0 && !json.Valid(text) {
+			return nil, malformed("%s must be a JSON object", name)
+		}
+	}
+	return r, l.readMaps(r, variables, extensions)
+}
+
+func (l Limits) readMaps(r *Request, variables, extensions json.RawMessage) error {
+	if len(r.Query) > MaxQuery {
+		return errs.New(errs.InvalidArgument, "QUERY_TOO_LARGE", "the query is longer than %d bytes", MaxQuery)
+	}
+	if len(variables) > l.Variables {
+		return errs.New(errs.InvalidArgument, "VARIABLES_TOO_LARGE", "the variables are larger than %d bytes", l.Variables)
+	}
+	if err := readMap("variables", variables, &r.Variables); err != nil {
+		return err
+	}
+	if err := readMap("extensions", extensions, &r.Extensions); err != nil {
+		return err
+	}
+	if strings.TrimSpace(r.Query) == "" {
+		return malformed("the request has no query")
+	}
+	return nil
+}
+
+func readText(name string, text json.RawMessage, to *string) error {
+	if len(text) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(text, to); err != nil { // null leaves it empty
+		return malformed("%s must be a text", name).Because(err)
+	}
+	return nil
+}
+
+func readMap(name string, text json.RawMessage, to *map[string]any) error {
+	if len(text) == 0 || string(text) == "null" || string(text) == "{}" {
+		return nil
+	}
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(to); err != nil {
+		return malformed("%s must be a JSON object", name).Because(err)
+	}
+	return nil
+}
+
+func malformed(format string, args ...any) *errs.Error {
+	return errs.New(errs.InvalidArgument, "REQUEST_MALFORMED", format, args...)
+}

@@ -1,0 +1,73 @@
+package envelope
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"testing"
+	"unicode/utf8"
+)
+
+// members agrees with encoding/json on every object.
+func FuzzMembers(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, ` { "a" : 1 } `, `{"a":"}\"","b":[{"c":[1,2,"]"]},null],"":{}}`, `{"a\u0062":1,"ab":2}`, "{\"a\":\t1 ,\n\"b\":-1e9 }",
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var want map[string]json.RawMessage
+		if !isObject(text) || !utf8.Valid(text) || json.Unmarshal(text, &want) != nil {
+			return
+		}
+		got := map[string]json.RawMessage{}
+		for name, value := range members(text) {
+			got[name] = bytes.TrimSpace(value)
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%q: %q, want %q", text, slices.Collect(maps.Values(got)), slices.Collect(maps.Values(want)))
+		}
+	})
+}
+
+// What counting lets through is as deep as it says, and no deeper.
+func FuzzCount(f *testing.F) {
+	f.Add([]byte(`{"a": [[[1, 2], "[[["]]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		var v any
+		limits := Limits{Depth: 4, Values: 20}
+		if json.Unmarshal(text, &v) != nil {
+			_ = limits.count(text) // must not panic
+			return
+		}
+		depth, values := measure(v)
+		if err := limits.count(text); err == nil && (depth > limits.Depth || values > limits.Values) {
+			t.Errorf("%q is %d deep and has %d values, and is let through", text, depth, values)
+		}
+		if err := limits.count(text); err != nil && depth <= limits.Depth && len(text) < limits.Values {
+			t.Errorf("%q is %d deep, and refused: %v", text, depth, err)
+		}
+	})
+}
+
+func measure(v any) (depth, values int) {
+	each := func(item any) {
+		d, n := measure(item)
+		depth, values = max(depth, d), values+n
+	}
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			each(item)
+		}
+		return depth + 1, values + 1
+	case map[string]any:
+		for _, item := range v {
+			each(item)
+		}
+		return depth + 1, values + 1
+	}
+	return 0, 1
+}
