@@ -66,6 +66,7 @@ type ApiKey struct {
 	Name            string
 	Prefix          string
 	Scopes          []string
+	DeviceLabels    JSON // an object of texts; nil for no limit
 	PointsPerMinute int
 	CreatedAt       time.Time
 	ExpiresAt       *time.Time
@@ -77,6 +78,7 @@ type ApiKey struct {
 type CreateApiKeyInput struct {
 	Name            string
 	Scopes          []string
+	DeviceLabels    JSON // an object of texts
 	PointsPerMinute *int
 	ExpiresAt       *time.Time
 	IdempotencyKey  *string

@@ -8,6 +8,7 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -131,7 +132,25 @@ func (a *Authenticator) apiKey(ctx context.Context, key string) (caller.Caller, 
 	}
 	held := caller.ScopesOf(role)
 	scopes := slices.DeleteFunc(slices.Clone(found.Scopes), func(scope string) bool { return !slices.Contains(held, scope) })
-	return caller.Caller{AccountID: found.AccountID, APIKeyID: found.ID, Role: role, Scopes: scopes, PointsPerMinute: found.PointsPerMinute}, nil
+	limit, err := deviceLabels(found)
+	if err != nil {
+		return caller.Caller{}, err
+	}
+	return caller.Caller{
+		AccountID: found.AccountID, APIKeyID: found.ID, Role: role, Scopes: scopes,
+		DeviceLabels: limit, PointsPerMinute: found.PointsPerMinute,
+	}, nil
+}
+
+// deviceLabels is the limit of the key. A limit that does not read must not become none.
+func deviceLabels(key *bff.ApiKey) (limit map[string]string, err error) {
+	if len(key.DeviceLabels) == 0 {
+		return nil, nil
+	}
+	if err := json.Unmarshal(key.DeviceLabels, &limit); err != nil {
+		return nil, refused("API_KEY_UNKNOWN", "the API key does not hold").Because(err)
+	}
+	return limit, nil
 }
 
 func refused(reason, message string) *errs.Error {

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
@@ -190,7 +191,7 @@ func TestAnAPIKeyActsWithinItsAccount(t *testing.T) {
 	ctx := caller.NewContext(t.Context(), caller.Caller{
 		AccountID: admin.Account.ID, Role: caller.Admin, Scopes: caller.ScopesOf(caller.Admin),
 	})
-	made, err := h.accounts.CreateAPIKey(ctx, bff.CreateApiKeyInput{Name: "x", Scopes: []string{caller.TripRead, caller.DeviceWrite}})
+	made, err := h.accounts.CreateAPIKey(ctx, bff.CreateApiKeyInput{Name: "x", Scopes: []string{caller.TripRead, caller.DeviceWrite}, DeviceLabels: bff.JSON(`{"site":"north"}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +207,7 @@ func TestAnAPIKeyActsWithinItsAccount(t *testing.T) {
 		who, err := h.auth.Caller(t.Context(), auth.Credentials{APIKey: *made.Secret})
 		slices.Sort(who.Scopes)
 		if err != nil || who.AccountID != admin.Account.ID || who.APIKeyID != made.APIKey.ID || who.SessionID != "" ||
-			who.Role != step.role || !slices.Equal(who.Scopes, step.scopes) {
+			who.Role != step.role || !maps.Equal(who.DeviceLabels, map[string]string{"site": "north"}) || !slices.Equal(who.Scopes, step.scopes) {
 			t.Errorf("as %s it is taken for %+v, %v", step.role, who, err)
 		}
 	}

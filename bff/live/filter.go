@@ -254,6 +254,9 @@ func labels(text bff.JSON) (map[string]string, error) {
 }
 
 func hasLabels(d *bff.Device, want map[string]string) bool {
+	if len(want) == 0 {
+		return true
+	}
 	has, err := labels(d.Labels)
 	if err != nil {
 		return false

@@ -197,6 +197,7 @@ func TestSight(t *testing.T) {
 	member := caller.Caller{Role: caller.Member, AccountID: "a"}
 	key := caller.Caller{Role: caller.Member, AccountID: "a", APIKeyID: "k"}
 	staff := caller.Caller{Role: caller.Operator, AccountID: "s"}
+	limited := caller.Caller{Role: caller.Operator, APIKeyID: "l", DeviceLabels: map[string]string{"site": "north"}}
 	of := func(entity bff.Entity, owner string, node bff.Node) *event {
 		return &event{Event: bff.Event{Entity: entity, Owner: owner, Node: node}}
 	}
@@ -204,21 +205,26 @@ func TestSight(t *testing.T) {
 		e    *event
 		sees map[string]bool
 	}{
-		"everybody's activity": {of(bff.EntityActivity, "", &bff.Activity{}), map[string]bool{"member": true, "key": true, "staff": true, "nobody": true}},
-		"own activity":         {of(bff.EntityActivity, "a", &bff.Activity{}), map[string]bool{"member": true, "key": true, "staff": true}},
-		"another's activity":   {of(bff.EntityActivity, "b", &bff.Activity{}), map[string]bool{"staff": true}},
-		"own trip":             {of(bff.EntityTrip, "a", &bff.Trip{}), map[string]bool{"member": true, "key": true, "staff": true}},
-		"another's trip":       {of(bff.EntityTrip, "b", &bff.Trip{}), map[string]bool{"staff": true}},
-		"a vehicle":            {of(bff.EntityDevice, "", &bff.Device{Kind: "VEHICLE"}), map[string]bool{"member": true, "key": true, "staff": true, "nobody": true}},
-		"a camera":             {of(bff.EntityDevice, "", &bff.Device{Kind: "CAMERA"}), map[string]bool{"staff": true}},
-		"a job of the account": {of(bff.EntityJob, "a", &bff.Job{}), map[string]bool{"member": true, "staff": true}},
-		"a job of the key":     {of(bff.EntityJob, "k", &bff.Job{}), map[string]bool{"key": true, "staff": true}},
-		"an ended session":     {of(bff.EntitySession, "a", nil), map[string]bool{"staff": true}},
+		"everybody's activity":  {of(bff.EntityActivity, "", &bff.Activity{}), map[string]bool{"member": true, "key": true, "staff": true, "nobody": true}},
+		"own activity":          {of(bff.EntityActivity, "a", &bff.Activity{}), map[string]bool{"member": true, "key": true, "staff": true}},
+		"another's activity":    {of(bff.EntityActivity, "b", &bff.Activity{}), map[string]bool{"staff": true}},
+		"own trip":              {of(bff.EntityTrip, "a", &bff.Trip{}), map[string]bool{"member": true, "key": true, "staff": true}},
+		"another's trip":        {of(bff.EntityTrip, "b", &bff.Trip{}), map[string]bool{"staff": true}},
+		"a vehicle":             {of(bff.EntityDevice, "", &bff.Device{Kind: "VEHICLE"}), map[string]bool{"member": true, "key": true, "staff": true, "nobody": true}},
+		"a camera":              {of(bff.EntityDevice, "", &bff.Device{Kind: "CAMERA"}), map[string]bool{"staff": true}},
+		"a camera in the north": {of(bff.EntityDevice, "", &bff.Device{Kind: "CAMERA", Labels: bff.JSON(`{"site":"north"}`)}), map[string]bool{"staff": true, "limited": true}},
+		"a camera in the south": {of(bff.EntityDevice, "", &bff.Device{Kind: "CAMERA", Labels: bff.JSON(`{"site":"south"}`)}), map[string]bool{"staff": true}},
+		"a job of the account":  {of(bff.EntityJob, "a", &bff.Job{}), map[string]bool{"member": true, "staff": true}},
+		"a job of the key":      {of(bff.EntityJob, "k", &bff.Job{}), map[string]bool{"key": true, "staff": true}},
+		"an ended session":      {of(bff.EntitySession, "a", nil), map[string]bool{"staff": true}},
 	} {
 		for who, s := range map[string]caller.Caller{"member": member, "key": key, "staff": staff, "nobody": {}} {
 			if got := sightOf(s).sees(c.e); got != c.sees[who] {
 				t.Errorf("%s: %s: %v", name, who, got)
 			}
+		}
+		if _, device := c.e.Node.(*bff.Device); device && sightOf(limited).sees(c.e) != c.sees["limited"] {
+			t.Errorf("%s: limited: %v", name, !c.sees["limited"])
 		}
 	}
 }
@@ -231,6 +237,8 @@ func TestOnlyEqualSightsShareAGroup(t *testing.T) {
 		"fewer scopes":     {Role: caller.Member, AccountID: "a", Scopes: []string{"x"}},
 		"a key of alice's": {Role: caller.Member, AccountID: "a", APIKeyID: "k", Scopes: []string{"x", "y"}},
 		"an operator":      {Role: caller.Operator, AccountID: "a", Scopes: []string{"x", "y"}},
+		"a limited key":    {Role: caller.Operator, DeviceLabels: map[string]string{"site": "north"}},
+		"one elsewhere":    {Role: caller.Operator, DeviceLabels: map[string]string{"site": "south"}},
 		"an admin":         {Role: caller.Admin, AccountID: "a", Scopes: []string{"x", "y"}},
 	}
 	keys := map[string]string{}

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,7 +18,7 @@ type sight struct{ who caller.Caller }
 func sightOf(who caller.Caller) sight {
 	scopes := slices.Clone(who.Scopes)
 	slices.Sort(scopes)
-	kept := caller.Caller{Role: who.Role, Scopes: slices.Compact(scopes)}
+	kept := caller.Caller{Role: who.Role, Scopes: slices.Compact(scopes), DeviceLabels: who.DeviceLabels}
 	if !who.Staff() {
 		kept.AccountID, kept.APIKeyID = who.AccountID, who.APIKeyID
 	}
@@ -26,11 +27,18 @@ func sightOf(who caller.Caller) sight {
 
 // key is the same for callers with the same sight, and for no others.
 func (s sight) key() string {
-	return strings.Join([]string{string(s.who.Role), s.who.AccountID, s.who.APIKeyID, strings.Join(s.who.Scopes, " ")}, "\x00")
+	parts := []string{string(s.who.Role), s.who.AccountID, s.who.APIKeyID, strings.Join(s.who.Scopes, " ")}
+	for _, name := range slices.Sorted(maps.Keys(s.who.DeviceLabels)) {
+		parts = append(parts, name, s.who.DeviceLabels[name]) // neither has control characters
+	}
+	return strings.Join(parts, "\x00")
 }
 
 // sees tells whether the caller may know of the event.
 func (s sight) sees(e *event) bool {
+	if d, ok := e.Node.(*bff.Device); ok && !hasLabels(d, s.who.DeviceLabels) {
+		return false
+	}
 	if s.who.Staff() {
 		return true
 	}

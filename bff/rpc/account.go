@@ -68,8 +68,13 @@ func (a Accounts) VerifyAPIKey(ctx context.Context, key string) (*bff.ApiKey, er
 
 // CreateAPIKey makes an API key.
 func (a Accounts) CreateAPIKey(ctx context.Context, input bff.CreateApiKeyInput) (*bff.CreatedApiKey, error) {
+	limit, err := labels("deviceLabels", input.DeviceLabels)
+	if err != nil {
+		return nil, err
+	}
 	request := &accountv1.CreateApiKeyRequest{
-		Name: input.Name, Scopes: input.Scopes, ExpiresAt: timestamp(input.ExpiresAt), IdempotencyKey: text(input.IdempotencyKey),
+		DeviceLabels: limit,
+		Name:         input.Name, Scopes: input.Scopes, ExpiresAt: timestamp(input.ExpiresAt), IdempotencyKey: text(input.IdempotencyKey),
 	}
 	if input.PointsPerMinute != nil {
 		request.PointsPerMinute = positive(*input.PointsPerMinute)
@@ -119,8 +124,13 @@ func session(m *accountv1.Session) *bff.Session {
 }
 
 func apiKey(m *accountv1.ApiKey) *bff.ApiKey {
+	var limit bff.JSON
+	if len(m.GetDeviceLabels()) > 0 {
+		limit = labelsJSON(m.GetDeviceLabels())
+	}
 	return &bff.ApiKey{
-		ID: m.GetId(), AccountID: m.GetAccountId(), AccountRole: role(m.GetRole()), Name: m.GetName(), Prefix: m.GetPrefix(),
+		DeviceLabels: limit,
+		ID:           m.GetId(), AccountID: m.GetAccountId(), AccountRole: role(m.GetRole()), Name: m.GetName(), Prefix: m.GetPrefix(),
 		Scopes: m.GetScopes(), PointsPerMinute: int(m.GetPointsPerMinute()), CreatedAt: m.GetCreatedAt().AsTime(),
 		ExpiresAt: optionalTime(m.GetExpiresAt()), LastUsedAt: optionalTime(m.GetLastUsedAt()), RevokedAt: optionalTime(m.GetRevokedAt()),
 	}

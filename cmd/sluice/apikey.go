@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -24,6 +25,7 @@ type apiKeyCommand struct {
 type apiKeyCreateCommand struct {
 	Name            string        `arg:"" help:"What the key is for."`
 	Scope           []string      `required:"" help:"What it may do, as in device:read; may be given again."`
+	DeviceLabel     []string      `placeholder:"KEY=VALUE" help:"Limits the key to the devices with this label, as in site=north; may be given again."`
 	Role            string        `enum:"ADMIN,OPERATOR,MEMBER" default:"OPERATOR" help:"Whom it acts as: an account of this installation of that role."`
 	PointsPerMinute int           `default:"60000" help:"How many points it may spend a minute."`
 	ValidFor        time.Duration `help:"How long it is good, as in 720h; without end when left out."`
@@ -39,7 +41,11 @@ func (c apiKeyCreateCommand) Run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		input := bff.CreateApiKeyInput{Name: c.Name, Scopes: c.Scope, PointsPerMinute: &c.PointsPerMinute}
+		limit, err := deviceLabels(c.DeviceLabel)
+		if err != nil {
+			return err
+		}
+		input := bff.CreateApiKeyInput{Name: c.Name, Scopes: c.Scope, DeviceLabels: limit, PointsPerMinute: &c.PointsPerMinute}
 		if c.ValidFor > 0 {
 			end := time.Now().Add(c.ValidFor)
 			input.ExpiresAt = &end
@@ -55,6 +61,22 @@ func (c apiKeyCreateCommand) Run(ctx context.Context) error {
 		_, err = fmt.Fprintln(os.Stdout, *created.Secret)
 		return err
 	})
+}
+
+// deviceLabels writes pairs such as site=north as an object; nil for none.
+func deviceLabels(pairs []string) (bff.JSON, error) {
+	if len(pairs) == 0 {
+		return nil, nil
+	}
+	labels := make(map[string]string, len(pairs))
+	for _, pair := range pairs {
+		key, value, ok := strings.Cut(pair, "=")
+		if !ok {
+			return nil, fmt.Errorf("--device-label: %q is not KEY=VALUE", pair)
+		}
+		labels[key] = value
+	}
+	return json.Marshal(labels)
 }
 
 type apiKeyListCommand struct {

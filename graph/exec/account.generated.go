@@ -4,6 +4,7 @@ package exec
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"math"
 	"strconv"
@@ -212,6 +213,29 @@ func (ec *executionContext) _ApiKey_scopes(ctx context.Context, field graphql.Co
 }
 func (ec *executionContext) fieldContext_ApiKey_scopes(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("ApiKey", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
+func (ec *executionContext) _ApiKey_deviceLabels(ctx context.Context, field graphql.CollectedField, obj *bff.ApiKey) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ApiKey_deviceLabels(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.DeviceLabels, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v json.RawMessage) graphql.Marshaler {
+			return ec.marshalOJSON2encodingᚋjsonᚐRawMessage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_ApiKey_deviceLabels(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ApiKey", field, false, false, errors.New("field of type JSON does not have child fields"))
 }
 
 func (ec *executionContext) _ApiKey_pointsPerMinute(ctx context.Context, field graphql.CollectedField, obj *bff.ApiKey) (ret graphql.Marshaler) {
@@ -688,7 +712,7 @@ func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context,
 		asMap[k] = v
 	}
 
-	fieldsInOrder := [...]string{"name", "scopes", "pointsPerMinute", "expiresAt", "idempotencyKey"}
+	fieldsInOrder := [...]string{"name", "scopes", "deviceLabels", "pointsPerMinute", "expiresAt", "idempotencyKey"}
 	for _, k := range fieldsInOrder {
 		v, ok := asMap[k]
 		if !ok {
@@ -709,6 +733,13 @@ func (ec *executionContext) unmarshalInputCreateApiKeyInput(ctx context.Context,
 				return it, err
 			}
 			it.Scopes = data
+		case "deviceLabels":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("deviceLabels"))
+			data, err := ec.unmarshalOJSON2encodingᚋjsonᚐRawMessage(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.DeviceLabels = data
 		case "pointsPerMinute":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("pointsPerMinute"))
 			data, err := ec.unmarshalOInt2ᚖint(ctx, v)
@@ -863,6 +894,11 @@ func (ec *executionContext) _ApiKey(ctx context.Context, sel ast.SelectionSet, o
 		case "scopes":
 			out.Values[i] = ec._ApiKey_scopes(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "deviceLabels":
+			out.Values[i] = ec._ApiKey_deviceLabels(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		case "pointsPerMinute":

@@ -482,6 +482,13 @@ func planFieldsOfApiKey() plan.Type {
 					return planNString2ᚕstringᚄ(w, n, obj.Scopes)
 				},
 			},
+			"deviceLabels": {
+				Name: "deviceLabels",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.ApiKey)
+					return planOJSON2encodingᚋjsonᚐRawMessage(w, n, obj.DeviceLabels)
+				},
+			},
 			"pointsPerMinute": {
 				Name:    "pointsPerMinute",
 				NonNull: true,

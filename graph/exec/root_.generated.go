@@ -82,6 +82,7 @@ type ComplexityRoot struct {
 
 	ApiKey struct {
 		CreatedAt       func(childComplexity int) int
+		DeviceLabels    func(childComplexity int) int
 		ExpiresAt       func(childComplexity int) int
 		ID              func(childComplexity int) int
 		LastUsedAt      func(childComplexity int) int
@@ -610,6 +611,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ApiKey.CreatedAt(childComplexity), true
+	case "ApiKey.deviceLabels":
+		if e.ComplexityRoot.ApiKey.DeviceLabels == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKey.DeviceLabels(childComplexity), true
 	case "ApiKey.expiresAt":
 		if e.ComplexityRoot.ApiKey.ExpiresAt == nil {
 			break
@@ -2231,7 +2238,7 @@ type Account implements Node @public {
 enum Role {
   "Manages devices and keys."
   ADMIN
-  "Sees and operates everything."
+  "Sees and operates everything: configures and commands devices, watches through cameras."
   OPERATOR
   "Rents, and sees what is its own."
   MEMBER
@@ -2266,6 +2273,8 @@ type ApiKey implements Node @authenticated {
   "The part of the secret that may be shown."
   prefix: String!
   scopes: [String!]!
+  "It is limited to the devices with all of these labels: others do not exist for it. Null for no limit."
+  deviceLabels: JSON
   "How many points it may spend a minute."
   pointsPerMinute: Int!
   createdAt: DateTime!
@@ -2277,8 +2286,10 @@ type ApiKey implements Node @authenticated {
 
 input CreateApiKeyInput {
   name: String!
-  "What it may do: device:read, device:write, trip:read, trip:write, job:read, job:write, activity:read, activity:write, account:read, apikey:write. No more than its maker may."
+  "What it may do: device:read, device:write, device:configure, device:command, camera:view, camera:move, trip:read, trip:write, job:read, job:write, activity:read, activity:write, account:read, apikey:write. No more than its maker may."
   scopes: [String!]!
+  "Limits the key to the devices with all of these labels, as in {\"site\": \"north\"}: others do not exist for it."
+  deviceLabels: JSON
   "60,000 when left out."
   pointsPerMinute: Int
   expiresAt: DateTime
@@ -3140,6 +3151,8 @@ func (ec *executionContext) childFields_ApiKey(ctx context.Context, field graphq
 		return ec.fieldContext_ApiKey_prefix(ctx, field)
 	case "scopes":
 		return ec.fieldContext_ApiKey_scopes(ctx, field)
+	case "deviceLabels":
+		return ec.fieldContext_ApiKey_deviceLabels(ctx, field)
 	case "pointsPerMinute":
 		return ec.fieldContext_ApiKey_pointsPerMinute(ctx, field)
 	case "createdAt":

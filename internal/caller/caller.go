@@ -25,16 +25,20 @@ const (
 
 // Scopes: what a caller may do. A role has all of its scopes, an API key those that it was given.
 const (
-	AccountRead   = "account:read"
-	APIKeyWrite   = "apikey:write"
-	DeviceRead    = "device:read"
-	DeviceWrite   = "device:write"
-	TripRead      = "trip:read"
-	TripWrite     = "trip:write"
-	JobRead       = "job:read"
-	JobWrite      = "job:write"
-	ActivityRead  = "activity:read"
-	ActivityWrite = "activity:write"
+	AccountRead     = "account:read"
+	APIKeyWrite     = "apikey:write"
+	DeviceRead      = "device:read"
+	DeviceWrite     = "device:write"
+	DeviceConfigure = "device:configure"
+	DeviceCommand   = "device:command"
+	CameraView      = "camera:view"
+	CameraMove      = "camera:move"
+	TripRead        = "trip:read"
+	TripWrite       = "trip:write"
+	JobRead         = "job:read"
+	JobWrite        = "job:write"
+	ActivityRead    = "activity:read"
+	ActivityWrite   = "activity:write"
 )
 
 // Caller is who asks.
@@ -45,22 +49,40 @@ type Caller struct {
 	Role      Role     // "" for nobody
 	Scopes    []string // what it may do
 
+	// DeviceLabels limits an API key to the devices that have all of these labels: others do not exist
+	// for it. None for no limit.
+	DeviceLabels map[string]string
+
 	PointsPerMinute int // the budget of the API key; only the gate knows it
 }
 
-// ScopesOf lists what a role may do. ADMIN manages devices and keys, OPERATOR operates, MEMBER rents
-// and keeps its own activity.
+// ScopesOf lists what a role may do. ADMIN manages devices and keys, OPERATOR operates: it configures
+// and commands devices, and watches through cameras. MEMBER rents and keeps its own activity.
 func ScopesOf(role Role) []string {
 	member := []string{AccountRead, DeviceRead, TripRead, TripWrite, ActivityRead, ActivityWrite}
 	switch role {
 	case Member:
 		return member
 	case Operator:
-		return append(member, JobRead, JobWrite)
+		return append(member, operating()...)
 	case Admin, System:
-		return append(member, JobRead, JobWrite, DeviceWrite, APIKeyWrite)
+		return append(append(member, operating()...), DeviceWrite, APIKeyWrite)
 	}
 	return nil
+}
+
+func operating() []string {
+	return []string{JobRead, JobWrite, DeviceConfigure, DeviceCommand, CameraView, CameraMove}
+}
+
+// SeesLabels tells whether a device that has the labels may exist for the caller.
+func (c Caller) SeesLabels(labels map[string]string) bool {
+	for key, value := range c.DeviceLabels {
+		if got, ok := labels[key]; !ok || got != value {
+			return false
+		}
+	}
+	return true
 }
 
 // OfSystem is the caller for work that Sluice does on its own account.

@@ -17,6 +17,7 @@ type APIKey struct {
 	Name            string
 	Prefix          string // the part of the secret that may be shown; unique
 	Scopes          []string
+	DeviceLabels    map[string]string `json:",omitempty"` // it is limited to devices with all of these; nil for no limit
 	PointsPerMinute int
 	CreatedAt       time.Time
 	ExpiresAt       *time.Time
@@ -29,6 +30,9 @@ const (
 	DefaultPointsPerMinute = 60_000
 	MaxPointsPerMinute     = 1_000_000
 	maxLifeYears           = 5
+	maxLabels              = 32
+	maxLabelKey            = 63
+	maxLabelValue          = 255
 )
 
 // Usable tells why the key is not good at that time: ErrAPIKeyRevoked, ErrAPIKeyExpired or nil.
@@ -66,14 +70,18 @@ func (k APIKey) Revoke(now time.Time) (revoked APIKey, changed bool) {
 type CreateAPIKeyInput struct {
 	Name            string
 	Scopes          []string
-	PointsPerMinute int        // 0 means DefaultPointsPerMinute
-	ExpiresAt       *time.Time // nil: it lives until it is revoked
+	DeviceLabels    map[string]string // limits the key to devices with all of these; none for no limit
+	PointsPerMinute int               // 0 means DefaultPointsPerMinute
+	ExpiresAt       *time.Time        // nil: it lives until it is revoked
 	IdempotencyKey  string
 }
 
 // normal is the input in the form that it is kept and compared in.
 func (in CreateAPIKeyInput) normal() CreateAPIKeyInput {
 	in.Scopes = slices.Compact(slices.Sorted(slices.Values(in.Scopes)))
+	if len(in.DeviceLabels) == 0 {
+		in.DeviceLabels = nil
+	}
 	if in.PointsPerMinute == 0 {
 		in.PointsPerMinute = DefaultPointsPerMinute
 	}
@@ -91,6 +99,9 @@ func (in CreateAPIKeyInput) check(now time.Time) error {
 	if err := checkScopes(in.Scopes); err != nil {
 		return err
 	}
+	if err := checkLabels(in.DeviceLabels); err != nil {
+		return err
+	}
 	if in.PointsPerMinute < 1 || in.PointsPerMinute > MaxPointsPerMinute {
 		return errs.Invalid("pointsPerMinute", "must be between 1 and %d", MaxPointsPerMinute)
 	}
@@ -100,6 +111,21 @@ func (in CreateAPIKeyInput) check(now time.Time) error {
 		return errs.Invalid("expiresAt", "must lie in the future")
 	case in.ExpiresAt.After(now.AddDate(maxLifeYears, 0, 0)):
 		return errs.Invalid("expiresAt", "must lie within %d years", maxLifeYears)
+	}
+	return nil
+}
+
+func checkLabels(labels map[string]string) error {
+	if len(labels) > maxLabels {
+		return errs.Invalid("deviceLabels", "are more than %d", maxLabels)
+	}
+	for key, value := range labels {
+		if err := input.Name("deviceLabels", key, maxLabelKey); err != nil {
+			return err
+		}
+		if err := input.Line("deviceLabels", value, maxLabelValue); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -117,8 +143,12 @@ func checkScopes(scopes []string) error {
 	return nil
 }
 
-// checkHeld keeps a caller from giving away what it does not have.
-func checkHeld(who caller.Caller, scopes []string) error {
+// checkHeld keeps a caller from giving away what it does not have: scopes, and devices beyond those
+// that it is limited to.
+func checkHeld(who caller.Caller, scopes []string, deviceLabels map[string]string) error {
+	if !who.SeesLabels(deviceLabels) {
+		return errs.New(errs.PermissionDenied, ReasonScopeNotHeld, "you cannot give a key for more devices than your own key is limited to: name its labels in deviceLabels")
+	}
 	for _, scope := range scopes {
 		if !who.Has(scope) {
 			return errs.New(errs.PermissionDenied, ReasonScopeNotHeld, "you cannot give the scope %s: you do not have it", scope)

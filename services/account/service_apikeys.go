@@ -23,7 +23,7 @@ type CreatedAPIKey struct {
 }
 
 // CreateAPIKey makes an API key that acts for the caller's account, with no more scopes than the
-// caller has: SCOPE_NOT_HELD.
+// caller has, for no more devices: SCOPE_NOT_HELD.
 func (s *Service) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (CreatedAPIKey, error) {
 	who, err := caller.Require(ctx, caller.APIKeyWrite)
 	if err != nil {
@@ -37,7 +37,7 @@ func (s *Service) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (Creat
 	if err := in.check(now); err != nil {
 		return CreatedAPIKey{}, err
 	}
-	if err := checkHeld(who, in.Scopes); err != nil {
+	if err := checkHeld(who, in.Scopes, in.DeviceLabels); err != nil {
 		return CreatedAPIKey{}, err
 	}
 	once, err := idempotency.NewKey(ctx, in.IdempotencyKey, "CreateApiKey", in)
@@ -46,7 +46,7 @@ func (s *Service) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (Creat
 	}
 	return s.keepNew(ctx, once, APIKey{
 		ID: ids.New(ids.APIKey), AccountID: who.AccountID, Role: who.Role, Name: in.Name, Scopes: in.Scopes,
-		PointsPerMinute: in.PointsPerMinute, CreatedAt: now, ExpiresAt: in.ExpiresAt,
+		DeviceLabels: in.DeviceLabels, PointsPerMinute: in.PointsPerMinute, CreatedAt: now, ExpiresAt: in.ExpiresAt,
 	})
 }
 
@@ -77,7 +77,7 @@ func (s *Service) RotateAPIKey(ctx context.Context, id string) (CreatedAPIKey, e
 	if err != nil {
 		return CreatedAPIKey{}, err
 	}
-	if err := checkHeld(who, key.Scopes); err != nil {
+	if err := checkHeld(who, key.Scopes, key.DeviceLabels); err != nil {
 		return CreatedAPIKey{}, err
 	}
 	var created CreatedAPIKey

@@ -34,13 +34,13 @@ type Import struct {
 // Import makes the devices that are new by their external ids in the source. Those that are known
 // get the name and the labels of the draft, and its position unless a later one is known, or stay as
 // they are with KeepKnown; where nothing changes there is no new version. When one is refused, none
-// is imported. For the system and administrators.
+// is imported. For the system and administrators; not for API keys that are limited to some devices.
 func (s *Service) Import(ctx context.Context, in ImportInput) (Import, error) {
 	who, err := mayWrite(ctx)
 	if err != nil {
 		return Import{}, err
 	}
-	if !who.Administers() {
+	if !who.Administers() || len(who.DeviceLabels) > 0 {
 		return Import{}, errs.Denied("only administrators import devices")
 	}
 	if err := input.Name("source", in.Source, maxSource); err != nil {

@@ -14,7 +14,10 @@ import (
 // maxEvents bounds the events of one answer, so that it fits a message.
 const maxEvents = 20_000
 
-func sees(who caller.Caller, d Device) bool { return who.Staff() || d.Kind == Vehicle }
+// sees tells whether the device exists for the caller.
+func sees(who caller.Caller, d Device) bool {
+	return (who.Staff() || d.Kind == Vehicle) && who.SeesLabels(d.Labels)
+}
 
 // BatchGet gives those of the devices that there are and the caller may see.
 func (s *Service) BatchGet(ctx context.Context, deviceIDs []string) ([]Device, error) {
@@ -36,6 +39,22 @@ func (s *Service) seen(ctx context.Context, who caller.Caller, field string, dev
 		return nil, err
 	}
 	return slices.DeleteFunc(devices, func(d Device) bool { return !sees(who, d) }), nil
+}
+
+// within refuses a device that does not exist for a limited caller. Others are not asked about: what
+// the store does finds out whether there is such a device.
+func (s *Service) within(ctx context.Context, who caller.Caller, id string) error {
+	if len(who.DeviceLabels) == 0 {
+		return nil
+	}
+	found, err := s.seen(ctx, who, "deviceId", []string{id})
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return Missing(id)
+	}
+	return nil
 }
 
 func idsOf(devices []Device) []string {
@@ -90,13 +109,29 @@ func (f Filter) check() error {
 
 // narrowed is the filter for what the caller may see of it; some is false when that is nothing.
 func (f Filter) narrowed(who caller.Caller) (narrow Filter, some bool) {
-	if who.Staff() {
-		return f, true
+	if f, some = f.within(who.DeviceLabels); !some || who.Staff() {
+		return f, some
 	}
 	if len(f.Kinds) > 0 && !slices.Contains(f.Kinds, Vehicle) {
 		return f, false
 	}
 	f.Kinds = []Kind{Vehicle}
+	return f, true
+}
+
+// within is the filter for devices that have these labels too.
+func (f Filter) within(labels map[string]string) (narrow Filter, some bool) {
+	if len(labels) == 0 {
+		return f, true
+	}
+	both := own(f.Labels)
+	for key, value := range labels {
+		if asked, ok := both[key]; ok && asked != value {
+			return f, false
+		}
+		both[key] = value
+	}
+	f.Labels = both
 	return f, true
 }
 
@@ -106,10 +141,8 @@ func (s *Service) Count(ctx context.Context) (Counts, error) {
 	if err != nil {
 		return Counts{}, err
 	}
-	if who.Staff() {
-		return s.store.Count(ctx, nil)
-	}
-	return s.store.Count(ctx, []Kind{Vehicle})
+	filter, _ := Filter{}.narrowed(who)
+	return s.store.Count(ctx, filter)
 }
 
 // EventPage is a page of one device's events.

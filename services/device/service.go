@@ -60,6 +60,9 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (Device, error
 	if err := checkLabels("labels", in.Labels); err != nil {
 		return Device{}, err
 	}
+	if err := stays(who, "labels", in.Labels); err != nil {
+		return Device{}, err
+	}
 	in.Labels = own(in.Labels)
 	key, err := idempotency.NewKey(ctx, in.IdempotencyKey, "RegisterDevice", in)
 	if err != nil {
@@ -78,6 +81,14 @@ func (s *Service) fresh(name string, kind Kind, labels map[string]string) Device
 		ID: ids.New(ids.Device), Version: 1, Name: name, Kind: kind, Labels: own(labels),
 		Presence: Unknown, CreatedAt: now, UpdatedAt: now,
 	}
+}
+
+// stays refuses labels that would put a device outside of what the caller is limited to.
+func stays(who caller.Caller, field string, labels map[string]string) error {
+	if !who.SeesLabels(labels) {
+		return errs.Denied("%s: this API key is limited to devices with certain labels, and these are not among them", field)
+	}
+	return nil
 }
 
 // own is a copy that is never nil.
@@ -119,10 +130,17 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (Device, error) {
 		return Device{}, err
 	}
 	return s.store.Change(ctx, in.ID, func(d Device) (*Change, error) {
+		if !sees(who, d) {
+			return nil, Missing(in.ID)
+		}
 		if err := expect(d, in.ExpectedVersion); err != nil {
 			return nil, err
 		}
-		return updated(who, d, in.applied(d), s.clock.Now())
+		after := in.applied(d)
+		if err := stays(who, "labels", after.Labels); err != nil {
+			return nil, err
+		}
+		return updated(who, d, after, s.clock.Now())
 	})
 }
 
@@ -166,6 +184,9 @@ func (s *Service) Delete(ctx context.Context, id string, expectedVersion *int64)
 		return err
 	}
 	_, err = s.store.Change(ctx, id, func(d Device) (*Change, error) {
+		if !sees(who, d) {
+			return nil, Missing(id)
+		}
 		if err := expect(d, expectedVersion); err != nil {
 			return nil, err
 		}

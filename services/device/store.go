@@ -31,8 +31,8 @@ type Store interface {
 	// List gives a page of devices.
 	List(ctx context.Context, filter Filter, order Order, request page.Request) (page.Page[Device], error)
 
-	// Count counts the devices of the kinds; nil for all kinds.
-	Count(ctx context.Context, kinds []Kind) (Counts, error)
+	// Count counts the devices that the filter selects.
+	Count(ctx context.Context, filter Filter) (Counts, error)
 
 	// Events gives a page of each device's events, the newest first; the cursor of the request holds
 	// for each device. The number of queries does not depend on the number of devices.

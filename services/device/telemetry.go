@@ -40,14 +40,17 @@ type Recorded struct {
 // Record keeps readings of a device, in any order, 1 to 5,000. They are kept all or not at all. The
 // device was last seen at the newest of them that is not in the future.
 func (s *Service) Record(ctx context.Context, deviceID string, readings []Reading) (Recorded, error) {
-	if _, err := mayWrite(ctx); err != nil {
+	who, err := mayWrite(ctx)
+	if err != nil {
 		return Recorded{}, err
 	}
 	if err := checkID("deviceId", deviceID); err != nil {
 		return Recorded{}, err
 	}
-	readings, err := checkReadings(readings)
-	if err != nil {
+	if err := s.within(ctx, who, deviceID); err != nil {
+		return Recorded{}, err
+	}
+	if readings, err = checkReadings(readings); err != nil {
 		return Recorded{}, err
 	}
 	stored, err := s.store.Record(ctx, deviceID, readings, newest(readings, s.clock.Now()))

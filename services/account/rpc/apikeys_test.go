@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/ids"
@@ -333,3 +334,42 @@ func keyIDs(keys []*accountv1.ApiKey) []string {
 }
 
 func sorted(texts []string) []string { return slices.Sorted(slices.Values(texts)) }
+
+// A key that is limited to some devices makes no key for more of them.
+func TestALimitIsHandedOn(t *testing.T) {
+	t.Parallel()
+	h := build(t, nil)
+	admin := h.login(t, "admin").GetAccount()
+	request := createRequest("device:read")
+	request.DeviceLabels = map[string]string{"site": "north"}
+	limited := h.createKey(t, as(t, admin), request).GetApiKey()
+	if limited.GetDeviceLabels()["site"] != "north" {
+		t.Errorf("made %v", limited)
+	}
+	key := caller.NewContext(t.Context(), caller.Caller{
+		AccountID: admin.GetId(), APIKeyID: limited.GetId(), Role: caller.Admin, Scopes: caller.ScopesOf(caller.Admin),
+		DeviceLabels: limited.GetDeviceLabels(),
+	})
+	for name, c := range map[string]struct {
+		labels map[string]string
+		ok     bool
+	}{
+		"no limit":         {nil, false},
+		"another limit":    {map[string]string{"site": "south"}, false},
+		"the same limit":   {map[string]string{"site": "north"}, true},
+		"a narrower limit": {map[string]string{"site": "north", "floor": "2"}, true},
+	} {
+		request := createRequest("device:read")
+		request.DeviceLabels = c.labels
+		if _, err := h.CreateApiKey(key, request); c.ok {
+			if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		} else {
+			refused(t, err, errs.PermissionDenied, account.ReasonScopeNotHeld)
+		}
+	}
+	wide := h.createKey(t, as(t, admin), createRequest("device:read")).GetApiKey()
+	_, err := h.RotateApiKey(key, &accountv1.RotateApiKeyRequest{Id: wide.GetId()})
+	refused(t, err, errs.PermissionDenied, account.ReasonScopeNotHeld)
+}

@@ -45,7 +45,7 @@ func toAPIKey(k account.APIKey) *accountv1.ApiKey {
 		Id: k.ID, AccountId: k.AccountID, Role: toRole(k.Role), Name: k.Name, Prefix: k.Prefix, Scopes: k.Scopes,
 		PointsPerMinute: int32(k.PointsPerMinute), // at most account.MaxPointsPerMinute
 		CreatedAt:       timestamppb.New(k.CreatedAt), ExpiresAt: types.Timestamp(k.ExpiresAt),
-		LastUsedAt: types.Timestamp(k.LastUsedAt), RevokedAt: types.Timestamp(k.RevokedAt),
+		LastUsedAt: types.Timestamp(k.LastUsedAt), RevokedAt: types.Timestamp(k.RevokedAt), DeviceLabels: k.DeviceLabels,
 	}
 }
 
@@ -60,7 +60,7 @@ func fromCreate(in *accountv1.CreateApiKeyRequest) (account.CreateAPIKeyInput, e
 	}
 	return account.CreateAPIKeyInput{
 		Name: in.GetName(), Scopes: in.GetScopes(), PointsPerMinute: int(in.GetPointsPerMinute()),
-		ExpiresAt: expiresAt, IdempotencyKey: in.GetIdempotencyKey(),
+		DeviceLabels: in.GetDeviceLabels(), ExpiresAt: expiresAt, IdempotencyKey: in.GetIdempotencyKey(),
 	}, nil
 }
 

@@ -16,22 +16,25 @@ import (
 )
 
 const selectKeys = `SELECT k.id, k.account_id, a.role, k.name, k.prefix, k.scopes, k.points_per_minute,
-	k.created_at, k.expires_at, k.last_used_at, k.revoked_at, k.secret_hash
+	k.created_at, k.expires_at, k.last_used_at, k.revoked_at, k.device_labels, k.secret_hash
 	FROM api_keys k JOIN accounts a ON a.id = k.account_id`
 
 func scanKeyAndHash(row sqldb.Row) (account.APIKey, account.Hash, error) {
 	var key account.APIKey
 	var hash account.Hash
-	var scopes, secret string
+	var scopes, labels, secret string
 	var created int64
 	var expires, used, revoked sql.NullInt64
 	err := row.Scan(&key.ID, &key.AccountID, &key.Role, &key.Name, &key.Prefix, &scopes, &key.PointsPerMinute,
-		&created, &expires, &used, &revoked, &secret)
+		&created, &expires, &used, &revoked, &labels, &secret)
 	if err != nil {
 		return account.APIKey{}, account.Hash{}, err
 	}
 	if err := json.Unmarshal([]byte(scopes), &key.Scopes); err != nil {
 		return account.APIKey{}, account.Hash{}, fmt.Errorf("read the scopes: %w", err)
+	}
+	if err := json.Unmarshal([]byte(labels), &key.DeviceLabels); err != nil {
+		return account.APIKey{}, account.Hash{}, fmt.Errorf("read the device labels: %w", err)
 	}
 	if n, err := hex.Decode(hash[:], []byte(secret)); err != nil || n != len(hash) {
 		return account.APIKey{}, account.Hash{}, fmt.Errorf("the hash of API key %s does not read", key.ID)
@@ -70,11 +73,15 @@ func insertKey(ctx context.Context, tx *sqldb.Tx, key account.APIKey, secret acc
 	if err != nil {
 		return fmt.Errorf("write the scopes: %w", err)
 	}
+	labels, err := json.Marshal(key.DeviceLabels)
+	if err != nil {
+		return fmt.Errorf("write the device labels: %w", err)
+	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO api_keys
-		(id, account_id, name, prefix, secret_hash, scopes, points_per_minute, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
+		(id, account_id, name, prefix, secret_hash, scopes, points_per_minute, created_at, expires_at, device_labels)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 		key.ID, key.AccountID, key.Name, key.Prefix, hexOf(secret), string(scopes), key.PointsPerMinute,
-		sqldb.Micros(key.CreatedAt), sqldb.NullMicros(key.ExpiresAt))
+		sqldb.Micros(key.CreatedAt), sqldb.NullMicros(key.ExpiresAt), string(labels))
 	if err != nil {
 		return fmt.Errorf("insert the API key: %w", err)
 	}

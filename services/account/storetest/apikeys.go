@@ -55,7 +55,7 @@ func wantKey(t *testing.T, got, want account.APIKey) {
 func keyReadsBack(t *testing.T, store account.Store) {
 	key := newKey(keepAccount(t, store, "a"), "AAAA0000")
 	expires := start().Add(24 * time.Hour)
-	key.ExpiresAt = &expires
+	key.ExpiresAt, key.DeviceLabels = &expires, map[string]string{"site": "north"}
 	wantKey(t, keepKey(t, store, key, "s"), key)
 	wantKey(t, find(t, store, "AAAA0000", "s"), key)
 	findNone(t, store, "aaaa0000")

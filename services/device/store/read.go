@@ -97,8 +97,8 @@ func (s *Store) query(ctx context.Context, rest string, args []any) ([]device.De
 }
 
 // Count counts devices by presence: see device.Store.
-func (s *Store) Count(ctx context.Context, kinds []device.Kind) (device.Counts, error) {
-	n, err := s.db.Counts(ctx, "devices", "presence", where(device.Filter{Kinds: kinds}))
+func (s *Store) Count(ctx context.Context, filter device.Filter) (device.Counts, error) {
+	n, err := s.db.Counts(ctx, "devices", "presence", where(filter))
 	if err != nil {
 		return device.Counts{}, err
 	}

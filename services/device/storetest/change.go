@@ -165,7 +165,7 @@ func deletes(t *testing.T, s device.Store) {
 	if found := list(t, s, device.Filter{Labels: map[string]string{"site": "north"}}); len(found) != 0 {
 		t.Errorf("it is listed by label: %+v", found)
 	}
-	if n, err := s.Count(t.Context(), nil); err != nil || n != (device.Counts{}) {
+	if n, err := s.Count(t.Context(), device.Filter{}); err != nil || n != (device.Counts{}) {
 		t.Errorf("counted %+v, %v", n, err)
 	}
 	if _, err := s.Change(t.Context(), d.ID, remove); !errors.Is(err, device.Missing(d.ID)) {

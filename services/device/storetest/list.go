@@ -173,19 +173,22 @@ func counts(t *testing.T, s device.Store) {
 		d := named("d", i)
 		if d.Presence = presence; i > 0 {
 			d.Kind = device.Vehicle
+		} else {
+			d.Labels["site"] = "north"
 		}
 		create(t, s, d)
 	}
 	for _, one := range []struct {
-		kinds []device.Kind
-		want  device.Counts
+		filter device.Filter
+		want   device.Counts
 	}{
-		{nil, device.Counts{Total: 4, Online: 2, Offline: 1, Unknown: 1}},
-		{[]device.Kind{device.Vehicle}, device.Counts{Total: 3, Online: 1, Offline: 1, Unknown: 1}},
-		{[]device.Kind{device.Camera}, device.Counts{}},
+		{device.Filter{}, device.Counts{Total: 4, Online: 2, Offline: 1, Unknown: 1}},
+		{device.Filter{Kinds: []device.Kind{device.Vehicle}}, device.Counts{Total: 3, Online: 1, Offline: 1, Unknown: 1}},
+		{device.Filter{Kinds: []device.Kind{device.Camera}}, device.Counts{}},
+		{device.Filter{Labels: map[string]string{"site": "north"}}, device.Counts{Total: 1, Online: 1}},
 	} {
-		if got, err := s.Count(t.Context(), one.kinds); err != nil || got != one.want {
-			t.Errorf("%v: got %+v, %v, want %+v", one.kinds, got, err, one.want)
+		if got, err := s.Count(t.Context(), one.filter); err != nil || got != one.want {
+			t.Errorf("%v: got %+v, %v, want %+v", one.filter, got, err, one.want)
 		}
 	}
 }

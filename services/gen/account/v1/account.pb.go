@@ -645,7 +645,8 @@ type ApiKey struct {
 	ExpiresAt       *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	LastUsedAt      *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=last_used_at,json=lastUsedAt,proto3" json:"last_used_at,omitempty"`
 	RevokedAt       *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
-	Role            Role                   `protobuf:"varint,11,opt,name=role,proto3,enum=sluice.account.v1.Role" json:"role,omitempty"` // of the account it acts for
+	Role            Role                   `protobuf:"varint,11,opt,name=role,proto3,enum=sluice.account.v1.Role" json:"role,omitempty"`                                                                                  // of the account it acts for
+	DeviceLabels    map[string]string      `protobuf:"bytes,12,rep,name=device_labels,json=deviceLabels,proto3" json:"device_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // limited to devices with all of these; none for no limit
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -757,6 +758,13 @@ func (x *ApiKey) GetRole() Role {
 	return Role_ROLE_UNSPECIFIED
 }
 
+func (x *ApiKey) GetDeviceLabels() map[string]string {
+	if x != nil {
+		return x.DeviceLabels
+	}
+	return nil
+}
+
 type VerifyApiKeyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -808,6 +816,7 @@ type CreateApiKeyRequest struct {
 	PointsPerMinute int32                  `protobuf:"varint,3,opt,name=points_per_minute,json=pointsPerMinute,proto3" json:"points_per_minute,omitempty"` // 0 means the default
 	ExpiresAt       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	IdempotencyKey  string                 `protobuf:"bytes,5,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	DeviceLabels    map[string]string      `protobuf:"bytes,6,rep,name=device_labels,json=deviceLabels,proto3" json:"device_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -875,6 +884,13 @@ func (x *CreateApiKeyRequest) GetIdempotencyKey() string {
 		return x.IdempotencyKey
 	}
 	return ""
+}
+
+func (x *CreateApiKeyRequest) GetDeviceLabels() map[string]string {
+	if x != nil {
+		return x.DeviceLabels
+	}
+	return nil
 }
 
 type CreatedApiKey struct {
@@ -1179,7 +1195,7 @@ const file_account_v1_account_proto_rawDesc = "" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12+\n" +
-	"\x04role\x18\x04 \x01(\x0e2\x17.sluice.account.v1.RoleR\x04role\"\xc3\x03\n" +
+	"\x04role\x18\x04 \x01(\x0e2\x17.sluice.account.v1.RoleR\x04role\"\xd6\x04\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1197,16 +1213,24 @@ const file_account_v1_account_proto_rawDesc = "" +
 	"\n" +
 	"revoked_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12+\n" +
-	"\x04role\x18\v \x01(\x0e2\x17.sluice.account.v1.RoleR\x04role\"'\n" +
+	"\x04role\x18\v \x01(\x0e2\x17.sluice.account.v1.RoleR\x04role\x12P\n" +
+	"\rdevice_labels\x18\f \x03(\v2+.sluice.account.v1.ApiKey.DeviceLabelsEntryR\fdeviceLabels\x1a?\n" +
+	"\x11DeviceLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"'\n" +
 	"\x13VerifyApiKeyRequest\x12\x10\n" +
-	"\x03key\x18\x01 \x01(\tR\x03key\"\xd1\x01\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\"\xf1\x02\n" +
 	"\x13CreateApiKeyRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06scopes\x18\x02 \x03(\tR\x06scopes\x12*\n" +
 	"\x11points_per_minute\x18\x03 \x01(\x05R\x0fpointsPerMinute\x129\n" +
 	"\n" +
 	"expires_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12'\n" +
-	"\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKey\"[\n" +
+	"\x0fidempotency_key\x18\x05 \x01(\tR\x0eidempotencyKey\x12]\n" +
+	"\rdevice_labels\x18\x06 \x03(\v28.sluice.account.v1.CreateApiKeyRequest.DeviceLabelsEntryR\fdeviceLabels\x1a?\n" +
+	"\x11DeviceLabelsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"[\n" +
 	"\rCreatedApiKey\x122\n" +
 	"\aapi_key\x18\x01 \x01(\v2\x19.sluice.account.v1.ApiKeyR\x06apiKey\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\"%\n" +
@@ -1252,7 +1276,7 @@ func file_account_v1_account_proto_rawDescGZIP() []byte {
 }
 
 var file_account_v1_account_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_account_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_account_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_account_v1_account_proto_goTypes = []any{
 	(Role)(0),                        // 0: sluice.account.v1.Role
 	(*Account)(nil),                  // 1: sluice.account.v1.Account
@@ -1275,53 +1299,57 @@ var file_account_v1_account_proto_goTypes = []any{
 	(*ListApiKeysRequest)(nil),       // 18: sluice.account.v1.ListApiKeysRequest
 	(*ListApiKeysResponse)(nil),      // 19: sluice.account.v1.ListApiKeysResponse
 	(*BatchGetApiKeysResponse)(nil),  // 20: sluice.account.v1.BatchGetApiKeysResponse
-	(*timestamppb.Timestamp)(nil),    // 21: google.protobuf.Timestamp
+	nil,                              // 21: sluice.account.v1.ApiKey.DeviceLabelsEntry
+	nil,                              // 22: sluice.account.v1.CreateApiKeyRequest.DeviceLabelsEntry
+	(*timestamppb.Timestamp)(nil),    // 23: google.protobuf.Timestamp
 }
 var file_account_v1_account_proto_depIdxs = []int32{
 	0,  // 0: sluice.account.v1.Account.role:type_name -> sluice.account.v1.Role
-	21, // 1: sluice.account.v1.Account.created_at:type_name -> google.protobuf.Timestamp
-	21, // 2: sluice.account.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
+	23, // 1: sluice.account.v1.Account.created_at:type_name -> google.protobuf.Timestamp
+	23, // 2: sluice.account.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
 	1,  // 3: sluice.account.v1.Session.account:type_name -> sluice.account.v1.Account
 	1,  // 4: sluice.account.v1.BatchGetAccountsResponse.accounts:type_name -> sluice.account.v1.Account
 	0,  // 5: sluice.account.v1.EnsureAccountRequest.role:type_name -> sluice.account.v1.Role
-	21, // 6: sluice.account.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
-	21, // 7: sluice.account.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	21, // 8: sluice.account.v1.ApiKey.last_used_at:type_name -> google.protobuf.Timestamp
-	21, // 9: sluice.account.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	23, // 6: sluice.account.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
+	23, // 7: sluice.account.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	23, // 8: sluice.account.v1.ApiKey.last_used_at:type_name -> google.protobuf.Timestamp
+	23, // 9: sluice.account.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
 	0,  // 10: sluice.account.v1.ApiKey.role:type_name -> sluice.account.v1.Role
-	21, // 11: sluice.account.v1.CreateApiKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
-	12, // 12: sluice.account.v1.CreatedApiKey.api_key:type_name -> sluice.account.v1.ApiKey
-	12, // 13: sluice.account.v1.ListApiKeysResponse.api_keys:type_name -> sluice.account.v1.ApiKey
-	12, // 14: sluice.account.v1.BatchGetApiKeysResponse.api_keys:type_name -> sluice.account.v1.ApiKey
-	2,  // 15: sluice.account.v1.Accounts.Login:input_type -> sluice.account.v1.LoginRequest
-	4,  // 16: sluice.account.v1.Accounts.RefreshSession:input_type -> sluice.account.v1.RefreshSessionRequest
-	5,  // 17: sluice.account.v1.Accounts.Logout:input_type -> sluice.account.v1.LogoutRequest
-	7,  // 18: sluice.account.v1.Accounts.GetKeySet:input_type -> sluice.account.v1.GetKeySetRequest
-	9,  // 19: sluice.account.v1.Accounts.BatchGetAccounts:input_type -> sluice.account.v1.BatchGetRequest
-	11, // 20: sluice.account.v1.Accounts.EnsureAccount:input_type -> sluice.account.v1.EnsureAccountRequest
-	13, // 21: sluice.account.v1.Accounts.VerifyApiKey:input_type -> sluice.account.v1.VerifyApiKeyRequest
-	14, // 22: sluice.account.v1.Accounts.CreateApiKey:input_type -> sluice.account.v1.CreateApiKeyRequest
-	16, // 23: sluice.account.v1.Accounts.RotateApiKey:input_type -> sluice.account.v1.RotateApiKeyRequest
-	17, // 24: sluice.account.v1.Accounts.RevokeApiKey:input_type -> sluice.account.v1.RevokeApiKeyRequest
-	18, // 25: sluice.account.v1.Accounts.ListApiKeys:input_type -> sluice.account.v1.ListApiKeysRequest
-	9,  // 26: sluice.account.v1.Accounts.BatchGetApiKeys:input_type -> sluice.account.v1.BatchGetRequest
-	3,  // 27: sluice.account.v1.Accounts.Login:output_type -> sluice.account.v1.Session
-	3,  // 28: sluice.account.v1.Accounts.RefreshSession:output_type -> sluice.account.v1.Session
-	6,  // 29: sluice.account.v1.Accounts.Logout:output_type -> sluice.account.v1.LogoutResponse
-	8,  // 30: sluice.account.v1.Accounts.GetKeySet:output_type -> sluice.account.v1.KeySet
-	10, // 31: sluice.account.v1.Accounts.BatchGetAccounts:output_type -> sluice.account.v1.BatchGetAccountsResponse
-	1,  // 32: sluice.account.v1.Accounts.EnsureAccount:output_type -> sluice.account.v1.Account
-	12, // 33: sluice.account.v1.Accounts.VerifyApiKey:output_type -> sluice.account.v1.ApiKey
-	15, // 34: sluice.account.v1.Accounts.CreateApiKey:output_type -> sluice.account.v1.CreatedApiKey
-	15, // 35: sluice.account.v1.Accounts.RotateApiKey:output_type -> sluice.account.v1.CreatedApiKey
-	12, // 36: sluice.account.v1.Accounts.RevokeApiKey:output_type -> sluice.account.v1.ApiKey
-	19, // 37: sluice.account.v1.Accounts.ListApiKeys:output_type -> sluice.account.v1.ListApiKeysResponse
-	20, // 38: sluice.account.v1.Accounts.BatchGetApiKeys:output_type -> sluice.account.v1.BatchGetApiKeysResponse
-	27, // [27:39] is the sub-list for method output_type
-	15, // [15:27] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	21, // 11: sluice.account.v1.ApiKey.device_labels:type_name -> sluice.account.v1.ApiKey.DeviceLabelsEntry
+	23, // 12: sluice.account.v1.CreateApiKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
+	22, // 13: sluice.account.v1.CreateApiKeyRequest.device_labels:type_name -> sluice.account.v1.CreateApiKeyRequest.DeviceLabelsEntry
+	12, // 14: sluice.account.v1.CreatedApiKey.api_key:type_name -> sluice.account.v1.ApiKey
+	12, // 15: sluice.account.v1.ListApiKeysResponse.api_keys:type_name -> sluice.account.v1.ApiKey
+	12, // 16: sluice.account.v1.BatchGetApiKeysResponse.api_keys:type_name -> sluice.account.v1.ApiKey
+	2,  // 17: sluice.account.v1.Accounts.Login:input_type -> sluice.account.v1.LoginRequest
+	4,  // 18: sluice.account.v1.Accounts.RefreshSession:input_type -> sluice.account.v1.RefreshSessionRequest
+	5,  // 19: sluice.account.v1.Accounts.Logout:input_type -> sluice.account.v1.LogoutRequest
+	7,  // 20: sluice.account.v1.Accounts.GetKeySet:input_type -> sluice.account.v1.GetKeySetRequest
+	9,  // 21: sluice.account.v1.Accounts.BatchGetAccounts:input_type -> sluice.account.v1.BatchGetRequest
+	11, // 22: sluice.account.v1.Accounts.EnsureAccount:input_type -> sluice.account.v1.EnsureAccountRequest
+	13, // 23: sluice.account.v1.Accounts.VerifyApiKey:input_type -> sluice.account.v1.VerifyApiKeyRequest
+	14, // 24: sluice.account.v1.Accounts.CreateApiKey:input_type -> sluice.account.v1.CreateApiKeyRequest
+	16, // 25: sluice.account.v1.Accounts.RotateApiKey:input_type -> sluice.account.v1.RotateApiKeyRequest
+	17, // 26: sluice.account.v1.Accounts.RevokeApiKey:input_type -> sluice.account.v1.RevokeApiKeyRequest
+	18, // 27: sluice.account.v1.Accounts.ListApiKeys:input_type -> sluice.account.v1.ListApiKeysRequest
+	9,  // 28: sluice.account.v1.Accounts.BatchGetApiKeys:input_type -> sluice.account.v1.BatchGetRequest
+	3,  // 29: sluice.account.v1.Accounts.Login:output_type -> sluice.account.v1.Session
+	3,  // 30: sluice.account.v1.Accounts.RefreshSession:output_type -> sluice.account.v1.Session
+	6,  // 31: sluice.account.v1.Accounts.Logout:output_type -> sluice.account.v1.LogoutResponse
+	8,  // 32: sluice.account.v1.Accounts.GetKeySet:output_type -> sluice.account.v1.KeySet
+	10, // 33: sluice.account.v1.Accounts.BatchGetAccounts:output_type -> sluice.account.v1.BatchGetAccountsResponse
+	1,  // 34: sluice.account.v1.Accounts.EnsureAccount:output_type -> sluice.account.v1.Account
+	12, // 35: sluice.account.v1.Accounts.VerifyApiKey:output_type -> sluice.account.v1.ApiKey
+	15, // 36: sluice.account.v1.Accounts.CreateApiKey:output_type -> sluice.account.v1.CreatedApiKey
+	15, // 37: sluice.account.v1.Accounts.RotateApiKey:output_type -> sluice.account.v1.CreatedApiKey
+	12, // 38: sluice.account.v1.Accounts.RevokeApiKey:output_type -> sluice.account.v1.ApiKey
+	19, // 39: sluice.account.v1.Accounts.ListApiKeys:output_type -> sluice.account.v1.ListApiKeysResponse
+	20, // 40: sluice.account.v1.Accounts.BatchGetApiKeys:output_type -> sluice.account.v1.BatchGetApiKeysResponse
+	29, // [29:41] is the sub-list for method output_type
+	17, // [17:29] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_account_v1_account_proto_init() }
@@ -1335,7 +1363,7 @@ func file_account_v1_account_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_account_v1_account_proto_rawDesc), len(file_account_v1_account_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   20,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
