@@ -189,10 +189,15 @@ func TestOperationsOverTheSocket(t *testing.T) {
 	p.say(`{"type":"complete","id":"s"}`)
 	p.say(`{"type":"complete","id":"never seen"}`)
 	p.barrier()
+	witness := g.connect(t, "bob")
+	witness.subscribe("w", added, "")
+	witness.barrier()
+	g.eventually(t, "subscriptions", 1)
 	g.world.publish(t, note("unheard"))
+	witness.next("w")           // it has passed
 	p.subscribe("s", added, "") // the id is free again
 	p.barrier()
-	g.eventually(t, "subscriptions", 1)
+	g.eventually(t, "subscriptions", 2)
 	g.world.publish(t, note("heard"))
 	if e := p.next("s"); e.title() != "heard" {
 		t.Errorf("got %q", e.title())
