@@ -6,7 +6,6 @@ import (
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"go.opentelemetry.io/otel/attribute"
@@ -19,18 +18,14 @@ import (
 	"github.com/sluicehq/sluice/loaders"
 )
 
-// preparedDocuments is how many operations are kept prepared.
-const preparedDocuments = 1000
-
 // operation is what happens around every operation: it is let in or refused, gets loaders of its
 // own, and is traced.
 type operation struct {
-	ports    loaders.Ports
-	limits   document.Limits
-	budgets  bff.Budgets // nil charges nobody
-	tracing  *obs.Tracing
-	schema   *ast.Schema
-	prepared graphql.Cache[*document.Prepared]
+	ports     loaders.Ports
+	limits    document.Limits
+	budgets   bff.Budgets // nil charges nobody
+	tracing   *obs.Tracing
+	documents *documents
 }
 
 var _ interface {
@@ -45,32 +40,23 @@ var _ interface {
 // ExtensionName names the extension to gqlgen.
 func (*operation) ExtensionName() string { return "Operation" }
 
-// Validate takes the schema that documents are read against.
-func (o *operation) Validate(schema graphql.ExecutableSchema) error {
-	o.schema = schema.Schema()
-	o.prepared = lru.New[*document.Prepared](preparedDocuments)
-	return nil
-}
+// Validate finds nothing wrong with any schema.
+func (*operation) Validate(graphql.ExecutableSchema) error { return nil }
 
 // MutateOperationContext lets the operation in, or refuses it before anything runs. Refusals are
 // presented when they are answered.
 func (o *operation) MutateOperationContext(ctx context.Context, request *graphql.OperationContext) *gqlerror.Error {
-	key := request.OperationName + "\x00" + request.RawQuery
-	prepared, known := o.prepared.Get(ctx, key)
-	if !known {
-		prepared = document.Prepare(o.schema, request.Operation)
-		o.prepared.Add(ctx, key, prepared)
-	}
+	prepared := preparedOf(request)
 	if err := prepared.Within(o.limits); err != nil {
 		return gqlerror.Wrap(err)
 	}
 	if err := prepared.Admit(caller.FromContext(ctx)); err != nil {
 		return gqlerror.Wrap(err)
 	}
-	if err := document.CheckVariables(o.schema, request.Operation, request.Variables); err != nil {
+	if err := document.CheckVariables(o.documents.schema, request.Operation, request.Variables); err != nil {
 		return Invalid("%s", err)
 	}
-	if err := o.charge(ctx, request, prepared); err != nil {
+	if err := o.charge(ctx, request, prepared.Prepared); err != nil {
 		return gqlerror.Wrap(err)
 	}
 	return nil
@@ -78,12 +64,15 @@ func (o *operation) MutateOperationContext(ctx context.Context, request *graphql
 
 type togetherKey struct{}
 
-// InterceptOperation gives the operation its loaders; queries that are planned have no use for them.
+// InterceptOperation gives mutations their loaders; what is planned has no use for them.
 func (o *operation) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	if graphql.GetOperationContext(ctx).Operation.Operation != ast.Query {
+	request := graphql.GetOperationContext(ctx)
+	if request.Operation.Operation == ast.Mutation {
 		ctx = loaders.NewContext(ctx, loaders.NewSet(o.ports))
 	}
-	return next(ctx)
+	respond := next(ctx)
+	o.documents.weigh(preparedOf(request))
+	return respond
 }
 
 // stock is gqlgen's own executor, for what is not planned: its queries need loaders that wait for
@@ -99,8 +88,13 @@ type stock struct {
 func (s stock) Exec(ctx context.Context) graphql.ResponseHandler {
 	respond := s.ExecutableSchema.Exec(ctx)
 	request := graphql.GetOperationContext(ctx)
-	if request.Operation.Operation != ast.Query {
+	switch request.Operation.Operation {
+	case ast.Mutation:
 		return s.metered(request, respond)
+	case ast.Subscription:
+		return func(ctx context.Context) *graphql.Response {
+			return respond(loaders.NewContext(ctx, loaders.NewSet(s.ports)))
+		}
 	}
 	fields, introspects := rootFields(request)
 	set, together := loaders.NewSet(s.ports), loaders.NewTogether(fields)
@@ -115,7 +109,7 @@ func (s stock) Exec(ctx context.Context) graphql.ResponseHandler {
 
 // metered counts what the answer costs, and settles with that.
 func (s stock) metered(request *graphql.OperationContext, respond graphql.ResponseHandler) graphql.ResponseHandler {
-	if ChargeOf(request) == nil || request.Operation.Operation == ast.Subscription {
+	if ChargeOf(request) == nil {
 		return respond
 	}
 	counted := &meter{weights: s.weights}

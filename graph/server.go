@@ -7,7 +7,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/sluicehq/sluice/bff"
@@ -17,9 +16,6 @@ import (
 	"github.com/sluicehq/sluice/internal/obs"
 	"github.com/sluicehq/sluice/loaders"
 )
-
-// parsedDocuments is how many parsed and validated documents are kept.
-const parsedDocuments = 1000
 
 // Options are what a server needs beside its resolver.
 type Options struct {
@@ -35,13 +31,20 @@ type Options struct {
 // NewServer gives what executes operations. It has no transport yet: bff/edge adds those. It panics
 // when references and schema do not fit, which no configuration can bring about.
 func NewServer(resolver *Resolver, options Options) *handler.Server {
-	server := handler.New(executable(resolver, options))
+	schema := executable(resolver, options)
+	documents, err := newDocuments(schema.Schema())
+	if err != nil {
+		panic(err)
+	}
+	server := handler.New(schema)
 	server.SetErrorPresenter(Present(options.Logger))
 	server.SetRecoverFunc(Recover)
 	server.SetParserTokenLimit(options.Tokens)
-	server.SetQueryCache(lru.New[*ast.QueryDocument](parsedDocuments))
+	server.SetQueryCache(documents)
 	server.Use(extension.Introspection{})
-	server.Use(&operation{ports: resolver.Ports, limits: options.Limits, budgets: options.Budgets, tracing: options.Tracing})
+	server.Use(&operation{
+		ports: resolver.Ports, limits: options.Limits, budgets: options.Budgets, tracing: options.Tracing, documents: documents,
+	})
 	return server
 }
 
@@ -55,6 +58,7 @@ func executable(resolver *Resolver, options Options) graphql.ExecutableSchema {
 	schema, err := plan.New(source, plan.Options{
 		Fallback:   unplanned,
 		References: references(loaders.NewBatches(resolver.Ports)),
+		Operation:  func(request *graphql.OperationContext) *plan.Operation { return &preparedOf(request).plans },
 		Count:      options.Count,
 		Weight:     func(field *ast.FieldDefinition) int { return document.Weight(source.Schema.Schema(), field) },
 		Spent:      options.spent,

@@ -41,11 +41,12 @@ func Planned(cfg Config) plan.Source {
 		ec.unmarshalInputUpdateJobInput,
 	)
 	return plan.Source{
-		Schema: schema,
-		Types:  planTypes(),
-		Query:  planTypeQuery,
-		Begin:  func(request *graphql.OperationContext) any { return newExecutionContext(request, schema, nil) },
-		Inputs: func(ctx context.Context) context.Context { return graphql.WithUnmarshalerMap(ctx, inputs) },
+		Schema:       schema,
+		Types:        planTypes(),
+		Query:        planTypeQuery,
+		Subscription: planTypeSubscription,
+		Begin:        func(request *graphql.OperationContext) any { return newExecutionContext(request, schema, nil) },
+		Inputs:       func(ctx context.Context) context.Context { return graphql.WithUnmarshalerMap(ctx, inputs) },
 	}
 }
 
@@ -85,11 +86,12 @@ const (
 	planTypeSeries                plan.TypeID = 32
 	planTypeSession               plan.TypeID = 33
 	planTypeSkyCoordinates        plan.TypeID = 34
-	planTypeTrip                  plan.TypeID = 35
-	planTypeTripConnection        plan.TypeID = 36
-	planTypeTripEdge              plan.TypeID = 37
-	planTypeTripPoint             plan.TypeID = 38
-	planTypeViewer                plan.TypeID = 39
+	planTypeSubscription          plan.TypeID = 35
+	planTypeTrip                  plan.TypeID = 36
+	planTypeTripConnection        plan.TypeID = 37
+	planTypeTripEdge              plan.TypeID = 38
+	planTypeTripPoint             plan.TypeID = 39
+	planTypeViewer                plan.TypeID = 40
 )
 
 func planTypes() []plan.Type {
@@ -129,6 +131,7 @@ func planTypes() []plan.Type {
 		planFieldsOfSeries(),
 		planFieldsOfSession(),
 		planFieldsOfSkyCoordinates(),
+		planFieldsOfSubscription(),
 		planFieldsOfTrip(),
 		planFieldsOfTripConnection(),
 		planFieldsOfTripEdge(),
@@ -2139,6 +2142,84 @@ func planFieldsOfSkyCoordinates() plan.Type {
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*bff.SkyCoordinates)
 					return planNString2string(w, n, obj.Epoch)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfSubscription() plan.Type {
+	return plan.Type{
+		Name:      "Subscription",
+		Satisfies: subscriptionImplementors,
+		Lasting:   false,
+		Fields: map[string]*plan.Field{
+			"activityAdded": {
+				Name:       "activityAdded",
+				NonNull:    true,
+				Results:    []plan.TypeID{planTypeActivity},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Activity](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Subscription().ActivityAdded(ctx, fc.Args["filter"].(*bff.ActivityFilter))
+				},
+				Value:   plan.Value(planNActivity2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivity),
+				Receive: plan.Receive[*bff.Activity],
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Subscription_activityAdded(ctx, field)
+				},
+			},
+			"deviceChanged": {
+				Name:       "deviceChanged",
+				NonNull:    true,
+				Results:    []plan.TypeID{planTypeDevice},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Device](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Subscription().DeviceChanged(ctx, fc.Args["filter"].(*bff.DeviceFilter))
+				},
+				Value:   plan.Value(planNDevice2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDevice),
+				Receive: plan.Receive[*bff.Device],
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Subscription_deviceChanged(ctx, field)
+				},
+			},
+			"jobChanged": {
+				Name:       "jobChanged",
+				NonNull:    true,
+				Results:    []plan.TypeID{planTypeJob},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Job](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Subscription().JobChanged(ctx, fc.Args["filter"].(*bff.JobFilter))
+				},
+				Value:   plan.Value(planNJob2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐJob),
+				Receive: plan.Receive[*bff.Job],
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Subscription_jobChanged(ctx, field)
+				},
+			},
+			"tripChanged": {
+				Name:       "tripChanged",
+				NonNull:    true,
+				Results:    []plan.TypeID{planTypeTrip},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Trip](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Subscription().TripChanged(ctx, fc.Args["id"].(*string))
+				},
+				Value:   plan.Value(planNTrip2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐTrip),
+				Receive: plan.Receive[*bff.Trip],
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Subscription_tripChanged(ctx, field)
 				},
 			},
 		},

@@ -15,37 +15,54 @@ const (
 	maxSwitches = 16     // variables in @skip and @include
 )
 
-// operation is a query with its plans, one for each combination of the booleans that choose fields.
-type operation struct {
-	definition *ast.OperationDefinition
-	switches   []string // the variables of @skip and @include
-	rejected   Outcome  // why it cannot be planned; "" when it can
+// Operation keeps the plans of one operation of a document, one for each combination of the booleans
+// that choose fields. The zero value is ready; it fills itself as the operation is executed.
+type Operation struct {
+	read     sync.Once
+	switches []string // the variables of @skip and @include
+	rejected Outcome  // why it cannot be planned; "" when it can
 
 	mu       sync.Mutex
 	variants map[uint32]*plan
+	nodes    int
 }
 
-// read looks for what decides how the operation is executed.
-func read(request *graphql.OperationContext) *operation {
-	op := &operation{definition: request.Operation, variants: map[uint32]*plan{}}
+// Nodes is how many fields its plans have so far, counted for each type that may stand there.
+func (op *Operation) Nodes() int {
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	return op.nodes
+}
+
+// planOf finds or makes the plan for the request's booleans.
+func (op *Operation) planOf(s *Schema, request *graphql.OperationContext) (*plan, Outcome) {
+	op.read.Do(func() { op.prepare(request) })
+	if op.rejected != "" {
+		return nil, op.rejected
+	}
+	return op.variant(s, request)
+}
+
+// prepare looks for what decides how the operation is executed.
+func (op *Operation) prepare(request *graphql.OperationContext) {
+	op.variants = map[uint32]*plan{}
 	if len(request.Operation.Directives) > 0 {
 		op.rejected = Directive
-		return op
+		return
 	}
 	op.scan(request.Operation.SelectionSet, map[*ast.FragmentDefinition]bool{})
 	if len(op.switches) > maxSwitches {
 		op.reject(Variants)
 	}
-	return op
 }
 
-func (op *operation) reject(why Outcome) {
+func (op *Operation) reject(why Outcome) {
 	if op.rejected == "" {
 		op.rejected = why
 	}
 }
 
-func (op *operation) scan(set ast.SelectionSet, seen map[*ast.FragmentDefinition]bool) {
+func (op *Operation) scan(set ast.SelectionSet, seen map[*ast.FragmentDefinition]bool) {
 	for _, selection := range set {
 		switch s := selection.(type) {
 		case *ast.Field:
@@ -68,7 +85,7 @@ func (op *operation) scan(set ast.SelectionSet, seen map[*ast.FragmentDefinition
 	}
 }
 
-func (op *operation) directives(list ast.DirectiveList) {
+func (op *Operation) directives(list ast.DirectiveList) {
 	for _, d := range list {
 		switch d.Name {
 		case "skip", "include":
@@ -85,7 +102,7 @@ func (op *operation) directives(list ast.DirectiveList) {
 }
 
 // variant finds or compiles the plan for the request's booleans.
-func (op *operation) variant(s *Schema, request *graphql.OperationContext) (*plan, Outcome) {
+func (op *Operation) variant(s *Schema, request *graphql.OperationContext) (*plan, Outcome) {
 	var key uint32
 	for i, name := range op.switches {
 		on, ok := request.Variables[name].(bool)
@@ -104,8 +121,9 @@ func (op *operation) variant(s *Schema, request *graphql.OperationContext) (*pla
 	if len(op.variants) == maxVariants {
 		return nil, Variants
 	}
-	p := compile(s, request)
+	p, nodes := compile(s, request)
 	op.variants[key] = p
+	op.nodes += nodes
 	return p, p.outcome
 }
 
@@ -164,16 +182,28 @@ type compiler struct {
 	count   int
 }
 
-func compile(s *Schema, request *graphql.OperationContext) *plan {
-	p := &plan{outcome: Planned}
+func compile(s *Schema, request *graphql.OperationContext) (p *plan, nodes int) {
+	p = &plan{outcome: Planned}
 	c := &compiler{schema: s, request: request, plan: p}
-	chain := &graphql.FieldContext{Object: s.source.Types[s.source.Query].Name}
+	id := s.source.Query
+	if request.Operation.Operation == ast.Subscription {
+		id = s.source.Subscription
+	}
+	chain := &graphql.FieldContext{Object: s.source.Types[id].Name}
 	p.root = &Node{slot: -1, chain: chain}
-	root := c.selection(p.root, s.source.Query, request.Operation.SelectionSet, 0)
+	root := c.selection(p.root, id, request.Operation.SelectionSet, 0)
 	p.root.below = []*selection{root}
 	p.root.next = concurrentOf(root)
+	if request.Operation.Operation == ast.Subscription && !streams(root) {
+		c.reject(Unsupported) // gqlgen says what is wrong with it
+	}
 	p.runs.New = func() any { return newRun(s, p) }
-	return p
+	return p, c.count
+}
+
+// streams says whether the selection is one stream of events.
+func streams(root *selection) bool {
+	return len(root.nodes) == 1 && root.nodes[0].field != nil && root.nodes[0].field.Receive != nil
 }
 
 func (c *compiler) reject(why Outcome) {

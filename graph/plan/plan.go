@@ -1,6 +1,6 @@
-// Package plan executes the queries of a gqlgen schema on prepared plans.
+// Package plan executes the queries and subscriptions of a gqlgen schema on prepared plans.
 //
-// The model. Schema wraps gqlgen's ExecutableSchema. For a query it compiles, once per operation and
+// The model. Schema wraps gqlgen's ExecutableSchema. For an operation it compiles, once per operation and
 // values of the booleans in @skip and @include, a plan: a tree of the fields that will be answered,
 // with their response keys as bytes and their getters as typed functions, which plan/plangen
 // generates beside gqlgen's output. A plan runs in two passes.
@@ -15,6 +15,9 @@
 // The second pass walks the plan in the order of the answer, appends JSON to one buffer and reports
 // errors where they belong.
 //
+// A subscription's resolver gives a channel; for each value that comes from it the plan runs as for a
+// query whose root field has given that value.
+//
 // Invariants. The answer is what gqlgen's own executor would give: the same bytes, the same errors
 // at the same paths, through the same presenter and recover function; a differential test holds it
 // to that. All work ends before the answer is given: no goroutine outlives it. A plan is immutable
@@ -23,9 +26,12 @@
 // never another object's value. Arguments are read once for a field of the plan and shared by all
 // of its parents, so resolvers may not change them.
 //
-// Handed back to gqlgen, and counted by reason: mutations, subscriptions, introspection, @defer,
-// directives with code, plans that would be too large, and operations with too many combinations
-// of @skip and @include. AroundFields runs around resolvers called singly, not around fields of
+// Two things about events are as the specification has them and not as in gqlgen, where their errors'
+// paths leave out the root field, and where a null that the root field may not be stays below it.
+//
+// Handed back to gqlgen, and counted by reason: mutations, introspection, @defer, directives with
+// code, plans that would be too large, and operations with too many combinations of @skip and
+// @include. AroundFields runs around resolvers called singly, not around fields of
 // views or references; AroundRootFields does not run.
 package plan
 
@@ -35,7 +41,7 @@ import (
 	"fmt"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/99designs/gqlgen/graphql/handler/lru"
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
@@ -46,7 +52,6 @@ type Outcome string
 const (
 	Planned       Outcome = "planned"
 	Mutation      Outcome = "mutation"
-	Subscription  Outcome = "subscription"
 	Introspection Outcome = "introspection"
 	Deferral      Outcome = "defer"
 	Directive     Outcome = "directive"
@@ -57,7 +62,7 @@ const (
 
 // Outcomes are all outcomes there are.
 func Outcomes() []Outcome {
-	return []Outcome{Planned, Mutation, Subscription, Introspection, Deferral, Directive, Variants, Size, Unsupported}
+	return []Outcome{Planned, Mutation, Introspection, Deferral, Directive, Variants, Size, Unsupported}
 }
 
 // Options say how a schema is planned.
@@ -66,12 +71,13 @@ type Options struct {
 	References map[string]Reference
 	// Fallback executes what is handed back; the source's own schema when nil.
 	Fallback graphql.ExecutableSchema
-	// Operations is how many operations are kept planned; 1,000 when 0.
-	Operations int
+	// Operation gives what keeps the plans of the request's operation: the same for the same
+	// operation of the same document, so that whoever keeps documents keeps their plans with them.
+	Operation func(request *graphql.OperationContext) *Operation
 	// Count is told of every operation. It may be nil.
 	Count func(Outcome)
 	// Weight is what a value of a field costs, a list each of its items. Spent is told what all that was
-	// answered costs together, before the answer is given. Both may be nil, together.
+	// answered to a query costs together, before the answer is given. Both may be nil, together.
 	Weight func(field *ast.FieldDefinition) int
 	Spent  func(ctx context.Context, points int)
 	// Trace is told of every call of a loader; what it gives is called when the call has ended. It
@@ -85,7 +91,7 @@ type Schema struct {
 
 	source     Source
 	references map[*Field]Reference
-	operations graphql.Cache[*operation]
+	operation  func(*graphql.OperationContext) *Operation
 	count      func(Outcome)
 	weight     func(field *ast.FieldDefinition) int
 	spent      func(ctx context.Context, points int)
@@ -101,6 +107,7 @@ func New(source Source, options Options) (*Schema, error) {
 		ExecutableSchema: options.Fallback,
 		source:           source,
 		references:       map[*Field]Reference{},
+		operation:        options.Operation,
 		count:            options.Count,
 		weight:           options.Weight,
 		spent:            options.Spent,
@@ -119,10 +126,12 @@ func New(source Source, options Options) (*Schema, error) {
 		s.weight = func(*ast.FieldDefinition) int { return 0 }
 		s.spent = func(context.Context, int) {}
 	}
-	if options.Operations == 0 {
-		options.Operations = 1000
+	if s.operation == nil {
+		var err error
+		if s.operation, err = recent(); err != nil {
+			return nil, err
+		}
 	}
-	s.operations = lru.New[*operation](options.Operations)
 	for name, reference := range options.References {
 		field := source.field(name)
 		if field == nil {
@@ -139,10 +148,13 @@ func New(source Source, options Options) (*Schema, error) {
 // Exec executes the operation in the context.
 func (s *Schema) Exec(ctx context.Context) graphql.ResponseHandler {
 	request := graphql.GetOperationContext(ctx)
-	p, outcome := s.planOf(ctx, request)
+	p, outcome := s.planOf(request)
 	s.count(outcome)
 	if outcome != Planned {
 		return s.ExecutableSchema.Exec(ctx)
+	}
+	if request.Operation.Operation == ast.Subscription {
+		return s.subscribe(ctx, request, p)
 	}
 	ran := false
 	return func(ctx context.Context) *graphql.Response {
@@ -155,29 +167,28 @@ func (s *Schema) Exec(ctx context.Context) graphql.ResponseHandler {
 }
 
 // planOf finds or makes the plan of the request.
-func (s *Schema) planOf(ctx context.Context, request *graphql.OperationContext) (*plan, Outcome) {
-	switch request.Operation.Operation {
-	case ast.Mutation:
+func (s *Schema) planOf(request *graphql.OperationContext) (*plan, Outcome) {
+	if request.Operation.Operation == ast.Mutation {
 		return nil, Mutation
-	case ast.Subscription:
-		return nil, Subscription
 	}
-	key := operationKey(request)
-	op, known := s.operations.Get(ctx, key)
-	if !known || op.definition != request.Operation {
-		op = read(request)
-		s.operations.Add(ctx, key, op)
-	}
-	if op.rejected != "" {
-		return nil, op.rejected
-	}
-	return op.variant(s, request)
+	return s.operation(request).planOf(s, request)
 }
 
-// operationKey names an operation: documents are kept by their text.
-func operationKey(request *graphql.OperationContext) string {
-	if request.OperationName == "" {
-		return request.RawQuery
+// keptOperations is how many operations are kept planned when nobody else keeps them.
+const keptOperations = 1000
+
+// recent keeps the operations that were executed last, as long as their documents are the same.
+func recent() (func(*graphql.OperationContext) *Operation, error) {
+	kept, err := lru.New[*ast.OperationDefinition, *Operation](keptOperations)
+	if err != nil {
+		return nil, fmt.Errorf("plan: keep operations: %w", err)
 	}
-	return request.OperationName + "\x00" + request.RawQuery
+	return func(request *graphql.OperationContext) *Operation {
+		op := &Operation{}
+		if before, known, _ := kept.PeekOrAdd(request.Operation, op); known {
+			kept.Get(request.Operation) // it was used
+			return before
+		}
+		return op
+	}, nil
 }

@@ -161,12 +161,13 @@ func friendsSeen(first int, friends []*plantest.Person) []*plantest.Person {
 
 type resolver struct{}
 
-func (resolver) Mutation() exec.MutationResolver { return mutation{} }
-func (resolver) Query() exec.QueryResolver       { return query{} }
-func (resolver) Thing() exec.ThingResolver       { return thing{} }
-func (resolver) Person() exec.PersonResolver     { return person{} }
-func (resolver) Part() exec.PartResolver         { return part{} }
-func (resolver) Square() exec.SquareResolver     { return square{} }
+func (resolver) Mutation() exec.MutationResolver         { return mutation{} }
+func (resolver) Query() exec.QueryResolver               { return query{} }
+func (resolver) Subscription() exec.SubscriptionResolver { return subscription{} }
+func (resolver) Thing() exec.ThingResolver               { return thing{} }
+func (resolver) Person() exec.PersonResolver             { return person{} }
+func (resolver) Part() exec.PartResolver                 { return part{} }
+func (resolver) Square() exec.SquareResolver             { return square{} }
 
 type (
 	mutation struct{}

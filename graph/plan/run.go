@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
@@ -89,6 +90,11 @@ func newRun(s *Schema, p *plan) *run {
 
 // execute runs the plan and gives the answer.
 func (s *Schema) execute(ctx context.Context, request *graphql.OperationContext, p *plan) *graphql.Response {
+	return s.run(ctx, request, p, func(r *run, n *Node) { r.start(n) })
+}
+
+// run runs the plan from its root fields on, with each of which begin does something.
+func (s *Schema) run(ctx context.Context, request *graphql.OperationContext, p *plan, begin func(*run, *Node)) *graphql.Response {
 	r := p.runs.Get().(*run)
 	r.request, r.x = request, s.source.Begin(request)
 	if s.source.Inputs != nil {
@@ -96,22 +102,24 @@ func (s *Schema) execute(ctx context.Context, request *graphql.OperationContext,
 	}
 	r.root = graphql.FieldContext{Object: p.root.chain.Object}
 	r.ctx = graphql.WithFieldContext(ctx, &r.root)
-	r.resolve()
+	r.resolve(begin)
 	data := r.writer.write(p)
-	s.spent(ctx, r.writer.weight)
+	if request.Operation.Operation == ast.Query {
+		s.spent(ctx, r.writer.weight)
+	}
 	r.reset()
 	p.runs.Put(r)
 	return &graphql.Response{Data: json.RawMessage(data)}
 }
 
 // resolve is the first pass. A run that panics is not used again.
-func (r *run) resolve() {
+func (r *run) resolve(begin func(*run, *Node)) {
 	for i, spec := range r.plan.loads {
 		r.missing[i] = len(spec.askers)
 	}
 	r.writer.visit(r.plan.root, &r.root, nil)
 	for _, n := range r.plan.root.next {
-		r.start(n)
+		begin(r, n)
 	}
 	for {
 		for len(r.ready) > 0 {

@@ -13,6 +13,8 @@ type Source struct {
 	Schema graphql.ExecutableSchema
 	Types  []Type // by TypeID
 	Query  TypeID
+	// Subscription is the root of subscriptions; 0 and never asked for where there is none.
+	Subscription TypeID
 	// Begin gives gqlgen's execution context for one operation: the first argument of Field.Call and
 	// Field.Context.
 	Begin func(*graphql.OperationContext) any
@@ -48,6 +50,9 @@ type Field struct {
 	Inline func(w *Writer, n *Node, obj any) bool
 	// Call asks the resolver or method; nil for a variable.
 	Call func(x any, ctx context.Context, fc *graphql.FieldContext, obj any) (any, error)
+	// Receive waits for the next value of the channel that Call gave: a field of Subscription. False
+	// when the channel is closed or the context is done.
+	Receive func(ctx context.Context, events any) (v any, ok bool)
 	// Value writes what Call, or a reference, gave.
 	Value func(w *Writer, n *Node, v any) bool
 	// Context makes the field's context and reads its arguments; it reports what is wrong with them.

@@ -51,13 +51,35 @@ type variable struct{ name, declaration string }
 
 // Document writes one, and the values of its variables.
 func (a *Author) Document() (query string, variables map[string]any) {
+	a.begin()
+	return a.operation("query", a.selection(a.Schema.Query, 0))
+}
+
+// Subscription writes one to any field of Subscription, under the alias `it`.
+func (a *Author) Subscription() (query string, variables map[string]any, field *ast.FieldDefinition) {
+	a.begin()
+	fields := slices.DeleteFunc(slices.Clone(a.Schema.Subscription.Fields), func(f *ast.FieldDefinition) bool {
+		return strings.HasPrefix(f.Name, "__")
+	})
+	field = fields[a.Rand.IntN(len(fields))]
+	set := "it: " + field.Name + a.arguments(field)
+	if result := a.Schema.Types[field.Type.Name()]; result.IsCompositeType() {
+		set += " {" + a.selection(result, 0) + "}"
+	}
+	query, variables = a.operation("subscription", set)
+	return query, variables, field
+}
+
+func (a *Author) begin() {
 	a.fragments, a.aliases, a.composite, a.declared, a.values = nil, 0, maxComposite, nil, map[string]any{}
-	set := a.selection(a.Schema.Query, 0)
+}
+
+func (a *Author) operation(kind, set string) (query string, variables map[string]any) {
 	var declarations []string
 	for _, v := range a.declared {
 		declarations = append(declarations, "$"+v.name+": "+v.declaration)
 	}
-	query = "query"
+	query = kind
 	if len(declarations) > 0 {
 		query += "(" + strings.Join(declarations, ", ") + ")"
 	}

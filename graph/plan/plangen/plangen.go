@@ -42,7 +42,7 @@ func (Plugin) GenerateCode(data *codegen.Data) error {
 	}
 	g := generator{data: data, writers: map[string]*config.TypeReference{}}
 	for _, object := range data.Objects {
-		if !strings.HasPrefix(object.Name, "__") && (!object.Root || object == data.QueryRoot) {
+		if !strings.HasPrefix(object.Name, "__") && object != data.MutationRoot {
 			g.Objects = append(g.Objects, object)
 		}
 	}
@@ -85,6 +85,9 @@ func (g *generator) collect(ref *config.TypeReference) {
 // Query is the root of queries.
 func (g *generator) Query() *codegen.Object { return g.data.QueryRoot }
 
+// Subscription is the root of subscriptions; nil when there is none.
+func (g *generator) Subscription() *codegen.Object { return g.data.SubscriptionRoot }
+
 // Inputs are the input objects that gqlgen unmarshals.
 func (g *generator) Inputs() []*codegen.Object {
 	return slices.DeleteFunc(slices.Clone(g.data.Inputs), func(o *codegen.Object) bool { return o.HasUnmarshal() })
@@ -120,7 +123,7 @@ func (g *generator) Unplanned(f *codegen.Field) string {
 	switch {
 	case f.HasDirectives():
 		return "plan.Directive"
-	case f.IsBatch(), f.IsMap(), f.HasHaser, f.Stream, f.TypeReference.IsRoot:
+	case f.IsBatch(), f.IsMap(), f.HasHaser, f.UsesSubscriptionContext(), f.TypeReference.IsRoot:
 		return "plan.Unsupported"
 	}
 	return ""

@@ -26,6 +26,9 @@ type Near struct {
 type Query struct {
 }
 
+type Subscription struct {
+}
+
 type State string
 
 const (

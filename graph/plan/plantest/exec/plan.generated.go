@@ -22,22 +22,24 @@ func Planned(cfg Config) plan.Source {
 		ec.unmarshalInputNear,
 	)
 	return plan.Source{
-		Schema: schema,
-		Types:  planTypes(),
-		Query:  planTypeQuery,
-		Begin:  func(request *graphql.OperationContext) any { return newExecutionContext(request, schema, nil) },
-		Inputs: func(ctx context.Context) context.Context { return graphql.WithUnmarshalerMap(ctx, inputs) },
+		Schema:       schema,
+		Types:        planTypes(),
+		Query:        planTypeQuery,
+		Subscription: planTypeSubscription,
+		Begin:        func(request *graphql.OperationContext) any { return newExecutionContext(request, schema, nil) },
+		Inputs:       func(ctx context.Context) context.Context { return graphql.WithUnmarshalerMap(ctx, inputs) },
 	}
 }
 
 const (
-	planTypeCell   plan.TypeID = 0
-	planTypeCircle plan.TypeID = 1
-	planTypePart   plan.TypeID = 2
-	planTypePerson plan.TypeID = 3
-	planTypeQuery  plan.TypeID = 4
-	planTypeSquare plan.TypeID = 5
-	planTypeThing  plan.TypeID = 6
+	planTypeCell         plan.TypeID = 0
+	planTypeCircle       plan.TypeID = 1
+	planTypePart         plan.TypeID = 2
+	planTypePerson       plan.TypeID = 3
+	planTypeQuery        plan.TypeID = 4
+	planTypeSquare       plan.TypeID = 5
+	planTypeSubscription plan.TypeID = 6
+	planTypeThing        plan.TypeID = 7
 )
 
 func planTypes() []plan.Type {
@@ -48,6 +50,7 @@ func planTypes() []plan.Type {
 		planFieldsOfPerson(),
 		planFieldsOfQuery(),
 		planFieldsOfSquare(),
+		planFieldsOfSubscription(),
 		planFieldsOfThing(),
 	}
 }
@@ -516,6 +519,80 @@ func planFieldsOfSquare() plan.Type {
 				Value: plan.Value(planOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Square_owner(ctx, field)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfSubscription() plan.Type {
+	return plan.Type{
+		Name:      "Subscription",
+		Satisfies: subscriptionImplementors,
+		Lasting:   false,
+		Fields: map[string]*plan.Field{
+			"thingChanged": {
+				Name:       "thingChanged",
+				NonNull:    true,
+				Results:    []plan.TypeID{planTypeThing},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*plantest.Thing](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Subscription().ThingChanged(ctx, fc.Args["id"].(string))
+				},
+				Value:   plan.Value(planNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing),
+				Receive: plan.Receive[*plantest.Thing],
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Subscription_thingChanged(ctx, field)
+				},
+			},
+			"maybeChanged": {
+				Name:       "maybeChanged",
+				Results:    []plan.TypeID{planTypeThing},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*plantest.Thing](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Subscription().MaybeChanged(ctx, fc.Args["id"].(string))
+				},
+				Value:   plan.Value(planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing),
+				Receive: plan.Receive[*plantest.Thing],
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Subscription_maybeChanged(ctx, field)
+				},
+			},
+			"namedChanged": {
+				Name:       "namedChanged",
+				Results:    []plan.TypeID{planTypePerson, planTypeThing},
+				Concurrent: true,
+				Result:     reflect.TypeFor[plantest.Named](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Subscription().NamedChanged(ctx, fc.Args["first"].(*int))
+				},
+				Value:   plan.Value(planONamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed),
+				Receive: plan.Receive[plantest.Named],
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Subscription_namedChanged(ctx, field)
+				},
+			},
+			"counted": {
+				Name:       "counted",
+				NonNull:    true,
+				Concurrent: true,
+				Result:     reflect.TypeFor[int](),
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Subscription().Counted(ctx)
+				},
+				Value:   plan.Value(planNInt2int),
+				Receive: plan.Receive[int],
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Subscription_counted(ctx, field)
 				},
 			},
 		},

@@ -27,6 +27,7 @@ type ResolverRoot interface {
 	Person() PersonResolver
 	Query() QueryResolver
 	Square() SquareResolver
+	Subscription() SubscriptionResolver
 	Thing() ThingResolver
 }
 
@@ -88,6 +89,13 @@ type ComplexityRoot struct {
 		Area  func(childComplexity int) int
 		Owner func(childComplexity int) int
 		Side  func(childComplexity int) int
+	}
+
+	Subscription struct {
+		Counted      func(childComplexity int) int
+		MaybeChanged func(childComplexity int, id string) int
+		NamedChanged func(childComplexity int, first *int) int
+		ThingChanged func(childComplexity int, id string) int
 	}
 
 	Thing struct {
@@ -409,6 +417,46 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Square.Side(childComplexity), true
+
+	case "Subscription.counted":
+		if e.ComplexityRoot.Subscription.Counted == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Subscription.Counted(childComplexity), true
+	case "Subscription.maybeChanged":
+		if e.ComplexityRoot.Subscription.MaybeChanged == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_maybeChanged_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.MaybeChanged(childComplexity, args["id"].(string)), true
+	case "Subscription.namedChanged":
+		if e.ComplexityRoot.Subscription.NamedChanged == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_namedChanged_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.NamedChanged(childComplexity, args["first"].(*int)), true
+	case "Subscription.thingChanged":
+		if e.ComplexityRoot.Subscription.ThingChanged == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_thingChanged_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.ThingChanged(childComplexity, args["id"].(string)), true
 
 	case "Thing.at":
 		if e.ComplexityRoot.Thing.At == nil {
@@ -779,6 +827,23 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 				Data: buf.Bytes(),
 			}
 		}
+	case ast.Subscription:
+		next := ec._Subscription(ctx, opCtx.Operation.SelectionSet)
+
+		var buf bytes.Buffer
+		return func(ctx context.Context) *graphql.Response {
+			buf.Reset()
+			data := next(ctx)
+
+			if data == nil {
+				return nil
+			}
+			data.MarshalGQL(&buf)
+
+			return &graphql.Response{
+				Data: buf.Bytes(),
+			}
+		}
 
 	default:
 		return graphql.OneShot(graphql.ErrorResponse(ctx, "unsupported GraphQL operation"))
@@ -961,6 +1026,13 @@ type Circle implements Shape {
   area: Float!
   radius: Int!
   owner: Person
+}
+
+type Subscription {
+  thingChanged(id: ID! = "t1"): Thing!
+  maybeChanged(id: ID!): Thing
+  namedChanged(first: Int): Named
+  counted: Int!
 }
 `, BuiltIn: false},
 }

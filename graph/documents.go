@@ -1,0 +1,116 @@
+package graph
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"math"
+	"sync/atomic"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/maypok86/otter/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/graph/plan"
+)
+
+const (
+	// keptDocuments bounds what is kept of documents, in bytes, as far as they can be estimated.
+	keptDocuments = 64 << 20
+	bytesALetter  = 24  // of a document, parsed
+	bytesANode    = 700 // of a plan
+)
+
+// documents keeps what was made of documents, by the hash of their text: parsed and validated, what
+// their operations need and cost, and the plans on which they run. All ways in share it: HTTP,
+// WebSocket, and the groups of subscriptions. It is bounded by what it holds, not by how many.
+type documents struct {
+	schema *ast.Schema
+	kept   *otter.Cache[[sha256.Size]byte, *preparedDocument]
+}
+
+var _ graphql.Cache[*ast.QueryDocument] = (*documents)(nil)
+
+// preparedDocument is a document that is valid.
+type preparedDocument struct {
+	hash       [sha256.Size]byte
+	letters    int
+	parsed     *ast.QueryDocument
+	operations map[*ast.OperationDefinition]*preparedOperation
+	nodes      atomic.Int64 // of its plans, as it was weighed last
+}
+
+// preparedOperation is what there is to know of an operation before it runs.
+type preparedOperation struct {
+	*document.Prepared
+	of    *preparedDocument
+	plans plan.Operation
+}
+
+func newDocuments(schema *ast.Schema) (*documents, error) {
+	kept, err := otter.New(&otter.Options[[sha256.Size]byte, *preparedDocument]{
+		MaximumWeight: keptDocuments,
+		Weigher:       func(_ [sha256.Size]byte, d *preparedDocument) uint32 { return d.weight() },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("keep documents: %w", err)
+	}
+	return &documents{schema: schema, kept: kept}, nil
+}
+
+// Get gives the document of a text to gqlgen's executor, and the request whatever else is known of it.
+func (d *documents) Get(ctx context.Context, text string) (*ast.QueryDocument, bool) {
+	found, ok := d.kept.GetIfPresent(sha256.Sum256([]byte(text)))
+	if !ok {
+		return nil, false
+	}
+	remember(ctx, found)
+	return found.parsed, true
+}
+
+// Add keeps a document that gqlgen's executor has parsed and validated.
+func (d *documents) Add(ctx context.Context, text string, parsed *ast.QueryDocument) {
+	made := &preparedDocument{
+		hash: sha256.Sum256([]byte(text)), letters: len(text), parsed: parsed,
+		operations: make(map[*ast.OperationDefinition]*preparedOperation, len(parsed.Operations)),
+	}
+	for _, operation := range parsed.Operations {
+		made.operations[operation] = &preparedOperation{Prepared: document.Prepare(d.schema, operation), of: made}
+	}
+	d.kept.Set(made.hash, made)
+	remember(ctx, made)
+}
+
+// weigh takes account of plans that were made since the document was kept.
+func (d *documents) weigh(op *preparedOperation) {
+	nodes := int64(0)
+	for _, operation := range op.of.operations {
+		nodes += int64(operation.plans.Nodes())
+	}
+	if op.of.nodes.Swap(nodes) != nodes {
+		d.kept.Set(op.of.hash, op.of)
+	}
+}
+
+func (d *preparedDocument) weight() uint32 {
+	return uint32(min(int64(d.letters)*bytesALetter+d.nodes.Load()*bytesANode, math.MaxUint32))
+}
+
+// documentKey is where gqlgen keeps the document that a request asks for.
+const documentKey = "document"
+
+func remember(ctx context.Context, d *preparedDocument) {
+	if graphql.HasOperationContext(ctx) {
+		graphql.GetOperationContext(ctx).Stats.SetExtension(documentKey, d)
+	}
+}
+
+// preparedOf gives what is known of the request's operation.
+func preparedOf(request *graphql.OperationContext) *preparedOperation {
+	d, _ := request.Stats.GetExtension(documentKey).(*preparedDocument)
+	if d == nil {
+		return nil
+	}
+	return d.operations[request.Operation]
+}
