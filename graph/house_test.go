@@ -54,7 +54,7 @@ type house struct {
 }
 
 // open opens it with what the changes make of the options.
-func open(t *testing.T, changes ...func(*graph.Options)) *house {
+func open(t testing.TB, changes ...func(*graph.Options)) *house {
 	t.Helper()
 	h := &house{
 		clock: clock.NewManual(time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)),
@@ -65,22 +65,30 @@ func open(t *testing.T, changes ...func(*graph.Options)) *house {
 	h.serve("trip", h.trip(t))
 	h.serve("job", h.job(t))
 	h.serve("activity", h.activity(t))
-	ports := loaders.Ports{
+	inside := graph.Options{Logger: silent()}
+	for _, change := range changes {
+		change(&inside)
+	}
+	h.Handler = h.gateway(h.ports(), inside, 2*time.Minute)
+	return h
+}
+
+// ports ask the services.
+func (h *house) ports() loaders.Ports {
+	return loaders.Ports{
 		Accounts: bffrpc.NewAccounts(h.guarded("account")), Devices: bffrpc.NewDevices(h.guarded("device")),
 		Trips: bffrpc.NewTrips(h.guarded("trip")), Jobs: bffrpc.NewJobs(h.guarded("job")),
 		Activities: bffrpc.NewActivities(h.guarded("activity")),
 	}
-	inside := graph.Options{
-		Limits: document.Limits{Depth: 15, Aliases: 100}, Tokens: 5000, Logger: silent(), Tracing: obs.NoTracing(),
-	}
-	for _, change := range changes {
-		change(&inside)
-	}
-	h.Handler = edge.New(edge.Parts{
-		GraphQL: graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, inside),
-		Auth:    auth.New(ports.Accounts, account.DefaultIssuer, h.clock), Health: edge.NewHealth(nil),
-	}, edge.Options{RequestTimeout: 2 * time.Minute, MaxBody: 1 << 20, Logger: silent(), Tracing: obs.NoTracing()})
-	return h
+}
+
+// gateway is an entrance whose resolvers ask the ports, and whose requests end in time.
+func (h *house) gateway(ports loaders.Ports, options graph.Options, timeout time.Duration) http.Handler {
+	options.Limits, options.Tokens, options.Tracing = document.Limits{Depth: 15, Aliases: 100}, 5000, obs.NoTracing()
+	return edge.New(edge.Parts{
+		GraphQL: graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, options),
+		Auth:    auth.New(bffrpc.NewAccounts(h.guarded("account")), account.DefaultIssuer, h.clock), Health: edge.NewHealth(nil),
+	}, edge.Options{RequestTimeout: timeout, MaxBody: 1 << 20, Logger: silent(), Tracing: obs.NoTracing()})
 }
 
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -98,7 +106,7 @@ func (h *house) guarded(service string) grpc.ClientConnInterface {
 	})
 }
 
-func (h *house) account(t *testing.T) func(grpc.ServiceRegistrar) {
+func (h *house) account(t testing.TB) func(grpc.ServiceRegistrar) {
 	t.Helper()
 	signer, err := signing.Open(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
@@ -111,13 +119,13 @@ func (h *house) account(t *testing.T) func(grpc.ServiceRegistrar) {
 	return func(r grpc.ServiceRegistrar) { accountrpc.Register(r, s) }
 }
 
-func (h *house) device(t *testing.T) func(grpc.ServiceRegistrar) {
+func (h *house) device(t testing.TB) func(grpc.ServiceRegistrar) {
 	t.Helper()
 	s := device.New(devicestore.New(sqltest.OpenSQLite(t, devicestore.Migrations()), devicerpc.EncodeDevice), h.clock, device.Options{})
 	return func(r grpc.ServiceRegistrar) { devicerpc.Register(r, s) }
 }
 
-func (h *house) trip(t *testing.T) func(grpc.ServiceRegistrar) {
+func (h *house) trip(t testing.TB) func(grpc.ServiceRegistrar) {
 	t.Helper()
 	store := tripstore.New(sqltest.OpenSQLite(t, tripstore.Migrations()), triprpc.EncodeTrip)
 	tariff := trip.Tariff{Currency: "EUR", StartFeeMinor: 100, PerKilometreMinor: 50, PerMinuteMinor: 20}
@@ -125,14 +133,14 @@ func (h *house) trip(t *testing.T) func(grpc.ServiceRegistrar) {
 	return func(r grpc.ServiceRegistrar) { triprpc.Register(r, s) }
 }
 
-func (h *house) job(t *testing.T) func(grpc.ServiceRegistrar) {
+func (h *house) job(t testing.TB) func(grpc.ServiceRegistrar) {
 	t.Helper()
 	store := jobstore.New(sqltest.OpenSQLite(t, jobstore.Migrations()), jobrpc.EncodeJob, jobrpc.EncodeOrder)
 	s := job.New(store, h.clock, job.Kinds{"log": logline.New(silent())}, func() {})
 	return func(r grpc.ServiceRegistrar) { jobrpc.Register(r, s) }
 }
 
-func (h *house) activity(t *testing.T) func(grpc.ServiceRegistrar) {
+func (h *house) activity(t testing.TB) func(grpc.ServiceRegistrar) {
 	t.Helper()
 	s := activity.New(activitystore.New(sqltest.OpenSQLite(t, activitystore.Migrations()), activityrpc.EncodeActivity), h.clock)
 	return func(r grpc.ServiceRegistrar) { activityrpc.Register(r, s) }

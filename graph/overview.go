@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/99designs/gqlgen/graphql"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/sluicehq/sluice/bff"
@@ -55,15 +56,23 @@ func (g *gathering) ask(ctx context.Context, service bff.ServiceName, field stri
 		return
 	}
 	g.group.Go(func() error {
-		err := call(ctx, g.overview)
-		if err == nil || isRefusal(err) {
-			return nil
+		defer func() {
+			if p := recover(); p != nil { // nobody else would: it would end the program
+				graphql.AddError(ctx, Recover(ctx, p))
+				g.degrade(service)
+			}
+		}()
+		if err := call(ctx, g.overview); err != nil && !isRefusal(err) {
+			g.degrade(service)
 		}
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.overview.Degraded = append(g.overview.Degraded, service)
 		return nil
 	})
+}
+
+func (g *gathering) degrade(service bff.ServiceName) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.overview.Degraded = append(g.overview.Degraded, service)
 }
 
 func (g *gathering) wait() (*model.Overview, error) {

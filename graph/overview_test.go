@@ -1,9 +1,13 @@
 package graph_test
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
+
+	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/graph"
 )
 
 // What does not answer is null and named; the rest is there.
@@ -34,6 +38,29 @@ func TestAnOverviewWithoutAService(t *testing.T) {
 				t.Errorf("as of %v", overview["asOf"])
 			}
 		})
+	}
+}
+
+// brokenJobs stands for a fault of the program on the way to a service.
+type brokenJobs struct{ bff.Jobs }
+
+func (brokenJobs) CountJobs(context.Context) (*bff.JobCounts, error) { panic("a bug") }
+
+// A panic costs the overview what it happened to, and nobody else anything.
+func TestAnOverviewOutlivesAPanic(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	operator := h.signIn(t, "operator")
+	ports := h.ports()
+	ports.Jobs = brokenJobs{ports.Jobs}
+	h.Handler = h.gateway(ports, graph.Options{Logger: silent()}, time.Minute)
+	a := h.ask(t, operator, `{ overview { jobs { total } devices { total } degraded } }`, nil)
+	overview, _ := a.Data["overview"].(map[string]any)
+	if overview["jobs"] != nil || overview["devices"] == nil || fmt.Sprint(overview["degraded"]) != "[JOB]" {
+		t.Errorf("answered %s", a.text)
+	}
+	if len(a.Errors) != 1 || a.Errors[0].extension("code") != "INTERNAL" || fmt.Sprint(a.Errors[0].Path) != "[overview]" {
+		t.Errorf("told %v", a.Errors)
 	}
 }
 

@@ -35,7 +35,7 @@ func Count(few, many int) int {
 type Author struct {
 	Schema *ast.Schema
 	Rand   *rand.Rand
-	// Value gives an argument's value: a literal, or what Variable gave.
+	// Value gives the value of an argument, "field.argument": a literal, or what Variable gave.
 	Value func(a *Author, argument string, t *ast.Type) string
 	// Avoid names fields that are left out; it may be nil.
 	Avoid func(object *ast.Definition, field *ast.FieldDefinition) bool
@@ -209,7 +209,7 @@ func (a *Author) arguments(field *ast.FieldDefinition) string {
 		if !arg.Type.NonNull && a.Rand.IntN(3) == 0 {
 			continue
 		}
-		args = append(args, arg.Name+": "+a.Value(a, arg.Name, arg.Type))
+		args = append(args, arg.Name+": "+a.Value(a, field.Name+"."+arg.Name, arg.Type))
 	}
 	if len(args) == 0 {
 		return ""

@@ -1,0 +1,230 @@
+package graph_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/plan"
+	"github.com/sluicehq/sluice/graph/plan/author"
+	"github.com/sluicehq/sluice/graph/plan/plantest"
+	"github.com/sluicehq/sluice/internal/importer"
+	importerrpc "github.com/sluicehq/sluice/internal/importer/rpc"
+)
+
+// plenty is a budget that is always full, so that what is left of it is the same each time.
+type plenty struct{}
+
+func (plenty) Take(context.Context, int) (bff.Budget, error) {
+	return bff.Budget{Limit: 1e9, Remaining: 1e9, RestorePerSecond: 0.5}, nil
+}
+func (plenty) Give(context.Context, int) {}
+
+// who asks, and what they may.
+type who struct {
+	name, header, secret string
+	scopes               []string
+}
+
+// demo is a house that holds the recordings, and what they have none of: a trip under way, jobs, notes
+// on all of them, and API keys.
+func demo(t testing.TB) (*house, []who) {
+	t.Helper()
+	h := open(t)
+	services := importerrpc.New(h.lines["account"], h.lines["device"], h.lines["trip"], h.lines["activity"])
+	if _, err := importer.Demo(t.Context(), services, silent()); err != nil {
+		t.Fatal(err)
+	}
+	made := h.oneOfEach(t)
+	admin := h.signIn(t, "admin")
+	for _, about := range []string{"deviceId", "tripId", "jobId"} {
+		kind := map[string]string{"deviceId": "Device", "tripId": "Trip", "jobId": "Job"}[about]
+		h.get(t, admin, `mutation($id: ID!) { recordActivity(input: {kind: NOTE, title: "about it", public: true, `+about+`: $id,
+			links: [{url: "https://example.org/"}], data: {a: [1, null]}}) { id } }`, map[string]any{"id": made[kind]})
+		h.get(t, admin, `mutation($id: ID!) { createJob(input: {name: "of a device", kind: "log", payload: {message: "x"}, deviceId: $id}) { id } }`,
+			map[string]any{"id": made["Device"]})
+	}
+	h.calls.take()
+	return h, h.callers(t, admin)
+}
+
+// callers are somebody of each sort.
+func (h *house) callers(t testing.TB, admin string) []who {
+	t.Helper()
+	key := func(scopes ...string) string {
+		return h.text(t, admin, `mutation($scopes: [String!]!) { createApiKey(input: {name: "k", scopes: $scopes}) { secret } }`,
+			map[string]any{"scopes": scopes}, "createApiKey", "secret")
+	}
+	all := []who{
+		{name: "admin", header: "Authorization", secret: admin},
+		{name: "operator", header: "Authorization", secret: h.signIn(t, "operator")},
+		{name: "member", header: "Authorization", secret: h.signIn(t, "alice")},
+		{name: "another member", header: "Authorization", secret: h.signIn(t, "bob")},
+		{name: "a key that reads devices", header: "X-API-Key", secret: key("device:read")},
+		{name: "a key that reads jobs and trips", header: "X-API-Key", secret: key("job:read", "trip:read")},
+		{name: "nobody", header: "X-Nobody"},
+	}
+	for i, w := range all[:len(all)-1] {
+		var shown struct {
+			Data struct{ Viewer struct{ Scopes []string } }
+		}
+		if err := json.Unmarshal(through(t, h, t.Context(), w, []byte(`{"query": "{ viewer { scopes } }"}`)).Body.Bytes(), &shown); err != nil {
+			t.Fatal(err)
+		}
+		all[i].scopes = shown.Data.Viewer.Scopes
+	}
+	return all
+}
+
+// through sends the body of a request to a gateway.
+func through(t testing.TB, gateway http.Handler, ctx context.Context, w who, body []byte) *httptest.ResponseRecorder {
+	t.Helper()
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/graphql", bytes.NewReader(body))
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Sluice-Cost", "1")
+	r.Header.Set(w.header, w.secret)
+	recorder := httptest.NewRecorder()
+	gateway.ServeHTTP(recorder, r)
+	return recorder
+}
+
+// told is an answer with what may differ put aside: the order of errors, and the id of the request.
+type told struct {
+	status           int
+	data, extensions string
+	errors           []string
+}
+
+func tell(t testing.TB, answer *httptest.ResponseRecorder) told {
+	t.Helper()
+	var parts struct {
+		Data, Extensions json.RawMessage
+		Errors           []map[string]any
+	}
+	if err := json.Unmarshal(answer.Body.Bytes(), &parts); err != nil {
+		t.Fatalf("the answer is not JSON: %v: %.2000s", err, answer.Body)
+	}
+	it := told{status: answer.Code, data: string(parts.Data), extensions: string(parts.Extensions)}
+	for _, e := range parts.Errors {
+		if extensions, ok := e["extensions"].(map[string]any); ok {
+			delete(extensions, "requestId")
+		}
+		text, _ := json.Marshal(e)
+		it.errors = append(it.errors, string(text))
+	}
+	slices.Sort(it.errors)
+	return it
+}
+
+func (a told) differs(b told) string {
+	switch {
+	case a.status != b.status:
+		return "status"
+	case a.data != b.data:
+		return "data"
+	case !slices.Equal(a.errors, b.errors):
+		return "errors"
+	case a.extensions != b.extensions:
+		return "extensions"
+	}
+	return ""
+}
+
+// twins are one gateway in two ways: on plans, and on gqlgen's executor.
+type twins struct {
+	planned, stock http.Handler
+	ran            atomic.Int64 // planned
+	otherwise      atomic.Int64 // handed back
+}
+
+func newTwins(h *house) *twins {
+	two := &twins{}
+	count := func(outcome plan.Outcome) {
+		if outcome == plan.Planned {
+			two.ran.Add(1)
+		} else {
+			two.otherwise.Add(1)
+		}
+	}
+	ports := faulty(h.ports())
+	two.planned = h.gateway(ports, graph.Options{Budgets: plenty{}, Logger: silent(), Count: count}, 2*time.Minute)
+	two.stock = h.gateway(ports, graph.Options{Budgets: plenty{}, Logger: silent(), Stock: true}, 2*time.Minute)
+	return two
+}
+
+// Random documents over the schema, with its own resolvers before the real services, whoever asks and
+// whatever goes wrong on the way, are answered alike by plans and by gqlgen's executor. The clock
+// stands still and budgets are always full, so that nothing has to be left out of the comparison but
+// the id of the request.
+func TestPlannedAnswersAreStockAnswers(t *testing.T) {
+	t.Parallel()
+	h, callers := demo(t)
+	seen := make([]*known, len(callers))
+	for i, c := range callers {
+		seen[i] = look(t, h, c)
+	}
+	two := newTwins(h)
+	var score struct{ asked, answered, withErrors, failed atomic.Int64 }
+	const writers = 8
+	most := int64(author.Count(1000, 10_000))
+	var all sync.WaitGroup
+	for writer := range writers {
+		all.Go(func() {
+			authors := make([]*author.Author, len(callers))
+			for i, c := range callers {
+				authors[i] = documents(seen[i], c.scopes, uint64(writer*100+i))
+			}
+			for i := 0; score.answered.Load() < most && score.failed.Load() < 3; i++ {
+				c := i % len(callers)
+				query, variables := authors[c].Document()
+				seed := uint64(writer)<<32 | uint64(i)
+				world := &plantest.World{Seed: seed, Faults: []uint64{0, 0, 2, 5, 20}[seed%5]}
+				stock, planned := two.both(t, callers[c], world, query, variables)
+				score.asked.Add(1)
+				if stock.data != "" {
+					score.answered.Add(1)
+				}
+				if len(stock.errors) > 0 {
+					score.withErrors.Add(1)
+				}
+				if what := stock.differs(planned); what != "" {
+					score.failed.Add(1)
+					t.Errorf("%s, world %+v: the %s differ\n%s\n%v\nstock   %.3000s\nplanned %.3000s", callers[c].name, *world, what, query, variables, fmt.Sprint(stock), fmt.Sprint(planned))
+				}
+			}
+		})
+	}
+	all.Wait()
+	if ran := two.ran.Load(); !t.Failed() && ran < 2*score.answered.Load() || two.otherwise.Load() > 0 {
+		t.Errorf("of 2 × %d documents %d were planned and %d handed back", score.answered.Load(), ran, two.otherwise.Load())
+	}
+	t.Logf("%d documents, %d answered, %d with errors", score.asked.Load(), score.answered.Load(), score.withErrors.Load())
+}
+
+// both asks the twins, the planned one twice: as it makes the plan, and as it has it.
+func (two *twins) both(t testing.TB, c who, w *plantest.World, query string, variables map[string]any) (stock, planned told) {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := in(t.Context(), w)
+	stock = tell(t, through(t, two.stock, ctx, c, body))
+	for range 2 {
+		planned = tell(t, through(t, two.planned, ctx, c, body))
+		if stock.differs(planned) != "" {
+			break
+		}
+	}
+	return stock, planned
+}
