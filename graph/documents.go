@@ -5,14 +5,17 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math"
+	"strings"
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/maypok86/otter/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/parser"
 
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/graph/plan"
+	"github.com/sluicehq/sluice/internal/errs"
 )
 
 const (
@@ -27,6 +30,8 @@ const (
 // WebSocket, and the groups of subscriptions. It is bounded by what it holds, not by how many.
 type documents struct {
 	schema *ast.Schema
+	limits document.Limits
+	tokens int
 	kept   *otter.Cache[[sha256.Size]byte, *preparedDocument]
 }
 
@@ -48,7 +53,7 @@ type preparedOperation struct {
 	plans plan.Operation
 }
 
-func newDocuments(schema *ast.Schema) (*documents, error) {
+func newDocuments(schema *ast.Schema, limits document.Limits, tokens int) (*documents, error) {
 	kept, err := otter.New(&otter.Options[[sha256.Size]byte, *preparedDocument]{
 		MaximumWeight: keptDocuments,
 		Weigher:       func(_ [sha256.Size]byte, d *preparedDocument) uint32 { return d.weight() },
@@ -56,17 +61,35 @@ func newDocuments(schema *ast.Schema) (*documents, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keep documents: %w", err)
 	}
-	return &documents{schema: schema, kept: kept}, nil
+	return &documents{schema: schema, limits: limits, tokens: tokens, kept: kept}, nil
 }
 
 // Get gives the document of a text to gqlgen's executor, and the request whatever else is known of it.
 func (d *documents) Get(ctx context.Context, text string) (*ast.QueryDocument, bool) {
+	if found := remembered(ctx); found != nil {
+		return found.parsed, true // check has looked it up
+	}
 	found, ok := d.kept.GetIfPresent(sha256.Sum256([]byte(text)))
 	if !ok {
 		return nil, false
 	}
 	remember(ctx, found)
 	return found.parsed, true
+}
+
+// check bounds a document that is not kept, before gqlgen's executor compares it with the schema.
+func (d *documents) check(ctx context.Context, text string) error {
+	if _, known := d.Get(ctx, text); known {
+		return nil
+	}
+	parsed, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, d.tokens)
+	switch {
+	case err == nil:
+		return document.Check(parsed, d.limits)
+	case strings.HasPrefix(err.Error(), "input: exceeded token limit"):
+		return errs.New(errs.InvalidArgument, "TOO_MANY_TOKENS", "the document has more than %d tokens", d.tokens)
+	}
+	return nil // the executor finds the same fault
 }
 
 // Add keeps a document that gqlgen's executor has parsed and validated.
@@ -104,6 +127,14 @@ func remember(ctx context.Context, d *preparedDocument) {
 	if graphql.HasOperationContext(ctx) {
 		graphql.GetOperationContext(ctx).Stats.SetExtension(documentKey, d)
 	}
+}
+
+func remembered(ctx context.Context) *preparedDocument {
+	if !graphql.HasOperationContext(ctx) {
+		return nil
+	}
+	d, _ := graphql.GetOperationContext(ctx).Stats.GetExtension(documentKey).(*preparedDocument)
+	return d
 }
 
 // preparedOf gives what is known of the request's operation.

@@ -56,6 +56,12 @@ func Invalid(format string, args ...any) *gqlerror.Error {
 	return &gqlerror.Error{Message: fmt.Sprintf(format, args...), Extensions: map[string]any{"code": codeValidationFailed}}
 }
 
+// maxFaults is how many faults of a document are told: one can have thousands.
+const maxFaults = 20
+
+// Few gives the first of the errors.
+func Few(problems gqlerror.List) gqlerror.List { return problems[:min(len(problems), maxFaults)] }
+
 func isDocumentCode(code string) bool { return code == codeParseFailed || code == codeValidationFailed }
 
 func extensions(ctx context.Context, code, reason string, e *errs.Error) map[string]any {

@@ -2,6 +2,7 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"sync"
 
@@ -26,10 +27,13 @@ type operation struct {
 	budgets   bff.Budgets // nil charges nobody
 	tracing   *obs.Tracing
 	documents *documents
+
+	introspection bool // by everybody
 }
 
 var _ interface {
 	graphql.HandlerExtension
+	graphql.OperationParameterMutator
 	graphql.OperationContextMutator
 	graphql.OperationInterceptor
 	graphql.ResponseInterceptor
@@ -43,6 +47,15 @@ func (*operation) ExtensionName() string { return "Operation" }
 // Validate finds nothing wrong with any schema.
 func (*operation) Validate(graphql.ExecutableSchema) error { return nil }
 
+// MutateOperationParameters bounds the document, before it is read as a whole.
+func (o *operation) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
+	err := o.documents.check(ctx, params.Query)
+	if invalid, ok := errors.AsType[*gqlerror.Error](err); ok || err == nil {
+		return invalid
+	}
+	return gqlerror.Wrap(err)
+}
+
 // MutateOperationContext lets the operation in, or refuses it before anything runs. Refusals are
 // presented when they are answered.
 func (o *operation) MutateOperationContext(ctx context.Context, request *graphql.OperationContext) *gqlerror.Error {
@@ -52,6 +65,11 @@ func (o *operation) MutateOperationContext(ctx context.Context, request *graphql
 	}
 	if err := prepared.Admit(caller.FromContext(ctx)); err != nil {
 		return gqlerror.Wrap(err)
+	}
+	if !o.introspection {
+		if err := prepared.AdmitLook(caller.FromContext(ctx)); err != nil {
+			return gqlerror.Wrap(err)
+		}
 	}
 	if err := document.CheckVariables(o.documents.schema, request.Operation, request.Variables); err != nil {
 		return Invalid("%s", err)

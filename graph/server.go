@@ -8,6 +8,7 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/graph/document"
@@ -25,14 +26,16 @@ type Options struct {
 	Logger  *slog.Logger
 	Tracing *obs.Tracing
 	Count   func(plan.Outcome) // is told how each operation is executed; may be nil
-	Stock   bool               // gqlgen's own executor runs everything, to compare with
+	// Introspection lets everybody look into the schema, and refusals suggest what else is in it.
+	Introspection bool
+	Stock         bool // gqlgen's own executor runs everything, to compare with
 }
 
 // NewServer gives what executes operations. It has no transport yet: bff/edge adds those. It panics
 // when references and schema do not fit, which no configuration can bring about.
 func NewServer(resolver *Resolver, options Options) *handler.Server {
 	schema := executable(resolver, options)
-	documents, err := newDocuments(schema.Schema())
+	documents, err := newDocuments(schema.Schema(), options.Limits, options.Tokens)
 	if err != nil {
 		panic(err)
 	}
@@ -41,9 +44,12 @@ func NewServer(resolver *Resolver, options Options) *handler.Server {
 	server.SetRecoverFunc(Recover)
 	server.SetParserTokenLimit(options.Tokens)
 	server.SetQueryCache(documents)
+	server.SetDisableSuggestion(!options.Introspection)
+	server.SetValidationRulesFn(func() *rules.Rules { return document.Rules(options.Introspection) })
 	server.Use(extension.Introspection{})
 	server.Use(&operation{
 		ports: resolver.Ports, limits: options.Limits, budgets: options.Budgets, tracing: options.Tracing, documents: documents,
+		introspection: options.Introspection,
 	})
 	return server
 }

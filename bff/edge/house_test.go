@@ -58,6 +58,12 @@ func open(t testing.TB, changes ...change) *house {
 // openCounting is open, with budgets.
 func openCounting(t testing.TB, limits *quota.Options, changes ...change) *house {
 	t.Helper()
+	return openInside(t, limits, func(*graph.Options) {}, changes...)
+}
+
+// openInside is openCounting, with what is inside bent too.
+func openInside(t testing.TB, limits *quota.Options, bend func(*graph.Options), changes ...change) *house {
+	t.Helper()
 	signer, err := signing.Open(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
 		t.Fatal(err)
@@ -80,6 +86,7 @@ func openCounting(t testing.TB, limits *quota.Options, changes ...change) *house
 		callers = quota.New(quota.NewMemory(h.clock, 1000), *limits)
 		inside.Budgets = callers
 	}
+	bend(&inside)
 	h.graphQL = graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, inside)
 	h.health = edge.NewHealth(nil)
 	parts := edge.Parts{

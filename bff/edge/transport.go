@@ -66,7 +66,7 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 		problems = gqlerror.List{noOperation(params.OperationName)}
 	}
 	if problems = t.tellCharge(ctx, w, operation, problems); problems != nil {
-		response := executor.DispatchError(graphql.WithOperationContext(ctx, operation), problems)
+		response := executor.DispatchError(graphql.WithOperationContext(ctx, operation), graph.Few(problems))
 		t.writeResponse(w, r, requestStatus(response.Errors), response, nil)
 		return
 	}

@@ -31,7 +31,7 @@ func prepare(ctx context.Context, executor graphql.GraphExecutor, params *graphq
 		if operation.Doc != nil && operation.Operation == nil {
 			problems = gqlerror.List{graph.Invalid("the document's operations do not tell which one to run: name one in operationName")}
 		}
-		return nil, executor.DispatchError(graphql.WithOperationContext(ctx, operation), problems).Errors
+		return nil, executor.DispatchError(graphql.WithOperationContext(ctx, operation), graph.Few(problems)).Errors
 	}
 	p := &prepared{executor: executor, operation: operation}
 	if operation.Operation.Operation != ast.Subscription {

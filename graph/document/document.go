@@ -1,5 +1,8 @@
-// Package document reads a validated operation before it runs, once: what its caller must be
-// allowed, how deep and how wide it is, and what it costs.
+// Package document reads a document before it runs, once: how deep and how wide it is, whether it
+// contradicts itself, what its caller must be allowed, and what it costs.
+//
+// It promises that no document that Check lets through takes long to validate or to plan. Check comes
+// first, then validation under Rules, then Prepare.
 //
 // Access is denied by default. Every field of the schema states who may read it, by a directive of
 // its own or of its type (@public, @authenticated, @requiresScopes); a field that states nothing may
@@ -16,19 +19,25 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Limits bound a document.
+// Limits bound a document. Those from Fields on are the usual ones when they are 0.
 type Limits struct {
-	Depth   int // levels of fields
-	Aliases int // fields that are given another name
-	Cost    int // points; 0 bounds nothing
+	Depth           int // levels of fields
+	Aliases         int // fields that are given another name, in an operation
+	Cost            int // points; 0 bounds nothing
+	Fields          int // of the document, those of fragments counted each time that they are spread
+	RootFields      int // of an operation
+	Directives      int // of an operation
+	FieldDirectives int // in one place
+	Duplicates      int // fields and fragments that stand beside their equals, in an operation
+	Lists           int // of objects in each other
 }
 
 // Prepared is what there is to know of an operation before it runs.
 type Prepared struct {
-	needs   []need
-	depth   int
-	aliases int
-	cost    *expression
+	needs      []need
+	lists      int
+	introspect bool
+	cost       *expression
 }
 
 // need is what one field demands.
@@ -46,9 +55,6 @@ const (
 	authenticated
 	scoped
 )
-
-// manyAliases is where counting ends: fragments that spread each other multiply what they hold.
-const manyAliases = 1 << 30
 
 // Prepare reads the operation, whose document has been validated against the schema.
 func Prepare(schema *ast.Schema, operation *ast.OperationDefinition) *Prepared {
@@ -68,31 +74,29 @@ func (w *walk) read(set ast.SelectionSet) *Prepared {
 	p := &Prepared{}
 	for _, selection := range set {
 		var below *Prepared
-		deeper := 0
 		switch s := selection.(type) {
 		case *ast.Field:
-			below, deeper = w.field(s), 1
+			below = w.field(s)
 		case *ast.InlineFragment:
 			below = w.read(s.SelectionSet)
 		case *ast.FragmentSpread:
 			below = w.fragment(s)
 		}
 		p.needs = append(p.needs, below.needs...)
-		p.depth = max(p.depth, below.depth+deeper)
-		p.aliases = min(p.aliases+below.aliases, manyAliases)
+		p.lists = max(p.lists, below.lists)
+		p.introspect = p.introspect || below.introspect
 	}
 	return p
 }
 
-// field reads a field and what is below it. Introspection tells nothing that the docs do not, and
-// validation bounds its depth; but it may not be asked for under any number of names.
+// field reads a field and what is below it. Introspection is let in as a whole, or not.
 func (w *walk) field(f *ast.Field) *Prepared {
-	p := w.read(f.SelectionSet)
-	if f.Alias != f.Name {
-		p.aliases++
-	}
 	if strings.HasPrefix(f.Name, "__") {
-		return &Prepared{depth: -1, aliases: p.aliases}
+		return &Prepared{introspect: f.Name != "__typename"}
+	}
+	p := w.read(f.SelectionSet)
+	if f.Definition.Type.Elem != nil && len(f.SelectionSet) > 0 {
+		p.lists++
 	}
 	if n := needOf(f.ObjectDefinition, f.Definition); !w.seen[n.field] {
 		w.seen[n.field] = true
@@ -101,12 +105,12 @@ func (w *walk) field(f *ast.Field) *Prepared {
 	return p
 }
 
-// fragment reads a fragment once; a second spread adds its depth and aliases, its needs are noted.
+// fragment reads a fragment once; a second spread adds its lists, its needs are noted.
 func (w *walk) fragment(s *ast.FragmentSpread) *Prepared {
 	p, known := w.fragments[s.Name]
 	if !known {
 		p = w.read(s.Definition.SelectionSet)
-		w.fragments[s.Name] = &Prepared{depth: p.depth, aliases: p.aliases}
+		w.fragments[s.Name] = &Prepared{lists: p.lists, introspect: p.introspect}
 	}
 	return p
 }
@@ -183,13 +187,20 @@ func (n need) wanted() string {
 	return "the scope " + strings.Join(ways, ", or ")
 }
 
-// Within says whether the operation keeps the limits; one that does not is INVALID_ARGUMENT.
-func (p *Prepared) Within(limits Limits) error {
-	if p.depth > limits.Depth {
-		return errs.New(errs.InvalidArgument, "QUERY_TOO_DEEP", "the query is %d levels deep; %d are allowed", p.depth, limits.Depth)
+// AdmitLook says whether the caller may look into the schema, should the operation do so and should
+// not everybody be let.
+func (p *Prepared) AdmitLook(who caller.Caller) error {
+	if !p.introspect || who.Has(caller.SchemaRead) {
+		return nil
 	}
-	if p.aliases > limits.Aliases {
-		return errs.New(errs.InvalidArgument, "TOO_MANY_ALIASES", "the query has %d aliases; %d are allowed", p.aliases, limits.Aliases)
+	return errs.New(errs.PermissionDenied, "INTROSPECTION_DISABLED", "introspection needs the scope %s", caller.SchemaRead)
+}
+
+// Within says whether the operation keeps those limits that Check cannot know without the schema; one
+// that does not is INVALID_ARGUMENT.
+func (p *Prepared) Within(limits Limits) error {
+	if most := limits.orUsual().Lists; p.lists > most {
+		return errs.New(errs.InvalidArgument, "TOO_MANY_NESTED_LISTS", "the query has more than %d lists in each other", most)
 	}
 	return nil
 }

@@ -3,7 +3,6 @@ package document_test
 import (
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/vektah/gqlparser/v2"
@@ -98,62 +97,4 @@ func TestAdmit(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestWithin(t *testing.T) {
-	t.Parallel()
-	schema := loadSchema(t)
-	limits := document.Limits{Depth: 5, Aliases: 2}
-	cases := []struct{ name, query, reason string }{
-		{"deep enough", `{ trips { nodes { vehicle { currentTrip { id } } } } }`, ""},
-		{"too deep", `{ trips { nodes { vehicle { currentTrip { vehicle { id } } } } } }`, "QUERY_TOO_DEEP"},
-		{"too deep through fragments", `{ trips { nodes { ...t } } } fragment t on Trip { vehicle { currentTrip { ...u } } } fragment u on Trip { vehicle { id } }`, "QUERY_TOO_DEEP"},
-		{"two aliases", `{ a: viewer { scopes } b: viewer { scopes } }`, ""},
-		{"three aliases", `{ a: viewer { scopes } b: viewer { scopes } c: viewer { scopes } }`, "TOO_MANY_ALIASES"},
-		{"aliases by spreading", `{ trips { nodes { ...t } edges { node { ...t } } } } fragment t on Trip { a: id b: id }`, "TOO_MANY_ALIASES"},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			err := prepare(t, schema, c.query).Within(limits)
-			var reason string
-			if err != nil {
-				reason = errs.From(err).Reason
-			}
-			if reason != c.reason {
-				t.Errorf("got %v, want %q", err, c.reason)
-			}
-		})
-	}
-}
-
-// Fragments that spread each other twice would take 2^50 steps if each spread were read again.
-func TestSpreadingFragmentsIsCheap(t *testing.T) {
-	t.Parallel()
-	var query strings.Builder
-	query.WriteString("{ viewer { ...f0 } }")
-	for i := range 50 {
-		n := string(rune('0'+i/10)) + string(rune('0'+i%10))
-		m := string(rune('0'+(i+1)/10)) + string(rune('0'+(i+1)%10))
-		if i == 0 {
-			query.WriteString(" fragment f0 on Viewer { ...f01 ...f01 }")
-			continue
-		}
-		query.WriteString(" fragment f" + n + " on Viewer { ...f" + m + " ...f" + m + " }")
-	}
-	query.WriteString(" fragment f50 on Viewer { scopes }")
-	schema := loadSchema(t)
-	parsed, err := parserOnly(schema, query.String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	document.Prepare(schema, parsed.Operations[0])
-}
-
-func parserOnly(schema *ast.Schema, query string) (*ast.QueryDocument, error) {
-	parsed, problems := gqlparser.LoadQueryWithRules(schema, query, nil)
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	return parsed, nil
 }

@@ -64,7 +64,7 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 		return nil, err
 	}
 	server := graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, graph.Options{
-		Limits: document.Limits{Depth: h.config.HTTP.MaxDepth, Aliases: h.config.HTTP.MaxAliases, Cost: h.config.HTTP.MaxCost}, Budgets: budgets,
+		Limits: h.documentLimits(), Introspection: h.config.HTTP.Introspection || h.config.Demo, Budgets: budgets,
 		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing,
 		Count: h.countOperations(),
 	})
@@ -90,6 +90,15 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 		options.Registry = h.registry
 	}
 	return edge.New(parts, options), nil
+}
+
+func (h *house) documentLimits() document.Limits {
+	limits := h.config.HTTP
+	return document.Limits{
+		Depth: limits.MaxDepth, Aliases: limits.MaxAliases, Cost: limits.MaxCost, Fields: limits.MaxFields,
+		RootFields: limits.MaxRootFields, Directives: limits.MaxDirectives, FieldDirectives: limits.MaxFieldDirectives,
+		Duplicates: limits.MaxDuplicates, Lists: limits.MaxLists,
+	}
 }
 
 // requests bounds what is decoded of a request.

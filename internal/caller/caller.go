@@ -39,6 +39,7 @@ const (
 	JobWrite        = "job:write"
 	ActivityRead    = "activity:read"
 	ActivityWrite   = "activity:write"
+	SchemaRead      = "schema:read" // to introspect, where not everybody may
 )
 
 // Caller is who asks.
@@ -72,7 +73,7 @@ func ScopesOf(role Role) []string {
 }
 
 func operating() []string {
-	return []string{JobRead, JobWrite, DeviceConfigure, DeviceCommand, CameraView, CameraMove}
+	return []string{JobRead, JobWrite, DeviceConfigure, DeviceCommand, CameraView, CameraMove, SchemaRead}
 }
 
 // SeesLabels tells whether a device that has the labels may exist for the caller.

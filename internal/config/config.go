@@ -58,20 +58,27 @@ type Log struct {
 
 // HTTP bounds what one caller may ask of the gateway.
 type HTTP struct {
-	RequestTimeout    time.Duration `default:"10s" min:"1ms" help:"How long a request may take, everything included."`
-	ReadHeaderTimeout time.Duration `default:"5s" min:"1ms" help:"How long a client may take to send its headers."`
-	DrainTimeout      time.Duration `default:"8s" min:"0s" help:"How long running requests may go on after the signal to stop."`
-	MaxBody           Size          `default:"1MiB" min:"1KiB" help:"Largest request body."`
-	MaxVariables      Size          `default:"512KiB" min:"1KiB" help:"Largest variables of a request, as JSON."`
-	MaxJSONDepth      int           `default:"32" min:"4" help:"Deepest nesting of lists and objects in the JSON of a request."`
-	MaxJSONValues     int           `default:"20000" min:"10" help:"Most values in the JSON of a request, those in lists and objects counted each."`
-	CompressFrom      Size          `default:"1KiB" help:"Smallest answer to a query that is compressed for clients that can read gzip; 0 compresses none."`
-	CORSOrigins       []string      `help:"Origins whose pages may call the API, such as https://app.example.org; * for any."`
-	MaxDepth          int           `default:"15" min:"1" help:"Deepest nesting of fields in a GraphQL document."`
-	MaxTokens         int           `default:"5000" min:"1" help:"Most tokens in a GraphQL document."`
-	MaxAliases        int           `default:"100" min:"0" help:"Most aliases in a GraphQL document."`
-	MaxCost           int           `default:"10000" min:"1" help:"Most points that a GraphQL document may cost, whatever its caller may spend."`
-	TrustedProxies    []string      `help:"Networks, such as 10.0.0.0/8, whose X-Forwarded-For is believed when the address of a caller is looked for."`
+	RequestTimeout     time.Duration `default:"10s" min:"1ms" help:"How long a request may take, everything included."`
+	ReadHeaderTimeout  time.Duration `default:"5s" min:"1ms" help:"How long a client may take to send its headers."`
+	DrainTimeout       time.Duration `default:"8s" min:"0s" help:"How long running requests may go on after the signal to stop."`
+	MaxBody            Size          `default:"1MiB" min:"1KiB" help:"Largest request body."`
+	MaxVariables       Size          `default:"512KiB" min:"1KiB" help:"Largest variables of a request, as JSON."`
+	MaxJSONDepth       int           `default:"32" min:"4" help:"Deepest nesting of lists and objects in the JSON of a request."`
+	MaxJSONValues      int           `default:"20000" min:"10" help:"Most values in the JSON of a request, those in lists and objects counted each."`
+	CompressFrom       Size          `default:"1KiB" help:"Smallest answer to a query that is compressed for clients that can read gzip; 0 compresses none."`
+	CORSOrigins        []string      `help:"Origins whose pages may call the API, such as https://app.example.org; * for any."`
+	MaxDepth           int           `default:"15" min:"1" help:"Deepest nesting of fields in a GraphQL document."`
+	MaxTokens          int           `default:"5000" min:"1" help:"Most tokens in a GraphQL document."`
+	MaxAliases         int           `default:"50" min:"0" help:"Most aliases in an operation, those of a fragment counted each time that it is spread."`
+	MaxFields          int           `default:"2000" min:"1" help:"Most fields in a GraphQL document, those of a fragment counted each time that it is spread."`
+	MaxRootFields      int           `default:"30" min:"1" help:"Most fields at the top of an operation."`
+	MaxDirectives      int           `default:"50" min:"1" help:"Most directives in an operation."`
+	MaxFieldDirectives int           `name:"max-field-directives" default:"5" min:"1" help:"Most directives in one place."`
+	MaxDuplicates      int           `default:"30" min:"1" help:"Most fields and fragments in an operation that stand beside their equals."`
+	MaxLists           int           `default:"5" min:"1" help:"Most lists of objects in each other in an operation."`
+	Introspection      bool          `default:"false" help:"Let everybody look into the schema, as the demo does; else it needs the scope schema:read."`
+	MaxCost            int           `default:"10000" min:"1" help:"Most points that a GraphQL document may cost, whatever its caller may spend."`
+	TrustedProxies     []string      `help:"Networks, such as 10.0.0.0/8, whose X-Forwarded-For is believed when the address of a caller is looked for."`
 }
 
 // Auth says how long a sign-in lasts.
