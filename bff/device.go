@@ -16,6 +16,8 @@ type Devices interface {
 	CountDevices(ctx context.Context) (*DeviceCounts, error)
 	ListDeviceEvents(ctx context.Context, deviceIDs []string, page PageRequest) (map[string]Page[DeviceEvent], error)
 	QueryTelemetry(ctx context.Context, deviceIDs []string, query TelemetryQuery) (map[string][]*Series, error)
+
+	Twins
 }
 
 // DeviceKind is GATEWAY, CAMERA, SENSOR or VEHICLE.

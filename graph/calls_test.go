@@ -31,7 +31,7 @@ const whole = `{
   trips(first: 1000) { totalCount nodes { id vehicle { id name jobs(first: 1) { nodes { id } } } account { name } track(maxPoints: 2) { at } } }
   jobs(first: 1000) { nodes { id device { id name currentTrip { id } } runs(first: 1) { nodes { id } } } }
   activities(first: 1000) { nodes { id device { id name } } }
-  devices(first: 1000) { nodes { id name currentTrip { id } events(first: 1) { nodes { type } } } }
+  devices(first: 1000) { nodes { id name currentTrip { id } config { inSync } events(first: 1) { nodes { type } } } }
 }`
 
 // The number of calls depends on the shape of the query, never on how much there is: one a method of
@@ -58,6 +58,7 @@ func TestCallsDoNotGrowWithTheData(t *testing.T) {
 			"device ListDevices":       1,
 			"device BatchGetDevices":   1,
 			"device BatchListEvents":   1,
+			"device BatchGetConfigs":   1,
 			"trip ListTrips":           1,
 			"trip BatchGetOpenTrips":   1, // the vehicles of both levels are the same
 			"trip BatchGetTracks":      1,

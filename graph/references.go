@@ -22,6 +22,8 @@ type planLoaders struct {
 	deviceEvents  *plan.Loader[loaders.PageKey, bff.Page[bff.DeviceEvent]]
 	deviceJobs    *plan.Loader[loaders.PageKey, bff.Page[bff.Job]]
 	deviceSeries  *plan.Loader[loaders.SeriesKey, []*bff.Series]
+	deviceConfig  *plan.Loader[string, *bff.DeviceConfig]
+	configHistory *plan.Loader[loaders.PageKey, bff.Page[bff.DeviceConfigVersion]]
 	trip          *plan.Loader[string, *bff.Trip]
 	tripOnVehicle *plan.Loader[string, *bff.Trip]
 	track         *plan.Loader[loaders.TrackKey, []*bff.Position]
@@ -38,6 +40,8 @@ func newPlanLoaders(b *loaders.Batches) *planLoaders {
 		deviceEvents:  planLoader("device events", b.DeviceEvents),
 		deviceJobs:    planLoader("device jobs", b.DeviceJobs),
 		deviceSeries:  planLoader("device telemetry", b.DeviceSeries),
+		deviceConfig:  planLoader("device configuration", b.DeviceConfig),
+		configHistory: planLoader("configuration history", b.ConfigHistory),
 		trip:          planLoader("trip", b.Trip),
 		tripOnVehicle: planLoader("trip on vehicle", b.TripOnVehicle),
 		track:         planLoader("track", b.Track),
@@ -56,25 +60,27 @@ func planLoader[K comparable, V any](name string, batch loaders.Batch[K, V]) *pl
 func references(b *loaders.Batches) map[string]plan.Reference {
 	l := newPlanLoaders(b)
 	return map[string]plan.Reference{
-		"Query.node":         l.node(),
-		"Query.nodes":        l.nodes(),
-		"Query.device":       byID(l.device, ids.Device),
-		"Query.trip":         byID(l.trip, ids.Trip),
-		"Query.job":          byID(l.job, ids.Job),
-		"Viewer.account":     refer(l.account, func(v *bff.Viewer) string { return v.AccountID }),
-		"Viewer.apiKey":      refer(l.apiKey, func(v *bff.Viewer) string { return v.APIKeyID }),
-		"Trip.account":       refer(l.account, func(t *bff.Trip) string { return t.AccountID }),
-		"Trip.vehicle":       refer(l.device, func(t *bff.Trip) string { return t.VehicleID }),
-		"Trip.track":         plan.Ask(l.track, trackAsked, trackKey, trackShown),
-		"Device.currentTrip": refer(l.tripOnVehicle, func(d *bff.Device) string { return d.ID }),
-		"Device.events":      page(l.deviceEvents, func(d *bff.Device) string { return d.ID }, eventConnection),
-		"Device.jobs":        page(l.deviceJobs, func(d *bff.Device) string { return d.ID }, jobConnection),
-		"Device.telemetry":   plan.Ask(l.deviceSeries, telemetryAsked, telemetryKey, telemetryShown),
-		"Job.device":         refer(l.device, func(j *bff.Job) string { return j.DeviceID }),
-		"Job.runs":           page(l.jobRuns, func(j *bff.Job) string { return j.ID }, runConnection),
-		"Activity.device":    refer(l.device, func(a *bff.Activity) string { return a.DeviceID }),
-		"Activity.trip":      refer(l.trip, func(a *bff.Activity) string { return a.TripID }),
-		"Activity.job":       refer(l.job, func(a *bff.Activity) string { return a.JobID }),
+		"Query.node":           l.node(),
+		"Query.nodes":          l.nodes(),
+		"Query.device":         byID(l.device, ids.Device),
+		"Query.trip":           byID(l.trip, ids.Trip),
+		"Query.job":            byID(l.job, ids.Job),
+		"Viewer.account":       refer(l.account, func(v *bff.Viewer) string { return v.AccountID }),
+		"Viewer.apiKey":        refer(l.apiKey, func(v *bff.Viewer) string { return v.APIKeyID }),
+		"Trip.account":         refer(l.account, func(t *bff.Trip) string { return t.AccountID }),
+		"Trip.vehicle":         refer(l.device, func(t *bff.Trip) string { return t.VehicleID }),
+		"Trip.track":           plan.Ask(l.track, trackAsked, trackKey, trackShown),
+		"Device.currentTrip":   refer(l.tripOnVehicle, func(d *bff.Device) string { return d.ID }),
+		"Device.events":        page(l.deviceEvents, func(d *bff.Device) string { return d.ID }, eventConnection),
+		"Device.jobs":          page(l.deviceJobs, func(d *bff.Device) string { return d.ID }, jobConnection),
+		"Device.telemetry":     plan.Ask(l.deviceSeries, telemetryAsked, telemetryKey, telemetryShown),
+		"Device.config":        refer(l.deviceConfig, func(d *bff.Device) string { return d.ID }),
+		"DeviceConfig.history": page(l.configHistory, func(c *bff.DeviceConfig) string { return c.DeviceID }, configConnection),
+		"Job.device":           refer(l.device, func(j *bff.Job) string { return j.DeviceID }),
+		"Job.runs":             page(l.jobRuns, func(j *bff.Job) string { return j.ID }, runConnection),
+		"Activity.device":      refer(l.device, func(a *bff.Activity) string { return a.DeviceID }),
+		"Activity.trip":        refer(l.trip, func(a *bff.Activity) string { return a.TripID }),
+		"Activity.job":         refer(l.job, func(a *bff.Activity) string { return a.JobID }),
 	}
 }
 

@@ -33,6 +33,7 @@ type (
 	subscriptionResolver struct{}
 	viewerResolver       struct{ *Resolver }
 	deviceResolver       struct{ *Resolver }
+	deviceConfigResolver struct{ *Resolver }
 	tripResolver         struct{ *Resolver }
 	jobResolver          struct{ *Resolver }
 	activityResolver     struct{ *Resolver }
@@ -54,6 +55,9 @@ func (r *Resolver) Viewer() exec.ViewerResolver { return viewerResolver{r} }
 
 // Device answers the lists and references of a device.
 func (r *Resolver) Device() exec.DeviceResolver { return deviceResolver{r} }
+
+// DeviceConfig answers the history of a configuration.
+func (r *Resolver) DeviceConfig() exec.DeviceConfigResolver { return deviceConfigResolver{r} }
 
 // Trip answers the references of a trip.
 func (r *Resolver) Trip() exec.TripResolver { return tripResolver{r} }

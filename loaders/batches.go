@@ -14,6 +14,8 @@ type Batches struct {
 	DeviceEvents  Batch[PageKey, bff.Page[bff.DeviceEvent]]
 	DeviceJobs    Batch[PageKey, bff.Page[bff.Job]]
 	DeviceSeries  Batch[SeriesKey, []*bff.Series]
+	DeviceConfig  Batch[string, *bff.DeviceConfig]
+	ConfigHistory Batch[PageKey, bff.Page[bff.DeviceConfigVersion]]
 	Trip          Batch[string, *bff.Trip]
 	TripOnVehicle Batch[string, *bff.Trip]
 	Track         Batch[TrackKey, []*bff.Position]
@@ -31,6 +33,8 @@ func NewBatches(p Ports) *Batches {
 		DeviceEvents:  deviceEvents(p.Devices),
 		DeviceJobs:    deviceJobs(p.Jobs),
 		DeviceSeries:  deviceSeries(p.Devices),
+		DeviceConfig:  deviceConfigs(p.Devices),
+		ConfigHistory: configHistory(p.Devices),
 		Trip:          trips(p.Trips),
 		TripOnVehicle: tripsOnVehicles(p.Trips),
 		Track:         tracks(p.Trips),

@@ -31,6 +31,8 @@ type Set struct {
 	DeviceEvents  *Loader[PageKey, bff.Page[bff.DeviceEvent]]
 	DeviceJobs    *Loader[PageKey, bff.Page[bff.Job]]
 	DeviceSeries  *Loader[SeriesKey, []*bff.Series]
+	DeviceConfig  *Loader[string, *bff.DeviceConfig]
+	ConfigHistory *Loader[PageKey, bff.Page[bff.DeviceConfigVersion]]
 	Trip          *Loader[string, *bff.Trip]
 	TripOnVehicle *Loader[string, *bff.Trip]
 	Track         *Loader[TrackKey, []*bff.Position]
@@ -48,6 +50,8 @@ func NewSet(p Ports) *Set {
 		DeviceEvents:  newLoader(deviceEvents(p.Devices)),
 		DeviceJobs:    newLoader(deviceJobs(p.Jobs)),
 		DeviceSeries:  newLoader(deviceSeries(p.Devices)),
+		DeviceConfig:  newLoader(deviceConfigs(p.Devices)),
+		ConfigHistory: newLoader(configHistory(p.Devices)),
 		Trip:          newLoader(trips(p.Trips)),
 		TripOnVehicle: newLoader(tripsOnVehicles(p.Trips)),
 		Track:         newLoader(tracks(p.Trips)),

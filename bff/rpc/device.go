@@ -13,13 +13,16 @@ import (
 )
 
 // Devices asks the device service.
-type Devices struct{ client devicev1.DevicesClient }
+type Devices struct {
+	client devicev1.DevicesClient
+	twins
+}
 
 var _ bff.Devices = Devices{}
 
 // NewDevices asks over the connection.
 func NewDevices(conn grpc.ClientConnInterface) Devices {
-	return Devices{client: devicev1.NewDevicesClient(conn)}
+	return Devices{client: devicev1.NewDevicesClient(conn), twins: newTwins(conn)}
 }
 
 // RegisterDevice makes a device known.

@@ -51,47 +51,52 @@ func Planned(cfg Config) plan.Source {
 }
 
 const (
-	planTypeAccount               plan.TypeID = 0
-	planTypeActivity              plan.TypeID = 1
-	planTypeActivityConnection    plan.TypeID = 2
-	planTypeActivityEdge          plan.TypeID = 3
-	planTypeApiKey                plan.TypeID = 4
-	planTypeBudget                plan.TypeID = 5
-	planTypeCreatedApiKey         plan.TypeID = 6
-	planTypeDevice                plan.TypeID = 7
-	planTypeDeviceConnection      plan.TypeID = 8
-	planTypeDeviceCounts          plan.TypeID = 9
-	planTypeDeviceEdge            plan.TypeID = 10
-	planTypeDeviceEvent           plan.TypeID = 11
-	planTypeDeviceEventConnection plan.TypeID = 12
-	planTypeDeviceEventEdge       plan.TypeID = 13
-	planTypeHydrationDay          plan.TypeID = 14
-	planTypeHydrationReport       plan.TypeID = 15
-	planTypeJob                   plan.TypeID = 16
-	planTypeJobConnection         plan.TypeID = 17
-	planTypeJobCounts             plan.TypeID = 18
-	planTypeJobEdge               plan.TypeID = 19
-	planTypeJobRun                plan.TypeID = 20
-	planTypeJobRunConnection      plan.TypeID = 21
-	planTypeJobRunEdge            plan.TypeID = 22
-	planTypeLink                  plan.TypeID = 23
-	planTypeMoney                 plan.TypeID = 24
-	planTypeObservation           plan.TypeID = 25
-	planTypeOverview              plan.TypeID = 26
-	planTypePageInfo              plan.TypeID = 27
-	planTypePoint                 plan.TypeID = 28
-	planTypePosition              plan.TypeID = 29
-	planTypeQuery                 plan.TypeID = 30
-	planTypeRegisteredDevice      plan.TypeID = 31
-	planTypeSeries                plan.TypeID = 32
-	planTypeSession               plan.TypeID = 33
-	planTypeSkyCoordinates        plan.TypeID = 34
-	planTypeSubscription          plan.TypeID = 35
-	planTypeTrip                  plan.TypeID = 36
-	planTypeTripConnection        plan.TypeID = 37
-	planTypeTripEdge              plan.TypeID = 38
-	planTypeTripPoint             plan.TypeID = 39
-	planTypeViewer                plan.TypeID = 40
+	planTypeAccount                       plan.TypeID = 0
+	planTypeActivity                      plan.TypeID = 1
+	planTypeActivityConnection            plan.TypeID = 2
+	planTypeActivityEdge                  plan.TypeID = 3
+	planTypeApiKey                        plan.TypeID = 4
+	planTypeBudget                        plan.TypeID = 5
+	planTypeCreatedApiKey                 plan.TypeID = 6
+	planTypeDevice                        plan.TypeID = 7
+	planTypeDeviceConfig                  plan.TypeID = 8
+	planTypeDeviceConfigSchema            plan.TypeID = 9
+	planTypeDeviceConfigVersion           plan.TypeID = 10
+	planTypeDeviceConfigVersionConnection plan.TypeID = 11
+	planTypeDeviceConfigVersionEdge       plan.TypeID = 12
+	planTypeDeviceConnection              plan.TypeID = 13
+	planTypeDeviceCounts                  plan.TypeID = 14
+	planTypeDeviceEdge                    plan.TypeID = 15
+	planTypeDeviceEvent                   plan.TypeID = 16
+	planTypeDeviceEventConnection         plan.TypeID = 17
+	planTypeDeviceEventEdge               plan.TypeID = 18
+	planTypeHydrationDay                  plan.TypeID = 19
+	planTypeHydrationReport               plan.TypeID = 20
+	planTypeJob                           plan.TypeID = 21
+	planTypeJobConnection                 plan.TypeID = 22
+	planTypeJobCounts                     plan.TypeID = 23
+	planTypeJobEdge                       plan.TypeID = 24
+	planTypeJobRun                        plan.TypeID = 25
+	planTypeJobRunConnection              plan.TypeID = 26
+	planTypeJobRunEdge                    plan.TypeID = 27
+	planTypeLink                          plan.TypeID = 28
+	planTypeMoney                         plan.TypeID = 29
+	planTypeObservation                   plan.TypeID = 30
+	planTypeOverview                      plan.TypeID = 31
+	planTypePageInfo                      plan.TypeID = 32
+	planTypePoint                         plan.TypeID = 33
+	planTypePosition                      plan.TypeID = 34
+	planTypeQuery                         plan.TypeID = 35
+	planTypeRegisteredDevice              plan.TypeID = 36
+	planTypeSeries                        plan.TypeID = 37
+	planTypeSession                       plan.TypeID = 38
+	planTypeSkyCoordinates                plan.TypeID = 39
+	planTypeSubscription                  plan.TypeID = 40
+	planTypeTrip                          plan.TypeID = 41
+	planTypeTripConnection                plan.TypeID = 42
+	planTypeTripEdge                      plan.TypeID = 43
+	planTypeTripPoint                     plan.TypeID = 44
+	planTypeViewer                        plan.TypeID = 45
 )
 
 func planTypes() []plan.Type {
@@ -104,6 +109,11 @@ func planTypes() []plan.Type {
 		planFieldsOfBudget(),
 		planFieldsOfCreatedApiKey(),
 		planFieldsOfDevice(),
+		planFieldsOfDeviceConfig(),
+		planFieldsOfDeviceConfigSchema(),
+		planFieldsOfDeviceConfigVersion(),
+		planFieldsOfDeviceConfigVersionConnection(),
+		planFieldsOfDeviceConfigVersionEdge(),
 		planFieldsOfDeviceConnection(),
 		planFieldsOfDeviceCounts(),
 		planFieldsOfDeviceEdge(),
@@ -735,6 +745,255 @@ func planFieldsOfDevice() plan.Type {
 				Value: plan.Value(planOJobConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐJobConnection),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Device_jobs(ctx, field)
+				},
+			},
+			"config": {
+				Name:       "config",
+				Results:    []plan.TypeID{planTypeDeviceConfig},
+				Concurrent: true,
+				Parent:     reflect.TypeFor[*bff.Device](),
+				Result:     reflect.TypeFor[*bff.DeviceConfig](),
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					obj := o.(*bff.Device)
+					return ec.Resolvers.Device().Config(ctx, obj)
+				},
+				Value: plan.Value(planODeviceConfig2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfig),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Device_config(ctx, field)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfDeviceConfig() plan.Type {
+	return plan.Type{
+		Name:      "DeviceConfig",
+		Satisfies: deviceConfigImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"desired": {
+				Name:    "desired",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceConfig)
+					return planNJSON2encodingᚋjsonᚐRawMessage(w, n, obj.Desired)
+				},
+			},
+			"desiredVersion": {
+				Name:    "desiredVersion",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceConfig)
+					return planNInt2int(w, n, obj.DesiredVersion)
+				},
+			},
+			"desiredAt": {
+				Name: "desiredAt",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceConfig)
+					return planODateTime2ᚖtimeᚐTime(w, n, obj.DesiredAt)
+				},
+			},
+			"reported": {
+				Name: "reported",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceConfig)
+					return planOJSON2encodingᚋjsonᚐRawMessage(w, n, obj.Reported)
+				},
+			},
+			"reportedVersion": {
+				Name: "reportedVersion",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceConfig)
+					return planOInt2ᚖint(w, n, obj.ReportedVersion)
+				},
+			},
+			"reportedAt": {
+				Name: "reportedAt",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceConfig)
+					return planODateTime2ᚖtimeᚐTime(w, n, obj.ReportedAt)
+				},
+			},
+			"inSync": {
+				Name:    "inSync",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceConfig)
+					return planNBoolean2bool(w, n, obj.InSync)
+				},
+			},
+			"history": {
+				Name:       "history",
+				Results:    []plan.TypeID{planTypeDeviceConfigVersionConnection},
+				Concurrent: true,
+				Parent:     reflect.TypeFor[*bff.DeviceConfig](),
+				Result:     reflect.TypeFor[*model.DeviceConfigVersionConnection](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					obj := o.(*bff.DeviceConfig)
+					return ec.Resolvers.DeviceConfig().History(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
+				},
+				Value: plan.Value(planODeviceConfigVersionConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceConfigVersionConnection),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_DeviceConfig_history(ctx, field)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfDeviceConfigSchema() plan.Type {
+	return plan.Type{
+		Name:      "DeviceConfigSchema",
+		Satisfies: deviceConfigSchemaImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"kind": {
+				Name:    "kind",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceConfigSchema)
+					return planNDeviceKind2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceKind(w, n, obj.Kind)
+				},
+			},
+			"schema": {
+				Name: "schema",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceConfigSchema)
+					return planOJSON2encodingᚋjsonᚐRawMessage(w, n, obj.Schema)
+				},
+			},
+			"updatedAt": {
+				Name:    "updatedAt",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceConfigSchema)
+					return planNDateTime2timeᚐTime(w, n, obj.UpdatedAt)
+				},
+			},
+			"actor": {
+				Name:    "actor",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceConfigSchema)
+					return planNString2string(w, n, obj.Actor)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfDeviceConfigVersion() plan.Type {
+	return plan.Type{
+		Name:      "DeviceConfigVersion",
+		Satisfies: deviceConfigVersionImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"version": {
+				Name:    "version",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceConfigVersion)
+					return planNInt2int(w, n, obj.Version)
+				},
+			},
+			"desired": {
+				Name:    "desired",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceConfigVersion)
+					return planNJSON2encodingᚋjsonᚐRawMessage(w, n, obj.Desired)
+				},
+			},
+			"at": {
+				Name:    "at",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceConfigVersion)
+					return planNDateTime2timeᚐTime(w, n, obj.At)
+				},
+			},
+			"actor": {
+				Name:    "actor",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceConfigVersion)
+					return planNString2string(w, n, obj.Actor)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfDeviceConfigVersionConnection() plan.Type {
+	return plan.Type{
+		Name:      "DeviceConfigVersionConnection",
+		Satisfies: deviceConfigVersionConnectionImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"edges": {
+				Name:    "edges",
+				NonNull: true,
+				Results: []plan.TypeID{planTypeDeviceConfigVersionEdge},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.DeviceConfigVersionConnection)
+					return planNDeviceConfigVersionEdge2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceConfigVersionEdgeᚄ(w, n, obj.Edges)
+				},
+			},
+			"nodes": {
+				Name:    "nodes",
+				NonNull: true,
+				Results: []plan.TypeID{planTypeDeviceConfigVersion},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.DeviceConfigVersionConnection)
+					return planNDeviceConfigVersion2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfigVersionᚄ(w, n, obj.Nodes)
+				},
+			},
+			"pageInfo": {
+				Name:    "pageInfo",
+				NonNull: true,
+				Results: []plan.TypeID{planTypePageInfo},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.DeviceConfigVersionConnection)
+					return planNPageInfo2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐPageInfo(w, n, obj.PageInfo)
+				},
+			},
+			"totalCount": {
+				Name: "totalCount",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.DeviceConfigVersionConnection)
+					return planOInt2ᚖint(w, n, obj.TotalCount)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfDeviceConfigVersionEdge() plan.Type {
+	return plan.Type{
+		Name:      "DeviceConfigVersionEdge",
+		Satisfies: deviceConfigVersionEdgeImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"cursor": {
+				Name:    "cursor",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.DeviceConfigVersionEdge)
+					return planNCursor2string(w, n, obj.Cursor)
+				},
+			},
+			"node": {
+				Name:    "node",
+				NonNull: true,
+				Results: []plan.TypeID{planTypeDeviceConfigVersion},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.DeviceConfigVersionEdge)
+					return planNDeviceConfigVersion2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfigVersion(w, n, obj.Node)
 				},
 			},
 		},
@@ -2021,6 +2280,20 @@ func planFieldsOfQuery() plan.Type {
 					return x.(*executionContext).fieldContext_Query_trips(ctx, field)
 				},
 			},
+			"deviceConfigSchemas": {
+				Name:       "deviceConfigSchemas",
+				Results:    []plan.TypeID{planTypeDeviceConfigSchema},
+				Concurrent: true,
+				Result:     reflect.TypeFor[[]*bff.DeviceConfigSchema](),
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Query().DeviceConfigSchemas(ctx)
+				},
+				Value: plan.Value(planODeviceConfigSchema2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfigSchemaᚄ),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Query_deviceConfigSchemas(ctx, field)
+				},
+			},
 		},
 	}
 }
@@ -2629,6 +2902,35 @@ func planNDevice2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDevice(w *plan.Writ
 	return w.Object(n, planTypeDevice, v)
 }
 
+func planNDeviceConfigSchema2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfigSchema(w *plan.Writer, n *plan.Node, v *bff.DeviceConfigSchema) bool {
+	if v == nil {
+		return w.Missing()
+	}
+	return w.Object(n, planTypeDeviceConfigSchema, v)
+}
+
+func planNDeviceConfigVersion2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfigVersionᚄ(w *plan.Writer, n *plan.Node, v []*bff.DeviceConfigVersion) bool {
+	return plan.List(w, n, v, false, true, planNDeviceConfigVersion2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfigVersion)
+}
+
+func planNDeviceConfigVersion2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfigVersion(w *plan.Writer, n *plan.Node, v *bff.DeviceConfigVersion) bool {
+	if v == nil {
+		return w.Missing()
+	}
+	return w.Object(n, planTypeDeviceConfigVersion, v)
+}
+
+func planNDeviceConfigVersionEdge2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceConfigVersionEdgeᚄ(w *plan.Writer, n *plan.Node, v []*model.DeviceConfigVersionEdge) bool {
+	return plan.List(w, n, v, false, true, planNDeviceConfigVersionEdge2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceConfigVersionEdge)
+}
+
+func planNDeviceConfigVersionEdge2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceConfigVersionEdge(w *plan.Writer, n *plan.Node, v *model.DeviceConfigVersionEdge) bool {
+	if v == nil {
+		return w.Missing()
+	}
+	return w.Object(n, planTypeDeviceConfigVersionEdge, v)
+}
+
 func planNDeviceEdge2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceEdgeᚄ(w *plan.Writer, n *plan.Node, v []*model.DeviceEdge) bool {
 	return plan.List(w, n, v, false, true, planNDeviceEdge2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceEdge)
 }
@@ -2920,6 +3222,27 @@ func planODevice2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDevice(w *plan.Writ
 		return false
 	}
 	return w.Object(n, planTypeDevice, v)
+}
+
+func planODeviceConfig2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfig(w *plan.Writer, n *plan.Node, v *bff.DeviceConfig) bool {
+	if v == nil {
+		return false
+	}
+	return w.Object(n, planTypeDeviceConfig, v)
+}
+
+func planODeviceConfigSchema2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfigSchemaᚄ(w *plan.Writer, n *plan.Node, v []*bff.DeviceConfigSchema) bool {
+	if v == nil {
+		return false
+	}
+	return plan.List(w, n, v, false, true, planNDeviceConfigSchema2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfigSchema)
+}
+
+func planODeviceConfigVersionConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceConfigVersionConnection(w *plan.Writer, n *plan.Node, v *model.DeviceConfigVersionConnection) bool {
+	if v == nil {
+		return false
+	}
+	return w.Object(n, planTypeDeviceConfigVersionConnection, v)
 }
 
 func planODeviceConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceConnection(w *plan.Writer, n *plan.Node, v *model.DeviceConnection) bool {

@@ -5,6 +5,7 @@ package exec
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 type ResolverRoot interface {
 	Activity() ActivityResolver
 	Device() DeviceResolver
+	DeviceConfig() DeviceConfigResolver
 	Job() JobResolver
 	Mutation() MutationResolver
 	Query() QueryResolver
@@ -105,6 +107,7 @@ type ComplexityRoot struct {
 	}
 
 	Device struct {
+		Config      func(childComplexity int) int
 		CreatedAt   func(childComplexity int) int
 		CurrentTrip func(childComplexity int) int
 		Events      func(childComplexity int, first *int, after *string) int
@@ -118,6 +121,43 @@ type ComplexityRoot struct {
 		Presence    func(childComplexity int) int
 		Telemetry   func(childComplexity int, keys []string, from time.Time, to time.Time, stepSeconds *int, aggregate *bff.Aggregate) int
 		Version     func(childComplexity int) int
+	}
+
+	DeviceConfig struct {
+		Desired         func(childComplexity int) int
+		DesiredAt       func(childComplexity int) int
+		DesiredVersion  func(childComplexity int) int
+		History         func(childComplexity int, first *int, after *string) int
+		InSync          func(childComplexity int) int
+		Reported        func(childComplexity int) int
+		ReportedAt      func(childComplexity int) int
+		ReportedVersion func(childComplexity int) int
+	}
+
+	DeviceConfigSchema struct {
+		Actor     func(childComplexity int) int
+		Kind      func(childComplexity int) int
+		Schema    func(childComplexity int) int
+		UpdatedAt func(childComplexity int) int
+	}
+
+	DeviceConfigVersion struct {
+		Actor   func(childComplexity int) int
+		At      func(childComplexity int) int
+		Desired func(childComplexity int) int
+		Version func(childComplexity int) int
+	}
+
+	DeviceConfigVersionConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	DeviceConfigVersionEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
 	}
 
 	DeviceConnection struct {
@@ -254,25 +294,27 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
-		CancelJob      func(childComplexity int, id string, expectedVersion *int) int
-		CreateAPIKey   func(childComplexity int, input bff.CreateApiKeyInput) int
-		CreateJob      func(childComplexity int, input bff.CreateJobInput) int
-		DeleteDevice   func(childComplexity int, id string, expectedVersion *int) int
-		DeleteJob      func(childComplexity int, id string, expectedVersion *int) int
-		EndTrip        func(childComplexity int, tripID string, position *bff.PositionInput, expectedVersion *int) int
-		Login          func(childComplexity int, input bff.LoginInput) int
-		Logout         func(childComplexity int) int
-		RecordActivity func(childComplexity int, input bff.RecordActivityInput) int
-		RecordWater    func(childComplexity int, input bff.RecordWaterInput) int
-		RefreshSession func(childComplexity int, refreshToken string) int
-		RegisterDevice func(childComplexity int, input bff.RegisterDeviceInput) int
-		ReportPosition func(childComplexity int, tripID string, position bff.PositionInput) int
-		RetryJob       func(childComplexity int, id string, expectedVersion *int) int
-		RevokeAPIKey   func(childComplexity int, id string) int
-		RotateAPIKey   func(childComplexity int, id string) int
-		StartTrip      func(childComplexity int, input bff.StartTripInput) int
-		UpdateDevice   func(childComplexity int, input bff.UpdateDeviceInput) int
-		UpdateJob      func(childComplexity int, input bff.UpdateJobInput) int
+		CancelJob             func(childComplexity int, id string, expectedVersion *int) int
+		CreateAPIKey          func(childComplexity int, input bff.CreateApiKeyInput) int
+		CreateJob             func(childComplexity int, input bff.CreateJobInput) int
+		DeleteDevice          func(childComplexity int, id string, expectedVersion *int) int
+		DeleteJob             func(childComplexity int, id string, expectedVersion *int) int
+		EndTrip               func(childComplexity int, tripID string, position *bff.PositionInput, expectedVersion *int) int
+		Login                 func(childComplexity int, input bff.LoginInput) int
+		Logout                func(childComplexity int) int
+		RecordActivity        func(childComplexity int, input bff.RecordActivityInput) int
+		RecordWater           func(childComplexity int, input bff.RecordWaterInput) int
+		RefreshSession        func(childComplexity int, refreshToken string) int
+		RegisterDevice        func(childComplexity int, input bff.RegisterDeviceInput) int
+		ReportPosition        func(childComplexity int, tripID string, position bff.PositionInput) int
+		RetryJob              func(childComplexity int, id string, expectedVersion *int) int
+		RevokeAPIKey          func(childComplexity int, id string) int
+		RotateAPIKey          func(childComplexity int, id string) int
+		SetDeviceConfig       func(childComplexity int, id string, desired json.RawMessage, expectedVersion *int) int
+		SetDeviceConfigSchema func(childComplexity int, kind bff.DeviceKind, schema json.RawMessage) int
+		StartTrip             func(childComplexity int, input bff.StartTripInput) int
+		UpdateDevice          func(childComplexity int, input bff.UpdateDeviceInput) int
+		UpdateJob             func(childComplexity int, input bff.UpdateJobInput) int
 	}
 
 	Observation struct {
@@ -316,19 +358,20 @@ type ComplexityRoot struct {
 	}
 
 	Query struct {
-		APIKeys    func(childComplexity int) int
-		Activities func(childComplexity int, filter *bff.ActivityFilter, first *int, after *string) int
-		Device     func(childComplexity int, id string) int
-		Devices    func(childComplexity int, filter *bff.DeviceFilter, orderBy *bff.DeviceOrder, first *int, after *string) int
-		Hydration  func(childComplexity int, from time.Time, to time.Time, timeZone *string, accountID *string) int
-		Job        func(childComplexity int, id string) int
-		Jobs       func(childComplexity int, filter *bff.JobFilter, first *int, after *string) int
-		Node       func(childComplexity int, id string) int
-		Nodes      func(childComplexity int, ids []string) int
-		Overview   func(childComplexity int) int
-		Trip       func(childComplexity int, id string) int
-		Trips      func(childComplexity int, filter *bff.TripFilter, first *int, after *string) int
-		Viewer     func(childComplexity int) int
+		APIKeys             func(childComplexity int) int
+		Activities          func(childComplexity int, filter *bff.ActivityFilter, first *int, after *string) int
+		Device              func(childComplexity int, id string) int
+		DeviceConfigSchemas func(childComplexity int) int
+		Devices             func(childComplexity int, filter *bff.DeviceFilter, orderBy *bff.DeviceOrder, first *int, after *string) int
+		Hydration           func(childComplexity int, from time.Time, to time.Time, timeZone *string, accountID *string) int
+		Job                 func(childComplexity int, id string) int
+		Jobs                func(childComplexity int, filter *bff.JobFilter, first *int, after *string) int
+		Node                func(childComplexity int, id string) int
+		Nodes               func(childComplexity int, ids []string) int
+		Overview            func(childComplexity int) int
+		Trip                func(childComplexity int, id string) int
+		Trips               func(childComplexity int, filter *bff.TripFilter, first *int, after *string) int
+		Viewer              func(childComplexity int) int
 	}
 
 	RegisteredDevice struct {
@@ -698,6 +741,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreatedApiKey.Secret(childComplexity), true
 
+	case "Device.config":
+		if e.ComplexityRoot.Device.Config == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.Config(childComplexity), true
 	case "Device.createdAt":
 		if e.ComplexityRoot.Device.CreatedAt == nil {
 			break
@@ -791,6 +840,148 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Version(childComplexity), true
+
+	case "DeviceConfig.desired":
+		if e.ComplexityRoot.DeviceConfig.Desired == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfig.Desired(childComplexity), true
+	case "DeviceConfig.desiredAt":
+		if e.ComplexityRoot.DeviceConfig.DesiredAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfig.DesiredAt(childComplexity), true
+	case "DeviceConfig.desiredVersion":
+		if e.ComplexityRoot.DeviceConfig.DesiredVersion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfig.DesiredVersion(childComplexity), true
+	case "DeviceConfig.history":
+		if e.ComplexityRoot.DeviceConfig.History == nil {
+			break
+		}
+
+		args, err := ec.field_DeviceConfig_history_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.DeviceConfig.History(childComplexity, args["first"].(*int), args["after"].(*string)), true
+	case "DeviceConfig.inSync":
+		if e.ComplexityRoot.DeviceConfig.InSync == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfig.InSync(childComplexity), true
+	case "DeviceConfig.reported":
+		if e.ComplexityRoot.DeviceConfig.Reported == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfig.Reported(childComplexity), true
+	case "DeviceConfig.reportedAt":
+		if e.ComplexityRoot.DeviceConfig.ReportedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfig.ReportedAt(childComplexity), true
+	case "DeviceConfig.reportedVersion":
+		if e.ComplexityRoot.DeviceConfig.ReportedVersion == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfig.ReportedVersion(childComplexity), true
+
+	case "DeviceConfigSchema.actor":
+		if e.ComplexityRoot.DeviceConfigSchema.Actor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfigSchema.Actor(childComplexity), true
+	case "DeviceConfigSchema.kind":
+		if e.ComplexityRoot.DeviceConfigSchema.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfigSchema.Kind(childComplexity), true
+	case "DeviceConfigSchema.schema":
+		if e.ComplexityRoot.DeviceConfigSchema.Schema == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfigSchema.Schema(childComplexity), true
+	case "DeviceConfigSchema.updatedAt":
+		if e.ComplexityRoot.DeviceConfigSchema.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfigSchema.UpdatedAt(childComplexity), true
+
+	case "DeviceConfigVersion.actor":
+		if e.ComplexityRoot.DeviceConfigVersion.Actor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfigVersion.Actor(childComplexity), true
+	case "DeviceConfigVersion.at":
+		if e.ComplexityRoot.DeviceConfigVersion.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfigVersion.At(childComplexity), true
+	case "DeviceConfigVersion.desired":
+		if e.ComplexityRoot.DeviceConfigVersion.Desired == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfigVersion.Desired(childComplexity), true
+	case "DeviceConfigVersion.version":
+		if e.ComplexityRoot.DeviceConfigVersion.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfigVersion.Version(childComplexity), true
+
+	case "DeviceConfigVersionConnection.edges":
+		if e.ComplexityRoot.DeviceConfigVersionConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfigVersionConnection.Edges(childComplexity), true
+	case "DeviceConfigVersionConnection.nodes":
+		if e.ComplexityRoot.DeviceConfigVersionConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfigVersionConnection.Nodes(childComplexity), true
+	case "DeviceConfigVersionConnection.pageInfo":
+		if e.ComplexityRoot.DeviceConfigVersionConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfigVersionConnection.PageInfo(childComplexity), true
+	case "DeviceConfigVersionConnection.totalCount":
+		if e.ComplexityRoot.DeviceConfigVersionConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfigVersionConnection.TotalCount(childComplexity), true
+
+	case "DeviceConfigVersionEdge.cursor":
+		if e.ComplexityRoot.DeviceConfigVersionEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfigVersionEdge.Cursor(childComplexity), true
+	case "DeviceConfigVersionEdge.node":
+		if e.ComplexityRoot.DeviceConfigVersionEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceConfigVersionEdge.Node(childComplexity), true
 
 	case "DeviceConnection.edges":
 		if e.ComplexityRoot.DeviceConnection.Edges == nil {
@@ -1477,6 +1668,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RotateAPIKey(childComplexity, args["id"].(string)), true
+	case "Mutation.setDeviceConfig":
+		if e.ComplexityRoot.Mutation.SetDeviceConfig == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setDeviceConfig_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetDeviceConfig(childComplexity, args["id"].(string), args["desired"].(json.RawMessage), args["expectedVersion"].(*int)), true
+	case "Mutation.setDeviceConfigSchema":
+		if e.ComplexityRoot.Mutation.SetDeviceConfigSchema == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_setDeviceConfigSchema_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SetDeviceConfigSchema(childComplexity, args["kind"].(bff.DeviceKind), args["schema"].(json.RawMessage)), true
 	case "Mutation.startTrip":
 		if e.ComplexityRoot.Mutation.StartTrip == nil {
 			break
@@ -1694,6 +1907,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Device(childComplexity, args["id"].(string)), true
+	case "Query.deviceConfigSchemas":
+		if e.ComplexityRoot.Query.DeviceConfigSchemas == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.DeviceConfigSchemas(childComplexity), true
 	case "Query.devices":
 		if e.ComplexityRoot.Query.Devices == nil {
 			break
@@ -2601,7 +2820,7 @@ type Point @authenticated {
 type DeviceEvent @authenticated {
   id: ID!
   at: DateTime!
-  "REGISTERED, UPDATED, IMPORTED, DELETED."
+  "REGISTERED, UPDATED, IMPORTED, DELETED, MESSAGE_REFUSED, CONFIG_WANTED, CONFIG_REPORTED."
   type: String!
   message: String!
   "Who did it: an account, an API key, or ` + "`" + `system` + "`" + `."
@@ -3048,6 +3267,82 @@ type TripEdge @authenticated {
   node: Trip!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/twin.graphqls", Input: `extend type Query {
+  "The JSON Schemas that wanted configurations are held to, at most one a kind of device. For staff."
+  deviceConfigSchemas: [DeviceConfigSchema!] @requiresScopes(scopes: [["device:read"]]) @listSize(assumedSize: 4)
+}
+
+extend type Mutation {
+  """
+  Says what is wanted of a device: a JSON object of at most 63 KiB. It is delivered when the device is there, again
+  whenever it comes back, and never again once the device has reported that version. What is wanted already makes no
+  new version. What does not fit the schema of the device's kind is INVALID_ARGUMENT with the path of the fault; when
+  ` + "`" + `expectedVersion` + "`" + ` is not the wanted version, the answer is ABORTED, VERSION_CONFLICT (0: nothing was wanted yet).
+  """
+  setDeviceConfig(id: ID!, desired: JSON!, expectedVersion: Int): DeviceConfig
+    @requiresScopes(scopes: [["device:configure"]])
+    @cost(weight: 10)
+  """
+  Holds what is wanted of a kind of device to a JSON Schema (draft 2020-12 unless it names another) from now on; null
+  holds it to none. The schema must stand alone: it cannot refer to others. What is wanted already stays.
+  """
+  setDeviceConfigSchema(kind: DeviceKind!, schema: JSON): DeviceConfigSchema
+    @requiresScopes(scopes: [["device:write"]])
+    @cost(weight: 10)
+}
+
+extend type Device {
+  "Its twin: the configuration that is wanted, and the one that it reports. For staff; null for others."
+  config: DeviceConfig @cost(weight: 1)
+}
+
+"What is wanted of a device, what it reports, and whether they agree."
+type DeviceConfig @authenticated {
+  "An object; {} while nothing was wanted."
+  desired: JSON!
+  "Grows by one with everything else that is wanted; 0 while nothing was."
+  desiredVersion: Int!
+  desiredAt: DateTime
+  "What the device says it has."
+  reported: JSON
+  "The wanted version that the device says it has."
+  reportedVersion: Int
+  reportedAt: DateTime
+  "Whether the device has reported the version that is wanted, or nothing was wanted."
+  inSync: Boolean!
+  "What was wanted, the newest first; the last 1,000 versions are kept. At most 200 in one answer."
+  history(first: Int = 20, after: Cursor): DeviceConfigVersionConnection @listSize(slicingArguments: ["first"])
+}
+
+type DeviceConfigVersion @authenticated {
+  version: Int!
+  desired: JSON!
+  at: DateTime!
+  "Who wanted it: an account or an API key."
+  actor: String!
+}
+
+type DeviceConfigVersionConnection @authenticated {
+  edges: [DeviceConfigVersionEdge!]!
+  nodes: [DeviceConfigVersion!]!
+  pageInfo: PageInfo!
+  totalCount: Int @cost(weight: 1)
+}
+
+type DeviceConfigVersionEdge @authenticated {
+  cursor: Cursor!
+  node: DeviceConfigVersion!
+}
+
+type DeviceConfigSchema @authenticated {
+  kind: DeviceKind!
+  "Null for none."
+  schema: JSON
+  updatedAt: DateTime!
+  "Who set it."
+  actor: String!
+}
+`, BuiltIn: false},
 }
 var parsedSchema = gqlparser.MustLoadSchema(sources...)
 
@@ -3217,8 +3512,84 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_currentTrip(ctx, field)
 	case "jobs":
 		return ec.fieldContext_Device_jobs(ctx, field)
+	case "config":
+		return ec.fieldContext_Device_config(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Device", field.Name)
+}
+
+func (ec *executionContext) childFields_DeviceConfig(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "desired":
+		return ec.fieldContext_DeviceConfig_desired(ctx, field)
+	case "desiredVersion":
+		return ec.fieldContext_DeviceConfig_desiredVersion(ctx, field)
+	case "desiredAt":
+		return ec.fieldContext_DeviceConfig_desiredAt(ctx, field)
+	case "reported":
+		return ec.fieldContext_DeviceConfig_reported(ctx, field)
+	case "reportedVersion":
+		return ec.fieldContext_DeviceConfig_reportedVersion(ctx, field)
+	case "reportedAt":
+		return ec.fieldContext_DeviceConfig_reportedAt(ctx, field)
+	case "inSync":
+		return ec.fieldContext_DeviceConfig_inSync(ctx, field)
+	case "history":
+		return ec.fieldContext_DeviceConfig_history(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeviceConfig", field.Name)
+}
+
+func (ec *executionContext) childFields_DeviceConfigSchema(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "kind":
+		return ec.fieldContext_DeviceConfigSchema_kind(ctx, field)
+	case "schema":
+		return ec.fieldContext_DeviceConfigSchema_schema(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_DeviceConfigSchema_updatedAt(ctx, field)
+	case "actor":
+		return ec.fieldContext_DeviceConfigSchema_actor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeviceConfigSchema", field.Name)
+}
+
+func (ec *executionContext) childFields_DeviceConfigVersion(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "version":
+		return ec.fieldContext_DeviceConfigVersion_version(ctx, field)
+	case "desired":
+		return ec.fieldContext_DeviceConfigVersion_desired(ctx, field)
+	case "at":
+		return ec.fieldContext_DeviceConfigVersion_at(ctx, field)
+	case "actor":
+		return ec.fieldContext_DeviceConfigVersion_actor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeviceConfigVersion", field.Name)
+}
+
+func (ec *executionContext) childFields_DeviceConfigVersionConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DeviceConfigVersionConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DeviceConfigVersionConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DeviceConfigVersionConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_DeviceConfigVersionConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeviceConfigVersionConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DeviceConfigVersionEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_DeviceConfigVersionEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_DeviceConfigVersionEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeviceConfigVersionEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_DeviceConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

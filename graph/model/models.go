@@ -21,6 +21,18 @@ type ActivityEdge struct {
 	Node   *bff.Activity `json:"node"`
 }
 
+type DeviceConfigVersionConnection struct {
+	Edges      []*DeviceConfigVersionEdge `json:"edges"`
+	Nodes      []*bff.DeviceConfigVersion `json:"nodes"`
+	PageInfo   *PageInfo                  `json:"pageInfo"`
+	TotalCount *int                       `json:"totalCount,omitempty"`
+}
+
+type DeviceConfigVersionEdge struct {
+	Cursor string                   `json:"cursor"`
+	Node   *bff.DeviceConfigVersion `json:"node"`
+}
+
 type DeviceConnection struct {
 	Edges    []*DeviceEdge `json:"edges"`
 	Nodes    []*bff.Device `json:"nodes"`

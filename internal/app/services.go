@@ -100,7 +100,15 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 		return nil, err
 	}
 	service := device.New(devicestore.New(db, devicerpc.EncodeDevice), h.clock, device.Options{})
-	return &opened{name: "device", db: db, register: func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) }}, nil
+	return &opened{
+		name: "device", db: db,
+		register: func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) },
+		run: func(*bus.Bus) func(context.Context) error {
+			return func(ctx context.Context) error {
+				return service.CarryConfigs(ctx, func(err error) { h.logger.Warn("a wanted configuration waits", "error", err) })
+			}
+		},
+	}, nil
 }
 
 func openTrip(ctx context.Context, h *house, connect connector) (*opened, error) {

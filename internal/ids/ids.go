@@ -28,6 +28,7 @@ const (
 	JobRun   Kind = "run"
 	Activity Kind = "activity"
 	Event    Kind = "event"
+	Config   Kind = "config"
 )
 
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -18,6 +18,7 @@ type Service struct {
 	store    Store
 	clock    clock.Clock
 	downlink Downlink
+	courier  *configCourier
 	takes    map[UpTopic]taker
 	welcomes []welcomer
 }
@@ -29,7 +30,7 @@ type Options struct {
 
 // New gives the use cases over a store.
 func New(store Store, clock clock.Clock, options Options) *Service {
-	s := &Service{store: store, clock: clock, downlink: options.Downlink}
+	s := &Service{store: store, clock: clock, downlink: options.Downlink, courier: newConfigCourier()}
 	if s.downlink == nil {
 		s.downlink = nowhere{}
 	}

@@ -50,6 +50,8 @@ type Store interface {
 	// Query gives the series that have points, in any order; their points by time, and by value
 	// where the times are the same. TooManyPoints when they are more than MaxPoints in all.
 	Query(ctx context.Context, query Query) ([]Series, error)
+
+	Configs
 }
 
 // Decide says what becomes of a device; nil when it stays as it is.

@@ -53,7 +53,7 @@ func (s *Service) takers() map[UpTopic]taker {
 		UpPosition:       s.untaken,
 		UpState:          s.untaken,
 		UpEvents:         s.untaken,
-		UpConfigReported: s.untaken,
+		UpConfigReported: s.takeConfigReport,
 		UpCommandAck:     s.untaken,
 		UpCommandLog:     s.untaken,
 		UpCommandResult:  s.untaken,
@@ -70,7 +70,7 @@ type welcomer func(ctx context.Context, deviceID string) error
 
 // welcomers says what is done for a device that is there again: wanted configuration, queued commands.
 func (s *Service) welcomers() []welcomer {
-	return []welcomer{}
+	return []welcomer{s.welcomeConfig}
 }
 
 // Take handles one message of a device. nil: done with, also when it was refused; that is noted in

@@ -18,6 +18,7 @@ import (
 // Register offers the service on r.
 func Register(r grpc.ServiceRegistrar, s *device.Service) {
 	devicev1.RegisterDevicesServer(r, server{service: s})
+	devicev1.RegisterTwinsServer(r, twins{service: s})
 }
 
 type server struct {

@@ -41,6 +41,11 @@ func Run(t *testing.T, open func(t *testing.T) device.Store) {
 		"too many points are refused":                        tooMany,
 		"batches for one device at once are all kept":        recordsAtOnce,
 		"a device that is gone takes no readings or changes": goneTakesNothing,
+		"a configuration reads back as it was changed":       configReadsBack,
+		"wanted configurations page by device":               configVersionsPage,
+		"old wanted configurations are forgotten":            forgetsOldConfigs,
+		"a wanted configuration is to be delivered once":     deliversConfigsOnce,
+		"schemas read back as they were set":                 schemasReadBack,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,105 @@
+package device
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// configCourier hands wanted configurations to devices. What is wanted is in the store, with what was
+// handed on, so that a restart forgets none and hands none on twice.
+type configCourier struct {
+	woken chan struct{}
+}
+
+func newConfigCourier() *configCourier { return &configCourier{woken: make(chan struct{}, 1)} }
+
+func (c *configCourier) wake() {
+	select {
+	case c.woken <- struct{}{}:
+	default:
+	}
+}
+
+const (
+	courierBatch = 100
+	// courierEvery is how often is looked for what another process was told, or could not hand on.
+	courierEvery = 2 * time.Second
+)
+
+// CarryConfigs hands wanted configurations to the devices that are there, until ctx ends. What cannot
+// be handed on is tried again; failed is told of it.
+func (s *Service) CarryConfigs(ctx context.Context, failed func(error)) error {
+	tick := time.NewTicker(courierEvery)
+	defer tick.Stop()
+	for {
+		if _, err := s.HandOnConfigs(ctx); err != nil && ctx.Err() == nil {
+			failed(err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-s.courier.woken:
+		case <-tick.C:
+		}
+	}
+}
+
+// HandOnConfigs hands on what is wanted of devices that are not known to be away, once a version, and
+// tells how many it was. A device that comes back gets it again, unless it has reported it.
+func (s *Service) HandOnConfigs(ctx context.Context) (int, error) {
+	done := 0
+	for {
+		pending, err := s.store.UndeliveredConfigs(ctx, courierBatch)
+		if err != nil || len(pending) == 0 {
+			return done, err
+		}
+		var handed []Config
+		var failures []error
+		for _, c := range pending {
+			if err := s.handOn(ctx, c); err != nil {
+				failures = append(failures, err)
+				continue
+			}
+			handed = append(handed, c)
+		}
+		if err := s.store.MarkDelivered(ctx, handed); err != nil {
+			return done, err
+		}
+		done += len(handed)
+		if len(failures) > 0 || len(pending) < courierBatch {
+			return done, errors.Join(failures...)
+		}
+	}
+}
+
+// wantedMessage is what a device is told of its configuration.
+type wantedMessage struct {
+	Version int64           `json:"version"`
+	Desired json.RawMessage `json:"desired"`
+}
+
+func (s *Service) handOn(ctx context.Context, c Config) error {
+	payload, err := json.Marshal(wantedMessage{Version: c.DesiredVersion, Desired: json.RawMessage(c.Desired)})
+	if err != nil {
+		return fmt.Errorf("write the configuration of %s: %w", c.DeviceID, err)
+	}
+	if err := s.downlink.Deliver(ctx, c.DeviceID, DownConfig, payload); err != nil {
+		return fmt.Errorf("deliver the configuration of %s: %w", c.DeviceID, err)
+	}
+	return nil
+}
+
+// welcomeConfig gives a device that has just connected what is wanted of it, unless it has it.
+func (s *Service) welcomeConfig(ctx context.Context, deviceID string) error {
+	found, err := s.store.GetConfigs(ctx, []string{deviceID})
+	if err != nil || len(found) == 0 || found[0].InSync() {
+		return err
+	}
+	if err := s.handOn(ctx, found[0]); err != nil {
+		return err
+	}
+	return s.store.MarkDelivered(ctx, found)
+}

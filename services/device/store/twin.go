@@ -1,0 +1,214 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/page"
+	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/services/device"
+)
+
+const (
+	configColumns = `device_id, desired, desired_version, desired_at, reported, reported_version, reported_at`
+	// selectConfigs gives every device its configuration: the empty one when nothing was kept.
+	selectConfigs = `SELECT d.id, COALESCE(c.desired, '{}'), COALESCE(c.desired_version, 0), c.desired_at,
+		COALESCE(c.reported, ''), c.reported_version, c.reported_at
+		FROM devices d LEFT JOIN device_configs c ON c.device_id = d.id`
+)
+
+func scanConfig(row sqldb.Row) (device.Config, error) {
+	var c device.Config
+	var desiredAt, reportedVersion, reportedAt sql.NullInt64
+	err := row.Scan(&c.DeviceID, &c.Desired, &c.DesiredVersion, &desiredAt, &c.Reported, &reportedVersion, &reportedAt)
+	c.DesiredAt, c.ReportedAt = sqldb.NullTime(desiredAt), sqldb.NullTime(reportedAt)
+	if reportedVersion.Valid {
+		c.ReportedVersion = &reportedVersion.Int64
+	}
+	return c, err
+}
+
+// ChangeConfig lets decide say what becomes of the configuration: see device.Configs.
+func (s *Store) ChangeConfig(ctx context.Context, deviceID string, decide device.DecideConfig) (device.Config, error) {
+	var c device.Config
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		d, err := lock(ctx, tx, "id = $1", deviceID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return device.Missing(deviceID)
+		}
+		if err != nil {
+			return err
+		}
+		if c, err = scanConfig(tx.QueryRowContext(ctx, selectConfigs+` WHERE d.id = $1`, deviceID)); err != nil {
+			return fmt.Errorf("read the configuration: %w", err)
+		}
+		change, err := decide(d, c)
+		if err != nil || change == nil {
+			return err
+		}
+		c = change.Config
+		return s.keepConfig(ctx, tx, d, change)
+	})
+	if err != nil {
+		return device.Config{}, fmt.Errorf("change configuration: %w", err)
+	}
+	return c, nil
+}
+
+func (s *Store) keepConfig(ctx context.Context, tx *sqldb.Tx, d device.Device, change *device.ConfigChange) error {
+	c := change.Config
+	reported := sql.NullInt64{}
+	if c.ReportedVersion != nil {
+		reported = sql.NullInt64{Int64: *c.ReportedVersion, Valid: true}
+	}
+	_, err := tx.ExecContext(ctx, `INSERT INTO device_configs (`+configColumns+`, delivered_version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 0)
+		ON CONFLICT (device_id) DO UPDATE SET desired = excluded.desired, desired_version = excluded.desired_version,
+			desired_at = excluded.desired_at, reported = excluded.reported, reported_version = excluded.reported_version,
+			reported_at = excluded.reported_at`,
+		c.DeviceID, c.Desired, c.DesiredVersion, sqldb.NullMicros(c.DesiredAt), c.Reported, reported, sqldb.NullMicros(c.ReportedAt))
+	if err != nil {
+		return fmt.Errorf("keep the configuration: %w", err)
+	}
+	if change.Wanted != nil {
+		if err := rememberVersion(ctx, tx, *change.Wanted); err != nil {
+			return err
+		}
+	}
+	if change.Event == nil {
+		return nil
+	}
+	return s.follow(ctx, tx, device.Change{Device: d, Event: *change.Event})
+}
+
+const versionColumns = `id, device_id, version, desired, at, actor`
+
+// rememberVersion keeps a wanted version, and forgets the one that is too old.
+func rememberVersion(ctx context.Context, tx *sqldb.Tx, v device.ConfigVersion) error {
+	row := []any{v.ID, v.DeviceID, v.Version, v.Desired, sqldb.Micros(v.At), v.Actor}
+	if _, err := tx.Insert(ctx, "device_config_versions", versionColumns, [][]any{row}, ""); err != nil {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, `DELETE FROM device_config_versions WHERE device_id = $1 AND version <= $2`,
+		v.DeviceID, v.Version-device.MaxConfigVersions)
+	if err != nil {
+		return fmt.Errorf("forget an old version: %w", err)
+	}
+	return nil
+}
+
+// GetConfigs gives configurations: see device.Configs.
+func (s *Store) GetConfigs(ctx context.Context, deviceIDs []string) ([]device.Config, error) {
+	var w sqldb.Where
+	w.In("d.id", deviceIDs)
+	w.And("NOT d.deleted")
+	configs, err := sqldb.Select(ctx, s.db.Read(), scanConfig, selectConfigs+w.SQL(), w.Args()...)
+	if err != nil {
+		return nil, fmt.Errorf("read configurations: %w", err)
+	}
+	return configs, nil
+}
+
+// newestConfigs is the one order of what was wanted of a device.
+func newestConfigs() sqldb.Newest {
+	return sqldb.Newest{Name: "device-configs/newest", Column: "version", Kind: ids.Config}
+}
+
+func scanVersion(row sqldb.Row) (device.ConfigVersion, error) {
+	var v device.ConfigVersion
+	var at int64
+	err := row.Scan(&v.ID, &v.DeviceID, &v.Version, &v.Desired, &at, &v.Actor)
+	v.At = sqldb.Time(at)
+	return v, err
+}
+
+// ConfigVersions gives a page of what was wanted of each device: see device.Configs.
+func (s *Store) ConfigVersions(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[device.ConfigVersion], error) {
+	var w sqldb.Where
+	w.In("device_id", deviceIDs)
+	pages, err := sqldb.Children[device.ConfigVersion]{
+		Table: "device_config_versions", Columns: versionColumns, Parent: "device_id", Order: newestConfigs(), Scan: scanVersion,
+		ParentOf: func(v device.ConfigVersion) string { return v.DeviceID },
+		CursorOf: func(v device.ConfigVersion) page.Cursor {
+			return page.Cursor{Order: newestConfigs().Name, Key: fmt.Sprint(v.Version), ID: v.ID}
+		},
+	}.Pages(ctx, s.db, w, request)
+	if err != nil {
+		return nil, err
+	}
+	empty, err := page.Empty[device.ConfigVersion](request)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range deviceIDs {
+		if _, some := pages[id]; !some {
+			pages[id] = empty
+		}
+	}
+	return pages, nil
+}
+
+// UndeliveredConfigs gives what is to be handed on: see device.Configs.
+func (s *Store) UndeliveredConfigs(ctx context.Context, limit int) ([]device.Config, error) {
+	configs, err := sqldb.Select(ctx, s.db.Read(), scanConfig, selectConfigs+`
+		WHERE c.desired_version > c.delivered_version AND (c.reported_version IS NULL OR c.reported_version <> c.desired_version)
+			AND d.presence <> $1 AND NOT d.deleted
+		ORDER BY c.device_id LIMIT $2`, string(device.Offline), limit)
+	if err != nil {
+		return nil, fmt.Errorf("read what is to be delivered: %w", err)
+	}
+	return configs, nil
+}
+
+// MarkDelivered remembers that the versions were handed on: see device.Configs.
+func (s *Store) MarkDelivered(ctx context.Context, delivered []device.Config) error {
+	if len(delivered) == 0 {
+		return nil
+	}
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		for _, c := range delivered {
+			_, err := tx.ExecContext(ctx, `UPDATE device_configs SET delivered_version = $1 WHERE device_id = $2 AND delivered_version < $1`,
+				c.DesiredVersion, c.DeviceID)
+			if err != nil {
+				return fmt.Errorf("mark as delivered: %w", err)
+			}
+		}
+		return nil
+	})
+}
+
+// SetConfigSchema keeps the schema of a kind: see device.Configs.
+func (s *Store) SetConfigSchema(ctx context.Context, schema device.ConfigSchema) error {
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		if schema.Schema == "" {
+			_, err := tx.ExecContext(ctx, `DELETE FROM device_config_schemas WHERE kind = $1`, string(schema.Kind))
+			return err
+		}
+		_, err := tx.ExecContext(ctx, `INSERT INTO device_config_schemas (kind, schema, updated_at, actor) VALUES ($1, $2, $3, $4)
+			ON CONFLICT (kind) DO UPDATE SET schema = excluded.schema, updated_at = excluded.updated_at, actor = excluded.actor`,
+			string(schema.Kind), schema.Schema, sqldb.Micros(schema.UpdatedAt), schema.Actor)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("keep the schema: %w", err)
+	}
+	return nil
+}
+
+// ConfigSchemas gives the schemas: see device.Configs.
+func (s *Store) ConfigSchemas(ctx context.Context) ([]device.ConfigSchema, error) {
+	schemas, err := sqldb.Select(ctx, s.db.Read(), func(row sqldb.Row) (device.ConfigSchema, error) {
+		var c device.ConfigSchema
+		var at int64
+		err := row.Scan(&c.Kind, &c.Schema, &at, &c.Actor)
+		c.UpdatedAt = sqldb.Time(at)
+		return c, err
+	}, `SELECT kind, schema, updated_at, actor FROM device_config_schemas ORDER BY kind`)
+	if err != nil {
+		return nil, fmt.Errorf("read the schemas: %w", err)
+	}
+	return schemas, nil
+}
