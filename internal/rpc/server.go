@@ -22,6 +22,10 @@ import (
 // maxMessage bounds a message, in bytes: a page of 1,000 items with room to spare.
 const maxMessage = 16 << 20
 
+// window is how much either side of a connection may send before it is told to go on, in bytes. It is
+// fixed: probing for a better one costs a ping a few messages, and this holds a large page.
+const window = 1 << 20
+
 func reconnect() backoff.Config {
 	return backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second}
 }
@@ -32,6 +36,10 @@ func NewServer(options Options, register func(grpc.ServiceRegistrar)) *grpc.Serv
 	server := grpc.NewServer(
 		grpc.UnaryInterceptor(options.server(true)),
 		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.ForceServerCodecV2(newCodec()),
+		grpc.SharedWriteBuffer(true),
+		grpc.StaticStreamWindowSize(window),
+		grpc.StaticConnWindowSize(window),
 	)
 	register(server)
 	healthpb.RegisterHealthServer(server, health.NewServer())
