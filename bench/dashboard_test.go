@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/pprof"
+	"os"
 	"reflect"
 	"runtime"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/sluicehq/sluice/bff/edge"
 	"github.com/sluicehq/sluice/bff/guard"
@@ -25,6 +27,7 @@ import (
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/memory"
 	"github.com/sluicehq/sluice/internal/obs"
 	"github.com/sluicehq/sluice/internal/rpc"
 	"github.com/sluicehq/sluice/loaders"
@@ -46,8 +49,13 @@ func serveGateway(services string) error {
 	guarded := guard.Wrap(conn, guard.Options{
 		Service: "all", Timeout: 10 * time.Second, Failures: 1000, OpenFor: time.Second, Logger: calls().Logger,
 	})
+	plain, err := grpc.NewClient("passthrough:///"+services, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	memory.Tune(memory.Settings{GCPercent: 400}, os.DirFS("/"), os.Getenv) // as the program does by default
 	mux := http.NewServeMux()
-	mux.Handle("/rest", asOperator(newREST(guarded)))
+	mux.Handle("/rest", asOperator(newREST(plain)))
 	mux.Handle("/planned", asOperator(server(portsOver(guarded), false)))
 	mux.Handle("/stock", asOperator(server(portsOver(guarded), true)))
 	mux.HandleFunc("/profile", pprof.Profile)

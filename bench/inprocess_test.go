@@ -73,7 +73,7 @@ func pageInMemory[T any](n int, one func(i int) *T) bff.Page[T] {
 // inMemory has n rows of each kind.
 func inMemory(n int) loaders.Ports {
 	device := func(i int) *bff.Device {
-		return &bff.Device{ID: id("dev", i), Name: "a vehicle", Kind: "VEHICLE", Labels: bff.JSON("{}"), Presence: "ONLINE"}
+		return &bff.Device{ID: id("dev", i), Name: "a vehicle", Kind: "VEHICLE", Labels: map[string]string{}, Presence: "ONLINE"}
 	}
 	trip := func(i int) *bff.Trip {
 		return &bff.Trip{ID: id("trip", i), Status: "FINISHED", AccountID: id("acc", i%3), VehicleID: id("dev", i), Distance: 1234.5,

@@ -37,7 +37,7 @@ type Device struct {
 	ID         string
 	Name       string
 	Kind       DeviceKind
-	Labels     JSON // an object of texts
+	Labels     map[string]string
 	Version    int
 	Presence   Presence
 	LastSeenAt *time.Time

@@ -257,12 +257,8 @@ func hasLabels(d *bff.Device, want map[string]string) bool {
 	if len(want) == 0 {
 		return true
 	}
-	has, err := labels(d.Labels)
-	if err != nil {
-		return false
-	}
 	for k, v := range want {
-		if got, ok := has[k]; !ok || got != v {
+		if got, ok := d.Labels[k]; !ok || got != v {
 			return false
 		}
 	}
@@ -291,8 +287,7 @@ func keysOfNode(n bff.Node) []key {
 		return keysOfActivity(n)
 	case *bff.Device:
 		keys := []key{{"kind", string(n.Kind)}, {"presence", string(n.Presence)}}
-		pairs, _ := labels(n.Labels) // labels that do not read match no filter
-		for k, v := range pairs {
+		for k, v := range n.Labels {
 			keys = append(keys, key{"label", k + "\x00" + v})
 		}
 		return keys

@@ -115,17 +115,11 @@ type stream struct {
 
 	mu     sync.Mutex
 	room   sync.Cond
-	queue  []queuedAnswer
-	queued int // bytes
+	queue  []*answer
+	queued int
 	over   bool
 	code   int
 	wake   chan struct{} // holds one when there is something to do
-}
-
-// queuedAnswer is one that waits to be written.
-type queuedAnswer struct {
-	*answer
-	broadcast bool // and not of a replay
 }
 
 func newStream(h *Hub, w http.ResponseWriter, r *http.Request) *stream {
@@ -209,11 +203,7 @@ func (s *stream) listen(ctx context.Context, p *prepared) {
 			for _, a := range answers {
 				b = appendEvent(b, a.cursor, a.payload)
 			}
-			if len(b) > 0 && !s.write(b) {
-				return
-			}
-			s.count(answers)
-			if over {
+			if len(b) > 0 && !s.write(b) || over {
 				return
 			}
 		}
@@ -225,14 +215,7 @@ func (s *stream) finish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
-	s.drop()
 	s.room.Broadcast()
-}
-
-// drop forgets what is queued.
-func (s *stream) drop() {
-	s.hub.metrics.queued.Add(-int64(s.queued))
-	s.queue, s.queued = nil, 0
 }
 
 // write is false when the client takes nothing any more.
@@ -259,24 +242,10 @@ func appendEvent(b []byte, cursor string, payload []byte) []byte {
 	return append(b, "\n\n"...)
 }
 
-// count counts what was written.
-func (s *stream) count(answers []queuedAnswer) {
-	var t tally
-	for _, a := range answers {
-		if a.broadcast {
-			t.add(a.answer)
-		} else {
-			s.hub.metrics.messages.Inc()
-		}
-	}
-	s.hub.metrics.count(&t)
-}
-
-func (s *stream) take() (answers []queuedAnswer, over bool) {
+func (s *stream) take() (answers []*answer, over bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	answers = s.queue
-	s.drop()
+	answers, s.queue, s.queued = s.queue, nil, 0
 	s.room.Broadcast()
 	return answers, s.over
 }
@@ -292,10 +261,9 @@ func (s *stream) fits(a *answer) bool {
 	return s.queued == 0 || s.queued+len(a.payload) <= s.hub.settings.QueueBytes
 }
 
-func (s *stream) put(a *answer, broadcast bool) {
-	s.queue = append(s.queue, queuedAnswer{a, broadcast})
+func (s *stream) put(a *answer) {
+	s.queue = append(s.queue, a)
 	s.queued += len(a.payload)
-	s.hub.metrics.queued.Add(int64(len(a.payload)))
 	s.signal()
 }
 
@@ -304,9 +272,10 @@ func (s *stream) offer(_ *member, answers []*answer) (taken int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for taken < len(answers) && !s.over && s.fits(answers[taken]) {
-		s.put(answers[taken], true)
+		s.put(answers[taken])
 		taken++
 	}
+	s.hub.metrics.delivered(answers[:taken])
 	if s.over {
 		return len(answers)
 	}
@@ -323,7 +292,8 @@ func (s *stream) push(m *member, a *answer) bool {
 	if s.over || m.ended.Load() {
 		return false
 	}
-	s.put(a, false)
+	s.put(a)
+	s.hub.metrics.messages.Inc()
 	return true
 }
 

@@ -206,8 +206,8 @@ func (ec *executionContext) _Device_labels(ctx context.Context, field graphql.Co
 			return obj.Labels, nil
 		},
 		nil,
-		func(ctx context.Context, selections ast.SelectionSet, v json.RawMessage) graphql.Marshaler {
-			return ec.marshalNJSON2encodingᚋjsonᚐRawMessage(ctx, selections, v)
+		func(ctx context.Context, selections ast.SelectionSet, v map[string]string) graphql.Marshaler {
+			return ec.marshalNJSON2map(ctx, selections, v)
 		},
 		true,
 		true,

@@ -638,7 +638,7 @@ func planFieldsOfDevice() plan.Type {
 				NonNull: true,
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*bff.Device)
-					return planNJSON2encodingᚋjsonᚐRawMessage(w, n, obj.Labels)
+					return planNJSON2map(w, n, obj.Labels)
 				},
 			},
 			"version": {
@@ -3000,6 +3000,13 @@ func planNJSON2encodingᚋjsonᚐRawMessage(w *plan.Writer, n *plan.Node, v json
 		return w.Missing()
 	}
 	return plan.Append(w, v, scalar.AppendJSON) || w.Missing()
+}
+
+func planNJSON2map(w *plan.Writer, n *plan.Node, v map[string]string) bool {
+	if v == nil {
+		return w.Missing()
+	}
+	return plan.Append(w, v, scalar.AppendLabels) || w.Missing()
 }
 
 func planNJob2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐJobᚄ(w *plan.Writer, n *plan.Node, v []*bff.Job) bool {

@@ -12,7 +12,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -134,6 +136,42 @@ func MarshalJSON(v json.RawMessage) graphql.Marshaler {
 
 // AppendJSON appends a JSON value as it is; what is none is null.
 func AppendJSON(b []byte, v json.RawMessage) ([]byte, bool) { return append(b, v...), json.Valid(v) }
+
+// MarshalLabels writes labels as a JSON object.
+func MarshalLabels(v map[string]string) graphql.Marshaler {
+	return graphql.WriterFunc(func(w io.Writer) {
+		text, _ := AppendLabels(nil, v)
+		_, _ = w.Write(text) // the transport tells of a writer that fails
+	})
+}
+
+// AppendLabels appends labels as a JSON object, in order of their names.
+func AppendLabels(b []byte, v map[string]string) ([]byte, bool) {
+	b = append(b, '{')
+	for i, name := range slices.Sorted(maps.Keys(v)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(plan.AppendString(b, name), ':')
+		b = plan.AppendString(b, v[name])
+	}
+	return append(b, '}'), true
+}
+
+// UnmarshalLabels takes an object of texts.
+func UnmarshalLabels(v any) (map[string]string, error) {
+	pairs, ok := v.(map[string]any)
+	if !ok {
+		return nil, invalid("%s is not an object of texts", shown(v))
+	}
+	labels := make(map[string]string, len(pairs))
+	for name, value := range pairs {
+		if labels[name], ok = value.(string); !ok {
+			return nil, invalid("%s is not an object of texts", shown(v))
+		}
+	}
+	return labels, nil
+}
 
 // UnmarshalJSON takes any value.
 func UnmarshalJSON(v any) (json.RawMessage, error) {

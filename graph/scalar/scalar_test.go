@@ -201,3 +201,27 @@ func TestCursor(t *testing.T) {
 		t.Errorf("written %s", got)
 	}
 }
+
+func TestLabels(t *testing.T) {
+	t.Parallel()
+	for want, labels := range map[string]map[string]string{
+		`{}`:        nil,
+		`{"a":"1"}`: {"a": "1"},
+		`{"a":"\"quoted\"","b":"","é":"\u0001"}`: {"é": "\x01", "b": "", "a": `"quoted"`},
+	} {
+		var text strings.Builder
+		scalar.MarshalLabels(labels).MarshalGQL(&text)
+		appended, ok := scalar.AppendLabels([]byte("x"), labels)
+		if text.String() != want || string(appended) != "x"+want || !ok {
+			t.Errorf("%v is %s and %s, want %s", labels, text.String(), appended, want)
+		}
+	}
+	if got, err := scalar.UnmarshalLabels(map[string]any{"a": "1"}); err != nil || got["a"] != "1" {
+		t.Errorf("got %v, %v", got, err)
+	}
+	for _, wrong := range []any{nil, "a", []any{"a"}, map[string]any{"a": 1}, map[string]any{"a": nil}} {
+		if _, err := scalar.UnmarshalLabels(wrong); err == nil {
+			t.Errorf("%v is taken for labels", wrong)
+		}
+	}
+}
