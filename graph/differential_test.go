@@ -38,9 +38,9 @@ type who struct {
 
 // demo is a house that holds the recordings, and what they have none of: a trip under way, jobs, notes
 // on all of them, and API keys.
-func demo(t testing.TB) (*house, []who) {
+func demo(t testing.TB, changes ...func(*graph.Options)) (*house, []who) {
 	t.Helper()
-	h := open(t)
+	h := open(t, changes...)
 	services := importerrpc.New(h.lines["account"], h.lines["device"], h.lines["trip"], h.lines["activity"])
 	if _, err := importer.Demo(t.Context(), services, silent()); err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluicehq/sluice/bff"
@@ -12,7 +13,16 @@ import (
 	"github.com/sluicehq/sluice/loaders"
 )
 
-type worldKey struct{}
+// watch sees the calls of one request: how many are under way, and which never end by themselves.
+type watch struct {
+	underWay atomic.Int64
+	hang     bool // where fate has a panic, the call waits until it is cancelled instead
+}
+
+type (
+	worldKey struct{}
+	watchKey struct{}
+)
 
 // in gives a context in which the world's faults befall the ports.
 func in(ctx context.Context, w *plantest.World) context.Context {
@@ -48,11 +58,22 @@ type (
 // attempt makes a call, unless something befalls it. An answer may be lost without an error.
 func attempt[V any](ctx context.Context, place []any, call func() (V, error)) (answer V, err error) {
 	w := worldOf(ctx)
+	watched, _ := ctx.Value(watchKey{}).(*watch)
+	if watched != nil {
+		watched.underWay.Add(1)
+		defer watched.underWay.Add(-1)
+	}
 	switch w.Fate(place...) {
 	case plantest.Fail:
 		return answer, trouble(w, place)
 	case plantest.Panic:
-		panic("a bug on the way to a service")
+		if watched == nil {
+			panic("a bug on the way to a service")
+		}
+		if watched.hang {
+			<-ctx.Done()
+			return answer, ctx.Err()
+		}
 	case plantest.Nil:
 		return answer, nil
 	}
@@ -87,7 +108,7 @@ func shortened[T any](ctx context.Context, page bff.Page[T], place ...any) bff.P
 		page.Items = slices.Clone(page.Items)
 		page.Items[w.Roll(place...)%uint64(n)] = nil
 	}
-	if n := len(page.Cursors); n > 0 && w.Fate(append(place, "cursor")...) != plantest.Fine {
+	if n := len(page.Cursors); n > 0 && ctx.Value(watchKey{}) == nil && w.Fate(append(place, "cursor")...) != plantest.Fine {
 		page.Cursors = page.Cursors[:n-1]
 	}
 	return page

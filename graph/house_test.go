@@ -48,16 +48,21 @@ import (
 // house is a whole gateway before all five services, each with a store of its own, in one process.
 type house struct {
 	http.Handler
-	clock *clock.Manual
-	calls *ledger
-	lines map[string]*line // by service
+	clock  *clock.Manual
+	logger *slog.Logger // of gateway and services
+	calls  *ledger
+	lines  map[string]*line // by service
 }
 
 // open opens it with what the changes make of the options.
 func open(t testing.TB, changes ...func(*graph.Options)) *house {
 	t.Helper()
+	inside := graph.Options{Logger: silent()}
+	for _, change := range changes {
+		change(&inside)
+	}
 	h := &house{
-		clock: clock.NewManual(time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)),
+		clock: clock.NewManual(time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)), logger: inside.Logger,
 		calls: &ledger{calls: map[string]int{}}, lines: map[string]*line{},
 	}
 	h.serve("account", h.account(t))
@@ -65,10 +70,6 @@ func open(t testing.TB, changes ...func(*graph.Options)) *house {
 	h.serve("trip", h.trip(t))
 	h.serve("job", h.job(t))
 	h.serve("activity", h.activity(t))
-	inside := graph.Options{Logger: silent()}
-	for _, change := range changes {
-		change(&inside)
-	}
 	h.Handler = h.gateway(h.ports(), inside, 2*time.Minute)
 	return h
 }
@@ -88,21 +89,21 @@ func (h *house) gateway(ports loaders.Ports, options graph.Options, timeout time
 	return edge.New(edge.Parts{
 		GraphQL: graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, options),
 		Auth:    auth.New(bffrpc.NewAccounts(h.guarded("account")), account.DefaultIssuer, h.clock), Health: edge.NewHealth(nil),
-	}, edge.Options{RequestTimeout: timeout, MaxBody: 1 << 20, Logger: silent(), Tracing: obs.NoTracing()})
+	}, edge.Options{RequestTimeout: timeout, MaxBody: 1 << 20, Logger: h.logger, Tracing: obs.NoTracing()})
 }
 
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func options() rpc.Options { return rpc.Options{Logger: silent(), Tracing: obs.NoTracing()} }
+func (h *house) options() rpc.Options { return rpc.Options{Logger: h.logger, Tracing: obs.NoTracing()} }
 
 func (h *house) serve(service string, register func(grpc.ServiceRegistrar)) {
-	conn := rpc.Within(rpc.NewChannel(options(), register), options())
+	conn := rpc.Within(rpc.NewChannel(h.options(), register), h.options())
 	h.lines[service] = &line{conn: conn, service: service, ledger: h.calls}
 }
 
 func (h *house) guarded(service string) grpc.ClientConnInterface {
 	return guard.Wrap(h.lines[service], guard.Options{
-		Service: service, Timeout: time.Minute, Failures: 1000, OpenFor: time.Second, Logger: silent(),
+		Service: service, Timeout: time.Minute, Failures: 1000, OpenFor: time.Second, Logger: h.logger,
 	})
 }
 
@@ -149,7 +150,7 @@ func (h *house) activity(t testing.TB) func(grpc.ServiceRegistrar) {
 // stop takes a service away for good.
 func (h *house) stop(t *testing.T, service string) {
 	t.Helper()
-	conn, err := rpc.Dial("127.0.0.1:1", options())
+	conn, err := rpc.Dial("127.0.0.1:1", h.options())
 	if err != nil {
 		t.Fatal(err)
 	}
