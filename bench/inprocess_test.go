@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -103,20 +104,92 @@ func (s *sink) Header() http.Header         { return s.header }
 func (s *sink) Write(b []byte) (int, error) { return len(b), nil }
 func (s *sink) WriteHeader(int)             {}
 
-// BenchmarkInProcess counts allocations of one dashboard without gRPC and without a socket.
+// answering gives what answers one dashboard of n rows a list, without gRPC and without a socket.
+func answering(ports loaders.Ports, stock bool) func() {
+	handler := asOperator(server(ports, stock))
+	r := httptest.NewRequest(http.MethodPost, "/", nil)
+	r.Header.Set("Content-Type", "application/json")
+	return func() {
+		r.Body = io.NopCloser(strings.NewReader(string(request)))
+		handler.ServeHTTP(&sink{http.Header{}}, r)
+	}
+}
+
+// BenchmarkInProcess counts allocations of one dashboard.
 func BenchmarkInProcess(b *testing.B) {
 	for name, stock := range map[string]bool{"planned": false, "stock": true} {
 		for rows, n := range map[string]int{"20": 20, "1000": 1000} {
 			b.Run(name+"/"+rows, func(b *testing.B) {
-				handler := asOperator(server(inMemory(n), stock))
-				r := httptest.NewRequest(http.MethodPost, "/", nil)
-				r.Header.Set("Content-Type", "application/json")
+				answer := answering(inMemory(n), stock)
 				b.ReportAllocs()
 				for b.Loop() {
-					r.Body = io.NopCloser(strings.NewReader(string(request)))
-					handler.ServeHTTP(&sink{http.Header{}}, r)
+					answer()
 				}
 			})
 		}
+	}
+}
+
+const mostAllocations = 300
+
+func TestADashboardAllocatesLittle(t *testing.T) {
+	answer := answering(inMemory(20), false)
+	if n := testing.AllocsPerRun(200, answer); n > mostAllocations {
+		t.Errorf("a dashboard takes %.0f allocations, %d are allowed", n, mostAllocations)
+	}
+}
+
+// BenchmarkLongList compares what a row costs in lists of 1,000 with what it costs in lists of 100:
+// 1 is linear. Rounds are interleaved.
+func BenchmarkLongList(b *testing.B) {
+	for name, stock := range map[string]bool{"planned": false, "stock": true} {
+		short, long := answering(inMemory(100), stock), answering(inMemory(1000), stock)
+		var ofShort, ofLong []float64
+		for range 12 {
+			ofShort = append(ofShort, cpuOfRow(short, 100, 60))
+			ofLong = append(ofLong, cpuOfRow(long, 1000, 6))
+		}
+		few, many := median(ofShort[2:]), median(ofLong[2:]) // those before warm up
+		b.Logf("%-8s %.2f µs CPU a row of 100, %.2f of 1,000: %.2f ×", name, few, many, many/few)
+		b.ReportMetric(many/few, name+"/growth")
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// cpuOfRow is the CPU that a row of each list takes, in microseconds.
+func cpuOfRow(answer func(), rows, rounds int) float64 {
+	before := cpu()
+	for range rounds {
+		answer()
+	}
+	return float64((cpu() - before).Nanoseconds()) / 1e3 / float64(rows*rounds)
+}
+
+// crowded tells how many goroutines there are while references are loaded.
+type crowded struct {
+	memoryDevices
+	most *int
+}
+
+func (c crowded) GetDevices(ctx context.Context, ids []string) ([]*bff.Device, error) {
+	*c.most = max(*c.most, runtime.NumGoroutine())
+	return c.memoryDevices.GetDevices(ctx, ids)
+}
+
+// A list of a thousand takes no goroutine an element; gqlgen's executor, which does, shows that they
+// would be seen.
+func TestALongListTakesFewGoroutines(t *testing.T) {
+	peak := func(stock bool) int {
+		ports, most := inMemory(1000), 0
+		ports.Devices = crowded{ports.Devices.(memoryDevices), &most}
+		before := runtime.NumGoroutine()
+		answering(ports, stock)()
+		return most - before
+	}
+	if n := peak(false); n > 20 {
+		t.Errorf("lists of 1,000 take %d goroutines", n)
+	}
+	if n := peak(true); n < 1000 {
+		t.Errorf("gqlgen's executor takes %d goroutines: this test sees nothing", n)
 	}
 }

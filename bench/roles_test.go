@@ -2,14 +2,17 @@ package bench
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"net"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -19,7 +22,10 @@ import (
 
 // The benchmark runs in three processes, each this test binary: services that answer from memory, a
 // gateway whose CPU is what counts, and the client.
-const roleVariable = "SLUICE_BENCH_ROLE"
+const (
+	roleVariable  = "SLUICE_BENCH_ROLE"
+	delayVariable = "SLUICE_BENCH_DELAY" // how long the services take for a call, as in 5ms
+)
 
 func TestMain(m *testing.M) {
 	var err error
@@ -84,5 +90,29 @@ func serveServices() error {
 	if err != nil {
 		return err
 	}
-	return rpc.NewServer(calls(), func(r grpc.ServiceRegistrar) { registerAll(r) }).Serve(listener)
+	delay, err := time.ParseDuration(cmp.Or(os.Getenv(delayVariable), "0s"))
+	if err != nil {
+		return err
+	}
+	return rpc.NewServer(calls(), func(r grpc.ServiceRegistrar) { registerAll(slow{r, delay}) }).Serve(listener)
+}
+
+// slow registers services all of whose methods take their time.
+type slow struct {
+	grpc.ServiceRegistrar
+	delay time.Duration
+}
+
+func (s slow) RegisterService(desc *grpc.ServiceDesc, service any) {
+	slowed := *desc
+	slowed.Methods = slices.Clone(desc.Methods)
+	for i, method := range desc.Methods {
+		slowed.Methods[i].Handler = func(srv any, ctx context.Context, decode func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
+			if s.delay > 0 {
+				<-time.After(s.delay)
+			}
+			return method.Handler(srv, ctx, decode, intercept)
+		}
+	}
+	s.ServiceRegistrar.RegisterService(&slowed, service)
 }
