@@ -8,7 +8,8 @@ import (
 // Devices is what is out in the field. GetDevices, ListDeviceEvents and QueryTelemetry are batch
 // reads: one call for many devices.
 type Devices interface {
-	RegisterDevice(ctx context.Context, input RegisterDeviceInput) (*Device, error)
+	RegisterDevice(ctx context.Context, input RegisterDeviceInput) (*RegisteredDevice, error)
+	RotateDeviceSecret(ctx context.Context, id string) (*RegisteredDevice, error)
 	UpdateDevice(ctx context.Context, input UpdateDeviceInput) (*Device, error)
 	DeleteDevice(ctx context.Context, id string, expectedVersion *int) error
 	GetDevices(ctx context.Context, ids []string) ([]*Device, error)
@@ -42,6 +43,8 @@ type Device struct {
 	Presence   Presence
 	LastSeenAt *time.Time
 	Position   *Position
+	Board      JSON // an object; nil when it reported none
+	Firmware   *string
 	CreatedAt  time.Time
 }
 
@@ -61,9 +64,10 @@ type RegisterDeviceInput struct {
 	IdempotencyKey *string
 }
 
-// RegisteredDevice is a device that was made known.
+// RegisteredDevice is a device with its secret.
 type RegisteredDevice struct {
 	Device *Device
+	Secret *string // told once
 }
 
 // UpdateDeviceInput changes what is not nil.

@@ -64,6 +64,7 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, variable)
 		}
 	}
+	cmd.Env = append(cmd.Env, "SLUICE_MQTT_ADDR=127.0.0.1:0") // many programs run at once
 	return cmd
 }
 

@@ -40,11 +40,14 @@ func (r queryResolver) Devices(ctx context.Context, filter *bff.DeviceFilter, or
 }
 
 func (r mutationResolver) RegisterDevice(ctx context.Context, input bff.RegisterDeviceInput) (*bff.RegisteredDevice, error) {
-	device, err := r.Devices.RegisterDevice(ctx, input)
-	if err != nil {
+	return r.Devices.RegisterDevice(ctx, input)
+}
+
+func (r mutationResolver) RotateDeviceSecret(ctx context.Context, id string) (*bff.RegisteredDevice, error) {
+	if err := checkID("id", ids.Device, id); err != nil {
 		return nil, err
 	}
-	return &bff.RegisteredDevice{Device: device}, nil
+	return r.Devices.RotateDeviceSecret(ctx, id)
 }
 
 func (r mutationResolver) UpdateDevice(ctx context.Context, input bff.UpdateDeviceInput) (*bff.Device, error) {

@@ -296,7 +296,7 @@ func (w *world) device(t testing.TB, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d.ID
+	return d.Device.ID
 }
 
 // peer is a WebSocket client that does as the test says.

@@ -26,15 +26,24 @@ func NewDevices(conn grpc.ClientConnInterface) Devices {
 }
 
 // RegisterDevice makes a device known.
-func (d Devices) RegisterDevice(ctx context.Context, input bff.RegisterDeviceInput) (*bff.Device, error) {
+func (d Devices) RegisterDevice(ctx context.Context, input bff.RegisterDeviceInput) (*bff.RegisteredDevice, error) {
 	labels, err := labels("labels", input.Labels)
 	if err != nil {
 		return nil, err
 	}
-	return one(device)(d.client.RegisterDevice(ctx, &devicev1.RegisterDeviceRequest{
+	return one(registered)(d.client.RegisterDevice(ctx, &devicev1.RegisterDeviceRequest{
 		Name: input.Name, Kind: enumValue[devicev1.Kind](devicev1.Kind_value, "KIND_", string(input.Kind)),
 		Labels: labels, IdempotencyKey: text(input.IdempotencyKey),
 	}))
+}
+
+// RotateDeviceSecret gives a device a new secret.
+func (d Devices) RotateDeviceSecret(ctx context.Context, id string) (*bff.RegisteredDevice, error) {
+	return one(registered)(d.client.RotateDeviceSecret(ctx, &devicev1.RotateDeviceSecretRequest{Id: id}))
+}
+
+func registered(m *devicev1.RegisterDeviceResponse) *bff.RegisteredDevice {
+	return &bff.RegisteredDevice{Device: device(m.GetDevice()), Secret: optionalText(m.GetSecret())}
 }
 
 // UpdateDevice changes what the input names.
@@ -127,7 +136,7 @@ func device(m *devicev1.Device) *bff.Device {
 		ID: m.GetId(), Name: m.GetName(), Kind: enum[bff.DeviceKind](m.GetKind().String(), "KIND_"),
 		Labels: m.GetLabels(), Version: int(m.GetVersion()),
 		Presence:   enum[bff.Presence](m.GetPresence().String(), "PRESENCE_"),
-		LastSeenAt: optionalTime(m.GetLastSeenAt()), Position: position(m.GetPosition()), CreatedAt: m.GetCreatedAt().AsTime(),
+		LastSeenAt: optionalTime(m.GetLastSeenAt()), Position: position(m.GetPosition()), Board: optionalJSON(m.GetBoardJson()), Firmware: optionalText(m.GetFirmware()), CreatedAt: m.GetCreatedAt().AsTime(),
 	}
 }
 

@@ -95,6 +95,9 @@ func untilStopped(ctx context.Context, program *app.Program) error {
 func welcome(w io.Writer, program *app.Program, c config.Config) {
 	url := "http://" + program.Addr
 	fmt.Fprintf(w, "\nSluice is ready.\n\n  GraphiQL   %s/graphiql/\n  GraphQL    %s/graphql\n  health     %s/readyz\n", url, url, url)
+	if program.MQTT != "" {
+		fmt.Fprintf(w, "  MQTT       %s\n", program.MQTT)
+	}
 	if c.Telemetry.Metrics {
 		fmt.Fprintf(w, "  metrics    %s/metrics\n", url)
 	}

@@ -318,6 +318,52 @@ func (ec *executionContext) fieldContext_Device_position(_ context.Context, fiel
 	return fc, nil
 }
 
+func (ec *executionContext) _Device_board(ctx context.Context, field graphql.CollectedField, obj *bff.Device) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Device_board(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Board, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v json.RawMessage) graphql.Marshaler {
+			return ec.marshalOJSON2encodingᚋjsonᚐRawMessage(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Device_board(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Device", field, false, false, errors.New("field of type JSON does not have child fields"))
+}
+
+func (ec *executionContext) _Device_firmware(ctx context.Context, field graphql.CollectedField, obj *bff.Device) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Device_firmware(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Firmware, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Device_firmware(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Device", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Device_createdAt(ctx context.Context, field graphql.CollectedField, obj *bff.Device) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1193,6 +1239,29 @@ func (ec *executionContext) fieldContext_RegisteredDevice_device(_ context.Conte
 	return fc, nil
 }
 
+func (ec *executionContext) _RegisteredDevice_secret(ctx context.Context, field graphql.CollectedField, obj *bff.RegisteredDevice) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RegisteredDevice_secret(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Secret, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_RegisteredDevice_secret(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RegisteredDevice", field, false, false, errors.New("field of type String does not have child fields"))
+}
+
 func (ec *executionContext) _Series_key(ctx context.Context, field graphql.CollectedField, obj *bff.Series) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1462,6 +1531,16 @@ func (ec *executionContext) _Device(ctx context.Context, sel ast.SelectionSet, o
 			}
 		case "position":
 			out.Values[i] = ec._Device_position(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "board":
+			out.Values[i] = ec._Device_board(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				atomic.AddUint32(&out.Invalids, 1)
+			}
+		case "firmware":
+			out.Values[i] = ec._Device_firmware(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				atomic.AddUint32(&out.Invalids, 1)
 			}
@@ -2047,6 +2126,11 @@ func (ec *executionContext) _RegisteredDevice(ctx context.Context, sel ast.Selec
 		case "device":
 			out.Values[i] = ec._RegisteredDevice_device(ctx, field, obj)
 			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "secret":
+			out.Values[i] = ec._RegisteredDevice_secret(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
 		default:

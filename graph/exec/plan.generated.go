@@ -672,6 +672,20 @@ func planFieldsOfDevice() plan.Type {
 					return planOPosition2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐPosition(w, n, obj.Position)
 				},
 			},
+			"board": {
+				Name: "board",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Device)
+					return planOJSON2encodingᚋjsonᚐRawMessage(w, n, obj.Board)
+				},
+			},
+			"firmware": {
+				Name: "firmware",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Device)
+					return planOString2ᚖstring(w, n, obj.Firmware)
+				},
+			},
 			"createdAt": {
 				Name:    "createdAt",
 				NonNull: true,
@@ -2311,6 +2325,13 @@ func planFieldsOfRegisteredDevice() plan.Type {
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*bff.RegisteredDevice)
 					return planNDevice2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDevice(w, n, obj.Device)
+				},
+			},
+			"secret": {
+				Name: "secret",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.RegisteredDevice)
+					return planOString2ᚖstring(w, n, obj.Secret)
 				},
 			},
 		},

@@ -107,10 +107,12 @@ type ComplexityRoot struct {
 	}
 
 	Device struct {
+		Board       func(childComplexity int) int
 		Config      func(childComplexity int) int
 		CreatedAt   func(childComplexity int) int
 		CurrentTrip func(childComplexity int) int
 		Events      func(childComplexity int, first *int, after *string) int
+		Firmware    func(childComplexity int) int
 		ID          func(childComplexity int) int
 		Jobs        func(childComplexity int, first *int, after *string) int
 		Kind        func(childComplexity int) int
@@ -310,6 +312,7 @@ type ComplexityRoot struct {
 		RetryJob              func(childComplexity int, id string, expectedVersion *int) int
 		RevokeAPIKey          func(childComplexity int, id string) int
 		RotateAPIKey          func(childComplexity int, id string) int
+		RotateDeviceSecret    func(childComplexity int, id string) int
 		SetDeviceConfig       func(childComplexity int, id string, desired json.RawMessage, expectedVersion *int) int
 		SetDeviceConfigSchema func(childComplexity int, kind bff.DeviceKind, schema json.RawMessage) int
 		StartTrip             func(childComplexity int, input bff.StartTripInput) int
@@ -376,6 +379,7 @@ type ComplexityRoot struct {
 
 	RegisteredDevice struct {
 		Device func(childComplexity int) int
+		Secret func(childComplexity int) int
 	}
 
 	Series struct {
@@ -741,6 +745,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.CreatedApiKey.Secret(childComplexity), true
 
+	case "Device.board":
+		if e.ComplexityRoot.Device.Board == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.Board(childComplexity), true
 	case "Device.config":
 		if e.ComplexityRoot.Device.Config == nil {
 			break
@@ -770,6 +780,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Events(childComplexity, args["first"].(*int), args["after"].(*string)), true
+	case "Device.firmware":
+		if e.ComplexityRoot.Device.Firmware == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.Firmware(childComplexity), true
 	case "Device.id":
 		if e.ComplexityRoot.Device.ID == nil {
 			break
@@ -1668,6 +1684,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RotateAPIKey(childComplexity, args["id"].(string)), true
+	case "Mutation.rotateDeviceSecret":
+		if e.ComplexityRoot.Mutation.RotateDeviceSecret == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_rotateDeviceSecret_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.RotateDeviceSecret(childComplexity, args["id"].(string)), true
 	case "Mutation.setDeviceConfig":
 		if e.ComplexityRoot.Mutation.SetDeviceConfig == nil {
 			break
@@ -2021,6 +2048,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.RegisteredDevice.Device(childComplexity), true
+	case "RegisteredDevice.secret":
+		if e.ComplexityRoot.RegisteredDevice.Secret == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RegisteredDevice.Secret(childComplexity), true
 
 	case "Series.key":
 		if e.ComplexityRoot.Series.Key == nil {
@@ -2739,6 +2772,8 @@ type ActivityEdge @authenticated {
 
 extend type Mutation {
   registerDevice(input: RegisterDeviceInput!): RegisteredDevice @requiresScopes(scopes: [["device:write"]]) @cost(weight: 10)
+  "Gives the device a new secret; the old one is refused from then on, and the device's connections are cut."
+  rotateDeviceSecret(id: ID!): RegisteredDevice @requiresScopes(scopes: [["device:write"]]) @cost(weight: 10)
   "Changes what is named; the rest stays."
   updateDevice(input: UpdateDeviceInput!): Device @requiresScopes(scopes: [["device:write"]]) @cost(weight: 10)
   "Takes the device out of service and answers with its id. Its history stays."
@@ -2764,6 +2799,10 @@ type Device implements Node @requiresScopes(scopes: [["device:read"]]) {
   lastSeenAt: DateTime
   "Where it was last."
   position: Position
+  "What it last reported of itself, whatever that is: processor, memory, signal."
+  board: JSON
+  "As it last reported it."
+  firmware: String
   createdAt: DateTime!
   """
   What it measured from ` + "`" + `from` + "`" + ` (inclusive) to ` + "`" + `to` + "`" + ` (exclusive), a series a key. Raw readings, at most
@@ -2820,7 +2859,7 @@ type Point @authenticated {
 type DeviceEvent @authenticated {
   id: ID!
   at: DateTime!
-  "REGISTERED, UPDATED, IMPORTED, DELETED, MESSAGE_REFUSED, CONFIG_WANTED, CONFIG_REPORTED."
+  "REGISTERED, UPDATED, IMPORTED, DELETED, SECRET_ROTATED, ONLINE, OFFLINE, REPORTED, MESSAGE_REFUSED, CONFIG_WANTED, CONFIG_REPORTED."
   type: String!
   message: String!
   "Who did it: an account, an API key, or ` + "`" + `system` + "`" + `."
@@ -2860,6 +2899,8 @@ input RegisterDeviceInput {
 
 type RegisteredDevice @requiresScopes(scopes: [["device:write"]]) {
   device: Device!
+  "What the device connects with, beside its id. Told this once; null in a repeat under the same idempotency key."
+  secret: String
 }
 
 input UpdateDeviceInput {
@@ -3502,6 +3543,10 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_lastSeenAt(ctx, field)
 	case "position":
 		return ec.fieldContext_Device_position(ctx, field)
+	case "board":
+		return ec.fieldContext_Device_board(ctx, field)
+	case "firmware":
+		return ec.fieldContext_Device_firmware(ctx, field)
 	case "createdAt":
 		return ec.fieldContext_Device_createdAt(ctx, field)
 	case "telemetry":
@@ -3942,6 +3987,8 @@ func (ec *executionContext) childFields_RegisteredDevice(ctx context.Context, fi
 	switch field.Name {
 	case "device":
 		return ec.fieldContext_RegisteredDevice_device(ctx, field)
+	case "secret":
+		return ec.fieldContext_RegisteredDevice_secret(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type RegisteredDevice", field.Name)
 }

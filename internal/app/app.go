@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/sluicehq/sluice/bff/live"
+	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/obs"
@@ -28,6 +29,7 @@ import (
 // Program is a running Sluice, or a part of it.
 type Program struct {
 	Addr   string // where it listens: host:port
+	MQTT   string // where devices connect to it: host:port; "" when they do not
 	APIKey string // the demo's API key; "" without --demo
 
 	closing closers
@@ -59,6 +61,7 @@ type house struct {
 	program  *Program
 	listener net.Listener // nil for a program that does not listen
 	hub      *live.Hub    // of a gateway with a broker
+	field    *bus.Field   // nil when devices do not connect here
 }
 
 // door is where a program listens; the zero door is for one that does not.

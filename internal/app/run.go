@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"maps"
 	"os"
+	"slices"
 
 	"google.golang.org/grpc"
 
@@ -30,7 +31,7 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Progra
 		if err != nil {
 			return err
 		}
-		b, err := h.openBus(ctx, "nats")
+		b, err := h.openBus(ctx, "nats", slices.Contains(here, "device"))
 		if err != nil {
 			return err
 		}
@@ -76,7 +77,7 @@ func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Prog
 		}
 		var b *bus.Bus
 		if cfg.NATS.URL != "" {
-			if b, err = h.openBus(ctx, "nats-gateway"); err != nil {
+			if b, err = h.openBus(ctx, "nats-gateway", false); err != nil {
 				return err
 			}
 			checks["events"] = func(context.Context) error { return b.Ready() }
@@ -101,7 +102,7 @@ func Service(ctx context.Context, cfg config.Config, name string, logger *slog.L
 		if err := makeData(cfg.Data); err != nil {
 			return err
 		}
-		b, err := h.openBus(ctx, "nats-"+name)
+		b, err := h.openBus(ctx, "nats-"+name, name == "device")
 		if err != nil {
 			return err
 		}

@@ -18,9 +18,6 @@ import (
 	"github.com/sluicehq/sluice/services/activity"
 	activityrpc "github.com/sluicehq/sluice/services/activity/rpc"
 	activitystore "github.com/sluicehq/sluice/services/activity/store"
-	"github.com/sluicehq/sluice/services/device"
-	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
-	devicestore "github.com/sluicehq/sluice/services/device/store"
 	"github.com/sluicehq/sluice/services/job"
 	"github.com/sluicehq/sluice/services/job/logline"
 	"github.com/sluicehq/sluice/services/job/queue"
@@ -94,23 +91,6 @@ func openAccount(ctx context.Context, h *house, _ connector) (*opened, error) {
 	return &opened{name: "account", db: db, register: func(r grpc.ServiceRegistrar) { accountrpc.Register(r, service) }}, nil
 }
 
-func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
-	db, err := h.openStore(ctx, "device", devicestore.Migrations())
-	if err != nil {
-		return nil, err
-	}
-	service := device.New(devicestore.New(db, devicerpc.EncodeDevice), h.clock, device.Options{})
-	return &opened{
-		name: "device", db: db,
-		register: func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) },
-		run: func(*bus.Bus) func(context.Context) error {
-			return func(ctx context.Context) error {
-				return service.CarryConfigs(ctx, func(err error) { h.logger.Warn("a wanted configuration waits", "error", err) })
-			}
-		},
-	}, nil
-}
-
 func openTrip(ctx context.Context, h *house, connect connector) (*opened, error) {
 	db, err := h.openStore(ctx, "trip", tripstore.Migrations())
 	if err != nil {
@@ -159,21 +139,6 @@ func openActivity(ctx context.Context, h *house, _ connector) (*opened, error) {
 	}
 	service := activity.New(activitystore.New(db, activityrpc.EncodeActivity), h.clock)
 	return &opened{name: "activity", db: db, register: func(r grpc.ServiceRegistrar) { activityrpc.Register(r, service) }}, nil
-}
-
-// openBus opens the broker: the one that the settings name, or one within this process that keeps
-// its streams in the folder.
-func (h *house) openBus(ctx context.Context, folder string) (*bus.Bus, error) {
-	b, err := bus.Open(ctx, bus.Options{
-		URL: h.config.NATS.URL.Reveal(), StoreDir: filepath.Join(h.config.Data, folder),
-		EventsMaxAge: h.config.NATS.EventsMaxAge, EventsMaxBytes: int64(h.config.NATS.EventsMaxBytes),
-		Logger: h.logger, Registry: h.registry,
-	})
-	if err != nil {
-		return nil, err
-	}
-	h.program.closing.add("events", b.Close)
-	return b, nil
 }
 
 // work starts what a service does beside answering: it relays its events and runs its own work.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 )
 
@@ -15,10 +16,29 @@ type brokerLog struct {
 }
 
 func (l *brokerLog) Noticef(format string, v ...any) { l.logger.Debug(fmt.Sprintf(format, v...)) }
-func (l *brokerLog) Warnf(format string, v ...any)   { l.logger.Warn(fmt.Sprintf(format, v...)) }
-func (l *brokerLog) Errorf(format string, v ...any)  { l.logger.Error(fmt.Sprintf(format, v...)) }
-func (l *brokerLog) Debugf(format string, v ...any)  { l.logger.Debug(fmt.Sprintf(format, v...)) }
-func (l *brokerLog) Tracef(string, ...any)           {} // never switched on: it would show payloads
+
+// Warnf takes a device that was refused for a detail likewise.
+func (l *brokerLog) Warnf(format string, v ...any) {
+	message := fmt.Sprintf(format, v...)
+	if strings.HasPrefix(message, "Auth callout service returned an error") || strings.Contains(message, " - mid:") {
+		l.logger.Debug(message)
+		return
+	}
+	l.logger.Warn(message)
+}
+
+// Errorf takes what a device did wrong for a detail, or one that keeps trying would fill the log.
+func (l *brokerLog) Errorf(format string, v ...any) {
+	message := fmt.Sprintf(format, v...)
+	if strings.Contains(message, " - mid:") {
+		l.logger.Debug(message)
+		return
+	}
+	l.logger.Error(message)
+}
+
+func (l *brokerLog) Debugf(format string, v ...any) { l.logger.Debug(fmt.Sprintf(format, v...)) }
+func (l *brokerLog) Tracef(string, ...any)          {} // never switched on: it would show payloads
 
 func (l *brokerLog) Fatalf(format string, v ...any) {
 	message := fmt.Sprintf(format, v...)

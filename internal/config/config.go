@@ -36,6 +36,8 @@ type Config struct {
 	CallTimeout  time.Duration `default:"3s" min:"1ms" group:"Services" help:"How long one call to a service may take."`
 	Breaker      Breaker       `embed:"" prefix:"breaker-" group:"Services"`
 	NATS         NATS          `embed:"" prefix:"nats-" group:"Events"`
+	MQTT         MQTT          `embed:"" prefix:"mqtt-" group:"Devices"`
+	Device       Device        `embed:"" prefix:"device-" group:"Devices"`
 	Live         Live          `embed:"" prefix:"live-" group:"Subscriptions"`
 	Quota        Quota         `embed:"" prefix:"quota-" group:"Budgets"`
 	Redis        Redis         `embed:"" prefix:"redis-" group:"Redis"`
@@ -113,8 +115,23 @@ type Breaker struct {
 // NATS says where events go and how long they stay.
 type NATS struct {
 	URL            Secret        `name:"url" help:"NATS servers, as nats://host:port and separated by commas; empty for the embedded one."`
+	SystemURL      Secret        `name:"system-url" help:"The same servers with a user of their system account, by which it is known which devices are connected; needed for devices to connect to them."`
+	IssuerSeed     Secret        `help:"Seed of the account key (SA…) that the servers' auth_callout names as its issuer; needed for devices to connect to them."`
 	EventsMaxAge   time.Duration `default:"72h" min:"1s" help:"How long events are kept for those who come back."`
 	EventsMaxBytes Size          `default:"1GiB" min:"1MiB" help:"How much room kept events may take."`
+}
+
+// MQTT says where devices connect to the embedded broker.
+type MQTT struct {
+	Addr    string `default:"127.0.0.1:1883" help:"Where devices connect over MQTT, as host:port; port 0 takes a free one, empty lets none connect. With nats.url they connect to those servers."`
+	TLSCert string `placeholder:"FILE" help:"Certificate of that listener, in PEM; with mqtt.tls_key it speaks TLS only."`
+	TLSKey  string `placeholder:"FILE" help:"Private key of that certificate, in PEM."`
+}
+
+// Device is what the device service can be told.
+type Device struct {
+	OfflineGrace time.Duration `default:"30s" min:"0s" help:"How long a device whose connection ended may take to come back before it is OFFLINE."`
+	RestartWait  time.Duration `default:"90s" min:"1s" help:"How long devices may take to come back after a restart of the broker before they are OFFLINE: one and a half times their keep-alive."`
 }
 
 // Live bounds what subscribers may take.

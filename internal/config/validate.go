@@ -32,7 +32,7 @@ func (c Config) crossChecks() []error {
 	errs := []error{
 		notEmpty("data", c.Data), notEmpty("auth.issuer", c.Auth.Issuer),
 		checkListen("addr", c.Addr), c.checkTimes(), c.checkToken(), c.checkCurrency(),
-		checkServers("nats.url", c.NATS.URL), checkEndpoint("telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint),
+		checkServers("nats.url", c.NATS.URL), checkServers("nats.system_url", c.NATS.SystemURL), c.checkDevices(), checkEndpoint("telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint),
 	}
 	errs = append(errs, checkRedis("redis.url", c.Redis.URL))
 	for _, origin := range c.HTTP.CORSOrigins {
@@ -42,6 +42,23 @@ func (c Config) crossChecks() []error {
 		errs = append(errs, checkNetwork("http.trusted_proxies", network))
 	}
 	return append(errs, c.checkServices()...)
+}
+
+// checkDevices checks what devices need to connect.
+func (c Config) checkDevices() error {
+	if (c.MQTT.TLSCert == "") != (c.MQTT.TLSKey == "") {
+		return wrong("mqtt.tls_key", "a certificate and its key go together")
+	}
+	if (c.NATS.SystemURL == "") != (c.NATS.IssuerSeed == "") {
+		return wrong("nats.issuer_seed", "it and nats.system_url go together")
+	}
+	if c.NATS.SystemURL != "" && c.NATS.URL == "" {
+		return wrong("nats.system_url", "it is for the servers of nats.url, which is empty")
+	}
+	if c.MQTT.Addr == "" {
+		return nil
+	}
+	return checkListen("mqtt.addr", c.MQTT.Addr)
 }
 
 // wrong names a setting with all that it can be changed by.

@@ -8,10 +8,12 @@
 //
 //   - Every change makes the version one higher, adds one Event, and emits one event with the device
 //     as it then is; all in one transaction. What changes nothing does none of it.
-//   - When a device was last seen follows from what it sends. It is no change: neither the version
-//     nor the events know of it, so who keeps copies of devices must not trust theirs for long.
+//   - When a device was last seen, where it is and what it reports of itself follow from what it
+//     sends, and its presence from that and its connections. They are no change: the version does not
+//     know of them. Others are told of all but when it was last seen; that is exact to half a minute.
 //   - The presence is UNKNOWN until a device is heard; readings that are written down for a device
-//     are not that.
+//     are not that. See package presence.
+//   - A message of a device is handled at least once, and handling it again changes nothing more.
 //   - A device that was deleted is not found, and is not imported again under its old id; its row,
 //     its readings and its events stay, so that trips and records that name it keep their meaning.
 //   - A reading is kept once: the same device, key, time and value again changes nothing. Two values
@@ -55,6 +57,8 @@ type Device struct {
 	Presence   Presence
 	LastSeenAt *time.Time
 	Position   *Position // where it was last; nil while that is not known
+	Board      string    // what it last reported of itself, a JSON object; "" when it did not
+	Firmware   string    // as it last reported it
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 	Deleted    bool // only in what Store keeps and emits

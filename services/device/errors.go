@@ -6,6 +6,7 @@ import "github.com/sluicehq/sluice/internal/errs"
 const (
 	ReasonTooManyPoints  = "TOO_MANY_POINTS"
 	ReasonImportMismatch = "IMPORT_MISMATCH"
+	ReasonWrongSecret    = "WRONG_SECRET"
 )
 
 // Missing says that there is no such device, or that the caller may not know of it.

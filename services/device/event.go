@@ -35,8 +35,9 @@ type Event struct {
 
 // Change is a device as it shall be kept, and what happened to it.
 type Change struct {
-	Device Device
-	Event  Event
+	Device     Device
+	Event      Event
+	SecretHash string // of the device's new secret; "" leaves it as it is
 }
 
 // details is the data of an event.

@@ -20,15 +20,17 @@ type Draft struct {
 
 // ImportInput brings devices of a source.
 type ImportInput struct {
-	Source    string
-	Drafts    []Draft // at most 1,000
-	KeepKnown bool    // those that are known stay as they are: the source only names them
+	Source       string
+	Drafts       []Draft // at most 1,000
+	IssueSecrets bool    // new devices get a secret
+	KeepKnown    bool    // those that are known stay as they are: the source only names them
 }
 
 // Import is what became of drafts.
 type Import struct {
 	Devices []Device // one a draft, in order
 	Created int64
+	Secrets []string // one a draft when they were asked for, told this once; "" for those that were known
 }
 
 // Import makes the devices that are new by their external ids in the source. Those that are known
@@ -49,11 +51,14 @@ func (s *Service) Import(ctx context.Context, in ImportInput) (Import, error) {
 	if len(in.Drafts) == 0 || len(in.Drafts) > maxDrafts {
 		return Import{}, errs.Invalid("devices", "must be 1 to %d", maxDrafts)
 	}
-	made := make([]Change, len(in.Drafts))
+	made, secrets := make([]Change, len(in.Drafts)), make([]string, len(in.Drafts))
 	for i, draft := range in.Drafts {
 		change, err := s.drafted(who, in.Source, fmt.Sprintf("devices[%d]", i), draft)
 		if err != nil {
 			return Import{}, err
+		}
+		if in.IssueSecrets {
+			secrets[i], change.SecretHash = newSecret()
 		}
 		made[i] = *change
 	}
@@ -65,13 +70,21 @@ func (s *Service) Import(ctx context.Context, in ImportInput) (Import, error) {
 			return nil, nil
 		}
 		after := known
-		after.Name, after.Labels, after.Position = draft.Name, draft.Labels, latest(known.Position, draft.Position)
+		after.Name, after.Labels, after.Position = draft.Name, draft.Labels, Latest(known.Position, draft.Position)
 		return updated(who, known, after, s.clock.Now())
 	})
 	if err != nil {
 		return Import{}, err
 	}
-	return Import{Devices: devices, Created: created}, nil
+	if !in.IssueSecrets {
+		return Import{Devices: devices, Created: created}, nil
+	}
+	for i, d := range devices {
+		if d.ID != made[i].Device.ID {
+			secrets[i] = ""
+		}
+	}
+	return Import{Devices: devices, Created: created, Secrets: secrets}, nil
 }
 
 func (s *Service) drafted(who caller.Caller, source, field string, draft Draft) (*Change, error) {

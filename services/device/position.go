@@ -22,9 +22,9 @@ func checkPosition(field string, p *Position) (*Position, error) {
 	return &kept, nil
 }
 
-// latest is where the device was last, by what was known and what is found now. A time beats none,
+// Latest is where the device was last, by what was known and what is found now. A time beats none,
 // so that a list of places without times does not undo what the device itself told.
-func latest(known, found *Position) *Position {
+func Latest(known, found *Position) *Position {
 	switch {
 	case found == nil:
 		return known

@@ -22,7 +22,7 @@ func TestTheLatestPositionIsKept(t *testing.T) {
 		"an earlier one":                     {late, early, late},
 		"another at the same time: the new ": {early, alsoEarly, alsoEarly},
 	} {
-		if got := latest(c.known, c.found); got != c.want {
+		if got := Latest(c.known, c.found); got != c.want {
 			t.Errorf("%s: got %+v, want %+v", name, got, c.want)
 		}
 	}

@@ -2,8 +2,8 @@ package device
 
 import (
 	"context"
+	"log/slog"
 	"maps"
-	"strings"
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
@@ -19,20 +19,41 @@ type Service struct {
 	clock    clock.Clock
 	downlink Downlink
 	courier  *configCourier
+	door     Door
+	logger   *slog.Logger
+	count    func(topic UpTopic, outcome string, n int)
+	notes    *notes
 	takes    map[UpTopic]taker
 	welcomes []welcomer
 }
 
 // Options are what the use cases need beside a store. The zero value reaches no device.
 type Options struct {
-	Downlink Downlink // nil: messages to devices go nowhere
+	Downlink Downlink     // nil: messages to devices go nowhere
+	Door     Door         // nil: devices do not connect here
+	Logger   *slog.Logger // nil: nowhere
+	// Count counts what became of messages by topic: taken, refused or failed. Of "readings", it counts
+	// those that were sent and those that were stored.
+	Count func(topic UpTopic, outcome string, n int)
 }
 
 // New gives the use cases over a store.
 func New(store Store, clock clock.Clock, options Options) *Service {
-	s := &Service{store: store, clock: clock, downlink: options.Downlink, courier: newConfigCourier()}
+	s := &Service{
+		store: store, clock: clock, downlink: options.Downlink, door: options.Door,
+		logger: options.Logger, count: options.Count, notes: newNotes(), courier: newConfigCourier(),
+	}
 	if s.downlink == nil {
 		s.downlink = nowhere{}
+	}
+	if s.door == nil {
+		s.door = nowhere{}
+	}
+	if s.logger == nil {
+		s.logger = slog.New(slog.DiscardHandler)
+	}
+	if s.count == nil {
+		s.count = func(UpTopic, string, int) {}
 	}
 	s.takes, s.welcomes = s.takers(), s.welcomers()
 	return s
@@ -46,34 +67,38 @@ type RegisterInput struct {
 	IdempotencyKey string            // "" for none
 }
 
-// Register makes a device known.
-func (s *Service) Register(ctx context.Context, in RegisterInput) (Device, error) {
+// Register makes a device known and gives it a secret.
+func (s *Service) Register(ctx context.Context, in RegisterInput) (Registration, error) {
 	who, err := mayWrite(ctx)
 	if err != nil {
-		return Device{}, err
+		return Registration{}, err
 	}
 	if err := input.Name("name", in.Name, maxName); err != nil {
-		return Device{}, err
+		return Registration{}, err
 	}
 	if err := checkKind("kind", in.Kind); err != nil {
-		return Device{}, err
+		return Registration{}, err
 	}
 	if err := checkLabels("labels", in.Labels); err != nil {
-		return Device{}, err
+		return Registration{}, err
 	}
 	if err := stays(who, "labels", in.Labels); err != nil {
-		return Device{}, err
+		return Registration{}, err
 	}
 	in.Labels = own(in.Labels)
 	key, err := idempotency.NewKey(ctx, in.IdempotencyKey, "RegisterDevice", in)
 	if err != nil {
-		return Device{}, err
+		return Registration{}, err
 	}
-	made, err := happened(who, s.fresh(in.Name, in.Kind, in.Labels), Registered, "registered as a "+strings.ToLower(string(in.Kind)), details{Kind: in.Kind})
+	made, change, err := issued(who, s.fresh(in.Name, in.Kind, in.Labels))
 	if err != nil {
-		return Device{}, err
+		return Registration{}, err
 	}
-	return s.store.Create(ctx, key, *made)
+	d, err := s.store.Create(ctx, key, *change)
+	if err != nil || d.ID != made.Device.ID {
+		return Registration{Device: d}, err // nobody knows the secret any more
+	}
+	return made, nil
 }
 
 func (s *Service) fresh(name string, kind Kind, labels map[string]string) Device {
@@ -174,7 +199,7 @@ func expect(d Device, version *int64) error {
 	return nil
 }
 
-// Delete takes a device out of service. VERSION_CONFLICT when it is not at the expected version; nil
+// Delete takes a device out of service and cuts its connections. VERSION_CONFLICT when it is not at the expected version; nil
 // stands for any.
 func (s *Service) Delete(ctx context.Context, id string, expectedVersion *int64) error {
 	who, err := mayWrite(ctx)
@@ -194,5 +219,8 @@ func (s *Service) Delete(ctx context.Context, id string, expectedVersion *int64)
 		d.Deleted, d.Version, d.UpdatedAt = true, d.Version+1, s.clock.Now()
 		return happened(who, d, Deleted, "deleted", details{})
 	})
+	if err == nil {
+		s.shut(ctx, id)
+	}
 	return err
 }

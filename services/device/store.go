@@ -42,6 +42,25 @@ type Store interface {
 	// not there, nothing is written.
 	Note(ctx context.Context, e Event) error
 
+	// SecretHash gives the hash of the device's secret; "" when there is no such device, or it has none.
+	SecretHash(ctx context.Context, deviceID string) (string, error)
+
+	// Strangers gives those of the connected, each with when its oldest connection began, who are not
+	// there or have a newer secret.
+	Strangers(ctx context.Context, connected map[string]time.Time) ([]string, error)
+
+	// RecordAll keeps those of the readings that are new, of all recordings or of none, and tells how
+	// many they are. What belongs to no device is left out.
+	RecordAll(ctx context.Context, recordings []Recording) (stored int64, err error)
+
+	// Observe tells others where a device was, and keeps the latest of the positions when it is later
+	// than the one that is known. The version stays. Of a device that is not there, nothing is told.
+	Observe(ctx context.Context, deviceID string, positions []Position, now time.Time) error
+
+	// Report keeps the board that a device reported and its firmware, in place of what is known. The
+	// version stays; others are told when it makes a difference.
+	Report(ctx context.Context, deviceID string, state ReportedState, now time.Time) error
+
 	// Record keeps those of the readings that are new and tells how many they are. The device was
 	// then seen at seen, unless it is nil or the device was seen later. NOT_FOUND when there is no
 	// such device.

@@ -31,6 +31,13 @@ type Reading struct {
 	Value float64
 }
 
+// Recording is readings of a device that arrived together.
+type Recording struct {
+	DeviceID  string
+	Readings  []Reading
+	ArrivedAt time.Time
+}
+
 // Recorded is what became of readings.
 type Recorded struct {
 	Stored   int64

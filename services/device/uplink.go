@@ -49,10 +49,10 @@ type taker func(ctx context.Context, m UpMessage) error
 // takers says who takes what. A topic without a row is refused.
 func (s *Service) takers() map[UpTopic]taker {
 	return map[UpTopic]taker{
-		UpTelemetry:      s.untaken,
-		UpPosition:       s.untaken,
-		UpState:          s.untaken,
-		UpEvents:         s.untaken,
+		UpTelemetry:      s.takeTelemetry,
+		UpPosition:       s.takePositions,
+		UpState:          s.takeState,
+		UpEvents:         s.takeEvent,
 		UpConfigReported: s.takeConfigReport,
 		UpCommandAck:     s.untaken,
 		UpCommandLog:     s.untaken,
@@ -73,6 +73,62 @@ func (s *Service) welcomers() []welcomer {
 	return []welcomer{s.welcomeConfig}
 }
 
+// TakeAll handles messages of devices, and says of each what Take would. Telemetry is kept in one
+// transaction.
+func (s *Service) TakeAll(ctx context.Context, messages []UpMessage) []error {
+	outcomes := make([]error, len(messages))
+	var recordings []Recording
+	var of []int // which message a recording is of
+	for i, m := range messages {
+		if m.Topic != UpTelemetry {
+			outcomes[i] = s.Take(ctx, m)
+			continue
+		}
+		recording, err := m.recording()
+		if err != nil {
+			outcomes[i] = s.settle(ctx, m, err)
+			continue
+		}
+		recordings, of = append(recordings, recording), append(of, i)
+	}
+	if len(recordings) == 0 {
+		return outcomes
+	}
+	stored, err := s.store.RecordAll(ctx, recordings)
+	for i, r := range recordings {
+		outcomes[of[i]] = err
+		if err == nil {
+			s.count(UpTelemetry, "taken", 1)
+			s.count("readings", "sent", len(r.Readings))
+		}
+	}
+	s.count("readings", "stored", int(stored))
+	return outcomes
+}
+
+// recording reads a message of telemetry.
+func (m UpMessage) recording() (Recording, error) {
+	if err := checkPayload(m); err != nil {
+		return Recording{}, err
+	}
+	readings, err := m.readings()
+	return Recording{DeviceID: m.DeviceID, Readings: readings, ArrivedAt: m.ArrivedAt}, err
+}
+
+func (s *Service) takeTelemetry(ctx context.Context, m UpMessage) error {
+	recording, err := m.recording()
+	if err != nil {
+		return err
+	}
+	stored, err := s.store.RecordAll(ctx, []Recording{recording})
+	if err != nil {
+		return err
+	}
+	s.count("readings", "sent", len(recording.Readings))
+	s.count("readings", "stored", int(stored))
+	return nil
+}
+
 // Take handles one message of a device. nil: done with, also when it was refused; that is noted in
 // the device's event log. An error: not now, deliver it again.
 func (s *Service) Take(ctx context.Context, m UpMessage) error {
@@ -84,10 +140,25 @@ func (s *Service) Take(ctx context.Context, m UpMessage) error {
 	if err == nil {
 		err = take(ctx, m)
 	}
-	if err == nil || !blamesDevice(err) {
-		return err
+	return s.settle(ctx, m, err)
+}
+
+// settle counts what became of the message, and notes when it was refused.
+func (s *Service) settle(ctx context.Context, m UpMessage, err error) error {
+	topic := m.Topic
+	if _, known := s.takes[topic]; !known {
+		topic = "other"
 	}
-	return s.refuse(ctx, m, errs.From(err))
+	switch {
+	case err == nil:
+		s.count(topic, "taken", 1)
+		return nil
+	case blamesDevice(err):
+		s.count(topic, "refused", 1)
+		return s.refuse(ctx, m, errs.From(err))
+	}
+	s.count(topic, "failed", 1)
+	return err
 }
 
 func checkPayload(m UpMessage) error {

@@ -39,7 +39,7 @@ func (f field) register(t *testing.T, kind device.Kind) device.Device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d
+	return d.Device
 }
 
 // events gives what happened to the device, the newest first.

@@ -15,12 +15,13 @@ func TestAKeyKnowsOnlyTheDevicesOfItsLimit(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	inside := h.register(t, "inside", devicev1.Kind_KIND_CAMERA) // at site north
-	outside, err := h.RegisterDevice(as(t, caller.Admin), &devicev1.RegisterDeviceRequest{
+	made, err := h.RegisterDevice(as(t, caller.Admin), &devicev1.RegisterDeviceRequest{
 		Name: "outside", Kind: devicev1.Kind_KIND_CAMERA, Labels: map[string]string{"site": "south"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	outside := made.GetDevice()
 	key := caller.NewContext(t.Context(), caller.Caller{
 		AccountID: "account_admin", APIKeyID: "apikey_1", Role: caller.Admin, Scopes: caller.ScopesOf(caller.Admin),
 		DeviceLabels: map[string]string{"site": "north"},

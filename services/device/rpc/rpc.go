@@ -26,15 +26,27 @@ type server struct {
 	service *device.Service
 }
 
-func (s server) RegisterDevice(ctx context.Context, in *devicev1.RegisterDeviceRequest) (*devicev1.Device, error) {
+func (s server) RegisterDevice(ctx context.Context, in *devicev1.RegisterDeviceRequest) (*devicev1.RegisterDeviceResponse, error) {
 	kind, err := kindOf("kind", in.GetKind())
 	if err != nil {
 		return nil, err
 	}
-	d, err := s.service.Register(ctx, device.RegisterInput{
+	made, err := s.service.Register(ctx, device.RegisterInput{
 		Name: in.GetName(), Kind: kind, Labels: in.GetLabels(), IdempotencyKey: in.GetIdempotencyKey(),
 	})
-	return messageOr(d, err)
+	return registrationOr(made, err)
+}
+
+func (s server) RotateDeviceSecret(ctx context.Context, in *devicev1.RotateDeviceSecretRequest) (*devicev1.RegisterDeviceResponse, error) {
+	made, err := s.service.RotateSecret(ctx, in.GetId())
+	return registrationOr(made, err)
+}
+
+func registrationOr(made device.Registration, err error) (*devicev1.RegisterDeviceResponse, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &devicev1.RegisterDeviceResponse{Device: message(made.Device), Secret: made.Secret}, nil
 }
 
 func (s server) UpdateDevice(ctx context.Context, in *devicev1.UpdateDeviceRequest) (*devicev1.Device, error) {
@@ -146,9 +158,9 @@ func (s server) ImportDevices(ctx context.Context, in *devicev1.ImportDevicesReq
 	if err != nil {
 		return nil, err
 	}
-	done, err := s.service.Import(ctx, device.ImportInput{Source: in.GetSource(), Drafts: drafts, KeepKnown: in.GetKeepKnown()})
+	done, err := s.service.Import(ctx, device.ImportInput{Source: in.GetSource(), Drafts: drafts, KeepKnown: in.GetKeepKnown(), IssueSecrets: in.GetIssueSecrets()})
 	if err != nil {
 		return nil, err
 	}
-	return &devicev1.ImportDevicesResponse{Devices: types.Each(done.Devices, message), Created: done.Created}, nil
+	return &devicev1.ImportDevicesResponse{Devices: types.Each(done.Devices, message), Created: done.Created, Secrets: done.Secrets}, nil
 }

@@ -56,7 +56,7 @@ func (h house) register(t *testing.T, name string, kind devicev1.Kind) *devicev1
 	if err != nil {
 		t.Fatal(err)
 	}
-	return d
+	return d.GetDevice()
 }
 
 // refused fails the test unless err has the code and the reason, and its message the text.
@@ -156,7 +156,10 @@ func TestRegisteringIsIdempotentUnderAKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	same(t, "repeated", second, first)
+	same(t, "repeated", second.GetDevice(), first.GetDevice())
+	if first.GetSecret() == "" || second.GetSecret() != "" {
+		t.Error("the secret is told once, the first time")
+	}
 	in.Name = "another"
 	_, err = h.RegisterDevice(ctx, in)
 	refused(t, "another input", err, errs.Aborted, errs.ReasonKeyReused, "")

@@ -28,6 +28,7 @@ func message(d device.Device) *devicev1.Device {
 		Id: d.ID, Name: d.Name, Kind: kindMessage(d.Kind), Labels: d.Labels, Version: d.Version,
 		Presence: presenceMessage(d.Presence), LastSeenAt: types.Timestamp(d.LastSeenAt), Position: positionMessage(d.Position),
 		CreatedAt: timestamppb.New(d.CreatedAt), UpdatedAt: timestamppb.New(d.UpdatedAt), Deleted: d.Deleted,
+		BoardJson: d.Board, Firmware: d.Firmware,
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-const columns = `id, version, name, kind, labels, presence, last_seen_at, position, created_at, updated_at, deleted, source, external_id`
+const columns = `id, version, name, kind, labels, presence, last_seen_at, position, created_at, updated_at, deleted, source, external_id, board, firmware`
 
 // changing is the columns of a device that its changes change.
 const changing = `version, name, folded_name, sort_name, labels, position, updated_at, deleted`
@@ -20,14 +20,15 @@ const changing = `version, name, folded_name, sort_name, labels, position, updat
 func scanDevice(row sqldb.Row) (device.Device, error) {
 	var d device.Device
 	var labels string
-	var position sql.NullString
+	var position, board sql.NullString
 	var lastSeen sql.NullInt64
 	var created, updated int64
 	err := row.Scan(&d.ID, &d.Version, &d.Name, &d.Kind, &labels, &d.Presence, &lastSeen, &position,
-		&created, &updated, &d.Deleted, &d.Source, &d.ExternalID)
+		&created, &updated, &d.Deleted, &d.Source, &d.ExternalID, &board, &d.Firmware)
 	if err != nil {
 		return device.Device{}, fmt.Errorf("scan device: %w", err)
 	}
+	d.Board = board.String
 	d.LastSeenAt, d.CreatedAt, d.UpdatedAt = sqldb.NullTime(lastSeen), sqldb.Time(created), sqldb.Time(updated)
 	if err := json.Unmarshal([]byte(labels), &d.Labels); err != nil {
 		return device.Device{}, fmt.Errorf("read the labels of %s: %w", d.ID, err)

@@ -15,6 +15,7 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/idempotency"
@@ -156,11 +157,19 @@ func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, change device.Change) 
 	if err := insertEvent(ctx, tx, change.Event); err != nil {
 		return err
 	}
-	payload, err := s.encode(change.Device)
-	if err != nil {
-		return fmt.Errorf("encode device %s: %w", change.Device.ID, err)
+	if err := keepSecret(ctx, tx, change); err != nil {
+		return err
 	}
-	return tx.Emit(ctx, change.Event.At, "event.device."+strings.ToLower(string(change.Event.Type))+"."+change.Device.ID, payload)
+	return s.emit(ctx, tx, change.Event.At, strings.ToLower(string(change.Event.Type)), change.Device)
+}
+
+// emit tells others of the device as it is.
+func (s *Store) emit(ctx context.Context, tx *sqldb.Tx, at time.Time, what string, d device.Device) error {
+	payload, err := s.encode(d)
+	if err != nil {
+		return fmt.Errorf("encode device %s: %w", d.ID, err)
+	}
+	return tx.Emit(ctx, at, "event.device."+what+"."+d.ID, payload)
 }
 
 // lock makes other changes of the device wait for this transaction, and reads it; sql.ErrNoRows when

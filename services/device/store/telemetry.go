@@ -14,14 +14,14 @@ import (
 func (s *Store) Record(ctx context.Context, deviceID string, readings []device.Reading, seen *time.Time) (stored int64, err error) {
 	rows := make([][]any, len(readings))
 	for i, r := range readings {
-		rows[i] = []any{deviceID, r.Key, sqldb.Micros(r.At), r.Value}
+		rows[i] = []any{deviceID, r.Key, sqldb.Micros(r.At), r.Value, nil}
 	}
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if err := see(ctx, tx, deviceID, seen); err != nil {
 			return err
 		}
 		var err error
-		stored, err = tx.Insert(ctx, "readings", "device_id, key, at, value", rows, "ON CONFLICT DO NOTHING")
+		stored, err = tx.Insert(ctx, "readings", readingColumns, rows, "ON CONFLICT DO NOTHING")
 		return err
 	})
 	if err != nil {

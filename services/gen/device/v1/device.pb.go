@@ -255,7 +255,9 @@ type Device struct {
 	Position      *v1.Position           `protobuf:"bytes,8,opt,name=position,proto3" json:"position,omitempty"`
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
-	Deleted       bool                   `protobuf:"varint,11,opt,name=deleted,proto3" json:"deleted,omitempty"` // only in events
+	Deleted       bool                   `protobuf:"varint,11,opt,name=deleted,proto3" json:"deleted,omitempty"`                     // only in events
+	BoardJson     string                 `protobuf:"bytes,30,opt,name=board_json,json=boardJson,proto3" json:"board_json,omitempty"` // what it last reported of itself; "" when it did not
+	Firmware      string                 `protobuf:"bytes,31,opt,name=firmware,proto3" json:"firmware,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -367,6 +369,20 @@ func (x *Device) GetDeleted() bool {
 	return false
 }
 
+func (x *Device) GetBoardJson() string {
+	if x != nil {
+		return x.BoardJson
+	}
+	return ""
+}
+
+func (x *Device) GetFirmware() string {
+	if x != nil {
+		return x.Firmware
+	}
+	return ""
+}
+
 type RegisterDeviceRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Name           string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -435,6 +451,102 @@ func (x *RegisterDeviceRequest) GetIdempotencyKey() string {
 	return ""
 }
 
+type RegisterDeviceResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Device        *Device                `protobuf:"bytes,1,opt,name=device,proto3" json:"device,omitempty"`
+	Secret        string                 `protobuf:"bytes,2,opt,name=secret,proto3" json:"secret,omitempty"` // told this once; "" in a repeat under the same key
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegisterDeviceResponse) Reset() {
+	*x = RegisterDeviceResponse{}
+	mi := &file_device_v1_device_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegisterDeviceResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegisterDeviceResponse) ProtoMessage() {}
+
+func (x *RegisterDeviceResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_device_v1_device_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegisterDeviceResponse.ProtoReflect.Descriptor instead.
+func (*RegisterDeviceResponse) Descriptor() ([]byte, []int) {
+	return file_device_v1_device_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *RegisterDeviceResponse) GetDevice() *Device {
+	if x != nil {
+		return x.Device
+	}
+	return nil
+}
+
+func (x *RegisterDeviceResponse) GetSecret() string {
+	if x != nil {
+		return x.Secret
+	}
+	return ""
+}
+
+type RotateDeviceSecretRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RotateDeviceSecretRequest) Reset() {
+	*x = RotateDeviceSecretRequest{}
+	mi := &file_device_v1_device_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RotateDeviceSecretRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RotateDeviceSecretRequest) ProtoMessage() {}
+
+func (x *RotateDeviceSecretRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_device_v1_device_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RotateDeviceSecretRequest.ProtoReflect.Descriptor instead.
+func (*RotateDeviceSecretRequest) Descriptor() ([]byte, []int) {
+	return file_device_v1_device_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *RotateDeviceSecretRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
 // What is not set stays as it is.
 type UpdateDeviceRequest struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -448,7 +560,7 @@ type UpdateDeviceRequest struct {
 
 func (x *UpdateDeviceRequest) Reset() {
 	*x = UpdateDeviceRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[2]
+	mi := &file_device_v1_device_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -460,7 +572,7 @@ func (x *UpdateDeviceRequest) String() string {
 func (*UpdateDeviceRequest) ProtoMessage() {}
 
 func (x *UpdateDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[2]
+	mi := &file_device_v1_device_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -473,7 +585,7 @@ func (x *UpdateDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateDeviceRequest.ProtoReflect.Descriptor instead.
 func (*UpdateDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{2}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *UpdateDeviceRequest) GetId() string {
@@ -513,7 +625,7 @@ type Labels struct {
 
 func (x *Labels) Reset() {
 	*x = Labels{}
-	mi := &file_device_v1_device_proto_msgTypes[3]
+	mi := &file_device_v1_device_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -525,7 +637,7 @@ func (x *Labels) String() string {
 func (*Labels) ProtoMessage() {}
 
 func (x *Labels) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[3]
+	mi := &file_device_v1_device_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -538,7 +650,7 @@ func (x *Labels) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Labels.ProtoReflect.Descriptor instead.
 func (*Labels) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{3}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *Labels) GetValues() map[string]string {
@@ -558,7 +670,7 @@ type DeleteDeviceRequest struct {
 
 func (x *DeleteDeviceRequest) Reset() {
 	*x = DeleteDeviceRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[4]
+	mi := &file_device_v1_device_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -570,7 +682,7 @@ func (x *DeleteDeviceRequest) String() string {
 func (*DeleteDeviceRequest) ProtoMessage() {}
 
 func (x *DeleteDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[4]
+	mi := &file_device_v1_device_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -583,7 +695,7 @@ func (x *DeleteDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDeviceRequest.ProtoReflect.Descriptor instead.
 func (*DeleteDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{4}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *DeleteDeviceRequest) GetId() string {
@@ -608,7 +720,7 @@ type DeleteDeviceResponse struct {
 
 func (x *DeleteDeviceResponse) Reset() {
 	*x = DeleteDeviceResponse{}
-	mi := &file_device_v1_device_proto_msgTypes[5]
+	mi := &file_device_v1_device_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -620,7 +732,7 @@ func (x *DeleteDeviceResponse) String() string {
 func (*DeleteDeviceResponse) ProtoMessage() {}
 
 func (x *DeleteDeviceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[5]
+	mi := &file_device_v1_device_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -633,7 +745,7 @@ func (x *DeleteDeviceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDeviceResponse.ProtoReflect.Descriptor instead.
 func (*DeleteDeviceResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{5}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{7}
 }
 
 // Answers with what there is and the caller may see, in no promised order.
@@ -646,7 +758,7 @@ type BatchGetDevicesRequest struct {
 
 func (x *BatchGetDevicesRequest) Reset() {
 	*x = BatchGetDevicesRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[6]
+	mi := &file_device_v1_device_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -658,7 +770,7 @@ func (x *BatchGetDevicesRequest) String() string {
 func (*BatchGetDevicesRequest) ProtoMessage() {}
 
 func (x *BatchGetDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[6]
+	mi := &file_device_v1_device_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -671,7 +783,7 @@ func (x *BatchGetDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetDevicesRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{6}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BatchGetDevicesRequest) GetIds() []string {
@@ -690,7 +802,7 @@ type BatchGetDevicesResponse struct {
 
 func (x *BatchGetDevicesResponse) Reset() {
 	*x = BatchGetDevicesResponse{}
-	mi := &file_device_v1_device_proto_msgTypes[7]
+	mi := &file_device_v1_device_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -702,7 +814,7 @@ func (x *BatchGetDevicesResponse) String() string {
 func (*BatchGetDevicesResponse) ProtoMessage() {}
 
 func (x *BatchGetDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[7]
+	mi := &file_device_v1_device_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -715,7 +827,7 @@ func (x *BatchGetDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetDevicesResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{7}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BatchGetDevicesResponse) GetDevices() []*Device {
@@ -737,7 +849,7 @@ type DeviceFilter struct {
 
 func (x *DeviceFilter) Reset() {
 	*x = DeviceFilter{}
-	mi := &file_device_v1_device_proto_msgTypes[8]
+	mi := &file_device_v1_device_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -749,7 +861,7 @@ func (x *DeviceFilter) String() string {
 func (*DeviceFilter) ProtoMessage() {}
 
 func (x *DeviceFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[8]
+	mi := &file_device_v1_device_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -762,7 +874,7 @@ func (x *DeviceFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceFilter.ProtoReflect.Descriptor instead.
 func (*DeviceFilter) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{8}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *DeviceFilter) GetKinds() []Kind {
@@ -804,7 +916,7 @@ type ListDevicesRequest struct {
 
 func (x *ListDevicesRequest) Reset() {
 	*x = ListDevicesRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[9]
+	mi := &file_device_v1_device_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -816,7 +928,7 @@ func (x *ListDevicesRequest) String() string {
 func (*ListDevicesRequest) ProtoMessage() {}
 
 func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[9]
+	mi := &file_device_v1_device_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -829,7 +941,7 @@ func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ListDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{9}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListDevicesRequest) GetFilter() *DeviceFilter {
@@ -863,7 +975,7 @@ type ListDevicesResponse struct {
 
 func (x *ListDevicesResponse) Reset() {
 	*x = ListDevicesResponse{}
-	mi := &file_device_v1_device_proto_msgTypes[10]
+	mi := &file_device_v1_device_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -875,7 +987,7 @@ func (x *ListDevicesResponse) String() string {
 func (*ListDevicesResponse) ProtoMessage() {}
 
 func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[10]
+	mi := &file_device_v1_device_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -888,7 +1000,7 @@ func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ListDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{10}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListDevicesResponse) GetDevices() []*Device {
@@ -913,7 +1025,7 @@ type CountDevicesRequest struct {
 
 func (x *CountDevicesRequest) Reset() {
 	*x = CountDevicesRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[11]
+	mi := &file_device_v1_device_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -925,7 +1037,7 @@ func (x *CountDevicesRequest) String() string {
 func (*CountDevicesRequest) ProtoMessage() {}
 
 func (x *CountDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[11]
+	mi := &file_device_v1_device_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -938,7 +1050,7 @@ func (x *CountDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountDevicesRequest.ProtoReflect.Descriptor instead.
 func (*CountDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{11}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{13}
 }
 
 type DeviceCounts struct {
@@ -953,7 +1065,7 @@ type DeviceCounts struct {
 
 func (x *DeviceCounts) Reset() {
 	*x = DeviceCounts{}
-	mi := &file_device_v1_device_proto_msgTypes[12]
+	mi := &file_device_v1_device_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -965,7 +1077,7 @@ func (x *DeviceCounts) String() string {
 func (*DeviceCounts) ProtoMessage() {}
 
 func (x *DeviceCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[12]
+	mi := &file_device_v1_device_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -978,7 +1090,7 @@ func (x *DeviceCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceCounts.ProtoReflect.Descriptor instead.
 func (*DeviceCounts) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{12}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *DeviceCounts) GetTotal() int64 {
@@ -1024,7 +1136,7 @@ type DeviceEvent struct {
 
 func (x *DeviceEvent) Reset() {
 	*x = DeviceEvent{}
-	mi := &file_device_v1_device_proto_msgTypes[13]
+	mi := &file_device_v1_device_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1036,7 +1148,7 @@ func (x *DeviceEvent) String() string {
 func (*DeviceEvent) ProtoMessage() {}
 
 func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[13]
+	mi := &file_device_v1_device_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1049,7 +1161,7 @@ func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceEvent.ProtoReflect.Descriptor instead.
 func (*DeviceEvent) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{13}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeviceEvent) GetId() string {
@@ -1111,7 +1223,7 @@ type BatchListEventsRequest struct {
 
 func (x *BatchListEventsRequest) Reset() {
 	*x = BatchListEventsRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[14]
+	mi := &file_device_v1_device_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1123,7 +1235,7 @@ func (x *BatchListEventsRequest) String() string {
 func (*BatchListEventsRequest) ProtoMessage() {}
 
 func (x *BatchListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[14]
+	mi := &file_device_v1_device_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1136,7 +1248,7 @@ func (x *BatchListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchListEventsRequest.ProtoReflect.Descriptor instead.
 func (*BatchListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{14}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *BatchListEventsRequest) GetDeviceIds() []string {
@@ -1162,7 +1274,7 @@ type BatchListEventsResponse struct {
 
 func (x *BatchListEventsResponse) Reset() {
 	*x = BatchListEventsResponse{}
-	mi := &file_device_v1_device_proto_msgTypes[15]
+	mi := &file_device_v1_device_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1174,7 +1286,7 @@ func (x *BatchListEventsResponse) String() string {
 func (*BatchListEventsResponse) ProtoMessage() {}
 
 func (x *BatchListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[15]
+	mi := &file_device_v1_device_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1187,7 +1299,7 @@ func (x *BatchListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchListEventsResponse.ProtoReflect.Descriptor instead.
 func (*BatchListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{15}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *BatchListEventsResponse) GetPages() []*DeviceEventPage {
@@ -1208,7 +1320,7 @@ type DeviceEventPage struct {
 
 func (x *DeviceEventPage) Reset() {
 	*x = DeviceEventPage{}
-	mi := &file_device_v1_device_proto_msgTypes[16]
+	mi := &file_device_v1_device_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1220,7 +1332,7 @@ func (x *DeviceEventPage) String() string {
 func (*DeviceEventPage) ProtoMessage() {}
 
 func (x *DeviceEventPage) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[16]
+	mi := &file_device_v1_device_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1233,7 +1345,7 @@ func (x *DeviceEventPage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceEventPage.ProtoReflect.Descriptor instead.
 func (*DeviceEventPage) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{16}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeviceEventPage) GetDeviceId() string {
@@ -1271,7 +1383,7 @@ type BatchQueryTelemetryRequest struct {
 
 func (x *BatchQueryTelemetryRequest) Reset() {
 	*x = BatchQueryTelemetryRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[17]
+	mi := &file_device_v1_device_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1395,7 @@ func (x *BatchQueryTelemetryRequest) String() string {
 func (*BatchQueryTelemetryRequest) ProtoMessage() {}
 
 func (x *BatchQueryTelemetryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[17]
+	mi := &file_device_v1_device_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1408,7 @@ func (x *BatchQueryTelemetryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchQueryTelemetryRequest.ProtoReflect.Descriptor instead.
 func (*BatchQueryTelemetryRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{17}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *BatchQueryTelemetryRequest) GetDeviceIds() []string {
@@ -1350,7 +1462,7 @@ type BatchQueryTelemetryResponse struct {
 
 func (x *BatchQueryTelemetryResponse) Reset() {
 	*x = BatchQueryTelemetryResponse{}
-	mi := &file_device_v1_device_proto_msgTypes[18]
+	mi := &file_device_v1_device_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1362,7 +1474,7 @@ func (x *BatchQueryTelemetryResponse) String() string {
 func (*BatchQueryTelemetryResponse) ProtoMessage() {}
 
 func (x *BatchQueryTelemetryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[18]
+	mi := &file_device_v1_device_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1375,7 +1487,7 @@ func (x *BatchQueryTelemetryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchQueryTelemetryResponse.ProtoReflect.Descriptor instead.
 func (*BatchQueryTelemetryResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{18}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BatchQueryTelemetryResponse) GetSeries() []*DeviceSeries {
@@ -1396,7 +1508,7 @@ type DeviceSeries struct {
 
 func (x *DeviceSeries) Reset() {
 	*x = DeviceSeries{}
-	mi := &file_device_v1_device_proto_msgTypes[19]
+	mi := &file_device_v1_device_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1408,7 +1520,7 @@ func (x *DeviceSeries) String() string {
 func (*DeviceSeries) ProtoMessage() {}
 
 func (x *DeviceSeries) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[19]
+	mi := &file_device_v1_device_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1421,7 +1533,7 @@ func (x *DeviceSeries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceSeries.ProtoReflect.Descriptor instead.
 func (*DeviceSeries) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{19}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *DeviceSeries) GetDeviceId() string {
@@ -1455,7 +1567,7 @@ type Point struct {
 
 func (x *Point) Reset() {
 	*x = Point{}
-	mi := &file_device_v1_device_proto_msgTypes[20]
+	mi := &file_device_v1_device_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1467,7 +1579,7 @@ func (x *Point) String() string {
 func (*Point) ProtoMessage() {}
 
 func (x *Point) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[20]
+	mi := &file_device_v1_device_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1480,7 +1592,7 @@ func (x *Point) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Point.ProtoReflect.Descriptor instead.
 func (*Point) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{20}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Point) GetAt() *timestamppb.Timestamp {
@@ -1508,7 +1620,7 @@ type Reading struct {
 
 func (x *Reading) Reset() {
 	*x = Reading{}
-	mi := &file_device_v1_device_proto_msgTypes[21]
+	mi := &file_device_v1_device_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1520,7 +1632,7 @@ func (x *Reading) String() string {
 func (*Reading) ProtoMessage() {}
 
 func (x *Reading) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[21]
+	mi := &file_device_v1_device_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1533,7 +1645,7 @@ func (x *Reading) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reading.ProtoReflect.Descriptor instead.
 func (*Reading) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{21}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Reading) GetKey() string {
@@ -1567,7 +1679,7 @@ type RecordReadingsRequest struct {
 
 func (x *RecordReadingsRequest) Reset() {
 	*x = RecordReadingsRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[22]
+	mi := &file_device_v1_device_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1579,7 +1691,7 @@ func (x *RecordReadingsRequest) String() string {
 func (*RecordReadingsRequest) ProtoMessage() {}
 
 func (x *RecordReadingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[22]
+	mi := &file_device_v1_device_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1592,7 +1704,7 @@ func (x *RecordReadingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordReadingsRequest.ProtoReflect.Descriptor instead.
 func (*RecordReadingsRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{22}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *RecordReadingsRequest) GetDeviceId() string {
@@ -1619,7 +1731,7 @@ type RecordReadingsResponse struct {
 
 func (x *RecordReadingsResponse) Reset() {
 	*x = RecordReadingsResponse{}
-	mi := &file_device_v1_device_proto_msgTypes[23]
+	mi := &file_device_v1_device_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1631,7 +1743,7 @@ func (x *RecordReadingsResponse) String() string {
 func (*RecordReadingsResponse) ProtoMessage() {}
 
 func (x *RecordReadingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[23]
+	mi := &file_device_v1_device_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1644,7 +1756,7 @@ func (x *RecordReadingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordReadingsResponse.ProtoReflect.Descriptor instead.
 func (*RecordReadingsResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{23}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RecordReadingsResponse) GetStored() int64 {
@@ -1664,15 +1776,16 @@ func (x *RecordReadingsResponse) GetRepeatedReadings() int64 {
 type ImportDevicesRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Source        string                 `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
-	Devices       []*ImportedDevice      `protobuf:"bytes,2,rep,name=devices,proto3" json:"devices,omitempty"`                       // at most 1,000
-	KeepKnown     bool                   `protobuf:"varint,3,opt,name=keep_known,json=keepKnown,proto3" json:"keep_known,omitempty"` // devices that are known stay as they are: the source only names them
+	Devices       []*ImportedDevice      `protobuf:"bytes,2,rep,name=devices,proto3" json:"devices,omitempty"`                                // at most 1,000
+	IssueSecrets  bool                   `protobuf:"varint,4,opt,name=issue_secrets,json=issueSecrets,proto3" json:"issue_secrets,omitempty"` // of new devices, in the answer
+	KeepKnown     bool                   `protobuf:"varint,3,opt,name=keep_known,json=keepKnown,proto3" json:"keep_known,omitempty"`          // devices that are known stay as they are: the source only names them
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ImportDevicesRequest) Reset() {
 	*x = ImportDevicesRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[24]
+	mi := &file_device_v1_device_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1684,7 +1797,7 @@ func (x *ImportDevicesRequest) String() string {
 func (*ImportDevicesRequest) ProtoMessage() {}
 
 func (x *ImportDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[24]
+	mi := &file_device_v1_device_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1697,7 +1810,7 @@ func (x *ImportDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ImportDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{24}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ImportDevicesRequest) GetSource() string {
@@ -1712,6 +1825,13 @@ func (x *ImportDevicesRequest) GetDevices() []*ImportedDevice {
 		return x.Devices
 	}
 	return nil
+}
+
+func (x *ImportDevicesRequest) GetIssueSecrets() bool {
+	if x != nil {
+		return x.IssueSecrets
+	}
+	return false
 }
 
 func (x *ImportDevicesRequest) GetKeepKnown() bool {
@@ -1734,7 +1854,7 @@ type ImportedDevice struct {
 
 func (x *ImportedDevice) Reset() {
 	*x = ImportedDevice{}
-	mi := &file_device_v1_device_proto_msgTypes[25]
+	mi := &file_device_v1_device_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1746,7 +1866,7 @@ func (x *ImportedDevice) String() string {
 func (*ImportedDevice) ProtoMessage() {}
 
 func (x *ImportedDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[25]
+	mi := &file_device_v1_device_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1759,7 +1879,7 @@ func (x *ImportedDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportedDevice.ProtoReflect.Descriptor instead.
 func (*ImportedDevice) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{25}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ImportedDevice) GetExternalId() string {
@@ -1801,13 +1921,14 @@ type ImportDevicesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Devices       []*Device              `protobuf:"bytes,1,rep,name=devices,proto3" json:"devices,omitempty"` // one an imported device, in order
 	Created       int64                  `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
+	Secrets       []string               `protobuf:"bytes,3,rep,name=secrets,proto3" json:"secrets,omitempty"` // one an imported device when they were asked for; "" for those that were known
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ImportDevicesResponse) Reset() {
 	*x = ImportDevicesResponse{}
-	mi := &file_device_v1_device_proto_msgTypes[26]
+	mi := &file_device_v1_device_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1819,7 +1940,7 @@ func (x *ImportDevicesResponse) String() string {
 func (*ImportDevicesResponse) ProtoMessage() {}
 
 func (x *ImportDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[26]
+	mi := &file_device_v1_device_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1832,7 +1953,7 @@ func (x *ImportDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ImportDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{26}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ImportDevicesResponse) GetDevices() []*Device {
@@ -1849,11 +1970,18 @@ func (x *ImportDevicesResponse) GetCreated() int64 {
 	return 0
 }
 
+func (x *ImportDevicesResponse) GetSecrets() []string {
+	if x != nil {
+		return x.Secrets
+	}
+	return nil
+}
+
 var File_device_v1_device_proto protoreflect.FileDescriptor
 
 const file_device_v1_device_proto_rawDesc = "" +
 	"\n" +
-	"\x16device/v1/device.proto\x12\x10sluice.device.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14types/v1/types.proto\"\xa8\x04\n" +
+	"\x16device/v1/device.proto\x12\x10sluice.device.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14types/v1/types.proto\"\xe3\x04\n" +
 	"\x06Device\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12*\n" +
@@ -1869,7 +1997,10 @@ const file_device_v1_device_proto_rawDesc = "" +
 	"\n" +
 	"updated_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12\x18\n" +
-	"\adeleted\x18\v \x01(\bR\adeleted\x1a9\n" +
+	"\adeleted\x18\v \x01(\bR\adeleted\x12\x1d\n" +
+	"\n" +
+	"board_json\x18\x1e \x01(\tR\tboardJson\x12\x1a\n" +
+	"\bfirmware\x18\x1f \x01(\tR\bfirmware\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x88\x02\n" +
@@ -1880,7 +2011,12 @@ const file_device_v1_device_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xbe\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"b\n" +
+	"\x16RegisterDeviceResponse\x120\n" +
+	"\x06device\x18\x01 \x01(\v2\x18.sluice.device.v1.DeviceR\x06device\x12\x16\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\"+\n" +
+	"\x19RotateDeviceSecretRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"\xbe\x01\n" +
 	"\x13UpdateDeviceRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x17\n" +
 	"\x04name\x18\x02 \x01(\tH\x00R\x04name\x88\x01\x01\x120\n" +
@@ -1967,10 +2103,11 @@ const file_device_v1_device_proto_rawDesc = "" +
 	"\breadings\x18\x02 \x03(\v2\x19.sluice.device.v1.ReadingR\breadings\"]\n" +
 	"\x16RecordReadingsResponse\x12\x16\n" +
 	"\x06stored\x18\x01 \x01(\x03R\x06stored\x12+\n" +
-	"\x11repeated_readings\x18\x02 \x01(\x03R\x10repeatedReadings\"\x89\x01\n" +
+	"\x11repeated_readings\x18\x02 \x01(\x03R\x10repeatedReadings\"\xae\x01\n" +
 	"\x14ImportDevicesRequest\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12:\n" +
-	"\adevices\x18\x02 \x03(\v2 .sluice.device.v1.ImportedDeviceR\adevices\x12\x1d\n" +
+	"\adevices\x18\x02 \x03(\v2 .sluice.device.v1.ImportedDeviceR\adevices\x12#\n" +
+	"\rissue_secrets\x18\x04 \x01(\bR\fissueSecrets\x12\x1d\n" +
 	"\n" +
 	"keep_known\x18\x03 \x01(\bR\tkeepKnown\"\xa9\x02\n" +
 	"\x0eImportedDevice\x12\x1f\n" +
@@ -1982,10 +2119,11 @@ const file_device_v1_device_proto_rawDesc = "" +
 	"\bposition\x18\x05 \x01(\v2\x19.sluice.types.v1.PositionR\bposition\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"e\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x7f\n" +
 	"\x15ImportDevicesResponse\x122\n" +
 	"\adevices\x18\x01 \x03(\v2\x18.sluice.device.v1.DeviceR\adevices\x12\x18\n" +
-	"\acreated\x18\x02 \x01(\x03R\acreated*b\n" +
+	"\acreated\x18\x02 \x01(\x03R\acreated\x12\x18\n" +
+	"\asecrets\x18\x03 \x03(\tR\asecrets*b\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fKIND_GATEWAY\x10\x01\x12\x0f\n" +
@@ -2008,9 +2146,10 @@ const file_device_v1_device_proto_rawDesc = "" +
 	"\rAGGREGATE_MAX\x10\x03\x12\x11\n" +
 	"\rAGGREGATE_SUM\x10\x04\x12\x13\n" +
 	"\x0fAGGREGATE_COUNT\x10\x05\x12\x12\n" +
-	"\x0eAGGREGATE_LAST\x10\x062\xcc\a\n" +
-	"\aDevices\x12S\n" +
-	"\x0eRegisterDevice\x12'.sluice.device.v1.RegisterDeviceRequest\x1a\x18.sluice.device.v1.Device\x12O\n" +
+	"\x0eAGGREGATE_LAST\x10\x062\xc9\b\n" +
+	"\aDevices\x12c\n" +
+	"\x0eRegisterDevice\x12'.sluice.device.v1.RegisterDeviceRequest\x1a(.sluice.device.v1.RegisterDeviceResponse\x12k\n" +
+	"\x12RotateDeviceSecret\x12+.sluice.device.v1.RotateDeviceSecretRequest\x1a(.sluice.device.v1.RegisterDeviceResponse\x12O\n" +
 	"\fUpdateDevice\x12%.sluice.device.v1.UpdateDeviceRequest\x1a\x18.sluice.device.v1.Device\x12]\n" +
 	"\fDeleteDevice\x12%.sluice.device.v1.DeleteDeviceRequest\x1a&.sluice.device.v1.DeleteDeviceResponse\x12f\n" +
 	"\x0fBatchGetDevices\x12(.sluice.device.v1.BatchGetDevicesRequest\x1a).sluice.device.v1.BatchGetDevicesResponse\x12Z\n" +
@@ -2034,7 +2173,7 @@ func file_device_v1_device_proto_rawDescGZIP() []byte {
 }
 
 var file_device_v1_device_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_device_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_device_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_device_v1_device_proto_goTypes = []any{
 	(Kind)(0),                           // 0: sluice.device.v1.Kind
 	(Presence)(0),                       // 1: sluice.device.v1.Presence
@@ -2042,105 +2181,110 @@ var file_device_v1_device_proto_goTypes = []any{
 	(Aggregate)(0),                      // 3: sluice.device.v1.Aggregate
 	(*Device)(nil),                      // 4: sluice.device.v1.Device
 	(*RegisterDeviceRequest)(nil),       // 5: sluice.device.v1.RegisterDeviceRequest
-	(*UpdateDeviceRequest)(nil),         // 6: sluice.device.v1.UpdateDeviceRequest
-	(*Labels)(nil),                      // 7: sluice.device.v1.Labels
-	(*DeleteDeviceRequest)(nil),         // 8: sluice.device.v1.DeleteDeviceRequest
-	(*DeleteDeviceResponse)(nil),        // 9: sluice.device.v1.DeleteDeviceResponse
-	(*BatchGetDevicesRequest)(nil),      // 10: sluice.device.v1.BatchGetDevicesRequest
-	(*BatchGetDevicesResponse)(nil),     // 11: sluice.device.v1.BatchGetDevicesResponse
-	(*DeviceFilter)(nil),                // 12: sluice.device.v1.DeviceFilter
-	(*ListDevicesRequest)(nil),          // 13: sluice.device.v1.ListDevicesRequest
-	(*ListDevicesResponse)(nil),         // 14: sluice.device.v1.ListDevicesResponse
-	(*CountDevicesRequest)(nil),         // 15: sluice.device.v1.CountDevicesRequest
-	(*DeviceCounts)(nil),                // 16: sluice.device.v1.DeviceCounts
-	(*DeviceEvent)(nil),                 // 17: sluice.device.v1.DeviceEvent
-	(*BatchListEventsRequest)(nil),      // 18: sluice.device.v1.BatchListEventsRequest
-	(*BatchListEventsResponse)(nil),     // 19: sluice.device.v1.BatchListEventsResponse
-	(*DeviceEventPage)(nil),             // 20: sluice.device.v1.DeviceEventPage
-	(*BatchQueryTelemetryRequest)(nil),  // 21: sluice.device.v1.BatchQueryTelemetryRequest
-	(*BatchQueryTelemetryResponse)(nil), // 22: sluice.device.v1.BatchQueryTelemetryResponse
-	(*DeviceSeries)(nil),                // 23: sluice.device.v1.DeviceSeries
-	(*Point)(nil),                       // 24: sluice.device.v1.Point
-	(*Reading)(nil),                     // 25: sluice.device.v1.Reading
-	(*RecordReadingsRequest)(nil),       // 26: sluice.device.v1.RecordReadingsRequest
-	(*RecordReadingsResponse)(nil),      // 27: sluice.device.v1.RecordReadingsResponse
-	(*ImportDevicesRequest)(nil),        // 28: sluice.device.v1.ImportDevicesRequest
-	(*ImportedDevice)(nil),              // 29: sluice.device.v1.ImportedDevice
-	(*ImportDevicesResponse)(nil),       // 30: sluice.device.v1.ImportDevicesResponse
-	nil,                                 // 31: sluice.device.v1.Device.LabelsEntry
-	nil,                                 // 32: sluice.device.v1.RegisterDeviceRequest.LabelsEntry
-	nil,                                 // 33: sluice.device.v1.Labels.ValuesEntry
-	nil,                                 // 34: sluice.device.v1.DeviceFilter.LabelsEntry
-	nil,                                 // 35: sluice.device.v1.ImportedDevice.LabelsEntry
-	(*timestamppb.Timestamp)(nil),       // 36: google.protobuf.Timestamp
-	(*v1.Position)(nil),                 // 37: sluice.types.v1.Position
-	(*v1.PageRequest)(nil),              // 38: sluice.types.v1.PageRequest
-	(*v1.PageInfo)(nil),                 // 39: sluice.types.v1.PageInfo
+	(*RegisterDeviceResponse)(nil),      // 6: sluice.device.v1.RegisterDeviceResponse
+	(*RotateDeviceSecretRequest)(nil),   // 7: sluice.device.v1.RotateDeviceSecretRequest
+	(*UpdateDeviceRequest)(nil),         // 8: sluice.device.v1.UpdateDeviceRequest
+	(*Labels)(nil),                      // 9: sluice.device.v1.Labels
+	(*DeleteDeviceRequest)(nil),         // 10: sluice.device.v1.DeleteDeviceRequest
+	(*DeleteDeviceResponse)(nil),        // 11: sluice.device.v1.DeleteDeviceResponse
+	(*BatchGetDevicesRequest)(nil),      // 12: sluice.device.v1.BatchGetDevicesRequest
+	(*BatchGetDevicesResponse)(nil),     // 13: sluice.device.v1.BatchGetDevicesResponse
+	(*DeviceFilter)(nil),                // 14: sluice.device.v1.DeviceFilter
+	(*ListDevicesRequest)(nil),          // 15: sluice.device.v1.ListDevicesRequest
+	(*ListDevicesResponse)(nil),         // 16: sluice.device.v1.ListDevicesResponse
+	(*CountDevicesRequest)(nil),         // 17: sluice.device.v1.CountDevicesRequest
+	(*DeviceCounts)(nil),                // 18: sluice.device.v1.DeviceCounts
+	(*DeviceEvent)(nil),                 // 19: sluice.device.v1.DeviceEvent
+	(*BatchListEventsRequest)(nil),      // 20: sluice.device.v1.BatchListEventsRequest
+	(*BatchListEventsResponse)(nil),     // 21: sluice.device.v1.BatchListEventsResponse
+	(*DeviceEventPage)(nil),             // 22: sluice.device.v1.DeviceEventPage
+	(*BatchQueryTelemetryRequest)(nil),  // 23: sluice.device.v1.BatchQueryTelemetryRequest
+	(*BatchQueryTelemetryResponse)(nil), // 24: sluice.device.v1.BatchQueryTelemetryResponse
+	(*DeviceSeries)(nil),                // 25: sluice.device.v1.DeviceSeries
+	(*Point)(nil),                       // 26: sluice.device.v1.Point
+	(*Reading)(nil),                     // 27: sluice.device.v1.Reading
+	(*RecordReadingsRequest)(nil),       // 28: sluice.device.v1.RecordReadingsRequest
+	(*RecordReadingsResponse)(nil),      // 29: sluice.device.v1.RecordReadingsResponse
+	(*ImportDevicesRequest)(nil),        // 30: sluice.device.v1.ImportDevicesRequest
+	(*ImportedDevice)(nil),              // 31: sluice.device.v1.ImportedDevice
+	(*ImportDevicesResponse)(nil),       // 32: sluice.device.v1.ImportDevicesResponse
+	nil,                                 // 33: sluice.device.v1.Device.LabelsEntry
+	nil,                                 // 34: sluice.device.v1.RegisterDeviceRequest.LabelsEntry
+	nil,                                 // 35: sluice.device.v1.Labels.ValuesEntry
+	nil,                                 // 36: sluice.device.v1.DeviceFilter.LabelsEntry
+	nil,                                 // 37: sluice.device.v1.ImportedDevice.LabelsEntry
+	(*timestamppb.Timestamp)(nil),       // 38: google.protobuf.Timestamp
+	(*v1.Position)(nil),                 // 39: sluice.types.v1.Position
+	(*v1.PageRequest)(nil),              // 40: sluice.types.v1.PageRequest
+	(*v1.PageInfo)(nil),                 // 41: sluice.types.v1.PageInfo
 }
 var file_device_v1_device_proto_depIdxs = []int32{
 	0,  // 0: sluice.device.v1.Device.kind:type_name -> sluice.device.v1.Kind
-	31, // 1: sluice.device.v1.Device.labels:type_name -> sluice.device.v1.Device.LabelsEntry
+	33, // 1: sluice.device.v1.Device.labels:type_name -> sluice.device.v1.Device.LabelsEntry
 	1,  // 2: sluice.device.v1.Device.presence:type_name -> sluice.device.v1.Presence
-	36, // 3: sluice.device.v1.Device.last_seen_at:type_name -> google.protobuf.Timestamp
-	37, // 4: sluice.device.v1.Device.position:type_name -> sluice.types.v1.Position
-	36, // 5: sluice.device.v1.Device.created_at:type_name -> google.protobuf.Timestamp
-	36, // 6: sluice.device.v1.Device.updated_at:type_name -> google.protobuf.Timestamp
+	38, // 3: sluice.device.v1.Device.last_seen_at:type_name -> google.protobuf.Timestamp
+	39, // 4: sluice.device.v1.Device.position:type_name -> sluice.types.v1.Position
+	38, // 5: sluice.device.v1.Device.created_at:type_name -> google.protobuf.Timestamp
+	38, // 6: sluice.device.v1.Device.updated_at:type_name -> google.protobuf.Timestamp
 	0,  // 7: sluice.device.v1.RegisterDeviceRequest.kind:type_name -> sluice.device.v1.Kind
-	32, // 8: sluice.device.v1.RegisterDeviceRequest.labels:type_name -> sluice.device.v1.RegisterDeviceRequest.LabelsEntry
-	7,  // 9: sluice.device.v1.UpdateDeviceRequest.labels:type_name -> sluice.device.v1.Labels
-	33, // 10: sluice.device.v1.Labels.values:type_name -> sluice.device.v1.Labels.ValuesEntry
-	4,  // 11: sluice.device.v1.BatchGetDevicesResponse.devices:type_name -> sluice.device.v1.Device
-	0,  // 12: sluice.device.v1.DeviceFilter.kinds:type_name -> sluice.device.v1.Kind
-	1,  // 13: sluice.device.v1.DeviceFilter.presences:type_name -> sluice.device.v1.Presence
-	34, // 14: sluice.device.v1.DeviceFilter.labels:type_name -> sluice.device.v1.DeviceFilter.LabelsEntry
-	12, // 15: sluice.device.v1.ListDevicesRequest.filter:type_name -> sluice.device.v1.DeviceFilter
-	2,  // 16: sluice.device.v1.ListDevicesRequest.order_by:type_name -> sluice.device.v1.DeviceOrder
-	38, // 17: sluice.device.v1.ListDevicesRequest.page:type_name -> sluice.types.v1.PageRequest
-	4,  // 18: sluice.device.v1.ListDevicesResponse.devices:type_name -> sluice.device.v1.Device
-	39, // 19: sluice.device.v1.ListDevicesResponse.page:type_name -> sluice.types.v1.PageInfo
-	36, // 20: sluice.device.v1.DeviceEvent.at:type_name -> google.protobuf.Timestamp
-	38, // 21: sluice.device.v1.BatchListEventsRequest.page:type_name -> sluice.types.v1.PageRequest
-	20, // 22: sluice.device.v1.BatchListEventsResponse.pages:type_name -> sluice.device.v1.DeviceEventPage
-	17, // 23: sluice.device.v1.DeviceEventPage.events:type_name -> sluice.device.v1.DeviceEvent
-	39, // 24: sluice.device.v1.DeviceEventPage.page:type_name -> sluice.types.v1.PageInfo
-	36, // 25: sluice.device.v1.BatchQueryTelemetryRequest.from:type_name -> google.protobuf.Timestamp
-	36, // 26: sluice.device.v1.BatchQueryTelemetryRequest.to:type_name -> google.protobuf.Timestamp
-	3,  // 27: sluice.device.v1.BatchQueryTelemetryRequest.aggregate:type_name -> sluice.device.v1.Aggregate
-	23, // 28: sluice.device.v1.BatchQueryTelemetryResponse.series:type_name -> sluice.device.v1.DeviceSeries
-	24, // 29: sluice.device.v1.DeviceSeries.points:type_name -> sluice.device.v1.Point
-	36, // 30: sluice.device.v1.Point.at:type_name -> google.protobuf.Timestamp
-	36, // 31: sluice.device.v1.Reading.at:type_name -> google.protobuf.Timestamp
-	25, // 32: sluice.device.v1.RecordReadingsRequest.readings:type_name -> sluice.device.v1.Reading
-	29, // 33: sluice.device.v1.ImportDevicesRequest.devices:type_name -> sluice.device.v1.ImportedDevice
-	0,  // 34: sluice.device.v1.ImportedDevice.kind:type_name -> sluice.device.v1.Kind
-	35, // 35: sluice.device.v1.ImportedDevice.labels:type_name -> sluice.device.v1.ImportedDevice.LabelsEntry
-	37, // 36: sluice.device.v1.ImportedDevice.position:type_name -> sluice.types.v1.Position
-	4,  // 37: sluice.device.v1.ImportDevicesResponse.devices:type_name -> sluice.device.v1.Device
-	5,  // 38: sluice.device.v1.Devices.RegisterDevice:input_type -> sluice.device.v1.RegisterDeviceRequest
-	6,  // 39: sluice.device.v1.Devices.UpdateDevice:input_type -> sluice.device.v1.UpdateDeviceRequest
-	8,  // 40: sluice.device.v1.Devices.DeleteDevice:input_type -> sluice.device.v1.DeleteDeviceRequest
-	10, // 41: sluice.device.v1.Devices.BatchGetDevices:input_type -> sluice.device.v1.BatchGetDevicesRequest
-	13, // 42: sluice.device.v1.Devices.ListDevices:input_type -> sluice.device.v1.ListDevicesRequest
-	15, // 43: sluice.device.v1.Devices.CountDevices:input_type -> sluice.device.v1.CountDevicesRequest
-	18, // 44: sluice.device.v1.Devices.BatchListEvents:input_type -> sluice.device.v1.BatchListEventsRequest
-	21, // 45: sluice.device.v1.Devices.BatchQueryTelemetry:input_type -> sluice.device.v1.BatchQueryTelemetryRequest
-	26, // 46: sluice.device.v1.Devices.RecordReadings:input_type -> sluice.device.v1.RecordReadingsRequest
-	28, // 47: sluice.device.v1.Devices.ImportDevices:input_type -> sluice.device.v1.ImportDevicesRequest
-	4,  // 48: sluice.device.v1.Devices.RegisterDevice:output_type -> sluice.device.v1.Device
-	4,  // 49: sluice.device.v1.Devices.UpdateDevice:output_type -> sluice.device.v1.Device
-	9,  // 50: sluice.device.v1.Devices.DeleteDevice:output_type -> sluice.device.v1.DeleteDeviceResponse
-	11, // 51: sluice.device.v1.Devices.BatchGetDevices:output_type -> sluice.device.v1.BatchGetDevicesResponse
-	14, // 52: sluice.device.v1.Devices.ListDevices:output_type -> sluice.device.v1.ListDevicesResponse
-	16, // 53: sluice.device.v1.Devices.CountDevices:output_type -> sluice.device.v1.DeviceCounts
-	19, // 54: sluice.device.v1.Devices.BatchListEvents:output_type -> sluice.device.v1.BatchListEventsResponse
-	22, // 55: sluice.device.v1.Devices.BatchQueryTelemetry:output_type -> sluice.device.v1.BatchQueryTelemetryResponse
-	27, // 56: sluice.device.v1.Devices.RecordReadings:output_type -> sluice.device.v1.RecordReadingsResponse
-	30, // 57: sluice.device.v1.Devices.ImportDevices:output_type -> sluice.device.v1.ImportDevicesResponse
-	48, // [48:58] is the sub-list for method output_type
-	38, // [38:48] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	34, // 8: sluice.device.v1.RegisterDeviceRequest.labels:type_name -> sluice.device.v1.RegisterDeviceRequest.LabelsEntry
+	4,  // 9: sluice.device.v1.RegisterDeviceResponse.device:type_name -> sluice.device.v1.Device
+	9,  // 10: sluice.device.v1.UpdateDeviceRequest.labels:type_name -> sluice.device.v1.Labels
+	35, // 11: sluice.device.v1.Labels.values:type_name -> sluice.device.v1.Labels.ValuesEntry
+	4,  // 12: sluice.device.v1.BatchGetDevicesResponse.devices:type_name -> sluice.device.v1.Device
+	0,  // 13: sluice.device.v1.DeviceFilter.kinds:type_name -> sluice.device.v1.Kind
+	1,  // 14: sluice.device.v1.DeviceFilter.presences:type_name -> sluice.device.v1.Presence
+	36, // 15: sluice.device.v1.DeviceFilter.labels:type_name -> sluice.device.v1.DeviceFilter.LabelsEntry
+	14, // 16: sluice.device.v1.ListDevicesRequest.filter:type_name -> sluice.device.v1.DeviceFilter
+	2,  // 17: sluice.device.v1.ListDevicesRequest.order_by:type_name -> sluice.device.v1.DeviceOrder
+	40, // 18: sluice.device.v1.ListDevicesRequest.page:type_name -> sluice.types.v1.PageRequest
+	4,  // 19: sluice.device.v1.ListDevicesResponse.devices:type_name -> sluice.device.v1.Device
+	41, // 20: sluice.device.v1.ListDevicesResponse.page:type_name -> sluice.types.v1.PageInfo
+	38, // 21: sluice.device.v1.DeviceEvent.at:type_name -> google.protobuf.Timestamp
+	40, // 22: sluice.device.v1.BatchListEventsRequest.page:type_name -> sluice.types.v1.PageRequest
+	22, // 23: sluice.device.v1.BatchListEventsResponse.pages:type_name -> sluice.device.v1.DeviceEventPage
+	19, // 24: sluice.device.v1.DeviceEventPage.events:type_name -> sluice.device.v1.DeviceEvent
+	41, // 25: sluice.device.v1.DeviceEventPage.page:type_name -> sluice.types.v1.PageInfo
+	38, // 26: sluice.device.v1.BatchQueryTelemetryRequest.from:type_name -> google.protobuf.Timestamp
+	38, // 27: sluice.device.v1.BatchQueryTelemetryRequest.to:type_name -> google.protobuf.Timestamp
+	3,  // 28: sluice.device.v1.BatchQueryTelemetryRequest.aggregate:type_name -> sluice.device.v1.Aggregate
+	25, // 29: sluice.device.v1.BatchQueryTelemetryResponse.series:type_name -> sluice.device.v1.DeviceSeries
+	26, // 30: sluice.device.v1.DeviceSeries.points:type_name -> sluice.device.v1.Point
+	38, // 31: sluice.device.v1.Point.at:type_name -> google.protobuf.Timestamp
+	38, // 32: sluice.device.v1.Reading.at:type_name -> google.protobuf.Timestamp
+	27, // 33: sluice.device.v1.RecordReadingsRequest.readings:type_name -> sluice.device.v1.Reading
+	31, // 34: sluice.device.v1.ImportDevicesRequest.devices:type_name -> sluice.device.v1.ImportedDevice
+	0,  // 35: sluice.device.v1.ImportedDevice.kind:type_name -> sluice.device.v1.Kind
+	37, // 36: sluice.device.v1.ImportedDevice.labels:type_name -> sluice.device.v1.ImportedDevice.LabelsEntry
+	39, // 37: sluice.device.v1.ImportedDevice.position:type_name -> sluice.types.v1.Position
+	4,  // 38: sluice.device.v1.ImportDevicesResponse.devices:type_name -> sluice.device.v1.Device
+	5,  // 39: sluice.device.v1.Devices.RegisterDevice:input_type -> sluice.device.v1.RegisterDeviceRequest
+	7,  // 40: sluice.device.v1.Devices.RotateDeviceSecret:input_type -> sluice.device.v1.RotateDeviceSecretRequest
+	8,  // 41: sluice.device.v1.Devices.UpdateDevice:input_type -> sluice.device.v1.UpdateDeviceRequest
+	10, // 42: sluice.device.v1.Devices.DeleteDevice:input_type -> sluice.device.v1.DeleteDeviceRequest
+	12, // 43: sluice.device.v1.Devices.BatchGetDevices:input_type -> sluice.device.v1.BatchGetDevicesRequest
+	15, // 44: sluice.device.v1.Devices.ListDevices:input_type -> sluice.device.v1.ListDevicesRequest
+	17, // 45: sluice.device.v1.Devices.CountDevices:input_type -> sluice.device.v1.CountDevicesRequest
+	20, // 46: sluice.device.v1.Devices.BatchListEvents:input_type -> sluice.device.v1.BatchListEventsRequest
+	23, // 47: sluice.device.v1.Devices.BatchQueryTelemetry:input_type -> sluice.device.v1.BatchQueryTelemetryRequest
+	28, // 48: sluice.device.v1.Devices.RecordReadings:input_type -> sluice.device.v1.RecordReadingsRequest
+	30, // 49: sluice.device.v1.Devices.ImportDevices:input_type -> sluice.device.v1.ImportDevicesRequest
+	6,  // 50: sluice.device.v1.Devices.RegisterDevice:output_type -> sluice.device.v1.RegisterDeviceResponse
+	6,  // 51: sluice.device.v1.Devices.RotateDeviceSecret:output_type -> sluice.device.v1.RegisterDeviceResponse
+	4,  // 52: sluice.device.v1.Devices.UpdateDevice:output_type -> sluice.device.v1.Device
+	11, // 53: sluice.device.v1.Devices.DeleteDevice:output_type -> sluice.device.v1.DeleteDeviceResponse
+	13, // 54: sluice.device.v1.Devices.BatchGetDevices:output_type -> sluice.device.v1.BatchGetDevicesResponse
+	16, // 55: sluice.device.v1.Devices.ListDevices:output_type -> sluice.device.v1.ListDevicesResponse
+	18, // 56: sluice.device.v1.Devices.CountDevices:output_type -> sluice.device.v1.DeviceCounts
+	21, // 57: sluice.device.v1.Devices.BatchListEvents:output_type -> sluice.device.v1.BatchListEventsResponse
+	24, // 58: sluice.device.v1.Devices.BatchQueryTelemetry:output_type -> sluice.device.v1.BatchQueryTelemetryResponse
+	29, // 59: sluice.device.v1.Devices.RecordReadings:output_type -> sluice.device.v1.RecordReadingsResponse
+	32, // 60: sluice.device.v1.Devices.ImportDevices:output_type -> sluice.device.v1.ImportDevicesResponse
+	50, // [50:61] is the sub-list for method output_type
+	39, // [39:50] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_device_v1_device_proto_init() }
@@ -2148,15 +2292,15 @@ func file_device_v1_device_proto_init() {
 	if File_device_v1_device_proto != nil {
 		return
 	}
-	file_device_v1_device_proto_msgTypes[2].OneofWrappers = []any{}
 	file_device_v1_device_proto_msgTypes[4].OneofWrappers = []any{}
+	file_device_v1_device_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_device_v1_device_proto_rawDesc), len(file_device_v1_device_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   32,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -23,6 +23,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	Devices_RegisterDevice_FullMethodName      = "/sluice.device.v1.Devices/RegisterDevice"
+	Devices_RotateDeviceSecret_FullMethodName  = "/sluice.device.v1.Devices/RotateDeviceSecret"
 	Devices_UpdateDevice_FullMethodName        = "/sluice.device.v1.Devices/UpdateDevice"
 	Devices_DeleteDevice_FullMethodName        = "/sluice.device.v1.Devices/DeleteDevice"
 	Devices_BatchGetDevices_FullMethodName     = "/sluice.device.v1.Devices/BatchGetDevices"
@@ -38,7 +39,9 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 type DevicesClient interface {
-	RegisterDevice(ctx context.Context, in *RegisterDeviceRequest, opts ...grpc.CallOption) (*Device, error)
+	RegisterDevice(ctx context.Context, in *RegisterDeviceRequest, opts ...grpc.CallOption) (*RegisterDeviceResponse, error)
+	// Replaces the secret that the device connects with, and cuts its connections.
+	RotateDeviceSecret(ctx context.Context, in *RotateDeviceSecretRequest, opts ...grpc.CallOption) (*RegisterDeviceResponse, error)
 	UpdateDevice(ctx context.Context, in *UpdateDeviceRequest, opts ...grpc.CallOption) (*Device, error)
 	DeleteDevice(ctx context.Context, in *DeleteDeviceRequest, opts ...grpc.CallOption) (*DeleteDeviceResponse, error)
 	BatchGetDevices(ctx context.Context, in *BatchGetDevicesRequest, opts ...grpc.CallOption) (*BatchGetDevicesResponse, error)
@@ -63,10 +66,20 @@ func NewDevicesClient(cc grpc.ClientConnInterface) DevicesClient {
 	return &devicesClient{cc}
 }
 
-func (c *devicesClient) RegisterDevice(ctx context.Context, in *RegisterDeviceRequest, opts ...grpc.CallOption) (*Device, error) {
+func (c *devicesClient) RegisterDevice(ctx context.Context, in *RegisterDeviceRequest, opts ...grpc.CallOption) (*RegisterDeviceResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(Device)
+	out := new(RegisterDeviceResponse)
 	err := c.cc.Invoke(ctx, Devices_RegisterDevice_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *devicesClient) RotateDeviceSecret(ctx context.Context, in *RotateDeviceSecretRequest, opts ...grpc.CallOption) (*RegisterDeviceResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RegisterDeviceResponse)
+	err := c.cc.Invoke(ctx, Devices_RotateDeviceSecret_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +180,9 @@ func (c *devicesClient) ImportDevices(ctx context.Context, in *ImportDevicesRequ
 // All implementations must embed UnimplementedDevicesServer
 // for forward compatibility.
 type DevicesServer interface {
-	RegisterDevice(context.Context, *RegisterDeviceRequest) (*Device, error)
+	RegisterDevice(context.Context, *RegisterDeviceRequest) (*RegisterDeviceResponse, error)
+	// Replaces the secret that the device connects with, and cuts its connections.
+	RotateDeviceSecret(context.Context, *RotateDeviceSecretRequest) (*RegisterDeviceResponse, error)
 	UpdateDevice(context.Context, *UpdateDeviceRequest) (*Device, error)
 	DeleteDevice(context.Context, *DeleteDeviceRequest) (*DeleteDeviceResponse, error)
 	BatchGetDevices(context.Context, *BatchGetDevicesRequest) (*BatchGetDevicesResponse, error)
@@ -192,8 +207,11 @@ type DevicesServer interface {
 // pointer dereference when methods are called.
 type UnimplementedDevicesServer struct{}
 
-func (UnimplementedDevicesServer) RegisterDevice(context.Context, *RegisterDeviceRequest) (*Device, error) {
+func (UnimplementedDevicesServer) RegisterDevice(context.Context, *RegisterDeviceRequest) (*RegisterDeviceResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RegisterDevice not implemented")
+}
+func (UnimplementedDevicesServer) RotateDeviceSecret(context.Context, *RotateDeviceSecretRequest) (*RegisterDeviceResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RotateDeviceSecret not implemented")
 }
 func (UnimplementedDevicesServer) UpdateDevice(context.Context, *UpdateDeviceRequest) (*Device, error) {
 	return nil, status.Error(codes.Unimplemented, "method UpdateDevice not implemented")
@@ -257,6 +275,24 @@ func _Devices_RegisterDevice_Handler(srv interface{}, ctx context.Context, dec f
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(DevicesServer).RegisterDevice(ctx, req.(*RegisterDeviceRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Devices_RotateDeviceSecret_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RotateDeviceSecretRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(DevicesServer).RotateDeviceSecret(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Devices_RotateDeviceSecret_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(DevicesServer).RotateDeviceSecret(ctx, req.(*RotateDeviceSecretRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -433,6 +469,10 @@ var Devices_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RegisterDevice",
 			Handler:    _Devices_RegisterDevice_Handler,
+		},
+		{
+			MethodName: "RotateDeviceSecret",
+			Handler:    _Devices_RotateDeviceSecret_Handler,
 		},
 		{
 			MethodName: "UpdateDevice",

@@ -1,0 +1,81 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/grpc"
+
+	"github.com/sluicehq/sluice/internal/bus"
+	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/mqtt"
+	"github.com/sluicehq/sluice/services/device/presence"
+	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
+	devicestore "github.com/sluicehq/sluice/services/device/store"
+)
+
+// How often it is looked at who has gone, and at who is connected.
+const (
+	presenceSweep   = time.Second
+	presenceCompare = 30 * time.Second
+)
+
+func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
+	db, err := h.openStore(ctx, "device", devicestore.Migrations())
+	if err != nil {
+		return nil, err
+	}
+	store := devicestore.New(db, devicerpc.EncodeDevice)
+	options := device.Options{Logger: h.logger, Count: h.countMessages()}
+	var link *mqtt.Link
+	if h.field != nil {
+		link = mqtt.New(h.field, h.logger)
+		options.Downlink, options.Door = link, link
+	}
+	service := device.New(store, h.clock, options)
+	works := []func(context.Context) error{
+		func(ctx context.Context) error {
+			return service.CarryConfigs(ctx, func(err error) { h.logger.Warn("a wanted configuration waits", "error", err) })
+		},
+	}
+	if link != nil {
+		works = append(works, h.listenToDevices(link, service, store))
+	}
+	return &opened{
+		name: "device", db: db, register: func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) },
+		run: func(*bus.Bus) func(context.Context) error { return beside(works...) },
+	}, nil
+}
+
+// beside does works side by side until all have ended; the first that fails ends the others.
+func beside(works ...func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		all, ctx := errgroup.WithContext(ctx)
+		for _, work := range works {
+			all.Go(func() error { return work(ctx) })
+		}
+		return all.Wait()
+	}
+}
+
+// listenToDevices lets devices in and keeps who is there.
+func (h *house) listenToDevices(link *mqtt.Link, service *device.Service, store *devicestore.Store) func(context.Context) error {
+	keeper := presence.NewKeeper(store, link, h.clock, h.logger, presence.Options{
+		Grace: h.config.Device.OfflineGrace, Wait: h.config.Device.RestartWait, Sweep: presenceSweep, Compare: presenceCompare,
+		Welcome: service.Welcome, Check: link.Check(service),
+	})
+	return func(ctx context.Context) error { return link.Run(ctx, service, keeper) }
+}
+
+// countMessages counts what became of what devices said.
+func (h *house) countMessages() func(device.UpTopic, string, int) {
+	messages := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sluice_device_messages_total", Help: "Messages of devices by topic and what became of them; under readings, those that were sent and those that were stored.",
+	}, []string{"topic", "outcome"})
+	h.registry.MustRegister(messages)
+	return func(topic device.UpTopic, outcome string, n int) {
+		messages.WithLabelValues(string(topic), outcome).Add(float64(n))
+	}
+}

@@ -1,0 +1,293 @@
+package presence
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/clock"
+)
+
+// Store keeps the states. Each method is one transaction; devices that are not there are passed over.
+type Store interface {
+	// ChangePresence keeps what next makes of the states of the devices, notes when they were seen, and tells
+	// others where State.Told changes. Of one device, changes happen one after another.
+	ChangePresence(ctx context.Context, deviceIDs []string, now time.Time, next Next) error
+
+	// Present gives the devices that are ONLINE or due.
+	Present(ctx context.Context) ([]string, error)
+
+	// Due gives devices whose time has come, at most limit.
+	Due(ctx context.Context, now time.Time, limit int) ([]string, error)
+}
+
+// Next says what becomes of a device's state, and when the device was seen; nil when it was not. It
+// may be called again for the same device, so it must not act.
+type Next func(deviceID string, s State) (after State, seen *time.Time)
+
+// Broker knows who is connected.
+type Broker interface {
+	// Connected gives the devices that are connected and since when.
+	Connected(ctx context.Context) (map[string]time.Time, error)
+}
+
+// Options are the times. All must be given.
+type Options struct {
+	Grace   time.Duration // how long a device that went may take to come back
+	Wait    time.Duration // how long, after a restart
+	Sweep   time.Duration // how often those who are due are looked for
+	Compare time.Duration // how often the states are compared with who is connected
+
+	// Welcome does what a device that has come waits for. It may be called again.
+	Welcome func(ctx context.Context, deviceID string) error
+	// Check is told who is connected at each comparison.
+	Check func(ctx context.Context, connected map[string]time.Time) error
+}
+
+const (
+	waiting   = 20_000           // signals that may wait to be kept; those who bring more wait
+	atOnce    = 500              // devices in one transaction
+	coarse    = 30 * time.Second // how exact it is when a device was last seen
+	forgotten = 10 * time.Minute // after which it is forgotten that a device was heard
+)
+
+// Keeper keeps the states up to date. It is safe for concurrent use.
+type Keeper struct {
+	store   Store
+	broker  Broker
+	clock   clock.Clock
+	logger  *slog.Logger
+	options Options
+	signals chan Signal
+
+	mu    sync.Mutex
+	heard map[string]time.Time // when a device last gave a Heard that was passed on
+}
+
+// NewKeeper gives a keeper, which works while it is run.
+func NewKeeper(store Store, broker Broker, clock clock.Clock, logger *slog.Logger, options Options) *Keeper {
+	return &Keeper{
+		store: store, broker: broker, clock: clock, logger: logger, options: options,
+		signals: make(chan Signal, waiting), heard: map[string]time.Time{},
+	}
+}
+
+// Notice takes signals. It waits while too many wait already, and gives up when ctx ends.
+func (k *Keeper) Notice(ctx context.Context, signals ...Signal) {
+	for _, signal := range signals {
+		if !k.news(signal) {
+			continue
+		}
+		select {
+		case k.signals <- signal:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// news tells whether the signal says more than what was passed on a moment ago.
+func (k *Keeper) news(signal Signal) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if signal.Kind != Heard {
+		delete(k.heard, signal.DeviceID)
+		return true
+	}
+	if last, known := k.heard[signal.DeviceID]; known && signal.At.Before(last.Add(coarse)) {
+		return false
+	}
+	k.heard[signal.DeviceID] = signal.At
+	return true
+}
+
+// Run keeps the states until ctx ends.
+func (k *Keeper) Run(ctx context.Context) error {
+	k.retry(ctx, "find who is there after the start", func() error { return k.compare(ctx, true) })
+	sweep, compare := time.NewTicker(k.options.Sweep), time.NewTicker(k.options.Compare)
+	defer sweep.Stop()
+	defer compare.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case first := <-k.signals:
+			batch := k.gather(first)
+			k.retry(ctx, "keep who is there", func() error { return k.keep(ctx, batch) })
+		case <-sweep.C:
+			k.tell(ctx, "find who has gone", k.expire(ctx))
+		case <-compare.C:
+			k.tell(ctx, "compare with who is connected", k.compare(ctx, false))
+		}
+	}
+}
+
+func (k *Keeper) tell(ctx context.Context, what string, err error) {
+	if err != nil && ctx.Err() == nil {
+		k.logger.Warn("presence: cannot "+what, "error", err)
+	}
+}
+
+// retry does what must not be left out, again and again until it is done or ctx ends.
+func (k *Keeper) retry(ctx context.Context, what string, do func() error) {
+	for {
+		err := do()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		k.tell(ctx, what, err)
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// gather takes what waits, as much as goes into one transaction.
+func (k *Keeper) gather(first Signal) map[string][]Signal {
+	batch := map[string][]Signal{first.DeviceID: {first}}
+	for len(batch) < atOnce {
+		select {
+		case s := <-k.signals:
+			batch[s.DeviceID] = append(batch[s.DeviceID], s)
+		default:
+			return batch
+		}
+	}
+	return batch
+}
+
+func (k *Keeper) keep(ctx context.Context, batch map[string][]Signal) error {
+	came := map[string]bool{}
+	err := k.store.ChangePresence(ctx, keys(batch), k.clock.Now(), func(id string, s State) (State, *time.Time) {
+		var seen *time.Time
+		after, back := s, false
+		for _, signal := range batch[id] {
+			after = after.After(signal, k.options.Grace)
+			back = back || signal.Kind == Came || signal.Kind == Heard && s.Presence != Online
+			if signal.Kind != Went && (seen == nil || signal.At.After(*seen)) {
+				seen = &signal.At
+			}
+		}
+		if back && after.Presence == Online {
+			came[id] = true
+		}
+		return after, seen
+	})
+	if err != nil {
+		return err
+	}
+	for id := range came {
+		k.tell(ctx, "welcome "+id, k.options.Welcome(ctx, id))
+	}
+	return nil
+}
+
+// expire makes OFFLINE who is due, but for those that the broker knows.
+func (k *Keeper) expire(ctx context.Context) error {
+	now := k.clock.Now()
+	due, err := k.store.Due(ctx, now, atOnce)
+	if err != nil || len(due) == 0 {
+		return err
+	}
+	connected, err := k.broker.Connected(ctx)
+	if err != nil {
+		return err
+	}
+	return k.store.ChangePresence(ctx, due, now, func(id string, s State) (State, *time.Time) {
+		if _, there := connected[id]; there && s.Due != nil {
+			return s.After(Signal{DeviceID: id, Kind: Heard, At: now}, k.options.Grace), nil
+		}
+		return s.Expired(now), nil
+	})
+}
+
+// compare finds who came or went without being noticed.
+func (k *Keeper) compare(ctx context.Context, started bool) error {
+	now := k.clock.Now()
+	connected, err := k.broker.Connected(ctx)
+	if err != nil {
+		return err
+	}
+	present, err := k.store.Present(ctx)
+	if err != nil {
+		return err
+	}
+	known := make(map[string]bool, len(present))
+	var missing []string
+	for _, id := range present {
+		known[id] = true
+		if _, there := connected[id]; !there {
+			missing = append(missing, id)
+		}
+	}
+	k.forget(now)
+	return errors.Join(k.found(ctx, connected, known), k.doubt(ctx, missing, now, started), k.check(ctx, connected))
+}
+
+// found keeps that those of the connected came who were not known to be there.
+func (k *Keeper) found(ctx context.Context, connected map[string]time.Time, known map[string]bool) error {
+	batch := map[string][]Signal{}
+	for id, since := range connected {
+		if known[id] {
+			continue
+		}
+		batch[id] = []Signal{{DeviceID: id, Kind: Came, At: since}}
+		if len(batch) < atOnce {
+			continue
+		}
+		if err := k.keep(ctx, batch); err != nil {
+			return err
+		}
+		clear(batch)
+	}
+	if len(batch) == 0 {
+		return nil
+	}
+	return k.keep(ctx, batch)
+}
+
+func (k *Keeper) doubt(ctx context.Context, missing []string, now time.Time, started bool) error {
+	for len(missing) > 0 {
+		n := min(len(missing), atOnce)
+		err := k.store.ChangePresence(ctx, missing[:n], now, func(_ string, s State) (State, *time.Time) {
+			if started {
+				return s.Doubted(now, k.options.Wait), nil
+			}
+			return s.Missed(now, k.options.Grace), nil
+		})
+		if err != nil {
+			return fmt.Errorf("doubt who is not connected: %w", err)
+		}
+		missing = missing[n:]
+	}
+	return nil
+}
+
+func (k *Keeper) check(ctx context.Context, connected map[string]time.Time) error {
+	if len(connected) == 0 {
+		return nil
+	}
+	return k.options.Check(ctx, connected)
+}
+
+func (k *Keeper) forget(now time.Time) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for id, at := range k.heard {
+		if now.Sub(at) > forgotten {
+			delete(k.heard, id)
+		}
+	}
+}
+
+func keys(batch map[string][]Signal) []string {
+	ids := make([]string, 0, len(batch))
+	for id := range batch {
+		ids = append(ids, id)
+	}
+	return ids
+}

@@ -1,0 +1,148 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/services/device"
+)
+
+// RecordAll keeps readings of many messages: see device.Store.
+func (s *Store) RecordAll(ctx context.Context, recordings []device.Recording) (stored int64, err error) {
+	var rows [][]any
+	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		there, err := known(ctx, tx, recordings)
+		if err != nil {
+			return err
+		}
+		rows = rows[:0]
+		for _, recording := range recordings {
+			if !there[recording.DeviceID] {
+				continue
+			}
+			arrived := sqldb.Micros(recording.ArrivedAt)
+			for _, r := range recording.Readings {
+				rows = append(rows, []any{recording.DeviceID, r.Key, sqldb.Micros(r.At), r.Value, arrived})
+			}
+		}
+		stored, err = tx.Insert(ctx, "readings", readingColumns, rows, "ON CONFLICT DO NOTHING")
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("record readings: %w", err)
+	}
+	return stored, nil
+}
+
+const readingColumns = "device_id, key, at, value, arrived_at"
+
+// known tells which of the devices there are.
+func known(ctx context.Context, tx *sqldb.Tx, recordings []device.Recording) (map[string]bool, error) {
+	there := make(map[string]bool, len(recordings))
+	var ids []string
+	for _, r := range recordings {
+		if _, asked := there[r.DeviceID]; !asked {
+			there[r.DeviceID] = false
+			ids = append(ids, r.DeviceID)
+		}
+	}
+	for len(ids) > 0 {
+		n := min(len(ids), lookAtOnce)
+		var w sqldb.Where
+		w.In("id", ids[:n])
+		w.And("NOT deleted")
+		rows, err := tx.QueryContext(ctx, `SELECT id FROM devices`+w.SQL(), w.Args()...)
+		if err != nil {
+			return nil, fmt.Errorf("find the devices: %w", err)
+		}
+		if _, err := sqldb.Collect(rows, func(row sqldb.Row) (struct{}, error) {
+			var id string
+			err := row.Scan(&id)
+			there[id] = true
+			return struct{}{}, err
+		}); err != nil {
+			return nil, fmt.Errorf("find the devices: %w", err)
+		}
+		ids = ids[n:]
+	}
+	return there, nil
+}
+
+// Observe tells where a device was: see device.Store. Others hear of each position by an event of its
+// own, which carries the device as it was there.
+func (s *Store) Observe(ctx context.Context, deviceID string, positions []device.Position, now time.Time) error {
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		d, err := lock(ctx, tx, "id = $1", deviceID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		latest := d.Position
+		for _, p := range positions {
+			there := d
+			there.Position = &p
+			payload, err := s.encode(there)
+			if err != nil {
+				return fmt.Errorf("encode device %s: %w", deviceID, err)
+			}
+			if err := tx.Emit(ctx, now, "event.position.observed."+deviceID, payload); err != nil {
+				return err
+			}
+			if again := latest != nil && latest.At != nil && p.At != nil && latest.At.Equal(*p.At); !again {
+				latest = device.Latest(latest, &p)
+			}
+		}
+		if latest == d.Position {
+			return nil
+		}
+		d.Position = latest
+		return s.keepPosition(ctx, tx, d, now)
+	})
+	if err != nil {
+		return fmt.Errorf("observe %s: %w", deviceID, err)
+	}
+	return nil
+}
+
+func (s *Store) keepPosition(ctx context.Context, tx *sqldb.Tx, d device.Device, now time.Time) error {
+	position, err := sqldb.NullJSON(d.Position)
+	if err != nil {
+		return fmt.Errorf("write the position: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE devices SET position = $1 WHERE id = $2`, position, d.ID); err != nil {
+		return fmt.Errorf("keep the position: %w", err)
+	}
+	return s.emit(ctx, tx, now, "moved", d)
+}
+
+// Report keeps what a device reported of itself: see device.Store.
+func (s *Store) Report(ctx context.Context, deviceID string, state device.ReportedState, now time.Time) error {
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		d, err := lock(ctx, tx, "id = $1", deviceID)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil || d.Board == state.Board {
+			return err
+		}
+		d.Board = state.Board
+		if state.Firmware != "" {
+			d.Firmware = state.Firmware
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE devices SET board = $1, firmware = $2 WHERE id = $3`, d.Board, d.Firmware, deviceID)
+		if err != nil {
+			return fmt.Errorf("keep the board: %w", err)
+		}
+		return s.emit(ctx, tx, now, "reported", d)
+	})
+	if err != nil {
+		return fmt.Errorf("keep what %s reported: %w", deviceID, err)
+	}
+	return nil
+}
