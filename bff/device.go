@@ -10,6 +10,8 @@ import (
 type Devices interface {
 	RegisterDevice(ctx context.Context, input RegisterDeviceInput) (*RegisteredDevice, error)
 	RotateDeviceSecret(ctx context.Context, id string) (*RegisteredDevice, error)
+	Commands
+
 	UpdateDevice(ctx context.Context, input UpdateDeviceInput) (*Device, error)
 	DeleteDevice(ctx context.Context, id string, expectedVersion *int) error
 	GetDevices(ctx context.Context, ids []string) ([]*Device, error)
@@ -46,6 +48,7 @@ type Device struct {
 	Board      JSON // an object; nil when it reported none
 	Firmware   *string
 	CreatedAt  time.Time
+	LockState  *LockState
 }
 
 // DeviceFilter selects devices; all that is named must hold.
@@ -61,6 +64,7 @@ type RegisterDeviceInput struct {
 	Name           string
 	Kind           DeviceKind
 	Labels         JSON
+	Lock           *bool
 	IdempotencyKey *string
 }
 

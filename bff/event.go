@@ -11,6 +11,7 @@ const (
 	EntityDevice   Entity = "device"
 	EntityTrip     Entity = "trip"
 	EntityJob      Entity = "job"
+	EntityLogLine  Entity = "commandlog"
 	EntityAPIKey   Entity = "apikey"
 	EntitySession  Entity = "session"
 )
@@ -22,7 +23,7 @@ type Event struct {
 	Entity   Entity
 	Change   string // "added", "changed", ...
 	ID       string // of the entity
-	Node     Node   // *Activity, *Device, *Trip or *Job; nil for others, and for what was deleted
+	Node     Node   // *Activity, *Device, *Trip, *Job or *LogLine; nil for others, and for what was deleted
 	// Owner is whose it is: the account of a trip or an activity ("" for everybody's), who made a job.
 	Owner string
 }
@@ -31,6 +32,7 @@ type Event struct {
 type Topic struct {
 	Entity   Entity
 	TripID   string // of EntityTrip: "" for every trip
+	Command  string // of EntityLogLine: the id of the command
 	Activity *ActivityFilter
 	Device   *DeviceFilter
 	Job      *JobFilter

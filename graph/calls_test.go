@@ -31,7 +31,8 @@ const whole = `{
   trips(first: 1000) { totalCount nodes { id vehicle { id name jobs(first: 1) { nodes { id } } } account { name } track(maxPoints: 2) { at } } }
   jobs(first: 1000) { nodes { id device { id name currentTrip { id } } runs(first: 1) { nodes { id } } } }
   activities(first: 1000) { nodes { id device { id name } } }
-  devices(first: 1000) { nodes { id name currentTrip { id } config { inSync } events(first: 1) { nodes { type } } } }
+  devices(first: 1000) { nodes { id name currentTrip { id } config { inSync } events(first: 1) { nodes { type } }
+    commands(first: 1) { nodes { id device { name } log(first: 1) { text } } } log(from: "2026-01-01T00:00:00Z", to: "2027-01-01T00:00:00Z", first: 1) { text } } }
 }`
 
 // The number of calls depends on the shape of the query, never on how much there is: one a method of
@@ -54,18 +55,21 @@ func TestCallsDoNotGrowWithTheData(t *testing.T) {
 			"activity ListActivities":  2, // overview, activities
 		}},
 		{"all rows, three levels", whole, map[string]int{
-			"account BatchGetAccounts": 1,
-			"device ListDevices":       1,
-			"device BatchGetDevices":   1,
-			"device BatchListEvents":   1,
-			"device BatchGetConfigs":   1,
-			"trip ListTrips":           1,
-			"trip BatchGetOpenTrips":   1, // the vehicles of both levels are the same
-			"trip BatchGetTracks":      1,
-			"job ListJobs":             1,
-			"job BatchListRuns":        1,
-			"job BatchListDeviceJobs":  1,
-			"activity ListActivities":  1,
+			"account BatchGetAccounts":   1,
+			"device ListDevices":         1,
+			"device BatchGetDevices":     1,
+			"device BatchListEvents":     1,
+			"device BatchListCommands":   1,
+			"device BatchGetCommandLogs": 1,
+			"device BatchGetDeviceLogs":  1,
+			"trip ListTrips":             1,
+			"trip BatchGetOpenTrips":     1, // the vehicles of both levels are the same
+			"trip BatchGetTracks":        1,
+			"job ListJobs":               1,
+			"job BatchListRuns":          1,
+			"job BatchListDeviceJobs":    1,
+			"activity ListActivities":    1,
+			"device BatchGetConfigs":     1,
 		}},
 	}
 	for _, rows := range []int{10, 1000} {
@@ -89,6 +93,7 @@ func (h *house) fill(t *testing.T, n int) {
 	ctx := caller.NewContext(t.Context(), caller.OfSystem())
 	devices := h.fillDevices(t, ctx, n)
 	h.fillTrips(t, ctx, devices)
+	h.fillCommands(t, ctx, devices)
 	activities := make([]*activityv1.Activity, n)
 	for i := range activities {
 		activities[i] = &activityv1.Activity{
@@ -104,6 +109,16 @@ func (h *house) fill(t *testing.T, n int) {
 		if _, err := jobs.CreateJob(ctx, &jobv1.CreateJobRequest{
 			Name: fmt.Sprint("job ", i), Kind: "log", PayloadJson: `{"message": "x"}`, RunAt: h.ago(-3600), DeviceId: devices[i],
 		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (h *house) fillCommands(t *testing.T, ctx context.Context, devices []string) {
+	t.Helper()
+	commands := devicev1.NewCommandsClient(h.lines["device"])
+	for _, device := range devices {
+		if _, err := commands.SendCommand(ctx, &devicev1.SendCommandRequest{DeviceId: device, Name: "reboot"}); err != nil {
 			t.Fatal(err)
 		}
 	}

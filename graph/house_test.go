@@ -122,7 +122,7 @@ func (h *house) account(t testing.TB) func(grpc.ServiceRegistrar) {
 
 func (h *house) device(t testing.TB) func(grpc.ServiceRegistrar) {
 	t.Helper()
-	s := device.New(devicestore.New(sqltest.OpenSQLite(t, devicestore.Migrations()), devicerpc.EncodeDevice), h.clock, device.Options{})
+	s := device.New(devicestore.New(sqltest.OpenSQLite(t, devicestore.Migrations()), devicerpc.Encoding()), h.clock, device.Options{})
 	return func(r grpc.ServiceRegistrar) { devicerpc.Register(r, s) }
 }
 

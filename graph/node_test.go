@@ -22,6 +22,8 @@ func (h *house) oneOfEach(t testing.TB) map[string]string {
 		"Activity": h.text(t, admin, `mutation { recordActivity(input: {kind: NOTE, title: "n", public: true}) { id } }`, nil,
 			"recordActivity", "id"),
 	}
+	made["Command"] = h.text(t, admin, `mutation($d: ID!) { sendCommand(input: {deviceId: $d, name: "blink"}) { id } }`,
+		map[string]any{"d": made["Device"]}, "sendCommand", "id")
 	made["Trip"] = h.text(t, alice, `mutation($v: ID!) { startTrip(input: {vehicleId: $v, position: {latitude: 48, longitude: 11}}) { id } }`,
 		map[string]any{"v": made["Device"]}, "startTrip", "id")
 	return made

@@ -16,38 +16,46 @@ import (
 
 // planLoaders are the loaders that fields share in the engine, one an entity.
 type planLoaders struct {
-	account       *plan.Loader[string, *bff.Account]
-	apiKey        *plan.Loader[string, *bff.ApiKey]
-	device        *plan.Loader[string, *bff.Device]
-	deviceEvents  *plan.Loader[loaders.PageKey, bff.Page[bff.DeviceEvent]]
-	deviceJobs    *plan.Loader[loaders.PageKey, bff.Page[bff.Job]]
-	deviceSeries  *plan.Loader[loaders.SeriesKey, []*bff.Series]
-	deviceConfig  *plan.Loader[string, *bff.DeviceConfig]
-	configHistory *plan.Loader[loaders.PageKey, bff.Page[bff.DeviceConfigVersion]]
-	trip          *plan.Loader[string, *bff.Trip]
-	tripOnVehicle *plan.Loader[string, *bff.Trip]
-	track         *plan.Loader[loaders.TrackKey, []*bff.Position]
-	job           *plan.Loader[string, *bff.Job]
-	jobRuns       *plan.Loader[loaders.PageKey, bff.Page[bff.JobRun]]
-	activity      *plan.Loader[string, *bff.Activity]
+	account        *plan.Loader[string, *bff.Account]
+	apiKey         *plan.Loader[string, *bff.ApiKey]
+	device         *plan.Loader[string, *bff.Device]
+	deviceEvents   *plan.Loader[loaders.PageKey, bff.Page[bff.DeviceEvent]]
+	deviceJobs     *plan.Loader[loaders.PageKey, bff.Page[bff.Job]]
+	deviceCommands *plan.Loader[loaders.PageKey, bff.Page[bff.Command]]
+	deviceLog      *plan.Loader[loaders.LogKey, []*bff.LogLine]
+	command        *plan.Loader[string, *bff.Command]
+	commandLog     *plan.Loader[loaders.LogKey, []*bff.LogLine]
+	deviceSeries   *plan.Loader[loaders.SeriesKey, []*bff.Series]
+	trip           *plan.Loader[string, *bff.Trip]
+	tripOnVehicle  *plan.Loader[string, *bff.Trip]
+	track          *plan.Loader[loaders.TrackKey, []*bff.Position]
+	job            *plan.Loader[string, *bff.Job]
+	jobRuns        *plan.Loader[loaders.PageKey, bff.Page[bff.JobRun]]
+	activity       *plan.Loader[string, *bff.Activity]
+	deviceConfig   *plan.Loader[string, *bff.DeviceConfig]
+	configHistory  *plan.Loader[loaders.PageKey, bff.Page[bff.DeviceConfigVersion]]
 }
 
 func newPlanLoaders(b *loaders.Batches) *planLoaders {
 	return &planLoaders{
-		account:       planLoader("account", b.Account),
-		apiKey:        planLoader("api key", b.APIKey),
-		device:        planLoader("device", b.Device),
-		deviceEvents:  planLoader("device events", b.DeviceEvents),
-		deviceJobs:    planLoader("device jobs", b.DeviceJobs),
-		deviceSeries:  planLoader("device telemetry", b.DeviceSeries),
-		deviceConfig:  planLoader("device configuration", b.DeviceConfig),
-		configHistory: planLoader("configuration history", b.ConfigHistory),
-		trip:          planLoader("trip", b.Trip),
-		tripOnVehicle: planLoader("trip on vehicle", b.TripOnVehicle),
-		track:         planLoader("track", b.Track),
-		job:           planLoader("job", b.Job),
-		jobRuns:       planLoader("job runs", b.JobRuns),
-		activity:      planLoader("activity", b.Activity),
+		account:        planLoader("account", b.Account),
+		apiKey:         planLoader("api key", b.APIKey),
+		device:         planLoader("device", b.Device),
+		deviceEvents:   planLoader("device events", b.DeviceEvents),
+		deviceJobs:     planLoader("device jobs", b.DeviceJobs),
+		deviceCommands: planLoader("device commands", b.DeviceCommands),
+		deviceLog:      planLoader("device log", b.DeviceLog),
+		command:        planLoader("command", b.Command),
+		commandLog:     planLoader("command log", b.CommandLog),
+		deviceSeries:   planLoader("device telemetry", b.DeviceSeries),
+		trip:           planLoader("trip", b.Trip),
+		tripOnVehicle:  planLoader("trip on vehicle", b.TripOnVehicle),
+		track:          planLoader("track", b.Track),
+		job:            planLoader("job", b.Job),
+		jobRuns:        planLoader("job runs", b.JobRuns),
+		activity:       planLoader("activity", b.Activity),
+		deviceConfig:   planLoader("device configuration", b.DeviceConfig),
+		configHistory:  planLoader("configuration history", b.ConfigHistory),
 	}
 }
 
@@ -73,14 +81,18 @@ func references(b *loaders.Batches) map[string]plan.Reference {
 		"Device.currentTrip":   refer(l.tripOnVehicle, func(d *bff.Device) string { return d.ID }),
 		"Device.events":        page(l.deviceEvents, func(d *bff.Device) string { return d.ID }, eventConnection),
 		"Device.jobs":          page(l.deviceJobs, func(d *bff.Device) string { return d.ID }, jobConnection),
+		"Device.commands":      page(l.deviceCommands, func(d *bff.Device) string { return d.ID }, commandConnection),
+		"Device.log":           plan.Ask(l.deviceLog, deviceLogAsked, deviceLogKey, logShown),
+		"Command.device":       refer(l.device, func(c *bff.Command) string { return c.DeviceID }),
+		"Command.log":          plan.Ask(l.commandLog, commandLogAsked, commandLogKey, logShown),
 		"Device.telemetry":     plan.Ask(l.deviceSeries, telemetryAsked, telemetryKey, telemetryShown),
-		"Device.config":        refer(l.deviceConfig, func(d *bff.Device) string { return d.ID }),
-		"DeviceConfig.history": page(l.configHistory, func(c *bff.DeviceConfig) string { return c.DeviceID }, configConnection),
 		"Job.device":           refer(l.device, func(j *bff.Job) string { return j.DeviceID }),
 		"Job.runs":             page(l.jobRuns, func(j *bff.Job) string { return j.ID }, runConnection),
 		"Activity.device":      refer(l.device, func(a *bff.Activity) string { return a.DeviceID }),
 		"Activity.trip":        refer(l.trip, func(a *bff.Activity) string { return a.TripID }),
 		"Activity.job":         refer(l.job, func(a *bff.Activity) string { return a.JobID }),
+		"Device.config":        refer(l.deviceConfig, func(d *bff.Device) string { return d.ID }),
+		"DeviceConfig.history": page(l.configHistory, func(c *bff.DeviceConfig) string { return c.DeviceID }, configConnection),
 	}
 }
 
@@ -144,7 +156,7 @@ func telemetryShown(_ loaders.SeriesKey, series []*bff.Series) []*bff.Series { r
 
 // nodeLoaders are the loaders of what has an id.
 func (l *planLoaders) nodeLoaders() []plan.AnyLoader {
-	return []plan.AnyLoader{l.account, l.apiKey, l.device, l.trip, l.job, l.activity}
+	return []plan.AnyLoader{l.account, l.apiKey, l.device, l.command, l.trip, l.job, l.activity}
 }
 
 func (l *planLoaders) node() plan.Reference {
@@ -180,6 +192,8 @@ func (l *planLoaders) askNode(asks *plan.Asks, id string) func() (bff.Node, erro
 		return asNode(plan.Load(asks, l.apiKey, id).Get)
 	case ids.Device:
 		return asNode(plan.Load(asks, l.device, id).Get)
+	case ids.Command:
+		return asNode(plan.Load(asks, l.command, id).Get)
 	case ids.Trip:
 		return asNode(plan.Load(asks, l.trip, id).Get)
 	case ids.Job:

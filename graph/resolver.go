@@ -33,6 +33,7 @@ type (
 	subscriptionResolver struct{}
 	viewerResolver       struct{ *Resolver }
 	deviceResolver       struct{ *Resolver }
+	commandResolver      struct{ *Resolver }
 	deviceConfigResolver struct{ *Resolver }
 	tripResolver         struct{ *Resolver }
 	jobResolver          struct{ *Resolver }
@@ -55,6 +56,9 @@ func (r *Resolver) Viewer() exec.ViewerResolver { return viewerResolver{r} }
 
 // Device answers the lists and references of a device.
 func (r *Resolver) Device() exec.DeviceResolver { return deviceResolver{r} }
+
+// Command answers the references of a command.
+func (r *Resolver) Command() exec.CommandResolver { return commandResolver{r} }
 
 // DeviceConfig answers the history of a configuration.
 func (r *Resolver) DeviceConfig() exec.DeviceConfigResolver { return deviceConfigResolver{r} }

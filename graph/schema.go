@@ -47,6 +47,8 @@ func node(ctx context.Context, id string) func() (bff.Node, error) {
 		return asNode(set.APIKey.LoadThunk(ctx, id))
 	case ids.Device:
 		return asNode(set.Device.LoadThunk(ctx, id))
+	case ids.Command:
+		return asNode(set.Command.LoadThunk(ctx, id))
 	case ids.Trip:
 		return asNode(set.Trip.LoadThunk(ctx, id))
 	case ids.Job:

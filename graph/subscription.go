@@ -45,6 +45,13 @@ func (subscriptionResolver) JobChanged(ctx context.Context, filter *bff.JobFilte
 	return answer[*bff.Job](ctx, bff.Topic{Entity: bff.EntityJob, Job: filter})
 }
 
+func (subscriptionResolver) CommandOutput(ctx context.Context, commandID string) (<-chan *bff.LogLine, error) {
+	if err := checkID("commandId", ids.Command, commandID); err != nil {
+		return nil, err
+	}
+	return answer[*bff.LogLine](ctx, bff.Topic{Entity: bff.EntityLogLine, Command: commandID})
+}
+
 // answer tells the feed the topic, and gives its entity as the only event there is.
 func answer[V bff.Node](ctx context.Context, topic bff.Topic) (<-chan V, error) {
 	feed, ok := ctx.Value(feedKey{}).(*Feed)

@@ -25,39 +25,47 @@ type Ports struct {
 
 // Set is the loaders of one request.
 type Set struct {
-	Account       *Loader[string, *bff.Account]
-	APIKey        *Loader[string, *bff.ApiKey]
-	Device        *Loader[string, *bff.Device]
-	DeviceEvents  *Loader[PageKey, bff.Page[bff.DeviceEvent]]
-	DeviceJobs    *Loader[PageKey, bff.Page[bff.Job]]
-	DeviceSeries  *Loader[SeriesKey, []*bff.Series]
-	DeviceConfig  *Loader[string, *bff.DeviceConfig]
-	ConfigHistory *Loader[PageKey, bff.Page[bff.DeviceConfigVersion]]
-	Trip          *Loader[string, *bff.Trip]
-	TripOnVehicle *Loader[string, *bff.Trip]
-	Track         *Loader[TrackKey, []*bff.Position]
-	Job           *Loader[string, *bff.Job]
-	JobRuns       *Loader[PageKey, bff.Page[bff.JobRun]]
-	Activity      *Loader[string, *bff.Activity]
+	Account        *Loader[string, *bff.Account]
+	APIKey         *Loader[string, *bff.ApiKey]
+	Device         *Loader[string, *bff.Device]
+	DeviceEvents   *Loader[PageKey, bff.Page[bff.DeviceEvent]]
+	DeviceJobs     *Loader[PageKey, bff.Page[bff.Job]]
+	DeviceCommands *Loader[PageKey, bff.Page[bff.Command]]
+	DeviceLog      *Loader[LogKey, []*bff.LogLine]
+	Command        *Loader[string, *bff.Command]
+	CommandLog     *Loader[LogKey, []*bff.LogLine]
+	DeviceSeries   *Loader[SeriesKey, []*bff.Series]
+	Trip           *Loader[string, *bff.Trip]
+	TripOnVehicle  *Loader[string, *bff.Trip]
+	Track          *Loader[TrackKey, []*bff.Position]
+	Job            *Loader[string, *bff.Job]
+	JobRuns        *Loader[PageKey, bff.Page[bff.JobRun]]
+	Activity       *Loader[string, *bff.Activity]
+	DeviceConfig   *Loader[string, *bff.DeviceConfig]
+	ConfigHistory  *Loader[PageKey, bff.Page[bff.DeviceConfigVersion]]
 }
 
 // NewSet gives fresh loaders over the ports.
 func NewSet(p Ports) *Set {
 	return &Set{
-		Account:       newLoader(accounts(p.Accounts)),
-		APIKey:        newLoader(apiKeys(p.Accounts)),
-		Device:        newLoader(devices(p.Devices)),
-		DeviceEvents:  newLoader(deviceEvents(p.Devices)),
-		DeviceJobs:    newLoader(deviceJobs(p.Jobs)),
-		DeviceSeries:  newLoader(deviceSeries(p.Devices)),
-		DeviceConfig:  newLoader(deviceConfigs(p.Devices)),
-		ConfigHistory: newLoader(configHistory(p.Devices)),
-		Trip:          newLoader(trips(p.Trips)),
-		TripOnVehicle: newLoader(tripsOnVehicles(p.Trips)),
-		Track:         newLoader(tracks(p.Trips)),
-		Job:           newLoader(jobs(p.Jobs)),
-		JobRuns:       newLoader(jobRuns(p.Jobs)),
-		Activity:      newLoader(activities(p.Activities)),
+		Account:        newLoader(accounts(p.Accounts)),
+		APIKey:         newLoader(apiKeys(p.Accounts)),
+		Device:         newLoader(devices(p.Devices)),
+		DeviceEvents:   newLoader(deviceEvents(p.Devices)),
+		DeviceJobs:     newLoader(deviceJobs(p.Jobs)),
+		DeviceCommands: newLoader(deviceCommands(p.Devices)),
+		DeviceLog:      newLoader(deviceLog(p.Devices)),
+		Command:        newLoader(commands(p.Devices)),
+		CommandLog:     newLoader(commandLog(p.Devices)),
+		DeviceSeries:   newLoader(deviceSeries(p.Devices)),
+		Trip:           newLoader(trips(p.Trips)),
+		TripOnVehicle:  newLoader(tripsOnVehicles(p.Trips)),
+		Track:          newLoader(tracks(p.Trips)),
+		Job:            newLoader(jobs(p.Jobs)),
+		JobRuns:        newLoader(jobRuns(p.Jobs)),
+		Activity:       newLoader(activities(p.Activities)),
+		DeviceConfig:   newLoader(deviceConfigs(p.Devices)),
+		ConfigHistory:  newLoader(configHistory(p.Devices)),
 	}
 }
 

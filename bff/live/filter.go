@@ -43,6 +43,8 @@ func newFilter(topic bff.Topic) (*filter, error) {
 		if topic.TripID != "" {
 			f.oneOf("id", []string{topic.TripID}, func(n bff.Node) string { return n.GetID() })
 		}
+	case bff.EntityLogLine:
+		f.oneOf("id", []string{topic.Command}, func(n bff.Node) string { return n.GetID() })
 	case bff.EntityJob:
 		err = f.job(topic.Job)
 	default:
@@ -293,6 +295,8 @@ func keysOfNode(n bff.Node) []key {
 		return keys
 	case *bff.Trip:
 		return []key{{"id", n.ID}}
+	case *bff.LogLine:
+		return []key{{"id", n.CommandID}}
 	case *bff.Job:
 		return []key{{"device", n.DeviceID}, {"status", string(n.Status)}, {"kind", n.Kind}}
 	}

@@ -93,7 +93,7 @@ func worldOn(t testing.TB, b *bus.Bus) *world {
 	accounts := account.New(
 		accountstore.New(sqltest.OpenSQLite(t, accountstore.Migrations()), accountrpc.EncodeAccount, accountrpc.EncodeAPIKey),
 		signer, w.clock, account.Options{Identities: map[string]account.IdentityProvider{account.DemoProvider: account.DemoIdentities{}}})
-	devices := device.New(devicestore.New(sqltest.OpenSQLite(t, devicestore.Migrations()), devicerpc.EncodeDevice), w.clock, device.Options{})
+	devices := device.New(devicestore.New(sqltest.OpenSQLite(t, devicestore.Migrations()), devicerpc.Encoding()), w.clock, device.Options{})
 	w.devices = within(func(r grpc.ServiceRegistrar) { devicerpc.Register(r, devices) })
 	w.ports = loaders.Ports{
 		Accounts: bffrpc.NewAccounts(within(func(r grpc.ServiceRegistrar) { accountrpc.Register(r, accounts) })),

@@ -148,6 +148,7 @@ var filters = map[string]struct {
 	"labels":      {ofDevice(bff.DeviceFilter{Labels: bff.JSON(`{"a":"1","b":"2"}`)}), &bff.Device{Labels: map[string]string{"c": "3", "b": "2", "a": "1"}}, &bff.Device{Labels: map[string]string{"a": "1"}}},
 	"name":        {ofDevice(bff.DeviceFilter{NameContains: text("Bike")}), &bff.Device{Name: "my bike"}, &bff.Device{Name: "car"}},
 	"trip":        {bff.Topic{Entity: bff.EntityTrip, TripID: "t"}, &bff.Trip{ID: "t"}, &bff.Trip{ID: "u"}},
+	"command":     {bff.Topic{Entity: bff.EntityLogLine, Command: "c"}, &bff.LogLine{CommandID: "c"}, &bff.LogLine{CommandID: "d"}},
 	"job":         {bff.Topic{Entity: bff.EntityJob, Job: &bff.JobFilter{Statuses: []bff.JobStatus{"FAILED"}, Kinds: []string{"log"}, DeviceID: text("d")}}, &bff.Job{Status: "FAILED", Kind: "log", DeviceID: "d"}, &bff.Job{Status: "FAILED", Kind: "log"}},
 }
 
@@ -216,6 +217,7 @@ func TestSight(t *testing.T) {
 		"a camera in the south": {of(bff.EntityDevice, "", &bff.Device{Kind: "CAMERA", Labels: map[string]string{"site": "south"}}), map[string]bool{"staff": true}},
 		"a job of the account":  {of(bff.EntityJob, "a", &bff.Job{}), map[string]bool{"member": true, "staff": true}},
 		"a job of the key":      {of(bff.EntityJob, "k", &bff.Job{}), map[string]bool{"key": true, "staff": true}},
+		"a line of a log":       {of(bff.EntityLogLine, "", &bff.LogLine{}), map[string]bool{"staff": true}},
 		"an ended session":      {of(bff.EntitySession, "a", nil), map[string]bool{"staff": true}},
 	} {
 		for who, s := range map[string]caller.Caller{"member": member, "key": key, "staff": staff, "nobody": {}} {

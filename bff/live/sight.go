@@ -39,6 +39,9 @@ func (s sight) sees(e *event) bool {
 	if d, ok := e.Node.(*bff.Device); ok && !hasLabels(d, s.who.DeviceLabels) {
 		return false
 	}
+	if e.Entity == bff.EntityLogLine && len(s.who.DeviceLabels) > 0 {
+		return false // a line does not say what labels its device has
+	}
 	if s.who.Staff() {
 		return true
 	}

@@ -14,6 +14,7 @@ import (
 
 // Devices asks the device service.
 type Devices struct {
+	commands
 	client devicev1.DevicesClient
 	twins
 }
@@ -22,7 +23,9 @@ var _ bff.Devices = Devices{}
 
 // NewDevices asks over the connection.
 func NewDevices(conn grpc.ClientConnInterface) Devices {
-	return Devices{client: devicev1.NewDevicesClient(conn), twins: newTwins(conn)}
+	return Devices{
+		client: devicev1.NewDevicesClient(conn), twins: newTwins(conn), commands: commands{client: devicev1.NewCommandsClient(conn)},
+	}
 }
 
 // RegisterDevice makes a device known.
@@ -33,7 +36,7 @@ func (d Devices) RegisterDevice(ctx context.Context, input bff.RegisterDeviceInp
 	}
 	return one(registered)(d.client.RegisterDevice(ctx, &devicev1.RegisterDeviceRequest{
 		Name: input.Name, Kind: enumValue[devicev1.Kind](devicev1.Kind_value, "KIND_", string(input.Kind)),
-		Labels: labels, IdempotencyKey: text(input.IdempotencyKey),
+		Labels: labels, Lock: input.Lock, IdempotencyKey: text(input.IdempotencyKey),
 	}))
 }
 
@@ -137,6 +140,7 @@ func device(m *devicev1.Device) *bff.Device {
 		Labels: m.GetLabels(), Version: int(m.GetVersion()),
 		Presence:   enum[bff.Presence](m.GetPresence().String(), "PRESENCE_"),
 		LastSeenAt: optionalTime(m.GetLastSeenAt()), Position: position(m.GetPosition()), Board: optionalJSON(m.GetBoardJson()), Firmware: optionalText(m.GetFirmware()), CreatedAt: m.GetCreatedAt().AsTime(),
+		LockState: lockState(m.GetLockState()),
 	}
 }
 

@@ -27,6 +27,11 @@ func DecodeEvent(e *bff.Event, data []byte) error {
 		if err = proto.Unmarshal(data, &m); err == nil && !m.GetDeleted() {
 			e.Node = device(&m)
 		}
+	case bff.EntityLogLine:
+		var m devicev1.LogLine
+		if err = proto.Unmarshal(data, &m); err == nil {
+			e.Node = logLine(&m)
+		}
 	case bff.EntityTrip:
 		var m tripv1.Trip
 		if err = proto.Unmarshal(data, &m); err == nil {

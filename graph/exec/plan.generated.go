@@ -34,6 +34,7 @@ func Planned(cfg Config) plan.Source {
 		ec.unmarshalInputRecordActivityInput,
 		ec.unmarshalInputRecordWaterInput,
 		ec.unmarshalInputRegisterDeviceInput,
+		ec.unmarshalInputSendCommandInput,
 		ec.unmarshalInputSkyCoordinatesInput,
 		ec.unmarshalInputStartTripInput,
 		ec.unmarshalInputTripFilter,
@@ -57,46 +58,50 @@ const (
 	planTypeActivityEdge                  plan.TypeID = 3
 	planTypeApiKey                        plan.TypeID = 4
 	planTypeBudget                        plan.TypeID = 5
-	planTypeCreatedApiKey                 plan.TypeID = 6
-	planTypeDevice                        plan.TypeID = 7
-	planTypeDeviceConfig                  plan.TypeID = 8
-	planTypeDeviceConfigSchema            plan.TypeID = 9
-	planTypeDeviceConfigVersion           plan.TypeID = 10
-	planTypeDeviceConfigVersionConnection plan.TypeID = 11
-	planTypeDeviceConfigVersionEdge       plan.TypeID = 12
-	planTypeDeviceConnection              plan.TypeID = 13
-	planTypeDeviceCounts                  plan.TypeID = 14
-	planTypeDeviceEdge                    plan.TypeID = 15
-	planTypeDeviceEvent                   plan.TypeID = 16
-	planTypeDeviceEventConnection         plan.TypeID = 17
-	planTypeDeviceEventEdge               plan.TypeID = 18
-	planTypeHydrationDay                  plan.TypeID = 19
-	planTypeHydrationReport               plan.TypeID = 20
-	planTypeJob                           plan.TypeID = 21
-	planTypeJobConnection                 plan.TypeID = 22
-	planTypeJobCounts                     plan.TypeID = 23
-	planTypeJobEdge                       plan.TypeID = 24
-	planTypeJobRun                        plan.TypeID = 25
-	planTypeJobRunConnection              plan.TypeID = 26
-	planTypeJobRunEdge                    plan.TypeID = 27
-	planTypeLink                          plan.TypeID = 28
-	planTypeMoney                         plan.TypeID = 29
-	planTypeObservation                   plan.TypeID = 30
-	planTypeOverview                      plan.TypeID = 31
-	planTypePageInfo                      plan.TypeID = 32
-	planTypePoint                         plan.TypeID = 33
-	planTypePosition                      plan.TypeID = 34
-	planTypeQuery                         plan.TypeID = 35
-	planTypeRegisteredDevice              plan.TypeID = 36
-	planTypeSeries                        plan.TypeID = 37
-	planTypeSession                       plan.TypeID = 38
-	planTypeSkyCoordinates                plan.TypeID = 39
-	planTypeSubscription                  plan.TypeID = 40
-	planTypeTrip                          plan.TypeID = 41
-	planTypeTripConnection                plan.TypeID = 42
-	planTypeTripEdge                      plan.TypeID = 43
-	planTypeTripPoint                     plan.TypeID = 44
-	planTypeViewer                        plan.TypeID = 45
+	planTypeCommand                       plan.TypeID = 6
+	planTypeCommandConnection             plan.TypeID = 7
+	planTypeCommandEdge                   plan.TypeID = 8
+	planTypeCreatedApiKey                 plan.TypeID = 9
+	planTypeDevice                        plan.TypeID = 10
+	planTypeDeviceConfig                  plan.TypeID = 11
+	planTypeDeviceConfigSchema            plan.TypeID = 12
+	planTypeDeviceConfigVersion           plan.TypeID = 13
+	planTypeDeviceConfigVersionConnection plan.TypeID = 14
+	planTypeDeviceConfigVersionEdge       plan.TypeID = 15
+	planTypeDeviceConnection              plan.TypeID = 16
+	planTypeDeviceCounts                  plan.TypeID = 17
+	planTypeDeviceEdge                    plan.TypeID = 18
+	planTypeDeviceEvent                   plan.TypeID = 19
+	planTypeDeviceEventConnection         plan.TypeID = 20
+	planTypeDeviceEventEdge               plan.TypeID = 21
+	planTypeHydrationDay                  plan.TypeID = 22
+	planTypeHydrationReport               plan.TypeID = 23
+	planTypeJob                           plan.TypeID = 24
+	planTypeJobConnection                 plan.TypeID = 25
+	planTypeJobCounts                     plan.TypeID = 26
+	planTypeJobEdge                       plan.TypeID = 27
+	planTypeJobRun                        plan.TypeID = 28
+	planTypeJobRunConnection              plan.TypeID = 29
+	planTypeJobRunEdge                    plan.TypeID = 30
+	planTypeLink                          plan.TypeID = 31
+	planTypeLogLine                       plan.TypeID = 32
+	planTypeMoney                         plan.TypeID = 33
+	planTypeObservation                   plan.TypeID = 34
+	planTypeOverview                      plan.TypeID = 35
+	planTypePageInfo                      plan.TypeID = 36
+	planTypePoint                         plan.TypeID = 37
+	planTypePosition                      plan.TypeID = 38
+	planTypeQuery                         plan.TypeID = 39
+	planTypeRegisteredDevice              plan.TypeID = 40
+	planTypeSeries                        plan.TypeID = 41
+	planTypeSession                       plan.TypeID = 42
+	planTypeSkyCoordinates                plan.TypeID = 43
+	planTypeSubscription                  plan.TypeID = 44
+	planTypeTrip                          plan.TypeID = 45
+	planTypeTripConnection                plan.TypeID = 46
+	planTypeTripEdge                      plan.TypeID = 47
+	planTypeTripPoint                     plan.TypeID = 48
+	planTypeViewer                        plan.TypeID = 49
 )
 
 func planTypes() []plan.Type {
@@ -107,6 +112,9 @@ func planTypes() []plan.Type {
 		planFieldsOfActivityEdge(),
 		planFieldsOfApiKey(),
 		planFieldsOfBudget(),
+		planFieldsOfCommand(),
+		planFieldsOfCommandConnection(),
+		planFieldsOfCommandEdge(),
 		planFieldsOfCreatedApiKey(),
 		planFieldsOfDevice(),
 		planFieldsOfDeviceConfig(),
@@ -130,6 +138,7 @@ func planTypes() []plan.Type {
 		planFieldsOfJobRunConnection(),
 		planFieldsOfJobRunEdge(),
 		planFieldsOfLink(),
+		planFieldsOfLogLine(),
 		planFieldsOfMoney(),
 		planFieldsOfObservation(),
 		planFieldsOfOverview(),
@@ -577,6 +586,233 @@ func planFieldsOfBudget() plan.Type {
 	}
 }
 
+func planFieldsOfCommand() plan.Type {
+	return plan.Type{
+		Name:      "Command",
+		Satisfies: commandImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"id": {
+				Name:    "id",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planNID2string(w, n, obj.ID)
+				},
+			},
+			"device": {
+				Name:       "device",
+				Results:    []plan.TypeID{planTypeDevice},
+				Concurrent: true,
+				Parent:     reflect.TypeFor[*bff.Command](),
+				Result:     reflect.TypeFor[*bff.Device](),
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					obj := o.(*bff.Command)
+					return ec.Resolvers.Command().Device(ctx, obj)
+				},
+				Value: plan.Value(planODevice2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDevice),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Command_device(ctx, field)
+				},
+			},
+			"name": {
+				Name:    "name",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planNString2string(w, n, obj.Name)
+				},
+			},
+			"arguments": {
+				Name:    "arguments",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planNJSON2encodingᚋjsonᚐRawMessage(w, n, obj.Arguments)
+				},
+			},
+			"status": {
+				Name:    "status",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planNCommandStatus2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCommandStatus(w, n, obj.Status)
+				},
+			},
+			"version": {
+				Name:    "version",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planNInt2int(w, n, obj.Version)
+				},
+			},
+			"caller": {
+				Name:    "caller",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planNString2string(w, n, obj.Caller)
+				},
+			},
+			"createdAt": {
+				Name:    "createdAt",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planNDateTime2timeᚐTime(w, n, obj.CreatedAt)
+				},
+			},
+			"queueUntil": {
+				Name: "queueUntil",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planODateTime2ᚖtimeᚐTime(w, n, obj.QueueUntil)
+				},
+			},
+			"deadline": {
+				Name:    "deadline",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planNDateTime2timeᚐTime(w, n, obj.Deadline)
+				},
+			},
+			"sentAt": {
+				Name: "sentAt",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planODateTime2ᚖtimeᚐTime(w, n, obj.SentAt)
+				},
+			},
+			"acknowledgedAt": {
+				Name: "acknowledgedAt",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planODateTime2ᚖtimeᚐTime(w, n, obj.AcknowledgedAt)
+				},
+			},
+			"finishedAt": {
+				Name: "finishedAt",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planODateTime2ᚖtimeᚐTime(w, n, obj.FinishedAt)
+				},
+			},
+			"result": {
+				Name: "result",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planOJSON2encodingᚋjsonᚐRawMessage(w, n, obj.Result)
+				},
+			},
+			"reason": {
+				Name: "reason",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planOString2ᚖstring(w, n, obj.Reason)
+				},
+			},
+			"error": {
+				Name: "error",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planOString2ᚖstring(w, n, obj.Error)
+				},
+			},
+			"log": {
+				Name:       "log",
+				Results:    []plan.TypeID{planTypeLogLine},
+				Concurrent: true,
+				Parent:     reflect.TypeFor[*bff.Command](),
+				Result:     reflect.TypeFor[[]*bff.LogLine](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					obj := o.(*bff.Command)
+					return ec.Resolvers.Command().Log(ctx, obj, fc.Args["first"].(*int))
+				},
+				Value: plan.Value(planOLogLine2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐLogLineᚄ),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Command_log(ctx, field)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfCommandConnection() plan.Type {
+	return plan.Type{
+		Name:      "CommandConnection",
+		Satisfies: commandConnectionImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"edges": {
+				Name:    "edges",
+				NonNull: true,
+				Results: []plan.TypeID{planTypeCommandEdge},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.CommandConnection)
+					return planNCommandEdge2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐCommandEdgeᚄ(w, n, obj.Edges)
+				},
+			},
+			"nodes": {
+				Name:    "nodes",
+				NonNull: true,
+				Results: []plan.TypeID{planTypeCommand},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.CommandConnection)
+					return planNCommand2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCommandᚄ(w, n, obj.Nodes)
+				},
+			},
+			"pageInfo": {
+				Name:    "pageInfo",
+				NonNull: true,
+				Results: []plan.TypeID{planTypePageInfo},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.CommandConnection)
+					return planNPageInfo2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐPageInfo(w, n, obj.PageInfo)
+				},
+			},
+			"totalCount": {
+				Name: "totalCount",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.CommandConnection)
+					return planOInt2ᚖint(w, n, obj.TotalCount)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfCommandEdge() plan.Type {
+	return plan.Type{
+		Name:      "CommandEdge",
+		Satisfies: commandEdgeImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"cursor": {
+				Name:    "cursor",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.CommandEdge)
+					return planNCursor2string(w, n, obj.Cursor)
+				},
+			},
+			"node": {
+				Name:    "node",
+				NonNull: true,
+				Results: []plan.TypeID{planTypeCommand},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.CommandEdge)
+					return planNCommand2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCommand(w, n, obj.Node)
+				},
+			},
+		},
+	}
+}
+
 func planFieldsOfCreatedApiKey() plan.Type {
 	return plan.Type{
 		Name:      "CreatedApiKey",
@@ -759,6 +995,47 @@ func planFieldsOfDevice() plan.Type {
 				Value: plan.Value(planOJobConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐJobConnection),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Device_jobs(ctx, field)
+				},
+			},
+			"lockState": {
+				Name: "lockState",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Device)
+					return planOLockState2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐLockState(w, n, obj.LockState)
+				},
+			},
+			"commands": {
+				Name:       "commands",
+				Results:    []plan.TypeID{planTypeCommandConnection},
+				Concurrent: true,
+				Parent:     reflect.TypeFor[*bff.Device](),
+				Result:     reflect.TypeFor[*model.CommandConnection](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					obj := o.(*bff.Device)
+					return ec.Resolvers.Device().Commands(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
+				},
+				Value: plan.Value(planOCommandConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐCommandConnection),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Device_commands(ctx, field)
+				},
+			},
+			"log": {
+				Name:       "log",
+				Results:    []plan.TypeID{planTypeLogLine},
+				Concurrent: true,
+				Parent:     reflect.TypeFor[*bff.Device](),
+				Result:     reflect.TypeFor[[]*bff.LogLine](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					obj := o.(*bff.Device)
+					return ec.Resolvers.Device().Log(ctx, obj, fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["first"].(*int))
+				},
+				Value: plan.Value(planOLogLine2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐLogLineᚄ),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Device_log(ctx, field)
 				},
 			},
 			"config": {
@@ -1831,6 +2108,48 @@ func planFieldsOfLink() plan.Type {
 	}
 }
 
+func planFieldsOfLogLine() plan.Type {
+	return plan.Type{
+		Name:      "LogLine",
+		Satisfies: logLineImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"commandId": {
+				Name:    "commandId",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.LogLine)
+					return planNID2string(w, n, obj.CommandID)
+				},
+			},
+			"at": {
+				Name:    "at",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.LogLine)
+					return planNDateTime2timeᚐTime(w, n, obj.At)
+				},
+			},
+			"stream": {
+				Name:    "stream",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.LogLine)
+					return planNString2string(w, n, obj.Stream)
+				},
+			},
+			"text": {
+				Name:    "text",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.LogLine)
+					return planNString2string(w, n, obj.Text)
+				},
+			},
+		},
+	}
+}
+
 func planFieldsOfMoney() plan.Type {
 	return plan.Type{
 		Name:      "Money",
@@ -2103,7 +2422,7 @@ func planFieldsOfQuery() plan.Type {
 		Fields: map[string]*plan.Field{
 			"node": {
 				Name:       "node",
-				Results:    []plan.TypeID{planTypeAccount, planTypeActivity, planTypeApiKey, planTypeDevice, planTypeJob, planTypeTrip},
+				Results:    []plan.TypeID{planTypeAccount, planTypeActivity, planTypeApiKey, planTypeCommand, planTypeDevice, planTypeJob, planTypeTrip},
 				Concurrent: true,
 				Result:     reflect.TypeFor[bff.Node](),
 				Args:       true,
@@ -2119,7 +2438,7 @@ func planFieldsOfQuery() plan.Type {
 			"nodes": {
 				Name:       "nodes",
 				NonNull:    true,
-				Results:    []plan.TypeID{planTypeAccount, planTypeActivity, planTypeApiKey, planTypeDevice, planTypeJob, planTypeTrip},
+				Results:    []plan.TypeID{planTypeAccount, planTypeActivity, planTypeApiKey, planTypeCommand, planTypeDevice, planTypeJob, planTypeTrip},
 				Concurrent: true,
 				Result:     reflect.TypeFor[[]bff.Node](),
 				Args:       true,
@@ -2463,6 +2782,23 @@ func planFieldsOfSubscription() plan.Type {
 				Receive: plan.Receive[*bff.Activity],
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Subscription_activityAdded(ctx, field)
+				},
+			},
+			"commandOutput": {
+				Name:       "commandOutput",
+				NonNull:    true,
+				Results:    []plan.TypeID{planTypeLogLine},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.LogLine](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Subscription().CommandOutput(ctx, fc.Args["commandId"].(string))
+				},
+				Value:   plan.Value(planNLogLine2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐLogLine),
+				Receive: plan.Receive[*bff.LogLine],
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Subscription_commandOutput(ctx, field)
 				},
 			},
 			"deviceChanged": {
@@ -2837,6 +3173,11 @@ func planAnyNode(w *plan.Writer, n *plan.Node, v bff.Node) bool {
 			return false
 		}
 		return w.Object(n, planTypeDevice, obj)
+	case *bff.Command:
+		if obj == nil {
+			return false
+		}
+		return w.Object(n, planTypeCommand, obj)
 	case *bff.ApiKey:
 		if obj == nil {
 			return false
@@ -2902,6 +3243,32 @@ func planNApiKey2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐApiKey(w *plan.Writ
 
 func planNBoolean2bool(w *plan.Writer, n *plan.Node, v bool) bool {
 	return w.Bool(v)
+}
+
+func planNCommand2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCommandᚄ(w *plan.Writer, n *plan.Node, v []*bff.Command) bool {
+	return plan.List(w, n, v, false, true, planNCommand2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCommand)
+}
+
+func planNCommand2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCommand(w *plan.Writer, n *plan.Node, v *bff.Command) bool {
+	if v == nil {
+		return w.Missing()
+	}
+	return w.Object(n, planTypeCommand, v)
+}
+
+func planNCommandEdge2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐCommandEdgeᚄ(w *plan.Writer, n *plan.Node, v []*model.CommandEdge) bool {
+	return plan.List(w, n, v, false, true, planNCommandEdge2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐCommandEdge)
+}
+
+func planNCommandEdge2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐCommandEdge(w *plan.Writer, n *plan.Node, v *model.CommandEdge) bool {
+	if v == nil {
+		return w.Missing()
+	}
+	return w.Object(n, planTypeCommandEdge, v)
+}
+
+func planNCommandStatus2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCommandStatus(w *plan.Writer, n *plan.Node, v bff.CommandStatus) bool {
+	return w.String(string(v))
 }
 
 func planNCursor2string(w *plan.Writer, n *plan.Node, v string) bool {
@@ -3089,6 +3456,13 @@ func planNLink2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐLink(w *plan.Writer, 
 	return w.Object(n, planTypeLink, v)
 }
 
+func planNLogLine2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐLogLine(w *plan.Writer, n *plan.Node, v *bff.LogLine) bool {
+	if v == nil {
+		return w.Missing()
+	}
+	return w.Object(n, planTypeLogLine, v)
+}
+
 func planNMoney2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐMoney(w *plan.Writer, n *plan.Node, v *bff.Money) bool {
 	if v == nil {
 		return w.Missing()
@@ -3231,6 +3605,13 @@ func planOBudget2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐBudget(w *plan.Writ
 	return w.Object(n, planTypeBudget, v)
 }
 
+func planOCommandConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐCommandConnection(w *plan.Writer, n *plan.Node, v *model.CommandConnection) bool {
+	if v == nil {
+		return false
+	}
+	return w.Object(n, planTypeCommandConnection, v)
+}
+
 func planOCursor2ᚖstring(w *plan.Writer, n *plan.Node, v *string) bool {
 	if v == nil {
 		return false
@@ -3348,6 +3729,20 @@ func planOJobRunConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodel�
 		return false
 	}
 	return w.Object(n, planTypeJobRunConnection, v)
+}
+
+func planOLockState2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐLockState(w *plan.Writer, n *plan.Node, v *bff.LockState) bool {
+	if v == nil {
+		return false
+	}
+	return w.String(string(*v))
+}
+
+func planOLogLine2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐLogLineᚄ(w *plan.Writer, n *plan.Node, v []*bff.LogLine) bool {
+	if v == nil {
+		return false
+	}
+	return plan.List(w, n, v, false, true, planNLogLine2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐLogLine)
 }
 
 func planONode2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐNode(w *plan.Writer, n *plan.Node, v bff.Node) bool {

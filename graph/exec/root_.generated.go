@@ -25,6 +25,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
 	Activity() ActivityResolver
+	Command() CommandResolver
 	Device() DeviceResolver
 	DeviceConfig() DeviceConfigResolver
 	Job() JobResolver
@@ -101,6 +102,38 @@ type ComplexityRoot struct {
 		RestorePerSecond func(childComplexity int) int
 	}
 
+	Command struct {
+		AcknowledgedAt func(childComplexity int) int
+		Arguments      func(childComplexity int) int
+		Caller         func(childComplexity int) int
+		CreatedAt      func(childComplexity int) int
+		Deadline       func(childComplexity int) int
+		Device         func(childComplexity int) int
+		Error          func(childComplexity int) int
+		FinishedAt     func(childComplexity int) int
+		ID             func(childComplexity int) int
+		Log            func(childComplexity int, first *int) int
+		Name           func(childComplexity int) int
+		QueueUntil     func(childComplexity int) int
+		Reason         func(childComplexity int) int
+		Result         func(childComplexity int) int
+		SentAt         func(childComplexity int) int
+		Status         func(childComplexity int) int
+		Version        func(childComplexity int) int
+	}
+
+	CommandConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	CommandEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	CreatedApiKey struct {
 		APIKey func(childComplexity int) int
 		Secret func(childComplexity int) int
@@ -108,6 +141,7 @@ type ComplexityRoot struct {
 
 	Device struct {
 		Board       func(childComplexity int) int
+		Commands    func(childComplexity int, first *int, after *string) int
 		Config      func(childComplexity int) int
 		CreatedAt   func(childComplexity int) int
 		CurrentTrip func(childComplexity int) int
@@ -118,6 +152,8 @@ type ComplexityRoot struct {
 		Kind        func(childComplexity int) int
 		Labels      func(childComplexity int) int
 		LastSeenAt  func(childComplexity int) int
+		LockState   func(childComplexity int) int
+		Log         func(childComplexity int, from time.Time, to time.Time, first *int) int
 		Name        func(childComplexity int) int
 		Position    func(childComplexity int) int
 		Presence    func(childComplexity int) int
@@ -290,12 +326,20 @@ type ComplexityRoot struct {
 		URL   func(childComplexity int) int
 	}
 
+	LogLine struct {
+		At        func(childComplexity int) int
+		CommandID func(childComplexity int) int
+		Stream    func(childComplexity int) int
+		Text      func(childComplexity int) int
+	}
+
 	Money struct {
 		AmountMinor func(childComplexity int) int
 		Currency    func(childComplexity int) int
 	}
 
 	Mutation struct {
+		CancelCommand         func(childComplexity int, id string) int
 		CancelJob             func(childComplexity int, id string, expectedVersion *int) int
 		CreateAPIKey          func(childComplexity int, input bff.CreateApiKeyInput) int
 		CreateJob             func(childComplexity int, input bff.CreateJobInput) int
@@ -313,6 +357,7 @@ type ComplexityRoot struct {
 		RevokeAPIKey          func(childComplexity int, id string) int
 		RotateAPIKey          func(childComplexity int, id string) int
 		RotateDeviceSecret    func(childComplexity int, id string) int
+		SendCommand           func(childComplexity int, input bff.SendCommandInput) int
 		SetDeviceConfig       func(childComplexity int, id string, desired json.RawMessage, expectedVersion *int) int
 		SetDeviceConfigSchema func(childComplexity int, kind bff.DeviceKind, schema json.RawMessage) int
 		StartTrip             func(childComplexity int, input bff.StartTripInput) int
@@ -402,6 +447,7 @@ type ComplexityRoot struct {
 
 	Subscription struct {
 		ActivityAdded func(childComplexity int, filter *bff.ActivityFilter) int
+		CommandOutput func(childComplexity int, commandID string) int
 		DeviceChanged func(childComplexity int, filter *bff.DeviceFilter) int
 		JobChanged    func(childComplexity int, filter *bff.JobFilter) int
 		TripChanged   func(childComplexity int, id *string) int
@@ -732,6 +778,152 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Budget.RestorePerSecond(childComplexity), true
 
+	case "Command.acknowledgedAt":
+		if e.ComplexityRoot.Command.AcknowledgedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.AcknowledgedAt(childComplexity), true
+	case "Command.arguments":
+		if e.ComplexityRoot.Command.Arguments == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Arguments(childComplexity), true
+	case "Command.caller":
+		if e.ComplexityRoot.Command.Caller == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Caller(childComplexity), true
+	case "Command.createdAt":
+		if e.ComplexityRoot.Command.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.CreatedAt(childComplexity), true
+	case "Command.deadline":
+		if e.ComplexityRoot.Command.Deadline == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Deadline(childComplexity), true
+	case "Command.device":
+		if e.ComplexityRoot.Command.Device == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Device(childComplexity), true
+	case "Command.error":
+		if e.ComplexityRoot.Command.Error == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Error(childComplexity), true
+	case "Command.finishedAt":
+		if e.ComplexityRoot.Command.FinishedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.FinishedAt(childComplexity), true
+	case "Command.id":
+		if e.ComplexityRoot.Command.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.ID(childComplexity), true
+	case "Command.log":
+		if e.ComplexityRoot.Command.Log == nil {
+			break
+		}
+
+		args, err := ec.field_Command_log_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Command.Log(childComplexity, args["first"].(*int)), true
+	case "Command.name":
+		if e.ComplexityRoot.Command.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Name(childComplexity), true
+	case "Command.queueUntil":
+		if e.ComplexityRoot.Command.QueueUntil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.QueueUntil(childComplexity), true
+	case "Command.reason":
+		if e.ComplexityRoot.Command.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Reason(childComplexity), true
+	case "Command.result":
+		if e.ComplexityRoot.Command.Result == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Result(childComplexity), true
+	case "Command.sentAt":
+		if e.ComplexityRoot.Command.SentAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.SentAt(childComplexity), true
+	case "Command.status":
+		if e.ComplexityRoot.Command.Status == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Status(childComplexity), true
+	case "Command.version":
+		if e.ComplexityRoot.Command.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.Version(childComplexity), true
+
+	case "CommandConnection.edges":
+		if e.ComplexityRoot.CommandConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandConnection.Edges(childComplexity), true
+	case "CommandConnection.nodes":
+		if e.ComplexityRoot.CommandConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandConnection.Nodes(childComplexity), true
+	case "CommandConnection.pageInfo":
+		if e.ComplexityRoot.CommandConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandConnection.PageInfo(childComplexity), true
+	case "CommandConnection.totalCount":
+		if e.ComplexityRoot.CommandConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandConnection.TotalCount(childComplexity), true
+
+	case "CommandEdge.cursor":
+		if e.ComplexityRoot.CommandEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandEdge.Cursor(childComplexity), true
+	case "CommandEdge.node":
+		if e.ComplexityRoot.CommandEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CommandEdge.Node(childComplexity), true
+
 	case "CreatedApiKey.apiKey":
 		if e.ComplexityRoot.CreatedApiKey.APIKey == nil {
 			break
@@ -751,6 +943,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Board(childComplexity), true
+	case "Device.commands":
+		if e.ComplexityRoot.Device.Commands == nil {
+			break
+		}
+
+		args, err := ec.field_Device_commands_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.Commands(childComplexity, args["first"].(*int), args["after"].(*string)), true
 	case "Device.config":
 		if e.ComplexityRoot.Device.Config == nil {
 			break
@@ -821,6 +1024,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.LastSeenAt(childComplexity), true
+	case "Device.lockState":
+		if e.ComplexityRoot.Device.LockState == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.LockState(childComplexity), true
+	case "Device.log":
+		if e.ComplexityRoot.Device.Log == nil {
+			break
+		}
+
+		args, err := ec.field_Device_log_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Device.Log(childComplexity, args["from"].(time.Time), args["to"].(time.Time), args["first"].(*int)), true
 	case "Device.name":
 		if e.ComplexityRoot.Device.Name == nil {
 			break
@@ -1500,6 +1720,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Link.URL(childComplexity), true
 
+	case "LogLine.at":
+		if e.ComplexityRoot.LogLine.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LogLine.At(childComplexity), true
+	case "LogLine.commandId":
+		if e.ComplexityRoot.LogLine.CommandID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LogLine.CommandID(childComplexity), true
+	case "LogLine.stream":
+		if e.ComplexityRoot.LogLine.Stream == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LogLine.Stream(childComplexity), true
+	case "LogLine.text":
+		if e.ComplexityRoot.LogLine.Text == nil {
+			break
+		}
+
+		return e.ComplexityRoot.LogLine.Text(childComplexity), true
+
 	case "Money.amountMinor":
 		if e.ComplexityRoot.Money.AmountMinor == nil {
 			break
@@ -1513,6 +1758,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Money.Currency(childComplexity), true
 
+	case "Mutation.cancelCommand":
+		if e.ComplexityRoot.Mutation.CancelCommand == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_cancelCommand_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.CancelCommand(childComplexity, args["id"].(string)), true
 	case "Mutation.cancelJob":
 		if e.ComplexityRoot.Mutation.CancelJob == nil {
 			break
@@ -1695,6 +1951,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RotateDeviceSecret(childComplexity, args["id"].(string)), true
+	case "Mutation.sendCommand":
+		if e.ComplexityRoot.Mutation.SendCommand == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_sendCommand_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.SendCommand(childComplexity, args["input"].(bff.SendCommandInput)), true
 	case "Mutation.setDeviceConfig":
 		if e.ComplexityRoot.Mutation.SetDeviceConfig == nil {
 			break
@@ -2123,6 +2390,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.ActivityAdded(childComplexity, args["filter"].(*bff.ActivityFilter)), true
+	case "Subscription.commandOutput":
+		if e.ComplexityRoot.Subscription.CommandOutput == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_commandOutput_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.CommandOutput(childComplexity, args["commandId"].(string)), true
 	case "Subscription.deviceChanged":
 		if e.ComplexityRoot.Subscription.DeviceChanged == nil {
 			break
@@ -2338,6 +2616,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputRecordActivityInput,
 		ec.unmarshalInputRecordWaterInput,
 		ec.unmarshalInputRegisterDeviceInput,
+		ec.unmarshalInputSendCommandInput,
 		ec.unmarshalInputSkyCoordinatesInput,
 		ec.unmarshalInputStartTripInput,
 		ec.unmarshalInputTripFilter,
@@ -2762,6 +3041,120 @@ type ActivityEdge @authenticated {
   node: Activity!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/command.graphqls", Input: `extend type Mutation {
+  """
+  Tells a device to do something. To a device that is offline it fails at once, with the reason
+  DEVICE_OFFLINE, or waits until ` + "`" + `queueUntil` + "`" + `. For staff.
+  """
+  sendCommand(input: SendCommandInput!): Command @requiresScopes(scopes: [["device:command"]]) @cost(weight: 10)
+  """
+  Ends an open command. The device is not told: one that has it already may carry it out, and what it
+  answers is noted in its events. One that moves a lock is cancelled only while it is QUEUED.
+  """
+  cancelCommand(id: ID!): Command @requiresScopes(scopes: [["device:command"]]) @cost(weight: 10)
+}
+
+extend type Subscription {
+  "What the device says while it runs the command, line by line. For staff."
+  commandOutput(commandId: ID!): LogLine! @requiresScopes(scopes: [["device:read"]])
+}
+
+extend type Device {
+  "How the lock of a vehicle stands; null for what has none that opens on command."
+  lockState: LockState
+  "What it was told to do, the newest first. For staff."
+  commands(first: Int = 20, after: Cursor): CommandConnection @listSize(slicingArguments: ["first"])
+  "What it said while it ran commands, over [` + "`" + `from` + "`" + `, ` + "`" + `to` + "`" + `) by time: the first lines, at most 1,000. For staff."
+  log(from: DateTime!, to: DateTime!, first: Int = 100): [LogLine!] @cost(weight: 2) @listSize(slicingArguments: ["first"])
+}
+
+"LOCKED → UNLOCKING → UNLOCKED → LOCKING → LOCKED, as the vehicle answers."
+enum LockState {
+  LOCKED
+  UNLOCKING
+  UNLOCKED
+  LOCKING
+}
+
+"What a device was told to do, and what became of it."
+type Command implements Node @requiresScopes(scopes: [["device:read"]]) {
+  id: ID!
+  "Null with an error when the device is gone."
+  device: Device @cost(weight: 1)
+  name: String!
+  arguments: JSON!
+  status: CommandStatus!
+  "Grows by one with every change."
+  version: Int!
+  "Who sent it: an account, an API key, or ` + "`" + `system` + "`" + `."
+  caller: String!
+  createdAt: DateTime!
+  "How long it waits for a device that is offline."
+  queueUntil: DateTime
+  "By when it ends: while it is QUEUED by when it must be sent, then by when it must be answered."
+  deadline: DateTime!
+  sentAt: DateTime
+  acknowledgedAt: DateTime
+  finishedAt: DateTime
+  "What the device gave back."
+  result: JSON
+  "Why it did not succeed: DEVICE_OFFLINE, COMMAND_FAILED, COMMAND_TIMED_OUT, …"
+  reason: String
+  "The same in words."
+  error: String
+  "What the device said while it ran it: the first lines, at most 1,000."
+  log(first: Int = 100): [LogLine!] @cost(weight: 2) @listSize(slicingArguments: ["first"])
+}
+
+enum CommandStatus {
+  "Waits for the device."
+  QUEUED
+  SENT
+  "The device has it."
+  ACKNOWLEDGED
+  SUCCEEDED
+  FAILED
+  "The device did not answer by the deadline."
+  TIMED_OUT
+  CANCELLED
+}
+
+type LogLine @authenticated {
+  commandId: ID!
+  "By the device's clock."
+  at: DateTime!
+  "As in stdout."
+  stream: String!
+  text: String!
+}
+
+input SendCommandInput {
+  deviceId: ID!
+  "What devices understand is theirs to say; vehicles with a lock: ` + "`" + `unlock` + "`" + `, ` + "`" + `lock` + "`" + `."
+  name: String!
+  "An object of at most 16 KiB."
+  arguments: JSON
+  "How long the device has to answer from when it is sent: 1 to 86,400."
+  timeoutSeconds: Int = 60
+  "How long it waits for a device that is offline, at most 30 days. Without it, it does not."
+  queueUntil: DateTime
+  "The same key and input within 24 hours answer with the first result; another input is ABORTED."
+  idempotencyKey: String
+}
+
+type CommandConnection @authenticated {
+  edges: [CommandEdge!]!
+  nodes: [Command!]!
+  pageInfo: PageInfo!
+  "Of the whole list; counted only when asked for."
+  totalCount: Int @cost(weight: 1)
+}
+
+type CommandEdge @authenticated {
+  cursor: Cursor!
+  node: Command!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/device.graphqls", Input: `extend type Query {
   "A device by its id. Members see the vehicles that can be rented."
   device(id: ID!): Device @requiresScopes(scopes: [["device:read"]])
@@ -2893,6 +3286,8 @@ input RegisterDeviceInput {
   kind: DeviceKind!
   "Pairs of words, at most 32."
   labels: JSON
+  "Whether it is a vehicle that opens on command. A vehicle is, unless this is false."
+  lock: Boolean
   "The same key and input within 24 hours answer with the first result; another input is ABORTED."
   idempotencyKey: String
 }
@@ -3515,6 +3910,70 @@ func (ec *executionContext) childFields_Budget(ctx context.Context, field graphq
 	return nil, fmt.Errorf("no field named %q was found under type Budget", field.Name)
 }
 
+func (ec *executionContext) childFields_Command(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_Command_id(ctx, field)
+	case "device":
+		return ec.fieldContext_Command_device(ctx, field)
+	case "name":
+		return ec.fieldContext_Command_name(ctx, field)
+	case "arguments":
+		return ec.fieldContext_Command_arguments(ctx, field)
+	case "status":
+		return ec.fieldContext_Command_status(ctx, field)
+	case "version":
+		return ec.fieldContext_Command_version(ctx, field)
+	case "caller":
+		return ec.fieldContext_Command_caller(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_Command_createdAt(ctx, field)
+	case "queueUntil":
+		return ec.fieldContext_Command_queueUntil(ctx, field)
+	case "deadline":
+		return ec.fieldContext_Command_deadline(ctx, field)
+	case "sentAt":
+		return ec.fieldContext_Command_sentAt(ctx, field)
+	case "acknowledgedAt":
+		return ec.fieldContext_Command_acknowledgedAt(ctx, field)
+	case "finishedAt":
+		return ec.fieldContext_Command_finishedAt(ctx, field)
+	case "result":
+		return ec.fieldContext_Command_result(ctx, field)
+	case "reason":
+		return ec.fieldContext_Command_reason(ctx, field)
+	case "error":
+		return ec.fieldContext_Command_error(ctx, field)
+	case "log":
+		return ec.fieldContext_Command_log(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Command", field.Name)
+}
+
+func (ec *executionContext) childFields_CommandConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_CommandConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_CommandConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_CommandConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_CommandConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CommandConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_CommandEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_CommandEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_CommandEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CommandEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_CreatedApiKey(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "apiKey":
@@ -3557,6 +4016,12 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_currentTrip(ctx, field)
 	case "jobs":
 		return ec.fieldContext_Device_jobs(ctx, field)
+	case "lockState":
+		return ec.fieldContext_Device_lockState(ctx, field)
+	case "commands":
+		return ec.fieldContext_Device_commands(ctx, field)
+	case "log":
+		return ec.fieldContext_Device_log(ctx, field)
 	case "config":
 		return ec.fieldContext_Device_config(ctx, field)
 	}
@@ -3891,6 +4356,20 @@ func (ec *executionContext) childFields_Link(ctx context.Context, field graphql.
 		return ec.fieldContext_Link_title(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Link", field.Name)
+}
+
+func (ec *executionContext) childFields_LogLine(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "commandId":
+		return ec.fieldContext_LogLine_commandId(ctx, field)
+	case "at":
+		return ec.fieldContext_LogLine_at(ctx, field)
+	case "stream":
+		return ec.fieldContext_LogLine_stream(ctx, field)
+	case "text":
+		return ec.fieldContext_LogLine_text(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type LogLine", field.Name)
 }
 
 func (ec *executionContext) childFields_Money(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

@@ -21,6 +21,19 @@ type ActivityEdge struct {
 	Node   *bff.Activity `json:"node"`
 }
 
+type CommandConnection struct {
+	Edges    []*CommandEdge `json:"edges"`
+	Nodes    []*bff.Command `json:"nodes"`
+	PageInfo *PageInfo      `json:"pageInfo"`
+	// Of the whole list; counted only when asked for.
+	TotalCount *int `json:"totalCount,omitempty"`
+}
+
+type CommandEdge struct {
+	Cursor string       `json:"cursor"`
+	Node   *bff.Command `json:"node"`
+}
+
 type DeviceConfigVersionConnection struct {
 	Edges      []*DeviceConfigVersionEdge `json:"edges"`
 	Nodes      []*bff.DeviceConfigVersion `json:"nodes"`

@@ -27,7 +27,7 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 	if err != nil {
 		return nil, err
 	}
-	store := devicestore.New(db, devicerpc.EncodeDevice)
+	store := devicestore.New(db, devicerpc.Encoding())
 	options := device.Options{Logger: h.logger, Count: h.countMessages()}
 	var link *mqtt.Link
 	if h.field != nil {
@@ -36,6 +36,7 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 	}
 	service := device.New(store, h.clock, options)
 	works := []func(context.Context) error{
+		device.NewAttendant(service, h.logger).Run,
 		func(ctx context.Context) error {
 			return service.CarryConfigs(ctx, func(err error) { h.logger.Warn("a wanted configuration waits", "error", err) })
 		},

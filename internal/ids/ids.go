@@ -23,6 +23,7 @@ const (
 	APIKey   Kind = "apikey"
 	Session  Kind = "session"
 	Device   Kind = "device"
+	Command  Kind = "command"
 	Trip     Kind = "trip"
 	Job      Kind = "job"
 	JobRun   Kind = "run"

@@ -19,6 +19,11 @@
 //   - A reading is kept once: the same device, key, time and value again changes nothing. Two values
 //     at one time are two readings, as when a clock was set back while the device measured on.
 //
+// Commands are told to devices and end, always: by the device's answer, by their deadline, or because
+// they are cancelled (Command). A vehicle's lock changes by them alone, and only from the state that
+// it was in (Lock). What a device says of a command that is unknown or over is noted and changes
+// nothing.
+//
 // Staff see all devices; members see vehicles, and what they may not see does not exist for them.
 //
 // A use case that fails has changed nothing.
@@ -61,7 +66,8 @@ type Device struct {
 	Firmware   string    // as it last reported it
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
-	Deleted    bool // only in what Store keeps and emits
+	Lock       *Lock // of a vehicle that opens on command; nil for all others
+	Deleted    bool  // only in what Store keeps and emits
 
 	Source     string // what it was imported from; "" for one that was registered
 	ExternalID string // of the device in the source

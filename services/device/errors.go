@@ -7,6 +7,17 @@ const (
 	ReasonTooManyPoints  = "TOO_MANY_POINTS"
 	ReasonImportMismatch = "IMPORT_MISMATCH"
 	ReasonWrongSecret    = "WRONG_SECRET"
+
+	ReasonDeviceOffline   = "DEVICE_OFFLINE"
+	ReasonCommandTimeout  = "COMMAND_TIMED_OUT"
+	ReasonCommandFailed   = "COMMAND_FAILED"
+	ReasonCommandOver     = "COMMAND_OVER"
+	ReasonResultTooLarge  = "RESULT_TOO_LARGE"
+	ReasonTooManyCommands = "TOO_MANY_COMMANDS"
+	ReasonNoLock          = "NO_LOCK"
+	ReasonLockBusy        = "LOCK_BUSY"
+	ReasonLockHeld        = "LOCK_HELD"
+	ReasonGivenUp         = "GIVEN_UP"
 )
 
 // Missing says that there is no such device, or that the caller may not know of it.

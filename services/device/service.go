@@ -64,6 +64,7 @@ type RegisterInput struct {
 	Name           string
 	Kind           Kind
 	Labels         map[string]string // at most 32
+	Lock           *bool             // whether a vehicle opens on command; nil: every vehicle does
 	IdempotencyKey string            // "" for none
 }
 
@@ -90,7 +91,11 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (Registration,
 	if err != nil {
 		return Registration{}, err
 	}
-	made, change, err := issued(who, s.fresh(in.Name, in.Kind, in.Labels))
+	fresh := s.fresh(in.Name, in.Kind, in.Labels)
+	if fresh.Lock, err = in.lock(); err != nil {
+		return Registration{}, err
+	}
+	made, change, err := issued(who, fresh)
 	if err != nil {
 		return Registration{}, err
 	}
@@ -99,6 +104,17 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (Registration,
 		return Registration{Device: d}, err // nobody knows the secret any more
 	}
 	return made, nil
+}
+
+// lock is the lock that the device comes with: a vehicle is locked when it is registered.
+func (in RegisterInput) lock() (*Lock, error) {
+	switch {
+	case in.Kind == Vehicle && (in.Lock == nil || *in.Lock):
+		return &Lock{State: Locked}, nil
+	case in.Lock != nil && *in.Lock:
+		return nil, errs.Invalid("lock", "is for vehicles")
+	}
+	return nil, nil
 }
 
 func (s *Service) fresh(name string, kind Kind, labels map[string]string) Device {

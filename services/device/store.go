@@ -12,6 +12,8 @@ import (
 // the method returns nil: a changed device, its Event and what is emitted are there together or not
 // at all. Devices that were deleted are not there for any method.
 type Store interface {
+	CommandStore
+
 	// Create keeps a new device. A repeat under the key gives the first result.
 	Create(ctx context.Context, key idempotency.Key, made Change) (Device, error)
 
@@ -71,6 +73,13 @@ type Store interface {
 	Query(ctx context.Context, query Query) ([]Series, error)
 
 	Configs
+}
+
+// Encoding writes what events carry.
+type Encoding struct {
+	Device  func(Device) ([]byte, error)
+	Command func(Command) ([]byte, error)
+	LogLine func(LogLine) ([]byte, error)
 }
 
 // Decide says what becomes of a device; nil when it stays as it is.

@@ -43,7 +43,10 @@ func (s *Service) takeState(ctx context.Context, m UpMessage) error {
 	if err := json.Compact(&board, m.Payload); err != nil {
 		return errs.Invalid("payload", "is not JSON")
 	}
-	return s.store.Report(ctx, m.DeviceID, ReportedState{Board: board.String(), Firmware: known.Firmware}, s.clock.Now())
+	if err := s.store.Report(ctx, m.DeviceID, ReportedState{Board: board.String(), Firmware: known.Firmware}, s.clock.Now()); err != nil {
+		return err
+	}
+	return s.takeLockState(ctx, m)
 }
 
 // happening is an event as a device tells it.

@@ -53,10 +53,10 @@ func (s *Service) takers() map[UpTopic]taker {
 		UpPosition:       s.takePositions,
 		UpState:          s.takeState,
 		UpEvents:         s.takeEvent,
+		UpCommandAck:     s.takeAck,
+		UpCommandLog:     s.takeLog,
+		UpCommandResult:  s.takeResult,
 		UpConfigReported: s.takeConfigReport,
-		UpCommandAck:     s.untaken,
-		UpCommandLog:     s.untaken,
-		UpCommandResult:  s.untaken,
 	}
 }
 
@@ -70,7 +70,7 @@ type welcomer func(ctx context.Context, deviceID string) error
 
 // welcomers says what is done for a device that is there again: wanted configuration, queued commands.
 func (s *Service) welcomers() []welcomer {
-	return []welcomer{s.welcomeConfig}
+	return []welcomer{s.sendWaiting, s.welcomeConfig}
 }
 
 // TakeAll handles messages of devices, and says of each what Take would. Telemetry is kept in one

@@ -28,9 +28,11 @@ func open(t *testing.T) field {
 	t.Helper()
 	db := sqltest.OpenSQLite(t, store.Migrations())
 	now := clock.NewManual(time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC))
-	kept := store.New(db, func(d device.Device) ([]byte, error) { return json.Marshal(d) })
+	kept := store.New(db, device.Encoding{Device: encode[device.Device], Command: encode[device.Command], LogLine: encode[device.LogLine]})
 	return field{Service: device.New(kept, now, device.Options{}), db: db, store: kept, clock: now}
 }
+
+func encode[T any](v T) ([]byte, error) { return json.Marshal(v) }
 
 func (f field) register(t *testing.T, kind device.Kind) device.Device {
 	t.Helper()

@@ -65,7 +65,7 @@ func build(t *testing.T) house {
 	accounts := account.New(
 		accountstore.New(sqltest.OpenSQLite(t, accountstore.Migrations()), accountrpc.EncodeAccount, accountrpc.EncodeAPIKey),
 		keys, clock.System{}, account.Options{Identities: map[string]account.IdentityProvider{account.DemoProvider: account.DemoIdentities{}}})
-	devices := device.New(devicestore.New(sqltest.OpenSQLite(t, devicestore.Migrations()), devicerpc.EncodeDevice), clock.System{}, device.Options{})
+	devices := device.New(devicestore.New(sqltest.OpenSQLite(t, devicestore.Migrations()), devicerpc.Encoding()), clock.System{}, device.Options{})
 	activities := activity.New(activitystore.New(sqltest.OpenSQLite(t, activitystore.Migrations()), activityrpc.EncodeActivity), clock.System{})
 	tripStore := tripstore.New(sqltest.OpenSQLite(t, tripstore.Migrations()), triprpc.EncodeTrip)
 	channel := rpc.NewChannel(calls(), func(r grpc.ServiceRegistrar) {

@@ -18,6 +18,7 @@ import (
 // Register offers the service on r.
 func Register(r grpc.ServiceRegistrar, s *device.Service) {
 	devicev1.RegisterDevicesServer(r, server{service: s})
+	devicev1.RegisterCommandsServer(r, commands{service: s})
 	devicev1.RegisterTwinsServer(r, twins{service: s})
 }
 
@@ -32,7 +33,7 @@ func (s server) RegisterDevice(ctx context.Context, in *devicev1.RegisterDeviceR
 		return nil, err
 	}
 	made, err := s.service.Register(ctx, device.RegisterInput{
-		Name: in.GetName(), Kind: kind, Labels: in.GetLabels(), IdempotencyKey: in.GetIdempotencyKey(),
+		Name: in.GetName(), Kind: kind, Labels: in.GetLabels(), Lock: in.Lock, IdempotencyKey: in.GetIdempotencyKey(),
 	})
 	return registrationOr(made, err)
 }

@@ -39,7 +39,7 @@ func open(t *testing.T) house {
 	t.Helper()
 	db := sqltest.OpenSQLite(t, store.Migrations())
 	now := clock.NewManual(time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC))
-	service := device.New(store.New(db, rpc.EncodeDevice), now, device.Options{})
+	service := device.New(store.New(db, rpc.Encoding()), now, device.Options{})
 	options := calls.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Tracing: obs.NoTracing()}
 	channel := calls.NewChannel(options, func(r grpc.ServiceRegistrar) { rpc.Register(r, service) })
 	return house{DevicesClient: devicev1.NewDevicesClient(calls.Within(channel, options)), db: db, clock: now}

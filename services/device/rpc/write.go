@@ -14,8 +14,12 @@ import (
 
 // What goes out: the service's types written as messages.
 
-// EncodeDevice is the bytes of a device as sluice.device.v1.Device, the payload of its events.
-func EncodeDevice(d device.Device) ([]byte, error) {
+// Encoding writes the payloads of events: messages of sluice.device.v1.
+func Encoding() device.Encoding {
+	return device.Encoding{Device: encodeDevice, Command: encodeCommand, LogLine: encodeLine}
+}
+
+func encodeDevice(d device.Device) ([]byte, error) {
 	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(message(d))
 	if err != nil {
 		return nil, fmt.Errorf("write device %s: %w", d.ID, err)
@@ -29,6 +33,7 @@ func message(d device.Device) *devicev1.Device {
 		Presence: presenceMessage(d.Presence), LastSeenAt: types.Timestamp(d.LastSeenAt), Position: positionMessage(d.Position),
 		CreatedAt: timestamppb.New(d.CreatedAt), UpdatedAt: timestamppb.New(d.UpdatedAt), Deleted: d.Deleted,
 		BoardJson: d.Board, Firmware: d.Firmware,
+		LockState: lockMessage(d.Lock),
 	}
 }
 

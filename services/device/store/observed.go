@@ -87,7 +87,7 @@ func (s *Store) Observe(ctx context.Context, deviceID string, positions []device
 		for _, p := range positions {
 			there := d
 			there.Position = &p
-			payload, err := s.encode(there)
+			payload, err := s.encode.Device(there)
 			if err != nil {
 				return fmt.Errorf("encode device %s: %w", deviceID, err)
 			}

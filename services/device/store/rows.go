@@ -12,10 +12,12 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-const columns = `id, version, name, kind, labels, presence, last_seen_at, position, created_at, updated_at, deleted, source, external_id, board, firmware`
+const columns = `id, version, name, kind, labels, presence, last_seen_at, position, created_at, updated_at, deleted, source, external_id,
+	board, firmware, lock_state, lock_rest, lock_due_at`
 
 // changing is the columns of a device that its changes change.
-const changing = `version, name, folded_name, sort_name, labels, position, updated_at, deleted`
+const changing = `version, name, folded_name, sort_name, labels, position, updated_at, deleted,
+	lock_state, lock_rest, lock_due_at`
 
 func scanDevice(row sqldb.Row) (device.Device, error) {
 	var d device.Device
@@ -23,8 +25,9 @@ func scanDevice(row sqldb.Row) (device.Device, error) {
 	var position, board sql.NullString
 	var lastSeen sql.NullInt64
 	var created, updated int64
+	var lock lockColumns
 	err := row.Scan(&d.ID, &d.Version, &d.Name, &d.Kind, &labels, &d.Presence, &lastSeen, &position,
-		&created, &updated, &d.Deleted, &d.Source, &d.ExternalID, &board, &d.Firmware)
+		&created, &updated, &d.Deleted, &d.Source, &d.ExternalID, &board, &d.Firmware, &lock.state, &lock.rest, &lock.dueAt)
 	if err != nil {
 		return device.Device{}, fmt.Errorf("scan device: %w", err)
 	}
@@ -35,6 +38,9 @@ func scanDevice(row sqldb.Row) (device.Device, error) {
 	}
 	if d.Position, err = sqldb.NullValue[device.Position](position); err != nil {
 		return device.Device{}, fmt.Errorf("read the position of %s: %w", d.ID, err)
+	}
+	if d.Lock, err = lock.read(); err != nil {
+		return device.Device{}, fmt.Errorf("read the lock of %s: %w", d.ID, err)
 	}
 	return d, nil
 }
@@ -58,8 +64,13 @@ func changingValues(d device.Device) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the position: %w", err)
 	}
+	lock, err := columnsOf(d.Lock)
+	if err != nil {
+		return nil, err
+	}
 	return []any{
 		d.Version, d.Name, sqldb.Fold(d.Name), sortName(d.Name), string(labels), position, sqldb.Micros(d.UpdatedAt), d.Deleted,
+		lock.state, lock.rest, lock.dueAt,
 	}, nil
 }
 

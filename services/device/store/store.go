@@ -38,11 +38,11 @@ func Migrations() fs.FS {
 // Store is a device.Store over a database. It is safe for concurrent use.
 type Store struct {
 	db     *sqldb.DB
-	encode func(device.Device) ([]byte, error)
+	encode device.Encoding
 }
 
-// New gives a store over a migrated database. Events carry what encode makes of a device.
-func New(db *sqldb.DB, encode func(device.Device) ([]byte, error)) *Store {
+// New gives a store over a migrated database. Events carry what encode makes of things.
+func New(db *sqldb.DB, encode device.Encoding) *Store {
 	return &Store{db: db, encode: encode}
 }
 
@@ -165,7 +165,7 @@ func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, change device.Change) 
 
 // emit tells others of the device as it is.
 func (s *Store) emit(ctx context.Context, tx *sqldb.Tx, at time.Time, what string, d device.Device) error {
-	payload, err := s.encode(d)
+	payload, err := s.encode.Device(d)
 	if err != nil {
 		return fmt.Errorf("encode device %s: %w", d.ID, err)
 	}
@@ -175,8 +175,13 @@ func (s *Store) emit(ctx context.Context, tx *sqldb.Tx, at time.Time, what strin
 // lock makes other changes of the device wait for this transaction, and reads it; sql.ErrNoRows when
 // there is none.
 func lock(ctx context.Context, tx *sqldb.Tx, condition string, args ...any) (device.Device, error) {
+	return lockAny(ctx, tx, condition+" AND NOT deleted", args...)
+}
+
+// lockAny is lock for devices that were deleted too.
+func lockAny(ctx context.Context, tx *sqldb.Tx, condition string, args ...any) (device.Device, error) {
 	d, err := scanDevice(tx.QueryRowContext(ctx, `UPDATE devices SET version = version
-		WHERE `+condition+` AND NOT deleted RETURNING `+columns, args...))
+		WHERE `+condition+` RETURNING `+columns, args...))
 	if err != nil {
 		return device.Device{}, fmt.Errorf("lock: %w", err)
 	}

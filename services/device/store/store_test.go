@@ -15,12 +15,16 @@ import (
 	"github.com/sluicehq/sluice/services/device/storetest"
 )
 
-func encode(d device.Device) ([]byte, error) { return json.Marshal(d) }
+func encoding() device.Encoding {
+	return device.Encoding{Device: encode[device.Device], Command: encode[device.Command], LogLine: encode[device.LogLine]}
+}
+
+func encode[T any](v T) ([]byte, error) { return json.Marshal(v) }
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	sqltest.OnEachEngine(t, store.Migrations(), func(t *testing.T, open func(t *testing.T) *sqldb.DB) {
-		storetest.Run(t, func(t *testing.T) device.Store { return store.New(open(t), encode) })
+		storetest.Run(t, func(t *testing.T) device.Store { return store.New(open(t), encoding()) })
 	})
 }
 
@@ -44,7 +48,7 @@ func TestEveryChangeEmitsOneEventWithTheDeviceAsItIs(t *testing.T) {
 	t.Parallel()
 	sqltest.OnEachEngine(t, store.Migrations(), func(t *testing.T, open func(t *testing.T) *sqldb.DB) {
 		db := open(t)
-		s := store.New(db, encode)
+		s := store.New(db, encoding())
 		made := sample()
 		merge := func(known, _ device.Device) (*device.Change, error) { return nil, nil }
 		for range 2 { // the second changes nothing
@@ -79,7 +83,7 @@ func TestEveryChangeEmitsOneEventWithTheDeviceAsItIs(t *testing.T) {
 func TestNothingIsKeptOfAChangeThatCannotBeTold(t *testing.T) {
 	t.Parallel()
 	db := sqltest.OpenSQLite(t, store.Migrations())
-	s := store.New(db, func(device.Device) ([]byte, error) { return nil, errors.New("no bytes") })
+	s := store.New(db, device.Encoding{Device: func(device.Device) ([]byte, error) { return nil, errors.New("no bytes") }})
 	made := sample()
 	if _, err := s.Create(t.Context(), idempotency.Key{}, made); err == nil {
 		t.Fatal("created a device whose event cannot be written")

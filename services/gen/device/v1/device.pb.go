@@ -258,6 +258,7 @@ type Device struct {
 	Deleted       bool                   `protobuf:"varint,11,opt,name=deleted,proto3" json:"deleted,omitempty"`                     // only in events
 	BoardJson     string                 `protobuf:"bytes,30,opt,name=board_json,json=boardJson,proto3" json:"board_json,omitempty"` // what it last reported of itself; "" when it did not
 	Firmware      string                 `protobuf:"bytes,31,opt,name=firmware,proto3" json:"firmware,omitempty"`
+	LockState     LockState              `protobuf:"varint,20,opt,name=lock_state,json=lockState,proto3,enum=sluice.device.v1.LockState" json:"lock_state,omitempty"` // of a vehicle that opens on command
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -383,12 +384,20 @@ func (x *Device) GetFirmware() string {
 	return ""
 }
 
+func (x *Device) GetLockState() LockState {
+	if x != nil {
+		return x.LockState
+	}
+	return LockState_LOCK_STATE_UNSPECIFIED
+}
+
 type RegisterDeviceRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Name           string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Kind           Kind                   `protobuf:"varint,2,opt,name=kind,proto3,enum=sluice.device.v1.Kind" json:"kind,omitempty"`
 	Labels         map[string]string      `protobuf:"bytes,3,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	IdempotencyKey string                 `protobuf:"bytes,4,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	Lock           *bool                  `protobuf:"varint,20,opt,name=lock,proto3,oneof" json:"lock,omitempty"` // whether a vehicle opens on command; not set: a vehicle does
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -449,6 +458,13 @@ func (x *RegisterDeviceRequest) GetIdempotencyKey() string {
 		return x.IdempotencyKey
 	}
 	return ""
+}
+
+func (x *RegisterDeviceRequest) GetLock() bool {
+	if x != nil && x.Lock != nil {
+		return *x.Lock
+	}
+	return false
 }
 
 type RegisterDeviceResponse struct {
@@ -1981,7 +1997,7 @@ var File_device_v1_device_proto protoreflect.FileDescriptor
 
 const file_device_v1_device_proto_rawDesc = "" +
 	"\n" +
-	"\x16device/v1/device.proto\x12\x10sluice.device.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14types/v1/types.proto\"\xe3\x04\n" +
+	"\x16device/v1/device.proto\x12\x10sluice.device.v1\x1a\x18device/v1/commands.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14types/v1/types.proto\"\x9f\x05\n" +
 	"\x06Device\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12*\n" +
@@ -2000,18 +2016,22 @@ const file_device_v1_device_proto_rawDesc = "" +
 	"\adeleted\x18\v \x01(\bR\adeleted\x12\x1d\n" +
 	"\n" +
 	"board_json\x18\x1e \x01(\tR\tboardJson\x12\x1a\n" +
-	"\bfirmware\x18\x1f \x01(\tR\bfirmware\x1a9\n" +
+	"\bfirmware\x18\x1f \x01(\tR\bfirmware\x12:\n" +
+	"\n" +
+	"lock_state\x18\x14 \x01(\x0e2\x1b.sluice.device.v1.LockStateR\tlockState\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\x88\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xaa\x02\n" +
 	"\x15RegisterDeviceRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12*\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x16.sluice.device.v1.KindR\x04kind\x12K\n" +
 	"\x06labels\x18\x03 \x03(\v23.sluice.device.v1.RegisterDeviceRequest.LabelsEntryR\x06labels\x12'\n" +
-	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\x1a9\n" +
+	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\x12\x17\n" +
+	"\x04lock\x18\x14 \x01(\bH\x00R\x04lock\x88\x01\x01\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"b\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01B\a\n" +
+	"\x05_lock\"b\n" +
 	"\x16RegisterDeviceResponse\x120\n" +
 	"\x06device\x18\x01 \x01(\v2\x18.sluice.device.v1.DeviceR\x06device\x12\x16\n" +
 	"\x06secret\x18\x02 \x01(\tR\x06secret\"+\n" +
@@ -2215,8 +2235,9 @@ var file_device_v1_device_proto_goTypes = []any{
 	nil,                                 // 37: sluice.device.v1.ImportedDevice.LabelsEntry
 	(*timestamppb.Timestamp)(nil),       // 38: google.protobuf.Timestamp
 	(*v1.Position)(nil),                 // 39: sluice.types.v1.Position
-	(*v1.PageRequest)(nil),              // 40: sluice.types.v1.PageRequest
-	(*v1.PageInfo)(nil),                 // 41: sluice.types.v1.PageInfo
+	(LockState)(0),                      // 40: sluice.device.v1.LockState
+	(*v1.PageRequest)(nil),              // 41: sluice.types.v1.PageRequest
+	(*v1.PageInfo)(nil),                 // 42: sluice.types.v1.PageInfo
 }
 var file_device_v1_device_proto_depIdxs = []int32{
 	0,  // 0: sluice.device.v1.Device.kind:type_name -> sluice.device.v1.Kind
@@ -2226,65 +2247,66 @@ var file_device_v1_device_proto_depIdxs = []int32{
 	39, // 4: sluice.device.v1.Device.position:type_name -> sluice.types.v1.Position
 	38, // 5: sluice.device.v1.Device.created_at:type_name -> google.protobuf.Timestamp
 	38, // 6: sluice.device.v1.Device.updated_at:type_name -> google.protobuf.Timestamp
-	0,  // 7: sluice.device.v1.RegisterDeviceRequest.kind:type_name -> sluice.device.v1.Kind
-	34, // 8: sluice.device.v1.RegisterDeviceRequest.labels:type_name -> sluice.device.v1.RegisterDeviceRequest.LabelsEntry
-	4,  // 9: sluice.device.v1.RegisterDeviceResponse.device:type_name -> sluice.device.v1.Device
-	9,  // 10: sluice.device.v1.UpdateDeviceRequest.labels:type_name -> sluice.device.v1.Labels
-	35, // 11: sluice.device.v1.Labels.values:type_name -> sluice.device.v1.Labels.ValuesEntry
-	4,  // 12: sluice.device.v1.BatchGetDevicesResponse.devices:type_name -> sluice.device.v1.Device
-	0,  // 13: sluice.device.v1.DeviceFilter.kinds:type_name -> sluice.device.v1.Kind
-	1,  // 14: sluice.device.v1.DeviceFilter.presences:type_name -> sluice.device.v1.Presence
-	36, // 15: sluice.device.v1.DeviceFilter.labels:type_name -> sluice.device.v1.DeviceFilter.LabelsEntry
-	14, // 16: sluice.device.v1.ListDevicesRequest.filter:type_name -> sluice.device.v1.DeviceFilter
-	2,  // 17: sluice.device.v1.ListDevicesRequest.order_by:type_name -> sluice.device.v1.DeviceOrder
-	40, // 18: sluice.device.v1.ListDevicesRequest.page:type_name -> sluice.types.v1.PageRequest
-	4,  // 19: sluice.device.v1.ListDevicesResponse.devices:type_name -> sluice.device.v1.Device
-	41, // 20: sluice.device.v1.ListDevicesResponse.page:type_name -> sluice.types.v1.PageInfo
-	38, // 21: sluice.device.v1.DeviceEvent.at:type_name -> google.protobuf.Timestamp
-	40, // 22: sluice.device.v1.BatchListEventsRequest.page:type_name -> sluice.types.v1.PageRequest
-	22, // 23: sluice.device.v1.BatchListEventsResponse.pages:type_name -> sluice.device.v1.DeviceEventPage
-	19, // 24: sluice.device.v1.DeviceEventPage.events:type_name -> sluice.device.v1.DeviceEvent
-	41, // 25: sluice.device.v1.DeviceEventPage.page:type_name -> sluice.types.v1.PageInfo
-	38, // 26: sluice.device.v1.BatchQueryTelemetryRequest.from:type_name -> google.protobuf.Timestamp
-	38, // 27: sluice.device.v1.BatchQueryTelemetryRequest.to:type_name -> google.protobuf.Timestamp
-	3,  // 28: sluice.device.v1.BatchQueryTelemetryRequest.aggregate:type_name -> sluice.device.v1.Aggregate
-	25, // 29: sluice.device.v1.BatchQueryTelemetryResponse.series:type_name -> sluice.device.v1.DeviceSeries
-	26, // 30: sluice.device.v1.DeviceSeries.points:type_name -> sluice.device.v1.Point
-	38, // 31: sluice.device.v1.Point.at:type_name -> google.protobuf.Timestamp
-	38, // 32: sluice.device.v1.Reading.at:type_name -> google.protobuf.Timestamp
-	27, // 33: sluice.device.v1.RecordReadingsRequest.readings:type_name -> sluice.device.v1.Reading
-	31, // 34: sluice.device.v1.ImportDevicesRequest.devices:type_name -> sluice.device.v1.ImportedDevice
-	0,  // 35: sluice.device.v1.ImportedDevice.kind:type_name -> sluice.device.v1.Kind
-	37, // 36: sluice.device.v1.ImportedDevice.labels:type_name -> sluice.device.v1.ImportedDevice.LabelsEntry
-	39, // 37: sluice.device.v1.ImportedDevice.position:type_name -> sluice.types.v1.Position
-	4,  // 38: sluice.device.v1.ImportDevicesResponse.devices:type_name -> sluice.device.v1.Device
-	5,  // 39: sluice.device.v1.Devices.RegisterDevice:input_type -> sluice.device.v1.RegisterDeviceRequest
-	7,  // 40: sluice.device.v1.Devices.RotateDeviceSecret:input_type -> sluice.device.v1.RotateDeviceSecretRequest
-	8,  // 41: sluice.device.v1.Devices.UpdateDevice:input_type -> sluice.device.v1.UpdateDeviceRequest
-	10, // 42: sluice.device.v1.Devices.DeleteDevice:input_type -> sluice.device.v1.DeleteDeviceRequest
-	12, // 43: sluice.device.v1.Devices.BatchGetDevices:input_type -> sluice.device.v1.BatchGetDevicesRequest
-	15, // 44: sluice.device.v1.Devices.ListDevices:input_type -> sluice.device.v1.ListDevicesRequest
-	17, // 45: sluice.device.v1.Devices.CountDevices:input_type -> sluice.device.v1.CountDevicesRequest
-	20, // 46: sluice.device.v1.Devices.BatchListEvents:input_type -> sluice.device.v1.BatchListEventsRequest
-	23, // 47: sluice.device.v1.Devices.BatchQueryTelemetry:input_type -> sluice.device.v1.BatchQueryTelemetryRequest
-	28, // 48: sluice.device.v1.Devices.RecordReadings:input_type -> sluice.device.v1.RecordReadingsRequest
-	30, // 49: sluice.device.v1.Devices.ImportDevices:input_type -> sluice.device.v1.ImportDevicesRequest
-	6,  // 50: sluice.device.v1.Devices.RegisterDevice:output_type -> sluice.device.v1.RegisterDeviceResponse
-	6,  // 51: sluice.device.v1.Devices.RotateDeviceSecret:output_type -> sluice.device.v1.RegisterDeviceResponse
-	4,  // 52: sluice.device.v1.Devices.UpdateDevice:output_type -> sluice.device.v1.Device
-	11, // 53: sluice.device.v1.Devices.DeleteDevice:output_type -> sluice.device.v1.DeleteDeviceResponse
-	13, // 54: sluice.device.v1.Devices.BatchGetDevices:output_type -> sluice.device.v1.BatchGetDevicesResponse
-	16, // 55: sluice.device.v1.Devices.ListDevices:output_type -> sluice.device.v1.ListDevicesResponse
-	18, // 56: sluice.device.v1.Devices.CountDevices:output_type -> sluice.device.v1.DeviceCounts
-	21, // 57: sluice.device.v1.Devices.BatchListEvents:output_type -> sluice.device.v1.BatchListEventsResponse
-	24, // 58: sluice.device.v1.Devices.BatchQueryTelemetry:output_type -> sluice.device.v1.BatchQueryTelemetryResponse
-	29, // 59: sluice.device.v1.Devices.RecordReadings:output_type -> sluice.device.v1.RecordReadingsResponse
-	32, // 60: sluice.device.v1.Devices.ImportDevices:output_type -> sluice.device.v1.ImportDevicesResponse
-	50, // [50:61] is the sub-list for method output_type
-	39, // [39:50] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	40, // 7: sluice.device.v1.Device.lock_state:type_name -> sluice.device.v1.LockState
+	0,  // 8: sluice.device.v1.RegisterDeviceRequest.kind:type_name -> sluice.device.v1.Kind
+	34, // 9: sluice.device.v1.RegisterDeviceRequest.labels:type_name -> sluice.device.v1.RegisterDeviceRequest.LabelsEntry
+	4,  // 10: sluice.device.v1.RegisterDeviceResponse.device:type_name -> sluice.device.v1.Device
+	9,  // 11: sluice.device.v1.UpdateDeviceRequest.labels:type_name -> sluice.device.v1.Labels
+	35, // 12: sluice.device.v1.Labels.values:type_name -> sluice.device.v1.Labels.ValuesEntry
+	4,  // 13: sluice.device.v1.BatchGetDevicesResponse.devices:type_name -> sluice.device.v1.Device
+	0,  // 14: sluice.device.v1.DeviceFilter.kinds:type_name -> sluice.device.v1.Kind
+	1,  // 15: sluice.device.v1.DeviceFilter.presences:type_name -> sluice.device.v1.Presence
+	36, // 16: sluice.device.v1.DeviceFilter.labels:type_name -> sluice.device.v1.DeviceFilter.LabelsEntry
+	14, // 17: sluice.device.v1.ListDevicesRequest.filter:type_name -> sluice.device.v1.DeviceFilter
+	2,  // 18: sluice.device.v1.ListDevicesRequest.order_by:type_name -> sluice.device.v1.DeviceOrder
+	41, // 19: sluice.device.v1.ListDevicesRequest.page:type_name -> sluice.types.v1.PageRequest
+	4,  // 20: sluice.device.v1.ListDevicesResponse.devices:type_name -> sluice.device.v1.Device
+	42, // 21: sluice.device.v1.ListDevicesResponse.page:type_name -> sluice.types.v1.PageInfo
+	38, // 22: sluice.device.v1.DeviceEvent.at:type_name -> google.protobuf.Timestamp
+	41, // 23: sluice.device.v1.BatchListEventsRequest.page:type_name -> sluice.types.v1.PageRequest
+	22, // 24: sluice.device.v1.BatchListEventsResponse.pages:type_name -> sluice.device.v1.DeviceEventPage
+	19, // 25: sluice.device.v1.DeviceEventPage.events:type_name -> sluice.device.v1.DeviceEvent
+	42, // 26: sluice.device.v1.DeviceEventPage.page:type_name -> sluice.types.v1.PageInfo
+	38, // 27: sluice.device.v1.BatchQueryTelemetryRequest.from:type_name -> google.protobuf.Timestamp
+	38, // 28: sluice.device.v1.BatchQueryTelemetryRequest.to:type_name -> google.protobuf.Timestamp
+	3,  // 29: sluice.device.v1.BatchQueryTelemetryRequest.aggregate:type_name -> sluice.device.v1.Aggregate
+	25, // 30: sluice.device.v1.BatchQueryTelemetryResponse.series:type_name -> sluice.device.v1.DeviceSeries
+	26, // 31: sluice.device.v1.DeviceSeries.points:type_name -> sluice.device.v1.Point
+	38, // 32: sluice.device.v1.Point.at:type_name -> google.protobuf.Timestamp
+	38, // 33: sluice.device.v1.Reading.at:type_name -> google.protobuf.Timestamp
+	27, // 34: sluice.device.v1.RecordReadingsRequest.readings:type_name -> sluice.device.v1.Reading
+	31, // 35: sluice.device.v1.ImportDevicesRequest.devices:type_name -> sluice.device.v1.ImportedDevice
+	0,  // 36: sluice.device.v1.ImportedDevice.kind:type_name -> sluice.device.v1.Kind
+	37, // 37: sluice.device.v1.ImportedDevice.labels:type_name -> sluice.device.v1.ImportedDevice.LabelsEntry
+	39, // 38: sluice.device.v1.ImportedDevice.position:type_name -> sluice.types.v1.Position
+	4,  // 39: sluice.device.v1.ImportDevicesResponse.devices:type_name -> sluice.device.v1.Device
+	5,  // 40: sluice.device.v1.Devices.RegisterDevice:input_type -> sluice.device.v1.RegisterDeviceRequest
+	7,  // 41: sluice.device.v1.Devices.RotateDeviceSecret:input_type -> sluice.device.v1.RotateDeviceSecretRequest
+	8,  // 42: sluice.device.v1.Devices.UpdateDevice:input_type -> sluice.device.v1.UpdateDeviceRequest
+	10, // 43: sluice.device.v1.Devices.DeleteDevice:input_type -> sluice.device.v1.DeleteDeviceRequest
+	12, // 44: sluice.device.v1.Devices.BatchGetDevices:input_type -> sluice.device.v1.BatchGetDevicesRequest
+	15, // 45: sluice.device.v1.Devices.ListDevices:input_type -> sluice.device.v1.ListDevicesRequest
+	17, // 46: sluice.device.v1.Devices.CountDevices:input_type -> sluice.device.v1.CountDevicesRequest
+	20, // 47: sluice.device.v1.Devices.BatchListEvents:input_type -> sluice.device.v1.BatchListEventsRequest
+	23, // 48: sluice.device.v1.Devices.BatchQueryTelemetry:input_type -> sluice.device.v1.BatchQueryTelemetryRequest
+	28, // 49: sluice.device.v1.Devices.RecordReadings:input_type -> sluice.device.v1.RecordReadingsRequest
+	30, // 50: sluice.device.v1.Devices.ImportDevices:input_type -> sluice.device.v1.ImportDevicesRequest
+	6,  // 51: sluice.device.v1.Devices.RegisterDevice:output_type -> sluice.device.v1.RegisterDeviceResponse
+	6,  // 52: sluice.device.v1.Devices.RotateDeviceSecret:output_type -> sluice.device.v1.RegisterDeviceResponse
+	4,  // 53: sluice.device.v1.Devices.UpdateDevice:output_type -> sluice.device.v1.Device
+	11, // 54: sluice.device.v1.Devices.DeleteDevice:output_type -> sluice.device.v1.DeleteDeviceResponse
+	13, // 55: sluice.device.v1.Devices.BatchGetDevices:output_type -> sluice.device.v1.BatchGetDevicesResponse
+	16, // 56: sluice.device.v1.Devices.ListDevices:output_type -> sluice.device.v1.ListDevicesResponse
+	18, // 57: sluice.device.v1.Devices.CountDevices:output_type -> sluice.device.v1.DeviceCounts
+	21, // 58: sluice.device.v1.Devices.BatchListEvents:output_type -> sluice.device.v1.BatchListEventsResponse
+	24, // 59: sluice.device.v1.Devices.BatchQueryTelemetry:output_type -> sluice.device.v1.BatchQueryTelemetryResponse
+	29, // 60: sluice.device.v1.Devices.RecordReadings:output_type -> sluice.device.v1.RecordReadingsResponse
+	32, // 61: sluice.device.v1.Devices.ImportDevices:output_type -> sluice.device.v1.ImportDevicesResponse
+	51, // [51:62] is the sub-list for method output_type
+	40, // [40:51] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_device_v1_device_proto_init() }
@@ -2292,6 +2314,8 @@ func file_device_v1_device_proto_init() {
 	if File_device_v1_device_proto != nil {
 		return
 	}
+	file_device_v1_commands_proto_init()
+	file_device_v1_device_proto_msgTypes[1].OneofWrappers = []any{}
 	file_device_v1_device_proto_msgTypes[4].OneofWrappers = []any{}
 	file_device_v1_device_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}

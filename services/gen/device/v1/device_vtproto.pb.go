@@ -72,6 +72,13 @@ func (m *Device) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i--
 		dAtA[i] = 0xf2
 	}
+	if m.LockState != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.LockState))
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xa0
+	}
 	if m.Deleted {
 		i--
 		if m.Deleted {
@@ -202,6 +209,18 @@ func (m *RegisterDeviceRequest) MarshalToSizedBufferVT(dAtA []byte) (int, error)
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.Lock != nil {
+		i--
+		if *m.Lock {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x1
+		i--
+		dAtA[i] = 0xa0
 	}
 	if len(m.IdempotencyKey) > 0 {
 		i -= len(m.IdempotencyKey)
@@ -1804,6 +1823,9 @@ func (m *Device) SizeVT() (n int) {
 	if m.Deleted {
 		n += 2
 	}
+	if m.LockState != 0 {
+		n += 2 + protohelpers.SizeOfVarint(uint64(m.LockState))
+	}
 	l = len(m.BoardJson)
 	if l > 0 {
 		n += 2 + l + protohelpers.SizeOfVarint(uint64(l))
@@ -1840,6 +1862,9 @@ func (m *RegisterDeviceRequest) SizeVT() (n int) {
 	l = len(m.IdempotencyKey)
 	if l > 0 {
 		n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
+	}
+	if m.Lock != nil {
+		n += 3
 	}
 	n += len(m.unknownFields)
 	return n
@@ -2877,6 +2902,25 @@ func (m *Device) UnmarshalVTUnsafe(dAtA []byte) error {
 				}
 			}
 			m.Deleted = bool(v != 0)
+		case 20:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field LockState", wireType)
+			}
+			m.LockState = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.LockState |= LockState(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		case 30:
 			if wireType != 2 {
 				return fmt.Errorf("proto: wrong wireType = %d for field BoardJson", wireType)
@@ -3226,6 +3270,27 @@ func (m *RegisterDeviceRequest) UnmarshalVTUnsafe(dAtA []byte) error {
 			}
 			m.IdempotencyKey = stringValue
 			iNdEx = postIndex
+		case 20:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Lock", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			b := bool(v != 0)
+			m.Lock = &b
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])

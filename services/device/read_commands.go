@@ -1,0 +1,133 @@
+package device
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
+	"github.com/sluicehq/sluice/internal/page"
+)
+
+// What bounds one answer, so that it fits a message.
+const (
+	maxCommandsAnswered = 1_000
+	maxLinesAnswered    = 5_000
+)
+
+// Commands and logs are for staff: for others there are none.
+
+// BatchGetCommands gives those of the commands that there are and the caller may see.
+func (s *Service) BatchGetCommands(ctx context.Context, commandIDs []string) ([]Command, error) {
+	who, err := caller.Require(ctx, caller.DeviceRead)
+	if err != nil {
+		return nil, err
+	}
+	commandIDs, err = input.IDs("ids", ids.Command, commandIDs)
+	if err != nil || len(commandIDs) == 0 || !who.Staff() {
+		return nil, err
+	}
+	found, err := s.store.GetCommands(ctx, commandIDs)
+	if err != nil || len(who.DeviceLabels) == 0 {
+		return found, err
+	}
+	of := make([]string, len(found))
+	for i, c := range found {
+		of[i] = c.DeviceID
+	}
+	devices, err := s.seen(ctx, who, "deviceIds", of)
+	if err != nil {
+		return nil, err
+	}
+	visible := idsOf(devices)
+	return slices.DeleteFunc(found, func(c Command) bool { return !slices.Contains(visible, c.DeviceID) }), nil
+}
+
+// CommandsPage is a page of one device's commands.
+type CommandsPage struct {
+	DeviceID string
+	page.Page[Command]
+}
+
+// BatchListCommands gives a page of each device's commands, the newest first, as BatchListEvents does.
+func (s *Service) BatchListCommands(ctx context.Context, deviceIDs []string, request page.Request) ([]CommandsPage, error) {
+	size, err := request.Size()
+	if err != nil {
+		return nil, err
+	}
+	devices, err := s.staffSees(ctx, deviceIDs, size, maxCommandsAnswered)
+	if err != nil || len(devices) == 0 {
+		return nil, err
+	}
+	pages, err := s.store.ListCommands(ctx, devices, request)
+	if err != nil {
+		return nil, err
+	}
+	answer := make([]CommandsPage, len(devices))
+	for i, id := range devices {
+		answer[i] = CommandsPage{DeviceID: id, Page: pages[id]}
+	}
+	return answer, nil
+}
+
+// staffSees is those of the devices that there are and the caller may know all of; so many of
+// something are asked of each.
+func (s *Service) staffSees(ctx context.Context, deviceIDs []string, size, most int) ([]string, error) {
+	who, err := caller.Require(ctx, caller.DeviceRead)
+	if err != nil {
+		return nil, err
+	}
+	if deviceIDs, err = known("deviceIds", deviceIDs); err != nil {
+		return nil, err
+	}
+	if size*len(deviceIDs) > most && len(deviceIDs) > 1 {
+		return nil, errs.Invalid("first", "asks for more than %d in one answer", most)
+	}
+	if !who.Staff() {
+		return nil, nil
+	}
+	devices, err := s.seen(ctx, who, "deviceIds", deviceIDs)
+	return idsOf(devices), err
+}
+
+// BatchGetCommandLogs gives the first lines of each command's log.
+func (s *Service) BatchGetCommandLogs(ctx context.Context, commandIDs []string, first int) ([]LogLine, error) {
+	first, err := page.Request{First: first}.Size()
+	if err != nil {
+		return nil, err
+	}
+	commands, err := s.BatchGetCommands(ctx, commandIDs)
+	if err != nil || len(commands) == 0 {
+		return nil, err
+	}
+	if first*len(commands) > maxLinesAnswered {
+		return nil, errs.Invalid("first", "asks for more than %d lines in one answer", maxLinesAnswered)
+	}
+	visible := make([]string, len(commands))
+	for i, c := range commands {
+		visible[i] = c.ID
+	}
+	return s.store.CommandLogs(ctx, visible, first)
+}
+
+// BatchGetDeviceLogs gives the first lines that each device logged over [from, to), by time.
+func (s *Service) BatchGetDeviceLogs(ctx context.Context, deviceIDs []string, from, to time.Time, first int) ([]LogLine, error) {
+	first, err := page.Request{First: first}.Size()
+	if err != nil {
+		return nil, err
+	}
+	if from, err = input.Time("from", from); err != nil {
+		return nil, err
+	}
+	if to, err = input.Time("to", to); err != nil {
+		return nil, err
+	}
+	devices, err := s.staffSees(ctx, deviceIDs, first, maxLinesAnswered)
+	if err != nil || len(devices) == 0 {
+		return nil, err
+	}
+	return s.store.DeviceLogs(ctx, devices, from, to, first)
+}

@@ -1,0 +1,172 @@
+package rpc
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"github.com/sluicehq/sluice/services/device"
+	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
+	types "github.com/sluicehq/sluice/services/types/rpc"
+)
+
+// commands is the part of the service that tells devices what to do.
+type commands struct {
+	devicev1.UnimplementedCommandsServer
+	service *device.Service
+}
+
+func (s commands) SendCommand(ctx context.Context, in *devicev1.SendCommandRequest) (*devicev1.Command, error) {
+	until, err := types.OptionalTime("queueUntil", in.GetQueueUntil())
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.service.Send(ctx, device.SendInput{
+		DeviceID: in.GetDeviceId(), Name: in.GetName(), Arguments: in.GetArgumentsJson(),
+		Timeout: time.Duration(in.GetTimeoutSeconds()) * time.Second, QueueUntil: until, IdempotencyKey: in.GetIdempotencyKey(),
+	})
+	return commandOr(c, err)
+}
+
+func (s commands) CancelCommand(ctx context.Context, in *devicev1.CancelCommandRequest) (*devicev1.Command, error) {
+	c, err := s.service.Cancel(ctx, in.GetId())
+	return commandOr(c, err)
+}
+
+func (s commands) BatchGetCommands(ctx context.Context, in *devicev1.BatchGetCommandsRequest) (*devicev1.BatchGetCommandsResponse, error) {
+	found, err := s.service.BatchGetCommands(ctx, in.GetIds())
+	if err != nil {
+		return nil, err
+	}
+	return &devicev1.BatchGetCommandsResponse{Commands: types.Each(found, commandMessage)}, nil
+}
+
+func (s commands) BatchListCommands(ctx context.Context, in *devicev1.BatchListCommandsRequest) (*devicev1.BatchListCommandsResponse, error) {
+	pages, err := s.service.BatchListCommands(ctx, in.GetDeviceIds(), types.PageRequest(in.GetPage()))
+	if err != nil {
+		return nil, err
+	}
+	out := &devicev1.BatchListCommandsResponse{Pages: make([]*devicev1.CommandPage, len(pages))}
+	for i, p := range pages {
+		out.Pages[i] = &devicev1.CommandPage{DeviceId: p.DeviceID, Commands: types.Each(p.Items, commandMessage), Page: types.PageInfo(p.Page)}
+	}
+	return out, nil
+}
+
+func (s commands) BatchGetCommandLogs(ctx context.Context, in *devicev1.BatchGetCommandLogsRequest) (*devicev1.LogLines, error) {
+	lines, err := s.service.BatchGetCommandLogs(ctx, in.GetCommandIds(), int(in.GetFirst()))
+	return linesOr(lines, err)
+}
+
+func (s commands) BatchGetDeviceLogs(ctx context.Context, in *devicev1.BatchGetDeviceLogsRequest) (*devicev1.LogLines, error) {
+	from, err := types.Time("from", in.GetFrom())
+	if err != nil {
+		return nil, err
+	}
+	to, err := types.Time("to", in.GetTo())
+	if err != nil {
+		return nil, err
+	}
+	lines, err := s.service.BatchGetDeviceLogs(ctx, in.GetDeviceIds(), from, to, int(in.GetFirst()))
+	return linesOr(lines, err)
+}
+
+func (s commands) UnlockVehicle(ctx context.Context, in *devicev1.UnlockVehicleRequest) (*devicev1.Command, error) {
+	deadline, err := types.Time("deadline", in.GetDeadline())
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.service.Unlock(ctx, in.GetVehicleId(), in.GetReference(), deadline)
+	return commandOr(c, err)
+}
+
+func (s commands) LockVehicle(ctx context.Context, in *devicev1.LockVehicleRequest) (*devicev1.LockVehicleResponse, error) {
+	if err := s.service.Lock(ctx, in.GetVehicleId(), in.GetReference()); err != nil {
+		return nil, err
+	}
+	return &devicev1.LockVehicleResponse{}, nil
+}
+
+func commandOr(c device.Command, err error) (*devicev1.Command, error) {
+	if err != nil {
+		return nil, err
+	}
+	return commandMessage(c), nil
+}
+
+func linesOr(lines []device.LogLine, err error) (*devicev1.LogLines, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &devicev1.LogLines{Lines: types.Each(lines, lineMessage)}, nil
+}
+
+func encodeCommand(c device.Command) ([]byte, error) {
+	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(commandMessage(c))
+	if err != nil {
+		return nil, fmt.Errorf("write command %s: %w", c.ID, err)
+	}
+	return encoded, nil
+}
+
+func encodeLine(l device.LogLine) ([]byte, error) {
+	encoded, err := proto.Marshal(lineMessage(l))
+	if err != nil {
+		return nil, fmt.Errorf("write a line of the log of %s: %w", l.CommandID, err)
+	}
+	return encoded, nil
+}
+
+func commandMessage(c device.Command) *devicev1.Command {
+	return &devicev1.Command{
+		Id: c.ID, DeviceId: c.DeviceID, Version: c.Version, Name: c.Name, ArgumentsJson: c.Arguments,
+		Status: commandStatusMessage(c.Status), Caller: c.Caller, Reference: c.Reference,
+		QueueUntil: types.Timestamp(c.QueueUntil), Deadline: timestamppb.New(c.Deadline), CreatedAt: timestamppb.New(c.CreatedAt),
+		SentAt: types.Timestamp(c.SentAt), AcknowledgedAt: types.Timestamp(c.AcknowledgedAt), FinishedAt: types.Timestamp(c.FinishedAt),
+		ResultJson: c.Result, Reason: c.Reason, Error: c.Error,
+	}
+}
+
+func commandStatusMessage(status device.CommandStatus) devicev1.CommandStatus {
+	switch status {
+	case device.Queued:
+		return devicev1.CommandStatus_COMMAND_STATUS_QUEUED
+	case device.Sent:
+		return devicev1.CommandStatus_COMMAND_STATUS_SENT
+	case device.Acknowledged:
+		return devicev1.CommandStatus_COMMAND_STATUS_ACKNOWLEDGED
+	case device.Succeeded:
+		return devicev1.CommandStatus_COMMAND_STATUS_SUCCEEDED
+	case device.Failed:
+		return devicev1.CommandStatus_COMMAND_STATUS_FAILED
+	case device.TimedOut:
+		return devicev1.CommandStatus_COMMAND_STATUS_TIMED_OUT
+	case device.Cancelled:
+		return devicev1.CommandStatus_COMMAND_STATUS_CANCELLED
+	}
+	return devicev1.CommandStatus_COMMAND_STATUS_UNSPECIFIED
+}
+
+func lineMessage(l device.LogLine) *devicev1.LogLine {
+	return &devicev1.LogLine{CommandId: l.CommandID, DeviceId: l.DeviceID, At: timestamppb.New(l.At), Stream: l.Stream, Text: l.Text}
+}
+
+func lockMessage(l *device.Lock) devicev1.LockState {
+	if l == nil {
+		return devicev1.LockState_LOCK_STATE_UNSPECIFIED
+	}
+	switch l.State {
+	case device.Locked:
+		return devicev1.LockState_LOCK_STATE_LOCKED
+	case device.Unlocking:
+		return devicev1.LockState_LOCK_STATE_UNLOCKING
+	case device.Unlocked:
+		return devicev1.LockState_LOCK_STATE_UNLOCKED
+	case device.Locking:
+		return devicev1.LockState_LOCK_STATE_LOCKING
+	}
+	return devicev1.LockState_LOCK_STATE_UNSPECIFIED
+}

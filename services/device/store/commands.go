@@ -1,0 +1,245 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/page"
+	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/services/device"
+)
+
+// Work keeps what decide says of commands and their device: see device.CommandStore. The device's row
+// is locked first, so that all that concerns its commands happens one after another.
+func (s *Store) Work(ctx context.Context, about device.About, decide func(device.Situation) (device.Work, error)) (device.Command, error) {
+	return sqldb.WriteOnce(ctx, s.db, about.Key, about.Now, func(tx *sqldb.Tx) (device.Command, error) {
+		at, err := situation(ctx, tx, about)
+		if err != nil {
+			return device.Command{}, err
+		}
+		known := at.Device.Version
+		work, err := decide(at)
+		if err != nil {
+			return device.Command{}, err
+		}
+		return work.Answer, s.keep(ctx, tx, work, known, about.Now)
+	})
+}
+
+func situation(ctx context.Context, tx *sqldb.Tx, about device.About) (device.Situation, error) {
+	condition, id := "id = $1 AND NOT deleted", about.DeviceID
+	if about.DeviceID == "" { // a command that has ended with its device still has to be told so
+		condition, id = "id = (SELECT device_id FROM commands WHERE id = $1)", about.CommandID
+	}
+	d, err := lockAny(ctx, tx, condition, id)
+	switch {
+	case errors.Is(err, sql.ErrNoRows) && about.DeviceID == "":
+		return device.Situation{}, errs.Missing("command", about.CommandID)
+	case errors.Is(err, sql.ErrNoRows):
+		return device.Situation{}, device.Missing(about.DeviceID)
+	case err != nil:
+		return device.Situation{}, err
+	}
+	at := device.Situation{Device: d}
+	if at.Command, err = namedBy(ctx, tx, about, d.ID); err != nil {
+		return device.Situation{}, err
+	}
+	err = tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM commands WHERE device_id = $1 AND due_at IS NOT NULL`, d.ID).Scan(&at.Open)
+	if err != nil {
+		return device.Situation{}, fmt.Errorf("count open commands: %w", err)
+	}
+	return at, nil
+}
+
+// namedBy is the command that about names; nil when there is none.
+func namedBy(ctx context.Context, tx *sqldb.Tx, about device.About, deviceID string) (*device.Command, error) {
+	condition, value := "id = $1", about.CommandID
+	if value == "" {
+		condition, value = "reference = $1 AND reference <> '' AND name = 'unlock'", about.Reference
+	}
+	if value == "" {
+		return nil, nil
+	}
+	c, err := scanCommand(tx.QueryRowContext(ctx, `SELECT `+commandColumns+` FROM commands WHERE `+condition+` AND device_id = $2`, value, deviceID))
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
+
+// keep writes what was decided of a device that was read at the version.
+func (s *Store) keep(ctx context.Context, tx *sqldb.Tx, work device.Work, version int64, now time.Time) error {
+	if work.Device != nil {
+		if err := updateDevice(ctx, tx, work.Device.Device, version); err != nil {
+			return err
+		}
+		if err := s.follow(ctx, tx, *work.Device); err != nil {
+			return err
+		}
+	}
+	for _, c := range work.Commands {
+		if err := s.keepCommand(ctx, tx, c, now); err != nil {
+			return err
+		}
+	}
+	if err := s.keepLines(ctx, tx, work, now); err != nil {
+		return err
+	}
+	for _, e := range work.Notes {
+		if err := insertEvent(ctx, tx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) keepCommand(ctx context.Context, tx *sqldb.Tx, c device.Command, now time.Time) error {
+	write := updateCommand
+	if c.Version == 1 {
+		write = insertCommand
+	}
+	if err := write(ctx, tx, c); err != nil {
+		return err
+	}
+	payload, err := s.encode.Command(c)
+	if err != nil {
+		return fmt.Errorf("encode command %s: %w", c.ID, err)
+	}
+	return tx.Emit(ctx, now, "event.command."+strings.ToLower(string(c.Status))+"."+c.ID, payload)
+}
+
+// keepLines keeps the lines that are new, and tells of each.
+func (s *Store) keepLines(ctx context.Context, tx *sqldb.Tx, work device.Work, now time.Time) error {
+	for _, line := range work.Lines {
+		isNew, err := insertLine(ctx, tx, line)
+		if err != nil {
+			return err
+		}
+		if !isNew {
+			continue
+		}
+		payload, err := s.encode.LogLine(line)
+		if err != nil {
+			return fmt.Errorf("encode a line of the log of %s: %w", line.CommandID, err)
+		}
+		if err := tx.Emit(ctx, now, "event.commandlog.added."+line.CommandID, payload); err != nil {
+			return err
+		}
+	}
+	if c := work.Logged; c != nil {
+		_, err := tx.ExecContext(ctx, `UPDATE commands SET log_lines = $1, log_bytes = $2 WHERE id = $3`, c.LogLines, c.LogBytes, c.ID)
+		if err != nil {
+			return fmt.Errorf("count the log of %s: %w", c.ID, err)
+		}
+	}
+	return nil
+}
+
+// newestCommands is the one order of a device's commands.
+func newestCommands() sqldb.Newest {
+	return sqldb.Newest{Name: "device-commands/newest", Column: "created_at", Kind: ids.Command}
+}
+
+// GetCommands gives commands by id: see device.CommandStore.
+func (s *Store) GetCommands(ctx context.Context, ids []string) ([]device.Command, error) {
+	var w sqldb.Where
+	w.In("id", ids)
+	w.And("device_id IN (SELECT id FROM devices WHERE NOT deleted)")
+	found, err := sqldb.Select(ctx, s.db.Read(), scanCommand, `SELECT `+commandColumns+` FROM commands`+w.SQL(), w.Args()...)
+	if err != nil {
+		return nil, fmt.Errorf("read commands: %w", err)
+	}
+	return found, nil
+}
+
+// ListCommands gives a page of commands a device: see device.CommandStore.
+func (s *Store) ListCommands(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[device.Command], error) {
+	empty, err := page.Empty[device.Command](request)
+	if err != nil {
+		return nil, err
+	}
+	var w sqldb.Where
+	w.In("device_id", deviceIDs)
+	pages, err := sqldb.Children[device.Command]{
+		Table: "commands", Columns: commandColumns, Parent: "device_id", Order: newestCommands(), Scan: scanCommand,
+		ParentOf: func(c device.Command) string { return c.DeviceID },
+		CursorOf: func(c device.Command) page.Cursor { return newestCommands().Cursor(c.CreatedAt, c.ID) },
+	}.Pages(ctx, s.db, w, request)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range deviceIDs {
+		if _, some := pages[id]; !some {
+			pages[id] = empty
+		}
+	}
+	return pages, nil
+}
+
+// CommandLogs gives the beginnings of logs: see device.CommandStore.
+func (s *Store) CommandLogs(ctx context.Context, commandIDs []string, most int) ([]device.LogLine, error) {
+	var w sqldb.Where
+	w.In("command_id", commandIDs)
+	return s.lines(ctx, w, "command_id", "ordinal", most)
+}
+
+// DeviceLogs gives what devices logged over a time: see device.CommandStore.
+func (s *Store) DeviceLogs(ctx context.Context, deviceIDs []string, from, to time.Time, most int) ([]device.LogLine, error) {
+	var w sqldb.Where
+	w.In("device_id", deviceIDs)
+	w.And("at >= ? AND at < ?", sqldb.Micros(from), sqldb.Micros(to))
+	return s.lines(ctx, w, "device_id", "at, command_id, ordinal", most)
+}
+
+// lines gives the first lines of each parent in the order.
+func (s *Store) lines(ctx context.Context, w sqldb.Where, parent, order string, most int) ([]device.LogLine, error) {
+	query := `SELECT ` + lineColumns + ` FROM (SELECT ` + lineColumns + `,
+			ROW_NUMBER() OVER (PARTITION BY ` + parent + ` ORDER BY ` + order + `) AS place FROM command_log` + w.SQL() + `
+		) AS ranked WHERE place <= ` + w.Arg(most) + ` ORDER BY ` + parent + `, place`
+	lines, err := sqldb.Select(ctx, s.db.Read(), scanLine, query, w.Args()...)
+	if err != nil {
+		return nil, fmt.Errorf("read logs: %w", err)
+	}
+	return lines, nil
+}
+
+// Unacknowledged gives what a device has not acknowledged: see device.CommandStore.
+func (s *Store) Unacknowledged(ctx context.Context, deviceID string) ([]string, error) {
+	found, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM commands
+		WHERE device_id = $1 AND due_at IS NOT NULL AND status <> $2 ORDER BY created_at, id`, deviceID, string(device.Acknowledged))
+	if err != nil {
+		return nil, fmt.Errorf("read waiting commands: %w", err)
+	}
+	return found, nil
+}
+
+// DueCommands gives commands that are due: see device.CommandStore.
+func (s *Store) DueCommands(ctx context.Context, now time.Time, most int) ([]string, error) {
+	due, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM commands
+		WHERE due_at <= $1 ORDER BY due_at LIMIT $2`, sqldb.Micros(now), most)
+	if err != nil {
+		return nil, fmt.Errorf("read commands that are due: %w", err)
+	}
+	return due, nil
+}
+
+// NextDue tells when something is due next: see device.CommandStore.
+func (s *Store) NextDue(ctx context.Context) (*time.Time, error) {
+	var next sql.NullInt64
+	err := s.db.Read().QueryRowContext(ctx, `SELECT MIN(due) FROM (
+		SELECT MIN(due_at) AS due FROM commands WHERE due_at IS NOT NULL
+		UNION ALL SELECT MIN(lock_due_at) AS due FROM devices WHERE lock_due_at IS NOT NULL AND NOT deleted) AS dues`).Scan(&next)
+	if err != nil {
+		return nil, fmt.Errorf("read what is due next: %w", err)
+	}
+	return sqldb.NullTime(next), nil
+}

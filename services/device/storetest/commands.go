@@ -1,0 +1,354 @@
+package storetest
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/page"
+	"github.com/sluicehq/sluice/services/device"
+)
+
+// told is a new command for the device, so many minutes after dawn.
+func told(deviceID string, minutes int) device.Command {
+	at := dawn().Add(time.Duration(minutes) * time.Minute)
+	due := at.Add(time.Second)
+	return device.Command{
+		ID: ids.New(ids.Command), DeviceID: deviceID, Version: 1, Name: "reboot", Arguments: `{"in": 5}`, Status: device.Queued,
+		Caller: "account_1", Timeout: 90 * time.Second, Deadline: at.Add(90 * time.Second), DueAt: &due, CreatedAt: at,
+	}
+}
+
+func work(t *testing.T, s device.Store, about device.About, decide func(device.Situation) (device.Work, error)) device.Command {
+	t.Helper()
+	if about.Now.IsZero() {
+		about.Now = dawn()
+	}
+	c, err := s.Work(t.Context(), about, decide)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func keep(t *testing.T, s device.Store, commands ...device.Command) {
+	t.Helper()
+	for _, c := range commands {
+		work(t, s, device.About{DeviceID: c.DeviceID}, func(device.Situation) (device.Work, error) {
+			return device.Work{Commands: []device.Command{c}}, nil
+		})
+	}
+}
+
+func command(t *testing.T, s device.Store, id string) device.Command {
+	t.Helper()
+	found, err := s.GetCommands(t.Context(), []string{id, ids.New(ids.Command)})
+	if err != nil || len(found) != 1 {
+		t.Fatal(found, err)
+	}
+	return found[0]
+}
+
+func commandReadsBack(t *testing.T, s device.Store) {
+	d := named("d", 0)
+	create(t, s, d)
+	want := told(d.ID, 0)
+	until := dawn().Add(time.Hour)
+	want.QueueUntil, want.Reference = &until, "trip_1"
+	keep(t, s, want)
+	if got := command(t, s, want.ID); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	at := func(seconds int) *time.Time { then := dawn().Add(time.Duration(seconds) * time.Second); return &then }
+	want.Version, want.Status, want.DueAt, want.Sends, want.Deadline = 2, device.Failed, nil, 3, *at(500)
+	want.SentAt, want.LastSentAt, want.AcknowledgedAt, want.FinishedAt = at(1), at(2), at(3), at(4)
+	want.Result, want.Reason, want.Error, want.LogLines, want.LogBytes = `[1, "ü"]`, "COMMAND_FAILED", "it is\nstuck", 7, 99
+	keep(t, s, want)
+	if got := command(t, s, want.ID); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got, want)
+	}
+	want.Status = device.Succeeded // at the version that it is at: somebody decided on what is gone
+	_, err := s.Work(t.Context(), device.About{DeviceID: d.ID, Now: dawn()}, func(device.Situation) (device.Work, error) {
+		return device.Work{Commands: []device.Command{want}}, nil
+	})
+	if err == nil || command(t, s, want.ID).Status != device.Failed {
+		t.Error("a change of what is gone was kept")
+	}
+}
+
+func refusedWork(t *testing.T, s device.Store) {
+	d := named("d", 0)
+	create(t, s, d)
+	refusal := errs.New(errs.FailedPrecondition, device.ReasonCommandOver, "no")
+	_, err := s.Work(t.Context(), device.About{DeviceID: d.ID, Now: dawn()}, func(device.Situation) (device.Work, error) {
+		return device.Work{Commands: []device.Command{told(d.ID, 0)}}, refusal
+	})
+	if !errors.Is(err, refusal) {
+		t.Error(err)
+	}
+	if pages, err := s.ListCommands(t.Context(), []string{d.ID}, page.Request{}); err != nil || len(pages[d.ID].Items) != 0 {
+		t.Error("kept", pages, err)
+	}
+}
+
+func repeatedWork(t *testing.T, s device.Store) {
+	d := named("d", 0)
+	create(t, s, d)
+	about := device.About{DeviceID: d.ID, Now: dawn(), Key: idempotency.Key{Caller: "a", Value: "k", Fingerprint: "f"}}
+	send := func(device.Situation) (device.Work, error) {
+		c := told(d.ID, 0)
+		return device.Work{Commands: []device.Command{c}, Answer: c}, nil
+	}
+	first := work(t, s, about, send)
+	if again := work(t, s, about, send); !reflect.DeepEqual(again, first) {
+		t.Errorf("got %+v\nwant %+v", again, first)
+	}
+}
+
+// Each of 32 decisions at once sees what those before it have made.
+func serialisesWork(t *testing.T, s device.Store) {
+	d := named("d", 0)
+	create(t, s, d)
+	seen := make([]int64, 32)
+	var all sync.WaitGroup
+	for i := range seen {
+		all.Go(func() {
+			_, err := s.Work(t.Context(), device.About{DeviceID: d.ID, Now: dawn()}, func(at device.Situation) (device.Work, error) {
+				seen[i] = at.Open
+				return device.Work{Commands: []device.Command{told(d.ID, i)}}, nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	slices.Sort(seen)
+	for i, open := range seen {
+		if open != int64(i) {
+			t.Fatalf("they saw %v open commands", seen)
+		}
+	}
+}
+
+func workOnNothing(t *testing.T, s device.Store) {
+	d, other := named("d", 0), named("other", 0)
+	create(t, s, d, other)
+	c := told(other.ID, 0)
+	keep(t, s, c)
+	nothing := func(at device.Situation) (device.Work, error) {
+		if at.Command != nil {
+			t.Error("a command of another device is there")
+		}
+		return device.Work{}, nil
+	}
+	work(t, s, device.About{DeviceID: d.ID, CommandID: c.ID}, nothing)
+	for _, about := range []device.About{{DeviceID: ids.New(ids.Device)}, {CommandID: ids.New(ids.Command)}} {
+		about.Now = dawn()
+		if _, err := s.Work(t.Context(), about, nothing); errs.From(err).Code != errs.NotFound {
+			t.Errorf("%+v: %v", about, err)
+		}
+	}
+}
+
+func findsReference(t *testing.T, s device.Store) {
+	d := named("d", 0)
+	create(t, s, d)
+	unlock, lock := told(d.ID, 0), told(d.ID, 1)
+	unlock.Name, unlock.Reference = "unlock", "trip_1"
+	lock.Name, lock.Reference = "lock", "trip_1"
+	keep(t, s, unlock, lock)
+	find := func(reference string) (found *device.Command) {
+		work(t, s, device.About{DeviceID: d.ID, Reference: reference}, func(at device.Situation) (device.Work, error) {
+			found = at.Command
+			return device.Work{}, nil
+		})
+		return found
+	}
+	if got := find("trip_1"); got == nil || got.ID != unlock.ID {
+		t.Errorf("found %+v", got)
+	}
+	if got := find("trip_2"); got != nil {
+		t.Errorf("found %+v", got)
+	}
+	twice := told(d.ID, 2)
+	twice.Name, twice.Reference = "unlock", "trip_1"
+	_, err := s.Work(t.Context(), device.About{DeviceID: d.ID, Now: dawn()}, func(device.Situation) (device.Work, error) {
+		return device.Work{Commands: []device.Command{twice}}, nil
+	})
+	if err == nil {
+		t.Error("a reference was unlocked for twice")
+	}
+}
+
+func findsDue(t *testing.T, s device.Store) {
+	d := named("d", 0)
+	create(t, s, d)
+	if next, err := s.NextDue(t.Context()); err != nil || next != nil {
+		t.Errorf("nothing is due, but %v, %v", next, err)
+	}
+	late, early, had, over := told(d.ID, 9), told(d.ID, 3), told(d.ID, 4), told(d.ID, 1)
+	had.Status, over.Status, over.DueAt = device.Acknowledged, device.Succeeded, nil
+	keep(t, s, late, early, had, over)
+	for minute, want := range map[int][]string{2: nil, 5: {early.ID, had.ID}, 10: {early.ID, had.ID, late.ID}} {
+		got, err := s.DueCommands(t.Context(), dawn().Add(time.Duration(minute)*time.Minute), 10)
+		if err != nil || !slices.Equal(got, want) {
+			t.Errorf("at minute %d %v are due, %v; want %v", minute, got, err, want)
+		}
+	}
+	if next, err := s.NextDue(t.Context()); err != nil || next == nil || !next.Equal(*early.DueAt) {
+		t.Errorf("the next is due at %v, %v", next, err)
+	}
+	if got, err := s.Unacknowledged(t.Context(), d.ID); err != nil || !slices.Equal(got, []string{early.ID, late.ID}) {
+		t.Errorf("%v wait for the device, %v", got, err)
+	}
+}
+
+func outlivesDevice(t *testing.T, s device.Store) {
+	d := named("d", 0)
+	create(t, s, d)
+	c := told(d.ID, 0)
+	keep(t, s, c)
+	mustChange(t, s, d.ID, remove)
+	if found, err := s.GetCommands(t.Context(), []string{c.ID}); err != nil || len(found) != 0 {
+		t.Errorf("a command of a device that is gone is shown: %v, %v", found, err)
+	}
+	ended := work(t, s, device.About{CommandID: c.ID}, func(at device.Situation) (device.Work, error) {
+		c := *at.Command
+		c.Version, c.Status, c.DueAt = 2, device.TimedOut, nil
+		return device.Work{Commands: []device.Command{c}, Answer: c}, nil
+	})
+	if due, err := s.DueCommands(t.Context(), dawn().Add(time.Hour), 10); err != nil || len(due) != 0 || ended.Status != device.TimedOut {
+		t.Errorf("it ended as %s, and %v are due, %v", ended.Status, due, err)
+	}
+}
+
+func commandsPage(t *testing.T, s device.Store) {
+	a, b, none := named("a", 0), named("b", 0), named("none", 0)
+	create(t, s, a, b, none)
+	var mine []string
+	for i := range 5 {
+		c := told(a.ID, i)
+		mine = append(mine, c.ID)
+		keep(t, s, c, told(b.ID, i))
+	}
+	slices.Reverse(mine)
+	request := page.Request{First: 2, WithTotal: true}
+	var got []string
+	for range 3 {
+		pages, err := s.ListCommands(t.Context(), []string{a.ID, b.ID, none.ID}, request)
+		if err != nil || len(pages) != 3 || *pages[a.ID].Total != 5 || len(pages[none.ID].Items) != 0 {
+			t.Fatal(pages, err)
+		}
+		for _, c := range pages[a.ID].Items {
+			got = append(got, c.ID)
+		}
+		request.After = pages[a.ID].Cursors[len(pages[a.ID].Cursors)-1]
+	}
+	if !slices.Equal(got, mine) {
+		t.Errorf("got %v\nwant %v", got, mine)
+	}
+}
+
+// said is line i of the command, so many seconds after dawn.
+func said(c device.Command, i, seconds int, text string) device.LogLine {
+	return device.LogLine{
+		CommandID: c.ID, DeviceID: c.DeviceID, Ordinal: int64(i), At: dawn().Add(time.Duration(seconds) * time.Second), Stream: "stdout", Text: text,
+	}
+}
+
+func logged(t *testing.T, s device.Store, c device.Command, lines ...device.LogLine) {
+	t.Helper()
+	work(t, s, device.About{DeviceID: c.DeviceID}, func(device.Situation) (device.Work, error) {
+		return device.Work{Lines: lines, Logged: &c}, nil
+	})
+}
+
+func linesOnce(t *testing.T, s device.Store) {
+	d := named("d", 0)
+	create(t, s, d)
+	c := told(d.ID, 0)
+	keep(t, s, c)
+	first, second := said(c, 1, 0, "a"), said(c, 2, 0, "b")
+	again := first
+	again.Ordinal = 3
+	c.LogLines, c.LogBytes = 3, 3
+	logged(t, s, c, first, second)
+	logged(t, s, c, again, said(c, 4, 1, "a"))
+	got, err := s.CommandLogs(t.Context(), []string{c.ID}, 10)
+	if want := []device.LogLine{first, second, said(c, 4, 1, "a")}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
+	}
+	if kept := command(t, s, c.ID); kept.LogLines != 3 || kept.LogBytes != 3 || kept.Version != 1 {
+		t.Errorf("the command is %+v", kept)
+	}
+}
+
+func readsLogs(t *testing.T, s device.Store) {
+	d := named("d", 0)
+	create(t, s, d)
+	one, two := told(d.ID, 0), told(d.ID, 1)
+	keep(t, s, one, two)
+	for i := range 10 {
+		logged(t, s, one, said(one, i, 2*i, fmt.Sprint("one ", i)))
+		logged(t, s, two, said(two, i, 2*i+1, fmt.Sprint("two ", i)))
+	}
+	texts := func(lines []device.LogLine, err error) (all []string) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, l := range lines {
+			all = append(all, l.Text)
+		}
+		return all
+	}
+	got := texts(s.CommandLogs(t.Context(), []string{two.ID}, 2))
+	if want := []string{"two 0", "two 1"}; !slices.Equal(got, want) {
+		t.Errorf("the command logged %q, want %q", got, want)
+	}
+	got = texts(s.DeviceLogs(t.Context(), []string{d.ID}, dawn().Add(time.Second), dawn().Add(4*time.Second), 10))
+	if want := []string{"two 0", "one 1", "two 1"}; !slices.Equal(got, want) {
+		t.Errorf("the device logged %q, want %q", got, want)
+	}
+}
+
+func lockReadsBack(t *testing.T, s device.Store) {
+	want := named("car", 0)
+	at := dawn().Add(time.Minute)
+	want.Lock = &device.Lock{
+		State: device.Unlocked, Holder: "trip_1", CommandID: "c", Wanted: true, Doubted: true, Attempts: 3, DueAt: &at,
+	}
+	key := idempotency.Key{Caller: "a", Value: "k", Fingerprint: "f"}
+	for range 2 { // the second is a repeat
+		got, err := s.Create(t.Context(), key, *change(want, device.Registered))
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Fatalf("got %+v, %v\nwant %+v", got.Lock, err, want.Lock)
+		}
+	}
+	if got := mustGet(t, s, want.ID); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v\nwant %+v", got.Lock, want.Lock)
+	}
+	for now, count := range map[time.Time]int{at.Add(-time.Second): 0, at: 1} {
+		if due, err := s.DueLocks(t.Context(), now, 10); err != nil || len(due) != count {
+			t.Errorf("at %v %v are due, %v", now, due, err)
+		}
+	}
+	if next, err := s.NextDue(t.Context()); err != nil || next == nil || !next.Equal(at) {
+		t.Errorf("the next is due at %v, %v", next, err)
+	}
+	work(t, s, device.About{DeviceID: want.ID}, func(at device.Situation) (device.Work, error) {
+		d := at.Device
+		d.Version, d.Lock = d.Version+1, &device.Lock{State: device.Locked}
+		return device.Work{Device: change(d, device.LockChanged)}, nil
+	})
+	if got := mustGet(t, s, want.ID); got.Version != 2 || !reflect.DeepEqual(got.Lock, &device.Lock{State: device.Locked}) {
+		t.Errorf("it is at version %d with %+v", got.Version, got.Lock)
+	}
+}
