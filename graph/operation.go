@@ -28,7 +28,8 @@ type operation struct {
 	tracing   *obs.Tracing
 	documents *documents
 
-	introspection bool // by everybody
+	known         bff.Documents // by name; nil for none
+	introspection bool          // by everybody
 }
 
 var _ interface {
@@ -47,8 +48,11 @@ func (*operation) ExtensionName() string { return "Operation" }
 // Validate finds nothing wrong with any schema.
 func (*operation) Validate(graphql.ExecutableSchema) error { return nil }
 
-// MutateOperationParameters bounds the document, before it is read as a whole.
+// MutateOperationParameters finds the document, and bounds it before it is read as a whole.
 func (o *operation) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
+	if err := o.find(ctx, params); err != nil {
+		return gqlerror.Wrap(err)
+	}
 	err := o.documents.check(ctx, params.Query)
 	if invalid, ok := errors.AsType[*gqlerror.Error](err); ok || err == nil {
 		return invalid
@@ -76,6 +80,9 @@ func (o *operation) MutateOperationContext(ctx context.Context, request *graphql
 	}
 	if err := o.charge(ctx, request, prepared.Prepared); err != nil {
 		return gqlerror.Wrap(err)
+	}
+	if named := DocumentOf(request); named.Fresh {
+		o.known.Keep(ctx, named)
 	}
 	return nil
 }

@@ -2,12 +2,15 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/handler"
 	"github.com/99designs/gqlgen/graphql/handler/extension"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/parser"
+	"github.com/vektah/gqlparser/v2/validator"
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/sluicehq/sluice/bff"
@@ -21,8 +24,9 @@ import (
 // Options are what a server needs beside its resolver.
 type Options struct {
 	Limits  document.Limits
-	Budgets bff.Budgets // what callers may spend; nil for no end of it
-	Tokens  int         // most tokens of a document
+	Known   bff.Documents // by name; nil for none
+	Budgets bff.Budgets   // what callers may spend; nil for no end of it
+	Tokens  int           // most tokens of a document
 	Logger  *slog.Logger
 	Tracing *obs.Tracing
 	Count   func(plan.Outcome) // is told how each operation is executed; may be nil
@@ -49,9 +53,33 @@ func NewServer(resolver *Resolver, options Options) *handler.Server {
 	server.Use(extension.Introspection{})
 	server.Use(&operation{
 		ports: resolver.Ports, limits: options.Limits, budgets: options.Budgets, tracing: options.Tracing, documents: documents,
-		introspection: options.Introspection,
+		known: options.Known, introspection: options.Introspection,
 	})
 	return server
+}
+
+// CheckDocument says what is wrong with a document, if anything is.
+func CheckDocument(text string, limits document.Limits, tokens int) error {
+	schema := exec.NewExecutableSchema(exec.Config{}).Schema()
+	parsed, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, tokens)
+	if err != nil {
+		return err
+	}
+	if len(parsed.Operations) == 0 {
+		return errors.New("it has no operation")
+	}
+	if err := document.Check(parsed, limits); err != nil {
+		return err
+	}
+	if problems := validator.ValidateWithRules(schema, parsed, document.Rules(true)); len(problems) > 0 {
+		return problems[0]
+	}
+	for _, operation := range parsed.Operations {
+		if err := document.Prepare(schema, operation).Within(limits); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // executable is the schema, executed on plans.

@@ -41,7 +41,7 @@ func httpStatus(e *errs.Error) int {
 		return http.StatusMethodNotAllowed
 	}
 	switch e.Code {
-	case errs.InvalidArgument:
+	case errs.InvalidArgument, errs.PersistedQueryNotFound, errs.PersistedQueryNotSupported:
 		return http.StatusBadRequest
 	case errs.Unauthenticated:
 		return http.StatusUnauthorized

@@ -1,4 +1,4 @@
-// Package envelope reads what a client asks: a document or the hash of one, the name of an operation,
+// Package envelope reads what a client asks: a document or the name of one, the name of an operation,
 // variables and extensions. It does so in one way for HTTP, event streams and WebSockets.
 //
 // It promises that nothing is decoded before its size, its nesting and the number of its values have
@@ -55,12 +55,16 @@ func (l Limits) Read(body []byte) (*Request, error) {
 		parts[name] = value
 	}
 	r := &Request{}
-	for name, to := range map[string]*string{"query": &r.Query, "operationName": &r.OperationName} {
+	var id string
+	for name, to := range map[string]*string{"query": &r.Query, "operationName": &r.OperationName, "documentId": &id} {
 		if err := readText(name, parts[name], to); err != nil {
 			return nil, err
 		}
 	}
-	return r, l.readMaps(r, parts["variables"], parts["extensions"])
+	if err := l.readMaps(r, parts["variables"], parts["extensions"]); err != nil {
+		return nil, err
+	}
+	return r, r.named(id)
 }
 
 // ReadURL reads the form of a request that a GET has.
@@ -69,7 +73,7 @@ func (l Limits) ReadURL(u *url.URL) (*Request, error) {
 	if err != nil {
 		return nil, malformed("the URL's query does not read").Because(err)
 	}
-	for _, name := range []string{"query", "operationName", "variables", "extensions"} {
+	for _, name := range []string{"query", "operationName", "documentId", "variables", "extensions"} {
 		if len(values[name]) > 1 {
 			return nil, malformed("the URL has %q twice", name)
 		}
@@ -84,7 +88,35 @@ func (l Limits) ReadURL(u *url.URL) (*Request, error) {
 			return nil, malformed("%s must be a JSON object", name)
 		}
 	}
-	return r, l.readMaps(r, variables, extensions)
+	if err := l.readMaps(r, variables, extensions); err != nil {
+		return nil, err
+	}
+	return r, r.named(values.Get("documentId"))
+}
+
+// Where a request's extensions say which document it means: the one is Apollo's, the other is where
+// documentId, of the GraphQL over HTTP specification, is put.
+const (
+	ExtensionPersistedQuery = "persistedQuery"
+	ExtensionDocumentID     = "documentId"
+)
+
+// named keeps the id of the document with the extensions. A request that has none of them must have
+// the document's text.
+func (r *Request) named(id string) error {
+	if id != "" {
+		if r.Extensions == nil {
+			r.Extensions = map[string]any{}
+		}
+		r.Extensions[ExtensionDocumentID] = id
+	}
+	if strings.TrimSpace(r.Query) == "" {
+		r.Query = ""
+		if r.Extensions[ExtensionPersistedQuery] == nil && r.Extensions[ExtensionDocumentID] == nil {
+			return malformed("the request has no query")
+		}
+	}
+	return nil
 }
 
 func (l Limits) readMaps(r *Request, variables, extensions json.RawMessage) error {
@@ -97,13 +129,7 @@ func (l Limits) readMaps(r *Request, variables, extensions json.RawMessage) erro
 	if err := readMap("variables", variables, &r.Variables); err != nil {
 		return err
 	}
-	if err := readMap("extensions", extensions, &r.Extensions); err != nil {
-		return err
-	}
-	if strings.TrimSpace(r.Query) == "" {
-		return malformed("the request has no query")
-	}
-	return nil
+	return readMap("extensions", extensions, &r.Extensions)
 }
 
 func readText(name string, text json.RawMessage, to *string) error {

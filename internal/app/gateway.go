@@ -63,8 +63,12 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 	if err != nil {
 		return nil, err
 	}
+	known, err := h.documents()
+	if err != nil {
+		return nil, err
+	}
 	server := graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, graph.Options{
-		Limits: h.documentLimits(), Introspection: h.config.HTTP.Introspection || h.config.Demo, Budgets: budgets,
+		Limits: h.documentLimits(), Known: known, Introspection: h.config.HTTP.Introspection || h.config.Demo, Budgets: budgets,
 		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing,
 		Count: h.countOperations(),
 	})

@@ -30,6 +30,7 @@ type Config struct {
 	Memory       Memory        `embed:"" prefix:"memory-" group:"General"`
 	Log          Log           `embed:"" prefix:"log-" group:"Logs"`
 	HTTP         HTTP          `embed:"" prefix:"http-" group:"HTTP and GraphQL"`
+	Documents    Documents     `embed:"" prefix:"documents-" group:"Documents"`
 	Auth         Auth          `embed:"" prefix:"auth-" group:"Sign-in"`
 	Services     Services      `embed:"" prefix:"services-" group:"Services"`
 	ServiceToken Secret        `group:"Services" help:"Secret that the gateway and services running apart share; needed as soon as one of them is not on loopback."`
@@ -81,6 +82,16 @@ type HTTP struct {
 	Introspection      bool          `default:"false" help:"Let everybody look into the schema, as the demo does; else it needs the scope schema:read."`
 	MaxCost            int           `default:"10000" min:"1" help:"Most points that a GraphQL document may cost, whatever its caller may spend."`
 	TrustedProxies     []string      `help:"Networks, such as 10.0.0.0/8, whose X-Forwarded-For is believed when the address of a caller is looked for."`
+}
+
+// Documents says which documents can be asked for without their text.
+type Documents struct {
+	Manifest       string        `placeholder:"FILE" help:"File of trusted documents: Apollo's persisted query manifest, or a JSON object of ids and texts; empty for none."`
+	OnlyTrusted    bool          `default:"false" help:"Run nothing but trusted documents for API keys and for those who have not signed in."`
+	Persisted      bool          `default:"true" negatable:"" help:"Let clients register documents and then ask for them by hash (automatic persisted queries)."`
+	RegisterAnyone bool          `default:"false" help:"Let those register documents too who have not signed in."`
+	Memory         Size          `default:"32MiB" min:"64KiB" help:"How much room registered documents may take in memory."`
+	Keep           time.Duration `default:"720h" min:"1m" help:"How long Redis, where there is one, keeps a registered document that nobody asks for."`
 }
 
 // Auth says how long a sign-in lasts.

@@ -34,7 +34,7 @@ func (c Config) crossChecks() []error {
 		checkListen("addr", c.Addr), c.checkTimes(), c.checkToken(), c.checkCurrency(),
 		checkServers("nats.url", c.NATS.URL), checkServers("nats.system_url", c.NATS.SystemURL), c.checkDevices(), checkEndpoint("telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint),
 	}
-	errs = append(errs, checkRedis("redis.url", c.Redis.URL))
+	errs = append(errs, checkRedis("redis.url", c.Redis.URL), c.checkDocuments())
 	for _, origin := range c.HTTP.CORSOrigins {
 		errs = append(errs, checkOrigin("http.cors_origins", origin))
 	}
@@ -64,6 +64,13 @@ func (c Config) checkDevices() error {
 // wrong names a setting with all that it can be changed by.
 func wrong(path, format string, args ...any) error {
 	return fmt.Errorf("%s: %s (--%s, %s)", path, fmt.Sprintf(format, args...), flagOf(path), envOf(path))
+}
+
+func (c Config) checkDocuments() error {
+	if c.Documents.OnlyTrusted && c.Documents.Manifest == "" {
+		return wrong("documents.only_trusted", "documents.manifest must name the file of trusted documents")
+	}
+	return nil
 }
 
 func notEmpty(path, value string) error {

@@ -32,6 +32,12 @@ const (
 	Internal           Code = "INTERNAL"
 )
 
+// The codes of documents that are asked for by hash, which clients look for.
+const (
+	PersistedQueryNotFound     Code = "PERSISTED_QUERY_NOT_FOUND"
+	PersistedQueryNotSupported Code = "PERSISTED_QUERY_NOT_SUPPORTED"
+)
+
 // Reasons that more than one service gives. A service's own reasons stand beside its rules.
 const (
 	ReasonInvalidField    = "INVALID_FIELD"
