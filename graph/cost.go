@@ -2,6 +2,8 @@ package graph
 
 import (
 	"context"
+	"maps"
+	"net/http"
 	"reflect"
 	"strings"
 	"sync/atomic"
@@ -40,7 +42,7 @@ func (o *operation) charge(ctx context.Context, request *graphql.OperationContex
 	if err != nil || o.budgets == nil {
 		return err
 	}
-	left, err := o.budgets.Take(ctx, points)
+	left, err := o.budgets.Take(ctx, request.RawQuery, points)
 	charge := &Charge{Requested: points, Budget: left}
 	if err == nil {
 		charge.Actual = points
@@ -115,25 +117,31 @@ func weights(schema *ast.Schema) map[*ast.FieldDefinition]int {
 	return all
 }
 
-// showCost adds extensions.cost for those who want it. Events of a subscription are not charged.
-func showCost(ctx context.Context, request *graphql.OperationContext, response *graphql.Response) {
-	charge := ChargeOf(request)
-	if charge == nil || response == nil || request.Operation.Operation == ast.Subscription {
-		return
+// CostOf gives extensions.cost of a charge to those who want it, else nil.
+func CostOf(ctx context.Context, headers http.Header, charge *Charge) map[string]any {
+	if charge == nil || caller.FromContext(ctx).APIKeyID == "" && headers.Get(CostHeader) != "1" {
+		return nil
 	}
-	if caller.FromContext(ctx).APIKeyID == "" && request.Headers.Get(CostHeader) != "1" {
-		return
-	}
-	if response.Extensions == nil {
-		response.Extensions = map[string]any{}
-	}
-	response.Extensions["cost"] = map[string]any{
+	return map[string]any{"cost": map[string]any{
 		"requested":        charge.Requested,
 		"actual":           charge.Actual,
 		"limit":            charge.Budget.Limit,
 		"remaining":        charge.Budget.Remaining,
 		"restorePerSecond": charge.Budget.RestorePerSecond,
+	}}
+}
+
+// showCost adds extensions.cost for those who want it. Events of a subscription are not charged.
+func showCost(ctx context.Context, request *graphql.OperationContext, response *graphql.Response) {
+	if response == nil || request.Operation.Operation == ast.Subscription {
+		return
 	}
+	shown := CostOf(ctx, request.Headers, ChargeOf(request))
+	if response.Extensions == nil {
+		response.Extensions = shown
+		return
+	}
+	maps.Copy(response.Extensions, shown)
 }
 
 // budgetOf is what the caller of the operation in ctx has left; nil when nobody counts.

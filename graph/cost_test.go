@@ -13,7 +13,7 @@ import (
 // purse is a budget without end that counts what it gives.
 type purse struct{ taken, given int }
 
-func (p *purse) Take(_ context.Context, points int) (bff.Budget, error) {
+func (p *purse) Take(_ context.Context, _ string, points int) (bff.Budget, error) {
 	p.taken += points
 	return bff.Budget{Limit: 1000, Remaining: 500}, nil
 }

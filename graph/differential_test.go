@@ -25,7 +25,7 @@ import (
 // plenty is a budget that is always full, so that what is left of it is the same each time.
 type plenty struct{}
 
-func (plenty) Take(context.Context, int) (bff.Budget, error) {
+func (plenty) Take(context.Context, string, int) (bff.Budget, error) {
 	return bff.Budget{Limit: 1e9, Remaining: 1e9, RestorePerSecond: 0.5}, nil
 }
 func (plenty) Give(context.Context, int) {}

@@ -25,6 +25,7 @@ type operation struct {
 	ports     loaders.Ports
 	limits    document.Limits
 	budgets   bff.Budgets // nil charges nobody
+	conduct   bff.Conduct // nil watches nobody
 	tracing   *obs.Tracing
 	documents *documents
 
@@ -63,6 +64,11 @@ func (o *operation) MutateOperationParameters(ctx context.Context, params *graph
 // MutateOperationContext lets the operation in, or refuses it before anything runs. Refusals are
 // presented when they are answered.
 func (o *operation) MutateOperationContext(ctx context.Context, request *graphql.OperationContext) *gqlerror.Error {
+	if o.conduct != nil {
+		if err := o.conduct.Admit(ctx, kindOf(request.Operation)); err != nil {
+			return gqlerror.Wrap(err)
+		}
+	}
 	prepared := preparedOf(request)
 	if err := prepared.Within(o.limits); err != nil {
 		return gqlerror.Wrap(err)
@@ -78,12 +84,18 @@ func (o *operation) MutateOperationContext(ctx context.Context, request *graphql
 	if err := document.CheckVariables(o.documents.schema, request.Operation, request.Variables); err != nil {
 		return Invalid("%s", err)
 	}
+	if o.conduct != nil {
+		if err := o.conduct.Repeat(ctx, targets(request)); err != nil {
+			return gqlerror.Wrap(err)
+		}
+	}
 	if err := o.charge(ctx, request, prepared.Prepared); err != nil {
 		return gqlerror.Wrap(err)
 	}
 	if named := DocumentOf(request); named.Fresh {
 		o.known.Keep(ctx, named)
 	}
+	o.noteBegun(ctx, request)
 	return nil
 }
 
@@ -163,13 +175,16 @@ func rootFields(request *graphql.OperationContext) (n int, introspects bool) {
 func (o *operation) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	request := graphql.GetOperationContext(ctx)
 	if request.Operation == nil {
-		return next(ctx)
+		response := next(ctx)
+		o.note(ctx, request, response)
+		return response
 	}
 	ctx, span := o.tracing.Start(ctx, "graphql "+string(request.Operation.Operation),
 		trace.WithAttributes(attribute.String("graphql.operation.name", request.OperationName)))
 	defer span.End()
 	response := next(ctx)
 	showCost(ctx, request, response)
+	o.note(ctx, request, response)
 	return response
 }
 

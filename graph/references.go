@@ -93,6 +93,8 @@ func references(b *loaders.Batches) map[string]plan.Reference {
 		"Activity.job":         refer(l.job, func(a *bff.Activity) string { return a.JobID }),
 		"Device.config":        refer(l.deviceConfig, func(d *bff.Device) string { return d.ID }),
 		"DeviceConfig.history": page(l.configHistory, func(c *bff.DeviceConfig) string { return c.DeviceID }, configConnection),
+		"CallerUsage.account":  refer(l.account, func(u *bff.CallerUsage) string { return u.AccountID }),
+		"CallerUsage.apiKey":   refer(l.apiKey, func(u *bff.CallerUsage) string { return u.APIKeyID }),
 	}
 }
 

@@ -24,7 +24,8 @@ import (
 // Resolver answers every field that is more than a value of a view.
 type Resolver struct {
 	loaders.Ports
-	Clock clock.Clock
+	Clock   clock.Clock
+	Conduct bff.Conduct // nil watches nobody
 }
 
 type (
@@ -32,6 +33,7 @@ type (
 	mutationResolver     struct{ *Resolver }
 	subscriptionResolver struct{}
 	viewerResolver       struct{ *Resolver }
+	callerUsageResolver  struct{ *Resolver }
 	deviceResolver       struct{ *Resolver }
 	commandResolver      struct{ *Resolver }
 	deviceConfigResolver struct{ *Resolver }
@@ -53,6 +55,9 @@ func (r *Resolver) Subscription() exec.SubscriptionResolver { return subscriptio
 
 // Viewer answers the references of a viewer.
 func (r *Resolver) Viewer() exec.ViewerResolver { return viewerResolver{r} }
+
+// CallerUsage answers the references of a caller.
+func (r *Resolver) CallerUsage() exec.CallerUsageResolver { return callerUsageResolver{r} }
 
 // Device answers the lists and references of a device.
 func (r *Resolver) Device() exec.DeviceResolver { return deviceResolver{r} }

@@ -61,13 +61,57 @@ func (t transport) enter(ctx context.Context) (leave func(), err error) {
 	return t.quota.Enter(ctx)
 }
 
+// unread refuses before the document is read, if it is refused in any case: whoever misbehaves, or
+// comes back before there can be enough points, should cost next to nothing. Nil lets it go on.
+func (t transport) unread(ctx context.Context, w http.ResponseWriter, params *graphql.RawParams) *graphql.Response {
+	response := &graphql.Response{}
+	var err error
+	if t.conduct != nil {
+		err = t.conduct.Unread(ctx, params.Query)
+	}
+	if err == nil && t.quota != nil {
+		var left bff.Budget
+		var points int
+		if left, points, err = t.quota.Early(ctx, params.Query); err != nil {
+			tellBudget(w.Header(), left, err)
+			response.Extensions = graph.CostOf(ctx, params.Headers, &graph.Charge{Requested: points, Budget: left})
+		}
+	}
+	if err == nil {
+		return nil
+	}
+	t.noteRefusal(ctx, err)
+	tellRetry(w.Header(), errs.From(err).RetryAfter)
+	response.Errors = gqlerror.List{graph.Shown(ctx, err)}
+	return response
+}
+
+// noteRefusal tells of a request that nothing further is told of.
+func (t transport) noteRefusal(ctx context.Context, err error) {
+	if t.conduct != nil {
+		t.conduct.Note(ctx, bff.Outcome{Refused: errs.From(err).Reason})
+	}
+}
+
+// chargeUnread is chargeUnpriced for what is no GraphQL at all.
+func (t transport) chargeUnread(ctx context.Context, w http.ResponseWriter) error {
+	err := t.chargeUnpriced(ctx, w)
+	if t.conduct != nil && err == nil {
+		t.conduct.Note(ctx, bff.Outcome{Kind: bff.KindQuery, Points: 1, Fault: bff.FaultCaller})
+	}
+	if err != nil {
+		t.noteRefusal(ctx, err)
+	}
+	return err
+}
+
 // chargeUnpriced takes a point for a request that did not get as far as having a price: reading it
 // was work too. The headers of a budget are set.
 func (t transport) chargeUnpriced(ctx context.Context, w http.ResponseWriter) error {
 	if t.quota == nil {
 		return nil
 	}
-	left, err := t.quota.Take(ctx, 1)
+	left, err := t.quota.Take(ctx, "", 1)
 	tellBudget(w.Header(), left, err)
 	return err
 }

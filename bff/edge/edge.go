@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/bff/conduct"
 	"github.com/sluicehq/sluice/bff/envelope"
 	"github.com/sluicehq/sluice/bff/live"
 	"github.com/sluicehq/sluice/bff/quota"
@@ -44,8 +45,9 @@ type Parts struct {
 	Auth    *auth.Authenticator
 	KeySet  func(ctx context.Context) ([]byte, error)
 	Health  *Health
-	Quota   *quota.Callers // nil for no budgets
-	Live    *live.Hub      // nil for no subscriptions
+	Quota   *quota.Callers   // nil for no budgets
+	Conduct *conduct.Callers // nil watches nobody
+	Live    *live.Hub        // nil for no subscriptions
 }
 
 // New gives the whole entrance.
@@ -54,7 +56,8 @@ func New(parts Parts, options Options) http.Handler {
 		options.Requests = envelope.Usual()
 	}
 	plain := transport{
-		requests: options.Requests, maxBody: options.MaxBody, compress: options.CompressFrom, logger: options.Logger, quota: parts.Quota,
+		requests: options.Requests, maxBody: options.MaxBody, compress: options.CompressFrom, logger: options.Logger,
+		quota: parts.Quota, conduct: parts.Conduct,
 	}
 	if parts.Live != nil {
 		parts.GraphQL.AddTransport(parts.Live.WebSocket(options.refuse))

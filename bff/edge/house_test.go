@@ -83,7 +83,9 @@ func openInside(t testing.TB, limits *quota.Options, bend func(*graph.Options), 
 	}
 	var callers *quota.Callers
 	if limits != nil {
-		callers = quota.New(quota.NewMemory(h.clock, 1000), *limits)
+		spending := *limits
+		spending.Clock = h.clock
+		callers = quota.New(quota.NewMemory(h.clock, 1000), spending)
 		inside.Budgets = callers
 	}
 	bend(&inside)

@@ -14,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/sluicehq/sluice/bff/conduct"
 	"github.com/sluicehq/sluice/bff/envelope"
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/graph"
@@ -32,7 +33,8 @@ type transport struct {
 	maxBody  int64
 	compress int // bytes from which on answers are compressed; 0 for never
 	logger   *slog.Logger
-	quota    *quota.Callers // nil for no budgets
+	quota    *quota.Callers   // nil for no budgets
+	conduct  *conduct.Callers // nil watches nobody
 }
 
 var _ graphql.Transport = transport{}
@@ -52,13 +54,18 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 	ctx := r.Context()
 	leave, err := t.enter(ctx)
 	if err != nil {
+		t.noteRefusal(ctx, err)
 		refuse(w, r, err)
 		return
 	}
 	defer leave()
 	params, err := t.read(w, r)
 	if err != nil {
-		refuse(w, r, cmp.Or(t.chargeUnpriced(ctx, w), err))
+		refuse(w, r, cmp.Or(t.chargeUnread(ctx, w), err))
+		return
+	}
+	if response := t.unread(ctx, w, params); response != nil {
+		t.writeResponse(w, r, requestStatus(response.Errors), response, nil)
 		return
 	}
 	operation, problems := executor.CreateOperationContext(ctx, params)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"slices"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -37,7 +39,7 @@ type connection struct {
 	deflate   bool          // large messages are compressed
 	dialect   *dialect
 	requestID string
-	remote    string
+	remote    netip.Addr
 	opened    time.Time
 
 	heard   atomic.Int64 // unix nanoseconds
@@ -192,7 +194,7 @@ func (c *connection) init(m message) *closing {
 	if err != nil {
 		return c.refused(err)
 	}
-	if c.release, err = c.hub.admit(limitKey(c.who, c.remote)); err != nil {
+	if c.release, err = c.hub.admit(c.context()); err != nil {
 		return c.refused(err)
 	}
 	c.mu.Lock()
@@ -290,13 +292,19 @@ func (c *connection) subscribe(m message) *closing {
 		err := errs.New(errs.ResourceExhausted, "TOO_MANY_SUBSCRIPTIONS", "there are %d operations on this connection already", c.hub.settings.MaxSubscriptions)
 		return c.fail(m.id, gqlerror.List{graph.Shown(ctx, err)})
 	}
+	leave, err := c.hub.letIn(ctx, params.Query)
+	if err != nil {
+		return c.fail(m.id, gqlerror.List{graph.Shown(ctx, err)})
+	}
 	p, problems := prepare(ctx, c.executor, params)
 	if problems != nil {
+		leave()
 		return c.fail(m.id, problems)
 	}
 	if !p.isSubscription() {
-		return c.query(ctx, m.id, p)
+		return c.query(ctx, m.id, p, leave)
 	}
+	leave()
 	return c.listen(ctx, m.id, p)
 }
 
@@ -312,13 +320,14 @@ func (c *connection) listen(ctx context.Context, id string, p *prepared) *closin
 	return nil
 }
 
-// query runs a query or a mutation beside what else there is.
-func (c *connection) query(ctx context.Context, id string, p *prepared) *closing {
+// query runs a query or a mutation beside what else there is, and leaves when it has ended.
+func (c *connection) query(ctx context.Context, id string, p *prepared, leave func()) *closing {
 	ctx, cancel := context.WithTimeout(ctx, c.hub.settings.RequestTimeout)
 	c.mu.Lock()
 	c.running = append(c.running, running{id: id, cancel: cancel})
 	c.mu.Unlock()
-	c.hub.begin(func() {
+	begun := c.hub.begin(func() {
+		defer leave()
 		defer cancel()
 		answer := payload(c.safely(ctx, p), "")
 		if _, ours := c.take(id); !ours {
@@ -333,6 +342,10 @@ func (c *connection) query(ctx context.Context, id string, p *prepared) *closing
 			c.bye(*flooded())
 		}
 	})
+	if !begun {
+		leave()
+		cancel()
+	}
 	return nil
 }
 
@@ -384,7 +397,8 @@ func (c *connection) take(id string) (running, bool) {
 
 // context is that of an operation of this connection.
 func (c *connection) context() context.Context {
-	return graphql.StartOperationTrace(caller.NewContext(obs.WithRequestID(c.hub.ctx, c.requestID), c.who))
+	ctx := quota.From(obs.WithRequestID(c.hub.ctx, c.requestID), c.remote)
+	return graphql.StartOperationTrace(caller.NewContext(ctx, c.who))
 }
 
 // identify tells who presents the credentials, within a bounded time.

@@ -16,8 +16,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/netip"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,6 +29,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/envelope"
+	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -68,6 +70,9 @@ type Options struct {
 	Clock     clock.Clock
 	Logger    *slog.Logger
 	Registry  prometheus.Registerer // nil: nobody looks
+	// Enter lets an operation of the context's caller begin, or refuses it; leave is called once, when
+	// it has ended, or when it is a subscription that has begun. Nil lets all in.
+	Enter func(ctx context.Context, document string) (leave func(), err error)
 }
 
 // maxExecuting is how many groups run their operation at once, a core.
@@ -82,6 +87,7 @@ type Hub struct {
 	clock    clock.Clock
 	logger   *slog.Logger
 	metrics  *metrics
+	entered  func(ctx context.Context, document string) (leave func(), err error)
 	cursors  *cursors
 	source   *source
 	shards   []*shard
@@ -118,7 +124,7 @@ func New(ctx context.Context, options Options) (*Hub, error) {
 	}
 	h := &Hub{
 		settings: options.Settings, requests: options.Requests, auth: options.Auth, origins: options.Origins, clock: options.Clock, logger: options.Logger,
-		cursors: c, source: s, groups: map[string]*group{}, index: newIndex(), callers: map[string]int{},
+		cursors: c, source: s, groups: map[string]*group{}, index: newIndex(), callers: map[string]int{}, entered: options.Enter,
 		executing: make(chan struct{}, maxExecuting*runtime.GOMAXPROCS(0)),
 	}
 	if h.metrics, err = newMetrics(options.Registry, h); err != nil {
@@ -225,8 +231,9 @@ func (h *Hub) accepts() error {
 	return nil
 }
 
-// admit counts a connection of the caller; release has to be called when it has ended.
-func (h *Hub) admit(who string) (release func(), err error) {
+// admit counts a connection of the context's caller, who is the same as for budgets; release has to be called when it has ended.
+func (h *Hub) admit(ctx context.Context) (release func(), err error) {
+	who := quota.Key(ctx)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed || h.draining.Load() {
@@ -258,15 +265,21 @@ func (h *Hub) begin(work func()) bool {
 	return true
 }
 
-// limitKey is whom a connection counts for.
-func limitKey(who caller.Caller, remote string) string {
-	if who.Known() {
-		return who.Name()
+// addressOf is where a request comes from: as the entrance found out, else its peer.
+func addressOf(r *http.Request) netip.Addr {
+	if address := quota.Address(r.Context()); address.IsValid() {
+		return address
 	}
-	if i := strings.LastIndexByte(remote, ':'); i > 0 {
-		remote = remote[:i]
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // one that does not read is not valid
+	return peer.Addr()
+}
+
+// letIn lets an operation of the context's caller begin; leave is called when it has ended.
+func (h *Hub) letIn(ctx context.Context, document string) (leave func(), err error) {
+	if h.entered == nil {
+		return func() {}, nil
 	}
-	return "\x00" + remote
+	return h.entered(ctx, document)
 }
 
 // Drain tells every client to come back elsewhere, one after another over the drain time, each after

@@ -56,7 +56,7 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, executor graphql
 	}
 	var release func()
 	if err == nil {
-		release, err = t.hub.admit(limitKey(caller.FromContext(r.Context()), r.RemoteAddr))
+		release, err = t.hub.admit(r.Context())
 	}
 	if err != nil {
 		t.refuse(w, r, err)
@@ -69,7 +69,17 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, executor graphql
 		return
 	}
 	defer close(ended)
+	leave, err := t.hub.letIn(r.Context(), params.Query)
+	if err != nil {
+		t.refuse(w, r, err)
+		return
+	}
+	leave = sync.OnceFunc(leave)
+	defer leave()
 	p, problems := prepare(r.Context(), executor, params)
+	if problems == nil && p.isSubscription() {
+		leave()
+	}
 	if problems == nil && r.Method == http.MethodGet && p.operation.Operation.Operation == ast.Mutation {
 		w.Header().Set("Allow", http.MethodPost)
 		t.refuse(w, r, errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "mutations are not run over GET: POST them"))

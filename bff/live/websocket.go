@@ -52,7 +52,7 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 		return
 	}
 	c := &connection{
-		hub: h, shard: h.pick(), executor: executor, opened: time.Now(), remote: strings.Clone(r.RemoteAddr),
+		hub: h, shard: h.pick(), executor: executor, opened: time.Now(), remote: addressOf(r),
 		requestID: obs.RequestID(r.Context()), who: caller.FromContext(r.Context()),
 	}
 	c.heard.Store(c.opened.UnixNano())

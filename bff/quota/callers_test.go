@@ -59,15 +59,15 @@ func TestWhoseBudgetIsSpent(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			budgets := callers(quota.Options{Account: 100, Anonymous: 50, InFlight: 1})
-			if _, err := budgets.Take(c.one, 10); err != nil {
+			if _, err := budgets.Take(c.one, "", 10); err != nil {
 				t.Fatal(err)
 			}
-			left, err := budgets.Take(c.another, 0)
+			left, err := budgets.Take(c.another, "", 0)
 			if err != nil || left.Limit != c.limit || (left.Remaining == c.limit-10) != c.same || (left.Remaining == c.limit) == c.same {
 				t.Errorf("%+v, %v, want of %d, the same: %t", left, err, c.limit, c.same)
 			}
 			budgets.Give(c.one, 10)
-			if left, err := budgets.Take(c.one, 0); err != nil || left.Remaining != left.Limit {
+			if left, err := budgets.Take(c.one, "", 0); err != nil || left.Remaining != left.Limit {
 				t.Errorf("given back: %+v, %v", left, err)
 			}
 		})
@@ -79,11 +79,11 @@ func TestMoreThanTheWholeBudget(t *testing.T) {
 	t.Parallel()
 	budgets := callers(quota.Options{Account: 100, Anonymous: 50, InFlight: 1})
 	ctx := from(t, key("k", 70), "")
-	left, err := budgets.Take(ctx, 71)
+	left, err := budgets.Take(ctx, "", 71)
 	if refusal := errs.From(err); refusal == nil || refusal.Reason != "QUERY_TOO_EXPENSIVE" || refusal.Retryable() || left.Remaining != 70 {
 		t.Errorf("%+v, %v", left, err)
 	}
-	if left, err := budgets.Take(ctx, 70); err != nil || left.Remaining != 0 {
+	if left, err := budgets.Take(ctx, "", 70); err != nil || left.Remaining != 0 {
 		t.Errorf("the whole of it: %+v, %v", left, err)
 	}
 }

@@ -12,6 +12,12 @@ func From(ctx context.Context, address netip.Addr) context.Context {
 	return context.WithValue(ctx, addressKey{}, address)
 }
 
+// Address is where the context's request comes from; not valid when that is not known.
+func Address(ctx context.Context) netip.Addr {
+	address, _ := ctx.Value(addressKey{}).(netip.Addr)
+	return address
+}
+
 // network is the key of the network that the context's request comes from: an IPv4 address, or the
 // /64 of an IPv6 address, because that is the least that one customer gets (RFC 6177). Requests that
 // come from nowhere share one.

@@ -11,11 +11,15 @@ package quota
 
 import (
 	"context"
+	"hash/maphash"
 	"sync"
 	"time"
 
+	lru "github.com/hashicorp/golang-lru/v2"
+
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
@@ -35,6 +39,7 @@ type Options struct {
 	Account   int // points a minute
 	Anonymous int // points a minute, of a network address
 	InFlight  int // requests at once
+	Clock     clock.Clock
 }
 
 // Callers is what all callers have left. It is safe for concurrent use.
@@ -42,23 +47,44 @@ type Callers struct {
 	ledger  Ledger
 	options Options
 
+	seed     maphash.Seed
+	early    *lru.Cache[string, early]
 	mu       sync.Mutex
 	inFlight map[string]int // only callers with a request in flight
 }
+
+// early is what a caller was told when it was refused a document.
+type early struct {
+	document uint64
+	until    time.Time // there can be enough
+	points   int
+	left     bff.Budget
+}
+
+// keptEarly is of how many callers that is kept.
+const keptEarly = 10_000
 
 var _ bff.Budgets = (*Callers)(nil)
 
 // New keeps the callers' budgets in the ledger.
 func New(ledger Ledger, options Options) *Callers {
-	return &Callers{ledger: ledger, options: options, inFlight: map[string]int{}}
+	if options.Clock == nil {
+		options.Clock = clock.System{}
+	}
+	refused, _ := lru.New[string, early](keptEarly) // only a size below 1 is refused
+	return &Callers{ledger: ledger, options: options, early: refused, inFlight: map[string]int{}, seed: maphash.MakeSeed()}
 }
 
-// Take takes points from the budget of the context's caller. More than the whole budget is
-// INVALID_ARGUMENT: no waiting would help.
-func (c *Callers) Take(ctx context.Context, points int) (bff.Budget, error) {
+// Take takes points for a document from the budget of the context's caller. More than the whole budget
+// is INVALID_ARGUMENT: no waiting would help.
+func (c *Callers) Take(ctx context.Context, document string, points int) (bff.Budget, error) {
 	key, limit := c.holder(ctx)
 	if points <= limit {
-		return c.ledger.Take(ctx, key, limit, points)
+		left, err := c.ledger.Take(ctx, key, limit, points)
+		if err != nil {
+			c.early.Add(key, early{maphash.String(c.seed, document), c.options.Clock.Now().Add(errs.From(err).RetryAfter - time.Millisecond), points, left})
+		}
+		return left, err
 	}
 	budget, err := c.ledger.Take(ctx, key, limit, 0)
 	if err != nil {
@@ -67,9 +93,25 @@ func (c *Callers) Take(ctx context.Context, points int) (bff.Budget, error) {
 	return budget, errs.New(errs.InvalidArgument, "QUERY_TOO_EXPENSIVE", "the query costs %d points, and you may spend %d a minute", points, limit)
 }
 
+// Early refuses a caller that was refused the document, and comes back before it was told to, without
+// a look at the ledger. What it was refused is told again.
+func (c *Callers) Early(ctx context.Context, document string) (left bff.Budget, points int, err error) {
+	key, limit := c.holder(ctx)
+	told, known := c.early.Get(key)
+	if !known || told.left.Limit != limit || told.document != maphash.String(c.seed, document) {
+		return bff.Budget{}, 0, nil
+	}
+	wait := told.until.Sub(c.options.Clock.Now())
+	if wait <= 0 {
+		return bff.Budget{}, 0, nil
+	}
+	return told.left, told.points, exhausted(told.points, told.left, wait)
+}
+
 // Give gives points back to the context's caller.
 func (c *Callers) Give(ctx context.Context, points int) {
 	key, limit := c.holder(ctx)
+	c.early.Remove(key) // there may be enough now
 	c.ledger.Give(ctx, key, limit, points)
 }
 
@@ -94,6 +136,15 @@ func (c *Callers) left(key string) {
 	if c.inFlight[key]--; c.inFlight[key] == 0 {
 		delete(c.inFlight, key)
 	}
+}
+
+// Key names the context's caller, as in what it spends and how it behaves: the API key, else the
+// account, else the network.
+func Key(ctx context.Context) string {
+	if who := caller.FromContext(ctx); who.Known() {
+		return who.Name()
+	}
+	return network(ctx)
 }
 
 // holder tells whose budget the context's caller spends, and what it is.

@@ -58,50 +58,53 @@ const (
 	planTypeActivityEdge                  plan.TypeID = 3
 	planTypeApiKey                        plan.TypeID = 4
 	planTypeBudget                        plan.TypeID = 5
-	planTypeCommand                       plan.TypeID = 6
-	planTypeCommandConnection             plan.TypeID = 7
-	planTypeCommandEdge                   plan.TypeID = 8
-	planTypeCreatedApiKey                 plan.TypeID = 9
-	planTypeDevice                        plan.TypeID = 10
-	planTypeDeviceConfig                  plan.TypeID = 11
-	planTypeDeviceConfigSchema            plan.TypeID = 12
-	planTypeDeviceConfigVersion           plan.TypeID = 13
-	planTypeDeviceConfigVersionConnection plan.TypeID = 14
-	planTypeDeviceConfigVersionEdge       plan.TypeID = 15
-	planTypeDeviceConnection              plan.TypeID = 16
-	planTypeDeviceCounts                  plan.TypeID = 17
-	planTypeDeviceEdge                    plan.TypeID = 18
-	planTypeDeviceEvent                   plan.TypeID = 19
-	planTypeDeviceEventConnection         plan.TypeID = 20
-	planTypeDeviceEventEdge               plan.TypeID = 21
-	planTypeHydrationDay                  plan.TypeID = 22
-	planTypeHydrationReport               plan.TypeID = 23
-	planTypeJob                           plan.TypeID = 24
-	planTypeJobConnection                 plan.TypeID = 25
-	planTypeJobCounts                     plan.TypeID = 26
-	planTypeJobEdge                       plan.TypeID = 27
-	planTypeJobRun                        plan.TypeID = 28
-	planTypeJobRunConnection              plan.TypeID = 29
-	planTypeJobRunEdge                    plan.TypeID = 30
-	planTypeLink                          plan.TypeID = 31
-	planTypeLogLine                       plan.TypeID = 32
-	planTypeMoney                         plan.TypeID = 33
-	planTypeObservation                   plan.TypeID = 34
-	planTypeOverview                      plan.TypeID = 35
-	planTypePageInfo                      plan.TypeID = 36
-	planTypePoint                         plan.TypeID = 37
-	planTypePosition                      plan.TypeID = 38
-	planTypeQuery                         plan.TypeID = 39
-	planTypeRegisteredDevice              plan.TypeID = 40
-	planTypeSeries                        plan.TypeID = 41
-	planTypeSession                       plan.TypeID = 42
-	planTypeSkyCoordinates                plan.TypeID = 43
-	planTypeSubscription                  plan.TypeID = 44
-	planTypeTrip                          plan.TypeID = 45
-	planTypeTripConnection                plan.TypeID = 46
-	planTypeTripEdge                      plan.TypeID = 47
-	planTypeTripPoint                     plan.TypeID = 48
-	planTypeViewer                        plan.TypeID = 49
+	planTypeCallerBreaker                 plan.TypeID = 6
+	planTypeCallerUsage                   plan.TypeID = 7
+	planTypeCommand                       plan.TypeID = 8
+	planTypeCommandConnection             plan.TypeID = 9
+	planTypeCommandEdge                   plan.TypeID = 10
+	planTypeCreatedApiKey                 plan.TypeID = 11
+	planTypeDevice                        plan.TypeID = 12
+	planTypeDeviceConfig                  plan.TypeID = 13
+	planTypeDeviceConfigSchema            plan.TypeID = 14
+	planTypeDeviceConfigVersion           plan.TypeID = 15
+	planTypeDeviceConfigVersionConnection plan.TypeID = 16
+	planTypeDeviceConfigVersionEdge       plan.TypeID = 17
+	planTypeDeviceConnection              plan.TypeID = 18
+	planTypeDeviceCounts                  plan.TypeID = 19
+	planTypeDeviceEdge                    plan.TypeID = 20
+	planTypeDeviceEvent                   plan.TypeID = 21
+	planTypeDeviceEventConnection         plan.TypeID = 22
+	planTypeDeviceEventEdge               plan.TypeID = 23
+	planTypeHydrationDay                  plan.TypeID = 24
+	planTypeHydrationReport               plan.TypeID = 25
+	planTypeJob                           plan.TypeID = 26
+	planTypeJobConnection                 plan.TypeID = 27
+	planTypeJobCounts                     plan.TypeID = 28
+	planTypeJobEdge                       plan.TypeID = 29
+	planTypeJobRun                        plan.TypeID = 30
+	planTypeJobRunConnection              plan.TypeID = 31
+	planTypeJobRunEdge                    plan.TypeID = 32
+	planTypeLink                          plan.TypeID = 33
+	planTypeLogLine                       plan.TypeID = 34
+	planTypeMoney                         plan.TypeID = 35
+	planTypeObservation                   plan.TypeID = 36
+	planTypeOverview                      plan.TypeID = 37
+	planTypePageInfo                      plan.TypeID = 38
+	planTypePoint                         plan.TypeID = 39
+	planTypePosition                      plan.TypeID = 40
+	planTypeQuery                         plan.TypeID = 41
+	planTypeRefusalCount                  plan.TypeID = 42
+	planTypeRegisteredDevice              plan.TypeID = 43
+	planTypeSeries                        plan.TypeID = 44
+	planTypeSession                       plan.TypeID = 45
+	planTypeSkyCoordinates                plan.TypeID = 46
+	planTypeSubscription                  plan.TypeID = 47
+	planTypeTrip                          plan.TypeID = 48
+	planTypeTripConnection                plan.TypeID = 49
+	planTypeTripEdge                      plan.TypeID = 50
+	planTypeTripPoint                     plan.TypeID = 51
+	planTypeViewer                        plan.TypeID = 52
 )
 
 func planTypes() []plan.Type {
@@ -112,6 +115,8 @@ func planTypes() []plan.Type {
 		planFieldsOfActivityEdge(),
 		planFieldsOfApiKey(),
 		planFieldsOfBudget(),
+		planFieldsOfCallerBreaker(),
+		planFieldsOfCallerUsage(),
 		planFieldsOfCommand(),
 		planFieldsOfCommandConnection(),
 		planFieldsOfCommandEdge(),
@@ -146,6 +151,7 @@ func planTypes() []plan.Type {
 		planFieldsOfPoint(),
 		planFieldsOfPosition(),
 		planFieldsOfQuery(),
+		planFieldsOfRefusalCount(),
 		planFieldsOfRegisteredDevice(),
 		planFieldsOfSeries(),
 		planFieldsOfSession(),
@@ -580,6 +586,193 @@ func planFieldsOfBudget() plan.Type {
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*bff.Budget)
 					return planNFloat2float64(w, n, obj.RestorePerSecond)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfCallerBreaker() plan.Type {
+	return plan.Type{
+		Name:      "CallerBreaker",
+		Satisfies: callerBreakerImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"operation": {
+				Name:    "operation",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerBreaker)
+					return planNOperationKind2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐOperationKind(w, n, obj.Operation)
+				},
+			},
+			"mutation": {
+				Name: "mutation",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerBreaker)
+					return planOString2ᚖstring(w, n, obj.Mutation)
+				},
+			},
+			"entity": {
+				Name: "entity",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerBreaker)
+					return planOString2ᚖstring(w, n, obj.Entity)
+				},
+			},
+			"state": {
+				Name:    "state",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerBreaker)
+					return planNBreakerState2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐBreakerState(w, n, obj.State)
+				},
+			},
+			"reason": {
+				Name:    "reason",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerBreaker)
+					return planNString2string(w, n, obj.Reason)
+				},
+			},
+			"since": {
+				Name:    "since",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerBreaker)
+					return planNDateTime2timeᚐTime(w, n, obj.Since)
+				},
+			},
+			"retryAt": {
+				Name: "retryAt",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerBreaker)
+					return planODateTime2ᚖtimeᚐTime(w, n, obj.RetryAt)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfCallerUsage() plan.Type {
+	return plan.Type{
+		Name:      "CallerUsage",
+		Satisfies: callerUsageImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"name": {
+				Name:    "name",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerUsage)
+					return planNString2string(w, n, obj.Name)
+				},
+			},
+			"kind": {
+				Name:    "kind",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerUsage)
+					return planNCallerKind2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCallerKind(w, n, obj.Kind)
+				},
+			},
+			"account": {
+				Name:       "account",
+				Results:    []plan.TypeID{planTypeAccount},
+				Concurrent: true,
+				Parent:     reflect.TypeFor[*bff.CallerUsage](),
+				Result:     reflect.TypeFor[*bff.Account](),
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					obj := o.(*bff.CallerUsage)
+					return ec.Resolvers.CallerUsage().Account(ctx, obj)
+				},
+				Value: plan.Value(planOAccount2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐAccount),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_CallerUsage_account(ctx, field)
+				},
+			},
+			"apiKey": {
+				Name:       "apiKey",
+				Results:    []plan.TypeID{planTypeApiKey},
+				Concurrent: true,
+				Parent:     reflect.TypeFor[*bff.CallerUsage](),
+				Result:     reflect.TypeFor[*bff.ApiKey](),
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					obj := o.(*bff.CallerUsage)
+					return ec.Resolvers.CallerUsage().APIKey(ctx, obj)
+				},
+				Value: plan.Value(planOApiKey2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐApiKey),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_CallerUsage_apiKey(ctx, field)
+				},
+			},
+			"requests": {
+				Name:    "requests",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerUsage)
+					return planNInt2int(w, n, obj.Requests)
+				},
+			},
+			"failed": {
+				Name:    "failed",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerUsage)
+					return planNInt2int(w, n, obj.Failed)
+				},
+			},
+			"faults": {
+				Name:    "faults",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerUsage)
+					return planNInt2int(w, n, obj.Faults)
+				},
+			},
+			"refused": {
+				Name:    "refused",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerUsage)
+					return planNInt2int(w, n, obj.Refused)
+				},
+			},
+			"refusals": {
+				Name:    "refusals",
+				NonNull: true,
+				Results: []plan.TypeID{planTypeRefusalCount},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerUsage)
+					return planNRefusalCount2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐRefusalCountᚄ(w, n, obj.Refusals)
+				},
+			},
+			"points": {
+				Name:    "points",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerUsage)
+					return planNInt2int(w, n, obj.Points)
+				},
+			},
+			"lastSeenAt": {
+				Name:    "lastSeenAt",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerUsage)
+					return planNDateTime2timeᚐTime(w, n, obj.LastSeenAt)
+				},
+			},
+			"breakers": {
+				Name:    "breakers",
+				NonNull: true,
+				Results: []plan.TypeID{planTypeCallerBreaker},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.CallerUsage)
+					return planNCallerBreaker2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCallerBreakerᚄ(w, n, obj.Breakers)
 				},
 			},
 		},
@@ -2523,6 +2716,21 @@ func planFieldsOfQuery() plan.Type {
 					return x.(*executionContext).fieldContext_Query_hydration(ctx, field)
 				},
 			},
+			"callers": {
+				Name:       "callers",
+				Results:    []plan.TypeID{planTypeCallerUsage},
+				Concurrent: true,
+				Result:     reflect.TypeFor[[]*bff.CallerUsage](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Query().Callers(ctx, fc.Args["window"].(*bff.CallWindow))
+				},
+				Value: plan.Value(planOCallerUsage2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCallerUsageᚄ),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Query_callers(ctx, field)
+				},
+			},
 			"device": {
 				Name:       "device",
 				Results:    []plan.TypeID{planTypeDevice},
@@ -2625,6 +2833,32 @@ func planFieldsOfQuery() plan.Type {
 				Value: plan.Value(planODeviceConfigSchema2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfigSchemaᚄ),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Query_deviceConfigSchemas(ctx, field)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfRefusalCount() plan.Type {
+	return plan.Type{
+		Name:      "RefusalCount",
+		Satisfies: refusalCountImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"reason": {
+				Name:    "reason",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.RefusalCount)
+					return planNString2string(w, n, obj.Reason)
+				},
+			},
+			"count": {
+				Name:    "count",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.RefusalCount)
+					return planNInt2int(w, n, obj.Count)
 				},
 			},
 		},
@@ -3245,6 +3479,32 @@ func planNBoolean2bool(w *plan.Writer, n *plan.Node, v bool) bool {
 	return w.Bool(v)
 }
 
+func planNBreakerState2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐBreakerState(w *plan.Writer, n *plan.Node, v bff.BreakerState) bool {
+	return w.String(string(v))
+}
+
+func planNCallerBreaker2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCallerBreakerᚄ(w *plan.Writer, n *plan.Node, v []*bff.CallerBreaker) bool {
+	return plan.List(w, n, v, false, true, planNCallerBreaker2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCallerBreaker)
+}
+
+func planNCallerBreaker2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCallerBreaker(w *plan.Writer, n *plan.Node, v *bff.CallerBreaker) bool {
+	if v == nil {
+		return w.Missing()
+	}
+	return w.Object(n, planTypeCallerBreaker, v)
+}
+
+func planNCallerKind2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCallerKind(w *plan.Writer, n *plan.Node, v bff.CallerKind) bool {
+	return w.String(string(v))
+}
+
+func planNCallerUsage2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCallerUsage(w *plan.Writer, n *plan.Node, v *bff.CallerUsage) bool {
+	if v == nil {
+		return w.Missing()
+	}
+	return w.Object(n, planTypeCallerUsage, v)
+}
+
 func planNCommand2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCommandᚄ(w *plan.Writer, n *plan.Node, v []*bff.Command) bool {
 	return plan.List(w, n, v, false, true, planNCommand2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCommand)
 }
@@ -3474,6 +3734,10 @@ func planNNode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐNode(w *plan.Writer, 
 	return plan.List(w, n, v, false, false, planONode2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐNode)
 }
 
+func planNOperationKind2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐOperationKind(w *plan.Writer, n *plan.Node, v bff.OperationKind) bool {
+	return w.String(string(v))
+}
+
 func planNPageInfo2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐPageInfo(w *plan.Writer, n *plan.Node, v *model.PageInfo) bool {
 	if v == nil {
 		return w.Missing()
@@ -3501,6 +3765,17 @@ func planNPosition2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐPosition(w *plan.
 
 func planNPresence2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐPresence(w *plan.Writer, n *plan.Node, v bff.Presence) bool {
 	return w.String(string(v))
+}
+
+func planNRefusalCount2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐRefusalCountᚄ(w *plan.Writer, n *plan.Node, v []*bff.RefusalCount) bool {
+	return plan.List(w, n, v, false, true, planNRefusalCount2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐRefusalCount)
+}
+
+func planNRefusalCount2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐRefusalCount(w *plan.Writer, n *plan.Node, v *bff.RefusalCount) bool {
+	if v == nil {
+		return w.Missing()
+	}
+	return w.Object(n, planTypeRefusalCount, v)
 }
 
 func planNRole2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐRole(w *plan.Writer, n *plan.Node, v bff.Role) bool {
@@ -3603,6 +3878,13 @@ func planOBudget2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐBudget(w *plan.Writ
 		return false
 	}
 	return w.Object(n, planTypeBudget, v)
+}
+
+func planOCallerUsage2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCallerUsageᚄ(w *plan.Writer, n *plan.Node, v []*bff.CallerUsage) bool {
+	if v == nil {
+		return false
+	}
+	return plan.List(w, n, v, false, true, planNCallerUsage2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCallerUsage)
 }
 
 func planOCommandConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐCommandConnection(w *plan.Writer, n *plan.Node, v *model.CommandConnection) bool {

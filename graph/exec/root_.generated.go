@@ -25,6 +25,7 @@ type Config = graphql.Config[ResolverRoot, DirectiveRoot, ComplexityRoot]
 
 type ResolverRoot interface {
 	Activity() ActivityResolver
+	CallerUsage() CallerUsageResolver
 	Command() CommandResolver
 	Device() DeviceResolver
 	DeviceConfig() DeviceConfigResolver
@@ -100,6 +101,31 @@ type ComplexityRoot struct {
 		Limit            func(childComplexity int) int
 		Remaining        func(childComplexity int) int
 		RestorePerSecond func(childComplexity int) int
+	}
+
+	CallerBreaker struct {
+		Entity    func(childComplexity int) int
+		Mutation  func(childComplexity int) int
+		Operation func(childComplexity int) int
+		Reason    func(childComplexity int) int
+		RetryAt   func(childComplexity int) int
+		Since     func(childComplexity int) int
+		State     func(childComplexity int) int
+	}
+
+	CallerUsage struct {
+		APIKey     func(childComplexity int) int
+		Account    func(childComplexity int) int
+		Breakers   func(childComplexity int) int
+		Failed     func(childComplexity int) int
+		Faults     func(childComplexity int) int
+		Kind       func(childComplexity int) int
+		LastSeenAt func(childComplexity int) int
+		Name       func(childComplexity int) int
+		Points     func(childComplexity int) int
+		Refusals   func(childComplexity int) int
+		Refused    func(childComplexity int) int
+		Requests   func(childComplexity int) int
 	}
 
 	Command struct {
@@ -352,6 +378,7 @@ type ComplexityRoot struct {
 		RecordWater           func(childComplexity int, input bff.RecordWaterInput) int
 		RefreshSession        func(childComplexity int, refreshToken string) int
 		RegisterDevice        func(childComplexity int, input bff.RegisterDeviceInput) int
+		ReleaseCaller         func(childComplexity int, name string) int
 		ReportPosition        func(childComplexity int, tripID string, position bff.PositionInput) int
 		RetryJob              func(childComplexity int, id string, expectedVersion *int) int
 		RevokeAPIKey          func(childComplexity int, id string) int
@@ -408,6 +435,7 @@ type ComplexityRoot struct {
 	Query struct {
 		APIKeys             func(childComplexity int) int
 		Activities          func(childComplexity int, filter *bff.ActivityFilter, first *int, after *string) int
+		Callers             func(childComplexity int, window *bff.CallWindow) int
 		Device              func(childComplexity int, id string) int
 		DeviceConfigSchemas func(childComplexity int) int
 		Devices             func(childComplexity int, filter *bff.DeviceFilter, orderBy *bff.DeviceOrder, first *int, after *string) int
@@ -420,6 +448,11 @@ type ComplexityRoot struct {
 		Trip                func(childComplexity int, id string) int
 		Trips               func(childComplexity int, filter *bff.TripFilter, first *int, after *string) int
 		Viewer              func(childComplexity int) int
+	}
+
+	RefusalCount struct {
+		Count  func(childComplexity int) int
+		Reason func(childComplexity int) int
 	}
 
 	RegisteredDevice struct {
@@ -777,6 +810,122 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Budget.RestorePerSecond(childComplexity), true
+
+	case "CallerBreaker.entity":
+		if e.ComplexityRoot.CallerBreaker.Entity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerBreaker.Entity(childComplexity), true
+	case "CallerBreaker.mutation":
+		if e.ComplexityRoot.CallerBreaker.Mutation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerBreaker.Mutation(childComplexity), true
+	case "CallerBreaker.operation":
+		if e.ComplexityRoot.CallerBreaker.Operation == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerBreaker.Operation(childComplexity), true
+	case "CallerBreaker.reason":
+		if e.ComplexityRoot.CallerBreaker.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerBreaker.Reason(childComplexity), true
+	case "CallerBreaker.retryAt":
+		if e.ComplexityRoot.CallerBreaker.RetryAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerBreaker.RetryAt(childComplexity), true
+	case "CallerBreaker.since":
+		if e.ComplexityRoot.CallerBreaker.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerBreaker.Since(childComplexity), true
+	case "CallerBreaker.state":
+		if e.ComplexityRoot.CallerBreaker.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerBreaker.State(childComplexity), true
+
+	case "CallerUsage.apiKey":
+		if e.ComplexityRoot.CallerUsage.APIKey == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerUsage.APIKey(childComplexity), true
+	case "CallerUsage.account":
+		if e.ComplexityRoot.CallerUsage.Account == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerUsage.Account(childComplexity), true
+	case "CallerUsage.breakers":
+		if e.ComplexityRoot.CallerUsage.Breakers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerUsage.Breakers(childComplexity), true
+	case "CallerUsage.failed":
+		if e.ComplexityRoot.CallerUsage.Failed == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerUsage.Failed(childComplexity), true
+	case "CallerUsage.faults":
+		if e.ComplexityRoot.CallerUsage.Faults == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerUsage.Faults(childComplexity), true
+	case "CallerUsage.kind":
+		if e.ComplexityRoot.CallerUsage.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerUsage.Kind(childComplexity), true
+	case "CallerUsage.lastSeenAt":
+		if e.ComplexityRoot.CallerUsage.LastSeenAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerUsage.LastSeenAt(childComplexity), true
+	case "CallerUsage.name":
+		if e.ComplexityRoot.CallerUsage.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerUsage.Name(childComplexity), true
+	case "CallerUsage.points":
+		if e.ComplexityRoot.CallerUsage.Points == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerUsage.Points(childComplexity), true
+	case "CallerUsage.refusals":
+		if e.ComplexityRoot.CallerUsage.Refusals == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerUsage.Refusals(childComplexity), true
+	case "CallerUsage.refused":
+		if e.ComplexityRoot.CallerUsage.Refused == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerUsage.Refused(childComplexity), true
+	case "CallerUsage.requests":
+		if e.ComplexityRoot.CallerUsage.Requests == nil {
+			break
+		}
+
+		return e.ComplexityRoot.CallerUsage.Requests(childComplexity), true
 
 	case "Command.acknowledgedAt":
 		if e.ComplexityRoot.Command.AcknowledgedAt == nil {
@@ -1896,6 +2045,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RegisterDevice(childComplexity, args["input"].(bff.RegisterDeviceInput)), true
+	case "Mutation.releaseCaller":
+		if e.ComplexityRoot.Mutation.ReleaseCaller == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_releaseCaller_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ReleaseCaller(childComplexity, args["name"].(string)), true
 	case "Mutation.reportPosition":
 		if e.ComplexityRoot.Mutation.ReportPosition == nil {
 			break
@@ -2190,6 +2350,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Activities(childComplexity, args["filter"].(*bff.ActivityFilter), args["first"].(*int), args["after"].(*string)), true
+	case "Query.callers":
+		if e.ComplexityRoot.Query.Callers == nil {
+			break
+		}
+
+		args, err := ec.field_Query_callers_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.Callers(childComplexity, args["window"].(*bff.CallWindow)), true
 	case "Query.device":
 		if e.ComplexityRoot.Query.Device == nil {
 			break
@@ -2308,6 +2479,19 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Viewer(childComplexity), true
+
+	case "RefusalCount.count":
+		if e.ComplexityRoot.RefusalCount.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefusalCount.Count(childComplexity), true
+	case "RefusalCount.reason":
+		if e.ComplexityRoot.RefusalCount.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RefusalCount.Reason(childComplexity), true
 
 	case "RegisteredDevice.device":
 		if e.ComplexityRoot.RegisteredDevice.Device == nil {
@@ -2817,7 +3001,7 @@ type ApiKey implements Node @authenticated {
 
 input CreateApiKeyInput {
   name: String!
-  "What it may do: device:read, device:write, device:configure, device:command, camera:view, camera:move, trip:read, trip:write, job:read, job:write, activity:read, activity:write, account:read, apikey:write. No more than its maker may."
+  "What it may do: device:read, device:write, device:configure, device:command, camera:view, camera:move, trip:read, trip:write, job:read, job:write, activity:read, activity:write, account:read, apikey:write, caller:read, caller:write. No more than its maker may."
   scopes: [String!]!
   "Limits the key to the devices with all of these labels, as in {\"site\": \"north\"}: others do not exist for it."
   deviceLabels: JSON
@@ -3039,6 +3223,87 @@ type ActivityConnection @authenticated {
 type ActivityEdge @authenticated {
   cursor: Cursor!
   node: Activity!
+}
+`, BuiltIn: false},
+	{Name: "../../schema/caller.graphqls", Input: `extend type Query {
+  "Who calls, how much, and who is refused: those who asked most first, at most 1,000. As the gateway that answers has seen it."
+  callers(window: CallWindow = LAST_HOUR): [CallerUsage!] @requiresScopes(scopes: [["caller:read"]]) @listSize(assumedSize: 100)
+}
+
+extend type Mutation {
+  "Lets a caller in again that is refused for its conduct, before its time. It is named as in ` + "`" + `callers` + "`" + `."
+  releaseCaller(name: String!): CallerUsage @requiresScopes(scopes: [["caller:write"]]) @cost(weight: 10)
+}
+
+"How far back: up to now, from a round time of the clock."
+enum CallWindow {
+  LAST_MINUTE
+  LAST_HOUR
+  LAST_DAY
+}
+
+"What one caller asked, and what came of it."
+type CallerUsage @requiresScopes(scopes: [["caller:read"]]) {
+  "The id of an API key or an account, or a network: an IPv4 address, or the /64 of an IPv6 address."
+  name: String!
+  kind: CallerKind!
+  "Whose API key it is, or who is signed in."
+  account: Account
+  apiKey: ApiKey
+  "All of them, refused ones included."
+  requests: Int!
+  "Those that gave nothing, by what the caller asked."
+  failed: Int!
+  "Those that gave nothing, by our fault."
+  faults: Int!
+  "Those that the gate refused before it tried."
+  refused: Int!
+  "The same by reason."
+  refusals: [RefusalCount!]! @listSize(assumedSize: 3)
+  "What was spent."
+  points: Int!
+  lastSeenAt: DateTime!
+  "What the caller is refused for its conduct now; empty for nearly all."
+  breakers: [CallerBreaker!]! @listSize(assumedSize: 3)
+}
+
+enum CallerKind {
+  API_KEY
+  ACCOUNT
+  NETWORK
+}
+
+"How often a caller was refused for a reason: one of those of errors, or OTHER."
+type RefusalCount @requiresScopes(scopes: [["caller:read"]]) @cost(weight: 0) {
+  reason: String!
+  count: Int!
+}
+
+"Some operations of a caller that are refused at once."
+type CallerBreaker @requiresScopes(scopes: [["caller:read"]]) @cost(weight: 0) {
+  operation: OperationKind!
+  "The mutation that is called in a loop; null when all operations of the kind are refused."
+  mutation: String
+  "What it is called for."
+  entity: String
+  state: BreakerState!
+  "CALLER_TRIPPED or MUTATION_LOOP."
+  reason: String!
+  since: DateTime!
+  "When one is tried again; null once it is."
+  retryAt: DateTime
+}
+
+enum OperationKind {
+  QUERY
+  MUTATION
+  SUBSCRIPTION
+}
+
+enum BreakerState {
+  OPEN
+  "One in a while is let in, to see whether the caller has mended."
+  HALF_OPEN
 }
 `, BuiltIn: false},
 	{Name: "../../schema/command.graphqls", Input: `extend type Mutation {
@@ -3506,6 +3771,8 @@ directive @authenticated on FIELD_DEFINITION | OBJECT | INTERFACE
 directive @requiresScopes(scopes: [[String!]!]!) on FIELD_DEFINITION | OBJECT
 "What selecting the field costs, in points; 1 when nothing is said, 0 for plain values."
 directive @cost(weight: Int!) on FIELD_DEFINITION | OBJECT
+"The mutation is meant to be called for the same thing over and over: that is no loop."
+directive @repeats on FIELD_DEFINITION
 "How long the list, or the lists of the connection, may be: as the slicing argument says, else as assumed. What an item costs is multiplied."
 directive @listSize(assumedSize: Int, slicingArguments: [String!]) on FIELD_DEFINITION
 
@@ -3611,7 +3878,7 @@ extend type Mutation {
   "Starts a trip of the caller. An account has one open trip at a time, and so has a vehicle."
   startTrip(input: StartTripInput!): Trip @requiresScopes(scopes: [["trip:write"]]) @cost(weight: 10)
   "Adds a fix to the track. The same fix a second time changes nothing."
-  reportPosition(tripId: ID!, position: PositionInput!): Trip @requiresScopes(scopes: [["trip:write"]]) @cost(weight: 10)
+  reportPosition(tripId: ID!, position: PositionInput!): Trip @repeats @requiresScopes(scopes: [["trip:write"]]) @cost(weight: 10)
   "Ends the trip: final. A position is added to the track first."
   endTrip(tripId: ID!, position: PositionInput, expectedVersion: Int): Trip @requiresScopes(scopes: [["trip:write"]]) @cost(weight: 10)
 }
@@ -3908,6 +4175,56 @@ func (ec *executionContext) childFields_Budget(ctx context.Context, field graphq
 		return ec.fieldContext_Budget_restorePerSecond(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Budget", field.Name)
+}
+
+func (ec *executionContext) childFields_CallerBreaker(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "operation":
+		return ec.fieldContext_CallerBreaker_operation(ctx, field)
+	case "mutation":
+		return ec.fieldContext_CallerBreaker_mutation(ctx, field)
+	case "entity":
+		return ec.fieldContext_CallerBreaker_entity(ctx, field)
+	case "state":
+		return ec.fieldContext_CallerBreaker_state(ctx, field)
+	case "reason":
+		return ec.fieldContext_CallerBreaker_reason(ctx, field)
+	case "since":
+		return ec.fieldContext_CallerBreaker_since(ctx, field)
+	case "retryAt":
+		return ec.fieldContext_CallerBreaker_retryAt(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CallerBreaker", field.Name)
+}
+
+func (ec *executionContext) childFields_CallerUsage(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_CallerUsage_name(ctx, field)
+	case "kind":
+		return ec.fieldContext_CallerUsage_kind(ctx, field)
+	case "account":
+		return ec.fieldContext_CallerUsage_account(ctx, field)
+	case "apiKey":
+		return ec.fieldContext_CallerUsage_apiKey(ctx, field)
+	case "requests":
+		return ec.fieldContext_CallerUsage_requests(ctx, field)
+	case "failed":
+		return ec.fieldContext_CallerUsage_failed(ctx, field)
+	case "faults":
+		return ec.fieldContext_CallerUsage_faults(ctx, field)
+	case "refused":
+		return ec.fieldContext_CallerUsage_refused(ctx, field)
+	case "refusals":
+		return ec.fieldContext_CallerUsage_refusals(ctx, field)
+	case "points":
+		return ec.fieldContext_CallerUsage_points(ctx, field)
+	case "lastSeenAt":
+		return ec.fieldContext_CallerUsage_lastSeenAt(ctx, field)
+	case "breakers":
+		return ec.fieldContext_CallerUsage_breakers(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type CallerUsage", field.Name)
 }
 
 func (ec *executionContext) childFields_Command(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
@@ -4460,6 +4777,16 @@ func (ec *executionContext) childFields_Position(ctx context.Context, field grap
 		return ec.fieldContext_Position_counted(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Position", field.Name)
+}
+
+func (ec *executionContext) childFields_RefusalCount(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "reason":
+		return ec.fieldContext_RefusalCount_reason(ctx, field)
+	case "count":
+		return ec.fieldContext_RefusalCount_count(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RefusalCount", field.Name)
 }
 
 func (ec *executionContext) childFields_RegisteredDevice(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

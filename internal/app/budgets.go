@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"net/netip"
 
+	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/conduct"
 	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/internal/errs"
 )
 
 // budgets is what callers of the gateway may spend: counted here, or in the Redis of the settings.
 func (h *house) budgets() (*quota.Callers, error) {
 	settings := h.config.Quota
-	options := quota.Options{Account: settings.AccountPoints, Anonymous: settings.AnonymousPoints, InFlight: settings.InFlight}
+	options := quota.Options{Account: settings.AccountPoints, Anonymous: settings.AnonymousPoints, InFlight: settings.InFlight, Clock: h.clock}
 	memory := quota.NewMemory(h.clock, settings.Callers)
 	if h.config.Redis.URL == "" {
 		return quota.New(memory, options), nil
@@ -23,6 +26,36 @@ func (h *house) budgets() (*quota.Callers, error) {
 	h.program.closing.add("redis", func(context.Context) error { return client.Close() })
 	shared := quota.NewShared(client, memory, quota.SharedOptions{Timeout: h.config.Redis.Timeout, Logger: h.logger})
 	return quota.New(shared, options), nil
+}
+
+// watched is how callers of the gateway behave.
+func (h *house) watched() *conduct.Callers {
+	c := h.config.Conduct
+	return conduct.New(conduct.Options{
+		Window: c.Window, Failures: c.Failures, Repeats: c.Repeats, OpenFor: c.OpenFor, Kept: c.Callers,
+		Key: quota.Key, Registry: h.registry,
+	})
+}
+
+// enterer lets an operation of the context's caller begin, or refuses it; leave is called once.
+type enterer = func(ctx context.Context, document string) (leave func(), err error)
+
+// entering does for operations over WebSocket and SSE what the entrance does for others.
+func entering(budgets *quota.Callers, watched *conduct.Callers) enterer {
+	return func(ctx context.Context, document string) (func(), error) {
+		err := watched.Unread(ctx, document)
+		if err == nil {
+			_, _, err = budgets.Early(ctx, document)
+		}
+		leave := func() {}
+		if err == nil {
+			leave, err = budgets.Enter(ctx)
+		}
+		if err != nil {
+			watched.Note(ctx, bff.Outcome{Refused: errs.From(err).Reason})
+		}
+		return leave, err
+	}
 }
 
 // trustedProxies are the networks of the settings.

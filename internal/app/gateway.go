@@ -67,13 +67,14 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 	if err != nil {
 		return nil, err
 	}
-	server := graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, graph.Options{
+	watched := h.watched()
+	server := graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock, Conduct: watched}, graph.Options{
 		Limits: h.documentLimits(), Known: known, Introspection: h.config.HTTP.Introspection || h.config.Demo, Budgets: budgets,
 		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing,
 		Count: h.countOperations(),
 	})
 	authenticator := auth.New(ports.Accounts, h.config.Auth.Issuer, h.clock)
-	hub, err := h.subscriptions(ctx, authenticator, b)
+	hub, err := h.subscriptions(ctx, authenticator, entering(budgets, watched), b)
 	if err != nil {
 		return nil, err
 	}
@@ -84,6 +85,7 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 		KeySet:  func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },
 		Health:  health,
 		Quota:   budgets,
+		Conduct: watched,
 	}
 	options := edge.Options{
 		RequestTimeout: h.config.HTTP.RequestTimeout, MaxBody: int64(h.config.HTTP.MaxBody),

@@ -14,7 +14,7 @@ import (
 )
 
 // subscriptions follows the events of the broker; without one there are none.
-func (h *house) subscriptions(ctx context.Context, authenticator *auth.Authenticator, b *bus.Bus) (*live.Hub, error) {
+func (h *house) subscriptions(ctx context.Context, authenticator *auth.Authenticator, enter enterer, b *bus.Bus) (*live.Hub, error) {
 	if b == nil {
 		h.logger.Warn("there are no subscriptions: give all parts one broker with nats.url")
 		return nil, nil
@@ -26,7 +26,7 @@ func (h *house) subscriptions(ctx context.Context, authenticator *auth.Authentic
 	l := h.config.Live
 	hub, err := live.New(ctx, live.Options{
 		JetStream: b.JetStream(), Decode: bffrpc.DecodeEvent, Auth: authenticator, Secret: secret,
-		Origins: h.config.HTTP.CORSOrigins, Clock: h.clock, Logger: h.logger, Registry: h.registry,
+		Origins: h.config.HTTP.CORSOrigins, Clock: h.clock, Logger: h.logger, Registry: h.registry, Enter: enter,
 		Requests: h.requests(),
 		Settings: live.Settings{
 			InitTimeout: l.InitTimeout, IdleTimeout: l.IdleTimeout, KeepAlive: l.KeepAlive, WriteTimeout: l.WriteTimeout,

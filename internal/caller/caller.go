@@ -39,6 +39,8 @@ const (
 	JobWrite        = "job:write"
 	ActivityRead    = "activity:read"
 	ActivityWrite   = "activity:write"
+	CallerRead      = "caller:read"
+	CallerWrite     = "caller:write"
 	SchemaRead      = "schema:read" // to introspect, where not everybody may
 )
 
@@ -73,7 +75,7 @@ func ScopesOf(role Role) []string {
 }
 
 func operating() []string {
-	return []string{JobRead, JobWrite, DeviceConfigure, DeviceCommand, CameraView, CameraMove, SchemaRead}
+	return []string{JobRead, JobWrite, DeviceConfigure, DeviceCommand, CameraView, CameraMove, CallerRead, CallerWrite, SchemaRead}
 }
 
 // SeesLabels tells whether a device that has the labels may exist for the caller.

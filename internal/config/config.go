@@ -41,6 +41,7 @@ type Config struct {
 	Device       Device        `embed:"" prefix:"device-" group:"Devices"`
 	Live         Live          `embed:"" prefix:"live-" group:"Subscriptions"`
 	Quota        Quota         `embed:"" prefix:"quota-" group:"Budgets"`
+	Conduct      Conduct       `embed:"" prefix:"conduct-" group:"Budgets"`
 	Redis        Redis         `embed:"" prefix:"redis-" group:"Redis"`
 	Trip         Trip          `embed:"" prefix:"trip-" group:"Trips"`
 	Job          Job           `embed:"" prefix:"job-" group:"Jobs"`
@@ -169,6 +170,15 @@ type Quota struct {
 	AnonymousPoints int `default:"6000" min:"1" max:"1000000000" help:"How many points a network address (of IPv6: a /64) may spend a minute without signing in."`
 	InFlight        int `default:"256" min:"1" help:"Most requests of one caller at once."`
 	Callers         int `default:"100000" min:"100" help:"How many callers are kept in memory, about 300 bytes each; who has not come for the longest time is forgotten first."`
+}
+
+// Conduct says when a caller is shut out for what it does.
+type Conduct struct {
+	Window   time.Duration `default:"1m" min:"1s" help:"In how long failures and repeats of a caller are counted."`
+	Failures int           `default:"200" min:"10" help:"Operations of one kind that must fail by the caller's own fault in that time, and be nine in ten of all, for the caller to be refused them."`
+	Repeats  int           `default:"120" min:"10" help:"How often a caller may call the same mutation for the same thing in that time."`
+	OpenFor  time.Duration `default:"30s" min:"100ms" help:"How long it is refused before one is tried again."`
+	Callers  int           `default:"5000" min:"100" help:"How many callers are watched, up to 4 KB each; who has not come for the longest time is forgotten first."`
 }
 
 // Redis is what several gateways share.
