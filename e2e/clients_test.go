@@ -20,13 +20,17 @@ func TestPublicClients(t *testing.T) {
 	folder := installClients(t)
 	p := start(t, serveDemo(t.TempDir())...)
 	token := p.signIn(t, "operator")
-	for _, script := range []string{"graphql-http.mjs", "graphql-ws.mjs", "subscriptions-transport-ws.mjs", "graphql-sse.mjs"} {
+	doc, err := filepath.Abs("../docs/subscriptions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, script := range []string{"graphql-http.mjs", "graphql-ws.mjs", "subscriptions-transport-ws.mjs", "graphql-sse.mjs", "docs.mjs"} {
 		t.Run(strings.TrimSuffix(script, ".mjs"), func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), clientsTime)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "node", "--test", "--test-timeout=60000", script)
 			cmd.Dir = folder
-			cmd.Env = append(os.Environ(), "SLUICE_URL="+p.URL+"/graphql", "SLUICE_TOKEN="+token)
+			cmd.Env = append(os.Environ(), "SLUICE_URL="+p.URL+"/graphql", "SLUICE_TOKEN="+token, "SLUICE_DOC="+doc)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}

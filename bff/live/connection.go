@@ -201,7 +201,7 @@ func (c *connection) init(m message) *closing {
 	c.session = credentialOf(c.who)
 	c.mu.Unlock()
 	c.greeted.Store(true)
-	if !c.reply(reply("connection_ack", "", nil)) {
+	if !c.reply(reply("connection_ack", "", encoded(map[string]any{"cursor": c.hub.source.cursorNow()}))) {
 		return flooded()
 	}
 	if c.dialect.alive != "" {

@@ -186,6 +186,13 @@ func (s *source) at() uint64 {
 	return s.position
 }
 
+// cursorNow is the cursor of the last event that was fed.
+func (s *source) cursorNow() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cursors.write(place{s.epoch, s.position})
+}
+
 // read gives some of the events after the sequence, without a hole or after a gap that says so; none
 // when that was the last one fed.
 func (s *source) read(ctx context.Context, after uint64) ([]*event, error) {

@@ -185,7 +185,7 @@ func (s *stream) once(payload []byte) {
 
 func (s *stream) listen(ctx context.Context, p *prepared) {
 	m := &member{shard: s.shard, to: s}
-	if !s.write([]byte(":\n\n")) {
+	if !s.write(s.beginning(p)) {
 		return
 	}
 	if err := s.hub.subscribe(m, p.request); err != nil {
@@ -218,6 +218,15 @@ func (s *stream) listen(ctx context.Context, p *prepared) {
 			}
 		}
 	}
+}
+
+// beginning has the headers go out. It is the id of no event: an EventSource whose connection is cut
+// before there was one comes back with it.
+func (s *stream) beginning(p *prepared) []byte {
+	if p.request.after != "" {
+		return []byte(":\n\n")
+	}
+	return []byte("id: " + s.hub.source.cursorNow() + "\n\n")
 }
 
 // finish lets nobody wait for room any more.

@@ -3,6 +3,7 @@ package live_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"net/url"
@@ -49,12 +50,12 @@ func (g *gateway) get(query string, more ...string) *http.Request {
 	return request
 }
 
-// fields reads the next event, comments left out; nil at the end.
+// fields reads the next event, comments and mere ids left out; nil at the end.
 func (l *listener) fields() map[string]string {
 	found := map[string]string{}
 	for l.lines.Scan() {
 		line := l.lines.Text()
-		if line == "" && len(found) > 0 {
+		if line == "" && found["event"] != "" {
 			return found
 		}
 		if name, value, ok := strings.Cut(line, ":"); ok && name != "" {
@@ -104,6 +105,37 @@ func TestEventStreamsGetEventsAndResume(t *testing.T) {
 	g.eventually(t, "connections", 0)
 }
 
+// Who was connected, and cut off before there was an event, has a cursor of that moment.
+func TestWhoHasHeardNothingYetCanResume(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.gateway(t)
+	w.publish(t, note("before"))
+	p := g.dial(t, "graphql-transport-ws")
+	g.eventually(t, "events_total", 1)
+	p.say(`{"type":"connection_init","payload":{"Authorization":"Bearer ` + w.cachedToken(t) + `"}}`)
+	var ack struct{ Cursor string }
+	if err := json.Unmarshal(p.hear("connection_ack").Payload, &ack); err != nil {
+		t.Fatal(err)
+	}
+	l := g.listen(t, g.get(added), "Authorization", "Bearer "+w.cachedToken(t))
+	if !l.lines.Scan() || !strings.HasPrefix(l.lines.Text(), "id: ") {
+		t.Fatalf("the stream begins with %q", l.lines.Text())
+	}
+	last := strings.TrimPrefix(l.lines.Text(), "id: ")
+	l.cancel()
+	_ = p.Close()
+	w.publish(t, note("after"))
+	again := g.connectWith(t, w.cachedToken(t))
+	again.subscribe("a", added, `{"after":"`+ack.Cursor+`"}`)
+	if e := again.next("a"); e.title() != "after" {
+		t.Errorf("over the WebSocket: %+v", e)
+	}
+	if e := g.listen(t, g.get(added), "Authorization", "Bearer "+w.cachedToken(t), "Last-Event-ID", last).next(); e.title() != "after" {
+		t.Errorf("over the event stream: %+v", e)
+	}
+}
+
 func TestEventStreamsOfQueriesComplete(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t)
@@ -146,7 +178,7 @@ func TestEventStreamsAreKeptAliveAndDrained(t *testing.T) {
 	l := g.listen(t, g.get(added), "Authorization", "Bearer "+w.token(t, "alice"))
 	var comments []string
 	for len(comments) < 4 && l.lines.Scan() {
-		if text := l.lines.Text(); text != "" {
+		if text := l.lines.Text(); text != "" && !strings.HasPrefix(text, "id: ") {
 			comments = append(comments, text)
 		}
 	}
