@@ -189,6 +189,12 @@ func (query) Thing(ctx context.Context, id string) (*plantest.Thing, error) {
 	return load(ctx, thingBatch, id)
 }
 
+func (query) Guarded(context.Context) (*string, error) { return new("guarded"), nil }
+
+func (query) Loose(context.Context) (map[string]any, error) {
+	return map[string]any{"name": "loose"}, nil
+}
+
 func (query) Must(ctx context.Context) (*plantest.Thing, error) {
 	return fated(ctx, plantest.NewThing(worldOf(ctx), "t0"), "must")
 }

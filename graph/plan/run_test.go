@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -135,6 +136,7 @@ func TestCancelledQueryEnds(t *testing.T) {
 	}
 }
 
+// What cannot be planned is counted by its reason, and answered all the same.
 func TestHandedBack(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
@@ -144,14 +146,47 @@ func TestHandedBack(t *testing.T) {
 		`{ __schema { types { name } } }`:                 plan.Introspection,
 		`{ label __type(name: "Thing") { name } }`:        plan.Introspection,
 		`{ ... @defer { label } }`:                        plan.Deferral,
+		`{ label guarded }`:                               plan.Directive,
+		`{ label loose { name } }`:                        plan.Unsupported,
+		`{` + repeated("a%d: label ", 20_001) + `}`:       plan.Size,
+		`query(` + repeated("$v%d: Boolean! = true ", 17) + `) {` + repeated("a%d: label @skip(if: $v%[1]d) ", 17) + `}`: plan.Variants,
 	} {
 		clear(p.outcomes)
-		if got := run(calm(t.Context()), p.planned, query, nil); got.data == "" {
-			t.Errorf("%s gives no data: %v", query, got.errors)
+		got := run(calm(t.Context()), p.planned, query, nil)
+		if stock := run(calm(t.Context()), p.stock, query, nil); got.data == "" || got.differs(stock) != "" {
+			t.Errorf("%.100s gives %.300v, gqlgen's executor %.300v", query, got, stock)
 		}
-		if p.outcomes[want] != 1 {
-			t.Errorf("%s is %v, want %s", query, p.outcomes, want)
+		if p.outcomes[want] != 1 || len(p.outcomes) != 1 {
+			t.Errorf("%.100s is %v, want %s", query, p.outcomes, want)
 		}
+	}
+}
+
+func repeated(format string, n int) string {
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, format, i)
+	}
+	return text.String()
+}
+
+// An operation whose booleans come in too many combinations is planned for the first of them only.
+func TestCombinationsBeyondThoseThatArePlanned(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	query := `query(` + repeated("$v%d: Boolean! ", 5) + `) {` + repeated("a%d: label @skip(if: $v%[1]d) ", 5) + `}`
+	for combination := range 17 {
+		variables := map[string]any{}
+		for i := range 5 {
+			variables[fmt.Sprint("v", i)] = combination>>i&1 == 1
+		}
+		stock, planned := run(calm(t.Context()), p.stock, query, variables), run(calm(t.Context()), p.planned, query, variables)
+		if what := stock.differs(planned); what != "" {
+			t.Errorf("combination %d: the %s differ: %v, %v", combination, what, stock, planned)
+		}
+	}
+	if p.outcomes[plan.Planned] != 16 || p.outcomes[plan.Variants] != 1 {
+		t.Errorf("outcomes are %v", p.outcomes)
 	}
 }
 

@@ -34,18 +34,20 @@ func Planned(cfg Config) plan.Source {
 const (
 	planTypeCell         plan.TypeID = 0
 	planTypeCircle       plan.TypeID = 1
-	planTypePart         plan.TypeID = 2
-	planTypePerson       plan.TypeID = 3
-	planTypeQuery        plan.TypeID = 4
-	planTypeSquare       plan.TypeID = 5
-	planTypeSubscription plan.TypeID = 6
-	planTypeThing        plan.TypeID = 7
+	planTypeLoose        plan.TypeID = 2
+	planTypePart         plan.TypeID = 3
+	planTypePerson       plan.TypeID = 4
+	planTypeQuery        plan.TypeID = 5
+	planTypeSquare       plan.TypeID = 6
+	planTypeSubscription plan.TypeID = 7
+	planTypeThing        plan.TypeID = 8
 )
 
 func planTypes() []plan.Type {
 	return []plan.Type{
 		planFieldsOfCell(),
 		planFieldsOfCircle(),
+		planFieldsOfLoose(),
 		planFieldsOfPart(),
 		planFieldsOfPerson(),
 		planFieldsOfQuery(),
@@ -117,6 +119,20 @@ func planFieldsOfCircle() plan.Type {
 					obj := o.(*plantest.Circle)
 					return planOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson(w, n, obj.Owner)
 				},
+			},
+		},
+	}
+}
+
+func planFieldsOfLoose() plan.Type {
+	return plan.Type{
+		Name:      "Loose",
+		Satisfies: looseImplementors,
+		Lasting:   false,
+		Fields: map[string]*plan.Field{
+			"name": {
+				Name:      "name",
+				Unplanned: plan.Unsupported,
 			},
 		},
 	}
@@ -478,6 +494,24 @@ func planFieldsOfQuery() plan.Type {
 				Value: plan.Value(planOPerson2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPersonᚄ),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Query_persons(ctx, field)
+				},
+			},
+			"guarded": {
+				Name:      "guarded",
+				Unplanned: plan.Directive,
+			},
+			"loose": {
+				Name:       "loose",
+				Results:    []plan.TypeID{planTypeLoose},
+				Concurrent: true,
+				Result:     reflect.TypeFor[map[string]any](),
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Query().Loose(ctx)
+				},
+				Value: plan.Value(planOLoose2map),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Query_loose(ctx, field)
 				},
 			},
 		},
@@ -1451,6 +1485,13 @@ func planOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐ
 		return false
 	}
 	return w.String(marshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel[*v])
+}
+
+func planOLoose2map(w *plan.Writer, n *plan.Node, v map[string]any) bool {
+	if v == nil {
+		return false
+	}
+	return w.Object(n, planTypeLoose, v)
 }
 
 func planONamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed(w *plan.Writer, n *plan.Node, v plantest.Named) bool {

@@ -32,6 +32,7 @@ type ResolverRoot interface {
 }
 
 type DirectiveRoot struct {
+	Runs func(ctx context.Context, obj any, next graphql.Resolver) (res any, err error)
 }
 
 type ComplexityRoot struct {
@@ -45,6 +46,10 @@ type ComplexityRoot struct {
 		Area   func(childComplexity int) int
 		Owner  func(childComplexity int) int
 		Radius func(childComplexity int) int
+	}
+
+	Loose struct {
+		Name func(childComplexity int) int
 	}
 
 	Mutation struct {
@@ -70,9 +75,11 @@ type ComplexityRoot struct {
 		Anything func(childComplexity int) int
 		Filtered func(childComplexity int, filter *plantest.Filter, at *int64) int
 		Grid     func(childComplexity int) int
+		Guarded  func(childComplexity int) int
 		Kind     func(childComplexity int) int
 		Kinds    func(childComplexity int) int
 		Label    func(childComplexity int) int
+		Loose    func(childComplexity int) int
 		Matrix   func(childComplexity int) int
 		Maybes   func(childComplexity int) int
 		Must     func(childComplexity int) int
@@ -203,6 +210,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Circle.Radius(childComplexity), true
 
+	case "Loose.name":
+		if e.ComplexityRoot.Loose.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Loose.Name(childComplexity), true
+
 	case "Mutation.rename":
 		if e.ComplexityRoot.Mutation.Rename == nil {
 			break
@@ -294,6 +308,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Grid(childComplexity), true
+	case "Query.guarded":
+		if e.ComplexityRoot.Query.Guarded == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.Guarded(childComplexity), true
 
 	case "Query.kind":
 		if e.ComplexityRoot.Query.Kind == nil {
@@ -313,6 +333,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Label(childComplexity), true
+	case "Query.loose":
+		if e.ComplexityRoot.Query.Loose == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Query.Loose(childComplexity), true
 	case "Query.matrix":
 		if e.ComplexityRoot.Query.Matrix == nil {
 			break
@@ -871,6 +897,7 @@ func newExecutionContext(
 
 var sources = []*ast.Source{
 	{Name: "../schema.graphqls", Input: `directive @plain on FIELD_DEFINITION | OBJECT
+directive @runs on FIELD_DEFINITION
 
 scalar Stamp
 scalar Tag
@@ -893,6 +920,12 @@ type Query {
   ratio: Float!
   filtered(filter: Filter, at: Stamp): String
   persons(ids: [ID!]!): [Person!]
+  guarded: String @runs
+  loose: Loose
+}
+
+type Loose {
+  name: String
 }
 
 type Mutation {
@@ -1052,6 +1085,14 @@ func (ec *executionContext) childFields_Cell(ctx context.Context, field graphql.
 		return ec.fieldContext_Cell_part(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Cell", field.Name)
+}
+
+func (ec *executionContext) childFields_Loose(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "name":
+		return ec.fieldContext_Loose_name(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type Loose", field.Name)
 }
 
 func (ec *executionContext) childFields_Part(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
