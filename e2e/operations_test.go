@@ -115,3 +115,31 @@ func ourSeries(t *testing.T, p *program) []string {
 	}
 	return found
 }
+
+// Whoever runs Sluice sees how operations are executed: planned, or handed back for a reason.
+func TestOperationsAreCountedByOutcome(t *testing.T) {
+	t.Parallel()
+	p := start(t, "serve", "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir())
+	operator := p.signIn(t, "operator") // a mutation
+	counted := func() map[string]string {
+		_, body := p.get(t, "/metrics")
+		of := map[string]string{}
+		for _, line := range regexp.MustCompile(`(?m)^sluice_graphql_operations_total\{outcome="([a-z]+)"\} (\S+)$`).FindAllStringSubmatch(body, -1) {
+			of[line[1]] = line[2]
+		}
+		return of
+	}
+	before := counted()
+	for range 3 {
+		p.graphql(t, operator, viewer, nil)
+	}
+	p.graphql(t, operator, "{ __schema { queryType { name } } }", nil)
+	after := counted()
+	want := map[string]string{
+		"planned": "3", "mutation": before["mutation"], "introspection": "1",
+		"defer": "0", "directive": "0", "variants": "0", "size": "0", "unplanned": "0",
+	}
+	if fmt.Sprint(after) != fmt.Sprint(want) || before["planned"] != "0" || before["mutation"] == "0" {
+		t.Errorf("counted %v before and %v after, want %v", before, after, want)
+	}
+}
