@@ -141,8 +141,12 @@ func (m *measuring) fragment(name string) shape {
 	return s
 }
 
-// directives counts those of one place.
+// directives counts those of one place. @defer is in gqlgen's schema, and would leave its fields out of
+// an answer that comes as a whole.
 func (m *measuring) directives(list ast.DirectiveList) int {
+	if list.ForName("defer") != nil {
+		m.fail(errs.New(errs.InvalidArgument, "DEFER_UNSUPPORTED", "@defer is not supported: answers come as a whole"))
+	}
 	if len(list) > m.limits.FieldDirectives {
 		m.fail(errs.New(errs.InvalidArgument, "TOO_MANY_DIRECTIVES", "there are %d directives in one place; %d are allowed", len(list), m.limits.FieldDirectives))
 	}

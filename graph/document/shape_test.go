@@ -71,6 +71,8 @@ func TestCheck(t *testing.T) {
 		{"thirteen fields by spreading", `{ a { ...f } b { ...f } c { ...f } } fragment f on A { a b c d }`, "TOO_MANY_FIELDS"},
 		{"thirteen fields that nobody asks for", `{ a } fragment f on A { a b c d e f g h i j k l m }`, "TOO_MANY_FIELDS"},
 		{"the limit is that of an operation", `query a { a: x b: x } query b { a: x b: x }`, ""},
+		{"what is deferred", `{ a { ... @defer { b } } }`, "DEFER_UNSUPPORTED"},
+		{"what is deferred in a fragment", `{ a { ...f } } fragment f on A { ...g @defer(if: false) } fragment g on A { a }`, "DEFER_UNSUPPORTED"},
 		{"two to the fifty", `{ a { ...f0 } }` + chain(50, "A", "a", "x"), "QUERY_TOO_DEEP"},
 		{"two to the fifty that nobody asks for", `{ a }` + chain(50, "A", "a", "x"), "TOO_MANY_FIELDS"},
 		{"two to the fifty types", `{ __schema { queryType { ...f0 } } }` + chain(50, "__Type", "ofType", "name"), "QUERY_TOO_DEEP"},
