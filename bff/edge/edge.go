@@ -7,6 +7,7 @@ package edge
 
 import (
 	"context"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -66,7 +67,7 @@ func New(parts Parts, options Options) http.Handler {
 	parts.GraphQL.AddTransport(plain)
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", graphQL(parts, options))
-	mux.Handle("/graphiql/", graphiQL())
+	mux.Handle("GET /graphiql/", graphiQL())
 	mux.Handle("/graphiql", http.RedirectHandler("/graphiql/", http.StatusMovedPermanently))
 	mux.Handle("GET /{$}", http.RedirectHandler("/graphiql/", http.StatusTemporaryRedirect))
 	mux.HandleFunc("GET /healthz", alive)
@@ -92,6 +93,10 @@ func graphQL(parts Parts, options Options) http.Handler {
 func graphiQL() http.Handler {
 	files := http.StripPrefix("/graphiql/", http.FileServerFS(web.GraphiQL()))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if name := strings.Trim(strings.TrimPrefix(r.URL.Path, "/graphiql"), "/"); name != "" && !fs.ValidPath(name) {
+			http.NotFound(w, r) // the file server takes it for a fault
+			return
+		}
 		w.Header().Set("Content-Security-Policy", web.GraphiQLContentSecurityPolicy)
 		w.Header().Set("Cache-Control", cacheControl(r.URL.Path))
 		files.ServeHTTP(w, r)
