@@ -97,6 +97,9 @@ func secured(next http.Handler) http.Handler {
 		h.Set("X-Frame-Options", "DENY")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") // GraphiQL has one of its own
+		h.Set("Cache-Control", "no-store")                                             // so have files and public keys
 		next.ServeHTTP(w, r)
 	})
 }
@@ -130,6 +133,10 @@ func crossOrigin(origins []string, next http.Handler) http.Handler {
 			w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
 		}
 		if r.Method != http.MethodOptions {
+			if fromElsewhere(r) && !allowed["*"] && !allowed[origin] {
+				refuse(w, r, errs.New(errs.PermissionDenied, "CROSS_SITE_REFUSED", "pages of this origin may not call the API"))
+				return
+			}
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -138,6 +145,13 @@ func crossOrigin(origins []string, next http.Handler) http.Handler {
 		w.Header().Set("Access-Control-Max-Age", "7200")
 		w.WriteHeader(http.StatusNoContent)
 	})
+}
+
+// fromElsewhere tells whether a browser says that another site's page has caused the request. Browsers
+// send some requests without asking first, as those for images and links.
+func fromElsewhere(r *http.Request) bool {
+	site := r.Header.Get("Sec-Fetch-Site")
+	return site == "cross-site" || site == "same-site"
 }
 
 // authenticated finds out who is calling, before anything is parsed.
