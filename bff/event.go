@@ -5,8 +5,9 @@ import "time"
 // Entity is the kind of thing that an event is about, as subjects of events name it.
 type Entity string
 
-// The entities whose events can be subscribed to, and those that end a caller's credentials.
+// The entities whose events can be subscribed to, those that end a caller's credentials, and accounts.
 const (
+	EntityAccount  Entity = "account"
 	EntityActivity Entity = "activity"
 	EntityDevice   Entity = "device"
 	EntityTrip     Entity = "trip"

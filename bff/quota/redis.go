@@ -17,6 +17,15 @@ import (
 // Connect opens a client that waits for nothing longer than the timeout: a question that Redis does
 // not answer in time is not asked again. The URL is redis://, rediss:// or unix://.
 func Connect(url string, timeout time.Duration) (*redis.Client, error) {
+	options, err := Patience(url, timeout)
+	if err != nil {
+		return nil, err
+	}
+	return redis.NewClient(options), nil
+}
+
+// Patience is the options of such a client, for who has more to say.
+func Patience(url string, timeout time.Duration) (*redis.Options, error) {
 	silence()
 	options, err := redis.ParseURL(url)
 	if err != nil {
@@ -27,7 +36,7 @@ func Connect(url string, timeout time.Duration) (*redis.Client, error) {
 	options.ContextTimeoutEnabled = true
 	options.MaxRetries = -1
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return redis.NewClient(options), nil
+	return options, nil
 }
 
 // silence keeps the client's own lines, which are in no form of ours, out of the log. The client has

@@ -54,7 +54,11 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Progra
 			}
 		}
 		health := edge.NewHealth(checks)
-		handler, err := h.entrance(ctx, h.ports(conns), health, b)
+		ports, err := h.cached(ctx, h.ports(conns), b, aloneIn(cfg, here))
+		if err != nil {
+			return err
+		}
+		handler, err := h.entrance(ctx, ports, health, b)
 		if err != nil {
 			return err
 		}
@@ -83,7 +87,11 @@ func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Prog
 			checks["events"] = func(context.Context) error { return b.Ready() }
 		}
 		health := edge.NewHealth(checks)
-		handler, err := h.entrance(ctx, h.ports(conns), health, b)
+		ports, err := h.cached(ctx, h.ports(conns), b, false)
+		if err != nil {
+			return err
+		}
+		handler, err := h.entrance(ctx, ports, health, b)
 		if err != nil {
 			return err
 		}

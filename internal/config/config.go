@@ -43,6 +43,7 @@ type Config struct {
 	Quota        Quota         `embed:"" prefix:"quota-" group:"Budgets"`
 	Conduct      Conduct       `embed:"" prefix:"conduct-" group:"Budgets"`
 	Redis        Redis         `embed:"" prefix:"redis-" group:"Redis"`
+	Cache        Cache         `embed:"" prefix:"cache-" group:"Cache"`
 	Trip         Trip          `embed:"" prefix:"trip-" group:"Trips"`
 	Job          Job           `embed:"" prefix:"job-" group:"Jobs"`
 	Telemetry    Telemetry     `embed:"" prefix:"telemetry-" group:"Telemetry"`
@@ -183,8 +184,16 @@ type Conduct struct {
 
 // Redis is what several gateways share.
 type Redis struct {
-	URL     Secret        `name:"url" help:"Redis in which gateways share their callers' budgets, as redis://host:port or rediss://…; empty when there is one gateway."`
-	Timeout time.Duration `default:"50ms" min:"1ms" help:"How long Redis is waited for; then each gateway counts by itself."`
+	URL     Secret        `name:"url" help:"Redis in which gateways share their callers' budgets and what they keep of answers, as redis://host:port or rediss://…; empty when there is one gateway."`
+	Timeout time.Duration `default:"50ms" min:"1ms" help:"How long Redis is waited for; then each gateway counts by itself, and asks the services instead of the cache."`
+}
+
+// Cache says what is kept of the answers of services.
+type Cache struct {
+	Enabled bool `default:"true" negatable:"" help:"Keep answers of the services for as long as nothing of them is written. Needs a broker, and with several gateways Redis."`
+	Sole    bool `default:"false" help:"This gateway is the only one, so that it may keep answers without Redis; all services and a gateway in one process know it by themselves."`
+	Memory  Size `default:"64MiB" min:"1MiB" help:"How much memory kept answers may take, about."`
+	Largest Size `default:"256KiB" min:"1KiB" help:"Largest answer of a service that is kept."`
 }
 
 // Trip is what the trip service can be told.

@@ -1,0 +1,236 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/testserver"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// soon bounds every wait of these tests.
+const soon = 20 * time.Second
+
+// writeTime is how long writes may take in these tests, and so how long a new Redis is not used.
+const writeTime = 300 * time.Millisecond
+
+// service is devices as their service has them: every call sees all that was answered before it. It
+// writes down what it is asked.
+type service struct {
+	bff.Devices
+	mu      sync.Mutex
+	devices map[string]bff.Device
+	asked   []string
+	fail    error
+	before  func(call string) // runs before a call does anything; may be nil
+	between func(call string) // runs when a call has done what it does, before it answers; may be nil
+}
+
+func newService(ids ...string) *service {
+	s := &service{devices: map[string]bff.Device{}}
+	for _, id := range ids {
+		s.devices[id] = bff.Device{ID: id, Name: "as made", Kind: "VEHICLE", Version: 1, CreatedAt: time.Unix(1, 0).UTC()}
+	}
+	return s
+}
+
+func (s *service) call(call string) (leave func(), err error) {
+	if s.before != nil {
+		s.before(call)
+	}
+	s.mu.Lock()
+	s.asked = append(s.asked, call)
+	return func() {
+		s.mu.Unlock()
+		if s.between != nil {
+			s.between(call)
+		}
+	}, s.fail
+}
+
+func (s *service) GetDevices(_ context.Context, ids []string) ([]*bff.Device, error) {
+	leave, err := s.call("get " + strings.Join(ids, " "))
+	defer leave()
+	var found []*bff.Device
+	for _, id := range ids {
+		if d, ok := s.devices[id]; ok {
+			found = append(found, &d)
+		}
+	}
+	return found, err
+}
+
+func (s *service) ListDevices(ctx context.Context, _ *bff.DeviceFilter, _ bff.DeviceOrder, page bff.PageRequest) (bff.Page[bff.Device], error) {
+	leave, err := s.call(fmt.Sprint("list ", page.First))
+	defer leave()
+	var p bff.Page[bff.Device]
+	for _, d := range s.devices {
+		if caller.FromContext(ctx).Staff() || d.Kind == "VEHICLE" {
+			p.Items, p.Cursors = append(p.Items, &d), append(p.Cursors, d.ID)
+		}
+	}
+	slices.SortFunc(p.Items, func(a, b *bff.Device) int { return strings.Compare(a.ID, b.ID) })
+	return p, err
+}
+
+func (s *service) UpdateDevice(_ context.Context, input bff.UpdateDeviceInput) (*bff.Device, error) {
+	leave, err := s.call("update " + input.ID)
+	defer leave()
+	d, ok := s.devices[input.ID]
+	if err != nil || !ok {
+		return nil, err
+	}
+	d.Name, d.Version = *input.Name, d.Version+1
+	s.devices[input.ID] = d
+	return &d, nil
+}
+
+func (s *service) RegisterDevice(_ context.Context, input bff.RegisterDeviceInput) (*bff.RegisteredDevice, error) {
+	leave, err := s.call("register " + input.Name)
+	defer leave()
+	d := bff.Device{ID: input.Name, Name: input.Name, Kind: input.Kind}
+	s.devices[d.ID] = d
+	return &bff.RegisteredDevice{Device: &d}, err
+}
+
+// change is a write that does not pass through a gateway.
+func (s *service) change(id, name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := s.devices[id]
+	d.Name = name
+	s.devices[id] = d
+}
+
+// calls are those since the last time.
+func (s *service) calls() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	asked := s.asked
+	s.asked = nil
+	return asked
+}
+
+// gateway is a cache over a service.
+type gateway struct {
+	*Cache
+	bff.Devices
+	clock *clock.Manual
+}
+
+func noon() time.Time { return time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC) }
+
+// openGateway opens a gateway over the service: on Redis, when there is one.
+func openGateway(t *testing.T, s bff.Devices, server *testserver.Redis, change func(*Options)) *gateway {
+	t.Helper()
+	clk := clock.NewManual(noon())
+	options := Options{Memory: 1 << 20, Largest: 10_000, Clock: clk, Logger: slog.New(slog.DiscardHandler)}
+	if server != nil {
+		const timeout = 2 * time.Second
+		client, err := quota.Patience(server.URL(), timeout)
+		if err != nil {
+			t.Fatal(err)
+		}
+		options.Redis = &RedisOptions{Client: client, Timeout: timeout, WriteTime: writeTime}
+	}
+	if change != nil {
+		change(&options)
+	}
+	c := New(options)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), soon)
+		defer cancel()
+		if err := c.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	g := &gateway{Cache: c, Devices: c.Devices(s), clock: clk}
+	g.awaitUse(t)
+	return g
+}
+
+// awaitUse waits until entries may be kept, which in a new Redis is only when no write from before can
+// be under way.
+func (g *gateway) awaitUse(t *testing.T) {
+	t.Helper()
+	eventually(t, "the cache to be used", func() bool {
+		found, _, err := g.versions.look(t.Context(), []string{everything}, nil)
+		return err == nil && found[0].settled()
+	})
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(soon); !holds(); <-time.After(5 * time.Millisecond) { // between two looks
+		if time.Now().After(deadline) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
+
+func as(t *testing.T, who caller.Caller) context.Context {
+	t.Helper()
+	return caller.NewContext(t.Context(), who)
+}
+
+func operator() caller.Caller {
+	return caller.Caller{AccountID: "account_1", Role: caller.Operator, Scopes: caller.ScopesOf(caller.Operator)}
+}
+
+func member(id string) caller.Caller {
+	return caller.Caller{AccountID: id, Role: caller.Member, Scopes: caller.ScopesOf(caller.Member)}
+}
+
+// names gives what a read shows, id by id; "-" for what is not there.
+func names(t *testing.T, ctx context.Context, g bff.Devices, ids ...string) string {
+	t.Helper()
+	found, err := g.GetDevices(ctx, ids)
+	if err != nil {
+		return errs.From(err).Reason
+	}
+	shown := make([]string, len(ids))
+	for i, id := range ids {
+		shown[i] = "-"
+		for _, d := range found {
+			if d.ID == id {
+				shown[i] = d.Name
+			}
+		}
+	}
+	return strings.Join(shown, ",")
+}
+
+func rename(t *testing.T, ctx context.Context, g bff.Devices, id, name string) {
+	t.Helper()
+	if _, err := g.UpdateDevice(ctx, bff.UpdateDeviceInput{ID: id, Name: &name}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// check compares what the service was asked.
+func (s *service) check(t *testing.T, what string, want ...string) {
+	t.Helper()
+	if got := s.calls(); !slices.Equal(got, want) {
+		t.Errorf("%s: the service was asked %q, want %q", what, got, want)
+	}
+}
+
+// eachTier runs a test on a gateway that is alone, and on one with Redis.
+func eachTier(t *testing.T, test func(t *testing.T, server *testserver.Redis)) {
+	t.Run("alone", func(t *testing.T) { t.Parallel(); test(t, nil) })
+	t.Run("with redis", func(t *testing.T) { t.Parallel(); test(t, testserver.StartRedis(t)) })
+}

@@ -1,0 +1,274 @@
+package cache
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/sony/gobreaker/v2"
+)
+
+//go:embed mark.lua
+var markScript string
+
+//go:embed release.lua
+var releaseScript string
+
+//go:embed greet.lua
+var greetScript string
+
+// prefix begins every key. All keys lie in one slot of a cluster.
+const prefix = "{sluice:cache}:"
+
+// tagLife is how long a version is kept that nobody writes: longer than any entry.
+const tagLife = time.Hour
+
+// How Redis is left alone when it does not answer.
+const (
+	failuresToLeave = 3
+	leftAlone       = time.Second
+)
+
+// comeBack is how long a gateway may take to reach a Redis that is back: its client tries once a second
+// when it has failed often.
+const comeBack = 2 * time.Second
+
+// RedisOptions say how Redis is reached.
+type RedisOptions struct {
+	Client  *redis.Options
+	Timeout time.Duration // of one question
+	// WriteTime is how long a write to a service may take, from its being sent to its being answered.
+	WriteTime time.Duration
+}
+
+// shared is the versions of gateways that share a Redis. What this gateway could not tell Redis it
+// owes: until it has, it takes nothing from the cache.
+type shared struct {
+	client  *redis.Client
+	options RedisOptions
+	logger  *slog.Logger
+	metrics *metrics
+	breaker *gobreaker.CircuitBreaker[struct{}]
+	debts   *debts
+	trust   trust
+	// ask has another gateway tell Redis what this one cannot; nil when there is no way to ask.
+	ask func(ctx context.Context, tags []string) error
+}
+
+var _ versions = (*shared)(nil)
+
+// errAway says that versions cannot be told now.
+var errAway = errors.New("the versions of the cache cannot be told")
+
+func newShared(options RedisOptions, logger *slog.Logger, m *metrics) *shared {
+	s := &shared{options: options, logger: logger, metrics: m, debts: newDebts()}
+	client := *options.Client
+	client.OnConnect = s.greet
+	s.client = redis.NewClient(&client)
+	s.breaker = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+		Name: "cache in redis", Timeout: leftAlone, MaxRequests: 1,
+		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToLeave },
+		OnStateChange: func(_ string, from, to gobreaker.State) {
+			logger.Warn("cache in redis", "from", from.String(), "to", to.String())
+			if to == gobreaker.StateOpen {
+				s.debts.owe(everything) // others may have failed to tell it what they wrote
+			}
+		},
+	})
+	return s
+}
+
+// everything is the tag of every entry.
+const everything = "all"
+
+// greet sees to it that nothing is believed of a Redis that is not the process it was.
+func (s *shared) greet(ctx context.Context, conn *redis.Conn) error {
+	info, err := conn.InfoMap(ctx, "server").Result()
+	if err != nil {
+		return fmt.Errorf("ask redis which process it is: %w", err)
+	}
+	run := info["Server"]["run_id"]
+	if run == "" {
+		return errors.New("redis does not say which process it is")
+	}
+	return conn.Eval(ctx, greetScript, []string{prefix + "run", tagKey(everything)}, run, millis(s.options.WriteTime+comeBack)).Err()
+}
+
+func tagKey(tag string) string   { return prefix + "tag:" + tag }
+func valueKey(key string) string { return prefix + "value:" + key }
+
+func millis(d time.Duration) int64 { return max(d.Milliseconds(), 1) }
+
+// do asks Redis, unless it is left alone.
+func (s *shared) do(ctx context.Context, question func(ctx context.Context) error) error {
+	_, err := s.breaker.Execute(func() (struct{}, error) { return struct{}{}, s.try(ctx, question) })
+	return err
+}
+
+// try asks Redis for a bounded time, even if it is left alone: of writes it must be told when it can
+// be, because others may reach it. Whoever goes away meanwhile does not end that.
+func (s *shared) try(ctx context.Context, question func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Timeout)
+	defer cancel()
+	err := question(ctx)
+	if err != nil {
+		s.trust.lose()
+	}
+	return err
+}
+
+func (s *shared) look(ctx context.Context, tags, keys []string) ([]version, [][]byte, error) {
+	if s.debts.any() || s.trust.waits() {
+		return nil, nil, errAway
+	}
+	names := make([]string, 0, len(tags)+len(keys))
+	for _, tag := range tags {
+		names = append(names, tagKey(tag))
+	}
+	for _, key := range keys {
+		names = append(names, valueKey(key))
+	}
+	found := make([]version, len(tags))
+	values := make([][]byte, len(keys))
+	err := s.do(ctx, func(ctx context.Context) error {
+		began := time.Now()
+		answer, err := s.client.MGet(ctx, names...).Result()
+		s.metrics.took(tierRedis, began)
+		if err != nil {
+			return err
+		}
+		for i, value := range answer[len(tags):] {
+			if text, ok := value.(string); ok {
+				values[i] = []byte(text)
+				s.metrics.bytes("read", len(text))
+			}
+		}
+		return s.settle(ctx, names[:len(tags)], answer[:len(tags)], found)
+	})
+	if err != nil || s.debts.any() || !s.trust.again() {
+		return nil, nil, errors.Join(errAway, err)
+	}
+	return found, values, nil
+}
+
+// settle reads versions, and draws them for tags that have none.
+func (s *shared) settle(ctx context.Context, names []string, answer []any, found []version) error {
+	var missing []int
+	for i, value := range answer {
+		text, ok := value.(string)
+		if !ok {
+			missing = append(missing, i)
+			continue
+		}
+		found[i] = parseVersion(text)
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	pipe := s.client.Pipeline()
+	now := make([]*redis.StringCmd, len(missing))
+	for at, i := range missing {
+		pipe.SetNX(ctx, names[i], newVersion().String(), tagLife)
+		now[at] = pipe.Get(ctx, names[i])
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return err
+	}
+	for at, i := range missing {
+		found[i] = parseVersion(now[at].Val())
+	}
+	return nil
+}
+
+func (s *shared) mark(ctx context.Context, writer string, tags []string) {
+	err := s.try(ctx, func(ctx context.Context) error {
+		return s.client.Eval(ctx, markScript, tagKeys(tags), writer, millis(s.options.WriteTime)).Err()
+	})
+	if err != nil {
+		s.logger.DebugContext(ctx, "a write is not marked", "error", err.Error())
+	}
+}
+
+func tagKeys(tags []string) []string {
+	keys := make([]string, len(tags))
+	for i, tag := range tags {
+		keys[i] = tagKey(tag)
+	}
+	return keys
+}
+
+// release tells Redis, else has another gateway tell it, and owes it in any case.
+func (s *shared) release(ctx context.Context, writer string, tags []string) {
+	err := s.tell(ctx, writer, tags)
+	if err == nil {
+		return
+	}
+	s.debts.owe(tags...)
+	if writer == "" || s.ask == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Timeout)
+	defer cancel()
+	if err := s.ask(ctx, tags); err != nil {
+		s.logger.WarnContext(ctx, "neither this gateway nor another could tell redis of a write: others may keep what was before it until its event arrives",
+			"tags", strings.Join(tags, " "))
+	}
+}
+
+func (s *shared) tell(ctx context.Context, writer string, tags []string) error {
+	return s.try(ctx, func(ctx context.Context) error {
+		return s.client.Eval(ctx, releaseScript, tagKeys(tags), writer, newVersion().String(), millis(tagLife)).Err()
+	})
+}
+
+func (s *shared) put(ctx context.Context, values []kept) {
+	_ = s.do(ctx, func(ctx context.Context) error { // what is not kept is asked for again
+		pipe := s.client.Pipeline()
+		for _, v := range values {
+			pipe.Set(ctx, valueKey(v.key), v.value, v.life)
+			s.metrics.bytes("written", len(v.value))
+		}
+		_, err := pipe.Exec(ctx)
+		return err
+	})
+}
+
+// payEvery is how often it is tried to pay what is owed.
+const payEvery = 100 * time.Millisecond
+
+// pay pays what is owed as soon as Redis takes it, until ctx ends.
+func (s *shared) pay(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.debts.owed:
+		}
+		for !s.payOnce(ctx) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(payEvery):
+			}
+		}
+	}
+}
+
+// payOnce tells whether nothing is owed any more.
+func (s *shared) payOnce(ctx context.Context) bool {
+	owed := s.debts.list()
+	if len(owed) == 0 {
+		return true
+	}
+	if s.tell(ctx, "", slices.Collect(maps.Keys(owed))) != nil {
+		return false
+	}
+	return s.debts.paid(owed)
+}

@@ -1,0 +1,41 @@
+package cache
+
+import (
+	"context"
+
+	"github.com/sluicehq/sluice/bff"
+)
+
+// wrote makes a write of which only the answer tells what else it changed.
+func wrote[V any](ctx context.Context, c *Cache, method string, ids []string, call func(ctx context.Context) (V, error), changed func(V) string) (V, error) {
+	return write(ctx, c, method, ids, func(ctx context.Context) (V, error) {
+		answer, err := call(ctx)
+		if err == nil {
+			c.versions.release(ctx, "", tagsOf(c.rows[method].of, changed(answer)))
+		}
+		return answer, err
+	})
+}
+
+// write makes a write of a kind, which changes the entities of the ids: what is kept of them is not
+// believed while it is under way, nor after it. A write that fails may have been done all the same.
+func write[V any](ctx context.Context, c *Cache, method string, ids []string, call func(ctx context.Context) (V, error)) (V, error) {
+	tags := tagsOf(c.rows[method].of, ids...)
+	writer := newVersion().String()
+	c.versions.mark(ctx, writer, tags)
+	defer func() {
+		c.versions.release(ctx, writer, tags)
+		c.metrics.ended(byWrite, len(tags))
+	}()
+	return call(ctx)
+}
+
+func tagsOf(of bff.Entity, ids ...string) []string {
+	tags := []string{string(of)}
+	for _, id := range ids {
+		if id != "" && len(id) <= maxID {
+			tags = append(tags, entityTag(of, id))
+		}
+	}
+	return tags
+}

@@ -1,0 +1,64 @@
+package app
+
+import (
+	"context"
+	"strings"
+
+	"github.com/sluicehq/sluice/bff/cache"
+	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/internal/bus"
+	"github.com/sluicehq/sluice/internal/config"
+	"github.com/sluicehq/sluice/loaders"
+)
+
+// cached keeps what the ports answer, unless nobody could tell when it ends: without a broker changes
+// that pass through no gateway are not heard of, and without Redis those through other gateways.
+func (h *house) cached(ctx context.Context, ports loaders.Ports, b *bus.Bus, sole bool) (loaders.Ports, error) {
+	settings := h.config.Cache
+	shared := h.config.Redis.URL != ""
+	if !settings.Enabled || b == nil || !shared && !sole && !settings.Sole {
+		h.logger.Info("answers of the services are not kept", "enabled", settings.Enabled, "broker", b != nil, "redis", shared)
+		return ports, nil
+	}
+	options := cache.Options{
+		Memory: int64(settings.Memory), Largest: int(settings.Largest),
+		Clock: h.clock, Logger: h.logger, Registry: h.registry,
+	}
+	if shared {
+		client, err := quota.Patience(h.config.Redis.URL.Reveal(), h.config.Redis.Timeout)
+		if err != nil {
+			return ports, err
+		}
+		options.Redis = &cache.RedisOptions{Client: client, Timeout: h.config.Redis.Timeout, WriteTime: 2 * h.config.CallTimeout}
+	}
+	c := cache.New(options)
+	h.program.closing.add("cache", c.Close)
+	stop, err := c.Neighbours(b.JetStream().Conn())
+	if err != nil {
+		return ports, err
+	}
+	h.program.closing.add("cache of other gateways", func(context.Context) error { return stop() })
+	follower, err := c.Follower(ctx, b.JetStream())
+	if err != nil {
+		return ports, err
+	}
+	h.run("cache events", func(ctx context.Context) error {
+		follower.Run(ctx)
+		return nil
+	})
+	return loaders.Ports{
+		Accounts: c.Accounts(ports.Accounts), Devices: c.Devices(ports.Devices), Trips: c.Trips(ports.Trips),
+		Jobs: c.Jobs(ports.Jobs), Activities: c.Activities(ports.Activities),
+	}, nil
+}
+
+// aloneIn tells whether no other gateway can reach these rows: the services, their databases and
+// their broker all belong to this process.
+func aloneIn(cfg config.Config, here []string) bool {
+	for _, name := range here {
+		if dsn, err := cfg.DSN(name); err != nil || !strings.HasPrefix(dsn, "sqlite:") {
+			return false
+		}
+	}
+	return cfg.NATS.URL == "" && len(here) == len(config.ServiceNames())
+}
