@@ -1,38 +1,53 @@
-// Package plan executes the queries and subscriptions of a gqlgen schema on prepared plans.
+// Package plan executes the queries and subscriptions of a gqlgen schema in place of gqlgen's own
+// executor: with the same answers, byte for byte, for about the price of code written by hand.
 //
-// The model. Schema wraps gqlgen's ExecutableSchema. For an operation it compiles, once per operation and
-// values of the booleans in @skip and @include, a plan: a tree of the fields that will be answered,
-// with their response keys as bytes and their getters as typed functions, which plan/plangen
-// generates beside gqlgen's output. A plan runs in two passes.
+// # What happens to a query
 //
-// The first pass resolves. Fields of views are read where they stand. A field that needs more than
-// its parent is asked for all of its parents at once: a reference (see Refer, Ask, Defer) adds keys
-// to its loader, and any other resolver is called in a goroutine. Loads of one loader at one level
-// (the number of resolved fields above) are one call, whichever fields asked; it starts when every
-// field of the level that could still ask has asked, or is found never to be reached. There is no
-// timer, and a field waits for nobody with whom it does not share a loader.
+//  1. gqlgen parses and validates the document and calls Schema.Exec, as it would call its own schema,
+//     which Schema wraps.
+//  2. The plan is looked up. The first time it is compiled: a tree of the fields that will be answered,
+//     with response keys as ready bytes and getters as typed functions, which plan/plangen generates
+//     beside gqlgen's output. There is one for each operation and values of the booleans in its @skip
+//     and @include. What cannot be planned is handed back to gqlgen (see below).
+//  3. The first pass resolves, level by level. Plain fields are read where they stand. A field that
+//     needs more than its parent is asked for all of its parents at once: a reference (see Refer, Ask,
+//     Defer) gives keys to its loader; any other resolver is called in a goroutine.
+//  4. The second pass walks the plan in the order of the answer, appends JSON to one buffer, and reports
+//     errors where they belong. Whoever sends the answer writes that buffer as it is.
 //
-// The second pass walks the plan in the order of the answer, appends JSON to one buffer and reports
-// errors where they belong.
+// For { trips { vehicle { name } } jobs { device { name } } }, trips and jobs are called side by side;
+// when both are there, the ids of all vehicles and of all devices go to the device loader in one call;
+// then the answer is written.
+//
+// # Levels and loads
+//
+// A level is the number of resolved fields above. What fields of one level ask of one
+// loader is one call, whichever fields they are. It starts when each of them has asked, or is found
+// never to be reached: there is no timer, and a field waits for nobody with whom it does not share a
+// loader. What a level before has loaded is not loaded again.
 //
 // A subscription's resolver gives a channel; for each value that comes from it the plan runs as for a
 // query whose root field has given that value.
 //
-// Invariants. The answer is what gqlgen's own executor would give: the same bytes, the same errors
-// at the same paths, through the same presenter and recover function; a differential test holds it
-// to that. All work ends before the answer is given: no goroutine outlives it. A plan is immutable
-// and shared; what a request needs of its own is pooled with the plan. Both passes meet the same
-// objects in the same order; should they not (a view changed meanwhile), the field is an error,
-// never another object's value. Arguments are read once for a field of the plan and shared by all
-// of its parents, so resolvers may not change them.
+// # Invariants
+//
+// The answer is what gqlgen's executor would give: the same bytes, the same errors at the
+// same paths, through the same presenter and recover function; differential tests hold it to that. All
+// work ends before the answer is given: no goroutine outlives it. A plan is immutable and shared; what
+// a request needs of its own is pooled with the plan. Both passes meet the same objects in the same
+// order; should they not (a view changed meanwhile), the field is an error, never another object's
+// value. Arguments are read once for a field of the plan and shared by all of its parents, so resolvers
+// may not change them.
 //
 // Two things about events are as the specification has them and not as in gqlgen, where their errors'
 // paths leave out the root field, and where a null that the root field may not be stays below it.
 //
-// Handed back to gqlgen, and counted by reason: mutations, introspection, @defer, directives with
-// code, plans that would be too large, and operations with too many combinations of @skip and
-// @include. AroundFields runs around resolvers called singly, not around fields of
-// views or references; AroundRootFields does not run.
+// # What is handed back
+//
+// Handed back to gqlgen, and counted by reason (Outcome): mutations, introspection, @defer, directives
+// with code, plans that would be too large, and operations with too many combinations of @skip and
+// @include. Of gqlgen's middleware AroundFields runs around resolvers called singly, not around plain
+// fields or references; AroundRootFields does not run.
 package plan
 
 import (

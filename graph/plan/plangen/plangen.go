@@ -1,10 +1,12 @@
-// Package plangen is a gqlgen plugin that generates what package plan needs of a schema: for every
-// field of every object type that a query can reach, how to read it, how to write it, and how to
-// call its resolver.
+// Package plangen is a gqlgen plugin that generates what package plan needs of a schema. For every
+// field of every object type that a query can reach it writes a plan.Field: how to read the field off
+// its object, how to call its resolver, how to read its arguments, and how to write what it gave.
 //
-// It writes plan.generated.go beside gqlgen's own output and uses gqlgen's names there, so that a
-// gqlgen that generates otherwise does not compile. What it cannot plan it marks, and package plan
-// hands such operations back to gqlgen.
+// Command plangen/gqlgen is gqlgen with this plugin. The code goes to plan.generated.go beside gqlgen's
+// own output and calls it by name (resolvers, argument readers, marshallers, the tables of interfaces),
+// so that a gqlgen that names things otherwise does not compile. One that does things otherwise under
+// the same names fails a test here, which knows the files of gqlgen that plans follow. What the plugin
+// cannot plan it marks, and package plan hands such operations back to gqlgen.
 //
 // A scalar whose package has AppendX(b []byte, v T) ([]byte, bool) beside MarshalX is written by it,
 // without an allocation; false stands for null.
