@@ -3001,7 +3001,7 @@ type ApiKey implements Node @authenticated {
 
 input CreateApiKeyInput {
   name: String!
-  "What it may do: device:read, device:write, device:configure, device:command, camera:view, camera:move, trip:read, trip:write, job:read, job:write, activity:read, activity:write, account:read, apikey:write, caller:read, caller:write. No more than its maker may."
+  "What it may do: device:read, device:write, device:configure, device:command, camera:view, camera:move, trip:read, trip:write, job:read, job:write, activity:read, activity:write, account:read, apikey:write, caller:read, caller:write, schema:read. No more than its maker may."
   scopes: [String!]!
   "Limits the key to the devices with all of these labels, as in {\"site\": \"north\"}: others do not exist for it."
   deviceLabels: JSON
