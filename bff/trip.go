@@ -40,6 +40,7 @@ type Trip struct {
 	DistanceSource  DistanceSource
 	DurationSeconds int
 	Fee             *Money
+	Failure         *string
 }
 
 // TripPoint is where a trip was at a time.

@@ -73,7 +73,7 @@ func (in *installation) run(t *testing.T, args []string) *program {
 func (in *installation) fill(t *testing.T) {
 	t.Helper()
 	p := in.gateway
-	const register = `mutation { registerDevice(input: {name: "Car", kind: VEHICLE}) { device { id } } }`
+	const register = `mutation { registerDevice(input: {name: "Car", kind: VEHICLE, lock: false}) { device { id } } }`
 	car := ask[struct {
 		RegisterDevice struct{ Device struct{ ID string } }
 	}](t, p, p.signIn(t, "admin"), register, nil).RegisterDevice.Device.ID

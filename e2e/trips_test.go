@@ -40,7 +40,7 @@ func registerVehicles(t *testing.T, p *program, admin string, n int) []string {
 	var query strings.Builder
 	query.WriteString("mutation {")
 	for i := range n {
-		fmt.Fprintf(&query, " v%d: registerDevice(input: {name: \"Scooter %d\", kind: VEHICLE}) { device { id } }", i, i)
+		fmt.Fprintf(&query, " v%d: registerDevice(input: {name: \"Scooter %d\", kind: VEHICLE, lock: false}) { device { id } }", i, i)
 	}
 	query.WriteString(" }")
 	made := ask[map[string]struct{ Device struct{ ID string } }](t, p, admin, query.String(), nil)

@@ -32,7 +32,7 @@ const whole = `{
   jobs(first: 1000) { nodes { id device { id name currentTrip { id } } runs(first: 1) { nodes { id } } } }
   activities(first: 1000) { nodes { id device { id name } } }
   devices(first: 1000) { nodes { id name currentTrip { id } config { inSync } events(first: 1) { nodes { type } }
-    commands(first: 1) { nodes { id device { name } log(first: 1) { text } } } log(from: "2026-01-01T00:00:00Z", to: "2027-01-01T00:00:00Z", first: 1) { text } } }
+    commands(first: 1) { nodes { id log(first: 1) { text } } } log(from: "2026-01-01T00:00:00Z", to: "2027-01-01T00:00:00Z", first: 1) { text } } }
 }`
 
 // The number of calls depends on the shape of the query, never on how much there is: one a method of

@@ -99,6 +99,7 @@ func trip(m *tripv1.Trip) *bff.Trip {
 		DistanceSource:  enum[bff.DistanceSource](m.GetDistanceSource().String(), "DISTANCE_SOURCE_"),
 		DurationSeconds: int(m.GetDurationSeconds()),
 		Fee:             &bff.Money{AmountMinor: int(m.GetFee().GetAmountMinor()), Currency: m.GetFee().GetCurrency()},
+		Failure:         optionalText(m.GetFailure()),
 	}
 }
 

@@ -3211,6 +3211,13 @@ func planFieldsOfTrip() plan.Type {
 					return planNMoney2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐMoney(w, n, obj.Fee)
 				},
 			},
+			"failure": {
+				Name: "failure",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Trip)
+					return planOString2ᚖstring(w, n, obj.Failure)
+				},
+			},
 			"track": {
 				Name:       "track",
 				Results:    []plan.TypeID{planTypePosition},

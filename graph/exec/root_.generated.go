@@ -493,6 +493,7 @@ type ComplexityRoot struct {
 		DistanceSource  func(childComplexity int) int
 		DurationSeconds func(childComplexity int) int
 		End             func(childComplexity int) int
+		Failure         func(childComplexity int) int
 		Fee             func(childComplexity int) int
 		ID              func(childComplexity int) int
 		Start           func(childComplexity int) int
@@ -2655,6 +2656,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Trip.End(childComplexity), true
+	case "Trip.failure":
+		if e.ComplexityRoot.Trip.Failure == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Trip.Failure(childComplexity), true
 	case "Trip.fee":
 		if e.ComplexityRoot.Trip.Fee == nil {
 			break
@@ -3875,11 +3882,14 @@ type Overview @authenticated {
 }
 
 extend type Mutation {
-  "Starts a trip of the caller. An account has one open trip at a time, and so has a vehicle."
+  """
+  Starts a trip of the caller. An account has one open trip at a time, and so has a vehicle. On a vehicle
+  with a lock it is UNLOCKING until the vehicle has opened, and costs nothing until then.
+  """
   startTrip(input: StartTripInput!): Trip @requiresScopes(scopes: [["trip:write"]]) @cost(weight: 10)
   "Adds a fix to the track. The same fix a second time changes nothing."
   reportPosition(tripId: ID!, position: PositionInput!): Trip @repeats @requiresScopes(scopes: [["trip:write"]]) @cost(weight: 10)
-  "Ends the trip: final. A position is added to the track first."
+  "Ends the trip: final. A position is added to the track first. A vehicle with a lock is locked after it."
   endTrip(tripId: ID!, position: PositionInput, expectedVersion: Int): Trip @requiresScopes(scopes: [["trip:write"]]) @cost(weight: 10)
 }
 
@@ -3909,6 +3919,8 @@ type Trip implements Node @requiresScopes(scopes: [["trip:read"]]) {
   durationSeconds: Int!
   "So far, or final."
   fee: Money!
+  "Why it FAILED: DEVICE_OFFLINE, COMMAND_TIMED_OUT, ENDED_WHILE_UNLOCKING, …"
+  failure: String
   "The fixes by time, those that do not count marked; a longer track is thinned, its ends kept."
   track(maxPoints: Int = 500): [Position!] @cost(weight: 5) @listSize(assumedSize: 1)
 }
@@ -3918,6 +3930,7 @@ enum TripStatus {
   UNLOCKING
   IN_PROGRESS
   FINISHED
+  "The vehicle did not open: nothing is charged."
   FAILED
 }
 
@@ -4861,6 +4874,8 @@ func (ec *executionContext) childFields_Trip(ctx context.Context, field graphql.
 		return ec.fieldContext_Trip_durationSeconds(ctx, field)
 	case "fee":
 		return ec.fieldContext_Trip_fee(ctx, field)
+	case "failure":
+		return ec.fieldContext_Trip_failure(ctx, field)
 	case "track":
 		return ec.fieldContext_Trip_track(ctx, field)
 	}

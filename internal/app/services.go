@@ -25,6 +25,7 @@ import (
 	jobstore "github.com/sluicehq/sluice/services/job/store"
 	"github.com/sluicehq/sluice/services/job/webhook"
 	"github.com/sluicehq/sluice/services/trip"
+	"github.com/sluicehq/sluice/services/trip/follow"
 	triprpc "github.com/sluicehq/sluice/services/trip/rpc"
 	tripstore "github.com/sluicehq/sluice/services/trip/store"
 )
@@ -106,7 +107,14 @@ func openTrip(ctx context.Context, h *house, connect connector) (*opened, error)
 		return nil, fmt.Errorf("trip.tariff: %w", err)
 	}
 	service := trip.New(tripstore.New(db, triprpc.EncodeTrip), triprpc.NewVehicles(devices), h.clock, tariff)
-	return &opened{name: "trip", db: db, register: func(r grpc.ServiceRegistrar) { triprpc.Register(r, service) }}, nil
+	return &opened{
+		name: "trip", db: db,
+		register: func(r grpc.ServiceRegistrar) { triprpc.Register(r, service) },
+		run: func(b *bus.Bus) func(context.Context) error {
+			heard := follow.New(b, service, follow.Decoding{Opening: triprpc.DecodeOpening, Position: triprpc.DecodePosition}, h.logger)
+			return beside(heard.Run, trip.NewErrands(service, h.logger).Run)
+		},
+	}, nil
 }
 
 func openJob(ctx context.Context, h *house, _ connector) (*opened, error) {

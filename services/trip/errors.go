@@ -10,6 +10,10 @@ const (
 	ReasonTripFinished    = "TRIP_FINISHED"
 	ReasonTrackFull       = "TRACK_FULL"
 	ReasonImportMismatch  = "IMPORT_MISMATCH"
+	ReasonTripUnlocking   = "TRIP_UNLOCKING"
+	ReasonVehicleNotReady = "VEHICLE_NOT_READY"
+	ReasonUnlockTimeout   = "UNLOCK_TIMED_OUT"
+	ReasonEndedEarly      = "ENDED_WHILE_UNLOCKING"
 )
 
 // AlreadyOpen says that the account has an open trip.
@@ -25,6 +29,15 @@ func VehicleInUse() *errs.Error {
 // NotAVehicle says that the device is something else.
 func NotAVehicle(deviceID string) *errs.Error {
 	return errs.New(errs.InvalidArgument, ReasonNotAVehicle, "vehicleId: the device %q is not a vehicle", deviceID)
+}
+
+// VehicleNotReady says that the vehicle is not locked, so that nobody can open it.
+func VehicleNotReady() *errs.Error {
+	return errs.New(errs.FailedPrecondition, ReasonVehicleNotReady, "this vehicle is not locked yet from its last trip")
+}
+
+func isUnlocking() *errs.Error {
+	return errs.New(errs.FailedPrecondition, ReasonTripUnlocking, "this trip starts when its vehicle is open")
 }
 
 func isOver(t Trip) *errs.Error {

@@ -3,6 +3,7 @@ package trip
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
@@ -18,8 +19,18 @@ const maxFixes = 1_000_000
 // Vehicles knows what can be driven.
 type Vehicles interface {
 	// Rentable refuses, on behalf of the caller in ctx, what no trip can start on: NOT_FOUND for a
-	// device that there is not, NotAVehicle for one of another kind.
-	Rentable(ctx context.Context, vehicleID string) error
+	// device that there is not, NotAVehicle for one of another kind, VehicleNotReady for one that is
+	// not locked. It tells whether the vehicle opens on command.
+	Rentable(ctx context.Context, vehicleID string) (opens bool, err error)
+
+	// Unlock has the vehicle open for the trip, by the deadline or not at all, and tells how that
+	// stands; asked again for the trip, it only tells. An error that says that it cannot be
+	// (FAILED_PRECONDITION, NOT_FOUND) is an end.
+	Unlock(ctx context.Context, vehicleID, tripID string, deadline time.Time) (Opening, error)
+
+	// Lock has the vehicle locked that was opened for the trip, and lets nobody open it for the trip
+	// any more. It does nothing to a vehicle that is open for another. nil: it will be done.
+	Lock(ctx context.Context, vehicleID, tripID string) error
 }
 
 // Service is the use cases. It is safe for concurrent use.
@@ -43,7 +54,8 @@ type StartInput struct {
 }
 
 // Start starts a trip of the caller's account: AlreadyOpen when it has an open one, VehicleInUse
-// when the vehicle has. The trip is in progress at once.
+// when the vehicle has. The trip is in progress at once, or, on a vehicle that opens on command, when
+// the vehicle has opened.
 func (s *Service) Start(ctx context.Context, in StartInput) (Trip, error) {
 	who, err := caller.Require(ctx, caller.TripWrite)
 	if err != nil {
@@ -64,18 +76,34 @@ func (s *Service) Start(ctx context.Context, in StartInput) (Trip, error) {
 	if err != nil {
 		return Trip{}, err
 	}
-	if err := s.vehicles.Rentable(ctx, in.VehicleID); err != nil {
+	opens, err := s.vehicles.Rentable(ctx, in.VehicleID)
+	if err != nil {
 		return Trip{}, fmt.Errorf("ask for the vehicle: %w", err)
 	}
 	start := at
 	if start.At.After(now) {
 		start.At = now
 	}
-	t, fix := Observe(Trip{
+	t := Trip{
 		ID: ids.New(ids.Trip), Status: InProgress, Version: 1, AccountID: who.AccountID, VehicleID: in.VehicleID,
 		Start: start, DistanceSource: FromTrack, Tariff: s.tariff,
-	}, at)
+	}
+	if opens {
+		return s.startUnlocking(ctx, key, t.begun(now), now)
+	}
+	t, fix := Observe(t, at)
 	return s.store.Create(ctx, key, Change{Trip: t.AsOf(now), Fixes: []Fix{fix}, Event: Started, At: now})
+}
+
+func (s *Service) startUnlocking(ctx context.Context, key idempotency.Key, t Trip, now time.Time) (Trip, error) {
+	t, err := s.store.Create(ctx, key, Change{Trip: t, Event: Started, At: now})
+	if err != nil {
+		return Trip{}, err
+	}
+	if after, err := s.run(ctx, t); err == nil { // else Errands will
+		t = after
+	}
+	return t.AsOf(s.clock.Now()), nil
 }
 
 // ReportPosition adds a fix to an open trip that the caller may act on. A fix that is there already
@@ -93,6 +121,9 @@ func (s *Service) ReportPosition(ctx context.Context, tripID string, position Po
 		if err := mayChange(who, t, len(fresh)); err != nil || len(fresh) == 0 {
 			return nil, err
 		}
+		if t.Status == Unlocking {
+			return nil, isUnlocking()
+		}
 		t, fixes := observeAll(t, fresh)
 		t.Version++
 		return &Change{Trip: t.AsOf(now), Fixes: fixes, Event: Moved, At: now}, nil
@@ -107,8 +138,8 @@ type EndInput struct {
 	ExpectedVersion *int64    // nil for any
 }
 
-// End ends an open trip that the caller may act on, for good. VERSION_CONFLICT when it is not at the
-// expected version.
+// End ends an open trip that the caller may act on, for good: one whose vehicle has not opened yet is
+// FAILED. VERSION_CONFLICT when it is not at the expected version. The vehicle is locked after it.
 func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
 	who, err := requireTrip(ctx, in.TripID)
 	if err != nil {
@@ -123,17 +154,26 @@ func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
 		}
 		last = []Position{position}
 	}
-	return s.store.Change(ctx, in.TripID, last, func(t Trip, fresh []Position) (*Change, error) {
+	t, err := s.store.Change(ctx, in.TripID, last, func(t Trip, fresh []Position) (*Change, error) {
 		if err := mayChange(who, t, len(fresh)); err != nil {
 			return nil, err
 		}
 		if in.ExpectedVersion != nil && *in.ExpectedVersion != t.Version {
 			return nil, errs.Conflict("trip", *in.ExpectedVersion, t.Version)
 		}
+		if t.Status == Unlocking {
+			t.Version++
+			return &Change{Trip: t.failed(ReasonEndedEarly, now).leaving(now), Event: GaveUp, At: now}, nil
+		}
 		t, fixes := observeAll(t, fresh)
 		t.Version++
-		return &Change{Trip: t.finish(now), Fixes: fixes, Event: Ended, At: now}, nil
+		return &Change{Trip: t.finish(now).leaving(now), Fixes: fixes, Event: Ended, At: now}, nil
 	})
+	if err != nil {
+		return Trip{}, err
+	}
+	_, _ = s.run(ctx, t) // what fails, Errands will do
+	return t, nil
 }
 
 func requireTrip(ctx context.Context, tripID string) (caller.Caller, error) {

@@ -18,10 +18,10 @@ import (
 	"github.com/sluicehq/sluice/services/trip/store"
 )
 
-// anyVehicle can always be driven.
-type anyVehicle struct{}
+// anyVehicle can always be driven, and does not open on command.
+type anyVehicle struct{ trip.Vehicles }
 
-func (anyVehicle) Rentable(context.Context, string) error { return nil }
+func (anyVehicle) Rentable(context.Context, string) (bool, error) { return false, nil }
 
 func subjectOnly(trip.Trip) ([]byte, error) { return []byte{}, nil }
 

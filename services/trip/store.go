@@ -37,6 +37,13 @@ type Store interface {
 	// List gives a page of trips, the newest start first.
 	List(ctx context.Context, filter Filter, request page.Request) (page.Page[Trip], error)
 
+	// Errands gives trips with an errand to be run at now, the most urgent first.
+	Errands(ctx context.Context, now time.Time, most int) ([]Trip, error)
+
+	// SetErrand puts an errand, to be run at the time, in the place of another; it does nothing when
+	// the trip has not that other one.
+	SetErrand(ctx context.Context, id string, from, to Errand, at *time.Time) error
+
 	// Tracks gives the tracks of those of the trips that are the account's ("" for any account's),
 	// by time, each thinned to at most most fixes, at least 1: the first, the last, and others
 	// evenly spread; only the last when most is 1.
@@ -49,8 +56,8 @@ type Decide func(t Trip, fresh []Position) (*Change, error)
 // Change is a trip as it shall be kept.
 type Change struct {
 	Trip  Trip
-	Fixes []Fix // what the track has more than before
-	Event Event
+	Fixes []Fix     // what the track has more than before
+	Event Event     // "": nobody is told, and the trip stays at its version
 	At    time.Time // when it changed
 }
 
@@ -62,6 +69,8 @@ const (
 	Started  Event = "started"
 	Moved    Event = "moved"
 	Ended    Event = "finished"
+	Opened   Event = "unlocked"
+	GaveUp   Event = "failed"
 	Imported Event = "imported"
 )
 

@@ -18,6 +18,10 @@
 // clock, so that a start that was sent late counts from when it was made; it ends when the service
 // is told, by the service's clock, because the one who pays must not choose when that was.
 //
+// A trip on a vehicle that opens on command is UNLOCKING until the vehicle says that it is open: then
+// it starts, and costs. A vehicle that does not open makes it FAILED. Once it is over, the vehicle is
+// locked: never is a vehicle locked whose trip is open.
+//
 // A use case that fails has changed nothing. The vehicle is asked for before anything is written;
 // when the device service does not answer, no trip starts.
 package trip
@@ -65,6 +69,11 @@ type Trip struct {
 	DistanceSource DistanceSource
 	Tariff         Tariff
 
+	UnlockBy *time.Time // by when its vehicle must have opened; nil when that does not open on command
+	Errand   Errand     // what is still to be done about the vehicle
+	ErrandAt *time.Time // when to do it next
+	Failure  string     // why it FAILED: UPPER_SNAKE
+
 	// DurationSeconds and Fee are final once the trip is over, and until then what AsOf found.
 	DurationSeconds int64
 	Fee             Money
@@ -81,9 +90,10 @@ func (t Trip) Current() Position {
 	return t.Start
 }
 
-// AsOf is the trip with the duration and the fee of the moment; of a trip that is over they stay.
+// AsOf is the trip with the duration and the fee of the moment; of a trip that is not in progress they
+// stay.
 func (t Trip) AsOf(now time.Time) Trip {
-	if t.Status.Open() {
+	if t.Status == InProgress {
 		return t.until(now)
 	}
 	return t

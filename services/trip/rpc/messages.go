@@ -25,7 +25,8 @@ func message(t trip.Trip) *tripv1.Trip {
 		Id: t.ID, Status: statusMessage(t.Status), Version: t.Version, AccountId: t.AccountID, VehicleId: t.VehicleID,
 		Start: positionMessage(t.Start), Current: positionMessage(t.Current()),
 		DistanceMetres: t.DistanceMetres, DistanceSource: sourceMessage(t.DistanceSource), DurationSeconds: t.DurationSeconds,
-		Fee: &tripv1.Money{AmountMinor: t.Fee.AmountMinor, Currency: t.Fee.Currency},
+		Fee:     &tripv1.Money{AmountMinor: t.Fee.AmountMinor, Currency: t.Fee.Currency},
+		Failure: t.Failure,
 	}
 	if t.End != nil {
 		m.End = positionMessage(*t.End)

@@ -11,11 +11,12 @@ import (
 )
 
 const columns = `id, version, status, account_id, vehicle_id, start_position, last_position, end_position,
-	gap, fixes, distance_metres, distance_source, tariff, duration_seconds, fee_minor, source, external_id`
+	gap, fixes, distance_metres, distance_source, tariff, duration_seconds, fee_minor, source, external_id,
+	unlock_by, errand, errand_at, failure`
 
 // changing is the columns of a trip that change.
 const changing = `version, status, start_at, start_position, last_position, end_position, gap, fixes,
-	distance_metres, duration_seconds, fee_minor`
+	distance_metres, duration_seconds, fee_minor, unlock_by, errand, errand_at, failure`
 
 // onRecordingDoNothing leaves out a trip whose source and external id are there already.
 const onRecordingDoNothing = `ON CONFLICT (source, external_id) WHERE source <> '' DO NOTHING`
@@ -24,9 +25,10 @@ func scanTrip(row sqldb.Row) (trip.Trip, error) {
 	var t trip.Trip
 	var start, tariff string
 	var last, end sql.NullString
+	var unlockBy, errandAt sql.NullInt64
 	err := row.Scan(&t.ID, &t.Version, &t.Status, &t.AccountID, &t.VehicleID, &start, &last, &end,
 		&t.Gap, &t.Fixes, &t.DistanceMetres, &t.DistanceSource, &tariff, &t.DurationSeconds, &t.Fee.AmountMinor,
-		&t.Source, &t.ExternalID)
+		&t.Source, &t.ExternalID, &unlockBy, &t.Errand, &errandAt, &t.Failure)
 	if err != nil {
 		return trip.Trip{}, fmt.Errorf("scan trip: %w", err)
 	}
@@ -37,6 +39,7 @@ func scanTrip(row sqldb.Row) (trip.Trip, error) {
 		return trip.Trip{}, fmt.Errorf("read the tariff of %s: %w", t.ID, err)
 	}
 	t.Fee.Currency = t.Tariff.Currency
+	t.UnlockBy, t.ErrandAt = sqldb.NullTime(unlockBy), sqldb.NullTime(errandAt)
 	if t.Last, err = sqldb.NullValue[trip.Position](last); err != nil {
 		return trip.Trip{}, fmt.Errorf("read the last fix of %s: %w", t.ID, err)
 	}
@@ -63,6 +66,7 @@ func changingValues(t trip.Trip) ([]any, error) {
 	return []any{
 		t.Version, string(t.Status), sqldb.Micros(t.Start.At), string(start), last, end, t.Gap, t.Fixes,
 		t.DistanceMetres, t.DurationSeconds, t.Fee.AmountMinor,
+		sqldb.NullMicros(t.UnlockBy), string(t.Errand), sqldb.NullMicros(t.ErrandAt), t.Failure,
 	}, nil
 }
 

@@ -145,6 +145,9 @@ func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, change trip.Change) er
 	if err := insertFixes(ctx, tx, change.Trip.ID, change.Fixes); err != nil {
 		return err
 	}
+	if change.Event == "" {
+		return nil
+	}
 	payload, err := s.encode(change.Trip)
 	if err != nil {
 		return fmt.Errorf("encode trip %s: %w", change.Trip.ID, err)

@@ -15,6 +15,8 @@ func Run(t *testing.T, open func(t *testing.T) trip.Store) {
 	for name, test := range map[string]func(*testing.T, trip.Store){
 		"a trip reads back as it was kept":             readsBack,
 		"ids that nobody has are left out":             leavesOutUnknown,
+		"errands are found when they are due":          errands,
+		"a change without an event is kept":            quietChange,
 		"64 starts on one vehicle: one wins":           oneOpenTripAVehicle,
 		"64 starts of one account: one wins":           oneOpenTripAnAccount,
 		"a trip that is over holds nobody":             finishedHoldsNobody,

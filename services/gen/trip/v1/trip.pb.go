@@ -195,6 +195,7 @@ type Trip struct {
 	DistanceSource  DistanceSource         `protobuf:"varint,10,opt,name=distance_source,json=distanceSource,proto3,enum=sluice.trip.v1.DistanceSource" json:"distance_source,omitempty"`
 	DurationSeconds int64                  `protobuf:"varint,11,opt,name=duration_seconds,json=durationSeconds,proto3" json:"duration_seconds,omitempty"` // so far, or whole
 	Fee             *Money                 `protobuf:"bytes,12,opt,name=fee,proto3" json:"fee,omitempty"`                                                 // so far, or final
+	Failure         string                 `protobuf:"bytes,13,opt,name=failure,proto3" json:"failure,omitempty"`                                         // why it failed
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -311,6 +312,13 @@ func (x *Trip) GetFee() *Money {
 		return x.Fee
 	}
 	return nil
+}
+
+func (x *Trip) GetFailure() string {
+	if x != nil {
+		return x.Failure
+	}
+	return ""
 }
 
 type StartTripRequest struct {
@@ -1382,7 +1390,7 @@ const file_trip_v1_trip_proto_rawDesc = "" +
 	"\x12trip/v1/trip.proto\x12\x0esluice.trip.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14types/v1/types.proto\"F\n" +
 	"\x05Money\x12!\n" +
 	"\famount_minor\x18\x01 \x01(\x03R\vamountMinor\x12\x1a\n" +
-	"\bcurrency\x18\x02 \x01(\tR\bcurrency\"\xf7\x03\n" +
+	"\bcurrency\x18\x02 \x01(\tR\bcurrency\"\x91\x04\n" +
 	"\x04Trip\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
 	"\x06status\x18\x02 \x01(\x0e2\x16.sluice.trip.v1.StatusR\x06status\x12\x18\n" +
@@ -1398,7 +1406,8 @@ const file_trip_v1_trip_proto_rawDesc = "" +
 	"\x0fdistance_source\x18\n" +
 	" \x01(\x0e2\x1e.sluice.trip.v1.DistanceSourceR\x0edistanceSource\x12)\n" +
 	"\x10duration_seconds\x18\v \x01(\x03R\x0fdurationSeconds\x12'\n" +
-	"\x03fee\x18\f \x01(\v2\x15.sluice.trip.v1.MoneyR\x03fee\"\x91\x01\n" +
+	"\x03fee\x18\f \x01(\v2\x15.sluice.trip.v1.MoneyR\x03fee\x12\x18\n" +
+	"\afailure\x18\r \x01(\tR\afailure\"\x91\x01\n" +
 	"\x10StartTripRequest\x12\x1d\n" +
 	"\n" +
 	"vehicle_id\x18\x01 \x01(\tR\tvehicleId\x125\n" +
