@@ -35,6 +35,12 @@ func look(t testing.TB, gateway http.Handler, w who) *known {
 			k.cursors[list] = append(k.cursors[list], edge.Cursor)
 		}
 	}
+	for _, device := range k.read(t, gateway, w, `{ devices(first: 20) { nodes { commands(first: 3) { edges { cursor node { id } } } } } }`).Devices.Nodes {
+		for _, edge := range device.Commands.Edges {
+			k.ids["command"] = append(k.ids["command"], edge.Node.ID)
+			k.cursors["commands"] = append(k.cursors["commands"], edge.Cursor)
+		}
+	}
 	for _, key := range k.read(t, gateway, w, `{ apiKeys { id } }`).APIKeys {
 		k.ids["apiKey"] = append(k.ids["apiKey"], key.ID)
 	}
@@ -53,14 +59,17 @@ func look(t testing.TB, gateway http.Handler, w who) *known {
 
 // seen is what look reads; what somebody may not see stays empty.
 type seen struct {
-	List struct {
-		Edges []struct {
-			Cursor string
-			Node   struct{ ID string }
-		}
+	List    struct{ Edges []edgeSeen }
+	Devices struct {
+		Nodes []struct{ Commands struct{ Edges []edgeSeen } }
 	}
 	APIKeys []struct{ ID string }
 	Viewer  struct{ Account struct{ ID string } }
+}
+
+type edgeSeen struct {
+	Cursor string
+	Node   struct{ ID string }
 }
 
 func (*known) read(t testing.TB, gateway http.Handler, w who, query string) seen {

@@ -228,3 +228,33 @@ func (f faultyActivities) ListActivities(ctx context.Context, filter *bff.Activi
 func (f faultyActivities) ReportHydration(ctx context.Context, query bff.HydrationQuery) (*bff.HydrationReport, error) {
 	return attempt(ctx, []any{"hydration", query.From, query.To}, func() (*bff.HydrationReport, error) { return f.Activities.ReportHydration(ctx, query) })
 }
+
+func (f faultyDevices) GetCommands(ctx context.Context, ids []string) ([]*bff.Command, error) {
+	return entities(ctx, "commands", func() ([]*bff.Command, error) { return f.Devices.GetCommands(ctx, ids) })
+}
+
+func (f faultyDevices) ListDeviceCommands(ctx context.Context, ids []string, page bff.PageRequest) (map[string]bff.Page[bff.Command], error) {
+	return pages(ctx, func() (map[string]bff.Page[bff.Command], error) { return f.Devices.ListDeviceCommands(ctx, ids, page) }, "commands of devices", page)
+}
+
+func (f faultyDevices) GetCommandLogs(ctx context.Context, ids []string, first int) (map[string][]*bff.LogLine, error) {
+	return byKey(ctx, func() (map[string][]*bff.LogLine, error) { return f.Devices.GetCommandLogs(ctx, ids, first) }, "logs of commands", first)
+}
+
+func (f faultyDevices) GetDeviceLogs(ctx context.Context, ids []string, query bff.LogQuery) (map[string][]*bff.LogLine, error) {
+	return byKey(ctx, func() (map[string][]*bff.LogLine, error) { return f.Devices.GetDeviceLogs(ctx, ids, query) }, "logs of devices", query)
+}
+
+func (f faultyDevices) GetDeviceConfigs(ctx context.Context, ids []string) (map[string]*bff.DeviceConfig, error) {
+	return byKey(ctx, func() (map[string]*bff.DeviceConfig, error) { return f.Devices.GetDeviceConfigs(ctx, ids) }, "configurations")
+}
+
+func (f faultyDevices) ListConfigVersions(ctx context.Context, ids []string, page bff.PageRequest) (map[string]bff.Page[bff.DeviceConfigVersion], error) {
+	return pages(ctx, func() (map[string]bff.Page[bff.DeviceConfigVersion], error) {
+		return f.Devices.ListConfigVersions(ctx, ids, page)
+	}, "versions", page)
+}
+
+func (f faultyDevices) ListDeviceConfigSchemas(ctx context.Context) ([]*bff.DeviceConfigSchema, error) {
+	return attempt(ctx, []any{"schemas"}, func() ([]*bff.DeviceConfigSchema, error) { return f.Devices.ListDeviceConfigSchemas(ctx) })
+}
