@@ -105,12 +105,20 @@ func secured(next http.Handler) http.Handler {
 }
 
 // timed ends every request in time, but for those that stay: bff/live has times of its own for them.
+// A body is waited for as long as a request may take, also by net/http when it was not read, and a
+// client that does not read its answer as long again.
 func (o Options) timed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		control := http.NewResponseController(w) // not all connections have deadlines
+		if r.ContentLength != 0 {
+			_ = control.SetReadDeadline(time.Now().Add(o.RequestTimeout))
+		}
 		if r.URL.Path == "/graphql" && (websocket.IsWebSocketUpgrade(r) || live.IsEventStream(r)) {
+			_ = control.SetWriteDeadline(time.Time{}) // that of the request before it
 			next.ServeHTTP(w, r)
 			return
 		}
+		_ = control.SetWriteDeadline(time.Now().Add(2 * o.RequestTimeout))
 		ctx, cancel := context.WithTimeout(r.Context(), o.RequestTimeout)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))

@@ -35,6 +35,8 @@ func httpStatus(e *errs.Error) int {
 	switch e.Reason {
 	case "BODY_TOO_LARGE":
 		return http.StatusRequestEntityTooLarge
+	case "BODY_TOO_SLOW":
+		return http.StatusRequestTimeout
 	case "MEDIA_TYPE_UNSUPPORTED":
 		return http.StatusUnsupportedMediaType
 	case "METHOD_NOT_ALLOWED":

@@ -8,7 +8,9 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -127,14 +129,27 @@ func (t transport) parse(w http.ResponseWriter, r *http.Request) (*envelope.Requ
 	if r.Method == http.MethodGet {
 		return t.requests.ReadURL(r.URL)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, t.maxBody))
+	body, err := t.readBody(w, r)
 	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, errs.New(errs.DeadlineExceeded, "BODY_TOO_SLOW", "the body did not come in time")
+		}
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 			return nil, errs.New(errs.InvalidArgument, "BODY_TOO_LARGE", "the body is larger than %d bytes", t.maxBody)
 		}
 		return nil, errs.New(errs.InvalidArgument, "REQUEST_MALFORMED", "the body could not be read").Because(err)
 	}
 	return t.requests.Read(body)
+}
+
+// readBody reads the body, which timed gives a deadline. What comes after it, as that a client of an event
+// stream goes away, is waited for without one.
+func (t transport) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, t.maxBody))
+	if err == nil {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not all connections have one
+	}
+	return body, err
 }
 
 // wellFormed refuses what is not GraphQL over HTTP before its body is read.
