@@ -70,7 +70,7 @@ type station struct {
 	attendant *device.Attendant
 }
 
-func openStation(t *testing.T) station {
+func openStation(t testing.TB) station {
 	t.Helper()
 	db := sqltest.OpenSQLite(t, store.Migrations())
 	now := clock.NewManual(time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC))
@@ -86,7 +86,7 @@ func (s *station) restart() {
 	s.attendant = device.NewAttendant(s.Service, slog.New(slog.DiscardHandler))
 }
 
-func as(t *testing.T, role caller.Role) context.Context {
+func as(t testing.TB, role caller.Role) context.Context {
 	t.Helper()
 	return caller.NewContext(t.Context(), caller.Caller{AccountID: "account_" + strings.ToLower(string(role)), Role: role, Scopes: caller.ScopesOf(role)})
 }

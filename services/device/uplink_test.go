@@ -34,7 +34,7 @@ func open(t *testing.T) field {
 
 func encode[T any](v T) ([]byte, error) { return json.Marshal(v) }
 
-func (f field) register(t *testing.T, kind device.Kind) device.Device {
+func (f field) register(t testing.TB, kind device.Kind) device.Device {
 	t.Helper()
 	ctx := caller.NewContext(t.Context(), caller.OfSystem())
 	d, err := f.Register(ctx, device.RegisterInput{Name: "press", Kind: kind})
