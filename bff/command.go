@@ -39,6 +39,7 @@ type Command struct {
 	Result         JSON
 	Reason         *string
 	Error          *string
+	ImageURL       *string // where the image of a snapshot can be had; who keeps images knows it
 }
 
 // LogLine is what a device said while it ran a command.

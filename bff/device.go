@@ -21,6 +21,7 @@ type Devices interface {
 	QueryTelemetry(ctx context.Context, deviceIDs []string, query TelemetryQuery) (map[string][]*Series, error)
 
 	Twins
+	Cameras
 }
 
 // DeviceKind is GATEWAY, CAMERA, SENSOR or VEHICLE.

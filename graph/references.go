@@ -33,6 +33,7 @@ type planLoaders struct {
 	jobRuns        *plan.Loader[loaders.PageKey, bff.Page[bff.JobRun]]
 	activity       *plan.Loader[string, *bff.Activity]
 	deviceConfig   *plan.Loader[string, *bff.DeviceConfig]
+	stream         *plan.Loader[string, *bff.StreamSession]
 	configHistory  *plan.Loader[loaders.PageKey, bff.Page[bff.DeviceConfigVersion]]
 }
 
@@ -55,6 +56,7 @@ func newPlanLoaders(b *loaders.Batches) *planLoaders {
 		jobRuns:        planLoader("job runs", b.JobRuns),
 		activity:       planLoader("activity", b.Activity),
 		deviceConfig:   planLoader("device configuration", b.DeviceConfig),
+		stream:         planLoader("stream", b.Stream),
 		configHistory:  planLoader("configuration history", b.ConfigHistory),
 	}
 }
@@ -92,6 +94,7 @@ func references(b *loaders.Batches) map[string]plan.Reference {
 		"Activity.trip":        refer(l.trip, func(a *bff.Activity) string { return a.TripID }),
 		"Activity.job":         refer(l.job, func(a *bff.Activity) string { return a.JobID }),
 		"Device.config":        refer(l.deviceConfig, func(d *bff.Device) string { return d.ID }),
+		"Device.stream":        refer(l.stream, func(d *bff.Device) string { return d.ID }),
 		"DeviceConfig.history": page(l.configHistory, func(c *bff.DeviceConfig) string { return c.DeviceID }, configConnection),
 		"CallerUsage.account":  refer(l.account, func(u *bff.CallerUsage) string { return u.AccountID }),
 		"CallerUsage.apiKey":   refer(l.apiKey, func(u *bff.CallerUsage) string { return u.APIKeyID }),

@@ -25,6 +25,7 @@ type Batches struct {
 	JobRuns        Batch[PageKey, bff.Page[bff.JobRun]]
 	Activity       Batch[string, *bff.Activity]
 	DeviceConfig   Batch[string, *bff.DeviceConfig]
+	Stream         Batch[string, *bff.StreamSession]
 	ConfigHistory  Batch[PageKey, bff.Page[bff.DeviceConfigVersion]]
 }
 
@@ -48,6 +49,7 @@ func NewBatches(p Ports) *Batches {
 		JobRuns:        jobRuns(p.Jobs),
 		Activity:       activities(p.Activities),
 		DeviceConfig:   deviceConfigs(p.Devices),
+		Stream:         streams(p.Devices),
 		ConfigHistory:  configHistory(p.Devices),
 	}
 }

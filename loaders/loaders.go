@@ -42,6 +42,7 @@ type Set struct {
 	JobRuns        *Loader[PageKey, bff.Page[bff.JobRun]]
 	Activity       *Loader[string, *bff.Activity]
 	DeviceConfig   *Loader[string, *bff.DeviceConfig]
+	Stream         *Loader[string, *bff.StreamSession]
 	ConfigHistory  *Loader[PageKey, bff.Page[bff.DeviceConfigVersion]]
 }
 
@@ -65,6 +66,7 @@ func NewSet(p Ports) *Set {
 		JobRuns:        newLoader(jobRuns(p.Jobs)),
 		Activity:       newLoader(activities(p.Activities)),
 		DeviceConfig:   newLoader(deviceConfigs(p.Devices)),
+		Stream:         newLoader(streams(p.Devices)),
 		ConfigHistory:  newLoader(configHistory(p.Devices)),
 	}
 }

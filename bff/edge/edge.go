@@ -22,6 +22,7 @@ import (
 	"github.com/sluicehq/sluice/bff/conduct"
 	"github.com/sluicehq/sluice/bff/envelope"
 	"github.com/sluicehq/sluice/bff/live"
+	"github.com/sluicehq/sluice/bff/media"
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/internal/obs"
 	"github.com/sluicehq/sluice/web"
@@ -49,6 +50,7 @@ type Parts struct {
 	Quota   *quota.Callers   // nil for no budgets
 	Conduct *conduct.Callers // nil watches nobody
 	Live    *live.Hub        // nil for no subscriptions
+	Images  http.Handler     // nil keeps no images
 }
 
 // New gives the whole entrance.
@@ -67,6 +69,9 @@ func New(parts Parts, options Options) http.Handler {
 	parts.GraphQL.AddTransport(plain)
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", graphQL(parts, options))
+	if parts.Images != nil {
+		mux.Handle(media.Path, parts.Images)
+	}
 	mux.Handle("GET /graphiql/", graphiQL())
 	mux.Handle("/graphiql", http.RedirectHandler("/graphiql/", http.StatusMovedPermanently))
 	mux.Handle("GET /{$}", http.RedirectHandler("/graphiql/", http.StatusTemporaryRedirect))

@@ -17,6 +17,7 @@ type Devices struct {
 	commands
 	client devicev1.DevicesClient
 	twins
+	cameras
 }
 
 var _ bff.Devices = Devices{}
@@ -25,6 +26,7 @@ var _ bff.Devices = Devices{}
 func NewDevices(conn grpc.ClientConnInterface) Devices {
 	return Devices{
 		client: devicev1.NewDevicesClient(conn), twins: newTwins(conn), commands: commands{client: devicev1.NewCommandsClient(conn)},
+		cameras: newCameras(conn),
 	}
 }
 

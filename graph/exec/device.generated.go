@@ -24,6 +24,7 @@ type DeviceResolver interface {
 	Events(ctx context.Context, obj *bff.Device, first *int, after *string) (*model.DeviceEventConnection, error)
 	CurrentTrip(ctx context.Context, obj *bff.Device) (*bff.Trip, error)
 	Jobs(ctx context.Context, obj *bff.Device, first *int, after *string) (*model.JobConnection, error)
+	Stream(ctx context.Context, obj *bff.Device) (*bff.StreamSession, error)
 
 	Commands(ctx context.Context, obj *bff.Device, first *int, after *string) (*model.CommandConnection, error)
 	Log(ctx context.Context, obj *bff.Device, from time.Time, to time.Time, first *int) ([]*bff.LogLine, error)
@@ -602,6 +603,38 @@ func (ec *executionContext) fieldContext_Device_jobs(ctx context.Context, field 
 	if fc.Args, err = ec.field_Device_jobs_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
 		ec.Error(ctx, err)
 		return fc, err
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Device_stream(ctx context.Context, field graphql.CollectedField, obj *bff.Device) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Device_stream(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Device().Stream(ctx, obj)
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *bff.StreamSession) graphql.Marshaler {
+			return ec.marshalOStreamSession2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐStreamSession(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Device_stream(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Device",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_StreamSession(ctx, field)
+		},
 	}
 	return fc, nil
 }
@@ -1846,6 +1879,44 @@ func (ec *executionContext) _Device(ctx context.Context, sel ast.SelectionSet, o
 					}
 				}()
 				res = ec._Device_jobs(ctx, field, obj)
+				if res == graphql.RequiredNull {
+					atomic.AddUint32(&fs.Invalids, 1)
+				}
+				return res
+			}
+
+			if field.IsDeferred() {
+				deferredFieldSet.AddField(field)
+				fieldIndex := len(deferredFieldSet.Values) - 1
+				deferredFieldSet.Concurrently(fieldIndex, func(ctx context.Context) graphql.Marshaler {
+					return innerFunc(ctx, deferredFieldSet)
+				})
+
+				for _, deferrable := range field.Deferrables {
+					view, ok := deferLabelToView[deferrable.Label]
+					if !ok {
+						view = deferredFieldSet.NewView()
+						deferLabelToView[deferrable.Label] = view
+					}
+					view.AddIndices(fieldIndex)
+				}
+
+				// don't run the out.Concurrently() call below
+				out.Values[i] = graphql.Null
+				continue
+			}
+
+			out.Concurrently(i, func(ctx context.Context) graphql.Marshaler { return innerFunc(ctx, out) })
+		case "stream":
+			field := field
+
+			innerFunc := func(ctx context.Context, fs *graphql.FieldSet) (res graphql.Marshaler) {
+				defer func() {
+					if r := recover(); r != nil {
+						ec.Error(ctx, ec.Recover(ctx, r))
+					}
+				}()
+				res = ec._Device_stream(ctx, field, obj)
 				if res == graphql.RequiredNull {
 					atomic.AddUint32(&fs.Invalids, 1)
 				}

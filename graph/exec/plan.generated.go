@@ -29,6 +29,7 @@ func Planned(cfg Config) plan.Source {
 		ec.unmarshalInputJobFilter,
 		ec.unmarshalInputLinkInput,
 		ec.unmarshalInputLoginInput,
+		ec.unmarshalInputMoveCameraInput,
 		ec.unmarshalInputObservationInput,
 		ec.unmarshalInputPositionInput,
 		ec.unmarshalInputRecordActivityInput,
@@ -37,6 +38,7 @@ func Planned(cfg Config) plan.Source {
 		ec.unmarshalInputSendCommandInput,
 		ec.unmarshalInputSkyCoordinatesInput,
 		ec.unmarshalInputStartTripInput,
+		ec.unmarshalInputStreamInput,
 		ec.unmarshalInputTripFilter,
 		ec.unmarshalInputUpdateDeviceInput,
 		ec.unmarshalInputUpdateJobInput,
@@ -99,12 +101,13 @@ const (
 	planTypeSeries                        plan.TypeID = 44
 	planTypeSession                       plan.TypeID = 45
 	planTypeSkyCoordinates                plan.TypeID = 46
-	planTypeSubscription                  plan.TypeID = 47
-	planTypeTrip                          plan.TypeID = 48
-	planTypeTripConnection                plan.TypeID = 49
-	planTypeTripEdge                      plan.TypeID = 50
-	planTypeTripPoint                     plan.TypeID = 51
-	planTypeViewer                        plan.TypeID = 52
+	planTypeStreamSession                 plan.TypeID = 47
+	planTypeSubscription                  plan.TypeID = 48
+	planTypeTrip                          plan.TypeID = 49
+	planTypeTripConnection                plan.TypeID = 50
+	planTypeTripEdge                      plan.TypeID = 51
+	planTypeTripPoint                     plan.TypeID = 52
+	planTypeViewer                        plan.TypeID = 53
 )
 
 func planTypes() []plan.Type {
@@ -156,6 +159,7 @@ func planTypes() []plan.Type {
 		planFieldsOfSeries(),
 		planFieldsOfSession(),
 		planFieldsOfSkyCoordinates(),
+		planFieldsOfStreamSession(),
 		planFieldsOfSubscription(),
 		planFieldsOfTrip(),
 		planFieldsOfTripConnection(),
@@ -931,6 +935,13 @@ func planFieldsOfCommand() plan.Type {
 					return x.(*executionContext).fieldContext_Command_log(ctx, field)
 				},
 			},
+			"imageUrl": {
+				Name: "imageUrl",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Command)
+					return planOString2ᚖstring(w, n, obj.ImageURL)
+				},
+			},
 		},
 	}
 }
@@ -1188,6 +1199,22 @@ func planFieldsOfDevice() plan.Type {
 				Value: plan.Value(planOJobConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐJobConnection),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Device_jobs(ctx, field)
+				},
+			},
+			"stream": {
+				Name:       "stream",
+				Results:    []plan.TypeID{planTypeStreamSession},
+				Concurrent: true,
+				Parent:     reflect.TypeFor[*bff.Device](),
+				Result:     reflect.TypeFor[*bff.StreamSession](),
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					obj := o.(*bff.Device)
+					return ec.Resolvers.Device().Stream(ctx, obj)
+				},
+				Value: plan.Value(planOStreamSession2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐStreamSession),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Device_stream(ctx, field)
 				},
 			},
 			"lockState": {
@@ -2995,6 +3022,82 @@ func planFieldsOfSkyCoordinates() plan.Type {
 	}
 }
 
+func planFieldsOfStreamSession() plan.Type {
+	return plan.Type{
+		Name:      "StreamSession",
+		Satisfies: streamSessionImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"deviceId": {
+				Name:    "deviceId",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.StreamSession)
+					return planNID2string(w, n, obj.DeviceID)
+				},
+			},
+			"state": {
+				Name:    "state",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.StreamSession)
+					return planNStreamState2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐStreamState(w, n, obj.State)
+				},
+			},
+			"since": {
+				Name: "since",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.StreamSession)
+					return planODateTime2ᚖtimeᚐTime(w, n, obj.Since)
+				},
+			},
+			"viewers": {
+				Name:    "viewers",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.StreamSession)
+					return planNInt2int(w, n, obj.Viewers)
+				},
+			},
+			"leaseUntil": {
+				Name: "leaseUntil",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.StreamSession)
+					return planODateTime2ᚖtimeᚐTime(w, n, obj.LeaseUntil)
+				},
+			},
+			"lingerUntil": {
+				Name: "lingerUntil",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.StreamSession)
+					return planODateTime2ᚖtimeᚐTime(w, n, obj.LingerUntil)
+				},
+			},
+			"answer": {
+				Name: "answer",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.StreamSession)
+					return planOJSON2encodingᚋjsonᚐRawMessage(w, n, obj.Answer)
+				},
+			},
+			"reason": {
+				Name: "reason",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.StreamSession)
+					return planOString2ᚖstring(w, n, obj.Reason)
+				},
+			},
+			"error": {
+				Name: "error",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.StreamSession)
+					return planOString2ᚖstring(w, n, obj.Error)
+				},
+			},
+		},
+	}
+}
+
 func planFieldsOfSubscription() plan.Type {
 	return plan.Type{
 		Name:      "Subscription",
@@ -3804,6 +3907,10 @@ func planNServiceName2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐServiceNameᚄ
 	return plan.List(w, n, v, false, true, planNServiceName2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐServiceName)
 }
 
+func planNStreamState2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐStreamState(w *plan.Writer, n *plan.Node, v bff.StreamState) bool {
+	return w.String(string(v))
+}
+
 func planNString2string(w *plan.Writer, n *plan.Node, v string) bool {
 	return w.String(v)
 }
@@ -4081,6 +4188,13 @@ func planOSkyCoordinates2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐSkyCoordina
 		return false
 	}
 	return w.Object(n, planTypeSkyCoordinates, v)
+}
+
+func planOStreamSession2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐStreamSession(w *plan.Writer, n *plan.Node, v *bff.StreamSession) bool {
+	if v == nil {
+		return false
+	}
+	return w.Object(n, planTypeStreamSession, v)
 }
 
 func planOString2ᚖstring(w *plan.Writer, n *plan.Node, v *string) bool {

@@ -138,6 +138,7 @@ type ComplexityRoot struct {
 		Error          func(childComplexity int) int
 		FinishedAt     func(childComplexity int) int
 		ID             func(childComplexity int) int
+		ImageURL       func(childComplexity int) int
 		Log            func(childComplexity int, first *int) int
 		Name           func(childComplexity int) int
 		QueueUntil     func(childComplexity int) int
@@ -183,6 +184,7 @@ type ComplexityRoot struct {
 		Name        func(childComplexity int) int
 		Position    func(childComplexity int) int
 		Presence    func(childComplexity int) int
+		Stream      func(childComplexity int) int
 		Telemetry   func(childComplexity int, keys []string, from time.Time, to time.Time, stepSeconds *int, aggregate *bff.Aggregate) int
 		Version     func(childComplexity int) int
 	}
@@ -374,6 +376,7 @@ type ComplexityRoot struct {
 		EndTrip               func(childComplexity int, tripID string, position *bff.PositionInput, expectedVersion *int) int
 		Login                 func(childComplexity int, input bff.LoginInput) int
 		Logout                func(childComplexity int) int
+		MoveCamera            func(childComplexity int, input bff.MoveCameraInput) int
 		RecordActivity        func(childComplexity int, input bff.RecordActivityInput) int
 		RecordWater           func(childComplexity int, input bff.RecordWaterInput) int
 		RefreshSession        func(childComplexity int, refreshToken string) int
@@ -387,7 +390,10 @@ type ComplexityRoot struct {
 		SendCommand           func(childComplexity int, input bff.SendCommandInput) int
 		SetDeviceConfig       func(childComplexity int, id string, desired json.RawMessage, expectedVersion *int) int
 		SetDeviceConfigSchema func(childComplexity int, kind bff.DeviceKind, schema json.RawMessage) int
+		StartStream           func(childComplexity int, input bff.StreamInput) int
 		StartTrip             func(childComplexity int, input bff.StartTripInput) int
+		StopStream            func(childComplexity int, deviceID string, viewer *string) int
+		TakeSnapshot          func(childComplexity int, deviceID string) int
 		UpdateDevice          func(childComplexity int, input bff.UpdateDeviceInput) int
 		UpdateJob             func(childComplexity int, input bff.UpdateJobInput) int
 	}
@@ -476,6 +482,18 @@ type ComplexityRoot struct {
 		Declination    func(childComplexity int) int
 		Epoch          func(childComplexity int) int
 		RightAscension func(childComplexity int) int
+	}
+
+	StreamSession struct {
+		Answer      func(childComplexity int) int
+		DeviceID    func(childComplexity int) int
+		Error       func(childComplexity int) int
+		LeaseUntil  func(childComplexity int) int
+		LingerUntil func(childComplexity int) int
+		Reason      func(childComplexity int) int
+		Since       func(childComplexity int) int
+		State       func(childComplexity int) int
+		Viewers     func(childComplexity int) int
 	}
 
 	Subscription struct {
@@ -982,6 +1000,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Command.ID(childComplexity), true
+	case "Command.imageUrl":
+		if e.ComplexityRoot.Command.ImageURL == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Command.ImageURL(childComplexity), true
 	case "Command.log":
 		if e.ComplexityRoot.Command.Log == nil {
 			break
@@ -1209,6 +1233,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Presence(childComplexity), true
+	case "Device.stream":
+		if e.ComplexityRoot.Device.Stream == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Device.Stream(childComplexity), true
 	case "Device.telemetry":
 		if e.ComplexityRoot.Device.Telemetry == nil {
 			break
@@ -2002,6 +2032,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Logout(childComplexity), true
+	case "Mutation.moveCamera":
+		if e.ComplexityRoot.Mutation.MoveCamera == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_moveCamera_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.MoveCamera(childComplexity, args["input"].(bff.MoveCameraInput)), true
 	case "Mutation.recordActivity":
 		if e.ComplexityRoot.Mutation.RecordActivity == nil {
 			break
@@ -2145,6 +2186,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.SetDeviceConfigSchema(childComplexity, args["kind"].(bff.DeviceKind), args["schema"].(json.RawMessage)), true
+	case "Mutation.startStream":
+		if e.ComplexityRoot.Mutation.StartStream == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_startStream_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StartStream(childComplexity, args["input"].(bff.StreamInput)), true
 	case "Mutation.startTrip":
 		if e.ComplexityRoot.Mutation.StartTrip == nil {
 			break
@@ -2156,6 +2208,28 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.StartTrip(childComplexity, args["input"].(bff.StartTripInput)), true
+	case "Mutation.stopStream":
+		if e.ComplexityRoot.Mutation.StopStream == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_stopStream_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.StopStream(childComplexity, args["deviceId"].(string), args["viewer"].(*string)), true
+	case "Mutation.takeSnapshot":
+		if e.ComplexityRoot.Mutation.TakeSnapshot == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_takeSnapshot_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.TakeSnapshot(childComplexity, args["deviceId"].(string)), true
 	case "Mutation.updateDevice":
 		if e.ComplexityRoot.Mutation.UpdateDevice == nil {
 			break
@@ -2564,6 +2638,61 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.SkyCoordinates.RightAscension(childComplexity), true
 
+	case "StreamSession.answer":
+		if e.ComplexityRoot.StreamSession.Answer == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StreamSession.Answer(childComplexity), true
+	case "StreamSession.deviceId":
+		if e.ComplexityRoot.StreamSession.DeviceID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StreamSession.DeviceID(childComplexity), true
+	case "StreamSession.error":
+		if e.ComplexityRoot.StreamSession.Error == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StreamSession.Error(childComplexity), true
+	case "StreamSession.leaseUntil":
+		if e.ComplexityRoot.StreamSession.LeaseUntil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StreamSession.LeaseUntil(childComplexity), true
+	case "StreamSession.lingerUntil":
+		if e.ComplexityRoot.StreamSession.LingerUntil == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StreamSession.LingerUntil(childComplexity), true
+	case "StreamSession.reason":
+		if e.ComplexityRoot.StreamSession.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StreamSession.Reason(childComplexity), true
+	case "StreamSession.since":
+		if e.ComplexityRoot.StreamSession.Since == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StreamSession.Since(childComplexity), true
+	case "StreamSession.state":
+		if e.ComplexityRoot.StreamSession.State == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StreamSession.State(childComplexity), true
+	case "StreamSession.viewers":
+		if e.ComplexityRoot.StreamSession.Viewers == nil {
+			break
+		}
+
+		return e.ComplexityRoot.StreamSession.Viewers(childComplexity), true
+
 	case "Subscription.activityAdded":
 		if e.ComplexityRoot.Subscription.ActivityAdded == nil {
 			break
@@ -2802,6 +2931,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputJobFilter,
 		ec.unmarshalInputLinkInput,
 		ec.unmarshalInputLoginInput,
+		ec.unmarshalInputMoveCameraInput,
 		ec.unmarshalInputObservationInput,
 		ec.unmarshalInputPositionInput,
 		ec.unmarshalInputRecordActivityInput,
@@ -2810,6 +2940,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputSendCommandInput,
 		ec.unmarshalInputSkyCoordinatesInput,
 		ec.unmarshalInputStartTripInput,
+		ec.unmarshalInputStreamInput,
 		ec.unmarshalInputTripFilter,
 		ec.unmarshalInputUpdateDeviceInput,
 		ec.unmarshalInputUpdateJobInput,
@@ -3313,6 +3444,82 @@ enum BreakerState {
   HALF_OPEN
 }
 `, BuiltIn: false},
+	{Name: "../../schema/camera.graphqls", Input: `extend type Mutation {
+  """
+  Makes the caller a viewer of a camera's stream, or renews its lease: call again before ` + "`" + `leaseUntil` + "`" + `. The first viewer
+  starts the stream; whoever comes while it starts or runs sends the camera nothing. It stops when the last viewer has
+  left, or let its lease end, after a while in which somebody may come back. Who calls too often, and a stream that was
+  started too often, is refused: RESOURCE_EXHAUSTED, STREAM_FLAPPING, with ` + "`" + `retryAfterMs` + "`" + `.
+  """
+  startStream(input: StreamInput!): StreamSession @requiresScopes(scopes: [["camera:view"]]) @cost(weight: 10)
+  "Ends the watching of the caller, or of the ` + "`" + `viewer` + "`" + ` among those who watch through it. Others go on watching."
+  stopStream(deviceId: ID!, viewer: String): StreamSession @requiresScopes(scopes: [["camera:view"]]) @cost(weight: 10)
+  "Turns a camera. It answers when the command is on its way: ` + "`" + `Command.status` + "`" + ` tells what became of it."
+  moveCamera(input: MoveCameraInput!): Command @requiresScopes(scopes: [["camera:move"]]) @cost(weight: 10)
+  "Has a camera take an image: once the command has SUCCEEDED, ` + "`" + `Command.imageUrl` + "`" + ` is where it can be had for a time."
+  takeSnapshot(deviceId: ID!): Command @requiresScopes(scopes: [["camera:view"]]) @cost(weight: 10)
+}
+
+extend type Device {
+  "The stream of a camera; null for other devices. For staff."
+  stream: StreamSession @requiresScopes(scopes: [["camera:view"]]) @cost(weight: 1)
+}
+
+extend type Command {
+  "Where the image of a snapshot that SUCCEEDED can be had: a signed address, good for a time. Null for other commands."
+  imageUrl: String @requiresScopes(scopes: [["camera:view"]])
+}
+
+"A camera's stream. It runs as long as somebody watches."
+type StreamSession @authenticated {
+  deviceId: ID!
+  state: StreamState!
+  "Since when it is in this state; null when it never ran."
+  since: DateTime
+  "How many watch, all callers together."
+  viewers: Int!
+  "Until when the caller is a viewer; null when it is none."
+  leaseUntil: DateTime
+  "Until when it goes on without viewers."
+  lingerUntil: DateTime
+  "What the camera said when the stream started: where to find it, and how to read it."
+  answer: JSON
+  "Why it did not start, or stopped by itself: DEVICE_OFFLINE, COMMAND_FAILED, COMMAND_TIMED_OUT."
+  reason: String
+  "The same in words."
+  error: String
+}
+
+enum StreamState {
+  STOPPED
+  "The camera was told to start it."
+  STARTING
+  LIVE
+  "The camera was told to stop it."
+  STOPPING
+}
+
+input StreamInput {
+  deviceId: ID!
+  "Tells apart those who watch through one caller, as in the id of a browser tab: each has a lease. At most 100 a caller."
+  viewer: String
+}
+
+"Where a camera shall look; what is left out stays as it is."
+input MoveCameraInput {
+  deviceId: ID!
+  "Degrees from the middle, to the right: -180 to 180."
+  pan: Float
+  "Degrees from the horizon, upward: -90 to 90."
+  tilt: Float
+  "Times: 1 to 100."
+  zoom: Float
+  "0 is nearest, 1 is infinity."
+  focus: Float
+  "The same key and input within 24 hours answer with the first result; another input is ABORTED."
+  idempotencyKey: String
+}
+`, BuiltIn: false},
 	{Name: "../../schema/command.graphqls", Input: `extend type Mutation {
   """
   Tells a device to do something. To a device that is offline it fails at once, with the reason
@@ -3524,7 +3731,7 @@ type Point @authenticated {
 type DeviceEvent @authenticated {
   id: ID!
   at: DateTime!
-  "REGISTERED, UPDATED, IMPORTED, DELETED, SECRET_ROTATED, ONLINE, OFFLINE, REPORTED, MESSAGE_REFUSED, CONFIG_WANTED, CONFIG_REPORTED."
+  "REGISTERED, UPDATED, IMPORTED, DELETED, SECRET_ROTATED, ONLINE, OFFLINE, REPORTED, MESSAGE_REFUSED, CONFIG_WANTED, CONFIG_REPORTED, STREAM_CHANGED, STREAM_NOT_STOPPED."
   type: String!
   message: String!
   "Who did it: an account, an API key, or ` + "`" + `system` + "`" + `."
@@ -4276,6 +4483,8 @@ func (ec *executionContext) childFields_Command(ctx context.Context, field graph
 		return ec.fieldContext_Command_error(ctx, field)
 	case "log":
 		return ec.fieldContext_Command_log(ctx, field)
+	case "imageUrl":
+		return ec.fieldContext_Command_imageUrl(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Command", field.Name)
 }
@@ -4346,6 +4555,8 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_currentTrip(ctx, field)
 	case "jobs":
 		return ec.fieldContext_Device_jobs(ctx, field)
+	case "stream":
+		return ec.fieldContext_Device_stream(ctx, field)
 	case "lockState":
 		return ec.fieldContext_Device_lockState(ctx, field)
 	case "commands":
@@ -4846,6 +5057,30 @@ func (ec *executionContext) childFields_SkyCoordinates(ctx context.Context, fiel
 		return ec.fieldContext_SkyCoordinates_epoch(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type SkyCoordinates", field.Name)
+}
+
+func (ec *executionContext) childFields_StreamSession(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "deviceId":
+		return ec.fieldContext_StreamSession_deviceId(ctx, field)
+	case "state":
+		return ec.fieldContext_StreamSession_state(ctx, field)
+	case "since":
+		return ec.fieldContext_StreamSession_since(ctx, field)
+	case "viewers":
+		return ec.fieldContext_StreamSession_viewers(ctx, field)
+	case "leaseUntil":
+		return ec.fieldContext_StreamSession_leaseUntil(ctx, field)
+	case "lingerUntil":
+		return ec.fieldContext_StreamSession_lingerUntil(ctx, field)
+	case "answer":
+		return ec.fieldContext_StreamSession_answer(ctx, field)
+	case "reason":
+		return ec.fieldContext_StreamSession_reason(ctx, field)
+	case "error":
+		return ec.fieldContext_StreamSession_error(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type StreamSession", field.Name)
 }
 
 func (ec *executionContext) childFields_Trip(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

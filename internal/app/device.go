@@ -28,7 +28,7 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 		return nil, err
 	}
 	store := devicestore.New(db, devicerpc.Encoding())
-	options := device.Options{Logger: h.logger, Count: h.countMessages()}
+	options := device.Options{Logger: h.logger, Count: h.countMessages(), Streams: h.streamRules()}
 	var link *mqtt.Link
 	if h.field != nil {
 		link = mqtt.New(h.field, h.logger)
@@ -48,6 +48,14 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 		name: "device", db: db, register: func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) },
 		run: func(*bus.Bus) func(context.Context) error { return beside(works...) },
 	}, nil
+}
+
+func (h *house) streamRules() device.StreamRules {
+	c := h.config.Camera
+	return device.StreamRules{
+		Lease: c.Lease, Linger: c.Linger, Window: c.Window,
+		Starts: c.Starts, StartsByCaller: c.StartsByCaller, CallsPerMinute: c.CallsPerMinute,
+	}
 }
 
 // beside does works side by side until all have ended; the first that fails ends the others.

@@ -15,6 +15,7 @@ import (
 	"github.com/sluicehq/sluice/bff/edge"
 	"github.com/sluicehq/sluice/bff/envelope"
 	"github.com/sluicehq/sluice/bff/guard"
+	"github.com/sluicehq/sluice/bff/media"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
@@ -67,6 +68,11 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 	if err != nil {
 		return nil, err
 	}
+	images, err := h.images()
+	if err != nil {
+		return nil, err
+	}
+	ports.Devices = media.Devices(ports.Devices, images)
 	watched := h.watched()
 	server := graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock, Conduct: watched}, graph.Options{
 		Limits: h.documentLimits(), Known: known, Introspection: h.config.HTTP.Introspection || h.config.Demo, Budgets: budgets,
@@ -82,6 +88,7 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 		GraphQL: server,
 		Auth:    authenticator,
 		Live:    hub,
+		Images:  images,
 		KeySet:  func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },
 		Health:  health,
 		Quota:   budgets,

@@ -39,6 +39,7 @@ type Config struct {
 	NATS         NATS          `embed:"" prefix:"nats-" group:"Events"`
 	MQTT         MQTT          `embed:"" prefix:"mqtt-" group:"Devices"`
 	Device       Device        `embed:"" prefix:"device-" group:"Devices"`
+	Camera       Camera        `embed:"" prefix:"camera-" group:"Devices"`
 	Live         Live          `embed:"" prefix:"live-" group:"Subscriptions"`
 	Quota        Quota         `embed:"" prefix:"quota-" group:"Budgets"`
 	Conduct      Conduct       `embed:"" prefix:"conduct-" group:"Budgets"`
@@ -66,6 +67,7 @@ type HTTP struct {
 	RequestTimeout     time.Duration `default:"10s" min:"1ms" help:"How long a request may take, everything included."`
 	ReadHeaderTimeout  time.Duration `default:"5s" min:"1ms" help:"How long a client may take to send its headers."`
 	DrainTimeout       time.Duration `default:"8s" min:"0s" help:"How long running requests may go on after the signal to stop."`
+	PublicURL          string        `name:"public-url" placeholder:"URL" help:"How cameras and callers reach the gateway, as in https://sluice.example.org; empty for http:// and the address where it listens."`
 	MaxBody            Size          `default:"1MiB" min:"1KiB" help:"Largest request body."`
 	MaxVariables       Size          `default:"512KiB" min:"1KiB" help:"Largest variables of a request, as JSON."`
 	MaxJSONDepth       int           `default:"32" min:"4" help:"Deepest nesting of lists and objects in the JSON of a request."`
@@ -145,6 +147,20 @@ type MQTT struct {
 type Device struct {
 	OfflineGrace time.Duration `default:"30s" min:"0s" help:"How long a device whose connection ended may take to come back before it is OFFLINE."`
 	RestartWait  time.Duration `default:"90s" min:"1s" help:"How long devices may take to come back after a restart of the broker before they are OFFLINE: one and a half times their keep-alive."`
+}
+
+// Camera bounds what streams of cameras may take, and says where images are kept.
+type Camera struct {
+	Lease          time.Duration `default:"1m" min:"1s" help:"How long whoever starts a stream watches it, unless they call again."`
+	Linger         time.Duration `default:"20s" min:"1s" help:"How long a stream goes on when nobody watches it any more."`
+	Window         time.Duration `default:"5m" min:"1s" help:"Over which time starts of a stream are counted."`
+	Starts         int           `default:"6" min:"1" help:"How often a camera is told to start its stream within that time."`
+	StartsByCaller int           `default:"3" min:"1" help:"How often for one caller."`
+	CallsPerMinute int           `default:"120" min:"1" max:"6000" help:"How often one caller may start, and how often move, one camera in a minute; up to 20 at once."`
+	ImageDir       string        `placeholder:"DIR" help:"Folder for images that cameras take, the same for all gateways; empty for one in the data folder."`
+	ImageMaxBytes  Size          `default:"5MiB" min:"1KiB" help:"Largest image."`
+	ImageKeepFor   time.Duration `default:"24h" min:"1m" help:"How long images are kept."`
+	ImageAddress   time.Duration `default:"15m" min:"1s" help:"How long the address of an image is good."`
 }
 
 // Live bounds what subscribers may take.

@@ -32,7 +32,7 @@ func (c Config) crossChecks() []error {
 	errs := []error{
 		notEmpty("data", c.Data), notEmpty("auth.issuer", c.Auth.Issuer),
 		checkListen("addr", c.Addr), c.checkTimes(), c.checkToken(), c.checkCurrency(),
-		checkServers("nats.url", c.NATS.URL), checkServers("nats.system_url", c.NATS.SystemURL), c.checkDevices(), checkEndpoint("telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint),
+		checkServers("nats.url", c.NATS.URL), checkServers("nats.system_url", c.NATS.SystemURL), c.checkDevices(), checkEndpoint("telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint), checkPublicURL("http.public_url", c.HTTP.PublicURL),
 	}
 	errs = append(errs, checkRedis("redis.url", c.Redis.URL), c.checkDocuments())
 	for _, origin := range c.HTTP.CORSOrigins {
@@ -224,6 +224,17 @@ func checkDatabase(path string, dsn Secret) error {
 		}
 	}
 	return wrong(path, "it does not name a database: write postgres://user:password@host/name or sqlite:PATH")
+}
+
+func checkPublicURL(path, text string) error {
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "" || u.Fragment != "" {
+		return wrong(path, "%q is not an address such as https://sluice.example.org", text)
+	}
+	return nil
 }
 
 func checkServers(path string, servers Secret) error {

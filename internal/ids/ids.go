@@ -30,6 +30,7 @@ const (
 	Activity Kind = "activity"
 	Event    Kind = "event"
 	Config   Kind = "config"
+	Image    Kind = "image"
 )
 
 const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"

@@ -98,12 +98,16 @@ func (s *Service) takeResult(ctx context.Context, m UpMessage) error {
 	if said.OK == nil {
 		return errs.Invalid("ok", "is missing")
 	}
-	return s.answer(ctx, m, said.ID, func(t *turn, c Command) error {
+	err := s.answer(ctx, m, said.ID, func(t *turn, c Command) error {
 		if !c.Status.Open() {
 			return t.late(c, *said.OK)
 		}
 		return t.put(said.applied(c, t.now))
 	})
+	if err != nil {
+		return err
+	}
+	return s.streamAnswered(ctx, m.DeviceID, said.ID)
 }
 
 func (said resultMessage) applied(c Command, now time.Time) Command {

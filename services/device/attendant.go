@@ -21,7 +21,7 @@ const (
 )
 
 // Attendant looks after open commands and locks: it sends what was not sent, ends what is past its
-// deadline, and locks what is to be locked. Several may work on one store; what is due is in the
+// deadline, locks what is to be locked, and starts and stops streams. Several may work on one store; what is due is in the
 // store, so that none is forgotten when a process dies.
 type Attendant struct {
 	service *Service
@@ -58,7 +58,8 @@ func (a *Attendant) Run(ctx context.Context) error {
 func (a *Attendant) Turn(ctx context.Context) error {
 	return errors.Join(
 		each(ctx, a.service.store.DueCommands, a.service.clock.Now(), a.service.attend),
-		each(ctx, a.service.store.DueLocks, a.service.clock.Now(), a.service.secure))
+		each(ctx, a.service.store.DueLocks, a.service.clock.Now(), a.service.secure),
+		each(ctx, a.service.store.DueStreams, a.service.clock.Now(), a.service.attendStream))
 }
 
 // each does what is due, in batches, until there is no more or a batch fails.

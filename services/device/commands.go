@@ -30,6 +30,16 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Command, error) {
 	if err != nil {
 		return Command{}, err
 	}
+	return s.sendAs(ctx, who, in, func(d Device) error {
+		if reservedFor(d.Kind, in.Name) {
+			return errs.Invalid("name", "a camera is told to %s by the mutation of that name alone", in.Name)
+		}
+		return nil
+	})
+}
+
+// sendAs sends a command for a caller who may, unless check refuses the device.
+func (s *Service) sendAs(ctx context.Context, who caller.Caller, in SendInput, check func(Device) error) (Command, error) {
 	now := s.clock.Now()
 	key, err := idempotency.NewKey(ctx, in.IdempotencyKey, "SendCommand", in)
 	if err != nil {
@@ -41,6 +51,9 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Command, error) {
 	return s.start(ctx, About{DeviceID: in.DeviceID, Key: key, Now: now}, who.Name(), func(t *turn) (Command, error) {
 		if !sees(who, t.Device) {
 			return Command{}, Missing(in.DeviceID)
+		}
+		if err := check(t.Device); err != nil {
+			return Command{}, err
 		}
 		if t.Open >= maxOpen {
 			return Command{}, errs.New(errs.ResourceExhausted, ReasonTooManyCommands, "this device has %d open commands", t.Open)

@@ -18,6 +18,10 @@ const (
 	ReasonLockBusy        = "LOCK_BUSY"
 	ReasonLockHeld        = "LOCK_HELD"
 	ReasonGivenUp         = "GIVEN_UP"
+
+	ReasonNotACamera     = "NOT_A_CAMERA"
+	ReasonStreamFlapping = "STREAM_FLAPPING"
+	ReasonTooManyViewers = "TOO_MANY_VIEWERS"
 )
 
 // Missing says that there is no such device, or that the caller may not know of it.

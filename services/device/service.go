@@ -23,6 +23,7 @@ type Service struct {
 	logger   *slog.Logger
 	count    func(topic UpTopic, outcome string, n int)
 	notes    *notes
+	streams  StreamRules
 	takes    map[UpTopic]taker
 	welcomes []welcomer
 }
@@ -34,7 +35,8 @@ type Options struct {
 	Logger   *slog.Logger // nil: nowhere
 	// Count counts what became of messages by topic: taken, refused or failed. Of "readings", it counts
 	// those that were sent and those that were stored.
-	Count func(topic UpTopic, outcome string, n int)
+	Count   func(topic UpTopic, outcome string, n int)
+	Streams StreamRules
 }
 
 // New gives the use cases over a store.
@@ -42,6 +44,7 @@ func New(store Store, clock clock.Clock, options Options) *Service {
 	s := &Service{
 		store: store, clock: clock, downlink: options.Downlink, door: options.Door,
 		logger: options.Logger, count: options.Count, notes: newNotes(), courier: newConfigCourier(),
+		streams: options.Streams.withDefaults(),
 	}
 	if s.downlink == nil {
 		s.downlink = nowhere{}

@@ -73,6 +73,7 @@ type Store interface {
 	Query(ctx context.Context, query Query) ([]Series, error)
 
 	Configs
+	Streams
 }
 
 // Encoding writes what events carry.

@@ -20,6 +20,7 @@ func Register(r grpc.ServiceRegistrar, s *device.Service) {
 	devicev1.RegisterDevicesServer(r, server{service: s})
 	devicev1.RegisterCommandsServer(r, commands{service: s})
 	devicev1.RegisterTwinsServer(r, twins{service: s})
+	devicev1.RegisterCamerasServer(r, cameras{service: s})
 }
 
 type server struct {

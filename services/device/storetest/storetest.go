@@ -58,6 +58,8 @@ func Run(t *testing.T, open func(t *testing.T) device.Store) {
 		"old wanted configurations are forgotten":            forgetsOldConfigs,
 		"a wanted configuration is to be delivered once":     deliversConfigsOnce,
 		"schemas read back as they were set":                 schemasReadBack,
+		"a stream reads back as it was changed":              streamReadsBack,
+		"changes of a stream come one after another":         serialisesStreams,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

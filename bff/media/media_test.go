@@ -1,0 +1,171 @@
+package media_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"image"
+	"image/png"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/media"
+	"github.com/sluicehq/sluice/internal/clock"
+)
+
+// lens is a port of one camera; its commands are kept.
+type lens struct {
+	bff.Devices
+	taken []*bff.Command
+}
+
+func (l *lens) TakeSnapshot(_ context.Context, deviceID string, upload bff.JSON) (*bff.Command, error) {
+	c := &bff.Command{ID: "command_1", DeviceID: deviceID, Name: "takeSnapshot", Arguments: upload, Status: "SENT"}
+	l.taken = append(l.taken, c)
+	return c, nil
+}
+
+func (l *lens) GetCommands(context.Context, []string) ([]*bff.Command, error) { return l.taken, nil }
+
+type darkroom struct {
+	images *media.Images
+	server *httptest.Server
+	port   bff.Devices
+	lens   *lens
+	clock  *clock.Manual
+}
+
+func open(t *testing.T) darkroom {
+	t.Helper()
+	d := darkroom{lens: &lens{}, clock: clock.NewManual(time.Now())}
+	d.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.images.ServeHTTP(w, r) }))
+	t.Cleanup(d.server.Close)
+	var err error
+	d.images, err = media.Open(media.Options{
+		Dir: t.TempDir(), PublicURL: d.server.URL + "/", Secret: []byte("secret"), MaxBytes: 1000, PutFor: time.Minute, GetFor: time.Minute,
+		KeepFor: time.Hour, Clock: d.clock, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = d.images.Close() })
+	d.port = media.Devices(d.lens, d.images)
+	return d
+}
+
+// place is where the camera is told to put an image.
+func (d darkroom) place(t *testing.T) string {
+	t.Helper()
+	c, err := d.port.TakeSnapshot(t.Context(), "device_1", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told struct {
+		Upload struct {
+			URL, Method  string
+			ContentTypes []string
+			MaxBytes     int
+			ExpiresAt    time.Time
+		}
+	}
+	if err := json.Unmarshal(c.Arguments, &told); err != nil || told.Upload.Method != "PUT" || told.Upload.MaxBytes != 1000 || len(told.Upload.ContentTypes) != 3 {
+		t.Fatalf("told %s, %v", c.Arguments, err)
+	}
+	return told.Upload.URL
+}
+
+func (d darkroom) send(t *testing.T, method, address, kind string, body []byte) (status int, answer []byte) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, address, bytes.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", kind)
+	got, err := d.server.Client().Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = got.Body.Close() }()
+	answer, err = io.ReadAll(got.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got.StatusCode, answer
+}
+
+func picture(t *testing.T) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	if err := png.Encode(&out, image.NewGray(image.Rect(0, 0, 4, 4))); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
+}
+
+func TestAnImageIsPutAndHad(t *testing.T) {
+	t.Parallel()
+	d, want := open(t), picture(t)
+	place := d.place(t)
+	if status, answer := d.send(t, http.MethodPut, place, "image/png", want); status != http.StatusCreated {
+		t.Fatalf("put: %d %s", status, answer)
+	}
+	if found, err := d.port.GetCommands(t.Context(), nil); err != nil || found[0].ImageURL != nil {
+		t.Errorf("before the camera has answered: %+v, %v", found[0], err)
+	}
+	d.lens.taken[0].Status = "SUCCEEDED"
+	found, err := d.port.GetCommands(t.Context(), nil)
+	if err != nil || found[0].ImageURL == nil {
+		t.Fatalf("%+v, %v", found[0], err)
+	}
+	if status, got := d.send(t, http.MethodGet, *found[0].ImageURL, "", nil); status != http.StatusOK || !bytes.Equal(got, want) {
+		t.Errorf("had: %d, %d bytes", status, len(got))
+	}
+	if status, _ := d.send(t, http.MethodHead, *found[0].ImageURL, "", nil); status != http.StatusOK {
+		t.Errorf("head: %d", status)
+	}
+	if status, _ := d.send(t, http.MethodPut, place, "image/png", want); status != http.StatusConflict {
+		t.Errorf("put again: %d", status)
+	}
+	d.clock.Advance(2 * time.Hour)
+	if n, err := d.images.Sweep(t.Context()); err != nil || n != 1 {
+		t.Errorf("swept %d, %v", n, err)
+	}
+	if status, _ := d.send(t, http.MethodGet, *found[0].ImageURL, "", nil); status != http.StatusNotFound {
+		t.Errorf("after its time: %d", status)
+	}
+}
+
+func TestWhatIsNotTaken(t *testing.T) {
+	t.Parallel()
+	d, image := open(t), picture(t)
+	place := d.place(t)
+	for name, c := range map[string]struct {
+		method, address, kind string
+		body                  []byte
+		want                  int
+	}{
+		"no signature":        {http.MethodPut, d.server.URL + "/images?obj=a", "image/png", image, http.StatusForbidden},
+		"another key":         {http.MethodPut, strings.Replace(place, "device_1", "device_2", 1), "image/png", image, http.StatusForbidden},
+		"another method":      {http.MethodGet, place, "", nil, http.StatusForbidden},
+		"another, told so":    {http.MethodGet, strings.Replace(place, "method=PUT", "method=GET", 1), "", nil, http.StatusForbidden},
+		"delete":              {http.MethodDelete, place, "", nil, http.StatusForbidden},
+		"too large":           {http.MethodPut, place, "image/png", append(image, make([]byte, 1000)...), http.StatusRequestEntityTooLarge},
+		"a page":              {http.MethodPut, place, "text/html", []byte("<script>"), http.StatusUnsupportedMediaType},
+		"a page as an image":  {http.MethodPut, place, "image/png", []byte("<html><script>"), http.StatusUnsupportedMediaType},
+		"an image as another": {http.MethodPut, place, "image/jpeg", image, http.StatusUnsupportedMediaType},
+		"nothing":             {http.MethodPut, place, "image/png", nil, http.StatusUnsupportedMediaType},
+	} {
+		if status, answer := d.send(t, c.method, c.address, c.kind, c.body); status != c.want {
+			t.Errorf("%s: %d %s", name, status, answer)
+		}
+	}
+	if status, answer := d.send(t, http.MethodPut, place, "image/png", image); status != http.StatusCreated {
+		t.Errorf("the place is spoilt: %d %s", status, answer)
+	}
+}
