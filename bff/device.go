@@ -22,6 +22,7 @@ type Devices interface {
 
 	Twins
 	Cameras
+	DeviceCalls
 }
 
 // DeviceKind is GATEWAY, CAMERA, SENSOR or VEHICLE.

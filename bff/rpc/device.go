@@ -18,6 +18,7 @@ type Devices struct {
 	client devicev1.DevicesClient
 	twins
 	cameras
+	deviceCalls
 }
 
 var _ bff.Devices = Devices{}
@@ -26,7 +27,7 @@ var _ bff.Devices = Devices{}
 func NewDevices(conn grpc.ClientConnInterface) Devices {
 	return Devices{
 		client: devicev1.NewDevicesClient(conn), twins: newTwins(conn), commands: commands{client: devicev1.NewCommandsClient(conn)},
-		cameras: newCameras(conn),
+		cameras: newCameras(conn), deviceCalls: newDeviceCalls(conn),
 	}
 }
 

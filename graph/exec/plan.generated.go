@@ -25,6 +25,7 @@ func Planned(cfg Config) plan.Source {
 		ec.unmarshalInputConeInput,
 		ec.unmarshalInputCreateApiKeyInput,
 		ec.unmarshalInputCreateJobInput,
+		ec.unmarshalInputDeviceCallFilter,
 		ec.unmarshalInputDeviceFilter,
 		ec.unmarshalInputJobFilter,
 		ec.unmarshalInputLinkInput,
@@ -67,47 +68,50 @@ const (
 	planTypeCommandEdge                   plan.TypeID = 10
 	planTypeCreatedApiKey                 plan.TypeID = 11
 	planTypeDevice                        plan.TypeID = 12
-	planTypeDeviceConfig                  plan.TypeID = 13
-	planTypeDeviceConfigSchema            plan.TypeID = 14
-	planTypeDeviceConfigVersion           plan.TypeID = 15
-	planTypeDeviceConfigVersionConnection plan.TypeID = 16
-	planTypeDeviceConfigVersionEdge       plan.TypeID = 17
-	planTypeDeviceConnection              plan.TypeID = 18
-	planTypeDeviceCounts                  plan.TypeID = 19
-	planTypeDeviceEdge                    plan.TypeID = 20
-	planTypeDeviceEvent                   plan.TypeID = 21
-	planTypeDeviceEventConnection         plan.TypeID = 22
-	planTypeDeviceEventEdge               plan.TypeID = 23
-	planTypeHydrationDay                  plan.TypeID = 24
-	planTypeHydrationReport               plan.TypeID = 25
-	planTypeJob                           plan.TypeID = 26
-	planTypeJobConnection                 plan.TypeID = 27
-	planTypeJobCounts                     plan.TypeID = 28
-	planTypeJobEdge                       plan.TypeID = 29
-	planTypeJobRun                        plan.TypeID = 30
-	planTypeJobRunConnection              plan.TypeID = 31
-	planTypeJobRunEdge                    plan.TypeID = 32
-	planTypeLink                          plan.TypeID = 33
-	planTypeLogLine                       plan.TypeID = 34
-	planTypeMoney                         plan.TypeID = 35
-	planTypeObservation                   plan.TypeID = 36
-	planTypeOverview                      plan.TypeID = 37
-	planTypePageInfo                      plan.TypeID = 38
-	planTypePoint                         plan.TypeID = 39
-	planTypePosition                      plan.TypeID = 40
-	planTypeQuery                         plan.TypeID = 41
-	planTypeRefusalCount                  plan.TypeID = 42
-	planTypeRegisteredDevice              plan.TypeID = 43
-	planTypeSeries                        plan.TypeID = 44
-	planTypeSession                       plan.TypeID = 45
-	planTypeSkyCoordinates                plan.TypeID = 46
-	planTypeStreamSession                 plan.TypeID = 47
-	planTypeSubscription                  plan.TypeID = 48
-	planTypeTrip                          plan.TypeID = 49
-	planTypeTripConnection                plan.TypeID = 50
-	planTypeTripEdge                      plan.TypeID = 51
-	planTypeTripPoint                     plan.TypeID = 52
-	planTypeViewer                        plan.TypeID = 53
+	planTypeDeviceCall                    plan.TypeID = 13
+	planTypeDeviceCallConnection          plan.TypeID = 14
+	planTypeDeviceCallEdge                plan.TypeID = 15
+	planTypeDeviceConfig                  plan.TypeID = 16
+	planTypeDeviceConfigSchema            plan.TypeID = 17
+	planTypeDeviceConfigVersion           plan.TypeID = 18
+	planTypeDeviceConfigVersionConnection plan.TypeID = 19
+	planTypeDeviceConfigVersionEdge       plan.TypeID = 20
+	planTypeDeviceConnection              plan.TypeID = 21
+	planTypeDeviceCounts                  plan.TypeID = 22
+	planTypeDeviceEdge                    plan.TypeID = 23
+	planTypeDeviceEvent                   plan.TypeID = 24
+	planTypeDeviceEventConnection         plan.TypeID = 25
+	planTypeDeviceEventEdge               plan.TypeID = 26
+	planTypeHydrationDay                  plan.TypeID = 27
+	planTypeHydrationReport               plan.TypeID = 28
+	planTypeJob                           plan.TypeID = 29
+	planTypeJobConnection                 plan.TypeID = 30
+	planTypeJobCounts                     plan.TypeID = 31
+	planTypeJobEdge                       plan.TypeID = 32
+	planTypeJobRun                        plan.TypeID = 33
+	planTypeJobRunConnection              plan.TypeID = 34
+	planTypeJobRunEdge                    plan.TypeID = 35
+	planTypeLink                          plan.TypeID = 36
+	planTypeLogLine                       plan.TypeID = 37
+	planTypeMoney                         plan.TypeID = 38
+	planTypeObservation                   plan.TypeID = 39
+	planTypeOverview                      plan.TypeID = 40
+	planTypePageInfo                      plan.TypeID = 41
+	planTypePoint                         plan.TypeID = 42
+	planTypePosition                      plan.TypeID = 43
+	planTypeQuery                         plan.TypeID = 44
+	planTypeRefusalCount                  plan.TypeID = 45
+	planTypeRegisteredDevice              plan.TypeID = 46
+	planTypeSeries                        plan.TypeID = 47
+	planTypeSession                       plan.TypeID = 48
+	planTypeSkyCoordinates                plan.TypeID = 49
+	planTypeStreamSession                 plan.TypeID = 50
+	planTypeSubscription                  plan.TypeID = 51
+	planTypeTrip                          plan.TypeID = 52
+	planTypeTripConnection                plan.TypeID = 53
+	planTypeTripEdge                      plan.TypeID = 54
+	planTypeTripPoint                     plan.TypeID = 55
+	planTypeViewer                        plan.TypeID = 56
 )
 
 func planTypes() []plan.Type {
@@ -125,6 +129,9 @@ func planTypes() []plan.Type {
 		planFieldsOfCommandEdge(),
 		planFieldsOfCreatedApiKey(),
 		planFieldsOfDevice(),
+		planFieldsOfDeviceCall(),
+		planFieldsOfDeviceCallConnection(),
+		planFieldsOfDeviceCallEdge(),
 		planFieldsOfDeviceConfig(),
 		planFieldsOfDeviceConfigSchema(),
 		planFieldsOfDeviceConfigVersion(),
@@ -1272,6 +1279,165 @@ func planFieldsOfDevice() plan.Type {
 				Value: plan.Value(planODeviceConfig2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfig),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Device_config(ctx, field)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfDeviceCall() plan.Type {
+	return plan.Type{
+		Name:      "DeviceCall",
+		Satisfies: deviceCallImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"id": {
+				Name:    "id",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceCall)
+					return planNID2string(w, n, obj.ID)
+				},
+			},
+			"at": {
+				Name:    "at",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceCall)
+					return planNDateTime2timeᚐTime(w, n, obj.At)
+				},
+			},
+			"deviceId": {
+				Name:    "deviceId",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceCall)
+					return planNID2string(w, n, obj.DeviceID)
+				},
+			},
+			"apiKeyId": {
+				Name:    "apiKeyId",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceCall)
+					return planNID2string(w, n, obj.ApiKeyID)
+				},
+			},
+			"accountId": {
+				Name:    "accountId",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceCall)
+					return planNID2string(w, n, obj.AccountID)
+				},
+			},
+			"name": {
+				Name:    "name",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceCall)
+					return planNString2string(w, n, obj.Name)
+				},
+			},
+			"outcome": {
+				Name:    "outcome",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceCall)
+					return planNString2string(w, n, obj.Outcome)
+				},
+			},
+			"reason": {
+				Name: "reason",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceCall)
+					return planOString2ᚖstring(w, n, obj.Reason)
+				},
+			},
+			"durationMs": {
+				Name:    "durationMs",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceCall)
+					return planNFloat2float64(w, n, obj.DurationMs)
+				},
+			},
+			"traceId": {
+				Name: "traceId",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.DeviceCall)
+					return planOString2ᚖstring(w, n, obj.TraceID)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfDeviceCallConnection() plan.Type {
+	return plan.Type{
+		Name:      "DeviceCallConnection",
+		Satisfies: deviceCallConnectionImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"edges": {
+				Name:    "edges",
+				NonNull: true,
+				Results: []plan.TypeID{planTypeDeviceCallEdge},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.DeviceCallConnection)
+					return planNDeviceCallEdge2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceCallEdgeᚄ(w, n, obj.Edges)
+				},
+			},
+			"nodes": {
+				Name:    "nodes",
+				NonNull: true,
+				Results: []plan.TypeID{planTypeDeviceCall},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.DeviceCallConnection)
+					return planNDeviceCall2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceCallᚄ(w, n, obj.Nodes)
+				},
+			},
+			"pageInfo": {
+				Name:    "pageInfo",
+				NonNull: true,
+				Results: []plan.TypeID{planTypePageInfo},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.DeviceCallConnection)
+					return planNPageInfo2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐPageInfo(w, n, obj.PageInfo)
+				},
+			},
+			"totalCount": {
+				Name: "totalCount",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.DeviceCallConnection)
+					return planOInt2ᚖint(w, n, obj.TotalCount)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfDeviceCallEdge() plan.Type {
+	return plan.Type{
+		Name:      "DeviceCallEdge",
+		Satisfies: deviceCallEdgeImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"cursor": {
+				Name:    "cursor",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.DeviceCallEdge)
+					return planNCursor2string(w, n, obj.Cursor)
+				},
+			},
+			"node": {
+				Name:    "node",
+				NonNull: true,
+				Results: []plan.TypeID{planTypeDeviceCall},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*model.DeviceCallEdge)
+					return planNDeviceCall2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceCall(w, n, obj.Node)
 				},
 			},
 		},
@@ -2743,6 +2909,21 @@ func planFieldsOfQuery() plan.Type {
 					return x.(*executionContext).fieldContext_Query_hydration(ctx, field)
 				},
 			},
+			"deviceCalls": {
+				Name:       "deviceCalls",
+				Results:    []plan.TypeID{planTypeDeviceCallConnection},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*model.DeviceCallConnection](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Query().DeviceCalls(ctx, fc.Args["filter"].(*bff.DeviceCallFilter), fc.Args["first"].(*int), fc.Args["after"].(*string))
+				},
+				Value: plan.Value(planODeviceCallConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceCallConnection),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Query_deviceCalls(ctx, field)
+				},
+			},
 			"callers": {
 				Name:       "callers",
 				Results:    []plan.TypeID{planTypeCallerUsage},
@@ -3660,6 +3841,28 @@ func planNDevice2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDevice(w *plan.Writ
 	return w.Object(n, planTypeDevice, v)
 }
 
+func planNDeviceCall2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceCallᚄ(w *plan.Writer, n *plan.Node, v []*bff.DeviceCall) bool {
+	return plan.List(w, n, v, false, true, planNDeviceCall2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceCall)
+}
+
+func planNDeviceCall2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceCall(w *plan.Writer, n *plan.Node, v *bff.DeviceCall) bool {
+	if v == nil {
+		return w.Missing()
+	}
+	return w.Object(n, planTypeDeviceCall, v)
+}
+
+func planNDeviceCallEdge2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceCallEdgeᚄ(w *plan.Writer, n *plan.Node, v []*model.DeviceCallEdge) bool {
+	return plan.List(w, n, v, false, true, planNDeviceCallEdge2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceCallEdge)
+}
+
+func planNDeviceCallEdge2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceCallEdge(w *plan.Writer, n *plan.Node, v *model.DeviceCallEdge) bool {
+	if v == nil {
+		return w.Missing()
+	}
+	return w.Object(n, planTypeDeviceCallEdge, v)
+}
+
 func planNDeviceConfigSchema2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfigSchema(w *plan.Writer, n *plan.Node, v *bff.DeviceConfigSchema) bool {
 	if v == nil {
 		return w.Missing()
@@ -4027,6 +4230,13 @@ func planODevice2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDevice(w *plan.Writ
 		return false
 	}
 	return w.Object(n, planTypeDevice, v)
+}
+
+func planODeviceCallConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceCallConnection(w *plan.Writer, n *plan.Node, v *model.DeviceCallConnection) bool {
+	if v == nil {
+		return false
+	}
+	return w.Object(n, planTypeDeviceCallConnection, v)
 }
 
 func planODeviceConfig2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfig(w *plan.Writer, n *plan.Node, v *bff.DeviceConfig) bool {

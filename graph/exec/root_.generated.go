@@ -189,6 +189,31 @@ type ComplexityRoot struct {
 		Version     func(childComplexity int) int
 	}
 
+	DeviceCall struct {
+		AccountID  func(childComplexity int) int
+		ApiKeyID   func(childComplexity int) int
+		At         func(childComplexity int) int
+		DeviceID   func(childComplexity int) int
+		DurationMs func(childComplexity int) int
+		ID         func(childComplexity int) int
+		Name       func(childComplexity int) int
+		Outcome    func(childComplexity int) int
+		Reason     func(childComplexity int) int
+		TraceID    func(childComplexity int) int
+	}
+
+	DeviceCallConnection struct {
+		Edges      func(childComplexity int) int
+		Nodes      func(childComplexity int) int
+		PageInfo   func(childComplexity int) int
+		TotalCount func(childComplexity int) int
+	}
+
+	DeviceCallEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	DeviceConfig struct {
 		Desired         func(childComplexity int) int
 		DesiredAt       func(childComplexity int) int
@@ -443,6 +468,7 @@ type ComplexityRoot struct {
 		Activities          func(childComplexity int, filter *bff.ActivityFilter, first *int, after *string) int
 		Callers             func(childComplexity int, window *bff.CallWindow) int
 		Device              func(childComplexity int, id string) int
+		DeviceCalls         func(childComplexity int, filter *bff.DeviceCallFilter, first *int, after *string) int
 		DeviceConfigSchemas func(childComplexity int) int
 		Devices             func(childComplexity int, filter *bff.DeviceFilter, orderBy *bff.DeviceOrder, first *int, after *string) int
 		Hydration           func(childComplexity int, from time.Time, to time.Time, timeZone *string, accountID *string) int
@@ -1256,6 +1282,105 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Device.Version(childComplexity), true
+
+	case "DeviceCall.accountId":
+		if e.ComplexityRoot.DeviceCall.AccountID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCall.AccountID(childComplexity), true
+	case "DeviceCall.apiKeyId":
+		if e.ComplexityRoot.DeviceCall.ApiKeyID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCall.ApiKeyID(childComplexity), true
+	case "DeviceCall.at":
+		if e.ComplexityRoot.DeviceCall.At == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCall.At(childComplexity), true
+	case "DeviceCall.deviceId":
+		if e.ComplexityRoot.DeviceCall.DeviceID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCall.DeviceID(childComplexity), true
+	case "DeviceCall.durationMs":
+		if e.ComplexityRoot.DeviceCall.DurationMs == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCall.DurationMs(childComplexity), true
+	case "DeviceCall.id":
+		if e.ComplexityRoot.DeviceCall.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCall.ID(childComplexity), true
+	case "DeviceCall.name":
+		if e.ComplexityRoot.DeviceCall.Name == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCall.Name(childComplexity), true
+	case "DeviceCall.outcome":
+		if e.ComplexityRoot.DeviceCall.Outcome == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCall.Outcome(childComplexity), true
+	case "DeviceCall.reason":
+		if e.ComplexityRoot.DeviceCall.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCall.Reason(childComplexity), true
+	case "DeviceCall.traceId":
+		if e.ComplexityRoot.DeviceCall.TraceID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCall.TraceID(childComplexity), true
+
+	case "DeviceCallConnection.edges":
+		if e.ComplexityRoot.DeviceCallConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCallConnection.Edges(childComplexity), true
+	case "DeviceCallConnection.nodes":
+		if e.ComplexityRoot.DeviceCallConnection.Nodes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCallConnection.Nodes(childComplexity), true
+	case "DeviceCallConnection.pageInfo":
+		if e.ComplexityRoot.DeviceCallConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCallConnection.PageInfo(childComplexity), true
+	case "DeviceCallConnection.totalCount":
+		if e.ComplexityRoot.DeviceCallConnection.TotalCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCallConnection.TotalCount(childComplexity), true
+
+	case "DeviceCallEdge.cursor":
+		if e.ComplexityRoot.DeviceCallEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCallEdge.Cursor(childComplexity), true
+	case "DeviceCallEdge.node":
+		if e.ComplexityRoot.DeviceCallEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.DeviceCallEdge.Node(childComplexity), true
 
 	case "DeviceConfig.desired":
 		if e.ComplexityRoot.DeviceConfig.Desired == nil {
@@ -2447,6 +2572,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Device(childComplexity, args["id"].(string)), true
+	case "Query.deviceCalls":
+		if e.ComplexityRoot.Query.DeviceCalls == nil {
+			break
+		}
+
+		args, err := ec.field_Query_deviceCalls_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.DeviceCalls(childComplexity, args["filter"].(*bff.DeviceCallFilter), args["first"].(*int), args["after"].(*string)), true
 	case "Query.deviceConfigSchemas":
 		if e.ComplexityRoot.Query.DeviceConfigSchemas == nil {
 			break
@@ -2927,6 +3063,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputConeInput,
 		ec.unmarshalInputCreateApiKeyInput,
 		ec.unmarshalInputCreateJobInput,
+		ec.unmarshalInputDeviceCallFilter,
 		ec.unmarshalInputDeviceFilter,
 		ec.unmarshalInputJobFilter,
 		ec.unmarshalInputLinkInput,
@@ -3363,6 +3500,56 @@ type ActivityEdge @authenticated {
   node: Activity!
 }
 `, BuiltIn: false},
+	{Name: "../../schema/call.graphqls", Input: `extend type Query {
+  """
+  What API keys called to act on devices, the newest first, refusals included: everything but reads, readings and
+  imports. Kept for a time (30 days unless it is set otherwise), and of one device the last 100,000. For administrators.
+  """
+  deviceCalls(filter: DeviceCallFilter, first: Int = 20, after: Cursor): DeviceCallConnection
+    @requiresScopes(scopes: [["apikey:write", "device:read"]])
+    @listSize(slicingArguments: ["first"])
+}
+
+"A call by which an API key acted on a device, or was refused to."
+type DeviceCall @authenticated {
+  id: ID!
+  "When it had been answered."
+  at: DateTime!
+  "As named in the request; it may be one that there is not."
+  deviceId: ID!
+  apiKeyId: ID!
+  "Whom the key acts for."
+  accountId: ID!
+  "As in StartStream."
+  name: String!
+  "OK, or the code of the refusal."
+  outcome: String!
+  "The reason of the refusal."
+  reason: String
+  durationMs: Float!
+  "Of the trace, when the call was traced."
+  traceId: String
+}
+
+input DeviceCallFilter {
+  deviceId: ID
+  apiKeyId: ID
+  "OK, or the code of a refusal, as in RESOURCE_EXHAUSTED."
+  outcome: String
+}
+
+type DeviceCallConnection @authenticated {
+  edges: [DeviceCallEdge!]!
+  nodes: [DeviceCall!]!
+  pageInfo: PageInfo!
+  totalCount: Int @cost(weight: 1)
+}
+
+type DeviceCallEdge @authenticated {
+  cursor: Cursor!
+  node: DeviceCall!
+}
+`, BuiltIn: false},
 	{Name: "../../schema/caller.graphqls", Input: `extend type Query {
   "Who calls, how much, and who is refused: those who asked most first, at most 1,000. As the gateway that answers has seen it."
   callers(window: CallWindow = LAST_HOUR): [CallerUsage!] @requiresScopes(scopes: [["caller:read"]]) @listSize(assumedSize: 100)
@@ -3731,7 +3918,7 @@ type Point @authenticated {
 type DeviceEvent @authenticated {
   id: ID!
   at: DateTime!
-  "REGISTERED, UPDATED, IMPORTED, DELETED, SECRET_ROTATED, ONLINE, OFFLINE, REPORTED, MESSAGE_REFUSED, CONFIG_WANTED, CONFIG_REPORTED, STREAM_CHANGED, STREAM_NOT_STOPPED."
+  "REGISTERED, UPDATED, IMPORTED, DELETED, SECRET_ROTATED, ONLINE, OFFLINE, REPORTED, MESSAGE_REFUSED, CONFIG_WANTED, CONFIG_REPORTED, STREAM_CHANGED, STREAM_NOT_STOPPED, CALLED."
   type: String!
   message: String!
   "Who did it: an account, an API key, or ` + "`" + `system` + "`" + `."
@@ -4567,6 +4754,56 @@ func (ec *executionContext) childFields_Device(ctx context.Context, field graphq
 		return ec.fieldContext_Device_config(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Device", field.Name)
+}
+
+func (ec *executionContext) childFields_DeviceCall(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_DeviceCall_id(ctx, field)
+	case "at":
+		return ec.fieldContext_DeviceCall_at(ctx, field)
+	case "deviceId":
+		return ec.fieldContext_DeviceCall_deviceId(ctx, field)
+	case "apiKeyId":
+		return ec.fieldContext_DeviceCall_apiKeyId(ctx, field)
+	case "accountId":
+		return ec.fieldContext_DeviceCall_accountId(ctx, field)
+	case "name":
+		return ec.fieldContext_DeviceCall_name(ctx, field)
+	case "outcome":
+		return ec.fieldContext_DeviceCall_outcome(ctx, field)
+	case "reason":
+		return ec.fieldContext_DeviceCall_reason(ctx, field)
+	case "durationMs":
+		return ec.fieldContext_DeviceCall_durationMs(ctx, field)
+	case "traceId":
+		return ec.fieldContext_DeviceCall_traceId(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeviceCall", field.Name)
+}
+
+func (ec *executionContext) childFields_DeviceCallConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_DeviceCallConnection_edges(ctx, field)
+	case "nodes":
+		return ec.fieldContext_DeviceCallConnection_nodes(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_DeviceCallConnection_pageInfo(ctx, field)
+	case "totalCount":
+		return ec.fieldContext_DeviceCallConnection_totalCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeviceCallConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_DeviceCallEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_DeviceCallEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_DeviceCallEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type DeviceCallEdge", field.Name)
 }
 
 func (ec *executionContext) childFields_DeviceConfig(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

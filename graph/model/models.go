@@ -34,6 +34,18 @@ type CommandEdge struct {
 	Node   *bff.Command `json:"node"`
 }
 
+type DeviceCallConnection struct {
+	Edges      []*DeviceCallEdge `json:"edges"`
+	Nodes      []*bff.DeviceCall `json:"nodes"`
+	PageInfo   *PageInfo         `json:"pageInfo"`
+	TotalCount *int              `json:"totalCount,omitempty"`
+}
+
+type DeviceCallEdge struct {
+	Cursor string          `json:"cursor"`
+	Node   *bff.DeviceCall `json:"node"`
+}
+
 type DeviceConfigVersionConnection struct {
 	Edges      []*DeviceConfigVersionEdge `json:"edges"`
 	Nodes      []*bff.DeviceConfigVersion `json:"nodes"`

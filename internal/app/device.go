@@ -28,7 +28,7 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 		return nil, err
 	}
 	store := devicestore.New(db, devicerpc.Encoding())
-	options := device.Options{Logger: h.logger, Count: h.countMessages(), Streams: h.streamRules()}
+	options := device.Options{Logger: h.logger, Count: h.countMessages(), Streams: h.streamRules(), KeepCallsFor: h.config.Device.KeepCallsFor}
 	var link *mqtt.Link
 	if h.field != nil {
 		link = mqtt.New(h.field, h.logger)
@@ -37,6 +37,9 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 	service := device.New(store, h.clock, options)
 	works := []func(context.Context) error{
 		device.NewAttendant(service, h.logger).Run,
+		func(ctx context.Context) error {
+			return service.ForgetCalls(ctx, func(err error) { h.logger.Warn("old calls of API keys were not dropped", "error", err) })
+		},
 		func(ctx context.Context) error {
 			return service.CarryConfigs(ctx, func(err error) { h.logger.Warn("a wanted configuration waits", "error", err) })
 		},

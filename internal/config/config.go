@@ -147,6 +147,7 @@ type MQTT struct {
 type Device struct {
 	OfflineGrace time.Duration `default:"30s" min:"0s" help:"How long a device whose connection ended may take to come back before it is OFFLINE."`
 	RestartWait  time.Duration `default:"90s" min:"1s" help:"How long devices may take to come back after a restart of the broker before they are OFFLINE: one and a half times their keep-alive."`
+	KeepCallsFor time.Duration `default:"720h" min:"1h" help:"How long it is kept what API keys called to act on devices."`
 }
 
 // Camera bounds what streams of cameras may take, and says where images are kept.

@@ -30,6 +30,7 @@ const (
 	Activity Kind = "activity"
 	Event    Kind = "event"
 	Config   Kind = "config"
+	Call     Kind = "call"
 	Image    Kind = "image"
 )
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"maps"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
@@ -24,8 +25,11 @@ type Service struct {
 	count    func(topic UpTopic, outcome string, n int)
 	notes    *notes
 	streams  StreamRules
-	takes    map[UpTopic]taker
-	welcomes []welcomer
+	calls    *callLog
+
+	keepCallsFor time.Duration
+	takes        map[UpTopic]taker
+	welcomes     []welcomer
 }
 
 // Options are what the use cases need beside a store. The zero value reaches no device.
@@ -37,6 +41,8 @@ type Options struct {
 	// those that were sent and those that were stored.
 	Count   func(topic UpTopic, outcome string, n int)
 	Streams StreamRules
+	// KeepCallsFor is how long it is kept what API keys called; 30 days for 0.
+	KeepCallsFor time.Duration
 }
 
 // New gives the use cases over a store.
@@ -44,7 +50,10 @@ func New(store Store, clock clock.Clock, options Options) *Service {
 	s := &Service{
 		store: store, clock: clock, downlink: options.Downlink, door: options.Door,
 		logger: options.Logger, count: options.Count, notes: newNotes(), courier: newConfigCourier(),
-		streams: options.Streams.withDefaults(),
+		streams: options.Streams.withDefaults(), calls: newCallLog(), keepCallsFor: options.KeepCallsFor,
+	}
+	if s.keepCallsFor <= 0 {
+		s.keepCallsFor = callRetention
 	}
 	if s.downlink == nil {
 		s.downlink = nowhere{}

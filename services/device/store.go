@@ -74,6 +74,7 @@ type Store interface {
 
 	Configs
 	Streams
+	Calls
 }
 
 // Encoding writes what events carry.

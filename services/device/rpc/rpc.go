@@ -17,10 +17,12 @@ import (
 
 // Register offers the service on r.
 func Register(r grpc.ServiceRegistrar, s *device.Service) {
+	r = recorded{ServiceRegistrar: r, service: s}
 	devicev1.RegisterDevicesServer(r, server{service: s})
 	devicev1.RegisterCommandsServer(r, commands{service: s})
 	devicev1.RegisterTwinsServer(r, twins{service: s})
 	devicev1.RegisterCamerasServer(r, cameras{service: s})
+	devicev1.RegisterCallsServer(r, ledger{service: s})
 }
 
 type server struct {

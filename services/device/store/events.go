@@ -27,21 +27,24 @@ func insertEvent(ctx context.Context, tx *sqldb.Tx, e device.Event) error {
 
 // Note writes down an event alone: see device.Store.
 func (s *Store) Note(ctx context.Context, e device.Event) error {
-	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		var there bool
-		err := tx.QueryRowContext(ctx, `SELECT TRUE FROM devices WHERE id = $1 AND NOT deleted`, e.DeviceID).Scan(&there)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
-			return fmt.Errorf("find the device: %w", err)
-		}
-		return insertEvent(ctx, tx, e)
-	})
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error { return noteIfThere(ctx, tx, e) })
 	if err != nil {
 		return fmt.Errorf("note an event: %w", err)
 	}
 	return nil
+}
+
+// noteIfThere writes down an event of a device, if there is such a device.
+func noteIfThere(ctx context.Context, tx *sqldb.Tx, e device.Event) error {
+	var there bool
+	err := tx.QueryRowContext(ctx, `SELECT TRUE FROM devices WHERE id = $1 AND NOT deleted`, e.DeviceID).Scan(&there)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("find the device: %w", err)
+	}
+	return insertEvent(ctx, tx, e)
 }
 
 func scanEvent(row sqldb.Row) (device.Event, error) {

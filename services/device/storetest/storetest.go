@@ -60,6 +60,8 @@ func Run(t *testing.T, open func(t *testing.T) device.Store) {
 		"schemas read back as they were set":                 schemasReadBack,
 		"a stream reads back as it was changed":              streamReadsBack,
 		"changes of a stream come one after another":         serialisesStreams,
+		"calls list, and are noted where there is a device":  callsList,
+		"old calls are forgotten, and those of the busy":     forgetsCalls,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

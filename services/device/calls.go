@@ -1,0 +1,185 @@
+package device
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
+	"github.com/sluicehq/sluice/internal/page"
+)
+
+// Called is that a third party acted on the device, or was to.
+const Called EventType = "CALLED"
+
+// Call is a call by which an API key acted on a device, or was refused to.
+type Call struct {
+	ID        string
+	DeviceID  string
+	At        time.Time // when it had been answered
+	APIKeyID  string
+	AccountID string // whom the key acts for
+	Name      string // as in StartStream
+	Outcome   string // OK, or the code of the refusal
+	Reason    string // of the refusal; "" otherwise
+	Took      time.Duration
+	TraceID   string // "" for one that is not traced
+}
+
+// CallFilter narrows a list of calls; what is empty does not narrow.
+type CallFilter struct {
+	DeviceID string
+	APIKeyID string
+	Outcome  string
+}
+
+// Calls is the part of a Store that keeps calls.
+type Calls interface {
+	// KeepCalls keeps calls and what is to be noted of them.
+	KeepCalls(ctx context.Context, calls []Call, events []Event) error
+
+	// ListCalls gives a page of calls, the newest first.
+	ListCalls(ctx context.Context, filter CallFilter, request page.Request) (page.Page[Call], error)
+
+	// ForgetCalls drops calls before a time, and of each device all but the newest most.
+	ForgetCalls(ctx context.Context, before time.Time, most int) (int64, error)
+}
+
+const (
+	// callsAMinute is how many calls of one key for one device are noted in its events; all are kept as
+	// calls.
+	callsAMinute  = 30
+	maxKeptCalls  = 100_000 // a device
+	keepCallTime  = 2 * time.Second
+	callRetention = 30 * 24 * time.Hour
+)
+
+// callDetails is the data of an event about a call.
+type callDetails struct {
+	Call    string `json:"call"`
+	Outcome string `json:"outcome"`
+	Reason  string `json:"reason,omitempty"`
+	Micros  int64  `json:"micros"`
+	TraceID string `json:"traceId,omitempty"`
+	Unnoted int    `json:"unnoted,omitempty"` // calls before it that are among the calls only
+}
+
+// KeepCall keeps that an API key called, durably; calls at once are kept by one write. What is about
+// no device is not kept, nor what others than API keys call. That it could not be kept is written to
+// the log: the call itself has happened.
+func (s *Service) KeepCall(ctx context.Context, c Call) {
+	who := caller.FromContext(ctx)
+	if who.APIKeyID == "" || ids.Check(ids.Device, c.DeviceID) != nil {
+		return
+	}
+	c.ID, c.At, c.APIKeyID, c.AccountID = ids.New(ids.Call), s.clock.Now(), who.APIKeyID, who.AccountID
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepCallTime)
+	defer cancel()
+	if err := s.calls.keep(ctx, c, s.keepCalls); err != nil {
+		s.logger.ErrorContext(ctx, "a call was not kept", "call", c.Name, "device", c.DeviceID, "apiKey", c.APIKeyID, "error", err)
+	}
+}
+
+func (s *Service) keepCalls(ctx context.Context, calls []Call) error {
+	var events []Event
+	for _, c := range calls {
+		name := "calls " + c.DeviceID + " " + c.APIKeyID
+		if !s.notes.may(name, callsAMinute, c.At) {
+			continue
+		}
+		e, err := noted(c.DeviceID, c.At, Called, fmt.Sprintf("%s: %s", c.Name, c.Outcome), c.APIKeyID, callDetails{
+			Call: c.Name, Outcome: c.Outcome, Reason: c.Reason, Micros: c.Took.Microseconds(), TraceID: c.TraceID, Unnoted: s.notes.skipped(name),
+		})
+		if err != nil {
+			return err
+		}
+		events = append(events, e)
+	}
+	return s.store.KeepCalls(ctx, calls, events)
+}
+
+// callLog gathers calls that are made at once, so that one write keeps them all. It needs no goroutine
+// of its own: whoever finds nobody writing writes for all who wait.
+type callLog struct {
+	turn chan struct{} // held by who writes
+	next chan *callBatch
+}
+
+type callBatch struct {
+	calls []Call
+	done  chan struct{}
+	err   error
+}
+
+func newCallLog() *callLog {
+	l := &callLog{turn: make(chan struct{}, 1), next: make(chan *callBatch, 1)}
+	l.next <- &callBatch{done: make(chan struct{})}
+	return l
+}
+
+func (l *callLog) keep(ctx context.Context, c Call, write func(context.Context, []Call) error) error {
+	mine := <-l.next
+	mine.calls = append(mine.calls, c)
+	l.next <- mine
+	select {
+	case <-mine.done:
+		return mine.err
+	case <-ctx.Done():
+		return ctx.Err()
+	case l.turn <- struct{}{}:
+	}
+	defer func() { <-l.turn }()
+	select {
+	case <-mine.done: // somebody wrote it just before
+		return mine.err
+	default:
+	}
+	<-l.next // it is mine: only who has the turn takes it away
+	l.next <- &callBatch{done: make(chan struct{})}
+	mine.err = write(ctx, mine.calls)
+	close(mine.done)
+	return mine.err
+}
+
+// ListCalls gives a page of what API keys called, the newest first. For administrators.
+func (s *Service) ListCalls(ctx context.Context, filter CallFilter, request page.Request) (page.Page[Call], error) {
+	who, err := caller.Require(ctx, caller.APIKeyWrite)
+	if err != nil {
+		return page.Page[Call]{}, err
+	}
+	if !who.Administers() || len(who.DeviceLabels) > 0 {
+		return page.Page[Call]{}, errs.Denied("only administrators see what API keys called")
+	}
+	if err := input.OptionalID("filter.deviceId", ids.Device, filter.DeviceID); err != nil {
+		return page.Page[Call]{}, err
+	}
+	if err := input.OptionalID("filter.apiKeyId", ids.APIKey, filter.APIKeyID); err != nil {
+		return page.Page[Call]{}, err
+	}
+	if err := input.Line("filter.outcome", filter.Outcome, maxName); err != nil {
+		return page.Page[Call]{}, err
+	}
+	return s.store.ListCalls(ctx, filter, request)
+}
+
+// forgetEvery is how often old calls are dropped.
+const forgetEvery = 10 * time.Minute
+
+// ForgetCalls drops old calls, until ctx ends. What fails is tried again; failed is told of it.
+func (s *Service) ForgetCalls(ctx context.Context, failed func(error)) error {
+	tick := time.NewTicker(forgetEvery)
+	defer tick.Stop()
+	for {
+		if _, err := s.store.ForgetCalls(ctx, s.clock.Now().Add(-s.keepCallsFor), maxKeptCalls); err != nil && ctx.Err() == nil {
+			failed(err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
+}

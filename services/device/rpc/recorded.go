@@ -1,0 +1,91 @@
+package rpc
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/services/device"
+)
+
+// recorded has the calls by which API keys act on devices kept, whatever comes of them. Reads are not:
+// they change nothing and are many; nor are readings, which are kept themselves.
+type recorded struct {
+	grpc.ServiceRegistrar
+	service *device.Service
+}
+
+// acts tells whether a method acts on a device.
+func acts(method string) bool {
+	for _, reads := range []string{"BatchGet", "BatchList", "BatchQuery", "List", "Count", "Record", "Import", "Get"} {
+		if strings.HasPrefix(method, reads) {
+			return false
+		}
+	}
+	return true
+}
+
+// RegisterService wraps the handlers of what acts.
+func (r recorded) RegisterService(desc *grpc.ServiceDesc, impl any) {
+	wrapped := *desc
+	wrapped.Methods = slices.Clone(desc.Methods)
+	for i, method := range wrapped.Methods {
+		if acts(method.MethodName) {
+			wrapped.Methods[i].Handler = r.keeping(method.MethodName, method.Handler)
+		}
+	}
+	r.ServiceRegistrar.RegisterService(&wrapped, impl)
+}
+
+// keeping is the handler that keeps the call, within the interceptor that tells who is calling.
+func (r recorded) keeping(name string, handler grpc.MethodHandler) grpc.MethodHandler {
+	return func(srv any, ctx context.Context, decode func(any) error, around grpc.UnaryServerInterceptor) (any, error) {
+		return handler(srv, ctx, decode, func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
+			kept := func(ctx context.Context, request any) (any, error) { return r.kept(ctx, name, request, handle) }
+			if around == nil {
+				return kept(ctx, request)
+			}
+			return around(ctx, request, info, kept)
+		})
+	}
+}
+
+func (r recorded) kept(ctx context.Context, name string, request any, handle grpc.UnaryHandler) (any, error) {
+	if caller.FromContext(ctx).APIKeyID == "" {
+		return handle(ctx, request)
+	}
+	started := time.Now()
+	reply, err := handle(ctx, request)
+	call := device.Call{Name: name, DeviceID: deviceOf(request, reply), Outcome: "OK", Took: time.Since(started)}
+	if err != nil {
+		e := errs.From(err)
+		call.Outcome, call.Reason = string(e.Code), e.Reason
+	}
+	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
+		call.TraceID = span.TraceID().String()
+	}
+	r.service.KeepCall(ctx, call)
+	return reply, err
+}
+
+// deviceOf is the device that a call was about, as the request names it or the reply tells; "" for none.
+func deviceOf(request, reply any) string {
+	for _, message := range []any{request, reply} {
+		if m, ok := message.(interface{ GetDeviceId() string }); ok && m.GetDeviceId() != "" {
+			return m.GetDeviceId()
+		}
+	}
+	for _, message := range []any{request, reply} {
+		if m, ok := message.(interface{ GetId() string }); ok && ids.Check(ids.Device, m.GetId()) == nil {
+			return m.GetId()
+		}
+	}
+	return ""
+}
