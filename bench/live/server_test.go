@@ -20,6 +20,7 @@ import (
 
 	"github.com/gorilla/websocket"
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -62,6 +63,7 @@ type usage struct {
 	CPU        time.Duration // user and system
 	Memory     uint64        // heap and stacks in use, after a collection when it was asked for
 	Executions float64
+	P99        float64 // seconds from commit to the write, by the hub's own histogram
 }
 
 // serve answers until the process is killed: /graphql is the WebSocket, /publish has it say something,
@@ -115,11 +117,28 @@ func used(registry *prometheus.Registry, collect bool) usage {
 	u := usage{CPU: time.Duration(r.Utime.Nano() + r.Stime.Nano()), Memory: m.HeapInuse + m.StackInuse}
 	families, _ := registry.Gather()
 	for _, f := range families {
-		if f.GetName() == "sluice_live_executions_total" {
+		switch f.GetName() {
+		case "sluice_live_executions_total":
 			u.Executions = f.GetMetric()[0].GetCounter().GetValue()
+		case "sluice_live_delivery_seconds":
+			u.P99 = quantile(f.GetMetric()[0].GetHistogram(), 0.99)
 		}
 	}
 	return u
+}
+
+// quantile reads a histogram as Prometheus does: evenly spread within a bucket. What is beyond the last
+// bucket is at least that.
+func quantile(h *dto.Histogram, q float64) float64 {
+	rank := q * float64(h.GetSampleCount())
+	from, below := 0.0, 0.0
+	for _, b := range h.GetBucket() {
+		if count := float64(b.GetCumulativeCount()); count >= rank && count > below {
+			return from + (b.GetUpperBound()-from)*(rank-below)/(count-below)
+		}
+		from, below = b.GetUpperBound(), float64(b.GetCumulativeCount())
+	}
+	return from
 }
 
 // bare is what a hand-written server would be: a goroutine that reads a connection, and one prepared

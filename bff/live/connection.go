@@ -30,14 +30,14 @@ import (
 // waits; what the client says is handled on a larger one, which does not come back to waiting. Whoever
 // has something to say to the client writes to its socket.
 type connection struct {
+	dialect *dialect // what a delivery looks at comes first
+	deflate bool     // large messages are compressed
 	socket
 	hub       *Hub
 	shard     *shard
 	executor  graphql.GraphExecutor
 	websocket *websocket.Conn
 	buffered  *bufio.Reader // what the WebSocket reads from
-	deflate   bool          // large messages are compressed
-	dialect   *dialect
 	requestID string
 	remote    netip.Addr
 	opened    time.Time
@@ -432,27 +432,15 @@ func (c *connection) appendNext(b []byte, id string, payload []byte) []byte {
 
 // offer is sink.
 func (c *connection) offer(m *member, answers []*answer) (taken int) {
-	if c.idle() {
-		b := m.shard.scratch[:0]
-		for _, a := range answers {
-			b = c.appendNext(b, m.id, a.payload)
-		}
-		m.shard.scratch = b
-		if !c.socket.offer(b) {
-			return 0
-		}
-		c.hub.metrics.delivered(answers)
-		return len(answers)
+	b, ends := m.shard.scratch[:0], m.shard.ends[:0]
+	for _, a := range answers {
+		b = c.appendNext(b, m.id, a.payload)
+		ends = append(ends, len(b))
 	}
-	for i, a := range answers {
-		b := c.appendNext(m.shard.scratch[:0], m.id, a.payload)
-		m.shard.scratch = b
-		if !c.socket.offer(b) {
-			return i
-		}
-		c.hub.metrics.delivered(answers[i : i+1])
-	}
-	return len(answers)
+	m.shard.scratch, m.shard.ends = b, ends
+	taken = c.socket.offer(b, ends)
+	m.shard.tally.add(answers[:taken]...)
+	return taken
 }
 
 // push is sink.

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strconv"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -16,6 +15,7 @@ type metrics struct {
 	registry      prometheus.Registerer // nil: nobody looks
 	connections   atomic.Int64
 	subscriptions atomic.Int64
+	queued        atomic.Int64 // bytes
 
 	gauges     []prometheus.Collector
 	opened     *prometheus.CounterVec // by transport
@@ -29,7 +29,7 @@ type metrics struct {
 	lagged     prometheus.Counter
 	laggards   prometheus.Gauge
 	gaps       prometheus.Counter
-	delivery   prometheus.Histogram
+	delivery   *latencies
 }
 
 func newMetrics(registry prometheus.Registerer, h *Hub) (*metrics, error) {
@@ -51,8 +51,7 @@ func newMetrics(registry prometheus.Registerer, h *Hub) (*metrics, error) {
 		lagged:     counter("lagged_total", "Times that a subscription left the broadcast because its reader was slow."),
 		gaps:       counter("gaps_total", "Times that a subscriber was told of lost events."),
 		laggards:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_live_laggards", Help: "Subscriptions that follow the stream by themselves."}),
-		delivery: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "sluice_live_delivery_seconds", Help: "From an event's commit to its message on the socket, in broadcast.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .15, .25, .5, 1, 2.5, 10}}),
+		delivery:   newLatencies("sluice_live_delivery_seconds", "From an event's commit to its message on the socket, in broadcast."),
 	}
 	m.gauges = m.gaugesOf(h)
 	if registry == nil {
@@ -74,6 +73,7 @@ func (m *metrics) gaugesOf(h *Hub) []prometheus.Collector {
 	return []prometheus.Collector{
 		gauge("connections", "Connections that are open.", func() float64 { return float64(m.connections.Load()) }),
 		gauge("subscriptions", "Subscriptions that are open.", func() float64 { return float64(m.subscriptions.Load()) }),
+		gauge("queued_bytes", "Bytes that wait for readers who are slow.", func() float64 { return float64(m.queued.Load()) }),
 		gauge("groups", "Groups of equal subscriptions.", func() float64 {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -131,13 +131,14 @@ func (m *metrics) unsubscribed(reason string) {
 	m.ended.WithLabelValues(reason).Inc()
 }
 
-// delivered counts the messages of one write.
-func (m *metrics) delivered(answers []*answer) {
-	m.messages.Add(float64(len(answers)))
-	now := time.Now()
-	for _, a := range answers {
-		m.delivery.Observe(now.Sub(a.at).Seconds())
+// count adds what was tallied, and begins the tally anew.
+func (m *metrics) count(t *tally) {
+	if t.messages == 0 {
+		return
 	}
+	m.messages.Add(float64(t.messages))
+	m.delivery.add(t)
+	*t = tally{}
 }
 
 func eventLabel(e bff.Entity) string {

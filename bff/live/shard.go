@@ -52,6 +52,8 @@ type shard struct {
 
 	// These are used by run only.
 	scratch []byte // messages that are being written
+	ends    []int  // where each of them ends
+	tally   tally  // of what was written since it was last counted
 	rooms   map[*group]*room
 	clients map[client]bool // whether it was told to go
 	told    int             // how many were, also of those that have gone since
@@ -152,6 +154,7 @@ func (s *shard) flush(touched []*room) []*room {
 		r.answers = r.answers[:0]
 		s.tidy(r)
 	}
+	s.hub.metrics.count(&s.tally)
 	return touched[:0]
 }
 

@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -15,18 +16,20 @@ import (
 // A message is first written as far as the kernel takes it at once; only what is left is copied and
 // queued. Connections of which that cannot be asked (TLS, tests) always go by the queue.
 type socket struct {
-	conn    net.Conn
-	raw     syscall.RawConn // nil: only by the queue
-	limit   int             // bytes that may be queued
-	timeout time.Duration   // for a reader that takes nothing
-
 	mu       sync.Mutex
-	room     sync.Cond // broadcast when the queue gets shorter, and at the end
-	queue    [][]byte  // each is whole messages, but perhaps for the first
-	queued   int       // bytes
 	draining bool      // a goroutine is at it
 	closing  bool      // nothing is taken any more; what is queued is still written
 	closed   bool      // nothing is written any more
+	fd       int       // what is written to at once, as long as not closed; noDescriptor: all goes by the queue
+	queued   int       // bytes
+	limit    int       // bytes that may be queued
+	queue    [][]byte  // each is whole messages, but perhaps for the first
+	room     sync.Cond // broadcast when the queue gets shorter, and at the end
+
+	all     *atomic.Int64 // bytes that are queued for anybody
+	conn    net.Conn
+	raw     syscall.RawConn // to wait on; nil where that cannot be
+	timeout time.Duration   // for a reader that takes nothing
 }
 
 const (
@@ -35,16 +38,26 @@ const (
 	closeGrace   = 2 * time.Second
 )
 
-func (s *socket) open(conn net.Conn, limit int, timeout time.Duration) {
-	s.conn, s.limit, s.timeout = conn, limit, timeout
+func (s *socket) open(conn net.Conn, limit int, timeout time.Duration, all *atomic.Int64) {
+	s.conn, s.limit, s.timeout, s.fd, s.all = conn, limit, timeout, noDescriptor, all
 	s.room.L = &s.mu
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		s.raw, _ = tcp.SyscallConn()         // without it: by the queue
-		_ = tcp.SetWriteBuffer(socketBuffer) // else the kernel keeps up to 4 MB a stalled reader
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return
 	}
+	_ = tcp.SetWriteBuffer(socketBuffer) // else the kernel keeps up to 4 MB a stalled reader
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return
+	}
+	s.raw = raw
+	_ = raw.Control(func(fd uintptr) { s.fd = descriptor(fd) }) // without it: by the queue
 }
 
-const socketBuffer = 64 << 10
+const (
+	socketBuffer = 64 << 10
+	noDescriptor = -1
+)
 
 // await returns when there is something to read, or the end; where it cannot be told, at once.
 func (s *socket) await() {
@@ -58,22 +71,25 @@ func (s *socket) fits(n int) bool {
 	return s.queued == 0 || s.queued+n <= s.limit
 }
 
-// offer takes the messages if they fit. It does not keep p.
-func (s *socket) offer(p []byte) bool {
+// offer takes of the messages in p, which end at these places, from the first those that fit. It does
+// not keep p.
+func (s *socket) offer(p []byte, ends []int) (taken int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.fits(len(p)) {
-		return false
+	if s.queued+len(p) <= s.limit {
+		s.put(p)
+		return len(ends)
 	}
-	s.put(p)
-	return true
-}
-
-// idle tells whether nothing is queued.
-func (s *socket) idle() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.queued == 0
+	from := 0
+	for _, end := range ends {
+		if !s.fits(end - from) {
+			break
+		}
+		s.put(p[from:end])
+		from = end
+		taken++
+	}
+	return taken
 }
 
 // push waits until the message fits. It is false when the connection has ended, or gone() says so.
@@ -143,7 +159,7 @@ func (s *socket) end() {
 		return
 	}
 	s.closed = true
-	s.queue, s.queued = nil, 0
+	s.drop()
 	s.room.Broadcast()
 	_ = s.conn.Close()
 }
@@ -155,13 +171,25 @@ func (s *socket) wakeAll() {
 	s.room.Broadcast()
 }
 
+// hold counts bytes that are queued, or no longer.
+func (s *socket) hold(n int) {
+	s.queued += n
+	s.all.Add(int64(n))
+}
+
+// drop gives up what is queued.
+func (s *socket) drop() {
+	s.hold(-s.queued)
+	s.queue = nil
+}
+
 // put writes or queues the message; the lock is held.
 func (s *socket) put(p []byte) {
 	if s.closed || s.closing {
 		return
 	}
-	if !s.draining && s.raw != nil {
-		n, err := writeSome(s.raw, p)
+	if !s.draining && s.fd != noDescriptor {
+		n, err := writeSome(s.fd, p)
 		if err != nil {
 			s.end()
 			return
@@ -171,7 +199,7 @@ func (s *socket) put(p []byte) {
 		}
 	}
 	s.queue = append(s.queue, append([]byte(nil), p...))
-	s.queued += len(p)
+	s.hold(len(p))
 	if !s.draining {
 		s.draining = true
 		go s.drain()
@@ -209,7 +237,7 @@ func (s *socket) next() []byte {
 		chunk = append(chunk, s.queue[0]...)
 		s.queue = s.queue[1:]
 	}
-	s.queued -= len(chunk)
+	s.hold(-len(chunk))
 	if len(s.queue) == 0 {
 		s.queue = nil
 	}
@@ -241,7 +269,7 @@ type stuckError struct {
 // to come back, should it read on after all: then whoever reads from it ends it.
 func (s *socket) giveUp(stuck *stuckError) {
 	s.mu.Lock()
-	s.queue, s.queued = nil, 0
+	s.drop()
 	told := !s.closing && errors.Is(stuck.err, os.ErrDeadlineExceeded)
 	s.closing = true
 	s.room.Broadcast()

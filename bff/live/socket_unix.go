@@ -2,38 +2,27 @@
 
 package live
 
-import (
-	"errors"
-	"syscall"
-)
+import "syscall"
+
+// descriptor is what writeSome writes to. It is good until the connection is closed, which only its
+// socket does, under the same lock as its writes.
+func descriptor(fd uintptr) int { return int(fd) }
 
 // writeSome writes as much as the kernel takes at once, which may be nothing.
-func writeSome(raw syscall.RawConn, p []byte) (n int, err error) {
-	var failure error
-	err = raw.Write(func(fd uintptr) bool {
-		for n < len(p) {
-			took, err := syscall.Write(int(fd), p[n:])
-			if took > 0 {
-				n += took
-			}
-			switch {
-			case err == nil && took > 0:
-			case errors.Is(err, syscall.EINTR):
-			case errors.Is(err, syscall.EAGAIN):
-				return true
-			case err == nil:
-				return true
-			default:
-				failure = err
-				return true
-			}
+func writeSome(fd int, p []byte) (n int, err error) {
+	for n < len(p) {
+		took, err := send(fd, p[n:])
+		switch {
+		case took > 0:
+			n += took
+		case err == syscall.EINTR:
+		case err == syscall.EAGAIN, err == nil:
+			return n, nil
+		default:
+			return n, err
 		}
-		return true
-	})
-	if err == nil {
-		err = failure
 	}
-	return n, err
+	return n, nil
 }
 
 // awaitReadable waits until there is something to read, the end of the stream, or the read deadline. It

@@ -125,11 +125,17 @@ type stream struct {
 
 	mu     sync.Mutex
 	room   sync.Cond
-	queue  []*answer
-	queued int
+	queue  []queuedAnswer
+	queued int // bytes
 	over   bool
 	code   int
 	wake   chan struct{} // holds one when there is something to do
+}
+
+// queuedAnswer is one that waits to be written.
+type queuedAnswer struct {
+	*answer
+	broadcast bool // and not of a replay
 }
 
 func newStream(h *Hub, w http.ResponseWriter, r *http.Request) *stream {
@@ -213,7 +219,11 @@ func (s *stream) listen(ctx context.Context, p *prepared) {
 			for _, a := range answers {
 				b = appendEvent(b, a.cursor, a.payload)
 			}
-			if len(b) > 0 && !s.write(b) || over {
+			if len(b) > 0 && !s.write(b) {
+				return
+			}
+			s.count(answers)
+			if over {
 				return
 			}
 		}
@@ -234,7 +244,14 @@ func (s *stream) finish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.over = true
+	s.drop()
 	s.room.Broadcast()
+}
+
+// drop forgets what is queued.
+func (s *stream) drop() {
+	s.hub.metrics.queued.Add(-int64(s.queued))
+	s.queue, s.queued = nil, 0
 }
 
 // write is false when the client takes nothing any more.
@@ -261,10 +278,24 @@ func appendEvent(b []byte, cursor string, payload []byte) []byte {
 	return append(b, "\n\n"...)
 }
 
-func (s *stream) take() (answers []*answer, over bool) {
+// count counts what was written.
+func (s *stream) count(answers []queuedAnswer) {
+	var t tally
+	for _, a := range answers {
+		if a.broadcast {
+			t.add(a.answer)
+		} else {
+			s.hub.metrics.messages.Inc()
+		}
+	}
+	s.hub.metrics.count(&t)
+}
+
+func (s *stream) take() (answers []queuedAnswer, over bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	answers, s.queue, s.queued = s.queue, nil, 0
+	answers = s.queue
+	s.drop()
 	s.room.Broadcast()
 	return answers, s.over
 }
@@ -280,9 +311,10 @@ func (s *stream) fits(a *answer) bool {
 	return s.queued == 0 || s.queued+len(a.payload) <= s.hub.settings.QueueBytes
 }
 
-func (s *stream) put(a *answer) {
-	s.queue = append(s.queue, a)
+func (s *stream) put(a *answer, broadcast bool) {
+	s.queue = append(s.queue, queuedAnswer{a, broadcast})
 	s.queued += len(a.payload)
+	s.hub.metrics.queued.Add(int64(len(a.payload)))
 	s.signal()
 }
 
@@ -291,10 +323,9 @@ func (s *stream) offer(_ *member, answers []*answer) (taken int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for taken < len(answers) && !s.over && s.fits(answers[taken]) {
-		s.put(answers[taken])
+		s.put(answers[taken], true)
 		taken++
 	}
-	s.hub.metrics.delivered(answers[:taken])
 	if s.over {
 		return len(answers)
 	}
@@ -311,8 +342,7 @@ func (s *stream) push(m *member, a *answer) bool {
 	if s.over || m.ended.Load() {
 		return false
 	}
-	s.put(a)
-	s.hub.metrics.messages.Inc()
+	s.put(a, false)
 	return true
 }
 

@@ -76,7 +76,7 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 func (c *connection) begin(upgraded *websocket.Conn, gate *gate) {
 	c.websocket, c.buffered, c.deflate = upgraded, gate.buffered, gate.deflate
 	gate.buffered = nil
-	c.socket.open(gate.Conn, c.hub.settings.QueueBytes, c.hub.settings.WriteTimeout)
+	c.socket.open(gate.Conn, c.hub.settings.QueueBytes, c.hub.settings.WriteTimeout, &c.hub.metrics.queued)
 	gate.socket = &c.socket
 	upgraded.SetReadLimit(c.hub.settings.MaxMessage)
 	upgraded.SetPongHandler(func(string) error {

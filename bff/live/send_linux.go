@@ -1,0 +1,19 @@
+//go:build linux && (amd64 || arm64)
+
+package live
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// send writes what the kernel takes at once. It never blocks, so the scheduler is not told of the call:
+// that costs a tenth of it, and more when the machine is busy.
+func send(fd int, p []byte) (int, error) {
+	n, _, failure := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)),
+		syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
+	if failure != 0 {
+		return -1, failure
+	}
+	return int(n), nil
+}
