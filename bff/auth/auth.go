@@ -71,6 +71,23 @@ func FromHeader(header http.Header) (Credentials, error) {
 	return c, nil
 }
 
+// FromRequest is FromHeader. A GET for an event stream may also present an access token as
+// access_token in its URL (RFC 6750, section 2.3), because an EventSource can set no headers.
+func FromRequest(r *http.Request) (Credentials, error) {
+	c, err := FromHeader(r.Header)
+	if err != nil || r.Method != http.MethodGet || !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
+		return c, err
+	}
+	token := r.URL.Query().Get("access_token")
+	if token == "" {
+		return c, nil
+	}
+	if c != (Credentials{}) {
+		return Credentials{}, refused("AUTHORIZATION_AMBIGUOUS", "send an access token once")
+	}
+	return Credentials{Bearer: token}, nil
+}
+
 // Caller tells who presents the credentials; nobody when there are none. Credentials that do not
 // hold are UNAUTHENTICATED; UNAVAILABLE when it cannot be told.
 func (a *Authenticator) Caller(ctx context.Context, c Credentials) (caller.Caller, error) {
@@ -102,7 +119,9 @@ func (a *Authenticator) bearer(ctx context.Context, token string) (caller.Caller
 	if said.Subject == "" || !isOfAccounts(said.Role) {
 		return caller.Caller{}, refused("TOKEN_INVALID", "the access token does not hold")
 	}
-	return caller.Caller{AccountID: said.Subject, SessionID: said.Session, Role: said.Role, Scopes: caller.ScopesOf(said.Role)}, nil
+	return caller.Caller{
+		AccountID: said.Subject, SessionID: said.Session, Role: said.Role, Scopes: caller.ScopesOf(said.Role), ExpiresAt: said.ExpiresAt.Time,
+	}, nil
 }
 
 // isOfAccounts tells the roles that an account may have. Sluice itself never comes in by the gate.
@@ -136,10 +155,14 @@ func (a *Authenticator) apiKey(ctx context.Context, key string) (caller.Caller, 
 	if err != nil {
 		return caller.Caller{}, err
 	}
-	return caller.Caller{
+	who := caller.Caller{
 		AccountID: found.AccountID, APIKeyID: found.ID, Role: role, Scopes: scopes,
 		DeviceLabels: limit, PointsPerMinute: found.PointsPerMinute,
-	}, nil
+	}
+	if found.ExpiresAt != nil {
+		who.ExpiresAt = *found.ExpiresAt
+	}
+	return who, nil
 }
 
 // deviceLabels is the limit of the key. A limit that does not read must not become none.

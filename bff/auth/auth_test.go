@@ -53,7 +53,7 @@ func TestAnAccessTokenTellsWhoSignedIn(t *testing.T) {
 			t.Fatal(err)
 		}
 		if who.AccountID != session.Account.ID || who.Role != role || who.SessionID == "" || who.APIKeyID != "" ||
-			!slices.Equal(who.Scopes, caller.ScopesOf(role)) {
+			!slices.Equal(who.Scopes, caller.ScopesOf(role)) || !who.ExpiresAt.Equal(session.ExpiresAt.Truncate(time.Second)) {
 			t.Errorf("%s is taken for %+v", code, who)
 		}
 	}

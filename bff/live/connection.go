@@ -189,7 +189,7 @@ func (c *connection) init(m message) *closing {
 	credentials, err := credentialsOf(m.payload)
 	if err == nil && credentials != (auth.Credentials{}) {
 		c.who, err = c.hub.identify(c.context(), credentials)
-		c.expires.Store(unix(auth.Expires(credentials)))
+		c.expires.Store(unix(c.who.ExpiresAt))
 	}
 	if err != nil {
 		return c.refused(err)
@@ -200,6 +200,9 @@ func (c *connection) init(m message) *closing {
 	c.mu.Lock()
 	c.session = credentialOf(c.who)
 	c.mu.Unlock()
+	if c.hub.wasRevoked(credentialOf(c.who)) {
+		return revoked()
+	}
 	c.greeted.Store(true)
 	if !c.reply(reply("connection_ack", "", encoded(map[string]any{"cursor": c.hub.source.cursorNow()}))) {
 		return flooded()
@@ -260,11 +263,18 @@ func (c *connection) renew(credentials auth.Credentials, err error) error {
 		return errs.Denied("these are the credentials of another caller, or with other rights: connect anew")
 	}
 	c.who = who
-	c.expires.Store(unix(auth.Expires(credentials)))
+	c.expires.Store(unix(who.ExpiresAt))
 	c.mu.Lock()
 	c.session = credentialOf(who)
 	c.mu.Unlock()
+	if c.hub.wasRevoked(credentialOf(who)) {
+		return errs.New(errs.Unauthenticated, "TOKEN_INVALID", "the credentials were revoked")
+	}
 	return nil
+}
+
+func revoked() *closing {
+	return &closing{code: closeForbidden, reason: "the credentials were revoked"}
 }
 
 func flooded() *closing {
@@ -296,7 +306,7 @@ func (c *connection) subscribe(m message) *closing {
 	if err != nil {
 		return c.fail(m.id, gqlerror.List{graph.Shown(ctx, err)})
 	}
-	p, problems := prepare(ctx, c.executor, params)
+	p, problems := c.hub.prepare(ctx, c.executor, params)
 	if problems != nil {
 		leave()
 		return c.fail(m.id, problems)
@@ -477,7 +487,7 @@ func (c *connection) look(now time.Time) {
 	case !c.greeted.Load() && now.Sub(c.opened) >= s.InitTimeout:
 		c.bye(closing{code: closeInitTimeout, reason: "Connection initialisation timeout"})
 	case expires != 0 && c.hub.clock.Now().Unix() >= expires:
-		c.bye(closing{code: closeForbidden, reason: "the access token has expired"})
+		c.bye(closing{code: closeForbidden, reason: "the credentials have expired"})
 	case silent >= s.IdleTimeout:
 		c.bye(closing{code: closeGoingAway, reason: "no sign of life"})
 	case c.greeted.Load() && silent >= s.KeepAlive && now.Unix()-c.pinged >= int64(s.KeepAlive/time.Second):

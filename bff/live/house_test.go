@@ -62,6 +62,8 @@ type world struct {
 	devices grpc.ClientConnInterface
 	loads   atomic.Int64 // calls to the device service
 
+	budgets bff.Budgets // nil for none
+
 	signIn sync.Once
 	signed string // the token of cachedToken
 }
@@ -159,7 +161,7 @@ func (w *world) open(t testing.TB, change ...func(*live.Settings)) *gateway {
 	var err error
 	g.hub, err = live.New(t.Context(), live.Options{
 		JetStream: w.bus.JetStream(), Decode: bffrpc.DecodeEvent, Auth: authenticator, Secret: []byte(secret),
-		Origins: []string{"https://app.test"}, Settings: s, Clock: w.clock, Logger: logger, Registry: g.registry,
+		Origins: []string{"https://app.test"}, Settings: s, Clock: w.clock, Logger: logger, Registry: g.registry, Budgets: w.budgets,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,6 +74,8 @@ type Options struct {
 	// Enter lets an operation of the context's caller begin, or refuses it; leave is called once, when
 	// it has ended, or when it is a subscription that has begun. Nil lets all in.
 	Enter func(ctx context.Context, document string) (leave func(), err error)
+	// Budgets are charged for documents that are refused before they have a price. Nil for none.
+	Budgets bff.Budgets
 }
 
 // maxExecuting is how many groups run their operation at once, a core.
@@ -88,6 +91,7 @@ type Hub struct {
 	logger   *slog.Logger
 	metrics  *metrics
 	entered  func(ctx context.Context, document string) (leave func(), err error)
+	budgets  bff.Budgets // nil for none
 	cursors  *cursors
 	source   *source
 	shards   []*shard
@@ -107,6 +111,9 @@ type Hub struct {
 	index   *index
 	callers map[string]int // connections
 	closed  bool
+
+	revoked     [revokedKept]string // credentials, the latest ones
+	revocations int
 }
 
 // New looks at the stream and begins to follow it.
@@ -124,7 +131,7 @@ func New(ctx context.Context, options Options) (*Hub, error) {
 	}
 	h := &Hub{
 		settings: options.Settings, requests: options.Requests, auth: options.Auth, origins: options.Origins, clock: options.Clock, logger: options.Logger,
-		cursors: c, source: s, groups: map[string]*group{}, index: newIndex(), callers: map[string]int{}, entered: options.Enter,
+		cursors: c, source: s, groups: map[string]*group{}, index: newIndex(), callers: map[string]int{}, entered: options.Enter, budgets: options.Budgets,
 		executing: make(chan struct{}, maxExecuting*runtime.GOMAXPROCS(0)),
 	}
 	if h.metrics, err = newMetrics(options.Registry, h); err != nil {
@@ -190,7 +197,11 @@ func (h *Hub) publish(e *event) {
 	h.metrics.events.WithLabelValues(eventLabel(e.Entity)).Inc()
 	h.index.each(e, func(g *group) { g.enqueue(e) })
 	switch {
+	case e.Entity == bff.EntityAPIKey && e.Change == "rotated": // it lives on, under another secret
+		h.post(item{revoke: e.ID})
 	case e.Entity == bff.EntitySession && e.Change == "ended", e.Entity == bff.EntityAPIKey && e.Change == "revoked":
+		h.revoked[h.revocations%len(h.revoked)] = e.ID
+		h.revocations++
 		h.post(item{revoke: e.ID})
 	}
 }
@@ -206,6 +217,17 @@ func (h *Hub) beginAnew() {
 		return // comes again
 	}
 	h.source.restart(epochOf(info.Created), max(info.State.FirstSeq, 1)-1)
+}
+
+// revokedKept is how many revocations are remembered, for who is being let in just then.
+const revokedKept = 256
+
+// wasRevoked tells whether the credential was revoked lately. Who has verified one, and is known to its
+// shard under it, asks once more: the event may have passed in between.
+func (h *Hub) wasRevoked(credential string) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return credential != "" && slices.Contains(h.revoked[:], credential)
 }
 
 // post gives the item to every shard.

@@ -20,7 +20,7 @@ type prepared struct {
 }
 
 // prepare reads the operation and checks that the caller of ctx may run it.
-func prepare(ctx context.Context, executor graphql.GraphExecutor, params *graphql.RawParams) (*prepared, gqlerror.List) {
+func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, params *graphql.RawParams) (*prepared, gqlerror.List) {
 	params.ReadTime = graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}
 	cursor, err := after(params)
 	if err != nil {
@@ -28,6 +28,9 @@ func prepare(ctx context.Context, executor graphql.GraphExecutor, params *graphq
 	}
 	operation, problems := executor.CreateOperationContext(ctx, params)
 	if problems != nil {
+		if err := h.chargeUnpriced(ctx, operation); err != nil {
+			return nil, gqlerror.List{graph.Shown(ctx, err)}
+		}
 		if operation.Doc != nil && operation.Operation == nil {
 			problems = gqlerror.List{graph.Invalid("the document's operations do not tell which one to run: name one in operationName")}
 		}
@@ -50,6 +53,16 @@ func prepare(ctx context.Context, executor graphql.GraphExecutor, params *graphq
 		executor: executor, operation: operation, filter: filter, who: caller.FromContext(ctx), after: cursor, text: textOf(params),
 	}
 	return p, nil
+}
+
+// chargeUnpriced takes a point for a document that was refused before it had a price, as over HTTP:
+// reading it was work too. The error is the refusal when there is none left.
+func (h *Hub) chargeUnpriced(ctx context.Context, operation *graphql.OperationContext) error {
+	if h.budgets == nil || graph.ChargeOf(operation) != nil {
+		return nil
+	}
+	_, err := h.budgets.Take(ctx, operation.RawQuery, 1)
+	return err
 }
 
 func refusal(ctx context.Context, response *graphql.Response) gqlerror.List {

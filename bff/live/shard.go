@@ -188,7 +188,7 @@ func (s *shard) do(i item) {
 	case i.revoke != "":
 		s.each(func(c client) {
 			if c.holds(i.revoke) {
-				c.bye(closing{code: closeForbidden, reason: "the credentials were revoked"})
+				c.bye(*revoked())
 			}
 		})
 	case i.closing != nil:

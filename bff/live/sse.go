@@ -12,7 +12,6 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 )
@@ -76,7 +75,7 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, executor graphql
 	}
 	leave = sync.OnceFunc(leave)
 	defer leave()
-	p, problems := prepare(r.Context(), executor, params)
+	p, problems := t.hub.prepare(r.Context(), executor, params)
 	if problems == nil && p.isSubscription() {
 		leave()
 	}
@@ -141,18 +140,18 @@ type queuedAnswer struct {
 func newStream(h *Hub, w http.ResponseWriter, r *http.Request) *stream {
 	s := &stream{
 		hub: h, shard: h.pick(), out: w, control: http.NewResponseController(w), wake: make(chan struct{}, 1),
-		session: credentialOf(caller.FromContext(r.Context())),
+		session: credentialOf(caller.FromContext(r.Context())), expires: unix(caller.FromContext(r.Context()).ExpiresAt),
 	}
 	s.room.L = &s.mu
-	if credentials, err := auth.FromRequest(r); err == nil {
-		s.expires = unix(auth.Expires(credentials))
-	}
 	return s
 }
 
 func (s *stream) enter() {
 	s.hub.metrics.connected("sse")
 	s.shard.post(item{enter: s})
+	if s.hub.wasRevoked(s.session) {
+		s.bye(*revoked())
+	}
 	header := s.out.Header()
 	header.Set("Content-Type", "text/event-stream; charset=utf-8")
 	header.Set("Cache-Control", "no-store")

@@ -16,7 +16,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/gorilla/websocket"
 
-	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/obs"
 )
@@ -56,9 +55,7 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 		requestID: obs.RequestID(r.Context()), who: caller.FromContext(r.Context()),
 	}
 	c.heard.Store(c.opened.UnixNano())
-	if credentials, err := auth.FromHeader(r.Header); err == nil {
-		c.expires.Store(unix(auth.Expires(credentials)))
-	}
+	c.expires.Store(unix(c.who.ExpiresAt))
 	gate := &gate{}
 	upgrader := websocket.Upgrader{
 		WriteBufferSize: writeBuffer, WriteBufferPool: noPool{}, // ReadBufferSize 0: that of the gate

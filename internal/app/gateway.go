@@ -80,7 +80,7 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 		Count: h.countOperations(),
 	})
 	authenticator := auth.New(ports.Accounts, h.config.Auth.Issuer, h.clock)
-	hub, err := h.subscriptions(ctx, authenticator, entering(budgets, watched), b)
+	hub, err := h.subscriptions(ctx, authenticator, budgets, entering(budgets, watched), b)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/edge"
 	"github.com/sluicehq/sluice/bff/live"
@@ -14,7 +15,7 @@ import (
 )
 
 // subscriptions follows the events of the broker; without one there are none.
-func (h *house) subscriptions(ctx context.Context, authenticator *auth.Authenticator, enter enterer, b *bus.Bus) (*live.Hub, error) {
+func (h *house) subscriptions(ctx context.Context, authenticator *auth.Authenticator, budgets bff.Budgets, enter enterer, b *bus.Bus) (*live.Hub, error) {
 	if b == nil {
 		h.logger.Warn("there are no subscriptions: give all parts one broker with nats.url")
 		return nil, nil
@@ -26,7 +27,7 @@ func (h *house) subscriptions(ctx context.Context, authenticator *auth.Authentic
 	l := h.config.Live
 	hub, err := live.New(ctx, live.Options{
 		JetStream: b.JetStream(), Decode: bffrpc.DecodeEvent, Auth: authenticator, Secret: secret,
-		Origins: h.config.HTTP.CORSOrigins, Clock: h.clock, Logger: h.logger, Registry: h.registry, Enter: enter,
+		Origins: h.config.HTTP.CORSOrigins, Clock: h.clock, Logger: h.logger, Registry: h.registry, Enter: enter, Budgets: budgets,
 		Requests: h.requests(),
 		Settings: live.Settings{
 			InitTimeout: l.InitTimeout, IdleTimeout: l.IdleTimeout, KeepAlive: l.KeepAlive, WriteTimeout: l.WriteTimeout,

@@ -8,6 +8,7 @@ package caller
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/errs"
 )
@@ -56,7 +57,9 @@ type Caller struct {
 	// for it. None for no limit.
 	DeviceLabels map[string]string
 
-	PointsPerMinute int // the budget of the API key; only the gate knows it
+	// These only the gate knows.
+	PointsPerMinute int       // the budget of the API key
+	ExpiresAt       time.Time // when what was presented stops to hold; zero when it holds until it is revoked
 }
 
 // ScopesOf lists what a role may do. ADMIN manages devices and keys, OPERATOR operates: it configures
