@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -25,12 +26,22 @@ type installation struct {
 	data     string
 	addrs    []string // flags that say where the services are
 	listen   []string // flags that say where they listen
+	all      []string // flags that every part is given
 }
 
 // startApart starts five services and a gateway, with something in each service.
 func startApart(t *testing.T) *installation {
 	t.Helper()
-	in := &installation{owner: t, data: t.TempDir(), services: map[string]*program{}}
+	in := startServices(t)
+	in.gateway = in.startGateway(t, serviceToken)
+	in.fill(t)
+	return in
+}
+
+// startServices starts five services. All parts are given the flags.
+func startServices(t *testing.T, all ...string) *installation {
+	t.Helper()
+	in := &installation{owner: t, data: t.TempDir(), services: map[string]*program{}, all: all}
 	for _, name := range []string{"account", "device", "trip", "job", "activity"} {
 		at := "127.0.0.1:" + testserver.FreePort(t)
 		in.addrs = append(in.addrs, "--services-"+name+"-addr", at)
@@ -39,8 +50,6 @@ func startApart(t *testing.T) *installation {
 	for _, name := range []string{"account", "device", "trip", "job", "activity"} {
 		in.start(t, name)
 	}
-	in.gateway = in.startGateway(t, serviceToken)
-	in.fill(t)
 	return in
 }
 
@@ -48,7 +57,7 @@ func startApart(t *testing.T) *installation {
 func (in *installation) start(t *testing.T, name string) {
 	t.Helper()
 	args := []string{"service", name, "--demo", "--data", filepath.Join(in.data, name), "--service-token", serviceToken}
-	in.services[name] = in.run(t, append(args, in.listen...))
+	in.services[name] = in.run(t, slices.Concat(args, in.listen, in.all))
 }
 
 // startGateway starts a gateway that is less patient than the default, so that tests need less patience.
@@ -58,7 +67,7 @@ func (in *installation) startGateway(t *testing.T, token string) *program {
 		"gateway", "--addr", "127.0.0.1:0", "--service-token", token,
 		"--call-timeout", callTimeout.String(), "--http-request-timeout", requestTimeout.String(), "--breaker-open-for", "2s",
 	}
-	return in.run(t, append(args, in.addrs...))
+	return in.run(t, slices.Concat(args, in.addrs, in.all))
 }
 
 func (in *installation) run(t *testing.T, args []string) *program {
