@@ -94,7 +94,8 @@ func (h *house) listen(ctx context.Context, at door) error {
 	if at.addr == "" {
 		return nil
 	}
-	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", at.addr)
+	config := net.ListenConfig{Control: unacknowledged(h.config.Live.IdleTimeout)}
+	listener, err := config.Listen(ctx, "tcp", at.addr)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w: choose another address with --%s", at.addr, errors.Unwrap(err), at.setting)
 	}
