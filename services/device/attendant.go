@@ -100,7 +100,7 @@ func (s *Service) attend(ctx context.Context, id string) error {
 	if c.DueAt == nil || c.DueAt.After(now) {
 		return nil
 	}
-	_, err = s.dispatch(ctx, id, 0)
+	_, err = s.dispatch(ctx, id, 0, false)
 	return err
 }
 
@@ -112,7 +112,7 @@ func (s *Service) sendWaiting(ctx context.Context, deviceID string) error {
 	}
 	var failures []error
 	for _, id := range waiting {
-		if _, err := s.dispatch(ctx, id, repeatPause); err != nil {
+		if _, err := s.dispatch(ctx, id, repeatPause, true); err != nil {
 			failures = append(failures, err)
 		}
 	}

@@ -77,9 +77,10 @@ const (
 	maxQueueing    = 30 * 24 * time.Hour
 
 	// resendAfter is how long a command that was sent waits for the acknowledgement before it is sent
-	// again; the wait triples each time. The device knows a repeat by its id.
-	resendAfter = 10 * time.Second
-	resendMost  = 10 * time.Minute
+	// again; the wait doubles each time, and begins anew when the device comes back. The device knows a
+	// repeat by its id.
+	resendAfter = 2 * time.Second
+	resendMost  = time.Minute
 )
 
 // Bounds of commands.
@@ -107,8 +108,9 @@ func made(deviceID, name, arguments, who string, timeout time.Duration, queueUnt
 	return c
 }
 
-// sending is the command when it goes out to the device, for the first time or again.
-func (c Command) sending(now time.Time) Command {
+// sending is the command when it goes out to the device, for the first time or again. A device that
+// has just come back may not listen yet.
+func (c Command) sending(now time.Time, back bool) Command {
 	c.Version++
 	c.Sends++
 	c.LastSentAt = &now
@@ -116,10 +118,10 @@ func (c Command) sending(now time.Time) Command {
 		c.Status, c.SentAt, c.Deadline = Sent, &now, c.answerBy(now)
 	}
 	wait := resendAfter
-	for i := int64(1); i < c.Sends && wait < resendMost; i++ {
-		wait *= 3
+	for i := int64(1); i < c.Sends && wait < resendMost && !back; i++ {
+		wait *= 2
 	}
-	return c.dueBy(now.Add(wait))
+	return c.dueBy(now.Add(min(wait, resendMost)))
 }
 
 // answerBy is until when a command that is sent now must be answered. What was not to wait for the

@@ -157,16 +157,16 @@ func (s *Service) dispatched(ctx context.Context, c Command) Command {
 	if c.Status != Queued || c.DueAt == nil || c.DueAt.After(s.clock.Now()) {
 		return c
 	}
-	if sent, err := s.dispatch(ctx, c.ID, resendAfter); err == nil {
+	if sent, err := s.dispatch(ctx, c.ID, resendAfter, false); err == nil {
 		return sent
 	}
 	return c
 }
 
 // dispatch sends an open command that the device has not acknowledged, unless it was sent less than
-// the pause ago. It is marked first: a mark that was not followed by the message is made good by the
+// the pause ago; back tells that the device has just come back. It is marked first: a mark that was not followed by the message is made good by the
 // Attendant, and a message without a mark could go out for a command that is cancelled.
-func (s *Service) dispatch(ctx context.Context, id string, pause time.Duration) (Command, error) {
+func (s *Service) dispatch(ctx context.Context, id string, pause time.Duration, back bool) (Command, error) {
 	send, now := false, s.clock.Now()
 	c, err := s.store.Work(ctx, About{CommandID: id, Now: now}, func(at Situation) (Work, error) {
 		c := *at.Command
@@ -174,7 +174,7 @@ func (s *Service) dispatch(ctx context.Context, id string, pause time.Duration) 
 		if !send {
 			return Work{Answer: c}, nil
 		}
-		c = c.sending(now)
+		c = c.sending(now, back)
 		return Work{Commands: []Command{c}, Answer: c}, nil
 	})
 	if err != nil || !send {

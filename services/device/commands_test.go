@@ -208,7 +208,7 @@ func endings() []ending {
 				s.clock.Advance(5 * time.Second)
 				s.turn(t)
 			}
-		}, device.TimedOut, device.ReasonCommandTimeout, 3, ""},
+		}, device.TimedOut, device.ReasonCommandTimeout, 5, ""},
 		{"it acknowledges and never answers", device.Online, device.SendInput{}, func(s *station, t *testing.T, c device.Command) {
 			s.hear(t, c.DeviceID, device.UpCommandAck, `{"id":%q}`, c.ID)
 			s.clock.Advance(time.Minute)
