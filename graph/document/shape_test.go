@@ -2,6 +2,7 @@ package document_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -165,26 +166,35 @@ func worst() map[string]string {
 }
 
 // Whatever passes is read in a time that is in proportion to its length: no document costs more than
-// so many times what it costs to parse it.
+// so many times what it costs to parse it. On a machine that does something else, a document has more
+// than one go.
 func TestTheWorstDocumentsAreReadInTime(t *testing.T) {
 	schema := loadSchema(t)
+	const most, goes = 40, 10
 	for _, suggest := range []bool{true, false} {
 		for name, query := range worst() {
-			parsing := fastest(func() { parse(t, query) })
-			reading := fastest(func() {
-				parsed := parse(t, query)
-				if err := document.Check(parsed, document.Limits{Depth: 15, Aliases: 50}); err != nil {
-					t.Fatalf("%s: %v", name, err)
+			ratio := math.Inf(1)
+			for range goes {
+				parsing := fastest(func() { parse(t, query) })
+				reading := fastest(func() { readAll(t, schema, query, suggest) })
+				if ratio = min(ratio, float64(reading)/float64(parsing)); ratio <= most {
+					break
 				}
-				_ = validator.ValidateWithRules(schema, parsed, document.Rules(suggest))
-			})
-			if ratio := float64(reading) / float64(parsing); ratio > 40 {
-				t.Errorf("%s (%v): %v, %.0f times parsing", name, suggest, reading, ratio)
-			} else {
-				t.Logf("%s (%v): %v, %.0f times parsing", name, suggest, reading, ratio)
+			}
+			if ratio > most {
+				t.Errorf("%s: reading takes %.0f times as long as parsing", name, ratio)
 			}
 		}
 	}
+}
+
+func readAll(t *testing.T, schema *ast.Schema, query string, suggest bool) {
+	t.Helper()
+	parsed := parse(t, query)
+	if err := document.Check(parsed, document.Limits{Depth: 15, Aliases: 50}); err != nil {
+		t.Fatalf("%.40s: %v", query, err)
+	}
+	_ = validator.ValidateWithRules(schema, parsed, document.Rules(suggest)) // most of them have faults
 }
 
 func fastest(work func()) time.Duration {
