@@ -2,8 +2,8 @@
 
 GO ?= go
 TESTS ?= ./...
-# Servers that test-all must find; with node the public npm clients must run too.
-REQUIRE ?= redis,postgres,nats
+# Servers (and the clients of mosquitto) that test-all must find; with node the public npm clients must run too.
+REQUIRE ?= redis,postgres,nats,mosquitto
 
 .PHONY: run build test test-all race generate verify fmt bench
 

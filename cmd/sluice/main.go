@@ -19,13 +19,14 @@ import (
 
 // commands are what sluice can be told to do.
 type commands struct {
-	Serve   serveCommand   `cmd:"" help:"Run the gateway and all services in one process."`
-	Gateway gatewayCommand `cmd:"" help:"Run the gateway alone."`
-	Service serviceCommand `cmd:"" help:"Run one service alone."`
-	Import  importCommand  `cmd:"" help:"Load recordings: trips, telemetry, observations, hydration or devices."`
-	APIKey  apiKeyCommand  `cmd:"" name:"apikey" help:"Make, list and revoke API keys."`
-	Migrate migrateCommand `cmd:"" help:"Bring the databases up to date and end."`
-	Config  configCommand  `cmd:"" help:"Check, print or document the settings."`
+	Serve    serveCommand    `cmd:"" help:"Run the gateway and all services in one process."`
+	Gateway  gatewayCommand  `cmd:"" help:"Run the gateway alone."`
+	Service  serviceCommand  `cmd:"" help:"Run one service alone."`
+	Import   importCommand   `cmd:"" help:"Load recordings: trips, telemetry, observations, hydration or devices."`
+	Simulate simulateCommand `cmd:"" help:"Drive many MQTT devices against a running Sluice and report what was stored."`
+	APIKey   apiKeyCommand   `cmd:"" name:"apikey" help:"Make, list and revoke API keys."`
+	Migrate  migrateCommand  `cmd:"" help:"Bring the databases up to date and end."`
+	Config   configCommand   `cmd:"" help:"Check, print or document the settings."`
 }
 
 func main() {

@@ -38,9 +38,10 @@ const (
 	fieldAckWait  = 30 * time.Second
 	// fieldPending is how many messages may be in work over all processes. It bounds what a restart
 	// has to do again.
-	fieldPending = 20_000
-	qosHeader    = "Nmqtt-Pub" // what MQTT messages carry within NATS: the quality of service first
-	tlsTimeout   = 5.0         // seconds
+	fieldPending  = 20_000
+	fieldMaxBytes = 1 << 30
+	qosHeader     = "Nmqtt-Pub" // what MQTT messages carry within NATS: the quality of service first
+	tlsTimeout    = 5.0         // seconds
 )
 
 // Field gives the part where devices connect; nil when they do not connect here.
@@ -99,17 +100,19 @@ func mqttAddr(wanted string, broker *server.Server) (string, error) {
 	return net.JoinHostPort(host, strconv.Itoa(told.MQTT.Port)), nil
 }
 
-// keep declares the stream as the MQTT listener would with the first device, so that what the first
-// device says is kept.
+// keep declares the stream before the MQTT listener does with the first device, so that what the
+// first device says is kept; and bounds it. When it is full, messages are not acknowledged, and
+// devices send them again.
 func (f *Field) keep(ctx context.Context, replicas int) error {
-	_, err := f.bus.js.Stream(ctx, FieldStream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		_, err = f.bus.js.CreateStream(ctx, jetstream.StreamConfig{
-			Name: FieldStream, Subjects: []string{fieldPrefix + ">"},
-			Storage: jetstream.FileStorage, Retention: jetstream.InterestPolicy, Replicas: replicas,
-		})
+	config := jetstream.StreamConfig{
+		Name: FieldStream, Subjects: []string{fieldPrefix + ">"}, Description: "What devices say and are told",
+		Storage: jetstream.FileStorage, Retention: jetstream.InterestPolicy, Replicas: replicas,
+		Discard: jetstream.DiscardNew, MaxBytes: fieldMaxBytes,
 	}
-	if err != nil && !errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
+	if known, err := f.bus.js.Stream(ctx, FieldStream); err == nil {
+		config.Replicas = known.CachedInfo().Config.Replicas // the listener may have chosen
+	}
+	if _, err := f.bus.js.CreateOrUpdateStream(ctx, config); err != nil {
 		return fmt.Errorf("declare the stream of devices: %w", err)
 	}
 	return nil

@@ -1,0 +1,356 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+)
+
+var mqttShown = regexp.MustCompile(`MQTT +(\S+)\n`)
+
+// mqttAddr is where devices connect to the program.
+func (p *program) mqttAddr(t *testing.T) string {
+	t.Helper()
+	found := mqttShown.FindStringSubmatch(p.stdout.String())
+	if found == nil {
+		t.Fatalf("the program does not say where devices connect:\n%s", p.stdout)
+	}
+	return found[1]
+}
+
+// registered is a device as its owner has it.
+type registered struct{ ID, Secret string }
+
+func (p *program) register(t *testing.T, token, kind string) registered {
+	t.Helper()
+	const register = `mutation($kind: DeviceKind!) { registerDevice(input: {name: "Press 4", kind: $kind}) { secret device { id } } }`
+	made := ask[struct {
+		RegisterDevice struct {
+			Secret string
+			Device struct{ ID string }
+		}
+	}](t, p, token, register, vars{"kind": kind}).RegisterDevice
+	return registered{ID: made.Device.ID, Secret: made.Secret}
+}
+
+// connect connects the device, and tells when the connection is lost.
+func (d registered) connect(t *testing.T, addr string) (client mqtt.Client, lost <-chan struct{}, err error) {
+	t.Helper()
+	return d.connectAs(t, addr, d.ID)
+}
+
+func (d registered) connectAs(t *testing.T, addr, clientID string) (client mqtt.Client, lost <-chan struct{}, err error) {
+	t.Helper()
+	ended := make(chan struct{})
+	client = mqtt.NewClient(mqtt.NewClientOptions().AddBroker("tcp://" + addr).SetProtocolVersion(4).
+		SetClientID(clientID).SetUsername(d.ID).SetPassword(d.Secret).SetAutoReconnect(false).SetConnectTimeout(patience).
+		SetConnectionLostHandler(func(mqtt.Client, error) { close(ended) }))
+	token := client.Connect()
+	if !token.WaitTimeout(patience) {
+		t.Fatal("the broker does not answer")
+	}
+	if token.Error() == nil {
+		t.Cleanup(func() { client.Disconnect(0) })
+	}
+	return client, ended, token.Error()
+}
+
+// shown is what the API shows of a device.
+type shown struct {
+	Presence string
+	Firmware string
+	Board    map[string]any
+	Position *struct{ Latitude, Longitude float64 }
+	Events   struct {
+		Nodes []struct {
+			Type, Message string
+			Data          map[string]any
+		}
+	}
+	Telemetry []struct {
+		Key    string
+		Points []struct {
+			At    time.Time
+			Value float64
+		}
+	}
+}
+
+func (p *program) show(t *testing.T, token, id string) shown {
+	t.Helper()
+	const query = `query($id: ID!) { device(id: $id) { presence firmware board position { latitude longitude }
+		events(first: 50) { nodes { type message data } }
+		telemetry(keys: ["temperature", "humidity"], from: "2020-01-01T00:00:00Z", to: "2100-01-01T00:00:00Z") { key points { at value } } } }`
+	return ask[struct{ Device shown }](t, p, token, query, vars{"id": id}).Device
+}
+
+// awaitShown asks until the API shows what is wanted.
+func (p *program) awaitShown(t *testing.T, token, id, what string, wanted func(shown) bool) shown {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; {
+		s := p.show(t, token, id)
+		if wanted(s) {
+			return s
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the API does not show %s: %+v", what, s)
+		}
+		<-time.After(20 * time.Millisecond) // between two questions
+	}
+}
+
+var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
+
+// The lines of docs/devices.md work as they stand.
+func TestTheDevicesPageWorksAsWritten(t *testing.T) {
+	t.Parallel()
+	needMosquitto(t)
+	page, err := os.ReadFile("../docs/devices.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, serveDemo(t.TempDir())...)
+	token := p.signIn(t, "admin")
+	d := p.register(t, token, "SENSOR")
+	host, port, _ := strings.Cut(p.mqttAddr(t), ":")
+	environment := append(os.Environ(), "MQTT_HOST="+host, "MQTT_PORT="+port, "ID="+d.ID, "SECRET="+d.Secret)
+	shell := func(ctx context.Context, lines string) *exec.Cmd {
+		cmd := exec.CommandContext(ctx, "sh", "-ec", "exec "+lines)
+		cmd.Env = environment
+		return cmd
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	ran := 0
+	for _, block := range shellBlock.FindAllStringSubmatch(string(page), -1) {
+		switch lines := block[1]; {
+		case strings.HasPrefix(lines, "mosquitto_pub"):
+			ran++
+			if out, err := shell(ctx, lines).CombinedOutput(); err != nil {
+				t.Errorf("%s\n%v\n%s", lines, err, out)
+			}
+		case strings.HasPrefix(lines, "mosquitto_sub"):
+			ran++
+			listens(t, shell(ctx, lines), d, p.mqttAddr(t))
+		}
+	}
+	if ran < 7 {
+		t.Fatalf("only %d blocks of the page are about MQTT", ran)
+	}
+	got := p.awaitShown(t, token, d.ID, "what the page says", func(s shown) bool {
+		return len(s.Telemetry) == 2 && len(s.Telemetry[0].Points) >= 5 && s.Position != nil && s.Board != nil
+	})
+	if got.Firmware != "1.4.2" || got.Board["signal"] != -71.0 || got.Position.Latitude != 48.1635 {
+		t.Errorf("the API shows %+v", got)
+	}
+	if first := got.Telemetry[0].Points[0]; first.Value != 20.25 || first.At.Format(time.RFC3339) != "2026-03-01T06:00:00Z" {
+		t.Errorf("the first reading is %+v", first)
+	}
+	if !slices.ContainsFunc(got.Events.Nodes, func(e struct {
+		Type, Message string
+		Data          map[string]any
+	}) bool {
+		return e.Type == "REPORTED" && e.Message == "DOOR_OPENED: the cabinet was opened"
+	}) {
+		t.Errorf("the events are %+v", got.Events)
+	}
+}
+
+// The public MQTT.js does the same.
+func TestMQTTOfNode(t *testing.T) {
+	t.Parallel()
+	folder := installClients(t)
+	p := start(t, serveDemo(t.TempDir())...)
+	token := p.signIn(t, "admin")
+	d := p.register(t, token, "SENSOR")
+	host, port, _ := strings.Cut(p.mqttAddr(t), ":")
+	ctx, cancel := context.WithTimeout(t.Context(), clientsTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "node", "--test", "--test-timeout=60000", "mqtt.mjs")
+	cmd.Dir = folder
+	cmd.Env = append(os.Environ(), "SLUICE_URL="+p.URL+"/graphql", "SLUICE_TOKEN="+token,
+		"MQTT_HOST="+host, "MQTT_PORT="+port, "ID="+d.ID, "SECRET="+d.Secret)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+}
+
+func needMosquitto(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"mosquitto_pub", "mosquitto_sub"} {
+		if _, err := exec.LookPath(name); err == nil {
+			continue
+		}
+		if slices.Contains(strings.Split(os.Getenv("SLUICE_TEST_REQUIRE"), ","), "mosquitto") {
+			t.Fatalf("mosquitto is required, and there is no %s on this machine", name)
+		}
+		t.Skipf("SKIP: no %s on this machine", name)
+	}
+}
+
+// listens runs a subscriber until it has heard something.
+func listens(t *testing.T, cmd *exec.Cmd, d registered, addr string) {
+	t.Helper()
+	heard := newOutput()
+	cmd.Stdout, cmd.Stderr = heard, heard
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	defer func() {
+		_ = cmd.Process.Kill() // it may be gone already
+		<-ended
+	}()
+	client, _, err := d.connectAs(t, addr, d.ID+"-other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.After(patience); ; {
+		client.Publish("devices/"+d.ID+"/telemetry", 1, false, `{"temperature": 22}`).WaitTimeout(patience)
+		text, more := heard.read()
+		if strings.Contains(text, `devices/`+d.ID+`/telemetry {"temperature": 22}`) {
+			return
+		}
+		select {
+		case <-more:
+		case <-time.After(100 * time.Millisecond): // it may not have subscribed yet
+		case <-deadline:
+			t.Fatalf("%v heard %q", cmd.Args, text)
+		}
+	}
+}
+
+func TestDevicesThatMayNotAreRefusedAndCut(t *testing.T) {
+	t.Parallel()
+	p := start(t, serveDemo(t.TempDir())...)
+	token, addr := p.signIn(t, "admin"), p.mqttAddr(t)
+	rotated, deleted, other := p.register(t, token, "SENSOR"), p.register(t, token, "SENSOR"), p.register(t, token, "SENSOR")
+	for what, who := range map[string]registered{
+		"a wrong secret":    {rotated.ID, "wrong"},
+		"another's secret":  {rotated.ID, other.Secret},
+		"no secret":         {rotated.ID, ""},
+		"nobody":            {"", ""},
+		"an unknown device": {"device_01hzzzzzzzzzzzzzzzzzzzzzzz", rotated.Secret},
+		"the house itself":  {"sluice", "sluice"},
+	} {
+		if _, _, err := who.connect(t, addr); err == nil {
+			t.Errorf("%s is let in", what)
+		}
+	}
+	if _, _, err := rotated.connectAs(t, addr, other.ID); err == nil {
+		t.Error("another's client id is let in")
+	}
+	for what, c := range map[string]struct {
+		device   registered
+		mutation string
+	}{
+		"rotated": {rotated, `mutation($id: ID!) { rotateDeviceSecret(id: $id) { secret device { id version } } }`},
+		"deleted": {deleted, `mutation($id: ID!) { deleteDevice(id: $id) }`},
+	} {
+		_, lost, err := c.device.connect(t, addr)
+		if err != nil {
+			t.Fatalf("%s, before: %v", what, err)
+		}
+		answer := ask[struct {
+			RotateDeviceSecret struct{ Secret string }
+		}](t, p, token, c.mutation, vars{"id": c.device.ID})
+		select {
+		case <-lost:
+		case <-time.After(patience):
+			t.Errorf("the connection of a device that was %s goes on", what)
+		}
+		if _, _, err := c.device.connect(t, addr); err == nil {
+			t.Errorf("a device that was %s comes back", what)
+		}
+		if fresh := answer.RotateDeviceSecret.Secret; fresh != "" {
+			if _, _, err := (registered{c.device.ID, fresh}).connect(t, addr); err != nil {
+				t.Errorf("the new secret is refused: %v", err)
+			}
+		}
+	}
+}
+
+// TestReadingsThatWereAcknowledgedSurviveKill9 kills the program while devices send. Each reading that
+// was acknowledged must be there after the restart, once.
+func TestReadingsThatWereAcknowledgedSurviveKill9(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	serve := []string{"serve", "--addr", "127.0.0.1:0", "--data", data}
+	key := makeKey(t, data, "ADMIN", "device:read", "device:write")
+	p := start(t, serve...)
+	devices := make([]registered, 8)
+	for i := range devices {
+		devices[i] = p.register(t, key, "SENSOR")
+	}
+	acknowledged := make([]map[float64]bool, len(devices))
+	const killedAfter = 150 // acknowledgements of the first device
+	addr := p.mqttAddr(t)
+	var all sync.WaitGroup
+	for i, d := range devices {
+		client, _, err := d.connect(t, addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		acknowledged[i] = map[float64]bool{}
+		all.Go(func() {
+			for n := 0; client.IsConnected(); n++ {
+				token := client.Publish("devices/"+d.ID+"/telemetry", 1, false, fmt.Sprintf(`{"temperature": %d}`, n))
+				if !token.WaitTimeout(patience) || token.Error() != nil {
+					return
+				}
+				acknowledged[i][float64(n)] = true
+				if i == 0 && n == killedAfter {
+					p.end()
+				}
+			}
+		})
+	}
+	all.Wait()
+	p = start(t, serve...)
+	for i, d := range devices {
+		got := p.awaitShown(t, key, d.ID, "what was acknowledged", func(s shown) bool {
+			return len(s.Telemetry) > 0 && len(s.Telemetry[0].Points) >= len(acknowledged[i])
+		})
+		seen := map[float64]int{}
+		for _, point := range got.Telemetry[0].Points {
+			seen[point.Value]++
+		}
+		for value := range acknowledged[i] {
+			if seen[value] != 1 {
+				t.Errorf("device %d: %v was acknowledged and is there %d times", i, value, seen[value])
+			}
+		}
+		if extra := len(seen) - len(acknowledged[i]); extra > 1 {
+			t.Errorf("device %d: %d readings were never sent, or %v", i, extra, slices.Sorted(maps.Keys(seen)))
+		}
+	}
+}
+
+func TestSimulateReportsWhatWasStored(t *testing.T) {
+	t.Parallel()
+	p := start(t, serveDemo(t.TempDir())...)
+	said := mustRun(t, "simulate", "--url", p.URL, "--mqtt", p.mqttAddr(t), "--devices", "40", "--rate", "800", "--batch", "5", "--duration", "2s")
+	figures := regexp.MustCompile(`(?m)^(\w+) +(\d+) `).FindAllStringSubmatch(said, -1)
+	of := map[string]string{}
+	for _, f := range figures {
+		of[f[1]] = f[2]
+	}
+	if of["connected"] != "40" || of["sent"] == "0" || of["sent"] != of["acknowledged"] || of["sent"] != of["stored"] {
+		t.Errorf("it reports\n%s", said)
+	}
+	if left := ask[struct{ Devices struct{ TotalCount int } }](t, p, p.signIn(t, "admin"),
+		`{ devices(filter: {labels: {simulated: "yes"}}) { totalCount } }`, nil).Devices.TotalCount; left != 0 {
+		t.Errorf("it leaves %d devices", left)
+	}
+}
