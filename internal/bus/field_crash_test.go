@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 
@@ -70,7 +71,15 @@ func sentUntilKilled(t *testing.T, dir string, round int) map[string]bool {
 	}
 	client := mqtt.NewClient(mqtt.NewClientOptions().AddBroker("tcp://" + addr).SetProtocolVersion(4).
 		SetClientID("a").SetUsername("a").SetPassword("x").SetAutoReconnect(false))
-	done(t, "connect", client.Connect())
+	for deadline := time.Now().Add(soon); ; { // until it admits
+		token := client.Connect()
+		if token.WaitTimeout(soon) && token.Error() == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("connect: %v", token.Error())
+		}
+	}
 	acknowledged := map[string]bool{}
 	const killedAt, flying = 200, 300
 	tokens := make([]mqtt.Token, flying)
