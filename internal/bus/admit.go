@@ -16,7 +16,8 @@ const (
 	admitSubject = "$SYS.REQ.USER.AUTH"
 	admitQueue   = "sluice"
 	admitTimeout = 5 * time.Second // of one question, and how long the embedded broker waits
-	admitAtOnce  = 64              // questions in work; more wait
+	admitAtOnce  = 64              // questions in work
+	admitWaiting = 1 << 16         // questions that wait; more are lost, and the device has to try again
 )
 
 // Applicant is who wants to connect.
@@ -31,14 +32,8 @@ type Grant struct {
 }
 
 // Admit lets admit decide who may connect, and as what, until ctx ends; an error refuses. Processes
-// that admit share the questions. A device that connects when nobody admits is refused.
+// with an open Field share the questions. Devices that connect before Admit wait for it.
 func (f *Field) Admit(ctx context.Context, admit func(ctx context.Context, who Applicant) (Grant, error)) error {
-	asked := make(chan *nats.Msg, admitAtOnce)
-	sub, err := f.bus.conn.ChanQueueSubscribe(admitSubject, admitQueue, asked)
-	if err != nil {
-		return fmt.Errorf("listen for those who connect: %w", err)
-	}
-	defer func() { _ = sub.Unsubscribe() }() // fails when the connection is closed
 	var workers sync.WaitGroup
 	defer workers.Wait()
 	for range admitAtOnce {
@@ -47,13 +42,22 @@ func (f *Field) Admit(ctx context.Context, admit func(ctx context.Context, who A
 				select {
 				case <-ctx.Done():
 					return
-				case m := <-asked:
+				case m := <-f.asked:
 					f.answer(ctx, m, admit)
 				}
 			}
 		})
 	}
 	<-ctx.Done()
+	return nil
+}
+
+// listen has the questions wait for Admit.
+func (f *Field) listen() error {
+	f.asked = make(chan *nats.Msg, admitWaiting)
+	if _, err := f.bus.conn.ChanQueueSubscribe(admitSubject, admitQueue, f.asked); err != nil {
+		return fmt.Errorf("listen for those who connect: %w", err)
+	}
 	return nil
 }
 

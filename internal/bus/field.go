@@ -26,6 +26,7 @@ type Field struct {
 	system *nats.Conn // in the system account
 	issuer nkeys.KeyPair
 	addr   string
+	asked  chan *nats.Msg // who may connect
 }
 
 // FieldStream is where an MQTT listener of NATS keeps messages of quality of service 1 and 2, for those
@@ -55,7 +56,7 @@ func (b *Bus) openField(ctx context.Context, options Options) (*Field, error) {
 	if err := f.connect(options); err != nil {
 		return nil, err
 	}
-	if err := f.keep(ctx, options.Replicas); err != nil {
+	if err := errors.Join(f.keep(ctx, options.Replicas), f.listen()); err != nil {
 		f.close()
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"testing"
@@ -20,6 +21,10 @@ const fieldFolder = "SLUICE_BUS_TEST_FIELD"
 // acknowledgeUntilKilled lets devices in and handles nothing of what they say.
 func acknowledgeUntilKilled(dir string) {
 	ctx := context.Background()
+	go func() { // so that it does not outlive the test, however that ends
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(1)
+	}()
 	b, err := bus.Open(ctx, bus.Options{StoreDir: dir, Field: &bus.FieldOptions{Addr: "127.0.0.1:0"}})
 	if err == nil {
 		err = b.Field().Declare(ctx, telemetry())
@@ -62,9 +67,16 @@ func sentUntilKilled(t *testing.T, dir string, round int) map[string]bool {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := child.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
 	if err := child.Start(); err != nil {
 		t.Fatal(err)
 	}
+	defer func() {
+		_ = child.Process.Kill() // it may be gone already
+		_ = child.Wait()         // it was killed
+	}()
 	addr := ""
 	for lines := bufio.NewScanner(output); addr == "" && lines.Scan(); {
 		addr = lines.Text()
@@ -98,7 +110,6 @@ func sentUntilKilled(t *testing.T, dir string, round int) map[string]bool {
 			acknowledged[text(i)] = true
 		}
 	}
-	_ = child.Wait() // it was killed
 	if len(acknowledged) < killedAt {
 		t.Fatalf("only %d were acknowledged", len(acknowledged))
 	}
