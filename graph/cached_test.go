@@ -11,8 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/cache"
+	"github.com/sluicehq/sluice/bff/library"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/plan/author"
 	"github.com/sluicehq/sluice/internal/caller"
@@ -21,9 +24,10 @@ import (
 )
 
 // cached keeps what the ports answer.
-func (h *house) cached(t testing.TB, ports loaders.Ports) loaders.Ports {
+func (h *house) cached(t testing.TB, ports loaders.Ports) (loaders.Ports, bff.Responses, *prometheus.Registry) {
 	t.Helper()
-	c := cache.New(cache.Options{Memory: 64 << 20, Largest: 1 << 20, Clock: h.clock, Logger: silent()})
+	registry := prometheus.NewRegistry()
+	c := cache.New(cache.Options{Memory: 64 << 20, Largest: 1 << 20, Clock: h.clock, Logger: silent(), Registry: registry})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -34,7 +38,35 @@ func (h *house) cached(t testing.TB, ports loaders.Ports) loaders.Ports {
 	return loaders.Ports{
 		Accounts: c.Accounts(ports.Accounts), Devices: c.Devices(ports.Devices), Trips: c.Trips(ports.Trips),
 		Jobs: c.Jobs(ports.Jobs), Activities: c.Activities(ports.Activities),
+	}, c.Responses(), registry
+}
+
+// wholeAnswers is how many answers were given as they were kept.
+func wholeAnswers(t testing.TB, registry *prometheus.Registry) (n float64) {
+	t.Helper()
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
 	}
+	for _, family := range families {
+		for _, m := range family.GetMetric() {
+			labels := fmt.Sprint(m.GetLabel())
+			if strings.Contains(labels, `"Responses"`) && strings.Contains(labels, `"memory"`) {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
+}
+
+// shelf is a library in which clients register what they ask.
+func shelf(t testing.TB) *library.Library {
+	t.Helper()
+	memory, err := library.NewMemory(64 << 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return library.New(library.Options{Persisted: memory, ByAnyone: true})
 }
 
 // A gateway that keeps what services answer, and to which writes come all the time, answers as one
@@ -47,8 +79,9 @@ func TestCachedAnswersAreTheServicesAnswers(t *testing.T) {
 		secret: h.text(t, h.signIn(t, "admin"), `mutation { createApiKey(input: {name: "k", scopes: ["device:read", "job:read"], deviceLabels: {site: "north"}}) { secret } }`,
 			nil, "createApiKey", "secret"),
 	})
-	asking := h.gateway(h.ports(), graph.Options{Budgets: plenty{}, Logger: silent()}, 2*time.Minute)
-	keeping := h.gateway(h.cached(t, h.ports()), graph.Options{Budgets: plenty{}, Logger: silent()}, 2*time.Minute)
+	asking := h.gateway(h.ports(), graph.Options{Budgets: plenty{}, Logger: silent(), Known: shelf(t)}, 2*time.Minute)
+	ports, responses, registry := h.cached(t, h.ports())
+	keeping := h.gateway(ports, graph.Options{Budgets: plenty{}, Logger: silent(), Known: shelf(t), Responses: responses}, 2*time.Minute)
 	dice := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 	writer := &writer{house: h, gateway: keeping, dice: dice}
 	seen, authors := make([]*known, len(callers)), make([]*author.Author, len(callers))
@@ -63,7 +96,11 @@ func TestCachedAnswersAreTheServicesAnswers(t *testing.T) {
 			writer.write(t, callers[dice.IntN(4)], seen[0])
 		}
 		query, variables := authors[c].Document()
-		body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+		asked := map[string]any{"query": query, "variables": variables}
+		if n%2 == 0 {
+			asked["extensions"] = map[string]any{"persistedQuery": map[string]any{"version": 1, "sha256Hash": library.Hash(query)}}
+		}
+		body, err := json.Marshal(asked)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,8 +116,9 @@ func TestCachedAnswersAreTheServicesAnswers(t *testing.T) {
 		answered += 2 * calls
 		saved += 2*calls - total(h.calls.take())
 	}
-	t.Logf("of %d calls %d were saved; %d writes", answered, saved, writer.written)
-	if saved < answered/5 || writer.written == 0 {
+	whole := wholeAnswers(t, registry)
+	t.Logf("of %d calls %d were saved; %d writes; %v whole answers", answered, saved, writer.written, whole)
+	if saved < answered/5 || writer.written == 0 || whole == 0 {
 		t.Error("next to nothing was kept, or written: this proves nothing")
 	}
 }
@@ -193,7 +231,8 @@ func reads(seen *known, accounts []string) map[string]func(ctx context.Context, 
 func TestNobodySeesWhatIsKeptForAnother(t *testing.T) {
 	t.Parallel()
 	h, callers := demo(t)
-	asking, keeping := h.ports(), h.cached(t, h.ports())
+	asking := h.ports()
+	keeping, _, _ := h.cached(t, h.ports())
 	seen := look(t, h, callers[0])
 	accounts := []string{look(t, h, callers[2]).ids["account"][0], look(t, h, callers[3]).ids["account"][0], look(t, h, callers[0]).ids["account"][0]}
 	h.get(t, callers[2].secret, `mutation { recordWater(input: {amountMl: 1}) { id } }`, nil)

@@ -30,6 +30,7 @@ type operation struct {
 	documents *documents
 
 	known         bff.Documents // by name; nil for none
+	responses     bff.Responses // nil keeps none
 	introspection bool          // by everybody
 }
 
@@ -107,7 +108,7 @@ func (o *operation) InterceptOperation(ctx context.Context, next graphql.Operati
 	if request.Operation.Operation == ast.Mutation {
 		ctx = loaders.NewContext(ctx, loaders.NewSet(o.ports))
 	}
-	respond := next(ctx)
+	respond := o.answered(ctx, request, next)
 	o.documents.weigh(preparedOf(request))
 	return respond
 }

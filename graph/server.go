@@ -23,13 +23,15 @@ import (
 
 // Options are what a server needs beside its resolver.
 type Options struct {
-	Limits  document.Limits
-	Known   bff.Documents // by name; nil for none
-	Budgets bff.Budgets   // what callers may spend; nil for no end of it
-	Tokens  int           // most tokens of a document
-	Logger  *slog.Logger
-	Tracing *obs.Tracing
-	Count   func(plan.Outcome) // is told how each operation is executed; may be nil
+	Limits document.Limits
+	Known  bff.Documents // by name; nil for none
+	// Responses keeps whole answers; nil keeps none.
+	Responses bff.Responses
+	Budgets   bff.Budgets // what callers may spend; nil for no end of it
+	Tokens    int         // most tokens of a document
+	Logger    *slog.Logger
+	Tracing   *obs.Tracing
+	Count     func(plan.Outcome) // is told how each operation is executed; may be nil
 	// Introspection lets everybody look into the schema, and refusals suggest what else is in it.
 	Introspection bool
 	Stock         bool // gqlgen's own executor runs everything, to compare with
@@ -53,7 +55,7 @@ func NewServer(resolver *Resolver, options Options) *handler.Server {
 	server.Use(extension.Introspection{})
 	server.Use(&operation{
 		ports: resolver.Ports, limits: options.Limits, budgets: options.Budgets, conduct: resolver.Conduct, tracing: options.Tracing, documents: documents,
-		known: options.Known, introspection: options.Introspection,
+		known: options.Known, responses: options.Responses, introspection: options.Introspection,
 	})
 	return server
 }

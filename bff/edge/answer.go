@@ -8,10 +8,13 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/sluicehq/sluice/graph"
 )
 
 // answer is a response of the form that the specification has: data is absent when nothing ran.
@@ -41,10 +44,28 @@ func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, status 
 		refuse(w, r, fmt.Errorf("write the answer: %w", err))
 		return
 	}
+	if ran != nil && len(response.Errors) == 0 {
+		tellFreshness(w.Header(), graph.FreshnessOf(ran))
+	}
 	if ran != nil && ran.Operation.Operation == ast.Query {
 		parts = t.compressed(w, r, parts)
 	}
 	write(w, status, media, parts...)
+}
+
+// tellFreshness sets Cache-Control as the schema's @cacheControl allows. What is not said to be fresh
+// is not kept.
+func tellFreshness(h http.Header, f graph.Freshness) {
+	left := int(f.Left / time.Second)
+	if left < 1 {
+		return
+	}
+	scope := "public"
+	if f.Private {
+		scope = "private"
+		h.Add("Vary", "Authorization, X-Api-Key")
+	}
+	h.Set("Cache-Control", scope+", max-age="+strconv.Itoa(left))
 }
 
 // encode gives the text of the answer, in parts. The data are as they are: executor and scalars wrote
@@ -85,7 +106,9 @@ func write(w http.ResponseWriter, status int, media string, parts ...[]byte) {
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(length))
 	w.Header().Set("Content-Type", media+"; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
+	if w.Header().Get("Cache-Control") == "" {
+		w.Header().Set("Cache-Control", "no-store")
+	}
 	w.Header().Add("Vary", "Accept")
 	w.WriteHeader(status)
 	for _, part := range parts {

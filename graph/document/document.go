@@ -38,6 +38,8 @@ type Prepared struct {
 	lists      int
 	introspect bool
 	cost       *expression
+
+	Keeping Keeping // of its answer
 }
 
 // need is what one field demands.
@@ -61,6 +63,7 @@ func Prepare(schema *ast.Schema, operation *ast.OperationDefinition) *Prepared {
 	w := walk{schema: schema, fragments: map[string]*Prepared{}, seen: map[string]bool{}}
 	p := w.read(operation.SelectionSet)
 	p.cost = (&pricing{schema: schema, fragments: map[string]*expression{}}).read(operation.SelectionSet)
+	p.Keeping = keepingOf(schema, operation)
 	return p
 }
 

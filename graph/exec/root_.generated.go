@@ -3218,7 +3218,7 @@ type Budget @authenticated @cost(weight: 0) {
 Somebody who uses Sluice. Members see their own account only. Whoever signs in is told who they are,
 so the rules stand on the fields that lead here.
 """
-type Account implements Node @public {
+type Account implements Node @public @cacheControl(maxAge: 30) {
   id: ID!
   name: String!
   role: Role!
@@ -3320,7 +3320,7 @@ extend type Subscription {
 }
 
 "Something that went on: an observation, a drink of water, a note."
-type Activity implements Node @requiresScopes(scopes: [["activity:read"]]) {
+type Activity implements Node @requiresScopes(scopes: [["activity:read"]]) @cacheControl(maxAge: 5) {
   id: ID!
   kind: ActivityKind!
   "Where it was learnt from."
@@ -3358,14 +3358,14 @@ enum ActivityKind {
 }
 
 "A place on the sky: degrees in the equatorial system of the epoch."
-type SkyCoordinates @authenticated {
+type SkyCoordinates @authenticated @cacheControl(maxAge: 60) {
   rightAscension: Float!
   declination: Float!
   "As in J2000."
   epoch: String!
 }
 
-type Observation @authenticated {
+type Observation @authenticated @cacheControl(maxAge: 60) {
   site: String
   telescope: String
   instrument: String
@@ -3376,7 +3376,7 @@ type Observation @authenticated {
   status: String
 }
 
-type Link @authenticated {
+type Link @authenticated @cacheControl(maxAge: 60) {
   url: String!
   title: String
 }
@@ -3487,7 +3487,7 @@ input RecordWaterInput {
   idempotencyKey: String
 }
 
-type ActivityConnection @authenticated {
+type ActivityConnection @authenticated @cacheControl(maxAge: 60) {
   edges: [ActivityEdge!]!
   nodes: [Activity!]!
   pageInfo: PageInfo!
@@ -3495,7 +3495,7 @@ type ActivityConnection @authenticated {
   totalCount: Int @cost(weight: 1)
 }
 
-type ActivityEdge @authenticated {
+type ActivityEdge @authenticated @cacheControl(maxAge: 60) {
   cursor: Cursor!
   node: Activity!
 }
@@ -3845,7 +3845,7 @@ extend type Subscription {
 }
 
 "Something in the field: a gateway, a camera, a sensor or a vehicle."
-type Device implements Node @requiresScopes(scopes: [["device:read"]]) {
+type Device implements Node @requiresScopes(scopes: [["device:read"]]) @cacheControl(maxAge: 5) {
   id: ID!
   name: String!
   kind: DeviceKind!
@@ -3915,7 +3915,7 @@ type Point @authenticated {
   value: Float
 }
 
-type DeviceEvent @authenticated {
+type DeviceEvent @authenticated @cacheControl(maxAge: 5) {
   id: ID!
   at: DateTime!
   "REGISTERED, UPDATED, IMPORTED, DELETED, SECRET_ROTATED, ONLINE, OFFLINE, REPORTED, MESSAGE_REFUSED, CONFIG_WANTED, CONFIG_REPORTED, STREAM_CHANGED, STREAM_NOT_STOPPED, CALLED."
@@ -3973,7 +3973,7 @@ input UpdateDeviceInput {
   expectedVersion: Int
 }
 
-type DeviceConnection @authenticated {
+type DeviceConnection @authenticated @cacheControl(maxAge: 60) {
   edges: [DeviceEdge!]!
   nodes: [Device!]!
   pageInfo: PageInfo!
@@ -3981,19 +3981,19 @@ type DeviceConnection @authenticated {
   totalCount: Int @cost(weight: 1)
 }
 
-type DeviceEdge @authenticated {
+type DeviceEdge @authenticated @cacheControl(maxAge: 60) {
   cursor: Cursor!
   node: Device!
 }
 
-type DeviceEventConnection @authenticated {
+type DeviceEventConnection @authenticated @cacheControl(maxAge: 60) {
   edges: [DeviceEventEdge!]!
   nodes: [DeviceEvent!]!
   pageInfo: PageInfo!
   totalCount: Int @cost(weight: 1)
 }
 
-type DeviceEventEdge @authenticated {
+type DeviceEventEdge @authenticated @cacheControl(maxAge: 60) {
   cursor: Cursor!
   node: DeviceEvent!
 }
@@ -4025,7 +4025,7 @@ extend type Subscription {
 }
 
 "Work to be done at a time, or again and again."
-type Job implements Node @requiresScopes(scopes: [["job:read"]]) {
+type Job implements Node @requiresScopes(scopes: [["job:read"]]) @cacheControl(maxAge: 5) {
   id: ID!
   name: String!
   description: String!
@@ -4072,7 +4072,7 @@ enum JobStatus {
 }
 
 "One attempt to do the work."
-type JobRun @authenticated {
+type JobRun @authenticated @cacheControl(maxAge: 5) {
   id: ID!
   attempt: Int!
   status: JobStatus!
@@ -4139,7 +4139,7 @@ input UpdateJobInput {
   expectedVersion: Int
 }
 
-type JobConnection @authenticated {
+type JobConnection @authenticated @cacheControl(maxAge: 60) {
   edges: [JobEdge!]!
   nodes: [Job!]!
   pageInfo: PageInfo!
@@ -4147,19 +4147,19 @@ type JobConnection @authenticated {
   totalCount: Int @cost(weight: 1)
 }
 
-type JobEdge @authenticated {
+type JobEdge @authenticated @cacheControl(maxAge: 60) {
   cursor: Cursor!
   node: Job!
 }
 
-type JobRunConnection @authenticated {
+type JobRunConnection @authenticated @cacheControl(maxAge: 60) {
   edges: [JobRunEdge!]!
   nodes: [JobRun!]!
   pageInfo: PageInfo!
   totalCount: Int @cost(weight: 1)
 }
 
-type JobRunEdge @authenticated {
+type JobRunEdge @authenticated @cacheControl(maxAge: 60) {
   cursor: Cursor!
   node: JobRun!
 }
@@ -4176,6 +4176,17 @@ directive @cost(weight: Int!) on FIELD_DEFINITION | OBJECT
 directive @repeats on FIELD_DEFINITION
 "How long the list, or the lists of the connection, may be: as the slicing argument says, else as assumed. What an item costs is multiplied."
 directive @listSize(assumedSize: Int, slicingArguments: [String!]) on FIELD_DEFINITION
+"""
+How old an answer may be that holds the field, in seconds, and whether it is for its caller alone. Of several the least
+counts, and PRIVATE wins. What states nothing makes answers that are not kept. No answer is kept beyond a write of what
+it shows.
+"""
+directive @cacheControl(maxAge: Int!, scope: CacheControlScope = PRIVATE) on FIELD_DEFINITION | OBJECT
+
+enum CacheControlScope {
+  PRIVATE
+  PUBLIC
+}
 
 "A time with offset: RFC 3339, as in 2026-11-21T08:30:00.123456Z. Answers are in UTC."
 scalar DateTime
@@ -4191,7 +4202,7 @@ interface Node @authenticated {
 }
 
 "Where a page lies in its list."
-type PageInfo @authenticated {
+type PageInfo @authenticated @cacheControl(maxAge: 60) {
   hasNextPage: Boolean!
   hasPreviousPage: Boolean!
   startCursor: Cursor
@@ -4199,7 +4210,7 @@ type PageInfo @authenticated {
 }
 
 "A place on Earth at a time."
-type Position @authenticated {
+type Position @authenticated @cacheControl(maxAge: 60) {
   "Degrees north, WGS 84."
   latitude: Float!
   "Degrees east, WGS 84."
@@ -4293,7 +4304,7 @@ extend type Subscription {
 }
 
 "A journey of somebody in a vehicle."
-type Trip implements Node @requiresScopes(scopes: [["trip:read"]]) {
+type Trip implements Node @requiresScopes(scopes: [["trip:read"]]) @cacheControl(maxAge: 1) {
   id: ID!
   status: TripStatus!
   "Grows by one with every change."
@@ -4335,12 +4346,12 @@ enum DistanceSource {
   METER
 }
 
-type TripPoint @authenticated {
+type TripPoint @authenticated @cacheControl(maxAge: 60) {
   position: Position!
   at: DateTime!
 }
 
-type Money @authenticated {
+type Money @authenticated @cacheControl(maxAge: 60) {
   "In the smallest unit, as in cents."
   amountMinor: Int!
   "ISO 4217, as in EUR."
@@ -4364,7 +4375,7 @@ input StartTripInput {
   idempotencyKey: String
 }
 
-type TripConnection @authenticated {
+type TripConnection @authenticated @cacheControl(maxAge: 60) {
   edges: [TripEdge!]!
   nodes: [Trip!]!
   pageInfo: PageInfo!
@@ -4372,7 +4383,7 @@ type TripConnection @authenticated {
   totalCount: Int @cost(weight: 1)
 }
 
-type TripEdge @authenticated {
+type TripEdge @authenticated @cacheControl(maxAge: 60) {
   cursor: Cursor!
   node: Trip!
 }

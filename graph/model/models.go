@@ -3,6 +3,10 @@
 package model
 
 import (
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
 	"time"
 
 	"github.com/sluicehq/sluice/bff"
@@ -152,4 +156,59 @@ type TripConnection struct {
 type TripEdge struct {
 	Cursor string    `json:"cursor"`
 	Node   *bff.Trip `json:"node"`
+}
+
+type CacheControlScope string
+
+const (
+	CacheControlScopePrivate CacheControlScope = "PRIVATE"
+	CacheControlScopePublic  CacheControlScope = "PUBLIC"
+)
+
+var AllCacheControlScope = []CacheControlScope{
+	CacheControlScopePrivate,
+	CacheControlScopePublic,
+}
+
+func (e CacheControlScope) IsValid() bool {
+	switch e {
+	case CacheControlScopePrivate, CacheControlScopePublic:
+		return true
+	}
+	return false
+}
+
+func (e CacheControlScope) String() string {
+	return string(e)
+}
+
+func (e *CacheControlScope) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = CacheControlScope(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid CacheControlScope", str)
+	}
+	return nil
+}
+
+func (e CacheControlScope) MarshalGQL(w io.Writer) {
+	fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *CacheControlScope) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e CacheControlScope) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/live"
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/clock"
@@ -61,7 +62,9 @@ type house struct {
 	program  *Program
 	listener net.Listener // nil for a program that does not listen
 	hub      *live.Hub    // of a gateway with a broker
-	field    *bus.Field   // nil when devices do not connect here
+
+	responses bff.Responses // of a gateway that keeps answers
+	field     *bus.Field    // nil when devices do not connect here
 }
 
 // door is where a program listens; the zero door is for one that does not.

@@ -46,6 +46,7 @@ func (h *house) cached(ctx context.Context, ports loaders.Ports, b *bus.Bus, sol
 		follower.Run(ctx)
 		return nil
 	})
+	h.responses = c.Responses()
 	return loaders.Ports{
 		Accounts: c.Accounts(ports.Accounts), Devices: c.Devices(ports.Devices), Trips: c.Trips(ports.Trips),
 		Jobs: c.Jobs(ports.Jobs), Activities: c.Activities(ports.Activities),

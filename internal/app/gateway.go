@@ -75,7 +75,8 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 	ports.Devices = media.Devices(ports.Devices, images)
 	watched := h.watched()
 	server := graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock, Conduct: watched}, graph.Options{
-		Limits: h.documentLimits(), Known: known, Introspection: h.config.HTTP.Introspection || h.config.Demo, Budgets: budgets,
+		Responses: h.responses,
+		Limits:    h.documentLimits(), Known: known, Introspection: h.config.HTTP.Introspection || h.config.Demo, Budgets: budgets,
 		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing,
 		Count: h.countOperations(),
 	})

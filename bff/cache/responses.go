@@ -1,0 +1,170 @@
+package cache
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"slices"
+	"time"
+
+	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/internal/caller"
+)
+
+// responses keeps whole answers, under the tags of the kinds that they were made of.
+type responses struct {
+	cache *Cache
+	form  *read[response] // how they stand in Redis
+	tags  []string        // of everything, then of each kind
+}
+
+// response is an answer as it is kept.
+type response struct {
+	Data   []byte
+	Points int
+	Kinds  int // a bit for each
+}
+
+var _ bff.Responses = (*responses)(nil)
+
+// wholeAnswers names them in metrics.
+const wholeAnswers = "Responses"
+
+// Responses keeps whole answers.
+func (c *Cache) Responses() bff.Responses {
+	r := &responses{cache: c, form: newRead[response](c, wholeAnswers, false, nil), tags: []string{everything}}
+	for _, kind := range kinds() {
+		r.tags = append(r.tags, string(kind))
+	}
+	return r
+}
+
+// Find gives the answer that is kept, or what keeps it.
+func (r *responses) Find(ctx context.Context, key bff.ResponseKey) (*bff.KeptResponse, func(context.Context, *bff.Reads, bff.KeptResponse)) {
+	name, known := nameOf(key, caller.FromContext(ctx))
+	if !known || r.cache.closed.Load() {
+		return nil, nil
+	}
+	e, here := r.cache.memory.GetIfPresent(name)
+	var wanted []string
+	if !here {
+		wanted = []string{name}
+	}
+	versions, values, err := r.cache.versions.look(ctx, r.tags, wanted)
+	if err != nil || !versions[0].settled() {
+		r.cache.metrics.used(wholeAnswers, bff.CacheUse{Passed: 1})
+		return nil, nil
+	}
+	if !here {
+		e = r.form.decode(name, values[0])
+	}
+	if found := r.good(e, versions); found != nil {
+		if here {
+			r.cache.metrics.used(wholeAnswers, bff.CacheUse{Memory: 1})
+		} else {
+			r.cache.metrics.used(wholeAnswers, bff.CacheUse{Redis: 1})
+			r.cache.memory.Set(name, e)
+		}
+		return found, nil
+	}
+	r.cache.metrics.used(wholeAnswers, bff.CacheUse{Missed: 1})
+	return nil, func(ctx context.Context, reads *bff.Reads, made bff.KeptResponse) {
+		r.keep(ctx, name, versions, reads, made)
+	}
+}
+
+// nameOf is the key of an answer. An answer to its caller alone is kept for that caller, not for all
+// who see the same: it may show who they are.
+func nameOf(key bff.ResponseKey, who caller.Caller) (name string, known bool) {
+	right := "public"
+	if key.Private {
+		if right, known = sight(itself).rightOf(who); !known {
+			return "", false
+		}
+	}
+	variables := []byte("{}")
+	if len(key.Variables) > 0 {
+		var err error
+		if variables, err = json.Marshal(key.Variables); err != nil {
+			return "", false
+		}
+	}
+	text := make([]byte, 0, 256)
+	text = append(text, key.Document[:]...)
+	for _, part := range []string{key.Operation, right, string(variables)} {
+		text = append(append(text, part...), 0)
+	}
+	sum := sha256.Sum256(text)
+	return wholeAnswers + " " + string(sum[:]), true
+}
+
+// itself is for what is of one caller.
+func itself(who caller.Caller) (string, bool) {
+	return string(who.Role) + " " + who.Name(), who.Known()
+}
+
+func (r *responses) good(e *entry, versions []version) *bff.KeptResponse {
+	if e == nil {
+		return nil
+	}
+	kept, ok := e.value.(response)
+	left := e.until.Sub(r.cache.options.Clock.Now())
+	if !ok || left <= 0 {
+		return nil
+	}
+	want, settled := joint(versions, kept.Kinds)
+	if !r.cache.options.blind && (!settled || e.stamp != want) {
+		return nil
+	}
+	return &bff.KeptResponse{Data: kept.Data, Points: kept.Points, Life: left}
+}
+
+// joint is the stamp of what was made of several kinds; settled is false when one of them is being
+// written.
+func joint(versions []version, kinds int) (s stamp, settled bool) {
+	text := make([]byte, 0, 16*8)
+	for i, v := range versions[1:] {
+		if kinds&(1<<i) == 0 {
+			continue
+		}
+		if !v.settled() {
+			return stamp{}, false
+		}
+		text = v.append(text)
+	}
+	sum := sha256.Sum256(text)
+	return stamp{versions[0], versionOf(sum[:])}, versions[0].settled()
+}
+
+// keep keeps an answer that was made after the versions were looked at.
+func (r *responses) keep(ctx context.Context, name string, versions []version, reads *bff.Reads, made bff.KeptResponse) {
+	of, known := reads.Entities()
+	if !known {
+		return
+	}
+	value := response{Data: made.Data, Points: made.Points}
+	for _, kind := range of {
+		i := slices.Index(kinds(), kind)
+		if i < 0 {
+			return
+		}
+		value.Kinds |= 1 << i
+	}
+	s, settled := joint(versions, value.Kinds)
+	if !settled {
+		return
+	}
+	e := &entry{value: value, stamp: s, until: r.cache.options.Clock.Now().Add(made.Life), size: len(value.Data)}
+	if e.size > r.cache.options.Largest {
+		r.cache.metrics.notKept(tooLarge)
+		return
+	}
+	r.cache.memory.Set(name, e)
+	if _, alone := r.cache.versions.(*local); alone || r.cache.closed.Load() {
+		return
+	}
+	encoded := r.form.encode(e, value)
+	r.cache.running.Go(func() {
+		r.cache.versions.put(context.WithoutCancel(ctx), []kept{{key: name, value: encoded, life: max(made.Life, time.Millisecond)}})
+	})
+}
