@@ -69,7 +69,7 @@ func New(options Options) *Cache {
 	}
 	c.memory = otter.Must(&otter.Options[string, *entry]{
 		MaximumWeight: uint64(max(options.Memory, 1)),
-		Weigher:       func(key string, e *entry) uint32 { return uint32(len(key) + 2*e.size + overhead) },
+		Weigher:       func(key string, e *entry) uint32 { return uint32(len(key) + e.size + overhead) },
 	})
 	c.metrics = newMetrics(options.Registry, c)
 	if options.Redis == nil {

@@ -27,6 +27,7 @@ type codec struct {
 // part is how a type is written and read.
 type part struct {
 	layout string
+	size   func(v reflect.Value) int // about, in memory
 	append func(b []byte, v reflect.Value) []byte
 	read   func(r *reader, v reflect.Value)
 }
@@ -39,6 +40,10 @@ func newCodec(t reflect.Type) (*codec, error) {
 	sum := sha256.Sum256([]byte(p.layout))
 	return &codec{fingerprint: hex.EncodeToString(sum[:6]), part: p}, nil
 }
+
+// size is about how many bytes the value takes in memory. Of a list it looks at one item: it is asked
+// of everything that is kept.
+func (c *codec) size(value any) int { return c.part.size(reflect.ValueOf(value)) }
 
 func (c *codec) append(b []byte, value any) []byte { return c.part.append(b, reflect.ValueOf(value)) }
 
@@ -89,6 +94,7 @@ func partOf(t reflect.Type, depth int) (part, error) {
 func timePart() part {
 	return part{
 		layout: "time",
+		size:   fixed(24),
 		append: func(b []byte, v reflect.Value) []byte {
 			t, _ := v.Interface().(time.Time)
 			return binary.AppendVarint(binary.AppendVarint(b, t.Unix()), int64(t.Nanosecond()))
@@ -104,9 +110,12 @@ func timePart() part {
 	}
 }
 
+func fixed(size int) func(reflect.Value) int { return func(reflect.Value) int { return size } }
+
 func boolPart() part {
 	return part{
 		layout: "bool",
+		size:   fixed(1),
 		append: func(b []byte, v reflect.Value) []byte { return append(b, flag(v.Bool())) },
 		read:   func(r *reader, v reflect.Value) { v.SetBool(r.flag()) },
 	}
@@ -115,6 +124,7 @@ func boolPart() part {
 func intPart() part {
 	return part{
 		layout: "int",
+		size:   fixed(8),
 		append: func(b []byte, v reflect.Value) []byte { return binary.AppendVarint(b, v.Int()) },
 		read: func(r *reader, v reflect.Value) {
 			n := r.varint()
@@ -130,6 +140,7 @@ func intPart() part {
 func floatPart() part {
 	return part{
 		layout: "float",
+		size:   fixed(8),
 		append: func(b []byte, v reflect.Value) []byte {
 			return binary.LittleEndian.AppendUint64(b, math.Float64bits(v.Float()))
 		},
@@ -144,6 +155,7 @@ func floatPart() part {
 func stringPart() part {
 	return part{
 		layout: "text",
+		size:   func(v reflect.Value) int { return 16 + v.Len() },
 		append: func(b []byte, v reflect.Value) []byte {
 			return append(binary.AppendUvarint(b, uint64(v.Len())), v.String()...)
 		},
@@ -155,6 +167,12 @@ func pointerPart(t reflect.Type, depth int) (part, error) {
 	to, err := partOf(t.Elem(), depth+1)
 	return part{
 		layout: "*" + to.layout,
+		size: func(v reflect.Value) int {
+			if v.IsNil() {
+				return 8
+			}
+			return 8 + to.size(v.Elem())
+		},
 		append: func(b []byte, v reflect.Value) []byte {
 			if v.IsNil() {
 				return append(b, 0)
@@ -178,6 +196,12 @@ func slicePart(t reflect.Type, depth int) (part, error) {
 	item, err := partOf(t.Elem(), depth+1)
 	return part{
 		layout: "[]" + item.layout,
+		size: func(v reflect.Value) int {
+			if v.Len() == 0 {
+				return 24
+			}
+			return 24 + v.Len()*item.size(v.Index(v.Len()/2))
+		},
 		append: func(b []byte, v reflect.Value) []byte {
 			b = appendLength(b, v)
 			for i := range v.Len() {
@@ -212,6 +236,7 @@ func mapPart(t reflect.Type, depth int) (part, error) {
 	item, err := partOf(t.Elem(), depth+1)
 	return part{
 		layout: "map " + item.layout,
+		size:   func(v reflect.Value) int { return 48 + 100*v.Len() },
 		append: func(b []byte, v reflect.Value) []byte {
 			b = appendLength(b, v)
 			keys := v.MapKeys()
@@ -243,6 +268,7 @@ func mapPart(t reflect.Type, depth int) (part, error) {
 func bytesPart() part {
 	return part{
 		layout: "bytes",
+		size:   func(v reflect.Value) int { return 24 + v.Len() },
 		append: func(b []byte, v reflect.Value) []byte { return append(appendLength(b, v), v.Bytes()...) },
 		read: func(r *reader, v reflect.Value) {
 			if n, there := r.lengthOrNil(); there {
@@ -277,6 +303,13 @@ func structPart(t reflect.Type, depth int) (part, error) {
 	}
 	return part{
 		layout: layout.String() + "}",
+		size: func(v reflect.Value) int {
+			n := 0
+			for i, field := range fields {
+				n += field.size(v.Field(i))
+			}
+			return n
+		},
 		append: func(b []byte, v reflect.Value) []byte {
 			for i, field := range fields {
 				b = field.append(b, v.Field(i))

@@ -47,7 +47,7 @@ func (r *read[V]) parse(b []byte) (*entry, error) {
 	}
 	head := b[checksumSize+1 : headSize]
 	e := &entry{
-		absent: b[checksumSize] == 0, size: len(b),
+		absent: b[checksumSize] == 0, size: 2 * len(b),
 		until: time.UnixMilli(int64(binary.LittleEndian.Uint64(head))),
 		stamp: stamp{versionOf(head[8:]), versionOf(head[24:])},
 	}

@@ -51,12 +51,21 @@ func newMetrics(registry prometheus.Registerer, c *Cache) *metrics {
 	return m
 }
 
-func (m *metrics) used(method string, use bff.CacheUse) {
-	for outcome, n := range map[string]int{
-		tierMemory: use.Memory, tierRedis: use.Redis, "joined": use.Joined, "missed": use.Missed, "stale": use.Stale, "passed": use.Passed,
-	} {
-		if n > 0 {
-			m.reads.WithLabelValues(method, outcome).Add(float64(n))
+// uses counts how the answers of one method were come by.
+type uses struct{ memory, redis, joined, missed, stale, passed prometheus.Counter }
+
+func (m *metrics) uses(method string) uses {
+	of := func(outcome string) prometheus.Counter { return m.reads.WithLabelValues(method, outcome) }
+	return uses{of(tierMemory), of(tierRedis), of("joined"), of("missed"), of("stale"), of("passed")}
+}
+
+func (u uses) count(use bff.CacheUse) {
+	for _, c := range [...]struct {
+		counter prometheus.Counter
+		n       int
+	}{{u.memory, use.Memory}, {u.redis, use.Redis}, {u.joined, use.Joined}, {u.missed, use.Missed}, {u.stale, use.Stale}, {u.passed, use.Passed}} {
+		if c.n > 0 {
+			c.counter.Add(float64(c.n))
 		}
 	}
 }

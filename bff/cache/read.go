@@ -19,6 +19,7 @@ type read[V any] struct {
 	cache *Cache
 	row   row
 	codec *codec
+	uses  uses
 	own   bool                  // the answers are each kept under the tag of their id, not under that of the kind
 	keep  func(V) time.Duration // for how long; nil for what the row says
 
@@ -38,7 +39,7 @@ type flightKey struct {
 
 // flight is an answer that is being fetched.
 type flight[V any] struct {
-	done  chan struct{} // closed when the rest is there
+	done  chan struct{} // closed when the rest is there; the same for all that are fetched together
 	value V
 	there bool
 	err   error
@@ -49,7 +50,7 @@ func newRead[V any](c *Cache, method string, own bool, keep func(V) time.Duratio
 	if err != nil {
 		panic(err) // a view that cannot be kept, which a test sees
 	}
-	return &read[V]{cache: c, row: c.rows[method], codec: codec, own: own, keep: keep, flights: map[flightKey]*flight[V]{}}
+	return &read[V]{cache: c, row: c.rows[method], codec: codec, uses: c.metrics.uses(method), own: own, keep: keep, flights: map[flightKey]*flight[V]{}}
 }
 
 // maxID bounds the ids that are looked for, in bytes.
@@ -78,12 +79,12 @@ func (r *read[V]) get(ctx context.Context, args string, ids []string, ask fetch[
 	l, err := r.look(ctx, right, args, ids)
 	if err != nil {
 		use := bff.CacheUse{Passed: len(ids)}
-		r.cache.metrics.used(r.row.method, use)
+		r.uses.count(use)
 		reads.Note(r.row.method, r.row.of, use)
 		return ask(ctx, ids)
 	}
 	flights := r.join(ctx, l, ask)
-	r.cache.metrics.used(r.row.method, l.use)
+	r.uses.count(l.use)
 	reads.Note(r.row.method, r.row.of, l.use)
 	for i, f := range flights {
 		select {
@@ -200,7 +201,8 @@ type led[V any] struct {
 	at     int
 	flight *flight[V]
 	key    flightKey
-	shared bool // may be joined and kept
+	shared bool   // may be joined and kept
+	entry  *entry // what was kept; nil for nothing
 }
 
 // join gives a flight for each missing id: one that is under way, or one that begins here.
@@ -210,6 +212,7 @@ func (r *read[V]) join(ctx context.Context, l *lookup[V], ask fetch[V]) []*fligh
 	}
 	flights := make([]*flight[V], len(l.missing))
 	var mine []led[V]
+	done, places := make(chan struct{}), make([]flight[V], len(l.missing))
 	r.mu.Lock()
 	for n, i := range l.missing {
 		key := flightKey{l.keys[i], l.stamps[i], l.kind}
@@ -219,7 +222,8 @@ func (r *read[V]) join(ctx context.Context, l *lookup[V], ask fetch[V]) []*fligh
 			l.use.Joined++
 			continue
 		}
-		f := &flight[V]{done: make(chan struct{})}
+		f := &places[n]
+		f.done = done
 		if shared {
 			r.flights[key] = f
 		}
@@ -240,20 +244,35 @@ func (r *read[V]) fly(ctx context.Context, l *lookup[V], mine []led[V], ask fetc
 		ids[n] = l.ids[m.at]
 	}
 	answers, err := askSafely(ctx, ids, ask)
-	var keep []kept
-	for _, m := range mine {
+	now := r.cache.options.Clock.Now()
+	var stored []led[V]
+	for n := range mine {
+		m := &mine[n]
 		m.flight.err = err
 		if err == nil {
 			m.flight.value, m.flight.there = answers[l.ids[m.at]]
-			if k, ok := r.store(m); ok {
-				keep = append(keep, k)
+			if m.entry = r.store(m, now); m.entry != nil {
+				stored = append(stored, *m)
 			}
 		}
 	}
 	r.land(mine)
-	if len(keep) > 0 {
-		r.cache.versions.put(ctx, keep)
+	r.share(ctx, stored, now)
+}
+
+// share keeps what was stored for all gateways, if there are others.
+func (r *read[V]) share(ctx context.Context, stored []led[V], now time.Time) {
+	if _, alone := r.cache.versions.(*local); alone || len(stored) == 0 {
+		return
 	}
+	keep := make([]kept, 0, len(stored))
+	for _, m := range stored {
+		value := r.encode(m.entry, m.flight.value)
+		if len(value) <= r.cache.options.Largest {
+			keep = append(keep, kept{key: m.key.key, value: value, life: m.entry.until.Sub(now)})
+		}
+	}
+	r.cache.versions.put(ctx, keep)
 }
 
 func (r *read[V]) land(mine []led[V]) {
@@ -264,9 +283,7 @@ func (r *read[V]) land(mine []led[V]) {
 		}
 	}
 	r.mu.Unlock()
-	for _, m := range mine {
-		close(m.flight.done)
-	}
+	close(mine[0].flight.done)
 }
 
 // askSafely makes a panic an error: nobody would catch it where it is.
@@ -279,10 +296,10 @@ func askSafely[V any](ctx context.Context, ids []string, ask fetch[V]) (answers 
 	return ask(ctx, ids)
 }
 
-// store keeps an answer in memory, and gives it as it is kept for all.
-func (r *read[V]) store(m led[V]) (kept, bool) {
+// store keeps an answer in memory; nil when it is not kept.
+func (r *read[V]) store(m *led[V], now time.Time) *entry {
 	if !m.shared || r.cache.closed.Load() {
-		return kept{}, false
+		return nil
 	}
 	e := &entry{value: m.flight.value, absent: !m.flight.there, stamp: m.key.own}
 	life := r.row.keep
@@ -292,14 +309,16 @@ func (r *read[V]) store(m led[V]) (kept, bool) {
 	case r.keep != nil:
 		life = r.keep(m.flight.value)
 	}
-	e.until = r.cache.options.Clock.Now().Add(life)
-	encoded := r.encode(e, m.flight.value)
-	if e.size = len(encoded); e.size > r.cache.options.Largest {
+	e.until = now.Add(life)
+	if !e.absent {
+		e.size = r.codec.size(e.value)
+	}
+	if e.size > r.cache.options.Largest {
 		r.cache.metrics.notKept(tooLarge)
-		return kept{}, false
+		return nil
 	}
 	r.cache.memory.Set(m.key.key, e)
-	return kept{key: m.key.key, value: encoded, life: life}, true
+	return e
 }
 
 // digest is arguments as a part of a key.

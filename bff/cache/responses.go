@@ -52,7 +52,7 @@ func (r *responses) Find(ctx context.Context, key bff.ResponseKey) (*bff.KeptRes
 	}
 	versions, values, err := r.cache.versions.look(ctx, r.tags, wanted)
 	if err != nil || !versions[0].settled() {
-		r.cache.metrics.used(wholeAnswers, bff.CacheUse{Passed: 1})
+		r.form.uses.count(bff.CacheUse{Passed: 1})
 		return nil, nil
 	}
 	if !here {
@@ -60,14 +60,14 @@ func (r *responses) Find(ctx context.Context, key bff.ResponseKey) (*bff.KeptRes
 	}
 	if found := r.good(e, versions); found != nil {
 		if here {
-			r.cache.metrics.used(wholeAnswers, bff.CacheUse{Memory: 1})
+			r.form.uses.count(bff.CacheUse{Memory: 1})
 		} else {
-			r.cache.metrics.used(wholeAnswers, bff.CacheUse{Redis: 1})
+			r.form.uses.count(bff.CacheUse{Redis: 1})
 			r.cache.memory.Set(name, e)
 		}
 		return found, nil
 	}
-	r.cache.metrics.used(wholeAnswers, bff.CacheUse{Missed: 1})
+	r.form.uses.count(bff.CacheUse{Missed: 1})
 	return nil, func(ctx context.Context, reads *bff.Reads, made bff.KeptResponse) {
 		r.keep(ctx, name, versions, reads, made)
 	}

@@ -1,0 +1,148 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sluicehq/sluice/bff/cache"
+	"github.com/sluicehq/sluice/bff/edge"
+	"github.com/sluicehq/sluice/bff/library"
+	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/obs"
+	"github.com/sluicehq/sluice/loaders"
+)
+
+// byName asks for the dashboard as a trusted document, by its id.
+var byName, _ = json.Marshal(map[string]any{
+	"extensions": map[string]any{"persistedQuery": map[string]any{"version": 1, "sha256Hash": library.Hash(dashboard)}},
+})
+
+// keepingServer answers like server, and keeps answers; without keeps none of them.
+func keepingServer(ports loaders.Ports, without bool) http.Handler {
+	c := cache.New(cache.Options{Memory: 64 << 20, Largest: 1 << 20, Clock: clock.System{}, Logger: calls().Logger})
+	options := graph.Options{
+		Limits: document.Limits{Depth: 15, Aliases: 30}, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(),
+		Known: library.New(library.Options{Trusted: map[string]string{"dashboard": dashboard}}),
+	}
+	if !without {
+		options.Responses = c.Responses()
+		ports = loaders.Ports{
+			Accounts: c.Accounts(ports.Accounts), Devices: c.Devices(ports.Devices), Trips: c.Trips(ports.Trips),
+			Jobs: c.Jobs(ports.Jobs), Activities: c.Activities(ports.Activities),
+		}
+	}
+	s := graph.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}}, options)
+	s.AddTransport(edge.Transport(1<<20, calls().Logger))
+	return s
+}
+
+// asAnotherEachTime answers each request as if somebody new had signed in.
+func asAnotherEachTime(next http.Handler) http.Handler {
+	var n atomic.Int64
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		who := caller.Caller{AccountID: fmt.Sprint("account_", n.Add(1)), Role: caller.Member, Scopes: caller.ScopesOf(caller.Admin)}
+		next.ServeHTTP(w, r.WithContext(caller.NewContext(r.Context(), who)))
+	})
+}
+
+// sameBytes reads the request and writes what the other answered to the first, with its headers: the
+// least that net/http can do.
+func sameBytes(other http.Handler) http.Handler {
+	var once sync.Once
+	var body []byte
+	header := http.Header{}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		once.Do(func() {
+			first := httptest.NewRequest(http.MethodPost, "/", bytes.NewReader(byName))
+			first.Header.Set("Content-Type", "application/json")
+			recorder := httptest.NewRecorder()
+			other.ServeHTTP(recorder, first)
+			body, header = recorder.Body.Bytes(), recorder.Header()
+		})
+		_, _ = io.Copy(io.Discard, r.Body)
+		for name, values := range header {
+			w.Header()[name] = values
+		}
+		_, _ = w.Write(body)
+	})
+}
+
+func handleCached(mux *http.ServeMux, ports loaders.Ports) {
+	kept := asOperator(keepingServer(ports, false))
+	mux.Handle("/kept", kept)
+	mux.Handle("/bytes", sameBytes(kept))
+	mux.Handle("/users", asAnotherEachTime(keepingServer(ports, false)))
+	mux.Handle("/users-asking", asAnotherEachTime(keepingServer(ports, true)))
+}
+
+// BenchmarkCached compares the dashboard as a trusted document whose answer is kept with net/http
+// writing the same bytes, in requests a second; and the dashboard of somebody else each time with the
+// cache on and off, in CPU of the gateway.
+func BenchmarkCached(b *testing.B) {
+	services := start(b, "services")
+	gateway := "http://" + start(b, "gateway", "SLUICE_BENCH_SERVICES="+services)
+	rates, spent := map[string][]float64{}, map[string][]float64{}
+	for range 9 { // the first round warms up
+		for _, way := range []string{"bytes", "kept"} {
+			rate, cpu := load(b, gateway, way, 500*time.Millisecond)
+			rates[way], spent[way] = append(rates[way], rate), append(spent[way], cpu)
+		}
+		for _, way := range []string{"users-asking", "users"} {
+			rate, cpu := load(b, gateway, way, 500*time.Millisecond)
+			rates[way], spent[way] = append(rates[way], rate), append(spent[way], cpu)
+		}
+	}
+	for _, way := range []string{"bytes", "kept", "users-asking", "users"} {
+		b.Logf("%-12s %7.0f requests/s, %5.0f µs CPU of the gateway each", way, median(rates[way][1:]), median(spent[way][1:]))
+	}
+	b.ReportMetric(median(rates["kept"][1:])/median(rates["bytes"][1:]), "kept/bytes")
+	b.ReportMetric(median(spent["users"][1:])/median(spent["users-asking"][1:]), "users-cpu/asking")
+	b.ReportMetric(median(rates["users"][1:])/median(rates["users-asking"][1:]), "users/asking")
+	b.ReportMetric(0, "ns/op")
+}
+
+// load asks from several clients at once and gives the requests a second, and the gateway's CPU for
+// one in microseconds.
+func load(b *testing.B, gateway, way string, lasting time.Duration) (rate, cpu float64) {
+	b.Helper()
+	const clients = 16
+	transport := &http.Transport{MaxIdleConnsPerHost: clients}
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
+	var n atomic.Int64
+	before, began := cpuOf(b, gateway), time.Now()
+	var all sync.WaitGroup
+	for range clients {
+		all.Go(func() {
+			for time.Since(began) < lasting {
+				response, err := client.Post(gateway+"/"+way, "application/json", bytes.NewReader(byName))
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				text, err := io.ReadAll(response.Body)
+				_ = response.Body.Close()
+				if err != nil || response.StatusCode != http.StatusOK || !strings.Contains(string(text[:min(len(text), 20)]), `{"data":{"trips"`) {
+					b.Errorf("%s answers %d %v %.300s", way, response.StatusCode, err, text)
+					return
+				}
+				n.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	requests := float64(n.Load())
+	return requests / time.Since(began).Seconds(), float64(cpuOf(b, gateway)-before) / requests / 1e3
+}
