@@ -200,6 +200,7 @@ func TestAWriteThatCouldNotBeTold(t *testing.T) {
 			s := newService(id)
 			reaches, cutOff := openGateway(t, s, server, nil), openGateway(t, s, nil, over(t, w))
 			reaches.follow(t, b)
+			cutOff.follow(t, b)
 			ctx := as(t, operator())
 			names(t, ctx, reaches, id)
 			w.cut()
@@ -261,7 +262,7 @@ func TestAGatewayThatDiesBeforeItTells(t *testing.T) {
 	})
 	names(t, ctx, first, id)
 	eventually(t, "it to be kept in Redis", func() bool {
-		keys, err := first.versions.(*shared).client.Keys(ctx, prefix+"value:*").Result()
+		keys, err := first.versions.(*shared).client.Keys(ctx, prefix+"*value:*").Result()
 		return err == nil && len(keys) == 1
 	})
 	die()
@@ -326,5 +327,29 @@ func TestRedisAway(t *testing.T) {
 				return len(s.calls()) == 0
 			})
 		})
+	}
+}
+
+// Installations that share a Redis share nothing in it.
+func TestInstallationsAreKeptApart(t *testing.T) {
+	t.Parallel()
+	server := testserver.StartRedis(t)
+	one, other := newService("a"), newService("a")
+	other.change("a", "another")
+	first, second := openGateway(t, one, server, nil), openGateway(t, other, server, nil)
+	first.follow(t, openBus(t))
+	second.follow(t, openBus(t))
+	ctx := as(t, operator())
+	for _, g := range []*gateway{first, second} {
+		g.awaitUse(t)
+	}
+	for range 3 {
+		if got := names(t, ctx, first, "a") + ", " + names(t, ctx, second, "a"); got != "as made, another" {
+			t.Fatalf("they give %s", got)
+		}
+	}
+	rename(t, ctx, first, "a", "new")
+	if got := names(t, ctx, first, "a") + ", " + names(t, ctx, second, "a"); got != "new, another" {
+		t.Errorf("they give %s", got)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -27,6 +28,9 @@ type place struct {
 	sequence uint64
 }
 
+// stream is the name of an installation: no two streams of events were made at the same moment.
+func (p place) stream() string { return strconv.FormatInt(p.created, 36) }
+
 func (p place) String() string { return fmt.Sprintf("%d %d", p.created, p.sequence) }
 
 func parsePlace(text string) (p place, ok bool) {
@@ -48,6 +52,7 @@ func (c *Cache) Follower(ctx context.Context, js jetstream.JetStream) (*Follower
 	if !ok {
 		return f, nil
 	}
+	s.begin(last.stream())
 	if kept, ok := s.place(ctx); ok && kept.created == last.created && kept.sequence <= last.sequence {
 		f.at = kept
 		return f, nil
@@ -93,6 +98,9 @@ func (f *Follower) follow(ctx context.Context) error {
 	}
 	if last.created != f.at.created || last.sequence < f.at.sequence {
 		f.at = last
+		if s, ok := f.cache.versions.(*shared); ok {
+			s.begin(last.stream())
+		}
 		f.cache.versions.release(ctx, "", []string{everything})
 	}
 	consumer, err := f.js.OrderedConsumer(ctx, bus.Events, jetstream.OrderedConsumerConfig{
@@ -149,11 +157,11 @@ func changed(subject string) []string {
 	return tagsOf(bff.Entity(entity), id)
 }
 
-const placeKey = prefix + "place"
+func (s *shared) placeKey() string { return s.own() + "place" }
 
 func (s *shared) place(ctx context.Context) (found place, ok bool) {
 	err := s.do(ctx, func(ctx context.Context) error {
-		text, err := s.client.Get(ctx, placeKey).Result()
+		text, err := s.client.Get(ctx, s.placeKey()).Result()
 		found, ok = parsePlace(text)
 		if err == redis.Nil {
 			return nil
@@ -169,6 +177,6 @@ func (s *shared) keepPlace(ctx context.Context, at place) {
 		return
 	}
 	_ = s.do(ctx, func(ctx context.Context) error { // an older place only means that more is told twice
-		return s.client.Set(ctx, placeKey, at.String(), 0).Err()
+		return s.client.Set(ctx, s.placeKey(), at.String(), 0).Err()
 	})
 }

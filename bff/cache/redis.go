@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -58,6 +59,8 @@ type shared struct {
 	breaker *gobreaker.CircuitBreaker[struct{}]
 	debts   *debts
 	trust   trust
+
+	installation atomic.Pointer[string]
 	// ask has another gateway tell Redis what this one cannot; nil when there is no way to ask.
 	ask func(ctx context.Context, tags []string) error
 }
@@ -98,11 +101,29 @@ func (s *shared) greet(ctx context.Context, conn *redis.Conn) error {
 	if run == "" {
 		return errors.New("redis does not say which process it is")
 	}
-	return conn.Eval(ctx, greetScript, []string{prefix + "run", tagKey(everything)}, run, millis(s.options.WriteTime+comeBack)).Err()
+	return conn.Eval(ctx, greetScript, []string{prefix + "run", s.tagKey(everything)}, run, millis(s.options.WriteTime+comeBack)).Err()
 }
 
-func tagKey(tag string) string   { return prefix + "tag:" + tag }
-func valueKey(key string) string { return prefix + "value:" + key }
+// begin keeps installations apart that share a Redis: what is of one begins with the name of its stream
+// of events.
+func (s *shared) begin(stream string) { s.installation.Store(&stream) }
+
+func (s *shared) own() string {
+	if stream := s.installation.Load(); stream != nil {
+		return prefix + *stream + ":"
+	}
+	return prefix
+}
+
+// tagKey is where the version of a tag stands. That of everything is the same for all installations.
+func (s *shared) tagKey(tag string) string {
+	if tag == everything {
+		return prefix + "tag:" + tag
+	}
+	return s.own() + "tag:" + tag
+}
+
+func (s *shared) valueKey(key string) string { return s.own() + "value:" + key }
 
 func millis(d time.Duration) int64 { return max(d.Milliseconds(), 1) }
 
@@ -130,10 +151,10 @@ func (s *shared) look(ctx context.Context, tags, keys []string) ([]version, [][]
 	}
 	names := make([]string, 0, len(tags)+len(keys))
 	for _, tag := range tags {
-		names = append(names, tagKey(tag))
+		names = append(names, s.tagKey(tag))
 	}
 	for _, key := range keys {
-		names = append(names, valueKey(key))
+		names = append(names, s.valueKey(key))
 	}
 	found := make([]version, len(tags))
 	values := make([][]byte, len(keys))
@@ -189,17 +210,17 @@ func (s *shared) settle(ctx context.Context, names []string, answer []any, found
 
 func (s *shared) mark(ctx context.Context, writer string, tags []string) {
 	err := s.try(ctx, func(ctx context.Context) error {
-		return s.client.Eval(ctx, markScript, tagKeys(tags), writer, millis(s.options.WriteTime)).Err()
+		return s.client.Eval(ctx, markScript, s.tagKeys(tags), writer, millis(s.options.WriteTime)).Err()
 	})
 	if err != nil {
 		s.logger.DebugContext(ctx, "a write is not marked", "error", err.Error())
 	}
 }
 
-func tagKeys(tags []string) []string {
+func (s *shared) tagKeys(tags []string) []string {
 	keys := make([]string, len(tags))
 	for i, tag := range tags {
-		keys[i] = tagKey(tag)
+		keys[i] = s.tagKey(tag)
 	}
 	return keys
 }
@@ -224,7 +245,7 @@ func (s *shared) release(ctx context.Context, writer string, tags []string) {
 
 func (s *shared) tell(ctx context.Context, writer string, tags []string) error {
 	return s.try(ctx, func(ctx context.Context) error {
-		return s.client.Eval(ctx, releaseScript, tagKeys(tags), writer, newVersion().String(), millis(tagLife)).Err()
+		return s.client.Eval(ctx, releaseScript, s.tagKeys(tags), writer, newVersion().String(), millis(tagLife)).Err()
 	})
 }
 
@@ -232,7 +253,7 @@ func (s *shared) put(ctx context.Context, values []kept) {
 	_ = s.do(ctx, func(ctx context.Context) error { // what is not kept is asked for again
 		pipe := s.client.Pipeline()
 		for _, v := range values {
-			pipe.Set(ctx, valueKey(v.key), v.value, v.life)
+			pipe.Set(ctx, s.valueKey(v.key), v.value, v.life)
 			s.metrics.bytes("written", len(v.value))
 		}
 		_, err := pipe.Exec(ctx)
