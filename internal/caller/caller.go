@@ -7,7 +7,10 @@ package caller
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/errs"
@@ -126,14 +129,51 @@ func (c Caller) Name() string {
 
 type contextKey struct{}
 
+// held is a caller in a context, with the text that it travels as.
+type held struct {
+	Caller
+	text func() (string, error)
+}
+
 // NewContext gives a context whose calls are made on behalf of c.
 func NewContext(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, contextKey{}, c)
+	h := &held{Caller: c}
+	h.text = sync.OnceValues(h.encode)
+	return context.WithValue(ctx, contextKey{}, h)
 }
 
 // FromContext tells on whose behalf ctx acts; nobody when it does not say.
 func FromContext(ctx context.Context) Caller {
-	c, _ := ctx.Value(contextKey{}).(Caller)
+	if h, ok := ctx.Value(contextKey{}).(*held); ok {
+		return h.Caller
+	}
+	return Caller{}
+}
+
+// Encoded gives the caller of ctx as text that Decode reads, "" for nobody. It is written once, however
+// many calls are made under the context.
+func Encoded(ctx context.Context) (string, error) {
+	h, ok := ctx.Value(contextKey{}).(*held)
+	if !ok || !h.Known() {
+		return "", nil
+	}
+	return h.text()
+}
+
+func (h *held) encode() (string, error) {
+	text, err := json.Marshal(h.Caller)
+	if err != nil {
+		return "", fmt.Errorf("write the caller: %w", err)
+	}
+	return string(text), nil
+}
+
+// Decode reads what Encoded wrote; what does not read is nobody.
+func Decode(text string) Caller {
+	var c Caller
+	if err := json.Unmarshal([]byte(text), &c); err != nil {
+		return Caller{}
+	}
 	return c
 }
 

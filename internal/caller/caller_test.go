@@ -2,6 +2,7 @@ package caller_test
 
 import (
 	"context"
+	"reflect"
 	"testing"
 
 	"github.com/sluicehq/sluice/internal/caller"
@@ -60,5 +61,22 @@ func TestWhoAdministers(t *testing.T) {
 		if got := (caller.Caller{Role: role}).Administers(); got != want {
 			t.Errorf("%q: %t", role, got)
 		}
+	}
+}
+
+func TestACallerTravelsAsText(t *testing.T) {
+	t.Parallel()
+	who := caller.Caller{AccountID: "acc_1", APIKeyID: "key_1", Role: caller.Member, Scopes: []string{caller.TripRead}, DeviceLabels: map[string]string{"site": "north"}}
+	text, err := caller.Encoded(caller.NewContext(t.Context(), who))
+	if err != nil || !reflect.DeepEqual(caller.Decode(text), who) {
+		t.Errorf("%q is %+v, %v", text, caller.Decode(text), err)
+	}
+	for name, ctx := range map[string]context.Context{"nobody": t.Context(), "an empty caller": caller.NewContext(t.Context(), caller.Caller{})} {
+		if text, err := caller.Encoded(ctx); text != "" || err != nil {
+			t.Errorf("%s is %q, %v", name, text, err)
+		}
+	}
+	if got := caller.Decode(`{"Role":`); got.Known() {
+		t.Errorf("half a text is %+v", got)
 	}
 }

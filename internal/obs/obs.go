@@ -66,16 +66,19 @@ func (h contextHandler) WithGroup(name string) slog.Handler {
 // Tracing makes spans and carries them between processes (W3C Trace Context).
 type Tracing struct {
 	provider   trace.TracerProvider
+	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator
 	shutdown   func(context.Context) error
 }
 
 // NoTracing makes spans that nobody sees, at next to no cost.
 func NoTracing() *Tracing {
+	return tracing(noop.NewTracerProvider(), func(context.Context) error { return nil })
+}
+
+func tracing(provider trace.TracerProvider, shutdown func(context.Context) error) *Tracing {
 	return &Tracing{
-		provider:   noop.NewTracerProvider(),
-		propagator: propagation.TraceContext{},
-		shutdown:   func(context.Context) error { return nil },
+		provider: provider, tracer: provider.Tracer("github.com/sluicehq/sluice"), propagator: propagation.TraceContext{}, shutdown: shutdown,
 	}
 }
 
@@ -99,7 +102,7 @@ func NewTracingTo(processor sdktrace.SpanProcessor, ratio float64) *Tracing {
 		sdktrace.WithSampler(sdktrace.ParentBased(sdktrace.TraceIDRatioBased(ratio))),
 		sdktrace.WithResource(resource.NewSchemaless(semconv.ServiceName("sluice"))),
 	)
-	return &Tracing{provider: provider, propagator: propagation.TraceContext{}, shutdown: provider.Shutdown}
+	return tracing(provider, provider.Shutdown)
 }
 
 // Provider is for libraries that make spans of their own.
@@ -107,7 +110,7 @@ func (t *Tracing) Provider() trace.TracerProvider { return t.provider }
 
 // Start begins a span below the one in ctx.
 func (t *Tracing) Start(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
-	return t.provider.Tracer("github.com/sluicehq/sluice").Start(ctx, name, options...)
+	return t.tracer.Start(ctx, name, options...)
 }
 
 // Inject writes the span of ctx into what goes to another process.

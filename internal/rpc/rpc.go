@@ -9,9 +9,9 @@ package rpc
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -64,31 +64,32 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 // split takes "/sluice.trip.v1.Trips/StartTrip" apart into "trip" and "StartTrip".
 func split(fullMethod string) (service, method string) {
 	path, method, _ := strings.Cut(strings.TrimPrefix(fullMethod, "/"), "/")
-	parts := strings.Split(path, ".")
-	if len(parts) > 2 && parts[0] == "sluice" {
-		return parts[1], method
+	if rest, ours := strings.CutPrefix(path, "sluice."); ours {
+		if service, _, found := strings.Cut(rest, "."); found {
+			return service, method
+		}
 	}
 	return path, method
 }
 
 // outgoing puts into the metadata what the server must know.
 func (o Options) outgoing(ctx context.Context) (context.Context, error) {
-	md := metadata.MD{}
-	if who := caller.FromContext(ctx); who.Known() {
-		encoded, err := json.Marshal(who)
-		if err != nil {
-			return nil, fmt.Errorf("write the caller: %w", err)
-		}
-		md.Set(callerKey, string(encoded))
+	pairs := make(pairs, 0, 8)
+	who, err := caller.Encoded(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if who != "" {
+		pairs.Set(callerKey, who)
 	}
 	if id := obs.RequestID(ctx); id != "" {
-		md.Set(requestIDKey, id)
+		pairs.Set(requestIDKey, id)
 	}
 	if o.Token != "" {
-		md.Set(tokenKey, o.Token)
+		pairs.Set(tokenKey, o.Token)
 	}
-	o.Tracing.Inject(ctx, carrier(md))
-	return metadata.NewOutgoingContext(ctx, md), nil
+	o.Tracing.Inject(ctx, &pairs)
+	return metadata.AppendToOutgoingContext(metadata.NewOutgoingContext(ctx, nil), pairs...), nil
 }
 
 // incoming reads what outgoing wrote. What does not read as a caller is nobody.
@@ -98,9 +99,8 @@ func (o Options) incoming(ctx context.Context) context.Context {
 	if id := first(md, requestIDKey); id != "" {
 		ctx = obs.WithRequestID(ctx, id)
 	}
-	var who caller.Caller
-	if encoded := first(md, callerKey); encoded != "" && json.Unmarshal([]byte(encoded), &who) == nil {
-		ctx = caller.NewContext(ctx, who)
+	if encoded := first(md, callerKey); encoded != "" {
+		ctx = caller.NewContext(ctx, caller.Decode(encoded))
 	}
 	return ctx
 }
@@ -112,18 +112,20 @@ func first(md metadata.MD, key string) string {
 	return ""
 }
 
-// carrier lets trace context travel in metadata.
+// pairs are keys and values that go out: a map would be taken apart again. Trace context is written
+// into them and not read.
+type pairs []string
+
+func (p *pairs) Set(key, value string) { *p = append(*p, key, value) }
+func (*pairs) Get(string) string       { return "" }
+func (*pairs) Keys() []string          { return nil }
+
+// carrier reads trace context out of what came in.
 type carrier metadata.MD
 
 func (c carrier) Get(key string) string { return first(metadata.MD(c), key) }
-func (c carrier) Set(key, value string) { metadata.MD(c).Set(key, value) }
-func (c carrier) Keys() []string {
-	keys := make([]string, 0, len(c))
-	for key := range c {
-		keys = append(keys, key)
-	}
-	return keys
-}
+func (carrier) Set(string, string)      {}
+func (c carrier) Keys() []string        { return slices.Collect(maps.Keys(c)) }
 
 func tokenOf(ctx context.Context) string {
 	md, _ := metadata.FromIncomingContext(ctx)
