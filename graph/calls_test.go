@@ -35,6 +35,10 @@ const whole = `{
     commands(first: 1) { nodes { id log(first: 1) { text } } } log(from: "2026-01-01T00:00:00Z", to: "2027-01-01T00:00:00Z", first: 1) { text } } }
 }`
 
+// oneOrTwo is how often two levels of a query ask for the same: once when the first of them has asked
+// by then, since neither waits for the other.
+const oneOrTwo = -1
+
 // The number of calls depends on the shape of the query, never on how much there is: one a method of
 // a service for each level that asks it.
 func TestCallsDoNotGrowWithTheData(t *testing.T) {
@@ -63,7 +67,7 @@ func TestCallsDoNotGrowWithTheData(t *testing.T) {
 			"device BatchGetCommandLogs": 1,
 			"device BatchGetDeviceLogs":  1,
 			"trip ListTrips":             1,
-			"trip BatchGetOpenTrips":     1, // the vehicles of both levels are the same
+			"trip BatchGetOpenTrips":     oneOrTwo, // the vehicles of both levels are the same
 			"trip BatchGetTracks":        1,
 			"job ListJobs":               1,
 			"job BatchListRuns":          1,
@@ -80,7 +84,8 @@ func TestCallsDoNotGrowWithTheData(t *testing.T) {
 		for _, c := range cases {
 			h.calls.take()
 			h.get(t, who, c.query, nil)
-			if got := h.calls.take(); !maps.Equal(got, c.want) {
+			got := h.calls.take()
+			if !maps.EqualFunc(got, c.want, func(n, want int) bool { return n == want || want == oneOrTwo && (n == 1 || n == 2) }) {
 				t.Errorf("%s over %d rows makes the calls %v, want %v", c.name, rows, got, c.want)
 			}
 		}

@@ -4,7 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -18,8 +21,9 @@ const maxCallers = 128
 // keptBuffer is the largest buffer that is kept for the next run, in bytes.
 const keptBuffer = 1 << 20
 
-// run is a plan being executed. One goroutine owns it; others only fill in results, and say so on
-// done.
+// run is a plan being executed. The goroutine that asked for it works on it, and others help as long
+// as there is more to wait for than one: each does a task, and then takes the run for a moment to see
+// what has become possible. So the one that waits is woken once, not once a task.
 type run struct {
 	schema  *Schema
 	plan    *plan
@@ -33,16 +37,18 @@ type run struct {
 	loads   []anyLoad
 	missing []int // by load: how many fields have not asked yet
 
+	mu       sync.Mutex // whoever holds it owns the run
 	ready    []task
 	parked   []int // loads that have ended, but for what they borrow
 	inflight int
-	done     chan task
+	broken   any           // what ended panicked with
+	done     chan struct{} // told when nothing is in flight any more
 }
 
 // task is work that blocks.
 type task interface {
-	do()    // in a goroutine
-	ended() // in the goroutine that owns the run
+	do()    // by whoever has time
+	ended() // by who owns the run then
 }
 
 // state is what a run knows of one field of the plan: a result for each parent.
@@ -72,7 +78,7 @@ func newRun(s *Schema, p *plan) *run {
 		plan:    p,
 		states:  make([]state, len(p.slots)),
 		missing: make([]int, len(p.loads)),
-		done:    make(chan task, 16),
+		done:    make(chan struct{}, 1),
 	}
 	r.writer.run = r
 	for _, spec := range p.loads {
@@ -117,33 +123,68 @@ func (r *run) resolve(begin func(*run, *Node)) {
 	for i, spec := range r.plan.loads {
 		r.missing[i] = len(spec.askers)
 	}
+	r.mu.Lock()
 	r.writer.visit(r.plan.root, &r.root, nil)
 	for _, n := range r.plan.root.next {
 		begin(r, n)
 	}
-	for {
-		for len(r.ready) > 0 {
-			t := r.ready[len(r.ready)-1]
-			r.ready = r.ready[:len(r.ready)-1]
-			if len(r.ready) == 0 && r.inflight == 0 {
-				t.do() // nothing else could be done meanwhile
-				t.ended()
-				continue
-			}
-			r.inflight++
-			go func() {
-				room(0)
-				t.do()
-				r.done <- t
-			}()
-		}
-		if r.inflight == 0 {
-			return
-		}
-		t := <-r.done
-		r.inflight--
-		t.ended()
+	r.work()
+	waiting := r.inflight > 0
+	r.mu.Unlock()
+	if waiting {
+		<-r.done
 	}
+	if r.broken != nil {
+		panic(r.broken)
+	}
+}
+
+// work does what is ready, and what becomes ready, until there is nothing. Whoever calls it owns the
+// run, before and after.
+func (r *run) work() {
+	for len(r.ready) > 0 {
+		own := r.ready[0]
+		for _, t := range r.ready[1:] {
+			go r.help(t)
+		}
+		r.inflight += len(r.ready)
+		clear(r.ready)
+		r.ready = r.ready[:0]
+		r.mu.Unlock()
+		own.do()
+		r.mu.Lock()
+		r.ended(own)
+	}
+}
+
+// help does a task, and goes on with what has become ready.
+func (r *run) help(t task) {
+	room(0)
+	t.do()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ended(t)
+	r.work()
+	if r.inflight == 0 { // who asked for the run has nothing to do either
+		r.done <- struct{}{}
+	}
+}
+
+// ended takes note of what a task has done. Should that panic, the run comes to its end, and panics
+// where it was asked for.
+func (r *run) ended(t task) {
+	r.inflight--
+	if r.broken != nil {
+		return
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			r.broken = fmt.Sprintf("%v\n%s", p, debug.Stack())
+			clear(r.ready)
+			r.ready = r.ready[:0]
+		}
+	}()
+	t.ended()
 }
 
 // stack is how deep a call to a service goes, in bytes, with room to spare.
