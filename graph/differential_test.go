@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -145,6 +146,16 @@ func (a told) differs(b told) string {
 	return ""
 }
 
+// internal is an error that stands for a fault of the program; "" when there is none.
+func (a told) internal() string {
+	for _, e := range a.errors {
+		if strings.Contains(e, `"code":"INTERNAL"`) {
+			return e
+		}
+	}
+	return ""
+}
+
 // twins are one gateway in two ways: on plans, and on gqlgen's executor.
 type twins struct {
 	planned, stock http.Handler
@@ -200,6 +211,10 @@ func TestPlannedAnswersAreStockAnswers(t *testing.T) {
 				}
 				if len(stock.errors) > 0 {
 					score.withErrors.Add(1)
+				}
+				if internal := stock.internal(); internal != "" && world.Faults == 0 {
+					score.failed.Add(1)
+					t.Errorf("%s: nothing is wrong, and this fails: %s\n%s\n%v", callers[c].name, internal, query, variables)
 				}
 				if what := stock.differs(planned); what != "" {
 					score.failed.Add(1)

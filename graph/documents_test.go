@@ -208,6 +208,9 @@ func (k *known) written(a *author.Author, place string, t *ast.Type, v any) stri
 	}
 	switch v := v.(type) {
 	case []any:
+		if t.Elem == nil { // free JSON
+			break
+		}
 		var items []string
 		for _, item := range v {
 			items = append(items, k.written(a, place, t.Elem, item))

@@ -63,7 +63,11 @@ func attempt[V any](ctx context.Context, place []any, call func() (V, error)) (a
 		watched.underWay.Add(1)
 		defer watched.underWay.Add(-1)
 	}
-	switch w.Fate(place...) {
+	fate := w.Fate(place[0]) // of the method: a panic takes with it what is asked beside it
+	if fate != plantest.Panic {
+		fate = min(w.Fate(place...), plantest.Fail)
+	}
+	switch fate {
 	case plantest.Fail:
 		return answer, trouble(w, place)
 	case plantest.Panic:

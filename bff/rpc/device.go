@@ -140,7 +140,7 @@ func (d Devices) QueryTelemetry(ctx context.Context, deviceIDs []string, query b
 func device(m *devicev1.Device) *bff.Device {
 	return &bff.Device{
 		ID: m.GetId(), Name: m.GetName(), Kind: enum[bff.DeviceKind](m.GetKind().String(), "KIND_"),
-		Labels: m.GetLabels(), Version: int(m.GetVersion()),
+		Labels: nonNil(m.GetLabels()), Version: int(m.GetVersion()),
 		Presence:   enum[bff.Presence](m.GetPresence().String(), "PRESENCE_"),
 		LastSeenAt: optionalTime(m.GetLastSeenAt()), Position: position(m.GetPosition()), Board: optionalJSON(m.GetBoardJson()), Firmware: optionalText(m.GetFirmware()), CreatedAt: m.GetCreatedAt().AsTime(),
 		LockState: lockState(m.GetLockState()),

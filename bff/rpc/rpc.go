@@ -133,6 +133,14 @@ func positionMessage(p *bff.PositionInput) *typesv1.Position {
 	}
 }
 
+// nonNil makes an empty map of none: on the wire they are the same, to GraphQL they are not.
+func nonNil(labels map[string]string) map[string]string {
+	if labels == nil {
+		return map[string]string{}
+	}
+	return labels
+}
+
 func labelsJSON(labels map[string]string) bff.JSON {
 	if len(labels) == 0 {
 		return bff.JSON("{}")
