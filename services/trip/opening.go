@@ -31,6 +31,7 @@ const (
 	unlockTimeout = 30 * time.Second // the vehicle has to open
 	unlockGrace   = 15 * time.Second // after it, for the device service to say what became of it
 	errandHead    = time.Second      // that who made an errand has to run it
+	errandWait    = errandHead / 2   // how long who made it waits for it
 	errandAgain   = 2 * time.Second  // until it is looked at again
 	errandPoll    = time.Second
 	errandBatch   = 64
@@ -107,6 +108,17 @@ func (s *Service) Heard(ctx context.Context, opening Opening) (Trip, error) {
 		return Trip{}, fmt.Errorf("take what became of an opening: %w", err)
 	}
 	return t, nil
+}
+
+// runAtOnce does the errand that was just made. Who made it does not wait for long, nor for its
+// success: what is not done now, Errands will do.
+func (s *Service) runAtOnce(ctx context.Context, t Trip) Trip {
+	ctx, cancel := context.WithTimeout(ctx, errandWait)
+	defer cancel()
+	if after, err := s.run(ctx, t); err == nil {
+		return after
+	}
+	return t
 }
 
 // run does the errand of the trip, as far as it can be done now, and gives the trip as it then is.

@@ -100,10 +100,7 @@ func (s *Service) startUnlocking(ctx context.Context, key idempotency.Key, t Tri
 	if err != nil {
 		return Trip{}, err
 	}
-	if after, err := s.run(ctx, t); err == nil { // else Errands will
-		t = after
-	}
-	return t.AsOf(s.clock.Now()), nil
+	return s.runAtOnce(ctx, t).AsOf(s.clock.Now()), nil
 }
 
 // ReportPosition adds a fix to an open trip that the caller may act on. A fix that is there already
@@ -172,7 +169,7 @@ func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
 	if err != nil {
 		return Trip{}, err
 	}
-	_, _ = s.run(ctx, t) // what fails, Errands will do
+	s.runAtOnce(ctx, t)
 	return t, nil
 }
 
