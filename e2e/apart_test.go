@@ -26,6 +26,7 @@ type installation struct {
 	data     string
 	addrs    []string // flags that say where the services are
 	listen   []string // flags that say where they listen
+	mqtt     string   // where devices connect
 	all      []string // flags that every part is given
 }
 
@@ -41,7 +42,7 @@ func startApart(t *testing.T) *installation {
 // startServices starts five services. All parts are given the flags.
 func startServices(t *testing.T, all ...string) *installation {
 	t.Helper()
-	in := &installation{owner: t, data: t.TempDir(), services: map[string]*program{}, all: all}
+	in := &installation{owner: t, data: t.TempDir(), services: map[string]*program{}, all: all, mqtt: "127.0.0.1:" + testserver.FreePort(t)}
 	for _, name := range []string{"account", "device", "trip", "job", "activity"} {
 		at := "127.0.0.1:" + testserver.FreePort(t)
 		in.addrs = append(in.addrs, "--services-"+name+"-addr", at)
@@ -57,6 +58,9 @@ func startServices(t *testing.T, all ...string) *installation {
 func (in *installation) start(t *testing.T, name string) {
 	t.Helper()
 	args := []string{"service", name, "--demo", "--data", filepath.Join(in.data, name), "--service-token", serviceToken}
+	if name == "device" {
+		args = append(args, "--mqtt-addr", in.mqtt)
+	}
 	in.services[name] = in.run(t, slices.Concat(args, in.listen, in.all))
 }
 

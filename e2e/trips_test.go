@@ -37,6 +37,15 @@ func TestTrips(t *testing.T) {
 
 func registerVehicles(t *testing.T, p *program, admin string, n int) []string {
 	t.Helper()
+	vehicles := make([]string, 0, n)
+	for ; n > 0; n -= 32 { // a document has so many aliases
+		vehicles = append(vehicles, registerSome(t, p, admin, min(n, 32))...)
+	}
+	return vehicles
+}
+
+func registerSome(t *testing.T, p *program, admin string, n int) []string {
+	t.Helper()
 	var query strings.Builder
 	query.WriteString("mutation {")
 	for i := range n {

@@ -1,0 +1,300 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/gorilla/websocket"
+)
+
+// worker is a device that carries commands out, each once, and answers again when it is asked again.
+type worker struct {
+	registered
+	silent func(name string) bool // of which commands it says nothing
+
+	mu   sync.Mutex
+	done map[string]int // how often it was told to, by id
+	open bool           // its lock
+}
+
+func newWorker(d registered) *worker {
+	return &worker{registered: d, silent: func(string) bool { return false }, done: map[string]int{}}
+}
+
+// serve connects the worker, and has it carry out what it is told.
+func (w *worker) serve(t *testing.T, addr string) mqtt.Client {
+	t.Helper()
+	client, _, err := w.connect(t, addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := client.Subscribe("devices/"+w.ID+"/commands", 1, func(client mqtt.Client, m mqtt.Message) {
+		var c struct {
+			ID, Name string
+			Deadline time.Time
+		}
+		if err := json.Unmarshal(m.Payload(), &c); err != nil || !time.Now().Before(c.Deadline) || w.silent(c.Name) {
+			return
+		}
+		w.mu.Lock()
+		if w.done[c.ID]++; w.done[c.ID] == 1 && (c.Name == "lock" || c.Name == "unlock") {
+			w.open = c.Name == "unlock"
+		}
+		w.mu.Unlock()
+		go func() { // a handler must not wait for the broker
+			for topic, format := range map[string]string{"ack": `{"id":%q}`, "log": `{"id":%q,"stream":"stdout","text":"click"}`} {
+				client.Publish("devices/"+w.ID+"/commands/"+topic, 1, false, fmt.Sprintf(format, c.ID)).WaitTimeout(time.Second)
+			}
+			client.Publish("devices/"+w.ID+"/commands/result", 1, false, fmt.Sprintf(`{"id":%q,"ok":true}`, c.ID))
+		}()
+	})
+	if !token.WaitTimeout(patience) || token.Error() != nil {
+		t.Fatal("the device cannot subscribe", token.Error())
+	}
+	return client
+}
+
+type sentCommand struct {
+	ID, Status string
+	Reason     *string
+	FinishedAt *time.Time
+	Result     map[string]any
+	Log        []struct{ Text string }
+}
+
+func (p *program) sendCommand(t *testing.T, token, deviceID, name string) sentCommand {
+	t.Helper()
+	const send = `mutation($d: ID!, $name: String!) { sendCommand(input: {deviceId: $d, name: $name, timeoutSeconds: 45}) { id status reason } }`
+	return ask[struct{ SendCommand sentCommand }](t, p, token, send, vars{"d": deviceID, "name": name}).SendCommand
+}
+
+func (p *program) command(t *testing.T, token, id string) sentCommand {
+	t.Helper()
+	const query = `query($id: ID!) { node(id: $id) { ... on Command { id status reason finishedAt result log { text } } } }`
+	return ask[struct{ Node sentCommand }](t, p, token, query, vars{"id": id}).Node
+}
+
+func (p *program) lockState(t *testing.T, token, id string) string {
+	t.Helper()
+	return ask[struct{ Device struct{ LockState string } }](t, p, token, `query($id: ID!) { device(id: $id) { lockState } }`, vars{"id": id}).Device.LockState
+}
+
+type journey struct {
+	ID, Status      string
+	Failure         *string
+	DurationSeconds int
+	Fee             struct{ AmountMinor int }
+	Track           []struct{ Latitude float64 }
+}
+
+func (p *program) rent(t *testing.T, token, vehicleID string) journey {
+	t.Helper()
+	const rent = `mutation($v: ID!) { startTrip(input: {vehicleId: $v, position: {latitude: 48.1, longitude: 11.5}}) { id status failure durationSeconds fee { amountMinor } } }`
+	return ask[struct{ StartTrip journey }](t, p, token, rent, vars{"v": vehicleID}).StartTrip
+}
+
+func (p *program) journey(t *testing.T, token, id string) journey {
+	t.Helper()
+	const query = `query($id: ID!) { trip(id: $id) { id status failure durationSeconds fee { amountMinor } track { latitude } } }`
+	return ask[struct{ Trip journey }](t, p, token, query, vars{"id": id}).Trip
+}
+
+// The device of docs/devices.md, in a shell, carries a command out, and a trip.
+func TestTheDeviceOfThePageCarriesOutCommands(t *testing.T) {
+	t.Parallel()
+	needMosquitto(t)
+	page, err := os.ReadFile("../docs/devices.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := shellBlock.FindAllStringSubmatch(string(page), -1)
+	at := slices.IndexFunc(blocks, func(b []string) bool { return strings.Contains(b[1], "say result") })
+	if at < 0 {
+		t.Fatal("the page has no device that carries out commands")
+	}
+	p := start(t, serveDemo(t.TempDir())...)
+	admin, alice := p.signIn(t, "admin"), p.signIn(t, "alice")
+	d := p.register(t, admin, "VEHICLE")
+	host, port, _ := strings.Cut(p.mqttAddr(t), ":")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	device := exec.CommandContext(ctx, "sh", "-c", blocks[at][1])
+	device.Env = append(os.Environ(), "MQTT_HOST="+host, "MQTT_PORT="+port, "ID="+d.ID, "SECRET="+d.Secret)
+	device.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // with all that it starts
+	device.Cancel = func() error { return syscall.Kill(-device.Process.Pid, syscall.SIGKILL) }
+	if err := device.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cancel(); _ = device.Wait() }()
+	p.awaitShown(t, admin, d.ID, "that it is there", func(s shown) bool { return s.Presence == "ONLINE" })
+
+	c := p.sendCommand(t, admin, d.ID, "blink")
+	output := p.commandOutput(t, admin, c.ID)
+	eventually(t, patience, "the command is carried out", func() bool { return p.command(t, admin, c.ID).Status == "SUCCEEDED" })
+	if got := p.command(t, admin, c.ID); len(got.Log) != 1 || got.Log[0].Text != "click" || got.Result["took"] != 0.2 {
+		t.Errorf("the command ended as %+v", got)
+	}
+	_ = output.Close()
+
+	trip := p.rent(t, alice, d.ID)
+	eventually(t, patience, "the trip has started", func() bool { return p.journey(t, alice, trip.ID).Status == "IN_PROGRESS" })
+	if state := p.lockState(t, admin, d.ID); state != "UNLOCKED" {
+		t.Errorf("the vehicle of a trip is %s", state)
+	}
+	ask[any](t, p, alice, `mutation($id: ID!) { endTrip(tripId: $id) { status } }`, vars{"id": trip.ID})
+	eventually(t, patience, "the vehicle is locked", func() bool { return p.lockState(t, admin, d.ID) == "LOCKED" })
+}
+
+// commandOutput subscribes to what a device says while it runs the command.
+func (p *program) commandOutput(t *testing.T, token, id string) *websocket.Conn {
+	t.Helper()
+	dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}}
+	conn, _, err := dialer.Dial("ws://"+p.Addr+"/graphql", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	for _, text := range []string{
+		`{"type":"connection_init","payload":{"Authorization":"Bearer ` + token + `"}}`,
+		`{"id":"1","type":"subscribe","payload":{"query":"subscription { commandOutput(commandId: \"` + id + `\") { stream text } }"}}`,
+		`{"type":"ping"}`,
+	} {
+		if err := conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for {
+		_, text, err := conn.ReadMessage()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), `"pong"`) || strings.Contains(string(text), `"click"`) {
+			return conn
+		}
+	}
+}
+
+// A subscriber reads what a device says while it runs a command; positions of a vehicle move its trip.
+func TestOutputIsFollowedAndVehiclesMoveTrips(t *testing.T) {
+	t.Parallel()
+	p := start(t, serveDemo(t.TempDir())...)
+	admin, alice := p.signIn(t, "admin"), p.signIn(t, "alice")
+	w := newWorker(p.register(t, admin, "VEHICLE"))
+	offline := p.rent(t, alice, w.ID)
+	eventually(t, 4*patience, "a trip on a vehicle that is not there has failed", func() bool {
+		got := p.journey(t, alice, offline.ID)
+		return got.Status == "FAILED" && got.Fee.AmountMinor == 0 && got.Failure != nil
+	})
+	client := w.serve(t, p.mqttAddr(t))
+	p.awaitShown(t, admin, w.ID, "that it is there", func(s shown) bool { return s.Presence == "ONLINE" })
+	w.silent = func(name string) bool { return name == "wait" }
+	c := p.sendCommand(t, admin, w.ID, "wait")
+	output := p.commandOutput(t, admin, c.ID)
+	client.Publish("devices/"+w.ID+"/commands/log", 1, false, fmt.Sprintf(`{"id":%q,"stream":"stderr","text":"half way"}`, c.ID))
+	if _, text, err := output.ReadMessage(); err != nil || !strings.Contains(string(text), `"commandOutput":{"stream":"stderr","text":"half way"}`) {
+		t.Errorf("the subscriber got %s, %v", text, err)
+	}
+	trip := p.rent(t, alice, w.ID)
+	eventually(t, patience, "the trip has started", func() bool { return p.journey(t, alice, trip.ID).Status == "IN_PROGRESS" })
+	client.Publish("devices/"+w.ID+"/position", 1, false, `{"latitude": 48.1001, "longitude": 11.5}`)
+	eventually(t, patience, "the trip has moved with its vehicle", func() bool {
+		track := p.journey(t, alice, trip.ID).Track
+		return len(track) == 2 && track[1].Latitude == 48.1001
+	})
+}
+
+// The program is killed while devices carry out commands and a vehicle opens for a trip: after the
+// restart each command comes to its end, each device was told of it under one id, and so does the trip.
+func TestKilledAmongCommandsEndsThemAll(t *testing.T) {
+	t.Parallel()
+	const devices, each = 20, 5
+	data := t.TempDir()
+	p := start(t, serveDemo(data)...)
+	admin, alice := p.signIn(t, "admin"), p.signIn(t, "alice")
+	workers := make([]*worker, devices)
+	for i := range workers {
+		workers[i] = newWorker(p.register(t, admin, "GATEWAY"))
+		mute := i%4 == 0
+		workers[i].silent = func(name string) bool { return mute && name == "c0" }
+		workers[i].serve(t, p.mqttAddr(t))
+	}
+	car := newWorker(p.register(t, admin, "VEHICLE"))
+	var dead atomic.Bool // until the restart, so that the trip is caught between
+	dead.Store(true)
+	car.silent = func(string) bool { return dead.Load() }
+	car.serve(t, p.mqttAddr(t))
+	var sent []sentCommand
+	for i := range each {
+		for _, w := range workers {
+			sent = append(sent, p.sendCommand(t, admin, w.ID, fmt.Sprint("c", i)))
+		}
+	}
+	trip := p.rent(t, alice, car.ID)
+	if trip.Status != "UNLOCKING" || trip.Fee.AmountMinor != 0 {
+		t.Errorf("the trip is %+v", trip)
+	}
+	p.kill(t)
+	dead.Store(false)
+	p = start(t, serveDemo(data)...)
+	admin, alice = p.signIn(t, "admin"), p.signIn(t, "alice")
+	for _, w := range append(workers, car) {
+		w.serve(t, p.mqttAddr(t))
+	}
+	eventually(t, 3*patience, "the trip has started, or failed", func() bool { return p.journey(t, alice, trip.ID).Status != "UNLOCKING" })
+	if got := p.journey(t, alice, trip.ID); got.Status == "IN_PROGRESS" {
+		ask[any](t, p, alice, `mutation($id: ID!) { endTrip(tripId: $id) { status } }`, vars{"id": trip.ID})
+	} else {
+		t.Logf("the restart took longer than the vehicle had to open: %+v", got)
+	}
+	ended := map[string]int{}
+	for _, c := range sent {
+		eventually(t, 4*patience, "a command has ended", func() bool { return p.command(t, admin, c.ID).FinishedAt != nil })
+		ended[p.command(t, admin, c.ID).Status]++
+	}
+	if ended["SUCCEEDED"] != devices*each-devices/4 || ended["TIMED_OUT"] != devices/4 {
+		t.Errorf("the commands ended as %v", ended)
+	}
+	p.kill(t)
+	p = start(t, serveDemo(data)...)
+	car.serve(t, p.mqttAddr(t))
+	admin = p.signIn(t, "admin")
+	eventually(t, 3*patience, "the vehicle is locked", func() bool { return p.lockState(t, admin, car.ID) == "LOCKED" })
+}
+
+// The services of devices and of trips run in processes of their own, each with a broker of its own:
+// nothing is heard across, and yet the vehicle opens for the trip, and is locked after it.
+func TestAVehicleOpensAcrossProcesses(t *testing.T) {
+	t.Parallel()
+	in := startApart(t)
+	p := in.gateway
+	admin, bob := p.signIn(t, "admin"), p.signIn(t, "bob")
+	w := newWorker(p.register(t, admin, "VEHICLE"))
+	w.serve(t, in.mqtt)
+	trip := p.rent(t, bob, w.ID)
+	in.services["trip"].kill(t)
+	in.start(t, "trip")
+	eventually(t, patience, "the trip has started", func() bool {
+		response := p.graphql(t, bob, `query($id: ID!) { trip(id: $id) { status } }`, vars{"id": trip.ID})
+		return strings.Contains(string(response.Data), `"IN_PROGRESS"`)
+	})
+	in.services["device"].kill(t)
+	p.graphql(t, bob, `mutation($id: ID!) { endTrip(tripId: $id) { status } }`, vars{"id": trip.ID}) // whatever it says of the device
+	in.start(t, "device")
+	w.serve(t, in.mqtt)
+	eventually(t, 2*patience, "the vehicle is locked", func() bool {
+		response := p.graphql(t, admin, `query($id: ID!) { device(id: $id) { lockState } trip(id: "`+trip.ID+`") { status } }`, vars{"id": w.ID})
+		return strings.Contains(string(response.Data), `"LOCKED"`) && strings.Contains(string(response.Data), `"FINISHED"`)
+	})
+}
