@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/sluicehq/sluice/internal/testserver"
 )
 
 const (
@@ -88,6 +90,26 @@ func TestPersistedDocumentsFromOutside(t *testing.T) {
 	}
 	a, err := p.postBody(t.Context(), p.APIKey, []byte("{"+persisted+"}"))
 	if err != nil {
+		t.Fatal(err)
+	}
+	read[any](t, a)
+}
+
+// Where there is a Redis, what was registered outlives the program, and is there for every other one.
+func TestPersistedDocumentsAreShared(t *testing.T) {
+	t.Parallel()
+	server := testserver.StartRedis(t)
+	text := "query Shared { __typename }"
+	persisted := fmt.Sprintf(`"extensions": {"persistedQuery": {"version": 1, "sha256Hash": %q}}`, hashOf(text))
+	one := start(t, serveDemo(t.TempDir(), "--redis-url", server.URL())...)
+	a, err := one.postBody(t.Context(), one.APIKey, fmt.Appendf(nil, `{"query": %q, %s}`, text, persisted))
+	if err != nil {
+		t.Fatal(err)
+	}
+	read[any](t, a)
+	one.stopCleanly(t)
+	two := start(t, serveDemo(t.TempDir(), "--redis-url", server.URL())...)
+	if a, err = two.postBody(t.Context(), "", []byte("{"+persisted+"}")); err != nil {
 		t.Fatal(err)
 	}
 	read[any](t, a)
