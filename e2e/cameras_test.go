@@ -1,0 +1,259 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"image"
+	"image/png"
+	"net/http"
+	"regexp"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+)
+
+var cameraDoor = regexp.MustCompile(`MQTT +(\S+)\n`)
+
+// fieldCamera is a camera that connects over MQTT and does what it is told.
+type fieldCamera struct {
+	t          *testing.T
+	id, secret string
+	client     mqtt.Client
+
+	mu      sync.Mutex
+	told    []string // names of commands
+	configs chan string
+	took    chan string // where images were put
+}
+
+func newFieldCamera(t *testing.T, p *program, admin string) *fieldCamera {
+	t.Helper()
+	made := ask[struct {
+		RegisterDevice struct {
+			Secret string
+			Device struct{ ID string }
+		}
+	}](t, p, admin, `mutation { registerDevice(input: {name: "yard", kind: CAMERA, labels: {site: "north"}}) { secret device { id } } }`, nil).RegisterDevice
+	return &fieldCamera{t: t, id: made.Device.ID, secret: made.Secret, configs: make(chan string, 10), took: make(chan string, 10)}
+}
+
+// connect connects the camera, listening before it is told to be there.
+func (c *fieldCamera) connect(p *program) {
+	c.t.Helper()
+	found := cameraDoor.FindStringSubmatch(p.stdout.String())
+	if found == nil {
+		c.t.Fatalf("the program does not say where devices connect:\n%s", p.stdout)
+	}
+	c.client = mqtt.NewClient(mqtt.NewClientOptions().AddBroker("tcp://" + found[1]).SetProtocolVersion(4).SetClientID(c.id).
+		SetUsername(c.id).SetPassword(c.secret).SetAutoReconnect(false).SetCleanSession(false).SetConnectTimeout(patience).
+		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { go c.hear(m) }))
+	for _, step := range []func() mqtt.Token{
+		c.client.Connect,
+		func() mqtt.Token { return c.client.Subscribe("devices/"+c.id+"/#", 1, nil) },
+	} {
+		if token := step(); !token.WaitTimeout(patience) || token.Error() != nil {
+			c.t.Fatal(token.Error())
+		}
+	}
+	c.t.Cleanup(func() { c.client.Disconnect(0) })
+}
+
+func (c *fieldCamera) say(topic, payload string) {
+	c.client.Publish("devices/"+c.id+"/"+topic, 1, false, payload).WaitTimeout(patience)
+}
+
+func (c *fieldCamera) hear(m mqtt.Message) {
+	switch m.Topic() {
+	case "devices/" + c.id + "/config/desired":
+		c.configs <- string(m.Payload())
+	case "devices/" + c.id + "/commands":
+		c.obey(m.Payload())
+	}
+}
+
+func (c *fieldCamera) obey(payload []byte) {
+	var order struct {
+		ID, Name  string
+		Arguments struct{ Upload struct{ URL string } }
+	}
+	if err := json.Unmarshal(payload, &order); err != nil {
+		c.t.Error(err)
+		return
+	}
+	c.mu.Lock()
+	c.told = append(c.told, order.Name)
+	c.mu.Unlock()
+	if order.Name == "takeSnapshot" {
+		c.shoot(order.Arguments.Upload.URL)
+	}
+	c.say("commands/result", fmt.Sprintf(`{"id":%q,"ok":true,"result":{"url":"rtsp://camera/1"}}`, order.ID))
+}
+
+// shoot puts an image where the camera is told to.
+func (c *fieldCamera) shoot(address string) {
+	var picture bytes.Buffer
+	if err := png.Encode(&picture, image.NewGray(image.Rect(0, 0, 8, 8))); err != nil {
+		c.t.Error(err)
+		return
+	}
+	request, err := http.NewRequestWithContext(c.t.Context(), http.MethodPut, address, &picture)
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	request.Header.Set("Content-Type", "image/png")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		c.t.Error(err)
+		return
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusCreated {
+		c.t.Errorf("the image was not taken: %s", response.Status)
+	}
+}
+
+func (c *fieldCamera) commands() []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.told)
+}
+
+func (p *program) partner(t *testing.T, admin, name string) string {
+	t.Helper()
+	return ask[struct{ CreateApiKey struct{ Secret string } }](t, p, admin,
+		`mutation($name: String!) { createApiKey(input: {name: $name, scopes: ["device:read", "camera:view", "camera:move"], deviceLabels: {site: "north"}}) { secret } }`,
+		vars{"name": name}).CreateApiKey.Secret
+}
+
+const startStream = `mutation($id: ID!) { startStream(input: {deviceId: $id}) { state viewers } }`
+
+type streamShown struct {
+	Device struct {
+		Stream struct {
+			State   string
+			Viewers int
+		}
+	}
+}
+
+// A partner's page that loops on "start the stream" is the partner's problem, and nobody else's.
+func TestALoopingPartnerDoesNotMakeAStreamFlap(t *testing.T) {
+	t.Parallel()
+	p := start(t, serveDemo(t.TempDir())...)
+	admin := p.signIn(t, "admin")
+	camera := newFieldCamera(t, p, admin)
+	camera.connect(p)
+	good, loops := p.partner(t, admin, "good"), p.partner(t, admin, "loops")
+	id := vars{"id": camera.id}
+	stream := func() streamShown {
+		return ask[streamShown](t, p, good, `query($id: ID!) { device(id: $id) { stream { state viewers } } }`, id)
+	}
+	p.graphql(t, good, startStream, id)
+	eventually(t, patience, "the stream is live", func() bool { return stream().Device.Stream.State == "LIVE" })
+
+	refused := map[string]int{}
+	accepted := 0
+	began := time.Now()
+	pace := time.NewTicker(10 * time.Millisecond) // 1,000 in 10 s, or as fast as answers come
+	defer pace.Stop()
+	for range 1000 {
+		<-pace.C
+		a := p.graphql(t, loops, startStream, id)
+		if len(a.Errors) == 0 {
+			accepted++
+			continue
+		}
+		refused[a.Errors[0].Extensions.Reason]++
+		if a.Errors[0].Extensions.Code != "RESOURCE_EXHAUSTED" {
+			t.Fatalf("refused with %+v", a.Errors[0])
+		}
+	}
+	t.Logf("in %s: %d accepted, refused %v, the camera was told %v", time.Since(began).Round(time.Second), accepted, refused, camera.commands())
+	if refused["STREAM_FLAPPING"] == 0 || accepted > 100 {
+		t.Errorf("%d accepted, refused %v", accepted, refused)
+	}
+	if told := camera.commands(); len(told) > 2 {
+		t.Errorf("the camera was told %v", told)
+	}
+	if a := p.graphql(t, good, startStream, id); len(a.Errors) > 0 {
+		t.Errorf("the other partner is refused: %+v", a.Errors)
+	}
+	if s := stream(); s.Device.Stream.State != "LIVE" {
+		t.Errorf("the other partner's view is %+v", s)
+	}
+	calls := ask[struct{ DeviceCalls struct{ TotalCount int } }](t, p, admin,
+		`query($id: ID!) { deviceCalls(filter: {deviceId: $id}) { totalCount } }`, id)
+	if n := calls.DeviceCalls.TotalCount; n < accepted+refused["STREAM_FLAPPING"]+2 {
+		t.Errorf("%d calls are kept", n)
+	}
+}
+
+func TestASnapshotOfACamera(t *testing.T) {
+	t.Parallel()
+	p := start(t, serveDemo(t.TempDir())...)
+	admin := p.signIn(t, "admin")
+	camera := newFieldCamera(t, p, admin)
+	camera.connect(p)
+	key := p.partner(t, admin, "partner")
+	made := ask[struct{ TakeSnapshot struct{ ID string } }](t, p, key, `mutation($id: ID!) { takeSnapshot(deviceId: $id) { id } }`, vars{"id": camera.id})
+	type command struct {
+		Node struct{ Status, ImageURL string }
+	}
+	var got command
+	eventually(t, patience, "the image is there", func() bool {
+		got = ask[command](t, p, key, `query($id: ID!) { node(id: $id) { ... on Command { status imageUrl } } }`, vars{"id": made.TakeSnapshot.ID})
+		return got.Node.Status == "SUCCEEDED"
+	})
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, got.Node.ImageURL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if _, err := png.Decode(response.Body); err != nil || response.Header.Get("Content-Type") != "image/png" {
+		t.Errorf("%s is %s: %v", got.Node.ImageURL, response.Status, err)
+	}
+}
+
+// A device that has reported what is wanted is not told again, whatever is killed.
+func TestAKilledServerSendsNoConfigurationAgain(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	p := launch(t, serveDemo(data)...)
+	p.awaitReady(t)
+	camera := newFieldCamera(t, p, p.signIn(t, "admin"))
+	camera.connect(p)
+	const set = `mutation($id: ID!, $c: JSON!) { setDeviceConfig(id: $id, desired: $c) { desiredVersion } }`
+	want := func(p *program, fps int) {
+		t.Helper()
+		ask[struct{}](t, p, p.signIn(t, "operator"), set, vars{"id": camera.id, "c": vars{"fps": fps}})
+		select {
+		case got := <-camera.configs:
+			if want := fmt.Sprintf(`{"version":%d,"desired":{"fps":%d}}`, fps, fps); got != want {
+				t.Errorf("told %s, want %s", got, want)
+			}
+		case <-time.After(patience):
+			t.Fatal("no configuration was delivered")
+		}
+		camera.say("config/reported", fmt.Sprintf(`{"version":%d,"reported":{"fps":%d}}`, fps, fps))
+		eventually(t, patience, "it is in sync", func() bool {
+			return ask[struct {
+				Device struct{ Config struct{ InSync bool } }
+			}](t, p, p.signIn(t, "operator"),
+				`query($id: ID!) { device(id: $id) { config { inSync } } }`, vars{"id": camera.id}).Device.Config.InSync
+		})
+	}
+	want(p, 1)
+	p.kill(t)
+	p = start(t, serveDemo(data)...)
+	camera.connect(p)
+	want(p, 2) // what it is told next is this
+}
