@@ -77,6 +77,12 @@ func table() []row {
 		{"Devices.GetDeviceConfigs", never, "", "", nil, 0, "devices report without an event"},
 		{"Devices.ListConfigVersions", never, "", "", nil, 0, "seldom read"},
 		{"Devices.ListDeviceConfigSchemas", never, "", "", nil, 0, "seldom read"},
+		{"Devices.StartStream", writes, bff.EntityDevice, "", nil, 0, "is an event of the device"},
+		{"Devices.StopStream", writes, bff.EntityDevice, "", nil, 0, "is an event of the device"},
+		{"Devices.MoveCamera", writes, bff.EntityDevice, "", nil, 0, "is an event of the device, when an API key calls"},
+		{"Devices.TakeSnapshot", writes, bff.EntityDevice, "", nil, 0, "is an event of the device, when an API key calls"},
+		{"Devices.GetStreams", never, "", "", nil, 0, "streams move from one moment to the next"},
+		{"Devices.ListDeviceCalls", never, "", "", nil, 0, "seldom read"},
 
 		{"Trips.GetTrips", keeps, bff.EntityTrip, caller.TripRead, ownAccount, minute, "under way: a second"},
 		{"Trips.ListTrips", keeps, bff.EntityTrip, caller.TripRead, ownAccount, minute, "with one under way: a second"},

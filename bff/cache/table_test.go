@@ -114,7 +114,7 @@ func TestSightKnowsWhatACallerIs(t *testing.T) {
 	t.Parallel()
 	counts := map[string]string{
 		"AccountID": "ownAccount", "Role": "staff or not", "Scopes": "the scope of the row, and of keys all",
-		"APIKeyID": "each key for itself", "DeviceLabels": "of keys only", "SessionID": "no", "PointsPerMinute": "no",
+		"APIKeyID": "each key for itself", "DeviceLabels": "of keys only", "SessionID": "no", "PointsPerMinute": "no", "ExpiresAt": "no: a key that has expired does not call",
 	}
 	of := reflect.TypeFor[caller.Caller]()
 	for i := range of.NumField() {

@@ -1,0 +1,43 @@
+package cache
+
+import (
+	"context"
+
+	"github.com/sluicehq/sluice/bff"
+)
+
+// Streams and calls are not kept; driving a camera is told by its events.
+
+func (d devices) StartStream(ctx context.Context, input bff.StreamInput) (*bff.StreamSession, error) {
+	return write(ctx, d.cache, "Devices.StartStream", []string{input.DeviceID}, func(ctx context.Context) (*bff.StreamSession, error) {
+		return d.Devices.StartStream(ctx, input)
+	})
+}
+
+func (d devices) StopStream(ctx context.Context, deviceID string, viewer *string) (*bff.StreamSession, error) {
+	return write(ctx, d.cache, "Devices.StopStream", []string{deviceID}, func(ctx context.Context) (*bff.StreamSession, error) {
+		return d.Devices.StopStream(ctx, deviceID, viewer)
+	})
+}
+
+func (d devices) MoveCamera(ctx context.Context, input bff.MoveCameraInput) (*bff.Command, error) {
+	return write(ctx, d.cache, "Devices.MoveCamera", []string{input.DeviceID}, func(ctx context.Context) (*bff.Command, error) {
+		return d.Devices.MoveCamera(ctx, input)
+	})
+}
+
+func (d devices) TakeSnapshot(ctx context.Context, deviceID string, upload bff.JSON) (*bff.Command, error) {
+	return write(ctx, d.cache, "Devices.TakeSnapshot", []string{deviceID}, func(ctx context.Context) (*bff.Command, error) {
+		return d.Devices.TakeSnapshot(ctx, deviceID, upload)
+	})
+}
+
+func (d devices) GetStreams(ctx context.Context, deviceIDs []string) (map[string]*bff.StreamSession, error) {
+	bff.ReadsOf(ctx).NotePassing("Devices.GetStreams")
+	return d.Devices.GetStreams(ctx, deviceIDs)
+}
+
+func (d devices) ListDeviceCalls(ctx context.Context, filter *bff.DeviceCallFilter, page bff.PageRequest) (bff.Page[bff.DeviceCall], error) {
+	bff.ReadsOf(ctx).NotePassing("Devices.ListDeviceCalls")
+	return d.Devices.ListDeviceCalls(ctx, filter, page)
+}
