@@ -15,9 +15,9 @@ func (d devices) SendCommand(ctx context.Context, input bff.SendCommandInput) (*
 }
 
 func (d devices) CancelCommand(ctx context.Context, id string) (*bff.Command, error) {
-	return wrote(ctx, d.cache, "Devices.CancelCommand", nil, func(ctx context.Context) (*bff.Command, error) {
+	return write(ctx, d.cache, "Devices.CancelCommand", nil, changing(d.cache, func(ctx context.Context) (*bff.Command, error) {
 		return d.Devices.CancelCommand(ctx, id)
-	}, func(c *bff.Command) string { return c.DeviceID })
+	}, func(c *bff.Command) string { return c.DeviceID }))
 }
 
 func (d devices) GetCommands(ctx context.Context, ids []string) ([]*bff.Command, error) {

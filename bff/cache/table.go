@@ -89,9 +89,9 @@ func table() []row {
 		{"Trips.GetOpenTripsByVehicle", keeps, bff.EntityTrip, caller.TripRead, ownAccount, ticking, "under the tag of the kind"},
 		{"Trips.GetOpenTripOfAccount", keeps, bff.EntityTrip, caller.TripRead, ownAccount, ticking, ""},
 		{"Trips.GetTracks", never, "", "", nil, 0, "large, and thinned by how many are asked for at once"},
-		{"Trips.StartTrip", writes, bff.EntityTrip, "", nil, 0, ""},
+		{"Trips.StartTrip", writes, bff.EntityTrip, "", nil, 0, "opens the vehicle: ends that too"},
 		{"Trips.ReportPosition", writes, bff.EntityTrip, "", nil, 0, ""},
-		{"Trips.EndTrip", writes, bff.EntityTrip, "", nil, 0, ""},
+		{"Trips.EndTrip", writes, bff.EntityTrip, "", nil, 0, "locks the vehicle: ends that too"},
 
 		{"Jobs.GetJobs", keeps, bff.EntityJob, caller.JobRead, ownAccount, minute, ""},
 		{"Jobs.ListJobs", keeps, bff.EntityJob, caller.JobRead, ownAccount, minute, ""},
@@ -127,7 +127,7 @@ func (s sight) rightOf(who caller.Caller) (right string, known bool) {
 	if who.APIKeyID == "" {
 		return s(who)
 	}
-	who.SessionID, who.PointsPerMinute = "", 0 // these are for the gate, not for services
+	who.SessionID, who.PointsPerMinute, who.ExpiresAt = "", 0, time.Time{} // these are for the gate, not for services
 	text, err := json.Marshal(who)
 	if err != nil {
 		return "", false

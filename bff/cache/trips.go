@@ -86,7 +86,7 @@ func (t trips) GetTracks(ctx context.Context, tripIDs []string, maxPoints int) (
 func (t trips) StartTrip(ctx context.Context, input bff.StartTripInput) (*bff.Trip, error) {
 	return write(ctx, t.cache, "Trips.StartTrip", nil, func(ctx context.Context) (*bff.Trip, error) {
 		return t.Trips.StartTrip(ctx, input)
-	})
+	}, tagsOf(bff.EntityDevice, input.VehicleID)...)
 }
 
 func (t trips) ReportPosition(ctx context.Context, tripID string, position bff.PositionInput) (*bff.Trip, error) {
@@ -96,7 +96,7 @@ func (t trips) ReportPosition(ctx context.Context, tripID string, position bff.P
 }
 
 func (t trips) EndTrip(ctx context.Context, tripID string, position *bff.PositionInput, expectedVersion *int) (*bff.Trip, error) {
-	return write(ctx, t.cache, "Trips.EndTrip", []string{tripID}, func(ctx context.Context) (*bff.Trip, error) {
+	return write(ctx, t.cache, "Trips.EndTrip", []string{tripID}, changing(t.cache, func(ctx context.Context) (*bff.Trip, error) {
 		return t.Trips.EndTrip(ctx, tripID, position, expectedVersion)
-	})
+	}, func(trip *bff.Trip) string { return trip.VehicleID }), string(bff.EntityDevice))
 }

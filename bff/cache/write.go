@@ -6,21 +6,22 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// wrote makes a write of which only the answer tells what else it changed.
-func wrote[V any](ctx context.Context, c *Cache, method string, ids []string, call func(ctx context.Context) (V, error), changed func(V) string) (V, error) {
-	return write(ctx, c, method, ids, func(ctx context.Context) (V, error) {
+// changing is a call of which only the answer tells which device it changed.
+func changing[V any](c *Cache, call func(ctx context.Context) (V, error), device func(V) string) func(ctx context.Context) (V, error) {
+	return func(ctx context.Context) (V, error) {
 		answer, err := call(ctx)
 		if err == nil {
-			c.versions.release(ctx, "", tagsOf(c.rows[method].of, changed(answer)))
+			c.versions.release(ctx, "", tagsOf(bff.EntityDevice, device(answer)))
 		}
 		return answer, err
-	})
+	}
 }
 
 // write makes a write of a kind, which changes the entities of the ids: what is kept of them is not
 // believed while it is under way, nor after it. A write that fails may have been done all the same.
-func write[V any](ctx context.Context, c *Cache, method string, ids []string, call func(ctx context.Context) (V, error)) (V, error) {
-	tags := tagsOf(c.rows[method].of, ids...)
+// It may change what is of other tags too.
+func write[V any](ctx context.Context, c *Cache, method string, ids []string, call func(ctx context.Context) (V, error), also ...string) (V, error) {
+	tags := append(tagsOf(c.rows[method].of, ids...), also...)
 	writer := newVersion().String()
 	c.versions.mark(ctx, writer, tags)
 	defer func() {
