@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -12,9 +13,37 @@ import (
 // handed on, so that a restart forgets none and hands none on twice.
 type configCourier struct {
 	woken chan struct{}
+	mu    sync.Mutex
+	again map[string]time.Time // devices that have just connected, and when to tell them once more
 }
 
-func newConfigCourier() *configCourier { return &configCourier{woken: make(chan struct{}, 1)} }
+func newConfigCourier() *configCourier {
+	return &configCourier{woken: make(chan struct{}, 1), again: map[string]time.Time{}}
+}
+
+// remind has the device told once more: one that has just connected may not have subscribed yet. What
+// is forgotten with the process is made good by the next connection.
+func (c *configCourier) remind(deviceID string, at time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.again) < maxReminders {
+		c.again[deviceID] = at
+	}
+}
+
+// due takes the devices that are to be told once more.
+func (c *configCourier) due(now time.Time) []string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var due []string
+	for id, at := range c.again {
+		if !at.After(now) && len(due) < courierBatch {
+			due = append(due, id)
+			delete(c.again, id)
+		}
+	}
+	return due
+}
 
 func (c *configCourier) wake() {
 	select {
@@ -27,6 +56,9 @@ const (
 	courierBatch = 100
 	// courierEvery is how often is looked for what another process was told, or could not hand on.
 	courierEvery = 2 * time.Second
+	// remindAfter is how long a device may take to subscribe after it has connected.
+	remindAfter  = time.Second
+	maxReminders = 100_000 // devices
 )
 
 // CarryConfigs hands wanted configurations to the devices that are there, until ctx ends. What cannot
@@ -50,7 +82,10 @@ func (s *Service) CarryConfigs(ctx context.Context, failed func(error)) error {
 // HandOnConfigs hands on what is wanted of devices that are not known to be away, once a version, and
 // tells how many it was. A device that comes back gets it again, unless it has reported it.
 func (s *Service) HandOnConfigs(ctx context.Context) (int, error) {
-	done := 0
+	done, err := s.remindConfigs(ctx)
+	if err != nil {
+		return done, err
+	}
 	for {
 		pending, err := s.store.UndeliveredConfigs(ctx, courierBatch)
 		if err != nil || len(pending) == 0 {
@@ -71,6 +106,29 @@ func (s *Service) HandOnConfigs(ctx context.Context) (int, error) {
 		done += len(handed)
 		if len(failures) > 0 || len(pending) < courierBatch {
 			return done, errors.Join(failures...)
+		}
+	}
+}
+
+// remindConfigs tells devices that have just connected once more, unless they have reported.
+func (s *Service) remindConfigs(ctx context.Context) (done int, err error) {
+	for {
+		due := s.courier.due(s.clock.Now())
+		if len(due) == 0 {
+			return done, nil
+		}
+		configs, err := s.store.GetConfigs(ctx, due)
+		if err != nil {
+			return done, err
+		}
+		for _, c := range configs {
+			if c.InSync() {
+				continue
+			}
+			if err := s.handOn(ctx, c); err != nil {
+				return done, err
+			}
+			done++
 		}
 	}
 }
@@ -101,5 +159,6 @@ func (s *Service) welcomeConfig(ctx context.Context, deviceID string) error {
 	if err := s.handOn(ctx, found[0]); err != nil {
 		return err
 	}
+	s.courier.remind(deviceID, s.clock.Now().Add(remindAfter))
 	return s.store.MarkDelivered(ctx, found)
 }

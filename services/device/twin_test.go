@@ -141,6 +141,25 @@ func TestAWantedConfigurationIsDeliveredUntilItIsReported(t *testing.T) {
 	f.delivered(t, "another is wanted", `{"version":2,"desired":{"fps":25}}`)
 }
 
+// A device that connects may not listen yet when it is told.
+func TestADeviceThatHasJustConnectedIsToldOnceMore(t *testing.T) {
+	t.Parallel()
+	f := openTwin(t, device.Camera)
+	const one = `{"version":1,"desired":{}}`
+	f.set(t, `{}`)
+	f.delivered(t, "wanted", one)
+	f.connect(t)
+	f.delivered(t, "it connects", one)
+	f.clock.Advance(time.Second)
+	f.delivered(t, "a moment later", one)
+	f.clock.Advance(time.Minute)
+	f.delivered(t, "and then no more")
+	f.connect(t)
+	f.delivered(t, "it connects again", one)
+	f.report(t, `{"version":1,"reported":{}}`)
+	f.delivered(t, "it has reported meanwhile")
+}
+
 func TestWhatTheBrokerDoesNotTakeIsDeliveredLater(t *testing.T) {
 	t.Parallel()
 	f := openTwin(t, device.Camera)
