@@ -36,7 +36,7 @@ const FieldStream = "$MQTT_msgs"
 const (
 	fieldPrefix   = "$MQTT.msgs." // of the subjects in FieldStream
 	fieldConsumer = "field"
-	fieldAckWait  = 30 * time.Second
+	fieldAckWait  = 15 * time.Second
 	// fieldPending is how many messages may be in work over all processes. It bounds what a restart
 	// has to do again.
 	fieldPending  = 20_000

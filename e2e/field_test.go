@@ -1,0 +1,239 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nkeys"
+
+	"github.com/sluicehq/sluice/internal/testserver"
+)
+
+// broker is a NATS server of its own, set up as docs/devices.md says.
+type broker struct {
+	mqtt     string   // where devices connect
+	settings []string // by which a program uses it
+}
+
+var natsBlock = regexp.MustCompile("(?s)```\njetstream(.*?)```")
+
+func startBroker(t *testing.T) broker {
+	t.Helper()
+	page, err := os.ReadFile("../docs/devices.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := natsBlock.FindStringSubmatch(string(page))
+	if found == nil {
+		t.Fatal("the page does not show how a NATS server is set up")
+	}
+	issuer, err := nkeys.CreateAccount()
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := issuer.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seed, err := issuer.Seed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, mqttPort := testserver.FreePort(t), testserver.FreePort(t)
+	text := "jetstream" + found[1]
+	for shown, used := range map[string]string{
+		"jetstream: enabled": fmt.Sprintf("listen: 127.0.0.1:%s\njetstream { store_dir: %q }", port, t.TempDir()),
+		"port: 1883":         "host: 127.0.0.1, port: " + mqttPort, "password: …": "password: secret", "issuer: A…": "issuer: " + public,
+	} {
+		if !strings.Contains(text, shown) {
+			t.Fatalf("the page does not show %q", shown)
+		}
+		text = strings.ReplaceAll(text, shown, used)
+	}
+	file := filepath.Join(t.TempDir(), "nats.conf")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	options, err := server.ProcessConfigFile(file)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	options.NoSigs, options.NoLog = true, true
+	s, err := server.NewServer(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(patience) {
+		t.Fatal("the NATS server is not ready")
+	}
+	url := "nats://%s:secret@127.0.0.1:" + port
+	return broker{mqtt: "127.0.0.1:" + mqttPort, settings: []string{
+		"--nats-url", fmt.Sprintf(url, "sluice"), "--nats-system-url", fmt.Sprintf(url, "sluice-system"), "--nats-issuer-seed", string(seed),
+	}}
+}
+
+// Two programs share one NATS and one PostgreSQL, and the devices. One is killed while they send:
+// nothing that was acknowledged is lost, and the other goes on alone.
+func TestTwoProgramsShareDevicesAndOneIsKilled(t *testing.T) {
+	t.Parallel()
+	devices := "--services-device-database=" + testserver.StartPostgres(t).NewDatabase(t)
+	b := startBroker(t)
+	program := func() *program {
+		return start(t, append(serveDemo(t.TempDir(), devices), b.settings...)...)
+	}
+	one, other := program(), program()
+	time.AfterFunc(4*time.Second, other.end) // in the midst of it; if not, there is nothing to find
+	said := mustRun(t, "simulate", "--url", one.URL, "--mqtt", b.mqtt, "--devices", "100", "--rate", "1000", "--batch", "5", "--duration", "6s")
+	var connected, sent, acknowledged, stored int
+	for _, c := range []struct {
+		what string
+		into *int
+	}{{"connected", &connected}, {"sent", &sent}, {"acknowledged", &acknowledged}, {"stored", &stored}} {
+		if _, err := fmt.Sscanf(regexp.MustCompile(c.what+` +\d+`).FindString(said), c.what+" %d", c.into); err != nil {
+			t.Fatalf("%v\n%s", err, said)
+		}
+	}
+	if connected != 100 || acknowledged == 0 || stored != acknowledged {
+		t.Errorf("it reports\n%s", said)
+	}
+	d := one.register(t, one.signIn(t, "admin"), "SENSOR")
+	if _, _, err := d.connect(t, b.mqtt); err != nil {
+		t.Errorf("the program that is left lets nobody in: %v", err)
+	}
+}
+
+// TestARestartGoesUnnoticed kills the program while 300 devices are connected. Those that come back
+// get no configuration that they have, and nobody is told that they were away.
+func TestARestartGoesUnnoticed(t *testing.T) {
+	t.Parallel()
+	serve := serveDemo(t.TempDir())
+	p := start(t, serve...)
+	key := p.signIn(t, "admin")
+	const n = 300
+	fleet := make([]*member, n)
+	for i := range fleet {
+		fleet[i] = &member{registered: p.register(t, key, "GATEWAY")}
+	}
+	each := func(what string, do func(m *member) error) {
+		t.Helper()
+		var all sync.WaitGroup
+		failures := make(chan error, n)
+		for _, m := range fleet {
+			all.Go(func() { failures <- do(m) })
+		}
+		all.Wait()
+		for range n {
+			if err := <-failures; err != nil {
+				t.Fatalf("%s: %v", what, err)
+			}
+		}
+	}
+	each("connect", func(m *member) error { return m.join(p.mqttAddr(t)) })
+	for _, m := range fleet {
+		ask[any](t, p, key, `mutation($id: ID!) { setDeviceConfig(id: $id, desired: {interval: 10}) { desiredVersion } }`, vars{"id": m.ID})
+	}
+	const states = `{ devices(first: 100, after: %s) { nodes { presence config { inSync } } pageInfo { hasNextPage endCursor } } }`
+	settled := func() bool {
+		after, fine := "null", 0
+		for {
+			page := ask[struct {
+				Devices struct {
+					Nodes []struct {
+						Presence string
+						Config   struct{ InSync bool }
+					}
+					PageInfo struct {
+						HasNextPage bool
+						EndCursor   string
+					}
+				}
+			}](t, p, key, fmt.Sprintf(states, after), nil).Devices
+			for _, d := range page.Nodes {
+				if d.Presence == "ONLINE" && d.Config.InSync {
+					fine++
+				}
+			}
+			if !page.PageInfo.HasNextPage {
+				return fine == n
+			}
+			after = fmt.Sprintf("%q", page.PageInfo.EndCursor)
+		}
+	}
+	await := func(what string) {
+		t.Helper()
+		for deadline := time.Now().Add(2 * patience); !settled(); <-time.After(300 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: not all devices are ONLINE with the configuration that is wanted", what)
+			}
+		}
+	}
+	await("before")
+	p.kill(t)
+	for _, m := range fleet {
+		m.configs.Store(0)
+	}
+	p = start(t, serve...)
+	each("come back", func(m *member) error { return m.join(p.mqttAddr(t)) })
+	await("after")
+	for _, m := range fleet {
+		if got := m.configs.Load(); got != 0 {
+			t.Errorf("%s is sent its configuration %d times again", m.ID, got)
+		}
+		for _, e := range p.show(t, key, m.ID).Events.Nodes {
+			if e.Type == "OFFLINE" {
+				t.Errorf("%s: others were told that it is OFFLINE", m.ID)
+			}
+		}
+	}
+}
+
+// member is a device that applies what it is told.
+type member struct {
+	registered
+	configs atomic.Int64
+}
+
+// join connects, again and again until it is let in.
+func (m *member) join(addr string) error {
+	options := mqtt.NewClientOptions().AddBroker("tcp://" + addr).SetProtocolVersion(4).
+		SetClientID(m.ID).SetUsername(m.ID).SetPassword(m.Secret).SetAutoReconnect(false).SetCleanSession(false).SetConnectTimeout(patience)
+	deadline := time.Now().Add(2 * patience)
+	for {
+		client := mqtt.NewClient(options)
+		err := within(client.Connect())
+		if err == nil {
+			err = within(client.Subscribe("devices/"+m.ID+"/config/desired", 1, func(c mqtt.Client, told mqtt.Message) {
+				m.configs.Add(1)
+				if version := regexp.MustCompile(`"version": ?(\d+)`).FindSubmatch(told.Payload()); version != nil {
+					c.Publish("devices/"+m.ID+"/config/reported", 1, false, fmt.Sprintf(`{"version": %s, "reported": {"interval": 10}}`, version[1]))
+				}
+			}))
+		}
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
+
+func within(token mqtt.Token) error {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	select {
+	case <-token.Done():
+		return token.Error()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
