@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
+	"encoding/csv"
 	"fmt"
 	"maps"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -334,6 +337,36 @@ func TestReadingsThatWereAcknowledgedSurviveKill9(t *testing.T) {
 		if extra := len(seen) - len(acknowledged[i]); extra > 1 {
 			t.Errorf("device %d: %d readings were never sent, or %v", i, extra, slices.Sorted(maps.Keys(seen)))
 		}
+	}
+}
+
+func TestImportedDevicesGetSecrets(t *testing.T) {
+	t.Parallel()
+	data, folder := t.TempDir(), t.TempDir()
+	list, secrets := filepath.Join(folder, "devices.csv"), filepath.Join(folder, "secrets.csv")
+	if err := os.WriteFile(list, []byte("key,name,kind\nk1,Press 1,SENSOR\nk2,Press 2,SENSOR\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	mustRun(t, "import", "devices", list, "--secrets", secrets, "--data", data)
+	file, err := os.ReadFile(secrets)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(bytes.NewReader(file)).ReadAll()
+	if err != nil || len(rows) != 3 || strings.Join(rows[0], ",") != "key,name,id,secret" || rows[1][0] != "k1" || rows[1][1] != "Press 1" {
+		t.Fatalf("the file of secrets is %v, %v", rows, err)
+	}
+	if o := run(t, "import", "devices", list, "--secrets", secrets, "--data", data); o.code == 0 {
+		t.Error("a file with secrets is written over")
+	}
+	again := filepath.Join(folder, "again.csv")
+	mustRun(t, "import", "devices", list, "--secrets", again, "--data", data)
+	if file, err := os.ReadFile(again); err != nil || strings.Count(string(file), "\n") != 1 {
+		t.Errorf("devices that are known get secrets: %s, %v", file, err)
+	}
+	p := start(t, "serve", "--addr", "127.0.0.1:0", "--data", data)
+	if _, _, err := (registered{ID: rows[1][2], Secret: rows[1][3]}).connect(t, p.mqttAddr(t)); err != nil {
+		t.Errorf("the secret is refused: %v", err)
 	}
 }
 

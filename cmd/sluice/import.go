@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/csv"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/importer"
+	"github.com/sluicehq/sluice/recordings"
 )
 
 type importCommand struct {
@@ -26,6 +28,7 @@ type importCommand struct {
 	Column     map[string]string `mapsep:"none" help:"Header of a value, as in latitude=Breite; may be given again."`
 	TimeZone   string            `help:"Where times without an offset were written down, as in Europe/London; UTC when left out."`
 	Start      time.Time         `help:"When a track without any time began: RFC 3339."`
+	Secrets    string            `placeholder:"FILE" help:"Where the ids and secrets of devices that are new are written as CSV, this once; the file must not exist."`
 	Date       string            `help:"Day of water logs that tell none: YYYY-MM-DD; today when left out."`
 	Site       string            `help:"Where observations were made."`
 	Telescope  string            `help:"What observations were made with."`
@@ -59,6 +62,14 @@ func (c importCommand) load(ctx context.Context, offline *app.Offline) (importer
 		}
 		options.Account = account.ID
 	}
+	if c.Secrets != "" {
+		secrets, err := openSecrets(c.Secrets)
+		if err != nil {
+			return importer.Report{}, err
+		}
+		defer func() { _ = secrets.file.Close() }() // every row was written
+		options.Secrets = secrets.write
+	}
 	files := make([]importer.File, len(c.Files))
 	for i, path := range c.Files {
 		files[i] = importer.OnDisk(path)
@@ -81,4 +92,33 @@ func tell(w io.Writer, report importer.Report) {
 	for _, file := range report.Files {
 		fmt.Fprintf(w, "%s: %d rows: %d new, %d there already, %d bad\n", file.Name, file.Rows, file.Stored, file.Repeated, file.Bad)
 	}
+}
+
+// secretsFile takes the secrets of new devices.
+type secretsFile struct {
+	file *os.File
+	rows *csv.Writer
+}
+
+// openSecrets makes the file, readable by its owner alone.
+func openSecrets(path string) (*secretsFile, error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("make the file for secrets: %w", err)
+	}
+	s := &secretsFile{file: file, rows: csv.NewWriter(file)}
+	return s, s.keep([]string{"key", "name", "id", "secret"})
+}
+
+func (s *secretsFile) write(device recordings.Device, id, secret string) error {
+	return s.keep([]string{device.Key, device.Name, id, secret})
+}
+
+// keep writes a row at once, since a secret is told once.
+func (s *secretsFile) keep(row []string) error {
+	if err := s.rows.Write(row); err != nil {
+		return err
+	}
+	s.rows.Flush()
+	return s.rows.Error()
 }

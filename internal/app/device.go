@@ -44,6 +44,11 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 			return service.CarryConfigs(ctx, func(err error) { h.logger.Warn("a wanted configuration waits", "error", err) })
 		},
 	}
+	keep := h.config.Device
+	works = append(works, func(ctx context.Context) error {
+		return service.KeepTelemetry(ctx, device.Keeping{Raw: keep.RawFor, Step: keep.RolledStep, Rolled: keep.RolledFor},
+			func(err error) { h.logger.Warn("old readings wait to be rolled up", "error", err) })
+	})
 	if link != nil {
 		works = append(works, h.listenToDevices(link, service, store))
 	}

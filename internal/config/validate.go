@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const minToken = 16
@@ -54,6 +55,15 @@ func (c Config) checkDevices() error {
 	}
 	if c.NATS.SystemURL != "" && c.NATS.URL == "" {
 		return wrong("nats.system_url", "it is for the servers of nats.url, which is empty")
+	}
+	if raw := c.Device.RawFor; raw != 0 && raw < time.Hour {
+		return wrong("device.raw_for", "must be an hour at least, since messages may come again")
+	}
+	if c.Device.RolledStep%time.Second != 0 {
+		return wrong("device.rolled_step", "must be whole seconds")
+	}
+	if rolled := c.Device.RolledFor; rolled != 0 && (c.Device.RawFor == 0 || rolled < c.Device.RawFor) {
+		return wrong("device.rolled_for", "must be as long as device.raw_for at least, which must be set")
 	}
 	if c.MQTT.Addr == "" {
 		return nil

@@ -2,6 +2,7 @@ package importer
 
 import (
 	"context"
+	"fmt"
 	"io"
 
 	"github.com/sluicehq/sluice/recordings"
@@ -12,8 +13,11 @@ func (in *intake) inventory(ctx context.Context, r io.Reader) error {
 	source := in.source("inventory")
 	to := newBatches(maxDevices, func(ctx context.Context, _ string, devices []recordings.Device) error {
 		return halve(devices, func(part []recordings.Device) error {
-			_, made, err := in.services.Devices.ImportDevices(ctx, source, part)
+			all, made, err := in.services.Devices.ImportDevices(ctx, source, part, in.Secrets != nil)
 			if err != nil {
+				return err
+			}
+			if err := in.tell(part, all); err != nil {
 				return err
 			}
 			in.Devices += made
@@ -23,4 +27,17 @@ func (in *intake) inventory(ctx context.Context, r io.Reader) error {
 	})
 	devices := open.Devices(r, in.file.Name, in.settled.read)
 	return pass(ctx, in, devices, to, func(recordings.Device) (string, error) { return "", nil })
+}
+
+// tell hands over the secrets of devices that were made.
+func (in *intake) tell(devices []recordings.Device, all []Imported) error {
+	for i, d := range all {
+		if d.Secret == "" {
+			continue
+		}
+		if err := in.Secrets(devices[i], d.ID, d.Secret); err != nil {
+			return fmt.Errorf("keep the secret of %s: %w", d.ID, err)
+		}
+	}
+	return nil
 }

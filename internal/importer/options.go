@@ -44,6 +44,8 @@ type Options struct {
 	Date string
 	// Site and Telescope are where observations were made; schedules do not say.
 	Site, Telescope string
+	// Secrets is given the secrets of devices that are made, told this once; nil for none.
+	Secrets func(device recordings.Device, id, secret string) error
 	// Progress is told how far the reading is; nil for none.
 	Progress Progress
 }

@@ -38,13 +38,20 @@ type Devices interface {
 	// order, and how many were made. Those that are known stay as they are. When one is refused, none
 	// is made.
 	EnsureDevices(ctx context.Context, source string, devices []recordings.Device) (ids []string, made int64, err error)
-	// ImportDevices does the same, and brings those that are known up to date.
-	ImportDevices(ctx context.Context, source string, devices []recordings.Device) (ids []string, made int64, err error)
+	// ImportDevices does the same, and brings those that are known up to date. With secrets, those
+	// that are made get one.
+	ImportDevices(ctx context.Context, source string, devices []recordings.Device, secrets bool) (all []Imported, made int64, err error)
 	// KindOf gives the kind of the device (recordings.KindVehicle, ...), "" when there is none.
 	KindOf(ctx context.Context, id string) (kind string, err error)
 	// RecordReadings keeps what the device measured under a key, at most 5,000 readings, and tells
 	// how many were new.
 	RecordReadings(ctx context.Context, deviceID, key string, readings []recordings.Reading) (stored int64, err error)
+}
+
+// Imported is a device that was found or made.
+type Imported struct {
+	ID     string
+	Secret string // "" when it was found, or none was asked for
 }
 
 // Trips keeps recorded trips.

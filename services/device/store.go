@@ -63,6 +63,17 @@ type Store interface {
 	// version stays; others are told when it makes a difference.
 	Report(ctx context.Context, deviceID string, state ReportedState, now time.Time) error
 
+	// DeviceIDs gives devices behind after, in order of their ids, deleted ones too.
+	DeviceIDs(ctx context.Context, after string, limit int) ([]string, error)
+
+	// Roll leaves of the device's readings before the time one row a step, from which Query answers
+	// with the same steps, and with longer ones that hold whole steps. It tells how many readings it
+	// rolled up.
+	Roll(ctx context.Context, deviceID string, before time.Time, step time.Duration) (int64, error)
+
+	// Forget drops the rows of steps that start before the time.
+	Forget(ctx context.Context, deviceID string, before time.Time) error
+
 	// Record keeps those of the readings that are new and tells how many they are. The device was
 	// then seen at seen, unless it is nil or the device was seen later. NOT_FOUND when there is no
 	// such device.

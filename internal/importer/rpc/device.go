@@ -6,6 +6,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/sluicehq/sluice/internal/importer"
 	"github.com/sluicehq/sluice/recordings"
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
@@ -16,19 +17,7 @@ type devices struct{ client devicev1.DevicesClient }
 const kindPrefix = "KIND_"
 
 func (d devices) EnsureDevices(ctx context.Context, source string, all []recordings.Device) (ids []string, made int64, err error) {
-	return d.bring(ctx, &devicev1.ImportDevicesRequest{Source: source, KeepKnown: true}, all)
-}
-
-func (d devices) ImportDevices(ctx context.Context, source string, all []recordings.Device) (ids []string, made int64, err error) {
-	return d.bring(ctx, &devicev1.ImportDevicesRequest{Source: source}, all)
-}
-
-func (d devices) bring(ctx context.Context, request *devicev1.ImportDevicesRequest, all []recordings.Device) (ids []string, made int64, err error) {
-	request.Devices = make([]*devicev1.ImportedDevice, len(all))
-	for i, device := range all {
-		request.Devices[i] = imported(device)
-	}
-	reply, err := d.client.ImportDevices(ctx, request)
+	reply, err := d.bring(ctx, &devicev1.ImportDevicesRequest{Source: source, KeepKnown: true}, all)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -36,6 +25,29 @@ func (d devices) bring(ctx context.Context, request *devicev1.ImportDevicesReque
 		ids = append(ids, device.GetId())
 	}
 	return ids, reply.GetCreated(), nil
+}
+
+func (d devices) ImportDevices(ctx context.Context, source string, all []recordings.Device, secrets bool) (found []importer.Imported, made int64, err error) {
+	reply, err := d.bring(ctx, &devicev1.ImportDevicesRequest{Source: source, IssueSecrets: secrets}, all)
+	if err != nil {
+		return nil, 0, err
+	}
+	for i, device := range reply.GetDevices() {
+		one := importer.Imported{ID: device.GetId()}
+		if told := reply.GetSecrets(); i < len(told) {
+			one.Secret = told[i]
+		}
+		found = append(found, one)
+	}
+	return found, reply.GetCreated(), nil
+}
+
+func (d devices) bring(ctx context.Context, request *devicev1.ImportDevicesRequest, all []recordings.Device) (*devicev1.ImportDevicesResponse, error) {
+	request.Devices = make([]*devicev1.ImportedDevice, len(all))
+	for i, device := range all {
+		request.Devices[i] = imported(device)
+	}
+	return d.client.ImportDevices(ctx, request)
 }
 
 func imported(d recordings.Device) *devicev1.ImportedDevice {

@@ -59,19 +59,24 @@ func (s *Store) Query(ctx context.Context, q device.Query) ([]device.Series, err
 	return gather(rows)
 }
 
-// selection selects device, key, time and value of the points, in order.
+// selection selects device, key, time and value of the points, in order: of readings, and of what is
+// left of old ones.
 func selection(w *sqldb.Where, q device.Query) string {
-	if q.Step == 0 {
-		return `SELECT device_id, key, at, value FROM readings` + w.SQL() + ` ORDER BY device_id, key, at, value`
-	}
 	condition := w.SQL()
+	if q.Step == 0 {
+		return `SELECT device_id, key, at, value FROM readings` + condition + `
+			UNION ALL SELECT device_id, key, at, sum / count FROM readings_rolled` + condition + ` ORDER BY device_id, key, at, value`
+	}
 	step := w.Arg(q.Step.Microseconds())
 	// The remainder of a time before 1970 is negative: adding a step makes it count from the step's start.
-	stepped := `SELECT device_id, key, at, value, at - (at % ` + step + ` + ` + step + `) % ` + step + ` AS start FROM readings` + condition
+	start := `at - (at % ` + step + ` + ` + step + `) % ` + step + ` AS start`
+	stepped := `SELECT device_id, key, ` + start + `, 1 AS count, value AS sum, value AS least, value AS greatest, value AS last, at AS last_at
+			FROM readings` + condition + `
+		UNION ALL SELECT device_id, key, ` + start + `, count, sum, least, greatest, last, last_at FROM readings_rolled` + condition
 	if q.Aggregate == device.Last {
-		return `SELECT device_id, key, start, value FROM (
-			SELECT device_id, key, start, value,
-				ROW_NUMBER() OVER (PARTITION BY device_id, key, start ORDER BY at DESC, value DESC) AS place
+		return `SELECT device_id, key, start, last FROM (
+			SELECT device_id, key, start, last,
+				ROW_NUMBER() OVER (PARTITION BY device_id, key, start ORDER BY last_at DESC, last DESC) AS place
 			FROM (` + stepped + `) AS stepped
 		) AS ranked WHERE place = 1 ORDER BY device_id, key, start`
 	}
@@ -82,15 +87,15 @@ func selection(w *sqldb.Where, q device.Query) string {
 func aggregate(a device.Aggregate) string {
 	switch a {
 	case device.Min:
-		return "MIN(value)"
+		return "MIN(least)"
 	case device.Max:
-		return "MAX(value)"
+		return "MAX(greatest)"
 	case device.Sum:
-		return "SUM(value)"
+		return "SUM(sum)"
 	case device.Count:
-		return "CAST(COUNT(value) AS DOUBLE PRECISION)"
+		return "CAST(SUM(count) AS DOUBLE PRECISION)"
 	}
-	return "AVG(value)"
+	return "SUM(sum) / SUM(count)"
 }
 
 // gather makes series of points that are in order of devices and keys.

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) device.Store) {
 		"pages of the newest stand still likewise":           pagesStandStill(device.Newest),
 		"cursors of others are refused":                      refusesCursors,
 		"devices count by presence and kind":                 counts,
+		"readings are rolled up and add up as before":        rolls,
 		"a note changes nothing of its device":               notes,
 		"secrets are kept as hashes":                         secrets,
 		"readings of many messages are kept together":        recordsAll,
