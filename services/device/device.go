@@ -13,7 +13,8 @@
 //     know of them. Others are told of all but when it was last seen; that is exact to half a minute.
 //   - The presence is UNKNOWN until a device is heard; readings that are written down for a device
 //     are not that. See package presence.
-//   - A message of a device is handled at least once, and handling it again changes nothing more.
+//   - A message of a device is handled at least once, and handling it again changes nothing more; but
+//     an event that it reports may then be noted twice.
 //   - A device that was deleted is not found, and is not imported again under its old id; its row,
 //     its readings and its events stay, so that trips and records that name it keep their meaning.
 //   - A reading is kept once: the same device, key, time and value again changes nothing. Two values
