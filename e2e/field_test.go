@@ -144,36 +144,9 @@ func TestARestartGoesUnnoticed(t *testing.T) {
 	for _, m := range fleet {
 		ask[any](t, p, key, `mutation($id: ID!) { setDeviceConfig(id: $id, desired: {interval: 10}) { desiredVersion } }`, vars{"id": m.ID})
 	}
-	const states = `{ devices(first: 100, after: %s) { nodes { presence config { inSync } } pageInfo { hasNextPage endCursor } } }`
-	settled := func() bool {
-		after, fine := "null", 0
-		for {
-			page := ask[struct {
-				Devices struct {
-					Nodes []struct {
-						Presence string
-						Config   struct{ InSync bool }
-					}
-					PageInfo struct {
-						HasNextPage bool
-						EndCursor   string
-					}
-				}
-			}](t, p, key, fmt.Sprintf(states, after), nil).Devices
-			for _, d := range page.Nodes {
-				if d.Presence == "ONLINE" && d.Config.InSync {
-					fine++
-				}
-			}
-			if !page.PageInfo.HasNextPage {
-				return fine == n
-			}
-			after = fmt.Sprintf("%q", page.PageInfo.EndCursor)
-		}
-	}
 	await := func(what string) {
 		t.Helper()
-		for deadline := time.Now().Add(2 * patience); !settled(); <-time.After(300 * time.Millisecond) {
+		for deadline := time.Now().Add(2 * patience); settled(t, p, key) != n; <-time.After(300 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s: not all devices are ONLINE with the configuration that is wanted", what)
 			}
@@ -196,6 +169,35 @@ func TestARestartGoesUnnoticed(t *testing.T) {
 				t.Errorf("%s: others were told that it is OFFLINE", m.ID)
 			}
 		}
+	}
+}
+
+// settled counts the devices that are ONLINE with the configuration that is wanted.
+func settled(t *testing.T, p *program, key string) (fine int) {
+	t.Helper()
+	const query = `{ devices(first: 100, after: %s) { nodes { presence config { inSync } } pageInfo { hasNextPage endCursor } } }`
+	for after := "null"; ; {
+		page := ask[struct {
+			Devices struct {
+				Nodes []struct {
+					Presence string
+					Config   struct{ InSync bool }
+				}
+				PageInfo struct {
+					HasNextPage bool
+					EndCursor   string
+				}
+			}
+		}](t, p, key, fmt.Sprintf(query, after), nil).Devices
+		for _, d := range page.Nodes {
+			if d.Presence == "ONLINE" && d.Config.InSync {
+				fine++
+			}
+		}
+		if !page.PageInfo.HasNextPage {
+			return fine
+		}
+		after = fmt.Sprintf("%q", page.PageInfo.EndCursor)
 	}
 }
 
