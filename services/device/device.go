@@ -25,7 +25,13 @@
 // it was in (Lock). What a device says of a command that is unknown or over is noted and changes
 // nothing.
 //
-// Staff see all devices; members see vehicles, and what they may not see does not exist for them.
+// A configuration that is wanted has a version of its own, and is told to the device until it reports
+// that version (Config); the device's version does not know of it. A camera streams as long as somebody
+// watches, and is told to start no more often than the rules allow, for one caller and for all (Stream).
+//
+// Staff see all devices; members see vehicles, and what they may not see does not exist for them; an API
+// key may be limited to the devices with certain labels. What API keys call to act on devices is kept,
+// refusals too (Call).
 //
 // A use case that fails has changed nothing.
 package device
