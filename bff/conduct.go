@@ -13,6 +13,7 @@ const (
 	KindQuery        OperationKind = "QUERY"
 	KindMutation     OperationKind = "MUTATION"
 	KindSubscription OperationKind = "SUBSCRIPTION"
+	KindCredentials  OperationKind = "CREDENTIALS" // what a network presents, before its caller is known
 )
 
 // Fault says whose fault it is that an operation gave nothing.

@@ -171,6 +171,9 @@ func TestAPIKeyCommands(t *testing.T) {
 		t.Errorf("the list is\n%s", listed)
 	}
 	mustRun(t, "apikey", "revoke", id, "--data", data)
+	eventually(t, patience, "the gateway, which may keep a verdict for auth.kept_for, hears of it", func() bool {
+		return len(p.graphql(t, key, `{ trips { totalCount } }`, nil).Errors) > 0
+	})
 	refusal(t, p.graphql(t, key, `{ trips { totalCount } }`, nil), "UNAUTHENTICATED", "API_KEY_REVOKED")
 	for _, wrong := range [][]string{
 		{"apikey", "revoke", "apikey_00000000000000000000000000", "--data", data},

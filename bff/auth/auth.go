@@ -1,8 +1,10 @@
 // Package auth finds out who is calling: whoever signed an access token, or holds an API key.
 //
 // Access tokens are verified here, under the public keys of the account service, so that most
-// requests cost no call; only RS256 is taken. API keys are verified by the account service on every
-// request, so that a revoked key is void at once. What is presented and does not hold is refused:
+// requests cost no call; only RS256 is taken. API keys are verified by the account service. With a
+// Memory what credentials were found to be is kept for a moment, refusals too, so that neither a busy
+// nor a stubborn caller costs a verification each time; a key that is revoked is void at once where
+// that is known (see Forget), elsewhere when the moment is over. What is presented and does not hold is refused:
 // nobody is let in as anonymous by mistake.
 package auth
 
@@ -30,12 +32,20 @@ const Audience = "sluice"
 type Authenticator struct {
 	accounts bff.Accounts
 	keys     *keySet
+	known    *remembered // nil keeps nothing
+	tokens   *remembered // the same for access tokens
 	parser   *jwt.Parser
 }
 
-// New verifies tokens of the issuer.
+// New verifies tokens of the issuer, and remembers nothing.
 func New(accounts bff.Accounts, issuer string, clk clock.Clock) *Authenticator {
+	return Remembering(accounts, issuer, clk, Memory{})
+}
+
+// Remembering is New, with a memory of verdicts.
+func Remembering(accounts bff.Accounts, issuer string, clk clock.Clock, memory Memory) *Authenticator {
 	return &Authenticator{
+		known: newRemembered(memory, clk), tokens: newRemembered(memory, clk),
 		accounts: accounts,
 		keys:     newKeySet(accounts, clk),
 		parser: jwt.NewParser(
@@ -93,9 +103,9 @@ func FromRequest(r *http.Request) (Credentials, error) {
 func (a *Authenticator) Caller(ctx context.Context, c Credentials) (caller.Caller, error) {
 	switch {
 	case c.Bearer != "":
-		return a.bearer(ctx, c.Bearer)
+		return a.tokens.find(ctx, c.Bearer, func(ctx context.Context) (caller.Caller, error) { return a.bearer(ctx, c.Bearer) })
 	case c.APIKey != "":
-		return a.apiKey(ctx, c.APIKey)
+		return a.known.find(ctx, c.APIKey, func(ctx context.Context) (caller.Caller, error) { return a.apiKey(ctx, c.APIKey) })
 	}
 	return caller.Caller{}, nil
 }

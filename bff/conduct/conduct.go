@@ -107,8 +107,8 @@ func (c *Callers) Repeat(ctx context.Context, targets []bff.Target) error {
 // word mutation is none. It takes no trial.
 func (c *Callers) Unread(ctx context.Context, document string) error {
 	r, known := c.known.Get(c.options.Key(ctx))
-	if !known {
-		return nil
+	if !known || document == "" {
+		return nil // known by its hash alone
 	}
 	now := time.Now()
 	err := r.shut(bff.KindQuery, now)
@@ -127,6 +127,18 @@ func (c *Callers) Note(ctx context.Context, outcome bff.Outcome) {
 		c.refusals.WithLabelValues(reasonOf(outcome.Refused)).Inc()
 	}
 	c.of(ctx).note(outcome, time.Now())
+}
+
+// Presented is told whether credentials held that came from the context's network, before there is a
+// caller in the context; Admit refuses a network of which nearly none do.
+func (c *Callers) Presented(ctx context.Context, held bool) {
+	if !held {
+		c.Note(ctx, bff.Outcome{Kind: bff.KindCredentials, Fault: bff.FaultCaller})
+		return
+	}
+	if r, known := c.known.Peek(c.options.Key(ctx)); known {
+		r.held()
+	}
 }
 
 // Release lets a caller in again.
@@ -211,6 +223,15 @@ func (r *record) note(outcome bff.Outcome, now time.Time) {
 		r.breakers[outcome.Kind] = b
 	}
 	b.note(outcome.Fault)
+}
+
+// held counts credentials that hold beside those that do not; the requests are those of their caller.
+func (r *record) held() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if b := r.breakers[bff.KindCredentials]; b != nil {
+		b.note(bff.FaultNone)
+	}
 }
 
 func (r *record) release() {

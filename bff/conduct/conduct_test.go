@@ -306,3 +306,25 @@ func TestCallersAreBounded(t *testing.T) {
 		t.Errorf("%d are kept, %v", len(all), err)
 	}
 }
+
+// A network that guesses is refused before anything is verified; one that also knows is not.
+func TestCredentialsThatDoNotHold(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, guesser, office := watch(), as(t, "guesser"), as(t, "office")
+		for range failures {
+			c.Presented(guesser, false)
+			c.Presented(office, false)
+			c.Presented(office, true)
+		}
+		if err := c.Admit(guesser, bff.KindCredentials); errs.From(err) == nil || errs.From(err).Reason != conduct.ReasonTripped {
+			t.Errorf("the guesser is answered %v", err)
+		}
+		if err := c.Admit(office, bff.KindCredentials); err != nil {
+			t.Errorf("the office is refused: %v", err)
+		}
+		if err := c.Admit(guesser, bff.KindQuery); err != nil {
+			t.Errorf("without credentials the guesser is refused: %v", err)
+		}
+	})
+}

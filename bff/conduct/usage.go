@@ -111,7 +111,7 @@ func (r *record) usage(window bff.CallWindow, now time.Time) *bff.CallerUsage {
 		u.Kind = bff.CallerAccount
 	}
 	r.tally.tell(u, window, now)
-	for _, kind := range []bff.OperationKind{bff.KindQuery, bff.KindMutation, bff.KindSubscription} {
+	for _, kind := range []bff.OperationKind{bff.KindQuery, bff.KindMutation, bff.KindSubscription, bff.KindCredentials} {
 		if b := r.breakers[kind]; b != nil {
 			if told := b.tell(); told != nil {
 				u.Breakers = append(u.Breakers, told)

@@ -14,7 +14,9 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/bff/conduct"
 	"github.com/sluicehq/sluice/bff/live"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/caller"
@@ -163,14 +165,27 @@ func fromElsewhere(r *http.Request) bool {
 }
 
 // authenticated finds out who is calling, before anything is parsed.
-func (o Options) authenticated(authenticator *auth.Authenticator, next http.Handler) http.Handler {
+//
+// A network that keeps presenting what does not hold is refused before anything is verified.
+func (o Options) authenticated(authenticator *auth.Authenticator, watched *conduct.Callers, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		credentials, err := auth.FromRequest(r)
 		if err != nil {
 			refuse(w, r, err)
 			return
 		}
+		presents := watched != nil && credentials != (auth.Credentials{})
+		if presents {
+			if err := watched.Admit(r.Context(), bff.KindCredentials); err != nil {
+				watched.Note(r.Context(), bff.Outcome{Kind: bff.KindCredentials, Refused: conduct.ReasonTripped})
+				refuse(w, r, err)
+				return
+			}
+		}
 		who, err := authenticator.Caller(r.Context(), credentials)
+		if presents && (err == nil || errs.From(err).Code == errs.Unauthenticated) {
+			watched.Presented(r.Context(), err == nil)
+		}
 		if err != nil {
 			o.refuse(w, r, err)
 			return

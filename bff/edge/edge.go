@@ -91,7 +91,7 @@ func (o Options) around(next http.Handler) http.Handler {
 
 // graphQL lets in who may, in what form they may.
 func graphQL(parts Parts, options Options) http.Handler {
-	checked := options.authenticated(parts.Auth, parts.GraphQL)
+	checked := options.authenticated(parts.Auth, parts.Conduct, parts.GraphQL)
 	return crossOrigin(options.CORSOrigins, wellFormed(options.located(checked)))
 }
 

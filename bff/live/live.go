@@ -54,9 +54,10 @@ type Settings struct {
 	Compression      bool // per message, when the client can
 }
 
-// Authenticator tells who presents credentials.
+// Authenticator tells who presents credentials. It is told of API keys that have changed.
 type Authenticator interface {
 	Caller(ctx context.Context, c auth.Credentials) (caller.Caller, error)
+	Forget(id string)
 }
 
 // Options are what a Hub needs.
@@ -196,6 +197,9 @@ func (h *Hub) publish(e *event) {
 	}
 	h.metrics.events.WithLabelValues(eventLabel(e.Entity)).Inc()
 	h.index.each(e, func(g *group) { g.enqueue(e) })
+	if e.Entity == bff.EntityAPIKey {
+		h.auth.Forget(e.ID)
+	}
 	switch {
 	case e.Entity == bff.EntityAPIKey && e.Change == "rotated": // it lives on, under another secret
 		h.post(item{revoke: e.ID})

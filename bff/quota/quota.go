@@ -98,7 +98,7 @@ func (c *Callers) Take(ctx context.Context, document string, points int) (bff.Bu
 func (c *Callers) Early(ctx context.Context, document string) (left bff.Budget, points int, err error) {
 	key, limit := c.holder(ctx)
 	told, known := c.early.Get(key)
-	if !known || told.left.Limit != limit || told.document != maphash.String(c.seed, document) {
+	if !known || document == "" || told.left.Limit != limit || told.document != maphash.String(c.seed, document) {
 		return bff.Budget{}, 0, nil
 	}
 	wait := told.until.Sub(c.options.Clock.Now())

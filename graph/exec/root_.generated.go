@@ -3623,6 +3623,8 @@ enum OperationKind {
   QUERY
   MUTATION
   SUBSCRIPTION
+  "Whatever comes with credentials from a network that keeps presenting such as do not hold."
+  CREDENTIALS
 }
 
 enum BreakerState {

@@ -73,6 +73,8 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 		return nil, err
 	}
 	ports.Devices = media.Devices(ports.Devices, images)
+	authenticator := auth.Remembering(ports.Accounts, h.config.Auth.Issuer, h.clock, auth.Memory{For: h.config.Auth.KeptFor, Count: h.config.Auth.Kept})
+	ports.Accounts = authenticator.Watch(ports.Accounts)
 	watched := h.watched()
 	server := graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock, Conduct: watched}, graph.Options{
 		Responses: h.responses,
@@ -80,7 +82,6 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing,
 		Count: h.countOperations(),
 	})
-	authenticator := auth.New(ports.Accounts, h.config.Auth.Issuer, h.clock)
 	hub, err := h.subscriptions(ctx, authenticator, budgets, entering(budgets, watched), b)
 	if err != nil {
 		return nil, err

@@ -102,6 +102,8 @@ type Documents struct {
 type Auth struct {
 	AccessTTL  time.Duration `default:"15m" min:"1s" help:"How long an access token is valid."`
 	RefreshTTL time.Duration `default:"720h" min:"1s" help:"How long a refresh token is valid."`
+	KeptFor    time.Duration `default:"5s" min:"0s" max:"1m" help:"How long the verdict on credentials is kept. An API key that is revoked elsewhere, and of which no event tells, is good for as long; 0 asks the account service each time."`
+	Kept       int           `default:"10000" min:"1" help:"How many verdicts are kept, about 500 bytes each."`
 	Issuer     string        `default:"sluice" help:"Issuer that access tokens name (iss)."`
 }
 
