@@ -19,6 +19,7 @@ const checkTimeout = 2 * time.Second
 type Health struct {
 	draining atomic.Bool
 	checks   map[string]func(context.Context) error
+	services func() any // nil tells nothing
 }
 
 // NewHealth checks the parts by name.
@@ -29,6 +30,10 @@ func NewHealth(checks map[string]func(context.Context) error) *Health {
 // Drain makes the process not ready from now on.
 func (h *Health) Drain() { h.draining.Store(true) }
 
+// Explain says who tells how the services look, for /readyz?verbose. It must be called before requests
+// come.
+func (h *Health) Explain(services func() any) { h.services = services }
+
 // alive says that the process runs.
 func alive(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
@@ -37,15 +42,19 @@ func alive(w http.ResponseWriter, _ *http.Request) {
 // ready says whether the process should get requests; what stands in the way is named, its error is
 // for the log.
 func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
+	status, said := http.StatusServiceUnavailable, map[string]any{}
+	if h.services != nil && r.URL.Query().Has("verbose") {
+		said["services"] = h.services()
+	}
 	if h.draining.Load() {
-		writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "draining"})
-		return
+		said["status"] = "draining"
+	} else if down := h.down(r.Context()); len(down) > 0 {
+		said["status"], said["down"] = "not ready", down
+	} else {
+		status = http.StatusOK
+		said["status"], said["parts"] = "ready", slices.Sorted(maps.Keys(h.checks))
 	}
-	if down := h.down(r.Context()); len(down) > 0 {
-		writeJSON(w, http.StatusServiceUnavailable, map[string]any{"status": "not ready", "down": down})
-		return
-	}
-	writeJSON(w, http.StatusOK, map[string]any{"status": "ready", "parts": slices.Sorted(maps.Keys(h.checks))})
+	writeJSON(w, status, said)
 }
 
 func (h *Health) down(ctx context.Context) []string {

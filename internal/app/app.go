@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/guard"
 	"github.com/sluicehq/sluice/bff/live"
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/clock"
@@ -65,6 +66,7 @@ type house struct {
 
 	responses bff.Responses // of a gateway that keeps answers
 	field     *bus.Field    // nil when devices do not connect here
+	guards    []*guard.Conn
 }
 
 // door is where a program listens; the zero door is for one that does not.

@@ -27,11 +27,14 @@ import (
 
 // ports gives the services as resolvers ask them, each behind its guard.
 func (h *house) ports(conns map[string]grpc.ClientConnInterface) loaders.Ports {
+	settings, metrics := h.config.Breaker, guard.NewMetrics(h.registry)
 	guarded := func(service string) grpc.ClientConnInterface {
-		return guard.Wrap(conns[service], guard.Options{
-			Service: service, Timeout: h.config.CallTimeout,
-			Failures: h.config.Breaker.Failures, OpenFor: h.config.Breaker.OpenFor, Logger: h.logger,
+		conn := guard.Wrap(conns[service], guard.Options{
+			Service: service, Timeout: h.config.CallTimeout, Failures: settings.Failures, OpenFor: settings.OpenFor,
+			InFlight: settings.InFlight, Wait: settings.Wait, Hedge: settings.Hedge, Logger: h.logger, Metrics: metrics,
 		})
+		h.guards = append(h.guards, conn)
+		return conn
 	}
 	return loaders.Ports{
 		Accounts:   bffrpc.NewAccounts(guarded("account")),
@@ -40,6 +43,18 @@ func (h *house) ports(conns map[string]grpc.ClientConnInterface) loaders.Ports {
 		Jobs:       bffrpc.NewJobs(guarded("job")),
 		Activities: bffrpc.NewActivities(guarded("activity")),
 	}
+}
+
+// services tells how they look from this gateway.
+func (h *house) services() any {
+	told := map[string]any{}
+	for _, conn := range h.guards {
+		s := conn.State()
+		told[s.Service] = map[string]any{
+			"breaker": s.Breaker, "inFlight": s.InFlight, "limit": s.Limit, "p95Ms": float64(s.P95.Microseconds()) / 1000,
+		}
+	}
+	return told
 }
 
 // countOperations counts how operations are executed: planned, or handed back for a reason.
@@ -104,6 +119,7 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 	if h.config.Telemetry.Metrics {
 		options.Registry = h.registry
 	}
+	health.Explain(h.services)
 	return edge.New(parts, options), nil
 }
 
