@@ -59,6 +59,7 @@ func serveGateway(services string) error {
 	mux.Handle("/planned", asOperator(server(portsOver(guarded), false)))
 	mux.Handle("/stock", asOperator(server(portsOver(guarded), true)))
 	handleCached(mux, portsOver(guarded))
+	mux.Handle("/graphql", limited(portsOver(guarded)))
 	mux.HandleFunc("/profile", pprof.Profile)
 	mux.HandleFunc("/cpu", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, int64(cpu())) })
 	listener, err := listen()

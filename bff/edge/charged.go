@@ -66,7 +66,10 @@ func (t transport) enter(ctx context.Context) (leave func(), err error) {
 func (t transport) unread(ctx context.Context, w http.ResponseWriter, params *graphql.RawParams) *graphql.Response {
 	response := &graphql.Response{}
 	var err error
-	if t.conduct != nil {
+	if t.overload != nil {
+		err = t.overload.Admit(ctx, params.Query)
+	}
+	if err == nil && t.conduct != nil {
 		err = t.conduct.Unread(ctx, params.Query)
 	}
 	if err == nil && t.quota != nil {

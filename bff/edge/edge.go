@@ -23,6 +23,7 @@ import (
 	"github.com/sluicehq/sluice/bff/envelope"
 	"github.com/sluicehq/sluice/bff/live"
 	"github.com/sluicehq/sluice/bff/media"
+	"github.com/sluicehq/sluice/bff/overload"
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/internal/obs"
 	"github.com/sluicehq/sluice/web"
@@ -49,6 +50,7 @@ type Parts struct {
 	Health  *Health
 	Quota   *quota.Callers   // nil for no budgets
 	Conduct *conduct.Callers // nil watches nobody
+	Load    *overload.Gate   // nil refuses nobody
 	Live    *live.Hub        // nil for no subscriptions
 	Images  http.Handler     // nil keeps no images
 }
@@ -60,7 +62,7 @@ func New(parts Parts, options Options) http.Handler {
 	}
 	plain := transport{
 		requests: options.Requests, maxBody: options.MaxBody, compress: options.CompressFrom, logger: options.Logger,
-		quota: parts.Quota, conduct: parts.Conduct,
+		quota: parts.Quota, conduct: parts.Conduct, overload: parts.Load,
 	}
 	if parts.Live != nil {
 		parts.GraphQL.AddTransport(parts.Live.WebSocket(options.refuse))

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sluicehq/sluice/bff/conduct"
 	"github.com/sluicehq/sluice/bff/envelope"
+	"github.com/sluicehq/sluice/bff/overload"
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -37,6 +38,7 @@ type transport struct {
 	logger   *slog.Logger
 	quota    *quota.Callers   // nil for no budgets
 	conduct  *conduct.Callers // nil watches nobody
+	overload *overload.Gate   // nil refuses nobody
 }
 
 var _ graphql.Transport = transport{}

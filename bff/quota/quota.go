@@ -49,6 +49,7 @@ type Callers struct {
 
 	seed     maphash.Seed
 	early    *lru.Cache[string, early]
+	latest   *lru.Cache[string, bff.Budget] // what was left
 	mu       sync.Mutex
 	inFlight map[string]int // only callers with a request in flight
 }
@@ -72,7 +73,8 @@ func New(ledger Ledger, options Options) *Callers {
 		options.Clock = clock.System{}
 	}
 	refused, _ := lru.New[string, early](keptEarly) // only a size below 1 is refused
-	return &Callers{ledger: ledger, options: options, early: refused, inFlight: map[string]int{}, seed: maphash.MakeSeed()}
+	latest, _ := lru.New[string, bff.Budget](keptEarly)
+	return &Callers{ledger: ledger, options: options, early: refused, latest: latest, inFlight: map[string]int{}, seed: maphash.MakeSeed()}
 }
 
 // Take takes points for a document from the budget of the context's caller. More than the whole budget
@@ -81,6 +83,7 @@ func (c *Callers) Take(ctx context.Context, document string, points int) (bff.Bu
 	key, limit := c.holder(ctx)
 	if points <= limit {
 		left, err := c.ledger.Take(ctx, key, limit, points)
+		c.latest.Add(key, left)
 		if err != nil {
 			c.early.Add(key, early{maphash.String(c.seed, document), c.options.Clock.Now().Add(errs.From(err).RetryAfter - time.Millisecond), points, left})
 		}
@@ -106,6 +109,17 @@ func (c *Callers) Early(ctx context.Context, document string) (left bff.Budget, 
 		return bff.Budget{}, 0, nil
 	}
 	return told.left, told.points, exhausted(told.points, told.left, wait)
+}
+
+// Spent is the share of its budget that the context's caller had spent when it last took of it, 0 to 1;
+// 0 for a caller that is not known.
+func (c *Callers) Spent(ctx context.Context) float64 {
+	key, _ := c.holder(ctx)
+	left, known := c.latest.Get(key)
+	if !known || left.Limit == 0 {
+		return 0
+	}
+	return 1 - float64(left.Remaining)/float64(left.Limit)
 }
 
 // Give gives points back to the context's caller.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/conduct"
+	"github.com/sluicehq/sluice/bff/overload"
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/internal/errs"
 )
@@ -41,9 +42,12 @@ func (h *house) watched() *conduct.Callers {
 type enterer = func(ctx context.Context, document string) (leave func(), err error)
 
 // entering does for operations over WebSocket and SSE what the entrance does for others.
-func entering(budgets *quota.Callers, watched *conduct.Callers) enterer {
+func entering(budgets *quota.Callers, watched *conduct.Callers, load *overload.Gate) enterer {
 	return func(ctx context.Context, document string) (func(), error) {
-		err := watched.Unread(ctx, document)
+		err := load.Admit(ctx, document)
+		if err == nil {
+			err = watched.Unread(ctx, document)
+		}
 		if err == nil {
 			_, _, err = budgets.Early(ctx, document)
 		}
@@ -56,6 +60,16 @@ func entering(budgets *quota.Callers, watched *conduct.Callers) enterer {
 		}
 		return leave, err
 	}
+}
+
+// overloaded refuses requests while the process has more to do than it can.
+func (h *house) overloaded(budgets *quota.Callers) *overload.Gate {
+	gate := overload.New(overload.Options{
+		QueueTime: h.config.Overload.QueueTime, Interval: h.config.Overload.Interval, Spent: budgets.Spent,
+		Logger: h.logger, Registry: h.registry,
+	})
+	h.run("overload", gate.Run)
+	return gate
 }
 
 // trustedProxies are the networks of the settings.

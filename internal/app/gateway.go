@@ -90,14 +90,14 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 	ports.Devices = media.Devices(ports.Devices, images)
 	authenticator := auth.Remembering(ports.Accounts, h.config.Auth.Issuer, h.clock, auth.Memory{For: h.config.Auth.KeptFor, Count: h.config.Auth.Kept})
 	ports.Accounts = authenticator.Watch(ports.Accounts)
-	watched := h.watched()
+	watched, load := h.watched(), h.overloaded(budgets)
 	server := graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock, Conduct: watched}, graph.Options{
 		Responses: h.responses,
 		Limits:    h.documentLimits(), Known: known, Introspection: h.config.HTTP.Introspection || h.config.Demo, Budgets: budgets,
 		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing,
 		Count: h.countOperations(),
 	})
-	hub, err := h.subscriptions(ctx, authenticator, budgets, entering(budgets, watched), b)
+	hub, err := h.subscriptions(ctx, authenticator, budgets, entering(budgets, watched, load), b)
 	if err != nil {
 		return nil, err
 	}
@@ -110,6 +110,7 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 		Health:  health,
 		Quota:   budgets,
 		Conduct: watched,
+		Load:    load,
 	}
 	options := edge.Options{
 		RequestTimeout: h.config.HTTP.RequestTimeout, MaxBody: int64(h.config.HTTP.MaxBody),

@@ -43,6 +43,7 @@ type Config struct {
 	Live         Live          `embed:"" prefix:"live-" group:"Subscriptions"`
 	Quota        Quota         `embed:"" prefix:"quota-" group:"Budgets"`
 	Conduct      Conduct       `embed:"" prefix:"conduct-" group:"Budgets"`
+	Overload     Overload      `embed:"" prefix:"overload-" group:"Budgets"`
 	Redis        Redis         `embed:"" prefix:"redis-" group:"Redis"`
 	Cache        Cache         `embed:"" prefix:"cache-" group:"Cache"`
 	Trip         Trip          `embed:"" prefix:"trip-" group:"Trips"`
@@ -205,6 +206,12 @@ type Conduct struct {
 	Repeats  int           `default:"120" min:"10" help:"How often a caller may call the same mutation for the same thing in that time."`
 	OpenFor  time.Duration `default:"30s" min:"100ms" help:"How long it is refused before one is tried again."`
 	Callers  int           `default:"5000" min:"100" help:"How many callers are watched, up to 4 KB each; who has not come for the longest time is forgotten first."`
+}
+
+// Overload says when the process has more to do than it can.
+type Overload struct {
+	QueueTime time.Duration `default:"50ms" min:"0s" help:"How long work that is ready may wait for a processor, in the middle of all, before requests are refused; 0 never refuses any."`
+	Interval  time.Duration `default:"250ms" min:"10ms" help:"How often that is looked at. At each look more is refused, or less."`
 }
 
 // Redis is what several gateways share.

@@ -1,0 +1,57 @@
+package overload
+
+import (
+	"math"
+	"runtime/metrics"
+	"time"
+)
+
+// waits is the scheduler's histogram of how long goroutines were ready before they ran.
+const waits = "/sched/latencies:seconds"
+
+// queue looks at the scheduler from time to time.
+type queue struct {
+	sample [1]metrics.Sample
+	before []uint64
+}
+
+func newQueue() *queue {
+	q := &queue{sample: [1]metrics.Sample{{Name: waits}}}
+	q.middle()
+	return q
+}
+
+// middle is how long work waited since the last look, in the middle of all that ran.
+func (q *queue) middle() time.Duration {
+	metrics.Read(q.sample[:])
+	if q.sample[0].Value.Kind() != metrics.KindFloat64Histogram {
+		return 0 // a runtime that does not tell
+	}
+	histogram := q.sample[0].Value.Float64Histogram()
+	total := uint64(0)
+	counts := make([]uint64, len(histogram.Counts))
+	for i, n := range histogram.Counts {
+		counts[i] = n
+		if i < len(q.before) {
+			counts[i] -= q.before[i]
+		}
+		total += counts[i]
+	}
+	q.before = append(q.before[:0], histogram.Counts...)
+	seen := uint64(0)
+	for i, n := range counts {
+		if seen += n; total > 0 && 2*seen >= total {
+			return bound(histogram.Buckets, i)
+		}
+	}
+	return 0
+}
+
+// bound is the upper end of a bucket, or its lower end where there is none.
+func bound(buckets []float64, i int) time.Duration {
+	at := buckets[i+1]
+	if math.IsInf(at, 1) {
+		at = buckets[i]
+	}
+	return time.Duration(at * float64(time.Second))
+}
