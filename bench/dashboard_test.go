@@ -60,6 +60,11 @@ func serveGateway(services string) error {
 	mux.Handle("/stock", asOperator(server(portsOver(guarded), true)))
 	handleCached(mux, portsOver(guarded))
 	mux.Handle("/graphql", limited(portsOver(guarded)))
+	mux.HandleFunc("/floor", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.WriteHeader(http.StatusTooManyRequests)
+		_, _ = w.Write(make([]byte, 500)) // about a refusal
+	})
 	mux.HandleFunc("/profile", pprof.Profile)
 	mux.HandleFunc("/cpu", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, int64(cpu())) })
 	listener, err := listen()
