@@ -84,12 +84,15 @@ func each(ctx context.Context, due func(ctx context.Context, now time.Time, most
 // isMissing tells that what was due is gone.
 func isMissing(err error) bool { return errs.From(err).Code == errs.NotFound }
 
-// attend ends the command when its deadline has passed, else sends it.
+// attend ends the command when its deadline has passed or its device is gone, else sends it.
 func (s *Service) attend(ctx context.Context, id string) error {
 	now := s.clock.Now()
 	c, err := s.store.Work(ctx, About{CommandID: id, Now: now}, func(at Situation) (Work, error) {
 		t, c := &turn{Situation: at, now: now, actor: "system"}, *at.Command
-		if !c.Status.Open() || now.Before(c.Deadline) {
+		switch {
+		case c.Status.Open() && at.Device.Deleted:
+			return t.done(t.put(c.failed(ReasonDeviceDeleted, "the device was deleted", now)))
+		case !c.Status.Open() || now.Before(c.Deadline):
 			return Work{Answer: c}, nil
 		}
 		return t.done(t.put(c.overdue(now)))

@@ -9,6 +9,7 @@ const (
 	ReasonWrongSecret    = "WRONG_SECRET"
 
 	ReasonDeviceOffline   = "DEVICE_OFFLINE"
+	ReasonDeviceDeleted   = "DEVICE_DELETED"
 	ReasonCommandTimeout  = "COMMAND_TIMED_OUT"
 	ReasonCommandFailed   = "COMMAND_FAILED"
 	ReasonCommandOver     = "COMMAND_OVER"
