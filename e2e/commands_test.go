@@ -66,7 +66,7 @@ func TestWhatCannotWorkIsOneLine(t *testing.T) {
 // A signal lets requests that are under way end, takes no new ones, and ends well.
 func TestSignalsDrain(t *testing.T) {
 	t.Parallel()
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
 			p := start(t, "serve", "--addr", "127.0.0.1:0", "--data", t.TempDir())
