@@ -93,6 +93,9 @@ func (g *group) run() {
 		}
 		for _, e := range events {
 			a := g.make(e)
+			if g.hub.ctx.Err() != nil {
+				return // the run was cut short: whoever comes back elsewhere gets the event there
+			}
 			g.mu.Lock()
 			g.posted = e.Sequence
 			g.hub.post(item{group: g, answer: a})

@@ -168,7 +168,11 @@ func (h *Hub) give(m *member, e *event) bool {
 		if e.gap != nil {
 			h.metrics.gaps.Inc()
 		}
-		if !m.to.push(m, m.group.again(e)) {
+		a := m.group.again(e)
+		if h.ctx.Err() != nil { // the run was cut short: it is no answer to the event
+			return false
+		}
+		if !m.to.push(m, a) {
 			return false
 		}
 	}
