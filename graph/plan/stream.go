@@ -49,7 +49,7 @@ func (s *Schema) open(ctx context.Context, request *graphql.OperationContext, p 
 		return nil
 	}
 	if events == nil {
-		request.Errorf(ctx, "must not be null")
+		graphql.AddErrorf(ctx, "must not be null")
 	}
 	return events
 }
