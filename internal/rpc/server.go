@@ -37,7 +37,6 @@ func NewServer(options Options, register func(grpc.ServiceRegistrar)) *grpc.Serv
 		grpc.UnaryInterceptor(options.server(true)),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.ForceServerCodecV2(newCodec()),
-		grpc.SharedWriteBuffer(true),
 		grpc.StaticStreamWindowSize(window),
 		grpc.StaticConnWindowSize(window),
 	)
