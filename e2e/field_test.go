@@ -126,6 +126,13 @@ func TestARestartGoesUnnoticed(t *testing.T) {
 	for i := range fleet {
 		fleet[i] = &member{registered: p.register(t, key, "GATEWAY")}
 	}
+	t.Cleanup(func() {
+		for _, m := range fleet {
+			if m.client != nil {
+				m.client.Disconnect(0)
+			}
+		}
+	})
 	each := func(what string, do func(m *member) error) {
 		t.Helper()
 		var all sync.WaitGroup
@@ -146,9 +153,9 @@ func TestARestartGoesUnnoticed(t *testing.T) {
 	}
 	await := func(what string) {
 		t.Helper()
-		for deadline := time.Now().Add(2 * patience); settled(t, p, key) != n; <-time.After(300 * time.Millisecond) {
+		for deadline := time.Now().Add(4 * patience); settled(t, p, key) != n; <-time.After(300 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("%s: not all devices are ONLINE with the configuration that is wanted", what)
+				t.Fatalf("%s: not all devices are ONLINE with the configuration that is wanted: %+v configs %d, settled %d", what, p.show(t, key, fleet[0].ID), fleet[0].configs.Load(), settled(t, p, key))
 			}
 		}
 	}
@@ -204,16 +211,21 @@ func settled(t *testing.T, p *program, key string) (fine int) {
 // member is a device that applies what it is told.
 type member struct {
 	registered
+	client  mqtt.Client // of the last connection; nil before the first
 	configs atomic.Int64
 }
 
 // join connects, again and again until it is let in.
 func (m *member) join(addr string) error {
 	options := mqtt.NewClientOptions().AddBroker("tcp://" + addr).SetProtocolVersion(4).
-		SetClientID(m.ID).SetUsername(m.ID).SetPassword(m.Secret).SetAutoReconnect(false).SetCleanSession(false).SetConnectTimeout(patience)
+		SetClientID(m.ID).SetUsername(m.ID).SetPassword(m.Secret).SetMaxReconnectInterval(time.Second).SetCleanSession(false).SetConnectTimeout(patience)
+	if m.client != nil {
+		m.client.Disconnect(0) // and look for the program that was killed no more
+	}
 	deadline := time.Now().Add(2 * patience)
 	for {
 		client := mqtt.NewClient(options)
+		m.client = client
 		err := within(client.Connect())
 		if err == nil {
 			err = within(client.Subscribe("devices/"+m.ID+"/config/desired", 1, func(c mqtt.Client, told mqtt.Message) {
