@@ -5,7 +5,7 @@ TESTS ?= ./...
 # Servers (and the clients of mosquitto) that test-all must find; with node the public npm clients must run too.
 REQUIRE ?= redis,postgres,nats,mosquitto
 
-.PHONY: run build test test-all race generate verify fmt bench
+.PHONY: run build test test-all race race-engine generate verify fmt bench
 
 run: build ## build and run everything in one process, with real recordings
 	./bin/sluice serve --demo
@@ -15,9 +15,15 @@ build:
 
 test: ## every test that needs nothing but Go; says SKIP where a server is missing
 	$(GO) test $(TESTS)
+	@$(MAKE) --no-print-directory race-engine
+
+# The race detector needs a C compiler, and nothing else here does.
+race-engine:
+	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ]; then $(GO) test -race -short ./graph/plan; else echo "SKIP the engine under -race: no C compiler"; fi
 
 test-all: ## the same; a missing server is a failure
 	SLUICE_TEST_REQUIRE=$(REQUIRE) $(GO) test $(TESTS)
+	@$(MAKE) --no-print-directory race-engine
 
 race:
 	$(GO) test -race $(TESTS)

@@ -123,6 +123,7 @@ func (r *run) resolve(begin func(*run, *Node)) {
 	for i, spec := range r.plan.loads {
 		r.missing[i] = len(spec.askers)
 	}
+	room(0)
 	r.mu.Lock()
 	r.writer.visit(r.plan.root, &r.root, nil)
 	for _, n := range r.plan.root.next {
@@ -190,7 +191,7 @@ func (r *run) ended(t task) {
 // stack is how deep a call to a service goes, in bytes, with room to spare.
 const stack = 12 << 10
 
-// room grows the stack of a goroutine that has just begun. A call to a service would do it several
+// room grows the stack of a goroutine before it gets deep. A call to a service would do it several
 // times, and take along all frames that there are by then: a tenth of what a request costs.
 //
 //go:noinline
