@@ -87,6 +87,10 @@ func (o Options) check() error {
 	return nil
 }
 
+// removeLimit is how long deleting a device may take: all brokers are asked for its connections, and
+// how many there are nobody knows.
+const removeLimit = 500 * time.Millisecond
+
 // maxBatch keeps a message below 64 KiB.
 const maxBatch = 1_000
 
@@ -229,7 +233,8 @@ func (s *simulation) cleanUp(ctx context.Context) error {
 	if s.options.Keep {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	limit := time.Minute + time.Duration(len(s.devices))*removeLimit
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), limit)
 	defer cancel()
 	return s.api.remove(ctx, s.devices)
 }
