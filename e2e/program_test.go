@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -65,6 +66,9 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 		}
 	}
 	cmd.Env = append(cmd.Env, "SLUICE_MQTT_ADDR=127.0.0.1:0") // many programs run at once
+	if len(args) > 0 && args[0] == "gateway" {                // gateways of an installation share their keys
+		cmd.Env = append(cmd.Env, "SLUICE_DATA="+filepath.Join(suite.folder, "gateways"))
+	}
 	return cmd
 }
 

@@ -294,6 +294,9 @@ func TestCloseIsBounded(t *testing.T) {
 	if err := b.Close(ended); err != nil && !errors.Is(err, context.Canceled) {
 		t.Errorf("close: %v", err)
 	}
+	if err := b.Close(t.Context()); err != nil { // the broker goes on stopping, and its folder is about to go
+		t.Errorf("close again: %v", err)
+	}
 }
 
 func gauge(t *testing.T, registry *prometheus.Registry, name string) float64 {
