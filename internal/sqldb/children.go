@@ -41,6 +41,26 @@ func (c Children[T]) Pages(ctx context.Context, db *DB, where Where, request pag
 	return c.cut(rows, size, totals), nil
 }
 
+// PagesOf reads a page for each of the parents; that of one without rows is empty.
+func (c Children[T]) PagesOf(ctx context.Context, db *DB, parents []string, request page.Request) (map[string]page.Page[T], error) {
+	empty, err := page.Empty[T](request)
+	if err != nil {
+		return nil, err
+	}
+	var w Where
+	w.In(c.Parent, parents)
+	pages, err := c.Pages(ctx, db, w, request)
+	if err != nil {
+		return nil, err
+	}
+	for _, parent := range parents {
+		if _, some := pages[parent]; !some {
+			pages[parent] = empty
+		}
+	}
+	return pages, nil
+}
+
 // first is a query of the first rows of each parent.
 func (c Children[T]) first(condition, most string) string {
 	return `SELECT ` + c.Columns + ` FROM (SELECT ` + c.Columns + `,

@@ -163,26 +163,11 @@ func (s *Store) GetCommands(ctx context.Context, ids []string) ([]device.Command
 
 // ListCommands gives a page of commands a device: see device.CommandStore.
 func (s *Store) ListCommands(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[device.Command], error) {
-	empty, err := page.Empty[device.Command](request)
-	if err != nil {
-		return nil, err
-	}
-	var w sqldb.Where
-	w.In("device_id", deviceIDs)
-	pages, err := sqldb.Children[device.Command]{
+	return sqldb.Children[device.Command]{
 		Table: "commands", Columns: commandColumns, Parent: "device_id", Order: newestCommands(), Scan: scanCommand,
 		ParentOf: func(c device.Command) string { return c.DeviceID },
 		CursorOf: func(c device.Command) page.Cursor { return newestCommands().Cursor(c.CreatedAt, c.ID) },
-	}.Pages(ctx, s.db, w, request)
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range deviceIDs {
-		if _, some := pages[id]; !some {
-			pages[id] = empty
-		}
-	}
-	return pages, nil
+	}.PagesOf(ctx, s.db, deviceIDs, request)
 }
 
 // CommandLogs gives the beginnings of logs: see device.CommandStore.

@@ -57,24 +57,9 @@ func scanEvent(row sqldb.Row) (device.Event, error) {
 
 // Events gives a page of events a device: see device.Store.
 func (s *Store) Events(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[device.Event], error) {
-	empty, err := page.Empty[device.Event](request)
-	if err != nil {
-		return nil, err
-	}
-	var w sqldb.Where
-	w.In("device_id", deviceIDs)
-	pages, err := sqldb.Children[device.Event]{
+	return sqldb.Children[device.Event]{
 		Table: "device_events", Columns: eventColumns, Parent: "device_id", Order: newestEvents(), Scan: scanEvent,
 		ParentOf: func(e device.Event) string { return e.DeviceID },
 		CursorOf: func(e device.Event) page.Cursor { return newestEvents().Cursor(e.At, e.ID) },
-	}.Pages(ctx, s.db, w, request)
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range deviceIDs {
-		if _, some := pages[id]; !some {
-			pages[id] = empty
-		}
-	}
-	return pages, nil
+	}.PagesOf(ctx, s.db, deviceIDs, request)
 }

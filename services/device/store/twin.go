@@ -127,28 +127,13 @@ func scanVersion(row sqldb.Row) (device.ConfigVersion, error) {
 
 // ConfigVersions gives a page of what was wanted of each device: see device.Configs.
 func (s *Store) ConfigVersions(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[device.ConfigVersion], error) {
-	var w sqldb.Where
-	w.In("device_id", deviceIDs)
-	pages, err := sqldb.Children[device.ConfigVersion]{
+	return sqldb.Children[device.ConfigVersion]{
 		Table: "device_config_versions", Columns: versionColumns, Parent: "device_id", Order: newestConfigs(), Scan: scanVersion,
 		ParentOf: func(v device.ConfigVersion) string { return v.DeviceID },
 		CursorOf: func(v device.ConfigVersion) page.Cursor {
 			return page.Cursor{Order: newestConfigs().Name, Key: fmt.Sprint(v.Version), ID: v.ID}
 		},
-	}.Pages(ctx, s.db, w, request)
-	if err != nil {
-		return nil, err
-	}
-	empty, err := page.Empty[device.ConfigVersion](request)
-	if err != nil {
-		return nil, err
-	}
-	for _, id := range deviceIDs {
-		if _, some := pages[id]; !some {
-			pages[id] = empty
-		}
-	}
-	return pages, nil
+	}.PagesOf(ctx, s.db, deviceIDs, request)
 }
 
 // UndeliveredConfigs gives what is to be handed on: see device.Configs.
