@@ -62,11 +62,10 @@ func (c *Cache) Follower(ctx context.Context, js jetstream.JetStream) (*Follower
 }
 
 func (f *Follower) last(ctx context.Context) (place, error) {
-	stream, err := f.js.Stream(ctx, bus.Events) // asks for the information too
+	info, err := bus.LookAtEvents(ctx, f.js)
 	if err != nil {
-		return place{}, fmt.Errorf("look at the stream of events: %w", err)
+		return place{}, err
 	}
-	info := stream.CachedInfo()
 	return place{info.Created.UnixNano(), info.State.LastSeq}, nil
 }
 
@@ -103,28 +102,7 @@ func (f *Follower) follow(ctx context.Context) error {
 		}
 		f.cache.versions.release(ctx, "", []string{everything})
 	}
-	consumer, err := f.js.OrderedConsumer(ctx, bus.Events, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: f.at.sequence + 1, HeadersOnly: true,
-		InactiveThreshold: time.Minute,
-	})
-	if err != nil {
-		return fmt.Errorf("follow the stream of events: %w", err)
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		return fmt.Errorf("follow the stream of events: %w", err)
-	}
-	defer context.AfterFunc(ctx, messages.Stop)()
-	defer messages.Stop()
-	for {
-		message, err := messages.Next()
-		if err != nil {
-			return fmt.Errorf("follow the stream of events: %w", err)
-		}
-		if err := f.take(ctx, message); err != nil {
-			return err
-		}
-	}
+	return bus.Follow(ctx, f.js, f.at.sequence, true, func(message jetstream.Msg) error { return f.take(ctx, message) })
 }
 
 func (f *Follower) take(ctx context.Context, message jetstream.Msg) error {

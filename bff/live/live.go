@@ -31,6 +31,7 @@ import (
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/envelope"
 	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -216,7 +217,7 @@ func (h *Hub) beginAnew() {
 	h.post(item{closing: &closing{code: closeRestart, reason: "resume"}})
 	ctx, cancel := context.WithTimeout(h.ctx, pageWait)
 	defer cancel()
-	info, err := streamInfo(ctx, h.source.js)
+	info, err := bus.LookAtEvents(ctx, h.source.js)
 	if err != nil {
 		return // comes again
 	}

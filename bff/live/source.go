@@ -67,7 +67,7 @@ type page struct {
 // newSource looks at the stream. It begins a little before its end, so that those who come back from
 // another gateway find in memory what they missed.
 func newSource(ctx context.Context, options Options, c *cursors) (*source, error) {
-	info, err := streamInfo(ctx, options.JetStream)
+	info, err := bus.LookAtEvents(ctx, options.JetStream)
 	if err != nil {
 		return nil, err
 	}
@@ -82,47 +82,23 @@ func newSource(ctx context.Context, options Options, c *cursors) (*source, error
 	return s, nil
 }
 
-func streamInfo(ctx context.Context, js jetstream.JetStream) (*jetstream.StreamInfo, error) {
-	stream, err := js.Stream(ctx, bus.Events) // asks for the information too
-	if err != nil {
-		return nil, fmt.Errorf("look at the stream of events: %w", err)
-	}
-	return stream.CachedInfo(), nil
-}
-
 // feed gives every event after position to take, in order, until ctx ends or the stream cannot be read.
 func (s *source) feed(ctx context.Context, take func(*event)) error {
-	info, err := streamInfo(ctx, s.js)
+	info, err := bus.LookAtEvents(ctx, s.js)
 	if err != nil {
 		return err
 	}
 	if epochOf(info.Created) != s.epoch {
 		return errEpoch
 	}
-	consumer, err := s.js.OrderedConsumer(ctx, bus.Events, jetstream.OrderedConsumerConfig{
-		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: s.at() + 1,
-		InactiveThreshold: time.Minute,
-	})
-	if err != nil {
-		return fmt.Errorf("follow the stream of events: %w", err)
-	}
-	messages, err := consumer.Messages()
-	if err != nil {
-		return fmt.Errorf("follow the stream of events: %w", err)
-	}
-	defer context.AfterFunc(ctx, messages.Stop)()
-	defer messages.Stop()
-	for {
-		message, err := messages.Next()
-		if err != nil {
-			return fmt.Errorf("follow the stream of events: %w", err)
-		}
+	return bus.Follow(ctx, s.js, s.at(), false, func(message jetstream.Msg) error {
 		e, err := s.read1(message)
 		if e == nil {
 			return err
 		}
 		take(e)
-	}
+		return nil
+	})
 }
 
 // errEpoch says that the stream was made anew: nothing that is known of it holds.
@@ -279,7 +255,7 @@ func (s *source) forget(number uint64, p *page) {
 func (p *page) load(ctx context.Context, s *source, number uint64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pageWait)
 	defer cancel()
-	info, err := streamInfo(ctx, s.js)
+	info, err := bus.LookAtEvents(ctx, s.js)
 	if err != nil {
 		p.err = err
 		return
@@ -354,7 +330,7 @@ func (s *source) last(ctx context.Context, sequence uint64) uint64 {
 	}
 	ctx, cancel := context.WithTimeout(ctx, pageWait)
 	defer cancel()
-	info, err := streamInfo(ctx, s.js)
+	info, err := bus.LookAtEvents(ctx, s.js)
 	if err != nil {
 		return sequence
 	}
