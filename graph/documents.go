@@ -43,14 +43,15 @@ type preparedDocument struct {
 	letters    int
 	parsed     *ast.QueryDocument
 	operations map[*ast.OperationDefinition]*preparedOperation
-	nodes      atomic.Int64 // of its plans, as it was weighed last
+	nodes      atomic.Int64 // of its plans, as they were weighed last
 }
 
 // preparedOperation is what there is to know of an operation before it runs.
 type preparedOperation struct {
 	*document.Prepared
-	of    *preparedDocument
-	plans plan.Operation
+	of      *preparedDocument
+	plans   plan.Operation
+	weighed atomic.Int64 // how many nodes of its plans its document counts
 }
 
 func newDocuments(schema *ast.Schema, limits document.Limits, tokens int) (*documents, error) {
@@ -107,11 +108,9 @@ func (d *documents) Add(ctx context.Context, text string, parsed *ast.QueryDocum
 
 // weigh takes account of plans that were made since the document was kept.
 func (d *documents) weigh(op *preparedOperation) {
-	nodes := int64(0)
-	for _, operation := range op.of.operations {
-		nodes += int64(operation.plans.Nodes())
-	}
-	if op.of.nodes.Swap(nodes) != nodes {
+	nodes := int64(op.plans.Nodes())
+	if more := nodes - op.weighed.Swap(nodes); more != 0 {
+		op.of.nodes.Add(more)
 		d.kept.Set(op.of.hash, op.of)
 	}
 }
