@@ -3,17 +3,26 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/google/uuid"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
+
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
-// probe is a document that takes an id as $id, of an entity of the kind.
+// probe is a document that takes an id as $id, of an entity of the kind, and may name a job of the
+// caller's own as $job.
 type probe struct {
 	kind     ids.Kind
 	document string
@@ -25,13 +34,18 @@ func probes() []probe {
 		{ids.Trip, `query($id: ID!) { trip(id: $id) { id status } }`},
 		{ids.Trip, `mutation($id: ID!) { reportPosition(tripId: $id, position: {latitude: 1, longitude: 1}) { id } }`},
 		{ids.Trip, `mutation($id: ID!) { endTrip(tripId: $id) { id } }`},
+		{ids.Trip, `mutation($id: ID!) { endTrip(tripId: $id, position: {latitude: 1, longitude: 1}) { id } }`},
 		{ids.Trip, `mutation($id: ID!) { endTrip(tripId: $id, expectedVersion: 99) { id } }`},
+		{ids.Trip, `mutation($id: ID!) { recordActivity(input: {kind: NOTE, title: "x", tripId: $id}) { title trip { id } } }`},
 		{ids.Account, `query($id: ID!) { hydration(from: "2026-01-01T00:00:00Z", to: "2026-01-02T00:00:00Z", accountId: $id) { totalMl } }`},
 		{ids.Account, `query($id: ID!) { activities(filter: {accountId: $id}) { totalCount nodes { id } } }`},
 		{ids.Account, `query($id: ID!) { trips(filter: {accountIds: [$id]}) { totalCount nodes { id } } }`},
 		{ids.Device, `query($id: ID!) { device(id: $id) { id name } }`},
+		{ids.Device, `query($id: ID!) { device(id: $id) { config { desiredVersion } commands { totalCount } events { totalCount } stream { state } jobs { totalCount } } }`},
 		{ids.Device, `query($id: ID!) { activities(filter: {deviceId: $id}) { totalCount nodes { id } } }`},
 		{ids.Device, `query($id: ID!) { trips(filter: {vehicleIds: [$id]}) { totalCount nodes { id } } }`},
+		{ids.Device, `query($id: ID!) { jobs(filter: {deviceId: $id}) { totalCount nodes { id } } }`},
+		{ids.Device, `query($id: ID!) { deviceCalls(filter: {deviceId: $id}) { totalCount } }`},
 		{ids.Device, `mutation($id: ID!) { startTrip(input: {vehicleId: $id, position: {latitude: 1, longitude: 1}}) { id } }`},
 		{ids.Device, `mutation($id: ID!) { updateDevice(input: {id: $id, name: "x"}) { id } }`},
 		{ids.Device, `mutation($id: ID!) { updateDevice(input: {id: $id, name: "x", expectedVersion: 99}) { id } }`},
@@ -39,12 +53,17 @@ func probes() []probe {
 		{ids.Device, `mutation($id: ID!) { setDeviceConfig(id: $id, desired: {a: 1}) { desiredVersion } }`},
 		{ids.Device, `mutation($id: ID!) { setDeviceConfig(id: $id, desired: {a: 1}, expectedVersion: 99) { desiredVersion } }`},
 		{ids.Device, `mutation($id: ID!) { sendCommand(input: {deviceId: $id, name: "unlock"}) { id } }`},
+		{ids.Device, `mutation($id: ID!) { sendCommand(input: {deviceId: $id, name: "startStream"}) { id } }`},
 		{ids.Device, `mutation($id: ID!) { deleteDevice(id: $id, expectedVersion: 99) }`},
 		{ids.Device, `mutation($id: ID!) { deleteDevice(id: $id) }`},
+		{ids.Device, `mutation($id: ID!) { startStream(input: {deviceId: $id}) { state } }`},
+		{ids.Device, `mutation($id: ID!) { stopStream(deviceId: $id) { state } }`},
+		{ids.Device, `mutation($id: ID!) { moveCamera(input: {deviceId: $id, pan: 0.5}) { id } }`},
+		{ids.Device, `mutation($id: ID!) { takeSnapshot(deviceId: $id) { id } }`},
 		{ids.Device, `mutation($id: ID!) { recordActivity(input: {kind: NOTE, title: "x", deviceId: $id}) { title device { id } } }`},
 		{ids.Device, `mutation($id: ID!) { createJob(input: {name: "x", kind: "log", payload: {message: "x"}, runAt: "2099-01-01T00:00:00Z", deviceId: $id}) { name device { id } } }`},
-		{ids.Device, `query($id: ID!) { jobs(filter: {deviceId: $id}) { totalCount nodes { id } } }`},
-		{ids.Trip, `mutation($id: ID!) { recordActivity(input: {kind: NOTE, title: "x", tripId: $id}) { title trip { id } } }`},
+		{ids.Device, `mutation($id: ID!, $job: ID!) { updateJob(input: {id: $job, deviceId: $id}) { name device { id } } }`},
+		{ids.Command, `mutation($id: ID!) { cancelCommand(id: $id) { id } }`},
 		{ids.Job, `mutation($id: ID!) { recordActivity(input: {kind: NOTE, title: "x", jobId: $id}) { title } }`},
 		{ids.Job, `query($id: ID!) { job(id: $id) { id } }`},
 		{ids.Job, `mutation($id: ID!) { cancelJob(id: $id) { id } }`},
@@ -53,8 +72,9 @@ func probes() []probe {
 		{ids.Job, `mutation($id: ID!) { deleteJob(id: $id) }`},
 		{ids.APIKey, `mutation($id: ID!) { rotateApiKey(id: $id) { secret } }`},
 		{ids.APIKey, `mutation($id: ID!) { revokeApiKey(id: $id) { id } }`},
+		{ids.APIKey, `query($id: ID!) { deviceCalls(filter: {apiKeyId: $id}) { totalCount } }`},
 	}
-	for _, kind := range []ids.Kind{ids.Trip, ids.Account, ids.Device, ids.Job, ids.APIKey, ids.Activity} {
+	for _, kind := range kindsProbed() {
 		all = append(all,
 			probe{kind, `query($id: ID!) { node(id: $id) { id } }`},
 			probe{kind, `query($id: ID!) { nodes(ids: [$id, $id]) { id __typename } }`})
@@ -62,59 +82,221 @@ func probes() []probe {
 	return all
 }
 
+func kindsProbed() []ids.Kind {
+	return []ids.Kind{ids.Trip, ids.Account, ids.Device, ids.Command, ids.Job, ids.APIKey, ids.Activity}
+}
+
+// heardOf are all subscriptions that take an id, as probes.
+func heardOf() []probe {
+	return []probe{
+		{ids.Trip, `subscription($id: ID!) { tripChanged(id: $id) { id status } }`},
+		{ids.Command, `subscription($id: ID!) { commandOutput(commandId: $id) { text } }`},
+		{ids.Device, `subscription($id: ID!) { jobChanged(filter: {deviceId: $id}) { id } }`},
+		{ids.Device, `subscription($id: ID!) { activityAdded(filter: {deviceId: $id}) { title } }`},
+		{ids.Account, `subscription($id: ID!) { activityAdded(filter: {accountId: $id}) { title } }`},
+	}
+}
+
+// There is no place for an id in the schema that the tests of this file leave out.
+func TestAllPlacesForIDsAreProbed(t *testing.T) {
+	t.Parallel()
+	schema := readSchema(t)
+	probed := map[string]bool{}
+	for _, p := range append(probes(), heardOf()...) {
+		document, problems := gqlparser.LoadQuery(schema, p.document)
+		if problems != nil {
+			t.Fatalf("%s: %v", p.document, problems)
+		}
+		operation := document.Operations[0]
+		for _, selected := range operation.SelectionSet {
+			field := selected.(*ast.Field)
+			for _, argument := range field.Arguments {
+				for _, place := range placesOf(argument.Value, "id") {
+					probed[field.ObjectDefinition.Name+"."+field.Name+"("+argument.Name+place+")"] = true
+				}
+			}
+		}
+	}
+	known := map[string]bool{}
+	for _, object := range schema.Types {
+		for _, field := range object.Fields {
+			for _, argument := range field.Arguments {
+				for _, place := range placesForIDs(schema, argument.Type, nil) {
+					known[object.Name+"."+field.Name+"("+argument.Name+place+")"] = true
+				}
+			}
+		}
+	}
+	delete(known, "Mutation.updateJob(input.id)") // named beside another
+	for place := range known {
+		if !probed[place] {
+			t.Errorf("nothing probes %s", place)
+		}
+	}
+	if len(known) < 30 {
+		t.Errorf("the schema has ids in %v alone", slices.Sorted(maps.Keys(known)))
+	}
+}
+
+func readSchema(t *testing.T) *ast.Schema {
+	t.Helper()
+	files, err := filepath.Glob("../schema/*.graphqls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var sources []*ast.Source
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sources = append(sources, &ast.Source{Name: file, Input: string(text)})
+	}
+	schema, err := gqlparser.LoadSchema(sources...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return schema
+}
+
+// placesForIDs are the ways down from an argument of the type to ids, as in ".deviceId".
+func placesForIDs(schema *ast.Schema, of *ast.Type, above []string) (places []string) {
+	name := of.Name()
+	if name == "ID" {
+		return []string{""}
+	}
+	if slices.Contains(above, name) || schema.Types[name].Kind != ast.InputObject {
+		return nil
+	}
+	for _, field := range schema.Types[name].Fields {
+		for _, place := range placesForIDs(schema, field.Type, append(above, name)) {
+			places = append(places, "."+field.Name+place)
+		}
+	}
+	return places
+}
+
+// placesOf are the ways down from a value to where the variable stands.
+func placesOf(value *ast.Value, variable string) (places []string) {
+	if value.Kind == ast.Variable && value.Raw == variable {
+		return []string{""}
+	}
+	for _, child := range value.Children {
+		for _, place := range placesOf(child.Value, variable) {
+			if child.Name != "" {
+				place = "." + child.Name + place
+			}
+			places = append(places, place)
+		}
+	}
+	return places
+}
+
+// stranger is somebody who must not find out what there is of others.
+type stranger struct {
+	name, credential string
+	blindTo          []ids.Kind // of which others' are not to be seen
+}
+
+func strangers(t *testing.T, p *program, admin string) []stranger {
+	t.Helper()
+	key := func(name string, input string) string {
+		return ask[struct{ CreateAPIKey struct{ Secret string } }](t, p, admin,
+			`mutation { createApiKey(input: {name: "`+name+`", `+input+`}) { secret } }`, nil).CreateAPIKey.Secret
+	}
+	return []stranger{
+		{"a member", p.signIn(t, "alice"), kindsProbed()},
+		{"a key for some devices", key("north", `deviceLabels: {site: "north"}, scopes: ["device:read", "device:write", "device:configure",
+			"device:command", "camera:view", "camera:move", "trip:read", "trip:write", "activity:read", "activity:write", "job:read", "job:write", "account:read"]`),
+			[]ids.Kind{ids.Device, ids.Command}},
+		{"a key with few scopes", key("few", `scopes: ["account:read"]`), []ids.Kind{ids.Trip, ids.Device, ids.Command, ids.Job, ids.Activity}},
+		{"nobody", "", kindsProbed()},
+	}
+}
+
+// asked is a probe that was answered, and the traces of what was done about it.
+type asked struct{ name, theirs, nothing string }
+
 // What a caller may not see is answered exactly like what there is not, by whatever field it is asked
-// for: the same status, headers and bytes, but for the request's own id and the id that was asked for.
+// for: the same status, headers and bytes, but for the request's own id and the id that was asked for;
+// and it is found out by the same calls and the same SQL, so that it takes the same time.
 func TestNobodyFindsOutWhatExists(t *testing.T) {
 	t.Parallel()
-	p := start(t, serveDemo(t.TempDir(), "--http-introspection")...)
+	spans, endpoint := startCollector(t)
+	p := start(t, serveDemo(t.TempDir(), "--http-introspection", "--telemetry-otlp-endpoint", "http://"+endpoint,
+		"--breaker-hedge=false", "--cache-enabled=false", "--auth-kept-for=1m")...) // so that the same is done whenever the same is asked
 	admin, bob := p.signIn(t, "admin"), p.signIn(t, "bob")
-	north := ask[struct{ CreateAPIKey struct{ Secret string } }](t, p, admin, `mutation { createApiKey(input: {name: "north", deviceLabels: {site: "north"},
-		scopes: ["device:read", "device:write", "device:configure", "device:command", "trip:read", "trip:write", "activity:read", "activity:write", "job:read", "job:write", "account:read"]}) { secret } }`, nil).CreateAPIKey.Secret
-	strangers := ask[struct{ CreateAPIKey struct{ Secret string } }](t, p, admin, `mutation { createApiKey(input: {name: "few", scopes: ["account:read"]}) { secret } }`, nil).CreateAPIKey.Secret
-	for _, who := range []struct {
-		name, credential string
-		blindTo          []ids.Kind // of which others' are not to be seen
-	}{
-		{"a member", p.signIn(t, "alice"), []ids.Kind{ids.Trip, ids.Account, ids.Device, ids.Job, ids.APIKey, ids.Activity}},
-		{"a key for some devices", north, []ids.Kind{ids.Device}},
-		{"a key with few scopes", strangers, []ids.Kind{ids.Trip, ids.Device, ids.Job, ids.Activity}},
-		{"nobody", "", []ids.Kind{ids.Trip, ids.Account, ids.Device, ids.Job, ids.APIKey, ids.Activity}},
-	} {
+	var all []asked
+	for _, who := range strangers(t, p, admin) {
 		foreign := foreignEntities(t, p, admin, bob) // that nobody has named yet
+		p.graphql(t, who.credential, "{ viewer { scopes } }", nil)
+		missing := map[ids.Kind]string{}
+		for _, kind := range kindsProbed() {
+			missing[kind] = ids.New(kind)
+		}
 		for _, probe := range probes() {
 			if !slices.Contains(who.blindTo, probe.kind) {
 				continue
 			}
 			t.Run(who.name+"/"+string(probe.kind)+"/"+probe.document, func(t *testing.T) {
-				theirs := p.shape(t, who.credential, probe.document, foreign[probe.kind])
-				nothing := p.shape(t, who.credential, probe.document, ids.New(probe.kind))
+				one := asked{name: t.Name(), theirs: newTrace(), nothing: newTrace()}
+				theirs := p.shape(t, who.credential, probe.document, foreign[probe.kind], foreign[ids.Job], one.theirs)
+				nothing := p.shape(t, who.credential, probe.document, missing[probe.kind], foreign[ids.Job], one.nothing)
 				if strings.Contains(theirs, "VALIDATION_FAILED") {
 					t.Fatalf("the document does not fit the schema: %s", theirs)
 				}
 				if theirs != nothing {
 					t.Errorf("what is another's is answered\n%s\nand what there is not\n%s", theirs, nothing)
 				}
+				all = append(all, one)
 			})
 		}
 	}
+	p.stopCleanly(t) // which sends what is left to send
+	done := spans.work()
+	for _, one := range all {
+		if theirs, nothing := done[one.theirs], done[one.nothing]; theirs != nothing || theirs == "" {
+			t.Errorf("%s: about what is another's it did\n%s\nand about what there is not\n%s", one.name, theirs, nothing)
+		}
+	}
+}
+
+func newTrace() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
+
+// work is what was done in each trace, as one text.
+func (c *collector) work() map[string]string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	steps := map[string][]string{}
+	for _, s := range c.spans {
+		steps[s.trace] = append(steps[s.trace], strings.TrimSpace(s.name+" "+strings.Join(strings.Fields(s.sql), " ")))
+	}
+	work := map[string]string{}
+	for trace, of := range steps {
+		work[trace] = strings.Join(slices.Sorted(slices.Values(of)), "\n")
+	}
+	return work
 }
 
 // foreignEntities are one of each kind, which neither alice nor a key for the devices of the north sees.
 func foreignEntities(t *testing.T, p *program, admin, bob string) map[ids.Kind]string {
 	t.Helper()
-	car := ask[struct {
-		RegisterDevice struct{ Device struct{ ID string } }
-	}](t, p, admin,
-		`mutation { registerDevice(input: {name: "car", kind: VEHICLE, labels: {site: "south"}}) { device { id } } }`, nil).RegisterDevice.Device.ID
-	sensor := ask[struct {
-		RegisterDevice struct{ Device struct{ ID string } }
-	}](t, p, admin,
-		`mutation { registerDevice(input: {name: "sensor", kind: SENSOR, labels: {site: "south"}}) { device { id } } }`, nil).RegisterDevice.Device.ID
-	job := ask[struct{ CreateJob struct{ ID string } }](t, p, admin,
-		`mutation { createJob(input: {name: "later", kind: "log", payload: {message: "x"}, runAt: "2099-01-01T00:00:00Z"}) { id } }`, nil).CreateJob.ID
-	key := ask[struct {
+	register := func(kind, lock string) string {
+		return ask[struct {
+			RegisterDevice struct{ Device struct{ ID string } }
+		}](t, p, admin, `mutation { registerDevice(input: {name: "x", kind: `+kind+`, lock: `+lock+`, labels: {site: "south"}}) { device { id } } }`, nil).RegisterDevice.Device.ID
+	}
+	car, sensor := register("VEHICLE", "false"), register("SENSOR", "null")
+	made := ask[struct {
+		CreateJob    struct{ ID string }
 		CreateAPIKey struct{ APIKey struct{ ID string } }
-	}](t, p, admin, `mutation { createApiKey(input: {name: "k", scopes: ["trip:read"]}) { apiKey { id } } }`, nil).CreateAPIKey.APIKey.ID
+		SendCommand  struct{ ID string }
+	}](t, p, admin, `mutation($sensor: ID!) {
+		createJob(input: {name: "later", kind: "log", payload: {message: "x"}, runAt: "2099-01-01T00:00:00Z", deviceId: $sensor}) { id }
+		recordActivity(input: {kind: NOTE, title: "of the sensor", deviceId: $sensor}) { id }
+		createApiKey(input: {name: "k", scopes: ["trip:read"]}) { apiKey { id } }
+		sendCommand(input: {deviceId: $sensor, name: "calibrate"}) { id }
+	}`, vars{"sensor": sensor})
 	for _, open := range ask[struct {
 		Trips struct{ Nodes []struct{ ID string } }
 	}](t, p, bob, `{ trips(filter: {statuses: [UNLOCKING, IN_PROGRESS]}) { nodes { id } } }`, nil).Trips.Nodes {
@@ -130,19 +312,21 @@ func foreignEntities(t *testing.T, p *program, admin, bob string) map[ids.Kind]s
 	account := ask[struct {
 		Viewer struct{ Account struct{ ID string } }
 	}](t, p, bob, `{ viewer { account { id } } }`, nil).Viewer.Account.ID
-	return map[ids.Kind]string{
-		ids.Device: sensor, ids.Job: job, ids.APIKey: key, ids.Trip: bobs.StartTrip.ID, ids.Activity: bobs.RecordActivity.ID, ids.Account: account,
+	of := map[ids.Kind]string{
+		ids.Device: sensor, ids.Job: made.CreateJob.ID, ids.APIKey: made.CreateAPIKey.APIKey.ID, ids.Command: made.SendCommand.ID,
+		ids.Trip: bobs.StartTrip.ID, ids.Activity: bobs.RecordActivity.ID, ids.Account: account,
 	}
+	return of
 }
 
-// What differs from one request to the next whatever is asked: names of requests, times, and what is
-// left to spend.
-var passing = regexp.MustCompile(`"requestId":"[^"]*"|"remaining":[0-9]+|r=[0-9]+;t=[0-9]+`)
+// What differs from one request to the next whatever is asked: names of requests, times, places in the
+// stream, and what is left to spend.
+var passing = regexp.MustCompile(`"requestId":"[^"]*"|"remaining":[0-9]+|r=[0-9]+;t=[0-9]+|"cursor":"[^"]*"|(?m)^id: \S+`)
 
 // shape is the whole answer as it looks, without what passes and the id.
-func (p *program) shape(t *testing.T, credential, document, id string) string {
+func (p *program) shape(t *testing.T, credential, document, id, job, trace string) string {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{"query": document, "variables": vars{"id": id}})
+	body, err := json.Marshal(map[string]any{"query": document, "variables": vars{"id": id, "job": job}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,7 +334,10 @@ func (p *program) shape(t *testing.T, credential, document, id string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {"application/graphql-response+json"}}
+	request.Header = http.Header{
+		"Content-Type": {"application/json"}, "Accept": {"application/graphql-response+json"},
+		"Traceparent": {fmt.Sprintf("00-%s-%s-01", trace, trace[:16])},
+	}
 	if strings.HasPrefix(credential, "sluice_") {
 		request.Header.Set("X-API-Key", credential)
 	} else if credential != "" {

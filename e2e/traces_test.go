@@ -16,7 +16,7 @@ import (
 )
 
 // span is what the test wants to know of one.
-type span struct{ trace, id, parent, name string }
+type span struct{ trace, id, parent, name, sql string }
 
 // collector takes spans over OTLP/gRPC. It reads the few fields that it needs from the wire, by the
 // numbers of opentelemetry/proto/trace/v1/trace.proto.
@@ -66,11 +66,23 @@ func (c *collector) take(request []byte) {
 				one := func(number protowire.Number) []byte { return bytes.Join(fields(text, number), nil) }
 				c.spans = append(c.spans, span{
 					trace: hex.EncodeToString(one(1)), id: hex.EncodeToString(one(2)),
-					parent: hex.EncodeToString(one(4)), name: string(one(5)),
+					parent: hex.EncodeToString(one(4)), name: string(one(5)), sql: sqlOf(fields(text, 9)),
 				})
 			}
 		}
 	}
+}
+
+// sqlOf is the statement among the attributes of a span, if there is one.
+func sqlOf(attributes [][]byte) string {
+	for _, attribute := range attributes {
+		switch string(bytes.Join(fields(attribute, 1), nil)) {
+		case "db.statement", "db.query.text":
+			value := bytes.Join(fields(attribute, 2), nil)
+			return string(bytes.Join(fields(value, 1), nil))
+		}
+	}
+	return ""
 }
 
 // fields gives the values of a message's field that is text, bytes or a message.

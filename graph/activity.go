@@ -16,6 +16,11 @@ func (r queryResolver) Activities(ctx context.Context, filter *bff.ActivityFilte
 	if err != nil {
 		return nil, err
 	}
+	if filter != nil {
+		if err := r.withinLimit(ctx, each(filter.DeviceID)...); err != nil {
+			return nil, err
+		}
+	}
 	page, err := r.Ports.Activities.ListActivities(ctx, filter, request)
 	if err != nil {
 		return nil, err

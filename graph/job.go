@@ -21,6 +21,11 @@ func (r queryResolver) Jobs(ctx context.Context, filter *bff.JobFilter, first *i
 	if err != nil {
 		return nil, err
 	}
+	if filter != nil {
+		if err := r.withinLimit(ctx, each(filter.DeviceID)...); err != nil {
+			return nil, err
+		}
+	}
 	page, err := r.Ports.Jobs.ListJobs(ctx, filter, request)
 	if err != nil {
 		return nil, err

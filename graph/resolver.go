@@ -9,12 +9,14 @@ package graph
 
 import (
 	"context"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/graph/exec"
 	"github.com/sluicehq/sluice/graph/model"
+	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
@@ -31,7 +33,7 @@ type Resolver struct {
 type (
 	queryResolver        struct{ *Resolver }
 	mutationResolver     struct{ *Resolver }
-	subscriptionResolver struct{}
+	subscriptionResolver struct{ *Resolver }
 	viewerResolver       struct{ *Resolver }
 	callerUsageResolver  struct{ *Resolver }
 	deviceResolver       struct{ *Resolver }
@@ -51,7 +53,7 @@ func (r *Resolver) Query() exec.QueryResolver { return queryResolver{r} }
 func (r *Resolver) Mutation() exec.MutationResolver { return mutationResolver{r} }
 
 // Subscription answers the fields of Subscription.
-func (r *Resolver) Subscription() exec.SubscriptionResolver { return subscriptionResolver{} }
+func (r *Resolver) Subscription() exec.SubscriptionResolver { return subscriptionResolver{r} }
 
 // Viewer answers the references of a viewer.
 func (r *Resolver) Viewer() exec.ViewerResolver { return viewerResolver{r} }
@@ -83,6 +85,32 @@ func checkID(argument string, kind ids.Kind, id string) error {
 		return errs.Invalid(argument, "%s", err)
 	}
 	return nil
+}
+
+// withinLimit refuses to narrow by devices that do not exist for an API key that is limited to some. The
+// services that keep what is about devices do not know them.
+func (r *Resolver) withinLimit(ctx context.Context, deviceIDs ...string) error {
+	if len(deviceIDs) == 0 || len(caller.FromContext(ctx).DeviceLabels) == 0 {
+		return nil
+	}
+	found, err := r.Devices.GetDevices(ctx, deviceIDs)
+	if err != nil {
+		return err
+	}
+	for _, id := range deviceIDs {
+		if !slices.ContainsFunc(found, func(d *bff.Device) bool { return d.ID == id }) {
+			return errs.Missing("device", id)
+		}
+	}
+	return nil
+}
+
+// each is what the pointer leads to, if anything.
+func each(id *string) []string {
+	if id == nil || *id == "" {
+		return nil
+	}
+	return []string{*id}
 }
 
 // reference loads what an entity refers to; "" refers to nothing.

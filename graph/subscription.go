@@ -22,7 +22,12 @@ func WithFeed(ctx context.Context, feed *Feed) context.Context {
 	return context.WithValue(ctx, feedKey{}, feed)
 }
 
-func (subscriptionResolver) ActivityAdded(ctx context.Context, filter *bff.ActivityFilter) (<-chan *bff.Activity, error) {
+func (r subscriptionResolver) ActivityAdded(ctx context.Context, filter *bff.ActivityFilter) (<-chan *bff.Activity, error) {
+	if filter != nil {
+		if err := r.begins(ctx, filter.DeviceID); err != nil {
+			return nil, err
+		}
+	}
 	return answer[*bff.Activity](ctx, bff.Topic{Entity: bff.EntityActivity, Activity: filter})
 }
 
@@ -41,7 +46,12 @@ func (subscriptionResolver) TripChanged(ctx context.Context, id *string) (<-chan
 	return answer[*bff.Trip](ctx, topic)
 }
 
-func (subscriptionResolver) JobChanged(ctx context.Context, filter *bff.JobFilter) (<-chan *bff.Job, error) {
+func (r subscriptionResolver) JobChanged(ctx context.Context, filter *bff.JobFilter) (<-chan *bff.Job, error) {
+	if filter != nil {
+		if err := r.begins(ctx, filter.DeviceID); err != nil {
+			return nil, err
+		}
+	}
 	return answer[*bff.Job](ctx, bff.Topic{Entity: bff.EntityJob, Job: filter})
 }
 
@@ -50,6 +60,14 @@ func (subscriptionResolver) CommandOutput(ctx context.Context, commandID string)
 		return nil, err
 	}
 	return answer[*bff.LogLine](ctx, bff.Topic{Entity: bff.EntityLogLine, Command: commandID})
+}
+
+// begins is withinLimit when a subscription begins; its events are not asked about.
+func (r subscriptionResolver) begins(ctx context.Context, deviceID *string) error {
+	if feed, ok := ctx.Value(feedKey{}).(*Feed); !ok || feed.Entity != nil {
+		return nil
+	}
+	return r.withinLimit(ctx, each(deviceID)...)
 }
 
 // answer tells the feed the topic, and gives its entity as the only event there is.

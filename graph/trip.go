@@ -25,7 +25,7 @@ func (r queryResolver) Trips(ctx context.Context, filter *bff.TripFilter, first 
 	if err != nil {
 		return nil, err
 	}
-	if err := checkTripFilter(filter); err != nil {
+	if err := r.checkTripFilter(ctx, filter); err != nil {
 		return nil, err
 	}
 	page, err := r.Ports.Trips.ListTrips(ctx, filter, request)
@@ -39,7 +39,7 @@ func (r queryResolver) Trips(ctx context.Context, filter *bff.TripFilter, first 
 }
 
 // checkTripFilter refuses ids that can match nothing.
-func checkTripFilter(filter *bff.TripFilter) error {
+func (r queryResolver) checkTripFilter(ctx context.Context, filter *bff.TripFilter) error {
 	if filter == nil {
 		return nil
 	}
@@ -53,7 +53,7 @@ func checkTripFilter(filter *bff.TripFilter) error {
 			return err
 		}
 	}
-	return nil
+	return r.withinLimit(ctx, filter.VehicleIds...)
 }
 
 func (r mutationResolver) StartTrip(ctx context.Context, input bff.StartTripInput) (*bff.Trip, error) {

@@ -141,6 +141,28 @@ func TestAnImageIsPutAndHad(t *testing.T) {
 	}
 }
 
+// Whoever makes an address up is not told whether there is such an image.
+func TestMadeUpAddressesTellNothing(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	there, empty := d.place(t), d.place(t)
+	if status, answer := d.send(t, http.MethodPut, there, "image/png", picture(t)); status != http.StatusCreated {
+		t.Fatalf("put: %d %s", status, answer)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodPut} {
+		ask := func(place string) (int, string) {
+			address := strings.Replace(place, "method=PUT", "method="+method, 1)
+			status, answer := d.send(t, method, address[:len(address)-4]+"AAA=", "image/png", picture(t)) // the signature is the last
+			return status, string(answer)
+		}
+		gotThere, toldThere := ask(there)
+		gotEmpty, toldEmpty := ask(empty)
+		if gotThere != http.StatusForbidden || gotThere != gotEmpty || toldThere != toldEmpty {
+			t.Errorf("%s: of an image %d %s, of none %d %s", method, gotThere, toldThere, gotEmpty, toldEmpty)
+		}
+	}
+}
+
 func TestWhatIsNotTaken(t *testing.T) {
 	t.Parallel()
 	d, image := open(t), picture(t)

@@ -48,6 +48,9 @@ func (s *Service) sendAs(ctx context.Context, who caller.Caller, in SendInput, c
 	if in, err = in.checked(now); err != nil {
 		return Command{}, err
 	}
+	if err := s.within(ctx, who, in.DeviceID); err != nil {
+		return Command{}, err
+	}
 	return s.start(ctx, About{DeviceID: in.DeviceID, Key: key, Now: now}, who.Name(), func(t *turn) (Command, error) {
 		if !sees(who, t.Device) {
 			return Command{}, Missing(in.DeviceID)
@@ -198,6 +201,9 @@ func (s *Service) Cancel(ctx context.Context, id string) (Command, error) {
 		return Command{}, err
 	}
 	if err := input.ID("id", ids.Command, id); err != nil {
+		return Command{}, err
+	}
+	if err := s.commandWithin(ctx, who, id); err != nil {
 		return Command{}, err
 	}
 	now := s.clock.Now()

@@ -41,8 +41,9 @@ func (s *Service) seen(ctx context.Context, who caller.Caller, field string, dev
 	return slices.DeleteFunc(devices, func(d Device) bool { return !sees(who, d) }), nil
 }
 
-// within refuses a device that does not exist for a limited caller. Others are not asked about: what
-// the store does finds out whether there is such a device.
+// within refuses a device that does not exist for a limited caller, before a lock or a rule could take
+// longer over one that there is. Others are not asked about: what the store does finds out whether there
+// is such a device.
 func (s *Service) within(ctx context.Context, who caller.Caller, id string) error {
 	if len(who.DeviceLabels) == 0 {
 		return nil
@@ -55,6 +56,18 @@ func (s *Service) within(ctx context.Context, who caller.Caller, id string) erro
 		return Missing(id)
 	}
 	return nil
+}
+
+// commandWithin is within for a command and its device.
+func (s *Service) commandWithin(ctx context.Context, who caller.Caller, id string) error {
+	if len(who.DeviceLabels) == 0 {
+		return nil
+	}
+	found, err := s.store.GetCommands(ctx, []string{id}, who.DeviceLabels)
+	if err == nil && len(found) == 0 {
+		err = errs.Missing("command", id)
+	}
+	return err
 }
 
 func idsOf(devices []Device) []string {

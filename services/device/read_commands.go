@@ -2,7 +2,6 @@ package device
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/caller"
@@ -30,20 +29,7 @@ func (s *Service) BatchGetCommands(ctx context.Context, commandIDs []string) ([]
 	if err != nil || len(commandIDs) == 0 || !who.Staff() {
 		return nil, err
 	}
-	found, err := s.store.GetCommands(ctx, commandIDs)
-	if err != nil || len(who.DeviceLabels) == 0 {
-		return found, err
-	}
-	of := make([]string, len(found))
-	for i, c := range found {
-		of[i] = c.DeviceID
-	}
-	devices, err := s.seen(ctx, who, "deviceIds", of)
-	if err != nil {
-		return nil, err
-	}
-	visible := idsOf(devices)
-	return slices.DeleteFunc(found, func(c Command) bool { return !slices.Contains(visible, c.DeviceID) }), nil
+	return s.store.GetCommands(ctx, commandIDs, who.DeviceLabels)
 }
 
 // CommandsPage is a page of one device's commands.

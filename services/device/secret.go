@@ -48,6 +48,9 @@ func (s *Service) RotateSecret(ctx context.Context, id string) (Registration, er
 	if err := checkID("id", id); err != nil {
 		return Registration{}, err
 	}
+	if err := s.within(ctx, who, id); err != nil {
+		return Registration{}, err
+	}
 	secret, hash := newSecret()
 	d, err := s.store.Change(ctx, id, func(d Device) (*Change, error) {
 		if !sees(who, d) {

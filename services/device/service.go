@@ -183,6 +183,9 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (Device, error) {
 	if err := in.check(); err != nil {
 		return Device{}, err
 	}
+	if err := s.within(ctx, who, in.ID); err != nil {
+		return Device{}, err
+	}
 	return s.store.Change(ctx, in.ID, func(d Device) (*Change, error) {
 		if !sees(who, d) {
 			return nil, Missing(in.ID)
@@ -235,6 +238,9 @@ func (s *Service) Delete(ctx context.Context, id string, expectedVersion *int64)
 		return err
 	}
 	if err := checkID("id", id); err != nil {
+		return err
+	}
+	if err := s.within(ctx, who, id); err != nil {
 		return err
 	}
 	_, err = s.store.Change(ctx, id, func(d Device) (*Change, error) {

@@ -17,8 +17,8 @@ type CommandStore interface {
 	// About names no device, or no command where it names a command alone.
 	Work(ctx context.Context, about About, decide func(Situation) (Work, error)) (Command, error)
 
-	// GetCommands gives the commands that there are, in any order.
-	GetCommands(ctx context.Context, ids []string) ([]Command, error)
+	// GetCommands gives the commands that there are, in any order, of devices that have the labels.
+	GetCommands(ctx context.Context, ids []string, labels map[string]string) ([]Command, error)
 
 	// ListCommands gives a page of each device's commands, the newest first, as Events does.
 	ListCommands(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[Command], error)

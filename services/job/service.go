@@ -220,6 +220,9 @@ func (s *Service) change(ctx context.Context, what, id string, expectedVersion *
 	if err := input.ID("id", ids.Job, id); err != nil {
 		return Job{}, err
 	}
+	if err := s.own(ctx, who, id); err != nil {
+		return Job{}, fmt.Errorf("%s job: %w", what, err)
+	}
 	now := s.clock.Now()
 	j, err := s.store.Change(ctx, id, "", func(j Job, run *Run) (Change, error) {
 		if owner := ownerOf(who); owner != "" && owner != j.CreatedBy {
@@ -235,6 +238,20 @@ func (s *Service) change(ctx context.Context, what, id string, expectedVersion *
 	}
 	s.wake()
 	return j, nil
+}
+
+// own refuses a job of another before a lock or a rule could take longer over one that there is. Who may
+// act on all jobs is not asked about: what the store does finds out whether there is such a job.
+func (s *Service) own(ctx context.Context, who caller.Caller, id string) error {
+	owner := ownerOf(who)
+	if owner == "" {
+		return nil
+	}
+	found, err := s.store.Get(ctx, []string{id}, owner)
+	if err == nil && len(found) == 0 {
+		err = errs.Missing("job", id)
+	}
+	return err
 }
 
 // ownerOf is whose jobs the caller is confined to; "" for all.

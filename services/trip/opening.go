@@ -88,7 +88,7 @@ func (t Trip) leaving(now time.Time) Trip {
 // is over: a vehicle that opens for such a trip is locked.
 func (s *Service) Heard(ctx context.Context, opening Opening) (Trip, error) {
 	now := s.clock.Now()
-	t, err := s.store.Change(ctx, opening.TripID, nil, func(t Trip, _ []Position) (*Change, error) {
+	t, err := s.store.Change(ctx, opening.TripID, "", nil, func(t Trip, _ []Position) (*Change, error) {
 		switch {
 		case t.Status == Unlocking && !opening.Done:
 			return nil, nil
@@ -154,7 +154,7 @@ func (s *Service) unlock(ctx context.Context, t Trip) (Trip, error) {
 // giveUp fails a trip of which nobody says whether its vehicle has opened. It is locked, to be sure.
 func (s *Service) giveUp(ctx context.Context, tripID string) (Trip, error) {
 	now := s.clock.Now()
-	return s.store.Change(ctx, tripID, nil, func(t Trip, _ []Position) (*Change, error) {
+	return s.store.Change(ctx, tripID, "", nil, func(t Trip, _ []Position) (*Change, error) {
 		if t.Status != Unlocking {
 			return nil, nil
 		}
@@ -197,7 +197,7 @@ func (s *Service) VehicleAt(ctx context.Context, vehicleID string, position Posi
 	if err != nil || len(open) == 0 {
 		return err
 	}
-	_, err = s.store.Change(ctx, open[0].ID, []Position{position}, func(t Trip, fresh []Position) (*Change, error) {
+	_, err = s.store.Change(ctx, open[0].ID, "", []Position{position}, func(t Trip, fresh []Position) (*Change, error) {
 		if t.Status != InProgress || len(fresh) == 0 || position.At.Before(t.Start.At) || t.Fixes >= maxFixes {
 			return nil, nil
 		}

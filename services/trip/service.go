@@ -114,7 +114,7 @@ func (s *Service) ReportPosition(ctx context.Context, tripID string, position Po
 	if position, err = live(position, now); err != nil {
 		return Trip{}, err
 	}
-	t, err := s.store.Change(ctx, tripID, []Position{position}, func(t Trip, fresh []Position) (*Change, error) {
+	t, err := s.store.Change(ctx, tripID, ownOnly(who), []Position{position}, func(t Trip, fresh []Position) (*Change, error) {
 		if err := mayChange(who, t, len(fresh)); err != nil || len(fresh) == 0 {
 			return nil, err
 		}
@@ -151,7 +151,7 @@ func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
 		}
 		last = []Position{position}
 	}
-	t, err := s.store.Change(ctx, in.TripID, last, func(t Trip, fresh []Position) (*Change, error) {
+	t, err := s.store.Change(ctx, in.TripID, ownOnly(who), last, func(t Trip, fresh []Position) (*Change, error) {
 		if err := mayChange(who, t, len(fresh)); err != nil {
 			return nil, err
 		}
@@ -171,6 +171,14 @@ func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
 	}
 	s.runAtOnce(ctx, t)
 	return t, nil
+}
+
+// ownOnly is the account whose trips alone the caller may act on; "" when it may act on all.
+func ownOnly(who caller.Caller) string {
+	if who.Staff() {
+		return ""
+	}
+	return who.AccountID
 }
 
 func requireTrip(ctx context.Context, tripID string) (caller.Caller, error) {

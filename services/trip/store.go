@@ -18,8 +18,9 @@ type Store interface {
 	// Change lets decide say what becomes of the trip and keeps it. Of one trip, changes happen one
 	// after another. decide gets the trip and those of the positions that are not in its track yet,
 	// each once; it may be called again, so it must not act. Its error comes back as it is.
-	// NOT_FOUND when there is no such trip.
-	Change(ctx context.Context, id string, positions []Position, decide Decide) (Trip, error)
+	// NOT_FOUND when there is no such trip of the account ("" for any account's): what is another's
+	// is looked for like what there is not, and never waited for.
+	Change(ctx context.Context, id, accountID string, positions []Position, decide Decide) (Trip, error)
 
 	// ChangeImported is Change for the trip that has the source and external id of the draft. When
 	// there is none, it is made of the draft, which decide sees as version 0.

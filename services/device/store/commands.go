@@ -150,9 +150,10 @@ func newestCommands() sqldb.Newest {
 }
 
 // GetCommands gives commands by id: see device.CommandStore.
-func (s *Store) GetCommands(ctx context.Context, ids []string) ([]device.Command, error) {
+func (s *Store) GetCommands(ctx context.Context, ids []string, labels map[string]string) ([]device.Command, error) {
 	var w sqldb.Where
 	w.In("id", ids)
+	haveLabels(&w, "device_id", labels)
 	w.And("device_id IN (SELECT id FROM devices WHERE NOT deleted)")
 	found, err := sqldb.Select(ctx, s.db.Read(), scanCommand, `SELECT `+commandColumns+` FROM commands`+w.SQL(), w.Args()...)
 	if err != nil {

@@ -60,13 +60,18 @@ func where(filter device.Filter) sqldb.Where {
 	w.And("NOT deleted")
 	sqldb.Narrow(&w, "kind", filter.Kinds)
 	sqldb.Narrow(&w, "presence", filter.Presences)
-	for _, key := range slices.Sorted(maps.Keys(filter.Labels)) {
-		w.And("id IN (SELECT device_id FROM device_labels WHERE key = ? AND value = ?)", key, filter.Labels[key])
-	}
+	haveLabels(&w, "id", filter.Labels)
 	if filter.NameContains != "" {
 		w.Contains("folded_name", filter.NameContains)
 	}
 	return w
+}
+
+// haveLabels narrows to devices, by the column of their ids, that have all of the labels.
+func haveLabels(w *sqldb.Where, column string, labels map[string]string) {
+	for _, key := range slices.Sorted(maps.Keys(labels)) {
+		w.And(column+" IN (SELECT device_id FROM device_labels WHERE key = ? AND value = ?)", key, labels[key])
+	}
 }
 
 func nameCursor(d device.Device) page.Cursor {

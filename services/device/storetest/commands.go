@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -49,7 +50,7 @@ func keep(t *testing.T, s device.Store, commands ...device.Command) {
 
 func command(t *testing.T, s device.Store, id string) device.Command {
 	t.Helper()
-	found, err := s.GetCommands(t.Context(), []string{id, ids.New(ids.Command)})
+	found, err := s.GetCommands(t.Context(), []string{id, ids.New(ids.Command)}, nil)
 	if err != nil || len(found) != 1 {
 		t.Fatal(found, err)
 	}
@@ -217,7 +218,7 @@ func outlivesDevice(t *testing.T, s device.Store) {
 	c := told(d.ID, 0)
 	keep(t, s, c)
 	mustChange(t, s, d.ID, remove)
-	if found, err := s.GetCommands(t.Context(), []string{c.ID}); err != nil || len(found) != 0 {
+	if found, err := s.GetCommands(t.Context(), []string{c.ID}, nil); err != nil || len(found) != 0 {
 		t.Errorf("a command of a device that is gone is shown: %v, %v", found, err)
 	}
 	ended := work(t, s, device.About{CommandID: c.ID}, func(at device.Situation) (device.Work, error) {
@@ -227,6 +228,21 @@ func outlivesDevice(t *testing.T, s device.Store) {
 	})
 	if due, err := s.DueCommands(t.Context(), dawn().Add(time.Hour), 10); err != nil || len(due) != 0 || ended.Status != device.TimedOut {
 		t.Errorf("it ended as %s, and %v are due, %v", ended.Status, due, err)
+	}
+}
+
+func commandsByLabels(t *testing.T, s device.Store) {
+	north, south := named("north", 0), named("south", 0)
+	north.Labels, south.Labels = map[string]string{"site": "north", "floor": "1"}, map[string]string{"site": "south"}
+	create(t, s, north, south)
+	own, other := told(north.ID, 0), told(south.ID, 0)
+	keep(t, s, own, other)
+	for labels, want := range map[string]int{"site=north": 1, "floor=1": 1, "site=west": 0} {
+		key, value, _ := strings.Cut(labels, "=")
+		found, err := s.GetCommands(t.Context(), []string{own.ID, other.ID}, map[string]string{key: value})
+		if err != nil || len(found) != want || want == 1 && found[0].ID != own.ID {
+			t.Errorf("%s: found %v, %v", labels, found, err)
+		}
 	}
 }
 

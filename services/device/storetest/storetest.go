@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) device.Store) {
 		"batches for one device at once are all kept":        recordsAtOnce,
 		"a device that is gone takes no readings or changes": goneTakesNothing,
 		"a command reads back as it was sent":                commandReadsBack,
+		"commands are found by the labels of their devices":  commandsByLabels,
 		"a refused decision leaves nothing":                  refusedWork,
 		"a repeat under a key gives the first command":       repeatedWork,
 		"decisions about one device come one after another":  serialisesWork,

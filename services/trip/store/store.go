@@ -60,11 +60,11 @@ func (s *Store) Create(ctx context.Context, key idempotency.Key, made trip.Chang
 }
 
 // Change lets decide say what becomes of a trip: see trip.Store.
-func (s *Store) Change(ctx context.Context, id string, positions []trip.Position, decide trip.Decide) (trip.Trip, error) {
+func (s *Store) Change(ctx context.Context, id, accountID string, positions []trip.Position, decide trip.Decide) (trip.Trip, error) {
 	var t trip.Trip
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		var err error
-		if t, err = lock(ctx, tx, id); err != nil {
+		if t, err = lock(ctx, tx, id, accountID); err != nil {
 			return err
 		}
 		t, err = s.apply(ctx, tx, t, positions, decide)
@@ -87,7 +87,7 @@ func (s *Store) ChangeImported(ctx context.Context, draft trip.Trip, positions [
 		if err != nil {
 			return err
 		}
-		if t, err = lock(ctx, tx, id); err != nil {
+		if t, err = lock(ctx, tx, id, ""); err != nil {
 			return err
 		}
 		t, err = s.apply(ctx, tx, t, positions, decide)
@@ -155,9 +155,15 @@ func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, change trip.Change) er
 	return tx.Emit(ctx, change.At, "event.trip."+string(change.Event)+"."+change.Trip.ID, payload)
 }
 
-// lock makes other changes of the trip wait for this transaction, and reads it.
-func lock(ctx context.Context, tx *sqldb.Tx, id string) (trip.Trip, error) {
-	locked, err := sqldb.Affects(tx.ExecContext(ctx, `UPDATE trips SET version = version WHERE id = $1`, id))
+// lock makes other changes of the trip wait for this transaction, and reads it, if it is the account's
+// ("" for any account's).
+func lock(ctx context.Context, tx *sqldb.Tx, id, accountID string) (trip.Trip, error) {
+	var w sqldb.Where
+	w.And("id = ?", id)
+	if accountID != "" {
+		w.And("account_id = ?", accountID)
+	}
+	locked, err := sqldb.Affects(tx.ExecContext(ctx, `UPDATE trips SET version = version`+w.SQL(), w.Args()...))
 	if err != nil {
 		return trip.Trip{}, fmt.Errorf("lock: %w", err)
 	}

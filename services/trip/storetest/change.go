@@ -15,15 +15,29 @@ var errRefused = errors.New("refused")
 
 func changeOfNothing(t *testing.T, s trip.Store) {
 	id := ids.New(ids.Trip)
-	_, err := s.Change(t.Context(), id, nil, observing)
+	_, err := s.Change(t.Context(), id, "", nil, observing)
 	if !errors.Is(err, errs.Missing("trip", id)) {
 		t.Errorf("got %v", err)
 	}
 }
 
+func changeOfAnothers(t *testing.T, s trip.Store) {
+	made := create(t, s, started())
+	_, err := s.Change(t.Context(), made.ID, ids.New(ids.Account), nil, func(trip.Trip, []trip.Position) (*trip.Change, error) {
+		t.Error("the rule is asked about it")
+		return nil, nil
+	})
+	if !errors.Is(err, errs.Missing("trip", made.ID)) {
+		t.Errorf("got %v", err)
+	}
+	if got, err := s.Change(t.Context(), made.ID, made.AccountID, []trip.Position{at(10)}, observing); err != nil || got.Version != made.Version+1 {
+		t.Errorf("its own account gets %+v, %v", got, err)
+	}
+}
+
 func refusedChange(t *testing.T, s trip.Store) {
 	before := create(t, s, started())
-	_, err := s.Change(t.Context(), before.ID, []trip.Position{at(10)}, func(trip.Trip, []trip.Position) (*trip.Change, error) {
+	_, err := s.Change(t.Context(), before.ID, "", []trip.Position{at(10)}, func(trip.Trip, []trip.Position) (*trip.Change, error) {
 		return nil, errRefused
 	})
 	if !errors.Is(err, errRefused) {
@@ -36,7 +50,7 @@ func refusedChange(t *testing.T, s trip.Store) {
 
 func noChange(t *testing.T, s trip.Store) {
 	before := create(t, s, started())
-	got, err := s.Change(t.Context(), before.ID, nil, func(trip.Trip, []trip.Position) (*trip.Change, error) { return nil, nil })
+	got, err := s.Change(t.Context(), before.ID, "", nil, func(trip.Trip, []trip.Position) (*trip.Change, error) { return nil, nil })
 	if err != nil || !reflect.DeepEqual(got, before) {
 		t.Errorf("got %+v, %v", got, err)
 	}
@@ -48,7 +62,7 @@ func freshOnce(t *testing.T, s trip.Store) {
 	elsewhere.Longitude += 0.001
 	var fresh []trip.Position
 	add := func(positions ...trip.Position) trip.Trip {
-		got, err := s.Change(t.Context(), made.ID, positions, func(t trip.Trip, f []trip.Position) (*trip.Change, error) {
+		got, err := s.Change(t.Context(), made.ID, "", positions, func(t trip.Trip, f []trip.Position) (*trip.Change, error) {
 			fresh = f
 			return observing(t, f)
 		})
@@ -75,7 +89,7 @@ func changesAtOnce(t *testing.T, s trip.Store) {
 	var wg sync.WaitGroup
 	for i := range n {
 		wg.Go(func() {
-			_, err := s.Change(t.Context(), made.ID, []trip.Position{at(i + 1)}, func(t trip.Trip, fresh []trip.Position) (*trip.Change, error) {
+			_, err := s.Change(t.Context(), made.ID, "", []trip.Position{at(i + 1)}, func(t trip.Trip, fresh []trip.Position) (*trip.Change, error) {
 				change, err := observing(t, fresh)
 				if change != nil {
 					change.Trip.DistanceMetres = t.DistanceMetres + 1
@@ -102,7 +116,7 @@ func repeatsAtOnce(t *testing.T, s trip.Store) {
 	var wg sync.WaitGroup
 	for range 32 {
 		wg.Go(func() {
-			if _, err := s.Change(t.Context(), made.ID, []trip.Position{at(5)}, observing); err != nil {
+			if _, err := s.Change(t.Context(), made.ID, "", []trip.Position{at(5)}, observing); err != nil {
 				t.Error(err)
 			}
 		})

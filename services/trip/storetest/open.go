@@ -90,7 +90,7 @@ func oneOf64(t *testing.T, s trip.Store, refusal *errs.Error, with func(*trip.Tr
 
 func finishedHoldsNobody(t *testing.T, s trip.Store) {
 	first := create(t, s, started())
-	_, err := s.Change(t.Context(), first.ID, nil, func(t trip.Trip, _ []trip.Position) (*trip.Change, error) {
+	_, err := s.Change(t.Context(), first.ID, "", nil, func(t trip.Trip, _ []trip.Position) (*trip.Change, error) {
 		t.Version++
 		t.Status = trip.Finished
 		return &trip.Change{Trip: t, Event: trip.Ended, At: noon()}, nil
@@ -180,7 +180,7 @@ func errands(t *testing.T, s trip.Store) {
 
 func quietChange(t *testing.T, s trip.Store) {
 	made := create(t, s, started())
-	got, err := s.Change(t.Context(), made.ID, nil, func(t trip.Trip, _ []trip.Position) (*trip.Change, error) {
+	got, err := s.Change(t.Context(), made.ID, "", nil, func(t trip.Trip, _ []trip.Position) (*trip.Change, error) {
 		t.Failure = "quiet"
 		return &trip.Change{Trip: t, At: noon()}, nil
 	})

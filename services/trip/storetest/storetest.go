@@ -22,6 +22,7 @@ func Run(t *testing.T, open func(t *testing.T) trip.Store) {
 		"a trip that is over holds nobody":             finishedHoldsNobody,
 		"a repeated start gives the first trip":        repeatedStart,
 		"a change of no trip is NOT_FOUND":             changeOfNothing,
+		"a change of another's trip is NOT_FOUND":      changeOfAnothers,
 		"a refused change leaves nothing":              refusedChange,
 		"a change that is none leaves the trip":        noChange,
 		"fixes are fresh once":                         freshOnce,

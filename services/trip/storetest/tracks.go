@@ -11,7 +11,7 @@ import (
 func tracksByTime(t *testing.T, s trip.Store) {
 	a, b := create(t, s, started()), create(t, s, started())
 	for _, seconds := range []int{30, 10, 20} {
-		if _, err := s.Change(t.Context(), a.ID, []trip.Position{at(seconds)}, observing); err != nil {
+		if _, err := s.Change(t.Context(), a.ID, "", []trip.Position{at(seconds)}, observing); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -40,7 +40,7 @@ func tracksThinned(t *testing.T, s trip.Store) {
 	for i := range positions {
 		positions[i] = at(i) // the first is the start, which is there
 	}
-	if _, err := s.Change(t.Context(), made.ID, positions, observing); err != nil {
+	if _, err := s.Change(t.Context(), made.ID, "", positions, observing); err != nil {
 		t.Fatal(err)
 	}
 	for _, most := range []int{1, 2, 3, 7, 50, 101, 102, 103, 104, 10_000} {
