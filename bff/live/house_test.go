@@ -25,6 +25,8 @@ import (
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/edge"
 	"github.com/sluicehq/sluice/bff/live"
+	"github.com/sluicehq/sluice/services/device/assembly"
+
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
@@ -37,12 +39,16 @@ import (
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
 	"github.com/sluicehq/sluice/loaders"
 	"github.com/sluicehq/sluice/services/account"
+
 	accountrpc "github.com/sluicehq/sluice/services/account/rpc"
 	"github.com/sluicehq/sluice/services/account/signing"
+
 	accountstore "github.com/sluicehq/sluice/services/account/store"
-	"github.com/sluicehq/sluice/services/device"
+
 	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
+
 	devicestore "github.com/sluicehq/sluice/services/device/store"
+
 	activityv1 "github.com/sluicehq/sluice/services/gen/activity/v1"
 )
 
@@ -95,7 +101,7 @@ func worldOn(t testing.TB, b *bus.Bus) *world {
 	accounts := account.New(
 		accountstore.New(sqltest.OpenSQLite(t, accountstore.Migrations()), accountrpc.EncodeAccount, accountrpc.EncodeAPIKey),
 		signer, w.clock, account.Options{Identities: map[string]account.IdentityProvider{account.DemoProvider: account.DemoIdentities{}}})
-	devices := device.New(devicestore.New(sqltest.OpenSQLite(t, devicestore.Migrations()), devicerpc.Encoding()), w.clock, device.Options{})
+	devices := assembly.New(devicestore.New(sqltest.OpenSQLite(t, devicestore.Migrations()), devicerpc.Encoding()), w.clock, assembly.Options{})
 	w.devices = within(func(r grpc.ServiceRegistrar) { devicerpc.Register(r, devices) })
 	w.ports = loaders.Ports{
 		Accounts: bffrpc.NewAccounts(within(func(r grpc.ServiceRegistrar) { accountrpc.Register(r, accounts) })),

@@ -10,9 +10,14 @@ import (
 
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/assembly"
+	"github.com/sluicehq/sluice/services/device/camera"
 	"github.com/sluicehq/sluice/services/device/mqtt"
 	"github.com/sluicehq/sluice/services/device/presence"
+	"github.com/sluicehq/sluice/services/device/telemetry"
+
 	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
+
 	devicestore "github.com/sluicehq/sluice/services/device/store"
 )
 
@@ -28,25 +33,25 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 		return nil, err
 	}
 	store := devicestore.New(db, devicerpc.Encoding())
-	options := device.Options{Logger: h.logger, Count: h.countMessages(), Streams: h.streamRules(), KeepCallsFor: h.config.Device.KeepCallsFor}
+	options := assembly.Options{Logger: h.logger, Count: h.countMessages(), Streams: h.streamRules(), KeepCallsFor: h.config.Device.KeepCallsFor}
 	var link *mqtt.Link
 	if h.field != nil {
 		link = mqtt.New(h.field, h.logger)
 		options.Downlink, options.Door = link, link
 	}
-	service := device.New(store, h.clock, options)
+	service := assembly.New(store, h.clock, options)
 	works := []func(context.Context) error{
-		device.NewAttendant(service, h.logger).Run,
+		service.Attendant.Run,
 		func(ctx context.Context) error {
-			return service.ForgetCalls(ctx, func(err error) { h.logger.Warn("old calls of API keys were not dropped", "error", err) })
+			return service.Calls.Forget(ctx, func(err error) { h.logger.Warn("old calls of API keys were not dropped", "error", err) })
 		},
 		func(ctx context.Context) error {
-			return service.CarryConfigs(ctx, func(err error) { h.logger.Warn("a wanted configuration waits", "error", err) })
+			return service.Twins.Carry(ctx, func(err error) { h.logger.Warn("a wanted configuration waits", "error", err) })
 		},
 	}
 	keep := h.config.Device
 	works = append(works, func(ctx context.Context) error {
-		return service.KeepTelemetry(ctx, device.Keeping{Raw: keep.RawFor, Step: keep.RolledStep, Rolled: keep.RolledFor},
+		return service.Telemetry.Keep(ctx, telemetry.Keeping{Raw: keep.RawFor, Step: keep.RolledStep, Rolled: keep.RolledFor},
 			func(err error) { h.logger.Warn("old readings wait to be rolled up", "error", err) })
 	})
 	if link != nil {
@@ -58,9 +63,9 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 	}, nil
 }
 
-func (h *house) streamRules() device.StreamRules {
+func (h *house) streamRules() camera.Rules {
 	c := h.config.Camera
-	return device.StreamRules{
+	return camera.Rules{
 		Lease: c.Lease, Linger: c.Linger, Window: c.Window,
 		Starts: c.Starts, StartsByCaller: c.StartsByCaller, CallsPerMinute: c.CallsPerMinute,
 	}
@@ -78,12 +83,12 @@ func beside(works ...func(context.Context) error) func(context.Context) error {
 }
 
 // listenToDevices lets devices in and keeps who is there.
-func (h *house) listenToDevices(link *mqtt.Link, service *device.Service, store *devicestore.Store) func(context.Context) error {
+func (h *house) listenToDevices(link *mqtt.Link, service *assembly.Service, store *devicestore.Store) func(context.Context) error {
 	keeper := presence.NewKeeper(store, link, h.clock, h.logger, presence.Options{
 		Grace: h.config.Device.OfflineGrace, Wait: h.config.Device.RestartWait, Sweep: presenceSweep, Compare: presenceCompare,
-		Welcome: service.Welcome, Check: link.Check(service),
+		Welcome: service.Uplink.Welcome, Check: link.Check(service.Registry),
 	})
-	return func(ctx context.Context) error { return link.Run(ctx, service, keeper) }
+	return func(ctx context.Context) error { return link.Run(ctx, service.Registry, service.Uplink, keeper) }
 }
 
 // countMessages counts what became of what devices said.

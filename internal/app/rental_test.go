@@ -27,10 +27,19 @@ import (
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/assembly"
+	"github.com/sluicehq/sluice/services/device/attendant"
+	"github.com/sluicehq/sluice/services/device/command"
+	"github.com/sluicehq/sluice/services/device/lock"
+	"github.com/sluicehq/sluice/services/device/registry"
+
 	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
+
 	devicestore "github.com/sluicehq/sluice/services/device/store"
 	"github.com/sluicehq/sluice/services/trip"
+
 	triprpc "github.com/sluicehq/sluice/services/trip/rpc"
+
 	tripstore "github.com/sluicehq/sluice/services/trip/store"
 )
 
@@ -96,9 +105,9 @@ type rental struct {
 	deviceDB  *sqldb.DB
 	tripDB    *sqldb.DB
 	kept      *devicestore.Store
-	devices   *device.Service
+	devices   *assembly.Service
 	trips     *trip.Service
-	attendant *device.Attendant
+	attendant *attendant.Attendant
 	errands   *trip.Errands
 
 	accounts []string
@@ -108,8 +117,8 @@ type rental struct {
 	events   [][]byte // of commands, on their way to the trip service
 	told     int64    // the last event of the outbox that is among them
 
-	commands map[string]device.CommandStatus // as they were at the last check
-	locks    map[string]device.LockState
+	commands map[string]command.Status // as they were at the last check
+	locks    map[string]lock.State
 	journeys map[string]trip.Trip
 }
 
@@ -128,13 +137,13 @@ func newRental(t *testing.T, seed uint64) *rental {
 		t: t, ctx: caller.NewContext(t.Context(), caller.OfSystem()), dice: rand.New(rand.NewPCG(seed, 1)), reports: seed%2 == 0,
 		clock:    clock.NewManual(time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC)),
 		deviceDB: sqltest.OpenSQLite(t, devicestore.Migrations()), tripDB: sqltest.OpenSQLite(t, tripstore.Migrations()),
-		commands: map[string]device.CommandStatus{}, locks: map[string]device.LockState{}, journeys: map[string]trip.Trip{},
+		commands: map[string]command.Status{}, locks: map[string]lock.State{}, journeys: map[string]trip.Trip{},
 	}
 	r.kept = devicestore.New(r.deviceDB, devicerpc.Encoding())
 	r.restartDevices()
 	r.restartTrips()
 	for range 2 {
-		made, err := r.devices.Register(r.ctx, device.RegisterInput{Name: "car", Kind: device.Vehicle})
+		made, err := r.devices.Registry.Register(r.ctx, registry.RegisterInput{Name: "car", Kind: device.Vehicle})
 		r.must(err)
 		r.vehicles = append(r.vehicles, &vehicle{id: made.Device.ID, done: map[string]string{}})
 		r.accounts = append(r.accounts, ids.New(ids.Account))
@@ -144,8 +153,8 @@ func newRental(t *testing.T, seed uint64) *rental {
 }
 
 func (r *rental) restartDevices() {
-	r.devices = device.New(r.kept, r.clock, device.Options{Downlink: r})
-	r.attendant = device.NewAttendant(r.devices, slog.New(slog.DiscardHandler))
+	r.devices = assembly.New(r.kept, r.clock, assembly.Options{Downlink: r})
+	r.attendant = r.devices.Attendant
 }
 
 func (r *rental) restartTrips() {
@@ -349,7 +358,7 @@ func (r *rental) hear(v *vehicle) {
 	m := v.outbox[i]
 	v.outbox = slices.Delete(v.outbox, i, i+1)
 	r.say("heard of %s: %s %s", v.id, m.Topic, m.Payload)
-	r.must(r.devices.Take(r.t.Context(), m))
+	r.must(r.devices.Uplink.Take(r.t.Context(), m))
 }
 
 // tellTrips has the trip service get one of the events, which may come again.
@@ -392,19 +401,19 @@ func (r *rental) staff(v *vehicle) {
 	operator := caller.NewContext(r.t.Context(), caller.Caller{AccountID: "account_o", Role: caller.Operator, Scopes: caller.ScopesOf(caller.Operator)})
 	if r.happens(50) {
 		name := []string{"blink", "blink", "lock"}[r.dice.IntN(3)]
-		in := device.SendInput{DeviceID: v.id, Name: name}
+		in := command.SendInput{DeviceID: v.id, Name: name}
 		if r.happens(50) {
 			until := r.clock.Now().Add(time.Minute)
 			in.QueueUntil = &until
 		}
-		c, err := r.devices.Send(operator, in)
+		c, err := r.devices.Commands.Send(operator, in)
 		r.say("staff sends %s %s: %s %v", name, c.ID, c.Status, err)
 		r.mayRefuse(err)
 		return
 	}
 	for _, id := range slices.Sorted(maps.Keys(r.commands)) {
 		if r.commands[id].Open() {
-			c, err := r.devices.Cancel(operator, id)
+			c, err := r.devices.Commands.Cancel(operator, id)
 			r.say("staff cancels %s: %s %v", id, c.Status, err)
 			r.mayRefuse(err)
 			return
@@ -427,7 +436,7 @@ func (r *rental) connect(v *vehicle) {
 		return
 	}
 	r.reportLock(v)
-	if err := r.devices.Welcome(r.t.Context(), v.id); err != nil && r.calm {
+	if err := r.devices.Uplink.Welcome(r.t.Context(), v.id); err != nil && r.calm {
 		r.t.Error(err)
 	}
 }
@@ -436,9 +445,9 @@ func (r *rental) reportLock(v *vehicle) {
 	if !r.reports {
 		return
 	}
-	state := device.Locked
+	state := lock.Locked
 	if v.open {
-		state = device.Unlocked
+		state = lock.Unlocked
 	}
 	r.answer(v, device.UpState, fmt.Sprintf(`{"lockState":%q}`, state))
 }
@@ -470,11 +479,11 @@ func (r *rental) check() {
 
 func (r *rental) checkCommands() {
 	r.t.Helper()
-	allowed := map[device.CommandStatus][]device.CommandStatus{
-		"":                  {device.Queued, device.Sent, device.Failed, device.Cancelled},
-		device.Queued:       {device.Sent, device.Failed, device.Cancelled},
-		device.Sent:         {device.Acknowledged, device.Succeeded, device.Failed, device.TimedOut, device.Cancelled},
-		device.Acknowledged: {device.Succeeded, device.Failed, device.TimedOut, device.Cancelled},
+	allowed := map[command.Status][]command.Status{
+		"":                   {command.Queued, command.Sent, command.Failed, command.Cancelled},
+		command.Queued:       {command.Sent, command.Failed, command.Cancelled},
+		command.Sent:         {command.Acknowledged, command.Succeeded, command.Failed, command.TimedOut, command.Cancelled},
+		command.Acknowledged: {command.Succeeded, command.Failed, command.TimedOut, command.Cancelled},
 	}
 	unlocks := map[string]string{}
 	for _, c := range r.allCommands() {
@@ -495,8 +504,8 @@ func (r *rental) checkCommands() {
 	}
 }
 
-func (r *rental) allCommands() []device.Command {
-	var all []device.Command
+func (r *rental) allCommands() []command.Command {
+	var all []command.Command
 	for _, v := range r.vehicles {
 		pages, err := r.kept.ListCommands(r.t.Context(), []string{v.id}, page.Request{First: page.Max})
 		r.must(err)
@@ -505,7 +514,7 @@ func (r *rental) allCommands() []device.Command {
 	return all
 }
 
-func (r *rental) lock(id string) device.Lock {
+func (r *rental) lock(id string) lock.Lock {
 	found, err := r.kept.Get(r.t.Context(), []string{id})
 	r.must(err)
 	return *found[0].Lock
@@ -513,12 +522,12 @@ func (r *rental) lock(id string) device.Lock {
 
 func (r *rental) checkLocks() {
 	r.t.Helper()
-	allowed := map[device.LockState][]device.LockState{
-		"":               {device.Locked},
-		device.Locked:    {device.Unlocking, device.Unlocked}, // the last when it says that it is open
-		device.Unlocking: {device.Unlocked, device.Locked},
-		device.Unlocked:  {device.Locking},
-		device.Locking:   {device.Locked, device.Unlocked},
+	allowed := map[lock.State][]lock.State{
+		"":             {lock.Locked},
+		lock.Locked:    {lock.Unlocking, lock.Unlocked}, // the last when it says that it is open
+		lock.Unlocking: {lock.Unlocked, lock.Locked},
+		lock.Unlocked:  {lock.Locking},
+		lock.Locking:   {lock.Locked, lock.Unlocked},
 	}
 	for _, v := range r.vehicles {
 		l, before := r.lock(v.id), r.locks[v.id]
@@ -526,7 +535,7 @@ func (r *rental) checkLocks() {
 			r.t.Errorf("the lock of %s was %q, is %s", v.id, before, l.State)
 		}
 		r.locks[v.id] = l.State
-		moving := l.State == device.Unlocking || l.State == device.Locking
+		moving := l.State == lock.Unlocking || l.State == lock.Locking
 		if moving != (l.CommandID != "") || moving && !r.commands[l.CommandID].Open() {
 			r.t.Errorf("the lock of %s is %+v, its command %s", v.id, l, r.commands[l.CommandID])
 		}
@@ -534,9 +543,9 @@ func (r *rental) checkLocks() {
 }
 
 // quick tells of two moves that one step makes.
-func (r *rental) quick(from, to device.LockState) bool {
-	return from == device.Locked && to == device.Locking || // it says it is open, and is locked
-		from == device.Unlocking && to == device.Locking || from == device.Locking && to == device.Locking
+func (r *rental) quick(from, to lock.State) bool {
+	return from == lock.Locked && to == lock.Locking || // it says it is open, and is locked
+		from == lock.Unlocking && to == lock.Locking || from == lock.Locking && to == lock.Locking
 }
 
 func (r *rental) allTrips() []trip.Trip {
@@ -561,7 +570,7 @@ func (r *rental) checkTrips() {
 		if (t.Status == trip.Unlocking || t.Status == trip.Failed) && (t.Fee.AmountMinor != 0 || t.DurationSeconds != 0) {
 			r.t.Errorf("trip %s is %s and costs %+v", t.ID, t.Status, t.Fee)
 		}
-		if l := r.lock(t.VehicleID); t.Status == trip.InProgress && (l.State != device.Unlocked || l.Holder != t.ID || l.Wanted) {
+		if l := r.lock(t.VehicleID); t.Status == trip.InProgress && (l.State != lock.Unlocked || l.Holder != t.ID || l.Wanted) {
 			r.t.Errorf("trip %s is in progress on a vehicle whose lock is %+v", t.ID, l)
 		}
 		if t.Status == trip.InProgress && !r.vehicle(t.VehicleID).open {
@@ -608,7 +617,7 @@ func (r *rental) settle() {
 		}
 	}
 	for _, v := range r.vehicles {
-		if l := r.lock(v.id); l != (device.Lock{State: device.Locked}) || v.open {
+		if l := r.lock(v.id); l != (lock.Lock{State: lock.Locked}) || v.open {
 			r.t.Errorf("vehicle %s is open: %v, and its lock %+v", v.id, v.open, l)
 		}
 	}

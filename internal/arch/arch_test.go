@@ -69,6 +69,30 @@ func service(path string) string {
 	return strings.Split(path+"/", "/")[1]
 }
 
+// adapts tells whether the package joins a domain with SQL, with gRPC or with tests.
+func adapts(path string) bool {
+	return strings.HasSuffix(path, "/store") || strings.HasSuffix(path, "/rpc") || strings.HasSuffix(path, "test")
+}
+
+// floor is how high a room of the device service stands; 0 for what is none.
+func floor(path string) int {
+	for i, rooms := range [][]string{
+		{"lock"},
+		{""},
+		{"registry", "telemetry", "command", "twin", "calls", "attendant", "presence"},
+		{"vehicle", "camera"},
+		{"uplink"},
+		{"assembly", "mqtt"},
+	} {
+		for _, room := range rooms {
+			if path == strings.TrimSuffix("services/device/"+room, "/") {
+				return i + 1
+			}
+		}
+	}
+	return 0
+}
+
 func rules() []rule {
 	return slices.Concat(serviceRules(), gatewayRules(), libraryRules(), leafRules())
 }
@@ -96,9 +120,17 @@ func serviceRules() []rule {
 		},
 		{
 			why: "a domain knows neither its store nor its contract",
-			of:  func(path string) bool { return service(path) != "" && strings.Count(path, "/") == 1 },
+			of:  func(path string) bool { return service(path) != "" && !adapts(path) },
 			forbid: func(path, imported string) bool {
-				return below(imported, path+"/store", path+"/rpc", "services/gen", "internal/sqldb")
+				domain := "services/" + service(path)
+				return below(imported, domain+"/store", domain+"/rpc", "services/gen", "internal/sqldb")
+			},
+		},
+		{
+			why: "the rooms of the device service stand above each other, so that a change in one is a change for those above alone",
+			of:  func(path string) bool { return floor(path) > 0 },
+			forbid: func(path, imported string) bool {
+				return path != imported && floor(imported) >= floor(path)
 			},
 		},
 		{
@@ -205,6 +237,10 @@ func TestRulesBite(t *testing.T) {
 		{"services/trip", "services/trip/store"},
 		{"services/trip", "services/types/rpc"},
 		{"services/trip/store", "services/types/rpc"},
+		{"services/device", "services/device/registry"},
+		{"services/device/command", "services/device/store"},
+		{"services/device/command", "services/device/vehicle"},
+		{"services/device/twin", "services/device/command"},
 		{"services/types/rpc", "services/trip"},
 		{"services/types/rpc", "services/trip/rpc"},
 		{"graph", "services/gen/trip/v1"},

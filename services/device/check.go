@@ -11,37 +11,36 @@ import (
 
 // The bounds of what is told; texts in characters.
 const (
-	maxDrafts     = 1_000 // a call
-	maxChosen     = 1_000 // kinds or presences, a filter
-	maxName       = 200
-	maxSource     = 200
-	maxExternalID = 400
+	MaxName       = 200
 	maxLabels     = 32
-	maxLabelKey   = 63
+	MaxLabelKey   = 63
 	maxLabelValue = 255
 )
 
-func checkKind(field string, kind Kind) error {
+// CheckKind is for kinds that are told.
+func CheckKind(field string, kind Kind) error {
 	if !slices.Contains([]Kind{Gateway, Camera, Sensor, Vehicle}, kind) {
 		return errs.Invalid(field, "must be GATEWAY, CAMERA, SENSOR or VEHICLE")
 	}
 	return nil
 }
 
-func checkPresence(field string, presence Presence) error {
+// CheckPresence is for presences that are told.
+func CheckPresence(field string, presence Presence) error {
 	if !slices.Contains([]Presence{Online, Offline, Unknown}, presence) {
 		return errs.Invalid(field, "must be ONLINE, OFFLINE or UNKNOWN")
 	}
 	return nil
 }
 
-func checkLabels(field string, labels map[string]string) error {
+// CheckLabels is for labels that are told.
+func CheckLabels(field string, labels map[string]string) error {
 	if len(labels) > maxLabels {
 		return errs.Invalid(field, "are more than %d", maxLabels)
 	}
 	for key, value := range labels {
-		if err := input.Name(field, key, maxLabelKey); err != nil {
-			return errs.Invalid(field, "the key %.80q is blank, longer than %d characters or has control characters", key, maxLabelKey)
+		if err := input.Name(field, key, MaxLabelKey); err != nil {
+			return errs.Invalid(field, "the key %.80q is blank, longer than %d characters or has control characters", key, MaxLabelKey)
 		}
 		if err := input.Line(fmt.Sprintf("%s.%s", field, key), value, maxLabelValue); err != nil {
 			return err
@@ -50,8 +49,8 @@ func checkLabels(field string, labels map[string]string) error {
 	return nil
 }
 
-// checkID is for use cases about one device.
-func checkID(field, id string) error { return input.ID(field, ids.Device, id) }
+// CheckID is for use cases about one device.
+func CheckID(field, id string) error { return input.ID(field, ids.Device, id) }
 
-// known is those of the ids that can be of devices, each once.
-func known(field string, all []string) ([]string, error) { return input.IDs(field, ids.Device, all) }
+// KnownIDs is those of the ids that can be of devices, each once.
+func KnownIDs(field string, all []string) ([]string, error) { return input.IDs(field, ids.Device, all) }

@@ -1,8 +1,20 @@
-// Package device knows what is out in the field: gateways, cameras, sensors and vehicles, what they
-// measured and what happened to them.
+// Package device knows what is out in the field: gateways, cameras, sensors and vehicles. It says what a
+// device is, who may see it, what happens to it and what it is told and tells; the rooms below it say what
+// is done with devices:
 //
-// The model: a Device has a name, a kind that never changes, and labels. Its readings are values of
-// named keys at a time. Its events tell in words what happened to it and who did it.
+//   - registry: which devices there are, their secrets and their events
+//   - presence: who of them is there
+//   - uplink: what they say, and which room takes it
+//   - telemetry: what they measured
+//   - command: what they are told to do, and what became of it; lock and vehicle: how vehicles open
+//   - camera: moves, images, and streams that run as long as somebody watches
+//   - twin: the configuration that is wanted of them
+//   - calls: what API keys called
+//   - attendant: what is due is done
+//   - assembly: all of these together
+//
+// The model: a Device has a name, a kind that never changes, and labels. Its events tell in words what
+// happened to it and who did it.
 //
 // The invariants, which hold however many callers there are at once:
 //
@@ -13,30 +25,20 @@
 //     know of them. Others are told of all but when it was last seen; that is exact to half a minute.
 //   - The presence is UNKNOWN until a device is heard; readings that are written down for a device
 //     are not that. See package presence.
-//   - A message of a device is handled at least once, and handling it again changes nothing more; but
-//     an event that it reports may then be noted twice.
 //   - A device that was deleted is not found, and is not imported again under its old id; its row,
 //     its readings and its events stay, so that trips and records that name it keep their meaning.
-//   - A reading is kept once: the same device, key, time and value again changes nothing. Two values
-//     at one time are two readings, as when a clock was set back while the device measured on.
-//
-// Commands are told to devices and end, always: by the device's answer, by their deadline, or because
-// they are cancelled (Command). A vehicle's lock changes by them alone, and only from the state that
-// it was in (Lock). What a device says of a command that is unknown or over is noted and changes
-// nothing.
-//
-// A configuration that is wanted has a version of its own, and is told to the device until it reports
-// that version (Config); the device's version does not know of it. A camera streams as long as somebody
-// watches, and is told to start no more often than the rules allow, for one caller and for all (Stream).
 //
 // Staff see all devices; members see vehicles, and what they may not see does not exist for them; an API
-// key may be limited to the devices with certain labels. What API keys call to act on devices is kept,
-// refusals too (Call).
+// key may be limited to the devices with certain labels.
 //
 // A use case that fails has changed nothing.
 package device
 
-import "time"
+import (
+	"time"
+
+	"github.com/sluicehq/sluice/services/device/lock"
+)
 
 // Kind is what a device is.
 type Kind string
@@ -73,8 +75,8 @@ type Device struct {
 	Firmware   string    // as it last reported it
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
-	Lock       *Lock // of a vehicle that opens on command; nil for all others
-	Deleted    bool  // only in what Store keeps and emits
+	Lock       *lock.Lock // of a vehicle that opens on command; nil for all others
+	Deleted    bool       // only in what Store keeps and emits
 
 	Source     string // what it was imported from; "" for one that was registered
 	ExternalID string // of the device in the source
@@ -87,9 +89,4 @@ type Position struct {
 	At        *time.Time // when it was there, where that is known
 	Accuracy  *float64
 	Place     string // in words
-}
-
-// Counts counts devices by presence.
-type Counts struct {
-	Total, Online, Offline, Unknown int64
 }

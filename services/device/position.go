@@ -1,16 +1,18 @@
 package device
 
-import "github.com/sluicehq/sluice/internal/input"
+import (
+	"github.com/sluicehq/sluice/internal/input"
+)
 
-// checkPosition gives the position as it is kept.
-func checkPosition(field string, p *Position) (*Position, error) {
+// CheckPosition gives the position as it is kept.
+func CheckPosition(field string, p *Position) (*Position, error) {
 	if p == nil {
 		return nil, nil
 	}
 	if err := input.Place(field, p.Latitude, p.Longitude, p.Accuracy); err != nil {
 		return nil, err
 	}
-	if err := input.Line(field+".place", p.Place, maxName); err != nil {
+	if err := input.Line(field+".place", p.Place, MaxName); err != nil {
 		return nil, err
 	}
 	at, err := input.OptionalTime(field+".at", p.At)
@@ -36,7 +38,8 @@ func Latest(known, found *Position) *Position {
 	return found
 }
 
-func samePosition(a, b *Position) bool {
+// SamePosition tells whether the positions are the same by value.
+func SamePosition(a, b *Position) bool {
 	if a == nil || b == nil {
 		return a == b
 	}

@@ -37,7 +37,7 @@ func TestPositionsAreTheSameByValue(t *testing.T) {
 		return p
 	}
 	as := place(func(*Position) {})
-	if !samePosition(as, place(func(*Position) {})) || !samePosition(nil, nil) {
+	if !SamePosition(as, place(func(*Position) {})) || !SamePosition(nil, nil) {
 		t.Error("what is the same is told apart")
 	}
 	for name, other := range map[string]*Position{
@@ -50,7 +50,7 @@ func TestPositionsAreTheSameByValue(t *testing.T) {
 		"without accuracy": place(func(p *Position) { p.Accuracy = nil }),
 		"place":            place(func(p *Position) { p.Place = "" }),
 	} {
-		if samePosition(as, other) || samePosition(other, as) {
+		if SamePosition(as, other) || SamePosition(other, as) {
 			t.Errorf("another %s is not told apart", name)
 		}
 	}

@@ -20,6 +20,8 @@ import (
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/presence"
+	"github.com/sluicehq/sluice/services/device/registry"
+	"github.com/sluicehq/sluice/services/device/uplink"
 )
 
 const prefix = "devices."
@@ -57,9 +59,9 @@ func (l *Link) Connected(ctx context.Context) (map[string]time.Time, error) {
 }
 
 // Check cuts those of the connected who may not be: see presence.Options.
-func (l *Link) Check(s *device.Service) func(context.Context, map[string]time.Time) error {
+func (l *Link) Check(r *registry.Service) func(context.Context, map[string]time.Time) error {
 	return func(ctx context.Context, connected map[string]time.Time) error {
-		strangers, err := s.Strangers(ctx, connected)
+		strangers, err := r.Strangers(ctx, connected)
 		for _, id := range strangers {
 			l.logger.Info("a device is cut that may not be connected any more", "device", id)
 			err = errors.Join(err, l.Cut(ctx, id))
@@ -68,19 +70,19 @@ func (l *Link) Check(s *device.Service) func(context.Context, map[string]time.Ti
 	}
 }
 
-// Run lets devices in and hands what they say to the service until ctx ends.
-func (l *Link) Run(ctx context.Context, s *device.Service, keeper *presence.Keeper) error {
+// Run lets devices in and hands what they say to the uplink until ctx ends.
+func (l *Link) Run(ctx context.Context, r *registry.Service, u *uplink.Service, keeper *presence.Keeper) error {
 	config := consumption()
 	if err := l.field.Declare(ctx, config); err != nil {
 		return err
 	}
-	take := l.taking(s, keeper)
+	take := l.taking(u, keeper)
 	parts, ctx := errgroup.WithContext(ctx)
 	parts.Go(func() error { return keeper.Run(ctx) })
 	parts.Go(func() error { return l.field.Watch(ctx, l.noticing(ctx, keeper)) })
 	parts.Go(func() error { return l.field.Consume(ctx, config, take) })
 	parts.Go(func() error { return l.field.ConsumeUnkept(ctx, config, take) })
-	parts.Go(func() error { return l.field.Admit(ctx, l.admitting(s)) })
+	parts.Go(func() error { return l.field.Admit(ctx, l.admitting(r)) })
 	return parts.Wait()
 }
 
@@ -117,7 +119,7 @@ func (l *Link) noticing(ctx context.Context, keeper *presence.Keeper) func(bus.C
 	}
 }
 
-func (l *Link) taking(s *device.Service, keeper *presence.Keeper) bus.FieldHandler {
+func (l *Link) taking(u *uplink.Service, keeper *presence.Keeper) bus.FieldHandler {
 	return func(ctx context.Context, arrived []bus.FieldMessage) []error {
 		outcomes := make([]error, len(arrived))
 		messages, of := make([]device.UpMessage, 0, len(arrived)), make([]int, 0, len(arrived))
@@ -131,7 +133,7 @@ func (l *Link) taking(s *device.Service, keeper *presence.Keeper) bus.FieldHandl
 				DeviceID: id, Topic: topic, Payload: m.Data, ArrivedAt: m.ArrivedAt, Sequence: m.Sequence,
 			}), append(of, i)
 		}
-		for i, err := range s.TakeAll(ctx, messages) {
+		for i, err := range u.TakeAll(ctx, messages) {
 			outcomes[of[i]] = err
 		}
 		return outcomes
@@ -140,12 +142,12 @@ func (l *Link) taking(s *device.Service, keeper *presence.Keeper) bus.FieldHandl
 
 // admitting decides who may connect. What goes wrong on our side is logged; the device learns only
 // that it may not.
-func (l *Link) admitting(s *device.Service) func(context.Context, bus.Applicant) (bus.Grant, error) {
+func (l *Link) admitting(r *registry.Service) func(context.Context, bus.Applicant) (bus.Grant, error) {
 	return func(ctx context.Context, who bus.Applicant) (bus.Grant, error) {
 		if !ownClientID(who.User, who.ClientID) {
 			return bus.Grant{}, fmt.Errorf("the client id must be the user name, or begin with it and a dash")
 		}
-		if err := s.Authenticate(ctx, who.User, who.Password); err != nil {
+		if err := r.Authenticate(ctx, who.User, who.Password); err != nil {
 			l.logger.Debug("a device is refused", "device", who.User, "error", err)
 			return bus.Grant{}, errors.New("refused")
 		}

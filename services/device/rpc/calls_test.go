@@ -17,21 +17,25 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/obs"
-	calls "github.com/sluicehq/sluice/internal/rpc"
+	"github.com/sluicehq/sluice/services/device/assembly"
+
+	wire "github.com/sluicehq/sluice/internal/rpc"
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
-	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/camera"
 	"github.com/sluicehq/sluice/services/device/rpc"
 	"github.com/sluicehq/sluice/services/device/store"
+
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
+
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
 )
 
 // counter is the whole service behind one channel, traced.
 func counter(t *testing.T) grpc.ClientConnInterface {
 	t.Helper()
-	service := device.New(store.New(sqltest.OpenSQLite(t, store.Migrations()), rpc.Encoding()), clock.System{}, device.Options{})
-	options := calls.Options{Logger: slog.New(slog.DiscardHandler), Tracing: obs.NewTracingTo(tracetest.NewSpanRecorder(), 1)}
-	return calls.Within(calls.NewChannel(options, func(r grpc.ServiceRegistrar) { rpc.Register(r, service) }), options)
+	service := assembly.New(store.New(sqltest.OpenSQLite(t, store.Migrations()), rpc.Encoding()), clock.System{}, assembly.Options{})
+	options := wire.Options{Logger: slog.New(slog.DiscardHandler), Tracing: obs.NewTracingTo(tracetest.NewSpanRecorder(), 1)}
+	return wire.Within(wire.NewChannel(options, func(r grpc.ServiceRegistrar) { rpc.Register(r, service) }), options)
 }
 
 func TestWhatAnAPIKeyCallsIsKept(t *testing.T) {
@@ -108,7 +112,7 @@ func TestEveryCallOfALoopIsKept(t *testing.T) {
 		all.Go(func() {
 			for range 30 {
 				_, err := cameras.StartStream(key, &devicev1.StreamRequest{DeviceId: id})
-				if err != nil && errs.From(err).Reason != device.ReasonStreamFlapping {
+				if err != nil && errs.From(err).Reason != camera.ReasonStreamFlapping {
 					t.Error(err)
 				}
 			}

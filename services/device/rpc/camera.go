@@ -3,7 +3,7 @@ package rpc
 import (
 	"context"
 
-	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/camera"
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
@@ -11,15 +11,15 @@ import (
 // cameras is the part of the service that cameras are driven by.
 type cameras struct {
 	devicev1.UnimplementedCamerasServer
-	service *device.Service
+	service *camera.Service
 }
 
 func (s cameras) StartStream(ctx context.Context, in *devicev1.StreamRequest) (*devicev1.Stream, error) {
-	return streamOr(s.service.StartStream(ctx, device.StreamInput{DeviceID: in.GetDeviceId(), Viewer: in.GetViewer()}))
+	return streamOr(s.service.StartStream(ctx, camera.StreamInput{DeviceID: in.GetDeviceId(), Viewer: in.GetViewer()}))
 }
 
 func (s cameras) StopStream(ctx context.Context, in *devicev1.StreamRequest) (*devicev1.Stream, error) {
-	return streamOr(s.service.StopStream(ctx, device.StreamInput{DeviceID: in.GetDeviceId(), Viewer: in.GetViewer()}))
+	return streamOr(s.service.StopStream(ctx, camera.StreamInput{DeviceID: in.GetDeviceId(), Viewer: in.GetViewer()}))
 }
 
 func (s cameras) BatchGetStreams(ctx context.Context, in *devicev1.BatchGetStreamsRequest) (*devicev1.BatchGetStreamsResponse, error) {
@@ -31,25 +31,25 @@ func (s cameras) BatchGetStreams(ctx context.Context, in *devicev1.BatchGetStrea
 }
 
 func (s cameras) MoveCamera(ctx context.Context, in *devicev1.MoveCameraRequest) (*devicev1.Command, error) {
-	c, err := s.service.MoveCamera(ctx, device.MoveInput{
+	c, err := s.service.MoveCamera(ctx, camera.MoveInput{
 		DeviceID: in.GetDeviceId(), Pan: in.Pan, Tilt: in.Tilt, Zoom: in.Zoom, Focus: in.Focus, IdempotencyKey: in.GetIdempotencyKey(),
 	})
 	return commandOr(c, err)
 }
 
 func (s cameras) TakeSnapshot(ctx context.Context, in *devicev1.TakeSnapshotRequest) (*devicev1.Command, error) {
-	c, err := s.service.TakeSnapshot(ctx, device.SnapshotInput{DeviceID: in.GetDeviceId(), Upload: in.GetUploadJson()})
+	c, err := s.service.TakeSnapshot(ctx, camera.SnapshotInput{DeviceID: in.GetDeviceId(), Upload: in.GetUploadJson()})
 	return commandOr(c, err)
 }
 
-func streamOr(st device.StreamView, err error) (*devicev1.Stream, error) {
+func streamOr(st camera.StreamView, err error) (*devicev1.Stream, error) {
 	if err != nil {
 		return nil, err
 	}
 	return streamMessage(st), nil
 }
 
-func streamMessage(st device.StreamView) *devicev1.Stream {
+func streamMessage(st camera.StreamView) *devicev1.Stream {
 	return &devicev1.Stream{
 		DeviceId: st.DeviceID, State: string(st.State), Since: types.Timestamp(st.Since), Viewers: int32(st.Watching),
 		LeaseUntil: types.Timestamp(st.LeaseUntil), LingerUntil: types.Timestamp(st.Linger),

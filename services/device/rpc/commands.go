@@ -8,15 +8,20 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/command"
+	"github.com/sluicehq/sluice/services/device/lock"
+	"github.com/sluicehq/sluice/services/device/vehicle"
+
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
+
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
 // commands is the part of the service that tells devices what to do.
 type commands struct {
 	devicev1.UnimplementedCommandsServer
-	service *device.Service
+	commands *command.Service
+	vehicles *vehicle.Service
 }
 
 func (s commands) SendCommand(ctx context.Context, in *devicev1.SendCommandRequest) (*devicev1.Command, error) {
@@ -24,7 +29,7 @@ func (s commands) SendCommand(ctx context.Context, in *devicev1.SendCommandReque
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.service.Send(ctx, device.SendInput{
+	c, err := s.commands.Send(ctx, command.SendInput{
 		DeviceID: in.GetDeviceId(), Name: in.GetName(), Arguments: in.GetArgumentsJson(),
 		Timeout: time.Duration(in.GetTimeoutSeconds()) * time.Second, QueueUntil: until, IdempotencyKey: in.GetIdempotencyKey(),
 	})
@@ -32,12 +37,12 @@ func (s commands) SendCommand(ctx context.Context, in *devicev1.SendCommandReque
 }
 
 func (s commands) CancelCommand(ctx context.Context, in *devicev1.CancelCommandRequest) (*devicev1.Command, error) {
-	c, err := s.service.Cancel(ctx, in.GetId())
+	c, err := s.commands.Cancel(ctx, in.GetId())
 	return commandOr(c, err)
 }
 
 func (s commands) BatchGetCommands(ctx context.Context, in *devicev1.BatchGetCommandsRequest) (*devicev1.BatchGetCommandsResponse, error) {
-	found, err := s.service.BatchGetCommands(ctx, in.GetIds())
+	found, err := s.commands.BatchGet(ctx, in.GetIds())
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +50,7 @@ func (s commands) BatchGetCommands(ctx context.Context, in *devicev1.BatchGetCom
 }
 
 func (s commands) BatchListCommands(ctx context.Context, in *devicev1.BatchListCommandsRequest) (*devicev1.BatchListCommandsResponse, error) {
-	pages, err := s.service.BatchListCommands(ctx, in.GetDeviceIds(), types.PageRequest(in.GetPage()))
+	pages, err := s.commands.BatchList(ctx, in.GetDeviceIds(), types.PageRequest(in.GetPage()))
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +62,7 @@ func (s commands) BatchListCommands(ctx context.Context, in *devicev1.BatchListC
 }
 
 func (s commands) BatchGetCommandLogs(ctx context.Context, in *devicev1.BatchGetCommandLogsRequest) (*devicev1.LogLines, error) {
-	lines, err := s.service.BatchGetCommandLogs(ctx, in.GetCommandIds(), int(in.GetFirst()))
+	lines, err := s.commands.BatchGetLogs(ctx, in.GetCommandIds(), int(in.GetFirst()))
 	return linesOr(lines, err)
 }
 
@@ -70,7 +75,7 @@ func (s commands) BatchGetDeviceLogs(ctx context.Context, in *devicev1.BatchGetD
 	if err != nil {
 		return nil, err
 	}
-	lines, err := s.service.BatchGetDeviceLogs(ctx, in.GetDeviceIds(), from, to, int(in.GetFirst()))
+	lines, err := s.commands.BatchGetDeviceLogs(ctx, in.GetDeviceIds(), from, to, int(in.GetFirst()))
 	return linesOr(lines, err)
 }
 
@@ -79,32 +84,32 @@ func (s commands) UnlockVehicle(ctx context.Context, in *devicev1.UnlockVehicleR
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.service.Unlock(ctx, in.GetVehicleId(), in.GetReference(), deadline)
+	c, err := s.vehicles.Unlock(ctx, in.GetVehicleId(), in.GetReference(), deadline)
 	return commandOr(c, err)
 }
 
 func (s commands) LockVehicle(ctx context.Context, in *devicev1.LockVehicleRequest) (*devicev1.LockVehicleResponse, error) {
-	if err := s.service.Lock(ctx, in.GetVehicleId(), in.GetReference()); err != nil {
+	if err := s.vehicles.Lock(ctx, in.GetVehicleId(), in.GetReference()); err != nil {
 		return nil, err
 	}
 	return &devicev1.LockVehicleResponse{}, nil
 }
 
-func commandOr(c device.Command, err error) (*devicev1.Command, error) {
+func commandOr(c command.Command, err error) (*devicev1.Command, error) {
 	if err != nil {
 		return nil, err
 	}
 	return commandMessage(c), nil
 }
 
-func linesOr(lines []device.LogLine, err error) (*devicev1.LogLines, error) {
+func linesOr(lines []command.LogLine, err error) (*devicev1.LogLines, error) {
 	if err != nil {
 		return nil, err
 	}
 	return &devicev1.LogLines{Lines: types.Each(lines, lineMessage)}, nil
 }
 
-func encodeCommand(c device.Command) ([]byte, error) {
+func encodeCommand(c command.Command) ([]byte, error) {
 	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(commandMessage(c))
 	if err != nil {
 		return nil, fmt.Errorf("write command %s: %w", c.ID, err)
@@ -112,7 +117,7 @@ func encodeCommand(c device.Command) ([]byte, error) {
 	return encoded, nil
 }
 
-func encodeLine(l device.LogLine) ([]byte, error) {
+func encodeLine(l command.LogLine) ([]byte, error) {
 	encoded, err := proto.Marshal(lineMessage(l))
 	if err != nil {
 		return nil, fmt.Errorf("write a line of the log of %s: %w", l.CommandID, err)
@@ -120,7 +125,7 @@ func encodeLine(l device.LogLine) ([]byte, error) {
 	return encoded, nil
 }
 
-func commandMessage(c device.Command) *devicev1.Command {
+func commandMessage(c command.Command) *devicev1.Command {
 	return &devicev1.Command{
 		Id: c.ID, DeviceId: c.DeviceID, Version: c.Version, Name: c.Name, ArgumentsJson: c.Arguments,
 		Status: commandStatusMessage(c.Status), Caller: c.Caller, Reference: c.Reference,
@@ -130,42 +135,42 @@ func commandMessage(c device.Command) *devicev1.Command {
 	}
 }
 
-func commandStatusMessage(status device.CommandStatus) devicev1.CommandStatus {
+func commandStatusMessage(status command.Status) devicev1.CommandStatus {
 	switch status {
-	case device.Queued:
+	case command.Queued:
 		return devicev1.CommandStatus_COMMAND_STATUS_QUEUED
-	case device.Sent:
+	case command.Sent:
 		return devicev1.CommandStatus_COMMAND_STATUS_SENT
-	case device.Acknowledged:
+	case command.Acknowledged:
 		return devicev1.CommandStatus_COMMAND_STATUS_ACKNOWLEDGED
-	case device.Succeeded:
+	case command.Succeeded:
 		return devicev1.CommandStatus_COMMAND_STATUS_SUCCEEDED
-	case device.Failed:
+	case command.Failed:
 		return devicev1.CommandStatus_COMMAND_STATUS_FAILED
-	case device.TimedOut:
+	case command.TimedOut:
 		return devicev1.CommandStatus_COMMAND_STATUS_TIMED_OUT
-	case device.Cancelled:
+	case command.Cancelled:
 		return devicev1.CommandStatus_COMMAND_STATUS_CANCELLED
 	}
 	return devicev1.CommandStatus_COMMAND_STATUS_UNSPECIFIED
 }
 
-func lineMessage(l device.LogLine) *devicev1.LogLine {
+func lineMessage(l command.LogLine) *devicev1.LogLine {
 	return &devicev1.LogLine{CommandId: l.CommandID, DeviceId: l.DeviceID, At: timestamppb.New(l.At), Stream: l.Stream, Text: l.Text}
 }
 
-func lockMessage(l *device.Lock) devicev1.LockState {
+func lockMessage(l *lock.Lock) devicev1.LockState {
 	if l == nil {
 		return devicev1.LockState_LOCK_STATE_UNSPECIFIED
 	}
 	switch l.State {
-	case device.Locked:
+	case lock.Locked:
 		return devicev1.LockState_LOCK_STATE_LOCKED
-	case device.Unlocking:
+	case lock.Unlocking:
 		return devicev1.LockState_LOCK_STATE_UNLOCKING
-	case device.Unlocked:
+	case lock.Unlocked:
 		return devicev1.LockState_LOCK_STATE_UNLOCKED
-	case device.Locking:
+	case lock.Locking:
 		return devicev1.LockState_LOCK_STATE_LOCKING
 	}
 	return devicev1.LockState_LOCK_STATE_UNSPECIFIED

@@ -5,6 +5,8 @@ import (
 
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/registry"
+	"github.com/sluicehq/sluice/services/device/telemetry"
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
 	types "github.com/sluicehq/sluice/services/types/rpc"
@@ -38,67 +40,67 @@ func presenceOf(field string, presence devicev1.Presence) (device.Presence, erro
 	return "", errs.Invalid(field, "must be ONLINE, OFFLINE or UNKNOWN")
 }
 
-func orderOf(order devicev1.DeviceOrder) (device.Order, error) {
+func orderOf(order devicev1.DeviceOrder) (registry.Order, error) {
 	switch order {
 	case devicev1.DeviceOrder_DEVICE_ORDER_UNSPECIFIED, devicev1.DeviceOrder_DEVICE_ORDER_NAME:
-		return device.ByName, nil
+		return registry.ByName, nil
 	case devicev1.DeviceOrder_DEVICE_ORDER_NEWEST:
-		return device.Newest, nil
+		return registry.Newest, nil
 	}
 	return "", errs.Invalid("orderBy", "must be NAME or NEWEST")
 }
 
-func aggregateOf(aggregate devicev1.Aggregate) (device.Aggregate, error) {
+func aggregateOf(aggregate devicev1.Aggregate) (telemetry.Aggregate, error) {
 	switch aggregate {
 	case devicev1.Aggregate_AGGREGATE_UNSPECIFIED, devicev1.Aggregate_AGGREGATE_AVG:
-		return device.Avg, nil
+		return telemetry.Avg, nil
 	case devicev1.Aggregate_AGGREGATE_MIN:
-		return device.Min, nil
+		return telemetry.Min, nil
 	case devicev1.Aggregate_AGGREGATE_MAX:
-		return device.Max, nil
+		return telemetry.Max, nil
 	case devicev1.Aggregate_AGGREGATE_SUM:
-		return device.Sum, nil
+		return telemetry.Sum, nil
 	case devicev1.Aggregate_AGGREGATE_COUNT:
-		return device.Count, nil
+		return telemetry.Count, nil
 	case devicev1.Aggregate_AGGREGATE_LAST:
-		return device.Last, nil
+		return telemetry.Last, nil
 	}
 	return "", errs.Invalid("aggregate", "must be AVG, MIN, MAX, SUM, COUNT or LAST")
 }
 
-func filterOf(in *devicev1.DeviceFilter) (device.Filter, error) {
-	filter := device.Filter{Labels: in.GetLabels(), NameContains: in.GetNameContains()}
+func filterOf(in *devicev1.DeviceFilter) (registry.Filter, error) {
+	filter := registry.Filter{Labels: in.GetLabels(), NameContains: in.GetNameContains()}
 	for i, k := range in.GetKinds() {
 		kind, err := kindOf(fmt.Sprintf("filter.kinds[%d]", i), k)
 		if err != nil {
-			return device.Filter{}, err
+			return registry.Filter{}, err
 		}
 		filter.Kinds = append(filter.Kinds, kind)
 	}
 	for i, p := range in.GetPresences() {
 		presence, err := presenceOf(fmt.Sprintf("filter.presences[%d]", i), p)
 		if err != nil {
-			return device.Filter{}, err
+			return registry.Filter{}, err
 		}
 		filter.Presences = append(filter.Presences, presence)
 	}
 	return filter, nil
 }
 
-func readingsOf(in []*devicev1.Reading) ([]device.Reading, error) {
-	readings := make([]device.Reading, len(in))
+func readingsOf(in []*devicev1.Reading) ([]telemetry.Reading, error) {
+	readings := make([]telemetry.Reading, len(in))
 	for i, r := range in {
 		at, err := types.Time(fmt.Sprintf("readings[%d].at", i), r.GetAt())
 		if err != nil {
 			return nil, err
 		}
-		readings[i] = device.Reading{Key: r.GetKey(), At: at, Value: r.GetValue()}
+		readings[i] = telemetry.Reading{Key: r.GetKey(), At: at, Value: r.GetValue()}
 	}
 	return readings, nil
 }
 
-func draftsOf(in []*devicev1.ImportedDevice) ([]device.Draft, error) {
-	drafts := make([]device.Draft, len(in))
+func draftsOf(in []*devicev1.ImportedDevice) ([]registry.Draft, error) {
+	drafts := make([]registry.Draft, len(in))
 	for i, d := range in {
 		field := fmt.Sprintf("devices[%d]", i)
 		kind, err := kindOf(field+".kind", d.GetKind())
@@ -109,7 +111,7 @@ func draftsOf(in []*devicev1.ImportedDevice) ([]device.Draft, error) {
 		if err != nil {
 			return nil, err
 		}
-		drafts[i] = device.Draft{ExternalID: d.GetExternalId(), Name: d.GetName(), Kind: kind, Labels: d.GetLabels(), Position: position}
+		drafts[i] = registry.Draft{ExternalID: d.GetExternalId(), Name: d.GetName(), Kind: kind, Labels: d.GetLabels(), Position: position}
 	}
 	return drafts, nil
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
-	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/calls"
 )
 
 // recorded has the calls by which API keys act on devices kept, whatever comes of them. Reads are not:
 // they change nothing and are many; nor are readings, which are kept themselves.
 type recorded struct {
 	grpc.ServiceRegistrar
-	service *device.Service
+	calls *calls.Service
 }
 
 // acts tells whether a method acts on a device.
@@ -63,7 +63,7 @@ func (r recorded) kept(ctx context.Context, name string, request any, handle grp
 	}
 	started := time.Now()
 	reply, err := handle(ctx, request)
-	call := device.Call{Name: name, DeviceID: deviceOf(request, reply), Outcome: "OK", Took: time.Since(started)}
+	call := calls.Call{Name: name, DeviceID: deviceOf(request, reply), Outcome: "OK", Took: time.Since(started)}
 	if err != nil {
 		e := errs.From(err)
 		call.Outcome, call.Reason = string(e.Code), e.Reason
@@ -71,7 +71,7 @@ func (r recorded) kept(ctx context.Context, name string, request any, handle grp
 	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
 		call.TraceID = span.TraceID().String()
 	}
-	r.service.KeepCall(ctx, call)
+	r.calls.Keep(ctx, call)
 	return reply, err
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
-	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/telemetry"
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
 )
@@ -171,5 +171,5 @@ func TestBadTelemetryQueriesAreRefused(t *testing.T) {
 		refused(t, text, err, errs.InvalidArgument, errs.ReasonInvalidField, text)
 	}
 	_, err := h.BatchQueryTelemetry(ctx, with(func(in *request) { in.StepSeconds = 60 }))
-	refused(t, "steps", err, errs.InvalidArgument, device.ReasonTooManyPoints, "stepSeconds")
+	refused(t, "steps", err, errs.InvalidArgument, telemetry.ReasonTooManyPoints, "stepSeconds")
 }

@@ -11,23 +11,29 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/assembly"
+	"github.com/sluicehq/sluice/services/device/registry"
+	"github.com/sluicehq/sluice/services/device/telemetry"
+
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
+
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
 // Register offers the service on r.
-func Register(r grpc.ServiceRegistrar, s *device.Service) {
-	r = recorded{ServiceRegistrar: r, service: s}
-	devicev1.RegisterDevicesServer(r, server{service: s})
-	devicev1.RegisterCommandsServer(r, commands{service: s})
-	devicev1.RegisterTwinsServer(r, twins{service: s})
-	devicev1.RegisterCamerasServer(r, cameras{service: s})
-	devicev1.RegisterCallsServer(r, ledger{service: s})
+func Register(r grpc.ServiceRegistrar, s *assembly.Service) {
+	r = recorded{ServiceRegistrar: r, calls: s.Calls}
+	devicev1.RegisterDevicesServer(r, server{registry: s.Registry, telemetry: s.Telemetry})
+	devicev1.RegisterCommandsServer(r, commands{commands: s.Commands, vehicles: s.Vehicles})
+	devicev1.RegisterTwinsServer(r, twins{service: s.Twins})
+	devicev1.RegisterCamerasServer(r, cameras{service: s.Cameras})
+	devicev1.RegisterCallsServer(r, ledger{service: s.Calls})
 }
 
 type server struct {
 	devicev1.UnimplementedDevicesServer
-	service *device.Service
+	registry  *registry.Service
+	telemetry *telemetry.Service
 }
 
 func (s server) RegisterDevice(ctx context.Context, in *devicev1.RegisterDeviceRequest) (*devicev1.RegisterDeviceResponse, error) {
@@ -35,18 +41,18 @@ func (s server) RegisterDevice(ctx context.Context, in *devicev1.RegisterDeviceR
 	if err != nil {
 		return nil, err
 	}
-	made, err := s.service.Register(ctx, device.RegisterInput{
+	made, err := s.registry.Register(ctx, registry.RegisterInput{
 		Name: in.GetName(), Kind: kind, Labels: in.GetLabels(), Lock: in.Lock, IdempotencyKey: in.GetIdempotencyKey(),
 	})
 	return registrationOr(made, err)
 }
 
 func (s server) RotateDeviceSecret(ctx context.Context, in *devicev1.RotateDeviceSecretRequest) (*devicev1.RegisterDeviceResponse, error) {
-	made, err := s.service.RotateSecret(ctx, in.GetId())
+	made, err := s.registry.RotateSecret(ctx, in.GetId())
 	return registrationOr(made, err)
 }
 
-func registrationOr(made device.Registration, err error) (*devicev1.RegisterDeviceResponse, error) {
+func registrationOr(made registry.Registration, err error) (*devicev1.RegisterDeviceResponse, error) {
 	if err != nil {
 		return nil, err
 	}
@@ -54,13 +60,13 @@ func registrationOr(made device.Registration, err error) (*devicev1.RegisterDevi
 }
 
 func (s server) UpdateDevice(ctx context.Context, in *devicev1.UpdateDeviceRequest) (*devicev1.Device, error) {
-	update := device.UpdateInput{ID: in.GetId(), Name: in.Name, ExpectedVersion: in.ExpectedVersion}
+	update := registry.UpdateInput{ID: in.GetId(), Name: in.Name, ExpectedVersion: in.ExpectedVersion}
 	if in.Labels != nil {
 		if update.Labels = in.GetLabels().GetValues(); update.Labels == nil {
 			update.Labels = map[string]string{} // set, to none
 		}
 	}
-	d, err := s.service.Update(ctx, update)
+	d, err := s.registry.Update(ctx, update)
 	return messageOr(d, err)
 }
 
@@ -72,14 +78,14 @@ func messageOr(d device.Device, err error) (*devicev1.Device, error) {
 }
 
 func (s server) DeleteDevice(ctx context.Context, in *devicev1.DeleteDeviceRequest) (*devicev1.DeleteDeviceResponse, error) {
-	if err := s.service.Delete(ctx, in.GetId(), in.ExpectedVersion); err != nil {
+	if err := s.registry.Delete(ctx, in.GetId(), in.ExpectedVersion); err != nil {
 		return nil, err
 	}
 	return &devicev1.DeleteDeviceResponse{}, nil
 }
 
 func (s server) BatchGetDevices(ctx context.Context, in *devicev1.BatchGetDevicesRequest) (*devicev1.BatchGetDevicesResponse, error) {
-	devices, err := s.service.BatchGet(ctx, in.GetIds())
+	devices, err := s.registry.BatchGet(ctx, in.GetIds())
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +101,7 @@ func (s server) ListDevices(ctx context.Context, in *devicev1.ListDevicesRequest
 	if err != nil {
 		return nil, err
 	}
-	devices, err := s.service.List(ctx, filter, order, types.PageRequest(in.GetPage()))
+	devices, err := s.registry.List(ctx, filter, order, types.PageRequest(in.GetPage()))
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +109,7 @@ func (s server) ListDevices(ctx context.Context, in *devicev1.ListDevicesRequest
 }
 
 func (s server) CountDevices(ctx context.Context, _ *devicev1.CountDevicesRequest) (*devicev1.DeviceCounts, error) {
-	counts, err := s.service.Count(ctx)
+	counts, err := s.registry.Count(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +117,7 @@ func (s server) CountDevices(ctx context.Context, _ *devicev1.CountDevicesReques
 }
 
 func (s server) BatchListEvents(ctx context.Context, in *devicev1.BatchListEventsRequest) (*devicev1.BatchListEventsResponse, error) {
-	pages, err := s.service.BatchListEvents(ctx, in.GetDeviceIds(), types.PageRequest(in.GetPage()))
+	pages, err := s.registry.BatchListEvents(ctx, in.GetDeviceIds(), types.PageRequest(in.GetPage()))
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +141,7 @@ func (s server) BatchQueryTelemetry(ctx context.Context, in *devicev1.BatchQuery
 	if err != nil {
 		return nil, err
 	}
-	series, err := s.service.Query(ctx, device.Query{
+	series, err := s.telemetry.Query(ctx, telemetry.Query{
 		DeviceIDs: in.GetDeviceIds(), Keys: in.GetKeys(), From: from, To: to,
 		Step: time.Duration(in.GetStepSeconds()) * time.Second, Aggregate: aggregate,
 	})
@@ -150,7 +156,7 @@ func (s server) RecordReadings(ctx context.Context, in *devicev1.RecordReadingsR
 	if err != nil {
 		return nil, err
 	}
-	recorded, err := s.service.Record(ctx, in.GetDeviceId(), readings)
+	recorded, err := s.telemetry.Record(ctx, in.GetDeviceId(), readings)
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +168,7 @@ func (s server) ImportDevices(ctx context.Context, in *devicev1.ImportDevicesReq
 	if err != nil {
 		return nil, err
 	}
-	done, err := s.service.Import(ctx, device.ImportInput{Source: in.GetSource(), Drafts: drafts, KeepKnown: in.GetKeepKnown(), IssueSecrets: in.GetIssueSecrets()})
+	done, err := s.registry.Import(ctx, registry.ImportInput{Source: in.GetSource(), Drafts: drafts, KeepKnown: in.GetKeepKnown(), IssueSecrets: in.GetIssueSecrets()})
 	if err != nil {
 		return nil, err
 	}

@@ -18,13 +18,18 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/obs"
-	calls "github.com/sluicehq/sluice/internal/rpc"
+	"github.com/sluicehq/sluice/services/device/assembly"
+	"github.com/sluicehq/sluice/services/device/calls"
+	"github.com/sluicehq/sluice/services/device/registry"
+
+	wire "github.com/sluicehq/sluice/internal/rpc"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
-	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/rpc"
 	"github.com/sluicehq/sluice/services/device/store"
+
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
+
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
 )
 
@@ -39,10 +44,10 @@ func open(t *testing.T) house {
 	t.Helper()
 	db := sqltest.OpenSQLite(t, store.Migrations())
 	now := clock.NewManual(time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC))
-	service := device.New(store.New(db, rpc.Encoding()), now, device.Options{})
-	options := calls.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Tracing: obs.NoTracing()}
-	channel := calls.NewChannel(options, func(r grpc.ServiceRegistrar) { rpc.Register(r, service) })
-	return house{DevicesClient: devicev1.NewDevicesClient(calls.Within(channel, options)), db: db, clock: now}
+	service := assembly.New(store.New(db, rpc.Encoding()), now, assembly.Options{})
+	options := wire.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Tracing: obs.NoTracing()}
+	channel := wire.NewChannel(options, func(r grpc.ServiceRegistrar) { rpc.Register(r, service) })
+	return house{DevicesClient: devicev1.NewDevicesClient(wire.Within(channel, options)), db: db, clock: now}
 }
 
 // as is a context in which somebody of the role calls, with all its scopes.
@@ -259,7 +264,7 @@ func TestEventsTellWhatHappenedAndWho(t *testing.T) {
 			t.Fatal(got, err)
 		}
 		for _, e := range got.GetPages()[0].GetEvents() {
-			if e.GetType() == string(device.Called) {
+			if e.GetType() == string(calls.Called) {
 				continue // what API keys call is a test of its own
 			}
 			told = append(told, fmt.Sprint(e.GetType(), ": ", e.GetMessage(), " by ", e.GetActor(), " ", e.GetDataJson()))
@@ -333,7 +338,7 @@ func TestImportingAgainChangesOnlyWhatIsNew(t *testing.T) {
 	other.Kind = devicev1.Kind_KIND_CAMERA
 	in.Devices = []*devicev1.ImportedDevice{bus("c", "Bus C"), other}
 	_, err = h.ImportDevices(ctx, in)
-	refused(t, "another kind", err, errs.FailedPrecondition, device.ReasonImportMismatch, "VEHICLE")
+	refused(t, "another kind", err, errs.FailedPrecondition, registry.ReasonImportMismatch, "VEHICLE")
 	if n, err := h.CountDevices(ctx, &devicev1.CountDevicesRequest{}); err != nil || n.GetTotal() != 2 {
 		t.Errorf("there are %v, %v", n, err)
 	}

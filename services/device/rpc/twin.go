@@ -5,18 +5,18 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/twin"
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
 type twins struct {
 	devicev1.UnimplementedTwinsServer
-	service *device.Service
+	service *twin.Service
 }
 
 func (s twins) SetConfig(ctx context.Context, in *devicev1.SetConfigRequest) (*devicev1.Config, error) {
-	c, err := s.service.SetConfig(ctx, device.SetConfigInput{
+	c, err := s.service.Set(ctx, twin.SetInput{
 		DeviceID: in.GetDeviceId(), Desired: in.GetDesiredJson(), ExpectedVersion: in.ExpectedVersion,
 	})
 	if err != nil {
@@ -26,7 +26,7 @@ func (s twins) SetConfig(ctx context.Context, in *devicev1.SetConfigRequest) (*d
 }
 
 func (s twins) BatchGetConfigs(ctx context.Context, in *devicev1.BatchGetConfigsRequest) (*devicev1.BatchGetConfigsResponse, error) {
-	configs, err := s.service.BatchGetConfigs(ctx, in.GetDeviceIds())
+	configs, err := s.service.BatchGet(ctx, in.GetDeviceIds())
 	if err != nil {
 		return nil, err
 	}
@@ -34,7 +34,7 @@ func (s twins) BatchGetConfigs(ctx context.Context, in *devicev1.BatchGetConfigs
 }
 
 func (s twins) BatchListConfigVersions(ctx context.Context, in *devicev1.BatchListConfigVersionsRequest) (*devicev1.BatchListConfigVersionsResponse, error) {
-	pages, err := s.service.BatchListConfigVersions(ctx, in.GetDeviceIds(), types.PageRequest(in.GetPage()))
+	pages, err := s.service.BatchListVersions(ctx, in.GetDeviceIds(), types.PageRequest(in.GetPage()))
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (s twins) SetConfigSchema(ctx context.Context, in *devicev1.ConfigSchema) (
 	if err != nil {
 		return nil, err
 	}
-	set, err := s.service.SetConfigSchema(ctx, kind, in.GetSchemaJson())
+	set, err := s.service.SetSchema(ctx, kind, in.GetSchemaJson())
 	if err != nil {
 		return nil, err
 	}
@@ -58,24 +58,24 @@ func (s twins) SetConfigSchema(ctx context.Context, in *devicev1.ConfigSchema) (
 }
 
 func (s twins) ListConfigSchemas(ctx context.Context, _ *devicev1.ListConfigSchemasRequest) (*devicev1.ListConfigSchemasResponse, error) {
-	schemas, err := s.service.ConfigSchemas(ctx)
+	schemas, err := s.service.Schemas(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return &devicev1.ListConfigSchemasResponse{Schemas: types.Each(schemas, schemaMessage)}, nil
 }
 
-func configMessage(c device.Config) *devicev1.Config {
+func configMessage(c twin.Config) *devicev1.Config {
 	return &devicev1.Config{
 		DeviceId: c.DeviceID, DesiredJson: c.Desired, DesiredVersion: c.DesiredVersion, DesiredAt: types.Timestamp(c.DesiredAt),
 		ReportedJson: c.Reported, ReportedVersion: c.ReportedVersion, ReportedAt: types.Timestamp(c.ReportedAt), InSync: c.InSync(),
 	}
 }
 
-func versionMessage(v device.ConfigVersion) *devicev1.ConfigVersion {
+func versionMessage(v twin.Version) *devicev1.ConfigVersion {
 	return &devicev1.ConfigVersion{Version: v.Version, DesiredJson: v.Desired, At: timestamppb.New(v.At), Actor: v.Actor}
 }
 
-func schemaMessage(s device.ConfigSchema) *devicev1.ConfigSchema {
-	return &devicev1.ConfigSchema{Kind: kindMessage(s.Kind), SchemaJson: s.Schema, UpdatedAt: timestamppb.New(s.UpdatedAt), Actor: s.Actor}
+func schemaMessage(s twin.Schema) *devicev1.ConfigSchema {
+	return &devicev1.ConfigSchema{Kind: kindMessage(s.Kind), SchemaJson: s.Text, UpdatedAt: timestamppb.New(s.UpdatedAt), Actor: s.Actor}
 }

@@ -7,16 +7,21 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/assembly"
+	"github.com/sluicehq/sluice/services/device/telemetry"
+
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
+
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
+
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
 // What goes out: the service's types written as messages.
 
 // Encoding writes the payloads of events: messages of sluice.device.v1.
-func Encoding() device.Encoding {
-	return device.Encoding{Device: encodeDevice, Command: encodeCommand, LogLine: encodeLine}
+func Encoding() assembly.Encoding {
+	return assembly.Encoding{Device: encodeDevice, Command: encodeCommand, LogLine: encodeLine}
 }
 
 func encodeDevice(d device.Device) ([]byte, error) {
@@ -77,10 +82,10 @@ func eventMessage(e device.Event) *devicev1.DeviceEvent {
 	}
 }
 
-func seriesMessage(s device.Series) *devicev1.DeviceSeries {
+func seriesMessage(s telemetry.Series) *devicev1.DeviceSeries {
 	return &devicev1.DeviceSeries{DeviceId: s.DeviceID, Key: s.Key, Points: types.Each(s.Points, pointMessage)}
 }
 
-func pointMessage(p device.Point) *devicev1.Point {
+func pointMessage(p telemetry.Point) *devicev1.Point {
 	return &devicev1.Point{At: timestamppb.New(p.At), Value: p.Value}
 }

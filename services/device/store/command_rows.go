@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/sqldb"
-	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/command"
 )
 
 const commandColumns = `id, device_id, name, arguments, caller, reference, timeout, queue_until, created_at,
@@ -19,15 +19,15 @@ const commandColumns = `id, device_id, name, arguments, caller, reference, timeo
 const commandChanging = `version, status, deadline, due_at, sends, sent_at, last_sent_at, acknowledged_at, finished_at,
 	result, reason, error, log_lines, log_bytes`
 
-func scanCommand(row sqldb.Row) (device.Command, error) {
-	var c device.Command
+func scanCommand(row sqldb.Row) (command.Command, error) {
+	var c command.Command
 	var timeout, created, deadline int64
 	var queueUntil, due, sent, lastSent, acknowledged, finished sql.NullInt64
 	err := row.Scan(&c.ID, &c.DeviceID, &c.Name, &c.Arguments, &c.Caller, &c.Reference, &timeout, &queueUntil, &created,
 		&c.Version, &c.Status, &deadline, &due, &c.Sends, &sent, &lastSent, &acknowledged, &finished,
 		&c.Result, &c.Reason, &c.Error, &c.LogLines, &c.LogBytes)
 	if err != nil {
-		return device.Command{}, fmt.Errorf("scan command: %w", err)
+		return command.Command{}, fmt.Errorf("scan command: %w", err)
 	}
 	c.Timeout, c.QueueUntil, c.CreatedAt = time.Duration(timeout)*time.Microsecond, sqldb.NullTime(queueUntil), sqldb.Time(created)
 	c.Deadline, c.DueAt, c.SentAt = sqldb.Time(deadline), sqldb.NullTime(due), sqldb.NullTime(sent)
@@ -36,7 +36,7 @@ func scanCommand(row sqldb.Row) (device.Command, error) {
 }
 
 // commandChangingValues are of the columns commandChanging.
-func commandChangingValues(c device.Command) []any {
+func commandChangingValues(c command.Command) []any {
 	return []any{
 		c.Version, string(c.Status), sqldb.Micros(c.Deadline), sqldb.NullMicros(c.DueAt), c.Sends, sqldb.NullMicros(c.SentAt),
 		sqldb.NullMicros(c.LastSentAt), sqldb.NullMicros(c.AcknowledgedAt), sqldb.NullMicros(c.FinishedAt),
@@ -44,7 +44,7 @@ func commandChangingValues(c device.Command) []any {
 	}
 }
 
-func insertCommand(ctx context.Context, tx *sqldb.Tx, c device.Command) error {
+func insertCommand(ctx context.Context, tx *sqldb.Tx, c command.Command) error {
 	row := append([]any{
 		c.ID, c.DeviceID, c.Name, c.Arguments, c.Caller, c.Reference, c.Timeout.Microseconds(), sqldb.NullMicros(c.QueueUntil), sqldb.Micros(c.CreatedAt),
 	}, commandChangingValues(c)...)
@@ -53,7 +53,7 @@ func insertCommand(ctx context.Context, tx *sqldb.Tx, c device.Command) error {
 }
 
 // updateCommand keeps a command that was read one version before, of a locked device.
-func updateCommand(ctx context.Context, tx *sqldb.Tx, c device.Command) error {
+func updateCommand(ctx context.Context, tx *sqldb.Tx, c command.Command) error {
 	values := commandChangingValues(c)
 	row := sqldb.Tuples(1, len(values))
 	values = append(values, c.ID, c.Version-1)
@@ -70,15 +70,15 @@ func updateCommand(ctx context.Context, tx *sqldb.Tx, c device.Command) error {
 
 const lineColumns = `command_id, device_id, ordinal, at, stream, text`
 
-func scanLine(row sqldb.Row) (device.LogLine, error) {
-	var l device.LogLine
+func scanLine(row sqldb.Row) (command.LogLine, error) {
+	var l command.LogLine
 	var at int64
 	err := row.Scan(&l.CommandID, &l.DeviceID, &l.Ordinal, &at, &l.Stream, &l.Text)
 	l.At = sqldb.Time(at)
 	return l, err
 }
 
-func insertLine(ctx context.Context, tx *sqldb.Tx, l device.LogLine) (isNew bool, err error) {
+func insertLine(ctx context.Context, tx *sqldb.Tx, l command.LogLine) (isNew bool, err error) {
 	said := sha256.Sum256(fmt.Appendf(nil, "%d\x00%s\x00%s", sqldb.Micros(l.At), l.Stream, l.Text))
 	row := []any{l.CommandID, l.DeviceID, l.Ordinal, sqldb.Micros(l.At), l.Stream, l.Text, hex.EncodeToString(said[:])}
 	inserted, err := tx.Insert(ctx, "command_log", lineColumns+", digest", [][]any{row}, `ON CONFLICT (command_id, digest) DO NOTHING`)

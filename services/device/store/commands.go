@@ -13,52 +13,53 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/command"
 )
 
-// Work keeps what decide says of commands and their device: see device.CommandStore. The device's row
+// Work keeps what decide says of commands and their device: see command.Store. The device's row
 // is locked first, so that all that concerns its commands happens one after another.
-func (s *Store) Work(ctx context.Context, about device.About, decide func(device.Situation) (device.Work, error)) (device.Command, error) {
-	return sqldb.WriteOnce(ctx, s.db, about.Key, about.Now, func(tx *sqldb.Tx) (device.Command, error) {
+func (s *Store) Work(ctx context.Context, about command.About, decide func(command.Situation) (command.Work, error)) (command.Command, error) {
+	return sqldb.WriteOnce(ctx, s.db, about.Key, about.Now, func(tx *sqldb.Tx) (command.Command, error) {
 		at, err := situation(ctx, tx, about)
 		if err != nil {
-			return device.Command{}, err
+			return command.Command{}, err
 		}
 		known := at.Device.Version
 		work, err := decide(at)
 		if err != nil {
-			return device.Command{}, err
+			return command.Command{}, err
 		}
 		return work.Answer, s.keep(ctx, tx, work, known, about.Now)
 	})
 }
 
-func situation(ctx context.Context, tx *sqldb.Tx, about device.About) (device.Situation, error) {
+func situation(ctx context.Context, tx *sqldb.Tx, about command.About) (command.Situation, error) {
 	condition, id := "id = $1 AND NOT deleted", about.DeviceID
 	if about.DeviceID == "" { // a command that has ended with its device still has to be told so
 		condition, id = "id = (SELECT device_id FROM commands WHERE id = $1)", about.CommandID
 	}
-	d, err := lockAny(ctx, tx, condition, id)
+	d, err := holdAny(ctx, tx, condition, id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows) && about.DeviceID == "":
-		return device.Situation{}, errs.Missing("command", about.CommandID)
+		return command.Situation{}, errs.Missing("command", about.CommandID)
 	case errors.Is(err, sql.ErrNoRows):
-		return device.Situation{}, device.Missing(about.DeviceID)
+		return command.Situation{}, device.Missing(about.DeviceID)
 	case err != nil:
-		return device.Situation{}, err
+		return command.Situation{}, err
 	}
-	at := device.Situation{Device: d}
+	at := command.Situation{Device: d}
 	if at.Command, err = namedBy(ctx, tx, about, d.ID); err != nil {
-		return device.Situation{}, err
+		return command.Situation{}, err
 	}
 	err = tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM commands WHERE device_id = $1 AND due_at IS NOT NULL`, d.ID).Scan(&at.Open)
 	if err != nil {
-		return device.Situation{}, fmt.Errorf("count open commands: %w", err)
+		return command.Situation{}, fmt.Errorf("count open commands: %w", err)
 	}
 	return at, nil
 }
 
 // namedBy is the command that about names; nil when there is none.
-func namedBy(ctx context.Context, tx *sqldb.Tx, about device.About, deviceID string) (*device.Command, error) {
+func namedBy(ctx context.Context, tx *sqldb.Tx, about command.About, deviceID string) (*command.Command, error) {
 	condition, value := "id = $1", about.CommandID
 	if value == "" {
 		condition, value = "reference = $1 AND reference <> '' AND name = 'unlock'", about.Reference
@@ -77,7 +78,7 @@ func namedBy(ctx context.Context, tx *sqldb.Tx, about device.About, deviceID str
 }
 
 // keep writes what was decided of a device that was read at the version.
-func (s *Store) keep(ctx context.Context, tx *sqldb.Tx, work device.Work, version int64, now time.Time) error {
+func (s *Store) keep(ctx context.Context, tx *sqldb.Tx, work command.Work, version int64, now time.Time) error {
 	if work.Device != nil {
 		if err := updateDevice(ctx, tx, work.Device.Device, version); err != nil {
 			return err
@@ -102,7 +103,7 @@ func (s *Store) keep(ctx context.Context, tx *sqldb.Tx, work device.Work, versio
 	return nil
 }
 
-func (s *Store) keepCommand(ctx context.Context, tx *sqldb.Tx, c device.Command, now time.Time) error {
+func (s *Store) keepCommand(ctx context.Context, tx *sqldb.Tx, c command.Command, now time.Time) error {
 	write := updateCommand
 	if c.Version == 1 {
 		write = insertCommand
@@ -118,7 +119,7 @@ func (s *Store) keepCommand(ctx context.Context, tx *sqldb.Tx, c device.Command,
 }
 
 // keepLines keeps the lines that are new, and tells of each.
-func (s *Store) keepLines(ctx context.Context, tx *sqldb.Tx, work device.Work, now time.Time) error {
+func (s *Store) keepLines(ctx context.Context, tx *sqldb.Tx, work command.Work, now time.Time) error {
 	for _, line := range work.Lines {
 		isNew, err := insertLine(ctx, tx, line)
 		if err != nil {
@@ -149,8 +150,8 @@ func newestCommands() sqldb.Newest {
 	return sqldb.Newest{Name: "device-commands/newest", Column: "created_at", Kind: ids.Command}
 }
 
-// GetCommands gives commands by id: see device.CommandStore.
-func (s *Store) GetCommands(ctx context.Context, ids []string, labels map[string]string) ([]device.Command, error) {
+// GetCommands gives commands by id: see command.Store.
+func (s *Store) GetCommands(ctx context.Context, ids []string, labels map[string]string) ([]command.Command, error) {
 	var w sqldb.Where
 	w.In("id", ids)
 	haveLabels(&w, "device_id", labels)
@@ -162,24 +163,24 @@ func (s *Store) GetCommands(ctx context.Context, ids []string, labels map[string
 	return found, nil
 }
 
-// ListCommands gives a page of commands a device: see device.CommandStore.
-func (s *Store) ListCommands(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[device.Command], error) {
-	return sqldb.Children[device.Command]{
+// ListCommands gives a page of commands a device: see command.Store.
+func (s *Store) ListCommands(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[command.Command], error) {
+	return sqldb.Children[command.Command]{
 		Table: "commands", Columns: commandColumns, Parent: "device_id", Order: newestCommands(), Scan: scanCommand,
-		ParentOf: func(c device.Command) string { return c.DeviceID },
-		CursorOf: func(c device.Command) page.Cursor { return newestCommands().Cursor(c.CreatedAt, c.ID) },
+		ParentOf: func(c command.Command) string { return c.DeviceID },
+		CursorOf: func(c command.Command) page.Cursor { return newestCommands().Cursor(c.CreatedAt, c.ID) },
 	}.PagesOf(ctx, s.db, deviceIDs, request)
 }
 
-// CommandLogs gives the beginnings of logs: see device.CommandStore.
-func (s *Store) CommandLogs(ctx context.Context, commandIDs []string, most int) ([]device.LogLine, error) {
+// CommandLogs gives the beginnings of logs: see command.Store.
+func (s *Store) CommandLogs(ctx context.Context, commandIDs []string, most int) ([]command.LogLine, error) {
 	var w sqldb.Where
 	w.In("command_id", commandIDs)
 	return s.lines(ctx, w, "command_id", "ordinal", most)
 }
 
-// DeviceLogs gives what devices logged over a time: see device.CommandStore.
-func (s *Store) DeviceLogs(ctx context.Context, deviceIDs []string, from, to time.Time, most int) ([]device.LogLine, error) {
+// DeviceLogs gives what devices logged over a time: see command.Store.
+func (s *Store) DeviceLogs(ctx context.Context, deviceIDs []string, from, to time.Time, most int) ([]command.LogLine, error) {
 	var w sqldb.Where
 	w.In("device_id", deviceIDs)
 	w.And("at >= ? AND at < ?", sqldb.Micros(from), sqldb.Micros(to))
@@ -187,7 +188,7 @@ func (s *Store) DeviceLogs(ctx context.Context, deviceIDs []string, from, to tim
 }
 
 // lines gives the first lines of each parent in the order.
-func (s *Store) lines(ctx context.Context, w sqldb.Where, parent, order string, most int) ([]device.LogLine, error) {
+func (s *Store) lines(ctx context.Context, w sqldb.Where, parent, order string, most int) ([]command.LogLine, error) {
 	query := `SELECT ` + lineColumns + ` FROM (SELECT ` + lineColumns + `,
 			ROW_NUMBER() OVER (PARTITION BY ` + parent + ` ORDER BY ` + order + `) AS place FROM command_log` + w.SQL() + `
 		) AS ranked WHERE place <= ` + w.Arg(most) + ` ORDER BY ` + parent + `, place`
@@ -198,17 +199,17 @@ func (s *Store) lines(ctx context.Context, w sqldb.Where, parent, order string, 
 	return lines, nil
 }
 
-// Unacknowledged gives what a device has not acknowledged: see device.CommandStore.
+// Unacknowledged gives what a device has not acknowledged: see command.Store.
 func (s *Store) Unacknowledged(ctx context.Context, deviceID string) ([]string, error) {
 	found, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM commands
-		WHERE device_id = $1 AND due_at IS NOT NULL AND status <> $2 ORDER BY created_at, id`, deviceID, string(device.Acknowledged))
+		WHERE device_id = $1 AND due_at IS NOT NULL AND status <> $2 ORDER BY created_at, id`, deviceID, string(command.Acknowledged))
 	if err != nil {
 		return nil, fmt.Errorf("read waiting commands: %w", err)
 	}
 	return found, nil
 }
 
-// DueCommands gives commands that are due: see device.CommandStore.
+// DueCommands gives commands that are due: see command.Store.
 func (s *Store) DueCommands(ctx context.Context, now time.Time, most int) ([]string, error) {
 	due, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM commands
 		WHERE due_at <= $1 ORDER BY due_at LIMIT $2`, sqldb.Micros(now), most)
@@ -218,7 +219,7 @@ func (s *Store) DueCommands(ctx context.Context, now time.Time, most int) ([]str
 	return due, nil
 }
 
-// NextDue tells when something is due next: see device.CommandStore.
+// NextDue tells when something is due next: see attendant.Store.
 func (s *Store) NextDue(ctx context.Context) (*time.Time, error) {
 	var next sql.NullInt64
 	err := s.db.Read().QueryRowContext(ctx, `SELECT MIN(due) FROM (

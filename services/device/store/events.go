@@ -25,7 +25,7 @@ func insertEvent(ctx context.Context, tx *sqldb.Tx, e device.Event) error {
 	return err
 }
 
-// Note writes down an event alone: see device.Store.
+// Note writes down an event alone: see uplink.Store.
 func (s *Store) Note(ctx context.Context, e device.Event) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error { return noteIfThere(ctx, tx, e) })
 	if err != nil {
@@ -55,7 +55,7 @@ func scanEvent(row sqldb.Row) (device.Event, error) {
 	return e, err
 }
 
-// Events gives a page of events a device: see device.Store.
+// Events gives a page of events a device: see registry.Store.
 func (s *Store) Events(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[device.Event], error) {
 	return sqldb.Children[device.Event]{
 		Table: "device_events", Columns: eventColumns, Parent: "device_id", Order: newestEvents(), Scan: scanEvent,

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/sqldb"
-	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/lock"
 )
 
 // lockColumns is a lock as its device's row has it.
@@ -18,7 +18,7 @@ type lockColumns struct {
 	dueAt sql.NullInt64
 }
 
-func columnsOf(l *device.Lock) (lockColumns, error) {
+func columnsOf(l *lock.Lock) (lockColumns, error) {
 	if l == nil {
 		return lockColumns{}, nil
 	}
@@ -29,19 +29,19 @@ func columnsOf(l *device.Lock) (lockColumns, error) {
 	return lockColumns{state: string(l.State), rest: sql.NullString{String: string(rest), Valid: true}, dueAt: sqldb.NullMicros(l.DueAt)}, nil
 }
 
-func (c lockColumns) read() (*device.Lock, error) {
+func (c lockColumns) read() (*lock.Lock, error) {
 	if c.state == "" {
 		return nil, nil
 	}
-	var l device.Lock
+	var l lock.Lock
 	if err := json.Unmarshal([]byte(c.rest.String), &l); err != nil {
 		return nil, err
 	}
-	l.State, l.DueAt = device.LockState(c.state), sqldb.NullTime(c.dueAt)
+	l.State, l.DueAt = lock.State(c.state), sqldb.NullTime(c.dueAt)
 	return &l, nil
 }
 
-// DueLocks gives devices whose lock is due: see device.CommandStore.
+// DueLocks gives devices whose lock is due: see vehicle.Store.
 func (s *Store) DueLocks(ctx context.Context, now time.Time, most int) ([]string, error) {
 	due, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM devices
 		WHERE lock_due_at <= $1 AND NOT deleted ORDER BY lock_due_at LIMIT $2`, sqldb.Micros(now), most)

@@ -9,10 +9,12 @@ import (
 
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/telemetry"
+	"github.com/sluicehq/sluice/services/device/uplink"
 )
 
-// RecordAll keeps readings of many messages: see device.Store.
-func (s *Store) RecordAll(ctx context.Context, recordings []device.Recording) (stored int64, err error) {
+// RecordAll keeps readings of many messages: see telemetry.Store.
+func (s *Store) RecordAll(ctx context.Context, recordings []telemetry.Recording) (stored int64, err error) {
 	var rows [][]any
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		there, err := known(ctx, tx, recordings)
@@ -41,7 +43,7 @@ func (s *Store) RecordAll(ctx context.Context, recordings []device.Recording) (s
 const readingColumns = "device_id, key, at, value, arrived_at"
 
 // known tells which of the devices there are.
-func known(ctx context.Context, tx *sqldb.Tx, recordings []device.Recording) (map[string]bool, error) {
+func known(ctx context.Context, tx *sqldb.Tx, recordings []telemetry.Recording) (map[string]bool, error) {
 	there := make(map[string]bool, len(recordings))
 	var ids []string
 	for _, r := range recordings {
@@ -72,11 +74,11 @@ func known(ctx context.Context, tx *sqldb.Tx, recordings []device.Recording) (ma
 	return there, nil
 }
 
-// Observe tells where a device was: see device.Store. Others hear of each position by an event of its
+// Observe tells where a device was: see uplink.Store. Others hear of each position by an event of its
 // own, which carries the device as it was there.
 func (s *Store) Observe(ctx context.Context, deviceID string, positions []device.Position, now time.Time) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		d, err := lock(ctx, tx, "id = $1", deviceID)
+		d, err := hold(ctx, tx, "id = $1", deviceID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -121,10 +123,10 @@ func (s *Store) keepPosition(ctx context.Context, tx *sqldb.Tx, d device.Device,
 	return s.emit(ctx, tx, now, "moved", d)
 }
 
-// Report keeps what a device reported of itself: see device.Store.
-func (s *Store) Report(ctx context.Context, deviceID string, state device.ReportedState, now time.Time) error {
+// Report keeps what a device reported of itself: see uplink.Store.
+func (s *Store) Report(ctx context.Context, deviceID string, state uplink.ReportedState, now time.Time) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		d, err := lock(ctx, tx, "id = $1", deviceID)
+		d, err := hold(ctx, tx, "id = $1", deviceID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}

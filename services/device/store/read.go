@@ -11,6 +11,7 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/registry"
 )
 
 // byName is the order of devices by their names, as cursors name it.
@@ -20,7 +21,7 @@ func newest() sqldb.Newest {
 	return sqldb.Newest{Name: "devices/newest", Column: "created_at", Kind: ids.Device}
 }
 
-// Get gives devices by id: see device.Store.
+// Get gives devices by id: see registry.Store.
 func (s *Store) Get(ctx context.Context, ids []string) ([]device.Device, error) {
 	var w sqldb.Where
 	w.In("id", ids)
@@ -28,8 +29,8 @@ func (s *Store) Get(ctx context.Context, ids []string) ([]device.Device, error) 
 	return s.query(ctx, w.SQL(), w.Args())
 }
 
-// List gives a page of devices: see device.Store.
-func (s *Store) List(ctx context.Context, filter device.Filter, order device.Order, request page.Request) (page.Page[device.Device], error) {
+// List gives a page of devices: see registry.Store.
+func (s *Store) List(ctx context.Context, filter registry.Filter, order registry.Order, request page.Request) (page.Page[device.Device], error) {
 	size, err := request.Size()
 	if err != nil {
 		return page.Page[device.Device]{}, err
@@ -40,7 +41,7 @@ func (s *Store) List(ctx context.Context, filter device.Filter, order device.Ord
 		return page.Page[device.Device]{}, err
 	}
 	sorted, after, cursorOf := " ORDER BY sort_name, id", afterName, nameCursor
-	if order == device.Newest {
+	if order == registry.Newest {
 		sorted, after, cursorOf = newest().SQL(), newest().After, newestCursor
 	}
 	if err := after(&w, request.After); err != nil {
@@ -55,7 +56,7 @@ func (s *Store) List(ctx context.Context, filter device.Filter, order device.Ord
 	return cut, nil
 }
 
-func where(filter device.Filter) sqldb.Where {
+func where(filter registry.Filter) sqldb.Where {
 	var w sqldb.Where
 	w.And("NOT deleted")
 	sqldb.Narrow(&w, "kind", filter.Kinds)
@@ -101,13 +102,13 @@ func (s *Store) query(ctx context.Context, rest string, args []any) ([]device.De
 	return devices, nil
 }
 
-// Count counts devices by presence: see device.Store.
-func (s *Store) Count(ctx context.Context, filter device.Filter) (device.Counts, error) {
+// Count counts devices by presence: see registry.Store.
+func (s *Store) Count(ctx context.Context, filter registry.Filter) (registry.Counts, error) {
 	n, err := s.db.Counts(ctx, "devices", "presence", where(filter))
 	if err != nil {
-		return device.Counts{}, err
+		return registry.Counts{}, err
 	}
-	counts := device.Counts{
+	counts := registry.Counts{
 		Online: n[string(device.Online)], Offline: n[string(device.Offline)], Unknown: n[string(device.Unknown)],
 	}
 	counts.Total = counts.Online + counts.Offline + counts.Unknown

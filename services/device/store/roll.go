@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/sqldb"
-	"github.com/sluicehq/sluice/services/device"
 )
 
 // rollSteps bounds the steps of one transaction, and so how many readings it holds in memory.
@@ -32,12 +31,12 @@ func (r rolled) with(at int64, value float64) rolled {
 	return r
 }
 
-// DeviceIDs gives devices, deleted ones too, in order: see device.Store.
+// DeviceIDs gives devices, deleted ones too, in order: see telemetry.Store.
 func (s *Store) DeviceIDs(ctx context.Context, after string, limit int) ([]string, error) {
 	return s.ids(ctx, `SELECT id FROM devices WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 }
 
-// Roll rolls up old readings: see device.Store.
+// Roll rolls up old readings: see telemetry.Store.
 func (s *Store) Roll(ctx context.Context, deviceID string, before time.Time, step time.Duration) (int64, error) {
 	var total int64
 	for key, more, err := s.nextKey(ctx, deviceID, ""); more || err != nil; key, more, err = s.nextKey(ctx, deviceID, key) {
@@ -120,7 +119,7 @@ func keepRolled(ctx context.Context, tx *sqldb.Tx, deviceID, key string, steps m
 	return err
 }
 
-// Forget drops what was rolled up: see device.Store.
+// Forget drops what was rolled up: see telemetry.Store.
 func (s *Store) Forget(ctx context.Context, deviceID string, before time.Time) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM readings_rolled WHERE device_id = $1 AND at < $2`, deviceID, sqldb.Micros(before))
@@ -131,5 +130,3 @@ func (s *Store) Forget(ctx context.Context, deviceID string, before time.Time) e
 	}
 	return nil
 }
-
-var _ device.Store = (*Store)(nil)

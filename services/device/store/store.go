@@ -1,6 +1,6 @@
 // Package store keeps devices in SQL, on SQLite or PostgreSQL.
 //
-// It promises what device.Store asks for. A change locks the device's row first, by an update that
+// It promises what the Stores of the rooms ask for. A change locks the device's row first, by an update that
 // changes nothing, so that changes of one device happen one after another on both engines. The
 // labels are kept twice in the same transaction: as JSON beside the device, to be read with it, and
 // a row each, to be searched.
@@ -21,6 +21,8 @@ import (
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/assembly"
+	"github.com/sluicehq/sluice/services/device/registry"
 )
 
 //go:embed migrations
@@ -35,18 +37,20 @@ func Migrations() fs.FS {
 	return sub
 }
 
-// Store is a device.Store over a database. It is safe for concurrent use.
+var _ assembly.Store = (*Store)(nil)
+
+// Store keeps what all rooms of the device service keep, over a database. It is safe for concurrent use.
 type Store struct {
 	db     *sqldb.DB
-	encode device.Encoding
+	encode assembly.Encoding
 }
 
 // New gives a store over a migrated database. Events carry what encode makes of things.
-func New(db *sqldb.DB, encode device.Encoding) *Store {
+func New(db *sqldb.DB, encode assembly.Encoding) *Store {
 	return &Store{db: db, encode: encode}
 }
 
-// Create keeps a new device: see device.Store.
+// Create keeps a new device: see registry.Store.
 func (s *Store) Create(ctx context.Context, key idempotency.Key, made device.Change) (device.Device, error) {
 	d, err := sqldb.WriteOnce(ctx, s.db, key, made.Event.At, func(tx *sqldb.Tx) (device.Device, error) {
 		_, err := s.insert(ctx, tx, made)
@@ -58,11 +62,11 @@ func (s *Store) Create(ctx context.Context, key idempotency.Key, made device.Cha
 	return d, nil
 }
 
-// Change lets decide say what becomes of the device: see device.Store.
-func (s *Store) Change(ctx context.Context, id string, decide device.Decide) (device.Device, error) {
+// Change lets decide say what becomes of the device: see registry.Store.
+func (s *Store) Change(ctx context.Context, id string, decide registry.Decide) (device.Device, error) {
 	var d device.Device
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		known, err := lock(ctx, tx, "id = $1", id)
+		known, err := hold(ctx, tx, "id = $1", id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return device.Missing(id)
 		}
@@ -78,9 +82,9 @@ func (s *Store) Change(ctx context.Context, id string, decide device.Decide) (de
 	return d, nil
 }
 
-// Import keeps new devices and merges known ones: see device.Store. It goes by external id, so that
+// Import keeps new devices and merges known ones: see registry.Store. It goes by external id, so that
 // two imports that meet wait for each other instead of locking each other out.
-func (s *Store) Import(ctx context.Context, made []device.Change, merge device.Merge) (devices []device.Device, created int64, err error) {
+func (s *Store) Import(ctx context.Context, made []device.Change, merge registry.Merge) (devices []device.Device, created int64, err error) {
 	sorted := slices.Clone(made)
 	slices.SortStableFunc(sorted, func(a, b device.Change) int {
 		return strings.Compare(a.Device.ExternalID, b.Device.ExternalID)
@@ -110,11 +114,11 @@ func (s *Store) Import(ctx context.Context, made []device.Change, merge device.M
 	return devices, created, nil
 }
 
-func (s *Store) importOne(ctx context.Context, tx *sqldb.Tx, made device.Change, merge device.Merge) (d device.Device, isNew bool, err error) {
+func (s *Store) importOne(ctx context.Context, tx *sqldb.Tx, made device.Change, merge registry.Merge) (d device.Device, isNew bool, err error) {
 	if isNew, err = s.insert(ctx, tx, made); err != nil || isNew {
 		return made.Device, isNew, err
 	}
-	known, err := lock(ctx, tx, "source = $1 AND external_id = $2 AND source <> ''", made.Device.Source, made.Device.ExternalID)
+	known, err := hold(ctx, tx, "source = $1 AND external_id = $2 AND source <> ''", made.Device.Source, made.Device.ExternalID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return device.Device{}, false, errs.New(errs.Aborted, errs.ReasonVersionConflict,
 			"device %.80q was deleted at this moment: import again", made.Device.ExternalID)
@@ -138,7 +142,7 @@ func (s *Store) insert(ctx context.Context, tx *sqldb.Tx, made device.Change) (i
 }
 
 // apply asks decide about the locked device and keeps what it says.
-func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, known device.Device, decide device.Decide) (device.Device, error) {
+func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, known device.Device, decide registry.Decide) (device.Device, error) {
 	change, err := decide(known)
 	if err != nil || change == nil {
 		return known, err
@@ -172,14 +176,14 @@ func (s *Store) emit(ctx context.Context, tx *sqldb.Tx, at time.Time, what strin
 	return tx.Emit(ctx, at, "event.device."+what+"."+d.ID, payload)
 }
 
-// lock makes other changes of the device wait for this transaction, and reads it; sql.ErrNoRows when
+// hold makes other changes of the device wait for this transaction, and reads it; sql.ErrNoRows when
 // there is none.
-func lock(ctx context.Context, tx *sqldb.Tx, condition string, args ...any) (device.Device, error) {
-	return lockAny(ctx, tx, condition+" AND NOT deleted", args...)
+func hold(ctx context.Context, tx *sqldb.Tx, condition string, args ...any) (device.Device, error) {
+	return holdAny(ctx, tx, condition+" AND NOT deleted", args...)
 }
 
-// lockAny is lock for devices that were deleted too.
-func lockAny(ctx context.Context, tx *sqldb.Tx, condition string, args ...any) (device.Device, error) {
+// holdAny is hold for devices that were deleted too.
+func holdAny(ctx context.Context, tx *sqldb.Tx, condition string, args ...any) (device.Device, error) {
 	d, err := scanDevice(tx.QueryRowContext(ctx, `UPDATE devices SET version = version
 		WHERE `+condition+` RETURNING `+columns, args...))
 	if err != nil {

@@ -11,12 +11,15 @@ import (
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/assembly"
+	"github.com/sluicehq/sluice/services/device/command"
 	"github.com/sluicehq/sluice/services/device/store"
 	"github.com/sluicehq/sluice/services/device/storetest"
+	"github.com/sluicehq/sluice/services/device/telemetry"
 )
 
-func encoding() device.Encoding {
-	return device.Encoding{Device: encode[device.Device], Command: encode[device.Command], LogLine: encode[device.LogLine]}
+func encoding() assembly.Encoding {
+	return assembly.Encoding{Device: encode[device.Device], Command: encode[command.Command], LogLine: encode[command.LogLine]}
 }
 
 func encode[T any](v T) ([]byte, error) { return json.Marshal(v) }
@@ -24,7 +27,7 @@ func encode[T any](v T) ([]byte, error) { return json.Marshal(v) }
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	sqltest.OnEachEngine(t, store.Migrations(), func(t *testing.T, open func(t *testing.T) *sqldb.DB) {
-		storetest.Run(t, func(t *testing.T) device.Store { return store.New(open(t), encoding()) })
+		storetest.Run(t, func(t *testing.T) assembly.Store { return store.New(open(t), encoding()) })
 	})
 }
 
@@ -56,7 +59,7 @@ func TestEveryChangeEmitsOneEventWithTheDeviceAsItIs(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if _, err := s.Record(t.Context(), made.Device.ID, []device.Reading{{Key: "k", At: made.Event.At, Value: 1}}, &made.Event.At); err != nil {
+		if _, err := s.Record(t.Context(), made.Device.ID, []telemetry.Reading{{Key: "k", At: made.Event.At, Value: 1}}, &made.Event.At); err != nil {
 			t.Fatal(err)
 		}
 		for _, what := range []device.EventType{device.Updated, device.Deleted} {
@@ -83,7 +86,7 @@ func TestEveryChangeEmitsOneEventWithTheDeviceAsItIs(t *testing.T) {
 func TestNothingIsKeptOfAChangeThatCannotBeTold(t *testing.T) {
 	t.Parallel()
 	db := sqltest.OpenSQLite(t, store.Migrations())
-	s := store.New(db, device.Encoding{Device: func(device.Device) ([]byte, error) { return nil, errors.New("no bytes") }})
+	s := store.New(db, assembly.Encoding{Device: func(device.Device) ([]byte, error) { return nil, errors.New("no bytes") }})
 	made := sample()
 	if _, err := s.Create(t.Context(), idempotency.Key{}, made); err == nil {
 		t.Fatal("created a device whose event cannot be written")

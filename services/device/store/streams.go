@@ -10,26 +10,28 @@ import (
 
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/camera"
+	"github.com/sluicehq/sluice/services/device/command"
 )
 
 const selectStreams = `SELECT d.id, COALESCE(s.body, ''), s.due_at FROM devices d LEFT JOIN device_streams s ON s.device_id = d.id`
 
-func scanStream(row sqldb.Row) (device.Stream, error) {
+func scanStream(row sqldb.Row) (camera.Stream, error) {
 	var id, body string
 	var due sql.NullInt64
 	if err := row.Scan(&id, &body, &due); err != nil {
-		return device.Stream{}, err
+		return camera.Stream{}, err
 	}
-	st, err := device.ParseStream(id, body)
+	st, err := camera.ParseStream(id, body)
 	st.DueAt = sqldb.NullTime(due)
 	return st, err
 }
 
-// ChangeStream lets decide say what becomes of the stream: see device.Streams.
-func (s *Store) ChangeStream(ctx context.Context, deviceID string, decide func(device.Device, device.Stream, *device.Command) (*device.StreamChange, error)) (device.Stream, error) {
-	var st device.Stream
+// ChangeStream lets decide say what becomes of the stream: see camera.Store.
+func (s *Store) ChangeStream(ctx context.Context, deviceID string, decide func(device.Device, camera.Stream, *command.Command) (*camera.StreamChange, error)) (camera.Stream, error) {
+	var st camera.Stream
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		d, err := lock(ctx, tx, "id = $1", deviceID)
+		d, err := hold(ctx, tx, "id = $1", deviceID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return device.Missing(deviceID)
 		}
@@ -39,7 +41,7 @@ func (s *Store) ChangeStream(ctx context.Context, deviceID string, decide func(d
 		if st, err = scanStream(tx.QueryRowContext(ctx, selectStreams+` WHERE d.id = $1`, deviceID)); err != nil {
 			return fmt.Errorf("read the stream: %w", err)
 		}
-		c, err := namedBy(ctx, tx, device.About{CommandID: st.CommandID}, deviceID)
+		c, err := namedBy(ctx, tx, command.About{CommandID: st.CommandID}, deviceID)
 		if err != nil {
 			return err
 		}
@@ -51,12 +53,12 @@ func (s *Store) ChangeStream(ctx context.Context, deviceID string, decide func(d
 		return keepStream(ctx, tx, *change)
 	})
 	if err != nil {
-		return device.Stream{}, fmt.Errorf("change stream: %w", err)
+		return camera.Stream{}, fmt.Errorf("change stream: %w", err)
 	}
 	return st, nil
 }
 
-func keepStream(ctx context.Context, tx *sqldb.Tx, change device.StreamChange) error {
+func keepStream(ctx context.Context, tx *sqldb.Tx, change camera.StreamChange) error {
 	st := change.Stream
 	body, err := json.Marshal(st)
 	if err != nil {
@@ -76,8 +78,8 @@ func keepStream(ctx context.Context, tx *sqldb.Tx, change device.StreamChange) e
 	return nil
 }
 
-// GetStreams gives streams: see device.Streams.
-func (s *Store) GetStreams(ctx context.Context, deviceIDs []string) ([]device.Stream, error) {
+// GetStreams gives streams: see camera.Store.
+func (s *Store) GetStreams(ctx context.Context, deviceIDs []string) ([]camera.Stream, error) {
 	var w sqldb.Where
 	w.In("d.id", deviceIDs)
 	w.And("NOT d.deleted")
@@ -88,7 +90,7 @@ func (s *Store) GetStreams(ctx context.Context, deviceIDs []string) ([]device.St
 	return streams, nil
 }
 
-// DueStreams gives devices whose stream is due: see device.Streams.
+// DueStreams gives devices whose stream is due: see camera.Store.
 func (s *Store) DueStreams(ctx context.Context, now time.Time, most int) ([]string, error) {
 	due, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT s.device_id FROM device_streams s
 		JOIN devices d ON d.id = s.device_id WHERE s.due_at <= $1 AND NOT d.deleted ORDER BY s.due_at LIMIT $2`, sqldb.Micros(now), most)

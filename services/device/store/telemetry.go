@@ -8,10 +8,11 @@ import (
 
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/telemetry"
 )
 
-// Record keeps readings: see device.Store.
-func (s *Store) Record(ctx context.Context, deviceID string, readings []device.Reading, seen *time.Time) (stored int64, err error) {
+// Record keeps readings: see telemetry.Store.
+func (s *Store) Record(ctx context.Context, deviceID string, readings []telemetry.Reading, seen *time.Time) (stored int64, err error) {
 	rows := make([][]any, len(readings))
 	for i, r := range readings {
 		rows[i] = []any{deviceID, r.Key, sqldb.Micros(r.At), r.Value, nil}
@@ -44,15 +45,15 @@ func see(ctx context.Context, tx *sqldb.Tx, deviceID string, seen *time.Time) er
 	return nil
 }
 
-// Query gives series: see device.Store. The database aggregates; only points are read.
-func (s *Store) Query(ctx context.Context, q device.Query) ([]device.Series, error) {
+// Query gives series: see telemetry.Store. The database aggregates; only points are read.
+func (s *Store) Query(ctx context.Context, q telemetry.Query) ([]telemetry.Series, error) {
 	var w sqldb.Where
 	w.In("device_id", q.DeviceIDs)
 	w.In("key", q.Keys)
 	w.And("at >= ?", sqldb.Micros(q.From))
 	w.And("at < ?", sqldb.Micros(q.To))
 	points := selection(&w, q)
-	rows, err := s.db.Read().QueryContext(ctx, points+` LIMIT `+w.Arg(device.MaxPoints+1), w.Args()...)
+	rows, err := s.db.Read().QueryContext(ctx, points+` LIMIT `+w.Arg(telemetry.MaxPoints+1), w.Args()...)
 	if err != nil {
 		return nil, fmt.Errorf("query telemetry: %w", err)
 	}
@@ -61,7 +62,7 @@ func (s *Store) Query(ctx context.Context, q device.Query) ([]device.Series, err
 
 // selection selects device, key, time and value of the points, in order: of readings, and of what is
 // left of old ones.
-func selection(w *sqldb.Where, q device.Query) string {
+func selection(w *sqldb.Where, q telemetry.Query) string {
 	condition := w.SQL()
 	if q.Step == 0 {
 		return `SELECT device_id, key, at, value FROM readings` + condition + `
@@ -73,7 +74,7 @@ func selection(w *sqldb.Where, q device.Query) string {
 	stepped := `SELECT device_id, key, ` + start + `, 1 AS count, value AS sum, value AS least, value AS greatest, value AS last, at AS last_at
 			FROM readings` + condition + `
 		UNION ALL SELECT device_id, key, ` + start + `, count, sum, least, greatest, last, last_at FROM readings_rolled` + condition
-	if q.Aggregate == device.Last {
+	if q.Aggregate == telemetry.Last {
 		return `SELECT device_id, key, start, last FROM (
 			SELECT device_id, key, start, last,
 				ROW_NUMBER() OVER (PARTITION BY device_id, key, start ORDER BY last_at DESC, last DESC) AS place
@@ -84,23 +85,23 @@ func selection(w *sqldb.Where, q device.Query) string {
 		GROUP BY device_id, key, start ORDER BY device_id, key, start`
 }
 
-func aggregate(a device.Aggregate) string {
+func aggregate(a telemetry.Aggregate) string {
 	switch a {
-	case device.Min:
+	case telemetry.Min:
 		return "MIN(least)"
-	case device.Max:
+	case telemetry.Max:
 		return "MAX(greatest)"
-	case device.Sum:
+	case telemetry.Sum:
 		return "SUM(sum)"
-	case device.Count:
+	case telemetry.Count:
 		return "CAST(SUM(count) AS DOUBLE PRECISION)"
 	}
 	return "SUM(sum) / SUM(count)"
 }
 
 // gather makes series of points that are in order of devices and keys.
-func gather(rows *sql.Rows) ([]device.Series, error) {
-	var all []device.Series
+func gather(rows *sql.Rows) ([]telemetry.Series, error) {
+	var all []telemetry.Series
 	points := 0
 	_, err := sqldb.Collect(rows, func(row sqldb.Row) (struct{}, error) {
 		var deviceID, key string
@@ -109,14 +110,14 @@ func gather(rows *sql.Rows) ([]device.Series, error) {
 		if err := row.Scan(&deviceID, &key, &at, &value); err != nil {
 			return struct{}{}, err
 		}
-		if points++; points > device.MaxPoints {
-			return struct{}{}, device.TooManyPoints()
+		if points++; points > telemetry.MaxPoints {
+			return struct{}{}, telemetry.TooManyPoints()
 		}
 		if last := len(all) - 1; last < 0 || all[last].DeviceID != deviceID || all[last].Key != key {
-			all = append(all, device.Series{DeviceID: deviceID, Key: key})
+			all = append(all, telemetry.Series{DeviceID: deviceID, Key: key})
 		}
 		series := &all[len(all)-1]
-		series.Points = append(series.Points, device.Point{At: sqldb.Time(at), Value: value})
+		series.Points = append(series.Points, telemetry.Point{At: sqldb.Time(at), Value: value})
 		return struct{}{}, nil
 	})
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/twin"
 )
 
 const (
@@ -20,8 +21,8 @@ const (
 		FROM devices d LEFT JOIN device_configs c ON c.device_id = d.id`
 )
 
-func scanConfig(row sqldb.Row) (device.Config, error) {
-	var c device.Config
+func scanConfig(row sqldb.Row) (twin.Config, error) {
+	var c twin.Config
 	var desiredAt, reportedVersion, reportedAt sql.NullInt64
 	err := row.Scan(&c.DeviceID, &c.Desired, &c.DesiredVersion, &desiredAt, &c.Reported, &reportedVersion, &reportedAt)
 	c.DesiredAt, c.ReportedAt = sqldb.NullTime(desiredAt), sqldb.NullTime(reportedAt)
@@ -31,11 +32,11 @@ func scanConfig(row sqldb.Row) (device.Config, error) {
 	return c, err
 }
 
-// ChangeConfig lets decide say what becomes of the configuration: see device.Configs.
-func (s *Store) ChangeConfig(ctx context.Context, deviceID string, decide device.DecideConfig) (device.Config, error) {
-	var c device.Config
+// ChangeConfig lets decide say what becomes of the configuration: see twin.Store.
+func (s *Store) ChangeConfig(ctx context.Context, deviceID string, decide twin.Decide) (twin.Config, error) {
+	var c twin.Config
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		d, err := lock(ctx, tx, "id = $1", deviceID)
+		d, err := hold(ctx, tx, "id = $1", deviceID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return device.Missing(deviceID)
 		}
@@ -53,12 +54,12 @@ func (s *Store) ChangeConfig(ctx context.Context, deviceID string, decide device
 		return s.keepConfig(ctx, tx, d, change)
 	})
 	if err != nil {
-		return device.Config{}, fmt.Errorf("change configuration: %w", err)
+		return twin.Config{}, fmt.Errorf("change configuration: %w", err)
 	}
 	return c, nil
 }
 
-func (s *Store) keepConfig(ctx context.Context, tx *sqldb.Tx, d device.Device, change *device.ConfigChange) error {
+func (s *Store) keepConfig(ctx context.Context, tx *sqldb.Tx, d device.Device, change *twin.Change) error {
 	c := change.Config
 	reported := sql.NullInt64{}
 	if c.ReportedVersion != nil {
@@ -87,21 +88,21 @@ func (s *Store) keepConfig(ctx context.Context, tx *sqldb.Tx, d device.Device, c
 const versionColumns = `id, device_id, version, desired, at, actor`
 
 // rememberVersion keeps a wanted version, and forgets the one that is too old.
-func rememberVersion(ctx context.Context, tx *sqldb.Tx, v device.ConfigVersion) error {
+func rememberVersion(ctx context.Context, tx *sqldb.Tx, v twin.Version) error {
 	row := []any{v.ID, v.DeviceID, v.Version, v.Desired, sqldb.Micros(v.At), v.Actor}
 	if _, err := tx.Insert(ctx, "device_config_versions", versionColumns, [][]any{row}, ""); err != nil {
 		return err
 	}
 	_, err := tx.ExecContext(ctx, `DELETE FROM device_config_versions WHERE device_id = $1 AND version <= $2`,
-		v.DeviceID, v.Version-device.MaxConfigVersions)
+		v.DeviceID, v.Version-twin.MaxVersions)
 	if err != nil {
 		return fmt.Errorf("forget an old version: %w", err)
 	}
 	return nil
 }
 
-// GetConfigs gives configurations: see device.Configs.
-func (s *Store) GetConfigs(ctx context.Context, deviceIDs []string) ([]device.Config, error) {
+// GetConfigs gives configurations: see twin.Store.
+func (s *Store) GetConfigs(ctx context.Context, deviceIDs []string) ([]twin.Config, error) {
 	var w sqldb.Where
 	w.In("d.id", deviceIDs)
 	w.And("NOT d.deleted")
@@ -117,27 +118,27 @@ func newestConfigs() sqldb.Newest {
 	return sqldb.Newest{Name: "device-configs/newest", Column: "version", Kind: ids.Config}
 }
 
-func scanVersion(row sqldb.Row) (device.ConfigVersion, error) {
-	var v device.ConfigVersion
+func scanVersion(row sqldb.Row) (twin.Version, error) {
+	var v twin.Version
 	var at int64
 	err := row.Scan(&v.ID, &v.DeviceID, &v.Version, &v.Desired, &at, &v.Actor)
 	v.At = sqldb.Time(at)
 	return v, err
 }
 
-// ConfigVersions gives a page of what was wanted of each device: see device.Configs.
-func (s *Store) ConfigVersions(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[device.ConfigVersion], error) {
-	return sqldb.Children[device.ConfigVersion]{
+// ConfigVersions gives a page of what was wanted of each device: see twin.Store.
+func (s *Store) ConfigVersions(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[twin.Version], error) {
+	return sqldb.Children[twin.Version]{
 		Table: "device_config_versions", Columns: versionColumns, Parent: "device_id", Order: newestConfigs(), Scan: scanVersion,
-		ParentOf: func(v device.ConfigVersion) string { return v.DeviceID },
-		CursorOf: func(v device.ConfigVersion) page.Cursor {
+		ParentOf: func(v twin.Version) string { return v.DeviceID },
+		CursorOf: func(v twin.Version) page.Cursor {
 			return page.Cursor{Order: newestConfigs().Name, Key: fmt.Sprint(v.Version), ID: v.ID}
 		},
 	}.PagesOf(ctx, s.db, deviceIDs, request)
 }
 
-// UndeliveredConfigs gives what is to be handed on: see device.Configs.
-func (s *Store) UndeliveredConfigs(ctx context.Context, limit int) ([]device.Config, error) {
+// UndeliveredConfigs gives what is to be handed on: see twin.Store.
+func (s *Store) UndeliveredConfigs(ctx context.Context, limit int) ([]twin.Config, error) {
 	configs, err := sqldb.Select(ctx, s.db.Read(), scanConfig, selectConfigs+`
 		WHERE c.desired_version > c.delivered_version AND (c.reported_version IS NULL OR c.reported_version <> c.desired_version)
 			AND d.presence <> $1 AND NOT d.deleted
@@ -148,8 +149,8 @@ func (s *Store) UndeliveredConfigs(ctx context.Context, limit int) ([]device.Con
 	return configs, nil
 }
 
-// MarkDelivered remembers that the versions were handed on: see device.Configs.
-func (s *Store) MarkDelivered(ctx context.Context, delivered []device.Config) error {
+// MarkDelivered remembers that the versions were handed on: see twin.Store.
+func (s *Store) MarkDelivered(ctx context.Context, delivered []twin.Config) error {
 	if len(delivered) == 0 {
 		return nil
 	}
@@ -165,16 +166,16 @@ func (s *Store) MarkDelivered(ctx context.Context, delivered []device.Config) er
 	})
 }
 
-// SetConfigSchema keeps the schema of a kind: see device.Configs.
-func (s *Store) SetConfigSchema(ctx context.Context, schema device.ConfigSchema) error {
+// SetConfigSchema keeps the schema of a kind: see twin.Store.
+func (s *Store) SetConfigSchema(ctx context.Context, schema twin.Schema) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		if schema.Schema == "" {
+		if schema.Text == "" {
 			_, err := tx.ExecContext(ctx, `DELETE FROM device_config_schemas WHERE kind = $1`, string(schema.Kind))
 			return err
 		}
 		_, err := tx.ExecContext(ctx, `INSERT INTO device_config_schemas (kind, schema, updated_at, actor) VALUES ($1, $2, $3, $4)
 			ON CONFLICT (kind) DO UPDATE SET schema = excluded.schema, updated_at = excluded.updated_at, actor = excluded.actor`,
-			string(schema.Kind), schema.Schema, sqldb.Micros(schema.UpdatedAt), schema.Actor)
+			string(schema.Kind), schema.Text, sqldb.Micros(schema.UpdatedAt), schema.Actor)
 		return err
 	})
 	if err != nil {
@@ -183,12 +184,12 @@ func (s *Store) SetConfigSchema(ctx context.Context, schema device.ConfigSchema)
 	return nil
 }
 
-// ConfigSchemas gives the schemas: see device.Configs.
-func (s *Store) ConfigSchemas(ctx context.Context) ([]device.ConfigSchema, error) {
-	schemas, err := sqldb.Select(ctx, s.db.Read(), func(row sqldb.Row) (device.ConfigSchema, error) {
-		var c device.ConfigSchema
+// ConfigSchemas gives the schemas: see twin.Store.
+func (s *Store) ConfigSchemas(ctx context.Context) ([]twin.Schema, error) {
+	schemas, err := sqldb.Select(ctx, s.db.Read(), func(row sqldb.Row) (twin.Schema, error) {
+		var c twin.Schema
 		var at int64
-		err := row.Scan(&c.Kind, &c.Schema, &at, &c.Actor)
+		err := row.Scan(&c.Kind, &c.Text, &at, &c.Actor)
 		c.UpdatedAt = sqldb.Time(at)
 		return c, err
 	}, `SELECT kind, schema, updated_at, actor FROM device_config_schemas ORDER BY kind`)

@@ -8,16 +8,18 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/assembly"
+	"github.com/sluicehq/sluice/services/device/calls"
 )
 
-func call(deviceID, key, outcome string, at time.Time) device.Call {
-	return device.Call{
+func call(deviceID, key, outcome string, at time.Time) calls.Call {
+	return calls.Call{
 		ID: ids.New(ids.Call), DeviceID: deviceID, At: at, APIKeyID: key, AccountID: "a", Name: "StartStream",
 		Outcome: outcome, Reason: "R", Took: 1500 * time.Microsecond, TraceID: "t",
 	}
 }
 
-func listCalls(t *testing.T, s device.Store, filter device.CallFilter, request page.Request) page.Page[device.Call] {
+func listCalls(t *testing.T, s assembly.Store, filter calls.Filter, request page.Request) page.Page[calls.Call] {
 	t.Helper()
 	p, err := s.ListCalls(t.Context(), filter, request)
 	if err != nil {
@@ -26,30 +28,30 @@ func listCalls(t *testing.T, s device.Store, filter device.CallFilter, request p
 	return p
 }
 
-func callsList(t *testing.T, s device.Store) {
+func callsList(t *testing.T, s assembly.Store) {
 	d, unknown := named("cam", 0), ids.New(ids.Device)
 	create(t, s, d)
-	kept := []device.Call{
+	kept := []calls.Call{
 		call(d.ID, "k", "OK", dawn()), call(d.ID, "l", "RESOURCE_EXHAUSTED", dawn().Add(time.Second)), call(unknown, "k", "NOT_FOUND", dawn().Add(time.Minute)),
 	}
 	events := []device.Event{
-		{ID: ids.New(ids.Event), DeviceID: d.ID, At: dawn(), Type: device.Called, Data: "{}"},
-		{ID: ids.New(ids.Event), DeviceID: unknown, At: dawn(), Type: device.Called, Data: "{}"},
+		{ID: ids.New(ids.Event), DeviceID: d.ID, At: dawn(), Type: calls.Called, Data: "{}"},
+		{ID: ids.New(ids.Event), DeviceID: unknown, At: dawn(), Type: calls.Called, Data: "{}"},
 	}
 	if err := s.KeepCalls(t.Context(), kept, events); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := s.Events(t.Context(), []string{d.ID}, page.Request{}); err != nil || found[d.ID].Items[0].Type != device.Called {
+	if found, err := s.Events(t.Context(), []string{d.ID}, page.Request{}); err != nil || found[d.ID].Items[0].Type != calls.Called {
 		t.Errorf("the events are %+v, %v", found[d.ID], err)
 	}
-	first := listCalls(t, s, device.CallFilter{}, page.Request{First: 2, WithTotal: true})
-	if !reflect.DeepEqual(first.Items, []device.Call{kept[2], kept[1]}) || !first.HasNext || *first.Total != 3 {
+	first := listCalls(t, s, calls.Filter{}, page.Request{First: 2, WithTotal: true})
+	if !reflect.DeepEqual(first.Items, []calls.Call{kept[2], kept[1]}) || !first.HasNext || *first.Total != 3 {
 		t.Errorf("first %+v", first)
 	}
-	if rest := listCalls(t, s, device.CallFilter{}, page.Request{First: 2, After: first.Cursors[1]}); len(rest.Items) != 1 || rest.Items[0] != kept[0] {
+	if rest := listCalls(t, s, calls.Filter{}, page.Request{First: 2, After: first.Cursors[1]}); len(rest.Items) != 1 || rest.Items[0] != kept[0] {
 		t.Errorf("rest %+v", rest)
 	}
-	for filter, want := range map[device.CallFilter]int{
+	for filter, want := range map[calls.Filter]int{
 		{DeviceID: d.ID}: 2, {APIKeyID: "k"}: 2, {Outcome: "OK"}: 1, {DeviceID: unknown, APIKeyID: "l"}: 0,
 	} {
 		if got := listCalls(t, s, filter, page.Request{}); len(got.Items) != want {
@@ -58,10 +60,10 @@ func callsList(t *testing.T, s device.Store) {
 	}
 }
 
-func forgetsCalls(t *testing.T, s device.Store) {
+func forgetsCalls(t *testing.T, s assembly.Store) {
 	busy, calm := named("busy", 0), named("calm", 0)
 	create(t, s, busy, calm)
-	kept := []device.Call{call(calm.ID, "k", "OK", dawn()), call(calm.ID, "k", "OK", dawn().Add(time.Hour))}
+	kept := []calls.Call{call(calm.ID, "k", "OK", dawn()), call(calm.ID, "k", "OK", dawn().Add(time.Hour))}
 	for i := range 5 {
 		kept = append(kept, call(busy.ID, "k", "OK", dawn().Add(time.Hour+time.Duration(i)*time.Second)))
 	}
@@ -71,7 +73,7 @@ func forgetsCalls(t *testing.T, s device.Store) {
 	if gone, err := s.ForgetCalls(t.Context(), dawn().Add(time.Minute), 3); err != nil || gone != 3 {
 		t.Errorf("%d are gone, %v", gone, err)
 	}
-	if got := listCalls(t, s, device.CallFilter{DeviceID: busy.ID}, page.Request{}); len(got.Items) != 3 || got.Items[0] != kept[6] {
+	if got := listCalls(t, s, calls.Filter{DeviceID: busy.ID}, page.Request{}); len(got.Items) != 3 || got.Items[0] != kept[6] {
 		t.Errorf("the newest are %+v", got.Items)
 	}
 }

@@ -13,6 +13,9 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/assembly"
+	"github.com/sluicehq/sluice/services/device/registry"
+	"github.com/sluicehq/sluice/services/device/telemetry"
 )
 
 func full() device.Device {
@@ -24,7 +27,7 @@ func full() device.Device {
 	return d
 }
 
-func readsBack(t *testing.T, s device.Store) {
+func readsBack(t *testing.T, s assembly.Store) {
 	want := full()
 	create(t, s, want)
 	if got := mustGet(t, s, want.ID); !reflect.DeepEqual(got, want) {
@@ -35,7 +38,7 @@ func readsBack(t *testing.T, s device.Store) {
 	}
 }
 
-func repeats(t *testing.T, s device.Store) {
+func repeats(t *testing.T, s assembly.Store) {
 	key := idempotency.Key{Caller: "a", Value: "k", Fingerprint: "f"}
 	want := full()
 	if _, err := s.Create(t.Context(), key, *change(want, device.Registered)); err != nil {
@@ -52,7 +55,7 @@ func repeats(t *testing.T, s device.Store) {
 	}
 }
 
-func keepsChanges(t *testing.T, s device.Store) {
+func keepsChanges(t *testing.T, s assembly.Store) {
 	d := full()
 	create(t, s, d)
 	got := mustChange(t, s, d.ID, func(d device.Device) (*device.Change, error) {
@@ -66,14 +69,14 @@ func keepsChanges(t *testing.T, s device.Store) {
 		t.Errorf("got %+v\nread %+v", got, read)
 	}
 	for value, want := range map[string]int{"north": 0, "south": 1} {
-		found := list(t, s, device.Filter{Labels: map[string]string{"site": value}})
+		found := list(t, s, registry.Filter{Labels: map[string]string{"site": value}})
 		if len(found) != want {
 			t.Errorf("site %s: %d devices, want %d", value, len(found), want)
 		}
 	}
 }
 
-func keepsWhatIsRefused(t *testing.T, s device.Store) {
+func keepsWhatIsRefused(t *testing.T, s assembly.Store) {
 	d := full()
 	create(t, s, d)
 	refusal := errors.New("no")
@@ -108,7 +111,7 @@ func atOnce(n int, do func(i int) error) []error {
 	return failures
 }
 
-func serialisesChanges(t *testing.T, s device.Store) {
+func serialisesChanges(t *testing.T, s assembly.Store) {
 	d := full()
 	create(t, s, d)
 	const writers = 24
@@ -125,7 +128,7 @@ func serialisesChanges(t *testing.T, s device.Store) {
 	}
 }
 
-func oneWins(t *testing.T, s device.Store) {
+func oneWins(t *testing.T, s assembly.Store) {
 	d := full()
 	create(t, s, d)
 	won := 0
@@ -150,7 +153,7 @@ func oneWins(t *testing.T, s device.Store) {
 	}
 }
 
-func deletes(t *testing.T, s device.Store) {
+func deletes(t *testing.T, s assembly.Store) {
 	d := full()
 	create(t, s, d)
 	if got := mustChange(t, s, d.ID, remove); !got.Deleted || got.Version != 2 {
@@ -159,13 +162,13 @@ func deletes(t *testing.T, s device.Store) {
 	if _, ok := get(t, s, d.ID); ok {
 		t.Error("it is still there")
 	}
-	if found := list(t, s, device.Filter{}); len(found) != 0 {
+	if found := list(t, s, registry.Filter{}); len(found) != 0 {
 		t.Errorf("it is listed: %+v", found)
 	}
-	if found := list(t, s, device.Filter{Labels: map[string]string{"site": "north"}}); len(found) != 0 {
+	if found := list(t, s, registry.Filter{Labels: map[string]string{"site": "north"}}); len(found) != 0 {
 		t.Errorf("it is listed by label: %+v", found)
 	}
-	if n, err := s.Count(t.Context(), device.Filter{}); err != nil || n != (device.Counts{}) {
+	if n, err := s.Count(t.Context(), registry.Filter{}); err != nil || n != (registry.Counts{}) {
 		t.Errorf("counted %+v, %v", n, err)
 	}
 	if _, err := s.Change(t.Context(), d.ID, remove); !errors.Is(err, device.Missing(d.ID)) {
@@ -177,14 +180,14 @@ func deletes(t *testing.T, s device.Store) {
 	}
 }
 
-func goneTakesNothing(t *testing.T, s device.Store) {
+func goneTakesNothing(t *testing.T, s assembly.Store) {
 	d := full()
 	create(t, s, d)
 	mustChange(t, s, d.ID, remove)
 	if _, err := s.Change(t.Context(), d.ID, rename("x")); !errors.Is(err, device.Missing(d.ID)) {
 		t.Errorf("changed: %v", err)
 	}
-	if _, err := s.Record(t.Context(), d.ID, []device.Reading{{Key: "k", At: dawn(), Value: 1}}, nil); !errors.Is(err, device.Missing(d.ID)) {
+	if _, err := s.Record(t.Context(), d.ID, []telemetry.Reading{{Key: "k", At: dawn(), Value: 1}}, nil); !errors.Is(err, device.Missing(d.ID)) {
 		t.Errorf("recorded: %v", err)
 	}
 }

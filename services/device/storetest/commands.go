@@ -15,19 +15,22 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/assembly"
+	"github.com/sluicehq/sluice/services/device/command"
+	"github.com/sluicehq/sluice/services/device/lock"
 )
 
 // told is a new command for the device, so many minutes after dawn.
-func told(deviceID string, minutes int) device.Command {
+func told(deviceID string, minutes int) command.Command {
 	at := dawn().Add(time.Duration(minutes) * time.Minute)
 	due := at.Add(time.Second)
-	return device.Command{
-		ID: ids.New(ids.Command), DeviceID: deviceID, Version: 1, Name: "reboot", Arguments: `{"in": 5}`, Status: device.Queued,
+	return command.Command{
+		ID: ids.New(ids.Command), DeviceID: deviceID, Version: 1, Name: "reboot", Arguments: `{"in": 5}`, Status: command.Queued,
 		Caller: "account_1", Timeout: 90 * time.Second, Deadline: at.Add(90 * time.Second), DueAt: &due, CreatedAt: at,
 	}
 }
 
-func work(t *testing.T, s device.Store, about device.About, decide func(device.Situation) (device.Work, error)) device.Command {
+func work(t *testing.T, s assembly.Store, about command.About, decide func(command.Situation) (command.Work, error)) command.Command {
 	t.Helper()
 	if about.Now.IsZero() {
 		about.Now = dawn()
@@ -39,16 +42,16 @@ func work(t *testing.T, s device.Store, about device.About, decide func(device.S
 	return c
 }
 
-func keep(t *testing.T, s device.Store, commands ...device.Command) {
+func keep(t *testing.T, s assembly.Store, commands ...command.Command) {
 	t.Helper()
 	for _, c := range commands {
-		work(t, s, device.About{DeviceID: c.DeviceID}, func(device.Situation) (device.Work, error) {
-			return device.Work{Commands: []device.Command{c}}, nil
+		work(t, s, command.About{DeviceID: c.DeviceID}, func(command.Situation) (command.Work, error) {
+			return command.Work{Commands: []command.Command{c}}, nil
 		})
 	}
 }
 
-func command(t *testing.T, s device.Store, id string) device.Command {
+func getCommand(t *testing.T, s assembly.Store, id string) command.Command {
 	t.Helper()
 	found, err := s.GetCommands(t.Context(), []string{id, ids.New(ids.Command)}, nil)
 	if err != nil || len(found) != 1 {
@@ -57,39 +60,39 @@ func command(t *testing.T, s device.Store, id string) device.Command {
 	return found[0]
 }
 
-func commandReadsBack(t *testing.T, s device.Store) {
+func commandReadsBack(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	want := told(d.ID, 0)
 	until := dawn().Add(time.Hour)
 	want.QueueUntil, want.Reference = &until, "trip_1"
 	keep(t, s, want)
-	if got := command(t, s, want.ID); !reflect.DeepEqual(got, want) {
+	if got := getCommand(t, s, want.ID); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 	at := func(seconds int) *time.Time { then := dawn().Add(time.Duration(seconds) * time.Second); return &then }
-	want.Version, want.Status, want.DueAt, want.Sends, want.Deadline = 2, device.Failed, nil, 3, *at(500)
+	want.Version, want.Status, want.DueAt, want.Sends, want.Deadline = 2, command.Failed, nil, 3, *at(500)
 	want.SentAt, want.LastSentAt, want.AcknowledgedAt, want.FinishedAt = at(1), at(2), at(3), at(4)
 	want.Result, want.Reason, want.Error, want.LogLines, want.LogBytes = `[1, "ü"]`, "COMMAND_FAILED", "it is\nstuck", 7, 99
 	keep(t, s, want)
-	if got := command(t, s, want.ID); !reflect.DeepEqual(got, want) {
+	if got := getCommand(t, s, want.ID); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
-	want.Status = device.Succeeded // at the version that it is at: somebody decided on what is gone
-	_, err := s.Work(t.Context(), device.About{DeviceID: d.ID, Now: dawn()}, func(device.Situation) (device.Work, error) {
-		return device.Work{Commands: []device.Command{want}}, nil
+	want.Status = command.Succeeded // at the version that it is at: somebody decided on what is gone
+	_, err := s.Work(t.Context(), command.About{DeviceID: d.ID, Now: dawn()}, func(command.Situation) (command.Work, error) {
+		return command.Work{Commands: []command.Command{want}}, nil
 	})
-	if err == nil || command(t, s, want.ID).Status != device.Failed {
+	if err == nil || getCommand(t, s, want.ID).Status != command.Failed {
 		t.Error("a change of what is gone was kept")
 	}
 }
 
-func refusedWork(t *testing.T, s device.Store) {
+func refusedWork(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
-	refusal := errs.New(errs.FailedPrecondition, device.ReasonCommandOver, "no")
-	_, err := s.Work(t.Context(), device.About{DeviceID: d.ID, Now: dawn()}, func(device.Situation) (device.Work, error) {
-		return device.Work{Commands: []device.Command{told(d.ID, 0)}}, refusal
+	refusal := errs.New(errs.FailedPrecondition, command.ReasonOver, "no")
+	_, err := s.Work(t.Context(), command.About{DeviceID: d.ID, Now: dawn()}, func(command.Situation) (command.Work, error) {
+		return command.Work{Commands: []command.Command{told(d.ID, 0)}}, refusal
 	})
 	if !errors.Is(err, refusal) {
 		t.Error(err)
@@ -99,13 +102,13 @@ func refusedWork(t *testing.T, s device.Store) {
 	}
 }
 
-func repeatedWork(t *testing.T, s device.Store) {
+func repeatedWork(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
-	about := device.About{DeviceID: d.ID, Now: dawn(), Key: idempotency.Key{Caller: "a", Value: "k", Fingerprint: "f"}}
-	send := func(device.Situation) (device.Work, error) {
+	about := command.About{DeviceID: d.ID, Now: dawn(), Key: idempotency.Key{Caller: "a", Value: "k", Fingerprint: "f"}}
+	send := func(command.Situation) (command.Work, error) {
 		c := told(d.ID, 0)
-		return device.Work{Commands: []device.Command{c}, Answer: c}, nil
+		return command.Work{Commands: []command.Command{c}, Answer: c}, nil
 	}
 	first := work(t, s, about, send)
 	if again := work(t, s, about, send); !reflect.DeepEqual(again, first) {
@@ -114,16 +117,16 @@ func repeatedWork(t *testing.T, s device.Store) {
 }
 
 // Each of 32 decisions at once sees what those before it have made.
-func serialisesWork(t *testing.T, s device.Store) {
+func serialisesWork(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	seen := make([]int64, 32)
 	var all sync.WaitGroup
 	for i := range seen {
 		all.Go(func() {
-			_, err := s.Work(t.Context(), device.About{DeviceID: d.ID, Now: dawn()}, func(at device.Situation) (device.Work, error) {
+			_, err := s.Work(t.Context(), command.About{DeviceID: d.ID, Now: dawn()}, func(at command.Situation) (command.Work, error) {
 				seen[i] = at.Open
-				return device.Work{Commands: []device.Command{told(d.ID, i)}}, nil
+				return command.Work{Commands: []command.Command{told(d.ID, i)}}, nil
 			})
 			if err != nil {
 				t.Error(err)
@@ -139,19 +142,19 @@ func serialisesWork(t *testing.T, s device.Store) {
 	}
 }
 
-func workOnNothing(t *testing.T, s device.Store) {
+func workOnNothing(t *testing.T, s assembly.Store) {
 	d, other := named("d", 0), named("other", 0)
 	create(t, s, d, other)
 	c := told(other.ID, 0)
 	keep(t, s, c)
-	nothing := func(at device.Situation) (device.Work, error) {
+	nothing := func(at command.Situation) (command.Work, error) {
 		if at.Command != nil {
 			t.Error("a command of another device is there")
 		}
-		return device.Work{}, nil
+		return command.Work{}, nil
 	}
-	work(t, s, device.About{DeviceID: d.ID, CommandID: c.ID}, nothing)
-	for _, about := range []device.About{{DeviceID: ids.New(ids.Device)}, {CommandID: ids.New(ids.Command)}} {
+	work(t, s, command.About{DeviceID: d.ID, CommandID: c.ID}, nothing)
+	for _, about := range []command.About{{DeviceID: ids.New(ids.Device)}, {CommandID: ids.New(ids.Command)}} {
 		about.Now = dawn()
 		if _, err := s.Work(t.Context(), about, nothing); errs.From(err).Code != errs.NotFound {
 			t.Errorf("%+v: %v", about, err)
@@ -159,17 +162,17 @@ func workOnNothing(t *testing.T, s device.Store) {
 	}
 }
 
-func findsReference(t *testing.T, s device.Store) {
+func findsReference(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	unlock, lock := told(d.ID, 0), told(d.ID, 1)
 	unlock.Name, unlock.Reference = "unlock", "trip_1"
 	lock.Name, lock.Reference = "lock", "trip_1"
 	keep(t, s, unlock, lock)
-	find := func(reference string) (found *device.Command) {
-		work(t, s, device.About{DeviceID: d.ID, Reference: reference}, func(at device.Situation) (device.Work, error) {
+	find := func(reference string) (found *command.Command) {
+		work(t, s, command.About{DeviceID: d.ID, Reference: reference}, func(at command.Situation) (command.Work, error) {
 			found = at.Command
-			return device.Work{}, nil
+			return command.Work{}, nil
 		})
 		return found
 	}
@@ -181,22 +184,22 @@ func findsReference(t *testing.T, s device.Store) {
 	}
 	twice := told(d.ID, 2)
 	twice.Name, twice.Reference = "unlock", "trip_1"
-	_, err := s.Work(t.Context(), device.About{DeviceID: d.ID, Now: dawn()}, func(device.Situation) (device.Work, error) {
-		return device.Work{Commands: []device.Command{twice}}, nil
+	_, err := s.Work(t.Context(), command.About{DeviceID: d.ID, Now: dawn()}, func(command.Situation) (command.Work, error) {
+		return command.Work{Commands: []command.Command{twice}}, nil
 	})
 	if err == nil {
 		t.Error("a reference was unlocked for twice")
 	}
 }
 
-func findsDue(t *testing.T, s device.Store) {
+func findsDue(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	if next, err := s.NextDue(t.Context()); err != nil || next != nil {
 		t.Errorf("nothing is due, but %v, %v", next, err)
 	}
 	late, early, had, over := told(d.ID, 9), told(d.ID, 3), told(d.ID, 4), told(d.ID, 1)
-	had.Status, over.Status, over.DueAt = device.Acknowledged, device.Succeeded, nil
+	had.Status, over.Status, over.DueAt = command.Acknowledged, command.Succeeded, nil
 	keep(t, s, late, early, had, over)
 	for minute, want := range map[int][]string{2: nil, 5: {early.ID, had.ID}, 10: {early.ID, had.ID, late.ID}} {
 		got, err := s.DueCommands(t.Context(), dawn().Add(time.Duration(minute)*time.Minute), 10)
@@ -212,7 +215,7 @@ func findsDue(t *testing.T, s device.Store) {
 	}
 }
 
-func outlivesDevice(t *testing.T, s device.Store) {
+func outlivesDevice(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	c := told(d.ID, 0)
@@ -221,17 +224,17 @@ func outlivesDevice(t *testing.T, s device.Store) {
 	if found, err := s.GetCommands(t.Context(), []string{c.ID}, nil); err != nil || len(found) != 0 {
 		t.Errorf("a command of a device that is gone is shown: %v, %v", found, err)
 	}
-	ended := work(t, s, device.About{CommandID: c.ID}, func(at device.Situation) (device.Work, error) {
+	ended := work(t, s, command.About{CommandID: c.ID}, func(at command.Situation) (command.Work, error) {
 		c := *at.Command
-		c.Version, c.Status, c.DueAt = 2, device.TimedOut, nil
-		return device.Work{Commands: []device.Command{c}, Answer: c}, nil
+		c.Version, c.Status, c.DueAt = 2, command.TimedOut, nil
+		return command.Work{Commands: []command.Command{c}, Answer: c}, nil
 	})
-	if due, err := s.DueCommands(t.Context(), dawn().Add(time.Hour), 10); err != nil || len(due) != 0 || ended.Status != device.TimedOut {
+	if due, err := s.DueCommands(t.Context(), dawn().Add(time.Hour), 10); err != nil || len(due) != 0 || ended.Status != command.TimedOut {
 		t.Errorf("it ended as %s, and %v are due, %v", ended.Status, due, err)
 	}
 }
 
-func commandsByLabels(t *testing.T, s device.Store) {
+func commandsByLabels(t *testing.T, s assembly.Store) {
 	north, south := named("north", 0), named("south", 0)
 	north.Labels, south.Labels = map[string]string{"site": "north", "floor": "1"}, map[string]string{"site": "south"}
 	create(t, s, north, south)
@@ -246,7 +249,7 @@ func commandsByLabels(t *testing.T, s device.Store) {
 	}
 }
 
-func commandsPage(t *testing.T, s device.Store) {
+func commandsPage(t *testing.T, s assembly.Store) {
 	a, b, none := named("a", 0), named("b", 0), named("none", 0)
 	create(t, s, a, b, none)
 	var mine []string
@@ -274,20 +277,20 @@ func commandsPage(t *testing.T, s device.Store) {
 }
 
 // said is line i of the command, so many seconds after dawn.
-func said(c device.Command, i, seconds int, text string) device.LogLine {
-	return device.LogLine{
+func said(c command.Command, i, seconds int, text string) command.LogLine {
+	return command.LogLine{
 		CommandID: c.ID, DeviceID: c.DeviceID, Ordinal: int64(i), At: dawn().Add(time.Duration(seconds) * time.Second), Stream: "stdout", Text: text,
 	}
 }
 
-func logged(t *testing.T, s device.Store, c device.Command, lines ...device.LogLine) {
+func logged(t *testing.T, s assembly.Store, c command.Command, lines ...command.LogLine) {
 	t.Helper()
-	work(t, s, device.About{DeviceID: c.DeviceID}, func(device.Situation) (device.Work, error) {
-		return device.Work{Lines: lines, Logged: &c}, nil
+	work(t, s, command.About{DeviceID: c.DeviceID}, func(command.Situation) (command.Work, error) {
+		return command.Work{Lines: lines, Logged: &c}, nil
 	})
 }
 
-func linesOnce(t *testing.T, s device.Store) {
+func linesOnce(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	c := told(d.ID, 0)
@@ -299,15 +302,15 @@ func linesOnce(t *testing.T, s device.Store) {
 	logged(t, s, c, first, second)
 	logged(t, s, c, again, said(c, 4, 1, "a"))
 	got, err := s.CommandLogs(t.Context(), []string{c.ID}, 10)
-	if want := []device.LogLine{first, second, said(c, 4, 1, "a")}; err != nil || !reflect.DeepEqual(got, want) {
+	if want := []command.LogLine{first, second, said(c, 4, 1, "a")}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}
-	if kept := command(t, s, c.ID); kept.LogLines != 3 || kept.LogBytes != 3 || kept.Version != 1 {
+	if kept := getCommand(t, s, c.ID); kept.LogLines != 3 || kept.LogBytes != 3 || kept.Version != 1 {
 		t.Errorf("the command is %+v", kept)
 	}
 }
 
-func readsLogs(t *testing.T, s device.Store) {
+func readsLogs(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	one, two := told(d.ID, 0), told(d.ID, 1)
@@ -316,7 +319,7 @@ func readsLogs(t *testing.T, s device.Store) {
 		logged(t, s, one, said(one, i, 2*i, fmt.Sprint("one ", i)))
 		logged(t, s, two, said(two, i, 2*i+1, fmt.Sprint("two ", i)))
 	}
-	texts := func(lines []device.LogLine, err error) (all []string) {
+	texts := func(lines []command.LogLine, err error) (all []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -335,11 +338,11 @@ func readsLogs(t *testing.T, s device.Store) {
 	}
 }
 
-func lockReadsBack(t *testing.T, s device.Store) {
+func lockReadsBack(t *testing.T, s assembly.Store) {
 	want := named("car", 0)
 	at := dawn().Add(time.Minute)
-	want.Lock = &device.Lock{
-		State: device.Unlocked, Holder: "trip_1", CommandID: "c", Wanted: true, Doubted: true, Attempts: 3, DueAt: &at,
+	want.Lock = &lock.Lock{
+		State: lock.Unlocked, Holder: "trip_1", CommandID: "c", Wanted: true, Doubted: true, Attempts: 3, DueAt: &at,
 	}
 	key := idempotency.Key{Caller: "a", Value: "k", Fingerprint: "f"}
 	for range 2 { // the second is a repeat
@@ -359,12 +362,12 @@ func lockReadsBack(t *testing.T, s device.Store) {
 	if next, err := s.NextDue(t.Context()); err != nil || next == nil || !next.Equal(at) {
 		t.Errorf("the next is due at %v, %v", next, err)
 	}
-	work(t, s, device.About{DeviceID: want.ID}, func(at device.Situation) (device.Work, error) {
+	work(t, s, command.About{DeviceID: want.ID}, func(at command.Situation) (command.Work, error) {
 		d := at.Device
-		d.Version, d.Lock = d.Version+1, &device.Lock{State: device.Locked}
-		return device.Work{Device: change(d, device.LockChanged)}, nil
+		d.Version, d.Lock = d.Version+1, &lock.Lock{State: lock.Locked}
+		return command.Work{Device: change(d, device.EventType(lock.Changed))}, nil
 	})
-	if got := mustGet(t, s, want.ID); got.Version != 2 || !reflect.DeepEqual(got.Lock, &device.Lock{State: device.Locked}) {
+	if got := mustGet(t, s, want.ID); got.Version != 2 || !reflect.DeepEqual(got.Lock, &lock.Lock{State: lock.Locked}) {
 		t.Errorf("it is at version %d with %+v", got.Version, got.Lock)
 	}
 }

@@ -10,10 +10,14 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/assembly"
 	"github.com/sluicehq/sluice/services/device/presence"
+	"github.com/sluicehq/sluice/services/device/registry"
+	"github.com/sluicehq/sluice/services/device/telemetry"
+	"github.com/sluicehq/sluice/services/device/uplink"
 )
 
-func eventsOf(t *testing.T, s device.Store, id string) []device.Event {
+func eventsOf(t *testing.T, s assembly.Store, id string) []device.Event {
 	t.Helper()
 	pages, err := s.Events(t.Context(), []string{id}, page.Request{First: 100})
 	if err != nil {
@@ -22,16 +26,16 @@ func eventsOf(t *testing.T, s device.Store, id string) []device.Event {
 	return pages[id].Items
 }
 
-func notes(t *testing.T, s device.Store) {
+func notes(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	for _, id := range []string{d.ID, ids.New(ids.Device)} { // of the second, nothing is written
-		e := device.Event{ID: ids.New(ids.Event), DeviceID: id, At: dawn(), Type: device.Refused, Message: "m", Actor: id, Data: `{}`}
+		e := device.Event{ID: ids.New(ids.Event), DeviceID: id, At: dawn(), Type: uplink.Refused, Message: "m", Actor: id, Data: `{}`}
 		if err := s.Note(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if all := eventsOf(t, s, d.ID); len(all) != 2 || all[0].Type != device.Refused {
+	if all := eventsOf(t, s, d.ID); len(all) != 2 || all[0].Type != uplink.Refused {
 		t.Errorf("kept %+v", all)
 	}
 	if got := mustGet(t, s, d.ID); got.Version != 1 {
@@ -39,7 +43,7 @@ func notes(t *testing.T, s device.Store) {
 	}
 }
 
-func secrets(t *testing.T, s device.Store) {
+func secrets(t *testing.T, s assembly.Store) {
 	d, without := named("d", 0), named("without", 0)
 	made := change(d, device.Registered)
 	made.SecretHash = "first"
@@ -60,7 +64,7 @@ func secrets(t *testing.T, s device.Store) {
 	has(d.ID, "first")
 	rotated := mustChange(t, s, d.ID, func(d device.Device) (*device.Change, error) {
 		d.Version, d.UpdatedAt = d.Version+1, dawn().Add(time.Hour)
-		c := change(d, device.SecretRotated)
+		c := change(d, registry.SecretRotated)
 		c.SecretHash = "second"
 		return c, nil
 	})
@@ -77,11 +81,11 @@ func secrets(t *testing.T, s device.Store) {
 	has(d.ID, "")
 }
 
-func recordsAll(t *testing.T, s device.Store) {
+func recordsAll(t *testing.T, s assembly.Store) {
 	a, b := named("a", 0), named("b", 0)
 	create(t, s, a, b)
-	one := []device.Reading{{Key: "k", At: dawn(), Value: 1}, {Key: "k", At: dawn().Add(time.Second), Value: 2}}
-	all := []device.Recording{
+	one := []telemetry.Reading{{Key: "k", At: dawn(), Value: 1}, {Key: "k", At: dawn().Add(time.Second), Value: 2}}
+	all := []telemetry.Recording{
 		{DeviceID: a.ID, Readings: one, ArrivedAt: dawn()}, {DeviceID: b.ID, Readings: one, ArrivedAt: dawn()},
 		{DeviceID: ids.New(ids.Device), Readings: one, ArrivedAt: dawn()}, // there is none, and the rest is kept
 		{DeviceID: a.ID, Readings: one[:1], ArrivedAt: dawn().Add(time.Minute)},
@@ -91,12 +95,12 @@ func recordsAll(t *testing.T, s device.Store) {
 			t.Errorf("stored %d, %v; want %d", stored, err, want)
 		}
 	}
-	if series := query(t, s, always(0, device.Avg, "k"), a.ID, b.ID); len(series) != 2 || len(series[0].Points) != 2 {
+	if series := query(t, s, always(0, telemetry.Avg, "k"), a.ID, b.ID); len(series) != 2 || len(series[0].Points) != 2 {
 		t.Errorf("kept %+v", series)
 	}
 }
 
-func observes(t *testing.T, s device.Store) {
+func observes(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	at := func(minutes int) device.Position {
@@ -124,10 +128,10 @@ func observes(t *testing.T, s device.Store) {
 	}
 }
 
-func reports(t *testing.T, s device.Store) {
+func reports(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
-	for _, state := range []device.ReportedState{{Board: `{"cpu":1}`, Firmware: "1.0"}, {Board: `{"cpu":2}`}} {
+	for _, state := range []uplink.ReportedState{{Board: `{"cpu":1}`, Firmware: "1.0"}, {Board: `{"cpu":2}`}} {
 		if err := s.Report(t.Context(), d.ID, state, dawn()); err != nil {
 			t.Fatal(err)
 		}
@@ -140,7 +144,7 @@ func reports(t *testing.T, s device.Store) {
 	}
 }
 
-func presences(t *testing.T, s device.Store) {
+func presences(t *testing.T, s assembly.Store) {
 	states, ok := s.(presence.Store)
 	if !ok {
 		t.Fatal("the store keeps no presences")
@@ -192,7 +196,7 @@ func presences(t *testing.T, s device.Store) {
 }
 
 // presencesAtOnce has many change the same devices, in any order: none may lock another out.
-func presencesAtOnce(t *testing.T, s device.Store) {
+func presencesAtOnce(t *testing.T, s assembly.Store) {
 	states := s.(presence.Store)
 	devices := make([]string, 20)
 	for i := range devices {

@@ -8,6 +8,8 @@ import (
 
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/assembly"
+	"github.com/sluicehq/sluice/services/device/registry"
 )
 
 func imported(externalID, name string) device.Change {
@@ -24,7 +26,7 @@ func takeName(known, draft device.Device) (*device.Change, error) {
 	return rename(draft.Name)(known)
 }
 
-func imports(t *testing.T, s device.Store) {
+func imports(t *testing.T, s assembly.Store) {
 	create(t, s, named("registered", 0)) // has no external id to meet
 	first, created, err := s.Import(t.Context(), []device.Change{imported("b", "bus b"), imported("a", "bus a")}, takeName)
 	if err != nil || created != 2 || first[0].Name != "bus b" || first[1].Name != "bus a" {
@@ -56,7 +58,7 @@ func imports(t *testing.T, s device.Store) {
 	}
 }
 
-func importsOnce(t *testing.T, s device.Store) {
+func importsOnce(t *testing.T, s assembly.Store) {
 	const importers, devices = 6, 20
 	totals := make([]int64, importers)
 	for _, err := range atOnce(importers, func(i int) error {
@@ -79,12 +81,12 @@ func importsOnce(t *testing.T, s device.Store) {
 	for _, n := range totals {
 		created += n
 	}
-	if found := list(t, s, device.Filter{}); created != devices || len(found) != devices {
+	if found := list(t, s, registry.Filter{}); created != devices || len(found) != devices {
 		t.Errorf("created %d, there are %d, want %d", created, len(found), devices)
 	}
 }
 
-func importsAnew(t *testing.T, s device.Store) {
+func importsAnew(t *testing.T, s assembly.Store) {
 	first, _, err := s.Import(t.Context(), []device.Change{imported("a", "bus")}, takeName)
 	if err != nil {
 		t.Fatal(err)

@@ -11,12 +11,14 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/assembly"
+	"github.com/sluicehq/sluice/services/device/registry"
 )
 
 // list gives all devices that pass the filter, by name.
-func list(t *testing.T, s device.Store, filter device.Filter) []device.Device {
+func list(t *testing.T, s assembly.Store, filter registry.Filter) []device.Device {
 	t.Helper()
-	found, err := s.List(t.Context(), filter, device.ByName, page.Request{First: page.Max, WithTotal: true})
+	found, err := s.List(t.Context(), filter, registry.ByName, page.Request{First: page.Max, WithTotal: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -34,13 +36,13 @@ func namesOf(devices []device.Device) string {
 	return strings.Join(names, " ")
 }
 
-func filters(t *testing.T, s device.Store) {
+func filters(t *testing.T, s assembly.Store) {
 	cam, bus, oil, pct := named("cam", 0), named("bus", 1), named("Ölpumpe_1", 2), named("100%", 3)
 	cam.Kind, cam.Labels = device.Camera, map[string]string{"site": "north", "floor": "1"}
 	bus.Kind, bus.Presence, bus.Labels = device.Vehicle, device.Online, map[string]string{"site": "north"}
 	oil.Presence, oil.Labels = device.Offline, map[string]string{"site": "south", "north": "site"}
 	create(t, s, cam, bus, oil, pct)
-	for want, filter := range map[string]device.Filter{
+	for want, filter := range map[string]registry.Filter{
 		"100% bus cam Ölpumpe_1": {},
 		"bus cam":                {Kinds: []device.Kind{device.Camera, device.Vehicle}},
 		"100% Ölpumpe_1":         {Kinds: []device.Kind{device.Sensor}},
@@ -57,24 +59,24 @@ func filters(t *testing.T, s device.Store) {
 		}
 	}
 	for text, want := range map[string]int{"_": 1, "E_1": 1, `\`: 0, "'": 0, "a": 1, "u": 2} {
-		if got := list(t, s, device.Filter{NameContains: text}); len(got) != want {
+		if got := list(t, s, registry.Filter{NameContains: text}); len(got) != want {
 			t.Errorf("name contains %q: got %q", text, namesOf(got))
 		}
 	}
 }
 
-func sortsNames(t *testing.T, s device.Store) {
+func sortsNames(t *testing.T, s assembly.Store) {
 	long := strings.Repeat("𝔷", 200)
 	second, first := named("Same", 1), named("same", 0)
 	first.ID, second.ID = min(first.ID, second.ID), max(first.ID, second.ID)
 	create(t, s, named("Zebra", 0), named("apple", 1), second, first, named(long, 2), named("Mango", 3), named(long, 4))
 	want := strings.Join([]string{"apple", "Mango", "same", "Same", "Zebra", long, long}, " ")
-	if got := namesOf(walk(t, s, device.ByName, 1, nil)); got != want {
+	if got := namesOf(walk(t, s, registry.ByName, 1, nil)); got != want {
 		t.Errorf("got %s\nwant %s", got, want)
 	}
 }
 
-func pagesAll(t *testing.T, s device.Store) {
+func pagesAll(t *testing.T, s assembly.Store) {
 	const devices = 1_000
 	made := make([]device.Change, devices)
 	for i := range made {
@@ -95,7 +97,7 @@ func pagesAll(t *testing.T, s device.Store) {
 		}
 		return strings.Compare(b.ID, a.ID)
 	}
-	for order, compare := range map[device.Order]func(a, b device.Device) int{device.ByName: byName, device.Newest: newest} {
+	for order, compare := range map[registry.Order]func(a, b device.Device) int{registry.ByName: byName, registry.Newest: newest} {
 		all := walk(t, s, order, 130, nil)
 		if len(all) != devices || !slices.IsSortedFunc(all, compare) {
 			t.Errorf("%s: %d devices, sorted %t", order, len(all), slices.IsSortedFunc(all, compare))
@@ -104,12 +106,12 @@ func pagesAll(t *testing.T, s device.Store) {
 }
 
 // walk pages to the end; between is called after each page but the last.
-func walk(t *testing.T, s device.Store, order device.Order, size int, between func(pages int)) []device.Device {
+func walk(t *testing.T, s assembly.Store, order registry.Order, size int, between func(pages int)) []device.Device {
 	t.Helper()
 	var all []device.Device
 	request := page.Request{First: size}
 	for pages := 1; ; pages++ {
-		p, err := s.List(t.Context(), device.Filter{}, order, request)
+		p, err := s.List(t.Context(), registry.Filter{}, order, request)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -132,8 +134,8 @@ func walk(t *testing.T, s device.Store, order device.Order, size int, between fu
 
 // pagesStandStill pages while, after each page, one that was shown goes and one comes where nobody
 // looks any more: each of the others is shown once.
-func pagesStandStill(order device.Order) func(t *testing.T, s device.Store) {
-	return func(t *testing.T, s device.Store) {
+func pagesStandStill(order registry.Order) func(t *testing.T, s assembly.Store) {
+	return func(t *testing.T, s assembly.Store) {
 		made := make([]device.Device, 12)
 		for i := range made {
 			made[i] = named(fmt.Sprintf("name %02d", i), 100-i)
@@ -149,7 +151,7 @@ func pagesStandStill(order device.Order) func(t *testing.T, s device.Store) {
 	}
 }
 
-func refusesCursors(t *testing.T, s device.Store) {
+func refusesCursors(t *testing.T, s assembly.Store) {
 	id := ids.New(ids.Device)
 	for name, cursor := range map[string]page.Cursor{
 		"of another list":  {Order: "trips/newest", Key: "1", ID: id},
@@ -157,18 +159,18 @@ func refusesCursors(t *testing.T, s device.Store) {
 		"no text":          {Order: "devices/name", Key: "\xff", ID: id},
 		"no device":        {Order: "devices/name", Key: "a", ID: "x"},
 	} {
-		_, err := s.List(t.Context(), device.Filter{}, device.ByName, page.Request{After: cursor.String()})
+		_, err := s.List(t.Context(), registry.Filter{}, registry.ByName, page.Request{After: cursor.String()})
 		if !errors.Is(err, errs.Invalid("after", "")) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	bad := page.Cursor{Order: "devices/newest", Key: "noon", ID: id}.String()
-	if _, err := s.List(t.Context(), device.Filter{}, device.Newest, page.Request{After: bad}); !errors.Is(err, errs.Invalid("after", "")) {
+	if _, err := s.List(t.Context(), registry.Filter{}, registry.Newest, page.Request{After: bad}); !errors.Is(err, errs.Invalid("after", "")) {
 		t.Errorf("no time: %v", err)
 	}
 }
 
-func counts(t *testing.T, s device.Store) {
+func counts(t *testing.T, s assembly.Store) {
 	for i, presence := range []device.Presence{device.Online, device.Online, device.Offline, device.Unknown} {
 		d := named("d", i)
 		if d.Presence = presence; i > 0 {
@@ -179,13 +181,13 @@ func counts(t *testing.T, s device.Store) {
 		create(t, s, d)
 	}
 	for _, one := range []struct {
-		filter device.Filter
-		want   device.Counts
+		filter registry.Filter
+		want   registry.Counts
 	}{
-		{device.Filter{}, device.Counts{Total: 4, Online: 2, Offline: 1, Unknown: 1}},
-		{device.Filter{Kinds: []device.Kind{device.Vehicle}}, device.Counts{Total: 3, Online: 1, Offline: 1, Unknown: 1}},
-		{device.Filter{Kinds: []device.Kind{device.Camera}}, device.Counts{}},
-		{device.Filter{Labels: map[string]string{"site": "north"}}, device.Counts{Total: 1, Online: 1}},
+		{registry.Filter{}, registry.Counts{Total: 4, Online: 2, Offline: 1, Unknown: 1}},
+		{registry.Filter{Kinds: []device.Kind{device.Vehicle}}, registry.Counts{Total: 3, Online: 1, Offline: 1, Unknown: 1}},
+		{registry.Filter{Kinds: []device.Kind{device.Camera}}, registry.Counts{}},
+		{registry.Filter{Labels: map[string]string{"site": "north"}}, registry.Counts{Total: 1, Online: 1}},
 	} {
 		if got, err := s.Count(t.Context(), one.filter); err != nil || got != one.want {
 			t.Errorf("%v: got %+v, %v, want %+v", one.filter, got, err, one.want)
@@ -193,7 +195,7 @@ func counts(t *testing.T, s device.Store) {
 	}
 }
 
-func eventsPage(t *testing.T, s device.Store) {
+func eventsPage(t *testing.T, s assembly.Store) {
 	busy, calm, gone := named("busy", 0), named("calm", 0), ids.New(ids.Device)
 	create(t, s, busy, calm)
 	for range 4 {

@@ -1,4 +1,4 @@
-// Package storetest is what every device.Store must pass.
+// Package storetest is what every store of the device service must pass.
 package storetest
 
 import (
@@ -9,11 +9,13 @@ import (
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/assembly"
+	"github.com/sluicehq/sluice/services/device/registry"
 )
 
 // Run runs the suite; each call of open gives a store without rows.
-func Run(t *testing.T, open func(t *testing.T) device.Store) {
-	for name, test := range map[string]func(t *testing.T, s device.Store){
+func Run(t *testing.T, open func(t *testing.T) assembly.Store) {
+	for name, test := range map[string]func(t *testing.T, s assembly.Store){
 		"a device reads back as it was created":              readsBack,
 		"a repeat under a key gives the first device":        repeats,
 		"a change is kept":                                   keepsChanges,
@@ -27,8 +29,8 @@ func Run(t *testing.T, open func(t *testing.T) device.Store) {
 		"filters narrow":                                     filters,
 		"names sort whatever the case":                       sortsNames,
 		"a thousand devices page in order":                   pagesAll,
-		"pages by name stand still while rows come and go":   pagesStandStill(device.ByName),
-		"pages of the newest stand still likewise":           pagesStandStill(device.Newest),
+		"pages by name stand still while rows come and go":   pagesStandStill(registry.ByName),
+		"pages of the newest stand still likewise":           pagesStandStill(registry.Newest),
 		"cursors of others are refused":                      refusesCursors,
 		"devices count by presence and kind":                 counts,
 		"readings are rolled up and add up as before":        rolls,
@@ -99,7 +101,7 @@ func change(d device.Device, what device.EventType) *device.Change {
 	}}
 }
 
-func create(t *testing.T, s device.Store, all ...device.Device) {
+func create(t *testing.T, s assembly.Store, all ...device.Device) {
 	t.Helper()
 	for _, d := range all {
 		if _, err := s.Create(t.Context(), idempotency.Key{}, *change(d, device.Registered)); err != nil {
@@ -108,7 +110,7 @@ func create(t *testing.T, s device.Store, all ...device.Device) {
 	}
 }
 
-func get(t *testing.T, s device.Store, id string) (device.Device, bool) {
+func get(t *testing.T, s assembly.Store, id string) (device.Device, bool) {
 	t.Helper()
 	found, err := s.Get(t.Context(), []string{id})
 	if err != nil {
@@ -120,7 +122,7 @@ func get(t *testing.T, s device.Store, id string) (device.Device, bool) {
 	return found[0], true
 }
 
-func mustGet(t *testing.T, s device.Store, id string) device.Device {
+func mustGet(t *testing.T, s assembly.Store, id string) device.Device {
 	t.Helper()
 	d, ok := get(t, s, id)
 	if !ok {
@@ -130,7 +132,7 @@ func mustGet(t *testing.T, s device.Store, id string) device.Device {
 }
 
 // rename changes the name, as the next version a minute later.
-func rename(name string) device.Decide {
+func rename(name string) registry.Decide {
 	return func(d device.Device) (*device.Change, error) {
 		d.Name, d.Version, d.UpdatedAt = name, d.Version+1, d.UpdatedAt.Add(time.Minute)
 		return change(d, device.Updated), nil
@@ -142,7 +144,7 @@ func remove(d device.Device) (*device.Change, error) {
 	return change(d, device.Deleted), nil
 }
 
-func mustChange(t *testing.T, s device.Store, id string, decide device.Decide) device.Device {
+func mustChange(t *testing.T, s assembly.Store, id string, decide registry.Decide) device.Device {
 	t.Helper()
 	d, err := s.Change(t.Context(), id, decide)
 	if err != nil {

@@ -11,9 +11,11 @@ import (
 
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/assembly"
+	"github.com/sluicehq/sluice/services/device/telemetry"
 )
 
-func record(t *testing.T, s device.Store, id string, readings ...device.Reading) int64 {
+func record(t *testing.T, s assembly.Store, id string, readings ...telemetry.Reading) int64 {
 	t.Helper()
 	stored, err := s.Record(t.Context(), id, readings, nil)
 	if err != nil {
@@ -23,11 +25,11 @@ func record(t *testing.T, s device.Store, id string, readings ...device.Reading)
 }
 
 // always is a time range that holds whatever the tests record.
-func always(step time.Duration, a device.Aggregate, keys ...string) device.Query {
-	return device.Query{Keys: keys, From: dawn().AddDate(-100, 0, 0), To: dawn().AddDate(100, 0, 0), Step: step, Aggregate: a}
+func always(step time.Duration, a telemetry.Aggregate, keys ...string) telemetry.Query {
+	return telemetry.Query{Keys: keys, From: dawn().AddDate(-100, 0, 0), To: dawn().AddDate(100, 0, 0), Step: step, Aggregate: a}
 }
 
-func query(t *testing.T, s device.Store, q device.Query, deviceIDs ...string) []device.Series {
+func query(t *testing.T, s assembly.Store, q telemetry.Query, deviceIDs ...string) []telemetry.Series {
 	t.Helper()
 	q.DeviceIDs = deviceIDs
 	series, err := s.Query(t.Context(), q)
@@ -37,10 +39,10 @@ func query(t *testing.T, s device.Store, q device.Query, deviceIDs ...string) []
 	return series
 }
 
-func readingsOnce(t *testing.T, s device.Store) {
+func readingsOnce(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
-	one := device.Reading{Key: "k", At: dawn(), Value: 1}
+	one := telemetry.Reading{Key: "k", At: dawn(), Value: 1}
 	otherKey, otherTime, otherValue := one, one, one
 	otherKey.Key, otherTime.At, otherValue.Value = "K", one.At.Add(time.Microsecond), 2
 	if n := record(t, s, d.ID, otherValue, otherTime, one, one, otherKey); n != 4 {
@@ -49,13 +51,13 @@ func readingsOnce(t *testing.T, s device.Store) {
 	if n := record(t, s, d.ID, one, otherTime); n != 0 {
 		t.Errorf("stored %d again", n)
 	}
-	series := query(t, s, always(0, device.Avg, "k"), d.ID)
+	series := query(t, s, always(0, telemetry.Avg, "k"), d.ID)
 	if len(series) != 1 || fmt.Sprint(valuesOf(series[0])) != "[1 2 1]" {
 		t.Errorf("got %+v", series)
 	}
 }
 
-func valuesOf(series device.Series) []float64 {
+func valuesOf(series telemetry.Series) []float64 {
 	values := make([]float64, len(series.Points))
 	for i, p := range series.Points {
 		values[i] = p.Value
@@ -63,10 +65,10 @@ func valuesOf(series device.Series) []float64 {
 	return values
 }
 
-func seen(t *testing.T, s device.Store) {
+func seen(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
-	reading := []device.Reading{{Key: "k", At: dawn(), Value: 1}}
+	reading := []telemetry.Reading{{Key: "k", At: dawn(), Value: 1}}
 	early, late := dawn(), dawn().Add(time.Hour)
 	for _, step := range []struct{ at, want *time.Time }{{nil, nil}, {&early, &early}, {&late, &late}, {&early, &late}, {nil, &late}} {
 		if _, err := s.Record(t.Context(), d.ID, reading, step.at); err != nil {
@@ -82,27 +84,27 @@ func seen(t *testing.T, s device.Store) {
 	}
 }
 
-func readingsOfNone(t *testing.T, s device.Store) {
+func readingsOfNone(t *testing.T, s assembly.Store) {
 	id := ids.New(ids.Device)
-	_, err := s.Record(t.Context(), id, []device.Reading{{Key: "k", At: dawn(), Value: 1}}, nil)
+	_, err := s.Record(t.Context(), id, []telemetry.Reading{{Key: "k", At: dawn(), Value: 1}}, nil)
 	if !errors.Is(err, device.Missing(id)) {
 		t.Errorf("got %v, want NOT_FOUND", err)
 	}
 }
 
-func raw(t *testing.T, s device.Store) {
+func raw(t *testing.T, s assembly.Store) {
 	a, b := named("a", 0), named("b", 0)
 	create(t, s, a, b)
 	for i, id := range []string{a.ID, b.ID} {
 		for _, minute := range []int{3, 1, 2, 0} { // out of order
 			at := dawn().Add(time.Duration(minute) * time.Minute)
-			record(t, s, id, device.Reading{Key: "x", At: at, Value: float64(10*i + minute)}, device.Reading{Key: "y", At: at, Value: -1})
+			record(t, s, id, telemetry.Reading{Key: "x", At: at, Value: float64(10*i + minute)}, telemetry.Reading{Key: "y", At: at, Value: -1})
 		}
 	}
-	q := always(0, device.Avg, "x", "none")
+	q := always(0, telemetry.Avg, "x", "none")
 	q.From, q.To = dawn().Add(time.Minute), dawn().Add(3*time.Minute)
 	series := query(t, s, q, a.ID, b.ID, ids.New(ids.Device))
-	slices.SortFunc(series, func(a, b device.Series) int { return int(a.Points[0].Value - b.Points[0].Value) })
+	slices.SortFunc(series, func(a, b telemetry.Series) int { return int(a.Points[0].Value - b.Points[0].Value) })
 	if len(series) != 2 || fmt.Sprint(valuesOf(series[0]), valuesOf(series[1])) != "[1 2] [11 12]" {
 		t.Fatalf("got %+v", series)
 	}
@@ -113,14 +115,14 @@ func raw(t *testing.T, s device.Store) {
 
 // steps compares the database's figures with those of a few lines of Go, over random readings around
 // 1970, where times change their sign.
-func steps(t *testing.T, s device.Store) {
+func steps(t *testing.T, s assembly.Store) {
 	random := rand.New(rand.NewPCG(1, 2))
 	a, b := named("a", 0), named("b", 0)
 	create(t, s, a, b)
-	readings := map[string][]device.Reading{}
+	readings := map[string][]telemetry.Reading{}
 	for _, id := range []string{a.ID, b.ID} {
 		for range 600 {
-			r := device.Reading{Key: "x", At: time.UnixMicro(random.Int64N(7_200_000_000) - 3_600_000_000).UTC(), Value: math.Round(random.NormFloat64() * 1000)}
+			r := telemetry.Reading{Key: "x", At: time.UnixMicro(random.Int64N(7_200_000_000) - 3_600_000_000).UTC(), Value: math.Round(random.NormFloat64() * 1000)}
 			if random.IntN(20) == 0 {
 				r.At = r.At.Truncate(time.Minute)
 			}
@@ -130,8 +132,8 @@ func steps(t *testing.T, s device.Store) {
 	}
 	from, to := time.Unix(-2000, 0).UTC(), time.Unix(2501, 5000).UTC()
 	for _, step := range []time.Duration{time.Second, 7 * time.Second, time.Minute, time.Hour, 24 * time.Hour} {
-		for _, aggregate := range []device.Aggregate{device.Avg, device.Min, device.Max, device.Sum, device.Count, device.Last} {
-			q := device.Query{Keys: []string{"x"}, From: from, To: to, Step: step, Aggregate: aggregate}
+		for _, aggregate := range []telemetry.Aggregate{telemetry.Avg, telemetry.Min, telemetry.Max, telemetry.Sum, telemetry.Count, telemetry.Last} {
+			q := telemetry.Query{Keys: []string{"x"}, From: from, To: to, Step: step, Aggregate: aggregate}
 			series := query(t, s, q, a.ID, b.ID)
 			if len(series) != 2 {
 				t.Fatalf("%d series", len(series))
@@ -143,9 +145,9 @@ func steps(t *testing.T, s device.Store) {
 	}
 }
 
-func comparePoints(t *testing.T, what string, got, want []device.Point) {
+func comparePoints(t *testing.T, what string, got, want []telemetry.Point) {
 	t.Helper()
-	same := slices.EqualFunc(got, want, func(a, b device.Point) bool {
+	same := slices.EqualFunc(got, want, func(a, b telemetry.Point) bool {
 		return a.At.Equal(b.At) && math.Abs(a.Value-b.Value) <= 1e-9*max(1, math.Abs(b.Value))
 	})
 	if !same {
@@ -154,9 +156,9 @@ func comparePoints(t *testing.T, what string, got, want []device.Point) {
 }
 
 // byHand is what a query for steps must give.
-func byHand(readings []device.Reading, q device.Query) []device.Point {
+func byHand(readings []telemetry.Reading, q telemetry.Query) []telemetry.Point {
 	readings = slices.Clone(readings)
-	slices.SortFunc(readings, func(a, b device.Reading) int {
+	slices.SortFunc(readings, func(a, b telemetry.Reading) int {
 		if c := a.At.Compare(b.At); c != 0 {
 			return c
 		}
@@ -176,82 +178,82 @@ func byHand(readings []device.Reading, q device.Query) []device.Point {
 		}
 		values[start] = append(values[start], r.Value)
 	}
-	points := make([]device.Point, len(starts))
+	points := make([]telemetry.Point, len(starts))
 	for i, start := range starts {
-		points[i] = device.Point{At: start, Value: aggregateByHand(values[start], q.Aggregate)}
+		points[i] = telemetry.Point{At: start, Value: aggregateByHand(values[start], q.Aggregate)}
 	}
 	return points
 }
 
-func aggregateByHand(values []float64, a device.Aggregate) float64 {
+func aggregateByHand(values []float64, a telemetry.Aggregate) float64 {
 	var sum float64
 	for _, v := range values {
 		sum += v
 	}
 	switch a {
-	case device.Min:
+	case telemetry.Min:
 		return slices.Min(values)
-	case device.Max:
+	case telemetry.Max:
 		return slices.Max(values)
-	case device.Sum:
+	case telemetry.Sum:
 		return sum
-	case device.Count:
+	case telemetry.Count:
 		return float64(len(values))
-	case device.Last:
+	case telemetry.Last:
 		return values[len(values)-1]
 	}
 	return sum / float64(len(values))
 }
 
-func greatest(t *testing.T, s device.Store) {
+func greatest(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	for i := range 50 {
-		record(t, s, d.ID, device.Reading{Key: "k", At: dawn().Add(time.Duration(i) * time.Second), Value: 1e100 * float64(1-i%2*2)})
-		record(t, s, d.ID, device.Reading{Key: "up", At: dawn().Add(time.Duration(i) * time.Second), Value: 1e100})
+		record(t, s, d.ID, telemetry.Reading{Key: "k", At: dawn().Add(time.Duration(i) * time.Second), Value: 1e100 * float64(1-i%2*2)})
+		record(t, s, d.ID, telemetry.Reading{Key: "up", At: dawn().Add(time.Duration(i) * time.Second), Value: 1e100})
 	}
-	for aggregate, want := range map[device.Aggregate]float64{device.Avg: 1e100, device.Sum: 50e100, device.Max: 1e100} {
+	for aggregate, want := range map[telemetry.Aggregate]float64{telemetry.Avg: 1e100, telemetry.Sum: 50e100, telemetry.Max: 1e100} {
 		series := query(t, s, always(24*time.Hour, aggregate, "up"), d.ID)
 		if len(series) != 1 || math.Abs(series[0].Points[0].Value/want-1) > 1e-9 {
 			t.Errorf("%s: %+v", aggregate, series)
 		}
 	}
-	if series := query(t, s, always(24*time.Hour, device.Avg, "k"), d.ID); len(series) != 1 || math.Abs(series[0].Points[0].Value) > 1e87 {
+	if series := query(t, s, always(24*time.Hour, telemetry.Avg, "k"), d.ID); len(series) != 1 || math.Abs(series[0].Points[0].Value) > 1e87 {
 		t.Errorf("of opposites: %+v", series)
 	}
 }
 
-func tooMany(t *testing.T, s device.Store) {
+func tooMany(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
-	readings := make([]device.Reading, 5_000)
-	for i := range device.MaxPoints/len(readings) + 1 {
+	readings := make([]telemetry.Reading, 5_000)
+	for i := range telemetry.MaxPoints/len(readings) + 1 {
 		for j := range readings {
-			readings[j] = device.Reading{Key: "k", At: dawn().Add(time.Duration(i*len(readings)+j) * time.Second), Value: 1}
+			readings[j] = telemetry.Reading{Key: "k", At: dawn().Add(time.Duration(i*len(readings)+j) * time.Second), Value: 1}
 		}
 		record(t, s, d.ID, readings...)
 	}
-	q := always(0, device.Avg, "k")
+	q := always(0, telemetry.Avg, "k")
 	q.DeviceIDs = []string{d.ID}
-	if _, err := s.Query(t.Context(), q); !errors.Is(err, device.TooManyPoints()) {
+	if _, err := s.Query(t.Context(), q); !errors.Is(err, telemetry.TooManyPoints()) {
 		t.Errorf("got %v, want TOO_MANY_POINTS", err)
 	}
-	q.To = dawn().Add(device.MaxPoints * time.Second)
-	if series := query(t, s, q, d.ID); len(series) != 1 || len(series[0].Points) != device.MaxPoints {
+	q.To = dawn().Add(telemetry.MaxPoints * time.Second)
+	if series := query(t, s, q, d.ID); len(series) != 1 || len(series[0].Points) != telemetry.MaxPoints {
 		t.Errorf("as many as may be: %d series", len(series))
 	}
 }
 
-func recordsAtOnce(t *testing.T, s device.Store) {
+func recordsAtOnce(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	const writers, each = 8, 50
 	stored := make([]int64, writers)
 	for _, err := range atOnce(writers, func(i int) error {
-		readings := make([]device.Reading, each)
+		readings := make([]telemetry.Reading, each)
 		for j := range readings { // half of them the same for all
 			value := float64(j%2) * float64(i+1)
-			readings[(j*7+i)%each] = device.Reading{Key: "k", At: dawn().Add(time.Duration(j) * time.Second), Value: value}
+			readings[(j*7+i)%each] = telemetry.Reading{Key: "k", At: dawn().Add(time.Duration(j) * time.Second), Value: value}
 		}
 		var err error
 		stored[i], err = s.Record(t.Context(), d.ID, readings, nil)
@@ -266,7 +268,7 @@ func recordsAtOnce(t *testing.T, s device.Store) {
 		sum += n
 	}
 	const want = each/2 + writers*each/2
-	if series := query(t, s, always(0, device.Avg, "k"), d.ID); sum != want || len(series[0].Points) != want {
+	if series := query(t, s, always(0, telemetry.Avg, "k"), d.ID); sum != want || len(series[0].Points) != want {
 		t.Errorf("stored %d, there are %d, want %d", sum, len(series[0].Points), want)
 	}
 }

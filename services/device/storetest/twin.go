@@ -10,31 +10,33 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/assembly"
+	"github.com/sluicehq/sluice/services/device/twin"
 )
 
 // want makes the object the next wanted configuration, a minute after the device was made.
-func want(desired string) device.DecideConfig {
-	return func(d device.Device, c device.Config) (*device.ConfigChange, error) {
+func want(desired string) twin.Decide {
+	return func(d device.Device, c twin.Config) (*twin.Change, error) {
 		at := d.CreatedAt.Add(time.Duration(c.DesiredVersion+1) * time.Minute)
 		c.Desired, c.DesiredVersion, c.DesiredAt = desired, c.DesiredVersion+1, &at
-		return &device.ConfigChange{
+		return &twin.Change{
 			Config: c,
-			Wanted: &device.ConfigVersion{ID: ids.New(ids.Config), DeviceID: d.ID, Version: c.DesiredVersion, Desired: desired, At: at, Actor: "a"},
-			Event:  &device.Event{ID: ids.New(ids.Event), DeviceID: d.ID, At: at, Type: device.ConfigWanted, Data: "{}"},
+			Wanted: &twin.Version{ID: ids.New(ids.Config), DeviceID: d.ID, Version: c.DesiredVersion, Desired: desired, At: at, Actor: "a"},
+			Event:  &device.Event{ID: ids.New(ids.Event), DeviceID: d.ID, At: at, Type: twin.Wanted, Data: "{}"},
 		}, nil
 	}
 }
 
 // report makes the version the reported one.
-func report(version int64, reported string) device.DecideConfig {
-	return func(d device.Device, c device.Config) (*device.ConfigChange, error) {
+func report(version int64, reported string) twin.Decide {
+	return func(d device.Device, c twin.Config) (*twin.Change, error) {
 		at := d.CreatedAt.Add(time.Hour)
 		c.Reported, c.ReportedVersion, c.ReportedAt = reported, &version, &at
-		return &device.ConfigChange{Config: c}, nil
+		return &twin.Change{Config: c}, nil
 	}
 }
 
-func mustChangeConfig(t *testing.T, s device.Store, id string, decide device.DecideConfig) device.Config {
+func mustChangeConfig(t *testing.T, s assembly.Store, id string, decide twin.Decide) twin.Config {
 	t.Helper()
 	c, err := s.ChangeConfig(t.Context(), id, decide)
 	if err != nil {
@@ -43,7 +45,7 @@ func mustChangeConfig(t *testing.T, s device.Store, id string, decide device.Dec
 	return c
 }
 
-func getConfig(t *testing.T, s device.Store, id string) device.Config {
+func getConfig(t *testing.T, s assembly.Store, id string) twin.Config {
 	t.Helper()
 	found, err := s.GetConfigs(t.Context(), []string{id})
 	if err != nil || len(found) != 1 {
@@ -52,10 +54,10 @@ func getConfig(t *testing.T, s device.Store, id string) device.Config {
 	return found[0]
 }
 
-func configReadsBack(t *testing.T, s device.Store) {
+func configReadsBack(t *testing.T, s assembly.Store) {
 	d := named("cam", 0)
 	create(t, s, d)
-	if got := getConfig(t, s, d.ID); !reflect.DeepEqual(got, device.Config{DeviceID: d.ID, Desired: "{}"}) {
+	if got := getConfig(t, s, d.ID); !reflect.DeepEqual(got, twin.Config{DeviceID: d.ID, Desired: "{}"}) {
 		t.Errorf("a device that nothing was wanted of has %+v", got)
 	}
 	mustChangeConfig(t, s, d.ID, want(`{"fps":5,"text":"ü\u0000"}`))
@@ -64,7 +66,7 @@ func configReadsBack(t *testing.T, s device.Store) {
 		t.Errorf("got %+v\nwant %+v", got, changed)
 	}
 	refusal := errors.New("no")
-	if _, err := s.ChangeConfig(t.Context(), d.ID, func(device.Device, device.Config) (*device.ConfigChange, error) { return nil, refusal }); !errors.Is(err, refusal) {
+	if _, err := s.ChangeConfig(t.Context(), d.ID, func(device.Device, twin.Config) (*twin.Change, error) { return nil, refusal }); !errors.Is(err, refusal) {
 		t.Errorf("a refusal comes back as %v", err)
 	}
 	if got := mustGet(t, s, d.ID); got.Version != d.Version {
@@ -79,7 +81,7 @@ func configReadsBack(t *testing.T, s device.Store) {
 	}
 }
 
-func configVersionsPage(t *testing.T, s device.Store) {
+func configVersionsPage(t *testing.T, s assembly.Store) {
 	busy, calm := named("busy", 0), named("calm", 0)
 	create(t, s, busy, calm)
 	for i := range 5 {
@@ -111,11 +113,11 @@ func configVersionsPage(t *testing.T, s device.Store) {
 	}
 }
 
-func forgetsOldConfigs(t *testing.T, s device.Store) {
+func forgetsOldConfigs(t *testing.T, s assembly.Store) {
 	d := named("cam", 0)
 	create(t, s, d)
-	far := func(d device.Device, c device.Config) (*device.ConfigChange, error) {
-		c.DesiredVersion = max(c.DesiredVersion, device.MaxConfigVersions-1)
+	far := func(d device.Device, c twin.Config) (*twin.Change, error) {
+		c.DesiredVersion = max(c.DesiredVersion, twin.MaxVersions-1)
 		return want("{}")(d, c)
 	}
 	mustChangeConfig(t, s, d.ID, want("{}"))
@@ -125,12 +127,12 @@ func forgetsOldConfigs(t *testing.T, s device.Store) {
 	}
 	mustChangeConfig(t, s, d.ID, far)
 	pages, err := s.ConfigVersions(t.Context(), []string{d.ID}, page.Request{})
-	if err != nil || len(pages[d.ID].Items) != 2 || pages[d.ID].Items[1].Version != device.MaxConfigVersions {
+	if err != nil || len(pages[d.ID].Items) != 2 || pages[d.ID].Items[1].Version != twin.MaxVersions {
 		t.Errorf("after: %+v, %v", pages, err)
 	}
 }
 
-func deliversConfigsOnce(t *testing.T, s device.Store) {
+func deliversConfigsOnce(t *testing.T, s assembly.Store) {
 	idle, waits, has, away := named("idle", 0), named("waits", 1), named("has", 2), named("away", 3)
 	away.Presence = device.Offline
 	create(t, s, idle, waits, has, away)
@@ -138,7 +140,7 @@ func deliversConfigsOnce(t *testing.T, s device.Store) {
 		mustChangeConfig(t, s, d.ID, want(`{"a":1}`))
 	}
 	mustChangeConfig(t, s, has.ID, report(1, "{}"))
-	undelivered := func() []device.Config {
+	undelivered := func() []twin.Config {
 		t.Helper()
 		found, err := s.UndeliveredConfigs(t.Context(), 10)
 		if err != nil {
@@ -165,25 +167,25 @@ func deliversConfigsOnce(t *testing.T, s device.Store) {
 	}
 }
 
-func schemasReadBack(t *testing.T, s device.Store) {
-	for _, schema := range []device.ConfigSchema{
-		{Kind: device.Vehicle, Schema: `{"a":1}`, UpdatedAt: dawn(), Actor: "a"},
-		{Kind: device.Camera, Schema: `{"b":1}`, UpdatedAt: dawn(), Actor: "a"},
-		{Kind: device.Vehicle, Schema: `{"c":1}`, UpdatedAt: dawn().Add(time.Hour), Actor: "b"},
+func schemasReadBack(t *testing.T, s assembly.Store) {
+	for _, schema := range []twin.Schema{
+		{Kind: device.Vehicle, Text: `{"a":1}`, UpdatedAt: dawn(), Actor: "a"},
+		{Kind: device.Camera, Text: `{"b":1}`, UpdatedAt: dawn(), Actor: "a"},
+		{Kind: device.Vehicle, Text: `{"c":1}`, UpdatedAt: dawn().Add(time.Hour), Actor: "b"},
 	} {
 		if err := s.SetConfigSchema(t.Context(), schema); err != nil {
 			t.Fatal(err)
 		}
 	}
 	got, err := s.ConfigSchemas(t.Context())
-	want := []device.ConfigSchema{
-		{Kind: device.Camera, Schema: `{"b":1}`, UpdatedAt: dawn(), Actor: "a"},
-		{Kind: device.Vehicle, Schema: `{"c":1}`, UpdatedAt: dawn().Add(time.Hour), Actor: "b"},
+	want := []twin.Schema{
+		{Kind: device.Camera, Text: `{"b":1}`, UpdatedAt: dawn(), Actor: "a"},
+		{Kind: device.Vehicle, Text: `{"c":1}`, UpdatedAt: dawn().Add(time.Hour), Actor: "b"},
 	}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v", got, err)
 	}
-	if err := s.SetConfigSchema(t.Context(), device.ConfigSchema{Kind: device.Vehicle}); err != nil {
+	if err := s.SetConfigSchema(t.Context(), twin.Schema{Kind: device.Vehicle}); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := s.ConfigSchemas(t.Context()); err != nil || len(got) != 1 {

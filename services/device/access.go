@@ -1,0 +1,97 @@
+package device
+
+import (
+	"context"
+	"slices"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// Reader is the part of a store that reads devices.
+type Reader interface {
+	// Get gives the devices that there are, in any order.
+	Get(ctx context.Context, ids []string) ([]Device, error)
+}
+
+// Sees tells whether the device exists for the caller.
+func Sees(who caller.Caller, d Device) bool {
+	return (who.Staff() || d.Kind == Vehicle) && who.SeesLabels(d.Labels)
+}
+
+// Seen is those of the devices that there are and who may see.
+func Seen(ctx context.Context, store Reader, who caller.Caller, field string, deviceIDs []string) ([]Device, error) {
+	deviceIDs, err := KnownIDs(field, deviceIDs)
+	if err != nil || len(deviceIDs) == 0 {
+		return nil, err
+	}
+	devices, err := store.Get(ctx, deviceIDs)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(devices, func(d Device) bool { return !Sees(who, d) }), nil
+}
+
+// Within refuses a device that does not exist for a limited caller, before a lock or a rule could take
+// longer over one that there is. Others are not asked about: what the store does finds out whether there
+// is such a device.
+func Within(ctx context.Context, store Reader, who caller.Caller, id string) error {
+	if len(who.DeviceLabels) == 0 {
+		return nil
+	}
+	found, err := Seen(ctx, store, who, "deviceId", []string{id})
+	if err != nil {
+		return err
+	}
+	if len(found) == 0 {
+		return Missing(id)
+	}
+	return nil
+}
+
+// IDsOf gives the ids of the devices.
+func IDsOf(devices []Device) []string {
+	all := make([]string, len(devices))
+	for i, d := range devices {
+		all[i] = d.ID
+	}
+	return all
+}
+
+// MayWrite gives the caller when it may change devices. Members do not, whatever the scopes of
+// their keys say.
+func MayWrite(ctx context.Context) (caller.Caller, error) {
+	who, err := caller.Require(ctx, caller.DeviceWrite)
+	if err != nil {
+		return caller.Caller{}, err
+	}
+	if !who.Staff() {
+		return caller.Caller{}, errs.Denied("only staff changes devices")
+	}
+	return who, nil
+}
+
+// MayOperate gives the caller when it may do what scope names to devices. Members may not, whatever
+// the scopes of their keys say.
+func MayOperate(ctx context.Context, scope string) (caller.Caller, error) {
+	who, err := caller.Require(ctx, scope)
+	if err != nil {
+		return caller.Caller{}, err
+	}
+	if !who.Staff() {
+		return caller.Caller{}, errs.Denied("only staff operates devices")
+	}
+	return who, nil
+}
+
+// SeenByStaff is those of the devices that there are and the caller may see, if it is staff.
+func SeenByStaff(ctx context.Context, store Reader, deviceIDs []string) ([]Device, error) {
+	who, err := caller.Require(ctx, caller.DeviceRead)
+	if err != nil {
+		return nil, err
+	}
+	if !who.Staff() {
+		return nil, nil
+	}
+	return Seen(ctx, store, who, "deviceIds", deviceIDs)
+}

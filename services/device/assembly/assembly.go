@@ -1,0 +1,103 @@
+// Package assembly puts the rooms of the device service together: which of them uses which.
+package assembly
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/attendant"
+	"github.com/sluicehq/sluice/services/device/calls"
+	"github.com/sluicehq/sluice/services/device/camera"
+	"github.com/sluicehq/sluice/services/device/command"
+	"github.com/sluicehq/sluice/services/device/registry"
+	"github.com/sluicehq/sluice/services/device/telemetry"
+	"github.com/sluicehq/sluice/services/device/twin"
+	"github.com/sluicehq/sluice/services/device/uplink"
+	"github.com/sluicehq/sluice/services/device/vehicle"
+)
+
+// Store is what all rooms keep.
+type Store interface {
+	registry.Store
+	command.Store
+	vehicle.Store
+	camera.Store
+	twin.Store
+	telemetry.Store
+	calls.Store
+	uplink.Store
+	attendant.Store
+}
+
+// Encoding writes what events carry.
+type Encoding struct {
+	Device  func(device.Device) ([]byte, error)
+	Command func(command.Command) ([]byte, error)
+	LogLine func(command.LogLine) ([]byte, error)
+}
+
+// Options are what the rooms need beside a store. The zero value reaches no device.
+type Options struct {
+	Downlink device.Downlink // nil: messages to devices go nowhere
+	Door     registry.Door   // nil: devices do not connect here
+	Logger   *slog.Logger    // nil: nowhere
+	// Count counts what became of messages by topic: taken, refused or failed. Of "readings", it counts
+	// those that were sent and those that were stored.
+	Count   uplink.Count
+	Streams camera.Rules
+	// KeepCallsFor is how long it is kept what API keys called; 30 days for 0.
+	KeepCallsFor time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Downlink == nil {
+		o.Downlink = device.Nowhere{}
+	}
+	if o.Door == nil {
+		o.Door = registry.NoDoor{}
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Count == nil {
+		o.Count = func(device.UpTopic, string, int) {}
+	}
+	return o
+}
+
+// Service is the whole of it: its rooms. They are safe for concurrent use.
+type Service struct {
+	Registry  *registry.Service
+	Commands  *command.Service
+	Vehicles  *vehicle.Service
+	Cameras   *camera.Service
+	Twins     *twin.Service
+	Telemetry *telemetry.Service
+	Calls     *calls.Service
+	Uplink    *uplink.Service
+	Attendant *attendant.Attendant // works while it is run
+}
+
+// New makes the rooms over a store.
+func New(store Store, clock clock.Clock, options Options) *Service {
+	o := options.withDefaults()
+	s := &Service{
+		Registry: registry.New(store, clock, o.Door, o.Logger),
+		Commands: command.New(store, clock, o.Downlink, camera.Reserved),
+		Twins:    twin.New(store, clock, o.Downlink),
+		Calls:    calls.New(store, clock, o.Logger, o.KeepCallsFor),
+	}
+	s.Telemetry = telemetry.New(store, clock, func(outcome string, n int) { o.Count("readings", outcome, n) })
+	s.Vehicles = vehicle.New(store, clock, s.Commands)
+	s.Cameras = camera.New(store, clock, s.Commands, o.Streams)
+	s.Uplink = uplink.New(store, clock, uplink.Rooms{
+		Telemetry: s.Telemetry, Commands: s.Commands, Vehicles: s.Vehicles, Cameras: s.Cameras, Twins: s.Twins,
+	}, o.Count)
+	s.Attendant = attendant.New(store, clock, o.Logger,
+		attendant.Duty{Due: store.DueCommands, Do: s.Commands.Attend},
+		attendant.Duty{Due: store.DueLocks, Do: s.Vehicles.Secure},
+		attendant.Duty{Due: store.DueStreams, Do: s.Cameras.Attend})
+	return s
+}

@@ -1,0 +1,110 @@
+package camera
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/command"
+)
+
+// MoveInput says where a camera shall look; what is nil stays as it is.
+type MoveInput struct {
+	DeviceID       string
+	Pan            *float64 // degrees from the middle, to the right: -180 to 180
+	Tilt           *float64 // degrees from the horizon, upward: -90 to 90
+	Zoom           *float64 // times: 1 to 100
+	Focus          *float64 // 0 is nearest, 1 is infinity
+	IdempotencyKey string
+}
+
+// movement is what the camera is told.
+type movement struct {
+	Pan   *float64 `json:"pan,omitempty"`
+	Tilt  *float64 `json:"tilt,omitempty"`
+	Zoom  *float64 `json:"zoom,omitempty"`
+	Focus *float64 `json:"focus,omitempty"`
+}
+
+func (in MoveInput) arguments() (string, error) {
+	some := false
+	for _, axis := range []struct {
+		name        string
+		value       *float64
+		least, most float64
+	}{{"pan", in.Pan, -180, 180}, {"tilt", in.Tilt, -90, 90}, {"zoom", in.Zoom, 1, 100}, {"focus", in.Focus, 0, 1}} {
+		if axis.value == nil {
+			continue
+		}
+		some = true
+		if !(*axis.value >= axis.least && *axis.value <= axis.most) { // NaN is neither
+			return "", errs.Invalid(axis.name, "must be between %g and %g", axis.least, axis.most)
+		}
+	}
+	if !some {
+		return "", errs.Invalid("input", "names none of pan, tilt, zoom and focus")
+	}
+	text, err := json.Marshal(movement{Pan: in.Pan, Tilt: in.Tilt, Zoom: in.Zoom, Focus: in.Focus})
+	if err != nil {
+		return "", fmt.Errorf("write the arguments: %w", err)
+	}
+	return string(text), nil
+}
+
+// MoveCamera turns a camera.
+func (s *Service) MoveCamera(ctx context.Context, in MoveInput) (command.Command, error) {
+	arguments, err := in.arguments()
+	if err != nil {
+		return command.Command{}, err
+	}
+	return s.cameraCommand(ctx, caller.CameraMove, command.SendInput{
+		DeviceID: in.DeviceID, Name: commandMoveCamera, Arguments: arguments, Timeout: startTimeout, IdempotencyKey: in.IdempotencyKey,
+	})
+}
+
+// SnapshotInput asks for an image.
+type SnapshotInput struct {
+	DeviceID string
+	Upload   string // a JSON object: where the camera shall put the image
+}
+
+// TakeSnapshot has a camera take an image and put it where the input says.
+func (s *Service) TakeSnapshot(ctx context.Context, in SnapshotInput) (command.Command, error) {
+	return s.cameraCommand(ctx, caller.CameraView, command.SendInput{
+		DeviceID: in.DeviceID, Name: commandTakeSnapshot, Arguments: in.Upload, Timeout: command.DefaultTimeout,
+	})
+}
+
+// cameraCommand sends a command to a camera for a caller that does not call too often.
+func (s *Service) cameraCommand(ctx context.Context, scope string, in command.SendInput) (command.Command, error) {
+	who, d, err := s.camera(ctx, scope, in.DeviceID)
+	if err != nil {
+		return command.Command{}, err
+	}
+	pay := func(_ device.Device, st Stream, now time.Time) (Stream, error) {
+		return st.called(scope+" "+who.Name(), now, s.rules)
+	}
+	if err := s.tryOut(ctx, d, pay); err != nil {
+		return command.Command{}, err
+	}
+	if _, err := s.changeStream(ctx, who, d.ID, pay); err != nil {
+		return command.Command{}, err
+	}
+	return s.commands.SendAs(ctx, who, in, func(device.Device) error { return nil })
+}
+
+// Reserved tells whether a device of the kind takes the command by a use case of its own alone.
+func Reserved(kind device.Kind, name string) bool {
+	if kind != device.Camera {
+		return false
+	}
+	switch name {
+	case commandStartStream, commandStopStream, commandMoveCamera, commandTakeSnapshot:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,221 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
+	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/lock"
+)
+
+// CommandLate is a result of a command that was over.
+const Late device.EventType = "COMMAND_LATE"
+
+// maxLines bounds the lines of one message.
+const maxLines = 200
+
+type ackMessage struct {
+	ID string `json:"id"`
+}
+
+type resultMessage struct {
+	ID     string          `json:"id"`
+	OK     *bool           `json:"ok"`
+	Result json.RawMessage `json:"result"`
+	Error  string          `json:"error"`
+}
+
+type logMessage struct {
+	ID    string `json:"id"`
+	Lines []lineMessage
+	lineMessage
+}
+
+type lineMessage struct {
+	At     *time.Time `json:"at"`
+	Stream string     `json:"stream"`
+	Text   string     `json:"text"`
+}
+
+// readAnswer reads an object that names a command.
+func readAnswer(m device.UpMessage, to any, id *string) error {
+	if !utf8.Valid(m.Payload) {
+		return errs.Invalid("payload", "is not UTF-8")
+	}
+	if err := json.Unmarshal(m.Payload, to); err != nil {
+		return errs.Invalid("payload", "is not what %s takes", m.Topic).Because(err)
+	}
+	return input.ID("id", ids.Command, *id)
+}
+
+// answer changes the command that a device speaks of.
+func (s *Service) answer(ctx context.Context, m device.UpMessage, id string, decide func(t *Turn, c Command) error) error {
+	now := s.clock.Now()
+	_, err := s.store.Work(ctx, About{DeviceID: m.DeviceID, CommandID: id, Now: now}, func(at Situation) (Work, error) {
+		if at.Command == nil {
+			return Work{}, errs.Missing("command", id)
+		}
+		t := &Turn{Situation: at, Now: now, Actor: m.DeviceID}
+		return t.Done(decide(t, *at.Command))
+	})
+	if err != nil {
+		return fmt.Errorf("take an answer: %w", err)
+	}
+	return nil
+}
+
+// TakeAck takes commands/ack: the device has the command.
+func (s *Service) TakeAck(ctx context.Context, m device.UpMessage) error {
+	var said ackMessage
+	if err := readAnswer(m, &said, &said.ID); err != nil {
+		return err
+	}
+	return s.answer(ctx, m, said.ID, func(t *Turn, c Command) error {
+		switch {
+		case c.AcknowledgedAt != nil || c.Status == Succeeded || c.Status == Failed && c.Reason == ReasonFailed:
+			return nil // it came again, or after the result
+		case !c.Status.Open():
+			return over(c)
+		}
+		return t.Put(c.acknowledged(t.Now))
+	})
+}
+
+// TakeResult takes commands/result: the device has carried the command out, or could not.
+func (s *Service) TakeResult(ctx context.Context, m device.UpMessage) (commandID string, err error) {
+	var said resultMessage
+	if err := readAnswer(m, &said, &said.ID); err != nil {
+		return "", err
+	}
+	if said.OK == nil {
+		return "", errs.Invalid("ok", "is missing")
+	}
+	return said.ID, s.answer(ctx, m, said.ID, func(t *Turn, c Command) error {
+		if !c.Status.Open() {
+			return t.late(c, *said.OK)
+		}
+		return t.Put(said.applied(c, t.Now))
+	})
+}
+
+func (said resultMessage) applied(c Command, now time.Time) Command {
+	if c.SentAt == nil { // it was, and we crashed before we knew
+		c.SentAt = &now
+	}
+	if !*said.OK {
+		words := clipped(said.Error, 4*maxCommandError)
+		if words == "" {
+			words = "the device did not say why"
+		}
+		return c.failed(ReasonFailed, words, now)
+	}
+	switch {
+	case len(said.Result) > maxResult:
+		c.Reason, c.Error = ReasonResultTooLarge, fmt.Sprintf("the result has %d bytes, more than %d, and is not kept", len(said.Result), maxResult)
+	case string(said.Result) != "null":
+		c.Result = string(said.Result)
+	}
+	return c.Ended(Succeeded, now)
+}
+
+// late deals with a result of a command that is over. A repeat says nothing new. An unlock that was
+// done after we had given it up tells that the vehicle is open.
+func (t *Turn) late(c Command, ok bool) error {
+	if ok && c.Status == Succeeded || !ok && c.Reason == ReasonFailed {
+		return nil
+	}
+	if err := t.note(Late, fmt.Sprintf("answered command %s, which was %s", c.ID, c.Status),
+		lateData{CommandID: c.ID, Name: c.Name, Status: c.Status, OK: ok}); err != nil {
+		return err
+	}
+	if !ok || c.Name != lock.ToUnlock || t.Device.Lock == nil {
+		return nil
+	}
+	return t.Doubt(c.ID)
+}
+
+type lateData struct {
+	CommandID string `json:"commandId"`
+	Name      string `json:"name"`
+	Status    Status `json:"status"`
+	OK        bool   `json:"ok"`
+}
+
+// TakeLog takes commands/log: what the device says while it runs the command, a line or several.
+func (s *Service) TakeLog(ctx context.Context, m device.UpMessage) error {
+	var said logMessage
+	if err := readAnswer(m, &said, &said.ID); err != nil {
+		return err
+	}
+	lines := said.Lines
+	if lines == nil {
+		lines = []lineMessage{said.lineMessage}
+	}
+	if len(lines) > maxLines {
+		return errs.Invalid("lines", "are more than %d", maxLines)
+	}
+	return s.answer(ctx, m, said.ID, func(t *Turn, c Command) error {
+		if !c.Status.Open() {
+			return over(c)
+		}
+		t.log(c, lines, m.ArrivedAt)
+		return nil
+	})
+}
+
+// log keeps lines until the command has as many, or as long ones, as are kept; one more line says so.
+func (t *Turn) log(c Command, lines []lineMessage, arrived time.Time) {
+	for _, said := range lines {
+		if c.LogLines > maxLogLines || c.LogBytes > maxLogBytes {
+			break
+		}
+		line := LogLine{
+			CommandID: c.ID, DeviceID: c.DeviceID, Ordinal: c.LogLines + 1, At: said.at(arrived, t.Now),
+			Stream: clipped(said.Stream, maxStream), Text: clipped(said.Text, maxLineBytes),
+		}
+		c.LogLines++
+		c.LogBytes += int64(len(line.Text))
+		if c.LogLines > maxLogLines || c.LogBytes > maxLogBytes {
+			line.Stream, line.Text = "sluice", "what follows is not kept: the log is full"
+		}
+		t.work.Lines = append(t.work.Lines, line)
+	}
+	t.work.Answer = c
+	if len(t.work.Lines) > 0 {
+		t.work.Logged = &c
+	}
+}
+
+// clockTolerance is how far in the future a device's clock may be before ours is taken.
+const clockTolerance = 5 * time.Minute
+
+func (said lineMessage) at(arrived, now time.Time) time.Time {
+	if said.At != nil {
+		if at, err := input.Time("at", *said.At); err == nil && !at.After(now.Add(clockTolerance)) {
+			return at
+		}
+	}
+	if arrived.IsZero() {
+		return now
+	}
+	return arrived.UTC().Truncate(time.Microsecond)
+}
+
+// clipped is at most so many bytes of the text, as stores can keep it.
+func clipped(text string, most int) string {
+	text = strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD")
+	if len(text) <= most {
+		return text
+	}
+	for most > 0 && !utf8.RuneStart(text[most]) {
+		most--
+	}
+	return text[:most]
+}

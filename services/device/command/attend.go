@@ -1,0 +1,50 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// repeatPause keeps a device that has just been sent a command from getting it again because it
+// connects at that moment.
+const repeatPause = time.Second
+
+// Attend ends the command when its deadline has passed or its device is gone, else sends it.
+func (s *Service) Attend(ctx context.Context, id string) error {
+	now := s.clock.Now()
+	c, err := s.store.Work(ctx, About{CommandID: id, Now: now}, func(at Situation) (Work, error) {
+		t, c := &Turn{Situation: at, Now: now, Actor: "system"}, *at.Command
+		switch {
+		case c.Status.Open() && at.Device.Deleted:
+			return t.Done(t.Put(c.failed(ReasonDeviceDeleted, "the device was deleted", now)))
+		case !c.Status.Open() || now.Before(c.Deadline):
+			return Work{Answer: c}, nil
+		}
+		return t.Done(t.Put(c.overdue(now)))
+	})
+	if err != nil {
+		return fmt.Errorf("attend to command %s: %w", id, err)
+	}
+	if c.DueAt == nil || c.DueAt.After(now) {
+		return nil
+	}
+	_, err = s.dispatch(ctx, id, 0, false)
+	return err
+}
+
+// SendWaiting sends a device that is there what it has not acknowledged.
+func (s *Service) SendWaiting(ctx context.Context, deviceID string) error {
+	waiting, err := s.store.Unacknowledged(ctx, deviceID)
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, id := range waiting {
+		if _, err := s.dispatch(ctx, id, repeatPause, true); err != nil {
+			failures = append(failures, err)
+		}
+	}
+	return errors.Join(failures...)
+}

@@ -1,0 +1,132 @@
+package command
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
+	"github.com/sluicehq/sluice/internal/page"
+	"github.com/sluicehq/sluice/services/device"
+)
+
+// Commands and logs are for staff: for others there are none.
+
+// What bounds one answer, so that it fits a message.
+const (
+	maxCommandsAnswered = 1_000
+	maxLinesAnswered    = 5_000
+)
+
+// BatchGet gives those of the commands that there are and the caller may see.
+func (s *Service) BatchGet(ctx context.Context, commandIDs []string) ([]Command, error) {
+	who, err := caller.Require(ctx, caller.DeviceRead)
+	if err != nil {
+		return nil, err
+	}
+	commandIDs, err = input.IDs("ids", ids.Command, commandIDs)
+	if err != nil || len(commandIDs) == 0 || !who.Staff() {
+		return nil, err
+	}
+	return s.store.GetCommands(ctx, commandIDs, who.DeviceLabels)
+}
+
+// Page is a page of one device's commands.
+type Page struct {
+	DeviceID string
+	page.Page[Command]
+}
+
+// BatchList gives a page of each device's commands, the newest first, as BatchListEvents does.
+func (s *Service) BatchList(ctx context.Context, deviceIDs []string, request page.Request) ([]Page, error) {
+	size, err := request.Size()
+	if err != nil {
+		return nil, err
+	}
+	devices, err := s.staffSees(ctx, deviceIDs, size, maxCommandsAnswered)
+	if err != nil || len(devices) == 0 {
+		return nil, err
+	}
+	pages, err := s.store.ListCommands(ctx, devices, request)
+	if err != nil {
+		return nil, err
+	}
+	answer := make([]Page, len(devices))
+	for i, id := range devices {
+		answer[i] = Page{DeviceID: id, Page: pages[id]}
+	}
+	return answer, nil
+}
+
+// BatchGetLogs gives the first lines of each command's log.
+func (s *Service) BatchGetLogs(ctx context.Context, commandIDs []string, first int) ([]LogLine, error) {
+	first, err := page.Request{First: first}.Size()
+	if err != nil {
+		return nil, err
+	}
+	commands, err := s.BatchGet(ctx, commandIDs)
+	if err != nil || len(commands) == 0 {
+		return nil, err
+	}
+	if first*len(commands) > maxLinesAnswered {
+		return nil, errs.Invalid("first", "asks for more than %d lines in one answer", maxLinesAnswered)
+	}
+	visible := make([]string, len(commands))
+	for i, c := range commands {
+		visible[i] = c.ID
+	}
+	return s.store.CommandLogs(ctx, visible, first)
+}
+
+// BatchGetDeviceLogs gives the first lines that each device logged over [from, to), by time.
+func (s *Service) BatchGetDeviceLogs(ctx context.Context, deviceIDs []string, from, to time.Time, first int) ([]LogLine, error) {
+	first, err := page.Request{First: first}.Size()
+	if err != nil {
+		return nil, err
+	}
+	if from, err = input.Time("from", from); err != nil {
+		return nil, err
+	}
+	if to, err = input.Time("to", to); err != nil {
+		return nil, err
+	}
+	devices, err := s.staffSees(ctx, deviceIDs, first, maxLinesAnswered)
+	if err != nil || len(devices) == 0 {
+		return nil, err
+	}
+	return s.store.DeviceLogs(ctx, devices, from, to, first)
+}
+
+// staffSees is those of the devices that there are and the caller may know all of; so many of
+// something are asked of each.
+func (s *Service) staffSees(ctx context.Context, deviceIDs []string, size, most int) ([]string, error) {
+	who, err := caller.Require(ctx, caller.DeviceRead)
+	if err != nil {
+		return nil, err
+	}
+	if deviceIDs, err = device.KnownIDs("deviceIds", deviceIDs); err != nil {
+		return nil, err
+	}
+	if size*len(deviceIDs) > most && len(deviceIDs) > 1 {
+		return nil, errs.Invalid("first", "asks for more than %d in one answer", most)
+	}
+	if !who.Staff() {
+		return nil, nil
+	}
+	devices, err := device.Seen(ctx, s.store, who, "deviceIds", deviceIDs)
+	return device.IDsOf(devices), err
+}
+
+// within refuses a command that does not exist for a limited caller: see device.Within.
+func (s *Service) within(ctx context.Context, who caller.Caller, id string) error {
+	if len(who.DeviceLabels) == 0 {
+		return nil
+	}
+	found, err := s.store.GetCommands(ctx, []string{id}, who.DeviceLabels)
+	if err == nil && len(found) == 0 {
+		err = errs.Missing("command", id)
+	}
+	return err
+}

@@ -1,0 +1,228 @@
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
+	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/lock"
+)
+
+// SendInput tells a device to do something.
+type SendInput struct {
+	DeviceID       string
+	Name           string
+	Arguments      string        // a JSON object; "" for none
+	Timeout        time.Duration // 0 means DefaultTimeout
+	QueueUntil     *time.Time    // how long to wait for a device that is offline; nil: not at all
+	IdempotencyKey string        // "" for none
+}
+
+// Send sends a command. To a device that is offline it fails at once with DEVICE_OFFLINE, which is an
+// answer and no error, or waits until the time that the input gives.
+func (s *Service) Send(ctx context.Context, in SendInput) (Command, error) {
+	who, err := mayCommand(ctx)
+	if err != nil {
+		return Command{}, err
+	}
+	return s.SendAs(ctx, who, in, func(d device.Device) error {
+		if s.reserved(d.Kind, in.Name) {
+			return errs.Invalid("name", "a camera is told to %s by the mutation of that name alone", in.Name)
+		}
+		return nil
+	})
+}
+
+// SendAs sends a command for a caller who may, unless check refuses the device.
+func (s *Service) SendAs(ctx context.Context, who caller.Caller, in SendInput, check func(device.Device) error) (Command, error) {
+	now := s.clock.Now()
+	key, err := idempotency.NewKey(ctx, in.IdempotencyKey, "SendCommand", in)
+	if err != nil {
+		return Command{}, err
+	}
+	if in, err = in.checked(now); err != nil {
+		return Command{}, err
+	}
+	if err := device.Within(ctx, s.store, who, in.DeviceID); err != nil {
+		return Command{}, err
+	}
+	return s.Start(ctx, About{DeviceID: in.DeviceID, Key: key, Now: now}, who.Name(), func(t *Turn) (Command, error) {
+		if !device.Sees(who, t.Device) {
+			return Command{}, device.Missing(in.DeviceID)
+		}
+		if err := check(t.Device); err != nil {
+			return Command{}, err
+		}
+		if t.Open >= maxOpen {
+			return Command{}, errs.New(errs.ResourceExhausted, ReasonTooMany, "this device has %d open commands", t.Open)
+		}
+		if t.Device.Lock != nil && lock.Drives(in.Name) && t.Device.Lock.Holder != "" {
+			return Command{}, lock.Held()
+		}
+		return Made(in.DeviceID, in.Name, in.Arguments, who.Name(), in.Timeout, in.QueueUntil, now), nil
+	})
+}
+
+// mayCommand gives the caller when it may send commands: staff, and keys of staff with the scope.
+func mayCommand(ctx context.Context) (caller.Caller, error) {
+	who, err := caller.Require(ctx, caller.DeviceCommand)
+	if err != nil {
+		return caller.Caller{}, err
+	}
+	if !who.Staff() {
+		return caller.Caller{}, errs.Denied("only staff sends commands")
+	}
+	return who, nil
+}
+
+func (in SendInput) checked(now time.Time) (SendInput, error) {
+	if err := device.CheckID("deviceId", in.DeviceID); err != nil {
+		return in, err
+	}
+	if err := input.Name("name", in.Name, maxCommandName); err != nil {
+		return in, err
+	}
+	if in.Arguments == "" {
+		in.Arguments = "{}"
+	}
+	var object map[string]json.RawMessage
+	if err := input.JSON("arguments", in.Arguments, maxArguments); err != nil {
+		return in, err
+	}
+	if json.Unmarshal([]byte(in.Arguments), &object) != nil || object == nil {
+		return in, errs.Invalid("arguments", "must be an object")
+	}
+	if in.Timeout == 0 {
+		in.Timeout = DefaultTimeout
+	}
+	if in.Timeout < MinTimeout || in.Timeout > maxTimeout {
+		return in, errs.Invalid("timeoutSeconds", "must be between %d and %d", int(MinTimeout.Seconds()), int(maxTimeout.Seconds()))
+	}
+	if in.QueueUntil == nil {
+		return in, nil
+	}
+	until, err := input.Time("queueUntil", *in.QueueUntil)
+	if err != nil {
+		return in, err
+	}
+	if !until.After(now) || until.After(now.Add(maxQueueing)) {
+		return in, errs.Invalid("queueUntil", "must lie in the next %d days", int(maxQueueing.Hours()/24))
+	}
+	in.QueueUntil = &until
+	return in, nil
+}
+
+// Start keeps the command that decide makes, and sends it. A command that decide gives back as it is
+// in the store is no new one.
+func (s *Service) Start(ctx context.Context, about About, actor string, decide func(t *Turn) (Command, error)) (Command, error) {
+	c, err := s.store.Work(ctx, about, func(at Situation) (Work, error) {
+		t := &Turn{Situation: at, Now: about.Now, Actor: actor}
+		c, err := decide(t)
+		if err != nil {
+			return Work{}, err
+		}
+		if at.Command != nil && at.Command.ID == c.ID {
+			return Work{Answer: c}, nil
+		}
+		return t.Done(t.Started(c))
+	})
+	if err != nil {
+		return Command{}, fmt.Errorf("send a command: %w", err)
+	}
+	return s.Dispatched(ctx, c), nil
+}
+
+// Started keeps a new command, which fails at once when the device is not there and it shall not wait.
+func (t *Turn) Started(c Command) error {
+	switch {
+	case t.Device.Presence == device.Offline && c.QueueUntil == nil:
+		c = c.offline(t.Now)
+		c.Version = 1
+	case t.Device.Presence == device.Offline:
+		c = c.dueBy(c.Deadline)
+	}
+	if c.Status.Open() && t.Device.Lock != nil && lock.Drives(c.Name) {
+		if err := t.drive(c); err != nil {
+			return err
+		}
+	}
+	return t.Put(c)
+}
+
+// Dispatched is the command after an attempt at sending it, if it is to be sent now. A repeat of the
+// call that made it sends nothing. What fails is tried again by the Attendant.
+func (s *Service) Dispatched(ctx context.Context, c Command) Command {
+	if c.Status != Queued || c.DueAt == nil || c.DueAt.After(s.clock.Now()) {
+		return c
+	}
+	if sent, err := s.dispatch(ctx, c.ID, resendAfter, false); err == nil {
+		return sent
+	}
+	return c
+}
+
+// dispatch sends an open command that the device has not acknowledged, unless it was sent less than
+// the pause ago; back tells that the device has just come back. It is marked first: a mark that was not followed by the message is made good by the
+// Attendant, and a message without a mark could go out for a command that is cancelled.
+func (s *Service) dispatch(ctx context.Context, id string, pause time.Duration, back bool) (Command, error) {
+	send, now := false, s.clock.Now()
+	c, err := s.store.Work(ctx, About{CommandID: id, Now: now}, func(at Situation) (Work, error) {
+		c := *at.Command
+		send = (c.Status == Queued || c.Status == Sent && now.Sub(*c.LastSentAt) >= pause) && now.Before(c.Deadline) && !at.Device.Deleted
+		if !send {
+			return Work{Answer: c}, nil
+		}
+		c = c.sending(now, back)
+		return Work{Commands: []Command{c}, Answer: c}, nil
+	})
+	if err != nil || !send {
+		return c, err
+	}
+	payload, err := json.Marshal(order{ID: c.ID, Name: c.Name, Arguments: jsonText(c.Arguments), Deadline: c.Deadline})
+	if err != nil {
+		return c, fmt.Errorf("write command %s: %w", c.ID, err)
+	}
+	if err := s.downlink.Deliver(ctx, c.DeviceID, device.DownCommands, payload); err != nil {
+		return c, fmt.Errorf("deliver command %s: %w", c.ID, err)
+	}
+	return c, nil
+}
+
+// Cancel ends an open command. The device is not told: one that has it already may carry it out, and
+// what it answers is noted. A command that moves a lock is cancelled only as long as it was not sent.
+func (s *Service) Cancel(ctx context.Context, id string) (Command, error) {
+	who, err := mayCommand(ctx)
+	if err != nil {
+		return Command{}, err
+	}
+	if err := input.ID("id", ids.Command, id); err != nil {
+		return Command{}, err
+	}
+	if err := s.within(ctx, who, id); err != nil {
+		return Command{}, err
+	}
+	now := s.clock.Now()
+	c, err := s.store.Work(ctx, About{CommandID: id, Now: now}, func(at Situation) (Work, error) {
+		t, c := &Turn{Situation: at, Now: now, Actor: who.Name()}, *at.Command
+		switch {
+		case !device.Sees(who, at.Device):
+			return Work{}, errs.Missing("command", id)
+		case !c.Status.Open():
+			return Work{}, over(c)
+		case c.Status != Queued && at.Device.Lock != nil && at.Device.Lock.CommandID == c.ID:
+			return Work{}, lock.Busy(at.Device.Lock.State)
+		}
+		return t.Done(t.Put(c.Ended(Cancelled, now)))
+	})
+	if err != nil {
+		return Command{}, fmt.Errorf("cancel command: %w", err)
+	}
+	return c, nil
+}

@@ -1,0 +1,155 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/input"
+	"github.com/sluicehq/sluice/internal/page"
+	"github.com/sluicehq/sluice/services/device"
+)
+
+// maxChosen bounds the kinds, or the presences, of a filter.
+const maxChosen = 1_000
+
+// Counts counts devices by presence.
+type Counts struct {
+	Total, Online, Offline, Unknown int64
+}
+
+// maxEvents bounds the events of one answer, so that it fits a message.
+const maxEvents = 20_000
+
+// BatchGet gives those of the devices that there are and the caller may see.
+func (s *Service) BatchGet(ctx context.Context, deviceIDs []string) ([]device.Device, error) {
+	who, err := caller.Require(ctx, caller.DeviceRead)
+	if err != nil {
+		return nil, err
+	}
+	return device.Seen(ctx, s.store, who, "ids", deviceIDs)
+}
+
+// List gives a page of the devices that the caller may see.
+func (s *Service) List(ctx context.Context, filter Filter, order Order, request page.Request) (page.Page[device.Device], error) {
+	who, err := caller.Require(ctx, caller.DeviceRead)
+	if err != nil {
+		return page.Page[device.Device]{}, err
+	}
+	if err := filter.check(); err != nil {
+		return page.Page[device.Device]{}, err
+	}
+	if order != ByName && order != Newest {
+		return page.Page[device.Device]{}, errs.Invalid("orderBy", "must be NAME or NEWEST")
+	}
+	filter, some := filter.narrowed(who)
+	if !some {
+		return page.Empty[device.Device](request)
+	}
+	return s.store.List(ctx, filter, order, request)
+}
+
+func (f Filter) check() error {
+	if len(f.Kinds) > maxChosen {
+		return errs.Invalid("filter.kinds", "are more than %d", maxChosen)
+	}
+	for i, kind := range f.Kinds {
+		if err := device.CheckKind(fmt.Sprintf("filter.kinds[%d]", i), kind); err != nil {
+			return err
+		}
+	}
+	if len(f.Presences) > maxChosen {
+		return errs.Invalid("filter.presences", "are more than %d", maxChosen)
+	}
+	for i, presence := range f.Presences {
+		if err := device.CheckPresence(fmt.Sprintf("filter.presences[%d]", i), presence); err != nil {
+			return err
+		}
+	}
+	if err := device.CheckLabels("filter.labels", f.Labels); err != nil {
+		return err
+	}
+	return input.Line("filter.nameContains", f.NameContains, device.MaxName)
+}
+
+// narrowed is the filter for what the caller may see of it; some is false when that is nothing.
+func (f Filter) narrowed(who caller.Caller) (narrow Filter, some bool) {
+	if f, some = f.within(who.DeviceLabels); !some || who.Staff() {
+		return f, some
+	}
+	if len(f.Kinds) > 0 && !slices.Contains(f.Kinds, device.Vehicle) {
+		return f, false
+	}
+	f.Kinds = []device.Kind{device.Vehicle}
+	return f, true
+}
+
+// within is the filter for devices that have these labels too.
+func (f Filter) within(labels map[string]string) (narrow Filter, some bool) {
+	if len(labels) == 0 {
+		return f, true
+	}
+	both := own(f.Labels)
+	for key, value := range labels {
+		if asked, ok := both[key]; ok && asked != value {
+			return f, false
+		}
+		both[key] = value
+	}
+	f.Labels = both
+	return f, true
+}
+
+// Count counts the devices that the caller may see.
+func (s *Service) Count(ctx context.Context) (Counts, error) {
+	who, err := caller.Require(ctx, caller.DeviceRead)
+	if err != nil {
+		return Counts{}, err
+	}
+	filter, _ := Filter{}.narrowed(who)
+	return s.store.Count(ctx, filter)
+}
+
+// EventPage is a page of one device's events.
+type EventPage struct {
+	DeviceID string
+	page.Page[device.Event]
+}
+
+// BatchListEvents gives a page of each device's events, the newest first, for those of the devices
+// that there are. The cursor of the request holds for each of them. Events are for staff: for others
+// no device has any to show, as if there were none.
+func (s *Service) BatchListEvents(ctx context.Context, deviceIDs []string, request page.Request) ([]EventPage, error) {
+	who, err := caller.Require(ctx, caller.DeviceRead)
+	if err != nil {
+		return nil, err
+	}
+	size, err := request.Size()
+	if err != nil {
+		return nil, err
+	}
+	if deviceIDs, err = device.KnownIDs("deviceIds", deviceIDs); err != nil {
+		return nil, err
+	}
+	if size*len(deviceIDs) > maxEvents {
+		return nil, errs.Invalid("first", "asks for more than %d events in one answer", maxEvents)
+	}
+	if !who.Staff() {
+		return nil, nil
+	}
+	devices, err := device.Seen(ctx, s.store, who, "deviceIds", deviceIDs)
+	if err != nil || len(devices) == 0 {
+		return nil, err
+	}
+	pages, err := s.store.Events(ctx, device.IDsOf(devices), request)
+	if err != nil {
+		return nil, err
+	}
+	answer := make([]EventPage, len(devices))
+	for i, d := range devices {
+		answer[i] = EventPage{DeviceID: d.ID, Page: pages[d.ID]}
+	}
+	return answer, nil
+}

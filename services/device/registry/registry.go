@@ -1,0 +1,206 @@
+// Package registry knows which devices there are: it registers, imports, changes, lists and deletes them,
+// gives each its secret and tells whether a secret is a device's, and shows what happened to them.
+package registry
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
+	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/lock"
+)
+
+// Service is the use cases. It is safe for concurrent use.
+type Service struct {
+	store  Store
+	clock  clock.Clock
+	door   Door
+	logger *slog.Logger
+}
+
+// New gives the use cases over a store.
+func New(store Store, clock clock.Clock, door Door, logger *slog.Logger) *Service {
+	return &Service{store: store, clock: clock, door: door, logger: logger}
+}
+
+// RegisterInput makes a device known.
+type RegisterInput struct {
+	Name           string
+	Kind           device.Kind
+	Labels         map[string]string // at most 32
+	Lock           *bool             // whether a vehicle opens on command; nil: every vehicle does
+	IdempotencyKey string            // "" for none
+}
+
+// Register makes a device known and gives it a secret.
+func (s *Service) Register(ctx context.Context, in RegisterInput) (Registration, error) {
+	who, err := device.MayWrite(ctx)
+	if err != nil {
+		return Registration{}, err
+	}
+	if err := input.Name("name", in.Name, device.MaxName); err != nil {
+		return Registration{}, err
+	}
+	if err := device.CheckKind("kind", in.Kind); err != nil {
+		return Registration{}, err
+	}
+	if err := device.CheckLabels("labels", in.Labels); err != nil {
+		return Registration{}, err
+	}
+	if err := stays(who, "labels", in.Labels); err != nil {
+		return Registration{}, err
+	}
+	in.Labels = own(in.Labels)
+	key, err := idempotency.NewKey(ctx, in.IdempotencyKey, "RegisterDevice", in)
+	if err != nil {
+		return Registration{}, err
+	}
+	fresh := s.fresh(in.Name, in.Kind, in.Labels)
+	if fresh.Lock, err = in.lock(); err != nil {
+		return Registration{}, err
+	}
+	made, change, err := issued(who, fresh)
+	if err != nil {
+		return Registration{}, err
+	}
+	d, err := s.store.Create(ctx, key, *change)
+	if err != nil || d.ID != made.Device.ID {
+		return Registration{Device: d}, err // nobody knows the secret any more
+	}
+	return made, nil
+}
+
+// lock is the lock that the device comes with: a vehicle is locked when it is registered.
+func (in RegisterInput) lock() (*lock.Lock, error) {
+	switch {
+	case in.Kind == device.Vehicle && (in.Lock == nil || *in.Lock):
+		return &lock.Lock{State: lock.Locked}, nil
+	case in.Lock != nil && *in.Lock:
+		return nil, errs.Invalid("lock", "is for vehicles")
+	}
+	return nil, nil
+}
+
+func (s *Service) fresh(name string, kind device.Kind, labels map[string]string) device.Device {
+	now := s.clock.Now()
+	return device.Device{
+		ID: ids.New(ids.Device), Version: 1, Name: name, Kind: kind, Labels: own(labels),
+		Presence: device.Unknown, CreatedAt: now, UpdatedAt: now,
+	}
+}
+
+// stays refuses labels that would put a device outside of what the caller is limited to.
+func stays(who caller.Caller, field string, labels map[string]string) error {
+	if !who.SeesLabels(labels) {
+		return errs.Denied("%s: this API key is limited to devices with certain labels, and these are not among them", field)
+	}
+	return nil
+}
+
+// own is a copy that is never nil.
+func own(labels map[string]string) map[string]string {
+	copied := make(map[string]string, len(labels))
+	maps.Copy(copied, labels)
+	return copied
+}
+
+// UpdateInput changes a device; what is nil stays as it is.
+type UpdateInput struct {
+	ID              string
+	Name            *string
+	Labels          map[string]string // the whole new set, which may be empty
+	ExpectedVersion *int64            // nil for any
+}
+
+// Update changes a device. What makes no difference leaves it at its version. VERSION_CONFLICT when
+// it is not at the expected version.
+func (s *Service) Update(ctx context.Context, in UpdateInput) (device.Device, error) {
+	who, err := device.MayWrite(ctx)
+	if err != nil {
+		return device.Device{}, err
+	}
+	if err := in.check(); err != nil {
+		return device.Device{}, err
+	}
+	if err := device.Within(ctx, s.store, who, in.ID); err != nil {
+		return device.Device{}, err
+	}
+	return s.store.Change(ctx, in.ID, func(d device.Device) (*device.Change, error) {
+		if !device.Sees(who, d) {
+			return nil, device.Missing(in.ID)
+		}
+		if err := expect(d, in.ExpectedVersion); err != nil {
+			return nil, err
+		}
+		after := in.applied(d)
+		if err := stays(who, "labels", after.Labels); err != nil {
+			return nil, err
+		}
+		return updated(who, d, after, s.clock.Now())
+	})
+}
+
+func (in UpdateInput) check() error {
+	if err := device.CheckID("id", in.ID); err != nil {
+		return err
+	}
+	if in.Name != nil {
+		if err := input.Name("name", *in.Name, device.MaxName); err != nil {
+			return err
+		}
+	}
+	return device.CheckLabels("labels", in.Labels)
+}
+
+func (in UpdateInput) applied(d device.Device) device.Device {
+	if in.Name != nil {
+		d.Name = *in.Name
+	}
+	if in.Labels != nil {
+		d.Labels = own(in.Labels)
+	}
+	return d
+}
+
+func expect(d device.Device, version *int64) error {
+	if version != nil && *version != d.Version {
+		return errs.Conflict("device", *version, d.Version)
+	}
+	return nil
+}
+
+// Delete takes a device out of service and cuts its connections. VERSION_CONFLICT when it is not at the expected version; nil
+// stands for any.
+func (s *Service) Delete(ctx context.Context, id string, expectedVersion *int64) error {
+	who, err := device.MayWrite(ctx)
+	if err != nil {
+		return err
+	}
+	if err := device.CheckID("id", id); err != nil {
+		return err
+	}
+	if err := device.Within(ctx, s.store, who, id); err != nil {
+		return err
+	}
+	_, err = s.store.Change(ctx, id, func(d device.Device) (*device.Change, error) {
+		if !device.Sees(who, d) {
+			return nil, device.Missing(id)
+		}
+		if err := expect(d, expectedVersion); err != nil {
+			return nil, err
+		}
+		d.Deleted, d.Version, d.UpdatedAt = true, d.Version+1, s.clock.Now()
+		return happened(who, d, device.Deleted, "deleted", details{})
+	})
+	if err == nil {
+		s.shut(ctx, id)
+	}
+	return err
+}

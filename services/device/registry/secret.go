@@ -1,0 +1,125 @@
+package registry
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/services/device"
+)
+
+// SecretRotated is a new secret in place of the old one.
+const SecretRotated device.EventType = "SECRET_ROTATED"
+
+// Registration is a device with its secret, which is told once and kept hashed.
+type Registration struct {
+	Device device.Device
+	Secret string // "" in a repeat under the same idempotency key
+}
+
+// newSecret gives 256 random bits in letters. That many cannot be guessed, so a plain hash is as good
+// as a slow one.
+func newSecret() (secret, hash string) {
+	var random [32]byte
+	_, _ = rand.Read(random[:]) // never fails
+	secret = base64.RawURLEncoding.EncodeToString(random[:])
+	return secret, hashSecret(secret)
+}
+
+func hashSecret(secret string) string {
+	sum := sha256.Sum256([]byte(secret))
+	return hex.EncodeToString(sum[:])
+}
+
+// RotateSecret gives the device a new secret. The old one is refused from then on, and the connections
+// that it opened are cut.
+func (s *Service) RotateSecret(ctx context.Context, id string) (Registration, error) {
+	who, err := device.MayWrite(ctx)
+	if err != nil {
+		return Registration{}, err
+	}
+	if err := device.CheckID("id", id); err != nil {
+		return Registration{}, err
+	}
+	if err := device.Within(ctx, s.store, who, id); err != nil {
+		return Registration{}, err
+	}
+	secret, hash := newSecret()
+	d, err := s.store.Change(ctx, id, func(d device.Device) (*device.Change, error) {
+		if !device.Sees(who, d) {
+			return nil, device.Missing(id)
+		}
+		d.Version, d.UpdatedAt = d.Version+1, s.clock.Now()
+		change, err := happened(who, d, SecretRotated, "the secret was replaced", details{})
+		if change != nil {
+			change.SecretHash = hash
+		}
+		return change, err
+	})
+	if err != nil {
+		return Registration{}, err
+	}
+	s.shut(ctx, id)
+	return Registration{Device: d, Secret: secret}, nil
+}
+
+// shut cuts the connections of the device. When that fails, Strangers will find them.
+func (s *Service) shut(ctx context.Context, id string) {
+	if err := s.door.Cut(context.WithoutCancel(ctx), id); err != nil {
+		s.logger.Warn("the connections of a device were not cut yet", "device", id, "error", err)
+	}
+}
+
+// Door is where devices connect.
+type Door interface {
+	// Cut ends the connections of the device.
+	Cut(ctx context.Context, deviceID string) error
+}
+
+// NoDoor is the door of a service that no broker was given.
+type NoDoor struct{}
+
+// Cut does nothing.
+func (NoDoor) Cut(context.Context, string) error { return nil }
+
+// Authenticate tells whether the secret is the device's: UNAUTHENTICATED when it is not, and when
+// there is no such device.
+func (s *Service) Authenticate(ctx context.Context, id, secret string) error {
+	refused := errs.New(errs.Unauthenticated, ReasonWrongSecret, "there is no such device, or its secret is another")
+	if device.CheckID("id", id) != nil {
+		return refused
+	}
+	hash, err := s.store.SecretHash(ctx, id)
+	if err != nil {
+		return fmt.Errorf("look up the secret of %s: %w", id, err)
+	}
+	if hash == "" || subtle.ConstantTimeCompare([]byte(hash), []byte(hashSecret(secret))) != 1 {
+		return refused
+	}
+	return nil
+}
+
+// Strangers gives those of the connected, each with when its oldest connection began, who may not be:
+// devices that were deleted, or have another secret since.
+func (s *Service) Strangers(ctx context.Context, connected map[string]time.Time) ([]string, error) {
+	return s.store.Strangers(ctx, connected)
+}
+
+// issued makes a change that brings a new device with a secret.
+func issued(who caller.Caller, d device.Device) (Registration, *device.Change, error) {
+	secret, hash := newSecret()
+	change, err := happened(who, d, device.Registered, "registered as a "+strings.ToLower(string(d.Kind)), details{Kind: d.Kind})
+	if err != nil {
+		return Registration{}, nil, err
+	}
+	change.SecretHash = hash
+	return Registration{Device: d, Secret: secret}, change, nil
+}

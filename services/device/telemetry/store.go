@@ -1,0 +1,37 @@
+package telemetry
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluicehq/sluice/services/device"
+)
+
+// Store keeps readings. Each write is one transaction, durable when the method returns nil.
+type Store interface {
+	device.Reader
+
+	// RecordAll keeps those of the readings that are new, of all recordings or of none, and tells how
+	// many they are. What belongs to no device is left out.
+	RecordAll(ctx context.Context, recordings []Recording) (stored int64, err error)
+
+	// Record keeps those of the readings that are new and tells how many they are. The device was
+	// then seen at seen, unless it is nil or the device was seen later. NOT_FOUND when there is no
+	// such device.
+	Record(ctx context.Context, deviceID string, readings []Reading, seen *time.Time) (stored int64, err error)
+
+	// Query gives the series that have points, in any order; their points by time, and by value
+	// where the times are the same. TooManyPoints when they are more than MaxPoints in all.
+	Query(ctx context.Context, query Query) ([]Series, error)
+
+	// DeviceIDs gives devices behind after, in order of their ids, deleted ones too.
+	DeviceIDs(ctx context.Context, after string, limit int) ([]string, error)
+
+	// Roll leaves of the device's readings before the time one row a step, from which Query answers
+	// with the same steps, and with longer ones that hold whole steps. It tells how many readings it
+	// rolled up.
+	Roll(ctx context.Context, deviceID string, before time.Time, step time.Duration) (int64, error)
+
+	// Forget drops the rows of steps that start before the time.
+	Forget(ctx context.Context, deviceID string, before time.Time) error
+}

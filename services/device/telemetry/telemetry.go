@@ -1,0 +1,275 @@
+// Package telemetry keeps what devices measured, and answers with it: as it was, or in steps.
+//
+// A reading is kept once: the same device, key, time and value again changes nothing. Two values at one
+// time are two readings, as when a clock was set back while the device measured on. Old readings are
+// rolled up, and forgotten in the end.
+package telemetry
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/input"
+	"github.com/sluicehq/sluice/services/device"
+)
+
+// Service is the use cases. It is safe for concurrent use.
+type Service struct {
+	store Store
+	clock clock.Clock
+	count func(outcome string, n int)
+}
+
+// New gives the use cases over a store. count counts the readings that devices sent, and those of them
+// that were stored, and those that were rolled up.
+func New(store Store, clock clock.Clock, count func(outcome string, n int)) *Service {
+	return &Service{store: store, clock: clock, count: count}
+}
+
+const (
+	// MaxPoints bounds the points of one answer, over all its series.
+	MaxPoints = 50_000
+
+	maxReadings     = 5_000 // a call
+	maxKeys         = 20    // a query
+	maxTelemetryKey = 200   // runes
+	// maxValue keeps sums and means of any number of readings finite, and so the squares that
+	// PostgreSQL carries along with a mean.
+	maxValue = 1e100
+)
+
+// Reading is what a device measured.
+type Reading struct {
+	Key   string
+	At    time.Time
+	Value float64
+}
+
+// Recording is readings of a device that arrived together.
+type Recording struct {
+	DeviceID  string
+	Readings  []Reading
+	ArrivedAt time.Time
+}
+
+// Recorded is what became of readings.
+type Recorded struct {
+	Stored   int64
+	Repeated int64 // were there already, or twice among those sent
+}
+
+// Record keeps readings of a device, in any order, 1 to 5,000. They are kept all or not at all. The
+// device was last seen at the newest of them that is not in the future.
+func (s *Service) Record(ctx context.Context, deviceID string, readings []Reading) (Recorded, error) {
+	who, err := device.MayWrite(ctx)
+	if err != nil {
+		return Recorded{}, err
+	}
+	if err := device.CheckID("deviceId", deviceID); err != nil {
+		return Recorded{}, err
+	}
+	if err := device.Within(ctx, s.store, who, deviceID); err != nil {
+		return Recorded{}, err
+	}
+	if readings, err = CheckReadings(readings); err != nil {
+		return Recorded{}, err
+	}
+	stored, err := s.store.Record(ctx, deviceID, readings, newest(readings, s.clock.Now()))
+	if err != nil {
+		return Recorded{}, err
+	}
+	return Recorded{Stored: stored, Repeated: int64(len(readings)) - stored}, nil
+}
+
+// Take keeps what devices sent, all or nothing: see Store.RecordAll.
+func (s *Service) Take(ctx context.Context, recordings []Recording) error {
+	stored, err := s.store.RecordAll(ctx, recordings)
+	if err != nil {
+		return err
+	}
+	sent := 0
+	for _, r := range recordings {
+		sent += len(r.Readings)
+	}
+	s.count("sent", sent)
+	s.count("stored", int(stored))
+	return nil
+}
+
+// CheckReadings gives the readings as they are kept.
+func CheckReadings(readings []Reading) ([]Reading, error) {
+	if len(readings) == 0 || len(readings) > maxReadings {
+		return nil, errs.Invalid("readings", "must be 1 to %d", maxReadings)
+	}
+	kept := make([]Reading, len(readings))
+	for i, r := range readings {
+		field := fmt.Sprintf("readings[%d]", i)
+		if err := input.Name(field+".key", r.Key, maxTelemetryKey); err != nil {
+			return nil, err
+		}
+		at, err := input.Time(field+".at", r.At)
+		if err != nil {
+			return nil, err
+		}
+		if !(math.Abs(r.Value) <= maxValue) {
+			return nil, errs.Invalid(field+".value", "must be a number between -%g and %g", maxValue, maxValue)
+		}
+		kept[i] = Reading{Key: r.Key, At: at, Value: r.Value}
+	}
+	return kept, nil
+}
+
+// newest is the time of the newest reading that is not after now; nil when there is none.
+func newest(readings []Reading, now time.Time) *time.Time {
+	var last *time.Time
+	for _, r := range readings {
+		if !r.At.After(now) && (last == nil || r.At.After(*last)) {
+			last = &r.At
+		}
+	}
+	return last
+}
+
+// Aggregate makes one value of the readings of a step.
+type Aggregate string
+
+// The aggregates. Of readings at one time, the one with the highest value is the last.
+const (
+	Avg   Aggregate = "AVG"
+	Min   Aggregate = "MIN"
+	Max   Aggregate = "MAX"
+	Sum   Aggregate = "SUM"
+	Count Aggregate = "COUNT"
+	Last  Aggregate = "LAST"
+)
+
+// Query asks for series over [From, To).
+type Query struct {
+	DeviceIDs []string
+	Keys      []string // at most 20
+	From, To  time.Time
+	// Step is the length of a step in whole seconds; 0 asks for the readings themselves. Steps are
+	// aligned to 1970-01-01T00:00:00Z; the first one may start before From, and counts what it has
+	// from From on.
+	Step      time.Duration
+	Aggregate Aggregate
+}
+
+// Series is one key of one device by time.
+type Series struct {
+	DeviceID string
+	Key      string
+	Points   []Point
+}
+
+// Point is a reading, or the aggregate of a step.
+type Point struct {
+	At    time.Time // of the reading, or the start of the step
+	Value float64
+}
+
+// Query gives a series for each key of each device that there is and the caller may see; steps
+// without a reading are left out. TooManyPoints when the readings or the steps are more than
+// MaxPoints over the whole answer.
+func (s *Service) Query(ctx context.Context, q Query) ([]Series, error) {
+	who, err := caller.Require(ctx, caller.DeviceRead)
+	if err != nil {
+		return nil, err
+	}
+	if q, err = q.checked(); err != nil {
+		return nil, err
+	}
+	devices, err := device.Seen(ctx, s.store, who, "deviceIds", q.DeviceIDs)
+	if err != nil || len(devices) == 0 {
+		return nil, err
+	}
+	q.DeviceIDs = device.IDsOf(devices)
+	found, err := s.store.Query(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return q.complete(found), nil
+}
+
+func (q Query) checked() (Query, error) {
+	var err error
+	if q.DeviceIDs, err = device.KnownIDs("deviceIds", q.DeviceIDs); err != nil {
+		return q, err
+	}
+	if q.Keys, err = checkKeys(q.Keys); err != nil {
+		return q, err
+	}
+	if q.From, err = input.Time("from", q.From); err != nil {
+		return q, err
+	}
+	if q.To, err = input.Time("to", q.To); err != nil {
+		return q, err
+	}
+	if !q.From.Before(q.To) {
+		return q, errs.Invalid("from", "must be before to")
+	}
+	if q.Step < 0 || q.Step%time.Second != 0 {
+		return q, errs.Invalid("stepSeconds", "must be 0 or more")
+	}
+	if !slices.Contains([]Aggregate{Avg, Min, Max, Sum, Count, Last}, q.Aggregate) {
+		return q, errs.Invalid("aggregate", "must be AVG, MIN, MAX, SUM, COUNT or LAST")
+	}
+	if q.Step > 0 && q.steps()*int64(len(q.Keys)*max(1, len(q.DeviceIDs))) > MaxPoints {
+		return q, TooManyPoints()
+	}
+	return q, nil
+}
+
+func checkKeys(keys []string) ([]string, error) {
+	if len(keys) == 0 || len(keys) > maxKeys {
+		return nil, errs.Invalid("keys", "must be 1 to %d", maxKeys)
+	}
+	var once []string
+	for i, key := range keys {
+		if err := input.Name(fmt.Sprintf("keys[%d]", i), key, maxTelemetryKey); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(once, key) {
+			once = append(once, key)
+		}
+	}
+	return once, nil
+}
+
+// steps is how many steps [From, To) touches.
+func (q Query) steps() int64 {
+	step := q.Step.Microseconds()
+	return floorDiv(q.To.UnixMicro()-1, step) - floorDiv(q.From.UnixMicro(), step) + 1
+}
+
+// floorDiv rounds towards the past, also before 1970.
+func floorDiv(a, b int64) int64 {
+	q := a / b
+	if a%b < 0 {
+		q--
+	}
+	return q
+}
+
+// complete is the series in order of devices and keys as asked for, with empty ones where nothing
+// was found.
+func (q Query) complete(found []Series) []Series {
+	type name struct{ deviceID, key string }
+	points := make(map[name][]Point, len(found))
+	for _, series := range found {
+		points[name{series.DeviceID, series.Key}] = series.Points
+	}
+	all := make([]Series, 0, len(q.DeviceIDs)*len(q.Keys))
+	for _, id := range q.DeviceIDs {
+		for _, key := range q.Keys {
+			all = append(all, Series{DeviceID: id, Key: key, Points: points[name{id, key}]})
+		}
+	}
+	return all
+}

@@ -1,0 +1,191 @@
+// Package twin keeps, for each device, the configuration that is wanted and the one that it says it has.
+//
+// A configuration that is wanted has a version of its own, and is told to the device until it reports that
+// version; the device's version does not know of it.
+package twin
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/input"
+	"github.com/sluicehq/sluice/internal/page"
+	"github.com/sluicehq/sluice/services/device"
+)
+
+// Service is the use cases. It is safe for concurrent use.
+type Service struct {
+	store    Store
+	clock    clock.Clock
+	downlink device.Downlink
+	courier  *courier
+}
+
+// New gives the use cases over a store.
+func New(store Store, clock clock.Clock, downlink device.Downlink) *Service {
+	return &Service{store: store, clock: clock, downlink: downlink, courier: newCourier()}
+}
+
+// What happens to a configuration.
+const (
+	Wanted   device.EventType = "CONFIG_WANTED"
+	Reported device.EventType = "CONFIG_REPORTED"
+)
+
+// maxConfig bounds a configuration, in bytes: with its version around it, it fits a device's message.
+const maxConfig = device.MaxPayload - 1<<10
+
+// MaxConfigVersions is how many wanted configurations of a device are remembered.
+const MaxVersions = 1_000
+
+// Config is a device's twin: the configuration that is wanted, and the one that it says it has.
+type Config struct {
+	DeviceID       string
+	Desired        string     // a JSON object; "{}" while nothing was wanted
+	DesiredVersion int64      // 0 while nothing was wanted; grows by one
+	DesiredAt      *time.Time // nil while nothing was wanted
+
+	Reported        string // a JSON object; "" while nothing was reported
+	ReportedVersion *int64 // the wanted version that it has
+	ReportedAt      *time.Time
+}
+
+// InSync tells whether the device has said that it has what is wanted.
+func (c Config) InSync() bool {
+	return c.DesiredVersion == 0 || c.ReportedVersion != nil && *c.ReportedVersion == c.DesiredVersion
+}
+
+// Version is a configuration that is or was wanted.
+type Version struct {
+	ID       string
+	DeviceID string
+	Version  int64
+	Desired  string
+	At       time.Time
+	Actor    string // who wanted it
+}
+
+// SetInput says what is wanted of a device.
+type SetInput struct {
+	DeviceID        string
+	Desired         string // a JSON object
+	ExpectedVersion *int64 // of what was wanted before; nil for any
+}
+
+// Set says what is wanted of a device. What is wanted already makes no new version.
+// VERSION_CONFLICT when another version was wanted than was expected; INVALID_ARGUMENT with the path
+// of the fault when it does not fit the schema of the device's kind.
+func (s *Service) Set(ctx context.Context, in SetInput) (Config, error) {
+	who, err := device.MayOperate(ctx, caller.DeviceConfigure)
+	if err != nil {
+		return Config{}, err
+	}
+	if err := device.CheckID("id", in.DeviceID); err != nil {
+		return Config{}, err
+	}
+	if in.Desired, err = configObject("desired", in.Desired); err != nil {
+		return Config{}, err
+	}
+	if err := s.fitsSchema(ctx, who, in); err != nil {
+		return Config{}, err
+	}
+	changed, err := s.store.ChangeConfig(ctx, in.DeviceID, func(d device.Device, c Config) (*Change, error) {
+		if !device.Sees(who, d) {
+			return nil, device.Missing(in.DeviceID)
+		}
+		if in.ExpectedVersion != nil && *in.ExpectedVersion != c.DesiredVersion {
+			return nil, errs.Conflict("wanted configuration", *in.ExpectedVersion, c.DesiredVersion)
+		}
+		if c.DesiredVersion > 0 && c.Desired == in.Desired {
+			return nil, nil
+		}
+		return wanted(who, c, in.Desired, s.clock.Now())
+	})
+	if err != nil {
+		return Config{}, err
+	}
+	s.courier.wake()
+	return changed, nil
+}
+
+// configObject is a JSON object without spaces around its parts, as it is kept and compared.
+func configObject(field, text string) (string, error) {
+	var compact bytes.Buffer
+	if err := input.JSON(field, text, maxConfig); err != nil {
+		return "", err
+	}
+	if err := json.Compact(&compact, []byte(text)); err != nil {
+		return "", errs.Invalid(field, "is not JSON")
+	}
+	if compact.Len() == 0 || compact.Bytes()[0] != '{' {
+		return "", errs.Invalid(field, "must be a JSON object")
+	}
+	return compact.String(), nil
+}
+
+// configDetails is the data of an event about a configuration.
+type configDetails struct {
+	Version int64 `json:"version"`
+	InSync  bool  `json:"inSync"`
+}
+
+func wanted(who caller.Caller, c Config, desired string, now time.Time) (*Change, error) {
+	c.Desired, c.DesiredVersion, c.DesiredAt = desired, c.DesiredVersion+1, &now
+	version := Version{
+		ID: ids.New(ids.Config), DeviceID: c.DeviceID, Version: c.DesiredVersion, Desired: desired, At: now, Actor: who.Name(),
+	}
+	e, err := device.Noted(c.DeviceID, now, Wanted, fmt.Sprintf("configuration %d is wanted", c.DesiredVersion),
+		who.Name(), configDetails{Version: c.DesiredVersion, InSync: c.InSync()})
+	return &Change{Config: c, Wanted: &version, Event: &e}, err
+}
+
+// BatchGet gives the configurations of those of the devices that there are and the caller may
+// see. They are for staff: for others no device has one to show.
+func (s *Service) BatchGet(ctx context.Context, deviceIDs []string) ([]Config, error) {
+	devices, err := device.SeenByStaff(ctx, s.store, deviceIDs)
+	if err != nil || len(devices) == 0 {
+		return nil, err
+	}
+	return s.store.GetConfigs(ctx, device.IDsOf(devices))
+}
+
+// Page is a page of what was wanted of one device.
+type Page struct {
+	DeviceID string
+	page.Page[Version]
+}
+
+// maxVersions bounds the versions of one answer, so that it fits a message.
+const maxVersions = 200
+
+// BatchListVersions gives a page of what was wanted of each device, the newest first, at most
+// 200 in all. The cursor of the request holds for each of them. For staff.
+func (s *Service) BatchListVersions(ctx context.Context, deviceIDs []string, request page.Request) ([]Page, error) {
+	size, err := request.Size()
+	if err != nil {
+		return nil, err
+	}
+	if size*len(deviceIDs) > maxVersions {
+		return nil, errs.Invalid("first", "asks for more than %d wanted configurations in one answer", maxVersions)
+	}
+	devices, err := device.SeenByStaff(ctx, s.store, deviceIDs)
+	if err != nil || len(devices) == 0 {
+		return nil, err
+	}
+	pages, err := s.store.ConfigVersions(ctx, device.IDsOf(devices), request)
+	if err != nil {
+		return nil, err
+	}
+	answer := make([]Page, len(devices))
+	for i, d := range devices {
+		answer[i] = Page{DeviceID: d.ID, Page: pages[d.ID]}
+	}
+	return answer, nil
+}

@@ -1,0 +1,88 @@
+package uplink
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/input"
+	"github.com/sluicehq/sluice/services/device"
+)
+
+// Reported is something that the device says happened.
+const Reported device.EventType = "REPORTED"
+
+func (s *Service) takePositions(ctx context.Context, m device.UpMessage) error {
+	positions, err := readPositions(m)
+	if err != nil {
+		return err
+	}
+	return s.store.Observe(ctx, m.DeviceID, positions, s.clock.Now())
+}
+
+// ReportedState is what a device told of itself.
+type ReportedState struct {
+	Board    string // a JSON object: cpu, memory, signal, whatever it has
+	Firmware string // "" when it did not say
+}
+
+func (s *Service) takeState(ctx context.Context, m device.UpMessage) error {
+	var known struct {
+		Firmware string `json:"firmware"`
+	}
+	if first := bytes.TrimLeft(m.Payload, " \t\r\n"); len(first) == 0 || first[0] != '{' {
+		return errs.Invalid("payload", "must be a JSON object")
+	}
+	if err := decode(m.Payload, &known); err != nil {
+		return err
+	}
+	if err := input.Line("firmware", known.Firmware, device.MaxName); err != nil {
+		return err
+	}
+	var board bytes.Buffer
+	if err := json.Compact(&board, m.Payload); err != nil {
+		return errs.Invalid("payload", "is not JSON")
+	}
+	if err := s.store.Report(ctx, m.DeviceID, ReportedState{Board: board.String(), Firmware: known.Firmware}, s.clock.Now()); err != nil {
+		return err
+	}
+	return s.rooms.Vehicles.TakeLockState(ctx, m)
+}
+
+// happening is an event as a device tells it.
+type happening struct {
+	At      *moment         `json:"at"`
+	Type    string          `json:"type"`
+	Message string          `json:"message"`
+	Data    json.RawMessage `json:"data"`
+}
+
+const maxMessage = 1_000 // characters
+
+// takeEvent notes what the device says happened. Of one that says too much, the rest is refused.
+func (s *Service) takeEvent(ctx context.Context, m device.UpMessage) error {
+	var h happening
+	if err := decode(m.Payload, &h); err != nil {
+		return err
+	}
+	if err := input.Name("type", h.Type, device.MaxLabelKey); err != nil {
+		return err
+	}
+	if err := input.Line("message", h.Message, maxMessage); err != nil {
+		return err
+	}
+	at, err := orArrival("at", h.At, m.ArrivedAt)
+	if err != nil {
+		return err
+	}
+	if !s.pace.May(m.DeviceID, reportsAMinute, s.clock.Now()) {
+		return errs.Invalid("payload", "tells of more than %d events a minute", reportsAMinute)
+	}
+	e, err := device.Noted(m.DeviceID, s.clock.Now(), Reported, h.Type+": "+h.Message, m.DeviceID,
+		map[string]any{"type": h.Type, "at": at, "data": h.Data})
+	if err != nil {
+		return err
+	}
+	return s.store.Note(ctx, e)
+}
