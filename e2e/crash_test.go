@@ -53,10 +53,10 @@ func TestKilledAmongWritesLosesNothing(t *testing.T) {
 	checkEvents(t, data, writers)
 }
 
-// makeKey makes an API key in the data folder.
+// makeKey makes an API key in the data folder, with the largest budget that there is.
 func makeKey(t *testing.T, data, role string, scopes ...string) string {
 	t.Helper()
-	args := []string{"apikey", "create", "test", "--role", role, "--data", data}
+	args := []string{"apikey", "create", "test", "--role", role, "--points-per-minute", "1000000", "--data", data}
 	for _, scope := range scopes {
 		args = append(args, "--scope", scope)
 	}

@@ -57,6 +57,19 @@ func launch(t *testing.T, args ...string) *program {
 	return p
 }
 
+// unhurried are settings for a program that shares its machine with many others, and is asked by tests
+// as often and as fast as they can. Whoever tests one of them says so by a flag, which goes before.
+var unhurried = []string{
+	"SLUICE_MQTT_ADDR=127.0.0.1:0",
+	"SLUICE_QUOTA_ACCOUNT_POINTS=" + plenty, "SLUICE_QUOTA_ANONYMOUS_POINTS=" + plenty,
+	"SLUICE_CONDUCT_FAILURES=" + plenty, "SLUICE_CONDUCT_REPEATS=" + plenty,
+	"SLUICE_OVERLOAD_QUEUE_TIME=0s", // which is about the machine, too
+	"SLUICE_HTTP_REQUEST_TIMEOUT=30s", "SLUICE_CALL_TIMEOUT=15s", "SLUICE_REDIS_TIMEOUT=2s",
+}
+
+// plenty is a budget that no test spends: so many points a minute, so many times.
+const plenty = "1000000000"
+
 // command is the program with these arguments, free of the settings of whoever runs the test.
 func command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, suite.binary, args...)
@@ -65,8 +78,8 @@ func command(ctx context.Context, args ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, variable)
 		}
 	}
-	cmd.Env = append(cmd.Env, "SLUICE_MQTT_ADDR=127.0.0.1:0") // many programs run at once
-	if len(args) > 0 && args[0] == "gateway" {                // gateways of an installation share their keys
+	cmd.Env = append(cmd.Env, unhurried...)
+	if len(args) > 0 && args[0] == "gateway" { // gateways of an installation share their keys
 		cmd.Env = append(cmd.Env, "SLUICE_DATA="+filepath.Join(suite.folder, "gateways"))
 	}
 	return cmd

@@ -19,14 +19,21 @@ import (
 )
 
 // worker is a device that carries commands out, each once, and answers again when it is asked again.
+// What it says it says until the broker has acknowledged it, after a new connection if need be.
 type worker struct {
 	registered
 	silent func(name string) bool // of which commands it says nothing
 
-	mu   sync.Mutex
-	done map[string]int // how often it was told to, by id
-	open bool           // its lock
+	speaking sync.Mutex // held by whoever publishes what is unsaid
+	mu       sync.Mutex
+	done     map[string]int // how often it was told to, by id
+	open     bool           // its lock
+	client   mqtt.Client    // of the last connection
+	unsaid   []statement    // not acknowledged, the oldest first
 }
+
+// statement is a message of a worker.
+type statement struct{ topic, payload string }
 
 func newWorker(d registered) *worker {
 	return &worker{registered: d, silent: func(string) bool { return false }, done: map[string]int{}}
@@ -39,30 +46,57 @@ func (w *worker) serve(t *testing.T, addr string) mqtt.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token := client.Subscribe("devices/"+w.ID+"/commands", 1, func(client mqtt.Client, m mqtt.Message) {
-		var c struct {
-			ID, Name string
-			Deadline time.Time
-		}
-		if err := json.Unmarshal(m.Payload(), &c); err != nil || !time.Now().Before(c.Deadline) || w.silent(c.Name) {
-			return
-		}
-		w.mu.Lock()
-		if w.done[c.ID]++; w.done[c.ID] == 1 && (c.Name == "lock" || c.Name == "unlock") {
-			w.open = c.Name == "unlock"
-		}
-		w.mu.Unlock()
-		go func() { // a handler must not wait for the broker
-			for topic, format := range map[string]string{"ack": `{"id":%q}`, "log": `{"id":%q,"stream":"stdout","text":"click"}`} {
-				client.Publish("devices/"+w.ID+"/commands/"+topic, 1, false, fmt.Sprintf(format, c.ID)).WaitTimeout(time.Second)
-			}
-			client.Publish("devices/"+w.ID+"/commands/result", 1, false, fmt.Sprintf(`{"id":%q,"ok":true}`, c.ID))
-		}()
-	})
+	token := client.Subscribe("devices/"+w.ID+"/commands", 1, func(_ mqtt.Client, m mqtt.Message) { w.obey(m.Payload()) })
 	if !token.WaitTimeout(patience) || token.Error() != nil {
 		t.Fatal("the device cannot subscribe", token.Error())
 	}
+	w.mu.Lock()
+	w.client = client
+	w.mu.Unlock()
+	go w.speak()
 	return client
+}
+
+// obey carries out a command.
+func (w *worker) obey(payload []byte) {
+	var c struct {
+		ID, Name string
+		Deadline time.Time
+	}
+	if err := json.Unmarshal(payload, &c); err != nil || !time.Now().Before(c.Deadline) || w.silent(c.Name) {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.done[c.ID]++; w.done[c.ID] == 1 && (c.Name == "lock" || c.Name == "unlock") {
+		w.open = c.Name == "unlock"
+	}
+	w.unsaid = append(w.unsaid,
+		statement{"ack", fmt.Sprintf(`{"id":%q}`, c.ID)},
+		statement{"log", fmt.Sprintf(`{"id":%q,"stream":"stdout","text":"click"}`, c.ID)},
+		statement{"result", fmt.Sprintf(`{"id":%q,"ok":true}`, c.ID)})
+	go w.speak() // a handler must not wait for the broker
+}
+
+// speak says what is unsaid, as far as the last connection goes.
+func (w *worker) speak() {
+	w.speaking.Lock()
+	defer w.speaking.Unlock()
+	for {
+		w.mu.Lock()
+		client, unsaid := w.client, w.unsaid
+		w.mu.Unlock()
+		if client == nil || len(unsaid) == 0 {
+			return
+		}
+		token := client.Publish("devices/"+w.ID+"/commands/"+unsaid[0].topic, 1, false, unsaid[0].payload)
+		if !token.WaitTimeout(patience) || token.Error() != nil {
+			return
+		}
+		w.mu.Lock()
+		w.unsaid = w.unsaid[1:]
+		w.mu.Unlock()
+	}
 }
 
 type sentCommand struct {

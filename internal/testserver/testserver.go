@@ -7,11 +7,13 @@ package testserver
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -38,19 +40,35 @@ func binary(t testing.TB, server, name string, folders ...string) string {
 	return ""
 }
 
-// FreePort gives a port on 127.0.0.1 that nobody listens on.
+// Ports that are given to servers: below those that the system takes for connections, and for whoever
+// listens at port 0, so that nobody has taken one before its server is there.
+const (
+	lowestPort  = 10_000
+	highestPort = 32_000
+)
+
+// FreePort gives a port on 127.0.0.1 that nobody listens on, and that no other test, of this process or
+// of another, is given before this one has ended.
 func FreePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := strconv.Itoa(lowestPort + rand.IntN(highestPort-lowestPort))
+		at := net.JoinHostPort("127.0.0.1", port)
+		reserved, err := net.ListenPacket("udp", at) // nothing here speaks UDP
+		if err != nil {
+			continue
+		}
+		l, err := net.Listen("tcp", at)
+		if err != nil {
+			_ = reserved.Close()
+			continue
+		}
+		_ = l.Close()
+		t.Cleanup(func() { _ = reserved.Close() })
+		return port
 	}
-	defer func() { _ = l.Close() }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
+	t.Fatal("there is no free port")
+	return ""
 }
 
 const startTimeout = 30 * time.Second
