@@ -112,8 +112,14 @@ func value(a *author.Author, _ string, t *ast.Type) string {
 		}
 		return "[" + items + "]"
 	}
+	if !t.NonNull && a.Rand.IntN(12) == 0 {
+		return "null"
+	}
 	switch t.Name() {
 	case "ID":
+		if t.NonNull && a.Rand.IntN(6) == 0 {
+			return a.Variable(`ID! = "t1"`, []any{"p3"}[:a.Rand.IntN(2)]...)
+		}
 		return []string{`"p1"`, `"t2"`, `"stranger"`, `"nil"`, `"x"`, `""`, `"t3"`, `"p4"`}[a.Rand.IntN(8)]
 	case "Int":
 		if !t.NonNull && a.Rand.IntN(4) == 0 {
@@ -123,11 +129,27 @@ func value(a *author.Author, _ string, t *ast.Type) string {
 	case "Stamp":
 		return []string{"13", "7", `"nonsense"`}[a.Rand.IntN(3)]
 	case "Kind":
+		if !t.NonNull && a.Rand.IntN(2) == 0 {
+			return a.Variable("Kind = FANCY", [][]any{{}, {"PLAIN"}, {nil}}[a.Rand.IntN(3)]...)
+		}
 		return "FANCY"
 	case "Filter":
-		return `{name: "n", kinds: [PLAIN], near: {x: 1}}`
+		return filter(a)
 	}
 	return `"text"`
+}
+
+// filter gives an input object: whole, or of parts that are there or are not, or are null.
+func filter(a *author.Author) string {
+	switch a.Rand.IntN(6) {
+	case 0:
+		return a.Variable("Filter", map[string]any{"name": "v", "kinds": []any{"FANCY", "PLAIN"}, "near": map[string]any{"x": 2, "y": nil}})
+	case 1:
+		return `{name: "n", near: {x: ` + a.Variable("Int! = 4") + `, y: ` + a.Variable("Int", []any{3}[:a.Rand.IntN(2)]...) + `}}`
+	case 2:
+		return `{near: null, name: ` + a.Variable("String!", "given") + `, kinds: [` + a.Variable("Kind! = PLAIN") + `]}`
+	}
+	return []string{`{name: "n", kinds: [PLAIN], near: {x: 1}}`, `{name: "n", kinds: null}`, `{name: "\"\u00e9", kinds: FANCY, near: {x: 1, y: null}}`}[a.Rand.IntN(3)]
 }
 
 // TestPlannedAnswersAreStockAnswers runs random documents in random worlds through gqlgen's own

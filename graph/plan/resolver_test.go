@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -297,7 +298,8 @@ func (query) Ratio(ctx context.Context) (float64, error) { return fated(ctx, 0.5
 func (query) Filtered(ctx context.Context, filter *plantest.Filter, at *int64) (*string, error) {
 	text := graphql.GetPath(ctx).String()
 	if filter != nil {
-		text += fmt.Sprint(filter.Name, filter.Kinds)
+		read, _ := json.Marshal(filter) // texts and numbers
+		text += string(read)
 	}
 	if at != nil {
 		text += fmt.Sprint(*at)

@@ -40,7 +40,8 @@ type Author struct {
 	// Avoid names fields that are left out; it may be nil.
 	Avoid func(object *ast.Definition, field *ast.FieldDefinition) bool
 
-	fragments []string
+	fragments []fragment
+	aliased   map[string]string // what an alias stands for: a field with its arguments
 	aliases   int
 	composite int
 	declared  []variable
@@ -48,6 +49,11 @@ type Author struct {
 }
 
 type variable struct{ name, declaration string }
+
+// fragment is a named one.
+type fragment struct{ name, on, body string }
+
+func (f fragment) String() string { return "fragment " + f.name + " on " + f.on + " {" + f.body + "}" }
 
 // Document writes one, and the values of its variables.
 func (a *Author) Document() (query string, variables map[string]any) {
@@ -72,6 +78,7 @@ func (a *Author) Subscription() (query string, variables map[string]any, field *
 
 func (a *Author) begin() {
 	a.fragments, a.aliases, a.composite, a.declared, a.values = nil, 0, maxComposite, nil, map[string]any{}
+	a.aliased = map[string]string{}
 }
 
 func (a *Author) operation(kind, set string) (query string, variables map[string]any) {
@@ -83,7 +90,11 @@ func (a *Author) operation(kind, set string) (query string, variables map[string
 	if len(declarations) > 0 {
 		query += "(" + strings.Join(declarations, ", ") + ")"
 	}
-	return strings.Join(append([]string{query + " {" + set + "}"}, a.fragments...), " "), a.values
+	query += " {" + set + "}"
+	for _, f := range a.fragments {
+		query += " " + f.String()
+	}
+	return query, a.values
 }
 
 // Variable declares a variable, as in `Int` or `[ID!]! = ["x"]`, and gives what stands for it. It has
@@ -118,10 +129,12 @@ func (a *Author) selection(parent *ast.Definition, depth int) string {
 }
 
 func (a *Author) item(parent *ast.Definition, depth int) string {
-	roll := a.Rand.IntN(12)
+	roll := a.Rand.IntN(13)
 	switch {
 	case roll == 0:
-		return a.alias() + "__typename" + a.condition()
+		return a.alias("__typename") + "__typename" + a.condition()
+	case roll == 12 && depth < maxDepth:
+		return "..." + a.condition() + " {" + a.selection(parent, depth+1) + "}"
 	case roll < 4 && depth < maxDepth:
 		return a.fragment(parent, depth, roll == 1)
 	case parent.Kind == ast.Union:
@@ -141,13 +154,26 @@ func (a *Author) fragment(parent *ast.Definition, depth int, named bool) string 
 	if a.Rand.IntN(3) == 0 && len(into.Interfaces) > 0 {
 		into = a.Schema.Types[into.Interfaces[a.Rand.IntN(len(into.Interfaces))]]
 	}
+	if again := a.known(into.Name); named && again != "" && a.Rand.IntN(2) == 0 {
+		return "..." + again + on
+	}
 	body := a.selection(into, depth+1)
 	if !named {
 		return "... on " + into.Name + on + " {" + body + "}"
 	}
 	name := fmt.Sprint("F", len(a.fragments))
-	a.fragments = append(a.fragments, "fragment "+name+" on "+into.Name+" {"+body+"}")
+	a.fragments = append(a.fragments, fragment{name, into.Name, body})
 	return "..." + name + on
+}
+
+// known is a fragment that is written already, or "".
+func (a *Author) known(on string) string {
+	for _, at := range a.Rand.Perm(len(a.fragments)) {
+		if a.fragments[at].on == on {
+			return a.fragments[at].name
+		}
+	}
+	return ""
 }
 
 func (a *Author) field(parent *ast.Definition, depth int) string {
@@ -163,7 +189,7 @@ func (a *Author) field(parent *ast.Definition, depth int) string {
 		}
 		text := field.Name + a.arguments(field)
 		if a.Rand.IntN(3) == 0 || len(field.Arguments) > 0 {
-			text = a.alias() + text
+			text = a.alias(text) + text
 		}
 		text += a.condition()
 		if composite {
@@ -175,9 +201,15 @@ func (a *Author) field(parent *ast.Definition, depth int) string {
 	return "__typename"
 }
 
-func (a *Author) alias() string {
+// alias names a field with its arguments: as it was named elsewhere, so that both are merged where
+// they meet, or anew.
+func (a *Author) alias(of string) string {
+	if known, ok := a.aliased[of]; ok && a.Rand.IntN(2) == 0 {
+		return known
+	}
 	a.aliases++
-	return fmt.Sprintf("a%d: ", a.aliases)
+	a.aliased[of] = fmt.Sprintf("a%d: ", a.aliases)
+	return a.aliased[of]
 }
 
 func (a *Author) condition() string {
