@@ -56,6 +56,14 @@ func Invalid(format string, args ...any) *gqlerror.Error {
 	return &gqlerror.Error{Message: fmt.Sprintf(format, args...), Extensions: map[string]any{"code": codeValidationFailed}}
 }
 
+// NoOperation says why a document's operations did not tell which one to run, by the name that was asked for.
+func NoOperation(name string) *gqlerror.Error {
+	if name == "" {
+		return Invalid("the document has several operations: name one of them in operationName")
+	}
+	return Invalid("the document has no operation %q", name)
+}
+
 // maxFaults is how many faults of a document are told: one can have thousands.
 const maxFaults = 20
 

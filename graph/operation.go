@@ -85,6 +85,9 @@ func (o *operation) MutateOperationContext(ctx context.Context, request *graphql
 	if err := document.CheckVariables(o.documents.schema, request.Operation, request.Variables); err != nil {
 		return Invalid("%s", err)
 	}
+	if err := oneStream(request); err != nil {
+		return err
+	}
 	if o.conduct != nil {
 		if err := o.conduct.Repeat(ctx, targets(request)); err != nil {
 			return gqlerror.Wrap(err)
@@ -97,6 +100,19 @@ func (o *operation) MutateOperationContext(ctx context.Context, request *graphql
 		o.known.Keep(ctx, named)
 	}
 	o.noteBegun(ctx, request)
+	return nil
+}
+
+// oneStream refuses a subscription to several streams, which validation lets through when they are one
+// field under several names, and to none, which @skip and @include can make of one.
+func oneStream(request *graphql.OperationContext) *gqlerror.Error {
+	if request.Operation.Operation != ast.Subscription {
+		return nil
+	}
+	streams := graphql.CollectFields(request, request.Operation.SelectionSet, []string{"Subscription"})
+	if len(streams) != 1 {
+		return Invalid("a subscription must select one field of Subscription, and this one selects %d", len(streams))
+	}
 	return nil
 }
 

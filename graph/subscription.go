@@ -70,11 +70,16 @@ func (r subscriptionResolver) begins(ctx context.Context, deviceID *string) erro
 	return r.withinLimit(ctx, each(deviceID)...)
 }
 
+// NeedsStream refuses a subscription on a way that has one answer.
+func NeedsStream() error {
+	return errs.New(errs.FailedPrecondition, "SUBSCRIPTION_NEEDS_STREAM", "subscribe over WebSocket, or with Accept: text/event-stream")
+}
+
 // answer tells the feed the topic, and gives its entity as the only event there is.
 func answer[V bff.Node](ctx context.Context, topic bff.Topic) (<-chan V, error) {
 	feed, ok := ctx.Value(feedKey{}).(*Feed)
 	if !ok {
-		return nil, errs.New(errs.FailedPrecondition, "SUBSCRIPTION_NEEDS_STREAM", "subscribe over WebSocket, or with Accept: text/event-stream")
+		return nil, NeedsStream()
 	}
 	feed.Topic = topic
 	events := make(chan V, 1)

@@ -72,6 +72,17 @@ func TestWhatIsNotGraphQLOverHTTP(t *testing.T) {
 	}
 }
 
+func TestSubscriptionsNeedAStream(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	text, who := `subscription { activityAdded { id } }`, h.signIn(t, "alice")
+	for _, request := range []*http.Request{get(url.Values{"query": {text}}, "Authorization", who), post(query(text), "Authorization", who)} {
+		if a := h.do(t, request); a.status != 400 || a.extension("reason") != "SUBSCRIPTION_NEEDS_STREAM" || len(a.Data) > 0 {
+			t.Errorf("%s: answered %d %s", request.Method, a.status, a.text)
+		}
+	}
+}
+
 func TestQueriesAreAnsweredOverPOSTAndGET(t *testing.T) {
 	t.Parallel()
 	h := open(t)

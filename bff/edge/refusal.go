@@ -43,7 +43,7 @@ func httpStatus(e *errs.Error) int {
 		return http.StatusMethodNotAllowed
 	}
 	switch e.Code {
-	case errs.InvalidArgument, errs.PersistedQueryNotFound, errs.PersistedQueryNotSupported:
+	case errs.InvalidArgument, errs.FailedPrecondition, errs.PersistedQueryNotFound, errs.PersistedQueryNotSupported:
 		return http.StatusBadRequest
 	case errs.Unauthenticated:
 		return http.StatusUnauthorized

@@ -74,17 +74,16 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 	}
 	operation, problems := executor.CreateOperationContext(ctx, params)
 	if problems != nil && operation.Doc != nil && operation.Operation == nil {
-		problems = gqlerror.List{noOperation(params.OperationName)}
+		problems = gqlerror.List{graph.NoOperation(params.OperationName)}
 	}
 	if problems = t.tellCharge(ctx, w, operation, problems); problems != nil {
 		response := executor.DispatchError(graphql.WithOperationContext(ctx, operation), graph.Few(problems))
 		t.writeResponse(w, r, requestStatus(response.Errors), response, nil)
 		return
 	}
-	if r.Method == http.MethodGet && operation.Operation.Operation != ast.Query {
+	if err := misplaced(w, r.Method, operation.Operation.Operation); err != nil {
 		t.giveBack(ctx, w, operation)
-		w.Header().Set("Allow", http.MethodPost)
-		refuse(w, r, errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "only queries are answered over GET: POST the mutation"))
+		refuse(w, r, err)
 		return
 	}
 	respond, ctx := executor.DispatchOperation(ctx, operation)
@@ -98,6 +97,18 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 	t.writeResponse(w, r, http.StatusOK, response, operation)
 }
 
+// misplaced says why an operation of the kind is not run for a request of the method.
+func misplaced(w http.ResponseWriter, method string, kind ast.Operation) error {
+	switch {
+	case kind == ast.Subscription:
+		return graph.NeedsStream()
+	case method == http.MethodGet && kind == ast.Mutation:
+		w.Header().Set("Allow", http.MethodPost)
+		return errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "only queries are answered over GET: POST the mutation")
+	}
+	return nil
+}
+
 // recovered answers a panic here, because gqlgen's handler would answer it in a form of its own.
 func (t transport) recovered(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
 	if p := recover(); p != nil {
@@ -105,14 +116,6 @@ func (t transport) recovered(w http.ResponseWriter, r *http.Request, executor gr
 		response := executor.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(graph.Recover(ctx, p))})
 		t.writeResponse(w, r, http.StatusInternalServerError, response, nil)
 	}
-}
-
-// noOperation says why the document's operations did not tell which one to run.
-func noOperation(name string) *gqlerror.Error {
-	if name == "" {
-		return graph.Invalid("the document has several operations: name one of them in operationName")
-	}
-	return graph.Invalid("the document has no operation %q", name)
 }
 
 func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error) {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/gorilla/websocket"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/sluicehq/sluice/bff/auth"
@@ -53,9 +54,10 @@ type connection struct {
 	started bool   // connection_init has come
 	release func() // of the caller's connections
 
-	mu      sync.Mutex
-	running []running
-	session string // or API key
+	mu        sync.Mutex
+	running   []running
+	departing *closing // what it ends with when no query is running any more
+	session   string   // or API key
 }
 
 // running is an operation that has not ended: a subscription, or a query or mutation that can be
@@ -119,15 +121,16 @@ func (c *connection) explain(err error) {
 		return
 	}
 	if errors.Is(err, websocket.ErrReadLimit) {
-		c.code.CompareAndSwap(0, closeTooBig)
+		c.bye(tooLarge()) // which gorilla has said, unless the length is none
 	}
 	if c.isClosing() && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.code.CompareAndSwap(0, closeProtocol) // as gorilla has told the client
 		_ = c.conn.SetReadDeadline(time.Now().Add(closeGrace))
 		_, _ = io.Copy(io.Discard, io.LimitReader(c.conn, lingerBytes))
 	}
 }
 
-const lingerBytes = 1 << 20
+const lingerBytes = 16 << 20
 
 // leave takes the connection down. What was queued before a close is given its time by receive, which
 // goes on until the client closes too or a deadline ends it.
@@ -243,12 +246,20 @@ func (c *connection) ping(m message) *closing {
 		if err := c.renew(credentials, err); err != nil {
 			return c.refused(err)
 		}
-		payload = encoded(map[string]any{"expiresAt": time.Unix(c.expires.Load(), 0).UTC()})
+		payload = encoded(map[string]any{"expiresAt": expiry(c.who)})
 	}
 	if !c.reply(reply("pong", "", payload)) {
 		return flooded()
 	}
 	return nil
+}
+
+// expiry is when the caller's credentials expire, as it is told; nil for never.
+func expiry(who caller.Caller) *time.Time {
+	if who.ExpiresAt.IsZero() {
+		return nil
+	}
+	return new(who.ExpiresAt.UTC().Truncate(time.Second))
 }
 
 func (c *connection) renew(credentials auth.Credentials, err error) error {
@@ -293,7 +304,11 @@ func (c *connection) subscribe(m message) *closing {
 	c.mu.Lock()
 	duplicate := slices.ContainsFunc(c.running, func(r running) bool { return r.id == m.id })
 	full := len(c.running) >= c.hub.settings.MaxSubscriptions
+	departing := c.departing != nil
 	c.mu.Unlock()
+	if departing {
+		return nil // it is asked again elsewhere, as is all that is not answered
+	}
 	if duplicate {
 		return &closing{code: closeDuplicate, reason: fmt.Sprintf("Subscriber for %.60s already exists", m.id)}
 	}
@@ -339,24 +354,54 @@ func (c *connection) query(ctx context.Context, id string, p *prepared, leave fu
 	begun := c.hub.begin(func() {
 		defer leave()
 		defer cancel()
-		answer := payload(c.safely(ctx, p), "")
-		if _, ours := c.take(id); !ours {
-			return // the client has lost interest
-		}
-		if !json.Valid(answer) {
-			answer = payload(failed(ctx, nil), "")
-		}
-		encodedID := string(encoded(id))
-		frame := c.dialect.appendNext(nil, encodedID, answer)
-		if !c.reply(append(frame, reply("complete", encodedID, nil)...)) {
-			c.bye(*flooded())
-		}
+		c.answer(ctx, id, p)
+		c.departIfIdle()
 	})
 	if !begun {
 		leave()
 		cancel()
 	}
 	return nil
+}
+
+// answer runs a query or a mutation, and says what came of it.
+func (c *connection) answer(ctx context.Context, id string, p *prepared) {
+	answer := payload(c.safely(ctx, p), "")
+	if _, ours := c.take(id); !ours {
+		return // the client has lost interest
+	}
+	if !json.Valid(answer) {
+		answer = payload(failed(ctx, nil), "")
+	}
+	encodedID := string(encoded(id))
+	var frame []byte
+	if p.operation.Operation.Operation == ast.Mutation { // compressed with what the client sent, its length would tell of secrets
+		frame = c.dialect.appendNext(nil, encodedID, answer)
+	} else {
+		frame = c.appendNext(nil, encodedID, answer)
+	}
+	if !c.reply(append(frame, reply("complete", encodedID, nil)...)) {
+		c.bye(*flooded())
+	}
+}
+
+// depart is client.
+func (c *connection) depart(why closing) {
+	c.mu.Lock()
+	c.departing = &why
+	c.mu.Unlock()
+	c.departIfIdle()
+}
+
+// departIfIdle ends a connection that was told to depart and has no query left to answer.
+func (c *connection) departIfIdle() {
+	c.mu.Lock()
+	why := c.departing
+	busy := slices.ContainsFunc(c.running, func(r running) bool { return r.cancel != nil })
+	c.mu.Unlock()
+	if why != nil && !busy {
+		c.bye(*why)
+	}
 }
 
 func (c *connection) safely(ctx context.Context, p *prepared) (response *graphql.Response) {
@@ -465,9 +510,6 @@ func (c *connection) push(m *member, a *answer) bool {
 // bye is client.
 func (c *connection) bye(why closing) {
 	c.code.CompareAndSwap(0, int32(why.code))
-	if len(why.reason) > maxControl-2 {
-		why.reason = why.reason[:maxControl-2]
-	}
 	c.last(closeFrame(why))
 }
 

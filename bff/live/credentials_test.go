@@ -65,6 +65,24 @@ func TestAKeyThatExpiresEndsTheConnection(t *testing.T) {
 	stays.barrier()
 }
 
+func TestRenewalTellsWhenCredentialsExpire(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.gateway(t)
+	expires := w.clock.Now().Add(time.Hour).UTC().Truncate(time.Second)
+	limited, unlimited := w.key(t, &expires), w.key(t, nil)
+	for secret, want := range map[string]string{
+		*limited.Secret: `{"expiresAt":"` + expires.Format(time.RFC3339) + `"}`, *unlimited.Secret: `{"expiresAt":null}`,
+	} {
+		p := g.dial(t, "graphql-transport-ws")
+		p.do([]string{`{"type":"connection_init","payload":{"apiKey":"` + secret + `"}}`, "<connection_ack"})
+		p.say(`{"type":"ping","payload":{"apiKey":"` + secret + `"}}`)
+		if m := p.hear("pong"); string(m.Payload) != want {
+			t.Errorf("pong with %s, want %s", m.Payload, want)
+		}
+	}
+}
+
 // A key that is revoked, or was given another secret, ends what was opened with it.
 func TestAKeyThatIsVoidEndsTheConnection(t *testing.T) {
 	t.Parallel()

@@ -2,6 +2,7 @@ package live
 
 import (
 	"encoding/binary"
+	"strings"
 
 	"github.com/gorilla/websocket"
 )
@@ -11,6 +12,7 @@ import (
 const (
 	closeNormal        = websocket.CloseNormalClosure
 	closeGoingAway     = websocket.CloseGoingAway
+	closeProtocol      = websocket.CloseProtocolError
 	closePolicy        = websocket.ClosePolicyViolation
 	closeTooBig        = websocket.CloseMessageTooBig
 	closeRestart       = websocket.CloseServiceRestart
@@ -28,7 +30,7 @@ const (
 // closing is why a connection ends.
 type closing struct {
 	code   int
-	reason string // at most 123 bytes
+	reason string // at most maxReason bytes are told
 }
 
 const (
@@ -37,6 +39,7 @@ const (
 	finalPing  = 0x89
 	finalPong  = 0x8a
 	maxControl = 125
+	maxReason  = maxControl - 2
 )
 
 // appendHeader adds the header of an unmasked, final frame (RFC 6455, section 5.2).
@@ -61,6 +64,11 @@ func controlFrame(first byte, payload []byte) []byte {
 	return append(appendHeader(make([]byte, 0, len(payload)+2), first, len(payload)), payload...)
 }
 
+// closeFrame cuts the reason between letters: clients take half a letter for a fault of ours.
 func closeFrame(c closing) []byte {
-	return controlFrame(finalClose, websocket.FormatCloseMessage(c.code, c.reason))
+	reason := c.reason[:min(len(c.reason), maxReason)]
+	if len(reason) < len(c.reason) {
+		reason = strings.ToValidUTF8(reason, "")
+	}
+	return controlFrame(finalClose, websocket.FormatCloseMessage(c.code, reason))
 }

@@ -310,7 +310,8 @@ func (h *Hub) letIn(ctx context.Context, document string) (leave func(), err err
 }
 
 // Drain tells every client to come back elsewhere, one after another over the drain time, each after
-// its last queued message. It returns when all have gone, or ctx ends.
+// its last queued message, and after the answers to the queries that it has running. It returns when all
+// have gone, or ctx ends: whoever is left then is told to come back without more ado.
 func (h *Hub) Drain(ctx context.Context) {
 	h.mu.Lock()
 	h.draining.Store(true)
@@ -323,9 +324,14 @@ func (h *Hub) Drain(ctx context.Context) {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
+			h.post(item{closing: goingDown()})
 			return
 		}
 	}
+}
+
+func goingDown() *closing {
+	return &closing{code: closeRestart, reason: "this gateway is going down: resume on another"}
 }
 
 // share is how much of the connections should be gone by now, from 0 to 1.

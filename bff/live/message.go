@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/99designs/gqlgen/graphql"
 
@@ -72,8 +73,11 @@ func (d *dialect) decode(text []byte) (message, error) {
 		ID      *string         `json:"id"`
 		Payload json.RawMessage `json:"payload"`
 	}
+	if !utf8.Valid(text) { // neither gorilla nor package json minds, and a pong would say it again
+		return message{}, errors.New("the message is no UTF-8")
+	}
 	if err := json.Unmarshal(text, &raw); err != nil {
-		return message{}, errors.New("a message must be a JSON object with a type")
+		return message{}, errors.New("a message must be a JSON object whose type and id are texts")
 	}
 	if raw.Type == nil {
 		return message{}, errors.New("the message has no type")

@@ -112,7 +112,7 @@ func (m *metrics) disconnected(transport string, code int) {
 // codeLabel keeps codes that clients choose out of the labels.
 func codeLabel(code int) string {
 	switch code {
-	case closeNormal, closeGoingAway, closePolicy, closeTooBig, closeRestart, closeTryAgain, closeBadRequest, closeUnauthorized,
+	case closeNormal, closeGoingAway, closeProtocol, closePolicy, closeTooBig, closeRestart, closeTryAgain, closeBadRequest, closeUnauthorized,
 		closeForbidden, closeNoSubprotocol, closeInitTimeout, closeDuplicate, closeSecondInit, closeInternal:
 		return strconv.Itoa(code)
 	case 0:

@@ -32,7 +32,7 @@ func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, param
 			return nil, gqlerror.List{graph.Shown(ctx, err)}
 		}
 		if operation.Doc != nil && operation.Operation == nil {
-			problems = gqlerror.List{graph.Invalid("the document's operations do not tell which one to run: name one in operationName")}
+			problems = gqlerror.List{graph.NoOperation(params.OperationName)}
 		}
 		return nil, executor.DispatchError(graphql.WithOperationContext(ctx, operation), graph.Few(problems)).Errors
 	}
@@ -63,6 +63,13 @@ func (h *Hub) chargeUnpriced(ctx context.Context, operation *graphql.OperationCo
 	}
 	_, err := h.budgets.Take(ctx, operation.RawQuery, 1)
 	return err
+}
+
+// giveBack gives back what an operation was charged that is not run.
+func (h *Hub) giveBack(ctx context.Context, operation *graphql.OperationContext) {
+	if charge := graph.ChargeOf(operation); charge != nil && h.budgets != nil {
+		charge.GiveBack(ctx, h.budgets)
+	}
 }
 
 func refusal(ctx context.Context, response *graphql.Response) gqlerror.List {

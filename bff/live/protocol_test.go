@@ -48,6 +48,8 @@ func TestFaultsCloseTheConnection(t *testing.T) {
 		"renewal before init":         {[]string{`{"type":"ping","payload":{"Authorization":"Bearer x"}}`}, 4401},
 		"renewal that does not hold":  {[]string{mine, greeted, `{"type":"ping","payload":{"Authorization":"Bearer x"}}`}, 4403},
 		"renewal as somebody else":    {[]string{mine, greeted, `{"type":"ping","payload":{"Authorization":"Bearer ` + g.world.token(t, "bob") + `"}}`}, 4403},
+		"a long unknown type":         {[]string{`{"type":"` + strings.Repeat("😀", 40) + `"}`}, 4400},
+		"a text that is no UTF-8":     {[]string{hello, greeted, "{\"type\":\"ping\",\"payload\":{\"a\":\"\xff\"}}"}, 4400},
 		"a message that is too large": {[]string{`{"type":"ping","payload":{"x":"` + strings.Repeat("x", 70_000) + `"}}`}, websocket.CloseMessageTooBig},
 	}
 	for name, c := range cases {
@@ -55,6 +57,34 @@ func TestFaultsCloseTheConnection(t *testing.T) {
 			t.Parallel()
 			p := g.dial(t, "graphql-transport-ws")
 			p.do(c.steps)
+			p.closes(c.code)
+		})
+	}
+}
+
+// Frames that no client library sends.
+func TestFaultyFramesCloseTheConnection(t *testing.T) {
+	t.Parallel()
+	g := newWorld(t).gateway(t)
+	for name, c := range map[string]struct {
+		frame string
+		code  int
+	}{
+		"not masked":             {"\x81\x02{}", websocket.CloseProtocolError},
+		"of no kind":             {"\x83\x80abcd", websocket.CloseProtocolError},
+		"the middle of none":     {"\x80\x80abcd", websocket.CloseProtocolError},
+		"a ping in parts":        {"\x09\x80abcd", websocket.CloseProtocolError},
+		"compressed, not agreed": {"\xc1\x80abcd", websocket.CloseProtocolError},
+		"binary":                 {"\x82\x80abcd", 4400},
+		"of a huge length":       {"\x81\xff\x40\x00\x00\x00\x00\x00\x00\x00abcdx", websocket.CloseMessageTooBig},
+		"of a length below zero": {"\x81\xff\x80\x00\x00\x00\x00\x00\x00\x05abcdx", websocket.CloseMessageTooBig},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := g.dial(t, "graphql-transport-ws")
+			if _, err := p.UnderlyingConn().Write([]byte(c.frame)); err != nil {
+				t.Fatal(err)
+			}
 			p.closes(c.code)
 		})
 	}
@@ -208,14 +238,17 @@ func TestOperationsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t)
 	for name, c := range map[string]struct{ who, query, code string }{
-		"a document that does not read": {"alice", `subscription {`, "GRAPHQL_PARSE_FAILED"},
-		"a field that there is not":     {"alice", `subscription { nothing }`, "GRAPHQL_VALIDATION_FAILED"},
-		"two fields":                    {"alice", `subscription { activityAdded { id } deviceChanged { id } }`, "GRAPHQL_VALIDATION_FAILED"},
-		"a scope that is missing":       {"alice", `subscription { jobChanged { id } }`, "PERMISSION_DENIED"},
-		"nobody":                        {"", added, "UNAUTHENTICATED"},
-		"a cone that is none":           {"alice", `subscription { activityAdded(filter: {cone: {rightAscension: 400, declination: 0, radius: 1}}) { id } }`, "INVALID_ARGUMENT"},
-		"an id that is none":            {"alice", `subscription { tripChanged(id: "x") { id } }`, "INVALID_ARGUMENT"},
-		"labels that are none":          {"alice", `subscription { deviceChanged(filter: {labels: [1]}) { id } }`, "INVALID_ARGUMENT"},
+		"a document that does not read":  {"alice", `subscription {`, "GRAPHQL_PARSE_FAILED"},
+		"a field that there is not":      {"alice", `subscription { nothing }`, "GRAPHQL_VALIDATION_FAILED"},
+		"one field twice":                {"alice", `subscription { a: activityAdded { id } b: activityAdded { id } }`, "GRAPHQL_VALIDATION_FAILED"},
+		"no field":                       {"alice", `subscription { activityAdded @skip(if: true) { id } }`, "GRAPHQL_VALIDATION_FAILED"},
+		"an operation that is not there": {"alice", `subscription A { activityAdded { id } } query B { __typename }`, "GRAPHQL_VALIDATION_FAILED"},
+		"two fields":                     {"alice", `subscription { activityAdded { id } deviceChanged { id } }`, "GRAPHQL_VALIDATION_FAILED"},
+		"a scope that is missing":        {"alice", `subscription { jobChanged { id } }`, "PERMISSION_DENIED"},
+		"nobody":                         {"", added, "UNAUTHENTICATED"},
+		"a cone that is none":            {"alice", `subscription { activityAdded(filter: {cone: {rightAscension: 400, declination: 0, radius: 1}}) { id } }`, "INVALID_ARGUMENT"},
+		"an id that is none":             {"alice", `subscription { tripChanged(id: "x") { id } }`, "INVALID_ARGUMENT"},
+		"labels that are none":           {"alice", `subscription { deviceChanged(filter: {labels: [1]}) { id } }`, "INVALID_ARGUMENT"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

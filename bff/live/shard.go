@@ -30,6 +30,8 @@ type client interface {
 	holds(credential string) bool
 	// bye ends the connection with the code after what is queued.
 	bye(c closing)
+	// depart is bye after what is asked of the gateway has been answered.
+	depart(c closing)
 	// cut ends it at once.
 	cut()
 }
@@ -267,7 +269,7 @@ func (s *shard) drain(share float64) {
 		if !told {
 			s.clients[c] = true
 			s.told++
-			c.bye(closing{code: closeRestart, reason: "this gateway is going down: resume on another"})
+			c.depart(*goingDown())
 		}
 	}
 }

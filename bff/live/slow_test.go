@@ -11,6 +11,7 @@ import (
 
 	"github.com/gorilla/websocket"
 
+	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/live"
 )
 
@@ -89,6 +90,46 @@ func TestAFloodOfQuestionsIsEnded(t *testing.T) {
 		}
 	}
 	g.eventually(t, "connections", 0)
+}
+
+// slowDevices takes its time to change a device.
+type slowDevices struct {
+	bff.Devices
+	begun, goOn chan struct{}
+}
+
+func (d slowDevices) UpdateDevice(ctx context.Context, input bff.UpdateDeviceInput) (*bff.Device, error) {
+	close(d.begun)
+	<-d.goOn
+	return d.Devices.UpdateDevice(ctx, input)
+}
+
+func TestDrainingWaitsForAnswers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	slow := slowDevices{Devices: w.ports.Devices, begun: make(chan struct{}), goOn: make(chan struct{})}
+	w.ports.Devices = slow
+	id := w.device(t, "old")
+	g := w.open(t)
+	defer g.server.Close()
+	p, idle := g.connect(t, "admin"), g.connect(t, "admin")
+	p.subscribe("m", `mutation { updateDevice(input: {id: "`+id+`", name: "new"}) { name } }`, "")
+	<-slow.begun
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		g.close(t)
+	}()
+	idle.closes(websocket.CloseServiceRestart)
+	g.eventually(t, "connections", 1)
+	p.subscribe("late", `{ __typename }`, "") // asked again elsewhere
+	close(slow.goOn)
+	if m := p.hear("next"); m.ID != "m" || !strings.Contains(string(m.Payload), `"name":"new"`) {
+		t.Errorf("got %+v", m)
+	}
+	p.hear("complete")
+	p.closes(websocket.CloseServiceRestart)
+	<-closed
 }
 
 func TestDrainingEndsEverybodyAfterTheLastMessage(t *testing.T) {

@@ -1,9 +1,11 @@
 package live
 
 import (
+	"cmp"
 	"context"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -18,8 +20,12 @@ import (
 
 // IsEventStream tells whether the request wants Server-Sent Events.
 func IsEventStream(r *http.Request) bool {
-	for part := range strings.SplitSeq(r.Header.Get("Accept"), ",") {
-		if media, _, err := mime.ParseMediaType(strings.TrimSpace(part)); err == nil && media == "text/event-stream" {
+	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		media, params, err := mime.ParseMediaType(part)
+		if err != nil || media != "text/event-stream" {
+			continue
+		}
+		if q, err := strconv.ParseFloat(cmp.Or(params["q"], "1"), 64); err == nil && q > 0 {
 			return true
 		}
 	}
@@ -80,6 +86,7 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, executor graphql
 		leave()
 	}
 	if problems == nil && r.Method == http.MethodGet && p.operation.Operation.Operation == ast.Mutation {
+		t.hub.giveBack(r.Context(), p.operation)
 		w.Header().Set("Allow", http.MethodPost)
 		t.refuse(w, r, errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "mutations are not run over GET: POST them"))
 		return
@@ -355,6 +362,9 @@ func (s *stream) bye(why closing) {
 		s.signal()
 	}
 }
+
+// depart is client. A query is answered in any case.
+func (s *stream) depart(why closing) { s.bye(why) }
 
 // cut is client.
 func (s *stream) cut() { s.bye(closing{code: closeGoingAway}) }

@@ -149,6 +149,20 @@ func TestEventStreamsOfQueriesComplete(t *testing.T) {
 	}
 }
 
+func TestEventStreamsAreAskedFor(t *testing.T) {
+	t.Parallel()
+	for accept, want := range map[string]bool{
+		"text/event-stream": true, "Text/Event-Stream; charset=utf-8": true, "application/json, text/event-stream;q=0.1": true,
+		"": false, "*/*": false, "application/json": false, "application/json, text/event-stream;q=0": false, "text/event-stream;q=many": false,
+	} {
+		r, _ := http.NewRequest(http.MethodGet, "/graphql", nil) // the URL reads
+		r.Header["Accept"] = strings.Split(accept, ", ")         // each in a line of its own
+		if live.IsEventStream(r) != want {
+			t.Errorf("%q: want %v", accept, want)
+		}
+	}
+}
+
 func TestEventStreamsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t)

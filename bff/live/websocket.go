@@ -104,7 +104,7 @@ func (h *Hub) enter(c *connection) {
 	h.work.Add(1)
 	c.shard.post(item{enter: c})
 	if h.closed {
-		c.bye(closing{code: closeRestart, reason: "this gateway is going down: resume on another"})
+		c.bye(*goingDown())
 		c.cut()
 	}
 	go c.wait()
@@ -117,19 +117,22 @@ func (c *connection) receive() ([]byte, error) {
 		return nil, err
 	}
 	buffer := getBuffer()
-	if kind != websocket.TextMessage {
-		_, err := io.Copy(io.Discard, reader)
-		return buffer, err // no JSON: it will be refused
-	}
 	// gorilla's limit is for what comes over the wire; this one is for what that unpacks to.
 	most := c.hub.settings.MaxMessage
 	b := bytes.NewBuffer(buffer)
-	if n, err := b.ReadFrom(io.LimitReader(reader, most+1)); err != nil || n <= most {
-		return b.Bytes(), err
+	n, err := b.ReadFrom(io.LimitReader(reader, most+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case n > most:
+		return nil, websocket.ErrReadLimit
+	case kind != websocket.TextMessage:
+		return buffer, nil // no JSON: it will be refused
 	}
-	c.bye(closing{code: closeTooBig, reason: "the message is too large"})
-	return nil, websocket.ErrReadLimit
+	return b.Bytes(), nil
 }
+
+func tooLarge() closing { return closing{code: closeTooBig, reason: "the message is too large"} }
 
 const keptBuffer = 16 << 10
 
