@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -16,11 +17,13 @@ import (
 	"github.com/sluicehq/sluice/bff/cache"
 	"github.com/sluicehq/sluice/bff/edge"
 	"github.com/sluicehq/sluice/bff/library"
+	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/obs"
+	"github.com/sluicehq/sluice/internal/testserver"
 	"github.com/sluicehq/sluice/loaders"
 )
 
@@ -30,8 +33,8 @@ var byName, _ = json.Marshal(map[string]any{
 })
 
 // keepingServer answers like server, and keeps answers; without keeps none of them.
-func keepingServer(ports loaders.Ports, without bool) http.Handler {
-	c := cache.New(cache.Options{Memory: 64 << 20, Largest: 1 << 20, Clock: clock.System{}, Logger: calls().Logger})
+func keepingServer(ports loaders.Ports, redis *cache.RedisOptions, without bool) http.Handler {
+	c := cache.New(cache.Options{Redis: redis, Memory: 64 << 20, Largest: 1 << 20, Clock: clock.System{}, Logger: calls().Logger})
 	options := graph.Options{
 		Limits: document.Limits{Depth: 15, Aliases: 30}, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(),
 		Known: library.New(library.Options{Trusted: map[string]string{"dashboard": dashboard}}),
@@ -79,38 +82,74 @@ func sameBytes(other http.Handler) http.Handler {
 	})
 }
 
-func handleCached(mux *http.ServeMux, ports loaders.Ports) {
-	kept := asOperator(keepingServer(ports, false))
+func handleCached(mux *http.ServeMux, ports loaders.Ports) error {
+	kept := asOperator(keepingServer(ports, nil, false))
 	mux.Handle("/kept", kept)
 	mux.Handle("/bytes", sameBytes(kept))
-	mux.Handle("/users", asAnotherEachTime(keepingServer(ports, false)))
-	mux.Handle("/users-asking", asAnotherEachTime(keepingServer(ports, true)))
+	mux.Handle("/users", asAnotherEachTime(keepingServer(ports, nil, false)))
+	mux.Handle("/users-asking", asAnotherEachTime(keepingServer(ports, nil, true)))
+	url := os.Getenv(redisVariable)
+	if url == "" {
+		return nil
+	}
+	const timeout = time.Second // of a machine that is kept busy
+	client, err := quota.Patience(url, timeout)
+	if err != nil {
+		return err
+	}
+	shared := &cache.RedisOptions{Client: client, Timeout: timeout, WriteTime: timeout}
+	mux.Handle("/users-shared", asAnotherEachTime(keepingServer(ports, shared, false)))
+	return nil
 }
 
 // BenchmarkCached compares the dashboard as a trusted document whose answer is kept with net/http
-// writing the same bytes, in requests a second; and the dashboard of somebody else each time with the
-// cache on and off, in CPU of the gateway.
+// writing the same bytes, in requests a second.
 func BenchmarkCached(b *testing.B) {
+	l := compareLoad(b, "bytes", "kept")
+	b.ReportMetric(median(l["kept"].rates)/median(l["bytes"].rates), "kept/bytes")
+}
+
+// BenchmarkCachedForNobody compares the dashboard of somebody else each time with the cache on and off,
+// in requests a second and in CPU of the gateway: with the cache in memory, and in Redis too.
+func BenchmarkCachedForNobody(b *testing.B) {
+	for name, way := range map[string]string{"memory": "users", "redis": "users-shared"} {
+		b.Run(name, func(b *testing.B) {
+			var variables []string
+			if name == "redis" {
+				variables = append(variables, redisVariable+"="+testserver.StartRedis(b).URL())
+			}
+			l := compareLoad(b, "users-asking", way, variables...)
+			b.ReportMetric(median(l[way].spent)/median(l["users-asking"].spent), "cpu/asking")
+			b.ReportMetric(median(l[way].rates)/median(l["users-asking"].rates), "rate/asking")
+		})
+	}
+}
+
+// measured is what several rounds of a load came to: requests a second, and microseconds of the
+// gateway's CPU a request.
+type measured struct{ rates, spent []float64 }
+
+// compareLoad loads a gateway in two ways by turns, in turns that are short: what else the machine does
+// meets both.
+func compareLoad(b *testing.B, one, other string, variables ...string) map[string]*measured {
+	b.Helper()
 	services := start(b, "services")
-	gateway := "http://" + start(b, "gateway", "SLUICE_BENCH_SERVICES="+services)
-	rates, spent := map[string][]float64{}, map[string][]float64{}
-	for range 9 { // the first round warms up
-		for _, way := range []string{"bytes", "kept"} {
-			rate, cpu := load(b, gateway, way, 500*time.Millisecond)
-			rates[way], spent[way] = append(rates[way], rate), append(spent[way], cpu)
-		}
-		for _, way := range []string{"users-asking", "users"} {
-			rate, cpu := load(b, gateway, way, 500*time.Millisecond)
-			rates[way], spent[way] = append(rates[way], rate), append(spent[way], cpu)
+	gateway := "http://" + start(b, "gateway", append(variables, "SLUICE_BENCH_SERVICES="+services)...)
+	l := map[string]*measured{one: {}, other: {}}
+	const rounds, warming = 40, 8
+	for round := range rounds {
+		for _, way := range []string{one, other} {
+			rate, cpu := load(b, gateway, way, 150*time.Millisecond)
+			if m := l[way]; round >= warming {
+				m.rates, m.spent = append(m.rates, rate), append(m.spent, cpu)
+			}
 		}
 	}
-	for _, way := range []string{"bytes", "kept", "users-asking", "users"} {
-		b.Logf("%-12s %7.0f requests/s, %5.0f µs CPU of the gateway each", way, median(rates[way][1:]), median(spent[way][1:]))
+	for _, way := range []string{one, other} {
+		b.Logf("%-12s %7.0f requests/s, %5.0f µs CPU of the gateway each", way, median(l[way].rates), median(l[way].spent))
 	}
-	b.ReportMetric(median(rates["kept"][1:])/median(rates["bytes"][1:]), "kept/bytes")
-	b.ReportMetric(median(spent["users"][1:])/median(spent["users-asking"][1:]), "users-cpu/asking")
-	b.ReportMetric(median(rates["users"][1:])/median(rates["users-asking"][1:]), "users/asking")
 	b.ReportMetric(0, "ns/op")
+	return l
 }
 
 // load asks from several clients at once and gives the requests a second, and the gateway's CPU for

@@ -58,7 +58,9 @@ func serveGateway(services string) error {
 	mux.Handle("/rest", asOperator(newREST(plain)))
 	mux.Handle("/planned", asOperator(server(portsOver(guarded), false)))
 	mux.Handle("/stock", asOperator(server(portsOver(guarded), true)))
-	handleCached(mux, portsOver(guarded))
+	if err := handleCached(mux, portsOver(guarded)); err != nil {
+		return err
+	}
 	mux.Handle("/graphql", limited(portsOver(guarded)))
 	mux.HandleFunc("/floor", func(w http.ResponseWriter, r *http.Request) {
 		_, _ = io.Copy(io.Discard, r.Body)

@@ -24,6 +24,7 @@ import (
 // gateway whose CPU is what counts, and the client.
 const (
 	roleVariable  = "SLUICE_BENCH_ROLE"
+	redisVariable = "SLUICE_BENCH_REDIS" // where the cache is shared; nowhere when empty
 	delayVariable = "SLUICE_BENCH_DELAY" // how long the services take for a call, as in 5ms
 )
 

@@ -15,7 +15,6 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/maypok86/otter/v2"
 	"github.com/prometheus/client_golang/prometheus"
@@ -39,7 +38,8 @@ type Options struct {
 type Cache struct {
 	options  Options
 	versions versions
-	memory   *otter.Cache[string, *entry]
+	alone    bool // there is no other gateway to share anything with
+	memory   *otter.Cache[string, *shelf]
 	metrics  *metrics
 	rows     map[string]row
 
@@ -48,18 +48,6 @@ type Cache struct {
 	running sync.WaitGroup // flights, and what pays debts
 }
 
-// entry is one answer, or that there is none.
-type entry struct {
-	value  any
-	absent bool
-	stamp  stamp
-	until  time.Time
-	size   int
-}
-
-// overhead is about what an entry takes beside its value, in bytes.
-const overhead = 300
-
 // New opens a cache; it is to be closed.
 func New(options Options) *Cache {
 	ctx, stop := context.WithCancel(context.Background())
@@ -67,18 +55,19 @@ func New(options Options) *Cache {
 	for _, r := range table() {
 		c.rows[r.method] = r
 	}
-	c.memory = otter.Must(&otter.Options[string, *entry]{
+	c.memory = otter.Must(&otter.Options[string, *shelf]{
 		MaximumWeight: uint64(max(options.Memory, 1)),
-		Weigher:       func(key string, e *entry) uint32 { return uint32(len(key) + e.size + overhead) },
+		Weigher:       func(key string, s *shelf) uint32 { return uint32(len(key)) + s.weight() },
 	})
 	c.metrics = newMetrics(options.Registry, c)
 	if options.Redis == nil {
-		c.versions = newLocal()
+		c.versions, c.alone = newLocal(), true
 		return c
 	}
 	s := newShared(*options.Redis, options.Logger, c.metrics)
 	c.versions = s
 	c.running.Go(func() { s.pay(ctx) })
+	c.running.Go(func() { s.write(ctx) })
 	return c
 }
 

@@ -1,8 +1,6 @@
 package cache
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicehq/sluice/bff"
@@ -13,8 +11,9 @@ const (
 	tierMemory = "memory"
 	tierRedis  = "redis"
 
-	tooLarge = "too_large"
-	corrupt  = "corrupt"
+	tooLarge  = "too_large"
+	corrupt   = "corrupt"
+	queueFull = "queue_full"
 
 	byWrite = "write"
 	byEvent = "event"
@@ -27,6 +26,8 @@ type metrics struct {
 	endings *prometheus.CounterVec
 	moved   *prometheus.CounterVec
 	seconds *prometheus.HistogramVec
+	memory  prometheus.Observer // of seconds
+	redis   prometheus.Observer
 }
 
 func newMetrics(registry prometheus.Registerer, c *Cache) *metrics {
@@ -42,6 +43,7 @@ func newMetrics(registry prometheus.Registerer, c *Cache) *metrics {
 			Name: "sluice_cache_seconds", Help: "How long a look into a tier took.", Buckets: prometheus.ExponentialBuckets(1e-6, 4, 10),
 		}, []string{"tier"}),
 	}
+	m.memory, m.redis = m.seconds.WithLabelValues(tierMemory), m.seconds.WithLabelValues(tierRedis)
 	if registry == nil {
 		return m
 	}
@@ -72,9 +74,6 @@ func (u uses) count(use bff.CacheUse) {
 
 func (m *metrics) notKept(reason string)  { m.refused.WithLabelValues(reason).Inc() }
 func (m *metrics) ended(by string, n int) { m.endings.WithLabelValues(by).Add(float64(n)) }
-func (m *metrics) took(tier string, began time.Time) {
-	m.seconds.WithLabelValues(tier).Observe(time.Since(began).Seconds())
-}
 func (m *metrics) bytes(direction string, n int) {
 	m.moved.WithLabelValues(direction).Add(float64(n))
 }

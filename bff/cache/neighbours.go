@@ -26,7 +26,7 @@ func (c *Cache) Neighbours(conn *nats.Conn) (stop func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen to other gateways: %w", err)
 	}
-	s.ask = func(ctx context.Context, tags []string) error {
+	s.neighbour = func(ctx context.Context, tags []string) error {
 		_, err := conn.RequestWithContext(ctx, askSubject, []byte(strings.Join(tags, "\n")))
 		return err
 	}

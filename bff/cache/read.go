@@ -19,6 +19,7 @@ type read[V any] struct {
 	cache *Cache
 	row   row
 	codec *codec
+	start string // of the keys
 	uses  uses
 	own   bool                  // the answers are each kept under the tag of their id, not under that of the kind
 	keep  func(V) time.Duration // for how long; nil for what the row says
@@ -33,16 +34,21 @@ type fetch[V any] func(ctx context.Context, ids []string) (map[string]V, error)
 // flightKey is an equal read: of the same, for the same right to see, and after the same writes. A
 // read that began after a write must not join one that began before it.
 type flightKey struct {
-	key      string
-	own, all stamp
+	start, id string
+	own, kind stamp
 }
 
 // flight is an answer that is being fetched.
 type flight[V any] struct {
-	done  chan struct{} // closed when the rest is there; the same for all that are fetched together
+	of    *journey
 	value V
 	there bool
-	err   error
+}
+
+// journey is what is fetched together. Flights have their answers when it is done.
+type journey struct {
+	done chan struct{}
+	err  error
 }
 
 func newRead[V any](c *Cache, method string, own bool, keep func(V) time.Duration) *read[V] {
@@ -50,22 +56,39 @@ func newRead[V any](c *Cache, method string, own bool, keep func(V) time.Duratio
 	if err != nil {
 		panic(err) // a view that cannot be kept, which a test sees
 	}
-	return &read[V]{cache: c, row: c.rows[method], codec: codec, uses: c.metrics.uses(method), own: own, keep: keep, flights: map[flightKey]*flight[V]{}}
+	return &read[V]{
+		cache: c, row: c.rows[method], codec: codec, start: method + " " + codec.fingerprint + " ", uses: c.metrics.uses(method),
+		own: own, keep: keep, flights: map[flightKey]*flight[V]{},
+	}
 }
 
 // maxID bounds the ids that are looked for, in bytes.
 const maxID = 100
 
-// lookup is one read on its way: of each id the key, the tag's stamp, and what was found.
+// lookup is one read on its way: of each id the version of its tag, and what was found.
 type lookup[V any] struct {
+	start   string // of the keys
+	private bool   // nobody else sees the same
 	ids     []string
-	keys    []string
-	stamps  []stamp // of the ids
-	kind    stamp
+	all     version   // of everything
+	kind    version   // of the kind
+	own     []version // of the ids; nil when they are under the tag of the kind
 	found   map[string]V
 	missing []int
+	told    []*entry // private, and asked for again: to be kept for all gateways
+	toldIDs []string
 	use     bff.CacheUse
 }
+
+// stamp is that of what there is under an id, and nothing that of what there is not.
+func (l *lookup[V]) stamp(i int) stamp {
+	if l.own == nil {
+		return l.nothing()
+	}
+	return stamp{l.all, l.own[i]}
+}
+
+func (l *lookup[V]) nothing() stamp { return stamp{l.all, l.kind} }
 
 // get gives what there is of the ids. The args are all else that the answer depends on.
 func (r *read[V]) get(ctx context.Context, args string, ids []string, ask fetch[V]) (map[string]V, error) {
@@ -88,12 +111,12 @@ func (r *read[V]) get(ctx context.Context, args string, ids []string, ask fetch[
 	reads.Note(r.row.method, r.row.of, l.use)
 	for i, f := range flights {
 		select {
-		case <-f.done:
+		case <-f.of.done:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		if f.err != nil {
-			return nil, f.err
+		if f.of.err != nil {
+			return nil, f.of.err
 		}
 		if f.there {
 			l.found[ids[l.missing[i]]] = f.value
@@ -113,39 +136,58 @@ func tooLong(ids []string) bool {
 
 // look finds what is kept, in one question to Redis for all ids.
 func (r *read[V]) look(ctx context.Context, right, args string, ids []string) (*lookup[V], error) {
-	l := &lookup[V]{ids: ids, keys: make([]string, len(ids)), stamps: make([]stamp, len(ids)), found: make(map[string]V, len(ids))}
-	start := r.row.method + " " + r.codec.fingerprint + " " + right + " " + args + " "
+	l := &lookup[V]{start: r.start + right + " " + args + " ", private: private(right), ids: ids, found: make(map[string]V, len(ids))}
 	began := time.Now()
 	entries := make([]*entry, len(ids))
+	r.cache.kept(l.start, l.private, ids, entries)
+	r.cache.metrics.memory.Observe(time.Since(began).Seconds())
 	var wanted []string
-	for i, id := range ids {
-		l.keys[i] = start + id
-		if e, ok := r.cache.memory.GetIfPresent(l.keys[i]); ok {
-			entries[i] = e
-			continue
+	if !r.cache.alone {
+		for i, id := range ids {
+			if entries[i] == nil {
+				wanted = append(wanted, l.start+id)
+			}
 		}
-		wanted = append(wanted, l.keys[i])
 	}
-	r.cache.metrics.took(tierMemory, began)
 	versions, values, err := r.cache.versions.look(ctx, r.tags(ids), wanted)
 	if err != nil {
 		return nil, err
 	}
-	l.kind = stamp{versions[0], versions[1]}
+	l.all, l.kind = versions[0], versions[1]
+	if r.own {
+		l.own = versions[2:]
+	}
 	next := 0
-	for i := range ids {
-		l.stamps[i] = l.kind
-		if r.own {
-			l.stamps[i] = stamp{versions[0], versions[2+i]}
-		}
-		fromRedis := entries[i] == nil
-		if fromRedis {
-			entries[i] = r.decode(l.keys[i], values[next])
+	var fromRedis []item
+	for i, e := range entries {
+		shared := e == nil && len(values) > 0
+		if shared {
+			e = r.decode(wanted[next], values[next])
 			next++
 		}
-		r.weigh(l, i, entries[i], fromRedis)
+		if r.weigh(l, i, e, shared) && shared {
+			e.told.Store(true)
+			fromRedis = append(fromRedis, item{ids[i], e})
+		}
 	}
+	r.cache.keep(l.start, l.private, fromRedis)
+	r.tell(ctx, l)
 	return l, nil
+}
+
+// tell keeps for all gateways what is asked for again of what is private: next to nothing that is asked
+// for once is asked for by way of another gateway.
+func (r *read[V]) tell(ctx context.Context, l *lookup[V]) {
+	if len(l.told) == 0 {
+		return
+	}
+	now := r.cache.options.Clock.Now()
+	keep := make([]kept, 0, len(l.told))
+	for i, e := range l.told {
+		value, _ := e.value.(V)
+		keep = r.encoded(keep, l.start+l.toldIDs[i], e, value, now)
+	}
+	r.cache.versions.put(ctx, keep)
 }
 
 func (r *read[V]) tags(ids []string) []string {
@@ -162,26 +204,29 @@ func (r *read[V]) tags(ids []string) []string {
 func entityTag(of bff.Entity, id string) string { return string(of) + " " + id }
 
 // weigh takes what was found, if it is good, or notes what is missing.
-func (r *read[V]) weigh(l *lookup[V], i int, e *entry, fromRedis bool) {
+func (r *read[V]) weigh(l *lookup[V], i int, e *entry, fromRedis bool) (taken bool) {
 	switch {
 	case e == nil || !r.cache.options.Clock.Now().Before(e.until):
 		l.use.Missed++
 		l.missing = append(l.missing, i)
-		return
+		return false
 	case !r.good(l, i, e):
 		l.use.Stale++
 		l.missing = append(l.missing, i)
-		return
+		return false
 	}
 	if fromRedis {
 		l.use.Redis++
-		r.cache.memory.Set(l.keys[i], e)
 	} else {
 		l.use.Memory++
+		if l.private && !r.cache.alone && !e.told.Load() && !e.told.Swap(true) {
+			l.told, l.toldIDs = append(l.told, e), append(l.toldIDs, l.ids[i])
+		}
 	}
 	if value, ok := e.value.(V); ok && !e.absent {
 		l.found[l.ids[i]] = value
 	}
+	return true
 }
 
 // good tells whether nothing has been written since the entry was read.
@@ -189,20 +234,22 @@ func (r *read[V]) good(l *lookup[V], i int, e *entry) bool {
 	if r.cache.options.blind {
 		return true
 	}
-	want := l.stamps[i]
+	want := l.stamp(i)
 	if e.absent {
-		want = l.kind
+		want = l.nothing()
 	}
 	return want.settled() && e.stamp == want
 }
 
 // led is an id that this read fetches, for itself and for those who join it.
 type led[V any] struct {
-	at     int
+	at     int // among the ids
 	flight *flight[V]
-	key    flightKey
-	shared bool   // may be joined and kept
-	entry  *entry // what was kept; nil for nothing
+	shared bool // may be joined and kept
+}
+
+func (l *lookup[V]) flightKey(i int) flightKey {
+	return flightKey{l.start, l.ids[i], l.stamp(i), l.nothing()}
 }
 
 // join gives a flight for each missing id: one that is under way, or one that begins here.
@@ -211,79 +258,97 @@ func (r *read[V]) join(ctx context.Context, l *lookup[V], ask fetch[V]) []*fligh
 		return nil
 	}
 	flights := make([]*flight[V], len(l.missing))
-	var mine []led[V]
-	done, places := make(chan struct{}), make([]flight[V], len(l.missing))
+	mine := make([]led[V], 0, len(l.missing))
+	here, places := &journey{done: make(chan struct{})}, make([]flight[V], len(l.missing))
 	r.mu.Lock()
 	for n, i := range l.missing {
-		key := flightKey{l.keys[i], l.stamps[i], l.kind}
-		shared := r.cache.options.blind || l.stamps[i].settled() && l.kind.settled()
-		if f, ok := r.flights[key]; ok && shared {
-			flights[n] = f
-			l.use.Joined++
-			continue
-		}
-		f := &places[n]
-		f.done = done
+		shared := r.cache.options.blind || l.stamp(i).settled() && l.kind.settled()
 		if shared {
-			r.flights[key] = f
+			key := l.flightKey(i)
+			if f, ok := r.flights[key]; ok {
+				flights[n] = f
+				l.use.Joined++
+				continue
+			}
+			r.flights[key] = &places[n]
 		}
-		flights[n] = f
-		mine = append(mine, led[V]{at: i, flight: f, key: key, shared: shared})
+		places[n].of = here
+		flights[n] = &places[n]
+		mine = append(mine, led[V]{at: i, flight: flights[n], shared: shared})
 	}
 	r.mu.Unlock()
 	if len(mine) > 0 {
-		r.cache.running.Go(func() { r.fly(context.WithoutCancel(ctx), l, mine, ask) })
+		r.cache.running.Go(func() { r.fly(context.WithoutCancel(ctx), l, here, mine, ask) })
 	}
 	return flights
 }
 
 // fly asks the service, whoever of those who wait goes away meanwhile; the guard bounds how long.
-func (r *read[V]) fly(ctx context.Context, l *lookup[V], mine []led[V], ask fetch[V]) {
-	ids := make([]string, len(mine))
-	for n, m := range mine {
-		ids[n] = l.ids[m.at]
+func (r *read[V]) fly(ctx context.Context, l *lookup[V], here *journey, mine []led[V], ask fetch[V]) {
+	room(0)
+	ids := l.ids
+	if len(mine) < len(ids) {
+		ids = make([]string, len(mine))
+		for n, m := range mine {
+			ids[n] = l.ids[m.at]
+		}
 	}
 	answers, err := askSafely(ctx, ids, ask)
 	now := r.cache.options.Clock.Now()
-	var stored []led[V]
-	for n := range mine {
-		m := &mine[n]
-		m.flight.err = err
-		if err == nil {
+	if err == nil {
+		for _, m := range mine {
 			m.flight.value, m.flight.there = answers[l.ids[m.at]]
-			if m.entry = r.store(m, now); m.entry != nil {
-				stored = append(stored, *m)
-			}
 		}
 	}
-	r.land(mine)
-	r.share(ctx, stored, now)
+	here.err = err
+	stored := r.store(l, mine, here, now)
+	r.land(l, mine, here)
+	r.share(ctx, l, mine, stored, now)
 }
 
-// share keeps what was stored for all gateways, if there are others.
-func (r *read[V]) share(ctx context.Context, stored []led[V], now time.Time) {
-	if _, alone := r.cache.versions.(*local); alone || len(stored) == 0 {
+// stack is how deep a call to a service goes, in bytes, with room to spare.
+const stack = 12 << 10
+
+// room grows the stack of a goroutine before it gets deep: once, and not several times on the way down.
+//
+//go:noinline
+func room(at int) byte {
+	var frame [stack]byte
+	return frame[at]
+}
+
+// share keeps what was stored for all gateways, if there are others and it is not private.
+func (r *read[V]) share(ctx context.Context, l *lookup[V], mine []led[V], stored []entry, now time.Time) {
+	if r.cache.alone || l.private || len(stored) == 0 {
 		return
 	}
 	keep := make([]kept, 0, len(stored))
-	for _, m := range stored {
-		value := r.encode(m.entry, m.flight.value)
-		if len(value) <= r.cache.options.Largest {
-			keep = append(keep, kept{key: m.key.key, value: value, life: m.entry.until.Sub(now)})
+	for n, m := range mine {
+		if e := &stored[n]; e.kept() {
+			keep = r.encoded(keep, l.start+l.ids[m.at], e, m.flight.value, now)
 		}
 	}
 	r.cache.versions.put(ctx, keep)
 }
 
-func (r *read[V]) land(mine []led[V]) {
+// encoded adds an entry as it stands in Redis, unless it is too large.
+func (r *read[V]) encoded(to []kept, key string, e *entry, value V, now time.Time) []kept {
+	b := r.encode(e, value)
+	if len(b) > r.cache.options.Largest {
+		return to
+	}
+	return append(to, kept{key: key, value: b, life: e.until.Sub(now)})
+}
+
+func (r *read[V]) land(l *lookup[V], mine []led[V], here *journey) {
 	r.mu.Lock()
 	for _, m := range mine {
 		if m.shared {
-			delete(r.flights, m.key)
+			delete(r.flights, l.flightKey(m.at))
 		}
 	}
 	r.mu.Unlock()
-	close(mine[0].flight.done)
+	close(here.done)
 }
 
 // askSafely makes a panic an error: nobody would catch it where it is.
@@ -296,29 +361,41 @@ func askSafely[V any](ctx context.Context, ids []string, ask fetch[V]) (answers 
 	return ask(ctx, ids)
 }
 
-// store keeps an answer in memory; nil when it is not kept.
-func (r *read[V]) store(m *led[V], now time.Time) *entry {
-	if !m.shared || r.cache.closed.Load() {
+// store keeps answers in memory, and gives an entry for each: an empty one for what is not kept.
+func (r *read[V]) store(l *lookup[V], mine []led[V], here *journey, now time.Time) []entry {
+	if here.err != nil || r.cache.closed.Load() {
 		return nil
 	}
-	e := &entry{value: m.flight.value, absent: !m.flight.there, stamp: m.key.own}
+	entries, items := make([]entry, len(mine)), make([]item, 0, len(mine))
+	for n, m := range mine {
+		if m.shared && r.fill(&entries[n], l, m, now) {
+			items = append(items, item{l.ids[m.at], &entries[n]})
+		}
+	}
+	r.cache.keep(l.start, l.private, items)
+	return entries
+}
+
+// fill makes the entry of an answer, unless it is not to be kept.
+func (r *read[V]) fill(e *entry, l *lookup[V], m led[V], now time.Time) bool {
 	life := r.row.keep
+	size := 0
+	stamp := l.stamp(m.at)
 	switch {
-	case e.absent:
-		e.stamp, life = m.key.all, min(life, brief)
+	case !m.flight.there:
+		stamp, life = l.nothing(), min(life, brief)
 	case r.keep != nil:
 		life = r.keep(m.flight.value)
+		fallthrough
+	default:
+		size = r.codec.size(m.flight.value)
 	}
-	e.until = now.Add(life)
-	if !e.absent {
-		e.size = r.codec.size(e.value)
-	}
-	if e.size > r.cache.options.Largest {
+	if size > r.cache.options.Largest {
 		r.cache.metrics.notKept(tooLarge)
-		return nil
+		return false
 	}
-	r.cache.memory.Set(m.key.key, e)
-	return e
+	e.value, e.absent, e.stamp, e.size, e.until = m.flight.value, !m.flight.there, stamp, size, now.Add(life)
+	return true
 }
 
 // digest is arguments as a part of a key.

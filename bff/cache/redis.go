@@ -60,9 +60,12 @@ type shared struct {
 	debts   *debts
 	trust   trust
 
+	line  line
+	queue queue
+
 	installation atomic.Pointer[string]
-	// ask has another gateway tell Redis what this one cannot; nil when there is no way to ask.
-	ask func(ctx context.Context, tags []string) error
+	// neighbour has another gateway tell Redis what this one cannot; nil when there is no way to ask.
+	neighbour func(ctx context.Context, tags []string) error
 }
 
 var _ versions = (*shared)(nil)
@@ -71,7 +74,7 @@ var _ versions = (*shared)(nil)
 var errAway = errors.New("the versions of the cache cannot be told")
 
 func newShared(options RedisOptions, logger *slog.Logger, m *metrics) *shared {
-	s := &shared{options: options, logger: logger, metrics: m, debts: newDebts()}
+	s := &shared{options: options, logger: logger, metrics: m, debts: newDebts(), queue: newQueue()}
 	client := *options.Client
 	client.OnConnect = s.greet
 	s.client = redis.NewClient(&client)
@@ -108,6 +111,7 @@ func (s *shared) greet(ctx context.Context, conn *redis.Conn) error {
 // of events.
 func (s *shared) begin(stream string) { s.installation.Store(&stream) }
 
+// own is what the keys of this installation begin with.
 func (s *shared) own() string {
 	if stream := s.installation.Load(); stream != nil {
 		return prefix + *stream + ":"
@@ -145,42 +149,25 @@ func (s *shared) try(ctx context.Context, question func(ctx context.Context) err
 	return err
 }
 
-func (s *shared) look(ctx context.Context, tags, keys []string) ([]version, [][]byte, error) {
+func (s *shared) look(_ context.Context, tags, keys []string) ([]version, [][]byte, error) {
 	if s.debts.any() || s.trust.waits() {
 		return nil, nil, errAway
 	}
-	names := make([]string, 0, len(tags)+len(keys))
-	for _, tag := range tags {
-		names = append(names, s.tagKey(tag))
+	q := &question{tags: s.tagKeys(tags), values: make([][]byte, len(keys)), found: make([]version, len(tags)), turn: make(chan []*question, 1)}
+	q.keys = make([]string, len(keys))
+	for i, key := range keys {
+		q.keys[i] = s.valueKey(key)
 	}
-	for _, key := range keys {
-		names = append(names, s.valueKey(key))
+	s.ask(q)
+	if q.err != nil || s.debts.any() || !s.trust.again() {
+		return nil, nil, errors.Join(errAway, q.err)
 	}
-	found := make([]version, len(tags))
-	values := make([][]byte, len(keys))
-	err := s.do(ctx, func(ctx context.Context) error {
-		began := time.Now()
-		answer, err := s.client.MGet(ctx, names...).Result()
-		s.metrics.took(tierRedis, began)
-		if err != nil {
-			return err
-		}
-		for i, value := range answer[len(tags):] {
-			if text, ok := value.(string); ok {
-				values[i] = []byte(text)
-				s.metrics.bytes("read", len(text))
-			}
-		}
-		return s.settle(ctx, names[:len(tags)], answer[:len(tags)], found)
-	})
-	if err != nil || s.debts.any() || !s.trust.again() {
-		return nil, nil, errors.Join(errAway, err)
-	}
-	return found, values, nil
+	return q.found, q.values, nil
 }
 
 // settle reads versions, and draws them for tags that have none.
-func (s *shared) settle(ctx context.Context, names []string, answer []any, found []version) error {
+func (s *shared) settle(ctx context.Context, names []string, answer []any) ([]version, error) {
+	found := make([]version, len(names))
 	var missing []int
 	for i, value := range answer {
 		text, ok := value.(string)
@@ -191,7 +178,7 @@ func (s *shared) settle(ctx context.Context, names []string, answer []any, found
 		found[i] = parseVersion(text)
 	}
 	if len(missing) == 0 {
-		return nil
+		return found, nil
 	}
 	pipe := s.client.Pipeline()
 	now := make([]*redis.StringCmd, len(missing))
@@ -200,12 +187,12 @@ func (s *shared) settle(ctx context.Context, names []string, answer []any, found
 		now[at] = pipe.Get(ctx, names[i])
 	}
 	if _, err := pipe.Exec(ctx); err != nil {
-		return err
+		return nil, err
 	}
 	for at, i := range missing {
 		found[i] = parseVersion(now[at].Val())
 	}
-	return nil
+	return found, nil
 }
 
 func (s *shared) mark(ctx context.Context, writer string, tags []string) {
@@ -232,12 +219,12 @@ func (s *shared) release(ctx context.Context, writer string, tags []string) {
 		return
 	}
 	s.debts.owe(tags...)
-	if writer == "" || s.ask == nil {
+	if writer == "" || s.neighbour == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Timeout)
 	defer cancel()
-	if err := s.ask(ctx, tags); err != nil {
+	if err := s.neighbour(ctx, tags); err != nil {
 		s.logger.WarnContext(ctx, "neither this gateway nor another could tell redis of a write: others may keep what was before it until its event arrives",
 			"tags", strings.Join(tags, " "))
 	}
@@ -246,18 +233,6 @@ func (s *shared) release(ctx context.Context, writer string, tags []string) {
 func (s *shared) tell(ctx context.Context, writer string, tags []string) error {
 	return s.try(ctx, func(ctx context.Context) error {
 		return s.client.Eval(ctx, releaseScript, s.tagKeys(tags), writer, newVersion().String(), millis(tagLife)).Err()
-	})
-}
-
-func (s *shared) put(ctx context.Context, values []kept) {
-	_ = s.do(ctx, func(ctx context.Context) error { // what is not kept is asked for again
-		pipe := s.client.Pipeline()
-		for _, v := range values {
-			pipe.Set(ctx, s.valueKey(v.key), v.value, v.life)
-			s.metrics.bytes("written", len(v.value))
-		}
-		_, err := pipe.Exec(ctx)
-		return err
 	})
 }
 

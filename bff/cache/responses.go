@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"slices"
-	"time"
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/internal/caller"
@@ -41,13 +40,14 @@ func (c *Cache) Responses() bff.Responses {
 
 // Find gives the answer that is kept, or what keeps it.
 func (r *responses) Find(ctx context.Context, key bff.ResponseKey) (*bff.KeptResponse, func(context.Context, *bff.Reads, bff.KeptResponse)) {
-	name, known := nameOf(key, caller.FromContext(ctx))
+	who := caller.FromContext(ctx)
+	name, known := nameOf(key, who)
 	if !known || r.cache.closed.Load() {
 		return nil, nil
 	}
-	e, here := r.cache.memory.GetIfPresent(name)
+	e, here := r.inMemory(name)
 	var wanted []string
-	if !here {
+	if !here && !r.cache.alone {
 		wanted = []string{name}
 	}
 	versions, values, err := r.cache.versions.look(ctx, r.tags, wanted)
@@ -55,21 +55,16 @@ func (r *responses) Find(ctx context.Context, key bff.ResponseKey) (*bff.KeptRes
 		r.form.uses.count(bff.CacheUse{Passed: 1})
 		return nil, nil
 	}
-	if !here {
+	if len(values) > 0 {
 		e = r.form.decode(name, values[0])
 	}
 	if found := r.good(e, versions); found != nil {
-		if here {
-			r.form.uses.count(bff.CacheUse{Memory: 1})
-		} else {
-			r.form.uses.count(bff.CacheUse{Redis: 1})
-			r.cache.memory.Set(name, e)
-		}
+		r.note(ctx, name, e, here)
 		return found, nil
 	}
 	r.form.uses.count(bff.CacheUse{Missed: 1})
 	return nil, func(ctx context.Context, reads *bff.Reads, made bff.KeptResponse) {
-		r.keep(ctx, name, versions, reads, made)
+		r.keep(ctx, name, key.Private && !who.Staff(), versions, reads, made)
 	}
 }
 
@@ -137,7 +132,7 @@ func joint(versions []version, kinds int) (s stamp, settled bool) {
 }
 
 // keep keeps an answer that was made after the versions were looked at.
-func (r *responses) keep(ctx context.Context, name string, versions []version, reads *bff.Reads, made bff.KeptResponse) {
+func (r *responses) keep(ctx context.Context, name string, private bool, versions []version, reads *bff.Reads, made bff.KeptResponse) {
 	of, known := reads.Entities()
 	if !known {
 		return
@@ -159,12 +154,36 @@ func (r *responses) keep(ctx context.Context, name string, versions []version, r
 		r.cache.metrics.notKept(tooLarge)
 		return
 	}
-	r.cache.memory.Set(name, e)
-	if _, alone := r.cache.versions.(*local); alone || r.cache.closed.Load() {
+	r.cache.keep(name, true, []item{{"", e}})
+	if !private {
+		r.tell(ctx, name, e)
+	}
+}
+
+// tell keeps an answer for all gateways.
+func (r *responses) tell(ctx context.Context, name string, e *entry) {
+	value, ok := e.value.(response)
+	if !ok || r.cache.alone || r.cache.closed.Load() || e.told.Swap(true) {
 		return
 	}
-	encoded := r.form.encode(e, value)
-	r.cache.running.Go(func() {
-		r.cache.versions.put(context.WithoutCancel(ctx), []kept{{key: name, value: encoded, life: max(made.Life, time.Millisecond)}})
-	})
+	r.cache.versions.put(ctx, r.form.encoded(nil, name, e, value, r.cache.options.Clock.Now()))
+}
+
+func (r *responses) inMemory(name string) (*entry, bool) {
+	var found [1]*entry
+	r.cache.kept(name, true, []string{""}, found[:])
+	return found[0], found[0] != nil
+}
+
+// note counts an answer that was found. What is of one caller goes to all gateways when it is asked for
+// again.
+func (r *responses) note(ctx context.Context, name string, e *entry, here bool) {
+	if here {
+		r.form.uses.count(bff.CacheUse{Memory: 1})
+		r.tell(ctx, name, e)
+		return
+	}
+	r.form.uses.count(bff.CacheUse{Redis: 1})
+	e.told.Store(true)
+	r.cache.keep(name, true, []item{{"", e}})
 }

@@ -136,14 +136,21 @@ func (s sight) rightOf(who caller.Caller) (right string, known bool) {
 	return "key " + hex.EncodeToString(sum[:16]), true
 }
 
-const staff = "staff"
+// Rights of many.
+const (
+	staff   = "staff"
+	members = "member"
+)
+
+// private tells whether the right is of one caller alone.
+func private(right string) bool { return right != staff && right != members }
 
 // staffOrAnybody is for what staff see all of, and others the same part.
 func staffOrAnybody(who caller.Caller) (string, bool) {
 	if who.Staff() {
 		return staff, true
 	}
-	return "member", who.Known()
+	return members, who.Known()
 }
 
 // ownAccount is for what staff see all of, and others what is of their account.

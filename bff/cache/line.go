@@ -1,0 +1,148 @@
+package cache
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// atOnce is how many questions of a gateway are under way to Redis. Those that come meanwhile go
+	// together as one, so that under load a look costs a part of a round trip.
+	atOnce = 4
+	// namesAtOnce is about how many names one question has.
+	namesAtOnce = 5000
+)
+
+// question is what a look asks Redis, and the answer.
+type question struct {
+	tags, keys []string
+	found      []version
+	values     [][]byte
+	err        error
+	turn       chan []*question // has those who are to be asked for; closed when the question has its answer
+}
+
+// line is where questions wait for their turn.
+type line struct {
+	mu      sync.Mutex
+	waiting []*question
+	asking  int
+}
+
+// enter gives what is to be asked now, or nothing: then somebody else asks, or tells whose turn it is.
+func (l *line) enter(q *question) []*question {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.asking < atOnce {
+		l.asking++
+		return []*question{q}
+	}
+	l.waiting = append(l.waiting, q)
+	return nil
+}
+
+// next gives the turn to those who wait. When Redis has just failed nobody else waits for it as long:
+// they all have failed.
+func (l *line) next(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	n, names := 0, 0
+	for ; n < len(l.waiting) && (names < namesAtOnce || err != nil); n++ {
+		names += len(l.waiting[n].tags) + len(l.waiting[n].keys)
+	}
+	together := l.waiting[:n:n]
+	if l.waiting = l.waiting[n:]; len(l.waiting) == 0 {
+		l.waiting = nil
+	}
+	switch {
+	case n == 0:
+		l.asking--
+	case err != nil:
+		l.asking--
+		for _, q := range together {
+			q.err = err
+			close(q.turn)
+		}
+	default:
+		together[0].turn <- together
+	}
+}
+
+// ask asks Redis, alone or together with others.
+func (s *shared) ask(q *question) {
+	together := s.line.enter(q)
+	if together == nil {
+		if together = <-q.turn; together == nil {
+			return
+		}
+	}
+	err := s.askFor(together)
+	for _, other := range together {
+		other.err = err
+		if other != q {
+			close(other.turn)
+		}
+	}
+	s.line.next(err)
+}
+
+// askFor asks what several want to know at once. Each name is asked for once.
+func (s *shared) askFor(together []*question) error {
+	var names []string
+	places := map[string]int{}
+	place := func(name string) {
+		if _, there := places[name]; !there {
+			places[name] = len(names)
+			names = append(names, name)
+		}
+	}
+	for _, q := range together {
+		for _, tag := range q.tags {
+			place(tag)
+		}
+	}
+	tags := len(names)
+	for _, q := range together {
+		for _, key := range q.keys {
+			place(key)
+		}
+	}
+	answer, versions, err := s.answers(names, tags)
+	if err != nil {
+		return err
+	}
+	for _, q := range together {
+		for i, tag := range q.tags {
+			q.found[i] = versions[places[tag]]
+		}
+		for i, key := range q.keys {
+			if text, ok := answer[places[key]].(string); ok {
+				q.values[i] = []byte(text)
+			}
+		}
+	}
+	return nil
+}
+
+// answers gives what stands under the names, the first of which are of tags.
+func (s *shared) answers(names []string, tags int) (answer []any, versions []version, err error) {
+	err = s.do(context.Background(), func(ctx context.Context) error {
+		began := time.Now()
+		answer, err = s.client.MGet(ctx, names...).Result()
+		s.metrics.redis.Observe(time.Since(began).Seconds())
+		if err != nil {
+			return err
+		}
+		versions, err = s.settle(ctx, names[:tags], answer[:tags])
+		return err
+	})
+	size := 0
+	for _, value := range answer[min(tags, len(answer)):] {
+		if text, ok := value.(string); ok {
+			size += len(text)
+		}
+	}
+	s.metrics.bytes("read", size)
+	return answer, versions, err
+}
