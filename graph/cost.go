@@ -117,9 +117,14 @@ func weights(schema *ast.Schema) map[*ast.FieldDefinition]int {
 	return all
 }
 
+// WantsCost tells whether extensions.cost is for the caller.
+func WantsCost(who caller.Caller, headers http.Header) bool {
+	return who.APIKeyID != "" || headers.Get(CostHeader) == "1"
+}
+
 // CostOf gives extensions.cost of a charge to those who want it, else nil.
 func CostOf(ctx context.Context, headers http.Header, charge *Charge) map[string]any {
-	if charge == nil || caller.FromContext(ctx).APIKeyID == "" && headers.Get(CostHeader) != "1" {
+	if charge == nil || !WantsCost(caller.FromContext(ctx), headers) {
 		return nil
 	}
 	return map[string]any{"cost": map[string]any{

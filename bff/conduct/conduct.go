@@ -46,7 +46,7 @@ const (
 type Callers struct {
 	options  Options
 	known    *lru.Cache[string, *record]
-	refusals *prometheus.CounterVec
+	refusals []prometheus.Counter // by reason
 	trips    *prometheus.CounterVec
 }
 
@@ -55,34 +55,37 @@ var _ bff.Conduct = (*Callers)(nil)
 // New watches callers that nothing is known of.
 func New(options Options) *Callers {
 	known, _ := lru.New[string, *record](max(options.Kept, 1)) // only a size below 1 is refused
+	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sluice_refusals_total", Help: "Requests that the gate refused by itself, by reason.",
+	}, []string{"reason"})
 	c := &Callers{
 		options: options, known: known,
-		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sluice_refusals_total", Help: "Requests that the gate refused by itself, by reason.",
-		}, []string{"reason"}),
 		trips: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "sluice_callers_tripped_total", Help: "Times that a caller was shut out for its conduct, by reason.",
 		}, []string{"reason"}),
 	}
 	for _, reason := range reasons {
-		c.refusals.WithLabelValues(reason) // 0 is told too
+		c.refusals = append(c.refusals, refusals.WithLabelValues(reason)) // 0 is told too
 	}
 	for _, reason := range []string{ReasonTripped, ReasonLoop} {
 		c.trips.WithLabelValues(reason)
 	}
 	if options.Registry != nil {
-		options.Registry.MustRegister(c.refusals, c.trips)
+		options.Registry.MustRegister(refusals, c.trips)
 	}
 	return c
 }
 
 // of finds the record of the context's caller, or makes it.
 func (c *Callers) of(ctx context.Context) *record {
-	key := c.options.Key(ctx)
+	return c.find(c.options.Key(ctx), caller.FromContext(ctx))
+}
+
+func (c *Callers) find(key string, who caller.Caller) *record {
 	if r, known := c.known.Get(key); known {
 		return r
 	}
-	r := newRecord(key, caller.FromContext(ctx), c.options)
+	r := newRecord(key, who, c.options)
 	r.tripped = func(reason string) { c.trips.WithLabelValues(reason).Inc() }
 	if earlier, known, _ := c.known.PeekOrAdd(key, r); known {
 		return earlier
@@ -124,9 +127,16 @@ func (c *Callers) Unread(ctx context.Context, document string) error {
 // Note is told how every operation ended.
 func (c *Callers) Note(ctx context.Context, outcome bff.Outcome) {
 	if outcome.Refused != "" {
-		c.refusals.WithLabelValues(reasonOf(outcome.Refused)).Inc()
+		c.refusals[reasonOf(outcome.Refused)].Inc()
 	}
 	c.of(ctx).note(outcome, time.Now())
+}
+
+// Refused is Note for a request of which nothing is known but whose it is. The key is that of the
+// options.
+func (c *Callers) Refused(who caller.Caller, key, reason string) {
+	c.refusals[reasonOf(reason)].Inc()
+	c.find(key, who).note(bff.Outcome{Refused: reason}, time.Now())
 }
 
 // Presented is told whether credentials held that came from the context's network, before there is a

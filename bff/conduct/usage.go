@@ -10,16 +10,15 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// reasons are the refusals that are counted apart.
-var reasons = []string{"BUDGET_EXHAUSTED", "TOO_MANY_REQUESTS_IN_FLIGHT", ReasonTripped, ReasonLoop, "OVERLOADED", other}
+// reasons are the refusals that are counted apart; the last is for all others.
+var reasons = [...]string{"BUDGET_EXHAUSTED", "TOO_MANY_REQUESTS_IN_FLIGHT", ReasonTripped, ReasonLoop, "OVERLOADED", "OTHER"}
 
-const other = "OTHER"
-
-func reasonOf(reason string) string {
-	if slices.Contains(reasons, reason) {
-		return reason
+// reasonOf is where a refusal is counted.
+func reasonOf(reason string) int {
+	if i := slices.Index(reasons[:], reason); i >= 0 {
+		return i
 	}
-	return other
+	return len(reasons) - 1
 }
 
 // count is what a caller did in a stretch of time.
@@ -29,7 +28,7 @@ type count struct {
 	failed   uint32
 	faults   uint32
 	points   uint32
-	refused  [6]uint32 // by reason
+	refused  [len(reasons)]uint32 // by reason
 }
 
 func (c *count) add(outcome bff.Outcome) {
@@ -37,7 +36,7 @@ func (c *count) add(outcome bff.Outcome) {
 	c.points += uint32(max(min(outcome.Points, 1<<20), 0))
 	switch {
 	case outcome.Refused != "":
-		c.refused[slices.Index(reasons, reasonOf(outcome.Refused))]++
+		c.refused[reasonOf(outcome.Refused)]++
 	case outcome.Fault == bff.FaultCaller:
 		c.failed++
 	case outcome.Fault == bff.FaultOurs:
@@ -53,7 +52,7 @@ type tally struct {
 }
 
 func (t *tally) add(outcome bff.Outcome, now time.Time) {
-	for _, window := range []bff.CallWindow{bff.LastMinute, bff.LastHour, bff.LastDay} {
+	for _, window := range [...]bff.CallWindow{bff.LastMinute, bff.LastHour, bff.LastDay} {
 		counts, long := t.window(window)
 		stretch := now.UnixNano() / int64(long)
 		at := &counts[stretch%int64(len(counts))]
@@ -129,7 +128,7 @@ func (r *record) usage(window bff.CallWindow, now time.Time) *bff.CallerUsage {
 func (t *tally) tell(u *bff.CallerUsage, window bff.CallWindow, now time.Time) {
 	counts, long := t.window(window)
 	oldest := now.UnixNano()/int64(long) - int64(len(counts)) + 1
-	refused := make([]int, len(reasons))
+	var refused [len(reasons)]int
 	for _, c := range counts {
 		if c.stretch < oldest {
 			continue

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,13 +31,17 @@ const requestIDHeader = "X-Request-Id"
 // identified gives the request an id: the one that it brings, when that is a sane one.
 func identified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := r.Header.Get(requestIDHeader)
-		if !saneID(id) {
-			id = uuid.NewString()
-		}
+		id := requestID(r)
 		w.Header().Set(requestIDHeader, id)
 		next.ServeHTTP(w, r.WithContext(obs.WithRequestID(r.Context(), id)))
 	})
+}
+
+func requestID(r *http.Request) string {
+	if id := r.Header.Get(requestIDHeader); saneID(id) {
+		return id
+	}
+	return uuid.NewString()
 }
 
 func saneID(id string) bool {
@@ -91,59 +96,100 @@ func (w *statusWriter) WriteHeader(status int) {
 // Unwrap lets http.ResponseController reach the connection.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// secured sets the headers that keep browsers from being talked into something.
+// header is one that is the same in every answer.
+type header struct {
+	name   string // as in http.Header
+	values []string
+}
+
+// set sets the headers as they are: their values are shared by all answers, and never changed.
+func set(h http.Header, fixed []header) {
+	for _, one := range fixed {
+		h[one.name] = one.values
+	}
+}
+
+// closing are the headers that keep browsers from being talked into something by any answer, and those
+// that keep them from it by what may be shown as a page or be part of one.
+func closing() (any, page []header) {
+	any = []header{
+		{"X-Content-Type-Options", []string{"nosniff"}},
+		{"Content-Security-Policy", []string{"default-src 'none'; frame-ancestors 'none'"}}, // GraphiQL has one of its own
+		{"Cache-Control", []string{"no-store"}},                                             // so have files and public keys
+	}
+	page = []header{
+		{"X-Frame-Options", []string{"DENY"}},
+		{"Referrer-Policy", []string{"no-referrer"}},
+		{"Cross-Origin-Resource-Policy", []string{"same-origin"}},
+		{"Cross-Origin-Opener-Policy", []string{"same-origin"}},
+	}
+	return any, page
+}
+
+// secured sets the headers that close what nobody has opened.
 func secured(next http.Handler) http.Handler {
+	fixed := slices.Concat(closing())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h := w.Header()
-		h.Set("X-Content-Type-Options", "nosniff")
-		h.Set("X-Frame-Options", "DENY")
-		h.Set("Referrer-Policy", "no-referrer")
-		h.Set("Cross-Origin-Resource-Policy", "same-origin")
-		h.Set("Cross-Origin-Opener-Policy", "same-origin")
-		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'") // GraphiQL has one of its own
-		h.Set("Cache-Control", "no-store")                                             // so have files and public keys
+		set(w.Header(), fixed)
 		next.ServeHTTP(w, r)
 	})
 }
 
 // timed ends every request in time, but for those that stay: bff/live has times of its own for them.
-// A body is waited for as long as a request may take, also by net/http when it was not read, and a
-// client that does not read its answer as long again.
 func (o Options) timed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		control := http.NewResponseController(w) // not all connections have deadlines
-		if r.ContentLength != 0 {
-			_ = control.SetReadDeadline(time.Now().Add(o.RequestTimeout))
-		}
-		if r.URL.Path == "/graphql" && (websocket.IsWebSocketUpgrade(r) || live.IsEventStream(r)) {
-			_ = control.SetWriteDeadline(time.Time{}) // that of the request before it
+		bounded(w, r, o.RequestTimeout)
+		if r.URL.Path == graphQLPath && (websocket.IsWebSocketUpgrade(r) || live.IsEventStream(r)) {
+			_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 			next.ServeHTTP(w, r)
 			return
 		}
-		_ = control.SetWriteDeadline(time.Now().Add(2 * o.RequestTimeout))
 		ctx, cancel := context.WithTimeout(r.Context(), o.RequestTimeout)
 		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
+// bounded has a body waited for as long as a request may take, also by net/http when it was not read,
+// and a client that does not read its answer as long again.
+func bounded(w http.ResponseWriter, r *http.Request, timeout time.Duration) {
+	control, now := http.NewResponseController(w), time.Now() // not all connections have deadlines
+	if r.ContentLength != 0 {
+		_ = control.SetReadDeadline(now.Add(timeout))
+	}
+	_ = control.SetWriteDeadline(now.Add(2 * timeout))
+}
+
+// origins are those whose pages may call the API; "*" for all.
+type origins map[string]bool
+
+func originsOf(listed []string) origins {
+	all := origins{}
+	for _, origin := range listed {
+		all[origin] = true
+	}
+	return all
+}
+
+// tell lets the page that asks read the answer, if it may call the API.
+func (all origins) tell(h http.Header, r *http.Request) {
+	origin := r.Header.Get("Origin")
+	if origin == "" || !all[origin] && !all["*"] {
+		return
+	}
+	h.Set("Access-Control-Allow-Origin", origin)
+	h.Set("Access-Control-Expose-Headers", requestIDHeader+", RateLimit, RateLimit-Policy, Retry-After")
+	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
+}
+
 // crossOrigin lets pages of the listed origins call the API. Credentials travel in headers that a
 // page must set itself, never in cookies, so a page of another origin can do nothing in a user's name.
-func crossOrigin(origins []string, next http.Handler) http.Handler {
-	allowed := map[string]bool{}
-	for _, origin := range origins {
-		allowed[origin] = true
-	}
+func crossOrigin(allowed origins, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		origin := r.Header.Get("Origin")
 		w.Header().Add("Vary", "Origin")
-		if origin != "" && (allowed[origin] || allowed["*"]) {
-			w.Header().Set("Access-Control-Allow-Origin", origin)
-			w.Header().Set("Access-Control-Expose-Headers", requestIDHeader+", RateLimit, RateLimit-Policy, Retry-After")
-			w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
-		}
+		allowed.tell(w.Header(), r)
 		if r.Method != http.MethodOptions {
-			if fromElsewhere(r) && !allowed["*"] && !allowed[origin] {
+			if fromElsewhere(r) && !allowed["*"] && !allowed[r.Header.Get("Origin")] {
 				refuse(w, r, errs.New(errs.PermissionDenied, "CROSS_SITE_REFUSED", "pages of this origin may not call the API"))
 				return
 			}

@@ -2,7 +2,6 @@ package edge
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -33,6 +32,9 @@ func addressOf(r *http.Request, trusted []netip.Prefix) netip.Addr {
 		return netip.Addr{}
 	}
 	at := peer.Addr().Unmap()
+	if !isIn(at, trusted) {
+		return at
+	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for i := len(hops) - 1; i >= 0 && isIn(at, trusted); i-- {
 		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
@@ -160,15 +162,29 @@ func tellBudget(h http.Header, left bff.Budget, refusal error) {
 	if left.Limit == 0 {
 		return
 	}
-	h.Set("RateLimit-Policy", fmt.Sprintf(`"points";q=%d;qu="points";w=60`, left.Limit))
-	whole := time.Duration(float64(left.Limit-left.Remaining) / left.RestorePerSecond * float64(time.Second))
+	wait := time.Duration(float64(left.Limit-left.Remaining) / left.RestorePerSecond * float64(time.Second))
 	if refusal != nil {
 		if after := errs.From(refusal).RetryAfter; after > 0 {
-			whole = after
+			wait = after
 			tellRetry(h, after)
 		}
 	}
-	h.Set("RateLimit", fmt.Sprintf(`"points";r=%d;t=%d`, left.Remaining, seconds(whole)))
+	policy, rest := rateLimit(left, wait)
+	h["Ratelimit-Policy"], h["Ratelimit"] = []string{policy}, []string{rest}
+}
+
+// rateLimit is what tellBudget tells. Fields have no capital letters within them in http.Header.
+func rateLimit(left bff.Budget, wait time.Duration) (policy, rest string) {
+	text := append(make([]byte, 0, 80), `"points";q=`...)
+	text = strconv.AppendInt(text, int64(left.Limit), 10)
+	text = append(text, `;qu="points";w=60`...)
+	end := len(text)
+	text = append(text, `"points";r=`...)
+	text = strconv.AppendInt(text, int64(left.Remaining), 10)
+	text = append(text, ";t="...)
+	text = strconv.AppendInt(text, int64(seconds(wait)), 10)
+	all := string(text)
+	return all[:end], all[end:]
 }
 
 // tellRetry sets Retry-After (RFC 9110, section 10.2.3).

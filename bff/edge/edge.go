@@ -62,7 +62,7 @@ func New(parts Parts, options Options) http.Handler {
 	}
 	plain := transport{
 		requests: options.Requests, maxBody: options.MaxBody, compress: options.CompressFrom, logger: options.Logger,
-		quota: parts.Quota, conduct: parts.Conduct, overload: parts.Load,
+		quota: parts.Quota, conduct: parts.Conduct, overload: parts.Load, writers: gzipWriters(),
 	}
 	if parts.Live != nil {
 		parts.GraphQL.AddTransport(parts.Live.WebSocket(options.refuse))
@@ -70,7 +70,7 @@ func New(parts Parts, options Options) http.Handler {
 	}
 	parts.GraphQL.AddTransport(plain)
 	mux := http.NewServeMux()
-	mux.Handle("/graphql", graphQL(parts, options))
+	mux.Handle(graphQLPath, graphQL(parts, options))
 	if parts.Images != nil {
 		mux.Handle(media.Path, parts.Images)
 	}
@@ -83,8 +83,11 @@ func New(parts Parts, options Options) http.Handler {
 	if options.Registry != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(options.Registry, promhttp.HandlerOpts{}))
 	}
-	return options.around(mux)
+	return options.doorOf(parts, options.around(mux))
 }
+
+// graphQLPath is where the API is.
+const graphQLPath = "/graphql"
 
 // around is what every request passes through, outermost first.
 func (o Options) around(next http.Handler) http.Handler {
@@ -94,7 +97,7 @@ func (o Options) around(next http.Handler) http.Handler {
 // graphQL lets in who may, in what form they may.
 func graphQL(parts Parts, options Options) http.Handler {
 	checked := options.authenticated(parts.Auth, parts.Conduct, parts.GraphQL)
-	return crossOrigin(options.CORSOrigins, wellFormed(options.located(checked)))
+	return crossOrigin(originsOf(options.CORSOrigins), wellFormed(options.located(checked)))
 }
 
 func graphiQL() http.Handler {

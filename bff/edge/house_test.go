@@ -92,7 +92,7 @@ func openInside(t testing.TB, limits *quota.Options, bend func(*graph.Options), 
 	h.graphQL = graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, inside)
 	h.health = edge.NewHealth(nil)
 	parts := edge.Parts{
-		GraphQL: h.graphQL, Auth: auth.New(ports.Accounts, issuer, h.clock), Health: h.health, Quota: callers,
+		GraphQL: h.graphQL, Auth: auth.Remembering(ports.Accounts, issuer, h.clock, auth.Memory{For: time.Minute, Count: 100}), Health: h.health, Quota: callers,
 		KeySet: func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },
 	}
 	options := edge.Options{

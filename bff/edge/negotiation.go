@@ -14,8 +14,12 @@ import (
 // accepted is the media type that the client would rather have, the first of equals; without a wish,
 // the older one.
 func accepted(r *http.Request) string {
+	wishes := r.Header["Accept"]
+	if len(wishes) == 1 && (wishes[0] == mediaGraphQL || wishes[0] == mediaJSON) {
+		return wishes[0] // as nearly all have it
+	}
 	best, most := mediaJSON, 0.0
-	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+	for part := range strings.SplitSeq(strings.Join(wishes, ","), ",") {
 		media, params, err := mime.ParseMediaType(part)
 		if err != nil {
 			continue
@@ -83,8 +87,8 @@ func (t transport) compressed(w http.ResponseWriter, r *http.Request, parts [][]
 		return parts
 	}
 	out := bytes.NewBuffer(make([]byte, 0, length/4))
-	writer := gzipWriters.Get().(*gzip.Writer)
-	defer gzipWriters.Put(writer)
+	writer := t.writers.Get().(*gzip.Writer)
+	defer t.writers.Put(writer)
 	writer.Reset(out)
 	for _, part := range parts {
 		_, _ = writer.Write(part) // a buffer takes everything
@@ -95,7 +99,9 @@ func (t transport) compressed(w http.ResponseWriter, r *http.Request, parts [][]
 }
 
 // gzipWriters keeps what compressing needs, which is much more than what it compresses.
-var gzipWriters = sync.Pool{New: func() any {
-	writer, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is one
-	return writer
-}}
+func gzipWriters() *sync.Pool {
+	return &sync.Pool{New: func() any {
+		writer, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is one
+		return writer
+	}}
+}

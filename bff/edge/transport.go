@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -39,13 +40,14 @@ type transport struct {
 	quota    *quota.Callers   // nil for no budgets
 	conduct  *conduct.Callers // nil watches nobody
 	overload *overload.Gate   // nil refuses nobody
+	writers  *sync.Pool       // of gzip.Writer
 }
 
 var _ graphql.Transport = transport{}
 
 // Transport answers over HTTP alone, without what New puts around it. Bodies are bounded, in bytes.
 func Transport(maxBody int64, logger *slog.Logger) graphql.Transport {
-	return transport{requests: envelope.Usual(), maxBody: maxBody, logger: logger}
+	return transport{requests: envelope.Usual(), maxBody: maxBody, logger: logger, writers: gzipWriters()}
 }
 
 // Supports takes all that wellFormed lets through. Transports that take some of it, as those of
@@ -163,9 +165,7 @@ func wellFormed(next http.Handler) http.Handler {
 		switch r.Method {
 		case http.MethodGet:
 		case http.MethodPost:
-			media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-			charset := params["charset"]
-			if err != nil || media != mediaJSON || (charset != "" && !strings.EqualFold(charset, "utf-8")) {
+			if !isJSON(r.Header.Get("Content-Type")) {
 				refuse(w, r, errs.New(errs.InvalidArgument, "MEDIA_TYPE_UNSUPPORTED", "the body must be sent as Content-Type: application/json"))
 				return
 			}
@@ -176,4 +176,14 @@ func wellFormed(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, r)
 	})
+}
+
+// isJSON tells whether a body of the type can be read.
+func isJSON(contentType string) bool {
+	if contentType == mediaJSON {
+		return true
+	}
+	media, params, err := mime.ParseMediaType(contentType)
+	charset := params["charset"]
+	return err == nil && media == mediaJSON && (charset == "" || strings.EqualFold(charset, "utf-8"))
 }

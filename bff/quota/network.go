@@ -18,12 +18,11 @@ func Address(ctx context.Context) netip.Addr {
 	return address
 }
 
-// network is the key of the network that the context's request comes from: an IPv4 address, or the
-// /64 of an IPv6 address, because that is the least that one customer gets (RFC 6177). Requests that
-// come from nowhere share one.
-func network(ctx context.Context) string {
-	address, ok := ctx.Value(addressKey{}).(netip.Addr)
-	if !ok || !address.IsValid() {
+// network is the key of the network that an address belongs to: an IPv4 address, or the /64 of an IPv6
+// address, because that is the least that one customer gets (RFC 6177). Requests that come from nowhere
+// share one.
+func network(address netip.Addr) string {
+	if !address.IsValid() {
 		return "network:unknown"
 	}
 	address = address.Unmap().WithZone("")

@@ -12,6 +12,7 @@ package quota
 import (
 	"context"
 	"hash/maphash"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -34,6 +35,9 @@ type Ledger interface {
 	Give(ctx context.Context, key string, limit, points int)
 }
 
+// ReasonExhausted is that of refusals for want of points.
+const ReasonExhausted = "BUDGET_EXHAUSTED"
+
 // Options say what callers may spend.
 type Options struct {
 	Account   int // points a minute
@@ -48,22 +52,13 @@ type Callers struct {
 	options Options
 
 	seed     maphash.Seed
-	early    *lru.Cache[string, early]
-	latest   *lru.Cache[string, bff.Budget] // what was left
+	known    *lru.Cache[string, *standing]
 	mu       sync.Mutex
 	inFlight map[string]int // only callers with a request in flight
 }
 
-// early is what a caller was told when it was refused a document.
-type early struct {
-	document uint64
-	until    time.Time // there can be enough
-	points   int
-	left     bff.Budget
-}
-
-// keptEarly is of how many callers that is kept.
-const keptEarly = 10_000
+// keptKnown is of how many callers it is kept what they were told, about 300 bytes each.
+const keptKnown = 10_000
 
 var _ bff.Budgets = (*Callers)(nil)
 
@@ -72,9 +67,8 @@ func New(ledger Ledger, options Options) *Callers {
 	if options.Clock == nil {
 		options.Clock = clock.System{}
 	}
-	refused, _ := lru.New[string, early](keptEarly) // only a size below 1 is refused
-	latest, _ := lru.New[string, bff.Budget](keptEarly)
-	return &Callers{ledger: ledger, options: options, early: refused, latest: latest, inFlight: map[string]int{}, seed: maphash.MakeSeed()}
+	known, _ := lru.New[string, *standing](keptKnown) // only a size below 1 is refused
+	return &Callers{ledger: ledger, options: options, known: known, inFlight: map[string]int{}, seed: maphash.MakeSeed()}
 }
 
 // Take takes points for a document from the budget of the context's caller. More than the whole budget
@@ -83,10 +77,11 @@ func (c *Callers) Take(ctx context.Context, document string, points int) (bff.Bu
 	key, limit := c.holder(ctx)
 	if points <= limit {
 		left, err := c.ledger.Take(ctx, key, limit, points)
-		c.latest.Add(key, left)
+		told := uint64(0)
 		if err != nil {
-			c.early.Add(key, early{maphash.String(c.seed, document), c.options.Clock.Now().Add(errs.From(err).RetryAfter - time.Millisecond), points, left})
+			told = c.hash(document)
 		}
+		c.standing(key).took(told, points, left, err, c.options.Clock.Now())
 		return left, err
 	}
 	budget, err := c.ledger.Take(ctx, key, limit, 0)
@@ -96,36 +91,71 @@ func (c *Callers) Take(ctx context.Context, document string, points int) (bff.Bu
 	return budget, errs.New(errs.InvalidArgument, "QUERY_TOO_EXPENSIVE", "the query costs %d points, and you may spend %d a minute", points, limit)
 }
 
+// standing is what is known of the caller.
+func (c *Callers) standing(key string) *standing {
+	if s, known := c.known.Get(key); known {
+		return s
+	}
+	s := &standing{}
+	if earlier, known, _ := c.known.PeekOrAdd(key, s); known {
+		return earlier
+	}
+	return s
+}
+
+// hash tells documents apart; 0 for none.
+func (c *Callers) hash(document string) uint64 {
+	if document == "" {
+		return 0
+	}
+	return max(maphash.String(c.seed, document), 1)
+}
+
 // Early refuses a caller that was refused the document, and comes back before it was told to, without
 // a look at the ledger. What it was refused is told again.
 func (c *Callers) Early(ctx context.Context, document string) (left bff.Budget, points int, err error) {
 	key, limit := c.holder(ctx)
-	told, known := c.early.Get(key)
-	if !known || document == "" || told.left.Limit != limit || told.document != maphash.String(c.seed, document) {
+	s, known := c.known.Get(key)
+	if !known || document == "" {
 		return bff.Budget{}, 0, nil
 	}
-	wait := told.until.Sub(c.options.Clock.Now())
+	left, points, wait := s.again(c.hash(document), limit, c.options.Clock.Now())
 	if wait <= 0 {
 		return bff.Budget{}, 0, nil
 	}
-	return told.left, told.points, exhausted(told.points, told.left, wait)
+	return left, points, exhausted(points, left, wait)
+}
+
+// Shut refuses a caller that keeps coming back before it was told to, whatever it asks, until the
+// earliest of the times that it was told; 0 lets it in. The key is KeyOf the caller.
+func (c *Callers) Shut(who caller.Caller, key string) (left bff.Budget, wait time.Duration) {
+	s, known := c.known.Get(key)
+	if !known {
+		return bff.Budget{}, 0
+	}
+	left, wait = s.shut(c.limit(who), c.options.Clock.Now())
+	if wait <= 0 {
+		return bff.Budget{}, 0
+	}
+	return left, inMilliseconds(wait)
 }
 
 // Spent is the share of its budget that the context's caller had spent when it last took of it, 0 to 1;
 // 0 for a caller that is not known.
 func (c *Callers) Spent(ctx context.Context) float64 {
 	key, _ := c.holder(ctx)
-	left, known := c.latest.Get(key)
-	if !known || left.Limit == 0 {
-		return 0
+	if s, known := c.known.Get(key); known {
+		return s.spent()
 	}
-	return 1 - float64(left.Remaining)/float64(left.Limit)
+	return 0
 }
 
 // Give gives points back to the context's caller.
 func (c *Callers) Give(ctx context.Context, points int) {
 	key, limit := c.holder(ctx)
-	c.early.Remove(key) // there may be enough now
+	if s, known := c.known.Peek(key); known {
+		s.given()
+	}
 	c.ledger.Give(ctx, key, limit, points)
 }
 
@@ -154,23 +184,30 @@ func (c *Callers) left(key string) {
 
 // Key names the context's caller, as in what it spends and how it behaves: the API key, else the
 // account, else the network.
-func Key(ctx context.Context) string {
-	if who := caller.FromContext(ctx); who.Known() {
+func Key(ctx context.Context) string { return KeyOf(caller.FromContext(ctx), Address(ctx)) }
+
+// KeyOf is the Key of a caller that comes from the address.
+func KeyOf(who caller.Caller, from netip.Addr) string {
+	if who.Known() {
 		return who.Name()
 	}
-	return network(ctx)
+	return network(from)
 }
 
 // holder tells whose budget the context's caller spends, and what it is.
 func (c *Callers) holder(ctx context.Context) (key string, limit int) {
 	who := caller.FromContext(ctx)
+	return KeyOf(who, Address(ctx)), c.limit(who)
+}
+
+func (c *Callers) limit(who caller.Caller) int {
 	switch {
+	case !who.Known():
+		return c.options.Anonymous
 	case who.APIKeyID != "" && who.PointsPerMinute > 0:
-		return who.APIKeyID, who.PointsPerMinute
-	case who.Known():
-		return who.Name(), c.options.Account
+		return who.PointsPerMinute
 	}
-	return network(ctx), c.options.Anonymous
+	return c.options.Account
 }
 
 // budget is what is left of a limit.
@@ -180,8 +217,13 @@ func budget(limit, remaining int) bff.Budget {
 
 // exhausted refuses points, which there will be after the wait.
 func exhausted(points int, left bff.Budget, wait time.Duration) error {
-	wait = max(wait.Truncate(time.Millisecond)+time.Millisecond, 0)
-	refusal := errs.New(errs.ResourceExhausted, "BUDGET_EXHAUSTED", "the query costs %d points and you have %d left: come back in %s", points, left.Remaining, wait)
+	wait = inMilliseconds(wait)
+	refusal := errs.New(errs.ResourceExhausted, ReasonExhausted, "the query costs %d points and you have %d left: come back in %s", points, left.Remaining, wait)
 	refusal.RetryAfter = wait
 	return refusal
+}
+
+// inMilliseconds is a wait in whole milliseconds, after which it is over.
+func inMilliseconds(wait time.Duration) time.Duration {
+	return max(wait.Truncate(time.Millisecond)+time.Millisecond, 0)
 }
