@@ -83,6 +83,9 @@ func (d *documents) check(ctx context.Context, text string) error {
 	if _, known := d.Get(ctx, text); known {
 		return nil
 	}
+	if err := document.CheckNames(text); err != nil {
+		return err
+	}
 	parsed, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, d.tokens)
 	switch {
 	case err == nil:

@@ -171,7 +171,7 @@ func TestGraphiQLIsServedUnderAPolicy(t *testing.T) {
 	if a := h.fetch(at("/graphiql/" + asset)); !found || a.status != 200 || !strings.Contains(a.header.Get("Cache-Control"), "immutable") {
 		t.Errorf("asset %q: %d %v", asset, a.status, a.header)
 	}
-	for _, outside := range []string{"/graphiql/nothing.js", "/graphiql/../../go.mod", "/nowhere"} {
+	for _, outside := range []string{"/graphiql/nothing.js", "/graphiql/../../go.mod", "/graphiql/assets", "/graphiql/assets/", "/nowhere"} {
 		if a := h.fetch(at(outside)); a.status == 200 {
 			t.Errorf("%s is served", outside)
 		}

@@ -103,14 +103,20 @@ func graphQL(parts Parts, options Options) http.Handler {
 func graphiQL() http.Handler {
 	files := http.StripPrefix("/graphiql/", http.FileServerFS(web.GraphiQL()))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if name := strings.Trim(strings.TrimPrefix(r.URL.Path, "/graphiql"), "/"); name != "" && !fs.ValidPath(name) {
-			http.NotFound(w, r) // the file server takes it for a fault
+		name := strings.TrimPrefix(r.URL.Path, "/graphiql/")
+		if name != "" && (!fs.ValidPath(name) || !isFile(name)) {
+			http.NotFound(w, r) // the file server lists folders, and takes some names for a fault
 			return
 		}
 		w.Header().Set("Content-Security-Policy", web.GraphiQLContentSecurityPolicy)
 		w.Header().Set("Cache-Control", cacheControl(r.URL.Path))
 		files.ServeHTTP(w, r)
 	})
+}
+
+func isFile(name string) bool {
+	about, err := fs.Stat(web.GraphiQL(), name)
+	return err == nil && !about.IsDir()
 }
 
 // cacheControl keeps assets, whose names change with their content, and asks again for the rest.

@@ -12,30 +12,46 @@ import (
 )
 
 // accepted is the media type that the client would rather have, the first of equals; without a wish,
-// the older one.
+// the older one. What is said of a media type counts before what is said of several (RFC 9110, section
+// 12.5.1).
 func accepted(r *http.Request) string {
-	wishes := r.Header["Accept"]
-	if len(wishes) == 1 && (wishes[0] == mediaGraphQL || wishes[0] == mediaJSON) {
-		return wishes[0] // as nearly all have it
+	header := r.Header["Accept"]
+	if len(header) == 1 && (header[0] == mediaGraphQL || header[0] == mediaJSON) {
+		return header[0] // as nearly all have it
 	}
-	best, most := mediaJSON, 0.0
-	for part := range strings.SplitSeq(strings.Join(wishes, ","), ",") {
+	wishes := wishes{}
+	for part := range strings.SplitSeq(strings.Join(header, ","), ",") {
 		media, params, err := mime.ParseMediaType(part)
-		if err != nil {
-			continue
+		if _, again := wishes[media]; err == nil && !again {
+			wishes[media] = wish{weight: weight(params["q"]), place: len(wishes)}
 		}
-		switch media {
-		case mediaGraphQL, mediaJSON:
-		case "application/*", "*/*":
-			media = mediaJSON
-		default:
-			continue
-		}
-		if q := weight(params["q"]); q > most {
-			best, most = media, q
+	}
+	best, most := mediaJSON, wish{}
+	for _, media := range []string{mediaJSON, mediaGraphQL} {
+		w := wishes.of(media)
+		if w.weight > most.weight || w.weight > 0 && w.weight == most.weight && w.place < most.place {
+			best, most = media, w
 		}
 	}
 	return best
+}
+
+// wishes are what a client says of media types.
+type wishes map[string]wish
+
+// wish is how much a media type is wanted, and where in the list it stands.
+type wish struct {
+	weight float64
+	place  int
+}
+
+func (all wishes) of(media string) wish {
+	for _, said := range []string{media, "application/*", "*/*"} {
+		if w, is := all[said]; is {
+			return w
+		}
+	}
+	return wish{}
 }
 
 // weight is a quality value (RFC 9110, section 12.4.2); 1 when it is not said, 0 when it is none.

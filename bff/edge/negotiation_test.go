@@ -28,6 +28,14 @@ func TestTheMediaTypeIsTheOneThatTheClientWouldRatherHave(t *testing.T) {
 		acceptGraphQL + ";q=nonsense, application/json;q=0.1":      acceptJSON,
 		acceptGraphQL + "; charset=utf-8, application/json; q=0.9": acceptGraphQL,
 		"APPLICATION/GRAPHQL-RESPONSE+JSON":                        acceptGraphQL,
+		"application/json;q=0, */*":                                acceptGraphQL,
+		"*/*, application/json;q=0.5":                              acceptGraphQL,
+		"application/*;q=0.2, application/json;q=0.1, */*;q=0.9":   acceptGraphQL,
+		"application/*, */*;q=0.1":                                 acceptJSON,
+		"*/*, " + acceptGraphQL:                                    acceptJSON,
+		acceptGraphQL + ", */*":                                    acceptGraphQL,
+		"*/*;q=0":                                                  acceptJSON,
+		"application/json;q=0":                                     acceptJSON,
 	} {
 		a := h.do(t, post(query("{ __typename }"), "Accept", accept))
 		if got := a.header.Get("Content-Type"); got != want+"; charset=utf-8" {

@@ -59,6 +59,9 @@ func TestProbes(t *testing.T) {
 			"fragment f20 on Viewer { scopes }")), 400, "QUERY_TOO_DEEP"},
 		{"armor: max directives", post(query("{ viewer { " + repeat(13, "... @include(if: true) @skip(if: false) @a @b { scopes } ") + "} }")), 400, "TOO_MANY_DIRECTIVES"},
 		{"armor: max tokens", post(query("{ viewer { " + repeat(2000, "scopes ") + "} }")), 400, "TOO_MANY_TOKENS"},
+		{"field duplication by fragments without a name", post(query("{ viewer { " + repeat(40, "... { scopes } ") + "} }")), 400, "TOO_MANY_DUPLICATES"},
+		{"an alias that makes the answer long", post(query("{ viewer { " + strings.Repeat("a", 101) + ": scopes } }")), 400, "NAME_TOO_LONG"},
+		{"a name that makes the refusal long", post(query("query " + strings.Repeat("A", 60_000) + "{ " + repeat(20, "a#: trips(first: $x#) { totalCount } ") + "}")), 400, "NAME_TOO_LONG"},
 		{"fragments that multiply", post(query("{ viewer { ...f0 } } " + chained(60) + " fragment f60 on Viewer { scopes }")), 400, "QUERY_TOO_DEEP"},
 		{"fragments that multiply the schema's types", post(query("{ __schema { queryType { ...f0 } } } " +
 			strings.ReplaceAll(strings.ReplaceAll(chained(60), "on Viewer", "on __Type"), "viewer", "ofType") + " fragment f60 on __Type { name }")), 400, "QUERY_TOO_DEEP"},

@@ -78,14 +78,14 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 	if problems != nil && operation.Doc != nil && operation.Operation == nil {
 		problems = gqlerror.List{graph.NoOperation(params.OperationName)}
 	}
+	if err := misplaced(w, r.Method, operation.Operation); err != nil {
+		t.giveBack(ctx, w, operation)
+		refuse(w, r, cmp.Or(t.chargeUnread(ctx, w), err))
+		return
+	}
 	if problems = t.tellCharge(ctx, w, operation, problems); problems != nil {
 		response := executor.DispatchError(graphql.WithOperationContext(ctx, operation), graph.Few(problems))
 		t.writeResponse(w, r, requestStatus(response.Errors), response, nil)
-		return
-	}
-	if err := misplaced(w, r.Method, operation.Operation.Operation); err != nil {
-		t.giveBack(ctx, w, operation)
-		refuse(w, r, err)
 		return
 	}
 	respond, ctx := executor.DispatchOperation(ctx, operation)
@@ -99,12 +99,13 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 	t.writeResponse(w, r, http.StatusOK, response, operation)
 }
 
-// misplaced says why an operation of the kind is not run for a request of the method.
-func misplaced(w http.ResponseWriter, method string, kind ast.Operation) error {
+// misplaced says why the operation, if there is one, is not run for a request of the method.
+func misplaced(w http.ResponseWriter, method string, operation *ast.OperationDefinition) error {
 	switch {
-	case kind == ast.Subscription:
+	case operation == nil:
+	case operation.Operation == ast.Subscription:
 		return graph.NeedsStream()
-	case method == http.MethodGet && kind == ast.Mutation:
+	case method == http.MethodGet && operation.Operation == ast.Mutation:
 		w.Header().Set("Allow", http.MethodPost)
 		return errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "only queries are answered over GET: POST the mutation")
 	}
@@ -167,6 +168,11 @@ func wellFormed(next http.Handler) http.Handler {
 		case http.MethodPost:
 			if !isJSON(r.Header.Get("Content-Type")) {
 				refuse(w, r, errs.New(errs.InvalidArgument, "MEDIA_TYPE_UNSUPPORTED", "the body must be sent as Content-Type: application/json"))
+				return
+			}
+			if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+				w.Header().Set("Accept-Encoding", "identity")
+				refuse(w, r, errs.New(errs.InvalidArgument, "MEDIA_TYPE_UNSUPPORTED", "the body must be sent as it is, without a Content-Encoding"))
 				return
 			}
 		default:

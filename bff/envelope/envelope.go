@@ -11,6 +11,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/errs"
 )
@@ -40,6 +41,9 @@ type Request struct {
 func (l Limits) Read(body []byte) (*Request, error) {
 	if err := l.count(body); err != nil {
 		return nil, err
+	}
+	if !utf8.Valid(body) {
+		return nil, malformed("the request must be in UTF-8")
 	}
 	if isList(body) {
 		return nil, errs.New(errs.InvalidArgument, "BATCHING_UNSUPPORTED", "send one operation a request: lists of them are not answered")
@@ -76,6 +80,11 @@ func (l Limits) ReadURL(u *url.URL) (*Request, error) {
 	for _, name := range []string{"query", "operationName", "documentId", "variables", "extensions"} {
 		if len(values[name]) > 1 {
 			return nil, malformed("the URL has %q twice", name)
+		}
+	}
+	for _, text := range values {
+		if !utf8.ValidString(text[0]) {
+			return nil, malformed("the URL's query must be in UTF-8")
 		}
 	}
 	r := &Request{Query: values.Get("query"), OperationName: values.Get("operationName")}
@@ -145,6 +154,9 @@ func readText(name string, text json.RawMessage, to *string) error {
 func readMap(name string, text json.RawMessage, to *map[string]any) error {
 	if len(text) == 0 || string(text) == "null" || string(text) == "{}" {
 		return nil
+	}
+	if twice, is := namedTwice(text); is {
+		return malformed("%s has %.40q twice in one object", name, twice)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))
 	decoder.UseNumber()

@@ -50,6 +50,10 @@ func TestWhatIsRefusedBeforeItIsDecoded(t *testing.T) {
 		{"a large query", `{"query": "{ a } #` + strings.Repeat("x", envelope.MaxQuery) + `"}`, "QUERY_TOO_LARGE"},
 		{"two queries", `{"query": "{ a }", "query": "{ b }"}`, "REQUEST_MALFORMED"},
 		{"two queries, one of them in disguise", `{"query": "{ a }", "quer\u0079": "{ b }"}`, "REQUEST_MALFORMED"},
+		{"variables that say one twice", `{"query": "{ a }", "variables": {"a": 1, "b": {"c": [{"d": "\"x\": ", "\u0064": 2}]}}}`, "REQUEST_MALFORMED"},
+		{"extensions that say one twice", `{"query": "{ a }", "extensions": {"persistedQuery" : {}, "persistedQuery": {}}}`, "REQUEST_MALFORMED"},
+		{"what is no UTF-8", "{\"query\": \"{ a } #\xff\"}", "REQUEST_MALFORMED"},
+		{"a mark of the order of bytes", "\ufeff" + `{"query": "{ a }"}`, "REQUEST_MALFORMED"},
 		{"another case", `{"Query": "{ a }"}`, "REQUEST_MALFORMED"},
 		{"nothing", "", "REQUEST_MALFORMED"},
 		{"a text", `"{ a }"`, "REQUEST_MALFORMED"},
@@ -64,6 +68,8 @@ func TestWhatIsRefusedBeforeItIsDecoded(t *testing.T) {
 		{"two queries in the URL", "query={a}&query={b}", "REQUEST_MALFORMED"},
 		{"deep variables in the URL", "query={a}&variables={%22a%22:" + strings.Repeat("[", 9) + strings.Repeat("]", 9) + "}", "REQUEST_TOO_DEEP"},
 		{"variables in the URL with something after them", "query={a}&variables={}{}", "REQUEST_MALFORMED"},
+		{"variables in the URL that say one twice", "query={a}&variables={%22a%22:1,%22a%22:1}", "REQUEST_MALFORMED"},
+		{"what is no UTF-8 in the URL", "query={a}%23%ff", "REQUEST_MALFORMED"},
 		{"a list in the URL", "query={a}&variables=[1]", "REQUEST_MALFORMED"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -71,6 +71,34 @@ func members(object []byte) iter.Seq2[string, json.RawMessage] {
 	}
 }
 
+// namedTwice finds a name that comes twice in one object of the text, which must be valid JSON: the last
+// would win without a word.
+func namedTwice(text []byte) (name string, is bool) {
+	var open []map[string]bool // of the objects and lists that the place is in; nil for a list
+	for i := 0; i < len(text); i++ {
+		switch text[i] {
+		case '{':
+			open = append(open, map[string]bool{})
+		case '[':
+			open = append(open, nil)
+		case '}', ']':
+			open = open[:len(open)-1]
+		case '"':
+			end := endOfText(text, i)
+			rest := bytes.TrimLeft(text[end+1:], blank)
+			if bytes.HasPrefix(rest, []byte(":")) {
+				name = nameOf(text[i : end+1])
+				if open[len(open)-1][name] {
+					return name, true
+				}
+				open[len(open)-1][name] = true
+			}
+			i = end
+		}
+	}
+	return "", false
+}
+
 // after leaves out the mark that comes next, and blanks around it.
 func after(text []byte, mark string) []byte {
 	return bytes.TrimLeft(bytes.TrimPrefix(bytes.TrimLeft(text, blank), []byte(mark)), blank)

@@ -32,6 +32,54 @@ func FuzzMembers(f *testing.F) {
 	})
 }
 
+// A name comes twice in an object where a decoder that reads one part after another finds it twice.
+func FuzzNamedTwice(f *testing.F) {
+	for _, seed := range []string{
+		`{"a":{"a":1},"b":[{"a":1},{"a":2}]}`, `{"a":1,"\u0061":2}`, `[{"x":"\"x\":"}]`, `{"a":"a","b":"a"}`, `{"a" : [{"b":1, "b" :2}]}`, `"a"`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if !utf8.Valid(text) || !json.Valid(text) {
+			return
+		}
+		want := twiceIn(t, json.NewDecoder(bytes.NewReader(text)))
+		if name, got := namedTwice(text); got != want {
+			t.Errorf("%q: %q comes twice: %t, want %t", text, name, got, want)
+		}
+	})
+}
+
+// twiceIn reads one value.
+func twiceIn(t *testing.T, d *json.Decoder) (twice bool) {
+	token, err := d.Token()
+	if err != nil {
+		t.Skip(err) // nested too deep for it
+	}
+	switch token {
+	case json.Delim('['):
+		for d.More() {
+			twice = twiceIn(t, d) || twice
+		}
+	case json.Delim('{'):
+		names := map[any]bool{}
+		for d.More() {
+			name, err := d.Token()
+			if err != nil {
+				t.Skip(err)
+			}
+			twice = names[name] || twiceIn(t, d) || twice
+			names[name] = true
+		}
+	default:
+		return false
+	}
+	if _, err := d.Token(); err != nil {
+		t.Skip(err)
+	}
+	return twice
+}
+
 // What counting lets through is as deep as it says, and no deeper.
 func FuzzCount(f *testing.F) {
 	f.Add([]byte(`{"a": [[[1, 2], "[[["]]}`))

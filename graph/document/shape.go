@@ -88,7 +88,7 @@ func (m *measuring) set(set ast.SelectionSet) shape {
 		case *ast.Field:
 			one, name = m.field(s), s.Alias
 		case *ast.InlineFragment:
-			one = m.set(s.SelectionSet)
+			one, name = m.set(s.SelectionSet), "... on "+s.TypeCondition
 			one.directives = bounded(one.directives, m.directives(s.Directives))
 		case *ast.FragmentSpread:
 			one, name = m.fragment(s.Name), "..."+s.Name
@@ -97,9 +97,7 @@ func (m *measuring) set(set ast.SelectionSet) shape {
 		if _, again := names[name]; again {
 			one.duplicates++
 		}
-		if name != "" {
-			names[name] = struct{}{}
-		}
+		names[name] = struct{}{}
 		all.add(one)
 	}
 	return all

@@ -66,6 +66,8 @@ func TestCheck(t *testing.T) {
 		{"two duplicates", `{ a { x x } b { y y } }`, ""},
 		{"three duplicates", `{ a { x x x } b { y y } }`, "TOO_MANY_DUPLICATES"},
 		{"fragments as duplicates", `{ a { ...f ...f ...f ...f } } fragment f on A { x }`, "TOO_MANY_DUPLICATES"},
+		{"fragments without a name as duplicates", `{ a { ... { x } ... { x } ... { x } ... on A { x } } b { x x } }`, "TOO_MANY_DUPLICATES"},
+		{"fragments of several types", `{ a { ... on A { x } ... on B { x } ... on C { x } ... { x } } }`, ""},
 		{"twelve fields", `{ a { b c d e f } g { h i j k l } }`, ""},
 		{"thirteen fields", `{ a { b c d e f } g { h i j k l m } }`, "TOO_MANY_FIELDS"},
 		{"thirteen fields in two operations", `query a { a { b c d e f } } query b { g { h i j k l m } }`, "TOO_MANY_FIELDS"},
@@ -160,7 +162,7 @@ func worst() map[string]string {
 		"many variables":             "query(" + fields(600, "$v%d: Int") + ") { __typename }",
 		"arguments that are unknown": "{ trips(" + fields(1200, "a%d: 1") + ") { totalCount } }",
 		"interfaces and types":       interfaces.String(),
-		"overlaps":                   "{ viewer { account { " + strings.Repeat("... on Account { name } ... on Node { id } ... on Account { role } ", 220) + "} } }",
+		"overlaps":                   "{ viewer { account { " + strings.Repeat("... on Account { name ... on Node { id ", 330) + strings.Repeat("} ", 660) + "} } }",
 		"enums that are none":        "{ devices(filter: {kinds: [" + fields(2000, "KIND_%d") + "]}) { totalCount } }",
 	}
 }
