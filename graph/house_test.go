@@ -18,8 +18,6 @@ import (
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/edge"
 	"github.com/sluicehq/sluice/bff/guard"
-	"github.com/sluicehq/sluice/services/device/assembly"
-
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
@@ -29,30 +27,21 @@ import (
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
 	"github.com/sluicehq/sluice/loaders"
 	"github.com/sluicehq/sluice/services/account"
-
 	accountrpc "github.com/sluicehq/sluice/services/account/rpc"
 	"github.com/sluicehq/sluice/services/account/signing"
-
 	accountstore "github.com/sluicehq/sluice/services/account/store"
 	"github.com/sluicehq/sluice/services/activity"
-
 	activityrpc "github.com/sluicehq/sluice/services/activity/rpc"
-
 	activitystore "github.com/sluicehq/sluice/services/activity/store"
-
+	"github.com/sluicehq/sluice/services/device/assembly"
 	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
-
 	devicestore "github.com/sluicehq/sluice/services/device/store"
 	"github.com/sluicehq/sluice/services/job"
 	"github.com/sluicehq/sluice/services/job/logline"
-
 	jobrpc "github.com/sluicehq/sluice/services/job/rpc"
-
 	jobstore "github.com/sluicehq/sluice/services/job/store"
 	"github.com/sluicehq/sluice/services/trip"
-
 	triprpc "github.com/sluicehq/sluice/services/trip/rpc"
-
 	tripstore "github.com/sluicehq/sluice/services/trip/store"
 )
 

@@ -25,8 +25,6 @@ import (
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/edge"
 	"github.com/sluicehq/sluice/bff/live"
-	"github.com/sluicehq/sluice/services/device/assembly"
-
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
@@ -39,16 +37,12 @@ import (
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
 	"github.com/sluicehq/sluice/loaders"
 	"github.com/sluicehq/sluice/services/account"
-
 	accountrpc "github.com/sluicehq/sluice/services/account/rpc"
 	"github.com/sluicehq/sluice/services/account/signing"
-
 	accountstore "github.com/sluicehq/sluice/services/account/store"
-
+	"github.com/sluicehq/sluice/services/device/assembly"
 	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
-
 	devicestore "github.com/sluicehq/sluice/services/device/store"
-
 	activityv1 "github.com/sluicehq/sluice/services/gen/activity/v1"
 )
 

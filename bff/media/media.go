@@ -3,7 +3,7 @@
 //
 // An address is signed, good for one image, one method and a time. It promises that what is put is an
 // image of a kind and a size that are allowed, that nothing that is there is written over, and that an
-// image goes when its time is over.
+// image goes when it is told to (Forget).
 package media
 
 import (
@@ -40,7 +40,6 @@ type Options struct {
 	MaxBytes  int64  // of an image
 	PutFor    time.Duration
 	GetFor    time.Duration
-	KeepFor   time.Duration
 	Clock     clock.Clock
 	Logger    *slog.Logger
 }
@@ -197,33 +196,14 @@ func (m *Images) get(w http.ResponseWriter, r *http.Request, key string) {
 	http.ServeContent(w, r, "", reader.ModTime(), reader)
 }
 
-// sweepEvery is how often it is looked for images whose time is over.
-const sweepEvery = 10 * time.Minute
-
-// Run lets images go when their time is over, until ctx ends.
-func (m *Images) Run(ctx context.Context) error {
-	tick := time.NewTicker(sweepEvery)
-	defer tick.Stop()
-	for {
-		if _, err := m.Sweep(ctx); err != nil && ctx.Err() == nil {
-			m.options.Logger.Error("old images were not let go", "error", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
-// Sweep lets images go whose time is over, and tells how many.
-func (m *Images) Sweep(ctx context.Context) (int, error) {
-	gone, before := 0, m.options.Clock.Now().Add(-m.options.KeepFor)
+// Forget lets at most so many images go that are from before the time, and tells how many: see
+// retention.Forget.
+func (m *Images) Forget(ctx context.Context, before time.Time, most int) (gone int64, err error) {
 	all := m.bucket.List(&blob.ListOptions{Prefix: "snapshots/"})
-	for {
+	for gone < int64(most) {
 		object, err := all.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			return gone, nil
+			break
 		}
 		if err != nil {
 			return gone, fmt.Errorf("list images: %w", err)
@@ -236,4 +216,5 @@ func (m *Images) Sweep(ctx context.Context) (int, error) {
 		}
 		gone++
 	}
+	return gone, nil
 }

@@ -49,7 +49,7 @@ func open(t *testing.T) darkroom {
 	var err error
 	d.images, err = media.Open(media.Options{
 		Dir: t.TempDir(), PublicURL: d.server.URL + "/", Secret: []byte("secret"), MaxBytes: 1000, PutFor: time.Minute, GetFor: time.Minute,
-		KeepFor: time.Hour, Clock: d.clock, Logger: slog.New(slog.DiscardHandler),
+		Clock: d.clock, Logger: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -132,9 +132,12 @@ func TestAnImageIsPutAndHad(t *testing.T) {
 	if status, _ := d.send(t, http.MethodPut, place, "image/png", want); status != http.StatusConflict {
 		t.Errorf("put again: %d", status)
 	}
+	if n, err := d.images.Forget(t.Context(), time.Now().Add(-time.Hour), 10); err != nil || n != 0 {
+		t.Errorf("within its time %d went, %v", n, err)
+	}
 	d.clock.Advance(2 * time.Hour)
-	if n, err := d.images.Sweep(t.Context()); err != nil || n != 1 {
-		t.Errorf("swept %d, %v", n, err)
+	if n, err := d.images.Forget(t.Context(), time.Now().Add(time.Hour), 10); err != nil || n != 1 {
+		t.Errorf("after its time %d went, %v", n, err)
 	}
 	if status, _ := d.send(t, http.MethodGet, *found[0].ImageURL, "", nil); status != http.StatusNotFound {
 		t.Errorf("after its time: %d", status)

@@ -12,12 +12,10 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/assembly"
 	"github.com/sluicehq/sluice/services/device/camera"
+	"github.com/sluicehq/sluice/services/device/keeping"
 	"github.com/sluicehq/sluice/services/device/mqtt"
 	"github.com/sluicehq/sluice/services/device/presence"
-	"github.com/sluicehq/sluice/services/device/telemetry"
-
 	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
-
 	devicestore "github.com/sluicehq/sluice/services/device/store"
 )
 
@@ -33,7 +31,7 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 		return nil, err
 	}
 	store := devicestore.New(db, devicerpc.Encoding())
-	options := assembly.Options{Logger: h.logger, Count: h.countMessages(), Streams: h.streamRules(), KeepCallsFor: h.config.Device.KeepCallsFor}
+	options := assembly.Options{Logger: h.logger, Count: h.countMessages(), Streams: h.streamRules(), Keep: h.keep()}
 	var link *mqtt.Link
 	if h.field != nil {
 		link = mqtt.New(h.field, h.logger)
@@ -43,22 +41,14 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 	works := []func(context.Context) error{
 		service.Attendant.Run,
 		func(ctx context.Context) error {
-			return service.Calls.Forget(ctx, func(err error) { h.logger.Warn("old calls of API keys were not dropped", "error", err) })
-		},
-		func(ctx context.Context) error {
 			return service.Twins.Carry(ctx, func(err error) { h.logger.Warn("a wanted configuration waits", "error", err) })
 		},
 	}
-	keep := h.config.Device
-	works = append(works, func(ctx context.Context) error {
-		return service.Telemetry.Keep(ctx, telemetry.Keeping{Raw: keep.RawFor, Step: keep.RolledStep, Rolled: keep.RolledFor},
-			func(err error) { h.logger.Warn("old readings wait to be rolled up", "error", err) })
-	})
 	if link != nil {
 		works = append(works, h.listenToDevices(link, service, store))
 	}
 	return &opened{
-		name: "device", db: db, register: func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) },
+		name: "device", db: db, old: service.Old, register: func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) },
 		run: func(*bus.Bus) func(context.Context) error { return beside(works...) },
 	}, nil
 }
@@ -68,6 +58,13 @@ func (h *house) streamRules() camera.Rules {
 	return camera.Rules{
 		Lease: c.Lease, Linger: c.Linger, Window: c.Window,
 		Starts: c.Starts, StartsByCaller: c.StartsByCaller, CallsPerMinute: c.CallsPerMinute,
+	}
+}
+
+func (h *house) keep() keeping.Keep {
+	c := h.config.Device
+	return keeping.Keep{
+		Raw: c.RawFor, Step: c.RolledStep, Rolled: c.RolledFor, Commands: c.KeepCommandsFor, Events: c.KeepEventsFor, Calls: c.KeepCallsFor,
 	}
 }
 

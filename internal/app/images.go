@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/bff/media"
+	"github.com/sluicehq/sluice/internal/retention"
 )
 
 // imagePutFor is how long a camera may put an image: as long as it has to answer the command.
@@ -21,7 +22,7 @@ func (h *house) images() (*media.Images, error) {
 	c := h.config.Camera
 	options := media.Options{
 		Dir: c.ImageDir, PublicURL: h.config.HTTP.PublicURL, Secret: secret, MaxBytes: int64(c.ImageMaxBytes),
-		PutFor: imagePutFor, GetFor: c.ImageAddress, KeepFor: c.ImageKeepFor, Clock: h.clock, Logger: h.logger,
+		PutFor: imagePutFor, GetFor: c.ImageAddress, Clock: h.clock, Logger: h.logger,
 	}
 	if options.Dir == "" {
 		options.Dir = filepath.Join(h.config.Data, "images")
@@ -34,6 +35,6 @@ func (h *house) images() (*media.Images, error) {
 		return nil, fmt.Errorf("keep images: %w", err)
 	}
 	h.program.closing.add("images", func(context.Context) error { return images.Close() })
-	h.run("old images", images.Run)
+	h.run("old images", retention.New(h.clock, h.logger, retention.After("images", c.ImageKeepFor, images.Forget)).Run)
 	return images, nil
 }

@@ -32,14 +32,10 @@ import (
 	"github.com/sluicehq/sluice/services/device/command"
 	"github.com/sluicehq/sluice/services/device/lock"
 	"github.com/sluicehq/sluice/services/device/registry"
-
 	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
-
 	devicestore "github.com/sluicehq/sluice/services/device/store"
 	"github.com/sluicehq/sluice/services/trip"
-
 	triprpc "github.com/sluicehq/sluice/services/trip/rpc"
-
 	tripstore "github.com/sluicehq/sluice/services/trip/store"
 )
 

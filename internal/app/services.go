@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/sluicehq/sluice/internal/bus"
+	"github.com/sluicehq/sluice/internal/retention"
 	"github.com/sluicehq/sluice/internal/rpc"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/account"
@@ -35,6 +36,7 @@ type opened struct {
 	name     string
 	db       *sqldb.DB
 	register func(grpc.ServiceRegistrar)
+	old      []retention.Task                                 // lets go of what is old
 	run      func(b *bus.Bus) func(ctx context.Context) error // its own work beside answering; nil for none
 }
 
@@ -149,7 +151,8 @@ func openActivity(ctx context.Context, h *house, _ connector) (*opened, error) {
 	return &opened{name: "activity", db: db, register: func(r grpc.ServiceRegistrar) { activityrpc.Register(r, service) }}, nil
 }
 
-// work starts what a service does beside answering: it relays its events and runs its own work.
+// work starts what a service does beside answering: it relays its events, runs its own work and lets go of
+// what is old.
 func (h *house) work(s *opened, b *bus.Bus) {
 	relay := bus.NewRelay(b, s.db, bus.RelayOptions{Service: s.name, Clock: h.clock})
 	h.run(s.name+" relay", func(ctx context.Context) error {
@@ -158,6 +161,9 @@ func (h *house) work(s *opened, b *bus.Bus) {
 	})
 	if s.run != nil {
 		h.run(s.name+" work", s.run(b))
+	}
+	if len(s.old) > 0 {
+		h.run(s.name+" retention", retention.New(h.clock, h.logger, s.old...).Run)
 	}
 }
 

@@ -79,7 +79,7 @@ func floor(path string) int {
 	for i, rooms := range [][]string{
 		{"lock"},
 		{""},
-		{"registry", "telemetry", "command", "twin", "calls", "attendant", "presence"},
+		{"registry", "telemetry", "command", "twin", "calls", "attendant", "keeping", "presence"},
 		{"vehicle", "camera"},
 		{"uplink"},
 		{"assembly", "mqtt"},

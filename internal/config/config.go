@@ -151,12 +151,14 @@ type MQTT struct {
 
 // Device is what the device service can be told.
 type Device struct {
-	OfflineGrace time.Duration `default:"30s" min:"0s" help:"How long a device whose connection ended may take to come back before it is OFFLINE."`
-	RawFor       time.Duration `default:"0s" min:"0s" help:"How long readings are kept as they are; then as count, sum, least, greatest and last of each step. 0 is for ever."`
-	RolledStep   time.Duration `default:"5m" min:"1s" help:"How long those steps are."`
-	RolledFor    time.Duration `default:"0s" min:"0s" help:"How long the steps are kept. 0 is for ever."`
-	RestartWait  time.Duration `default:"90s" min:"1s" help:"How long devices may take to come back after a restart of the broker before they are OFFLINE: one and a half times their keep-alive."`
-	KeepCallsFor time.Duration `default:"720h" min:"1h" help:"How long it is kept what API keys called to act on devices."`
+	OfflineGrace    time.Duration `default:"30s" min:"0s" help:"How long a device whose connection ended may take to come back before it is OFFLINE."`
+	RawFor          time.Duration `default:"0s" min:"0s" help:"How long readings are kept as they are; then as count, sum, least, greatest and last of each step. 0 is for ever."`
+	RolledStep      time.Duration `default:"5m" min:"1s" help:"How long those steps are."`
+	RolledFor       time.Duration `default:"0s" min:"0s" help:"How long the steps are kept. 0 is for ever."`
+	RestartWait     time.Duration `default:"90s" min:"1s" help:"How long devices may take to come back after a restart of the broker before they are OFFLINE: one and a half times their keep-alive."`
+	KeepCommandsFor time.Duration `default:"2160h" min:"0s" help:"How long commands are kept with their logs from when they are over. 0 is for ever."`
+	KeepEventsFor   time.Duration `default:"8760h" min:"0s" help:"How long the events of devices are kept. 0 is for ever."`
+	KeepCallsFor    time.Duration `default:"720h" min:"1h" help:"How long it is kept what API keys called to act on devices."`
 }
 
 // Camera bounds what streams of cameras may take, and says where images are kept.

@@ -59,6 +59,12 @@ func (c Config) checkDevices() error {
 	if raw := c.Device.RawFor; raw != 0 && raw < time.Hour {
 		return wrong("device.raw_for", "must be an hour at least, since messages may come again")
 	}
+	if kept := c.Device.KeepCommandsFor; kept != 0 && kept < 24*time.Hour {
+		return wrong("device.keep_commands_for", "must be a day at least, since calls may come again")
+	}
+	if kept := c.Device.KeepEventsFor; kept != 0 && kept < time.Hour {
+		return wrong("device.keep_events_for", "must be an hour at least")
+	}
 	if c.Device.RolledStep%time.Second != 0 {
 		return wrong("device.rolled_step", "must be whole seconds")
 	}

@@ -15,39 +15,26 @@ import (
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/importer"
-	"github.com/sluicehq/sluice/services/device/assembly"
-
 	importerrpc "github.com/sluicehq/sluice/internal/importer/rpc"
 	"github.com/sluicehq/sluice/internal/obs"
 	"github.com/sluicehq/sluice/internal/rpc"
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
 	"github.com/sluicehq/sluice/services/account"
-
 	accountrpc "github.com/sluicehq/sluice/services/account/rpc"
 	"github.com/sluicehq/sluice/services/account/signing"
-
 	accountstore "github.com/sluicehq/sluice/services/account/store"
 	"github.com/sluicehq/sluice/services/activity"
-
 	activityrpc "github.com/sluicehq/sluice/services/activity/rpc"
-
 	activitystore "github.com/sluicehq/sluice/services/activity/store"
-
+	"github.com/sluicehq/sluice/services/device/assembly"
 	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
-
 	devicestore "github.com/sluicehq/sluice/services/device/store"
-
 	accountv1 "github.com/sluicehq/sluice/services/gen/account/v1"
-
 	activityv1 "github.com/sluicehq/sluice/services/gen/activity/v1"
-
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
-
 	tripv1 "github.com/sluicehq/sluice/services/gen/trip/v1"
 	"github.com/sluicehq/sluice/services/trip"
-
 	triprpc "github.com/sluicehq/sluice/services/trip/rpc"
-
 	tripstore "github.com/sluicehq/sluice/services/trip/store"
 )
 

@@ -3,14 +3,15 @@ package assembly
 
 import (
 	"log/slog"
-	"time"
 
 	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/retention"
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/attendant"
 	"github.com/sluicehq/sluice/services/device/calls"
 	"github.com/sluicehq/sluice/services/device/camera"
 	"github.com/sluicehq/sluice/services/device/command"
+	"github.com/sluicehq/sluice/services/device/keeping"
 	"github.com/sluicehq/sluice/services/device/registry"
 	"github.com/sluicehq/sluice/services/device/telemetry"
 	"github.com/sluicehq/sluice/services/device/twin"
@@ -28,6 +29,7 @@ type Store interface {
 	telemetry.Store
 	calls.Store
 	uplink.Store
+	keeping.Store
 	attendant.Store
 }
 
@@ -47,8 +49,7 @@ type Options struct {
 	// those that were sent and those that were stored.
 	Count   uplink.Count
 	Streams camera.Rules
-	// KeepCallsFor is how long it is kept what API keys called; 30 days for 0.
-	KeepCallsFor time.Duration
+	Keep    keeping.Keep
 }
 
 func (o Options) withDefaults() Options {
@@ -78,6 +79,7 @@ type Service struct {
 	Calls     *calls.Service
 	Uplink    *uplink.Service
 	Attendant *attendant.Attendant // works while it is run
+	Old       []retention.Task     // lets go of what is old, for a retention.Sweeper
 }
 
 // New makes the rooms over a store.
@@ -87,9 +89,10 @@ func New(store Store, clock clock.Clock, options Options) *Service {
 		Registry: registry.New(store, clock, o.Door, o.Logger),
 		Commands: command.New(store, clock, o.Downlink, camera.Reserved),
 		Twins:    twin.New(store, clock, o.Downlink),
-		Calls:    calls.New(store, clock, o.Logger, o.KeepCallsFor),
+		Calls:    calls.New(store, clock, o.Logger),
 	}
 	s.Telemetry = telemetry.New(store, clock, func(outcome string, n int) { o.Count("readings", outcome, n) })
+	s.Old = keeping.Tasks(store, o.Keep, func(n int) { o.Count("readings", "rolled", n) })
 	s.Vehicles = vehicle.New(store, clock, s.Commands)
 	s.Cameras = camera.New(store, clock, s.Commands, o.Streams)
 	s.Uplink = uplink.New(store, clock, uplink.Rooms{

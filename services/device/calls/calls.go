@@ -18,20 +18,16 @@ import (
 
 // Service is the use cases. It is safe for concurrent use.
 type Service struct {
-	store   Store
-	clock   clock.Clock
-	logger  *slog.Logger
-	pace    *device.Pace
-	log     *callLog
-	keepFor time.Duration
+	store  Store
+	clock  clock.Clock
+	logger *slog.Logger
+	pace   *device.Pace
+	log    *callLog
 }
 
-// New gives the use cases over a store. keepFor says how long calls are kept; 30 days for 0.
-func New(store Store, clock clock.Clock, logger *slog.Logger, keepFor time.Duration) *Service {
-	if keepFor <= 0 {
-		keepFor = retention
-	}
-	return &Service{store: store, clock: clock, logger: logger, pace: device.NewPace(), log: newCallLog(), keepFor: keepFor}
+// New gives the use cases over a store.
+func New(store Store, clock clock.Clock, logger *slog.Logger) *Service {
+	return &Service{store: store, clock: clock, logger: logger, pace: device.NewPace(), log: newCallLog()}
 }
 
 // Called is that a third party acted on the device, or was to.
@@ -62,9 +58,7 @@ const (
 	// callsAMinute is how many calls of one key for one device are noted in its events; all are kept as
 	// calls.
 	callsAMinute = 30
-	maxKeptCalls = 100_000 // a device
 	keepCallTime = 2 * time.Second
-	retention    = 30 * 24 * time.Hour
 )
 
 // callDetails is the data of an event about a call.
@@ -133,23 +127,4 @@ func (s *Service) List(ctx context.Context, filter Filter, request page.Request)
 		return page.Page[Call]{}, err
 	}
 	return s.store.ListCalls(ctx, filter, request)
-}
-
-// forgetEvery is how often old calls are dropped.
-const forgetEvery = 10 * time.Minute
-
-// Forget drops old calls, until ctx ends. What fails is tried again; failed is told of it.
-func (s *Service) Forget(ctx context.Context, failed func(error)) error {
-	tick := time.NewTicker(forgetEvery)
-	defer tick.Stop()
-	for {
-		if _, err := s.store.ForgetCalls(ctx, s.clock.Now().Add(-s.keepFor), maxKeptCalls); err != nil && ctx.Err() == nil {
-			failed(err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
 }

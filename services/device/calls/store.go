@@ -2,7 +2,6 @@ package calls
 
 import (
 	"context"
-	"time"
 
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/services/device"
@@ -15,7 +14,4 @@ type Store interface {
 
 	// ListCalls gives a page of calls, the newest first.
 	ListCalls(ctx context.Context, filter Filter, request page.Request) (page.Page[Call], error)
-
-	// ForgetCalls drops calls before a time, and of each device all but the newest most.
-	ForgetCalls(ctx context.Context, before time.Time, most int) (int64, error)
 }

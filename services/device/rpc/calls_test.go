@@ -17,16 +17,13 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/obs"
-	"github.com/sluicehq/sluice/services/device/assembly"
-
 	wire "github.com/sluicehq/sluice/internal/rpc"
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
+	"github.com/sluicehq/sluice/services/device/assembly"
 	"github.com/sluicehq/sluice/services/device/camera"
 	"github.com/sluicehq/sluice/services/device/rpc"
 	"github.com/sluicehq/sluice/services/device/store"
-
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
-
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
 )
 

@@ -11,9 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/command"
 	"github.com/sluicehq/sluice/services/device/lock"
 	"github.com/sluicehq/sluice/services/device/vehicle"
-
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
-
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 

@@ -14,9 +14,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/assembly"
 	"github.com/sluicehq/sluice/services/device/registry"
 	"github.com/sluicehq/sluice/services/device/telemetry"
-
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
-
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 

@@ -9,11 +9,8 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/assembly"
 	"github.com/sluicehq/sluice/services/device/telemetry"
-
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
-
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
-
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 

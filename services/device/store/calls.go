@@ -79,22 +79,3 @@ func (s *Store) ListCalls(ctx context.Context, filter calls.Filter, request page
 	cut.Total = total
 	return cut, nil
 }
-
-// ForgetCalls drops old calls: see calls.Store.
-func (s *Store) ForgetCalls(ctx context.Context, before time.Time, most int) (int64, error) {
-	var gone int64
-	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		done, err := tx.ExecContext(ctx, `DELETE FROM device_calls WHERE at < $1 OR id IN (
-			SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY device_id ORDER BY at DESC, id DESC) AS place FROM device_calls) AS ranked
-			WHERE place > $2)`, sqldb.Micros(before), most)
-		if err != nil {
-			return err
-		}
-		gone, err = done.RowsAffected()
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("forget calls: %w", err)
-	}
-	return gone, nil
-}

@@ -59,21 +59,3 @@ func callsList(t *testing.T, s assembly.Store) {
 		}
 	}
 }
-
-func forgetsCalls(t *testing.T, s assembly.Store) {
-	busy, calm := named("busy", 0), named("calm", 0)
-	create(t, s, busy, calm)
-	kept := []calls.Call{call(calm.ID, "k", "OK", dawn()), call(calm.ID, "k", "OK", dawn().Add(time.Hour))}
-	for i := range 5 {
-		kept = append(kept, call(busy.ID, "k", "OK", dawn().Add(time.Hour+time.Duration(i)*time.Second)))
-	}
-	if err := s.KeepCalls(t.Context(), kept, nil); err != nil {
-		t.Fatal(err)
-	}
-	if gone, err := s.ForgetCalls(t.Context(), dawn().Add(time.Minute), 3); err != nil || gone != 3 {
-		t.Errorf("%d are gone, %v", gone, err)
-	}
-	if got := listCalls(t, s, calls.Filter{DeviceID: busy.ID}, page.Request{}); len(got.Items) != 3 || got.Items[0] != kept[6] {
-		t.Errorf("the newest are %+v", got.Items)
-	}
-}

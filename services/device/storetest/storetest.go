@@ -72,7 +72,11 @@ func Run(t *testing.T, open func(t *testing.T) assembly.Store) {
 		"a stream reads back as it was changed":              streamReadsBack,
 		"changes of a stream come one after another":         serialisesStreams,
 		"calls list, and are noted where there is a device":  callsList,
-		"old calls are forgotten, and those of the busy":     forgetsCalls,
+		"old calls are forgotten":                            forgetsCalls,
+		"old events are forgotten":                           forgetsEvents,
+		"commands that are long over are forgotten":          forgetsCommands,
+		"long logs are forgotten in parts":                   forgetsLongLogs,
+		"of a busy device the newest are kept":               trims,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -23,15 +23,4 @@ type Store interface {
 	// Query gives the series that have points, in any order; their points by time, and by value
 	// where the times are the same. TooManyPoints when they are more than MaxPoints in all.
 	Query(ctx context.Context, query Query) ([]Series, error)
-
-	// DeviceIDs gives devices behind after, in order of their ids, deleted ones too.
-	DeviceIDs(ctx context.Context, after string, limit int) ([]string, error)
-
-	// Roll leaves of the device's readings before the time one row a step, from which Query answers
-	// with the same steps, and with longer ones that hold whole steps. It tells how many readings it
-	// rolled up.
-	Roll(ctx context.Context, deviceID string, before time.Time, step time.Duration) (int64, error)
-
-	// Forget drops the rows of steps that start before the time.
-	Forget(ctx context.Context, deviceID string, before time.Time) error
 }

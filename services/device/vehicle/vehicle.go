@@ -90,7 +90,7 @@ func (s *Service) Lock(ctx context.Context, vehicleID, reference string) error {
 		if at.Device.Lock == nil {
 			return command.Work{}, nil
 		}
-		if at.Command == nil {
+		if at.Command == nil && at.Device.Lock.Holder != reference { // one that holds it was opened, however long ago
 			return t.Done(t.Put(forestalled(t, reference)))
 		}
 		before := *at.Device.Lock

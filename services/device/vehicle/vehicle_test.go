@@ -171,6 +171,23 @@ func TestALateAnswerIsNotTakenForAnother(t *testing.T) {
 	g.is(lock.Locked)
 }
 
+// A rental may be longer than commands are kept.
+func TestACarIsLockedWhoseUnlockIsForgotten(t *testing.T) {
+	t.Parallel()
+	g := openGarage(t)
+	g.unlock("trip_1")
+	g.answers(g.only("unlock"), true)
+	g.Clock.Advance(time.Hour)
+	if n, err := g.Store.ForgetCommands(t.Context(), g.Clock.Now(), 10); err != nil || n != 1 {
+		t.Fatalf("%d commands went, %v", n, err)
+	}
+	g.release("trip_2") // which does not have it
+	g.is(lock.Unlocked)
+	g.release("trip_1")
+	g.answers(g.only("lock"), true)
+	g.is(lock.Locked)
+}
+
 func TestWhatIsGivenUpIsNotDone(t *testing.T) {
 	t.Parallel()
 	g := openGarage(t)
