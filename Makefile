@@ -34,7 +34,7 @@ generate: ## make all generated code anew; needs protoc
 verify: ## fail when generated code is stale, or the tree is not formatted, linted, tidy or layered
 	./scripts/verify
 
-bench: ## what the gateway costs, as ratios to limits measured in the same run
+bench: ## what the gateway costs, as ratios to limits measured in the same run; fails where a bar is missed by far
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m -p 1 ./bench/...
 
 fmt:

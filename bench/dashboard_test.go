@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/sluicehq/sluice/bench/bar"
 	"github.com/sluicehq/sluice/bff/edge"
 	"github.com/sluicehq/sluice/bff/guard"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
@@ -127,6 +128,7 @@ func BenchmarkDashboard(b *testing.B) {
 		b.Logf("%-8s %6.0f µs CPU a request, %.2f × REST", way, m, m/limit)
 		b.ReportMetric(m/limit, way+"/rest")
 	}
+	bar.AtMost(b, "planned/rest", median(spent["planned"][1:])/limit, 1.2)
 	b.ReportMetric(0, "ns/op")
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sluicehq/sluice/bench/bar"
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/loaders"
 )
@@ -152,6 +153,9 @@ func BenchmarkLongList(b *testing.B) {
 		few, many := median(ofShort[2:]), median(ofLong[2:]) // those before warm up
 		b.Logf("%-8s %.2f µs CPU a row of 100, %.2f of 1,000: %.2f ×", name, few, many, many/few)
 		b.ReportMetric(many/few, name+"/growth")
+		if !stock {
+			bar.AtMost(b, name+"/growth", many/few, 1.1)
+		}
 	}
 	b.ReportMetric(0, "ns/op")
 }

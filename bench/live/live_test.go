@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/gorilla/websocket"
+
+	"github.com/sluicehq/sluice/bench/bar"
 )
 
 const (
@@ -25,6 +27,7 @@ const (
 	textBytes   = 200
 	turns       = 5
 	stretch     = 2 * time.Second // of one turn
+	mostWait    = 150             // milliseconds from an event's commit to the socket, but for one in a hundred
 )
 
 // load is what a server is given: so often a second so many events at once, to so many connections.
@@ -243,14 +246,14 @@ func (c *crowd) deliver(b *testing.B, l load) time.Duration {
 }
 
 // BenchmarkOneEventToAll is CPU per delivery as a multiple of the bare server's.
-func BenchmarkOneEventToAll(b *testing.B) { compare(b, load{connections, 20, 1}) }
+func BenchmarkOneEventToAll(b *testing.B) { compare(b, load{connections, 20, 1}, 1) }
 
 // BenchmarkBacklog is the same with more events than can be written one by one.
-func BenchmarkBacklog(b *testing.B) { compare(b, load{500, 5, 100}) }
+func BenchmarkBacklog(b *testing.B) { compare(b, load{500, 5, 100}, 0.6) }
 
 // compare has both servers at work in turns, so that what else the machine does burdens both, and
-// gives the median of the ratios.
-func compare(b *testing.B, l load) {
+// holds the median of the ratios to the bar.
+func compare(b *testing.B, l load, most float64) {
 	for b.Loop() {
 		limit, ours := l.crowd(b, "limit"), l.crowd(b, "sluice")
 		var ratios, limits, costs []float64
@@ -259,14 +262,15 @@ func compare(b *testing.B, l load) {
 			ratios, limits, costs = append(ratios, float64(o)/float64(l)), append(limits, float64(l)/1000), append(costs, float64(o)/1000)
 		}
 		total := ours.usage(b, "")
-		b.ReportMetric(median(ratios), "x-limit")
+		bar.AtMost(b, "x-limit", median(ratios), most)
 		b.ReportMetric(slices.Max(ratios), "x-limit-worst")
 		b.ReportMetric(median(limits), "limit-µs/delivery")
 		b.ReportMetric(median(costs), "µs/delivery")
-		b.ReportMetric(limit.clients.percentile(0.99), "limit-p99-read-ms")
+		limitP99 := limit.clients.percentile(0.99)
+		b.ReportMetric(limitP99, "limit-p99-read-ms")
 		b.ReportMetric(ours.clients.percentile(0.99), "p99-read-ms")
-		b.ReportMetric(total.P99*1000, "p99-write-ms")
-		b.ReportMetric(total.Executions/float64(ours.sent), "runs/event")
+		bar.AtMost(b, "p99-write-ms", total.P99*1000, max(mostWait, limitP99)) // a machine that is too busy for the one is for the other
+		bar.AtMost(b, "runs/event", total.Executions/float64(ours.sent), 1)
 		limit.stop()
 		ours.stop()
 	}
@@ -292,7 +296,7 @@ func BenchmarkIdleConnection(b *testing.B) {
 		limit, ours := idle("limit"), idle("sluice")
 		b.ReportMetric(ours/limit, "x-limit")
 		b.ReportMetric(limit/1000, "limit-KB")
-		b.ReportMetric(ours/1000, "KB")
+		bar.AtMost(b, "KB", ours/1000, 9)
 	}
 }
 
@@ -318,6 +322,6 @@ func BenchmarkDifferentFilters(b *testing.B) {
 		few, many := cost(100), cost(connections)
 		b.ReportMetric(float64(few.Microseconds()), "µs/event-of-100")
 		b.ReportMetric(float64(many.Microseconds()), "µs/event-of-2000")
-		b.ReportMetric(float64(many)/float64(few), "x")
+		bar.AtMost(b, "x", float64(many)/float64(few), 2)
 	}
 }
