@@ -12,10 +12,11 @@ import (
 // serviceToken is what the parts of an installation share.
 const serviceToken = "a-secret-of-this-test"
 
-// What the gateway of an installation gives a request, and a call to a service.
+// What the gateway of an installation gives a request, and a call to a service: a call that hangs must
+// leave a busy machine the time for all the others.
 const (
-	requestTimeout = 10 * time.Second
-	callTimeout    = time.Second
+	requestTimeout = 30 * time.Second
+	callTimeout    = 3 * time.Second
 )
 
 // installation is Sluice with every part in a process of its own.

@@ -34,7 +34,7 @@ func TestGatewaysShareBudgets(t *testing.T) {
 	const budget = 30 // a minute: one point comes back in two seconds
 	gateway := func() *program {
 		return start(t, "serve", "--addr", "127.0.0.1:0", "--data", t.TempDir(),
-			"--redis-url", redis.URL(), "--redis-timeout", "500ms", "--quota-anonymous-points", "30")
+			"--redis-url", redis.URL(), "--redis-timeout", "2s", "--quota-anonymous-points", "30")
 	}
 	one, other := gateway(), gateway()
 	const late = 10 // points that may come back while a slow machine runs this

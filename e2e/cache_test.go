@@ -22,7 +22,7 @@ type deviceName struct {
 func TestGatewaysNeverShowWhatWasBefore(t *testing.T) {
 	t.Parallel()
 	redis, nats := testserver.StartRedis(t), testserver.StartNATS(t)
-	in := startServices(t, "--nats-url", nats.URL(), "--redis-url", redis.URL(), "--redis-timeout", "500ms")
+	in := startServices(t, "--nats-url", nats.URL(), "--redis-url", redis.URL(), "--redis-timeout", "2s")
 	gateways := []*program{in.startGateway(t, serviceToken), in.startGateway(t, serviceToken)}
 	admin := gateways[0].signIn(t, "admin")
 	car := ask[struct {

@@ -25,7 +25,7 @@ func TestCredentials(t *testing.T) {
 	t.Run("api keys", func(t *testing.T) { testAPIKeys(t, p) })
 	accounts.stopCleanly(t)
 
-	start(t, append(service, "--auth-access-ttl", "1s")...)
+	start(t, append(service, "--auth-access-ttl", "8s")...)
 	eventually(t, patience, "the account service is back", func() bool { status, _ := p.get(t, "/.well-known/jwks.json"); return status == 200 })
 	t.Run("expired tokens", func(t *testing.T) { testExpired(t, p) })
 	p.stopCleanly(t)
@@ -137,7 +137,7 @@ func testAPIKeys(t *testing.T, p *program) {
 	ask[any](t, p, admin, revoke, vars{"id": made.APIKey.ID})
 	refuseKey(t, p, rotated.Secret, "API_KEY_REVOKED")
 
-	soon := time.Now().Add(time.Second).UTC().Format(time.RFC3339Nano)
+	soon := time.Now().Add(8 * time.Second).UTC().Format(time.RFC3339Nano)
 	brief := ask[createdKey](t, p, admin, create, vars{"input": vars{"name": "brief", "scopes": []string{"account:read"}, "expiresAt": soon}}).Created
 	eventually(t, patience, "the key has expired", func() bool {
 		return len(p.graphql(t, brief.Secret, viewer, nil).Errors) > 0
@@ -154,7 +154,7 @@ func refuseKey(t *testing.T, p *program, key, reason string) {
 	}
 }
 
-// testExpired waits for a token of one second to end, and then goes on with the refresh token.
+// testExpired waits for a token of some seconds to end, and then goes on with the refresh token.
 func testExpired(t *testing.T, p *program) {
 	s := p.session(t, "alice")
 	ask[any](t, p, s.AccessToken, viewer, nil)

@@ -17,10 +17,7 @@ import (
 
 // patience bounds every wait for the program. It is no claim about speed: a test that needs it all
 // has failed.
-const patience = 30 * time.Second
-
-// drainTime is how long a program may take to end when it is told to.
-const drainTime = 10 * time.Second
+const patience = time.Minute
 
 // program is a Sluice, or a part of one, in a process of its own.
 type program struct {
@@ -154,8 +151,8 @@ func (p *program) exitCode(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(drainTime):
-		t.Fatalf("the program did not end in %v:\n%s", drainTime, p.stderr)
+	case <-time.After(patience):
+		t.Fatalf("the program did not end in %v:\n%s", patience, p.stderr)
 	}
 	return p.cmd.ProcessState.ExitCode()
 }

@@ -23,7 +23,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // soon bounds every wait of these tests.
-const soon = 20 * time.Second
+const soon = time.Minute
 
 // writeTime is how long writes may take in these tests, and so how long a new Redis is not used.
 const writeTime = 300 * time.Millisecond
@@ -140,7 +140,7 @@ func openGateway(t *testing.T, s bff.Devices, server *testserver.Redis, change f
 	clk := clock.NewManual(noon())
 	options := Options{Memory: 1 << 20, Largest: 10_000, Clock: clk, Logger: slog.New(slog.DiscardHandler)}
 	if server != nil {
-		const timeout = 2 * time.Second
+		const timeout = 10 * time.Second
 		client, err := quota.Patience(server.URL(), timeout)
 		if err != nil {
 			t.Fatal(err)

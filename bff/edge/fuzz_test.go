@@ -53,7 +53,7 @@ func FuzzEntrance(f *testing.F) {
 // Whatever a whole request is, its answer comes in time, is what it says it is, and nothing of ours went
 // wrong: neither a fault nor a panic.
 func FuzzRequest(f *testing.F) {
-	const timeout = 2 * time.Second
+	const timeout = 10 * time.Second
 	faults := &journal{}
 	logger := obs.NewLogger(faults, slog.LevelError, "json")
 	store, err := library.NewMemory(1 << 20)

@@ -96,7 +96,7 @@ func openInside(t testing.TB, limits *quota.Options, bend func(*graph.Options), 
 		KeySet: func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },
 	}
 	options := edge.Options{
-		RequestTimeout: 5 * time.Second, MaxBody: 1 << 20, CORSOrigins: []string{"https://app.test"},
+		RequestTimeout: 30 * time.Second, MaxBody: 1 << 20, CORSOrigins: []string{"https://app.test"},
 		Logger: logger, Tracing: obs.NoTracing(),
 	}
 	for _, change := range changes {
@@ -138,7 +138,7 @@ func away(t testing.TB, calls rpc.Options) grpc.ClientConnInterface {
 func (h *house) guarded(t testing.TB, service string, conn grpc.ClientConnInterface) grpc.ClientConnInterface {
 	t.Helper()
 	return guard.Wrap(conn, guard.Options{
-		Service: service, Timeout: 2 * time.Second, Failures: 5, OpenFor: time.Second, Logger: slog.New(slog.DiscardHandler),
+		Service: service, Timeout: 20 * time.Second, Failures: 5, OpenFor: time.Second, Logger: slog.New(slog.DiscardHandler),
 	})
 }
 

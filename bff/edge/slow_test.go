@@ -13,10 +13,10 @@ import (
 	"github.com/sluicehq/sluice/bff/edge"
 )
 
-// slowly is a server whose requests may take a moment only, and when its connections end.
-func slowly(t *testing.T) (address string, ended <-chan struct{}) {
+// slowly is a server whose requests may take so long, and when its connections end.
+func slowly(t *testing.T, timeout time.Duration) (address string, ended <-chan struct{}) {
 	t.Helper()
-	h := open(t, func(_ *edge.Parts, o *edge.Options) { o.RequestTimeout = 200 * time.Millisecond })
+	h := open(t, func(_ *edge.Parts, o *edge.Options) { o.RequestTimeout = timeout })
 	closed := make(chan struct{}, 10)
 	server := httptest.NewUnstartedServer(h)
 	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
@@ -49,7 +49,7 @@ func dial(t *testing.T, address, text string) net.Conn {
 // to be.
 func TestABodyThatDoesNotCome(t *testing.T) {
 	t.Parallel()
-	address, _ := slowly(t)
+	address, _ := slowly(t, 200*time.Millisecond)
 	for head, status := range map[string]int{
 		"POST /graphql HTTP/1.1\r\nContent-Type: application/json\r\nAccept: " + acceptGraphQL:  http.StatusRequestTimeout,
 		"POST /graphql HTTP/1.1\r\nContent-Type: application/json\r\nAccept: text/event-stream": http.StatusRequestTimeout,
@@ -71,7 +71,8 @@ func TestABodyThatDoesNotCome(t *testing.T) {
 // The deadline of a body is not that of the request after it on the same connection.
 func TestTheDeadlineOfABodyEndsWithIt(t *testing.T) {
 	t.Parallel()
-	address, _ := slowly(t)
+	const timeout = 2 * time.Second
+	address, _ := slowly(t, timeout)
 	body := query("{ __typename }")
 	request := "POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body
 	conn := dial(t, address, request)
@@ -85,7 +86,7 @@ func TestTheDeadlineOfABodyEndsWithIt(t *testing.T) {
 			t.Fatalf("request %d: %s, %v", i, response.Status, err)
 		}
 		if i == 0 {
-			time.Sleep(500 * time.Millisecond) // beyond every deadline of the first
+			time.Sleep(timeout + timeout/2) // beyond every deadline of the first
 			if _, err := conn.Write([]byte(request)); err != nil {
 				t.Fatal(err)
 			}
@@ -96,7 +97,7 @@ func TestTheDeadlineOfABodyEndsWithIt(t *testing.T) {
 // Whoever does not read what they asked for is left.
 func TestAnswersThatAreNotRead(t *testing.T) {
 	t.Parallel()
-	address, ended := slowly(t)
+	address, ended := slowly(t, 200*time.Millisecond)
 	asset, _, _ := strings.Cut(after(open(t).fetch(at("/graphiql/")).text, `src="`), `"`)
 	conn := dial(t, address, "")
 	go func() {

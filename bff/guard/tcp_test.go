@@ -14,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/obs"
 	"github.com/sluicehq/sluice/internal/rpc"
+	"github.com/sluicehq/sluice/internal/testserver"
 	tripv1 "github.com/sluicehq/sluice/services/gen/trip/v1"
 )
 
@@ -72,9 +73,9 @@ func ask(ctx context.Context, client tripv1.TripsClient) *errs.Error {
 
 func TestAServiceThatIsStoppedAndStarted(t *testing.T) {
 	t.Parallel()
-	addr, stop := serve(t, "127.0.0.1:0", fine)
+	addr, stop := serve(t, "127.0.0.1:"+testserver.FreePort(t), fine)
 	o := options()
-	o.OpenFor = 50 * time.Millisecond
+	o.Timeout, o.OpenFor = 20*time.Second, 3*time.Second
 	client, guarded, conn := dial(t, addr, o)
 	if e := ask(t.Context(), client); e != nil {
 		t.Fatalf("while it runs: %v", e)
@@ -99,7 +100,7 @@ func TestAServiceThatIsStoppedAndStarted(t *testing.T) {
 // ready waits until the connection is made again.
 func ready(t *testing.T, conn *grpc.ClientConn) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	conn.ResetConnectBackoff()
 	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
@@ -120,7 +121,7 @@ func TestAServiceThatHangs(t *testing.T) {
 		return ctx.Err()
 	})
 	o := options()
-	o.Timeout, o.OpenFor = 100*time.Millisecond, time.Minute
+	o.Timeout, o.OpenFor = 2*time.Second, time.Minute
 	client, guarded, _ := dial(t, addr, o)
 	started := time.Now()
 	for range o.Failures {

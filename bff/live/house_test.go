@@ -49,7 +49,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // soon bounds every wait of these tests.
-const soon = 20 * time.Second
+const soon = time.Minute
 
 const secret = "the secret of the cursors of these tests"
 

@@ -143,12 +143,12 @@ func TestInitHasItsTime(t *testing.T) {
 
 func TestSilenceEndsTheConnection(t *testing.T) {
 	t.Parallel()
-	g := newWorld(t).gateway(t, func(s *live.Settings) { s.IdleTimeout, s.KeepAlive = 4*time.Second, time.Second })
+	g := newWorld(t).gateway(t, func(s *live.Settings) { s.IdleTimeout, s.KeepAlive = 10*time.Second, 2*time.Second })
 	answers, silent := g.connect(t, "alice"), g.connect(t, "bob")
 	pings := make(chan struct{}, 100)
 	answers.SetPingHandler(func(payload string) error {
 		pings <- struct{}{}
-		return answers.WriteControl(websocket.PongMessage, []byte(payload), time.Now().Add(time.Second))
+		return answers.WriteControl(websocket.PongMessage, []byte(payload), time.Now().Add(soon))
 	})
 	silent.SetPingHandler(func(string) error { return nil })
 	ended := make(chan error, 1)

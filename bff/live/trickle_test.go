@@ -19,7 +19,7 @@ import (
 func TestATrickleAmongManyIsNotNoticed(t *testing.T) {
 	const crowd, events, large = 500, 30, 12 << 10
 	w := newWorld(t)
-	g := w.gateway(t, func(s *live.Settings) { s.WriteTimeout, s.IdleTimeout = 5*time.Second, 10*soon })
+	g := w.gateway(t, func(s *live.Settings) { s.WriteTimeout, s.IdleTimeout = soon, 10*soon })
 	var peers []*peer
 	for range crowd {
 		p := g.connectWith(t, w.cachedToken(t))
@@ -50,7 +50,7 @@ func TestATrickleAmongManyIsNotNoticed(t *testing.T) {
 		t.Errorf("%d bytes more are in use", grown)
 	}
 	t.Logf("%d events to %d clients took %v, beside the trickle %v", events, crowd, alone, beside)
-	if beside > 2*alone+time.Second {
+	if beside > 4*alone+soon/2 { // whoever waits for the trickle waits for its write time-out
 		t.Errorf("beside the trickle it took %v, without it %v", beside, alone)
 	}
 	if g.metric(t, "lagged_total") == 0 && g.metric(t, "connections") > crowd {

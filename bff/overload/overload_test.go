@@ -108,7 +108,7 @@ func TestABusyProcess(t *testing.T) {
 
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.After(20 * time.Second); !holds(); {
+	for deadline := time.After(time.Minute); !holds(); {
 		select {
 		case <-deadline:
 			t.Fatalf("it never came about that %s", what)

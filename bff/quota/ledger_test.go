@@ -22,6 +22,9 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func noon() time.Time { return time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC) }
 
+// soon is how long Redis may take on a busy machine, where it is not what is tested.
+const soon = 20 * time.Second
+
 // slow is a limit of which next to nothing comes back while a test runs: one point in six seconds.
 const slow = 10
 
@@ -31,7 +34,7 @@ func ledgers(t *testing.T) map[string]func(*testing.T) quota.Ledger {
 	return map[string]func(*testing.T) quota.Ledger{
 		"memory": func(*testing.T) quota.Ledger { return quota.NewMemory(clock.System{}, 100) },
 		"redis": func(t *testing.T) quota.Ledger {
-			return shared(t, connect(t, testserver.StartRedis(t).URL(), time.Second), time.Second)
+			return shared(t, connect(t, testserver.StartRedis(t).URL(), soon), soon)
 		},
 		"memory, with redis away": func(t *testing.T) quota.Ledger {
 			return shared(t, connect(t, "redis://127.0.0.1:1", time.Second), time.Second)
@@ -113,12 +116,12 @@ func TestComingBackWhenToldIsEnough(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			ledger := open(t)
-			const limit, points = 6000, 20 // 100 points a second
+			const limit, points = 600, 30 // 10 points a second
 			if _, err := ledger.Take(t.Context(), "x", limit, limit); err != nil {
 				t.Fatal(err)
 			}
 			_, err := ledger.Take(t.Context(), "x", limit, points)
-			checkRefusal(t, err, 210*time.Millisecond)
+			checkRefusal(t, err, 3100*time.Millisecond)
 			if err == nil {
 				return
 			}

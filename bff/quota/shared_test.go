@@ -24,8 +24,8 @@ func spend(t *testing.T, ledger quota.Ledger, times int) (taken int, slowest tim
 func TestGatewaysShareABudget(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
-	one := shared(t, connect(t, server.URL(), time.Second), time.Second)
-	other := shared(t, connect(t, server.URL(), time.Second), time.Second)
+	one := shared(t, connect(t, server.URL(), soon), soon)
+	other := shared(t, connect(t, server.URL(), soon), soon)
 	if taken, _ := spend(t, one, 6); taken != 6 {
 		t.Fatalf("the first gateway gave %d", taken)
 	}
@@ -47,8 +47,9 @@ func TestGatewaysShareABudget(t *testing.T) {
 // In Redis a budget leaves nothing behind once it is whole.
 func TestWholeBudgetsTakeNoRoom(t *testing.T) {
 	t.Parallel()
-	client := connect(t, testserver.StartRedis(t).URL(), time.Second)
-	ledger := shared(t, client, time.Second)
+	client := connect(t, testserver.StartRedis(t).URL(), soon)
+	ledger := shared(t, client, soon)
+	taken := time.Now()
 	if _, err := ledger.Take(t.Context(), "x", slow, 4); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +57,7 @@ func TestWholeBudgetsTakeNoRoom(t *testing.T) {
 	if err != nil || len(keys) != 1 {
 		t.Fatalf("kept %v, %v", keys, err)
 	}
-	if kept, err := client.PTTL(t.Context(), keys[0]).Result(); err != nil || kept <= 23*time.Second || kept > 24*time.Second {
+	if kept, err := client.PTTL(t.Context(), keys[0]).Result(); err != nil || kept <= 23*time.Second-time.Since(taken) || kept > 24*time.Second {
 		t.Errorf("4 points are kept for %s, %v, want the 24 s in which they come back", kept, err)
 	}
 	ledger.Give(t.Context(), "x", slow, 4)
@@ -87,7 +88,7 @@ func TestRedisKilled(t *testing.T) {
 	if taken > slow+1 {
 		t.Errorf("without Redis %d of %d points were taken", taken, slow)
 	}
-	if slowest > 500*time.Millisecond {
+	if slowest > soon/2 {
 		t.Errorf("without Redis an answer took %s", slowest)
 	}
 	server.Start(t)
@@ -97,8 +98,8 @@ func TestRedisKilled(t *testing.T) {
 		if err == nil && left.Remaining == slow { // it came back empty, so the budget is whole again
 			break
 		}
-		if time.Since(back) > 10*time.Second {
-			t.Fatalf("10 s after Redis is back it is not asked: %+v, %v", left, err)
+		if time.Since(back) > soon {
+			t.Fatalf("Redis is back and is not asked: %+v, %v", left, err)
 		}
 	}
 }
@@ -106,7 +107,7 @@ func TestRedisKilled(t *testing.T) {
 // Redis hangs: answers come within the timeout, and after three of them at once.
 func TestRedisHangs(t *testing.T) {
 	t.Parallel()
-	const timeout = 50 * time.Millisecond
+	const timeout = time.Second
 	server := testserver.StartRedis(t)
 	ledger := shared(t, connect(t, server.URL(), timeout), timeout)
 	if _, err := ledger.Take(t.Context(), "x", slow, 1); err != nil {
@@ -118,7 +119,7 @@ func TestRedisHangs(t *testing.T) {
 	if taken > slow+1 {
 		t.Errorf("without an answer %d of %d points were taken", taken, slow)
 	}
-	if slowest > 10*timeout || time.Since(started) > time.Second {
+	if slowest > 10*timeout || time.Since(started) > 25*timeout { // of 50 that all wait
 		t.Errorf("50 answers took %s, the slowest %s", time.Since(started), slowest)
 	}
 	server.GoOn(t)

@@ -200,7 +200,7 @@ func TestCountingSpreadFragmentsIsCheap(t *testing.T) {
 	if got := p.Cost(vars{"n": number(1)}); got != 1<<40 {
 		t.Errorf("costs %d", got)
 	}
-	if took := time.Since(started); took > time.Second {
+	if took := time.Since(started); took > 20*time.Second { // counted again it would never end
 		t.Errorf("took %s", took)
 	}
 }

@@ -119,7 +119,7 @@ func workersShare(t *testing.T, b *bus.Bus) {
 
 func inProgress(t *testing.T, b *bus.Bus) {
 	publish(t, b, run(1))
-	const wait = 300 * time.Millisecond
+	const wait = 2 * time.Second
 	var tries atomic.Int32
 	consume(t, b, bus.ConsumerConfig{AckWait: wait, Concurrency: 2}, func(_ context.Context, m bus.Message) error {
 		tries.Add(1)

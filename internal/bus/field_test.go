@@ -24,7 +24,7 @@ func openField(t *testing.T, dir string) *bus.Bus {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), soon)
 		defer cancel()
 		if err := b.Close(ctx); err != nil {
 			t.Error(err)
@@ -58,13 +58,13 @@ func admit(t *testing.T, f *bus.Field) {
 func connect(t *testing.T, f *bus.Field, user, password string, change func(*mqtt.ClientOptions)) (mqtt.Client, error) {
 	t.Helper()
 	options := mqtt.NewClientOptions().AddBroker("tcp://" + f.Addr()).SetClientID(user).SetUsername(user).SetPassword(password).
-		SetProtocolVersion(4).SetAutoReconnect(false).SetConnectTimeout(5 * time.Second)
+		SetProtocolVersion(4).SetAutoReconnect(false).SetConnectTimeout(soon)
 	if change != nil {
 		change(options)
 	}
 	client := mqtt.NewClient(options)
 	token := client.Connect()
-	if !token.WaitTimeout(10 * time.Second) {
+	if !token.WaitTimeout(soon) {
 		t.Fatal("the broker does not answer")
 	}
 	if token.Error() == nil {
@@ -75,7 +75,7 @@ func connect(t *testing.T, f *bus.Field, user, password string, change func(*mqt
 
 func done(t *testing.T, what string, token mqtt.Token) {
 	t.Helper()
-	if !token.WaitTimeout(10 * time.Second) {
+	if !token.WaitTimeout(soon) {
 		t.Fatalf("%s: the broker does not answer", what)
 	}
 	if token.Error() != nil {
@@ -86,7 +86,7 @@ func done(t *testing.T, what string, token mqtt.Token) {
 func subscribed(t *testing.T, client mqtt.Client, topic string, qos byte, to func(mqtt.Message)) byte {
 	t.Helper()
 	token := client.Subscribe(topic, qos, func(_ mqtt.Client, m mqtt.Message) { to(m) })
-	if !token.WaitTimeout(10 * time.Second) {
+	if !token.WaitTimeout(soon) {
 		t.Fatalf("subscribe to %s: the broker does not answer", topic)
 	}
 	return token.(*mqtt.SubscribeToken).Result()[topic]
@@ -97,7 +97,7 @@ func next[T any](t *testing.T, what string, from <-chan T) T {
 	select {
 	case value := <-from:
 		return value
-	case <-time.After(10 * time.Second):
+	case <-time.After(soon):
 		t.Fatalf("%s: nothing came", what)
 		panic("unreachable")
 	}
@@ -267,7 +267,7 @@ func TestALastingSessionIsToldWhatItMissed(t *testing.T) {
 // gone waits until nobody is connected.
 func gone(t *testing.T, f *bus.Field) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	for deadline := time.Now().Add(soon); ; {
 		who, err := f.Connected(t.Context())
 		if err != nil {
 			t.Fatal(err)

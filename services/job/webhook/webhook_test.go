@@ -14,6 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/sluicehq/sluice/internal/testserver"
 	"github.com/sluicehq/sluice/services/job"
 )
 
@@ -133,12 +134,7 @@ func TestOnlyTheBeginningOfAnAnswerIsRead(t *testing.T) {
 
 func TestAReceiverThatIsAwayOrSilentIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := "http://" + listener.Addr().String()
-	_ = listener.Close()
+	closed := "http://127.0.0.1:" + testserver.FreePort(t)
 	release := make(chan struct{})
 	silent := receiver(t, func(http.ResponseWriter, *http.Request) { <-release })
 	defer close(release)
