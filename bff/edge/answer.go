@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
@@ -24,15 +24,30 @@ type answer struct {
 	Extensions map[string]any   `json:"extensions,omitempty"`
 }
 
-// writeResponse answers with what came of the operation; it is nil when it did not run.
-func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, status int, response *graphql.Response, ran *graphql.OperationContext) {
-	out := answer{Errors: response.Errors, Extensions: response.Extensions}
-	if ran != nil {
-		data := response.Data
+// answer is what the client is told of the operation.
+func (one *turn) answer(ctx context.Context) answer {
+	if one.refusal != nil {
+		return answer{Errors: gqlerror.List{graph.Shown(ctx, one.refusal)}}
+	}
+	out := answer{Errors: one.response.Errors, Extensions: one.response.Extensions}
+	if one.ran {
+		data := one.response.Data
 		if len(data) == 0 {
 			data = json.RawMessage("null")
 		}
 		out.Data = &data
+	}
+	return out
+}
+
+// isQuery tells whether what is answered came of a query.
+func (one *turn) isQuery() bool { return one.ran && one.operation.Operation.Operation == ast.Query }
+
+// writeResponse answers with what came of the operation.
+func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, one *turn) {
+	out, status := one.answer(r.Context()), http.StatusOK
+	if !one.ran {
+		status = requestStatus(one.response.Errors)
 	}
 	media := accepted(r)
 	if media == mediaJSON && status < http.StatusInternalServerError && status != http.StatusMethodNotAllowed {
@@ -44,10 +59,10 @@ func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, status 
 		refuse(w, r, fmt.Errorf("write the answer: %w", err))
 		return
 	}
-	if ran != nil && len(response.Errors) == 0 {
-		tellFreshness(w.Header(), graph.FreshnessOf(ran))
+	if one.ran && len(out.Errors) == 0 {
+		tellFreshness(w.Header(), graph.FreshnessOf(one.operation))
 	}
-	if ran != nil && ran.Operation.Operation == ast.Query {
+	if one.isQuery() {
 		parts = t.compressed(w, r, parts)
 	}
 	write(w, status, media, parts...)

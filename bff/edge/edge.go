@@ -34,6 +34,7 @@ type Options struct {
 	RequestTimeout time.Duration   // of a request, everything included
 	MaxBody        int64           // bytes
 	Requests       envelope.Limits // of a body's JSON; none for the usual ones
+	MaxCost        int             // points of all operations of one request; 0 bounds nothing
 	CompressFrom   int             // bytes of an answer; 0 to never compress
 	CORSOrigins    []string        // "*" for any
 	TrustedProxies []netip.Prefix
@@ -61,7 +62,7 @@ func New(parts Parts, options Options) http.Handler {
 		options.Requests = envelope.Usual()
 	}
 	plain := transport{
-		requests: options.Requests, maxBody: options.MaxBody, compress: options.CompressFrom, logger: options.Logger,
+		requests: options.Requests, maxBody: options.MaxBody, maxCost: options.MaxCost, compress: options.CompressFrom, logger: options.Logger,
 		quota: parts.Quota, conduct: parts.Conduct, overload: parts.Load, writers: gzipWriters(),
 	}
 	if parts.Live != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/bff/edge"
+	"github.com/sluicehq/sluice/bff/envelope"
 	"github.com/sluicehq/sluice/bff/library"
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/graph"
@@ -65,6 +66,8 @@ func FuzzRequest(f *testing.F) {
 		o.Known = library.New(library.Options{Persisted: store, ByAnyone: true, Trusted: map[string]string{"me": "{ viewer { scopes } }"}})
 	}, func(_ *edge.Parts, o *edge.Options) {
 		o.Logger, o.RequestTimeout, o.CompressFrom = logger, timeout, 100
+		o.Requests, o.MaxCost = envelope.Usual(), 1000
+		o.Requests.Batch = 3
 	})
 	who := h.signIn(f, "operator")
 	for _, seed := range requestSeeds() {
@@ -130,6 +133,7 @@ func requestSeeds() [][2]string {
 		{post, `{"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "` + hash + `"}}}`},
 		{post + "X-Who: 1", `{"documentId": "me"}`},
 		{post, `[{"query": "{ __typename }"}]`},
+		{post + "X-Who: 1", `[{"query": "{"}, {"documentId": "me"}, {"query": "mutation { logout }"}]`},
 		{post + "X-Who: 1", `{"query": "query($n: Int, $f: TripFilter) { trips(first: $n, filter: $f) { nodes { ...t } } } fragment t on Trip { id vehicle { name } }", "variables": {"n": 1e2, "f": {"statuses": ["OPEN"]}}}`},
 		{post + "X-Who: 1", `{"query": "{ nodes(ids: [\"x\", \"trip_01jd2k0f3qe8x9w5t7v6m4n2p0\"]) { id ... on Trip { id fee { currency } } ... on Device { id: name } } }"}`},
 		{post, `{"query": "query A($a: JSON = {a: [1, \"\"\"x\"\"\"]}) { __schema { types { name fields { name type { ...r } } } } } fragment r on __Type { ofType { ofType { name } } }"}`},

@@ -35,6 +35,7 @@ const (
 type transport struct {
 	requests envelope.Limits
 	maxBody  int64
+	maxCost  int // points of all operations of a request together; 0 bounds nothing
 	compress int // bytes from which on answers are compressed; 0 for never
 	logger   *slog.Logger
 	quota    *quota.Callers   // nil for no budgets
@@ -65,38 +66,66 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 		return
 	}
 	defer leave()
-	params, err := t.read(w, r)
+	all, list, err := t.readAll(w, r)
 	if err != nil {
 		refuse(w, r, cmp.Or(t.chargeUnread(ctx, w), err))
 		return
 	}
-	if response := t.unread(ctx, w, params); response != nil {
-		t.writeResponse(w, r, requestStatus(response.Errors), response, nil)
+	if list {
+		t.doAll(w, r, executor, all)
 		return
+	}
+	one := t.prepare(w, r, executor, all[0])
+	if t.run(w, r, executor, one); one.refusal != nil {
+		refuse(w, r, one.refusal)
+		return
+	}
+	t.writeResponse(w, r, one)
+}
+
+// turn is one operation of a request on its way to its answer.
+type turn struct {
+	operation *graphql.OperationContext // nil when it was refused before it was read
+	refusal   error                     // has a status of its own, and no response
+	response  *graphql.Response         // nil until there is one
+	ran       bool
+}
+
+// prepare lets an operation in, or refuses it.
+func (t transport) prepare(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor, params *graphql.RawParams) *turn {
+	ctx := r.Context()
+	if response := t.unread(ctx, w, params); response != nil {
+		return &turn{response: response}
 	}
 	operation, problems := executor.CreateOperationContext(ctx, params)
 	if problems != nil && operation.Doc != nil && operation.Operation == nil {
 		problems = gqlerror.List{graph.NoOperation(params.OperationName)}
 	}
+	one := &turn{operation: operation}
 	if err := misplaced(w, r.Method, operation.Operation); err != nil {
 		t.giveBack(ctx, w, operation)
-		refuse(w, r, cmp.Or(t.chargeUnread(ctx, w), err))
-		return
+		one.refusal = cmp.Or(t.chargeUnread(ctx, w), err)
+		return one
 	}
 	if problems = t.tellCharge(ctx, w, operation, problems); problems != nil {
-		response := executor.DispatchError(graphql.WithOperationContext(ctx, operation), graph.Few(problems))
-		t.writeResponse(w, r, requestStatus(response.Errors), response, nil)
+		one.response = executor.DispatchError(graphql.WithOperationContext(ctx, operation), graph.Few(problems))
+	}
+	return one
+}
+
+// run answers an operation that was let in.
+func (t transport) run(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor, one *turn) {
+	if one.refusal != nil || one.response != nil {
 		return
 	}
-	respond, ctx := executor.DispatchOperation(ctx, operation)
-	response := respond(ctx)
-	if response == nil { // the time was over before anything ran
-		t.giveBack(ctx, w, operation)
-		refuse(w, r, context.Cause(ctx))
+	respond, ctx := executor.DispatchOperation(r.Context(), one.operation)
+	if one.response = respond(ctx); one.response == nil { // the time was over before anything ran
+		t.giveBack(ctx, w, one.operation)
+		one.refusal = context.Cause(ctx)
 		return
 	}
-	t.tellSpent(w, operation)
-	t.writeResponse(w, r, http.StatusOK, response, operation)
+	one.ran = true
+	t.tellSpent(w, one.operation)
 }
 
 // misplaced says why the operation, if there is one, is not run for a request of the method.
@@ -117,37 +146,51 @@ func (t transport) recovered(w http.ResponseWriter, r *http.Request, executor gr
 	if p := recover(); p != nil {
 		ctx := graphql.WithOperationContext(r.Context(), &graphql.OperationContext{})
 		response := executor.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(graph.Recover(ctx, p))})
-		t.writeResponse(w, r, http.StatusInternalServerError, response, nil)
+		t.writeResponse(w, r, &turn{response: response})
 	}
 }
 
+// read reads a request with one operation.
 func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error) {
-	asked, err := t.parse(w, r)
+	t.requests.Batch = 0
+	all, _, err := t.readAll(w, r)
 	if err != nil {
 		return nil, err
 	}
-	now := graphql.Now()
-	return &graphql.RawParams{
-		Query: asked.Query, OperationName: asked.OperationName, Variables: asked.Variables, Extensions: asked.Extensions,
-		Headers: r.Header, ReadTime: graphql.TraceTiming{Start: now, End: now},
-	}, nil
+	return all[0], nil
 }
 
-func (t transport) parse(w http.ResponseWriter, r *http.Request) (*envelope.Request, error) {
+func (t transport) readAll(w http.ResponseWriter, r *http.Request) (all []*graphql.RawParams, list bool, err error) {
+	asked, list, err := t.parse(w, r)
+	if err != nil {
+		return nil, list, err
+	}
+	now := graphql.Now()
+	for _, one := range asked {
+		all = append(all, &graphql.RawParams{
+			Query: one.Query, OperationName: one.OperationName, Variables: one.Variables, Extensions: one.Extensions,
+			Headers: r.Header, ReadTime: graphql.TraceTiming{Start: now, End: now},
+		})
+	}
+	return all, list, nil
+}
+
+func (t transport) parse(w http.ResponseWriter, r *http.Request) (all []*envelope.Request, list bool, err error) {
 	if r.Method == http.MethodGet {
-		return t.requests.ReadURL(r.URL)
+		one, err := t.requests.ReadURL(r.URL)
+		return []*envelope.Request{one}, false, err
 	}
 	body, err := t.readBody(w, r)
 	if err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return nil, errs.New(errs.DeadlineExceeded, "BODY_TOO_SLOW", "the body did not come in time")
+			return nil, false, errs.New(errs.DeadlineExceeded, "BODY_TOO_SLOW", "the body did not come in time")
 		}
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			return nil, errs.New(errs.InvalidArgument, "BODY_TOO_LARGE", "the body is larger than %d bytes", t.maxBody)
+			return nil, false, errs.New(errs.InvalidArgument, "BODY_TOO_LARGE", "the body is larger than %d bytes", t.maxBody)
 		}
-		return nil, errs.New(errs.InvalidArgument, "REQUEST_MALFORMED", "the body could not be read").Because(err)
+		return nil, false, errs.New(errs.InvalidArgument, "REQUEST_MALFORMED", "the body could not be read").Because(err)
 	}
-	return t.requests.Read(body)
+	return t.requests.ReadAll(body)
 }
 
 // readBody reads the body, which timed gives a deadline. What comes after it, as that a client of an event

@@ -16,11 +16,12 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Limits bound a request before it is decoded. All must be set.
+// Limits bound a request before it is decoded. All but Batch must be set.
 type Limits struct {
 	Depth     int // of lists and objects in each other, that of the request included
 	Values    int // of all lists and objects together
-	Variables int // bytes of JSON
+	Variables int // bytes of JSON, of one operation
+	Batch     int // operations in one request; 0 for one alone, and no list
 }
 
 // Usual are limits that honest requests do not meet.
@@ -37,17 +38,55 @@ type Request struct {
 	Extensions    map[string]any
 }
 
-// Read reads the JSON form of a request.
+// Read reads the JSON form of a request with one operation.
 func (l Limits) Read(body []byte) (*Request, error) {
-	if err := l.count(body); err != nil {
+	if err := l.check(body); err != nil {
 		return nil, err
-	}
-	if !utf8.Valid(body) {
-		return nil, malformed("the request must be in UTF-8")
 	}
 	if isList(body) {
 		return nil, errs.New(errs.InvalidArgument, "BATCHING_UNSUPPORTED", "send one operation a request: lists of them are not answered")
 	}
+	return l.readOne(body)
+}
+
+// ReadAll reads the JSON form of a request, which may be a list of operations if Batch allows; list tells
+// that it is one. It has at least one operation.
+func (l Limits) ReadAll(body []byte) (all []*Request, list bool, err error) {
+	if l.Batch == 0 || !isList(body) {
+		one, err := l.Read(body)
+		return []*Request{one}, false, err
+	}
+	if err := l.check(body); err != nil {
+		return nil, true, err
+	}
+	if !json.Valid(body) {
+		return nil, true, malformed("the request is no JSON")
+	}
+	for item := range items(body) {
+		if len(all) == l.Batch {
+			return nil, true, errs.New(errs.InvalidArgument, "BATCH_TOO_LARGE", "a request has at most %d operations", l.Batch)
+		}
+		one, err := l.readOne(item)
+		if err != nil {
+			return nil, true, err
+		}
+		all = append(all, one)
+	}
+	if len(all) == 0 {
+		return nil, true, malformed("the request has no operation")
+	}
+	return all, true, nil
+}
+
+// check bounds the text of a request.
+func (l Limits) check(body []byte) error {
+	if !utf8.Valid(body) {
+		return malformed("the request must be in UTF-8")
+	}
+	return l.count(body)
+}
+
+func (l Limits) readOne(body []byte) (*Request, error) {
 	if !json.Valid(body) || !isObject(body) {
 		return nil, malformed("the request must be a JSON object with query, operationName, variables and extensions")
 	}

@@ -80,6 +80,31 @@ func TestWhatIsRefusedBeforeItIsDecoded(t *testing.T) {
 	}
 }
 
+func TestAListIsRead(t *testing.T) {
+	t.Parallel()
+	batching := limits
+	batching.Batch = 2
+	for text, want := range map[string][]string{
+		` [ {"query": "{ a, [b] }", "variables": {"x": [1]}} , {"query": "{ c }"} ] `: {"{ a, [b] }", "{ c }"},
+		`[{"query": "{ a }"}]`: {"{ a }"},
+		`{"query": "{ a }"}`:   {"{ a }"},
+	} {
+		all, list, err := batching.ReadAll([]byte(text))
+		if err != nil || len(all) != len(want) || list != strings.HasPrefix(strings.TrimSpace(text), "[") {
+			t.Errorf("%s: read %+v, %t, %v", text, all, list, err)
+			continue
+		}
+		for i := range want {
+			if all[i].Query != want[i] {
+				t.Errorf("%s: the operation %d is %q", text, i, all[i].Query)
+			}
+		}
+	}
+	if _, _, err := limits.ReadAll([]byte(`[{"query": "{ a }"}]`)); errs.From(err).Reason != "BATCHING_UNSUPPORTED" {
+		t.Errorf("where lists are not taken: %v", err)
+	}
+}
+
 func refused(t *testing.T, got *envelope.Request, err error, reason string) {
 	t.Helper()
 	e, ok := errors.AsType[*errs.Error](err)

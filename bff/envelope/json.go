@@ -71,6 +71,22 @@ func members(object []byte) iter.Seq2[string, json.RawMessage] {
 	}
 }
 
+// items gives the items of a list, whose text must be valid JSON.
+func items(list []byte) iter.Seq[json.RawMessage] {
+	return func(yield func(json.RawMessage) bool) {
+		rest := after(list, "[")
+		for rest[0] != ']' {
+			end := endOfValue(rest)
+			if !yield(bytes.TrimRight(rest[:end], blank)) {
+				return
+			}
+			if rest = rest[end:]; rest[0] == ',' {
+				rest = after(rest, ",")
+			}
+		}
+	}
+}
+
 // namedTwice finds a name that comes twice in one object of the text, which must be valid JSON: the last
 // would win without a word.
 func namedTwice(text []byte) (name string, is bool) {

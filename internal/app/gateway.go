@@ -114,7 +114,7 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 	}
 	options := edge.Options{
 		RequestTimeout: h.config.HTTP.RequestTimeout, MaxBody: int64(h.config.HTTP.MaxBody),
-		Requests: h.requests(), CompressFrom: int(h.config.HTTP.CompressFrom),
+		Requests: h.requests(), MaxCost: h.config.HTTP.MaxCost, CompressFrom: int(h.config.HTTP.CompressFrom),
 		CORSOrigins: h.config.HTTP.CORSOrigins, TrustedProxies: proxies, Logger: h.logger, Tracing: h.tracing,
 	}
 	if h.config.Telemetry.Metrics {
@@ -137,6 +137,7 @@ func (h *house) documentLimits() document.Limits {
 func (h *house) requests() envelope.Limits {
 	return envelope.Limits{
 		Depth: h.config.HTTP.MaxJSONDepth, Values: h.config.HTTP.MaxJSONValues, Variables: int(h.config.HTTP.MaxVariables),
+		Batch: h.config.HTTP.Batching,
 	}
 }
 

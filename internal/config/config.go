@@ -73,6 +73,7 @@ type HTTP struct {
 	MaxVariables       Size          `default:"512KiB" min:"1KiB" help:"Largest variables of a request, as JSON."`
 	MaxJSONDepth       int           `default:"32" min:"4" help:"Deepest nesting of lists and objects in the JSON of a request."`
 	MaxJSONValues      int           `default:"20000" min:"10" help:"Most values in the JSON of a request, those in lists and objects counted each."`
+	Batching           int           `default:"0" min:"0" max:"100" help:"Most operations in one request, as a JSON array of them; 0 refuses arrays."`
 	CompressFrom       Size          `default:"1KiB" help:"Smallest answer to a query that is compressed for clients that can read gzip; 0 compresses none."`
 	CORSOrigins        []string      `help:"Origins whose pages may call the API, such as https://app.example.org; * for any."`
 	MaxDepth           int           `default:"15" min:"1" help:"Deepest nesting of fields in a GraphQL document."`
