@@ -115,8 +115,9 @@ type Series struct {
 
 // Point is a reading, or the aggregate of a step.
 type Point struct {
-	At    time.Time
-	Value *float64
+	At        time.Time
+	Value     *float64
+	ArrivedAt *time.Time // nil for a step, and for what did not come from the device itself
 }
 
 // IsNode marks what has an id of its own.

@@ -83,8 +83,9 @@ type shown struct {
 	Telemetry []struct {
 		Key    string
 		Points []struct {
-			At    time.Time
-			Value float64
+			At        time.Time
+			ArrivedAt time.Time
+			Value     float64
 		}
 	}
 }
@@ -93,7 +94,7 @@ func (p *program) show(t *testing.T, token, id string) shown {
 	t.Helper()
 	const query = `query($id: ID!) { device(id: $id) { presence firmware board position { latitude longitude }
 		events(first: 50) { nodes { type message data } }
-		telemetry(keys: ["temperature", "humidity"], from: "2020-01-01T00:00:00Z", to: "2100-01-01T00:00:00Z") { key points { at value } } } }`
+		telemetry(keys: ["temperature", "humidity"], from: "2020-01-01T00:00:00Z", to: "2100-01-01T00:00:00Z") { key points { at arrivedAt value } } } }`
 	return ask[struct{ Device shown }](t, p, token, query, vars{"id": id}).Device
 }
 
@@ -122,6 +123,7 @@ func TestTheDevicesPageWorksAsWritten(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	began := time.Now()
 	p := start(t, serveDemo(t.TempDir())...)
 	token := p.signIn(t, "admin")
 	d := p.register(t, token, "SENSOR")
@@ -158,6 +160,8 @@ func TestTheDevicesPageWorksAsWritten(t *testing.T) {
 	}
 	if first := got.Telemetry[0].Points[0]; first.Value != 20.25 || first.At.Format(time.RFC3339) != "2026-03-01T06:00:00Z" {
 		t.Errorf("the first reading is %+v", first)
+	} else if late := first.ArrivedAt; late.Before(began) || late.After(time.Now()) {
+		t.Errorf("it arrived at %v, and the test began at %v", late, began)
 	}
 	if !slices.ContainsFunc(got.Events.Nodes, func(e struct {
 		Type, Message string

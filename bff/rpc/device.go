@@ -156,7 +156,7 @@ func deviceEvent(m *devicev1.DeviceEvent) *bff.DeviceEvent {
 
 func point(m *devicev1.Point) *bff.Point {
 	value := m.GetValue()
-	return &bff.Point{At: m.GetAt().AsTime(), Value: &value}
+	return &bff.Point{At: m.GetAt().AsTime(), Value: &value, ArrivedAt: optionalTime(m.GetArrivedAt())}
 }
 
 func deviceFilter(f *bff.DeviceFilter) (*devicev1.DeviceFilter, error) {

@@ -2740,6 +2740,13 @@ func planFieldsOfPoint() plan.Type {
 					return planOFloat2ᚖfloat64(w, n, obj.Value)
 				},
 			},
+			"arrivedAt": {
+				Name: "arrivedAt",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Point)
+					return planODateTime2ᚖtimeᚐTime(w, n, obj.ArrivedAt)
+				},
+			},
 		},
 	}
 }

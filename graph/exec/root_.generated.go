@@ -450,8 +450,9 @@ type ComplexityRoot struct {
 	}
 
 	Point struct {
-		At    func(childComplexity int) int
-		Value func(childComplexity int) int
+		ArrivedAt func(childComplexity int) int
+		At        func(childComplexity int) int
+		Value     func(childComplexity int) int
 	}
 
 	Position struct {
@@ -2483,6 +2484,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
 
+	case "Point.arrivedAt":
+		if e.ComplexityRoot.Point.ArrivedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Point.ArrivedAt(childComplexity), true
 	case "Point.at":
 		if e.ComplexityRoot.Point.At == nil {
 			break
@@ -3915,6 +3922,11 @@ type Point @authenticated {
   "The time of the reading, or the start of the step."
   at: DateTime!
   value: Float
+  """
+  When the reading came from its device, the first time if it came again. Null for a step, for what is left of readings
+  that were rolled up, and for readings that were imported.
+  """
+  arrivedAt: DateTime
 }
 
 type DeviceEvent @authenticated @cacheControl(maxAge: 5) {
@@ -5231,6 +5243,8 @@ func (ec *executionContext) childFields_Point(ctx context.Context, field graphql
 		return ec.fieldContext_Point_at(ctx, field)
 	case "value":
 		return ec.fieldContext_Point_value(ctx, field)
+	case "arrivedAt":
+		return ec.fieldContext_Point_arrivedAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Point", field.Name)
 }

@@ -84,5 +84,5 @@ func seriesMessage(s telemetry.Series) *devicev1.DeviceSeries {
 }
 
 func pointMessage(p telemetry.Point) *devicev1.Point {
-	return &devicev1.Point{At: timestamppb.New(p.At), Value: p.Value}
+	return &devicev1.Point{At: timestamppb.New(p.At), Value: p.Value, ArrivedAt: types.Timestamp(p.ArrivedAt)}
 }

@@ -60,13 +60,13 @@ func (s *Store) Query(ctx context.Context, q telemetry.Query) ([]telemetry.Serie
 	return gather(rows)
 }
 
-// selection selects device, key, time and value of the points, in order: of readings, and of what is
+// selection selects device, key, time, value and time of arrival of the points, in order: of readings, and of what is
 // left of old ones.
 func selection(w *sqldb.Where, q telemetry.Query) string {
 	condition := w.SQL()
 	if q.Step == 0 {
-		return `SELECT device_id, key, at, value FROM readings` + condition + `
-			UNION ALL SELECT device_id, key, at, sum / count FROM readings_rolled` + condition + ` ORDER BY device_id, key, at, value`
+		return `SELECT device_id, key, at, value, arrived_at FROM readings` + condition + `
+			UNION ALL SELECT device_id, key, at, sum / count, CAST(NULL AS BIGINT) FROM readings_rolled` + condition + ` ORDER BY device_id, key, at, value`
 	}
 	step := w.Arg(q.Step.Microseconds())
 	// The remainder of a time before 1970 is negative: adding a step makes it count from the step's start.
@@ -75,13 +75,13 @@ func selection(w *sqldb.Where, q telemetry.Query) string {
 			FROM readings` + condition + `
 		UNION ALL SELECT device_id, key, ` + start + `, count, sum, least, greatest, last, last_at FROM readings_rolled` + condition
 	if q.Aggregate == telemetry.Last {
-		return `SELECT device_id, key, start, last FROM (
+		return `SELECT device_id, key, start, last, CAST(NULL AS BIGINT) FROM (
 			SELECT device_id, key, start, last,
 				ROW_NUMBER() OVER (PARTITION BY device_id, key, start ORDER BY last_at DESC, last DESC) AS place
 			FROM (` + stepped + `) AS stepped
 		) AS ranked WHERE place = 1 ORDER BY device_id, key, start`
 	}
-	return `SELECT device_id, key, start, ` + aggregate(q.Aggregate) + ` FROM (` + stepped + `) AS stepped
+	return `SELECT device_id, key, start, ` + aggregate(q.Aggregate) + `, CAST(NULL AS BIGINT) FROM (` + stepped + `) AS stepped
 		GROUP BY device_id, key, start ORDER BY device_id, key, start`
 }
 
@@ -107,7 +107,8 @@ func gather(rows *sql.Rows) ([]telemetry.Series, error) {
 		var deviceID, key string
 		var at int64
 		var value float64
-		if err := row.Scan(&deviceID, &key, &at, &value); err != nil {
+		var arrived sql.NullInt64
+		if err := row.Scan(&deviceID, &key, &at, &value, &arrived); err != nil {
 			return struct{}{}, err
 		}
 		if points++; points > telemetry.MaxPoints {
@@ -117,7 +118,7 @@ func gather(rows *sql.Rows) ([]telemetry.Series, error) {
 			all = append(all, telemetry.Series{DeviceID: deviceID, Key: key})
 		}
 		series := &all[len(all)-1]
-		series.Points = append(series.Points, telemetry.Point{At: sqldb.Time(at), Value: value})
+		series.Points = append(series.Points, telemetry.Point{At: sqldb.Time(at), Value: value, ArrivedAt: sqldb.NullTime(arrived)})
 		return struct{}{}, nil
 	})
 	if err != nil {

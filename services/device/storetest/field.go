@@ -95,8 +95,21 @@ func recordsAll(t *testing.T, s assembly.Store) {
 			t.Errorf("stored %d, %v; want %d", stored, err, want)
 		}
 	}
-	if series := query(t, s, always(0, telemetry.Avg, "k"), a.ID, b.ID); len(series) != 2 || len(series[0].Points) != 2 {
-		t.Errorf("kept %+v", series)
+	series := query(t, s, always(0, telemetry.Avg, "k"), a.ID, b.ID)
+	if len(series) != 2 || len(series[0].Points) != 2 {
+		t.Fatalf("kept %+v", series)
+	}
+	for _, p := range series[0].Points { // what came again arrived before
+		if p.ArrivedAt == nil || !p.ArrivedAt.Equal(dawn()) {
+			t.Errorf("%v arrived at %v", p.At, p.ArrivedAt)
+		}
+	}
+	record(t, s, a.ID, telemetry.Reading{Key: "written", At: dawn(), Value: 1})
+	if series := query(t, s, always(0, telemetry.Avg, "written"), a.ID); series[0].Points[0].ArrivedAt != nil {
+		t.Errorf("what was written down arrived: %+v", series)
+	}
+	if series := query(t, s, always(time.Hour, telemetry.Last, "k"), a.ID); series[0].Points[0].ArrivedAt != nil {
+		t.Errorf("a step arrived: %+v", series)
 	}
 }
 

@@ -172,6 +172,9 @@ type Series struct {
 type Point struct {
 	At    time.Time // of the reading, or the start of the step
 	Value float64
+	// ArrivedAt is when the reading came from its device, the first time. nil for a step, for what is
+	// left of old readings, and for readings that were written down and did not come from a device.
+	ArrivedAt *time.Time
 }
 
 // Query gives a series for each key of each device that there is and the caller may see; steps

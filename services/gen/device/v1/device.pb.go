@@ -1577,6 +1577,7 @@ type Point struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	At            *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=at,proto3" json:"at,omitempty"` // of the reading, or the start of the step
 	Value         float64                `protobuf:"fixed64,2,opt,name=value,proto3" json:"value,omitempty"`
+	ArrivedAt     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=arrived_at,json=arrivedAt,proto3" json:"arrived_at,omitempty"` // of a reading that came from its device
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1623,6 +1624,13 @@ func (x *Point) GetValue() float64 {
 		return x.Value
 	}
 	return 0
+}
+
+func (x *Point) GetArrivedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ArrivedAt
+	}
+	return nil
 }
 
 type Reading struct {
@@ -2110,10 +2118,12 @@ const file_device_v1_device_proto_rawDesc = "" +
 	"\fDeviceSeries\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12/\n" +
-	"\x06points\x18\x03 \x03(\v2\x17.sluice.device.v1.PointR\x06points\"I\n" +
+	"\x06points\x18\x03 \x03(\v2\x17.sluice.device.v1.PointR\x06points\"\x84\x01\n" +
 	"\x05Point\x12*\n" +
 	"\x02at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\x01R\x05value\"]\n" +
+	"\x05value\x18\x02 \x01(\x01R\x05value\x129\n" +
+	"\n" +
+	"arrived_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tarrivedAt\"]\n" +
 	"\aReading\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x14\n" +
@@ -2273,40 +2283,41 @@ var file_device_v1_device_proto_depIdxs = []int32{
 	25, // 30: sluice.device.v1.BatchQueryTelemetryResponse.series:type_name -> sluice.device.v1.DeviceSeries
 	26, // 31: sluice.device.v1.DeviceSeries.points:type_name -> sluice.device.v1.Point
 	38, // 32: sluice.device.v1.Point.at:type_name -> google.protobuf.Timestamp
-	38, // 33: sluice.device.v1.Reading.at:type_name -> google.protobuf.Timestamp
-	27, // 34: sluice.device.v1.RecordReadingsRequest.readings:type_name -> sluice.device.v1.Reading
-	31, // 35: sluice.device.v1.ImportDevicesRequest.devices:type_name -> sluice.device.v1.ImportedDevice
-	0,  // 36: sluice.device.v1.ImportedDevice.kind:type_name -> sluice.device.v1.Kind
-	37, // 37: sluice.device.v1.ImportedDevice.labels:type_name -> sluice.device.v1.ImportedDevice.LabelsEntry
-	39, // 38: sluice.device.v1.ImportedDevice.position:type_name -> sluice.types.v1.Position
-	4,  // 39: sluice.device.v1.ImportDevicesResponse.devices:type_name -> sluice.device.v1.Device
-	5,  // 40: sluice.device.v1.Devices.RegisterDevice:input_type -> sluice.device.v1.RegisterDeviceRequest
-	7,  // 41: sluice.device.v1.Devices.RotateDeviceSecret:input_type -> sluice.device.v1.RotateDeviceSecretRequest
-	8,  // 42: sluice.device.v1.Devices.UpdateDevice:input_type -> sluice.device.v1.UpdateDeviceRequest
-	10, // 43: sluice.device.v1.Devices.DeleteDevice:input_type -> sluice.device.v1.DeleteDeviceRequest
-	12, // 44: sluice.device.v1.Devices.BatchGetDevices:input_type -> sluice.device.v1.BatchGetDevicesRequest
-	15, // 45: sluice.device.v1.Devices.ListDevices:input_type -> sluice.device.v1.ListDevicesRequest
-	17, // 46: sluice.device.v1.Devices.CountDevices:input_type -> sluice.device.v1.CountDevicesRequest
-	20, // 47: sluice.device.v1.Devices.BatchListEvents:input_type -> sluice.device.v1.BatchListEventsRequest
-	23, // 48: sluice.device.v1.Devices.BatchQueryTelemetry:input_type -> sluice.device.v1.BatchQueryTelemetryRequest
-	28, // 49: sluice.device.v1.Devices.RecordReadings:input_type -> sluice.device.v1.RecordReadingsRequest
-	30, // 50: sluice.device.v1.Devices.ImportDevices:input_type -> sluice.device.v1.ImportDevicesRequest
-	6,  // 51: sluice.device.v1.Devices.RegisterDevice:output_type -> sluice.device.v1.RegisterDeviceResponse
-	6,  // 52: sluice.device.v1.Devices.RotateDeviceSecret:output_type -> sluice.device.v1.RegisterDeviceResponse
-	4,  // 53: sluice.device.v1.Devices.UpdateDevice:output_type -> sluice.device.v1.Device
-	11, // 54: sluice.device.v1.Devices.DeleteDevice:output_type -> sluice.device.v1.DeleteDeviceResponse
-	13, // 55: sluice.device.v1.Devices.BatchGetDevices:output_type -> sluice.device.v1.BatchGetDevicesResponse
-	16, // 56: sluice.device.v1.Devices.ListDevices:output_type -> sluice.device.v1.ListDevicesResponse
-	18, // 57: sluice.device.v1.Devices.CountDevices:output_type -> sluice.device.v1.DeviceCounts
-	21, // 58: sluice.device.v1.Devices.BatchListEvents:output_type -> sluice.device.v1.BatchListEventsResponse
-	24, // 59: sluice.device.v1.Devices.BatchQueryTelemetry:output_type -> sluice.device.v1.BatchQueryTelemetryResponse
-	29, // 60: sluice.device.v1.Devices.RecordReadings:output_type -> sluice.device.v1.RecordReadingsResponse
-	32, // 61: sluice.device.v1.Devices.ImportDevices:output_type -> sluice.device.v1.ImportDevicesResponse
-	51, // [51:62] is the sub-list for method output_type
-	40, // [40:51] is the sub-list for method input_type
-	40, // [40:40] is the sub-list for extension type_name
-	40, // [40:40] is the sub-list for extension extendee
-	0,  // [0:40] is the sub-list for field type_name
+	38, // 33: sluice.device.v1.Point.arrived_at:type_name -> google.protobuf.Timestamp
+	38, // 34: sluice.device.v1.Reading.at:type_name -> google.protobuf.Timestamp
+	27, // 35: sluice.device.v1.RecordReadingsRequest.readings:type_name -> sluice.device.v1.Reading
+	31, // 36: sluice.device.v1.ImportDevicesRequest.devices:type_name -> sluice.device.v1.ImportedDevice
+	0,  // 37: sluice.device.v1.ImportedDevice.kind:type_name -> sluice.device.v1.Kind
+	37, // 38: sluice.device.v1.ImportedDevice.labels:type_name -> sluice.device.v1.ImportedDevice.LabelsEntry
+	39, // 39: sluice.device.v1.ImportedDevice.position:type_name -> sluice.types.v1.Position
+	4,  // 40: sluice.device.v1.ImportDevicesResponse.devices:type_name -> sluice.device.v1.Device
+	5,  // 41: sluice.device.v1.Devices.RegisterDevice:input_type -> sluice.device.v1.RegisterDeviceRequest
+	7,  // 42: sluice.device.v1.Devices.RotateDeviceSecret:input_type -> sluice.device.v1.RotateDeviceSecretRequest
+	8,  // 43: sluice.device.v1.Devices.UpdateDevice:input_type -> sluice.device.v1.UpdateDeviceRequest
+	10, // 44: sluice.device.v1.Devices.DeleteDevice:input_type -> sluice.device.v1.DeleteDeviceRequest
+	12, // 45: sluice.device.v1.Devices.BatchGetDevices:input_type -> sluice.device.v1.BatchGetDevicesRequest
+	15, // 46: sluice.device.v1.Devices.ListDevices:input_type -> sluice.device.v1.ListDevicesRequest
+	17, // 47: sluice.device.v1.Devices.CountDevices:input_type -> sluice.device.v1.CountDevicesRequest
+	20, // 48: sluice.device.v1.Devices.BatchListEvents:input_type -> sluice.device.v1.BatchListEventsRequest
+	23, // 49: sluice.device.v1.Devices.BatchQueryTelemetry:input_type -> sluice.device.v1.BatchQueryTelemetryRequest
+	28, // 50: sluice.device.v1.Devices.RecordReadings:input_type -> sluice.device.v1.RecordReadingsRequest
+	30, // 51: sluice.device.v1.Devices.ImportDevices:input_type -> sluice.device.v1.ImportDevicesRequest
+	6,  // 52: sluice.device.v1.Devices.RegisterDevice:output_type -> sluice.device.v1.RegisterDeviceResponse
+	6,  // 53: sluice.device.v1.Devices.RotateDeviceSecret:output_type -> sluice.device.v1.RegisterDeviceResponse
+	4,  // 54: sluice.device.v1.Devices.UpdateDevice:output_type -> sluice.device.v1.Device
+	11, // 55: sluice.device.v1.Devices.DeleteDevice:output_type -> sluice.device.v1.DeleteDeviceResponse
+	13, // 56: sluice.device.v1.Devices.BatchGetDevices:output_type -> sluice.device.v1.BatchGetDevicesResponse
+	16, // 57: sluice.device.v1.Devices.ListDevices:output_type -> sluice.device.v1.ListDevicesResponse
+	18, // 58: sluice.device.v1.Devices.CountDevices:output_type -> sluice.device.v1.DeviceCounts
+	21, // 59: sluice.device.v1.Devices.BatchListEvents:output_type -> sluice.device.v1.BatchListEventsResponse
+	24, // 60: sluice.device.v1.Devices.BatchQueryTelemetry:output_type -> sluice.device.v1.BatchQueryTelemetryResponse
+	29, // 61: sluice.device.v1.Devices.RecordReadings:output_type -> sluice.device.v1.RecordReadingsResponse
+	32, // 62: sluice.device.v1.Devices.ImportDevices:output_type -> sluice.device.v1.ImportDevicesResponse
+	52, // [52:63] is the sub-list for method output_type
+	41, // [41:52] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_device_v1_device_proto_init() }
