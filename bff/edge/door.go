@@ -4,12 +4,12 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/conduct"
+	"github.com/sluicehq/sluice/bff/live"
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/caller"
@@ -45,11 +45,11 @@ func (o Options) doorOf(parts Parts, next http.Handler) http.Handler {
 
 // ServeHTTP refuses, or goes on.
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !asksOnce(r) {
+	if !asks(r) {
 		d.next.ServeHTTP(w, r)
 		return
 	}
-	credentials, err := auth.FromHeader(r.Header)
+	credentials, err := auth.FromRequest(r)
 	who, known := d.auth.Known(credentials)
 	if err != nil || !known {
 		d.next.ServeHTTP(w, r)
@@ -67,14 +67,9 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.refuse(w, r, who, left, wait)
 }
 
-// asksOnce tells requests for one answer from those that open a stream, which are refused in forms of
-// their own, and from what is not for the API.
-func asksOnce(r *http.Request) bool {
-	if r.URL.Path != graphQLPath || r.Method != http.MethodPost && r.Method != http.MethodGet || r.Header["Upgrade"] != nil {
-		return false
-	}
-	wishes := r.Header["Accept"]
-	return len(wishes) == 0 || len(wishes) == 1 && !strings.Contains(wishes[0], "event-stream")
+// asks tells requests to the API from others, and from connections, which have a protocol of their own.
+func asks(r *http.Request) bool {
+	return r.URL.Path == graphQLPath && (r.Method == http.MethodPost || r.Method == http.MethodGet) && r.Header["Upgrade"] == nil
 }
 
 // refuse answers as the rest of the entrance would. Of its headers those of pages are left out where the
@@ -93,7 +88,7 @@ func (d *door) refuse(w http.ResponseWriter, r *http.Request, who caller.Caller,
 	}
 	d.origins.tell(h, r)
 	status := http.StatusTooManyRequests
-	if media == mediaJSON {
+	if media == mediaJSON && !live.IsEventStream(r) {
 		status = http.StatusOK // as the specification wants of this media type for an answer in GraphQL's form
 	}
 	w.WriteHeader(status)

@@ -16,8 +16,11 @@ import (
 // 12.5.1).
 func accepted(r *http.Request) string {
 	header := r.Header["Accept"]
-	if len(header) == 1 && (header[0] == mediaGraphQL || header[0] == mediaJSON) {
-		return header[0] // as nearly all have it
+	switch { // what nearly all have
+	case len(header) == 0 || len(header) == 1 && header[0] == "*/*":
+		return mediaJSON
+	case len(header) == 1 && (header[0] == mediaGraphQL || header[0] == mediaJSON):
+		return header[0]
 	}
 	wishes := wishes{}
 	for part := range strings.SplitSeq(strings.Join(header, ","), ",") {
