@@ -30,7 +30,7 @@ func BenchmarkAbuseOfAll(b *testing.B) {
 		served := cpuByKey(b, client, string(program), key("1000000"), http.StatusOK, cpuOfProgram, 400)
 		refused := cpuByKey(b, client, string(program), key("600"), http.StatusTooManyRequests, cpuOfProgram, 8000)
 		b.Logf("all in one, a query that is %s costs %.0f µs CPU, a refusal %.1f µs: %.1f %%", c.what, served, refused, 100*refused/served)
-		if c.kept == "true" { // for less than net/http takes to refuse, times 20
+		if c.kept == "true" { // costs less than twenty times what net/http takes to refuse: there is no bar
 			b.ReportMetric(refused/served, "refused/"+c.what)
 			continue
 		}
