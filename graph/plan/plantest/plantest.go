@@ -99,6 +99,23 @@ func MarshalRaw(s []byte) graphql.Marshaler {
 // UnmarshalRaw takes nothing.
 func UnmarshalRaw(any) ([]byte, error) { return nil, errors.New("nothing is taken") }
 
+// MarshalGauge writes a number with the context; 0 is null, and one below fails.
+func MarshalGauge(f float64) graphql.ContextMarshaler {
+	if f == 0 {
+		return graphql.Null
+	}
+	return graphql.ContextWriterFunc(func(_ context.Context, w io.Writer) error {
+		if f < 0 {
+			return errors.New("a gauge below zero")
+		}
+		_, err := io.WriteString(w, strconv.FormatFloat(f, 'f', 2, 64))
+		return err
+	})
+}
+
+// UnmarshalGauge takes a number.
+func UnmarshalGauge(_ context.Context, v any) (float64, error) { return graphql.UnmarshalFloat(v) }
+
 // Tag writes itself, and may fail at it.
 type Tag struct{ Text string }
 
@@ -165,6 +182,15 @@ type Thing struct {
 	NamesakeMust Named
 	Others       []Named
 	Cells        [][]*Cell
+	PartRows     [][]Part
+	Gauge        float64
+	MaybeGauge   *float64
+	Gauges       []float64
+	Meta         map[string]any
+	Whatever     any
+	WhateverMust any
+	Long         int64
+	Tiny         *int8
 }
 
 // IsNode and the others say what a Thing is.
@@ -239,6 +265,20 @@ func (t *Thing) Patient(ctx context.Context) (*int, error) {
 		return nil, errors.New("no context")
 	}
 	return t.risk("patient")
+}
+
+// Whole takes the context and gives an object by value.
+func (t *Thing) Whole(context.Context) (Part, error) {
+	_, err := t.risk("whole")
+	return NewPart(t.World, t.ID+"w"), err
+}
+
+// Wholes gives lists of objects by value.
+func (t *Thing) Wholes(context.Context) ([][]Part, error) {
+	if _, err := t.risk("wholes"); err != nil {
+		return nil, err
+	}
+	return [][]Part{{NewPart(t.World, t.ID+"x")}, {}, {NewPart(t.World, t.ID+"y"), NewPart(t.World, t.ID+"z")}}, nil
 }
 
 // Part is kept by value.

@@ -46,7 +46,33 @@ func NewThing(w *World, id string) *Thing {
 	t.Weight = maybe(w, number(w, id, "weight"), id, "weight?")
 	t.mishaps(id)
 	t.relations(id)
+	t.oddities(id)
 	return t
+}
+
+// oddities are of Go types that few bind to.
+func (t *Thing) oddities(id string) {
+	w := t.World
+	gauge := func(place string) float64 {
+		switch w.Fate(id, place) {
+		case Nil:
+			return 0
+		case Fail:
+			return -1
+		}
+		return float64(w.Roll(id, place)%1000) + 0.5
+	}
+	t.Gauge, t.Gauges = gauge("gauge"), []float64{gauge("gauges0"), gauge("gauges1")}
+	t.MaybeGauge = maybe(w, gauge("maybeGauge"), id, "maybeGauge?")
+	t.PartRows = [][]Part{{NewPart(w, id+"v")}, {}}
+	t.Long, t.Tiny = int64(w.Roll(id, "long")>>1), maybe(w, int8(-3), id, "tiny")
+	t.Whatever, t.WhateverMust = []any{1, "two", nil, map[string]any{"three": 3.5}}, "ever"
+	switch w.Fate(id, "whatever") {
+	case Nil:
+		t.Whatever, t.WhateverMust, t.PartRows = nil, nil, [][]Part{nil, {NewPart(w, id+"v")}}
+	case Fine:
+		t.Meta = map[string]any{"a": 1, "b": []string{"<", "é"}}
+	}
 }
 
 // mishaps are what can be wrong with plain values.

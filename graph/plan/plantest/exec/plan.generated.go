@@ -1152,6 +1152,115 @@ func planFieldsOfThing() plan.Type {
 					return planNCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCellᚄ(w, n, obj.Cells)
 				},
 			},
+			"whole": {
+				Name:       "whole",
+				NonNull:    true,
+				Results:    []plan.TypeID{planTypePart},
+				Concurrent: true,
+				Parent:     reflect.TypeFor[*plantest.Thing](),
+				Result:     reflect.TypeFor[plantest.Part](),
+				Method:     true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					obj := o.(*plantest.Thing)
+					return obj.Whole(ctx)
+				},
+				Value: plan.StructValue(planNPart2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Thing_whole(ctx, field)
+				},
+			},
+			"wholes": {
+				Name:       "wholes",
+				Results:    []plan.TypeID{planTypePart},
+				Concurrent: true,
+				Parent:     reflect.TypeFor[*plantest.Thing](),
+				Result:     reflect.TypeFor[[][]plantest.Part](),
+				Method:     true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					obj := o.(*plantest.Thing)
+					return obj.Wholes(ctx)
+				},
+				Value: plan.Value(planOPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Thing_wholes(ctx, field)
+				},
+			},
+			"partRows": {
+				Name:    "partRows",
+				NonNull: true,
+				Results: []plan.TypeID{planTypePart},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*plantest.Thing)
+					return planNPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(w, n, obj.PartRows)
+				},
+			},
+			"gauge": {
+				Name:    "gauge",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*plantest.Thing)
+					return planNGauge2float64(w, n, obj.Gauge)
+				},
+			},
+			"maybeGauge": {
+				Name: "maybeGauge",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*plantest.Thing)
+					return planOGauge2ᚖfloat64(w, n, obj.MaybeGauge)
+				},
+			},
+			"gauges": {
+				Name: "gauges",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*plantest.Thing)
+					return planOGauge2ᚕfloat64ᚄ(w, n, obj.Gauges)
+				},
+			},
+			"meta": {
+				Name: "meta",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*plantest.Thing)
+					return planOMap2map(w, n, obj.Meta)
+				},
+			},
+			"whatever": {
+				Name: "whatever",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*plantest.Thing)
+					v := obj.Whatever
+					if v == nil {
+						return w.Nil(n)
+					}
+					return planOAny2interface(w, n, v)
+				},
+			},
+			"whateverMust": {
+				Name:    "whateverMust",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*plantest.Thing)
+					v := obj.WhateverMust
+					if v == nil {
+						return w.Nil(n)
+					}
+					return planNAny2interface(w, n, v)
+				},
+			},
+			"long": {
+				Name:    "long",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*plantest.Thing)
+					return planNInt2int64(w, n, obj.Long)
+				},
+			},
+			"tiny": {
+				Name: "tiny",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*plantest.Thing)
+					return planOInt2ᚖint8(w, n, obj.Tiny)
+				},
+			},
 		},
 	}
 }
@@ -1258,6 +1367,13 @@ func planAnyShape(w *plan.Writer, n *plan.Node, v plantest.Shape) bool {
 	}
 }
 
+func planNAny2interface(w *plan.Writer, n *plan.Node, v any) bool {
+	if v == nil {
+		return w.Missing()
+	}
+	return w.Marshal(graphql.MarshalAny(v)) || w.Missing()
+}
+
 func planNAnything2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐAnything(w *plan.Writer, n *plan.Node, v plantest.Anything) bool {
 	if v == nil {
 		return w.Missing()
@@ -1292,11 +1408,23 @@ func planNFloat2float64(w *plan.Writer, n *plan.Node, v float64) bool {
 	return w.FloatContext(v)
 }
 
+func planNGauge2float64(w *plan.Writer, n *plan.Node, v float64) bool {
+	m := plantest.MarshalGauge(v)
+	if plan.IsNull(m) {
+		w.Missing()
+	}
+	return w.MarshalContext(m)
+}
+
 func planNID2string(w *plan.Writer, n *plan.Node, v string) bool {
 	return w.String(v)
 }
 
 func planNInt2int(w *plan.Writer, n *plan.Node, v int) bool {
+	return w.Int(int64(v))
+}
+
+func planNInt2int64(w *plan.Writer, n *plan.Node, v int64) bool {
 	return w.Int(int64(v))
 }
 
@@ -1336,6 +1464,10 @@ func planNPart2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart
 
 func planNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(w *plan.Writer, n *plan.Node, v []plantest.Part) bool {
 	return plan.Structs(w, n, v, true, planNPart2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart)
+}
+
+func planNPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(w *plan.Writer, n *plan.Node, v [][]plantest.Part) bool {
+	return plan.List(w, n, v, false, false, planOPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ)
 }
 
 func planNPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(w *plan.Writer, n *plan.Node, v *plantest.Part) bool {
@@ -1399,6 +1531,13 @@ func planNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐ
 	return w.Object(n, planTypeThing, v)
 }
 
+func planOAny2interface(w *plan.Writer, n *plan.Node, v any) bool {
+	if v == nil {
+		return false
+	}
+	return w.Marshal(graphql.MarshalAny(v))
+}
+
 func planOAnything2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐAnythingᚄ(w *plan.Writer, n *plan.Node, v []plantest.Anything) bool {
 	if v == nil {
 		return false
@@ -1441,6 +1580,20 @@ func planOFloat2ᚖfloat64(w *plan.Writer, n *plan.Node, v *float64) bool {
 	return w.FloatContext(*v)
 }
 
+func planOGauge2ᚕfloat64ᚄ(w *plan.Writer, n *plan.Node, v []float64) bool {
+	if v == nil {
+		return false
+	}
+	return plan.List(w, n, v, true, true, planNGauge2float64)
+}
+
+func planOGauge2ᚖfloat64(w *plan.Writer, n *plan.Node, v *float64) bool {
+	if v == nil {
+		return false
+	}
+	return w.MarshalContext(plantest.MarshalGauge(*v))
+}
+
 func planOInt2int(w *plan.Writer, n *plan.Node, v int) bool {
 	return w.Int(int64(v))
 }
@@ -1453,6 +1606,13 @@ func planOInt2ᚕᚕintᚄ(w *plan.Writer, n *plan.Node, v [][]int) bool {
 }
 
 func planOInt2ᚖint(w *plan.Writer, n *plan.Node, v *int) bool {
+	if v == nil {
+		return false
+	}
+	return w.Int(int64(*v))
+}
+
+func planOInt2ᚖint8(w *plan.Writer, n *plan.Node, v *int8) bool {
 	if v == nil {
 		return false
 	}
@@ -1494,6 +1654,13 @@ func planOLoose2map(w *plan.Writer, n *plan.Node, v map[string]any) bool {
 	return w.Object(n, planTypeLoose, v)
 }
 
+func planOMap2map(w *plan.Writer, n *plan.Node, v map[string]any) bool {
+	if v == nil {
+		return false
+	}
+	return w.Marshal(graphql.MarshalMap(v))
+}
+
 func planONamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed(w *plan.Writer, n *plan.Node, v plantest.Named) bool {
 	if v == nil {
 		return false
@@ -1513,6 +1680,20 @@ func planONode2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode
 		return false
 	}
 	return planAnyNode(w, n, v)
+}
+
+func planOPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(w *plan.Writer, n *plan.Node, v []plantest.Part) bool {
+	if v == nil {
+		return false
+	}
+	return plan.Structs(w, n, v, true, planNPart2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart)
+}
+
+func planOPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(w *plan.Writer, n *plan.Node, v [][]plantest.Part) bool {
+	if v == nil {
+		return false
+	}
+	return plan.List(w, n, v, false, true, planNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ)
 }
 
 func planOPart2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(w *plan.Writer, n *plan.Node, v []*plantest.Part) bool {

@@ -118,16 +118,21 @@ type ComplexityRoot struct {
 		Flag          func(childComplexity int) int
 		Flags         func(childComplexity int) int
 		Friends       func(childComplexity int, first *int) int
+		Gauge         func(childComplexity int) int
+		Gauges        func(childComplexity int) int
 		ID            func(childComplexity int) int
 		Kin           func(childComplexity int) int
 		Kind          func(childComplexity int) int
 		Kinds         func(childComplexity int) int
 		Level         func(childComplexity int) int
 		Levels        func(childComplexity int) int
+		Long          func(childComplexity int) int
 		Lucky         func(childComplexity int) int
 		LuckyMust     func(childComplexity int) int
+		MaybeGauge    func(childComplexity int) int
 		MaybePart     func(childComplexity int) int
 		MaybeStamps   func(childComplexity int) int
+		Meta          func(childComplexity int) int
 		Name          func(childComplexity int) int
 		Namesake      func(childComplexity int) int
 		NamesakeMust  func(childComplexity int) int
@@ -136,6 +141,7 @@ type ComplexityRoot struct {
 		Owner         func(childComplexity int) int
 		Part          func(childComplexity int) int
 		PartList      func(childComplexity int) int
+		PartRows      func(childComplexity int) int
 		Parts         func(childComplexity int) int
 		Patient       func(childComplexity int) int
 		Ratio         func(childComplexity int) int
@@ -152,8 +158,13 @@ type ComplexityRoot struct {
 		Strict        func(childComplexity int) int
 		Tag           func(childComplexity int) int
 		Tags          func(childComplexity int) int
+		Tiny          func(childComplexity int) int
 		Title         func(childComplexity int) int
 		Weight        func(childComplexity int) int
+		Whatever      func(childComplexity int) int
+		WhateverMust  func(childComplexity int) int
+		Whole         func(childComplexity int) int
+		Wholes        func(childComplexity int) int
 		Words         func(childComplexity int) int
 	}
 }
@@ -561,6 +572,18 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Thing.Friends(childComplexity, args["first"].(*int)), true
+	case "Thing.gauge":
+		if e.ComplexityRoot.Thing.Gauge == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thing.Gauge(childComplexity), true
+	case "Thing.gauges":
+		if e.ComplexityRoot.Thing.Gauges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thing.Gauges(childComplexity), true
 	case "Thing.id":
 		if e.ComplexityRoot.Thing.ID == nil {
 			break
@@ -597,6 +620,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Thing.Levels(childComplexity), true
+	case "Thing.long":
+		if e.ComplexityRoot.Thing.Long == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thing.Long(childComplexity), true
 	case "Thing.lucky":
 		if e.ComplexityRoot.Thing.Lucky == nil {
 			break
@@ -609,6 +638,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Thing.LuckyMust(childComplexity), true
+	case "Thing.maybeGauge":
+		if e.ComplexityRoot.Thing.MaybeGauge == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thing.MaybeGauge(childComplexity), true
 	case "Thing.maybePart":
 		if e.ComplexityRoot.Thing.MaybePart == nil {
 			break
@@ -621,6 +656,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Thing.MaybeStamps(childComplexity), true
+	case "Thing.meta":
+		if e.ComplexityRoot.Thing.Meta == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thing.Meta(childComplexity), true
 	case "Thing.name":
 		if e.ComplexityRoot.Thing.Name == nil {
 			break
@@ -669,6 +710,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Thing.PartList(childComplexity), true
+	case "Thing.partRows":
+		if e.ComplexityRoot.Thing.PartRows == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thing.PartRows(childComplexity), true
 	case "Thing.parts":
 		if e.ComplexityRoot.Thing.Parts == nil {
 			break
@@ -775,6 +822,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Thing.Tags(childComplexity), true
+	case "Thing.tiny":
+		if e.ComplexityRoot.Thing.Tiny == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thing.Tiny(childComplexity), true
 	case "Thing.title":
 		if e.ComplexityRoot.Thing.Title == nil {
 			break
@@ -787,6 +840,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Thing.Weight(childComplexity), true
+	case "Thing.whatever":
+		if e.ComplexityRoot.Thing.Whatever == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thing.Whatever(childComplexity), true
+	case "Thing.whateverMust":
+		if e.ComplexityRoot.Thing.WhateverMust == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thing.WhateverMust(childComplexity), true
+	case "Thing.whole":
+		if e.ComplexityRoot.Thing.Whole == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thing.Whole(childComplexity), true
+	case "Thing.wholes":
+		if e.ComplexityRoot.Thing.Wholes == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Thing.Wholes(childComplexity), true
 	case "Thing.words":
 		if e.ComplexityRoot.Thing.Words == nil {
 			break
@@ -902,6 +979,9 @@ directive @runs on FIELD_DEFINITION
 scalar Stamp
 scalar Tag
 scalar Raw
+scalar Gauge
+scalar Map
+scalar Any
 
 type Query {
   thing(id: ID!): Thing
@@ -1024,6 +1104,17 @@ type Thing implements Node & Named @plain {
   namesakeMust: Named!
   others: [Named!]
   cells: [[Cell!]!]!
+  whole: Part!
+  wholes: [[Part!]!]
+  partRows: [[Part!]]!
+  gauge: Gauge!
+  maybeGauge: Gauge
+  gauges: [Gauge!]
+  meta: Map
+  whatever: Any
+  whateverMust: Any!
+  long: Int!
+  tiny: Int
 }
 
 scalar Time
@@ -1225,6 +1316,28 @@ func (ec *executionContext) childFields_Thing(ctx context.Context, field graphql
 		return ec.fieldContext_Thing_others(ctx, field)
 	case "cells":
 		return ec.fieldContext_Thing_cells(ctx, field)
+	case "whole":
+		return ec.fieldContext_Thing_whole(ctx, field)
+	case "wholes":
+		return ec.fieldContext_Thing_wholes(ctx, field)
+	case "partRows":
+		return ec.fieldContext_Thing_partRows(ctx, field)
+	case "gauge":
+		return ec.fieldContext_Thing_gauge(ctx, field)
+	case "maybeGauge":
+		return ec.fieldContext_Thing_maybeGauge(ctx, field)
+	case "gauges":
+		return ec.fieldContext_Thing_gauges(ctx, field)
+	case "meta":
+		return ec.fieldContext_Thing_meta(ctx, field)
+	case "whatever":
+		return ec.fieldContext_Thing_whatever(ctx, field)
+	case "whateverMust":
+		return ec.fieldContext_Thing_whateverMust(ctx, field)
+	case "long":
+		return ec.fieldContext_Thing_long(ctx, field)
+	case "tiny":
+		return ec.fieldContext_Thing_tiny(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Thing", field.Name)
 }
