@@ -24,7 +24,7 @@ func WithFeed(ctx context.Context, feed *Feed) context.Context {
 
 func (r subscriptionResolver) ActivityAdded(ctx context.Context, filter *bff.ActivityFilter) (<-chan *bff.Activity, error) {
 	if filter != nil {
-		if err := r.begins(ctx, filter.DeviceID); err != nil {
+		if err := r.begins(ctx, filter.AccountID, filter.DeviceID); err != nil {
 			return nil, err
 		}
 	}
@@ -48,7 +48,7 @@ func (subscriptionResolver) TripChanged(ctx context.Context, id *string) (<-chan
 
 func (r subscriptionResolver) JobChanged(ctx context.Context, filter *bff.JobFilter) (<-chan *bff.Job, error) {
 	if filter != nil {
-		if err := r.begins(ctx, filter.DeviceID); err != nil {
+		if err := r.begins(ctx, nil, filter.DeviceID); err != nil {
 			return nil, err
 		}
 	}
@@ -62,10 +62,20 @@ func (subscriptionResolver) CommandOutput(ctx context.Context, commandID string)
 	return answer[*bff.LogLine](ctx, bff.Topic{Entity: bff.EntityLogLine, Command: commandID})
 }
 
-// begins is withinLimit when a subscription begins; its events are not asked about.
-func (r subscriptionResolver) begins(ctx context.Context, deviceID *string) error {
+// begins refuses to narrow a subscription by what a query refuses; its events are not asked about.
+func (r subscriptionResolver) begins(ctx context.Context, accountID, deviceID *string) error {
 	if feed, ok := ctx.Value(feedKey{}).(*Feed); !ok || feed.Entity != nil {
 		return nil
+	}
+	for _, id := range each(accountID) {
+		if err := checkID("filter.accountId", ids.Account, id); err != nil {
+			return err
+		}
+	}
+	for _, id := range each(deviceID) {
+		if err := checkID("filter.deviceId", ids.Device, id); err != nil {
+			return err
+		}
 	}
 	return r.withinLimit(ctx, each(deviceID)...)
 }

@@ -247,6 +247,9 @@ func TestOperationsThatAreRefused(t *testing.T) {
 		"a scope that is missing":        {"alice", `subscription { jobChanged { id } }`, "PERMISSION_DENIED"},
 		"nobody":                         {"", added, "UNAUTHENTICATED"},
 		"a cone that is none":            {"alice", `subscription { activityAdded(filter: {cone: {rightAscension: 400, declination: 0, radius: 1}}) { id } }`, "INVALID_ARGUMENT"},
+		"a device that is none":          {"alice", `subscription { activityAdded(filter: {deviceId: "x"}) { id } }`, "INVALID_ARGUMENT"},
+		"an account that is none":        {"alice", `subscription { activityAdded(filter: {accountId: "x"}) { id } }`, "INVALID_ARGUMENT"},
+		"a job's device that is none":    {"operator", `subscription { jobChanged(filter: {deviceId: "x"}) { id } }`, "INVALID_ARGUMENT"},
 		"an id that is none":             {"alice", `subscription { tripChanged(id: "x") { id } }`, "INVALID_ARGUMENT"},
 		"labels that are none":           {"alice", `subscription { deviceChanged(filter: {labels: [1]}) { id } }`, "INVALID_ARGUMENT"},
 	} {

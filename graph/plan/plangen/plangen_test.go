@@ -31,6 +31,7 @@ func hooks() []string {
 		"codegen/type.gotpl",       // how each type is written
 		"graphql/bool.go",          // written by plan itself, as are the scalars below
 		"graphql/context_field.go",
+		"graphql/context_operation.go", // what is told of errors
 		"graphql/context_path.go",
 		"graphql/context_response.go",
 		"graphql/error.go",
