@@ -1,8 +1,16 @@
 package e2e
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 // usage is what an operator is told of a caller.
@@ -88,4 +96,112 @@ func TestACallerIsShutOutAndReleased(t *testing.T) {
 	refusal(t, p.graphql(t, alice, release, vars{"name": tripped.Name}), "PERMISSION_DENIED", "SCOPE_MISSING")
 	ask[any](t, p, operator, release, vars{"name": tripped.Name})
 	ask[any](t, p, alice, "{ viewer { scopes } }", nil)
+}
+
+// A loop is a loop however it is sent: ten calls for one device are let in, and no more.
+func TestALoopIsSeenHoweverItIsSent(t *testing.T) {
+	t.Parallel()
+	const times = 15
+	p := start(t, serveDemo(t.TempDir(), "--conduct-repeats", "10", "--conduct-open-for", "10m", "--http-batching", "20")...)
+	admin := p.signIn(t, "admin")
+	once := func(i int) string { return fmt.Sprintf(`updateDevice(input: {id: $id, name: "%d"}) { id }`, i) }
+	single := func(i int) string { return "mutation($id: ID!) { " + once(i) + " }" }
+	for way, loop := range map[string]func(t *testing.T, id string){
+		"one after another": func(t *testing.T, id string) {
+			for i := range times {
+				p.graphql(t, admin, single(i), vars{"id": id})
+			}
+		},
+		"under aliases": func(t *testing.T, id string) {
+			for i := 0; i < times; i += 5 {
+				var all strings.Builder
+				for j := i; j < i+5; j++ {
+					fmt.Fprintf(&all, "a%d: %s ", j, once(j))
+				}
+				p.graphql(t, admin, "mutation($id: ID!) { "+all.String()+"}", vars{"id": id})
+			}
+		},
+		"in fragments, with the input as a variable": func(t *testing.T, id string) {
+			const document = `mutation($input: UpdateDeviceInput!) { ... { ...f } } fragment f on Mutation { updateDevice(input: $input) { id } }`
+			for i := range times {
+				p.graphql(t, admin, document, vars{"input": vars{"id": id, "name": fmt.Sprint(i)}})
+			}
+		},
+		"in one request": func(t *testing.T, id string) {
+			all := make([]vars, times)
+			for i := range all {
+				all[i] = vars{"query": single(i), "variables": vars{"id": id}}
+			}
+			p.postStream(t, admin, "application/json", all)
+		},
+		"as event streams": func(t *testing.T, id string) {
+			for i := range times {
+				p.postStream(t, admin, "text/event-stream", vars{"query": single(i), "variables": vars{"id": id}})
+			}
+		},
+		"over a WebSocket": func(t *testing.T, id string) { p.loopOverSocket(t, admin, id, times, single) },
+	} {
+		t.Run(way, func(t *testing.T) {
+			id := p.newDevice(t, admin)
+			loop(t, id)
+			version := ask[struct{ Device struct{ Version int } }](t, p, admin, `query($id: ID!) { device(id: $id) { version } }`, vars{"id": id}).Device.Version
+			if version != 1+10 {
+				t.Errorf("it was changed %d times", version-1)
+			}
+			refusal(t, p.graphql(t, admin, single(times), vars{"id": id}), "RESOURCE_EXHAUSTED", "MUTATION_LOOP")
+		})
+	}
+	id := p.newDevice(t, admin)
+	const send = `mutation($id: ID!) { sendCommand(input: {deviceId: $id, name: "blink"}) { id } }`
+	for range 10 {
+		ask[any](t, p, admin, send, vars{"id": id})
+	}
+	refusal(t, p.graphql(t, admin, send, vars{"id": id}), "RESOURCE_EXHAUSTED", "MUTATION_LOOP")
+}
+
+func (p *program) newDevice(t *testing.T, admin string) string {
+	t.Helper()
+	return ask[struct {
+		RegisterDevice struct{ Device struct{ ID string } }
+	}](t, p, admin, `mutation { registerDevice(input: {name: "x", kind: SENSOR}) { device { id } } }`, nil).RegisterDevice.Device.ID
+}
+
+// postStream posts anything, and waits until its answer has ended.
+func (p *program) postStream(t *testing.T, token, accept string, body any) {
+	t.Helper()
+	text, err := json.Marshal(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL+"/graphql", bytes.NewReader(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header = http.Header{"Content-Type": {"application/json"}, "Accept": {accept}, "Authorization": {"Bearer " + token}}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if _, err := io.Copy(io.Discard, response.Body); err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("answered %s, %v", response.Status, err)
+	}
+}
+
+func (p *program) loopOverSocket(t *testing.T, token, id string, times int, document func(i int) string) {
+	t.Helper()
+	l := p.listen(t, token, document(0), id) // which is the first
+	l.untilPong(t)
+	for i := 1; i < times; i++ {
+		text, err := json.Marshal(vars{"id": fmt.Sprint("m", i), "type": "subscribe", "payload": vars{"query": document(i), "variables": vars{"id": id}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.say(t, string(text))
+		for answered := false; !answered; {
+			got := l.next(t)
+			answered = strings.Contains(got, fmt.Sprintf(`"id":"m%d"`, i)) && !strings.Contains(got, `"next"`)
+		}
+	}
+	_ = l.conn.WriteMessage(websocket.CloseMessage, nil) // it may be gone
 }

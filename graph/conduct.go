@@ -34,9 +34,9 @@ func kindOfText(document string) bff.OperationKind {
 	return bff.KindQuery
 }
 
-// targets are the mutations of the operation and what they change: the ids among their arguments,
-// and the id of their input. What an input refers to is not changed by it.
-func targets(request *graphql.OperationContext) []bff.Target {
+// targets are the mutations of the operation and what they change: the ids among their arguments, and
+// those that their inputs must have. What an input may refer to beside is not changed by it.
+func targets(schema *ast.Schema, request *graphql.OperationContext) []bff.Target {
 	if request.Operation.Operation != ast.Mutation {
 		return nil
 	}
@@ -45,14 +45,30 @@ func targets(request *graphql.OperationContext) []bff.Target {
 		if isIntrospection(field) || field.Definition.Directives.ForName(repeatsDirective) != nil {
 			continue
 		}
-		for _, value := range field.ArgumentMap(request.Variables) {
-			if input, ok := value.(map[string]any); ok {
-				value = input["id"]
-			}
-			id, _ := value.(string)
-			if _, err := ids.Parse(id); err == nil {
+		arguments := field.ArgumentMap(request.Variables)
+		for _, argument := range field.Definition.Arguments {
+			for _, id := range idsIn(schema, argument.Type, arguments[argument.Name]) {
 				found = append(found, bff.Target{Mutation: field.Name, Entity: id})
 			}
+		}
+	}
+	return found
+}
+
+// idsIn are the ids that a value of the type is, or must have.
+func idsIn(schema *ast.Schema, of *ast.Type, value any) []string {
+	input, isInput := value.(map[string]any)
+	if !isInput {
+		id, _ := value.(string)
+		if _, err := ids.Parse(id); err != nil {
+			return nil
+		}
+		return []string{id}
+	}
+	var found []string
+	for _, field := range schema.Types[of.Name()].Fields {
+		if field.Type.NonNull && field.Type.NamedType == "ID" {
+			found = append(found, idsIn(schema, field.Type, input[field.Name])...)
 		}
 	}
 	return found

@@ -89,7 +89,7 @@ func (o *operation) MutateOperationContext(ctx context.Context, request *graphql
 		return err
 	}
 	if o.conduct != nil {
-		if err := o.conduct.Repeat(ctx, targets(request)); err != nil {
+		if err := o.conduct.Repeat(ctx, targets(o.documents.schema, request)); err != nil {
 			return gqlerror.Wrap(err)
 		}
 	}

@@ -3647,11 +3647,11 @@ enum BreakerState {
   left, or let its lease end, after a while in which somebody may come back. Who calls too often, and a stream that was
   started too often, is refused: RESOURCE_EXHAUSTED, STREAM_FLAPPING, with ` + "`" + `retryAfterMs` + "`" + `.
   """
-  startStream(input: StreamInput!): StreamSession @requiresScopes(scopes: [["camera:view"]]) @cost(weight: 10)
+  startStream(input: StreamInput!): StreamSession @repeats @requiresScopes(scopes: [["camera:view"]]) @cost(weight: 10)
   "Ends the watching of the caller, or of the ` + "`" + `viewer` + "`" + ` among those who watch through it. Others go on watching."
-  stopStream(deviceId: ID!, viewer: String): StreamSession @requiresScopes(scopes: [["camera:view"]]) @cost(weight: 10)
+  stopStream(deviceId: ID!, viewer: String): StreamSession @repeats @requiresScopes(scopes: [["camera:view"]]) @cost(weight: 10)
   "Turns a camera. It answers when the command is on its way: ` + "`" + `Command.status` + "`" + ` tells what became of it."
-  moveCamera(input: MoveCameraInput!): Command @requiresScopes(scopes: [["camera:move"]]) @cost(weight: 10)
+  moveCamera(input: MoveCameraInput!): Command @repeats @requiresScopes(scopes: [["camera:move"]]) @cost(weight: 10)
   "Has a camera take an image: once the command has SUCCEEDED, ` + "`" + `Command.imageUrl` + "`" + ` is where it can be had for a time."
   takeSnapshot(deviceId: ID!): Command @requiresScopes(scopes: [["camera:view"]]) @cost(weight: 10)
 }
