@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,7 +39,7 @@ func TestPublicClients(t *testing.T) {
 	}
 }
 
-// installClients copies e2e/clients and installs what its lock file names.
+// installClients gives a folder with e2e/clients and what its lock file names.
 func installClients(t *testing.T) string {
 	t.Helper()
 	for _, name := range []string{"node", "npm"} {
@@ -50,26 +51,39 @@ func installClients(t *testing.T) string {
 		}
 		t.Skipf("SKIP: no %s on this machine", name)
 	}
-	folder := t.TempDir()
+	suite.clientsOnce.Do(func() {
+		suite.clients = filepath.Join(suite.folder, "clients")
+		suite.clientsErr = copyAndInstall(suite.clients)
+	})
+	if suite.clientsErr != nil {
+		t.Fatal(suite.clientsErr)
+	}
+	return suite.clients
+}
+
+func copyAndInstall(folder string) error {
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		return err
+	}
 	files, err := filepath.Glob("clients/*.*")
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	for _, path := range append(files, "clients/.npmrc") {
 		content, err := os.ReadFile(path)
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		if err := os.WriteFile(filepath.Join(folder, filepath.Base(path)), content, 0o600); err != nil {
-			t.Fatal(err)
+			return err
 		}
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), clientsTime)
+	ctx, cancel := context.WithTimeout(context.Background(), clientsTime)
 	defer cancel()
-	install := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--legacy-peer-deps", "--prefer-offline")
+	install := exec.CommandContext(ctx, "npm", "ci", "--no-audit", "--no-fund", "--legacy-peer-deps", "--prefer-offline", "--fetch-retries=5")
 	install.Dir = folder
 	if out, err := install.CombinedOutput(); err != nil {
-		t.Fatalf("npm ci: %v\n%s", err, out)
+		return fmt.Errorf("npm ci: %w\n%s", err, out)
 	}
-	return folder
+	return nil
 }

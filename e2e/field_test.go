@@ -3,6 +3,8 @@ package e2e
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -84,6 +86,24 @@ func startBroker(t *testing.T) broker {
 	}}
 }
 
+// telemetryTaken is the figure of a program that has taken messages with readings.
+var telemetryTaken = regexp.MustCompile(`(?m)^sluice_device_messages_total\{[^}]*outcome="taken"[^}]*topic="telemetry"[^}]*\} [1-9]`)
+
+// metrics is what the program counts; "" when it does not say.
+func (p *program) metrics(ctx context.Context) string {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL+"/metrics", nil)
+	if err != nil {
+		return ""
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, _ := io.ReadAll(response.Body) // as much as there is
+	return string(text)
+}
+
 // Two programs share one NATS and one PostgreSQL, and the devices. One is killed while they send:
 // nothing that was acknowledged is lost, and the other goes on alone.
 func TestTwoProgramsShareDevicesAndOneIsKilled(t *testing.T) {
@@ -94,7 +114,18 @@ func TestTwoProgramsShareDevicesAndOneIsKilled(t *testing.T) {
 		return start(t, append(serveDemo(t.TempDir(), devices), b.settings...)...)
 	}
 	one, other := program(), program()
-	time.AfterFunc(4*time.Second, other.end) // in the midst of it; if not, there is nothing to find
+	killed := make(chan struct{})
+	go func() { // in the midst of it
+		defer close(killed)
+		for !telemetryTaken.MatchString(other.metrics(t.Context())) {
+			select {
+			case <-t.Context().Done():
+				return
+			case <-time.After(50 * time.Millisecond): // between two looks
+			}
+		}
+		other.end()
+	}()
 	said := mustRun(t, "simulate", "--url", one.URL, "--mqtt", b.mqtt, "--devices", "100", "--rate", "1000", "--batch", "5", "--duration", "6s")
 	var connected, sent, acknowledged, stored int
 	for _, c := range []struct {
@@ -104,6 +135,11 @@ func TestTwoProgramsShareDevicesAndOneIsKilled(t *testing.T) {
 		if _, err := fmt.Sscanf(regexp.MustCompile(c.what+` +\d+`).FindString(said), c.what+" %d", c.into); err != nil {
 			t.Fatalf("%v\n%s", err, said)
 		}
+	}
+	select {
+	case <-killed:
+	default:
+		t.Error("the other program took nothing, and was not killed: the test proves nothing")
 	}
 	if connected != 100 || acknowledged == 0 || stored != acknowledged {
 		t.Errorf("it reports\n%s", said)
@@ -118,7 +154,7 @@ func TestTwoProgramsShareDevicesAndOneIsKilled(t *testing.T) {
 // get no configuration that they have, and nobody is told that they were away.
 func TestARestartGoesUnnoticed(t *testing.T) {
 	t.Parallel()
-	serve := serveDemo(t.TempDir())
+	serve := serveDemo(t.TempDir(), "--device-restart-wait", "10m", "--device-offline-grace", "10m") // however slowly they come back
 	p := start(t, serve...)
 	key := p.signIn(t, "admin")
 	const n = 300

@@ -16,6 +16,10 @@ var suite struct {
 
 	demoOnce sync.Once
 	demo     *program // started by the first test that reads it
+
+	clientsOnce sync.Once
+	clients     string // the folder with the public clients, installed by the first test that runs one
+	clientsErr  error
 }
 
 func TestMain(m *testing.M) { os.Exit(runSuite(m)) }
