@@ -5,6 +5,16 @@ import (
 	"sync"
 )
 
+// Tier is where an answer was found.
+type Tier string
+
+// The tiers.
+const (
+	TierMemory Tier = "MEMORY" // kept by this gateway
+	TierRedis  Tier = "REDIS"  // kept by all gateways
+	TierJoined Tier = "JOINED" // being made for somebody else
+)
+
 // CacheUse counts how the answers to one method of a port were come by.
 type CacheUse struct {
 	Memory int `json:"memory,omitempty"` // kept by this gateway

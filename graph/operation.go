@@ -124,9 +124,7 @@ func (o *operation) InterceptOperation(ctx context.Context, next graphql.Operati
 	if request.Operation.Operation == ast.Mutation {
 		ctx = loaders.NewContext(ctx, loaders.NewSet(o.ports))
 	}
-	respond := o.answered(ctx, request, next)
-	o.documents.weigh(preparedOf(request))
-	return respond
+	return o.answered(ctx, request, next)
 }
 
 // stock is gqlgen's own executor, for what is not planned: its queries need loaders that wait for

@@ -8,6 +8,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
@@ -33,42 +34,73 @@ func FreshnessOf(request *graphql.OperationContext) Freshness {
 // answered runs the operation, or gives an answer to it that is kept. Only answers to documents that
 // are known by name are kept: there are few of those, and they come again.
 func (o *operation) answered(ctx context.Context, request *graphql.OperationContext, next graphql.OperationHandler) graphql.ResponseHandler {
-	if request.Operation.Operation != ast.Query {
-		return next(ctx)
-	}
 	prepared := preparedOf(request)
+	run := func(ctx context.Context) graphql.ResponseHandler {
+		respond := next(ctx)
+		o.documents.weigh(prepared)
+		return respond
+	}
+	if request.Operation.Operation != ast.Query {
+		return run(ctx)
+	}
 	keeping := prepared.Keeping
 	request.Stats.SetExtension(freshnessKey, Freshness{keeping.MaxAge, keeping.Private})
-	var keep func(context.Context, *bff.Reads, bff.KeptResponse)
-	if o.responses != nil && keeping.MaxAge > 0 && DocumentOf(request).ID != "" {
-		var found *bff.KeptResponse
-		found, keep = o.responses.Find(ctx, bff.ResponseKey{
-			Document: prepared.of.hash, Operation: request.OperationName, Variables: request.Variables, Private: keeping.Private,
-		})
-		if found != nil {
-			request.Stats.SetExtension(freshnessKey, Freshness{found.Life, keeping.Private})
-			return o.again(found)
-		}
-	}
+	keeps := o.responses != nil && keeping.MaxAge > 0 && DocumentOf(request).ID != ""
 	told := tellsReads(ctx, request)
-	if keep == nil && !told {
-		return next(ctx)
-	}
-	reads := &bff.Reads{}
-	respond := next(bff.WithReads(ctx, reads))
-	return func(ctx context.Context) *graphql.Response {
-		response := respond(ctx)
-		if response == nil {
-			return nil
+	if !keeps {
+		if !told {
+			return run(ctx)
 		}
-		if keep != nil && len(response.Errors) == 0 && response.HasNext == nil {
-			keep(ctx, reads, bff.KeptResponse{Data: response.Data, Points: actual(request), Life: keeping.MaxAge})
-		}
-		if told {
+		reads := &bff.Reads{}
+		respond := run(bff.WithReads(ctx, reads))
+		return func(ctx context.Context) *graphql.Response {
+			response := respond(ctx)
 			showReads(response, reads)
+			return response
 		}
-		return response
 	}
+	a := &whole{operation: o, request: request, keeping: keeping, told: told, run: run}
+	return a.answer
+}
+
+// whole is an answer that is kept as a whole, or is to be.
+type whole struct {
+	*operation
+	request *graphql.OperationContext
+	keeping document.Keeping
+	told    bool
+	run     graphql.OperationHandler
+	reads   *bff.Reads
+	respond graphql.ResponseHandler // nil at first
+}
+
+// answer gives the answer, and then those that come after it, as with @defer.
+func (a *whole) answer(ctx context.Context) *graphql.Response {
+	if a.respond != nil {
+		return a.respond(ctx)
+	}
+	found, making := a.responses.Find(ctx, bff.ResponseKey{
+		Document: preparedOf(a.request).of.hash, Operation: a.request.OperationName, Variables: a.request.Variables, Private: a.keeping.Private,
+	})
+	if found != nil {
+		a.request.Stats.SetExtension(freshnessKey, Freshness{found.Life, a.keeping.Private})
+		a.respond = a.again(found)
+		return a.respond(ctx)
+	}
+	a.reads = &bff.Reads{}
+	ctx = bff.WithReads(ctx, a.reads)
+	if making != nil {
+		defer making.End(ctx)
+	}
+	a.respond = a.run(ctx)
+	response := a.respond(ctx)
+	if making != nil && response != nil && len(response.Errors) == 0 && response.HasNext == nil {
+		making.Keep(ctx, a.reads, bff.KeptResponse{Data: response.Data, Points: actual(a.request), Life: a.keeping.MaxAge})
+	}
+	if a.told {
+		showReads(response, a.reads)
+	}
+	return response
 }
 
 // again answers with what is kept, at the price that it had.
@@ -86,7 +118,7 @@ func (o *operation) again(found *bff.KeptResponse) graphql.ResponseHandler {
 			}
 			response := &graphql.Response{Data: found.Data}
 			if tellsReads(ctx, request) {
-				response.Extensions = map[string]any{"cache": map[string]any{"whole": true, "expiresInMs": found.Life.Milliseconds()}}
+				response.Extensions = map[string]any{"cache": map[string]any{"whole": true, "tier": found.Tier, "expiresInMs": found.Life.Milliseconds()}}
 			}
 			return response
 		})
@@ -105,6 +137,9 @@ func tellsReads(ctx context.Context, request *graphql.OperationContext) bool {
 }
 
 func showReads(response *graphql.Response, reads *bff.Reads) {
+	if response == nil {
+		return
+	}
 	if response.Extensions == nil {
 		response.Extensions = map[string]any{}
 	}

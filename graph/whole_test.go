@@ -1,6 +1,7 @@
 package graph_test
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
@@ -29,6 +30,11 @@ func openKeeping(t *testing.T) (*asks, []who) {
 // answer was kept as a whole.
 func (a *asks) ask(t *testing.T, w who, query string, variables map[string]any, named bool) (answer *httptest.ResponseRecorder, whole bool) {
 	t.Helper()
+	return a.askIn(t, t.Context(), w, query, variables, named)
+}
+
+func (a *asks) askIn(t *testing.T, ctx context.Context, w who, query string, variables map[string]any, named bool) (answer *httptest.ResponseRecorder, whole bool) {
+	t.Helper()
 	asked := map[string]any{"query": query, "variables": variables}
 	if named {
 		asked["extensions"] = map[string]any{"persistedQuery": map[string]any{"version": 1, "sha256Hash": library.Hash(query)}}
@@ -37,7 +43,7 @@ func (a *asks) ask(t *testing.T, w who, query string, variables map[string]any, 
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/graphql", strings.NewReader(string(body)))
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/graphql", strings.NewReader(string(body)))
 	r.Header.Set("Content-Type", "application/json")
 	r.Header.Set(graph.CacheHeader, "1")
 	r.Header.Set(w.header, w.secret)

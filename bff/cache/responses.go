@@ -38,13 +38,14 @@ func (c *Cache) Responses() bff.Responses {
 	return r
 }
 
-// Find gives the answer that is kept, or what keeps it.
-func (r *responses) Find(ctx context.Context, key bff.ResponseKey) (*bff.KeptResponse, func(context.Context, *bff.Reads, bff.KeptResponse)) {
+// Find gives the answer that is kept, or one that is being made, or what takes the next one.
+func (r *responses) Find(ctx context.Context, key bff.ResponseKey) (*bff.KeptResponse, bff.Making) {
 	who := caller.FromContext(ctx)
 	name, known := nameOf(key, who)
 	if !known || r.cache.closed.Load() {
 		return nil, nil
 	}
+	l := &sought{responses: r, name: name, private: key.Private && !who.Staff()}
 	e, here := r.inMemory(name)
 	var wanted []string
 	if !here && !r.cache.alone {
@@ -55,17 +56,95 @@ func (r *responses) Find(ctx context.Context, key bff.ResponseKey) (*bff.KeptRes
 		r.form.uses.count(bff.CacheUse{Passed: 1})
 		return nil, nil
 	}
+	l.versions = versions
 	if len(values) > 0 {
 		e = r.form.decode(name, values[0])
 	}
 	if found := r.good(e, versions); found != nil {
-		r.note(ctx, name, e, here)
+		found.Tier = r.note(ctx, name, e, here)
+		return found, nil
+	}
+	if found := l.join(ctx); found != nil {
+		r.form.uses.count(bff.CacheUse{Joined: 1})
 		return found, nil
 	}
 	r.form.uses.count(bff.CacheUse{Missed: 1})
-	return nil, func(ctx context.Context, reads *bff.Reads, made bff.KeptResponse) {
-		r.keep(ctx, name, key.Private && !who.Staff(), versions, reads, made)
+	return nil, l
+}
+
+// sought is an answer that is not there: it is being made.
+type sought struct {
+	*responses
+	name     string
+	private  bool // for its caller alone, to whom it is to be shown again before others keep it
+	versions []version
+	leads    bool // equal requests wait for it
+	here     flight[response]
+}
+
+// key is an equal request: by who sees the same, and after the same writes.
+func (l *sought) key() (key flightKey, settled bool) {
+	s, settled := joint(l.versions, 1<<len(kinds())-1)
+	return flightKey{start: l.name, own: s}, settled
+}
+
+// rounds is how often a request waits for others whose callers go away.
+const rounds = 3
+
+// join waits for an equal answer that is being made, or lets others wait for this one. Whoever has waited
+// for one that cannot be shown to others makes its own beside others who do so, and not after them.
+func (l *sought) join(ctx context.Context) *bff.KeptResponse {
+	key, settled := l.key()
+	if !settled {
+		return nil
 	}
+	for range rounds {
+		other := l.lead(key)
+		if other == nil {
+			return nil
+		}
+		select {
+		case <-other.of.done:
+		case <-ctx.Done():
+			return nil
+		}
+		e, _ := l.inMemory(l.name)
+		if found := l.good(e, l.versions); found != nil {
+			found.Tier = bff.TierJoined
+			return found
+		}
+		if other.of.err == nil {
+			return nil
+		}
+	}
+	return nil
+}
+
+// lead makes this the request that others wait for, unless there is one.
+func (l *sought) lead(key flightKey) (other *flight[response]) {
+	l.form.mu.Lock()
+	defer l.form.mu.Unlock()
+	if other, underWay := l.form.flights[key]; underWay {
+		return other
+	}
+	l.here.of = &journey{done: make(chan struct{})}
+	l.form.flights[key] = &l.here
+	l.leads = true
+	return nil
+}
+
+// End lets those go on who wait.
+func (l *sought) End(ctx context.Context) {
+	if !l.leads {
+		return
+	}
+	l.leads = false
+	l.here.of.err = ctx.Err()
+	key, _ := l.key()
+	l.form.mu.Lock()
+	delete(l.form.flights, key)
+	l.form.mu.Unlock()
+	close(l.here.of.done)
 }
 
 // nameOf is the key of an answer. An answer to its caller alone is kept for that caller, not for all
@@ -131,8 +210,9 @@ func joint(versions []version, kinds int) (s stamp, settled bool) {
 	return stamp{versions[0], versionOf(sum[:])}, versions[0].settled()
 }
 
-// keep keeps an answer that was made after the versions were looked at.
-func (r *responses) keep(ctx context.Context, name string, private bool, versions []version, reads *bff.Reads, made bff.KeptResponse) {
+// Keep keeps an answer that was made after the versions were looked at.
+func (l *sought) Keep(ctx context.Context, reads *bff.Reads, made bff.KeptResponse) {
+	r := l.responses
 	of, known := reads.Entities()
 	if !known {
 		return
@@ -145,7 +225,7 @@ func (r *responses) keep(ctx context.Context, name string, private bool, version
 		}
 		value.Kinds |= 1 << i
 	}
-	s, settled := joint(versions, value.Kinds)
+	s, settled := joint(l.versions, value.Kinds)
 	if !settled {
 		return
 	}
@@ -154,9 +234,9 @@ func (r *responses) keep(ctx context.Context, name string, private bool, version
 		r.cache.metrics.notKept(tooLarge)
 		return
 	}
-	r.cache.keep(name, true, []item{{"", e}})
-	if !private {
-		r.tell(ctx, name, e)
+	r.cache.keep(l.name, true, []item{{"", e}})
+	if !l.private {
+		r.tell(ctx, l.name, e)
 	}
 }
 
@@ -177,13 +257,14 @@ func (r *responses) inMemory(name string) (*entry, bool) {
 
 // note counts an answer that was found. What is of one caller goes to all gateways when it is asked for
 // again.
-func (r *responses) note(ctx context.Context, name string, e *entry, here bool) {
+func (r *responses) note(ctx context.Context, name string, e *entry, here bool) bff.Tier {
 	if here {
 		r.form.uses.count(bff.CacheUse{Memory: 1})
 		r.tell(ctx, name, e)
-		return
+		return bff.TierMemory
 	}
 	r.form.uses.count(bff.CacheUse{Redis: 1})
 	e.told.Store(true)
 	r.cache.keep(name, true, []item{{"", e}})
+	return bff.TierRedis
 }
