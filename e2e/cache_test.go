@@ -1,9 +1,12 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
+	"net/http"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -79,4 +82,64 @@ func found(t *testing.T, p *program) (all int) {
 		all += n
 	}
 	return all
+}
+
+// Operators who ask for it are told of each field where it came from: asked twice, the second time from
+// the cache.
+func TestFieldsTellTheirTier(t *testing.T) {
+	t.Parallel()
+	p := start(t, serveDemo(t.TempDir())...)
+	operator, alice := p.signIn(t, "operator"), p.signIn(t, "alice")
+	const query = `{"query": "{ trips(first: 3) { nodes { vehicle { name } } } devices(first: 3) { nodes { name } } }"}`
+	tiers := func(token string) string {
+		var said struct {
+			Errors     []problem
+			Extensions struct {
+				Cache struct {
+					Fields []struct {
+						Path         []string
+						Result, Tier string
+					}
+				}
+			}
+		}
+		p.tellingCache(t, token, query, &said)
+		if len(said.Errors) > 0 {
+			t.Fatal(said.Errors)
+		}
+		told := ""
+		for _, f := range said.Extensions.Cache.Fields {
+			told += fmt.Sprint(strings.Join(f.Path, "."), " ", f.Result, " ", f.Tier, "; ")
+		}
+		return told
+	}
+	if got, want := tiers(operator), "devices MISS ; trips MISS ; trips.nodes.vehicle MISS ; "; got != want {
+		t.Errorf("the first time it is told %q, want %q", got, want)
+	}
+	eventually(t, patience, "all to come from memory", func() bool {
+		return tiers(operator) == "devices HIT MEMORY; trips HIT MEMORY; trips.nodes.vehicle HIT MEMORY; "
+	})
+	if got := tiers(alice); got != "" {
+		t.Errorf("a member is told %q", got)
+	}
+}
+
+// tellingCache asks for extensions.cache.
+func (p *program) tellingCache(t *testing.T, token, body string, said any) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL+"/graphql", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Header.Set("Authorization", "Bearer "+token)
+	r.Header.Set("Sluice-Cache", "1")
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	if err := json.NewDecoder(response.Body).Decode(said); err != nil {
+		t.Fatal(err)
+	}
 }

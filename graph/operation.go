@@ -242,6 +242,9 @@ func (o *operation) InterceptField(ctx context.Context, next graphql.Resolver) (
 	}
 	ctx, span := o.tracing.Start(ctx, field.Object+"."+field.Field.Name)
 	defer span.End()
+	if reads := bff.ReadsOf(ctx); reads.ByField() {
+		ctx = bff.WithReads(ctx, reads.At(pathOf(field)))
+	}
 	switch field.Object {
 	case "Mutation":
 		answer, err := next(ctx)

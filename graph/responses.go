@@ -2,6 +2,8 @@ package graph
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -51,7 +53,7 @@ func (o *operation) answered(ctx context.Context, request *graphql.OperationCont
 		if !told {
 			return run(ctx)
 		}
-		reads := &bff.Reads{}
+		reads := bff.NewReads()
 		respond := run(bff.WithReads(ctx, reads))
 		return func(ctx context.Context) *graphql.Response {
 			response := respond(ctx)
@@ -87,7 +89,9 @@ func (a *whole) answer(ctx context.Context) *graphql.Response {
 		a.respond = a.again(found)
 		return a.respond(ctx)
 	}
-	a.reads = &bff.Reads{}
+	if a.reads = (&bff.Reads{}); a.told {
+		a.reads = bff.NewReads()
+	}
 	ctx = bff.WithReads(ctx, a.reads)
 	if making != nil {
 		defer making.End(ctx)
@@ -136,12 +140,41 @@ func tellsReads(ctx context.Context, request *graphql.OperationContext) bool {
 	return request.Headers.Get(CacheHeader) == "1" && caller.FromContext(ctx).Staff()
 }
 
+// fieldShown is what extensions.cache says of a field.
+type fieldShown struct {
+	Path        []string        `json:"path"`
+	Result      bff.CacheResult `json:"result"`
+	Tier        bff.Tier        `json:"tier,omitempty"`
+	ExpiresInMs int64           `json:"expiresInMs,omitempty"`
+	Methods     []string        `json:"methods"`
+	bff.CacheUse
+}
+
 func showReads(response *graphql.Response, reads *bff.Reads) {
 	if response == nil {
 		return
 	}
+	fields := []fieldShown{}
+	for _, f := range reads.Fields() {
+		fields = append(fields, fieldShown{
+			Path: strings.Split(f.Path, "."), Result: f.Use.Result(), Tier: f.Use.Tier(), ExpiresInMs: f.Use.Life.Milliseconds(),
+			Methods: f.Methods, CacheUse: f.Use,
+		})
+	}
 	if response.Extensions == nil {
 		response.Extensions = map[string]any{}
 	}
-	response.Extensions["cache"] = map[string]any{"whole": false, "reads": reads.Methods()}
+	response.Extensions["cache"] = map[string]any{"whole": false, "fields": fields, "reads": reads.Methods()}
+}
+
+// pathOf is where a field stands, without the places in lists.
+func pathOf(field *graphql.FieldContext) string {
+	var names []string
+	for ; field != nil; field = field.Parent {
+		if field.Index == nil && field.Field.Field != nil {
+			names = append(names, field.Field.Alias)
+		}
+	}
+	slices.Reverse(names)
+	return strings.Join(names, ".")
 }

@@ -98,8 +98,11 @@ func executable(resolver *Resolver, options Options) graphql.ExecutableSchema {
 		Count:      options.Count,
 		Weight:     func(field *ast.FieldDefinition) int { return document.Weight(source.Schema.Schema(), field) },
 		Spent:      options.spent,
-		Trace: func(ctx context.Context, loader string, _ int) (context.Context, func()) {
-			ctx, span := options.Tracing.Start(ctx, "load "+loader)
+		Trace: func(ctx context.Context, call plan.LoaderCall) (context.Context, func()) {
+			ctx, span := options.Tracing.Start(ctx, "load "+call.Loader)
+			if reads := bff.ReadsOf(ctx); reads.ByField() {
+				ctx = bff.WithReads(ctx, reads.At(call.Fields()...))
+			}
 			return ctx, func() { span.End() }
 		},
 	})

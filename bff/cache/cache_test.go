@@ -293,7 +293,7 @@ func TestReadsTellWhatTheyFound(t *testing.T) {
 	rename(t, ctx, g, "b", "new")
 	reads := &bff.Reads{}
 	names(t, bff.WithReads(ctx, reads), g, "a", "b", "c")
-	if got, want := reads.Methods()["Devices.GetDevices"], (bff.CacheUse{Memory: 1, Stale: 1, Missed: 1}); got != want {
+	if got, want := reads.Methods()["Devices.GetDevices"], (bff.CacheUse{Memory: 1, Stale: 1, Missed: 1, Life: 5 * time.Second}); got != want {
 		t.Errorf("noted %+v, want %+v", got, want)
 	}
 	if of, known := reads.Entities(); len(of) != 1 || of[0] != bff.EntityDevice || !known {

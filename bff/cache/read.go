@@ -205,8 +205,12 @@ func entityTag(of bff.Entity, id string) string { return string(of) + " " + id }
 
 // weigh takes what was found, if it is good, or notes what is missing.
 func (r *read[V]) weigh(l *lookup[V], i int, e *entry, fromRedis bool) (taken bool) {
+	left := time.Duration(0)
+	if e != nil {
+		left = e.until.Sub(r.cache.options.Clock.Now())
+	}
 	switch {
-	case e == nil || !r.cache.options.Clock.Now().Before(e.until):
+	case left <= 0:
 		l.use.Missed++
 		l.missing = append(l.missing, i)
 		return false
@@ -215,6 +219,7 @@ func (r *read[V]) weigh(l *lookup[V], i int, e *entry, fromRedis bool) (taken bo
 		l.missing = append(l.missing, i)
 		return false
 	}
+	l.use.Bound(left)
 	if fromRedis {
 		l.use.Redis++
 	} else {

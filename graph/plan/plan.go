@@ -54,6 +54,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 	lru "github.com/hashicorp/golang-lru/v2"
@@ -97,7 +98,40 @@ type Options struct {
 	Spent  func(ctx context.Context, points int)
 	// Trace is told of every call of a loader; what it gives is called when the call has ended. It
 	// may be nil.
-	Trace func(ctx context.Context, loader string, keys int) (context.Context, func())
+	Trace func(ctx context.Context, call LoaderCall) (context.Context, func())
+}
+
+// LoaderCall is a call of a loader.
+type LoaderCall struct {
+	Loader string
+	Keys   int
+	run    *run
+	index  int
+}
+
+// Fields are the paths of those who asked, without the places in lists: "trips.nodes.vehicle". Those who
+// asked for nothing that was not loaded before may be among them.
+func (c LoaderCall) Fields() []string {
+	var paths []string
+	for _, n := range c.run.plan.loads[c.index].askers {
+		if st := &c.run.states[n.slot]; len(st.parents) > 0 && !st.refused {
+			if path := pathOf(n.chain); !slices.Contains(paths, path) {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths
+}
+
+func pathOf(at *graphql.FieldContext) string {
+	path := ""
+	for ; at != nil && at.Field.Field != nil; at = at.Parent {
+		if path != "" {
+			path = "." + path
+		}
+		path = at.Field.Alias + path
+	}
+	return path
 }
 
 // Schema is an executable schema that plans its queries.
@@ -110,7 +144,7 @@ type Schema struct {
 	count      func(Outcome)
 	weight     func(field *ast.FieldDefinition) int
 	spent      func(ctx context.Context, points int)
-	trace      func(ctx context.Context, loader string, keys int) (context.Context, func())
+	trace      func(ctx context.Context, call LoaderCall) (context.Context, func())
 }
 
 var _ graphql.ExecutableSchema = (*Schema)(nil)

@@ -269,7 +269,7 @@ func (t *loading) do() {
 	l := t.run.loads[t.index]
 	ctx := t.run.ctx
 	if trace := t.run.schema.trace; trace != nil {
-		traced, end := trace(ctx, l.name(), l.size())
+		traced, end := trace(ctx, LoaderCall{l.name(), l.size(), t.run, t.index})
 		defer end()
 		ctx = traced
 	}
