@@ -45,7 +45,7 @@ func (s *Service) SetSchema(ctx context.Context, kind device.Kind, schema string
 		if err := input.JSON("schema", schema, maxSchema); err != nil {
 			return Schema{}, err
 		}
-		if _, err := compile(schema); err != nil {
+		if _, err := compile(schema, new(effort)); err != nil {
 			return Schema{}, errs.Invalid("schema", "is not a JSON Schema that stands alone: %.500s", err)
 		}
 	}
@@ -90,14 +90,20 @@ func (nothingElse) Load(url string) (any, error) {
 	return nil, fmt.Errorf("%.200q cannot be referred to", url)
 }
 
-func compile(schema string) (*jsonschema.Schema, error) {
+// compile gives a schema whose comparisons are bounded by the effort.
+func compile(schema string, spent *effort) (*jsonschema.Schema, error) {
 	parsed, err := jsonschema.UnmarshalJSON(strings.NewReader(schema))
 	if err != nil {
 		return nil, err
 	}
+	if isVast(parsed) {
+		return nil, errVast
+	}
 	const name = "schema:///config"
 	compiler := jsonschema.NewCompiler()
 	compiler.UseLoader(nothingElse{})
+	compiler.RegisterVocabulary(&jsonschema.Vocabulary{URL: "schema:///effort", Compile: spent.watch})
+	compiler.AssertVocabs()
 	if err := compiler.AddResource(name, parsed); err != nil {
 		return nil, err
 	}
@@ -106,7 +112,8 @@ func compile(schema string) (*jsonschema.Schema, error) {
 
 // fits refuses what does not fit the schema, with the path of the fault.
 func fits(schema, field, text string) error {
-	compiled, err := compile(schema)
+	spent := new(effort)
+	compiled, err := compile(schema, spent)
 	if err != nil {
 		return fmt.Errorf("compile a schema that was kept: %w", err)
 	}
@@ -114,7 +121,13 @@ func fits(schema, field, text string) error {
 	if err != nil {
 		return errs.Invalid(field, "is not JSON")
 	}
+	if isVast(value) {
+		return errs.Invalid(field, "has a number that cannot be compared: %s", errVast)
+	}
 	err = compiled.Validate(value)
+	if spent.over() {
+		return errs.Invalid(field, "takes too long to be compared with the schema of its kind")
+	}
 	if err == nil {
 		return nil
 	}

@@ -293,6 +293,49 @@ func TestAConfigurationIsHeldToTheSchemaOfItsKind(t *testing.T) {
 	f.set(t, `{}`)
 }
 
+// A schema of a few lines can ask for more than can ever be compared: it is given up in time.
+func TestNoSchemaTakesForEver(t *testing.T) {
+	t.Parallel()
+	f := openTwin(t, device.Camera)
+	var twice strings.Builder
+	for i := range 40 {
+		fmt.Fprintf(&twice, `"x%d":{"allOf":[{"$ref":"#/$defs/x%d"},{"$ref":"#/$defs/x%d"}]},`, i+1, i, i)
+	}
+	deep, many := strings.Repeat(`{"a":`, 30)+"{}"+strings.Repeat("}", 30), "["+strings.Repeat("1,", 20_000)+"1]"
+	enum := "[" + strings.Repeat(`"x",`, 10_000) + `"x"]`
+	for name, c := range map[string]struct{ schema, desired string }{
+		"references that double":            {`{"$defs":{` + twice.String() + `"x0":{"type":"integer"}},"additionalProperties":{"$ref":"#/$defs/x40"}}`, `{"a":"b"}`},
+		"references that double, old":       {`{"$schema":"http://json-schema.org/draft-07/schema","$defs":{` + twice.String() + `"x0":{"type":"integer"}},"additionalProperties":{"$ref":"#/$defs/x40"}}`, `{"a":"b"}`},
+		"one value under two names":         {`{"properties":{"a":{"$ref":"#"}},"patternProperties":{"a":{"$ref":"#"}}}`, deep},
+		"one value under two names, denied": {`{"not":{"$ref":"#/$defs/x"},"$defs":{"x":{"minProperties":1,"properties":{"a":{"$ref":"#/$defs/x"}},"patternProperties":{"a":{"$ref":"#/$defs/x"}}}}}`, deep},
+		"many values, each one of many":     {`{"properties":{"a":{"items":{"enum":` + enum + `}}}}`, `{"a":` + many + `}`},
+	} {
+		if _, err := f.Twins.SetSchema(devicetest.As(t, caller.Admin), device.Camera, c.schema); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		_, err := f.Twins.Set(devicetest.As(t, caller.Operator), twin.SetInput{DeviceID: f.id, Desired: c.desired})
+		if !errors.Is(err, errs.Invalid("", "")) || !strings.Contains(err.Error(), "too long") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	vast := devicetest.As(t, caller.Admin)
+	if _, err := f.Twins.SetSchema(vast, device.Camera, `{"minimum":1e-00099999}`); !errors.Is(err, errs.Invalid("", "")) {
+		t.Errorf("a schema with a vast number: %v", err)
+	}
+	if _, err := f.Twins.SetSchema(vast, device.Camera, `{"properties":{"a":{"maximum":1e9999}}}`); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Twins.Set(vast, twin.SetInput{DeviceID: f.id, Desired: `{"b":[1E+99999]}`}); !errors.Is(err, errs.Invalid("", "")) {
+		t.Errorf("a vast number: %v", err)
+	}
+	recursive := `{"properties":{"b":{"$ref":"#"},"c":{"items":{"$ref":"#"}}},"additionalProperties":{"$ref":"#"}}`
+	if _, err := f.Twins.SetSchema(devicetest.As(t, caller.Admin), device.Camera, recursive); err != nil {
+		t.Fatal(err)
+	}
+	f.set(t, deep)
+	f.set(t, `{"c":`+many+`}`)
+}
+
 func TestASchemaStandsAlone(t *testing.T) {
 	t.Parallel()
 	f := openTwin(t, device.Camera)
