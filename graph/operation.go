@@ -82,7 +82,7 @@ func (o *operation) MutateOperationContext(ctx context.Context, request *graphql
 			return gqlerror.Wrap(err)
 		}
 	}
-	if err := document.CheckVariables(o.documents.schema, request.Operation, request.Variables); err != nil {
+	if err := prepared.CheckVariables(request.Variables); err != nil {
 		return Invalid("%s", err)
 	}
 	if err := oneStream(request); err != nil {

@@ -1,6 +1,7 @@
 package live_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -141,5 +142,27 @@ func TestDocumentsThatDoNotHoldAreCharged(t *testing.T) {
 	l := g.listen(t, request, "Content-Type", "application/json", "Authorization", "Bearer "+w.token(t, "alice"))
 	if f := l.fields(); !strings.Contains(f["data"], "RESOURCE_EXHAUSTED") {
 		t.Errorf("over the event stream: %v", f)
+	}
+}
+
+// faulty has a fault for documents that do not hold.
+type faulty struct{ bff.Budgets }
+
+func (faulty) Take(context.Context, string, int) (bff.Budget, error) { panic("a fault") }
+
+func TestAFaultEndsItsOperationAlone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.budgets = faulty{}
+	g := w.gateway(t)
+	p := g.connect(t, "alice")
+	p.subscribe("a", added, "")
+	p.subscribe("b", `{ nothing }`, "")
+	if m := p.hear("error"); m.ID != "b" || !strings.Contains(string(m.Payload), `"INTERNAL"`) {
+		t.Errorf("got %+v", m)
+	}
+	w.publish(t, note("goes on"))
+	if e := p.next("a"); e.title() != "goes on" {
+		t.Errorf("got %q", e.title())
 	}
 }

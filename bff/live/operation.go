@@ -2,6 +2,7 @@ package live
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -20,7 +21,13 @@ type prepared struct {
 }
 
 // prepare reads the operation and checks that the caller of ctx may run it.
-func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, params *graphql.RawParams) (*prepared, gqlerror.List) {
+func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, params *graphql.RawParams) (p *prepared, problems gqlerror.List) {
+	defer func() { // one operation's fault is not the other operations' of its connection
+		if panicked := recover(); panicked != nil {
+			h.logger.Error("panic in preparing an operation", "panic", fmt.Sprint(panicked))
+			p, problems = nil, failed(ctx, nil).Errors
+		}
+	}()
 	params.ReadTime = graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}
 	cursor, err := after(params)
 	if err != nil {
@@ -36,7 +43,7 @@ func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, param
 		}
 		return nil, executor.DispatchError(graphql.WithOperationContext(ctx, operation), graph.Few(problems)).Errors
 	}
-	p := &prepared{executor: executor, operation: operation}
+	p = &prepared{executor: executor, operation: operation}
 	if operation.Operation.Operation != ast.Subscription {
 		return p, nil
 	}

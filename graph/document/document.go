@@ -38,6 +38,10 @@ type Prepared struct {
 	lists      int
 	introspect bool
 	cost       *expression
+	neverNull  []string // variables
+
+	schema    *ast.Schema
+	operation *ast.OperationDefinition
 
 	Keeping Keeping // of its answer
 }
@@ -64,6 +68,7 @@ func Prepare(schema *ast.Schema, operation *ast.OperationDefinition) *Prepared {
 	p := w.read(operation.SelectionSet)
 	p.cost = (&pricing{schema: schema, fragments: map[string]*expression{}}).read(operation.SelectionSet)
 	p.Keeping = keepingOf(schema, operation)
+	p.schema, p.operation, p.neverNull = schema, operation, neverNull(operation)
 	return p
 }
 

@@ -15,11 +15,16 @@ import (
 
 // CheckVariables refuses variables that are not of the types that the operation declares (section
 // 6.1.2 of the specification). gqlparser has looked at them already, and lets pass enums in any case,
-// numbers in texts, texts that are numbers, and scalars of our own.
-func CheckVariables(schema *ast.Schema, operation *ast.OperationDefinition, variables map[string]any) error {
-	for _, definition := range operation.VariableDefinitions {
-		if err := checkValue(schema, definition.Type, variables[definition.Variable], "$"+definition.Variable); err != nil {
+// numbers in texts, texts that are numbers, scalars of our own, and null where a default is not.
+func (p *Prepared) CheckVariables(variables map[string]any) error {
+	for _, definition := range p.operation.VariableDefinitions {
+		if err := checkValue(p.schema, definition.Type, variables[definition.Variable], "$"+definition.Variable); err != nil {
 			return err
+		}
+	}
+	for _, name := range p.neverNull {
+		if v, given := variables[name]; given && v == nil {
+			return fmt.Errorf("$%s is null, and stands where a value must be: give one, or leave it out for its default", name)
 		}
 	}
 	return nil
