@@ -48,26 +48,27 @@ type Set struct {
 
 // NewSet gives fresh loaders over the ports.
 func NewSet(p Ports) *Set {
+	b := NewBatches(p)
 	return &Set{
-		Account:        newLoader(accounts(p.Accounts)),
-		APIKey:         newLoader(apiKeys(p.Accounts)),
-		Device:         newLoader(devices(p.Devices)),
-		DeviceEvents:   newLoader(deviceEvents(p.Devices)),
-		DeviceJobs:     newLoader(deviceJobs(p.Jobs)),
-		DeviceCommands: newLoader(deviceCommands(p.Devices)),
-		DeviceLog:      newLoader(deviceLog(p.Devices)),
-		Command:        newLoader(commands(p.Devices)),
-		CommandLog:     newLoader(commandLog(p.Devices)),
-		DeviceSeries:   newLoader(deviceSeries(p.Devices)),
-		Trip:           newLoader(trips(p.Trips)),
-		TripOnVehicle:  newLoader(tripsOnVehicles(p.Trips)),
-		Track:          newLoader(tracks(p.Trips)),
-		Job:            newLoader(jobs(p.Jobs)),
-		JobRuns:        newLoader(jobRuns(p.Jobs)),
-		Activity:       newLoader(activities(p.Activities)),
-		DeviceConfig:   newLoader(deviceConfigs(p.Devices)),
-		Stream:         newLoader(streams(p.Devices)),
-		ConfigHistory:  newLoader(configHistory(p.Devices)),
+		Account:        newLoader(b.Account),
+		APIKey:         newLoader(b.APIKey),
+		Device:         newLoader(b.Device),
+		DeviceEvents:   newLoader(b.DeviceEvents),
+		DeviceJobs:     newLoader(b.DeviceJobs),
+		DeviceCommands: newLoader(b.DeviceCommands),
+		DeviceLog:      newLoader(b.DeviceLog),
+		Command:        newLoader(b.Command),
+		CommandLog:     newLoader(b.CommandLog),
+		DeviceSeries:   newLoader(b.DeviceSeries),
+		Trip:           newLoader(b.Trip),
+		TripOnVehicle:  newLoader(b.TripOnVehicle),
+		Track:          newLoader(b.Track),
+		Job:            newLoader(b.Job),
+		JobRuns:        newLoader(b.JobRuns),
+		Activity:       newLoader(b.Activity),
+		DeviceConfig:   newLoader(b.DeviceConfig),
+		Stream:         newLoader(b.Stream),
+		ConfigHistory:  newLoader(b.ConfigHistory),
 	}
 }
 

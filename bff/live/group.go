@@ -57,6 +57,7 @@ type answer struct {
 	sequence uint64
 	at       time.Time // when the event happened
 	cursor   string
+	gap      bool   // it tells of lost events
 	payload  []byte // an ExecutionResult
 }
 
@@ -152,7 +153,7 @@ func (g *group) again(e *event) *answer {
 func (g *group) make(e *event) *answer {
 	a := &answer{sequence: e.Sequence, at: e.At, cursor: e.cursor}
 	if e.gap != nil {
-		a.payload = gapPayload(e)
+		a.gap, a.payload = true, gapPayload(e)
 		return a
 	}
 	g.hub.metrics.executions.Inc()

@@ -18,6 +18,7 @@ var bounds = [...]time.Duration{
 // cost as much as all else that is done for a message but the writing.
 type tally struct {
 	messages uint64
+	gaps     uint64 // of the messages
 	sum      time.Duration
 	buckets  [len(bounds) + 1]uint64
 }
@@ -28,6 +29,9 @@ func (t *tally) add(answers ...*answer) {
 	for _, a := range answers {
 		took := now.Sub(a.at)
 		t.messages++
+		if a.gap {
+			t.gaps++
+		}
 		t.sum += took
 		i := 0
 		for i < len(bounds) && took > bounds[i] {

@@ -137,6 +137,7 @@ func (m *metrics) count(t *tally) {
 		return
 	}
 	m.messages.Add(float64(t.messages))
+	m.gaps.Add(float64(t.gaps))
 	m.delivery.add(t)
 	*t = tally{}
 }

@@ -3,6 +3,8 @@ package live
 import (
 	"slices"
 	"testing"
+
+	dto "github.com/prometheus/client_model/go"
 )
 
 // taken is a sink that takes what it is given, until it is full.
@@ -98,5 +100,24 @@ func TestAGroupThatCannotKeepUpGivesUpTheBroadcast(t *testing.T) {
 	s.batch()
 	if len(g.pending) != 0 || g.since != maxPending+1 || len(s.rooms) != 0 {
 		t.Errorf("%d pending, since %d, %d rooms", len(g.pending), g.since, len(s.rooms))
+	}
+}
+
+// A gap that is broadcast is counted once for everybody who is told of it.
+func TestAGapIsCountedForEachWhoIsToldOfIt(t *testing.T) {
+	t.Parallel()
+	h, s, g := seamHouse()
+	told := g.make(&event{gap: &gap{from: "a", to: "b"}})
+	for range 3 {
+		c := &connection{hub: h, dialect: dialects[subprotocol]}
+		c.socket.limit, c.socket.closed = 1<<10, true // what is written goes nowhere
+		g.join(&member{group: g, shard: s, to: c, id: `"1"`})
+	}
+	told.sequence = 1
+	s.post(item{group: g, answer: told})
+	s.batch()
+	var counted dto.Metric
+	if err := h.metrics.gaps.Write(&counted); err != nil || counted.GetCounter().GetValue() != 3 {
+		t.Errorf("%v are counted, %v", counted.GetCounter().GetValue(), err)
 	}
 }
