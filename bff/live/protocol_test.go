@@ -2,6 +2,8 @@ package live_test
 
 import (
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -131,6 +133,38 @@ func TestOriginsAreChecked(t *testing.T) {
 		}
 		if response == nil || response.StatusCode != want {
 			t.Errorf("%s: %+v, %v", origin, response, err)
+		}
+	}
+}
+
+func TestUpgradesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	g := newWorld(t).gateway(t)
+	for name, c := range map[string]struct {
+		method string
+		header http.Header
+		status int
+		reason string
+	}{
+		"by POST":             {http.MethodPost, http.Header{"Content-Type": {"application/json"}}, 405, "METHOD_NOT_ALLOWED"},
+		"of another version":  {http.MethodGet, http.Header{"Sec-Websocket-Version": {"8"}}, 400, "REQUEST_MALFORMED"},
+		"with a key of none":  {http.MethodGet, http.Header{"Sec-Websocket-Key": {"x"}}, 400, "REQUEST_MALFORMED"},
+		"by a page elsewhere": {http.MethodGet, http.Header{"Origin": {"https://evil.test"}}, 403, "CROSS_SITE_REFUSED"},
+	} {
+		request, _ := http.NewRequest(c.method, g.server.URL+"/graphql", nil) // the URL reads
+		request.Header = http.Header{
+			"Upgrade": {"websocket"}, "Connection": {"Upgrade"}, "Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+		}
+		maps.Copy(request.Header, c.header)
+		client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+		response, err := client.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, _ := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if response.StatusCode != c.status || !strings.Contains(string(text), `"reason":"`+c.reason+`"`) {
+			t.Errorf("%s: %d %s", name, response.StatusCode, text)
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
@@ -61,12 +62,28 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 		WriteBufferSize: writeBuffer, WriteBufferPool: noPool{}, // ReadBufferSize 0: that of the gate
 		EnableCompression: h.settings.Compression,
 		Subprotocols:      []string{subprotocol, legacySubprotocol}, CheckOrigin: h.originAllowed, HandshakeTimeout: h.settings.InitTimeout,
+		Error: t.notUpgraded,
 	}
 	upgraded, err := upgrader.Upgrade(&hijackable{ResponseWriter: w, gate: gate}, r, nil)
 	if err != nil {
-		return // the upgrader has answered
+		return // it was answered by notUpgraded
 	}
 	c.begin(upgraded, gate)
+}
+
+// notUpgraded refuses what the upgrader does not like, in the form of all refusals.
+func (t webSocket) notUpgraded(w http.ResponseWriter, r *http.Request, status int, reason error) {
+	refusal := errs.New(errs.InvalidArgument, "REQUEST_MALFORMED", "%s", reason)
+	switch status {
+	case http.StatusForbidden:
+		refusal = errs.New(errs.PermissionDenied, "CROSS_SITE_REFUSED", "pages of this origin may not call the API")
+	case http.StatusMethodNotAllowed:
+		w.Header().Set("Allow", http.MethodGet)
+		refusal = errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "a WebSocket begins with GET")
+	case http.StatusInternalServerError:
+		refusal = errs.New(errs.Internal, errs.ReasonInternal, "something went wrong on our side").Because(reason)
+	}
+	t.refuse(w, r, refusal)
 }
 
 // begin takes over an upgraded connection.
