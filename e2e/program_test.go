@@ -62,6 +62,7 @@ var unhurried = []string{
 	"SLUICE_CONDUCT_FAILURES=" + plenty, "SLUICE_CONDUCT_REPEATS=" + plenty,
 	"SLUICE_OVERLOAD_QUEUE_TIME=0s", // which is about the machine, too
 	"SLUICE_HTTP_REQUEST_TIMEOUT=30s", "SLUICE_CALL_TIMEOUT=15s", "SLUICE_REDIS_TIMEOUT=2s",
+	"OTEL_BSP_MAX_QUEUE_SIZE=100000", // spans that wait to be sent, of which those beyond are lost
 }
 
 // plenty is a budget that no test spends: so many points a minute, so many times.
