@@ -309,7 +309,7 @@ func TestJobsDueWhileTheProgramWasDownRunOnce(t *testing.T) {
 	key := makeKey(t, data, "OPERATOR", "job:read", "job:write")
 	serve := []string{"serve", "--addr", "127.0.0.1:0", "--data", data}
 	first := start(t, serve...)
-	due := time.Now().Add(6 * time.Second)
+	due := time.Now().Add(12 * time.Second)
 	var ids []string
 	for i := range 20 {
 		const query = `mutation($name: String!, $at: DateTime!) { createJob(input: {name: $name, kind: "log", payload: {message: "late"}, runAt: $at}) { id status } }`

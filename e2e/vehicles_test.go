@@ -107,10 +107,16 @@ type sentCommand struct {
 	Log        []struct{ Text string }
 }
 
+// sendCommand sends a command that has as long as a slow machine may take.
 func (p *program) sendCommand(t *testing.T, token, deviceID, name string) sentCommand {
 	t.Helper()
-	const send = `mutation($d: ID!, $name: String!) { sendCommand(input: {deviceId: $d, name: $name, timeoutSeconds: 45}) { id status reason } }`
-	return ask[struct{ SendCommand sentCommand }](t, p, token, send, vars{"d": deviceID, "name": name}).SendCommand
+	return p.sendCommandFor(t, token, deviceID, name, 4*patience)
+}
+
+func (p *program) sendCommandFor(t *testing.T, token, deviceID, name string, timeout time.Duration) sentCommand {
+	t.Helper()
+	const send = `mutation($d: ID!, $name: String!, $s: Int!) { sendCommand(input: {deviceId: $d, name: $name, timeoutSeconds: $s}) { id status reason } }`
+	return ask[struct{ SendCommand sentCommand }](t, p, token, send, vars{"d": deviceID, "name": name, "s": int(timeout.Seconds())}).SendCommand
 }
 
 func (p *program) command(t *testing.T, token, id string) sentCommand {
@@ -272,7 +278,11 @@ func TestKilledAmongCommandsEndsThemAll(t *testing.T) {
 	var sent []sentCommand
 	for i := range each {
 		for _, w := range workers {
-			sent = append(sent, p.sendCommand(t, admin, w.ID, fmt.Sprint("c", i)))
+			name, timeout := fmt.Sprint("c", i), 4*patience
+			if w.silent(name) {
+				timeout = 30 * time.Second
+			}
+			sent = append(sent, p.sendCommandFor(t, admin, w.ID, name, timeout))
 		}
 	}
 	trip := p.rent(t, alice, car.ID)
