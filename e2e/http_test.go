@@ -1,12 +1,16 @@
 package e2e
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // HTTP/2 is spoken without TLS too, to those who know beforehand, as proxies do: many requests share
@@ -35,4 +39,33 @@ func TestHTTP2WithoutTLS(t *testing.T) {
 		})
 	}
 	work.Wait()
+}
+
+// Nobody keeps a connection open that it does nothing with.
+func TestConnectionsThatDoNothingAreClosed(t *testing.T) {
+	t.Parallel()
+	p := start(t, serveDemo(t.TempDir(), "--http-idle-timeout", "1s", "--http-read-header-timeout", "1s")...)
+	for name, said := range map[string]string{
+		"nothing at all":          "",
+		"the half of a request":   "GET /healthz HTTP/1.1\r\nHost: x\r\n",
+		"one request":             "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n",
+		"the beginning of HTTP/2": "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			conn, err := net.Dial("tcp", p.Addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = conn.Close() }()
+			if _, err := io.WriteString(conn, said); err != nil {
+				t.Fatal(err)
+			}
+			_ = conn.SetReadDeadline(time.Now().Add(patience))
+			_, err = io.Copy(io.Discard, bufio.NewReader(conn)) // nil at its end
+			if refused, is := errors.AsType[net.Error](err); is && refused.Timeout() {
+				t.Error("it stays open")
+			}
+		})
+	}
 }

@@ -147,7 +147,10 @@ func (h *house) serve(handler http.Handler, health *edge.Health) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: h.config.HTTP.ReadHeaderTimeout, Protocols: protocols, MaxHeaderBytes: 64 << 10}
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: h.config.HTTP.ReadHeaderTimeout, IdleTimeout: h.config.HTTP.IdleTimeout,
+		Protocols: protocols, MaxHeaderBytes: 64 << 10,
+	}
 	h.run("http", func(context.Context) error {
 		if err := server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
 			return err

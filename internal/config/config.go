@@ -67,6 +67,7 @@ type Log struct {
 type HTTP struct {
 	RequestTimeout     time.Duration `default:"10s" min:"1ms" help:"How long a request may take, everything included."`
 	ReadHeaderTimeout  time.Duration `default:"5s" min:"1ms" help:"How long a client may take to send its headers."`
+	IdleTimeout        time.Duration `default:"2m" min:"1s" help:"How long a connection may stay open between two requests."`
 	DrainTimeout       time.Duration `default:"8s" min:"0s" help:"How long running requests may go on after the signal to stop."`
 	PublicURL          string        `name:"public-url" placeholder:"URL" help:"How cameras and callers reach the gateway, as in https://sluice.example.org; empty for http:// and the address where it listens."`
 	MaxBody            Size          `default:"1MiB" min:"1KiB" help:"Largest request body."`
