@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/sluicehq/sluice/bff/guard"
+	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	jobv1 "github.com/sluicehq/sluice/services/gen/job/v1"
 	tripv1 "github.com/sluicehq/sluice/services/gen/trip/v1"
@@ -145,8 +146,8 @@ func TestCallsUnderWayAreBounded(t *testing.T) {
 		service := plays(hangs)
 		conn := guard.Wrap(service, o)
 		var hung sync.WaitGroup
-		for range 3 {
-			hung.Go(func() { called(t.Context(), conn, write) })
+		for _, who := range []string{"a", "b", "c"} {
+			hung.Go(func() { called(of(t, who), conn, write) })
 		}
 		synctest.Wait()
 		if s := conn.State(); s.InFlight != 3 || s.Limit != 3 || s.Breaker != "closed" {
@@ -163,6 +164,46 @@ func TestCallsUnderWayAreBounded(t *testing.T) {
 		hung.Wait()
 		if s := conn.State(); s.InFlight != 0 || s.Breaker != "open" {
 			t.Errorf("afterwards the service looks like %+v", s)
+		}
+	})
+}
+
+// of is a context of somebody.
+func of(t *testing.T, account string) context.Context {
+	return caller.NewContext(t.Context(), caller.Caller{AccountID: account, Role: caller.Member})
+}
+
+// One caller has half of the room, whatever it does: the others find theirs.
+func TestOneCallerLeavesRoom(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		o := options()
+		o.InFlight, o.Wait = 6, 50*time.Millisecond
+		service := plays(hangs)
+		conn := guard.Wrap(service, o)
+		var hung sync.WaitGroup
+		for range 10 {
+			hung.Go(func() { called(of(t, "greedy"), conn, write) })
+		}
+		synctest.Wait()
+		time.Sleep(o.Wait)
+		synctest.Wait()
+		if s := conn.State(); s.InFlight != 3 {
+			t.Errorf("one caller has %d of 6 places", s.InFlight)
+		}
+		if err := conn.Invoke(of(t, "greedy"), write, nil, nil); errs.From(err).Reason != "SERVICE_BUSY" {
+			t.Errorf("its next call is answered %v", err)
+		}
+		for range 3 {
+			hung.Go(func() { called(of(t, "modest"), conn, write) })
+		}
+		synctest.Wait()
+		if s := conn.State(); s.InFlight != 6 {
+			t.Errorf("with another there are %d calls under way", s.InFlight)
+		}
+		hung.Wait()
+		if s := conn.State(); s.InFlight != 0 {
+			t.Errorf("afterwards there are %d calls under way", s.InFlight)
 		}
 	})
 }

@@ -2,7 +2,7 @@
 // callers a bounded time, and then nothing.
 //
 // A call gets its share of the request's deadline, and a place among those under way, of which there
-// is a bounded number. A read that found nobody, or a write with an idempotency key, is tried once more
+// is a bounded number, half of it for one caller at most. A read that found nobody, or a write with an idempotency key, is tried once more
 // after a moment; a cheap read that is later than nineteen in twenty is made a second time beside. Such
 // extra calls are one in ten of all at most (and ten after a quiet time). When calls keep failing the breaker opens: callers are answered at once, UNAVAILABLE with
 // the reason CIRCUIT_OPEN, until a trial call succeeds. Refusals are answers: they never open it, and
@@ -19,6 +19,7 @@ import (
 	"github.com/sony/gobreaker/v2"
 	"google.golang.org/grpc"
 
+	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
@@ -28,7 +29,7 @@ type Options struct {
 	Timeout  time.Duration // most time of one call
 	Failures int           // in a row, until the breaker opens
 	OpenFor  time.Duration // until a call is tried again
-	InFlight int           // most calls under way; 256 when 0
+	InFlight int           // most calls under way, half of them of one caller; 256 when 0
 	Wait     time.Duration // most time that a call waits for one of them to end
 	Hedge    bool          // reads that are late are made a second time beside
 	Logger   *slog.Logger
@@ -41,6 +42,7 @@ type Conn struct {
 	breaker *gobreaker.CircuitBreaker[struct{}]
 	options Options
 	room    chan struct{} // one in it for each call under way
+	shares  shares
 	spare   spare
 	all     latency // of all methods
 	methods latencies
@@ -57,6 +59,7 @@ func Wrap(conn grpc.ClientConnInterface, options Options) *Conn {
 		options.InFlight = usualInFlight
 	}
 	c := &Conn{conn: conn, options: options, room: make(chan struct{}, options.InFlight), methods: latencies{byMethod: map[string]*latency{}}}
+	c.shares = shares{most: max(options.InFlight/2, 1), of: map[string]*share{}}
 	c.spare.left = mostSpare
 	c.breaker = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Name:         options.Service,
@@ -95,22 +98,23 @@ func (c *Conn) Invoke(ctx context.Context, method string, request, reply any, ca
 
 // enter takes a place among the calls under way, and waits for one for a moment.
 func (c *Conn) enter(ctx context.Context) error {
-	select {
-	case c.room <- struct{}{}:
-		return nil
-	default:
+	name := caller.FromContext(ctx).Name()
+	if c.shares.enter(ctx, name, c.options.Wait) {
+		if place(ctx, c.room, c.options.Wait) {
+			return nil
+		}
+		c.shares.leave(name)
 	}
-	timer := time.NewTimer(c.options.Wait)
-	defer timer.Stop()
-	select {
-	case c.room <- struct{}{}:
-		return nil
-	case <-ctx.Done():
+	if ctx.Err() != nil {
 		return ctx.Err()
-	case <-timer.C:
 	}
 	c.options.Metrics.countRefused(c.options.Service, "busy")
 	return c.refusal(reasonBusy, "the %s service has as much to do as it may", time.Second)
+}
+
+func (c *Conn) leave(ctx context.Context) {
+	<-c.room
+	c.shares.leave(caller.FromContext(ctx).Name())
 }
 
 func (c *Conn) refusal(reason, message string, after time.Duration) error {
@@ -126,7 +130,7 @@ func (c *Conn) attempt(ctx context.Context, method string, request, reply any, c
 	if err := c.enter(ctx); err != nil {
 		return err
 	}
-	defer func() { <-c.room }()
+	defer c.leave(ctx)
 	var answer error
 	_, err := c.breaker.Execute(func() (struct{}, error) {
 		started := time.Now()

@@ -130,7 +130,7 @@ type Service struct {
 type Breaker struct {
 	Failures int           `default:"5" min:"1" help:"Failures in a row after which calls to a service are refused at once."`
 	OpenFor  time.Duration `default:"5s" min:"1ms" help:"How long they are refused before one is tried again."`
-	InFlight int           `default:"256" min:"1" help:"Most calls to a service that are under way at once, of one gateway."`
+	InFlight int           `default:"256" min:"1" help:"Most calls to a service that are under way at once, of one gateway; half of them for one caller."`
 	Hedge    bool          `default:"true" negatable:"" help:"Make a cheap read a second time when it takes longer than nineteen in twenty did."`
 	Wait     time.Duration `default:"100ms" min:"0s" help:"How long a call waits for one of them to end before it is refused."`
 }
