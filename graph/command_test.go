@@ -2,6 +2,7 @@ package graph_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 )
 
@@ -26,6 +27,10 @@ func TestACommandIsSentReadAndCancelled(t *testing.T) {
 	}
 	if again := h.text(t, operator, send, map[string]any{"d": device}, "sendCommand", "id"); again != id {
 		t.Errorf("the repeat is %s, want %s", again, id)
+	}
+	hasty := `mutation($d: ID!) { sendCommand(input: {deviceId: $d, name: "blink", timeoutSeconds: 0}) { id } }`
+	if a := h.ask(t, operator, hasty, map[string]any{"d": device}); len(a.Errors) != 1 || !strings.Contains(a.text, "timeoutSeconds: must be between 1 and 86400") {
+		t.Errorf("no time at all: %s", a.text)
 	}
 	const cancel = `mutation($c: ID!) { cancelCommand(id: $c) { status finishedAt } }`
 	over := h.get(t, operator, cancel, map[string]any{"c": id}, "cancelCommand").(map[string]any)

@@ -102,7 +102,7 @@ func (m *Images) place(ctx context.Context, deviceID string) (bff.JSON, error) {
 	}})
 }
 
-// address is where the image of a command can be had; "" when it has none.
+// address is where the image of a command can be had; "" when it has none, or none any more.
 func (m *Images) address(ctx context.Context, c *bff.Command) (string, error) {
 	var to placed
 	if c.Name != "takeSnapshot" || c.Status != "SUCCEEDED" || json.Unmarshal(c.Arguments, &to) != nil {
@@ -110,6 +110,9 @@ func (m *Images) address(ctx context.Context, c *bff.Command) (string, error) {
 	}
 	if !strings.HasPrefix(to.Image, "snapshots/"+c.DeviceID+"/") {
 		return "", nil
+	}
+	if there, err := m.bucket.Exists(ctx, to.Image); err != nil || !there {
+		return "", err
 	}
 	return m.bucket.SignedURL(ctx, to.Image, &blob.SignedURLOptions{Method: http.MethodGet, Expiry: m.options.GetFor})
 }

@@ -142,6 +142,10 @@ func TestAnImageIsPutAndHad(t *testing.T) {
 	if status, _ := d.send(t, http.MethodGet, *found[0].ImageURL, "", nil); status != http.StatusNotFound {
 		t.Errorf("after its time: %d", status)
 	}
+	d.lens.taken[0].ImageURL = nil
+	if found, err := d.port.GetCommands(t.Context(), nil); err != nil || found[0].ImageURL != nil {
+		t.Errorf("an address of what is gone: %+v, %v", found[0], err)
+	}
 }
 
 // Whoever makes an address up is not told whether there is such an image.

@@ -23,7 +23,7 @@ func (c commands) SendCommand(ctx context.Context, input bff.SendCommandInput) (
 		request.ArgumentsJson = string(input.Arguments)
 	}
 	if input.TimeoutSeconds != nil {
-		request.TimeoutSeconds = *number(input.TimeoutSeconds)
+		request.TimeoutSeconds = positive(*input.TimeoutSeconds)
 	}
 	return one(command)(c.client.SendCommand(ctx, request))
 }

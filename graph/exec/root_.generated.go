@@ -3534,7 +3534,7 @@ type DeviceCall @authenticated {
   "The reason of the refusal."
   reason: String
   durationMs: Float!
-  "Of the trace, when the call was traced."
+  "Of the trace (` + "`" + `traceparent` + "`" + `); of the request (` + "`" + `X-Request-Id` + "`" + `) where requests are not traced."
   traceId: String
 }
 
@@ -3662,7 +3662,7 @@ extend type Device {
 }
 
 extend type Command {
-  "Where the image of a snapshot that SUCCEEDED can be had: a signed address, good for a time. Null for other commands."
+  "Where the image of a snapshot that SUCCEEDED can be had: a signed address, good for a time. Null for other commands, and when the image is not there."
   imageUrl: String @requiresScopes(scopes: [["camera:view"]])
 }
 
@@ -3932,7 +3932,7 @@ type Point @authenticated {
 type DeviceEvent @authenticated @cacheControl(maxAge: 5) {
   id: ID!
   at: DateTime!
-  "REGISTERED, UPDATED, IMPORTED, DELETED, SECRET_ROTATED, ONLINE, OFFLINE, REPORTED, MESSAGE_REFUSED, CONFIG_WANTED, CONFIG_REPORTED, STREAM_CHANGED, STREAM_NOT_STOPPED, CALLED."
+  "REGISTERED, UPDATED, IMPORTED, DELETED, SECRET_ROTATED, ONLINE, OFFLINE, REPORTED, MESSAGE_REFUSED, CONFIG_WANTED, CONFIG_REPORTED, COMMAND_LATE, LOCK_CHANGED, LOCK_FAILED, LOCK_DOUBTED, STREAM_CHANGED, STREAM_NOT_STOPPED, CALLED."
   type: String!
   message: String!
   "Who did it: an account, an API key, or ` + "`" + `system` + "`" + `."

@@ -12,20 +12,25 @@ type Pace struct {
 	of map[string]*noting
 }
 
+// Rate is how often something may be noted: so many at once, and so many a minute in the long run.
+type Rate struct {
+	AtOnce, AMinute int
+}
+
 // maxNoted bounds what is kept in mind.
 const maxNoted = 100_000
 
 type noting struct {
-	since   time.Time // when the minute began
-	noted   int       // in this minute
-	skipped int       // since the last that was noted
+	spent   float64 // of what may be noted at once
+	at      time.Time
+	skipped int // since the last that was noted
 }
 
 // NewPace gives a Pace that has noted nothing.
 func NewPace() *Pace { return &Pace{of: map[string]*noting{}} }
 
 // May tells whether one more may be noted, and counts it.
-func (p *Pace) May(name string, perMinute int, now time.Time) bool {
+func (p *Pace) May(name string, rate Rate, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.of) >= maxNoted {
@@ -33,17 +38,16 @@ func (p *Pace) May(name string, perMinute int, now time.Time) bool {
 	}
 	c, known := p.of[name]
 	if !known {
-		c = &noting{since: now}
+		c = &noting{at: now}
 		p.of[name] = c
 	}
-	if now.Sub(c.since) >= time.Minute {
-		c.since, c.noted = now, 0
-	}
-	if c.noted >= perMinute {
+	c.spent = max(0, c.spent-max(0, now.Sub(c.at).Minutes())*float64(rate.AMinute))
+	c.at = now
+	if c.spent > float64(rate.AtOnce)-1 {
 		c.skipped++
 		return false
 	}
-	c.noted++
+	c.spent++
 	return true
 }
 

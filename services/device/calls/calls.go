@@ -44,7 +44,7 @@ type Call struct {
 	Outcome   string // OK, or the code of the refusal
 	Reason    string // of the refusal; "" otherwise
 	Took      time.Duration
-	TraceID   string // "" for one that is not traced
+	TraceID   string // the request's id where requests are not traced; "" for one without either
 }
 
 // Filter narrows a list of calls; what is empty does not narrow.
@@ -94,7 +94,7 @@ func (s *Service) keepCalls(ctx context.Context, calls []Call) error {
 			continue // a note beside one that there is would take its time: the key must not tell them apart
 		}
 		name := "calls " + c.DeviceID + " " + c.APIKeyID
-		if !s.pace.May(name, callsAMinute, c.At) {
+		if !s.pace.May(name, device.Rate{AtOnce: callsAMinute, AMinute: callsAMinute}, c.At) {
 			continue
 		}
 		e, err := device.Noted(c.DeviceID, c.At, Called, fmt.Sprintf("%s: %s", c.Name, c.Outcome), c.APIKeyID, callDetails{

@@ -99,7 +99,7 @@ func (s *Service) TakeResult(ctx context.Context, m device.UpMessage) (commandID
 	}
 	return said.ID, s.answer(ctx, m, said.ID, func(t *Turn, c Command) error {
 		if !c.Status.Open() {
-			return t.late(c, *said.OK)
+			return t.late(c, *said.OK, s.pace.May(m.DeviceID, lateRate(), t.Now))
 		}
 		return t.Put(said.applied(c, t.Now))
 	})
@@ -125,17 +125,20 @@ func (said resultMessage) applied(c Command, now time.Time) Command {
 	return c.Ended(Succeeded, now)
 }
 
-// late deals with a result of a command that is over. A repeat says nothing new. An unlock that was
-// done after we had given it up tells that the vehicle is open.
-func (t *Turn) late(c Command, ok bool) error {
-	if ok && c.Status == Succeeded || !ok && c.Reason == ReasonFailed {
-		return nil
+// lateRate is how many late results of one device its event log takes.
+func lateRate() device.Rate { return device.Rate{AtOnce: 60, AMinute: 6} }
+
+// late deals with a result of a command that is over: it is noted, if it may be, and changes nothing. But
+// an unlock that was done after we had given it up tells that the vehicle is open.
+func (t *Turn) late(c Command, ok, mayNote bool) error {
+	if mayNote {
+		err := t.note(Late, fmt.Sprintf("answered command %s, which was %s", c.ID, c.Status),
+			lateData{CommandID: c.ID, Name: c.Name, Status: c.Status, OK: ok})
+		if err != nil {
+			return err
+		}
 	}
-	if err := t.note(Late, fmt.Sprintf("answered command %s, which was %s", c.ID, c.Status),
-		lateData{CommandID: c.ID, Name: c.Name, Status: c.Status, OK: ok}); err != nil {
-		return err
-	}
-	if !ok || c.Name != lock.ToUnlock || t.Device.Lock == nil {
+	if !ok || c.Status == Succeeded || c.Name != lock.ToUnlock || t.Device.Lock == nil {
 		return nil
 	}
 	return t.Doubt(c.ID)

@@ -22,12 +22,13 @@ type Service struct {
 	clock    clock.Clock
 	downlink device.Downlink
 	reserved func(device.Kind, string) bool
+	pace     *device.Pace
 }
 
 // New gives the use cases over a store. reserved tells whether a kind of device takes a command by a use
 // case of its own alone.
 func New(store Store, clock clock.Clock, downlink device.Downlink, reserved func(kind device.Kind, name string) bool) *Service {
-	return &Service{store: store, clock: clock, downlink: downlink, reserved: reserved}
+	return &Service{store: store, clock: clock, downlink: downlink, reserved: reserved, pace: device.NewPace()}
 }
 
 // Status is where a command stands.

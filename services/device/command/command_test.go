@@ -49,8 +49,21 @@ func TestACommandLivesItsLife(t *testing.T) {
 	if err != nil || len(lines) != 3 || lines[0].Text != "going down" || !lines[2].At.Equal(s.Clock.Now().Add(-time.Second)) {
 		t.Errorf("it logged %+v, %v", lines, err)
 	}
-	if noted := s.Noted(t, d.ID); noted != "" {
+	if noted := s.Noted(t, d.ID); noted != "COMMAND_LATE" { // of the result that came again
 		t.Errorf("noted %s", noted)
+	}
+}
+
+func TestAFloodOfLateResultsIsBounded(t *testing.T) {
+	t.Parallel()
+	s := devicetest.Open(t)
+	d := s.Register(t, device.Gateway)
+	c := s.Send(t, command.SendInput{DeviceID: d.ID})
+	for range 100 {
+		s.Hear(t, d.ID, device.UpCommandResult, `{"id":%q,"ok":true}`, c.ID)
+	}
+	if n := strings.Count(s.Noted(t, d.ID), "COMMAND_LATE"); n != 60 {
+		t.Errorf("%d are noted", n)
 	}
 }
 

@@ -93,6 +93,23 @@ func TestWhatAnAPIKeyCallsIsKept(t *testing.T) {
 	}
 }
 
+// Where requests are not traced, their id tells them apart.
+func TestACallThatIsNotTracedIsKeptWithItsRequest(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	camera, keyID := h.register(t, "c", devicev1.Kind_KIND_CAMERA), ids.New(ids.APIKey)
+	who := caller.Caller{AccountID: "account_1", APIKeyID: keyID, Role: caller.Admin, Scopes: caller.ScopesOf(caller.Admin)}
+	ctx := obs.WithRequestID(caller.NewContext(t.Context(), who), "request-7")
+	name := "d"
+	if _, err := h.UpdateDevice(ctx, &devicev1.UpdateDeviceRequest{Id: camera.GetId(), Name: &name}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := h.calls.ListCalls(as(t, caller.Admin), &devicev1.ListCallsRequest{ApiKeyId: keyID})
+	if err != nil || len(got.GetCalls()) != 1 || got.GetCalls()[0].GetTraceId() != "request-7" {
+		t.Errorf("kept %v, %v", got.GetCalls(), err)
+	}
+}
+
 // A key that loops fills the ledger, and not the events of the device; each of its calls is there.
 func TestEveryCallOfALoopIsKept(t *testing.T) {
 	t.Parallel()

@@ -12,6 +12,7 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/obs"
 	"github.com/sluicehq/sluice/services/device/calls"
 )
 
@@ -68,11 +69,18 @@ func (r recorded) kept(ctx context.Context, name string, request any, handle grp
 		e := errs.From(err)
 		call.Outcome, call.Reason = string(e.Code), e.Reason
 	}
-	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
-		call.TraceID = span.TraceID().String()
-	}
+	call.TraceID = traceID(ctx)
 	r.calls.Keep(ctx, call)
 	return reply, err
+}
+
+// traceID is the trace of the request that ctx belongs to; where requests are not traced, its id, under
+// which the answer and the logs are found.
+func traceID(ctx context.Context) string {
+	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
+		return span.TraceID().String()
+	}
+	return obs.RequestID(ctx)
 }
 
 // deviceOf is the device that a call was about, as the request names it or the reply tells; "" for none.

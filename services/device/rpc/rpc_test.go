@@ -33,6 +33,7 @@ import (
 // house is the device service as its callers have it.
 type house struct {
 	devicev1.DevicesClient
+	calls devicev1.CallsClient
 	db    *sqldb.DB
 	clock *clock.Manual
 }
@@ -44,7 +45,8 @@ func open(t *testing.T) house {
 	service := assembly.New(store.New(db, rpc.Encoding()), now, assembly.Options{})
 	options := wire.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Tracing: obs.NoTracing()}
 	channel := wire.NewChannel(options, func(r grpc.ServiceRegistrar) { rpc.Register(r, service) })
-	return house{DevicesClient: devicev1.NewDevicesClient(wire.Within(channel, options)), db: db, clock: now}
+	within := wire.Within(channel, options)
+	return house{DevicesClient: devicev1.NewDevicesClient(within), calls: devicev1.NewCallsClient(within), db: db, clock: now}
 }
 
 // as is a context in which somebody of the role calls, with all its scopes.

@@ -21,17 +21,18 @@ type refusal struct {
 	Sequence  uint64         `json:"sequence,omitempty"`
 }
 
-// How much the event log takes of one device.
-const (
-	refusalsAMinute = 6
-	reportsAMinute  = 120
-)
+// reportsAMinute is how many events of one device the event log takes.
+const reportsAMinute = 120
+
+// refusalRate is how many refusals of one device the event log takes: all of one who tries things out, and
+// little of one who is refused all the time.
+func refusalRate() device.Rate { return device.Rate{AtOnce: 60, AMinute: 6} }
 
 // refuse notes that the message was not taken, and why; of a device that is refused all the time, only
 // now and then.
 func (s *Service) refuse(ctx context.Context, m device.UpMessage, why *errs.Error) error {
 	now := s.clock.Now()
-	if !s.pace.May(refusals+m.DeviceID, refusalsAMinute, now) {
+	if !s.pace.May(refusals+m.DeviceID, refusalRate(), now) {
 		return nil
 	}
 	e, err := device.Noted(m.DeviceID, now, Refused, why.Message, m.DeviceID, refusal{

@@ -76,7 +76,7 @@ func (s *Service) takeEvent(ctx context.Context, m device.UpMessage) error {
 	if err != nil {
 		return err
 	}
-	if !s.pace.May(m.DeviceID, reportsAMinute, s.clock.Now()) {
+	if !s.pace.May(m.DeviceID, device.Rate{AtOnce: reportsAMinute, AMinute: reportsAMinute}, s.clock.Now()) {
 		return errs.Invalid("payload", "tells of more than %d events a minute", reportsAMinute)
 	}
 	e, err := device.Noted(m.DeviceID, s.clock.Now(), Reported, h.Type+": "+h.Message, m.DeviceID,

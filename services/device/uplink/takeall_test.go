@@ -72,12 +72,12 @@ func TestAFloodOfBadMessagesIsNotedNowAndThen(t *testing.T) {
 		flood[i] = device.UpMessage{DeviceID: d.ID, Topic: device.UpTelemetry, Payload: []byte("nonsense"), ArrivedAt: f.Clock.Now()}
 	}
 	f.Uplink.TakeAll(t.Context(), flood)
-	if n := typesOf(f.Events(t, d.ID))[uplink.Refused]; n != 6 {
+	if n := typesOf(f.Events(t, d.ID))[uplink.Refused]; n != 60 {
 		t.Errorf("%d notes within a minute", n)
 	}
-	f.Clock.Advance(time.Minute)
+	f.Clock.Advance(time.Minute / 6)
 	f.Uplink.TakeAll(t.Context(), flood[:1])
-	if e := f.Events(t, d.ID)[0]; typesOf(f.Events(t, d.ID))[uplink.Refused] != 7 || !strings.Contains(e.Data, `"unnoted":994`) {
+	if e := f.Events(t, d.ID)[0]; typesOf(f.Events(t, d.ID))[uplink.Refused] != 61 || !strings.Contains(e.Data, `"unnoted":940`) {
 		t.Errorf("the next note is %+v", e)
 	}
 }
