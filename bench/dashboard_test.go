@@ -22,6 +22,7 @@ import (
 
 	"github.com/sluicehq/sluice/bench/bar"
 	"github.com/sluicehq/sluice/bff/edge"
+	"github.com/sluicehq/sluice/bff/edge/doorstep"
 	"github.com/sluicehq/sluice/bff/guard"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/graph"
@@ -74,7 +75,7 @@ func serveGateway(services string) error {
 	if err != nil {
 		return err
 	}
-	return (&http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}).Serve(listener)
+	return doorstep.Serve(&http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}, listener, time.Minute)
 }
 
 func portsOver(conn grpc.ClientConnInterface) loaders.Ports {

@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/conduct"
+	"github.com/sluicehq/sluice/bff/edge/doorstep"
 	"github.com/sluicehq/sluice/bff/live"
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/graph"
@@ -49,22 +49,26 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.next.ServeHTTP(w, r)
 		return
 	}
-	credentials, err := auth.FromRequest(r)
-	who, known := d.auth.Known(credentials)
+	presented, err := auth.FromRequest(r)
+	who, known := d.auth.Known(presented)
 	if err != nil || !known {
 		d.next.ServeHTTP(w, r)
 		return
 	}
-	key := quota.KeyOf(who, addressOf(r, d.proxies))
-	left, wait := d.quota.Shut(who, key)
-	if wait <= 0 {
+	by := credentials{presented, who, quota.KeyOf(who, addressOf(r, d.proxies))}
+	told, shut := d.shut(who, by.key)
+	if !shut {
 		d.next.ServeHTTP(w, r)
 		return
 	}
-	if d.conduct != nil {
-		d.conduct.Refused(who, key, quota.ReasonExhausted)
-	}
-	d.refuse(w, r, who, left, wait)
+	d.refuse(w, r, by, told)
+}
+
+// credentials are what is known of whose a request is.
+type credentials struct {
+	presented auth.Credentials
+	who       caller.Caller
+	key       string
 }
 
 // asks tells requests to the API from others, and from connections, which have a protocol of their own.
@@ -72,18 +76,31 @@ func asks(r *http.Request) bool {
 	return r.URL.Path == graphQLPath && (r.Method == http.MethodPost || r.Method == http.MethodGet) && r.Header["Upgrade"] == nil
 }
 
+// shut gives the refusal of a caller, if it is to be refused now, and counts it.
+func (d *door) shut(who caller.Caller, key string) (told refusal, shut bool) {
+	told.left, told.wait = d.quota.Shut(who, key)
+	if told.wait <= 0 {
+		return told, false
+	}
+	if d.conduct != nil {
+		d.conduct.Refused(who, key, quota.ReasonExhausted)
+	}
+	return told, true
+}
+
 // refuse answers as the rest of the entrance would. Of its headers those of pages are left out where the
 // answer cannot be one: no browser sends credentials in headers, or JSON, but for a script.
-func (d *door) refuse(w http.ResponseWriter, r *http.Request, who caller.Caller, left bff.Budget, wait time.Duration) {
+func (d *door) refuse(w http.ResponseWriter, r *http.Request, by credentials, told refusal) {
 	bounded(w, r, d.timeout)
-	id, media, h := requestID(r), accepted(r), w.Header()
+	told.id, told.costs = requestID(r), graph.WantsCost(by.who, r.Header)
+	media, h := accepted(r), w.Header()
 	set(h, d.fixed)
-	if !who.Known() && r.Header.Get("Content-Type") != mediaJSON {
+	if !by.who.Known() && r.Header.Get("Content-Type") != mediaJSON {
 		set(h, d.page)
 	}
-	policy, rest := rateLimit(left, wait)
-	values := [...]string{id, media + "; charset=utf-8", policy, rest, strconv.Itoa(seconds(wait))}
-	for i, name := range [...]string{requestIDHeader, "Content-Type", "Ratelimit-Policy", "Ratelimit", "Retry-After"} {
+	policy, rest := rateLimit(told.left, told.wait)
+	values := [...]string{told.id, media + "; charset=utf-8", policy, rest, strconv.Itoa(seconds(told.wait))}
+	for i, name := range [...]string{requestIDHeader, "Content-Type", "Ratelimit-Policy", headerLimit, headerRetry} {
 		h[name] = values[i : i+1 : i+1]
 	}
 	d.origins.tell(h, r)
@@ -91,28 +108,7 @@ func (d *door) refuse(w http.ResponseWriter, r *http.Request, who caller.Caller,
 	if media == mediaJSON && !live.IsEventStream(r) {
 		status = http.StatusOK // as the specification wants of this media type for an answer in GraphQL's form
 	}
+	doorstep.Again(r, func() doorstep.Answer { return d.again(status, h, r.Header.Get(requestIDHeader) == told.id, by, told) })
 	w.WriteHeader(status)
-	_, _ = w.Write(shut(id, left, wait, graph.WantsCost(who, r.Header))) // a client that went away needs no answer
-}
-
-// shut is the text of a refusal. What the request would have cost is not told: nobody has read it.
-func shut(id string, left bff.Budget, wait time.Duration, costs bool) []byte {
-	text := make([]byte, 0, 512)
-	text = append(text, `{"errors":[{"message":"you keep coming back before you were told to: come back in `...)
-	text = append(text, wait.String()...)
-	text = append(text, `","extensions":{"code":"RESOURCE_EXHAUSTED","reason":"`+quota.ReasonExhausted+`","requestId":"`...)
-	text = append(text, id...) // letters, digits and few marks
-	text = append(text, `","retryAfterMs":`...)
-	text = strconv.AppendInt(text, wait.Milliseconds(), 10)
-	text = append(text, `,"retryable":true}}]`...)
-	if costs {
-		text = append(text, `,"extensions":{"cost":{"actual":0,"limit":`...)
-		text = strconv.AppendInt(text, int64(left.Limit), 10)
-		text = append(text, `,"remaining":`...)
-		text = strconv.AppendInt(text, int64(left.Remaining), 10)
-		text = append(text, `,"restorePerSecond":`...)
-		text = strconv.AppendFloat(text, left.RestorePerSecond, 'f', -1, 64)
-		text = append(text, "}}"...)
-	}
-	return append(text, '}')
+	_, _ = w.Write(told.append(make([]byte, 0, 512))) // a client that went away needs no answer
 }

@@ -2,12 +2,18 @@ package edge_test
 
 import (
 	"cmp"
+	"encoding/json"
 	"io"
 	"maps"
+	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"reflect"
+	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,6 +22,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/conduct"
 	"github.com/sluicehq/sluice/bff/edge"
+	"github.com/sluicehq/sluice/bff/edge/doorstep"
 	"github.com/sluicehq/sluice/bff/quota"
 )
 
@@ -243,6 +250,95 @@ func refusals(t *testing.T, watched *conduct.Callers) int {
 		t.Errorf("callers tells of %+v", most)
 	}
 	return most.Refused
+}
+
+// What comes again and again on one connection is told the same by the doorstep as by the door.
+func TestTheDoorstep(t *testing.T) {
+	t.Parallel()
+	for name, open := range doors() {
+		for _, own := range []string{"", "mine"} {
+			t.Run(name+own, func(t *testing.T) {
+				t.Parallel()
+				f := open(t)
+				inside, address := f.serve(t)
+				client := &http.Client{Transport: &http.Transport{}}
+				t.Cleanup(client.CloseIdleConnections)
+				ask := func() answer {
+					t.Helper()
+					request := with(f.dear(), "Origin", "https://app.test", "X-Request-Id", own)
+					request.URL.Scheme, request.URL.Host, request.RequestURI = "http", address, ""
+					response, err := client.Do(request)
+					if err != nil {
+						t.Fatal(err)
+					}
+					defer response.Body.Close()
+					a := answer{status: response.StatusCode, header: response.Header}
+					text, _ := io.ReadAll(response.Body)
+					if a.text = string(text); json.Unmarshal(text, &a) != nil {
+						t.Fatalf("answered %d %s", a.status, text)
+					}
+					return a
+				}
+				for range 300 {
+					ask() // the network is another here, and has to be shut out first
+				}
+				before := inside.Load()
+				a := ask()
+				if inside.Load() != before {
+					t.Fatal("the door was asked")
+				}
+				recorder := httptest.NewRecorder()
+				again := with(f.dear(), "Origin", "https://app.test", "X-Request-Id", own)
+				again.RemoteAddr = "127.0.0.1:1"
+				f.ServeHTTP(recorder, again)
+				want := answer{status: recorder.Code, header: recorder.Header(), text: recorder.Body.String()}
+				if a.status != want.status || varying.ReplaceAllString(a.text, "-") != varying.ReplaceAllString(want.text, "-") {
+					t.Errorf("answered %d %s, and at the door %d %s", a.status, a.text, want.status, want.text)
+				}
+				if id := a.header.Get("X-Request-Id"); id == "" || id != a.extension("requestId") || own != "" && id != own || id == ask().header.Get("X-Request-Id") && own == "" {
+					t.Errorf("the error is of request %q, the answer of %q", a.extension("requestId"), id)
+				}
+				for _, one := range []string{"Date", "Content-Length", "X-Request-Id"} {
+					if a.header.Get(one) == "" {
+						t.Errorf("%s is missing", one)
+					}
+					a.header.Del(one)
+					want.header.Del(one)
+				}
+				if !reflect.DeepEqual(a.header, want.header) {
+					t.Errorf("answered with %v, and at the door with %v", a.header, want.header)
+				}
+				f.clock.Advance(f.told())
+				if a := ask(); inside.Load() == before || strings.Contains(a.text, "keep coming back") {
+					t.Errorf("when it was told to: %d %s", a.status, a.text)
+				}
+			})
+		}
+	}
+}
+
+// varying is what no two refusals share.
+var varying = regexp.MustCompile(`"requestId":"[^"]*"`)
+
+// serve answers on a port, and counts what reaches the door.
+func (f *flood) serve(t *testing.T) (inside *atomic.Int64, address string) {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	inside = &atomic.Int64{}
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inside.Add(1)
+		f.ServeHTTP(w, r)
+	})}
+	ended := make(chan error)
+	go func() { ended <- doorstep.Serve(server, listener, time.Minute) }()
+	t.Cleanup(func() {
+		_ = server.Close()
+		<-ended
+	})
+	return inside, listener.Addr().String()
 }
 
 // blank is a writer that costs nothing.

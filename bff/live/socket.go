@@ -41,7 +41,10 @@ const (
 func (s *socket) open(conn net.Conn, limit int, timeout time.Duration, all *atomic.Int64) {
 	s.conn, s.limit, s.timeout, s.fd, s.all = conn, limit, timeout, noDescriptor, all
 	s.room.L = &s.mu
-	tcp, ok := conn.(*net.TCPConn)
+	tcp, ok := conn.(interface { // *net.TCPConn, or what embeds it
+		syscall.Conn
+		SetWriteBuffer(bytes int) error
+	})
 	if !ok {
 		return
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/edge"
+	"github.com/sluicehq/sluice/bff/edge/doorstep"
 	"github.com/sluicehq/sluice/bff/envelope"
 	"github.com/sluicehq/sluice/bff/guard"
 	"github.com/sluicehq/sluice/bff/media"
@@ -152,7 +153,7 @@ func (h *house) serve(handler http.Handler, health *edge.Health) {
 		Protocols: protocols, MaxHeaderBytes: 64 << 10,
 	}
 	h.run("http", func(context.Context) error {
-		if err := server.Serve(h.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := doorstep.Serve(server, h.listener, h.config.HTTP.RequestTimeout); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil

@@ -156,6 +156,11 @@ func gatewayRules() []rule {
 			forbid: func(_, imported string) bool { return below(imported, "graph", "loaders") },
 		},
 		{
+			why:    "what reads connections knows nothing of what is said on them",
+			of:     func(path string) bool { return path == "bff/edge/doorstep" },
+			forbid: func(_, imported string) bool { return below(imported, "bff", "graph", "internal") },
+		},
+		{
 			why: "batch functions ask ports; they know neither resolvers nor services",
 			of:  func(path string) bool { return path == "loaders" },
 			forbid: func(_, imported string) bool {
@@ -246,6 +251,7 @@ func TestRulesBite(t *testing.T) {
 		{"graph", "services/gen/trip/v1"},
 		{"bff", "bff/rpc"},
 		{"bff/auth", "graph"},
+		{"bff/edge/doorstep", "bff/quota"},
 		{"loaders", "bff/rpc"},
 		{"graph/document", "bff/auth"},
 		{"internal/app", "github.com/99designs/gqlgen/graphql"},
