@@ -30,7 +30,7 @@ func Present(logger *slog.Logger) graphql.ErrorPresenterFunc {
 		if g, ok := errors.AsType[*gqlerror.Error](err); ok {
 			shown.Path, shown.Locations = g.Path, g.Locations
 			if code, ok := g.Extensions["code"].(string); ok && isDocumentCode(code) {
-				shown.Message = g.Message
+				shown.Message = plainly(g.Message)
 				shown.Extensions = extensions(ctx, code, strings.TrimPrefix(code, "GRAPHQL_"), nil)
 				return shown
 			}
@@ -43,6 +43,14 @@ func Present(logger *slog.Logger) graphql.ErrorPresenterFunc {
 		outside.Path, outside.Locations = shown.Path, shown.Locations
 		return outside
 	}
+}
+
+// plainly mends what gqlparser says of a number that is none for its type: it tells 0 in its place.
+func plainly(fault string) string {
+	if value, of, is := strings.Cut(fault, " as "); is && (value == "cannot use value 0" || value == "cannot use value 0.000000") {
+		return "cannot use the number as " + of
+	}
+	return fault
 }
 
 // Shown is how an error looks outside, before there is an operation that it could belong to.

@@ -65,6 +65,9 @@ func nameOf(params *graphql.RawParams) (bff.DocumentName, error) {
 	if name.Hash, ok = persisted["sha256Hash"].(string); !ok || name.Hash == "" {
 		return name, malformedName("extensions.persistedQuery needs a sha256Hash")
 	}
+	if name.ID != "" {
+		return name, malformedName("name the document by documentId or by extensions.persistedQuery, not by both")
+	}
 	return name, nil
 }
 

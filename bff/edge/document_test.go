@@ -41,7 +41,7 @@ func TestDocumentsThatDoNotRun(t *testing.T) {
 		{"null for a variable that must be", body(jobs, `{"id": null}`), "GRAPHQL_VALIDATION_FAILED", "null", 400},
 		{"a text for an Int", body(jobs, `{"id": "x", "first": "many"}`), "GRAPHQL_VALIDATION_FAILED", "Int", 400},
 		{"digits in a text for an Int", body(jobs, `{"id": "x", "first": "5"}`), "GRAPHQL_VALIDATION_FAILED", "Int", 400},
-		{"a fraction for an Int", body(jobs, `{"id": "x", "first": 1.5}`), "GRAPHQL_VALIDATION_FAILED", "Int", 400},
+		{"a fraction for an Int", body(jobs, `{"id": "x", "first": 1.5}`), "GRAPHQL_VALIDATION_FAILED", "the number as Int", 400},
 		{"more than 32 bits for an Int", body(jobs, `{"id": "x", "first": 4294967296}`), "GRAPHQL_VALIDATION_FAILED", "Int", 400},
 		{"null for a condition that has a default", body(`query($on: Boolean = true) { viewer @include(if: $on) { scopes } }`, `{"on": null}`), "GRAPHQL_VALIDATION_FAILED", "$on", 400},
 		{"null for an argument that must be", body(`query($ids: [ID!] = []) { nodes(ids: $ids) { id } }`, `{"ids": null}`), "GRAPHQL_VALIDATION_FAILED", "$ids", 400},

@@ -88,6 +88,7 @@ func TestPersistedQueriesThatAreRefused(t *testing.T) {
 		{"a hash that is a number", post(`{"extensions": {"persistedQuery": {"version": 1, "sha256Hash": 7}}}`), 400, "REQUEST_MALFORMED"},
 		{"no object", post(`{"extensions": {"persistedQuery": "x"}}`), 400, "REQUEST_MALFORMED"},
 		{"neither hash nor text", post(`{"extensions": {"persistedQuery": null}}`), 400, "REQUEST_MALFORMED"},
+		{"an id and a hash", post(`{"documentId": "x", "extensions": ` + extensions(library.Hash("x")) + `}`), 400, "REQUEST_MALFORMED"},
 		{"an id that is a number", post(`{"documentId": 7}`), 400, "REQUEST_MALFORMED"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -44,7 +44,8 @@ func ParseCron(text, timeZone string) (Schedule, error) {
 	}
 	parsed, err := cron.ParseStandard(text)
 	if err != nil {
-		return Schedule{}, errs.Invalid("cron", "%v", err)
+		fault, _, _ := strings.Cut(err.Error(), ": strconv.") // how the parser reads numbers is its own affair
+		return Schedule{}, errs.Invalid("cron", "%s", fault)
 	}
 	spec, ok := parsed.(*cron.SpecSchedule)
 	if !ok {
@@ -57,7 +58,7 @@ func ParseCron(text, timeZone string) (Schedule, error) {
 func parseEvery(text string, zone *time.Location) (Schedule, error) {
 	every, err := time.ParseDuration(text)
 	if err != nil {
-		return Schedule{}, errs.Invalid("cron", "%v", err)
+		return Schedule{}, errs.Invalid("cron", "%s", strings.TrimPrefix(err.Error(), "time: "))
 	}
 	if every < time.Second || every%time.Second != 0 {
 		return Schedule{}, errs.Invalid("cron", "@every takes whole seconds, at least one")
