@@ -88,3 +88,12 @@ func (c *Cache) Close(ctx context.Context) error {
 	}
 	return nil
 }
+
+// State is that of the breaker of Redis: "closed", "half-open", "open"; "" without Redis.
+func (c *Cache) State() string {
+	s, ok := c.versions.(*shared)
+	if !ok {
+		return ""
+	}
+	return s.breaker.State().String()
+}

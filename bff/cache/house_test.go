@@ -137,19 +137,29 @@ func noon() time.Time { return time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC) }
 // openGateway opens a gateway over the service: on Redis, when there is one.
 func openGateway(t *testing.T, s bff.Devices, server *testserver.Redis, change func(*Options)) *gateway {
 	t.Helper()
+	g := newGateway(t, s, func(o *Options) {
+		if server != nil {
+			const timeout = 10 * time.Second
+			client, err := quota.Patience(server.URL(), timeout)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.Redis = &RedisOptions{Client: client, Timeout: timeout, WriteTime: writeTime}
+		}
+		if change != nil {
+			change(o)
+		}
+	})
+	g.awaitUse(t)
+	return g
+}
+
+// newGateway opens a gateway that need not be of any use.
+func newGateway(t *testing.T, s bff.Devices, change func(*Options)) *gateway {
+	t.Helper()
 	clk := clock.NewManual(noon())
 	options := Options{Memory: 1 << 20, Largest: 10_000, Clock: clk, Logger: slog.New(slog.DiscardHandler)}
-	if server != nil {
-		const timeout = 10 * time.Second
-		client, err := quota.Patience(server.URL(), timeout)
-		if err != nil {
-			t.Fatal(err)
-		}
-		options.Redis = &RedisOptions{Client: client, Timeout: timeout, WriteTime: writeTime}
-	}
-	if change != nil {
-		change(&options)
-	}
+	change(&options)
 	c := New(options)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), soon)
@@ -158,9 +168,7 @@ func openGateway(t *testing.T, s bff.Devices, server *testserver.Redis, change f
 			t.Error(err)
 		}
 	})
-	g := &gateway{Cache: c, Devices: c.Devices(s), clock: clk}
-	g.awaitUse(t)
-	return g
+	return &gateway{Cache: c, Devices: c.Devices(s), clock: clk}
 }
 
 // awaitUse waits until entries may be kept, which in a new Redis is only when no write from before can

@@ -2,17 +2,15 @@ package cache
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
+
+	"github.com/sony/gobreaker/v2"
 )
 
-const (
-	// atOnce is how many questions of a gateway are under way to Redis. Those that come meanwhile go
-	// together as one, so that under load a look costs a part of a round trip.
-	atOnce = 4
-	// namesAtOnce is about how many names one question has.
-	namesAtOnce = 5000
-)
+// namesAtOnce is about how many names one question to Redis has.
+const namesAtOnce = 5000
 
 // question is what a look asks Redis, and the answer.
 type question struct {
@@ -23,19 +21,20 @@ type question struct {
 	turn       chan []*question // has those who are to be asked for; closed when the question has its answer
 }
 
-// line is where questions wait for their turn.
+// line is where questions wait for their turn. One is under way at a time: those that come meanwhile go
+// together as the next one, so that under load a look costs a part of a round trip.
 type line struct {
 	mu      sync.Mutex
 	waiting []*question
-	asking  int
+	asking  bool
 }
 
 // enter gives what is to be asked now, or nothing: then somebody else asks, or tells whose turn it is.
 func (l *line) enter(q *question) []*question {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.asking < atOnce {
-		l.asking++
+	if !l.asking {
+		l.asking = true
 		return []*question{q}
 	}
 	l.waiting = append(l.waiting, q)
@@ -43,8 +42,8 @@ func (l *line) enter(q *question) []*question {
 }
 
 // next gives the turn to those who wait. When Redis has just failed nobody else waits for it as long:
-// they all have failed.
-func (l *line) next(err error) {
+// they all have failed. It tells how many.
+func (l *line) next(err error) (failed int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	n, names := 0, 0
@@ -57,16 +56,18 @@ func (l *line) next(err error) {
 	}
 	switch {
 	case n == 0:
-		l.asking--
+		l.asking = false
 	case err != nil:
-		l.asking--
+		l.asking = false
 		for _, q := range together {
 			q.err = err
 			close(q.turn)
 		}
+		return n
 	default:
 		together[0].turn <- together
 	}
+	return 0
 }
 
 // ask asks Redis, alone or together with others.
@@ -84,7 +85,13 @@ func (s *shared) ask(q *question) {
 			close(other.turn)
 		}
 	}
-	s.line.next(err)
+	failed := s.line.next(err)
+	if err == nil || errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+		return
+	}
+	for range min(failed+len(together)-1, failuresToLeave) { // each was a question
+		_, _ = s.breaker.Execute(func() (struct{}, error) { return struct{}{}, err })
+	}
 }
 
 // askFor asks what several want to know at once. Each name is asked for once.

@@ -14,6 +14,7 @@ const (
 	tooLarge  = "too_large"
 	corrupt   = "corrupt"
 	queueFull = "queue_full"
+	redisFull = "redis_full"
 
 	byWrite = "write"
 	byEvent = "event"

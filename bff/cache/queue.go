@@ -69,6 +69,10 @@ func (s *shared) writeSome(ctx context.Context, v kept) {
 			}
 		}
 		_, err := pipe.Exec(ctx)
+		if says(err, saysFull) {
+			s.metrics.notKept(redisFull)
+			return nil
+		}
 		return err
 	})
 	if size == 0 { // Redis is left alone

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -165,19 +166,23 @@ func (s *shared) look(_ context.Context, tags, keys []string) ([]version, [][]by
 	return q.found, q.values, nil
 }
 
-// settle reads versions, and draws them for tags that have none.
+// settle reads versions, and draws them for tags that have none. What is no version of ours is taken
+// away: the next one who asks draws one.
 func (s *shared) settle(ctx context.Context, names []string, answer []any) ([]version, error) {
 	found := make([]version, len(names))
 	var missing []int
+	var broken []string
 	for i, value := range answer {
 		text, ok := value.(string)
 		if !ok {
 			missing = append(missing, i)
 			continue
 		}
-		found[i] = parseVersion(text)
+		if found[i] = parseVersion(text); !found[i].settled() && (!strings.HasPrefix(text, marked) || s.stuck(ctx, names[i])) {
+			broken = append(broken, names[i])
+		}
 	}
-	if len(missing) == 0 {
+	if len(missing)+len(broken) == 0 {
 		return found, nil
 	}
 	pipe := s.client.Pipeline()
@@ -186,13 +191,43 @@ func (s *shared) settle(ctx context.Context, names []string, answer []any) ([]ve
 		pipe.SetNX(ctx, names[i], newVersion().String(), tagLife)
 		now[at] = pipe.Get(ctx, names[i])
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
+	if len(broken) > 0 {
+		pipe.Del(ctx, broken...)
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !says(err, saysFull) && !says(err, saysOtherType) {
 		return nil, err
 	}
 	for at, i := range missing {
-		found[i] = parseVersion(now[at].Val())
+		if found[i] = parseVersion(now[at].Val()); says(now[at].Err(), saysOtherType) {
+			_ = s.client.Del(ctx, names[i]).Err() // until then it is no version
+		}
 	}
 	return found, nil
+}
+
+// marked begins a tag that is being written.
+const marked = "!"
+
+// stuck tells now and then of a mark that would never end, which is none of ours.
+func (s *shared) stuck(ctx context.Context, name string) bool {
+	const seldom = 50
+	if rand.IntN(seldom) > 0 {
+		return false
+	}
+	left, err := s.client.PTTL(ctx, name).Result()
+	return err == nil && left == -1
+}
+
+// What Redis says.
+const (
+	saysFull      = "OOM "
+	saysOtherType = "WRONGTYPE "
+)
+
+// says tells whether the error is an answer of Redis, and this one.
+func says(err error, what string) bool {
+	said, ok := errors.AsType[redis.Error](err)
+	return ok && strings.HasPrefix(said.Error(), what)
 }
 
 func (s *shared) mark(ctx context.Context, writer string, tags []string) {

@@ -1,10 +1,12 @@
--- Ends a write: tags that nobody else is writing get a new version, which no entry was read under.
+-- Ends a write: tags that nobody else is writing get a new version, which no entry was read under. Where
+-- there is no memory for one the tag goes: that is allowed, and no tag is no version.
 -- KEYS: the tags. ARGV: the writer, the new version, how long it is kept in ms.
 local t = redis.call('TIME')
 local now = t[1] * 1000 + math.floor(t[2] / 1000)
 for _, tag in ipairs(KEYS) do
   local others, last = '', now
-  local value = redis.call('GET', tag)
+  local value = redis.pcall('GET', tag)
+  if type(value) ~= 'string' then value = nil end -- not there, or nothing of ours
   if value and value:sub(1, 1) == '!' then
     for void, writer in value:gmatch('(%d+):(%w+),') do
       if tonumber(void) > now and writer ~= ARGV[1] then
@@ -13,10 +15,12 @@ for _, tag in ipairs(KEYS) do
       end
     end
   end
+  local set
   if others == '' then
-    redis.call('SET', tag, ARGV[2], 'PX', ARGV[3])
+    set = redis.pcall('SET', tag, ARGV[2], 'PX', ARGV[3])
   else
-    redis.call('SET', tag, '!' .. others, 'PX', string.format('%.0f', last - now))
+    set = redis.pcall('SET', tag, '!' .. others, 'PX', string.format('%.0f', last - now))
   end
+  if set.err then redis.call('DEL', tag) end
 end
 return 1

@@ -19,7 +19,7 @@ const checkTimeout = 2 * time.Second
 type Health struct {
 	draining atomic.Bool
 	checks   map[string]func(context.Context) error
-	services func() any // nil tells nothing
+	explain  func() map[string]any // nil tells nothing
 }
 
 // NewHealth checks the parts by name.
@@ -30,9 +30,9 @@ func NewHealth(checks map[string]func(context.Context) error) *Health {
 // Drain makes the process not ready from now on.
 func (h *Health) Drain() { h.draining.Store(true) }
 
-// Explain says who tells how the services look, for /readyz?verbose. It must be called before requests
-// come.
-func (h *Health) Explain(services func() any) { h.services = services }
+// Explain says who tells how the services and other parts look, for /readyz?verbose. It must be called
+// before requests come.
+func (h *Health) Explain(explain func() map[string]any) { h.explain = explain }
 
 // alive says that the process runs.
 func alive(w http.ResponseWriter, _ *http.Request) {
@@ -43,8 +43,8 @@ func alive(w http.ResponseWriter, _ *http.Request) {
 // for the log.
 func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
 	status, said := http.StatusServiceUnavailable, map[string]any{}
-	if h.services != nil && r.URL.Query().Has("verbose") {
-		said["services"] = h.services()
+	if h.explain != nil && r.URL.Query().Has("verbose") {
+		maps.Copy(said, h.explain())
 	}
 	if h.draining.Load() {
 		said["status"] = "draining"

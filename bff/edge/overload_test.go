@@ -52,7 +52,7 @@ func TestOverload(t *testing.T) {
 func TestReadyVerbose(t *testing.T) {
 	t.Parallel()
 	h := open(t)
-	h.health.Explain(func() any { return map[string]string{"trip": "fine"} })
+	h.health.Explain(func() map[string]any { return map[string]any{"services": map[string]string{"trip": "fine"}} })
 	for path, want := range map[string]string{"/readyz": "", "/readyz?verbose": "fine"} {
 		var said struct{ Services map[string]string }
 		a := h.fetch(httptest.NewRequest(http.MethodGet, path, nil))

@@ -100,5 +100,8 @@ func (s *Shared) ask(ctx context.Context, key string, limit, points, owed int) (
 	})
 }
 
+// State is that of the breaker of Redis: "closed", "half-open", "open".
+func (s *Shared) State() string { return s.breaker.State().String() }
+
 // isRefusal tells an answer that says no from none.
 func isRefusal(err error) bool { return errs.From(err).Code == errs.ResourceExhausted }

@@ -64,8 +64,9 @@ type house struct {
 	listener net.Listener // nil for a program that does not listen
 	hub      *live.Hub    // of a gateway with a broker
 
-	responses bff.Responses // of a gateway that keeps answers
-	field     *bus.Field    // nil when devices do not connect here
+	responses bff.Responses            // of a gateway that keeps answers
+	breakers  map[string]func() string // between Redis and the parts that use it
+	field     *bus.Field               // nil when devices do not connect here
 	guards    []*guard.Conn
 }
 

@@ -26,6 +26,7 @@ func (h *house) budgets() (*quota.Callers, error) {
 	}
 	h.program.closing.add("redis", func(context.Context) error { return client.Close() })
 	shared := quota.NewShared(client, memory, quota.SharedOptions{Timeout: h.config.Redis.Timeout, Logger: h.logger})
+	h.watchRedis("budgets", shared.State)
 	return quota.New(shared, options), nil
 }
 

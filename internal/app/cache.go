@@ -33,6 +33,9 @@ func (h *house) cached(ctx context.Context, ports loaders.Ports, b *bus.Bus, sol
 	}
 	c := cache.New(options)
 	h.program.closing.add("cache", c.Close)
+	if shared {
+		h.watchRedis("cache", c.State)
+	}
 	stop, err := c.Neighbours(b.JetStream().Conn())
 	if err != nil {
 		return ports, err

@@ -52,7 +52,9 @@ func (h *house) persisted() (library.Store, error) {
 		return nil, err
 	}
 	h.program.closing.add("redis of documents", func(context.Context) error { return client.Close() })
-	return documents.New(client, near, documents.Options{
+	shared := documents.New(client, near, documents.Options{
 		Timeout: h.config.Redis.Timeout, Keep: h.config.Documents.Keep, Logger: h.logger,
-	}), nil
+	})
+	h.watchRedis("documents", shared.State)
+	return shared, nil
 }

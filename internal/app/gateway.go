@@ -58,6 +58,26 @@ func (h *house) services() any {
 	return told
 }
 
+// redis tells how Redis looks from each part that uses it.
+func (h *house) redis() any {
+	told := map[string]any{}
+	for part, state := range h.breakers {
+		told[part] = map[string]string{"breaker": state()}
+	}
+	return told
+}
+
+// watchRedis has metrics and /readyz?verbose tell of the breaker between a part and Redis.
+func (h *house) watchRedis(part string, state func() string) {
+	if h.breakers == nil {
+		h.breakers = map[string]func() string{}
+	}
+	h.breakers[part] = state
+	h.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sluice_redis_breaker_state", Help: "Whether the part asks Redis: 0 yes, 1 one in a while, 2 no.", ConstLabels: prometheus.Labels{"part": part},
+	}, func() float64 { return map[string]float64{"half-open": 1, "open": 2}[state()] }))
+}
+
 // countOperations counts how operations are executed: planned, or handed back for a reason.
 func (h *house) countOperations() func(plan.Outcome) {
 	operations := prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -121,7 +141,9 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 	if h.config.Telemetry.Metrics {
 		options.Registry = h.registry
 	}
-	health.Explain(h.services)
+	health.Explain(func() map[string]any {
+		return map[string]any{"services": h.services(), "redis": h.redis()}
+	})
 	return edge.New(parts, options), nil
 }
 

@@ -86,9 +86,13 @@ func (s *Shared) Put(ctx context.Context, hash, text string) {
 	})
 }
 
+// State is that of the breaker of Redis: "closed", "half-open", "open".
+func (s *Shared) State() string { return s.breaker.State().String() }
+
+// ask goes on for a caller that goes away meanwhile: that tells nothing of Redis.
 func (s *Shared) ask(ctx context.Context, question func(context.Context) (string, error)) (string, error) {
 	return s.breaker.Execute(func() (string, error) {
-		ctx, cancel := context.WithTimeout(ctx, s.options.Timeout)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Timeout)
 		defer cancel()
 		return question(ctx)
 	})

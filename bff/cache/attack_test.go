@@ -1,0 +1,150 @@
+package cache
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/internal/testserver"
+)
+
+// each does something to all keys that there are.
+func each(do func(ctx context.Context, c *redis.Client, key string)) func(context.Context, *redis.Client) {
+	return func(ctx context.Context, c *redis.Client) {
+		for _, key := range c.Keys(ctx, "*").Val() {
+			do(ctx, c, key)
+		}
+	}
+}
+
+func garbage(n int) string {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(rand.IntN(256))
+	}
+	return string(b)
+}
+
+// Whatever befalls what stands in Redis, no caller is told an error, and nobody sees what was before a
+// write that was answered. When it is over the cache is used again.
+func TestWhateverBefallsRedis(t *testing.T) {
+	t.Parallel()
+	for name, attack := range map[string]func(ctx context.Context, c *redis.Client){
+		"it loses all": func(ctx context.Context, c *redis.Client) { c.FlushAll(ctx) },
+		"random bytes": each(func(ctx context.Context, c *redis.Client, key string) { c.Set(ctx, key, garbage(rand.IntN(100)), 0) }),
+		"cut short": each(func(ctx context.Context, c *redis.Client, key string) {
+			text := c.Get(ctx, key).Val()
+			c.Set(ctx, key, text[:rand.IntN(len(text)+1)], 0)
+		}),
+		"another type": each(func(ctx context.Context, c *redis.Client, key string) {
+			c.Del(ctx, key)
+			c.LPush(ctx, key, "x")
+		}),
+		"some go": each(func(ctx context.Context, c *redis.Client, key string) {
+			if rand.IntN(3) == 0 {
+				c.Del(ctx, key)
+			}
+		}),
+		"it is full": func(ctx context.Context, c *redis.Client) { c.ConfigSet(ctx, "maxmemory", "1") },
+		"it is full now and then": func(ctx context.Context, c *redis.Client) {
+			c.ConfigSet(ctx, "maxmemory", fmt.Sprint(rand.IntN(2)))
+		},
+		"it ends all connections": func(ctx context.Context, c *redis.Client) {
+			c.Do(ctx, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := testserver.StartRedis(t)
+			s := newService("a", "b")
+			gateways := []bff.Devices{openGateway(t, s, server, nil), openGateway(t, s, server, nil)}
+			options, err := redis.ParseURL(server.URL())
+			if err != nil {
+				t.Fatal(err)
+			}
+			client := redis.NewClient(options)
+			defer func() { _ = client.Close() }()
+			ctx, stop := context.WithCancel(as(t, operator()))
+			var attacker sync.WaitGroup
+			attacker.Go(func() {
+				for ctx.Err() == nil {
+					attack(ctx, client)
+					<-time.After(rand.N(5 * time.Millisecond))
+				}
+			})
+			for i := range 100 {
+				want := fmt.Sprint(i)
+				rename(t, ctx, gateways[i%2], "a", want)
+				for n := range 4 {
+					if got := names(t, ctx, gateways[n%2], "a", "b"); got != want+",as made" {
+						t.Fatalf("after %s was written a gateway gives %s", want, got)
+					}
+				}
+			}
+			stop()
+			attacker.Wait()
+			client.ConfigSet(t.Context(), "maxmemory", "0")
+			eventually(t, "the cache to be used again", func() bool {
+				s.calls()
+				for _, g := range gateways {
+					if got := names(t, as(t, operator()), g, "a", "b"); got != "99,as made" {
+						t.Fatalf("when it is over a gateway gives %s", got)
+					}
+				}
+				return len(s.calls()) == 0
+			})
+		})
+	}
+}
+
+// A Redis that does not let the gateway in, or takes no writes, is as if it were not there.
+func TestARedisThatSaysNo(t *testing.T) {
+	t.Parallel()
+	primary, server := testserver.StartRedis(t), testserver.StartRedis(t)
+	options, err := redis.ParseURL(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := redis.NewClient(options)
+	defer func() { _ = client.Close() }()
+	_, port, _ := strings.Cut(primary.Addr(), ":")
+	if err := client.ReplicaOf(t.Context(), "127.0.0.1", port).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for name, url := range map[string]string{
+		"a password that is wrong": strings.Replace(primary.URL(), "redis://", "redis://:sesame@", 1),
+		"a replica":                server.URL(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newService("a")
+			patient, err := quota.Patience(url, time.Second)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g := newGateway(t, s, func(o *Options) {
+				o.Redis = &RedisOptions{Client: patient, Timeout: time.Second, WriteTime: writeTime}
+			})
+			ctx := as(t, operator())
+			for i := range 10 {
+				rename(t, ctx, g, "a", fmt.Sprint(i))
+				for range 2 {
+					if got := names(t, ctx, g, "a"); got != fmt.Sprint(i) {
+						t.Errorf("after %d was written it gives %s", i, got)
+					}
+				}
+			}
+			if n := len(s.calls()); n != 30 {
+				t.Errorf("the service was asked %d times, want 30", n)
+			}
+		})
+	}
+}
