@@ -19,6 +19,14 @@
 // when both are there, the ids of all vehicles and of all devices go to the device loader in one call;
 // then the answer is written.
 //
+// # To use it
+//
+// Generate with plan/plangen/gqlgen, which is gqlgen with the plugin plan/plangen (or add the plugin to a
+// generator of your own). Wrap what Planned of the generated package gives by New, and hand that to gqlgen's
+// server in place of NewExecutableSchema. Everything works from then on, planned, with the resolvers that
+// there are; give fields that refer to something a Reference, one after another, where their calls are to
+// be one.
+//
 // # Levels and loads
 //
 // A level is the number of resolved fields above. What fields of one level ask of one

@@ -72,6 +72,13 @@ func (a *Author) Subscription() (query string, variables map[string]any, field *
 	if result := a.Schema.Types[field.Type.Name()]; result.IsCompositeType() {
 		set += " {" + a.selection(result, 0) + "}"
 	}
+	switch a.Rand.IntN(4) {
+	case 0:
+		set = "... on Subscription {" + set + "}"
+	case 1:
+		a.fragments = append(a.fragments, fragment{"Root", "Subscription", set})
+		set = "... {...Root}"
+	}
 	query, variables = a.operation("subscription", set)
 	return query, variables, field
 }
