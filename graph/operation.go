@@ -75,6 +75,7 @@ func (o *operation) MutateOperationContext(ctx context.Context, request *graphql
 		return gqlerror.Wrap(err)
 	}
 	if err := prepared.Admit(caller.FromContext(ctx)); err != nil {
+		o.keepRefused(ctx, request, err)
 		return gqlerror.Wrap(err)
 	}
 	if !o.introspection {

@@ -83,6 +83,7 @@ func table() []row {
 		{"Devices.TakeSnapshot", writes, bff.EntityDevice, "", nil, 0, "is an event of the device, when an API key calls"},
 		{"Devices.GetStreams", never, "", "", nil, 0, "streams move from one moment to the next"},
 		{"Devices.ListDeviceCalls", never, "", "", nil, 0, "seldom read"},
+		{"Devices.KeepRefusal", never, "", "", nil, 0, "calls are not kept"},
 
 		{"Trips.GetTrips", keeps, bff.EntityTrip, caller.TripRead, ownAccount, minute, "under way: a second"},
 		{"Trips.ListTrips", keeps, bff.EntityTrip, caller.TripRead, ownAccount, minute, "with one under way: a second"},

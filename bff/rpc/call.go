@@ -29,6 +29,12 @@ func (d deviceCalls) ListDeviceCalls(ctx context.Context, filter *bff.DeviceCall
 	return page(m.GetCalls(), m.GetPage(), deviceCall), nil
 }
 
+// KeepRefusal keeps that a call was refused.
+func (d deviceCalls) KeepRefusal(ctx context.Context, deviceID, name, code, reason string) error {
+	_, err := d.client.KeepRefusal(ctx, &devicev1.KeepRefusalRequest{DeviceId: deviceID, Name: name, Outcome: code, Reason: reason})
+	return err
+}
+
 func deviceCall(m *devicev1.Call) *bff.DeviceCall {
 	return &bff.DeviceCall{
 		ID: m.GetId(), At: m.GetAt().AsTime(), DeviceID: m.GetDeviceId(), ApiKeyID: m.GetApiKeyId(), AccountID: m.GetAccountId(),

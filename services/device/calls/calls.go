@@ -44,6 +44,7 @@ type Call struct {
 	Outcome   string // OK, or the code of the refusal
 	Reason    string // of the refusal; "" otherwise
 	Took      time.Duration
+	AtGate    bool   // it was refused before a service was asked; not kept
 	TraceID   string // the request's id where requests are not traced; "" for one without either
 }
 
@@ -87,10 +88,23 @@ func (s *Service) Keep(ctx context.Context, c Call) {
 	}
 }
 
+// KeepRefusal keeps, as Keep does, that an API key was refused before a service was asked. Whether there
+// is such a device, and for that key, makes no difference, so it is not noted in the events of one.
+func (s *Service) KeepRefusal(ctx context.Context, c Call) error {
+	for field, text := range map[string]string{"name": c.Name, "outcome": c.Outcome, "reason": c.Reason} {
+		if err := input.Name(field, text, device.MaxName); err != nil {
+			return err
+		}
+	}
+	c.AtGate = true
+	s.Keep(ctx, c)
+	return nil
+}
+
 func (s *Service) keepCalls(ctx context.Context, calls []Call) error {
 	var events []device.Event
 	for _, c := range calls {
-		if c.Outcome == string(errs.NotFound) {
+		if c.Outcome == string(errs.NotFound) || c.AtGate {
 			continue // a note beside one that there is would take its time: the key must not tell them apart
 		}
 		name := "calls " + c.DeviceID + " " + c.APIKeyID

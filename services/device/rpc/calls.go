@@ -25,6 +25,14 @@ func (s ledger) ListCalls(ctx context.Context, in *devicev1.ListCallsRequest) (*
 	return &devicev1.ListCallsResponse{Calls: types.Each(found.Items, callMessage), Page: types.PageInfo(found)}, nil
 }
 
+func (s ledger) KeepRefusal(ctx context.Context, in *devicev1.KeepRefusalRequest) (*devicev1.KeepRefusalResponse, error) {
+	refused := calls.Call{DeviceID: in.GetDeviceId(), Name: in.GetName(), Outcome: in.GetOutcome(), Reason: in.GetReason(), TraceID: traceID(ctx)}
+	if err := s.service.KeepRefusal(ctx, refused); err != nil {
+		return nil, err
+	}
+	return &devicev1.KeepRefusalResponse{}, nil
+}
+
 func callMessage(c calls.Call) *devicev1.Call {
 	return &devicev1.Call{
 		Id: c.ID, DeviceId: c.DeviceID, At: timestamppb.New(c.At), ApiKeyId: c.APIKeyID, AccountId: c.AccountID,

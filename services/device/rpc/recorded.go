@@ -25,7 +25,7 @@ type recorded struct {
 
 // acts tells whether a method acts on a device.
 func acts(method string) bool {
-	for _, reads := range []string{"BatchGet", "BatchList", "BatchQuery", "List", "Count", "Record", "Import", "Get"} {
+	for _, reads := range []string{"BatchGet", "BatchList", "BatchQuery", "List", "Count", "Record", "Import", "Get", "Keep"} {
 		if strings.HasPrefix(method, reads) {
 			return false
 		}

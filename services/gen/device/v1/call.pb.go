@@ -25,6 +25,110 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type KeepRefusalRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"` // it may be one that there is not
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Outcome       string                 `protobuf:"bytes,3,opt,name=outcome,proto3" json:"outcome,omitempty"` // the code of the refusal
+	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepRefusalRequest) Reset() {
+	*x = KeepRefusalRequest{}
+	mi := &file_device_v1_call_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepRefusalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepRefusalRequest) ProtoMessage() {}
+
+func (x *KeepRefusalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_device_v1_call_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepRefusalRequest.ProtoReflect.Descriptor instead.
+func (*KeepRefusalRequest) Descriptor() ([]byte, []int) {
+	return file_device_v1_call_proto_rawDescGZIP(), []int{0}
+}
+
+func (x *KeepRefusalRequest) GetDeviceId() string {
+	if x != nil {
+		return x.DeviceId
+	}
+	return ""
+}
+
+func (x *KeepRefusalRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *KeepRefusalRequest) GetOutcome() string {
+	if x != nil {
+		return x.Outcome
+	}
+	return ""
+}
+
+func (x *KeepRefusalRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+type KeepRefusalResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeepRefusalResponse) Reset() {
+	*x = KeepRefusalResponse{}
+	mi := &file_device_v1_call_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeepRefusalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeepRefusalResponse) ProtoMessage() {}
+
+func (x *KeepRefusalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_device_v1_call_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeepRefusalResponse.ProtoReflect.Descriptor instead.
+func (*KeepRefusalResponse) Descriptor() ([]byte, []int) {
+	return file_device_v1_call_proto_rawDescGZIP(), []int{1}
+}
+
 type Call struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
@@ -43,7 +147,7 @@ type Call struct {
 
 func (x *Call) Reset() {
 	*x = Call{}
-	mi := &file_device_v1_call_proto_msgTypes[0]
+	mi := &file_device_v1_call_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -55,7 +159,7 @@ func (x *Call) String() string {
 func (*Call) ProtoMessage() {}
 
 func (x *Call) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_call_proto_msgTypes[0]
+	mi := &file_device_v1_call_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -68,7 +172,7 @@ func (x *Call) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Call.ProtoReflect.Descriptor instead.
 func (*Call) Descriptor() ([]byte, []int) {
-	return file_device_v1_call_proto_rawDescGZIP(), []int{0}
+	return file_device_v1_call_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Call) GetId() string {
@@ -154,7 +258,7 @@ type ListCallsRequest struct {
 
 func (x *ListCallsRequest) Reset() {
 	*x = ListCallsRequest{}
-	mi := &file_device_v1_call_proto_msgTypes[1]
+	mi := &file_device_v1_call_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -166,7 +270,7 @@ func (x *ListCallsRequest) String() string {
 func (*ListCallsRequest) ProtoMessage() {}
 
 func (x *ListCallsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_call_proto_msgTypes[1]
+	mi := &file_device_v1_call_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -179,7 +283,7 @@ func (x *ListCallsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCallsRequest.ProtoReflect.Descriptor instead.
 func (*ListCallsRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_call_proto_rawDescGZIP(), []int{1}
+	return file_device_v1_call_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ListCallsRequest) GetDeviceId() string {
@@ -220,7 +324,7 @@ type ListCallsResponse struct {
 
 func (x *ListCallsResponse) Reset() {
 	*x = ListCallsResponse{}
-	mi := &file_device_v1_call_proto_msgTypes[2]
+	mi := &file_device_v1_call_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -232,7 +336,7 @@ func (x *ListCallsResponse) String() string {
 func (*ListCallsResponse) ProtoMessage() {}
 
 func (x *ListCallsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_call_proto_msgTypes[2]
+	mi := &file_device_v1_call_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -245,7 +349,7 @@ func (x *ListCallsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCallsResponse.ProtoReflect.Descriptor instead.
 func (*ListCallsResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_call_proto_rawDescGZIP(), []int{2}
+	return file_device_v1_call_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListCallsResponse) GetCalls() []*Call {
@@ -266,7 +370,13 @@ var File_device_v1_call_proto protoreflect.FileDescriptor
 
 const file_device_v1_call_proto_rawDesc = "" +
 	"\n" +
-	"\x14device/v1/call.proto\x12\x10sluice.device.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14types/v1/types.proto\"\x9e\x02\n" +
+	"\x14device/v1/call.proto\x12\x10sluice.device.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14types/v1/types.proto\"w\n" +
+	"\x12KeepRefusalRequest\x12\x1b\n" +
+	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
+	"\aoutcome\x18\x03 \x01(\tR\aoutcome\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x15\n" +
+	"\x13KeepRefusalResponse\"\x9e\x02\n" +
 	"\x04Call\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\tdevice_id\x18\x02 \x01(\tR\bdeviceId\x12*\n" +
@@ -290,9 +400,10 @@ const file_device_v1_call_proto_rawDesc = "" +
 	"\x04page\x18\x04 \x01(\v2\x1c.sluice.types.v1.PageRequestR\x04page\"p\n" +
 	"\x11ListCallsResponse\x12,\n" +
 	"\x05calls\x18\x01 \x03(\v2\x16.sluice.device.v1.CallR\x05calls\x12-\n" +
-	"\x04page\x18\x02 \x01(\v2\x19.sluice.types.v1.PageInfoR\x04page2]\n" +
+	"\x04page\x18\x02 \x01(\v2\x19.sluice.types.v1.PageInfoR\x04page2\xb9\x01\n" +
 	"\x05Calls\x12T\n" +
-	"\tListCalls\x12\".sluice.device.v1.ListCallsRequest\x1a#.sluice.device.v1.ListCallsResponseB<Z:github.com/sluicehq/sluice/services/gen/device/v1;devicev1b\x06proto3"
+	"\tListCalls\x12\".sluice.device.v1.ListCallsRequest\x1a#.sluice.device.v1.ListCallsResponse\x12Z\n" +
+	"\vKeepRefusal\x12$.sluice.device.v1.KeepRefusalRequest\x1a%.sluice.device.v1.KeepRefusalResponseB<Z:github.com/sluicehq/sluice/services/gen/device/v1;devicev1b\x06proto3"
 
 var (
 	file_device_v1_call_proto_rawDescOnce sync.Once
@@ -306,24 +417,28 @@ func file_device_v1_call_proto_rawDescGZIP() []byte {
 	return file_device_v1_call_proto_rawDescData
 }
 
-var file_device_v1_call_proto_msgTypes = make([]protoimpl.MessageInfo, 3)
+var file_device_v1_call_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_device_v1_call_proto_goTypes = []any{
-	(*Call)(nil),                  // 0: sluice.device.v1.Call
-	(*ListCallsRequest)(nil),      // 1: sluice.device.v1.ListCallsRequest
-	(*ListCallsResponse)(nil),     // 2: sluice.device.v1.ListCallsResponse
-	(*timestamppb.Timestamp)(nil), // 3: google.protobuf.Timestamp
-	(*v1.PageRequest)(nil),        // 4: sluice.types.v1.PageRequest
-	(*v1.PageInfo)(nil),           // 5: sluice.types.v1.PageInfo
+	(*KeepRefusalRequest)(nil),    // 0: sluice.device.v1.KeepRefusalRequest
+	(*KeepRefusalResponse)(nil),   // 1: sluice.device.v1.KeepRefusalResponse
+	(*Call)(nil),                  // 2: sluice.device.v1.Call
+	(*ListCallsRequest)(nil),      // 3: sluice.device.v1.ListCallsRequest
+	(*ListCallsResponse)(nil),     // 4: sluice.device.v1.ListCallsResponse
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*v1.PageRequest)(nil),        // 6: sluice.types.v1.PageRequest
+	(*v1.PageInfo)(nil),           // 7: sluice.types.v1.PageInfo
 }
 var file_device_v1_call_proto_depIdxs = []int32{
-	3, // 0: sluice.device.v1.Call.at:type_name -> google.protobuf.Timestamp
-	4, // 1: sluice.device.v1.ListCallsRequest.page:type_name -> sluice.types.v1.PageRequest
-	0, // 2: sluice.device.v1.ListCallsResponse.calls:type_name -> sluice.device.v1.Call
-	5, // 3: sluice.device.v1.ListCallsResponse.page:type_name -> sluice.types.v1.PageInfo
-	1, // 4: sluice.device.v1.Calls.ListCalls:input_type -> sluice.device.v1.ListCallsRequest
-	2, // 5: sluice.device.v1.Calls.ListCalls:output_type -> sluice.device.v1.ListCallsResponse
-	5, // [5:6] is the sub-list for method output_type
-	4, // [4:5] is the sub-list for method input_type
+	5, // 0: sluice.device.v1.Call.at:type_name -> google.protobuf.Timestamp
+	6, // 1: sluice.device.v1.ListCallsRequest.page:type_name -> sluice.types.v1.PageRequest
+	2, // 2: sluice.device.v1.ListCallsResponse.calls:type_name -> sluice.device.v1.Call
+	7, // 3: sluice.device.v1.ListCallsResponse.page:type_name -> sluice.types.v1.PageInfo
+	3, // 4: sluice.device.v1.Calls.ListCalls:input_type -> sluice.device.v1.ListCallsRequest
+	0, // 5: sluice.device.v1.Calls.KeepRefusal:input_type -> sluice.device.v1.KeepRefusalRequest
+	4, // 6: sluice.device.v1.Calls.ListCalls:output_type -> sluice.device.v1.ListCallsResponse
+	1, // 7: sluice.device.v1.Calls.KeepRefusal:output_type -> sluice.device.v1.KeepRefusalResponse
+	6, // [6:8] is the sub-list for method output_type
+	4, // [4:6] is the sub-list for method input_type
 	4, // [4:4] is the sub-list for extension type_name
 	4, // [4:4] is the sub-list for extension extendee
 	0, // [0:4] is the sub-list for field type_name
@@ -340,7 +455,7 @@ func file_device_v1_call_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_device_v1_call_proto_rawDesc), len(file_device_v1_call_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   3,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -21,7 +21,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Calls_ListCalls_FullMethodName = "/sluice.device.v1.Calls/ListCalls"
+	Calls_ListCalls_FullMethodName   = "/sluice.device.v1.Calls/ListCalls"
+	Calls_KeepRefusal_FullMethodName = "/sluice.device.v1.Calls/KeepRefusal"
 )
 
 // CallsClient is the client API for Calls service.
@@ -30,6 +31,8 @@ const (
 type CallsClient interface {
 	// The newest first. For administrators.
 	ListCalls(ctx context.Context, in *ListCallsRequest, opts ...grpc.CallOption) (*ListCallsResponse, error)
+	// Keeps that the calling API key was refused at the gate, before a service was asked.
+	KeepRefusal(ctx context.Context, in *KeepRefusalRequest, opts ...grpc.CallOption) (*KeepRefusalResponse, error)
 }
 
 type callsClient struct {
@@ -50,12 +53,24 @@ func (c *callsClient) ListCalls(ctx context.Context, in *ListCallsRequest, opts 
 	return out, nil
 }
 
+func (c *callsClient) KeepRefusal(ctx context.Context, in *KeepRefusalRequest, opts ...grpc.CallOption) (*KeepRefusalResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(KeepRefusalResponse)
+	err := c.cc.Invoke(ctx, Calls_KeepRefusal_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // CallsServer is the server API for Calls service.
 // All implementations must embed UnimplementedCallsServer
 // for forward compatibility.
 type CallsServer interface {
 	// The newest first. For administrators.
 	ListCalls(context.Context, *ListCallsRequest) (*ListCallsResponse, error)
+	// Keeps that the calling API key was refused at the gate, before a service was asked.
+	KeepRefusal(context.Context, *KeepRefusalRequest) (*KeepRefusalResponse, error)
 	mustEmbedUnimplementedCallsServer()
 }
 
@@ -68,6 +83,9 @@ type UnimplementedCallsServer struct{}
 
 func (UnimplementedCallsServer) ListCalls(context.Context, *ListCallsRequest) (*ListCallsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCalls not implemented")
+}
+func (UnimplementedCallsServer) KeepRefusal(context.Context, *KeepRefusalRequest) (*KeepRefusalResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method KeepRefusal not implemented")
 }
 func (UnimplementedCallsServer) mustEmbedUnimplementedCallsServer() {}
 func (UnimplementedCallsServer) testEmbeddedByValue()               {}
@@ -108,6 +126,24 @@ func _Calls_ListCalls_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Calls_KeepRefusal_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(KeepRefusalRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(CallsServer).KeepRefusal(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Calls_KeepRefusal_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(CallsServer).KeepRefusal(ctx, req.(*KeepRefusalRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // Calls_ServiceDesc is the grpc.ServiceDesc for Calls service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -118,6 +154,10 @@ var Calls_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListCalls",
 			Handler:    _Calls_ListCalls_Handler,
+		},
+		{
+			MethodName: "KeepRefusal",
+			Handler:    _Calls_KeepRefusal_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
