@@ -133,7 +133,7 @@ func openJob(ctx context.Context, h *house, _ connector) (*opened, error) {
 	service := job.New(store, h.clock, kinds, scheduler.Wake)
 	worker := job.NewWorker(store, h.clock, kinds, h.logger, scheduler.Wake)
 	return &opened{
-		name: "job", db: db,
+		name: "job", db: db, old: []retention.Task{retention.After("finished jobs", h.config.Job.KeepFinishedFor, store.ForgetFinished)},
 		register: func(r grpc.ServiceRegistrar) { jobrpc.Register(r, service) },
 		run: func(b *bus.Bus) func(context.Context) error {
 			orders := queue.New(b, jobrpc.DecodeOrder, h.logger, queue.Options{Concurrency: h.config.Job.Workers})

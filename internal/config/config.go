@@ -247,8 +247,9 @@ type Tariff struct {
 
 // Job says how due jobs are run.
 type Job struct {
-	Workers             int  `default:"8" min:"1" max:"1024" help:"How many jobs run at once in one process."`
-	WebhookAllowPrivate bool `default:"false" help:"Let webhooks call loopback, link-local and private addresses."`
+	Workers             int           `default:"8" min:"1" max:"1024" help:"How many jobs run at once in one process."`
+	KeepFinishedFor     time.Duration `default:"8760h" min:"0s" help:"How long jobs that are finished are kept with their runs, from when they last changed. 0 is for ever."`
+	WebhookAllowPrivate bool          `default:"false" help:"Let webhooks call loopback, link-local and private addresses."`
 }
 
 // Telemetry says what is measured and where it goes.

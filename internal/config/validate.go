@@ -65,6 +65,9 @@ func (c Config) checkDevices() error {
 	if kept := c.Device.KeepEventsFor; kept != 0 && kept < time.Hour {
 		return wrong("device.keep_events_for", "must be an hour at least")
 	}
+	if kept := c.Job.KeepFinishedFor; kept != 0 && kept < 24*time.Hour {
+		return wrong("job.keep_finished_for", "must be a day at least, since calls may come again")
+	}
 	if c.Device.RolledStep%time.Second != 0 {
 		return wrong("device.rolled_step", "must be whole seconds")
 	}

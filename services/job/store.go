@@ -63,6 +63,9 @@ type Store interface {
 	Count(ctx context.Context, owner string) (Counts, error)
 	// ListOfDevices gives a page of jobs, newest first, for each device that has any.
 	ListOfDevices(ctx context.Context, deviceIDs []string, owner string, request page.Request) (map[string]page.Page[Job], error)
+	// ForgetFinished drops at most so many jobs that were finished before the time and have not changed
+	// since, the oldest first, with their runs, and tells how many.
+	ForgetFinished(ctx context.Context, before time.Time, most int) (int64, error)
 	// ListRuns gives a page of runs, newest first, for each job that has any.
 	ListRuns(ctx context.Context, jobIDs []string, owner string, request page.Request) (map[string]page.Page[Run], error)
 }

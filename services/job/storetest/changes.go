@@ -5,6 +5,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -292,5 +293,43 @@ func deleted(t *testing.T, s Store) {
 	events := s.Events(t)
 	if last := events[len(events)-1]; last.Subject != "event.job.deleted."+j.ID {
 		t.Errorf("the last event is %v", last)
+	}
+}
+
+func forgetsFinished(t *testing.T, s Store) {
+	end := func(status job.Status, hours int) job.Job {
+		j := create(t, s, newJob())
+		change(t, s, j.ID, queueRun(ids.New(ids.JobRun), noon()))
+		return change(t, s, j.ID, func(j job.Job, _ *job.Run) (job.Change, error) {
+			j.Status, j.NextRunAt, j.Version, j.UpdatedAt = status, nil, j.Version+1, noon().Add(time.Duration(hours)*time.Hour)
+			return job.Change{Job: &j}, nil
+		})
+	}
+	old := []job.Job{end(job.Succeeded, 1), end(job.Failed, 2), end(job.Cancelled, 3)}
+	left := []job.Job{end(job.Succeeded, 5), end(job.Running, 1), create(t, s, newJob())}
+	for _, want := range []int64{2, 1, 0} {
+		if n, err := s.ForgetFinished(t.Context(), noon().Add(4*time.Hour), 2); err != nil || n != want {
+			t.Errorf("%d went, want %d; %v", n, want, err)
+		}
+	}
+	var all []string
+	for _, j := range append(old, left...) {
+		all = append(all, j.ID)
+	}
+	if found, err := s.Get(t.Context(), all, ""); err != nil || len(found) != len(left) {
+		t.Errorf("left are %v, %v", found, err)
+	}
+	runs, err := s.ListRuns(t.Context(), all, "", page.Request{})
+	if err != nil || len(runs) != 2 {
+		t.Errorf("left are the runs %v, %v", runs, err)
+	}
+	told := 0
+	for _, e := range s.Events(t) {
+		if strings.HasPrefix(e.Subject, "event.job.deleted.") {
+			told++
+		}
+	}
+	if told != len(old) {
+		t.Errorf("%d are told to be gone", told)
 	}
 }

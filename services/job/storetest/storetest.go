@@ -54,6 +54,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"runs of jobs come a page a job":                runPages,
 		"a foreign or broken cursor is refused":         badCursors,
 		"old runs are forgotten, those at work are not": oldRuns,
+		"jobs that are long finished are forgotten":     forgetsFinished,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
