@@ -2,7 +2,9 @@ package e2e
 
 import (
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/testserver"
 )
@@ -49,5 +51,43 @@ func TestGatewaysShareBudgets(t *testing.T) {
 		if alone := spendPoints(t, p, "{ again: __typename }", 60); alone < budget || alone > budget+late {
 			t.Errorf("without Redis gateway %s gave %d of %d points", name, alone, budget)
 		}
+	}
+}
+
+// Whoever does not listen is refused at the door, in the form of all refusals, and told of to operators;
+// nobody else notices, and what was told holds.
+func TestAFlood(t *testing.T) {
+	t.Parallel()
+	p := start(t, "serve", "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--quota-anonymous-points", "60")
+	alice, operator := p.signIn(t, "alice"), p.signIn(t, "operator") // for 20 points
+	const flood = 3000
+	var shut, refused int
+	var last problem
+	for range flood {
+		a := p.graphql(t, "", "{ __typename }", nil)
+		if a.Status == http.StatusOK {
+			continue
+		}
+		if last = refusal(t, a, "RESOURCE_EXHAUSTED", "BUDGET_EXHAUSTED"); a.Status != http.StatusTooManyRequests || !last.Extensions.Retryable {
+			t.Fatalf("answered %d %+v", a.Status, a)
+		}
+		if refused++; strings.Contains(last.Message, "keep coming back") {
+			shut++
+		}
+		if refused%500 == 0 && p.graphql(t, alice, "{ viewer { scopes } }", nil).Errors != nil {
+			t.Error("somebody else is refused")
+		}
+	}
+	if shut < flood/2 {
+		t.Errorf("of %d refusals %d were at the door", refused, shut)
+	}
+	for name, u := range callersNow(t, p, operator) {
+		if strings.HasPrefix(name, "network:") && u.Refused != refused {
+			t.Errorf("an operator is told of %d refusals, and there were %d", u.Refused, refused)
+		}
+	}
+	time.Sleep(time.Second) // the time that a point takes, which is what it was told at most
+	if a := p.graphql(t, "", "{ __typename }", nil); a.Status != http.StatusOK {
+		t.Errorf("when it was told to, it is answered %d %+v", a.Status, a)
 	}
 }
