@@ -7,8 +7,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/edge/doorstep"
 	"github.com/sluicehq/sluice/bff/quota"
@@ -56,6 +54,7 @@ func (d *door) again(status int, h http.Header, named bool, by credentials, told
 	fmt.Fprintf(&head, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
 	_ = h.WriteSubset(&head, map[string]bool{requestIDHeader: true, headerLimit: true, headerRetry: true}) // a buffer takes everything
 	var body []byte
+	n := 0
 	return func(text []byte) ([]byte, bool) {
 		who, known := d.auth.Known(by.presented)
 		if !known {
@@ -66,8 +65,8 @@ func (d *door) again(status int, h http.Header, named bool, by credentials, told
 			return text, false
 		}
 		now.id, now.costs = told.id, told.costs
-		if !named {
-			now.id = uuid.NewString()
+		if n++; !named {
+			now.id += "." + strconv.Itoa(n) // as good as another, and much cheaper
 		}
 		body = now.append(body[:0])
 		_, rest := rateLimit(now.left, now.wait)
