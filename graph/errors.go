@@ -69,7 +69,7 @@ func NoOperation(name string) *gqlerror.Error {
 	if name == "" {
 		return Invalid("the document has several operations: name one of them in operationName")
 	}
-	return Invalid("the document has no operation %q", name)
+	return Invalid("the document has no operation %.100q", name)
 }
 
 // maxFaults is how many faults of a document are told: one can have thousands.

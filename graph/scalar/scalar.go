@@ -115,11 +115,11 @@ func UnmarshalDateTime(v any) (time.Time, error) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil || text[13] != ':' || strings.Contains(text, ",") { // time.Parse lets pass T8:30:00 and 00,5
-		return time.Time{}, invalid("%q is not a DateTime like 2026-11-21T08:30:00Z", text)
+		return time.Time{}, invalid("%.40q is not a DateTime like 2026-11-21T08:30:00Z", text)
 	}
 	t = t.UTC()
 	if t.Year() < 1 || t.Year() > 9998 {
-		return time.Time{}, invalid("%q is too far away", text)
+		return time.Time{}, invalid("%.40q is too far away", text)
 	}
 	return t.Truncate(time.Microsecond), nil
 }

@@ -72,7 +72,7 @@ func Invalid(field, format string, args ...any) *Error {
 
 // Missing says that there is no such thing, or that the caller may not know of it.
 func Missing(what, id string) *Error {
-	return New(NotFound, ReasonNotFound, "there is no %s %q", what, id)
+	return New(NotFound, ReasonNotFound, "there is no %s %.100q", what, id)
 }
 
 // Denied says that the caller is known and may not do this.

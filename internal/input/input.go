@@ -133,7 +133,7 @@ func Zone(field, name string) (*time.Location, error) {
 	}
 	zone, err := time.LoadLocation(name)
 	if err != nil {
-		return nil, errs.Invalid(field, "there is no time zone %q", name).Because(err)
+		return nil, errs.Invalid(field, "there is no time zone %.100q", name).Because(err)
 	}
 	return zone, nil
 }
