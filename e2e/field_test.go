@@ -189,9 +189,9 @@ func TestARestartGoesUnnoticed(t *testing.T) {
 	}
 	await := func(what string) {
 		t.Helper()
-		for deadline := time.Now().Add(4 * patience); settled(t, p, key) != n; <-time.After(300 * time.Millisecond) {
+		for deadline := time.Now().Add(2 * patience); len(settled(t, p, key)) != n; <-time.After(300 * time.Millisecond) {
 			if time.Now().After(deadline) {
-				t.Fatalf("%s: not all devices are ONLINE with the configuration that is wanted: %+v configs %d, settled %d", what, p.show(t, key, fleet[0].ID), fleet[0].configs.Load(), settled(t, p, key))
+				t.Fatalf("%s: not all devices are ONLINE with the configuration that is wanted:\n%s", what, unsettled(t, p, key, fleet))
 			}
 		}
 	}
@@ -215,14 +215,30 @@ func TestARestartGoesUnnoticed(t *testing.T) {
 	}
 }
 
-// settled counts the devices that are ONLINE with the configuration that is wanted.
-func settled(t *testing.T, p *program, key string) (fine int) {
+// unsettled tells of the devices that are not as they should be.
+func unsettled(t *testing.T, p *program, key string, fleet []*member) string {
 	t.Helper()
-	const query = `{ devices(first: 100, after: %s) { nodes { presence config { inSync } } pageInfo { hasNextPage endCursor } } }`
+	fine := settled(t, p, key)
+	var told strings.Builder
+	for _, m := range fleet {
+		if !fine[m.ID] {
+			fmt.Fprintf(&told, "connected %t, was sent %d configurations: %+v\n", m.client.IsConnectionOpen(), m.configs.Load(), p.show(t, key, m.ID))
+		}
+	}
+	told.WriteString(p.stderr.String())
+	return told.String()
+}
+
+// settled are the devices that are ONLINE with the configuration that is wanted.
+func settled(t *testing.T, p *program, key string) map[string]bool {
+	t.Helper()
+	fine := map[string]bool{}
+	const query = `{ devices(first: 100, after: %s) { nodes { id presence config { inSync } } pageInfo { hasNextPage endCursor } } }`
 	for after := "null"; ; {
 		page := ask[struct {
 			Devices struct {
 				Nodes []struct {
+					ID       string
 					Presence string
 					Config   struct{ InSync bool }
 				}
@@ -234,7 +250,7 @@ func settled(t *testing.T, p *program, key string) (fine int) {
 		}](t, p, key, fmt.Sprintf(query, after), nil).Devices
 		for _, d := range page.Nodes {
 			if d.Presence == "ONLINE" && d.Config.InSync {
-				fine++
+				fine[d.ID] = true
 			}
 		}
 		if !page.PageInfo.HasNextPage {
@@ -255,21 +271,26 @@ type member struct {
 func (m *member) join(addr string) error {
 	options := mqtt.NewClientOptions().AddBroker("tcp://" + addr).SetProtocolVersion(4).
 		SetClientID(m.ID).SetUsername(m.ID).SetPassword(m.Secret).SetMaxReconnectInterval(time.Second).SetCleanSession(false).SetConnectTimeout(patience)
-	if m.client != nil {
-		m.client.Disconnect(0) // and look for the program that was killed no more
-	}
 	deadline := time.Now().Add(2 * patience)
 	for {
+		if m.client != nil {
+			m.client.Disconnect(0) // and come back by itself no more, under the id of the next
+		}
 		client := mqtt.NewClient(options)
 		m.client = client
 		err := within(client.Connect())
 		if err == nil {
-			err = within(client.Subscribe("devices/"+m.ID+"/config/desired", 1, func(c mqtt.Client, told mqtt.Message) {
+			topic := "devices/" + m.ID + "/config/desired"
+			subscription := client.Subscribe(topic, 1, func(c mqtt.Client, told mqtt.Message) {
 				m.configs.Add(1)
 				if version := regexp.MustCompile(`"version": ?(\d+)`).FindSubmatch(told.Payload()); version != nil {
 					c.Publish("devices/"+m.ID+"/config/reported", 1, false, fmt.Sprintf(`{"version": %s, "reported": {"interval": 10}}`, version[1]))
 				}
-			}))
+			})
+			err = within(subscription)
+			if given := subscription.(*mqtt.SubscribeToken).Result()[topic]; err == nil && given != 1 {
+				err = fmt.Errorf("the subscription is given quality of service %#x", given)
+			}
 		}
 		if err == nil || time.Now().After(deadline) {
 			return err

@@ -15,9 +15,9 @@ import (
 const (
 	admitSubject = "$SYS.REQ.USER.AUTH"
 	admitQueue   = "sluice"
-	admitTimeout = 5 * time.Second // of one question, and how long the embedded broker waits
-	admitAtOnce  = 64              // questions in work
-	admitWaiting = 1 << 16         // questions that wait; more are lost, and the device has to try again
+	admitTimeout = 15 * time.Second // of one question, and how long the embedded broker waits
+	admitAtOnce  = 64               // questions in work
+	admitWaiting = 1 << 16          // questions that wait; more are lost, and the device has to try again
 )
 
 // Applicant is who wants to connect.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -25,6 +26,11 @@ const (
 	systemAccount = "SYS"
 	globalAccount = "$G"
 )
+
+// keepTimeout is how long a subscription or a message of a device may wait until it is on disk. When
+// many devices come at once each waits for those before it, and one that is refused its subscription
+// (0x80 in SUBACK) has often no idea: the broker's 5 s are too few for 300 on a busy machine.
+const keepTimeout = time.Minute
 
 // gate is how the embedded broker tells this process from devices.
 type gate struct {
@@ -59,6 +65,7 @@ func openGate(settings *server.Options, field FieldOptions) (*gate, error) {
 	settings.Nkeys = []*server.NkeyUser{{Nkey: names[0]}, {Nkey: names[1], Account: system}}
 	settings.AuthCallout = &server.AuthCallout{Issuer: names[2], Account: globalAccount, AuthUsers: names[:2]}
 	settings.AuthTimeout, settings.MQTT.AuthTimeout = admitTimeout.Seconds(), admitTimeout.Seconds()
+	settings.MQTT.JSAPITimeout = keepTimeout
 	return g, nil
 }
 
