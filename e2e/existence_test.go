@@ -17,6 +17,7 @@ import (
 	"github.com/google/uuid"
 	"github.com/vektah/gqlparser/v2"
 	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/sluicehq/sluice/internal/ids"
 )
@@ -103,7 +104,7 @@ func TestAllPlacesForIDsAreProbed(t *testing.T) {
 	schema := readSchema(t)
 	probed := map[string]bool{}
 	for _, p := range append(probes(), heardOf()...) {
-		document, problems := gqlparser.LoadQuery(schema, p.document)
+		document, problems := gqlparser.LoadQueryWithRules(schema, p.document, rules.NewDefaultRules())
 		if problems != nil {
 			t.Fatalf("%s: %v", p.document, problems)
 		}
