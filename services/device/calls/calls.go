@@ -59,7 +59,6 @@ const (
 	// callsAMinute is how many calls of one key for one device are noted in its events; all are kept as
 	// calls.
 	callsAMinute = 30
-	keepCallTime = 2 * time.Second
 )
 
 // callDetails is the data of an event about a call.
@@ -81,9 +80,7 @@ func (s *Service) Keep(ctx context.Context, c Call) {
 		return
 	}
 	c.ID, c.At, c.APIKeyID, c.AccountID = ids.New(ids.Call), s.clock.Now(), who.APIKeyID, who.AccountID
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepCallTime)
-	defer cancel()
-	if err := s.log.keep(ctx, c, s.keepCalls); err != nil {
+	if err := s.log.keep(context.WithoutCancel(ctx), c, s.keepCalls); err != nil {
 		s.logger.ErrorContext(ctx, "a call was not kept", "call", c.Name, "device", c.DeviceID, "apiKey", c.APIKeyID, "error", err)
 	}
 }

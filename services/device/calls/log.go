@@ -1,6 +1,9 @@
 package calls
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // callLog gathers calls that are made at once, so that one write keeps them all. It needs no goroutine
 // of its own: whoever finds nobody writing writes for all who wait.
@@ -8,6 +11,9 @@ type callLog struct {
 	turn chan struct{} // held by who writes
 	next chan *callBatch
 }
+
+// writeTime is how long a write may take. Who waits, waits for the one that is under way and for its own.
+const writeTime = 5 * time.Second
 
 type callBatch struct {
 	calls []Call
@@ -25,11 +31,13 @@ func (l *callLog) keep(ctx context.Context, c Call, write func(context.Context, 
 	mine := <-l.next
 	mine.calls = append(mine.calls, c)
 	l.next <- mine
+	patience := time.NewTimer(2 * writeTime)
+	defer patience.Stop()
 	select {
 	case <-mine.done:
 		return mine.err
-	case <-ctx.Done():
-		return ctx.Err()
+	case <-patience.C: // whoever calls next writes it
+		return context.DeadlineExceeded
 	case l.turn <- struct{}{}:
 	}
 	defer func() { <-l.turn }()
@@ -40,6 +48,8 @@ func (l *callLog) keep(ctx context.Context, c Call, write func(context.Context, 
 	}
 	<-l.next // it is mine: only who has the turn takes it away
 	l.next <- &callBatch{done: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(ctx, writeTime) // its own, however long it waited
+	defer cancel()
 	mine.err = write(ctx, mine.calls)
 	close(mine.done)
 	return mine.err
