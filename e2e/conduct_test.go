@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -204,4 +205,37 @@ func (p *program) loopOverSocket(t *testing.T, token, id string, times int, docu
 		}
 	}
 	_ = l.conn.WriteMessage(websocket.CloseMessage, nil) // it may be gone
+}
+
+// Who guesses is shut out however it presents what does not hold.
+func TestGuessingOverASocketIsGuessing(t *testing.T) {
+	t.Parallel()
+	p := start(t, serveDemo(t.TempDir(), "--conduct-failures", "10", "--conduct-open-for", "10m")...)
+	present := func() int {
+		dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}, HandshakeTimeout: patience}
+		conn, _, err := dialer.Dial("ws"+strings.TrimPrefix(p.URL, "http")+"/graphql", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close() }()
+		if err := conn.WriteJSON(vars{"type": "connection_init", "payload": vars{"Authorization": "Bearer guess"}}); err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		_, _, err = conn.ReadMessage()
+		var closed *websocket.CloseError
+		if !errors.As(err, &closed) {
+			t.Fatalf("it ended with %v", err)
+		}
+		return closed.Code
+	}
+	for range 10 {
+		if code := present(); code != 4403 {
+			t.Errorf("a guess is answered %d", code)
+		}
+	}
+	if code := present(); code != websocket.CloseTryAgainLater {
+		t.Errorf("one guess too many is answered %d", code)
+	}
+	refusal(t, p.graphql(t, "guess", "{ __typename }", nil), "RESOURCE_EXHAUSTED", "CALLER_TRIPPED")
 }

@@ -139,9 +139,22 @@ func (c *Callers) Refused(who caller.Caller, key, reason string) {
 	c.find(key, who).note(bff.Outcome{Refused: reason}, time.Now())
 }
 
-// Presented is told whether credentials held that came from the context's network, before there is a
-// caller in the context; Admit refuses a network of which nearly none do.
-func (c *Callers) Presented(ctx context.Context, held bool) {
+// Verify verifies what the context's network presents, before there is a caller in the context. A network of
+// whose credentials nearly none hold is refused before anything is verified.
+func (c *Callers) Verify(ctx context.Context, verify func() (caller.Caller, error)) (caller.Caller, error) {
+	if err := c.Admit(ctx, bff.KindCredentials); err != nil {
+		c.Note(ctx, bff.Outcome{Kind: bff.KindCredentials, Refused: ReasonTripped})
+		return caller.Caller{}, err
+	}
+	who, err := verify()
+	if err == nil || errs.From(err).Code == errs.Unauthenticated {
+		c.presented(ctx, err == nil)
+	}
+	return who, err
+}
+
+// presented is told whether credentials held.
+func (c *Callers) presented(ctx context.Context, held bool) {
 	if !held {
 		c.Note(ctx, bff.Outcome{Kind: bff.KindCredentials, Fault: bff.FaultCaller})
 		return

@@ -307,20 +307,26 @@ func TestCallersAreBounded(t *testing.T) {
 	}
 }
 
+func holds() (caller.Caller, error) { return caller.Caller{}, nil }
+
+func doesNotHold() (caller.Caller, error) {
+	return caller.Caller{}, errs.New(errs.Unauthenticated, "TOKEN_INVALID", "no")
+}
+
 // A network that guesses is refused before anything is verified; one that also knows is not.
 func TestCredentialsThatDoNotHold(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c, guesser, office := watch(), as(t, "guesser"), as(t, "office")
 		for range failures {
-			c.Presented(guesser, false)
-			c.Presented(office, false)
-			c.Presented(office, true)
+			_, _ = c.Verify(guesser, doesNotHold)
+			_, _ = c.Verify(office, doesNotHold)
+			_, _ = c.Verify(office, holds)
 		}
-		if err := c.Admit(guesser, bff.KindCredentials); errs.From(err) == nil || errs.From(err).Reason != conduct.ReasonTripped {
+		if _, err := c.Verify(guesser, holds); errs.From(err) == nil || errs.From(err).Reason != conduct.ReasonTripped {
 			t.Errorf("the guesser is answered %v", err)
 		}
-		if err := c.Admit(office, bff.KindCredentials); err != nil {
+		if _, err := c.Verify(office, holds); err != nil {
 			t.Errorf("the office is refused: %v", err)
 		}
 		if err := c.Admit(guesser, bff.KindQuery); err != nil {

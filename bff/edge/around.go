@@ -15,7 +15,6 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/conduct"
 	"github.com/sluicehq/sluice/bff/live"
@@ -211,8 +210,6 @@ func fromElsewhere(r *http.Request) bool {
 }
 
 // authenticated finds out who is calling, before anything is parsed.
-//
-// A network that keeps presenting what does not hold is refused before anything is verified.
 func (o Options) authenticated(authenticator *auth.Authenticator, watched *conduct.Callers, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		credentials, err := auth.FromRequest(r)
@@ -220,17 +217,12 @@ func (o Options) authenticated(authenticator *auth.Authenticator, watched *condu
 			refuse(w, r, err)
 			return
 		}
-		presents := watched != nil && credentials != (auth.Credentials{})
-		if presents {
-			if err := watched.Admit(r.Context(), bff.KindCredentials); err != nil {
-				watched.Note(r.Context(), bff.Outcome{Kind: bff.KindCredentials, Refused: conduct.ReasonTripped})
-				refuse(w, r, err)
-				return
-			}
-		}
-		who, err := authenticator.Caller(r.Context(), credentials)
-		if presents && (err == nil || errs.From(err).Code == errs.Unauthenticated) {
-			watched.Presented(r.Context(), err == nil)
+		verify := func() (caller.Caller, error) { return authenticator.Caller(r.Context(), credentials) }
+		var who caller.Caller
+		if watched != nil && credentials != (auth.Credentials{}) {
+			who, err = watched.Verify(r.Context(), verify)
+		} else {
+			who, err = verify()
 		}
 		if err != nil {
 			o.refuse(w, r, err)

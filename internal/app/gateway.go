@@ -118,7 +118,7 @@ func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.
 		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing,
 		Count: h.countOperations(),
 	})
-	hub, err := h.subscriptions(ctx, authenticator, budgets, entering(budgets, watched, load), b)
+	hub, err := h.subscriptions(ctx, watching{authenticator, watched}, budgets, entering(budgets, watched, load), b)
 	if err != nil {
 		return nil, err
 	}

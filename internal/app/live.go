@@ -8,14 +8,27 @@ import (
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/bff/conduct"
 	"github.com/sluicehq/sluice/bff/edge"
 	"github.com/sluicehq/sluice/bff/live"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/internal/bus"
+	"github.com/sluicehq/sluice/internal/caller"
 )
 
+// watching verifies what is said over a WebSocket as the entrance verifies headers.
+type watching struct {
+	*auth.Authenticator
+	conduct *conduct.Callers
+}
+
+// Caller is live.Authenticator.
+func (w watching) Caller(ctx context.Context, c auth.Credentials) (caller.Caller, error) {
+	return w.conduct.Verify(ctx, func() (caller.Caller, error) { return w.Authenticator.Caller(ctx, c) })
+}
+
 // subscriptions follows the events of the broker; without one there are none.
-func (h *house) subscriptions(ctx context.Context, authenticator *auth.Authenticator, budgets bff.Budgets, enter enterer, b *bus.Bus) (*live.Hub, error) {
+func (h *house) subscriptions(ctx context.Context, authenticator live.Authenticator, budgets bff.Budgets, enter enterer, b *bus.Bus) (*live.Hub, error) {
 	if b == nil {
 		h.logger.Warn("there are no subscriptions: give all parts one broker with nats.url")
 		return nil, nil
