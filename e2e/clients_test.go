@@ -19,13 +19,13 @@ const clientsTime = 3 * time.Minute
 func TestPublicClients(t *testing.T) {
 	t.Parallel()
 	folder := installClients(t)
-	p := start(t, serveDemo(t.TempDir())...)
+	p := start(t, serveDemo(t.TempDir(), "--http-batching", "10")...)
 	token := p.signIn(t, "operator")
 	doc, err := filepath.Abs("../docs/subscriptions.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, script := range []string{"graphql-http.mjs", "graphql-ws.mjs", "subscriptions-transport-ws.mjs", "graphql-sse.mjs", "docs.mjs"} {
+	for _, script := range []string{"graphql-http.mjs", "graphql-ws.mjs", "subscriptions-transport-ws.mjs", "graphql-sse.mjs", "apollo-batch.mjs", "docs.mjs"} {
 		t.Run(strings.TrimSuffix(script, ".mjs"), func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), clientsTime)
 			defer cancel()
