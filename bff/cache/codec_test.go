@@ -1,7 +1,9 @@
 package cache
 
 import (
+	"bytes"
 	"encoding/binary"
+	"log/slog"
 	"math"
 	"reflect"
 	"testing"
@@ -83,7 +85,7 @@ func TestATypeThatChangesHasAnotherFingerprint(t *testing.T) {
 // Whatever stands in Redis reads as an entry or is an error; it never panics, nor takes memory that it
 // does not have. What reads is written again as it was.
 func FuzzParse(f *testing.F) {
-	c := New(Options{Memory: 1, Clock: clock.System{}})
+	c := New(Options{Memory: 1, Clock: clock.System{}, Logger: slog.New(slog.DiscardHandler)})
 	pages := newRead[bff.Page[bff.Activity]](c, "Activities.ListActivities", false, nil)
 	devices := newRead[*bff.Device](c, "Devices.GetDevices", true, nil)
 	e := &entry{until: noon(), stamp: stamp{newVersion(), newVersion()}}
@@ -101,5 +103,10 @@ func FuzzParse(f *testing.F) {
 		}
 		_, _ = pages.parse(b)
 		_, _ = pages.parse(rest)
+		for id, entry := range devices.unpack("key", rest) {
+			if again := devices.unpack("key", pack(nil, id, entry)); !bytes.Equal(again[id], entry) {
+				t.Errorf("%x does not come back from %q", entry, id)
+			}
+		}
 	})
 }

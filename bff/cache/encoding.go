@@ -61,3 +61,25 @@ func (r *read[V]) parse(b []byte) (*entry, error) {
 	e.value = value
 	return e, nil
 }
+
+// pack adds an entry to those that are one value in Redis.
+func pack(to []byte, id string, entry []byte) []byte {
+	to = append(binary.AppendUvarint(to, uint64(len(id))), id...)
+	return append(binary.AppendUvarint(to, uint64(len(entry))), entry...)
+}
+
+// unpack gives what was packed; nothing for what does not read. Each entry has a checksum of its own.
+func (r *read[V]) unpack(key string, packed []byte) map[string][]byte {
+	entries := map[string][]byte{}
+	for rest := (&reader{rest: packed}); len(rest.rest) > 0; {
+		id := string(rest.take(rest.length(1)))
+		entry := rest.take(rest.length(1))
+		if rest.err != nil {
+			r.cache.metrics.notKept(corrupt)
+			r.cache.options.Logger.Warn("entries of the cache do not read", "key", key, "error", rest.err.Error())
+			return nil
+		}
+		entries[id] = entry
+	}
+	return entries
+}

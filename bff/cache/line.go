@@ -96,8 +96,11 @@ func (s *shared) ask(q *question) {
 
 // askFor asks what several want to know at once. Each name is asked for once.
 func (s *shared) askFor(together []*question) error {
-	var names []string
-	places := map[string]int{}
+	most := 0
+	for _, q := range together {
+		most += len(q.tags) + len(q.keys)
+	}
+	names, places := make([]string, 0, most), make(map[string]int, most)
 	place := func(name string) {
 		if _, there := places[name]; !there {
 			places[name] = len(names)

@@ -75,8 +75,7 @@ type lookup[V any] struct {
 	own     []version // of the ids; nil when they are under the tag of the kind
 	found   map[string]V
 	missing []int
-	told    []*entry // private, and asked for again: to be kept for all gateways
-	toldIDs []string
+	again   bool // private, and asked for again: to be kept for all gateways
 	use     bff.CacheUse
 }
 
@@ -141,14 +140,7 @@ func (r *read[V]) look(ctx context.Context, right, args string, ids []string) (*
 	entries := make([]*entry, len(ids))
 	r.cache.kept(l.start, l.private, ids, entries)
 	r.cache.metrics.memory.Observe(time.Since(began).Seconds())
-	var wanted []string
-	if !r.cache.alone {
-		for i, id := range ids {
-			if entries[i] == nil {
-				wanted = append(wanted, l.start+id)
-			}
-		}
-	}
+	wanted := r.wanted(l, entries)
 	versions, values, err := r.cache.versions.look(ctx, r.tags(ids), wanted)
 	if err != nil {
 		return nil, err
@@ -157,15 +149,13 @@ func (r *read[V]) look(ctx context.Context, right, args string, ids []string) (*
 	if r.own {
 		l.own = versions[2:]
 	}
-	next := 0
 	var fromRedis []item
+	shared := r.decodeAll(l, entries, wanted, values)
 	for i, e := range entries {
-		shared := e == nil && len(values) > 0
-		if shared {
-			e = r.decode(wanted[next], values[next])
-			next++
+		if e == nil {
+			e = shared[i]
 		}
-		if r.weigh(l, i, e, shared) && shared {
+		if r.weigh(l, i, e, entries[i] == nil) && entries[i] == nil {
 			e.told.Store(true)
 			fromRedis = append(fromRedis, item{ids[i], e})
 		}
@@ -175,19 +165,67 @@ func (r *read[V]) look(ctx context.Context, right, args string, ids []string) (*
 	return l, nil
 }
 
-// tell keeps for all gateways what is asked for again of what is private: next to nothing that is asked
-// for once is asked for by way of another gateway.
+// wanted are the keys in Redis of what is not in memory: one for all that is private.
+func (r *read[V]) wanted(l *lookup[V], entries []*entry) (keys []string) {
+	if r.cache.alone {
+		return nil
+	}
+	for i, id := range l.ids {
+		switch {
+		case entries[i] != nil:
+		case l.private:
+			return []string{l.start}
+		default:
+			keys = append(keys, l.start+id)
+		}
+	}
+	return keys
+}
+
+// decodeAll reads what Redis has of the ids that were wanted.
+func (r *read[V]) decodeAll(l *lookup[V], entries []*entry, keys []string, values [][]byte) []*entry {
+	shared := make([]*entry, len(entries))
+	if len(keys) == 0 || len(values) == 0 {
+		return shared
+	}
+	var packed map[string][]byte
+	if l.private {
+		packed = r.unpack(l.start, values[0])
+	}
+	next := 0
+	for i, e := range entries {
+		switch {
+		case e != nil:
+		case l.private:
+			shared[i] = r.decode(l.start, packed[l.ids[i]])
+		default:
+			shared[i] = r.decode(keys[next], values[next])
+			next++
+		}
+	}
+	return shared
+}
+
+// tell keeps for all gateways what is asked for again of what is private, as one value: next to nothing
+// that is asked for once is asked for by way of another gateway.
 func (r *read[V]) tell(ctx context.Context, l *lookup[V]) {
-	if len(l.told) == 0 {
+	if !l.again {
 		return
 	}
 	now := r.cache.options.Clock.Now()
-	keep := make([]kept, 0, len(l.told))
-	for i, e := range l.told {
-		value, _ := e.value.(V)
-		keep = r.encoded(keep, l.start+l.toldIDs[i], e, value, now)
+	var packed []byte
+	life := time.Duration(0)
+	for _, i := range r.cache.onShelf(l.start) {
+		if left := i.entry.until.Sub(now); left > 0 {
+			value, _ := i.entry.value.(V)
+			packed = pack(packed, i.id, r.encode(i.entry, value))
+			life = max(life, left)
+			i.entry.told.Store(true)
+		}
 	}
-	r.cache.versions.put(ctx, keep)
+	if len(packed) > 0 && len(packed) <= r.cache.options.Largest {
+		r.cache.versions.put(ctx, []kept{{key: l.start, value: packed, life: life}})
+	}
 }
 
 func (r *read[V]) tags(ids []string) []string {
@@ -224,9 +262,7 @@ func (r *read[V]) weigh(l *lookup[V], i int, e *entry, fromRedis bool) (taken bo
 		l.use.Redis++
 	} else {
 		l.use.Memory++
-		if l.private && !r.cache.alone && !e.told.Load() && !e.told.Swap(true) {
-			l.told, l.toldIDs = append(l.told, e), append(l.toldIDs, l.ids[i])
-		}
+		l.again = l.again || l.private && !r.cache.alone && !e.told.Load()
 	}
 	if value, ok := e.value.(V); ok && !e.absent {
 		l.found[l.ids[i]] = value

@@ -64,7 +64,7 @@ type shared struct {
 	line  line
 	queue queue
 
-	installation atomic.Pointer[string]
+	installation atomic.Pointer[string] // what its keys begin with
 	// neighbour has another gateway tell Redis what this one cannot; nil when there is no way to ask.
 	neighbour func(ctx context.Context, tags []string) error
 }
@@ -110,12 +110,15 @@ func (s *shared) greet(ctx context.Context, conn *redis.Conn) error {
 
 // begin keeps installations apart that share a Redis: what is of one begins with the name of its stream
 // of events.
-func (s *shared) begin(stream string) { s.installation.Store(&stream) }
+func (s *shared) begin(stream string) {
+	own := prefix + stream + ":"
+	s.installation.Store(&own)
+}
 
 // own is what the keys of this installation begin with.
 func (s *shared) own() string {
-	if stream := s.installation.Load(); stream != nil {
-		return prefix + *stream + ":"
+	if own := s.installation.Load(); own != nil {
+		return *own
 	}
 	return prefix
 }
@@ -240,9 +243,11 @@ func (s *shared) mark(ctx context.Context, writer string, tags []string) {
 }
 
 func (s *shared) tagKeys(tags []string) []string {
-	keys := make([]string, len(tags))
+	keys, own := make([]string, len(tags)), s.own()
 	for i, tag := range tags {
-		keys[i] = s.tagKey(tag)
+		if keys[i] = own + "tag:" + tag; tag == everything {
+			keys[i] = s.tagKey(tag)
+		}
 	}
 	return keys
 }

@@ -100,6 +100,17 @@ func (c *Cache) kept(start string, private bool, ids []string, found []*entry) {
 	}
 }
 
+// onShelf is what is in memory of what is private.
+func (c *Cache) onShelf(start string) []item {
+	s, ok := c.memory.GetIfPresent(start)
+	if !ok {
+		return nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.items)
+}
+
 // keep keeps items in memory.
 func (c *Cache) keep(start string, private bool, items []item) {
 	if len(items) == 0 {

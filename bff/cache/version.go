@@ -35,11 +35,14 @@ func (v version) String() string { return hex.EncodeToString(v.append(nil)) }
 // parseVersion reads what String wrote; the zero version for anything else, as for the mark of a
 // writer.
 func parseVersion(text string) version {
-	b, err := hex.DecodeString(text)
-	if err != nil || len(b) != 16 {
+	var b [16]byte
+	if len(text) != hex.EncodedLen(len(b)) {
 		return version{}
 	}
-	return versionOf(b)
+	if _, err := hex.Decode(b[:], []byte(text)); err != nil {
+		return version{}
+	}
+	return versionOf(b[:])
 }
 
 // stamp is the versions under which an entry was read: of everything, and of what it was made of.
