@@ -32,6 +32,10 @@ func TestACommandIsSentReadAndCancelled(t *testing.T) {
 	if a := h.ask(t, operator, hasty, map[string]any{"d": device}); len(a.Errors) != 1 || !strings.Contains(a.text, "timeoutSeconds: must be between 1 and 86400") {
 		t.Errorf("no time at all: %s", a.text)
 	}
+	vast := `mutation($d: ID!) { setDeviceConfig(id: $d, desired: {n: 12345678901234567890}) { inSync } }`
+	if a := h.ask(t, operator, vast, map[string]any{"d": device}); len(a.Errors) != 1 || a.Errors[0].extension("code") != "GRAPHQL_VALIDATION_FAILED" {
+		t.Errorf("a number that nothing holds: %s", a.text)
+	}
 	const cancel = `mutation($c: ID!) { cancelCommand(id: $c) { status finishedAt } }`
 	over := h.get(t, operator, cancel, map[string]any{"c": id}, "cancelCommand").(map[string]any)
 	if fmt.Sprint(over) != "map[finishedAt:2026-07-01T12:00:00Z status:CANCELLED]" {

@@ -14,6 +14,7 @@ import (
 func Rules(suggest bool) *rules.Rules {
 	r := rules.NewDefaultRules()
 	r.ReplaceRule(rules.OverlappingFieldsCanBeMergedRule.Name, fieldsCanBeMerged)
+	r.AddRule("NumbersCanBeRead", numbersCanBeRead)
 	if suggest {
 		return r
 	}

@@ -3875,7 +3875,7 @@ type Device implements Node @requiresScopes(scopes: [["device:read"]]) @cacheCon
   """
   What it measured from ` + "`" + `from` + "`" + ` (inclusive) to ` + "`" + `to` + "`" + ` (exclusive), a series a key. Raw readings, at most
   50,000, or one point a step: the aggregate of the readings that fall into it; steps without a
-  reading are left out.
+  reading are left out. The time may have 50,000 steps, over all keys.
   """
   telemetry(keys: [String!]!, from: DateTime!, to: DateTime!, stepSeconds: Int, aggregate: Aggregate = AVG): [Series!]
     @cost(weight: 5)
