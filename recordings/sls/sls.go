@@ -31,13 +31,7 @@ import (
 // met have 22.
 const maxLines = 256
 
-var (
-	lineShape  = regexp.MustCompile(`^ {0,8}(\d{1,3})\s+([^:]{1,64}):(.*)$`)
-	firstShape = regexp.MustCompile(`^\s*0\s+status:`)
-)
-
-// Looks says whether text is the beginning of a schedule.
-func Looks(text []byte) bool { return firstShape.Match(text) }
+var lineShape = regexp.MustCompile(`^ {0,8}(\d{1,3})\s+([^:]{1,64}):(.*)$`)
 
 // Observations reads every request of a schedule. Site and Telescope are left
 // empty: a schedule does not name them.

@@ -14,9 +14,6 @@ const (
 	DownCommands DownTopic = "commands"
 )
 
-// DownTopics lists what devices are told.
-func DownTopics() []DownTopic { return []DownTopic{DownConfig, DownCommands} }
-
 // Downlink carries messages to devices.
 type Downlink interface {
 	// Deliver hands the payload to the broker for the device, at least once. nil: the broker keeps it
