@@ -70,7 +70,11 @@ func (c *crowd) run(t *testing.T, clients int) {
 	var all sync.WaitGroup
 	for n := range clients {
 		all.Go(func() {
-			ctx := caller.NewContext(context.Background(), operator())
+			who := operator()
+			if n%2 == 1 { // what a key sees is kept otherwise
+				who.APIKeyID = fmt.Sprint("apikey_", n%4)
+			}
+			ctx := caller.NewContext(context.Background(), who)
 			dice := rand.New(rand.NewPCG(uint64(n), uint64(time.Now().UnixNano())))
 			for i := 0; time.Since(c.began) < c.lasting; i++ {
 				if err := c.step(ctx, n, fmt.Sprintf("%d.%d", n, i), dice); err != nil {
