@@ -45,7 +45,7 @@ func (o Options) doorOf(parts Parts, next http.Handler) http.Handler {
 
 // ServeHTTP refuses, or goes on.
 func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !asks(r) {
+	if !d.quota.ShutsAnybody() || !asks(r) {
 		d.next.ServeHTTP(w, r)
 		return
 	}

@@ -53,6 +53,7 @@ type Callers struct {
 
 	seed     maphash.Seed
 	known    *lru.Cache[string, *standing]
+	shuts    latest // until when anybody is shut out
 	mu       sync.Mutex
 	inFlight map[string]int // only callers with a request in flight
 }
@@ -96,7 +97,7 @@ func (c *Callers) standing(key string) *standing {
 	if s, known := c.known.Get(key); known {
 		return s
 	}
-	s := &standing{}
+	s := &standing{shuts: &c.shuts}
 	if earlier, known, _ := c.known.PeekOrAdd(key, s); known {
 		return earlier
 	}
@@ -125,6 +126,9 @@ func (c *Callers) Early(ctx context.Context, document string) (left bff.Budget, 
 	}
 	return left, points, exhausted(points, left, wait)
 }
+
+// ShutsAnybody tells whether there may be somebody whom Shut refuses, and costs nothing.
+func (c *Callers) ShutsAnybody() bool { return c.shuts.after(c.options.Clock.Now()) }
 
 // Shut refuses a caller that keeps coming back before it was told to, whatever it asks, until the
 // earliest of the times that it was told; 0 lets it in. The key is KeyOf the caller.

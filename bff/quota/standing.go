@@ -2,6 +2,7 @@ package quota
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluicehq/sluice/bff"
@@ -21,6 +22,8 @@ const (
 // standing is what a caller had left and was told when it last came. It says nothing of what there is:
 // only the ledger knows.
 type standing struct {
+	shuts *latest // of all callers
+
 	mu   sync.Mutex
 	left bff.Budget
 	at   time.Time // of what is left
@@ -52,6 +55,7 @@ func (s *standing) took(document uint64, points int, left bff.Budget, refusal er
 	if !early || s.until.Before(s.opens) {
 		s.opens = s.until
 	}
+	s.note(now)
 }
 
 // again refuses the document that was refused last, until the time that was told.
@@ -63,6 +67,7 @@ func (s *standing) again(document uint64, limit int, now time.Time) (left bff.Bu
 		return bff.Budget{}, 0, 0
 	}
 	s.hasten(now)
+	s.note(now)
 	return s.left, s.points, wait
 }
 
@@ -72,7 +77,7 @@ func (s *standing) shut(limit int, now time.Time) (left bff.Budget, wait time.Du
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	wait = s.opens.Sub(now)
-	if wait <= 0 || s.left.Limit != limit || s.calm.Sub(now) <= hasteAllowed {
+	if wait <= 0 || s.left.Limit != limit || !s.hasty(now) {
 		return bff.Budget{}, 0
 	}
 	s.hasten(now)
@@ -98,6 +103,16 @@ func (s *standing) spent() float64 {
 	return 1 - float64(s.left.Remaining)/float64(s.left.Limit)
 }
 
+// hasty tells whether there was too much haste.
+func (s *standing) hasty(now time.Time) bool { return s.calm.Sub(now) > hasteAllowed }
+
+// note has all know that somebody is shut out.
+func (s *standing) note(now time.Time) {
+	if s.hasty(now) {
+		s.shuts.extend(s.opens)
+	}
+}
+
 // hasten counts a return before the time.
 func (s *standing) hasten(now time.Time) {
 	if s.calm.Before(now) {
@@ -108,3 +123,17 @@ func (s *standing) hasten(now time.Time) {
 		s.calm = latest
 	}
 }
+
+// latest is the latest of times. It is safe for concurrent use.
+type latest struct{ nanoseconds atomic.Int64 }
+
+func (l *latest) extend(to time.Time) {
+	for {
+		at := l.nanoseconds.Load()
+		if at >= to.UnixNano() || l.nanoseconds.CompareAndSwap(at, to.UnixNano()) {
+			return
+		}
+	}
+}
+
+func (l *latest) after(now time.Time) bool { return l.nanoseconds.Load() > now.UnixNano() }

@@ -42,6 +42,9 @@ func (c *counter) ask(document string, points int) string {
 	c.Helper()
 	ctx := from(c.T, c.who, "192.0.2.1")
 	if _, wait := c.Shut(c.who, quota.Key(ctx)); wait > 0 {
+		if !c.ShutsAnybody() {
+			c.Error("nobody is said to be shut out")
+		}
 		return "shut"
 	}
 	if _, _, err := c.Early(ctx, document); err != nil {
@@ -92,6 +95,9 @@ func TestWhoDoesNotListenIsShutOut(t *testing.T) {
 			c.want(c.times(1, "dear", 30), "served", 1)
 			c.who = key("k", 60)
 			c.clock.Advance(30 * time.Second)
+			if c.ShutsAnybody() {
+				t.Error("when the time is over, somebody is said to be shut out")
+			}
 			if got := c.ask("dear", 30); got == "shut" || got == "early" {
 				t.Errorf("when the time is over: %s", got)
 			}
