@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -75,9 +76,13 @@ func (o Options) observed(next http.Handler) http.Handler {
 		started := time.Now()
 		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(seen, r.WithContext(ctx))
-		span.SetAttributes(attribute.Int("http.response.status_code", seen.status))
-		o.Logger.DebugContext(ctx, "request", "method", r.Method, "path", r.URL.Path, "status", seen.status,
-			"duration", time.Since(started))
+		if span.IsRecording() {
+			span.SetAttributes(attribute.Int("http.response.status_code", seen.status))
+		}
+		if o.Logger.Enabled(ctx, slog.LevelDebug) { // else nothing is made to be thrown away
+			o.Logger.DebugContext(ctx, "request", "method", r.Method, "path", r.URL.Path, "status", seen.status,
+				"duration", time.Since(started))
+		}
 	})
 }
 

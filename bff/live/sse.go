@@ -21,6 +21,9 @@ import (
 // IsEventStream tells whether the request wants Server-Sent Events.
 func IsEventStream(r *http.Request) bool {
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
+		if !strings.Contains(strings.ToLower(part), "event-stream") {
+			continue // as nearly all: this is asked of every request
+		}
 		media, params, err := mime.ParseMediaType(part)
 		if err != nil || media != "text/event-stream" {
 			continue
