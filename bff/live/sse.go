@@ -18,21 +18,26 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// IsEventStream tells whether the request wants Server-Sent Events.
+// IsEventStream tells whether the request wants Server-Sent Events rather than JSON; the first of equals
+// wins. Some clients say with every request that they could read either.
 func IsEventStream(r *http.Request) bool {
+	most, is := 0.0, false
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
 		if !strings.Contains(strings.ToLower(part), "event-stream") {
 			continue // as nearly all: this is asked of every request
 		}
 		media, params, err := mime.ParseMediaType(part)
-		if err != nil || media != "text/event-stream" {
+		if err != nil {
 			continue
 		}
-		if q, err := strconv.ParseFloat(cmp.Or(params["q"], "1"), 64); err == nil && q > 0 {
-			return true
+		switch media {
+		case "text/event-stream", "application/json", "application/graphql-response+json", "application/*", "*/*":
+			if q, err := strconv.ParseFloat(cmp.Or(params["q"], "1"), 64); err == nil && q > most {
+				most, is = q, media == "text/event-stream"
+			}
 		}
 	}
-	return false
+	return is
 }
 
 // Read reads the operation of a request.

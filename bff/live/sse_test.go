@@ -152,7 +152,10 @@ func TestEventStreamsOfQueriesComplete(t *testing.T) {
 func TestEventStreamsAreAskedFor(t *testing.T) {
 	t.Parallel()
 	for accept, want := range map[string]bool{
-		"text/event-stream": true, "Text/Event-Stream; charset=utf-8": true, "application/json, text/event-stream;q=0.1": true,
+		"text/event-stream": true, "Text/Event-Stream; charset=utf-8": true, "application/json;q=0.9, text/event-stream": true,
+		"text/event-stream, application/json": true, "text/html, text/event-stream;q=0.9, */*;q=0.8": true,
+		"application/graphql-response+json, application/json, text/event-stream, multipart/mixed": false,
+		"application/json, text/event-stream;q=0.1":                                               false, "*/*, text/event-stream;q=0.1": false,
 		"": false, "*/*": false, "application/json": false, "application/json, text/event-stream;q=0": false, "text/event-stream;q=many": false,
 	} {
 		r, _ := http.NewRequest(http.MethodGet, "/graphql", nil) // the URL reads
