@@ -1,7 +1,6 @@
 package live
 
 import (
-	"encoding/json"
 	"math"
 	"slices"
 	"strings"
@@ -198,7 +197,7 @@ func (f *filter) device(in *bff.DeviceFilter) error {
 	if len(in.Kinds) > maxValues || len(in.Presences) > maxValues {
 		return tooManyValues()
 	}
-	want, err := labels(in.Labels)
+	want, err := bff.Labels(in.Labels)
 	if err != nil || len(want) > maxValues {
 		return errs.Invalid("filter.labels", "must be an object of texts")
 	}
@@ -244,15 +243,6 @@ func texts[S ~string](names []S) []string {
 		out[i] = string(n)
 	}
 	return out
-}
-
-func labels(text bff.JSON) (map[string]string, error) {
-	if len(text) == 0 || string(text) == "null" {
-		return nil, nil
-	}
-	var pairs map[string]string
-	err := json.Unmarshal(text, &pairs)
-	return pairs, err
 }
 
 func hasLabels(d *bff.Device, want map[string]string) bool {

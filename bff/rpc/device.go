@@ -2,7 +2,6 @@ package rpc
 
 import (
 	"context"
-	"encoding/json"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -179,11 +178,8 @@ func named(v bff.JSON) bool { return len(v) > 0 && string(v) != "null" }
 
 // labels reads an object of texts.
 func labels(field string, v bff.JSON) (map[string]string, error) {
-	if !named(v) {
-		return nil, nil
-	}
-	var values map[string]string
-	if err := json.Unmarshal(v, &values); err != nil {
+	values, err := bff.Labels(v)
+	if err != nil {
 		return nil, errs.Invalid(field, `must be an object of texts, as in {"site": "north"}`)
 	}
 	return values, nil

@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -239,6 +240,16 @@ func TestWhatDevicesSayOfCommandsIsChecked(t *testing.T) {
 	}
 	if got := s.Command(t, c.ID); got.Status != command.Sent {
 		t.Errorf("the command is %s", got.Status)
+	}
+}
+
+func TestALogIsAskedForOverATime(t *testing.T) {
+	t.Parallel()
+	s := devicetest.Open(t)
+	d := s.Register(t, device.Gateway)
+	_, err := s.Commands.BatchGetDeviceLogs(devicetest.As(t, caller.Operator), []string{d.ID}, *in(time.Hour), *in(0), 10)
+	if !errors.Is(err, errs.Invalid("from", "")) {
+		t.Errorf("backwards: %v", err)
 	}
 }
 

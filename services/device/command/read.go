@@ -92,6 +92,9 @@ func (s *Service) BatchGetDeviceLogs(ctx context.Context, deviceIDs []string, fr
 	if to, err = input.Time("to", to); err != nil {
 		return nil, err
 	}
+	if !from.Before(to) {
+		return nil, errs.Invalid("from", "must be before to")
+	}
 	devices, err := s.staffSees(ctx, deviceIDs, first, maxLinesAnswered)
 	if err != nil || len(devices) == 0 {
 		return nil, err
