@@ -143,11 +143,20 @@ func questions(t *testing.T, p *program) int {
 	return n
 }
 
+// What gateways tell of the cache's breaker, on their page and as a figure. One that has opened is half
+// open after a second, until Redis answers.
+var (
+	closedBreaker = regexp.MustCompile(`^closed 0$`)
+	openedBreaker = regexp.MustCompile(`^(open|half-open) [12]$`)
+)
+
+var breakerState = regexp.MustCompile(`(?m)^sluice_redis_breaker_state\{part="cache"\} (\d)$`)
+
 // breakers waits until the gateways tell this of the cache's breaker, and are ready all the same.
-func breakers(t *testing.T, gateways []*program, want, metric string) {
+func breakers(t *testing.T, gateways []*program, want *regexp.Regexp) {
 	t.Helper()
 	for i, p := range gateways {
-		eventually(t, patience, fmt.Sprintf("gateway %d says that the breaker is %s", i, want), func() bool {
+		eventually(t, patience, fmt.Sprintf("gateway %d says of the breaker %v", i, want), func() bool {
 			var said struct {
 				Redis map[string]struct{ Breaker string }
 			}
@@ -156,8 +165,8 @@ func breakers(t *testing.T, gateways []*program, want, metric string) {
 				t.Fatalf("gateway %d is not ready: %d %s %v", i, status, body, err)
 			}
 			_, told := p.get(t, "/metrics")
-			return said.Redis["cache"].Breaker == want &&
-				regexp.MustCompile(`(?m)^sluice_redis_breaker_state\{part="cache"\} `+metric+`$`).MatchString(told)
+			state := breakerState.FindStringSubmatch(told)
+			return state != nil && want.MatchString(said.Redis["cache"].Breaker+" "+state[1])
 		})
 	}
 }
@@ -182,7 +191,7 @@ func TestRedisHangsAndIsKilled(t *testing.T) {
 	defer c.end()
 	used := func(when string) {
 		t.Helper()
-		breakers(t, gateways, "closed", "0")
+		breakers(t, gateways, closedBreaker)
 		one, other := found(t, gateways[0]), found(t, gateways[1])
 		eventually(t, 2*patience, "the cache is used "+when, func() bool {
 			return found(t, gateways[0]) > one+100 && found(t, gateways[1]) > other+100
@@ -193,7 +202,7 @@ func TestRedisHangsAndIsKilled(t *testing.T) {
 
 	redis.Hang(t)
 	before, asked := [2]int{questions(t, gateways[0]), questions(t, gateways[1])}, c.asked.Load()
-	breakers(t, gateways, "open", "2")
+	breakers(t, gateways, openedBreaker)
 	budgetsHold(t, gateways)
 	c.goOn(t, 6)
 	for i, p := range gateways {

@@ -49,7 +49,7 @@ func dial(t *testing.T, address, text string) net.Conn {
 // to be.
 func TestABodyThatDoesNotCome(t *testing.T) {
 	t.Parallel()
-	address, _ := slowly(t, 200*time.Millisecond)
+	address, _ := slowly(t, 2*time.Second)
 	for head, status := range map[string]int{
 		"POST /graphql HTTP/1.1\r\nContent-Type: application/json\r\nAccept: " + acceptGraphQL:  http.StatusRequestTimeout,
 		"POST /graphql HTTP/1.1\r\nContent-Type: application/json\r\nAccept: text/event-stream": http.StatusRequestTimeout,

@@ -123,13 +123,19 @@ func (c *chaos) publish(events int64, rate int) {
 // seen the last event.
 func (c *chaos) follow(i int, ready chan<- struct{}) {
 	seen, cursor := int64(0), ""
-	deadline := time.Now().Add(3 * time.Minute)
+	var deadline time.Time // once all is published
 	for n := i; seen < c.last.Load(); n++ {
-		if time.Now().After(deadline) {
-			c.t.Errorf("client %d has seen %d of %d", i, seen, c.last.Load())
-			return
+		select {
+		case <-c.stop:
+			if deadline.IsZero() {
+				deadline = time.Now().Add(3 * soon)
+			} else if time.Now().After(deadline) {
+				c.t.Errorf("client %d has seen %d of %d", i, seen, c.last.Load())
+				return
+			}
+		default:
 		}
-		conn := c.join(n, cursor)
+		conn := c.join(n, &cursor)
 		if conn == nil {
 			<-time.After(20 * time.Millisecond) // nobody is there
 			continue
@@ -147,8 +153,9 @@ func (c *chaos) follow(i int, ready chan<- struct{}) {
 	}
 }
 
-// join is nil when the gateway is not there.
-func (c *chaos) join(n int, cursor string) *websocket.Conn {
+// join is nil when the gateway is not there. Who has no cursor yet is told one with the acknowledgement,
+// so that it misses nothing if it is cut before the first event.
+func (c *chaos) join(n int, cursor *string) *websocket.Conn {
 	u := c.gateways[n%len(c.gateways)]
 	g := u.current.Load()
 	dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}, HandshakeTimeout: 2 * time.Second}
@@ -156,34 +163,23 @@ func (c *chaos) join(n int, cursor string) *websocket.Conn {
 	if err != nil {
 		return nil
 	}
-	extensions := ""
-	if cursor != "" {
-		extensions = `,"extensions":{"after":"` + cursor + `"}`
-	}
-	for _, text := range []string{
-		`{"type":"connection_init","payload":{"Authorization":"Bearer ` + u.token(c.t) + `"}}`,
-		`{"id":"a","type":"subscribe","payload":{"query":"subscription { activityAdded { title } }"` + extensions + `}}`,
-		`{"type":"ping"}`,
-	} {
-		if conn.WriteMessage(websocket.TextMessage, []byte(text)) != nil {
-			_ = conn.Close()
-			return nil
-		}
-	}
-	if cursor != "" {
-		return conn
-	}
 	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))
-	for {
-		_, text, err := conn.ReadMessage()
-		if err != nil {
-			_ = conn.Close()
-			return nil
-		}
-		if strings.Contains(string(text), `"pong"`) {
-			return conn
-		}
+	err = conn.WriteMessage(websocket.TextMessage, []byte(`{"type":"connection_init","payload":{"Authorization":"Bearer `+u.token(c.t)+`"}}`))
+	var told struct{ Payload struct{ Cursor string } }
+	if err == nil {
+		err = conn.ReadJSON(&told)
 	}
+	if *cursor == "" {
+		*cursor = told.Payload.Cursor
+	}
+	if err == nil {
+		err = conn.WriteMessage(websocket.TextMessage, []byte(`{"id":"a","type":"subscribe","payload":{"query":"subscription { activityAdded { title } }","extensions":{"after":"`+*cursor+`"}}}`))
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil
+	}
+	return conn
 }
 
 func (u *unsteady) token(t *testing.T) string { return u.world.cachedToken(t) }
