@@ -208,7 +208,7 @@ func TestRedisHangsAndIsKilled(t *testing.T) {
 	for i, p := range gateways {
 		n, all := int64(questions(t, p)-before[i]), c.asked.Load()-asked
 		t.Logf("while Redis hung gateway %d asked it %d times, and there were %d requests", i, n, all)
-		if n == 0 || all < 10*n {
+		if all < 10*n {
 			t.Errorf("while Redis hung gateway %d asked it %d times for %d requests: they have waited for it", i, n, all)
 		}
 	}

@@ -141,8 +141,18 @@ func (s *shared) do(ctx context.Context, question func(ctx context.Context) erro
 	return err
 }
 
-// try asks Redis for a bounded time, even if it is left alone: of writes it must be told when it can
-// be, because others may reach it. Whoever goes away meanwhile does not end that.
+// insist asks Redis even if it is left alone: of writes it must be told when it can be, because others
+// may reach it. That it could not be told is a reason to leave it alone, as what was asked in vain is:
+// who owes something asks nothing.
+func (s *shared) insist(ctx context.Context, question func(ctx context.Context) error) error {
+	err := s.try(ctx, question)
+	if err != nil {
+		_, _ = s.breaker.Execute(func() (struct{}, error) { return struct{}{}, err }) // which counts it
+	}
+	return err
+}
+
+// try asks Redis for a bounded time. Whoever goes away meanwhile does not end that.
 func (s *shared) try(ctx context.Context, question func(ctx context.Context) error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Timeout)
 	defer cancel()
@@ -234,7 +244,7 @@ func says(err error, what string) bool {
 }
 
 func (s *shared) mark(ctx context.Context, writer string, tags []string) {
-	err := s.try(ctx, func(ctx context.Context) error {
+	err := s.insist(ctx, func(ctx context.Context) error {
 		return s.client.Eval(ctx, markScript, s.tagKeys(tags), writer, millis(s.options.WriteTime)).Err()
 	})
 	if err != nil {
@@ -271,7 +281,7 @@ func (s *shared) release(ctx context.Context, writer string, tags []string) {
 }
 
 func (s *shared) tell(ctx context.Context, writer string, tags []string) error {
-	return s.try(ctx, func(ctx context.Context) error {
+	return s.insist(ctx, func(ctx context.Context) error {
 		return s.client.Eval(ctx, releaseScript, s.tagKeys(tags), writer, newVersion().String(), millis(tagLife)).Err()
 	})
 }
