@@ -5,6 +5,9 @@ TESTS ?= ./...
 # Servers (and the clients of mosquitto) that test-all must find; with node the public npm clients must run too.
 REQUIRE ?= redis,postgres,nats,mosquitto
 
+# How long one package may take on a machine that has other things to do.
+PATIENCE ?= 14m
+
 .PHONY: run build test test-all race race-engine generate verify fmt bench
 
 run: build ## build and run everything in one process, with real recordings
@@ -14,7 +17,7 @@ build:
 	$(GO) build -o bin/sluice ./cmd/sluice
 
 test: ## every test that needs nothing but Go; says SKIP where a server is missing
-	$(GO) test $(TESTS)
+	$(GO) test -timeout $(PATIENCE) $(TESTS)
 	@$(MAKE) --no-print-directory race-engine
 
 # The race detector needs a C compiler, and nothing else here does.
@@ -22,7 +25,7 @@ race-engine:
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ]; then $(GO) test -race -short ./graph/plan; else echo "SKIP the engine under -race: no C compiler"; fi
 
 test-all: ## the same; a missing server is a failure
-	SLUICE_TEST_REQUIRE=$(REQUIRE) $(GO) test $(TESTS)
+	SLUICE_TEST_REQUIRE=$(REQUIRE) $(GO) test -timeout $(PATIENCE) $(TESTS)
 	@$(MAKE) --no-print-directory race-engine
 
 race:
