@@ -21,11 +21,12 @@ import (
 // IsEventStream tells whether the request wants Server-Sent Events rather than JSON; the first of equals
 // wins. Some clients say with every request that they could read either.
 func IsEventStream(r *http.Request) bool {
+	accept := strings.Join(r.Header.Values("Accept"), ",")
+	if !strings.Contains(strings.ToLower(accept), "event-stream") {
+		return false // as nearly all: this is asked of every request
+	}
 	most, is := 0.0, false
-	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept"), ","), ",") {
-		if !strings.Contains(strings.ToLower(part), "event-stream") {
-			continue // as nearly all: this is asked of every request
-		}
+	for part := range strings.SplitSeq(accept, ",") {
 		media, params, err := mime.ParseMediaType(part)
 		if err != nil {
 			continue
