@@ -20,7 +20,7 @@ import (
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testserver.SleepingDials()) }
 
 // soon bounds every wait of these tests.
 const soon = time.Minute

@@ -7,6 +7,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"go.uber.org/goleak"
 )
 
 // Redis is a Redis server of the test's own. It keeps nothing on disk.
@@ -72,4 +74,10 @@ func (r *Redis) signal(t testing.TB, signal syscall.Signal) {
 	if err := r.process.Signal(signal); err != nil {
 		t.Fatalf("signal redis-server: %v", err)
 	}
+}
+
+// SleepingDials has goleak overlook what a client of Redis leaves when it is closed while its server is away:
+// a goroutine that sleeps for up to a second before it sees that there is nothing to dial for.
+func SleepingDials() goleak.Option {
+	return goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")
 }
