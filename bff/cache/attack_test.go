@@ -42,7 +42,9 @@ func TestWhateverBefallsRedis(t *testing.T) {
 		"random bytes": each(func(ctx context.Context, c *redis.Client, key string) { c.Set(ctx, key, garbage(rand.IntN(100)), 0) }),
 		"cut short": each(func(ctx context.Context, c *redis.Client, key string) {
 			text := c.Get(ctx, key).Val()
-			c.Set(ctx, key, text[:rand.IntN(len(text)+1)], 0)
+			// By one byte at least: whole, it could put back a version that a write has taken away meanwhile,
+			// and who has versions put back is believed.
+			c.Set(ctx, key, text[:rand.IntN(max(len(text), 1))], 0)
 		}),
 		"another type": each(func(ctx context.Context, c *redis.Client, key string) {
 			c.Del(ctx, key)
