@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -56,6 +57,17 @@ func start(b *testing.B, role string, environment ...string) string {
 	cmd := exec.CommandContext(b.Context(), program)
 	cmd.Env = append(append(os.Environ(), roleVariable+"="+role), environment...)
 	cmd.Stderr = os.Stderr
+	out := launch(b, cmd)
+	addr, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		b.Fatalf("start the %s: %v", role, err)
+	}
+	return strings.TrimSpace(addr)
+}
+
+// launch runs a program until the benchmark ends, and gives what it prints.
+func launch(b *testing.B, cmd *exec.Cmd) io.Reader {
+	b.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -67,11 +79,7 @@ func start(b *testing.B, role string, environment ...string) string {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	addr, err := bufio.NewReader(out).ReadString('\n')
-	if err != nil {
-		b.Fatalf("start the %s: %v", role, err)
-	}
-	return strings.TrimSpace(addr)
+	return out
 }
 
 func listen() (net.Listener, error) {

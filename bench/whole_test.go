@@ -51,17 +51,7 @@ func demo(b *testing.B, settings ...string) running {
 	}
 	arguments := append([]string{"serve", "--demo", "--addr", "127.0.0.1:0", "--mqtt-addr", "127.0.0.1:0", "--data", b.TempDir()}, settings...)
 	cmd := exec.CommandContext(b.Context(), binary, arguments...)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
+	out := launch(b, cmd)
 	address := regexp.MustCompile(`(http://\S+)/graphql`)
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if found := address.FindStringSubmatch(lines.Text()); found != nil {

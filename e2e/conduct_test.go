@@ -212,17 +212,11 @@ func TestGuessingOverASocketIsGuessing(t *testing.T) {
 	t.Parallel()
 	p := start(t, serveDemo(t.TempDir(), "--conduct-failures", "10", "--conduct-open-for", "10m")...)
 	present := func() int {
-		dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}, HandshakeTimeout: patience}
-		conn, _, err := dialer.Dial("ws"+strings.TrimPrefix(p.URL, "http")+"/graphql", nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = conn.Close() }()
+		conn := p.dial(t, nil)
 		if err := conn.WriteJSON(vars{"type": "connection_init", "payload": vars{"Authorization": "Bearer guess"}}); err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetReadDeadline(time.Now().Add(patience))
-		_, _, err = conn.ReadMessage()
+		_, _, err := conn.ReadMessage()
 		var closed *websocket.CloseError
 		if !errors.As(err, &closed) {
 			t.Fatalf("it ended with %v", err)

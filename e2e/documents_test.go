@@ -168,13 +168,7 @@ type socket struct{ *websocket.Conn }
 
 func (p *program) socket(t *testing.T, key string) socket {
 	t.Helper()
-	dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}, HandshakeTimeout: patience}
-	conn, _, err := dialer.DialContext(t.Context(), "ws"+strings.TrimPrefix(p.URL, "http")+"/graphql", http.Header{"X-API-Key": {key}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	s := socket{conn}
+	s := socket{p.dial(t, http.Header{"X-API-Key": {key}})}
 	s.send(t, `{"type": "connection_init"}`)
 	s.receive(t)
 	return s

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gorilla/websocket"
 )
@@ -44,13 +43,7 @@ func (p *program) recordNote(t *testing.T, token, title string) {
 // follow subscribes to notes, after the cursor when there is one.
 func (p *program) follow(t *testing.T, token, cursor string) *websocket.Conn {
 	t.Helper()
-	dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}}
-	conn, _, err := dialer.Dial("ws://"+p.Addr+"/graphql", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	conn := p.dial(t, nil)
 	extensions := "{}"
 	if cursor != "" {
 		extensions = `{"after":"` + cursor + `"}`

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/gorilla/websocket"
 )
 
 // patience bounds every wait for the program. It is no claim about speed: a test that needs it all
@@ -233,4 +236,17 @@ func (o *output) read() (string, <-chan struct{}) {
 func (o *output) String() string {
 	text, _ := o.read()
 	return text
+}
+
+// dial opens a WebSocket whose frames are waited for with patience. It is closed when the test ends.
+func (p *program) dial(t *testing.T, header http.Header) *websocket.Conn {
+	t.Helper()
+	dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}, HandshakeTimeout: patience}
+	conn, _, err := dialer.DialContext(t.Context(), "ws://"+p.Addr+"/graphql", header)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	return conn
 }

@@ -85,13 +85,7 @@ func (p *program) overheard(t *testing.T, credential, document, id string, goesO
 
 func (p *program) listen(t *testing.T, credential, document, id string) *listener {
 	t.Helper()
-	dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}}
-	conn, _, err := dialer.Dial("ws://"+p.Addr+"/graphql", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	conn := p.dial(t, nil)
 	l := &listener{conn: conn}
 	header := "Authorization"
 	switch {

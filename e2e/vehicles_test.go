@@ -199,13 +199,7 @@ func TestTheDeviceOfThePageCarriesOutCommands(t *testing.T) {
 // commandOutput subscribes to what a device says while it runs the command.
 func (p *program) commandOutput(t *testing.T, token, id string) *websocket.Conn {
 	t.Helper()
-	dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}}
-	conn, _, err := dialer.Dial("ws://"+p.Addr+"/graphql", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	conn := p.dial(t, nil)
 	for _, text := range []string{
 		`{"type":"connection_init","payload":{"Authorization":"Bearer ` + token + `"}}`,
 		`{"id":"1","type":"subscribe","payload":{"query":"subscription { commandOutput(commandId: \"` + id + `\") { stream text } }"}}`,
