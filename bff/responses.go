@@ -32,7 +32,7 @@ type Responses interface {
 // Making is an answer that is being made. Equal requests wait for its end.
 type Making interface {
 	// Keep keeps the answer, which was made of the reads.
-	Keep(ctx context.Context, reads *Reads, made KeptResponse)
+	Keep(reads *Reads, made KeptResponse)
 	// End is to be called, whatever became of it, with the context of its request: when that has ended
 	// somebody else makes the answer.
 	End(ctx context.Context)

@@ -99,7 +99,7 @@ func (a *whole) answer(ctx context.Context) *graphql.Response {
 	a.respond = a.run(ctx)
 	response := a.respond(ctx)
 	if making != nil && response != nil && len(response.Errors) == 0 && response.HasNext == nil {
-		making.Keep(ctx, a.reads, bff.KeptResponse{Data: response.Data, Points: actual(a.request), Life: a.keeping.MaxAge})
+		making.Keep(a.reads, bff.KeptResponse{Data: response.Data, Points: actual(a.request), Life: a.keeping.MaxAge})
 	}
 	if a.told {
 		showReads(response, a.reads)

@@ -32,7 +32,7 @@ const Audience = "sluice"
 type Authenticator struct {
 	accounts bff.Accounts
 	keys     *keySet
-	known    *remembered // nil keeps nothing
+	apiKeys  *remembered // what they were found to be; nil keeps nothing
 	tokens   *remembered // the same for access tokens
 	parser   *jwt.Parser
 }
@@ -45,7 +45,7 @@ func New(accounts bff.Accounts, issuer string, clk clock.Clock) *Authenticator {
 // Remembering is New, with a memory of verdicts.
 func Remembering(accounts bff.Accounts, issuer string, clk clock.Clock, memory Memory) *Authenticator {
 	return &Authenticator{
-		known: newRemembered(memory, clk), tokens: newRemembered(memory, clk),
+		apiKeys: newRemembered(memory, clk), tokens: newRemembered(memory, clk),
 		accounts: accounts,
 		keys:     newKeySet(accounts, clk),
 		parser: jwt.NewParser(
@@ -105,7 +105,7 @@ func (a *Authenticator) Caller(ctx context.Context, c Credentials) (caller.Calle
 	case c.Bearer != "":
 		return a.tokens.find(ctx, c.Bearer, func(ctx context.Context) (caller.Caller, error) { return a.bearer(ctx, c.Bearer) })
 	case c.APIKey != "":
-		return a.known.find(ctx, c.APIKey, func(ctx context.Context) (caller.Caller, error) { return a.apiKey(ctx, c.APIKey) })
+		return a.apiKeys.find(ctx, c.APIKey, func(ctx context.Context) (caller.Caller, error) { return a.apiKey(ctx, c.APIKey) })
 	}
 	return caller.Caller{}, nil
 }
@@ -116,7 +116,7 @@ func (a *Authenticator) Known(c Credentials) (who caller.Caller, held bool) {
 	case c.Bearer != "":
 		return a.tokens.known(c.Bearer)
 	case c.APIKey != "":
-		return a.known.known(c.APIKey)
+		return a.apiKeys.known(c.APIKey)
 	}
 	return caller.Caller{}, true
 }

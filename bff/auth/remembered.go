@@ -56,7 +56,7 @@ func (r *remembered) find(ctx context.Context, secret string, ask func(ctx conte
 		return ask(ctx)
 	}
 	hash := sha256.Sum256([]byte(secret))
-	if v, known := r.verdicts.Get(hash); known && r.clock.Now().Before(v.until) {
+	if v, known := r.verdict(hash); known {
 		return v.who, v.refusal
 	}
 	epoch := r.now()
@@ -83,11 +83,17 @@ func (r *remembered) known(secret string) (who caller.Caller, held bool) {
 	if r == nil {
 		return caller.Caller{}, false
 	}
-	v, known := r.verdicts.Get(sha256.Sum256([]byte(secret)))
-	if !known || v.refusal != nil || !r.clock.Now().Before(v.until) {
+	v, known := r.verdict(sha256.Sum256([]byte(secret)))
+	if !known || v.refusal != nil {
 		return caller.Caller{}, false
 	}
 	return v.who, true
+}
+
+// verdict is one that is kept, and still holds.
+func (r *remembered) verdict(hash [sha256.Size]byte) (v verdict, known bool) {
+	v, known = r.verdicts.Get(hash)
+	return v, known && r.clock.Now().Before(v.until)
 }
 
 func (r *remembered) now() (epoch int) {
@@ -120,7 +126,7 @@ func (r *remembered) forget(id string) {
 }
 
 // Forget has the API key verified anew from now on: it was revoked, or has another secret.
-func (a *Authenticator) Forget(id string) { a.known.forget(id) }
+func (a *Authenticator) Forget(id string) { a.apiKeys.forget(id) }
 
 // Watch has keys forgotten that are revoked or rotated through this gateway, before that is answered.
 func (a *Authenticator) Watch(accounts bff.Accounts) bff.Accounts { return watched{accounts, a} }

@@ -89,7 +89,7 @@ func (r *read[V]) fly(ctx context.Context, l *lookup[V], here *journey, mine []l
 	here.err = err
 	stored := r.store(l, mine, here, now)
 	r.land(l, mine, here)
-	r.share(ctx, l, mine, stored, now)
+	r.share(l, mine, stored, now)
 }
 
 // stack is how deep a call to a service goes, in bytes, with room to spare.
@@ -104,7 +104,7 @@ func room(at int) byte {
 }
 
 // share keeps what was stored for all gateways, if there are others and it is not private.
-func (r *read[V]) share(ctx context.Context, l *lookup[V], mine []led[V], stored []entry, now time.Time) {
+func (r *read[V]) share(l *lookup[V], mine []led[V], stored []entry, now time.Time) {
 	if r.cache.alone || l.private || len(stored) == 0 {
 		return
 	}
@@ -114,7 +114,7 @@ func (r *read[V]) share(ctx context.Context, l *lookup[V], mine []led[V], stored
 			keep = r.encoded(keep, l.start+l.ids[m.at], e, m.flight.value, now)
 		}
 	}
-	r.cache.versions.put(ctx, keep)
+	r.cache.versions.put(keep)
 }
 
 // encoded adds an entry as it stands in Redis, unless it is too large.

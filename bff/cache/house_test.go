@@ -176,7 +176,7 @@ func newGateway(t *testing.T, s bff.Devices, change func(*Options)) *gateway {
 func (g *gateway) awaitUse(t *testing.T) {
 	t.Helper()
 	eventually(t, "the cache to be used", func() bool {
-		found, _, err := g.versions.look(t.Context(), []string{everything}, nil)
+		found, _, err := g.versions.look([]string{everything}, nil)
 		return err == nil && found[0].settled()
 	})
 }

@@ -16,7 +16,7 @@ func looks(t *testing.T, g *gateway, n int) (wait func() []error) {
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() {
-			found, _, err := s.look(t.Context(), []string{everything, "device"}, nil)
+			found, _, err := s.look([]string{everything, "device"}, nil)
 			if failures[i] = err; err == nil && (!found[0].settled() || !found[1].settled()) {
 				t.Errorf("look %d found %v", i, found)
 			}
@@ -35,7 +35,7 @@ func TestLooksGoTogether(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
 	g := openGateway(t, newService(), server, nil)
-	_, _, _ = g.versions.look(t.Context(), []string{"device"}, nil) // which draws a version
+	_, _, _ = g.versions.look([]string{"device"}, nil) // which draws a version
 	client := g.versions.(*shared).client
 	if err := client.ConfigResetStat(t.Context()).Err(); err != nil {
 		t.Fatal(err)

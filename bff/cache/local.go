@@ -13,14 +13,14 @@ import (
 type versions interface {
 	// look gives the versions of the tags, and what is kept for all gateways under the keys; nil for
 	// what is not. An error says that neither can be told now.
-	look(ctx context.Context, tags, keys []string) ([]version, [][]byte, error)
+	look(tags, keys []string) ([]version, [][]byte, error)
 	// mark begins a write; the writer is a name that nobody else has. It may fail: release then does
 	// what is left.
 	mark(ctx context.Context, writer string, tags []string)
 	// release ends a write, or tells of one by somebody else, who has no name.
 	release(ctx context.Context, writer string, tags []string)
-	// put keeps a value for all gateways.
-	put(ctx context.Context, values []kept)
+	// put keeps values for all gateways, soon.
+	put(values []kept)
 }
 
 // kept is a value as it is kept for all gateways.
@@ -52,7 +52,7 @@ func (l *local) slot(tag string) *atomic.Uint64 {
 	return &l.slots[maphash.String(l.seed, tag)%slots]
 }
 
-func (l *local) look(_ context.Context, tags, keys []string) ([]version, [][]byte, error) {
+func (l *local) look(tags, keys []string) ([]version, [][]byte, error) {
 	found := make([]version, len(tags))
 	for i, tag := range tags {
 		if n := l.slot(tag).Load(); n%underWay == 0 {
@@ -78,4 +78,4 @@ func (l *local) release(_ context.Context, writer string, tags []string) {
 	}
 }
 
-func (*local) put(context.Context, []kept) {}
+func (*local) put([]kept) {}

@@ -23,8 +23,7 @@ type queue struct {
 
 func newQueue() queue { return queue{values: make(chan kept, queuedValues)} }
 
-// put keeps values for all gateways, soon.
-func (s *shared) put(_ context.Context, values []kept) {
+func (s *shared) put(values []kept) {
 	for _, v := range values {
 		size := int64(len(v.key) + len(v.value))
 		if s.queue.bytes.Add(size) <= queuedBytes {

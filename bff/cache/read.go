@@ -76,7 +76,7 @@ func (r *read[V]) get(ctx context.Context, args string, ids []string, ask fetch[
 		reads.Note(r.row.method, r.row.of, bff.CacheUse{Passed: len(ids)})
 		return ask(ctx, ids)
 	}
-	l, err := r.look(ctx, right, args, ids)
+	l, err := r.look(right, args, ids)
 	if err != nil {
 		use := bff.CacheUse{Passed: len(ids)}
 		r.uses.count(use)
@@ -112,14 +112,14 @@ func tooLong(ids []string) bool {
 }
 
 // look finds what is kept, in one question to Redis for all ids.
-func (r *read[V]) look(ctx context.Context, right, args string, ids []string) (*lookup[V], error) {
+func (r *read[V]) look(right, args string, ids []string) (*lookup[V], error) {
 	l := &lookup[V]{start: r.start + right + " " + args + " ", private: private(right), ids: ids, found: make(map[string]V, len(ids))}
 	began := time.Now()
 	entries := make([]*entry, len(ids))
 	r.cache.kept(l.start, l.private, ids, entries)
 	r.cache.metrics.memory.Observe(time.Since(began).Seconds())
 	wanted := r.wanted(l, entries)
-	versions, values, err := r.cache.versions.look(ctx, r.tags(ids), wanted)
+	versions, values, err := r.cache.versions.look(r.tags(ids), wanted)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +139,7 @@ func (r *read[V]) look(ctx context.Context, right, args string, ids []string) (*
 		}
 	}
 	r.cache.keep(l.start, l.private, fromRedis)
-	r.tell(ctx, l)
+	r.tell(l)
 	return l, nil
 }
 
@@ -186,7 +186,7 @@ func (r *read[V]) decodeAll(l *lookup[V], entries []*entry, keys []string, value
 
 // tell keeps for all gateways what is asked for again of what is private, as one value: next to nothing
 // that is asked for once is asked for by way of another gateway.
-func (r *read[V]) tell(ctx context.Context, l *lookup[V]) {
+func (r *read[V]) tell(l *lookup[V]) {
 	if !l.again {
 		return
 	}
@@ -202,7 +202,7 @@ func (r *read[V]) tell(ctx context.Context, l *lookup[V]) {
 		}
 	}
 	if len(packed) > 0 && len(packed) <= r.cache.options.Largest {
-		r.cache.versions.put(ctx, []kept{{key: l.start, value: packed, life: life}})
+		r.cache.versions.put([]kept{{key: l.start, value: packed, life: life}})
 	}
 }
 

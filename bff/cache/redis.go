@@ -163,7 +163,7 @@ func (s *shared) try(ctx context.Context, question func(ctx context.Context) err
 	return err
 }
 
-func (s *shared) look(_ context.Context, tags, keys []string) ([]version, [][]byte, error) {
+func (s *shared) look(tags, keys []string) ([]version, [][]byte, error) {
 	if s.debts.any() || s.trust.waits() {
 		return nil, nil, errAway
 	}

@@ -51,7 +51,7 @@ func (r *responses) Find(ctx context.Context, key bff.ResponseKey) (*bff.KeptRes
 	if !here && !r.cache.alone {
 		wanted = []string{name}
 	}
-	versions, values, err := r.cache.versions.look(ctx, r.tags, wanted)
+	versions, values, err := r.cache.versions.look(r.tags, wanted)
 	if err != nil || !versions[0].settled() {
 		r.form.uses.count(bff.CacheUse{Passed: 1})
 		return nil, nil
@@ -61,7 +61,7 @@ func (r *responses) Find(ctx context.Context, key bff.ResponseKey) (*bff.KeptRes
 		e = r.form.decode(name, values[0])
 	}
 	if found := r.good(e, versions); found != nil {
-		found.Tier = r.note(ctx, name, e, here)
+		found.Tier = r.note(name, e, here)
 		return found, nil
 	}
 	if found := l.join(ctx); found != nil {
@@ -211,7 +211,7 @@ func joint(versions []version, kinds int) (s stamp, settled bool) {
 }
 
 // Keep keeps an answer that was made after the versions were looked at.
-func (l *sought) Keep(ctx context.Context, reads *bff.Reads, made bff.KeptResponse) {
+func (l *sought) Keep(reads *bff.Reads, made bff.KeptResponse) {
 	r := l.responses
 	of, known := reads.Entities()
 	if !known {
@@ -236,17 +236,17 @@ func (l *sought) Keep(ctx context.Context, reads *bff.Reads, made bff.KeptRespon
 	}
 	r.cache.keep(l.name, true, []item{{"", e}})
 	if !l.private {
-		r.tell(ctx, l.name, e)
+		r.tell(l.name, e)
 	}
 }
 
 // tell keeps an answer for all gateways.
-func (r *responses) tell(ctx context.Context, name string, e *entry) {
+func (r *responses) tell(name string, e *entry) {
 	value, ok := e.value.(response)
 	if !ok || r.cache.alone || r.cache.closed.Load() || e.told.Swap(true) {
 		return
 	}
-	r.cache.versions.put(ctx, r.form.encoded(nil, name, e, value, r.cache.options.Clock.Now()))
+	r.cache.versions.put(r.form.encoded(nil, name, e, value, r.cache.options.Clock.Now()))
 }
 
 func (r *responses) inMemory(name string) (*entry, bool) {
@@ -257,10 +257,10 @@ func (r *responses) inMemory(name string) (*entry, bool) {
 
 // note counts an answer that was found. What is of one caller goes to all gateways when it is asked for
 // again.
-func (r *responses) note(ctx context.Context, name string, e *entry, here bool) bff.Tier {
+func (r *responses) note(name string, e *entry, here bool) bff.Tier {
 	if here {
 		r.form.uses.count(bff.CacheUse{Memory: 1})
-		r.tell(ctx, name, e)
+		r.tell(name, e)
 		return bff.TierMemory
 	}
 	r.form.uses.count(bff.CacheUse{Redis: 1})

@@ -49,7 +49,7 @@ const (
 
 // again refuses the same request once more where it comes in, with the same headers but for what has
 // changed since.
-func (d *door) again(status int, h http.Header, named bool, by credentials, told refusal) doorstep.Answer {
+func (d *door) again(status int, h http.Header, named bool, by claim, told refusal) doorstep.Answer {
 	var head bytes.Buffer
 	fmt.Fprintf(&head, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
 	_ = h.WriteSubset(&head, map[string]bool{requestIDHeader: true, headerLimit: true, headerRetry: true}) // a buffer takes everything

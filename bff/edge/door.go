@@ -55,7 +55,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		d.next.ServeHTTP(w, r)
 		return
 	}
-	by := credentials{presented, who, quota.KeyOf(who, addressOf(r, d.proxies))}
+	by := claim{presented, who, quota.KeyOf(who, addressOf(r, d.proxies))}
 	told, shut := d.shut(who, by.key)
 	if !shut {
 		d.next.ServeHTTP(w, r)
@@ -64,8 +64,8 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	d.refuse(w, r, by, told)
 }
 
-// credentials are what is known of whose a request is.
-type credentials struct {
+// claim is what is known of whose a request is.
+type claim struct {
 	presented auth.Credentials
 	who       caller.Caller
 	key       string
@@ -90,7 +90,7 @@ func (d *door) shut(who caller.Caller, key string) (told refusal, shut bool) {
 
 // refuse answers as the rest of the entrance would. Of its headers those of pages are left out where the
 // answer cannot be one: no browser sends credentials in headers, or JSON, but for a script.
-func (d *door) refuse(w http.ResponseWriter, r *http.Request, by credentials, told refusal) {
+func (d *door) refuse(w http.ResponseWriter, r *http.Request, by claim, told refusal) {
 	bounded(w, r, d.timeout)
 	told.id, told.costs = requestID(r), graph.WantsCost(by.who, r.Header)
 	media, h := accepted(r), w.Header()

@@ -2,10 +2,11 @@
 // callers a bounded time, and then nothing.
 //
 // A call gets its share of the request's deadline, and a place among those under way, of which there
-// is a bounded number, half of it for one caller at most. A read that found nobody, or a write with an idempotency key, is tried once more
-// after a moment; a cheap read that is later than nineteen in twenty is made a second time beside. Such
-// extra calls are one in ten of all at most (and ten after a quiet time). When calls keep failing the breaker opens: callers are answered at once, UNAVAILABLE with
-// the reason CIRCUIT_OPEN, until a trial call succeeds. Refusals are answers: they never open it, and
+// is a bounded number, half of it for one caller at most. A read that found nobody, or a write with an
+// idempotency key, is tried once more after a moment; a cheap read that is later than nineteen in twenty
+// is made a second time beside. Such extra calls are one in ten of all at most (and ten after a quiet
+// time). When calls keep failing the breaker opens: callers are answered at once, UNAVAILABLE with the
+// reason CIRCUIT_OPEN, until a trial call succeeds. Refusals are answers: they never open it, and
 // neither do callers that go away or that leave no time.
 package guard
 
