@@ -61,25 +61,27 @@ func IDsOf(devices []Device) []string {
 // MayWrite gives the caller when it may change devices. Members do not, whatever the scopes of
 // their keys say.
 func MayWrite(ctx context.Context) (caller.Caller, error) {
-	who, err := caller.Require(ctx, caller.DeviceWrite)
-	if err != nil {
-		return caller.Caller{}, err
-	}
-	if !who.Staff() {
-		return caller.Caller{}, errs.Denied("only staff changes devices")
-	}
-	return who, nil
+	return staff(ctx, caller.DeviceWrite, "only staff changes devices")
+}
+
+// MayCommand gives the caller when it may send commands: staff, and keys of staff with the scope.
+func MayCommand(ctx context.Context) (caller.Caller, error) {
+	return staff(ctx, caller.DeviceCommand, "only staff sends commands")
 }
 
 // MayOperate gives the caller when it may do what scope names to devices. Members may not, whatever
 // the scopes of their keys say.
 func MayOperate(ctx context.Context, scope string) (caller.Caller, error) {
+	return staff(ctx, scope, "only staff operates devices")
+}
+
+func staff(ctx context.Context, scope, refusal string) (caller.Caller, error) {
 	who, err := caller.Require(ctx, scope)
 	if err != nil {
 		return caller.Caller{}, err
 	}
 	if !who.Staff() {
-		return caller.Caller{}, errs.Denied("only staff operates devices")
+		return caller.Caller{}, errs.Denied("%s", refusal)
 	}
 	return who, nil
 }

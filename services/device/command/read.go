@@ -33,14 +33,8 @@ func (s *Service) BatchGet(ctx context.Context, commandIDs []string) ([]Command,
 	return s.store.GetCommands(ctx, commandIDs, who.DeviceLabels)
 }
 
-// Page is a page of one device's commands.
-type Page struct {
-	DeviceID string
-	page.Page[Command]
-}
-
 // BatchList gives a page of each device's commands, the newest first, as BatchListEvents does.
-func (s *Service) BatchList(ctx context.Context, deviceIDs []string, request page.Request) ([]Page, error) {
+func (s *Service) BatchList(ctx context.Context, deviceIDs []string, request page.Request) ([]device.Page[Command], error) {
 	size, err := request.Size()
 	if err != nil {
 		return nil, err
@@ -53,11 +47,7 @@ func (s *Service) BatchList(ctx context.Context, deviceIDs []string, request pag
 	if err != nil {
 		return nil, err
 	}
-	answer := make([]Page, len(devices))
-	for i, id := range devices {
-		answer[i] = Page{DeviceID: id, Page: pages[id]}
-	}
-	return answer, nil
+	return device.PagesOf(devices, pages), nil
 }
 
 // BatchGetLogs gives the first lines of each command's log.

@@ -28,7 +28,7 @@ type SendInput struct {
 // Send sends a command. To a device that is offline it fails at once with DEVICE_OFFLINE, which is an
 // answer and no error, or waits until the time that the input gives.
 func (s *Service) Send(ctx context.Context, in SendInput) (Command, error) {
-	who, err := mayCommand(ctx)
+	who, err := device.MayCommand(ctx)
 	if err != nil {
 		return Command{}, err
 	}
@@ -68,18 +68,6 @@ func (s *Service) SendAs(ctx context.Context, who caller.Caller, in SendInput, c
 		}
 		return Made(in.DeviceID, in.Name, in.Arguments, who.Name(), in.Timeout, in.QueueUntil, now), nil
 	})
-}
-
-// mayCommand gives the caller when it may send commands: staff, and keys of staff with the scope.
-func mayCommand(ctx context.Context) (caller.Caller, error) {
-	who, err := caller.Require(ctx, caller.DeviceCommand)
-	if err != nil {
-		return caller.Caller{}, err
-	}
-	if !who.Staff() {
-		return caller.Caller{}, errs.Denied("only staff sends commands")
-	}
-	return who, nil
 }
 
 func (in SendInput) checked(now time.Time) (SendInput, error) {
@@ -198,7 +186,7 @@ func (s *Service) dispatch(ctx context.Context, id string, pause time.Duration, 
 // Cancel ends an open command. The device is not told: one that has it already may carry it out, and
 // what it answers is noted. A command that moves a lock is cancelled only as long as it was not sent.
 func (s *Service) Cancel(ctx context.Context, id string) (Command, error) {
-	who, err := mayCommand(ctx)
+	who, err := device.MayCommand(ctx)
 	if err != nil {
 		return Command{}, err
 	}

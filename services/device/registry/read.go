@@ -112,16 +112,10 @@ func (s *Service) Count(ctx context.Context) (Counts, error) {
 	return s.store.Count(ctx, filter)
 }
 
-// EventPage is a page of one device's events.
-type EventPage struct {
-	DeviceID string
-	page.Page[device.Event]
-}
-
 // BatchListEvents gives a page of each device's events, the newest first, for those of the devices
 // that there are. The cursor of the request holds for each of them. Events are for staff: for others
 // no device has any to show, as if there were none.
-func (s *Service) BatchListEvents(ctx context.Context, deviceIDs []string, request page.Request) ([]EventPage, error) {
+func (s *Service) BatchListEvents(ctx context.Context, deviceIDs []string, request page.Request) ([]device.Page[device.Event], error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {
 		return nil, err
@@ -143,13 +137,10 @@ func (s *Service) BatchListEvents(ctx context.Context, deviceIDs []string, reque
 	if err != nil || len(devices) == 0 {
 		return nil, err
 	}
-	pages, err := s.store.Events(ctx, device.IDsOf(devices), request)
+	known := device.IDsOf(devices)
+	pages, err := s.store.Events(ctx, known, request)
 	if err != nil {
 		return nil, err
 	}
-	answer := make([]EventPage, len(devices))
-	for i, d := range devices {
-		answer[i] = EventPage{DeviceID: d.ID, Page: pages[d.ID]}
-	}
-	return answer, nil
+	return device.PagesOf(known, pages), nil
 }

@@ -156,18 +156,12 @@ func (s *Service) BatchGet(ctx context.Context, deviceIDs []string) ([]Config, e
 	return s.store.GetConfigs(ctx, device.IDsOf(devices))
 }
 
-// Page is a page of what was wanted of one device.
-type Page struct {
-	DeviceID string
-	page.Page[Version]
-}
-
 // maxVersions bounds the versions of one answer, so that it fits a message.
 const maxVersions = 200
 
 // BatchListVersions gives a page of what was wanted of each device, the newest first, at most
 // 200 in all. The cursor of the request holds for each of them. For staff.
-func (s *Service) BatchListVersions(ctx context.Context, deviceIDs []string, request page.Request) ([]Page, error) {
+func (s *Service) BatchListVersions(ctx context.Context, deviceIDs []string, request page.Request) ([]device.Page[Version], error) {
 	size, err := request.Size()
 	if err != nil {
 		return nil, err
@@ -179,13 +173,10 @@ func (s *Service) BatchListVersions(ctx context.Context, deviceIDs []string, req
 	if err != nil || len(devices) == 0 {
 		return nil, err
 	}
-	pages, err := s.store.ConfigVersions(ctx, device.IDsOf(devices), request)
+	known := device.IDsOf(devices)
+	pages, err := s.store.ConfigVersions(ctx, known, request)
 	if err != nil {
 		return nil, err
 	}
-	answer := make([]Page, len(devices))
-	for i, d := range devices {
-		answer[i] = Page{DeviceID: d.ID, Page: pages[d.ID]}
-	}
-	return answer, nil
+	return device.PagesOf(known, pages), nil
 }
