@@ -15,10 +15,10 @@ import (
 
 	"github.com/sluicehq/sluice/bench/bar"
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/abuse"
 	"github.com/sluicehq/sluice/bff/auth"
-	"github.com/sluicehq/sluice/bff/conduct"
-	"github.com/sluicehq/sluice/bff/edge"
 	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/internal/caller"
@@ -51,7 +51,7 @@ func (keyring) VerifyAPIKey(_ context.Context, key string) (*bff.ApiKey, error) 
 // limited is the whole entrance, with keys, budgets and conduct.
 func limited(ports loaders.Ports) http.Handler {
 	budgets := quota.New(quota.NewMemory(clock.System{}, 1000), quota.Options{Account: 1 << 30, Anonymous: 1 << 30, InFlight: 256})
-	watched := conduct.New(conduct.Options{Window: time.Minute, Failures: 200, Repeats: 120, OpenFor: 30 * time.Second, Kept: 1000, Key: quota.Key})
+	watched := abuse.New(abuse.Options{Window: time.Minute, Failures: 200, Repeats: 120, OpenFor: 30 * time.Second, Kept: 1000, Key: quota.Key})
 	s := graph.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}, Conduct: watched}, graph.Options{
 		Limits: document.Limits{Depth: 15, Aliases: 30}, Budgets: budgets, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(),
 	})

@@ -16,9 +16,9 @@ import (
 
 	"github.com/sluicehq/sluice/bench/bar"
 	"github.com/sluicehq/sluice/bff/cache"
-	"github.com/sluicehq/sluice/bff/edge"
-	"github.com/sluicehq/sluice/bff/library"
+	"github.com/sluicehq/sluice/bff/persisted"
 	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/internal/caller"
@@ -30,7 +30,7 @@ import (
 
 // byName asks for the dashboard as a trusted document, by its id.
 var byName, _ = json.Marshal(map[string]any{
-	"extensions": map[string]any{"persistedQuery": map[string]any{"version": 1, "sha256Hash": library.Hash(dashboard)}},
+	"extensions": map[string]any{"persistedQuery": map[string]any{"version": 1, "sha256Hash": persisted.Hash(dashboard)}},
 })
 
 // keepingServer answers like server, and keeps answers; without keeps none of them.
@@ -38,7 +38,7 @@ func keepingServer(ports loaders.Ports, redis *cache.RedisOptions, without bool)
 	c := cache.New(cache.Options{Redis: redis, Memory: 64 << 20, Largest: 1 << 20, Clock: clock.System{}, Logger: calls().Logger})
 	options := graph.Options{
 		Limits: document.Limits{Depth: 15, Aliases: 30}, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(),
-		Known: library.New(library.Options{Trusted: map[string]string{"dashboard": dashboard}}),
+		Known: persisted.New(persisted.Options{Trusted: map[string]string{"dashboard": dashboard}}),
 	}
 	if !without {
 		options.Responses = c.Responses()

@@ -21,10 +21,10 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/sluicehq/sluice/bench/bar"
-	"github.com/sluicehq/sluice/bff/edge"
-	"github.com/sluicehq/sluice/bff/edge/doorstep"
 	"github.com/sluicehq/sluice/bff/guard"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
+	"github.com/sluicehq/sluice/gateway/edge"
+	"github.com/sluicehq/sluice/gateway/edge/fastreject"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/internal/caller"
@@ -75,7 +75,7 @@ func serveGateway(services string) error {
 	if err != nil {
 		return err
 	}
-	return doorstep.Serve(&http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}, listener, time.Minute)
+	return fastreject.Serve(&http.Server{Handler: mux, ReadHeaderTimeout: time.Minute}, listener, time.Minute)
 }
 
 func portsOver(conn grpc.ClientConnInterface) loaders.Ports {

@@ -15,7 +15,7 @@ import (
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/cache"
-	"github.com/sluicehq/sluice/bff/library"
+	"github.com/sluicehq/sluice/bff/persisted"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/plan/author"
 	"github.com/sluicehq/sluice/internal/caller"
@@ -60,13 +60,13 @@ func wholeAnswers(t testing.TB, registry *prometheus.Registry) (n float64) {
 }
 
 // shelf is a library in which clients register what they ask.
-func shelf(t testing.TB) *library.Library {
+func shelf(t testing.TB) *persisted.Library {
 	t.Helper()
-	memory, err := library.NewMemory(64 << 20)
+	memory, err := persisted.NewMemory(64 << 20)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return library.New(library.Options{Persisted: memory, ByAnyone: true})
+	return persisted.New(persisted.Options{Persisted: memory, ByAnyone: true})
 }
 
 // A gateway that keeps what services answer, and to which writes come all the time, answers as one
@@ -101,7 +101,7 @@ func TestCachedAnswersAreTheServicesAnswers(t *testing.T) {
 		query, variables := authors[c].Document()
 		asked := map[string]any{"query": query, "variables": variables}
 		if n%2 == 0 {
-			asked["extensions"] = map[string]any{"persistedQuery": map[string]any{"version": 1, "sha256Hash": library.Hash(query)}}
+			asked["extensions"] = map[string]any{"persistedQuery": map[string]any{"version": 1, "sha256Hash": persisted.Hash(query)}}
 		}
 		body, err := json.Marshal(asked)
 		if err != nil {

@@ -19,8 +19,8 @@ import (
 	"github.com/sluicehq/sluice/graph/plan"
 	"github.com/sluicehq/sluice/graph/plan/author"
 	"github.com/sluicehq/sluice/graph/plan/plantest"
-	"github.com/sluicehq/sluice/internal/importer"
-	importerrpc "github.com/sluicehq/sluice/internal/importer/rpc"
+	"github.com/sluicehq/sluice/importer"
+	importerrpc "github.com/sluicehq/sluice/importer/rpc"
 )
 
 // plenty is a budget that is always full, so that what is left of it is the same each time.

@@ -37,7 +37,7 @@ type Options struct {
 	Stock         bool // gqlgen's own executor runs everything, to compare with
 }
 
-// NewServer gives what executes operations. It has no transport yet: bff/edge adds those. It panics
+// NewServer gives what executes operations. It has no transport yet: gateway/edge adds those. It panics
 // when references and schema do not fit, which no configuration can bring about.
 func NewServer(resolver *Resolver, options Options) *handler.Server {
 	schema := executable(resolver, options)

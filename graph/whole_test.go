@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluicehq/sluice/bff/library"
+	"github.com/sluicehq/sluice/bff/persisted"
 	"github.com/sluicehq/sluice/graph"
 )
 
@@ -37,7 +37,7 @@ func (a *asks) askIn(t *testing.T, ctx context.Context, w who, query string, var
 	t.Helper()
 	asked := map[string]any{"query": query, "variables": variables}
 	if named {
-		asked["extensions"] = map[string]any{"persistedQuery": map[string]any{"version": 1, "sha256Hash": library.Hash(query)}}
+		asked["extensions"] = map[string]any{"persistedQuery": map[string]any{"version": 1, "sha256Hash": persisted.Hash(query)}}
 	}
 	body, err := json.Marshal(asked)
 	if err != nil {

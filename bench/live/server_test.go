@@ -26,9 +26,9 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sluicehq/sluice/bff/auth"
-	"github.com/sluicehq/sluice/bff/edge"
-	"github.com/sluicehq/sluice/bff/live"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
+	"github.com/sluicehq/sluice/gateway/edge"
+	"github.com/sluicehq/sluice/gateway/live"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/internal/bus"

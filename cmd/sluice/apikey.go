@@ -10,8 +10,8 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"github.com/sluicehq/sluice/app"
 	"github.com/sluicehq/sluice/bff"
-	"github.com/sluicehq/sluice/internal/app"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/config"
 )

@@ -9,10 +9,10 @@ import (
 	"os"
 	"time"
 
-	"github.com/sluicehq/sluice/internal/app"
+	"github.com/sluicehq/sluice/app"
+	"github.com/sluicehq/sluice/importer"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/config"
-	"github.com/sluicehq/sluice/internal/importer"
 	"github.com/sluicehq/sluice/recordings"
 )
 

@@ -7,7 +7,7 @@ import (
 	"os"
 	"time"
 
-	"github.com/sluicehq/sluice/internal/simulate"
+	"github.com/sluicehq/sluice/simulate"
 )
 
 type simulateCommand struct {

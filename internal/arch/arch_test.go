@@ -103,7 +103,7 @@ func serviceRules() []rule {
 			why: "services know nothing of the gateway, so that either can be changed or run without the other",
 			of:  func(path string) bool { return below(path, "services") },
 			forbid: func(_, imported string) bool {
-				return below(imported, "bff", "graph", "loaders", "cmd", "internal/app")
+				return below(imported, "bff", "graph", "loaders", "cmd", "app")
 			},
 		},
 		{
@@ -151,13 +151,15 @@ func gatewayRules() []rule {
 			},
 		},
 		{
-			why:    "adapters of the gateway stand below the resolvers; only the entrance stands above",
-			of:     func(path string) bool { return strings.HasPrefix(path, "bff/") && !below(path, "bff/edge", "bff/live") },
+			why: "adapters of the gateway stand below the resolvers; only the entrance stands above",
+			of: func(path string) bool {
+				return strings.HasPrefix(path, "bff/") && !below(path, "gateway/edge", "gateway/live")
+			},
 			forbid: func(_, imported string) bool { return below(imported, "graph", "loaders") },
 		},
 		{
 			why:    "what reads connections knows nothing of what is said on them",
-			of:     func(path string) bool { return path == "bff/edge/doorstep" },
+			of:     func(path string) bool { return path == "gateway/edge/fastreject" },
 			forbid: func(_, imported string) bool { return below(imported, "bff", "graph", "internal") },
 		},
 		{
@@ -171,7 +173,7 @@ func gatewayRules() []rule {
 			why: "resolvers ask ports; they know neither adapters nor services",
 			of:  func(path string) bool { return below(path, "graph") },
 			forbid: func(_, imported string) bool {
-				return below(imported, "services", "internal/app") || strings.HasPrefix(imported, "bff/")
+				return below(imported, "services", "app") || strings.HasPrefix(imported, "bff/")
 			},
 		},
 	}
@@ -181,12 +183,12 @@ func libraryRules() []rule {
 	return []rule{
 		{
 			why:    "gqlgen may be replaced or wrapped where it is, and nowhere else",
-			of:     func(path string) bool { return !below(path, "graph", "bff/live", "bff/edge") },
+			of:     func(path string) bool { return !below(path, "graph", "gateway/live", "gateway/edge") },
 			forbid: func(_, imported string) bool { return strings.HasPrefix(imported, "github.com/99designs/gqlgen") },
 		},
 		{
 			why:    "Redis is a detail of caching, budgets and guards",
-			of:     func(path string) bool { return !below(path, "bff/cache", "bff/quota", "bff/guard", "internal/app") },
+			of:     func(path string) bool { return !below(path, "bff/cache", "bff/quota", "bff/guard", "app") },
 			forbid: func(_, imported string) bool { return strings.HasPrefix(imported, "github.com/redis/") },
 		},
 		{
@@ -204,10 +206,10 @@ func leafRules() []rule {
 		{
 			why: "leaves stand below everything",
 			of: func(path string) bool {
-				return below(path, "internal") && !below(path, "internal/app", "internal/importer", "internal/arch")
+				return below(path, "internal") && !below(path, "app", "importer", "internal/arch")
 			},
 			forbid: func(_, imported string) bool {
-				return below(imported, "bff", "graph", "loaders", "services", "internal/app")
+				return below(imported, "bff", "graph", "loaders", "services", "app")
 			},
 		},
 		{
@@ -251,10 +253,10 @@ func TestRulesBite(t *testing.T) {
 		{"graph", "services/gen/trip/v1"},
 		{"bff", "bff/rpc"},
 		{"bff/auth", "graph"},
-		{"bff/edge/doorstep", "bff/quota"},
+		{"gateway/edge/fastreject", "bff/quota"},
 		{"loaders", "bff/rpc"},
 		{"graph/document", "bff/auth"},
-		{"internal/app", "github.com/99designs/gqlgen/graphql"},
+		{"app", "github.com/99designs/gqlgen/graphql"},
 		{"graph", "github.com/redis/go-redis/v9"},
 		{"services/trip", "database/sql"},
 		{"internal/rpc", "services/trip"},

@@ -9,14 +9,14 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sluicehq/sluice/bff/cache/documents"
-	"github.com/sluicehq/sluice/bff/library"
+	"github.com/sluicehq/sluice/bff/persisted"
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
 // sharing is a gateway's documents, shared in the Redis.
 func sharing(t *testing.T, server *testserver.Redis) *documents.Shared {
 	t.Helper()
-	near, err := library.NewMemory(1 << 20)
+	near, err := persisted.NewMemory(1 << 20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func TestWhatOneGatewayRegistersAllKnow(t *testing.T) {
 	server := testserver.StartRedis(t)
 	one, two := sharing(t, server), sharing(t, server)
 	text := "{ viewer { scopes } }"
-	hash := library.Hash(text)
+	hash := persisted.Hash(text)
 	if _, found := two.Get(t.Context(), hash); found {
 		t.Fatal("a document is there before anybody registered it")
 	}
@@ -45,8 +45,8 @@ func TestWhatOneGatewayRegistersAllKnow(t *testing.T) {
 		}
 	}
 	other := "{ __typename }"
-	one.Put(t.Context(), library.Hash(other), other)
-	if got, found := one.Get(t.Context(), library.Hash(other)); !found || got != other {
+	one.Put(t.Context(), persisted.Hash(other), other)
+	if got, found := one.Get(t.Context(), persisted.Hash(other)); !found || got != other {
 		t.Errorf("without Redis, a gateway does not keep what is registered: %q, %v", got, found)
 	}
 }
@@ -57,7 +57,7 @@ func TestATextThatIsNotOfItsHashIsNotTaken(t *testing.T) {
 	server := testserver.StartRedis(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
 	t.Cleanup(func() { _ = client.Close() })
-	hash := library.Hash("{ viewer { scopes } }")
+	hash := persisted.Hash("{ viewer { scopes } }")
 	if err := client.Set(t.Context(), "sluice:document:"+hash, "mutation { logout }", 0).Err(); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,131 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/sluicehq/sluice/bff"
+	bffrpc "github.com/sluicehq/sluice/bff/rpc"
+	"github.com/sluicehq/sluice/importer"
+	importerrpc "github.com/sluicehq/sluice/importer/rpc"
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/services/account"
+)
+
+// What the demo leaves in the data folder.
+const (
+	demoLoaded = "demo-loaded"  // the recordings are in
+	demoAPIKey = "demo-api-key" // the secret of the demo's API key, for its owner alone
+)
+
+// DemoIdentities are the codes that sign in to the demo.
+func DemoIdentities() []string { return []string{"admin", "operator", "alice", "bob"} }
+
+// prepareDemo makes the demo's accounts, its API key, and, once, its recordings and jobs.
+func (h *house) prepareDemo(ctx context.Context, conns map[string]grpc.ClientConnInterface) error {
+	ctx = caller.NewContext(ctx, caller.OfSystem())
+	accounts := bffrpc.NewAccounts(conns["account"])
+	admin, err := ensureDemoAccounts(ctx, accounts)
+	if err != nil {
+		return fmt.Errorf("make the demo accounts: %w", err)
+	}
+	if h.program.APIKey, err = h.demoAPIKey(ctx, accounts, admin); err != nil {
+		return fmt.Errorf("make the demo's API key: %w", err)
+	}
+	marker := filepath.Join(h.config.Data, demoLoaded)
+	if _, err := os.Stat(marker); err == nil {
+		return nil
+	}
+	started := time.Now()
+	h.logger.Info("loading the recordings, this once")
+	if err := h.loadDemo(ctx, conns); err != nil {
+		return fmt.Errorf("load the recordings: %w", err)
+	}
+	h.logger.Info("recordings loaded", "took", time.Since(started).Round(time.Millisecond))
+	return os.WriteFile(marker, []byte(h.clock.Now().Format(time.RFC3339)+"\n"), 0o600)
+}
+
+func ensureDemoAccounts(ctx context.Context, accounts bff.Accounts) (admin *bff.Account, err error) {
+	for _, code := range DemoIdentities() {
+		identity, err := account.DemoIdentities{}.Identify(ctx, code)
+		if err != nil {
+			return nil, err
+		}
+		made, err := accounts.EnsureAccount(ctx, bff.Identity{
+			Provider: account.DemoProvider, Subject: identity.Subject, Name: identity.Name, Role: bff.Role(identity.Role),
+		})
+		if err != nil {
+			return nil, err
+		}
+		if made.Role == bff.Role(caller.Admin) {
+			admin = made
+		}
+	}
+	return admin, nil
+}
+
+// demoAPIKey gives the key that an earlier start made, as long as it holds, else a new one.
+func (h *house) demoAPIKey(ctx context.Context, accounts bff.Accounts, admin *bff.Account) (string, error) {
+	file := filepath.Join(h.config.Data, demoAPIKey)
+	kept, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	if secret := strings.TrimSpace(string(kept)); secret != "" {
+		if _, err := accounts.VerifyAPIKey(ctx, secret); err == nil {
+			return secret, nil
+		}
+	}
+	ctx = caller.NewContext(ctx, caller.Caller{AccountID: admin.ID, Role: caller.Admin, Scopes: caller.ScopesOf(caller.Admin)})
+	points := min(h.config.Quota.AccountPoints, account.MaxPointsPerMinute) // as somebody who signs in
+	created, err := accounts.CreateAPIKey(ctx, bff.CreateApiKeyInput{
+		Name:            "demo",
+		PointsPerMinute: &points,
+		Scopes:          []string{caller.AccountRead, caller.DeviceRead, caller.TripRead, caller.JobRead, caller.ActivityRead, caller.ActivityWrite},
+	})
+	if err != nil {
+		return "", err
+	}
+	return *created.Secret, os.WriteFile(file, []byte(*created.Secret+"\n"), 0o600)
+}
+
+func (h *house) loadDemo(ctx context.Context, conns map[string]grpc.ClientConnInterface) error {
+	services := importerrpc.New(conns["account"], conns["device"], conns["trip"], conns["activity"])
+	if _, err := importer.Demo(ctx, services, h.logger); err != nil {
+		return err
+	}
+	return h.demoJobs(ctx, bffrpc.NewDevices(conns["device"]), bffrpc.NewJobs(conns["job"]))
+}
+
+// demoJobs makes a job of each sort, those of devices about a device of the recordings.
+func (h *house) demoJobs(ctx context.Context, devices bff.Devices, jobs bff.Jobs) error {
+	sensors, err := devices.ListDevices(ctx, &bff.DeviceFilter{Kinds: []bff.DeviceKind{"SENSOR"}}, "NAME", bff.PageRequest{First: 1})
+	if err != nil {
+		return err
+	}
+	var sensor *string
+	if len(sensors.Items) > 0 {
+		sensor = &sensors.Items[0].ID
+	}
+	text := func(s string) *string { return &s }
+	tomorrow := h.clock.Now().Add(24 * time.Hour).Truncate(time.Hour)
+	for _, input := range []bff.CreateJobInput{
+		{Name: "Say hello", Description: text("Runs once, at once."), Kind: "log", Payload: bff.JSON(`{"message":"hello"}`)},
+		{Name: "Drink some water", Description: text("Every half hour of the day."), Kind: "log", Payload: bff.JSON(`{"message":"time to drink"}`), Cron: text("*/30 8-20 * * *"), TimeZone: text("Europe/Berlin")},
+		{Name: "Check the machine", Description: text("Once, tomorrow."), Kind: "log", Payload: bff.JSON(`{"message":"check the machine"}`), RunAt: &tomorrow, DeviceID: sensor},
+	} {
+		input.IdempotencyKey = text("demo: " + input.Name)
+		if _, err := jobs.CreateJob(ctx, input); err != nil {
+			return fmt.Errorf("make the job %q: %w", input.Name, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,225 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/bff/guard"
+	"github.com/sluicehq/sluice/bff/media"
+	bffrpc "github.com/sluicehq/sluice/bff/rpc"
+	"github.com/sluicehq/sluice/gateway/edge"
+	"github.com/sluicehq/sluice/gateway/edge/fastreject"
+	"github.com/sluicehq/sluice/gateway/gqlrequest"
+	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/graph/plan"
+	"github.com/sluicehq/sluice/internal/bus"
+	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/loaders"
+)
+
+// ports gives the services as resolvers ask them, each behind its guard.
+func (h *house) ports(conns map[string]grpc.ClientConnInterface) loaders.Ports {
+	settings, metrics := h.config.Breaker, guard.NewMetrics(h.registry)
+	guarded := func(service string) grpc.ClientConnInterface {
+		conn := guard.Wrap(conns[service], guard.Options{
+			Service: service, Timeout: h.config.CallTimeout, Failures: settings.Failures, OpenFor: settings.OpenFor,
+			InFlight: settings.InFlight, Wait: settings.Wait, Hedge: settings.Hedge, Logger: h.logger, Metrics: metrics,
+		})
+		h.guards = append(h.guards, conn)
+		return conn
+	}
+	return loaders.Ports{
+		Accounts:   bffrpc.NewAccounts(guarded("account")),
+		Devices:    bffrpc.NewDevices(guarded("device")),
+		Trips:      bffrpc.NewTrips(guarded("trip")),
+		Jobs:       bffrpc.NewJobs(guarded("job")),
+		Activities: bffrpc.NewActivities(guarded("activity")),
+	}
+}
+
+// services tells how they look from this gateway.
+func (h *house) services() any {
+	told := map[string]any{}
+	for _, conn := range h.guards {
+		s := conn.State()
+		told[s.Service] = map[string]any{
+			"breaker": s.Breaker, "inFlight": s.InFlight, "limit": s.Limit, "p95Ms": float64(s.P95.Microseconds()) / 1000,
+		}
+	}
+	return told
+}
+
+// redis tells how Redis looks from each part that uses it.
+func (h *house) redis() any {
+	told := map[string]any{}
+	for part, state := range h.breakers {
+		told[part] = map[string]string{"breaker": state()}
+	}
+	return told
+}
+
+// watchRedis has metrics and /readyz?verbose tell of the breaker between a part and Redis.
+func (h *house) watchRedis(part string, state func() string) {
+	if h.breakers == nil {
+		h.breakers = map[string]func() string{}
+	}
+	h.breakers[part] = state
+	h.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sluice_redis_breaker_state", Help: "Whether the part asks Redis: 0 yes, 1 one in a while, 2 no.", ConstLabels: prometheus.Labels{"part": part},
+	}, func() float64 { return map[string]float64{"half-open": 1, "open": 2}[state()] }))
+}
+
+// countOperations counts how operations are executed: planned, or handed back for a reason.
+func (h *house) countOperations() func(plan.Outcome) {
+	operations := prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "sluice_graphql_operations_total", Help: "Operations executed, by how: planned, or why gqlgen's own executor ran them.",
+	}, []string{"outcome"})
+	h.registry.MustRegister(operations)
+	for _, outcome := range plan.Outcomes() {
+		operations.WithLabelValues(string(outcome)) // 0 is told too
+	}
+	return func(outcome plan.Outcome) { operations.WithLabelValues(string(outcome)).Inc() }
+}
+
+// entrance is the HTTP side of the gateway.
+func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.Health, b *bus.Bus) (http.Handler, error) {
+	budgets, err := h.budgets()
+	if err != nil {
+		return nil, err
+	}
+	proxies, err := h.trustedProxies()
+	if err != nil {
+		return nil, err
+	}
+	known, err := h.documents()
+	if err != nil {
+		return nil, err
+	}
+	images, err := h.images()
+	if err != nil {
+		return nil, err
+	}
+	ports.Devices = media.Devices(ports.Devices, images)
+	authenticator := auth.Remembering(ports.Accounts, h.config.Auth.Issuer, h.clock, auth.Memory{For: h.config.Auth.KeptFor, Count: h.config.Auth.Kept})
+	ports.Accounts = authenticator.Watch(ports.Accounts)
+	watched, load := h.watched(), h.overloaded(budgets)
+	server := graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock, Conduct: watched}, graph.Options{
+		Responses: h.responses,
+		Limits:    h.documentLimits(), Known: known, Introspection: h.config.HTTP.Introspection || h.config.Demo, Budgets: budgets,
+		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing,
+		Count: h.countOperations(),
+	})
+	hub, err := h.subscriptions(ctx, watching{authenticator, watched}, budgets, entering(budgets, watched, load), b)
+	if err != nil {
+		return nil, err
+	}
+	parts := edge.Parts{
+		GraphQL: server,
+		Auth:    authenticator,
+		Live:    hub,
+		Images:  images,
+		KeySet:  func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },
+		Health:  health,
+		Quota:   budgets,
+		Conduct: watched,
+		Load:    load,
+	}
+	options := edge.Options{
+		RequestTimeout: h.config.HTTP.RequestTimeout, MaxBody: int64(h.config.HTTP.MaxBody),
+		Requests: h.requests(), MaxCost: h.config.HTTP.MaxCost, CompressFrom: int(h.config.HTTP.CompressFrom),
+		CORSOrigins: h.config.HTTP.CORSOrigins, TrustedProxies: proxies, Logger: h.logger, Tracing: h.tracing,
+	}
+	if h.config.Telemetry.Metrics {
+		options.Registry = h.registry
+	}
+	health.Explain(func() map[string]any {
+		return map[string]any{"services": h.services(), "redis": h.redis()}
+	})
+	return edge.New(parts, options), nil
+}
+
+func (h *house) documentLimits() document.Limits {
+	limits := h.config.HTTP
+	return document.Limits{
+		Depth: limits.MaxDepth, Aliases: limits.MaxAliases, Cost: limits.MaxCost, Fields: limits.MaxFields,
+		RootFields: limits.MaxRootFields, Directives: limits.MaxDirectives, FieldDirectives: limits.MaxFieldDirectives,
+		Duplicates: limits.MaxDuplicates, Lists: limits.MaxLists,
+	}
+}
+
+// requests bounds what is decoded of a request.
+func (h *house) requests() gqlrequest.Limits {
+	return gqlrequest.Limits{
+		Depth: h.config.HTTP.MaxJSONDepth, Values: h.config.HTTP.MaxJSONValues, Variables: int(h.config.HTTP.MaxVariables),
+		Batch: h.config.HTTP.Batching,
+	}
+}
+
+// serve answers HTTP until the program is closed: then it is no
+// longer ready, takes no new connections, and lets running requests end.
+func (h *house) serve(handler http.Handler, health *edge.Health) {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	server := &http.Server{
+		Handler: handler, ReadHeaderTimeout: h.config.HTTP.ReadHeaderTimeout, IdleTimeout: h.config.HTTP.IdleTimeout,
+		Protocols: protocols, MaxHeaderBytes: 64 << 10,
+	}
+	h.run("http", func(context.Context) error {
+		if err := fastreject.Serve(server, h.listener, h.config.HTTP.RequestTimeout); !errors.Is(err, http.ErrServerClosed) {
+			return err
+		}
+		return nil
+	})
+	h.program.closing.add("http requests", func(stop context.Context) error {
+		health.Drain()
+		stop, cancel := context.WithTimeout(stop, h.config.HTTP.DrainTimeout)
+		defer cancel()
+		if err := server.Shutdown(stop); err != nil {
+			return errors.Join(fmt.Errorf("requests did not end in time: %w", err), server.Close())
+		}
+		return nil
+	})
+	h.drainFirst(health)
+}
+
+// answers checks that a service in another process is up, by gRPC's health protocol.
+func answers(conn grpc.ClientConnInterface) func(context.Context) error {
+	return func(ctx context.Context) error {
+		reply, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
+		if err != nil {
+			return err
+		}
+		if reply.GetStatus() != healthpb.HealthCheckResponse_SERVING {
+			return errs.New(errs.Unavailable, errs.ReasonServiceDown, "not serving")
+		}
+		return nil
+	}
+}
+
+// remote reaches the services that run elsewhere; here names those that run in this process.
+func (h *house) remote(names, here []string, addr func(service string) (string, error)) (map[string]grpc.ClientConnInterface, error) {
+	conns := map[string]grpc.ClientConnInterface{}
+	for _, name := range names {
+		if slices.Contains(here, name) {
+			continue
+		}
+		at, err := addr(name)
+		if err != nil {
+			return nil, err
+		}
+		if conns[name], err = h.dial(name, at); err != nil {
+			return nil, err
+		}
+	}
+	return conns, nil
+}

@@ -1,0 +1,204 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"os"
+	"slices"
+
+	"google.golang.org/grpc"
+
+	"github.com/sluicehq/sluice/gateway/edge"
+	"github.com/sluicehq/sluice/internal/bus"
+	"github.com/sluicehq/sluice/internal/config"
+	"github.com/sluicehq/sluice/internal/rpc"
+)
+
+// Serve runs the gateway and all services in one process, but for those whose address the settings
+// give: they run elsewhere.
+func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Program, error) {
+	return build(ctx, cfg, logger, door{"addr", cfg.Addr}, func(ctx context.Context, h *house) error {
+		if err := makeData(cfg.Data); err != nil {
+			return err
+		}
+		here, err := inThisProcess(cfg.Services)
+		if err != nil {
+			return err
+		}
+		elsewhere, err := h.remote(config.ServiceNames(), here, whereItListens(cfg.Services))
+		if err != nil {
+			return err
+		}
+		b, err := h.openBus(ctx, "nats", slices.Contains(here, "device"))
+		if err != nil {
+			return err
+		}
+		services, conns, err := h.local(ctx, here, reachIn(elsewhere))
+		if err != nil {
+			return err
+		}
+		maps.Copy(conns, elsewhere)
+		checks := map[string]func(context.Context) error{"events": func(context.Context) error { return b.Ready() }}
+		for _, s := range services {
+			checks[s.name] = s.db.Ping
+			h.work(s, b)
+		}
+		for name, conn := range elsewhere {
+			checks[name] = answers(conn)
+		}
+		if cfg.Demo {
+			if err := h.prepareDemo(ctx, conns); err != nil {
+				return err
+			}
+		}
+		health := edge.NewHealth(checks)
+		ports, err := h.cached(ctx, h.ports(conns), b, aloneIn(cfg, here))
+		if err != nil {
+			return err
+		}
+		handler, err := h.entrance(ctx, ports, health, b)
+		if err != nil {
+			return err
+		}
+		h.serve(handler, health)
+		return nil
+	})
+}
+
+// Gateway runs the gateway alone; the services are where the settings say, else where they listen
+// by default.
+func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Program, error) {
+	return build(ctx, cfg, logger, door{"addr", cfg.Addr}, func(ctx context.Context, h *house) error {
+		conns, err := h.remote(config.ServiceNames(), nil, whereItListens(cfg.Services))
+		if err != nil {
+			return err
+		}
+		checks := map[string]func(context.Context) error{}
+		for name, conn := range conns {
+			checks[name] = answers(conn)
+		}
+		var b *bus.Bus
+		if cfg.NATS.URL != "" {
+			if b, err = h.openBus(ctx, "nats-gateway", false); err != nil {
+				return err
+			}
+			checks["events"] = func(context.Context) error { return b.Ready() }
+		}
+		health := edge.NewHealth(checks)
+		ports, err := h.cached(ctx, h.ports(conns), b, false)
+		if err != nil {
+			return err
+		}
+		handler, err := h.entrance(ctx, ports, health, b)
+		if err != nil {
+			return err
+		}
+		h.serve(handler, health)
+		return nil
+	})
+}
+
+// Service runs one service alone.
+func Service(ctx context.Context, cfg config.Config, name string, logger *slog.Logger) (*Program, error) {
+	settings, err := cfg.Services.Get(name)
+	if err != nil {
+		return nil, err
+	}
+	return build(ctx, cfg, logger, door{"services-" + name + "-listen", settings.Listen}, func(ctx context.Context, h *house) error {
+		if err := makeData(cfg.Data); err != nil {
+			return err
+		}
+		b, err := h.openBus(ctx, "nats-"+name, name == "device")
+		if err != nil {
+			return err
+		}
+		s, err := openers()[name](ctx, h, func(service string) (grpc.ClientConnInterface, error) {
+			at, err := whereItListens(cfg.Services)(service)
+			if err != nil {
+				return nil, err
+			}
+			return h.dial(service, at)
+		})
+		if err != nil {
+			return err
+		}
+		h.work(s, b)
+		h.serveService(s)
+		if cfg.NATS.URL == "" {
+			logger.Warn("the events of this service stay in this process: give all parts one broker with nats.url", "service", name)
+		}
+		return nil
+	})
+}
+
+func (h *house) serveService(s *opened) {
+	server := rpc.NewServer(h.calls, s.register)
+	h.run("grpc", func(context.Context) error { return server.Serve(h.listener) })
+	h.program.closing.add("grpc calls", func(stop context.Context) error {
+		ended := make(chan struct{})
+		go func() { defer close(ended); server.GracefulStop() }()
+		select {
+		case <-ended:
+		case <-stop.Done():
+			server.Stop()
+			<-ended
+		}
+		return nil
+	})
+}
+
+// inThisProcess names the services without an address.
+func inThisProcess(services config.Services) ([]string, error) {
+	var names []string
+	for _, name := range config.ServiceNames() {
+		s, err := services.Get(name)
+		if err != nil {
+			return nil, err
+		}
+		if s.Addr == "" {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// whereItListens is the address of a service, else the one that it listens at.
+func whereItListens(services config.Services) func(string) (string, error) {
+	return func(name string) (string, error) {
+		s, err := services.Get(name)
+		if err != nil {
+			return "", err
+		}
+		if s.Addr != "" {
+			return s.Addr, nil
+		}
+		return s.Listen, nil
+	}
+}
+
+func reachIn(conns map[string]grpc.ClientConnInterface) connector {
+	return func(service string) (grpc.ClientConnInterface, error) {
+		if conn, ok := conns[service]; ok {
+			return conn, nil
+		}
+		return nil, fmt.Errorf("there is no way to the %s service", service)
+	}
+}
+
+// makeData makes the data folder, readable by its owner alone, and checks that it can be written.
+func makeData(folder string) error {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return fmt.Errorf("cannot make the data folder: %w: choose another with --data", err)
+	}
+	probe, err := os.CreateTemp(folder, ".writable-")
+	if err != nil {
+		return fmt.Errorf("cannot write to the data folder %s: choose another with --data", folder)
+	}
+	_ = probe.Close()
+	if err := os.Remove(probe.Name()); err != nil {
+		return fmt.Errorf("cannot write to the data folder %s: choose another with --data", folder)
+	}
+	return nil
+}

@@ -1,0 +1,258 @@
+package edge_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+
+	"github.com/sluicehq/sluice/gateway/edge"
+)
+
+func at(path string, headers ...string) *http.Request {
+	return with(httptest.NewRequest(http.MethodGet, path, nil), headers...)
+}
+
+func TestEveryRequestHasAnID(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	for sent, kept := range map[string]bool{
+		"":                       false,
+		"client-7.a_b:c":         true,
+		"with space":             false,
+		"<script>":               false,
+		strings.Repeat("x", 101): false,
+	} {
+		a := h.do(t, post(query("{ nothing }"), "X-Request-Id", sent))
+		got := a.header.Get("X-Request-Id")
+		if got == "" || (got == sent) != kept {
+			t.Errorf("sent %q, got %q", sent, got)
+		}
+		if a.extension("requestId") != got {
+			t.Errorf("the error is of request %q, the answer of %q", a.extension("requestId"), got)
+		}
+	}
+	if first, second := h.fetch(at("/healthz")), h.fetch(at("/healthz")); first.header.Get("X-Request-Id") == second.header.Get("X-Request-Id") {
+		t.Error("two requests have one id")
+	}
+}
+
+func TestPagesOfOtherOriginsAreListed(t *testing.T) {
+	t.Parallel()
+	listed := open(t)
+	anybody := open(t, func(_ *edge.Parts, o *edge.Options) { o.CORSOrigins = []string{"*"} })
+	for _, c := range []struct {
+		name    string
+		house   *house
+		origin  string
+		allowed string
+	}{
+		{"listed", listed, "https://app.test", "https://app.test"},
+		{"not listed", listed, "https://evil.test", ""},
+		{"listed as a part", listed, "https://app.test.evil.test", ""},
+		{"null", listed, "null", ""},
+		{"of a program", listed, "", ""},
+		{"anybody", anybody, "https://evil.test", "https://evil.test"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			preflight := with(httptest.NewRequest(http.MethodOptions, "/graphql", nil),
+				"Origin", c.origin, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization, content-type")
+			before, answer := c.house.fetch(preflight), c.house.fetch(post(query("{ __typename }"), "Origin", c.origin))
+			for _, a := range []answerOf{{"preflight", before, 204}, {"request", answer, 200}} {
+				if a.status != a.want || a.header.Get("Access-Control-Allow-Origin") != c.allowed {
+					t.Errorf("%s: %d, allowed %q", a.name, a.status, a.header.Get("Access-Control-Allow-Origin"))
+				}
+				if a.header.Get("Access-Control-Allow-Credentials") != "" || !strings.Contains(strings.Join(a.header.Values("Vary"), ","), "Origin") {
+					t.Errorf("%s: headers %v", a.name, a.header)
+				}
+			}
+			if headers := before.header.Get("Access-Control-Allow-Headers"); !strings.Contains(headers, "Authorization") || !strings.Contains(headers, "Content-Type") {
+				t.Errorf("a page may send %q", headers)
+			}
+		})
+	}
+}
+
+type answerOf struct {
+	name string
+	answer
+	want int
+}
+
+func TestAnswersCannotBeMisusedByBrowsers(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	for _, request := range []*http.Request{post(query("{ __typename }")), post("{"), at("/healthz"), at("/graphiql/"), at("/nowhere")} {
+		a := h.fetch(request)
+		for name, want := range map[string]string{
+			"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+			"Cross-Origin-Resource-Policy": "same-origin",
+		} {
+			if got := a.header.Get(name); got != want {
+				t.Errorf("%s: %s is %q", request.URL, name, got)
+			}
+		}
+	}
+	if a := h.fetch(post(query("{ __typename }"))); a.header.Get("Cache-Control") != "no-store" {
+		t.Errorf("answers may be kept: %q", a.header.Get("Cache-Control"))
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	down := errors.New("dial tcp 10.0.0.1: secret")
+	checks := func(err error) change {
+		return func(p *edge.Parts, _ *edge.Options) {
+			p.Health = edge.NewHealth(map[string]func(context.Context) error{
+				"events": func(context.Context) error { return nil },
+				"trip":   func(context.Context) error { return err },
+			})
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		house  *house
+		status int
+		says   string
+	}{
+		{"all is well", open(t, checks(nil)), 200, `{"parts":["events","trip"],"status":"ready"}`},
+		{"a part is down", open(t, checks(down)), 503, `{"down":["trip"],"status":"not ready"}`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if a := c.house.fetch(at("/readyz")); a.status != c.status || strings.TrimSpace(a.text) != c.says {
+				t.Errorf("answered %d %s", a.status, a.text)
+			}
+			if a := c.house.fetch(at("/healthz")); a.status != 200 {
+				t.Errorf("the process does not live: %d %s", a.status, a.text)
+			}
+		})
+	}
+}
+
+func TestAProcessThatDrainsIsNotReadyAndStillAnswers(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	h.health.Drain()
+	if a := h.fetch(at("/readyz")); a.status != 503 || !strings.Contains(a.text, "draining") {
+		t.Errorf("answered %d %s", a.status, a.text)
+	}
+	for _, request := range []*http.Request{at("/healthz"), post(query("{ __typename }"))} {
+		if a := h.fetch(request); a.status != 200 {
+			t.Errorf("%s: answered %d %s", request.URL, a.status, a.text)
+		}
+	}
+}
+
+func TestGraphiQLIsServedUnderAPolicy(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	page := h.fetch(at("/graphiql/"))
+	if page.status != 200 || !strings.Contains(page.text, "<script") || !strings.HasPrefix(page.header.Get("Content-Type"), "text/html") {
+		t.Errorf("answered %d %.100q", page.status, page.text)
+	}
+	if policy := page.header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") || !strings.Contains(policy, "frame-ancestors 'none'") {
+		t.Errorf("the policy is %q", policy)
+	}
+	for from, to := range map[string]string{"/": "/graphiql/", "/graphiql": "/graphiql/"} {
+		if a := h.fetch(at(from)); a.status/100 != 3 || a.header.Get("Location") != to {
+			t.Errorf("%s leads to %d %q", from, a.status, a.header.Get("Location"))
+		}
+	}
+	_, asset, _ := strings.Cut(page.text, `src="`)
+	asset, _, found := strings.Cut(asset, `"`)
+	if a := h.fetch(at("/graphiql/" + asset)); !found || a.status != 200 || !strings.Contains(a.header.Get("Cache-Control"), "immutable") {
+		t.Errorf("asset %q: %d %v", asset, a.status, a.header)
+	}
+	for _, outside := range []string{"/graphiql/nothing.js", "/graphiql/../../go.mod", "/graphiql/assets", "/graphiql/assets/", "/nowhere"} {
+		if a := h.fetch(at(outside)); a.status == 200 {
+			t.Errorf("%s is served", outside)
+		}
+	}
+}
+
+func TestPublicKeysArePublic(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	a := h.fetch(at("/.well-known/jwks.json"))
+	var set struct {
+		Keys []map[string]string `json:"keys"`
+	}
+	if err := json.Unmarshal([]byte(a.text), &set); err != nil || a.status != 200 || len(set.Keys) == 0 {
+		t.Fatalf("answered %d %s", a.status, a.text)
+	}
+	for _, key := range set.Keys {
+		for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "oth", "k"} {
+			if _, ok := key[private]; ok {
+				t.Errorf("the key shows %q", private)
+			}
+		}
+		if key["kid"] == "" || key["kty"] != "RSA" || key["n"] == "" {
+			t.Errorf("the key is %v", key)
+		}
+	}
+}
+
+// Faults of ours are INTERNAL: written down, and kept from the caller.
+func TestFaultsAreMaskedAndWrittenDown(t *testing.T) {
+	t.Parallel()
+	const secret = "dial tcp 10.0.0.1: sesame"
+	failing := func(fail func() ([]byte, error)) change {
+		return func(p *edge.Parts, _ *edge.Options) {
+			p.KeySet = func(context.Context) ([]byte, error) { return fail() }
+		}
+	}
+	babbling := open(t)
+	babbling.graphQL.AroundResponses(func(context.Context, graphql.ResponseHandler) *graphql.Response {
+		return &graphql.Response{Data: []byte(`sesame`)}
+	})
+	panicking := open(t)
+	panicking.graphQL.AroundOperations(func(context.Context, graphql.OperationHandler) graphql.ResponseHandler { panic(secret) })
+	for _, c := range []struct {
+		name    string
+		house   *house
+		request *http.Request
+	}{
+		{"an error", open(t, failing(func() ([]byte, error) { return nil, errors.New(secret) })), at("/.well-known/jwks.json")},
+		{"a panic", open(t, failing(func() ([]byte, error) { panic(secret) })), at("/.well-known/jwks.json")},
+		{"JSON that is none", babbling, post(query("{ __typename }"))},
+		{"a panic of an operation", panicking, post(query("{ __typename }"))},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			a := c.house.do(t, c.request)
+			if a.status != 500 || a.code() != "INTERNAL" || len(a.Data) > 0 || !strings.HasPrefix(a.header.Get("Content-Type"), acceptJSON) {
+				t.Errorf("answered %d %v %s", a.status, a.header, a.text)
+			}
+			for _, inside := range []string{"sesame", "10.0.0.1", "goroutine", ".go"} {
+				if strings.Contains(a.text, inside) {
+					t.Errorf("the answer shows %q: %s", inside, a.text)
+				}
+			}
+			if log := c.house.log.String(); !strings.Contains(log, `"level":"ERROR"`) || !strings.Contains(log, a.extension("requestId")) {
+				t.Errorf("the log does not tell of it: %s", log)
+			}
+		})
+	}
+}
+
+func TestARequestWhoseTimeIsOverIsToldSo(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(_ *edge.Parts, o *edge.Options) { o.RequestTimeout = time.Nanosecond })
+	for name, text := range map[string]string{"before anything ran": "{ __typename }", "before it is let in": "{ viewer { scopes } }"} {
+		a := h.do(t, post(query(text), "Accept", acceptGraphQL))
+		if a.code() == "INTERNAL" || a.status == 500 || len(a.Errors) == 0 {
+			t.Errorf("%s: answered %d %s", name, a.status, a.text)
+		}
+	}
+	if a := h.do(t, post(query("{ __typename }"))); a.status != 504 || a.code() != "DEADLINE_EXCEEDED" {
+		t.Errorf("answered %d %s", a.status, a.text)
+	}
+}

@@ -1,0 +1,142 @@
+// Package edge is the HTTP server: where requests come in, are bounded, and are told apart.
+//
+// It promises that every request ends within its time, that a body is never larger than is allowed,
+// that a caller whose credentials do not hold is refused before anything is parsed, and that
+// whatever goes wrong is answered in GraphQL's form with the id of the request.
+package edge
+
+import (
+	"context"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/sluicehq/sluice/bff/abuse"
+	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/bff/media"
+	"github.com/sluicehq/sluice/bff/overload"
+	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/gateway/gqlrequest"
+	"github.com/sluicehq/sluice/gateway/live"
+	"github.com/sluicehq/sluice/internal/obs"
+	"github.com/sluicehq/sluice/web"
+)
+
+// Options are the settings of the server.
+type Options struct {
+	RequestTimeout time.Duration     // of a request, everything included
+	MaxBody        int64             // bytes
+	Requests       gqlrequest.Limits // of a body's JSON; none for the usual ones
+	MaxCost        int               // points of all operations of one request; 0 bounds nothing
+	CompressFrom   int               // bytes of an answer; 0 to never compress
+	CORSOrigins    []string          // "*" for any
+	TrustedProxies []netip.Prefix
+	Logger         *slog.Logger
+	Tracing        *obs.Tracing
+	Registry       *prometheus.Registry // nil serves no metrics
+}
+
+// Parts are what the server stands in front of.
+type Parts struct {
+	GraphQL *handler.Server
+	Auth    *auth.Authenticator
+	KeySet  func(ctx context.Context) ([]byte, error)
+	Health  *Health
+	Quota   *quota.Callers // nil for no budgets
+	Conduct *abuse.Callers // nil watches nobody
+	Load    *overload.Gate // nil refuses nobody
+	Live    *live.Hub      // nil for no subscriptions
+	Images  http.Handler   // nil keeps no images
+}
+
+// New gives the whole entrance.
+func New(parts Parts, options Options) http.Handler {
+	if options.Requests == (gqlrequest.Limits{}) {
+		options.Requests = gqlrequest.Usual()
+	}
+	plain := transport{
+		requests: options.Requests, maxBody: options.MaxBody, maxCost: options.MaxCost, compress: options.CompressFrom, logger: options.Logger,
+		quota: parts.Quota, conduct: parts.Conduct, overload: parts.Load, writers: gzipWriters(),
+	}
+	if parts.Live != nil {
+		parts.GraphQL.AddTransport(parts.Live.WebSocket(options.refuse))
+		parts.GraphQL.AddTransport(parts.Live.EventStream(plain.read, options.refuse))
+	}
+	parts.GraphQL.AddTransport(plain)
+	mux := http.NewServeMux()
+	mux.Handle(graphQLPath, graphQL(parts, options))
+	if parts.Images != nil {
+		mux.Handle(media.Path, parts.Images)
+	}
+	mux.Handle("GET /graphiql/", graphiQL())
+	mux.Handle("/graphiql", http.RedirectHandler("/graphiql/", http.StatusMovedPermanently))
+	mux.Handle("GET /{$}", http.RedirectHandler("/graphiql/", http.StatusTemporaryRedirect))
+	mux.HandleFunc("GET /healthz", alive)
+	mux.HandleFunc("GET /readyz", parts.Health.ready)
+	mux.HandleFunc("GET /.well-known/jwks.json", options.keySet(parts.KeySet))
+	if options.Registry != nil {
+		mux.Handle("GET /metrics", promhttp.HandlerFor(options.Registry, promhttp.HandlerOpts{}))
+	}
+	return options.doorOf(parts, options.around(mux))
+}
+
+// graphQLPath is where the API is.
+const graphQLPath = "/graphql"
+
+// around is what every request passes through, outermost first.
+func (o Options) around(next http.Handler) http.Handler {
+	return identified(o.recovered(o.observed(secured(o.timed(next)))))
+}
+
+// graphQL lets in who may, in what form they may.
+func graphQL(parts Parts, options Options) http.Handler {
+	checked := options.authenticated(parts.Auth, parts.Conduct, parts.GraphQL)
+	return crossOrigin(originsOf(options.CORSOrigins), wellFormed(options.located(checked)))
+}
+
+func graphiQL() http.Handler {
+	files := http.StripPrefix("/graphiql/", http.FileServerFS(web.GraphiQL()))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := strings.TrimPrefix(r.URL.Path, "/graphiql/")
+		if name != "" && (!fs.ValidPath(name) || !isFile(name)) {
+			http.NotFound(w, r) // the file server lists folders, and takes some names for a fault
+			return
+		}
+		w.Header().Set("Content-Security-Policy", web.GraphiQLContentSecurityPolicy)
+		w.Header().Set("Cache-Control", cacheControl(r.URL.Path))
+		files.ServeHTTP(w, r)
+	})
+}
+
+func isFile(name string) bool {
+	about, err := fs.Stat(web.GraphiQL(), name)
+	return err == nil && !about.IsDir()
+}
+
+// cacheControl keeps assets, whose names change with their content, and asks again for the rest.
+func cacheControl(path string) string {
+	if strings.HasPrefix(path, "/graphiql/assets/") {
+		return "public, max-age=31536000, immutable"
+	}
+	return "no-cache"
+}
+
+func (o Options) keySet(read func(ctx context.Context) ([]byte, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		set, err := read(r.Context())
+		if err != nil {
+			o.refuse(w, r, err)
+			return
+		}
+		w.Header().Set("Content-Type", "application/jwk-set+json")
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		_, _ = w.Write(set) // a client that went away needs no answer
+	}
+}

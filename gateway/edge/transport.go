@@ -1,0 +1,238 @@
+package edge
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/sluicehq/sluice/bff/abuse"
+	"github.com/sluicehq/sluice/bff/overload"
+	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/gateway/gqlrequest"
+	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// The media types of GraphQL over HTTP (https://graphql.github.io/graphql-over-http/draft/).
+const (
+	mediaGraphQL = "application/graphql-response+json"
+	mediaJSON    = "application/json"
+)
+
+// transport answers queries over GET, and queries and mutations over POST.
+type transport struct {
+	requests gqlrequest.Limits
+	maxBody  int64
+	maxCost  int // points of all operations of a request together; 0 bounds nothing
+	compress int // bytes from which on answers are compressed; 0 for never
+	logger   *slog.Logger
+	quota    *quota.Callers // nil for no budgets
+	conduct  *abuse.Callers // nil watches nobody
+	overload *overload.Gate // nil refuses nobody
+	writers  *sync.Pool     // of gzip.Writer
+}
+
+var _ graphql.Transport = transport{}
+
+// Transport answers over HTTP alone, without what New puts around it. Bodies are bounded, in bytes.
+func Transport(maxBody int64, logger *slog.Logger) graphql.Transport {
+	return transport{requests: gqlrequest.Usual(), maxBody: maxBody, logger: logger, writers: gzipWriters()}
+}
+
+// Supports takes all that wellFormed lets through. Transports that take some of it, as those of
+// subscriptions, are added before this one.
+func (transport) Supports(*http.Request) bool { return true }
+
+// Do answers one request.
+func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
+	defer t.recovered(w, r, executor)
+	ctx := r.Context()
+	leave, err := t.enter(ctx)
+	if err != nil {
+		t.noteRefusal(ctx, err)
+		refuse(w, r, err)
+		return
+	}
+	defer leave()
+	all, list, err := t.readAll(w, r)
+	if err != nil {
+		refuse(w, r, cmp.Or(t.chargeUnread(ctx, w), err))
+		return
+	}
+	if list {
+		t.doAll(w, r, executor, all)
+		return
+	}
+	one := t.prepare(w, r, executor, all[0])
+	if t.run(w, r, executor, one); one.refusal != nil {
+		refuse(w, r, one.refusal)
+		return
+	}
+	t.writeResponse(w, r, one)
+}
+
+// turn is one operation of a request on its way to its answer.
+type turn struct {
+	operation *graphql.OperationContext // nil when it was refused before it was read
+	refusal   error                     // has a status of its own, and no response
+	response  *graphql.Response         // nil until there is one
+	ran       bool
+}
+
+// prepare lets an operation in, or refuses it.
+func (t transport) prepare(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor, params *graphql.RawParams) *turn {
+	ctx := r.Context()
+	if response := t.unread(ctx, w, params); response != nil {
+		return &turn{response: response}
+	}
+	operation, problems := executor.CreateOperationContext(ctx, params)
+	if problems != nil && operation.Doc != nil && operation.Operation == nil {
+		problems = gqlerror.List{graph.NoOperation(params.OperationName)}
+	}
+	one := &turn{operation: operation}
+	if err := misplaced(w, r.Method, operation.Operation); err != nil {
+		t.giveBack(ctx, w, operation)
+		one.refusal = cmp.Or(t.chargeUnread(ctx, w), err)
+		return one
+	}
+	if problems = t.tellCharge(ctx, w, operation, problems); problems != nil {
+		one.response = executor.DispatchError(graphql.WithOperationContext(ctx, operation), graph.Few(problems))
+	}
+	return one
+}
+
+// run answers an operation that was let in.
+func (t transport) run(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor, one *turn) {
+	if one.refusal != nil || one.response != nil {
+		return
+	}
+	respond, ctx := executor.DispatchOperation(r.Context(), one.operation)
+	if one.response = respond(ctx); one.response == nil { // the time was over before anything ran
+		t.giveBack(ctx, w, one.operation)
+		one.refusal = context.Cause(ctx)
+		return
+	}
+	one.ran = true
+	t.tellSpent(w, one.operation)
+}
+
+// misplaced says why the operation, if there is one, is not run for a request of the method.
+func misplaced(w http.ResponseWriter, method string, operation *ast.OperationDefinition) error {
+	switch {
+	case operation == nil:
+	case operation.Operation == ast.Subscription:
+		return graph.NeedsStream()
+	case method == http.MethodGet && operation.Operation == ast.Mutation:
+		w.Header().Set("Allow", http.MethodPost)
+		return errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "only queries are answered over GET: POST the mutation")
+	}
+	return nil
+}
+
+// recovered answers a panic here, because gqlgen's handler would answer it in a form of its own.
+func (t transport) recovered(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
+	if p := recover(); p != nil {
+		ctx := graphql.WithOperationContext(r.Context(), &graphql.OperationContext{})
+		response := executor.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(graph.Recover(ctx, p))})
+		t.writeResponse(w, r, &turn{response: response})
+	}
+}
+
+// read reads a request with one operation.
+func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error) {
+	t.requests.Batch = 0
+	all, _, err := t.readAll(w, r)
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+func (t transport) readAll(w http.ResponseWriter, r *http.Request) (all []*graphql.RawParams, list bool, err error) {
+	asked, list, err := t.parse(w, r)
+	if err != nil {
+		return nil, list, err
+	}
+	now := graphql.Now()
+	for _, one := range asked {
+		all = append(all, &graphql.RawParams{
+			Query: one.Query, OperationName: one.OperationName, Variables: one.Variables, Extensions: one.Extensions,
+			Headers: r.Header, ReadTime: graphql.TraceTiming{Start: now, End: now},
+		})
+	}
+	return all, list, nil
+}
+
+func (t transport) parse(w http.ResponseWriter, r *http.Request) (all []*gqlrequest.Request, list bool, err error) {
+	if r.Method == http.MethodGet {
+		one, err := t.requests.ReadURL(r.URL)
+		return []*gqlrequest.Request{one}, false, err
+	}
+	body, err := t.readBody(w, r)
+	if err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return nil, false, errs.New(errs.DeadlineExceeded, "BODY_TOO_SLOW", "the body did not come in time")
+		}
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			return nil, false, errs.New(errs.InvalidArgument, "BODY_TOO_LARGE", "the body is larger than %d bytes", t.maxBody)
+		}
+		return nil, false, errs.New(errs.InvalidArgument, "REQUEST_MALFORMED", "the body could not be read").Because(err)
+	}
+	return t.requests.ReadAll(body)
+}
+
+// readBody reads the body, which timed gives a deadline. What comes after it, as that a client of an event
+// stream goes away, is waited for without one.
+func (t transport) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, t.maxBody))
+	if err == nil {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not all connections have one
+	}
+	return body, err
+}
+
+// wellFormed refuses what is not GraphQL over HTTP before its body is read.
+func wellFormed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.Method {
+		case http.MethodGet:
+		case http.MethodPost:
+			if !isJSON(r.Header.Get("Content-Type")) {
+				refuse(w, r, errs.New(errs.InvalidArgument, "MEDIA_TYPE_UNSUPPORTED", "the body must be sent as Content-Type: application/json"))
+				return
+			}
+			if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+				w.Header().Set("Accept-Encoding", "identity")
+				refuse(w, r, errs.New(errs.InvalidArgument, "MEDIA_TYPE_UNSUPPORTED", "the body must be sent as it is, without a Content-Encoding"))
+				return
+			}
+		default:
+			w.Header().Set("Allow", "GET, POST, OPTIONS")
+			refuse(w, r, errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "use GET or POST"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// isJSON tells whether a body of the type can be read.
+func isJSON(contentType string) bool {
+	if contentType == mediaJSON {
+		return true
+	}
+	media, params, err := mime.ParseMediaType(contentType)
+	charset := params["charset"]
+	return err == nil && media == mediaJSON && (charset == "" || strings.EqualFold(charset, "utf-8"))
+}
