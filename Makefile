@@ -1,12 +1,12 @@
-# The commands of Sluice. Only Go is needed, but for `generate` (protoc) and `test-all` (see .ci/run).
+# The commands of Sluice. They need only Go, except generate (protoc) and test-all (see .ci/run).
 
 GO ?= go
 TESTS ?= ./...
-# Servers (and the clients of mosquitto) that test-all must find; with node the public npm clients must run too.
+# The servers and clients that test-all must find. With node, the public npm clients must run too.
 REQUIRE ?= redis,postgres,nats,mosquitto
 
-# How long one package may take on a machine that has other things to do.
-PATIENCE ?= 14m
+# The time limit for the tests of one package on a busy machine.
+TEST_TIMEOUT ?= 14m
 
 .PHONY: run build test test-all race race-engine generate verify fmt bench
 
@@ -16,28 +16,28 @@ run: build ## build and run everything in one process, with real recordings
 build:
 	$(GO) build -o bin/sluice ./cmd/sluice
 
-test: ## every test that needs nothing but Go; says SKIP where a server is missing
-	$(GO) test -timeout $(PATIENCE) $(TESTS)
+test: ## every test that needs only Go; says SKIP where a server is missing
+	$(GO) test -timeout $(TEST_TIMEOUT) $(TESTS)
 	@$(MAKE) --no-print-directory race-engine
 
-# The race detector needs a C compiler, and nothing else here does.
+# The race detector needs a C compiler. The other commands do not.
 race-engine:
 	@if [ "$$($(GO) env CGO_ENABLED)" = 1 ]; then $(GO) test -race -short ./graph/plan; else echo "SKIP the engine under -race: no C compiler"; fi
 
 test-all: ## the same; a missing server is a failure
-	SLUICE_TEST_REQUIRE=$(REQUIRE) $(GO) test -timeout $(PATIENCE) $(TESTS)
+	SLUICE_TEST_REQUIRE=$(REQUIRE) $(GO) test -timeout $(TEST_TIMEOUT) $(TESTS)
 	@$(MAKE) --no-print-directory race-engine
 
-race:
-	$(GO) test -race $(TESTS)
+race: ## all tests under the race detector
+	$(GO) test -race -timeout 30m $(TESTS)
 
-generate: ## make all generated code anew; needs protoc
+generate: ## regenerate all generated code; needs protoc
 	./scripts/generate
 
-verify: ## fail when generated code is stale, or the tree is not formatted, linted, tidy or layered
+verify: ## fail when generated code is stale, or the tree is not tidy, formatted, vetted, linted or layered
 	./scripts/verify
 
-bench: ## what the gateway costs, as ratios to limits measured in the same run; fails where a bar is missed by far
+bench: ## ratios to limits of the same run; fails where a bar is missed by more than half
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m -p 1 ./bench/...
 
 fmt:

@@ -4,7 +4,7 @@
 // It promises: once a write has been answered, no read through any gateway gives what was before it.
 // Entries carry the versions of their tags as they were before the service was asked, and are good for
 // as long as those stand; a write takes the versions away before it is sent and sets new ones before
-// it is answered (docs/adr/0006-cache.md has the protocol). When versions cannot be told, as when Redis
+// it is answered (docs/adr/0006-versioned-cache.md has the protocol). When versions cannot be told, as when Redis
 // is away, the services answer. What one caller may see is never shown to one who may not: the right
 // to see is part of each key. What is kept, for whom, and what ends it stands in table.go.
 package cache
