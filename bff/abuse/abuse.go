@@ -7,7 +7,7 @@
 // fault never counts against a caller.
 //
 // It promises: a refusal says when to come back, and costs no more than a look at a table; a bounded
-// number of callers is kept, who has not come for the longest time is forgotten first. Each gateway
+// number of callers is kept; at the bound those with the fewest requests are evicted first. Each gateway
 // watches for itself.
 package abuse
 
@@ -17,7 +17,7 @@ import (
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/maypok86/otter/v2"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicehq/sluice/bff"
@@ -45,7 +45,7 @@ const (
 // Callers is how all callers behave. It is safe for concurrent use.
 type Callers struct {
 	options  Options
-	known    *lru.Cache[string, *record]
+	known    *otter.Cache[string, *record]
 	refusals []prometheus.Counter // by reason
 	trips    *prometheus.CounterVec
 }
@@ -54,7 +54,9 @@ var _ bff.Conduct = (*Callers)(nil)
 
 // New watches callers that nothing is known of.
 func New(options Options) *Callers {
-	known, _ := lru.New[string, *record](max(options.Kept, 1)) // only a size below 1 is refused
+	known := otter.Must(&otter.Options[string, *record]{
+		MaximumSize: max(options.Kept, 1), Executor: func(evict func()) { evict() }, // the bound is exact
+	})
 	refusals := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_refusals_total", Help: "Requests that the gate refused by itself, by reason.",
 	}, []string{"reason"})
@@ -82,14 +84,12 @@ func (c *Callers) of(ctx context.Context) *record {
 }
 
 func (c *Callers) find(key string, who caller.Caller) *record {
-	if r, known := c.known.Get(key); known {
+	if r, known := c.known.GetIfPresent(key); known {
 		return r
 	}
 	r := newRecord(key, who, c.options)
 	r.tripped = func(reason string) { c.trips.WithLabelValues(reason).Inc() }
-	if earlier, known, _ := c.known.PeekOrAdd(key, r); known {
-		return earlier
-	}
+	r, _ = c.known.SetIfAbsent(key, r)
 	return r
 }
 
@@ -109,7 +109,7 @@ func (c *Callers) Repeat(ctx context.Context, targets []bff.Target) error {
 // Unread refuses a document before it is read, if whatever it may be is refused: a text without the
 // word mutation is none. It takes no trial.
 func (c *Callers) Unread(ctx context.Context, document string) error {
-	r, known := c.known.Get(c.options.Key(ctx))
+	r, known := c.known.GetIfPresent(c.options.Key(ctx))
 	if !known || document == "" {
 		return nil // known by its hash alone
 	}
@@ -159,14 +159,14 @@ func (c *Callers) presented(ctx context.Context, held bool) {
 		c.Note(ctx, bff.Outcome{Kind: bff.KindCredentials, Fault: bff.FaultCaller})
 		return
 	}
-	if r, known := c.known.Peek(c.options.Key(ctx)); known {
+	if r, known := c.known.GetIfPresent(c.options.Key(ctx)); known {
 		r.held()
 	}
 }
 
 // Release lets a caller in again.
 func (c *Callers) Release(_ context.Context, name string) (*bff.CallerUsage, error) {
-	r, known := c.known.Peek(name)
+	r, known := c.known.GetIfPresent(name)
 	if !known {
 		return nil, errs.Missing("caller", name)
 	}

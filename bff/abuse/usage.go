@@ -78,11 +78,7 @@ func (t *tally) window(window bff.CallWindow) (counts []count, stretch time.Dura
 func (c *Callers) Usage(_ context.Context, window bff.CallWindow) ([]*bff.CallerUsage, error) {
 	now := time.Now()
 	var all []*bff.CallerUsage
-	for _, name := range c.known.Keys() {
-		r, known := c.known.Peek(name)
-		if !known {
-			continue
-		}
+	for r := range c.known.Values() {
 		if u := r.usage(window, now); u.Requests > 0 || len(u.Breakers) > 0 {
 			all = append(all, u)
 		}

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/maypok86/otter/v2"
 	"golang.org/x/sync/singleflight"
 
 	"github.com/sluicehq/sluice/bff"
@@ -27,7 +27,7 @@ type Memory struct {
 type remembered struct {
 	clock    clock.Clock
 	memory   Memory
-	verdicts *lru.Cache[[sha256.Size]byte, verdict]
+	verdicts *otter.Cache[[sha256.Size]byte, verdict]
 	flight   singleflight.Group
 
 	mu    sync.Mutex
@@ -45,7 +45,9 @@ func newRemembered(memory Memory, clk clock.Clock) *remembered {
 	if memory.For <= 0 || memory.Count <= 0 {
 		return nil
 	}
-	verdicts, _ := lru.New[[sha256.Size]byte, verdict](memory.Count) // only a size below 1 is refused
+	verdicts := otter.Must(&otter.Options[[sha256.Size]byte, verdict]{
+		MaximumSize: memory.Count, Executor: func(evict func()) { evict() }, // the bound is exact
+	})
 	return &remembered{clock: clk, memory: memory, verdicts: verdicts}
 }
 
@@ -92,7 +94,7 @@ func (r *remembered) known(secret string) (who caller.Caller, held bool) {
 
 // verdict is one that is kept, and still holds.
 func (r *remembered) verdict(hash [sha256.Size]byte) (v verdict, known bool) {
-	v, known = r.verdicts.Get(hash)
+	v, known = r.verdicts.GetIfPresent(hash)
 	return v, known && r.clock.Now().Before(v.until)
 }
 
@@ -106,7 +108,7 @@ func (r *remembered) keep(hash [sha256.Size]byte, v verdict, epoch int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if epoch == r.epoch {
-		r.verdicts.Add(hash, v)
+		r.verdicts.Set(hash, v)
 	}
 }
 
@@ -118,9 +120,9 @@ func (r *remembered) forget(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.epoch++
-	for _, hash := range r.verdicts.Keys() {
-		if v, known := r.verdicts.Peek(hash); known && v.who.APIKeyID == id {
-			r.verdicts.Remove(hash)
+	for hash, v := range r.verdicts.All() {
+		if v.who.APIKeyID == id {
+			r.verdicts.Invalidate(hash)
 		}
 	}
 }

@@ -4,27 +4,28 @@ import (
 	"context"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/maypok86/otter/v2"
 	"golang.org/x/time/rate"
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/internal/clock"
 )
 
-// Memory is a ledger of one process. It keeps a bounded number of callers and forgets the one that
-// has not come for the longest time, who then has a whole budget again. It is not a cache with an
-// admission policy on purpose: one that turned a newcomer away would give it a new budget each time.
+// Memory is a ledger of one process. It holds a bounded number of callers. At the bound it evicts those with the fewest
+// requests; an evicted caller has a whole budget again. A caller that requests often stays, so it cannot renew its budget
+// with a flood of requests from other callers.
 type Memory struct {
 	clock   clock.Clock
-	buckets *lru.Cache[string, *rate.Limiter]
+	buckets *otter.Cache[string, *rate.Limiter]
 }
 
 var _ Ledger = (*Memory)(nil)
 
 // NewMemory keeps at most as many callers, about 300 bytes each.
 func NewMemory(clk clock.Clock, callers int) *Memory {
-	buckets, _ := lru.New[string, *rate.Limiter](max(callers, 1)) // only a size below 1 is refused
-	return &Memory{clock: clk, buckets: buckets}
+	return &Memory{clock: clk, buckets: otter.Must(&otter.Options[string, *rate.Limiter]{
+		MaximumSize: max(callers, 1), Executor: func(evict func()) { evict() }, // the bound is exact
+	})}
 }
 
 // Take takes points.
@@ -52,12 +53,9 @@ const rounding = 1e-6
 
 // bucket is the caller's, brought to the limit that it has now.
 func (m *Memory) bucket(key string, limit int, now time.Time) *rate.Limiter {
-	bucket, known := m.buckets.Get(key)
+	bucket, known := m.buckets.GetIfPresent(key)
 	if !known {
-		bucket = rate.NewLimiter(rate.Limit(float64(limit)/60), limit)
-		if earlier, known, _ := m.buckets.PeekOrAdd(key, bucket); known {
-			bucket = earlier
-		}
+		bucket, _ = m.buckets.SetIfAbsent(key, rate.NewLimiter(rate.Limit(float64(limit)/60), limit))
 	}
 	if bucket.Burst() != limit {
 		bucket.SetLimitAt(now, rate.Limit(float64(limit)/60))

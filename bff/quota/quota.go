@@ -16,7 +16,7 @@ import (
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/maypok86/otter/v2"
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/internal/caller"
@@ -52,7 +52,7 @@ type Callers struct {
 	options Options
 
 	seed     maphash.Seed
-	known    *lru.Cache[string, *standing]
+	known    *otter.Cache[string, *standing]
 	shuts    latest // until when anybody is shut out
 	mu       sync.Mutex
 	inFlight map[string]int // only callers with a request in flight
@@ -68,7 +68,7 @@ func New(ledger Ledger, options Options) *Callers {
 	if options.Clock == nil {
 		options.Clock = clock.System{}
 	}
-	known, _ := lru.New[string, *standing](keptKnown) // only a size below 1 is refused
+	known := otter.Must(&otter.Options[string, *standing]{MaximumSize: keptKnown, Executor: func(evict func()) { evict() }})
 	return &Callers{ledger: ledger, options: options, known: known, inFlight: map[string]int{}, seed: maphash.MakeSeed()}
 }
 
@@ -94,13 +94,10 @@ func (c *Callers) Take(ctx context.Context, document string, points int) (bff.Bu
 
 // standing is what is known of the caller.
 func (c *Callers) standing(key string) *standing {
-	if s, known := c.known.Get(key); known {
+	if s, known := c.known.GetIfPresent(key); known {
 		return s
 	}
-	s := &standing{shuts: &c.shuts}
-	if earlier, known, _ := c.known.PeekOrAdd(key, s); known {
-		return earlier
-	}
+	s, _ := c.known.SetIfAbsent(key, &standing{shuts: &c.shuts})
 	return s
 }
 
@@ -116,7 +113,7 @@ func (c *Callers) hash(document string) uint64 {
 // a look at the ledger. What it was refused is told again.
 func (c *Callers) Early(ctx context.Context, document string) (left bff.Budget, points int, err error) {
 	key, limit := c.holder(ctx)
-	s, known := c.known.Get(key)
+	s, known := c.known.GetIfPresent(key)
 	if !known || document == "" {
 		return bff.Budget{}, 0, nil
 	}
@@ -133,7 +130,7 @@ func (c *Callers) ShutsAnybody() bool { return c.shuts.after(c.options.Clock.Now
 // Shut refuses a caller that keeps coming back before it was told to, whatever it asks, until the
 // earliest of the times that it was told; 0 lets it in. The key is KeyOf the caller.
 func (c *Callers) Shut(who caller.Caller, key string) (left bff.Budget, wait time.Duration) {
-	s, known := c.known.Get(key)
+	s, known := c.known.GetIfPresent(key)
 	if !known {
 		return bff.Budget{}, 0
 	}
@@ -148,7 +145,7 @@ func (c *Callers) Shut(who caller.Caller, key string) (left bff.Budget, wait tim
 // 0 for a caller that is not known.
 func (c *Callers) Spent(ctx context.Context) float64 {
 	key, _ := c.holder(ctx)
-	if s, known := c.known.Get(key); known {
+	if s, known := c.known.GetIfPresent(key); known {
 		return s.spent()
 	}
 	return 0
@@ -157,7 +154,7 @@ func (c *Callers) Spent(ctx context.Context) float64 {
 // Give gives points back to the context's caller.
 func (c *Callers) Give(ctx context.Context, points int) {
 	key, limit := c.holder(ctx)
-	if s, known := c.known.Peek(key); known {
+	if s, known := c.known.GetIfPresent(key); known {
 		s.given()
 	}
 	c.ledger.Give(ctx, key, limit, points)

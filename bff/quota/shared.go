@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/maypok86/otter/v2"
 	"github.com/redis/go-redis/v9"
 	"github.com/sony/gobreaker/v2"
 
@@ -33,7 +33,7 @@ type Shared struct {
 	breaker *gobreaker.CircuitBreaker[bff.Budget]
 
 	mu   sync.Mutex
-	owed *lru.Cache[string, int]
+	owed *otter.Cache[string, int]
 }
 
 var _ Ledger = (*Shared)(nil)
@@ -47,7 +47,7 @@ const (
 
 // NewShared keeps budgets where the client leads to, and in memory when that does not answer.
 func NewShared(client redis.Scripter, memory *Memory, options SharedOptions) *Shared {
-	owed, _ := lru.New[string, int](owedCallers) // only a size below 1 is refused
+	owed := otter.Must(&otter.Options[string, int]{MaximumSize: owedCallers})
 	return &Shared{redis: newInRedis(client), memory: memory, timeout: options.Timeout, owed: owed,
 		breaker: gobreaker.NewCircuitBreaker[bff.Budget](gobreaker.Settings{
 			Name:         "redis",
@@ -78,16 +78,15 @@ func (s *Shared) Take(ctx context.Context, key string, limit, points int) (bff.B
 func (s *Shared) Give(_ context.Context, key string, limit, points int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	owed, _ := s.owed.Peek(key)
-	s.owed.Add(key, min(owed+points, limit))
+	owed, _ := s.owed.GetIfPresent(key)
+	s.owed.Set(key, min(owed+points, limit))
 }
 
 // settle forgets what the caller is owed, and gives it.
 func (s *Shared) settle(key string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	owed, _ := s.owed.Peek(key)
-	s.owed.Remove(key)
+	owed, _ := s.owed.Invalidate(key)
 	return owed
 }
 

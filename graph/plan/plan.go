@@ -65,7 +65,7 @@ import (
 	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
-	lru "github.com/hashicorp/golang-lru/v2"
+	"github.com/maypok86/otter/v2"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
@@ -236,16 +236,15 @@ const keptOperations = 1000
 
 // recent keeps the operations that were executed last, as long as their documents are the same.
 func recent() (func(*graphql.OperationContext) *Operation, error) {
-	kept, err := lru.New[*ast.OperationDefinition, *Operation](keptOperations)
+	kept, err := otter.New(&otter.Options[*ast.OperationDefinition, *Operation]{MaximumSize: keptOperations})
 	if err != nil {
 		return nil, fmt.Errorf("plan: keep operations: %w", err)
 	}
 	return func(request *graphql.OperationContext) *Operation {
-		op := &Operation{}
-		if before, known, _ := kept.PeekOrAdd(request.Operation, op); known {
-			kept.Get(request.Operation) // it was used
-			return before
+		if op, known := kept.GetIfPresent(request.Operation); known {
+			return op
 		}
+		op, _ := kept.SetIfAbsent(request.Operation, &Operation{})
 		return op
 	}, nil
 }
