@@ -34,10 +34,10 @@ type usage struct {
 }
 
 // callersNow is who is told of, by name.
-func callersNow(t *testing.T, p *program, token string) map[string]usage {
+func callersNow(t *testing.T, p *Program, token string) map[string]usage {
 	t.Helper()
 	found := map[string]usage{}
-	for _, u := range ask[struct{ Callers []usage }](t, p, token, `{ callers(window: LAST_MINUTE) {
+	for _, u := range Query[struct{ Callers []usage }](t, p, token, `{ callers(window: LAST_MINUTE) {
 		name kind account { name } requests failed refused refusals { reason count }
 		breakers { operation mutation entity state reason since retryAt }
 	} }`, nil).Callers {
@@ -49,34 +49,34 @@ func callersNow(t *testing.T, p *program, token string) map[string]usage {
 // A caller that goes wrong is shut out, seen by an operator, and let in again; others notice nothing.
 func TestACallerIsShutOutAndReleased(t *testing.T) {
 	t.Parallel()
-	p := start(t, "serve", "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir(),
+	p := Start(t, "serve", "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir(),
 		"--conduct-failures", "10", "--conduct-repeats", "10", "--conduct-open-for", "10m")
-	alice, operator, admin := p.signIn(t, "alice"), p.signIn(t, "operator"), p.signIn(t, "admin")
+	alice, operator, admin := p.SignIn(t, "alice"), p.SignIn(t, "operator"), p.SignIn(t, "admin")
 	const missing = `{ trip(id: "trip_01jd2k0f3qe8x9w5t7v6m4n2p0") { id } }`
 	for range 10 {
-		refusal(t, p.graphql(t, alice, missing, nil), "NOT_FOUND", "NOT_FOUND")
+		RequireError(t, p.Execute(t, alice, missing, nil), "NOT_FOUND", "NOT_FOUND")
 	}
 	for _, document := range []string{missing, "{ viewer { scopes } }"} {
-		a := p.graphql(t, alice, document, nil)
-		if e := refusal(t, a, "RESOURCE_EXHAUSTED", "CALLER_TRIPPED"); !e.Extensions.Retryable {
+		a := p.Execute(t, alice, document, nil)
+		if e := RequireError(t, a, "RESOURCE_EXHAUSTED", "CALLER_TRIPPED"); !e.Extensions.Retryable {
 			t.Error("the refusal is not worth another try")
 		}
 	}
-	if p.graphql(t, operator, "{ viewer { scopes } }", nil).Errors != nil {
+	if p.Execute(t, operator, "{ viewer { scopes } }", nil).Errors != nil {
 		t.Error("somebody else is refused")
 	}
 
-	me := ask[struct {
+	me := Query[struct {
 		Viewer struct{ Account struct{ ID string } }
 	}](t, p, admin, `{ viewer { account { id } } }`, nil).Viewer.Account.ID
-	car := ask[struct {
+	car := Query[struct {
 		RegisterDevice struct{ Device struct{ ID string } }
 	}](t, p, admin, `mutation { registerDevice(input: {name: "Car", kind: VEHICLE}) { device { id } } }`, nil).RegisterDevice.Device.ID
 	const rename = `mutation($id: ID!) { updateDevice(input: {id: $id, name: "Again"}) { id } }`
 	for range 10 {
-		ask[any](t, p, admin, rename, vars{"id": car})
+		Query[any](t, p, admin, rename, Vars{"id": car})
 	}
-	refusal(t, p.graphql(t, admin, rename, vars{"id": car}), "RESOURCE_EXHAUSTED", "MUTATION_LOOP")
+	RequireError(t, p.Execute(t, admin, rename, Vars{"id": car}), "RESOURCE_EXHAUSTED", "MUTATION_LOOP")
 
 	seen := callersNow(t, p, operator)
 	looping := seen[me]
@@ -94,23 +94,23 @@ func TestACallerIsShutOutAndReleased(t *testing.T) {
 		t.Fatalf("alice is told as %+v of %+v", tripped, seen)
 	}
 	const release = `mutation($name: String!) { releaseCaller(name: $name) { breakers { reason } } }`
-	refusal(t, p.graphql(t, alice, release, vars{"name": tripped.Name}), "PERMISSION_DENIED", "SCOPE_MISSING")
-	ask[any](t, p, operator, release, vars{"name": tripped.Name})
-	ask[any](t, p, alice, "{ viewer { scopes } }", nil)
+	RequireError(t, p.Execute(t, alice, release, Vars{"name": tripped.Name}), "PERMISSION_DENIED", "SCOPE_MISSING")
+	Query[any](t, p, operator, release, Vars{"name": tripped.Name})
+	Query[any](t, p, alice, "{ viewer { scopes } }", nil)
 }
 
 // A loop is a loop however it is sent: ten calls for one device are let in, and no more.
 func TestALoopIsSeenHoweverItIsSent(t *testing.T) {
 	t.Parallel()
 	const times = 15
-	p := start(t, serveDemo(t.TempDir(), "--conduct-repeats", "10", "--conduct-open-for", "10m", "--http-batching", "20")...)
-	admin := p.signIn(t, "admin")
+	p := Start(t, DemoArgs(t.TempDir(), "--conduct-repeats", "10", "--conduct-open-for", "10m", "--http-batching", "20")...)
+	admin := p.SignIn(t, "admin")
 	once := func(i int) string { return fmt.Sprintf(`updateDevice(input: {id: $id, name: "%d"}) { id }`, i) }
 	single := func(i int) string { return "mutation($id: ID!) { " + once(i) + " }" }
 	for way, loop := range map[string]func(t *testing.T, id string){
 		"one after another": func(t *testing.T, id string) {
 			for i := range times {
-				p.graphql(t, admin, single(i), vars{"id": id})
+				p.Execute(t, admin, single(i), Vars{"id": id})
 			}
 		},
 		"under aliases": func(t *testing.T, id string) {
@@ -119,56 +119,56 @@ func TestALoopIsSeenHoweverItIsSent(t *testing.T) {
 				for j := i; j < i+5; j++ {
 					fmt.Fprintf(&all, "a%d: %s ", j, once(j))
 				}
-				p.graphql(t, admin, "mutation($id: ID!) { "+all.String()+"}", vars{"id": id})
+				p.Execute(t, admin, "mutation($id: ID!) { "+all.String()+"}", Vars{"id": id})
 			}
 		},
 		"in fragments, with the input as a variable": func(t *testing.T, id string) {
 			const document = `mutation($input: UpdateDeviceInput!) { ... { ...f } } fragment f on Mutation { updateDevice(input: $input) { id } }`
 			for i := range times {
-				p.graphql(t, admin, document, vars{"input": vars{"id": id, "name": fmt.Sprint(i)}})
+				p.Execute(t, admin, document, Vars{"input": Vars{"id": id, "name": fmt.Sprint(i)}})
 			}
 		},
 		"in one request": func(t *testing.T, id string) {
-			all := make([]vars, times)
+			all := make([]Vars, times)
 			for i := range all {
-				all[i] = vars{"query": single(i), "variables": vars{"id": id}}
+				all[i] = Vars{"query": single(i), "variables": Vars{"id": id}}
 			}
-			p.postStream(t, admin, "application/json", all)
+			postAndDrain(t, p, admin, "application/json", all)
 		},
 		"as event streams": func(t *testing.T, id string) {
 			for i := range times {
-				p.postStream(t, admin, "text/event-stream", vars{"query": single(i), "variables": vars{"id": id}})
+				postAndDrain(t, p, admin, "text/event-stream", Vars{"query": single(i), "variables": Vars{"id": id}})
 			}
 		},
-		"over a WebSocket": func(t *testing.T, id string) { p.loopOverSocket(t, admin, id, times, single) },
+		"over a WebSocket": func(t *testing.T, id string) { repeatOverSocket(t, p, admin, id, times, single) },
 	} {
 		t.Run(way, func(t *testing.T) {
-			id := p.newDevice(t, admin)
+			id := registerSensor(t, p, admin)
 			loop(t, id)
-			version := ask[struct{ Device struct{ Version int } }](t, p, admin, `query($id: ID!) { device(id: $id) { version } }`, vars{"id": id}).Device.Version
+			version := Query[struct{ Device struct{ Version int } }](t, p, admin, `query($id: ID!) { device(id: $id) { version } }`, Vars{"id": id}).Device.Version
 			if version != 1+10 {
 				t.Errorf("it was changed %d times", version-1)
 			}
-			refusal(t, p.graphql(t, admin, single(times), vars{"id": id}), "RESOURCE_EXHAUSTED", "MUTATION_LOOP")
+			RequireError(t, p.Execute(t, admin, single(times), Vars{"id": id}), "RESOURCE_EXHAUSTED", "MUTATION_LOOP")
 		})
 	}
-	id := p.newDevice(t, admin)
+	id := registerSensor(t, p, admin)
 	const send = `mutation($id: ID!) { sendCommand(input: {deviceId: $id, name: "blink"}) { id } }`
 	for range 10 {
-		ask[any](t, p, admin, send, vars{"id": id})
+		Query[any](t, p, admin, send, Vars{"id": id})
 	}
-	refusal(t, p.graphql(t, admin, send, vars{"id": id}), "RESOURCE_EXHAUSTED", "MUTATION_LOOP")
+	RequireError(t, p.Execute(t, admin, send, Vars{"id": id}), "RESOURCE_EXHAUSTED", "MUTATION_LOOP")
 }
 
-func (p *program) newDevice(t *testing.T, admin string) string {
+func registerSensor(t *testing.T, p *Program, admin string) string {
 	t.Helper()
-	return ask[struct {
+	return Query[struct {
 		RegisterDevice struct{ Device struct{ ID string } }
 	}](t, p, admin, `mutation { registerDevice(input: {name: "x", kind: SENSOR}) { device { id } } }`, nil).RegisterDevice.Device.ID
 }
 
 // postStream posts anything, and waits until its answer has ended.
-func (p *program) postStream(t *testing.T, token, accept string, body any) {
+func postAndDrain(t *testing.T, p *Program, token, accept string, body any) {
 	t.Helper()
 	text, err := json.Marshal(body)
 	if err != nil {
@@ -189,31 +189,31 @@ func (p *program) postStream(t *testing.T, token, accept string, body any) {
 	}
 }
 
-func (p *program) loopOverSocket(t *testing.T, token, id string, times int, document func(i int) string) {
+func repeatOverSocket(t *testing.T, p *Program, token, id string, times int, document func(i int) string) {
 	t.Helper()
-	l := p.listen(t, token, document(0), id) // which is the first
-	l.untilPong(t)
+	l := p.Listen(t, token, document(0), id) // which is the first
+	l.ReadUntilPong(t)
 	for i := 1; i < times; i++ {
-		text, err := json.Marshal(vars{"id": fmt.Sprint("m", i), "type": "subscribe", "payload": vars{"query": document(i), "variables": vars{"id": id}}})
+		text, err := json.Marshal(Vars{"id": fmt.Sprint("m", i), "type": "subscribe", "payload": Vars{"query": document(i), "variables": Vars{"id": id}}})
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.say(t, string(text))
+		l.Send(t, string(text))
 		for answered := false; !answered; {
-			got := l.next(t)
+			got := l.Next(t)
 			answered = strings.Contains(got, fmt.Sprintf(`"id":"m%d"`, i)) && !strings.Contains(got, `"next"`)
 		}
 	}
-	_ = l.conn.WriteMessage(websocket.CloseMessage, nil) // it may be gone
+	_ = l.Conn.WriteMessage(websocket.CloseMessage, nil) // it may be gone
 }
 
 // Who guesses is shut out however it presents what does not hold.
 func TestGuessingOverASocketIsGuessing(t *testing.T) {
 	t.Parallel()
-	p := start(t, serveDemo(t.TempDir(), "--conduct-failures", "10", "--conduct-open-for", "10m")...)
+	p := Start(t, DemoArgs(t.TempDir(), "--conduct-failures", "10", "--conduct-open-for", "10m")...)
 	present := func() int {
-		conn := p.dial(t, nil)
-		if err := conn.WriteJSON(vars{"type": "connection_init", "payload": vars{"Authorization": "Bearer guess"}}); err != nil {
+		conn := p.Dial(t, nil)
+		if err := conn.WriteJSON(Vars{"type": "connection_init", "payload": Vars{"Authorization": "Bearer guess"}}); err != nil {
 			t.Fatal(err)
 		}
 		_, _, err := conn.ReadMessage()
@@ -231,5 +231,5 @@ func TestGuessingOverASocketIsGuessing(t *testing.T) {
 	if code := present(); code != websocket.CloseTryAgainLater {
 		t.Errorf("one guess too many is answered %d", code)
 	}
-	refusal(t, p.graphql(t, "guess", "{ __typename }", nil), "RESOURCE_EXHAUSTED", "CALLER_TRIPPED")
+	RequireError(t, p.Execute(t, "guess", "{ __typename }", nil), "RESOURCE_EXHAUSTED", "CALLER_TRIPPED")
 }

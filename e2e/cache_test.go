@@ -26,16 +26,16 @@ type deviceName struct {
 func TestGatewaysNeverShowWhatWasBefore(t *testing.T) {
 	t.Parallel()
 	redis, nats := testserver.StartRedis(t), testserver.StartNATS(t)
-	in := startServices(t, "--nats-url", nats.URL(), "--redis-url", redis.URL(), "--redis-timeout", "2s")
-	gateways := []*program{in.startGateway(t, serviceToken), in.startGateway(t, serviceToken)}
-	admin := gateways[0].signIn(t, "admin")
-	car := ask[struct {
+	in := StartServices(t, "--nats-url", nats.URL(), "--redis-url", redis.URL(), "--redis-timeout", "2s")
+	gateways := []*Program{in.StartGateway(t, ServiceToken), in.StartGateway(t, ServiceToken)}
+	admin := gateways[0].SignIn(t, "admin")
+	car := Query[struct {
 		RegisterDevice struct{ Device struct{ ID string } }
 	}](t, gateways[0], admin, `mutation { registerDevice(input: {name: "0", kind: VEHICLE}) { device { id } } }`, nil).RegisterDevice.Device.ID
 	const read = `query($id: ID!) { device(id: $id) { name } devices(first: 1, orderBy: NEWEST) { nodes { name } } }`
-	check := func(p *program, want string) {
+	check := func(p *Program, want string) {
 		t.Helper()
-		got := ask[deviceName](t, p, admin, read, map[string]any{"id": car})
+		got := Query[deviceName](t, p, admin, read, map[string]any{"id": car})
 		if got.Device.Name != want || got.Devices.Nodes[0].Name != want {
 			t.Fatalf("after %s was answered a gateway shows %+v", want, got)
 		}
@@ -45,7 +45,7 @@ func TestGatewaysNeverShowWhatWasBefore(t *testing.T) {
 		t.Helper()
 		writes++
 		name := fmt.Sprint(writes)
-		ask[struct{}](t, gateways[writes%2], admin, `mutation($id: ID!, $name: String!) { updateDevice(input: {id: $id, name: $name}) { id } }`,
+		Query[struct{}](t, gateways[writes%2], admin, `mutation($id: ID!, $name: String!) { updateDevice(input: {id: $id, name: $name}) { id } }`,
 			map[string]any{"id": car, "name": name})
 		for until := time.Now().Add(200 * time.Millisecond); time.Now().Before(until); {
 			check(gateways[0], name)
@@ -56,7 +56,7 @@ func TestGatewaysNeverShowWhatWasBefore(t *testing.T) {
 	untilUsed := func(what string) {
 		t.Helper()
 		one, other := found(t, gateways[0]), found(t, gateways[1])
-		eventually(t, 2*patience, what, func() bool {
+		Eventually(t, 2*Timeout, what, func() bool {
 			write()
 			return found(t, gateways[0]) > one+20 && found(t, gateways[1]) > other+20
 		})
@@ -71,9 +71,9 @@ func TestGatewaysNeverShowWhatWasBefore(t *testing.T) {
 var foundInCache = regexp.MustCompile(`(?m)^sluice_cache_reads_total\{method="Devices\.\w+",outcome="(?:memory|redis)"\} (\d+)`)
 
 // found counts the answers that a gateway had in its cache.
-func found(t *testing.T, p *program) (all int) {
+func found(t *testing.T, p *Program) (all int) {
 	t.Helper()
-	_, told := p.get(t, "/metrics")
+	_, told := p.Get(t, "/metrics")
 	for _, of := range foundInCache.FindAllStringSubmatch(told, -1) {
 		n, err := strconv.Atoi(of[1])
 		if err != nil {
@@ -88,12 +88,12 @@ func found(t *testing.T, p *program) (all int) {
 // the cache.
 func TestFieldsTellTheirTier(t *testing.T) {
 	t.Parallel()
-	p := start(t, serveDemo(t.TempDir())...)
-	operator, alice := p.signIn(t, "operator"), p.signIn(t, "alice")
+	p := Start(t, DemoArgs(t.TempDir())...)
+	operator, alice := p.SignIn(t, "operator"), p.SignIn(t, "alice")
 	const query = `{"query": "{ trips(first: 3) { nodes { vehicle { name } } } devices(first: 3) { nodes { name } } }"}`
 	tiers := func(token string) string {
 		var said struct {
-			Errors     []problem
+			Errors     []GraphQLError
 			Extensions struct {
 				Cache struct {
 					Fields []struct {
@@ -103,7 +103,7 @@ func TestFieldsTellTheirTier(t *testing.T) {
 				}
 			}
 		}
-		p.tellingCache(t, token, query, &said)
+		executeWithCacheReport(t, p, token, query, &said)
 		if len(said.Errors) > 0 {
 			t.Fatal(said.Errors)
 		}
@@ -116,7 +116,7 @@ func TestFieldsTellTheirTier(t *testing.T) {
 	if got, want := tiers(operator), "devices MISS ; trips MISS ; trips.nodes.vehicle MISS ; "; got != want {
 		t.Errorf("the first time it is told %q, want %q", got, want)
 	}
-	eventually(t, patience, "all to come from memory", func() bool {
+	Eventually(t, Timeout, "all to come from memory", func() bool {
 		return tiers(operator) == "devices HIT MEMORY; trips HIT MEMORY; trips.nodes.vehicle HIT MEMORY; "
 	})
 	if got := tiers(alice); got != "" {
@@ -125,7 +125,7 @@ func TestFieldsTellTheirTier(t *testing.T) {
 }
 
 // tellingCache asks for extensions.cache.
-func (p *program) tellingCache(t *testing.T, token, body string, said any) {
+func executeWithCacheReport(t *testing.T, p *Program, token, body string, said any) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL+"/graphql", strings.NewReader(body))
 	if err != nil {

@@ -30,9 +30,9 @@ type fieldCamera struct {
 	took    chan string // where images were put
 }
 
-func newFieldCamera(t *testing.T, p *program, admin string) *fieldCamera {
+func newFieldCamera(t *testing.T, p *Program, admin string) *fieldCamera {
 	t.Helper()
-	made := ask[struct {
+	made := Query[struct {
 		RegisterDevice struct {
 			Secret string
 			Device struct{ ID string }
@@ -42,20 +42,20 @@ func newFieldCamera(t *testing.T, p *program, admin string) *fieldCamera {
 }
 
 // connect connects the camera, listening before it is told to be there.
-func (c *fieldCamera) connect(p *program) {
+func (c *fieldCamera) connect(p *Program) {
 	c.t.Helper()
-	found := cameraDoor.FindStringSubmatch(p.stdout.String())
+	found := cameraDoor.FindStringSubmatch(p.Stdout.String())
 	if found == nil {
-		c.t.Fatalf("the program does not say where devices connect:\n%s", p.stdout)
+		c.t.Fatalf("the program does not say where devices connect:\n%s", p.Stdout)
 	}
 	c.client = mqtt.NewClient(mqtt.NewClientOptions().AddBroker("tcp://" + found[1]).SetProtocolVersion(4).SetClientID(c.id).
-		SetUsername(c.id).SetPassword(c.secret).SetAutoReconnect(false).SetCleanSession(false).SetConnectTimeout(patience).
+		SetUsername(c.id).SetPassword(c.secret).SetAutoReconnect(false).SetCleanSession(false).SetConnectTimeout(Timeout).
 		SetDefaultPublishHandler(func(_ mqtt.Client, m mqtt.Message) { go c.hear(m) }))
 	for _, step := range []func() mqtt.Token{
 		c.client.Connect,
 		func() mqtt.Token { return c.client.Subscribe("devices/"+c.id+"/#", 1, nil) },
 	} {
-		if token := step(); !token.WaitTimeout(patience) || token.Error() != nil {
+		if token := step(); !token.WaitTimeout(Timeout) || token.Error() != nil {
 			c.t.Fatal(token.Error())
 		}
 	}
@@ -63,7 +63,7 @@ func (c *fieldCamera) connect(p *program) {
 }
 
 func (c *fieldCamera) say(topic, payload string) {
-	c.client.Publish("devices/"+c.id+"/"+topic, 1, false, payload).WaitTimeout(patience)
+	c.client.Publish("devices/"+c.id+"/"+topic, 1, false, payload).WaitTimeout(Timeout)
 }
 
 func (c *fieldCamera) hear(m mqtt.Message) {
@@ -123,11 +123,11 @@ func (c *fieldCamera) commands() []string {
 	return slices.Clone(c.told)
 }
 
-func (p *program) partner(t *testing.T, admin, name string) string {
+func createPartnerKey(t *testing.T, p *Program, admin, name string) string {
 	t.Helper()
-	return ask[struct{ CreateApiKey struct{ Secret string } }](t, p, admin,
+	return Query[struct{ CreateApiKey struct{ Secret string } }](t, p, admin,
 		`mutation($name: String!) { createApiKey(input: {name: $name, scopes: ["device:read", "camera:view", "camera:move"], deviceLabels: {site: "north"}}) { secret } }`,
-		vars{"name": name}).CreateApiKey.Secret
+		Vars{"name": name}).CreateApiKey.Secret
 }
 
 const startStream = `mutation($id: ID!) { startStream(input: {deviceId: $id}) { state viewers } }`
@@ -144,17 +144,17 @@ type streamShown struct {
 // A partner's page that loops on "start the stream" is the partner's problem, and nobody else's.
 func TestALoopingPartnerDoesNotMakeAStreamFlap(t *testing.T) {
 	t.Parallel()
-	p := start(t, serveDemo(t.TempDir())...)
-	admin := p.signIn(t, "admin")
+	p := Start(t, DemoArgs(t.TempDir())...)
+	admin := p.SignIn(t, "admin")
 	camera := newFieldCamera(t, p, admin)
 	camera.connect(p)
-	good, loops := p.partner(t, admin, "good"), p.partner(t, admin, "loops")
-	id := vars{"id": camera.id}
+	good, loops := createPartnerKey(t, p, admin, "good"), createPartnerKey(t, p, admin, "loops")
+	id := Vars{"id": camera.id}
 	stream := func() streamShown {
-		return ask[streamShown](t, p, good, `query($id: ID!) { device(id: $id) { stream { state viewers } } }`, id)
+		return Query[streamShown](t, p, good, `query($id: ID!) { device(id: $id) { stream { state viewers } } }`, id)
 	}
-	p.graphql(t, good, startStream, id)
-	eventually(t, patience, "the stream is live", func() bool { return stream().Device.Stream.State == "LIVE" })
+	p.Execute(t, good, startStream, id)
+	Eventually(t, Timeout, "the stream is live", func() bool { return stream().Device.Stream.State == "LIVE" })
 
 	refused := map[string]int{}
 	accepted := 0
@@ -163,7 +163,7 @@ func TestALoopingPartnerDoesNotMakeAStreamFlap(t *testing.T) {
 	defer pace.Stop()
 	for range 1000 {
 		<-pace.C
-		a := p.graphql(t, loops, startStream, id)
+		a := p.Execute(t, loops, startStream, id)
 		if len(a.Errors) == 0 {
 			accepted++
 			continue
@@ -180,13 +180,13 @@ func TestALoopingPartnerDoesNotMakeAStreamFlap(t *testing.T) {
 	if told := camera.commands(); len(told) > 2 {
 		t.Errorf("the camera was told %v", told)
 	}
-	if a := p.graphql(t, good, startStream, id); len(a.Errors) > 0 {
+	if a := p.Execute(t, good, startStream, id); len(a.Errors) > 0 {
 		t.Errorf("the other partner is refused: %+v", a.Errors)
 	}
 	if s := stream(); s.Device.Stream.State != "LIVE" {
 		t.Errorf("the other partner's view is %+v", s)
 	}
-	calls := ask[struct{ DeviceCalls struct{ TotalCount int } }](t, p, admin,
+	calls := Query[struct{ DeviceCalls struct{ TotalCount int } }](t, p, admin,
 		`query($id: ID!) { deviceCalls(filter: {deviceId: $id}) { totalCount } }`, id)
 	if n := calls.DeviceCalls.TotalCount; n < accepted+refused["STREAM_FLAPPING"]+2 {
 		t.Errorf("%d calls are kept", n)
@@ -195,18 +195,18 @@ func TestALoopingPartnerDoesNotMakeAStreamFlap(t *testing.T) {
 
 func TestASnapshotOfACamera(t *testing.T) {
 	t.Parallel()
-	p := start(t, serveDemo(t.TempDir())...)
-	admin := p.signIn(t, "admin")
+	p := Start(t, DemoArgs(t.TempDir())...)
+	admin := p.SignIn(t, "admin")
 	camera := newFieldCamera(t, p, admin)
 	camera.connect(p)
-	key := p.partner(t, admin, "partner")
-	made := ask[struct{ TakeSnapshot struct{ ID string } }](t, p, key, `mutation($id: ID!) { takeSnapshot(deviceId: $id) { id } }`, vars{"id": camera.id})
+	key := createPartnerKey(t, p, admin, "partner")
+	made := Query[struct{ TakeSnapshot struct{ ID string } }](t, p, key, `mutation($id: ID!) { takeSnapshot(deviceId: $id) { id } }`, Vars{"id": camera.id})
 	type command struct {
 		Node struct{ Status, ImageURL string }
 	}
 	var got command
-	eventually(t, patience, "the image is there", func() bool {
-		got = ask[command](t, p, key, `query($id: ID!) { node(id: $id) { ... on Command { status imageUrl } } }`, vars{"id": made.TakeSnapshot.ID})
+	Eventually(t, Timeout, "the image is there", func() bool {
+		got = Query[command](t, p, key, `query($id: ID!) { node(id: $id) { ... on Command { status imageUrl } } }`, Vars{"id": made.TakeSnapshot.ID})
 		return got.Node.Status == "SUCCEEDED"
 	})
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, got.Node.ImageURL, nil)
@@ -227,33 +227,33 @@ func TestASnapshotOfACamera(t *testing.T) {
 func TestAKilledServerSendsNoConfigurationAgain(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
-	p := launch(t, serveDemo(data)...)
-	p.awaitReady(t)
-	camera := newFieldCamera(t, p, p.signIn(t, "admin"))
+	p := Launch(t, DemoArgs(data)...)
+	p.AwaitReady(t)
+	camera := newFieldCamera(t, p, p.SignIn(t, "admin"))
 	camera.connect(p)
 	const set = `mutation($id: ID!, $c: JSON!) { setDeviceConfig(id: $id, desired: $c) { desiredVersion } }`
-	want := func(p *program, fps int) {
+	want := func(p *Program, fps int) {
 		t.Helper()
-		ask[struct{}](t, p, p.signIn(t, "operator"), set, vars{"id": camera.id, "c": vars{"fps": fps}})
+		Query[struct{}](t, p, p.SignIn(t, "operator"), set, Vars{"id": camera.id, "c": Vars{"fps": fps}})
 		select {
 		case got := <-camera.configs:
 			if want := fmt.Sprintf(`{"version":%d,"desired":{"fps":%d}}`, fps, fps); got != want {
 				t.Errorf("told %s, want %s", got, want)
 			}
-		case <-time.After(patience):
+		case <-time.After(Timeout):
 			t.Fatal("no configuration was delivered")
 		}
 		camera.say("config/reported", fmt.Sprintf(`{"version":%d,"reported":{"fps":%d}}`, fps, fps))
-		eventually(t, patience, "it is in sync", func() bool {
-			return ask[struct {
+		Eventually(t, Timeout, "it is in sync", func() bool {
+			return Query[struct {
 				Device struct{ Config struct{ InSync bool } }
-			}](t, p, p.signIn(t, "operator"),
-				`query($id: ID!) { device(id: $id) { config { inSync } } }`, vars{"id": camera.id}).Device.Config.InSync
+			}](t, p, p.SignIn(t, "operator"),
+				`query($id: ID!) { device(id: $id) { config { inSync } } }`, Vars{"id": camera.id}).Device.Config.InSync
 		})
 	}
 	want(p, 1)
-	p.kill(t)
-	p = start(t, serveDemo(data)...)
+	p.Kill(t)
+	p = Start(t, DemoArgs(data)...)
 	camera.connect(p)
 	want(p, 2) // what it is told next is this
 }

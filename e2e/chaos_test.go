@@ -51,13 +51,13 @@ func TestSubscribersOutliveChaos(t *testing.T) {
 	if os.Getenv(chaosVariable) == "full" {
 		clients, lasting = 200, 60*time.Second
 	}
-	c := &chaos{installation: startServices(t, "--nats-url", testserver.StartNATS(t).URL()), over: make(chan struct{})}
+	c := &chaos{Installation: StartServices(t, "--nats-url", testserver.StartNATS(t).URL()), over: make(chan struct{})}
 	for i := range c.gateways {
 		c.gateways[i].addr = "127.0.0.1:" + testserver.FreePort(t)
 		c.start(t, &c.gateways[i])
 	}
 	for i, code := range []string{"operator", "alice", "bob"} {
-		c.tokens[i] = c.gateways[0].program.Load().signIn(t, code)
+		c.tokens[i] = c.gateways[0].program.Load().SignIn(t, code)
 	}
 	var following, recording sync.WaitGroup
 	ready := make(chan struct{}, clients)
@@ -83,7 +83,7 @@ func TestSubscribersOutliveChaos(t *testing.T) {
 
 // chaos is an installation that comes to grief.
 type chaos struct {
-	*installation
+	*Installation
 	gateways [2]unsteady
 	tokens   [3]string     // of who records: an operator, for all to see, alice, and bob
 	over     chan struct{} // closed when all is recorded
@@ -95,16 +95,16 @@ type chaos struct {
 // unsteady is a gateway that is now there and now not, always at one address.
 type unsteady struct {
 	addr    string
-	program atomic.Pointer[program]
+	program atomic.Pointer[Program]
 }
 
 func (c *chaos) start(t *testing.T, g *unsteady) {
 	t.Helper()
-	args := []string{"gateway", "--addr", g.addr, "--service-token", serviceToken, "--live-drain-time", "500ms", "--live-history", "50"}
-	for _, flags := range [][]string{c.addrs, c.all} {
+	args := []string{"gateway", "--addr", g.addr, "--service-token", ServiceToken, "--live-drain-time", "500ms", "--live-history", "50"}
+	for _, flags := range [][]string{c.ServiceFlags, c.CommonFlags} {
 		args = append(args, flags...)
 	}
-	g.program.Store(c.run(t, args))
+	g.program.Store(c.StartPart(t, args))
 }
 
 // wreck ends gateways, one or both, and starts them again, until the time is over.
@@ -124,10 +124,10 @@ func (c *chaos) wreck(t *testing.T, ctx context.Context) {
 		for _, g := range fallen {
 			if round%3 == 2 {
 				c.stops.Add(1)
-				g.program.Load().stop(t, syscall.SIGTERM)
+				g.program.Load().Stop(t, syscall.SIGTERM)
 			} else {
 				c.kills.Add(1)
-				g.program.Load().kill(t)
+				g.program.Load().Kill(t)
 			}
 		}
 		<-time.After(time.Duration(rand.IntN(300)) * time.Millisecond) // while they are away
@@ -144,10 +144,10 @@ func (c *chaos) record(t *testing.T, ctx context.Context) {
 		last := c.recorded.Load()
 		<-time.After(time.Until(began.Add(time.Duration(last) * time.Second / chaosRate))) // catching up when gateways were away
 		by := owner(last + 1)
-		variables := vars{}
+		variables := Vars{}
 		for i := range chaosBatch {
 			number := last + 1 + int64(i)
-			variables[fmt.Sprint("n", i)] = vars{
+			variables[fmt.Sprint("n", i)] = Vars{
 				"kind": "NOTE", "title": strconv.FormatInt(number, 10), "public": by == everybody, "idempotencyKey": fmt.Sprint("chaos ", number),
 			}
 		}
@@ -175,10 +175,10 @@ const (
 func owner(number int64) int { return int((number - 1) / chaosBatch % 3) }
 
 func (c *chaos) acknowledged(by int, body []byte) bool {
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(Timeout)
 	for i := by; time.Now().Before(deadline); i++ {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		a, err := c.gateways[i%2].program.Load().postBody(ctx, c.tokens[by], body)
+		a, err := c.gateways[i%2].program.Load().PostBody(ctx, c.tokens[by], body)
 		cancel()
 		if err == nil && len(a.Errors) == 0 {
 			return true
@@ -203,7 +203,7 @@ func (c *chaos) follow(t *testing.T, i int, ready chan<- struct{}) {
 				return
 			}
 			if until.IsZero() {
-				until = time.Now().Add(2 * patience)
+				until = time.Now().Add(2 * Timeout)
 			} else if time.Now().After(until) {
 				t.Errorf("client %d has seen %d of %d", i, f.seen, c.recorded.Load())
 				return

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -19,8 +20,8 @@ const clientsTime = 3 * time.Minute
 func TestPublicClients(t *testing.T) {
 	t.Parallel()
 	folder := installClients(t)
-	p := start(t, serveDemo(t.TempDir(), "--http-batching", "10")...)
-	token := p.signIn(t, "operator")
+	p := Start(t, DemoArgs(t.TempDir(), "--http-batching", "10")...)
+	token := p.SignIn(t, "operator")
 	doc, err := filepath.Abs("../docs/subscriptions.md")
 	if err != nil {
 		t.Fatal(err)
@@ -51,15 +52,18 @@ func installClients(t *testing.T) string {
 		}
 		t.Skipf("SKIP: no %s on this machine", name)
 	}
-	suite.clientsOnce.Do(func() {
-		suite.clients = filepath.Join(suite.folder, "clients")
-		suite.clientsErr = copyAndInstall(suite.clients)
-	})
-	if suite.clientsErr != nil {
-		t.Fatal(suite.clientsErr)
+	folder, err := clientsFolder()
+	if err != nil {
+		t.Fatal(err)
 	}
-	return suite.clients
+	return folder
 }
+
+// clientsFolder installs the clients once for all tests of the package.
+var clientsFolder = sync.OnceValues(func() (string, error) {
+	folder := filepath.Join(Folder(), "clients")
+	return folder, copyAndInstall(folder)
+})
 
 func copyAndInstall(folder string) error {
 	if err := os.Mkdir(folder, 0o700); err != nil {

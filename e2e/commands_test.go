@@ -16,7 +16,7 @@ import (
 // What cannot work ends at once, with one line that says what to do.
 func TestWhatCannotWorkIsOneLine(t *testing.T) {
 	t.Parallel()
-	running := demo(t)
+	running := Demo(t)
 	folder := t.TempDir()
 	file := filepath.Join(folder, "file")
 	config := filepath.Join(folder, "sluice.yaml")
@@ -35,7 +35,7 @@ func TestWhatCannotWorkIsOneLine(t *testing.T) {
 		{"a port that is taken", nil, []string{"serve", "--addr", running.Addr, "--data", data("a")}, []string{running.Addr, "in use", "--addr"}},
 		{"a service's port that is taken", nil, []string{"service", "job", "--services-job-listen", running.Addr, "--data", data("b")}, []string{running.Addr, "--services-job-listen"}},
 		{"a data folder below a file", nil, []string{"serve", "--data", filepath.Join(file, "data")}, []string{"data folder", "--data"}},
-		{"a data folder that another uses", nil, []string{"serve", "--addr", "127.0.0.1:0", "--data", filepath.Join(suite.folder, "demo")}, []string{"in use by another process", "choose another"}},
+		{"a data folder that another uses", nil, []string{"serve", "--addr", "127.0.0.1:0", "--data", DemoFolder()}, []string{"in use by another process", "choose another"}},
 		{"an unknown flag", nil, []string{"serve", "--prot", "1"}, []string{"--prot", "sluice serve --help"}},
 		{"a mistyped flag", nil, []string{"serve", "--dat", "x"}, []string{"--dat", `did you mean "--data"`}},
 		{"an unknown command", nil, []string{"server"}, []string{"server"}},
@@ -49,10 +49,10 @@ func TestWhatCannotWorkIsOneLine(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			o := runWith(t, c.variables, c.args...)
-			line := strings.TrimSuffix(o.stderr, "\n")
-			if o.code != 1 || o.stdout != "" || !strings.HasPrefix(line, "sluice: ") || strings.Contains(line, "\n") {
-				t.Errorf("ended with %d, printed %q, and said:\n%s", o.code, o.stdout, o.stderr)
+			o := RunWithEnv(t, c.variables, c.args...)
+			line := strings.TrimSuffix(o.Stderr, "\n")
+			if o.Code != 1 || o.Stdout != "" || !strings.HasPrefix(line, "sluice: ") || strings.Contains(line, "\n") {
+				t.Errorf("ended with %d, printed %q, and said:\n%s", o.Code, o.Stdout, o.Stderr)
 			}
 			for _, word := range c.says {
 				if !strings.Contains(line, word) {
@@ -69,12 +69,12 @@ func TestSignalsDrain(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(signal.String(), func(t *testing.T) {
 			t.Parallel()
-			p := start(t, "serve", "--addr", "127.0.0.1:0", "--data", t.TempDir())
+			p := Start(t, "serve", "--addr", "127.0.0.1:0", "--data", t.TempDir())
 			finish := beginRequest(t, p, `{"query": "{ __typename }"}`)
-			if err := p.cmd.Process.Signal(signal); err != nil {
+			if err := p.Cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, patience, "new connections are refused", func() bool {
+			Eventually(t, Timeout, "new connections are refused", func() bool {
 				probe, err := net.Dial("tcp", p.Addr)
 				if err == nil {
 					_ = probe.Close()
@@ -84,8 +84,8 @@ func TestSignalsDrain(t *testing.T) {
 			if got := finish(); !strings.Contains(got, `"__typename":"Query"`) {
 				t.Errorf("the answer is %s", got)
 			}
-			if code := p.exitCode(t); code != 0 {
-				t.Errorf("it ended with %d:\n%s", code, p.stderr)
+			if code := p.ExitCode(t); code != 0 {
+				t.Errorf("it ended with %d:\n%s", code, p.Stderr)
 			}
 		})
 	}
@@ -93,7 +93,7 @@ func TestSignalsDrain(t *testing.T) {
 
 // beginRequest sends a request but for its body, and waits until the program wants that. What it
 // gives sends the body and reads the answer.
-func beginRequest(t *testing.T, p *program, body string) (finish func() string) {
+func beginRequest(t *testing.T, p *Program, body string) (finish func() string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", p.Addr)
 	if err != nil {
@@ -129,23 +129,23 @@ func beginRequest(t *testing.T, p *program, body string) (finish func() string) 
 
 func TestConfigCommands(t *testing.T) {
 	t.Parallel()
-	if doc := mustRun(t, "config", "doc"); !strings.Contains(doc, "| `http.max_body` | `--http-max-body` | `SLUICE_HTTP_MAX_BODY` | `1MiB` |") {
+	if doc := MustRun(t, "config", "doc"); !strings.Contains(doc, "| `http.max_body` | `--http-max-body` | `SLUICE_HTTP_MAX_BODY` | `1MiB` |") {
 		t.Errorf("the doc does not list http.max_body:\n%s", doc)
 	}
-	if said := mustRun(t, "config", "check"); !strings.Contains(said, "good") {
+	if said := MustRun(t, "config", "check"); !strings.Contains(said, "good") {
 		t.Errorf("the check says %q", said)
 	}
 	secret := filepath.Join(t.TempDir(), "token")
 	if err := os.WriteFile(secret, []byte("a-secret-out-of-a-file\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o := runWith(t, []string{"SLUICE_SERVICE_TOKEN_FILE=" + secret, "SLUICE_HTTP_MAX_BODY=2MiB"}, "config", "print", "--http-max-depth", "7")
+	o := RunWithEnv(t, []string{"SLUICE_SERVICE_TOKEN_FILE=" + secret, "SLUICE_HTTP_MAX_BODY=2MiB"}, "config", "print", "--http-max-depth", "7")
 	for _, line := range []string{"max_body: 2MiB", "max_depth: 7", `service_token: "********"`} {
-		if !strings.Contains(o.stdout, line) {
-			t.Errorf("the settings in force lack %q:\n%s%s", line, o.stdout, o.stderr)
+		if !strings.Contains(o.Stdout, line) {
+			t.Errorf("the settings in force lack %q:\n%s%s", line, o.Stdout, o.Stderr)
 		}
 	}
-	if strings.Contains(o.stdout+o.stderr, "a-secret-out-of-a-file") {
+	if strings.Contains(o.Stdout+o.Stderr, "a-secret-out-of-a-file") {
 		t.Error("a secret is printed")
 	}
 }
@@ -154,36 +154,36 @@ func TestConfigCommands(t *testing.T) {
 func TestAPIKeyCommands(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
-	p := start(t, "serve", "--addr", "127.0.0.1:0", "--data", data)
-	refusal(t, p.graphql(t, "", `mutation { login(input: {provider: DEMO, code: "admin"}) { accessToken } }`, nil), "FAILED_PRECONDITION", "PROVIDER_DISABLED")
+	p := Start(t, "serve", "--addr", "127.0.0.1:0", "--data", data)
+	RequireError(t, p.Execute(t, "", `mutation { login(input: {provider: DEMO, code: "admin"}) { accessToken } }`, nil), "FAILED_PRECONDITION", "PROVIDER_DISABLED")
 
-	o := run(t, "apikey", "create", "for a test", "--scope", "trip:read", "--scope", "job:read", "--data", data)
-	key := strings.TrimSpace(o.stdout)
-	id, _, _ := strings.Cut(o.stderr, ":")
-	if o.code != 0 || !strings.HasPrefix(key, "sluice_") || !strings.HasPrefix(id, "apikey_") {
-		t.Fatalf("the key is %q, %q", o.stdout, o.stderr)
+	o := Run(t, "apikey", "create", "for a test", "--scope", "trip:read", "--scope", "job:read", "--data", data)
+	key := strings.TrimSpace(o.Stdout)
+	id, _, _ := strings.Cut(o.Stderr, ":")
+	if o.Code != 0 || !strings.HasPrefix(key, "sluice_") || !strings.HasPrefix(id, "apikey_") {
+		t.Fatalf("the key is %q, %q", o.Stdout, o.Stderr)
 	}
-	ask[any](t, p, key, `{ trips { totalCount } jobs { totalCount } }`, nil)
-	refusal(t, p.graphql(t, key, `{ devices { totalCount } }`, nil), "PERMISSION_DENIED", "SCOPE_MISSING")
+	Query[any](t, p, key, `{ trips { totalCount } jobs { totalCount } }`, nil)
+	RequireError(t, p.Execute(t, key, `{ devices { totalCount } }`, nil), "PERMISSION_DENIED", "SCOPE_MISSING")
 
-	listed := mustRun(t, "apikey", "list", "--data", data)
+	listed := MustRun(t, "apikey", "list", "--data", data)
 	if !strings.Contains(listed, id) || !strings.Contains(listed, "for a test") || strings.Contains(listed, key) {
 		t.Errorf("the list is\n%s", listed)
 	}
-	mustRun(t, "apikey", "revoke", id, "--data", data)
-	eventually(t, patience, "the gateway, which may keep a verdict for auth.kept_for, hears of it", func() bool {
-		return len(p.graphql(t, key, `{ trips { totalCount } }`, nil).Errors) > 0
+	MustRun(t, "apikey", "revoke", id, "--data", data)
+	Eventually(t, Timeout, "the gateway, which may keep a verdict for auth.kept_for, hears of it", func() bool {
+		return len(p.Execute(t, key, `{ trips { totalCount } }`, nil).Errors) > 0
 	})
-	refusal(t, p.graphql(t, key, `{ trips { totalCount } }`, nil), "UNAUTHENTICATED", "API_KEY_REVOKED")
+	RequireError(t, p.Execute(t, key, `{ trips { totalCount } }`, nil), "UNAUTHENTICATED", "API_KEY_REVOKED")
 	for _, wrong := range [][]string{
 		{"apikey", "revoke", "apikey_00000000000000000000000000", "--data", data},
 		{"apikey", "revoke", "nonsense", "--data", data},
 		{"apikey", "create", "x", "--scope", "root", "--data", data},
 		{"apikey", "create", "x", "--scope", "trip:read", "--role", "KING", "--data", data},
 	} {
-		if o := run(t, wrong...); o.code != 1 || strings.Count(o.stderr, "\n") != 1 || o.stdout != "" {
-			t.Errorf("%v ended with %d: %q %q", wrong, o.code, o.stdout, o.stderr)
+		if o := Run(t, wrong...); o.Code != 1 || strings.Count(o.Stderr, "\n") != 1 || o.Stdout != "" {
+			t.Errorf("%v ended with %d: %q %q", wrong, o.Code, o.Stdout, o.Stderr)
 		}
 	}
-	p.stopCleanly(t)
+	p.StopCleanly(t)
 }

@@ -23,10 +23,10 @@ const (
 func TestKilledAmongWritesLosesNothing(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
-	key := makeKey(t, data, "ADMIN", "device:read", "device:write", "job:read", "job:write", "activity:read", "activity:write")
+	key := CreateAPIKey(t, data, "ADMIN", "device:read", "device:write", "job:read", "job:write", "activity:read", "activity:write")
 	serve := []string{"serve", "--addr", "127.0.0.1:0", "--data", data}
-	p := start(t, serve...)
-	said := []*output{p.stderr}
+	p := Start(t, serve...)
+	said := []*Output{p.Stderr}
 	writers := newWriters(t, p, key)
 	var acknowledged atomic.Int64
 	for _, after := range []int64{800 + rand.Int64N(400), 1400 + rand.Int64N(400)} {
@@ -34,14 +34,14 @@ func TestKilledAmongWritesLosesNothing(t *testing.T) {
 		running := p
 		writeAll(t, running, key, writers, func() {
 			if acknowledged.Add(1) == after {
-				running.end()
+				running.Close()
 			}
 		})
 		if acknowledged.Load() < after {
 			t.Fatal("the clients stopped before the program was killed")
 		}
-		p = start(t, serve...)
-		said = append(said, p.stderr)
+		p = Start(t, serve...)
+		said = append(said, p.Stderr)
 		checkWritten(t, p, key, writers)
 	}
 	writeAll(t, p, key, writers, func() {})
@@ -49,18 +49,8 @@ func TestKilledAmongWritesLosesNothing(t *testing.T) {
 	checkTotals(t, p, key)
 	awaitJobs(t, p, key)
 	checkRuns(t, p, key, writers, said)
-	p.stopCleanly(t)
+	p.StopCleanly(t)
 	checkEvents(t, data, writers)
-}
-
-// makeKey makes an API key in the data folder, with the largest budget that there is.
-func makeKey(t *testing.T, data, role string, scopes ...string) string {
-	t.Helper()
-	args := []string{"apikey", "create", "test", "--role", role, "--points-per-minute", "1000000", "--data", data}
-	for _, scope := range scopes {
-		args = append(args, "--scope", scope)
-	}
-	return strings.TrimSpace(mustRun(t, args...))
 }
 
 // writer is a client that sends its writes one after another, each until it is acknowledged.
@@ -72,22 +62,22 @@ type writer struct {
 	dueAt  map[int]string // when the jobs are due, once they were sent
 }
 
-func newWriters(t *testing.T, p *program, key string) []*writer {
+func newWriters(t *testing.T, p *Program, key string) []*writer {
 	t.Helper()
 	writers := make([]*writer, clients)
 	for i := range writers {
 		name := fmt.Sprintf("client %d", i)
 		const query = `mutation($name: String!) { registerDevice(input: {name: $name, kind: SENSOR}) { device { id } } }`
-		made := ask[struct {
+		made := Query[struct {
 			RegisterDevice struct{ Device struct{ ID string } }
-		}](t, p, key, query, vars{"name": name})
+		}](t, p, key, query, Vars{"name": name})
 		writers[i] = &writer{name: name, made: map[string]string{}, device: made.RegisterDevice.Device.ID, dueAt: map[int]string{}}
 	}
 	return writers
 }
 
 // writeAll has all clients write until they are done or the program is gone.
-func writeAll(t *testing.T, p *program, key string, writers []*writer, acknowledged func()) {
+func writeAll(t *testing.T, p *Program, key string, writers []*writer, acknowledged func()) {
 	t.Helper()
 	var all sync.WaitGroup
 	for _, w := range writers {
@@ -108,8 +98,8 @@ func writeAll(t *testing.T, p *program, key string, writers []*writer, acknowled
 }
 
 // send sends the next write: of five, three activities, a job and a change of the device.
-func (w *writer) send(ctx context.Context, p *program, key string) (answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+func (w *writer) send(ctx context.Context, p *Program, key string) (Response, error) {
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
 	title := w.title()
 	switch w.next % 5 {
@@ -118,20 +108,20 @@ func (w *writer) send(ctx context.Context, p *program, key string) (answer, erro
 			w.dueAt[w.next] = time.Now().Add(time.Second).UTC().Format(time.RFC3339Nano)
 		}
 		const query = `mutation($input: CreateJobInput!) { made: createJob(input: $input) { id label: name } }`
-		return p.post(ctx, key, query, vars{"input": vars{
-			"name": title, "kind": "log", "payload": vars{"message": title}, "runAt": w.dueAt[w.next], "idempotencyKey": title,
+		return p.Post(ctx, key, query, Vars{"input": Vars{
+			"name": title, "kind": "log", "payload": Vars{"message": title}, "runAt": w.dueAt[w.next], "idempotencyKey": title,
 		}})
 	case 4:
 		const query = `mutation($input: UpdateDeviceInput!) { changed: updateDevice(input: $input) { version } }`
-		return p.post(ctx, key, query, vars{"input": vars{
-			"id": w.device, "labels": vars{"write": title}, "expectedVersion": w.updates() + 1,
+		return p.Post(ctx, key, query, Vars{"input": Vars{
+			"id": w.device, "labels": Vars{"write": title}, "expectedVersion": w.updates() + 1,
 		}})
 	case 0:
 		const query = `mutation($input: RecordActivityInput!) { made: recordActivity(input: $input) { id label: title } }`
-		return p.post(ctx, key, query, vars{"input": vars{"kind": "NOTE", "title": title, "source": "crash", "externalId": title}})
+		return p.Post(ctx, key, query, Vars{"input": Vars{"kind": "NOTE", "title": title, "source": "crash", "externalId": title}})
 	}
 	const query = `mutation($input: RecordActivityInput!) { made: recordActivity(input: $input) { id label: title } }`
-	return p.post(ctx, key, query, vars{"input": vars{"kind": "NOTE", "title": title, "startedAt": "2026-01-01T00:00:00Z", "idempotencyKey": title}})
+	return p.Post(ctx, key, query, Vars{"input": Vars{"kind": "NOTE", "title": title, "startedAt": "2026-01-01T00:00:00Z", "idempotencyKey": title}})
 }
 
 func (w *writer) title() string { return fmt.Sprintf("%s, write %d", w.name, w.next) }
@@ -141,7 +131,7 @@ func (w *writer) updates() int { return w.next / 5 }
 
 // note keeps what was acknowledged. That the device has moved on says that the change, sent before
 // the program was killed, was made.
-func (w *writer) note(t *testing.T, a answer) bool {
+func (w *writer) note(t *testing.T, a Response) bool {
 	if len(a.Errors) == 1 && a.Errors[0].Extensions.Reason == "VERSION_CONFLICT" && w.next%5 == 4 {
 		w.next++
 		return true
@@ -150,7 +140,7 @@ func (w *writer) note(t *testing.T, a answer) bool {
 		t.Errorf("%s is refused: %v", w.title(), a.Errors)
 		return false
 	}
-	data := partly[struct {
+	data := PartialData[struct {
 		Made    *struct{ ID, Label string }
 		Changed *struct{ Version int }
 	}](t, a)
@@ -167,7 +157,7 @@ func (w *writer) note(t *testing.T, a answer) bool {
 }
 
 // checkWritten looks up all that was acknowledged.
-func checkWritten(t *testing.T, p *program, key string, writers []*writer) {
+func checkWritten(t *testing.T, p *Program, key string, writers []*writer) {
 	t.Helper()
 	const query = `query($ids: [ID!]!) { nodes(ids: $ids) { ... on Activity { id label: title } ... on Job { id label: name } } }`
 	for _, w := range writers {
@@ -175,14 +165,14 @@ func checkWritten(t *testing.T, p *program, key string, writers []*writer) {
 		for id := range w.made {
 			ids = append(ids, id)
 		}
-		nodes := ask[struct{ Nodes []struct{ ID, Label string } }](t, p, key, query, vars{"ids": ids}).Nodes
+		nodes := Query[struct{ Nodes []struct{ ID, Label string } }](t, p, key, query, Vars{"ids": ids}).Nodes
 		for i, node := range nodes {
 			if node.ID != ids[i] || node.Label != w.made[ids[i]] {
 				t.Errorf("%s (%s) was acknowledged and is %+v", w.made[ids[i]], ids[i], node)
 			}
 		}
 		const device = `query($id: ID!) { device(id: $id) { version labels } }`
-		got := ask[struct{ Device struct{ Version int } }](t, p, key, device, vars{"id": w.device}).Device.Version
+		got := Query[struct{ Device struct{ Version int } }](t, p, key, device, Vars{"id": w.device}).Device.Version
 		// One more may have been made than was acknowledged.
 		if got < w.updates()+1 || got > w.updates()+2 {
 			t.Errorf("the device of %s is at version %d after %d acknowledged changes", w.name, got, w.updates())
@@ -191,13 +181,13 @@ func checkWritten(t *testing.T, p *program, key string, writers []*writer) {
 }
 
 // checkTotals wants every write once.
-func checkTotals(t *testing.T, p *program, key string) {
+func checkTotals(t *testing.T, p *Program, key string) {
 	t.Helper()
 	const query = `{
 		activities(first: 1) { totalCount } jobs(first: 1) { totalCount }
 		devices(first: 20) { totalCount nodes { version } }
 	}`
-	got := ask[map[string]struct {
+	got := Query[map[string]struct {
 		TotalCount int
 		Nodes      []struct{ Version int }
 	}](t, p, key, query, nil)
@@ -216,11 +206,11 @@ func checkTotals(t *testing.T, p *program, key string) {
 
 // awaitJobs waits until no job has anything left to do. A run that was at work when the program was
 // killed is taken for lost when its lease of 30 s is over.
-func awaitJobs(t *testing.T, p *program, key string) {
+func awaitJobs(t *testing.T, p *Program, key string) {
 	t.Helper()
 	const query = `{ jobs(filter: {statuses: [SCHEDULED, QUEUED, RUNNING, RETRYING]}, first: 1) { totalCount } }`
-	eventually(t, 4*patience, "all jobs have run", func() bool {
-		return ask[struct{ Jobs counted }](t, p, key, query, nil).Jobs.TotalCount == 0
+	Eventually(t, 4*Timeout, "all jobs have run", func() bool {
+		return Query[struct{ Jobs Count }](t, p, key, query, nil).Jobs.TotalCount == 0
 	})
 }
 
@@ -234,7 +224,7 @@ type jobWithRuns struct {
 // checkRuns wants one answered run of every job. Work is done at least once: a run that a kill cut
 // short between the work and the answer is lost, and the work is done again by another. There is no
 // other reason for a second run, and each kill can cut short as many as run at once, which is 8.
-func checkRuns(t *testing.T, p *program, key string, writers []*writer, said []*output) {
+func checkRuns(t *testing.T, p *Program, key string, writers []*writer, said []*Output) {
 	t.Helper()
 	var log strings.Builder
 	for _, one := range said {
@@ -249,7 +239,7 @@ func checkRuns(t *testing.T, p *program, key string, writers []*writer, said []*
 				jobs = append(jobs, id)
 			}
 		}
-		for _, job := range ask[struct{ Nodes []jobWithRuns }](t, p, key, query, vars{"ids": jobs}).Nodes {
+		for _, job := range Query[struct{ Nodes []jobWithRuns }](t, p, key, query, Vars{"ids": jobs}).Nodes {
 			lost += checkRunsOf(t, job, log.String())
 		}
 	}
@@ -283,7 +273,7 @@ func checkRunsOf(t *testing.T, job jobWithRuns, log string) (lost int) {
 func checkEvents(t *testing.T, data string, writers []*writer) {
 	t.Helper()
 	byEntity := map[string][]string{} // ids of events
-	for _, event := range storedEvents(t, data) {
+	for _, event := range StoredEvents(t, data) {
 		id := event.Subject[strings.LastIndexByte(event.Subject, '.')+1:]
 		byEntity[id] = append(byEntity[id], event.ID)
 	}
@@ -306,29 +296,29 @@ func checkEvents(t *testing.T, data string, writers []*writer) {
 func TestJobsDueWhileTheProgramWasDownRunOnce(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
-	key := makeKey(t, data, "OPERATOR", "job:read", "job:write")
+	key := CreateAPIKey(t, data, "OPERATOR", "job:read", "job:write")
 	serve := []string{"serve", "--addr", "127.0.0.1:0", "--data", data}
-	first := start(t, serve...)
+	first := Start(t, serve...)
 	due := time.Now().Add(12 * time.Second)
 	var ids []string
 	for i := range 20 {
 		const query = `mutation($name: String!, $at: DateTime!) { createJob(input: {name: $name, kind: "log", payload: {message: "late"}, runAt: $at}) { id status } }`
-		made := ask[struct{ CreateJob struct{ ID, Status string } }](t, first, key, query, vars{"name": fmt.Sprint("late ", i), "at": due})
+		made := Query[struct{ CreateJob struct{ ID, Status string } }](t, first, key, query, Vars{"name": fmt.Sprint("late ", i), "at": due})
 		ids = append(ids, made.CreateJob.ID)
 	}
-	first.kill(t)
-	if strings.Contains(first.stderr.String(), "a job says") {
+	first.Kill(t)
+	if strings.Contains(first.Stderr.String(), "a job says") {
 		t.Fatal("jobs ran before the program was killed: the test proves nothing")
 	}
 	time.Sleep(time.Until(due)) // the time that is to pass while nothing runs
 
-	second := start(t, serve...)
+	second := Start(t, serve...)
 	awaitJobs(t, second, key)
 	const query = `query($ids: [ID!]!) { nodes(ids: $ids) { ... on Job { id status runs { nodes { id status error } } } } }`
-	for _, job := range ask[struct{ Nodes []jobWithRuns }](t, second, key, query, vars{"ids": ids}).Nodes {
-		if lost := checkRunsOf(t, job, second.stderr.String()); lost > 0 {
+	for _, job := range Query[struct{ Nodes []jobWithRuns }](t, second, key, query, Vars{"ids": ids}).Nodes {
+		if lost := checkRunsOf(t, job, second.Stderr.String()); lost > 0 {
 			t.Errorf("%s has runs that were cut short: %+v", job.ID, job.Runs.Nodes)
 		}
 	}
-	second.stopCleanly(t)
+	second.StopCleanly(t)
 }

@@ -17,24 +17,24 @@ func TestCredentials(t *testing.T) {
 	t.Parallel()
 	data, at := t.TempDir(), "127.0.0.1:"+testserver.FreePort(t)
 	service := []string{"service", "account", "--demo", "--data", data, "--services-account-listen", at}
-	accounts := start(t, service...)
-	p := start(t, "gateway", "--addr", "127.0.0.1:0", "--services-account-addr", at)
+	accounts := Start(t, service...)
+	p := Start(t, "gateway", "--addr", "127.0.0.1:0", "--services-account-addr", at)
 	t.Run("tampered tokens", func(t *testing.T) { testTampered(t, p) })
 	t.Run("a refresh token used twice", func(t *testing.T) { testRefreshTwice(t, p) })
 	t.Run("logout", func(t *testing.T) { testLogout(t, p) })
 	t.Run("api keys", func(t *testing.T) { testAPIKeys(t, p) })
-	accounts.stopCleanly(t)
+	accounts.StopCleanly(t)
 
-	start(t, append(service, "--auth-access-ttl", "8s")...)
-	eventually(t, patience, "the account service is back", func() bool { status, _ := p.get(t, "/.well-known/jwks.json"); return status == 200 })
+	Start(t, append(service, "--auth-access-ttl", "8s")...)
+	Eventually(t, Timeout, "the account service is back", func() bool { status, _ := p.Get(t, "/.well-known/jwks.json"); return status == 200 })
 	t.Run("expired tokens", func(t *testing.T) { testExpired(t, p) })
-	p.stopCleanly(t)
+	p.StopCleanly(t)
 }
 
 // testTampered changes a good token in the ways that attackers do.
-func testTampered(t *testing.T, p *program) {
-	good := p.signIn(t, "alice")
-	ask[any](t, p, good, viewer, nil)
+func testTampered(t *testing.T, p *Program) {
+	good := p.SignIn(t, "alice")
+	Query[any](t, p, good, viewer, nil)
 	parts := strings.Split(good, ".")
 	encode := base64.RawURLEncoding.EncodeToString
 	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
@@ -67,8 +67,8 @@ func testTampered(t *testing.T, p *program) {
 		"a token that is too big": strings.Repeat("x", 40_000),
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := p.graphql(t, token, viewer, nil)
-			refusal(t, a, "UNAUTHENTICATED", "TOKEN_INVALID")
+			a := p.Execute(t, token, viewer, nil)
+			RequireError(t, a, "UNAUTHENTICATED", "TOKEN_INVALID")
 			if a.Status != 401 || len(a.Data) > 0 {
 				t.Errorf("status %d, data %s", a.Status, a.Data)
 			}
@@ -88,24 +88,24 @@ func flip(text string, at int) string {
 const refresh = `mutation($token: String!) { refreshSession(refreshToken: $token) { accessToken refreshToken } }`
 
 // testRefreshTwice steals a refresh token: its second use ends the session, for thief and owner.
-func testRefreshTwice(t *testing.T, p *program) {
-	first := p.session(t, "bob")
-	other := p.session(t, "bob")
-	second := ask[struct{ RefreshSession session }](t, p, "", refresh, vars{"token": first.RefreshToken}).RefreshSession
-	ask[any](t, p, second.AccessToken, viewer, nil)
-	refusal(t, p.graphql(t, "", refresh, vars{"token": first.RefreshToken}), "UNAUTHENTICATED", "REFRESH_TOKEN_REUSED")
-	a := p.graphql(t, "", refresh, vars{"token": second.RefreshToken})
+func testRefreshTwice(t *testing.T, p *Program) {
+	first := p.NewSession(t, "bob")
+	other := p.NewSession(t, "bob")
+	second := Query[struct{ RefreshSession Session }](t, p, "", refresh, Vars{"token": first.RefreshToken}).RefreshSession
+	Query[any](t, p, second.AccessToken, viewer, nil)
+	RequireError(t, p.Execute(t, "", refresh, Vars{"token": first.RefreshToken}), "UNAUTHENTICATED", "REFRESH_TOKEN_REUSED")
+	a := p.Execute(t, "", refresh, Vars{"token": second.RefreshToken})
 	if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "UNAUTHENTICATED" {
 		t.Errorf("the family goes on: %s %v", a.Data, a.Errors)
 	}
-	ask[any](t, p, "", refresh, vars{"token": other.RefreshToken}) // another sign-in is another family
-	refusal(t, p.graphql(t, "", refresh, vars{"token": "made up"}), "UNAUTHENTICATED", "REFRESH_TOKEN_UNKNOWN")
+	Query[any](t, p, "", refresh, Vars{"token": other.RefreshToken}) // another sign-in is another family
+	RequireError(t, p.Execute(t, "", refresh, Vars{"token": "made up"}), "UNAUTHENTICATED", "REFRESH_TOKEN_UNKNOWN")
 }
 
-func testLogout(t *testing.T, p *program) {
-	s := p.session(t, "alice")
-	ask[any](t, p, s.AccessToken, `mutation { logout }`, nil)
-	refusal(t, p.graphql(t, "", refresh, vars{"token": s.RefreshToken}), "UNAUTHENTICATED", "SESSION_ENDED")
+func testLogout(t *testing.T, p *Program) {
+	s := p.NewSession(t, "alice")
+	Query[any](t, p, s.AccessToken, `mutation { logout }`, nil)
+	RequireError(t, p.Execute(t, "", refresh, Vars{"token": s.RefreshToken}), "UNAUTHENTICATED", "SESSION_ENDED")
 }
 
 type createdKey struct {
@@ -115,55 +115,55 @@ type createdKey struct {
 	}
 }
 
-func testAPIKeys(t *testing.T, p *program) {
-	admin := p.signIn(t, "admin")
+func testAPIKeys(t *testing.T, p *Program) {
+	admin := p.SignIn(t, "admin")
 	const create = `mutation($input: CreateApiKeyInput!) { created: createApiKey(input: $input) { apiKey { id } secret } }`
-	made := ask[createdKey](t, p, admin, create, vars{"input": vars{"name": "robot", "scopes": []string{"account:read"}}}).Created
-	ask[any](t, p, made.Secret, viewer, nil)
+	made := Query[createdKey](t, p, admin, create, Vars{"input": Vars{"name": "robot", "scopes": []string{"account:read"}}}).Created
+	Query[any](t, p, made.Secret, viewer, nil)
 	for at := range made.Secret {
 		if at%9 == 8 { // some of each part
 			refuseKey(t, p, flip(made.Secret, at), "API_KEY_MALFORMED")
 		}
 	}
 	refuseKey(t, p, made.Secret[:len(made.Secret)-1], "API_KEY_MALFORMED")
-	refusal(t, p.graphql(t, made.Secret, `{ trips { totalCount } }`, nil), "PERMISSION_DENIED", "SCOPE_MISSING")
+	RequireError(t, p.Execute(t, made.Secret, `{ trips { totalCount } }`, nil), "PERMISSION_DENIED", "SCOPE_MISSING")
 
 	const rotate = `mutation($id: ID!) { created: rotateApiKey(id: $id) { apiKey { id } secret } }`
-	rotated := ask[createdKey](t, p, admin, rotate, vars{"id": made.APIKey.ID}).Created
+	rotated := Query[createdKey](t, p, admin, rotate, Vars{"id": made.APIKey.ID}).Created
 	refuseKey(t, p, made.Secret, "API_KEY_UNKNOWN")
-	ask[any](t, p, rotated.Secret, viewer, nil)
+	Query[any](t, p, rotated.Secret, viewer, nil)
 
 	const revoke = `mutation($id: ID!) { revokeApiKey(id: $id) { revokedAt } }`
-	ask[any](t, p, admin, revoke, vars{"id": made.APIKey.ID})
+	Query[any](t, p, admin, revoke, Vars{"id": made.APIKey.ID})
 	refuseKey(t, p, rotated.Secret, "API_KEY_REVOKED")
 
 	soon := time.Now().Add(8 * time.Second).UTC().Format(time.RFC3339Nano)
-	brief := ask[createdKey](t, p, admin, create, vars{"input": vars{"name": "brief", "scopes": []string{"account:read"}, "expiresAt": soon}}).Created
-	eventually(t, patience, "the key has expired", func() bool {
-		return len(p.graphql(t, brief.Secret, viewer, nil).Errors) > 0
+	brief := Query[createdKey](t, p, admin, create, Vars{"input": Vars{"name": "brief", "scopes": []string{"account:read"}, "expiresAt": soon}}).Created
+	Eventually(t, Timeout, "the key has expired", func() bool {
+		return len(p.Execute(t, brief.Secret, viewer, nil).Errors) > 0
 	})
 	refuseKey(t, p, brief.Secret, "API_KEY_EXPIRED")
 }
 
-func refuseKey(t *testing.T, p *program, key, reason string) {
+func refuseKey(t *testing.T, p *Program, key, reason string) {
 	t.Helper()
-	if a := p.graphql(t, key, viewer, nil); a.Status != 401 || len(a.Data) > 0 {
+	if a := p.Execute(t, key, viewer, nil); a.Status != 401 || len(a.Data) > 0 {
 		t.Errorf("the key is answered with %d %s", a.Status, a.Data)
 	} else {
-		refusal(t, a, "UNAUTHENTICATED", reason)
+		RequireError(t, a, "UNAUTHENTICATED", reason)
 	}
 }
 
 // testExpired waits for a token of some seconds to end, and then goes on with the refresh token.
-func testExpired(t *testing.T, p *program) {
-	s := p.session(t, "alice")
-	ask[any](t, p, s.AccessToken, viewer, nil)
-	var a answer
-	eventually(t, patience, "the token has expired", func() bool {
-		a = p.graphql(t, s.AccessToken, viewer, nil)
+func testExpired(t *testing.T, p *Program) {
+	s := p.NewSession(t, "alice")
+	Query[any](t, p, s.AccessToken, viewer, nil)
+	var a Response
+	Eventually(t, Timeout, "the token has expired", func() bool {
+		a = p.Execute(t, s.AccessToken, viewer, nil)
 		return len(a.Errors) > 0
 	})
-	refusal(t, a, "UNAUTHENTICATED", "TOKEN_EXPIRED")
-	renewed := ask[struct{ RefreshSession session }](t, p, "", refresh, vars{"token": s.RefreshToken}).RefreshSession
-	ask[any](t, p, renewed.AccessToken, viewer, nil)
+	RequireError(t, a, "UNAUTHENTICATED", "TOKEN_EXPIRED")
+	renewed := Query[struct{ RefreshSession Session }](t, p, "", refresh, Vars{"token": s.RefreshToken}).RefreshSession
+	Query[any](t, p, renewed.AccessToken, viewer, nil)
 }

@@ -15,58 +15,7 @@ import (
 	"sync"
 	"testing"
 	"time"
-
-	mqtt "github.com/eclipse/paho.mqtt.golang"
 )
-
-var mqttShown = regexp.MustCompile(`MQTT +(\S+)\n`)
-
-// mqttAddr is where devices connect to the program.
-func (p *program) mqttAddr(t *testing.T) string {
-	t.Helper()
-	found := mqttShown.FindStringSubmatch(p.stdout.String())
-	if found == nil {
-		t.Fatalf("the program does not say where devices connect:\n%s", p.stdout)
-	}
-	return found[1]
-}
-
-// registered is a device as its owner has it.
-type registered struct{ ID, Secret string }
-
-func (p *program) register(t *testing.T, token, kind string) registered {
-	t.Helper()
-	const register = `mutation($kind: DeviceKind!) { registerDevice(input: {name: "Press 4", kind: $kind}) { secret device { id } } }`
-	made := ask[struct {
-		RegisterDevice struct {
-			Secret string
-			Device struct{ ID string }
-		}
-	}](t, p, token, register, vars{"kind": kind}).RegisterDevice
-	return registered{ID: made.Device.ID, Secret: made.Secret}
-}
-
-// connect connects the device, and tells when the connection is lost.
-func (d registered) connect(t *testing.T, addr string) (client mqtt.Client, lost <-chan struct{}, err error) {
-	t.Helper()
-	return d.connectAs(t, addr, d.ID)
-}
-
-func (d registered) connectAs(t *testing.T, addr, clientID string) (client mqtt.Client, lost <-chan struct{}, err error) {
-	t.Helper()
-	ended := make(chan struct{})
-	client = mqtt.NewClient(mqtt.NewClientOptions().AddBroker("tcp://" + addr).SetProtocolVersion(4).
-		SetClientID(clientID).SetUsername(d.ID).SetPassword(d.Secret).SetAutoReconnect(false).SetConnectTimeout(patience).
-		SetConnectionLostHandler(func(mqtt.Client, error) { close(ended) }))
-	token := client.Connect()
-	if !token.WaitTimeout(patience) {
-		t.Fatal("the broker does not answer")
-	}
-	if token.Error() == nil {
-		t.Cleanup(func() { client.Disconnect(0) })
-	}
-	return client, ended, token.Error()
-}
 
 // shown is what the API shows of a device.
 type shown struct {
@@ -90,19 +39,19 @@ type shown struct {
 	}
 }
 
-func (p *program) show(t *testing.T, token, id string) shown {
+func showDevice(t *testing.T, p *Program, token, id string) shown {
 	t.Helper()
 	const query = `query($id: ID!) { device(id: $id) { presence firmware board position { latitude longitude }
 		events(first: 50) { nodes { type message data } }
 		telemetry(keys: ["temperature", "humidity"], from: "2020-01-01T00:00:00Z", to: "2100-01-01T00:00:00Z") { key points { at arrivedAt value } } } }`
-	return ask[struct{ Device shown }](t, p, token, query, vars{"id": id}).Device
+	return Query[struct{ Device shown }](t, p, token, query, Vars{"id": id}).Device
 }
 
 // awaitShown asks until the API shows what is wanted.
-func (p *program) awaitShown(t *testing.T, token, id, what string, wanted func(shown) bool) shown {
+func awaitDevice(t *testing.T, p *Program, token, id, what string, wanted func(shown) bool) shown {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; {
-		s := p.show(t, token, id)
+	for deadline := time.Now().Add(Timeout); ; {
+		s := showDevice(t, p, token, id)
 		if wanted(s) {
 			return s
 		}
@@ -124,17 +73,17 @@ func TestTheDevicesPageWorksAsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	began := time.Now()
-	p := start(t, serveDemo(t.TempDir())...)
-	token := p.signIn(t, "admin")
-	d := p.register(t, token, "SENSOR")
-	host, port, _ := strings.Cut(p.mqttAddr(t), ":")
+	p := Start(t, DemoArgs(t.TempDir())...)
+	token := p.SignIn(t, "admin")
+	d := p.RegisterDevice(t, token, "SENSOR")
+	host, port, _ := strings.Cut(p.MQTTAddr(t), ":")
 	environment := append(os.Environ(), "MQTT_HOST="+host, "MQTT_PORT="+port, "ID="+d.ID, "SECRET="+d.Secret)
 	shell := func(ctx context.Context, lines string) *exec.Cmd {
 		cmd := exec.CommandContext(ctx, "sh", "-ec", "exec "+lines)
 		cmd.Env = environment
 		return cmd
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), Timeout)
 	defer cancel()
 	ran := 0
 	for _, block := range shellBlock.FindAllStringSubmatch(string(page), -1) {
@@ -146,13 +95,13 @@ func TestTheDevicesPageWorksAsWritten(t *testing.T) {
 			}
 		case strings.HasPrefix(lines, "mosquitto_sub"):
 			ran++
-			listens(t, shell(ctx, lines), d, p.mqttAddr(t))
+			listens(t, shell(ctx, lines), d, p.MQTTAddr(t))
 		}
 	}
 	if ran < 7 {
 		t.Fatalf("only %d blocks of the page are about MQTT", ran)
 	}
-	got := p.awaitShown(t, token, d.ID, "what the page says", func(s shown) bool {
+	got := awaitDevice(t, p, token, d.ID, "what the page says", func(s shown) bool {
 		return len(s.Telemetry) == 2 && len(s.Telemetry[0].Points) >= 5 && s.Position != nil && s.Board != nil
 	})
 	if got.Firmware != "1.4.2" || got.Board["signal"] != -71.0 || got.Position.Latitude != 48.1635 {
@@ -173,25 +122,6 @@ func TestTheDevicesPageWorksAsWritten(t *testing.T) {
 	}
 }
 
-// The public MQTT.js does the same.
-func TestMQTTOfNode(t *testing.T) {
-	t.Parallel()
-	folder := installClients(t)
-	p := start(t, serveDemo(t.TempDir())...)
-	token := p.signIn(t, "admin")
-	d := p.register(t, token, "SENSOR")
-	host, port, _ := strings.Cut(p.mqttAddr(t), ":")
-	ctx, cancel := context.WithTimeout(t.Context(), clientsTime)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", "--test", "--test-timeout=60000", "mqtt.mjs")
-	cmd.Dir = folder
-	cmd.Env = append(os.Environ(), "SLUICE_URL="+p.URL+"/graphql", "SLUICE_TOKEN="+token,
-		"MQTT_HOST="+host, "MQTT_PORT="+port, "ID="+d.ID, "SECRET="+d.Secret)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
-}
-
 func needMosquitto(t *testing.T) {
 	t.Helper()
 	for _, name := range []string{"mosquitto_pub", "mosquitto_sub"} {
@@ -206,9 +136,9 @@ func needMosquitto(t *testing.T) {
 }
 
 // listens runs a subscriber until it has heard something.
-func listens(t *testing.T, cmd *exec.Cmd, d registered, addr string) {
+func listens(t *testing.T, cmd *exec.Cmd, d Device, addr string) {
 	t.Helper()
-	heard := newOutput()
+	heard := NewOutput()
 	cmd.Stdout, cmd.Stderr = heard, heard
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -219,13 +149,13 @@ func listens(t *testing.T, cmd *exec.Cmd, d registered, addr string) {
 		_ = cmd.Process.Kill() // it may be gone already
 		<-ended
 	}()
-	client, _, err := d.connectAs(t, addr, d.ID+"-other")
+	client, _, err := d.ConnectAs(t, addr, d.ID+"-other")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.After(patience); ; {
-		client.Publish("devices/"+d.ID+"/telemetry", 1, false, `{"temperature": 22}`).WaitTimeout(patience)
-		text, more := heard.read()
+	for deadline := time.After(Timeout); ; {
+		client.Publish("devices/"+d.ID+"/telemetry", 1, false, `{"temperature": 22}`).WaitTimeout(Timeout)
+		text, more := heard.Snapshot()
 		if strings.Contains(text, `devices/`+d.ID+`/telemetry {"temperature": 22}`) {
 			return
 		}
@@ -240,10 +170,10 @@ func listens(t *testing.T, cmd *exec.Cmd, d registered, addr string) {
 
 func TestDevicesThatMayNotAreRefusedAndCut(t *testing.T) {
 	t.Parallel()
-	p := start(t, serveDemo(t.TempDir())...)
-	token, addr := p.signIn(t, "admin"), p.mqttAddr(t)
-	rotated, deleted, other := p.register(t, token, "SENSOR"), p.register(t, token, "SENSOR"), p.register(t, token, "SENSOR")
-	for what, who := range map[string]registered{
+	p := Start(t, DemoArgs(t.TempDir())...)
+	token, addr := p.SignIn(t, "admin"), p.MQTTAddr(t)
+	rotated, deleted, other := p.RegisterDevice(t, token, "SENSOR"), p.RegisterDevice(t, token, "SENSOR"), p.RegisterDevice(t, token, "SENSOR")
+	for what, who := range map[string]Device{
 		"a wrong secret":    {rotated.ID, "wrong"},
 		"another's secret":  {rotated.ID, other.Secret},
 		"no secret":         {rotated.ID, ""},
@@ -251,37 +181,37 @@ func TestDevicesThatMayNotAreRefusedAndCut(t *testing.T) {
 		"an unknown device": {"device_01hzzzzzzzzzzzzzzzzzzzzzzz", rotated.Secret},
 		"the house itself":  {"sluice", "sluice"},
 	} {
-		if _, _, err := who.connect(t, addr); err == nil {
+		if _, _, err := who.Connect(t, addr); err == nil {
 			t.Errorf("%s is let in", what)
 		}
 	}
-	if _, _, err := rotated.connectAs(t, addr, other.ID); err == nil {
+	if _, _, err := rotated.ConnectAs(t, addr, other.ID); err == nil {
 		t.Error("another's client id is let in")
 	}
 	for what, c := range map[string]struct {
-		device   registered
+		device   Device
 		mutation string
 	}{
 		"rotated": {rotated, `mutation($id: ID!) { rotateDeviceSecret(id: $id) { secret device { id version } } }`},
 		"deleted": {deleted, `mutation($id: ID!) { deleteDevice(id: $id) }`},
 	} {
-		_, lost, err := c.device.connect(t, addr)
+		_, lost, err := c.device.Connect(t, addr)
 		if err != nil {
 			t.Fatalf("%s, before: %v", what, err)
 		}
-		answer := ask[struct {
+		answer := Query[struct {
 			RotateDeviceSecret struct{ Secret string }
-		}](t, p, token, c.mutation, vars{"id": c.device.ID})
+		}](t, p, token, c.mutation, Vars{"id": c.device.ID})
 		select {
 		case <-lost:
-		case <-time.After(patience):
+		case <-time.After(Timeout):
 			t.Errorf("the connection of a device that was %s goes on", what)
 		}
-		if _, _, err := c.device.connect(t, addr); err == nil {
+		if _, _, err := c.device.Connect(t, addr); err == nil {
 			t.Errorf("a device that was %s comes back", what)
 		}
 		if fresh := answer.RotateDeviceSecret.Secret; fresh != "" {
-			if _, _, err := (registered{c.device.ID, fresh}).connect(t, addr); err != nil {
+			if _, _, err := (Device{c.device.ID, fresh}).Connect(t, addr); err != nil {
 				t.Errorf("the new secret is refused: %v", err)
 			}
 		}
@@ -294,18 +224,18 @@ func TestReadingsThatWereAcknowledgedSurviveKill9(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	serve := []string{"serve", "--addr", "127.0.0.1:0", "--data", data}
-	key := makeKey(t, data, "ADMIN", "device:read", "device:write")
-	p := start(t, serve...)
-	devices := make([]registered, 8)
+	key := CreateAPIKey(t, data, "ADMIN", "device:read", "device:write")
+	p := Start(t, serve...)
+	devices := make([]Device, 8)
 	for i := range devices {
-		devices[i] = p.register(t, key, "SENSOR")
+		devices[i] = p.RegisterDevice(t, key, "SENSOR")
 	}
 	acknowledged := make([]map[float64]bool, len(devices))
 	const killedAfter = 150 // acknowledgements of the first device
-	addr := p.mqttAddr(t)
+	addr := p.MQTTAddr(t)
 	var all sync.WaitGroup
 	for i, d := range devices {
-		client, _, err := d.connect(t, addr)
+		client, _, err := d.Connect(t, addr)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,22 +243,22 @@ func TestReadingsThatWereAcknowledgedSurviveKill9(t *testing.T) {
 		all.Go(func() {
 			for n := 0; client.IsConnected(); n++ {
 				token := client.Publish("devices/"+d.ID+"/telemetry", 1, false, fmt.Sprintf(`{"temperature": %d}`, n))
-				if !token.WaitTimeout(patience) || token.Error() != nil {
+				if !token.WaitTimeout(Timeout) || token.Error() != nil {
 					return
 				}
 				acknowledged[i][float64(n)] = true
 				if i == 0 && n == killedAfter {
-					p.end()
+					p.Close()
 				}
 			}
 		})
 	}
 	all.Wait()
-	p = start(t, serve...)
+	p = Start(t, serve...)
 	for i, d := range devices {
 		seen := map[float64]int{}
 		// What had been handed out when the program was killed comes after what had not, and so out of order.
-		p.awaitShown(t, key, d.ID, "what was acknowledged", func(s shown) bool {
+		awaitDevice(t, p, key, d.ID, "what was acknowledged", func(s shown) bool {
 			clear(seen)
 			for _, series := range s.Telemetry {
 				for _, point := range series.Points {
@@ -360,7 +290,7 @@ func TestImportedDevicesGetSecrets(t *testing.T) {
 	if err := os.WriteFile(list, []byte("key,name,kind\nk1,Press 1,SENSOR\nk2,Press 2,SENSOR\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	mustRun(t, "import", "devices", list, "--secrets", secrets, "--data", data)
+	MustRun(t, "import", "devices", list, "--secrets", secrets, "--data", data)
 	file, err := os.ReadFile(secrets)
 	if err != nil {
 		t.Fatal(err)
@@ -369,24 +299,24 @@ func TestImportedDevicesGetSecrets(t *testing.T) {
 	if err != nil || len(rows) != 3 || strings.Join(rows[0], ",") != "key,name,id,secret" || rows[1][0] != "k1" || rows[1][1] != "Press 1" {
 		t.Fatalf("the file of secrets is %v, %v", rows, err)
 	}
-	if o := run(t, "import", "devices", list, "--secrets", secrets, "--data", data); o.code == 0 {
+	if o := Run(t, "import", "devices", list, "--secrets", secrets, "--data", data); o.Code == 0 {
 		t.Error("a file with secrets is written over")
 	}
 	again := filepath.Join(folder, "again.csv")
-	mustRun(t, "import", "devices", list, "--secrets", again, "--data", data)
+	MustRun(t, "import", "devices", list, "--secrets", again, "--data", data)
 	if file, err := os.ReadFile(again); err != nil || strings.Count(string(file), "\n") != 1 {
 		t.Errorf("devices that are known get secrets: %s, %v", file, err)
 	}
-	p := start(t, "serve", "--addr", "127.0.0.1:0", "--data", data)
-	if _, _, err := (registered{ID: rows[1][2], Secret: rows[1][3]}).connect(t, p.mqttAddr(t)); err != nil {
+	p := Start(t, "serve", "--addr", "127.0.0.1:0", "--data", data)
+	if _, _, err := (Device{ID: rows[1][2], Secret: rows[1][3]}).Connect(t, p.MQTTAddr(t)); err != nil {
 		t.Errorf("the secret is refused: %v", err)
 	}
 }
 
 func TestSimulateReportsWhatWasStored(t *testing.T) {
 	t.Parallel()
-	p := start(t, serveDemo(t.TempDir())...)
-	said := mustRun(t, "simulate", "--url", p.URL, "--mqtt", p.mqttAddr(t), "--devices", "40", "--rate", "800", "--batch", "5", "--duration", "2s")
+	p := Start(t, DemoArgs(t.TempDir())...)
+	said := MustRun(t, "simulate", "--url", p.URL, "--mqtt", p.MQTTAddr(t), "--devices", "40", "--rate", "800", "--batch", "5", "--duration", "2s")
 	figures := regexp.MustCompile(`(?m)^(\w+) +(\d+) `).FindAllStringSubmatch(said, -1)
 	of := map[string]string{}
 	for _, f := range figures {
@@ -395,7 +325,7 @@ func TestSimulateReportsWhatWasStored(t *testing.T) {
 	if of["connected"] != "40" || of["sent"] == "0" || of["sent"] != of["acknowledged"] || of["sent"] != of["stored"] {
 		t.Errorf("it reports\n%s", said)
 	}
-	if left := ask[struct{ Devices struct{ TotalCount int } }](t, p, p.signIn(t, "admin"),
+	if left := Query[struct{ Devices struct{ TotalCount int } }](t, p, p.SignIn(t, "admin"),
 		`{ devices(filter: {labels: {simulated: "yes"}}) { totalCount } }`, nil).Devices.TotalCount; left != 0 {
 		t.Errorf("it leaves %d devices", left)
 	}

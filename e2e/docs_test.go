@@ -21,7 +21,7 @@ func TestExamplesOfTheDocs(t *testing.T) {
 			t.Skipf("SKIP: no %s on this machine", tool)
 		}
 	}
-	p := demo(t)
+	p := Demo(t)
 	page, err := os.ReadFile("../docs/http.md")
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func TestExamplesOfTheDocs(t *testing.T) {
 	for _, example := range examples {
 		t.Run(firstWords(example[1]), func(t *testing.T) {
 			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), Timeout)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, "sh", "-e", "-c", example[1])
 			cmd.Env = append(os.Environ(), "URL="+p.URL, "KEY="+p.APIKey)
@@ -57,7 +57,7 @@ func checkExample(t *testing.T, example, out string) {
 	}
 	answers := json.NewDecoder(strings.NewReader(out))
 	for range strings.Count(example, "curl ") {
-		var a answer
+		var a Response
 		if err := answers.Decode(&a); err != nil || len(a.Errors) > 0 || len(a.Data) == 0 {
 			t.Errorf("answered %s: %v %v", out, a.Errors, err)
 		}

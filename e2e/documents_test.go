@@ -24,7 +24,7 @@ const (
 )
 
 // trusting is a program that runs nothing but the documents of a manifest for strangers and keys.
-func trusting(t *testing.T) *program {
+func trusting(t *testing.T) *Program {
 	t.Helper()
 	manifest := filepath.Join(t.TempDir(), "manifest.json")
 	text, err := json.Marshal(map[string]string{
@@ -36,21 +36,21 @@ func trusting(t *testing.T) *program {
 	if err := os.WriteFile(manifest, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return start(t, serveDemo(t.TempDir(), "--documents-manifest", manifest, "--documents-only-trusted")...)
+	return Start(t, DemoArgs(t.TempDir(), "--documents-manifest", manifest, "--documents-only-trusted")...)
 }
 
 func TestOnlyTrustedDocumentsFromOutside(t *testing.T) {
 	t.Parallel()
 	p := trusting(t)
-	a, err := p.postBody(t.Context(), "", []byte(`{"documentId": "login"}`))
+	a, err := p.PostBody(t.Context(), "", []byte(`{"documentId": "login"}`))
 	if err != nil {
 		t.Fatal(err)
 	}
-	token := read[struct{ Login session }](t, a).Login.AccessToken
-	refusal(t, p.graphql(t, "", "{ __typename }", nil), "PERMISSION_DENIED", "DOCUMENT_NOT_TRUSTED")
-	refusal(t, p.graphql(t, p.APIKey, "{ viewer { apiKey { name } } }", nil), "PERMISSION_DENIED", "DOCUMENT_NOT_TRUSTED")
-	ask[any](t, p, p.APIKey, "{ viewer { scopes } }", nil)
-	ask[any](t, p, token, "{ viewer { account { name } } }", nil)
+	token := Data[struct{ Login Session }](t, a).Login.AccessToken
+	RequireError(t, p.Execute(t, "", "{ __typename }", nil), "PERMISSION_DENIED", "DOCUMENT_NOT_TRUSTED")
+	RequireError(t, p.Execute(t, p.APIKey, "{ viewer { apiKey { name } } }", nil), "PERMISSION_DENIED", "DOCUMENT_NOT_TRUSTED")
+	Query[any](t, p, p.APIKey, "{ viewer { scopes } }", nil)
+	Query[any](t, p, token, "{ viewer { account { name } } }", nil)
 
 	events := get(t, p, url.Values{"documentId": {"watch"}}, "Accept", "text/event-stream", "X-API-Key", p.APIKey)
 	defer func() { _ = events.Body.Close() }()
@@ -63,7 +63,7 @@ func TestOnlyTrustedDocumentsFromOutside(t *testing.T) {
 		t.Errorf("another event stream: %d %s, %v", refused.StatusCode, text, err)
 	}
 
-	conn := p.socket(t, p.APIKey)
+	conn := dialSocket(t, p, p.APIKey)
 	for payload, says := range map[string]string{
 		`{"documentId": "scopes"}`: `"data":{"viewer"`,
 		`{"extensions": {"persistedQuery": {"version": 1, "sha256Hash": "` + hashOf("{ viewer { scopes } }") + `"}}}`: `"data":{"viewer"`,
@@ -78,21 +78,21 @@ func TestOnlyTrustedDocumentsFromOutside(t *testing.T) {
 // What one client has registered, others ask for by hash, whichever way they come.
 func TestPersistedDocumentsFromOutside(t *testing.T) {
 	t.Parallel()
-	p := demo(t)
+	p := Demo(t)
 	text := "query Registered { viewer { scopes } }"
 	persisted := fmt.Sprintf(`"extensions": {"persistedQuery": {"version": 1, "sha256Hash": %q}}`, hashOf(text))
-	conn := p.socket(t, p.APIKey)
+	conn := dialSocket(t, p, p.APIKey)
 	if got := conn.once(t, "{"+persisted+"}"); !strings.Contains(got, "PERSISTED_QUERY_NOT_FOUND") {
 		t.Errorf("an unknown hash is answered %s", got)
 	}
 	if got := conn.once(t, fmt.Sprintf(`{"query": %q, %s}`, text, persisted)); !strings.Contains(got, `"data":`) {
 		t.Errorf("registering is answered %s", got)
 	}
-	a, err := p.postBody(t.Context(), p.APIKey, []byte("{"+persisted+"}"))
+	a, err := p.PostBody(t.Context(), p.APIKey, []byte("{"+persisted+"}"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	read[any](t, a)
+	Data[any](t, a)
 }
 
 // Where there is a Redis, what was registered outlives the program, and is there for every other one.
@@ -101,18 +101,18 @@ func TestPersistedDocumentsAreShared(t *testing.T) {
 	server := testserver.StartRedis(t)
 	text := "query Shared { __typename }"
 	persisted := fmt.Sprintf(`"extensions": {"persistedQuery": {"version": 1, "sha256Hash": %q}}`, hashOf(text))
-	one := start(t, serveDemo(t.TempDir(), "--redis-url", server.URL())...)
-	a, err := one.postBody(t.Context(), one.APIKey, fmt.Appendf(nil, `{"query": %q, %s}`, text, persisted))
+	one := Start(t, DemoArgs(t.TempDir(), "--redis-url", server.URL())...)
+	a, err := one.PostBody(t.Context(), one.APIKey, fmt.Appendf(nil, `{"query": %q, %s}`, text, persisted))
 	if err != nil {
 		t.Fatal(err)
 	}
-	read[any](t, a)
-	one.stopCleanly(t)
-	two := start(t, serveDemo(t.TempDir(), "--redis-url", server.URL())...)
-	if a, err = two.postBody(t.Context(), "", []byte("{"+persisted+"}")); err != nil {
+	Data[any](t, a)
+	one.StopCleanly(t)
+	two := Start(t, DemoArgs(t.TempDir(), "--redis-url", server.URL())...)
+	if a, err = two.PostBody(t.Context(), "", []byte("{"+persisted+"}")); err != nil {
 		t.Fatal(err)
 	}
-	read[any](t, a)
+	Data[any](t, a)
 }
 
 // A manifest that cannot be trusted ends the program at once, with one line that says why.
@@ -131,11 +131,11 @@ func TestBadManifestsAreOneLine(t *testing.T) {
 			if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			o := run(t, "serve", "--addr", "127.0.0.1:0", "--data", filepath.Join(t.TempDir(), "data"), "--documents-manifest", path)
-			line := strings.TrimSuffix(o.stderr, "\n")
+			o := Run(t, "serve", "--addr", "127.0.0.1:0", "--data", filepath.Join(t.TempDir(), "data"), "--documents-manifest", path)
+			line := strings.TrimSuffix(o.Stderr, "\n")
 			last := line[strings.LastIndex(line, "\n")+1:]
-			if o.code != 1 || !strings.HasPrefix(last, "sluice: ") || !strings.Contains(last, "documents.manifest") || !strings.Contains(last, c.says) {
-				t.Errorf("ended with %d and said:\n%s", o.code, o.stderr)
+			if o.Code != 1 || !strings.HasPrefix(last, "sluice: ") || !strings.Contains(last, "documents.manifest") || !strings.Contains(last, c.says) {
+				t.Errorf("ended with %d and said:\n%s", o.Code, o.Stderr)
 			}
 		})
 	}
@@ -147,7 +147,7 @@ func hashOf(text string) string {
 }
 
 // get sends a GET, with headers as name and value in turn.
-func get(t *testing.T, p *program, values url.Values, headers ...string) *http.Response {
+func get(t *testing.T, p *Program, values url.Values, headers ...string) *http.Response {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL+"/graphql?"+values.Encode(), nil)
 	if err != nil {
@@ -166,9 +166,9 @@ func get(t *testing.T, p *program, values url.Values, headers ...string) *http.R
 // socket is a WebSocket that has been greeted.
 type socket struct{ *websocket.Conn }
 
-func (p *program) socket(t *testing.T, key string) socket {
+func dialSocket(t *testing.T, p *Program, key string) socket {
 	t.Helper()
-	s := socket{p.dial(t, http.Header{"X-API-Key": {key}})}
+	s := socket{p.Dial(t, http.Header{"X-API-Key": {key}})}
 	s.send(t, `{"type": "connection_init"}`)
 	s.receive(t)
 	return s

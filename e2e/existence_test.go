@@ -199,14 +199,14 @@ type stranger struct {
 	blindTo          []ids.Kind // of which others' are not to be seen
 }
 
-func strangers(t *testing.T, p *program, admin string) []stranger {
+func strangers(t *testing.T, p *Program, admin string) []stranger {
 	t.Helper()
 	key := func(name string, input string) string {
-		return ask[struct{ CreateAPIKey struct{ Secret string } }](t, p, admin,
+		return Query[struct{ CreateAPIKey struct{ Secret string } }](t, p, admin,
 			`mutation { createApiKey(input: {name: "`+name+`", `+input+`}) { secret } }`, nil).CreateAPIKey.Secret
 	}
 	return []stranger{
-		{"a member", p.signIn(t, "alice"), kindsProbed()},
+		{"a member", p.SignIn(t, "alice"), kindsProbed()},
 		{"a key for some devices", key("north", `deviceLabels: {site: "north"}, scopes: ["device:read", "device:write", "device:configure",
 			"device:command", "camera:view", "camera:move", "trip:read", "trip:write", "activity:read", "activity:write", "job:read", "job:write", "account:read"]`),
 			[]ids.Kind{ids.Device, ids.Command}},
@@ -225,17 +225,17 @@ func TestNobodyFindsOutWhatExists(t *testing.T) {
 	t.Parallel()
 	t.Run("what is kept", func(t *testing.T) {
 		t.Parallel()
-		p := start(t, serveDemo(t.TempDir())...)
-		p.probeAll(t)
+		p := Start(t, DemoArgs(t.TempDir())...)
+		compareProbes(t, p)
 	})
 	t.Run("what is asked of the services", func(t *testing.T) {
 		t.Parallel()
-		spans, endpoint := startCollector(t)
-		p := start(t, serveDemo(t.TempDir(), "--telemetry-otlp-endpoint", "http://"+endpoint,
+		spans, endpoint := StartCollector(t)
+		p := Start(t, DemoArgs(t.TempDir(), "--telemetry-otlp-endpoint", "http://"+endpoint,
 			"--breaker-hedge=false", "--cache-enabled=false", "--auth-kept-for=1m")...) // so that the same is done whenever the same is asked
-		all := p.probeAll(t)
-		p.stopCleanly(t) // which sends what is left to send
-		done := spans.work()
+		all := compareProbes(t, p)
+		p.StopCleanly(t) // which sends what is left to send
+		done := workByTrace(spans.Spans())
 		for _, one := range all {
 			if theirs, nothing := done[one.theirs], done[one.nothing]; theirs != nothing || theirs == "" {
 				t.Errorf("%s: about what is another's it did\n%s\nand about what there is not\n%s", one.name, theirs, nothing)
@@ -245,12 +245,12 @@ func TestNobodyFindsOutWhatExists(t *testing.T) {
 }
 
 // probeAll compares the answers to all probes by all strangers.
-func (p *program) probeAll(t *testing.T) (all []asked) {
+func compareProbes(t *testing.T, p *Program) (all []asked) {
 	t.Helper()
-	admin, bob := p.signIn(t, "admin"), p.signIn(t, "bob")
+	admin, bob := p.SignIn(t, "admin"), p.SignIn(t, "bob")
 	for _, who := range strangers(t, p, admin) {
 		foreign := foreignEntities(t, p, admin, bob) // that nobody has named yet
-		p.graphql(t, who.credential, "{ viewer { scopes } }", nil)
+		p.Execute(t, who.credential, "{ viewer { scopes } }", nil)
 		missing := map[ids.Kind]string{}
 		for _, kind := range kindsProbed() {
 			missing[kind] = ids.New(kind)
@@ -261,8 +261,8 @@ func (p *program) probeAll(t *testing.T) (all []asked) {
 			}
 			t.Run(who.name+"/"+string(probe.kind)+"/"+probe.document, func(t *testing.T) {
 				one := asked{name: t.Name(), theirs: newTrace(), nothing: newTrace()}
-				theirs := p.shape(t, who.credential, probe.document, foreign[probe.kind], foreign[ids.Job], one.theirs)
-				nothing := p.shape(t, who.credential, probe.document, missing[probe.kind], foreign[ids.Job], one.nothing)
+				theirs := responseTranscript(t, p, who.credential, probe.document, foreign[probe.kind], foreign[ids.Job], one.theirs)
+				nothing := responseTranscript(t, p, who.credential, probe.document, missing[probe.kind], foreign[ids.Job], one.nothing)
 				if strings.Contains(theirs, "VALIDATION_FAILED") {
 					t.Fatalf("the document does not fit the schema: %s", theirs)
 				}
@@ -278,21 +278,19 @@ func (p *program) probeAll(t *testing.T) (all []asked) {
 
 func newTrace() string { return strings.ReplaceAll(uuid.NewString(), "-", "") }
 
-// work is what was done in each trace, as one text, but for finding out who asks: the gateway forgets what
+// workByTrace is what was done in each trace, as one text, but for finding out who asks: the gateway forgets what
 // it knew of a key when an event tells of it, whenever that comes.
-func (c *collector) work() map[string]string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+func workByTrace(spans []Span) map[string]string {
 	steps := map[string][]string{}
-	byID := map[string]span{}
-	for _, s := range c.spans {
-		byID[s.id] = s
+	byID := map[string]Span{}
+	for _, s := range spans {
+		byID[s.ID] = s
 	}
-	for _, s := range c.spans {
-		if s.verifies(byID) {
+	for _, s := range spans {
+		if verifiesKey(s, byID) {
 			continue
 		}
-		steps[s.trace] = append(steps[s.trace], strings.TrimSpace(s.name+" "+strings.Join(strings.Fields(s.sql), " ")))
+		steps[s.Trace] = append(steps[s.Trace], strings.TrimSpace(s.Name+" "+strings.Join(strings.Fields(s.SQL), " ")))
 	}
 	work := map[string]string{}
 	for trace, of := range steps {
@@ -301,10 +299,10 @@ func (c *collector) work() map[string]string {
 	return work
 }
 
-// verifies tells whether the span is of, or within, the call that finds out who asks.
-func (s span) verifies(byID map[string]span) bool {
-	for known := true; known; s, known = byID[s.parent] {
-		if strings.HasSuffix(s.name, "VerifyApiKey") {
+// verifiesKey tells whether the span is of, or within, the call that finds out who asks.
+func verifiesKey(s Span, byID map[string]Span) bool {
+	for known := true; known; s, known = byID[s.Parent] {
+		if strings.HasSuffix(s.Name, "VerifyApiKey") {
 			return true
 		}
 	}
@@ -312,15 +310,15 @@ func (s span) verifies(byID map[string]span) bool {
 }
 
 // foreignEntities are one of each kind, which neither alice nor a key for the devices of the north sees.
-func foreignEntities(t *testing.T, p *program, admin, bob string) map[ids.Kind]string {
+func foreignEntities(t *testing.T, p *Program, admin, bob string) map[ids.Kind]string {
 	t.Helper()
 	register := func(kind, lock string) string {
-		return ask[struct {
+		return Query[struct {
 			RegisterDevice struct{ Device struct{ ID string } }
 		}](t, p, admin, `mutation { registerDevice(input: {name: "x", kind: `+kind+`, lock: `+lock+`, labels: {site: "south"}}) { device { id } } }`, nil).RegisterDevice.Device.ID
 	}
 	car, sensor := register("VEHICLE", "false"), register("SENSOR", "null")
-	made := ask[struct {
+	made := Query[struct {
 		CreateJob    struct{ ID string }
 		CreateAPIKey struct{ APIKey struct{ ID string } }
 		SendCommand  struct{ ID string }
@@ -329,20 +327,20 @@ func foreignEntities(t *testing.T, p *program, admin, bob string) map[ids.Kind]s
 		recordActivity(input: {kind: NOTE, title: "of the sensor", deviceId: $sensor}) { id }
 		createApiKey(input: {name: "k", scopes: ["trip:read"]}) { apiKey { id } }
 		sendCommand(input: {deviceId: $sensor, name: "calibrate"}) { id }
-	}`, vars{"sensor": sensor})
-	for _, open := range ask[struct {
+	}`, Vars{"sensor": sensor})
+	for _, open := range Query[struct {
 		Trips struct{ Nodes []struct{ ID string } }
 	}](t, p, bob, `{ trips(filter: {statuses: [UNLOCKING, IN_PROGRESS]}) { nodes { id } } }`, nil).Trips.Nodes {
-		ask[any](t, p, bob, `mutation($id: ID!) { endTrip(tripId: $id) { id } }`, vars{"id": open.ID})
+		Query[any](t, p, bob, `mutation($id: ID!) { endTrip(tripId: $id) { id } }`, Vars{"id": open.ID})
 	}
-	bobs := ask[struct {
+	bobs := Query[struct {
 		StartTrip      struct{ ID string }
 		RecordActivity struct{ ID string }
 	}](t, p, bob, `mutation($car: ID!) {
 		startTrip(input: {vehicleId: $car, position: {latitude: 1, longitude: 1}}) { id }
 		recordActivity(input: {kind: NOTE, title: "bob's own"}) { id }
-	}`, vars{"car": car})
-	account := ask[struct {
+	}`, Vars{"car": car})
+	account := Query[struct {
 		Viewer struct{ Account struct{ ID string } }
 	}](t, p, bob, `{ viewer { account { id } } }`, nil).Viewer.Account.ID
 	of := map[ids.Kind]string{
@@ -357,9 +355,9 @@ func foreignEntities(t *testing.T, p *program, admin, bob string) map[ids.Kind]s
 var passing = regexp.MustCompile(`"requestId":"[^"]*"|"remaining":[0-9]+|r=[0-9]+;t=[0-9]+|max-age=[0-9]+|"cursor":"[^"]*"|(?m)^id: \S+`)
 
 // shape is the whole answer as it looks, without what passes and the id.
-func (p *program) shape(t *testing.T, credential, document, id, job, trace string) string {
+func responseTranscript(t *testing.T, p *Program, credential, document, id, job, trace string) string {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{"query": document, "variables": vars{"id": id, "job": job}})
+	body, err := json.Marshal(map[string]any{"query": document, "variables": Vars{"id": id, "job": job}})
 	if err != nil {
 		t.Fatal(err)
 	}

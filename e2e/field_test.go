@@ -77,7 +77,7 @@ func startBroker(t *testing.T) broker {
 	}
 	s.Start()
 	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(patience) {
+	if !s.ReadyForConnections(Timeout) {
 		t.Fatal("the NATS server is not ready")
 	}
 	url := "nats://%s:secret@127.0.0.1:" + port
@@ -90,7 +90,7 @@ func startBroker(t *testing.T) broker {
 var telemetryTaken = regexp.MustCompile(`(?m)^sluice_device_messages_total\{[^}]*outcome="taken"[^}]*topic="telemetry"[^}]*\} [1-9]`)
 
 // metrics is what the program counts; "" when it does not say.
-func (p *program) metrics(ctx context.Context) string {
+func readMetrics(ctx context.Context, p *Program) string {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL+"/metrics", nil)
 	if err != nil {
 		return ""
@@ -110,23 +110,23 @@ func TestTwoProgramsShareDevicesAndOneIsKilled(t *testing.T) {
 	t.Parallel()
 	devices := "--services-device-database=" + testserver.StartPostgres(t).NewDatabase(t)
 	b := startBroker(t)
-	program := func() *program {
-		return start(t, append(serveDemo(t.TempDir(), devices), b.settings...)...)
+	program := func() *Program {
+		return Start(t, append(DemoArgs(t.TempDir(), devices), b.settings...)...)
 	}
 	one, other := program(), program()
 	killed := make(chan struct{})
 	go func() { // in the midst of it
 		defer close(killed)
-		for !telemetryTaken.MatchString(other.metrics(t.Context())) {
+		for !telemetryTaken.MatchString(readMetrics(t.Context(), other)) {
 			select {
 			case <-t.Context().Done():
 				return
 			case <-time.After(50 * time.Millisecond): // between two looks
 			}
 		}
-		other.end()
+		other.Close()
 	}()
-	said := mustRun(t, "simulate", "--url", one.URL, "--mqtt", b.mqtt, "--devices", "100", "--rate", "1000", "--batch", "5", "--duration", "6s")
+	said := MustRun(t, "simulate", "--url", one.URL, "--mqtt", b.mqtt, "--devices", "100", "--rate", "1000", "--batch", "5", "--duration", "6s")
 	var connected, sent, acknowledged, stored int
 	for _, c := range []struct {
 		what string
@@ -144,8 +144,8 @@ func TestTwoProgramsShareDevicesAndOneIsKilled(t *testing.T) {
 	if connected != 100 || acknowledged == 0 || stored != acknowledged {
 		t.Errorf("it reports\n%s", said)
 	}
-	d := one.register(t, one.signIn(t, "admin"), "SENSOR")
-	if _, _, err := d.connect(t, b.mqtt); err != nil {
+	d := one.RegisterDevice(t, one.SignIn(t, "admin"), "SENSOR")
+	if _, _, err := d.Connect(t, b.mqtt); err != nil {
 		t.Errorf("the program that is left lets nobody in: %v", err)
 	}
 }
@@ -154,13 +154,13 @@ func TestTwoProgramsShareDevicesAndOneIsKilled(t *testing.T) {
 // get no configuration that they have, and nobody is told that they were away.
 func TestARestartGoesUnnoticed(t *testing.T) {
 	t.Parallel()
-	serve := serveDemo(t.TempDir(), "--device-restart-wait", "10m", "--device-offline-grace", "10m") // however slowly they come back
-	p := start(t, serve...)
-	key := p.signIn(t, "admin")
+	serve := DemoArgs(t.TempDir(), "--device-restart-wait", "10m", "--device-offline-grace", "10m") // however slowly they come back
+	p := Start(t, serve...)
+	key := p.SignIn(t, "admin")
 	const n = 300
 	fleet := make([]*member, n)
 	for i := range fleet {
-		fleet[i] = &member{registered: p.register(t, key, "GATEWAY")}
+		fleet[i] = &member{Device: p.RegisterDevice(t, key, "GATEWAY")}
 	}
 	t.Cleanup(func() {
 		for _, m := range fleet {
@@ -183,31 +183,31 @@ func TestARestartGoesUnnoticed(t *testing.T) {
 			}
 		}
 	}
-	each("connect", func(m *member) error { return m.join(p.mqttAddr(t)) })
+	each("connect", func(m *member) error { return m.join(p.MQTTAddr(t)) })
 	for _, m := range fleet {
-		ask[any](t, p, key, `mutation($id: ID!) { setDeviceConfig(id: $id, desired: {interval: 10}) { desiredVersion } }`, vars{"id": m.ID})
+		Query[any](t, p, key, `mutation($id: ID!) { setDeviceConfig(id: $id, desired: {interval: 10}) { desiredVersion } }`, Vars{"id": m.ID})
 	}
 	await := func(what string) {
 		t.Helper()
-		for deadline := time.Now().Add(2 * patience); len(settled(t, p, key)) != n; <-time.After(300 * time.Millisecond) {
+		for deadline := time.Now().Add(2 * Timeout); len(settled(t, p, key)) != n; <-time.After(300 * time.Millisecond) {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s: not all devices are ONLINE with the configuration that is wanted:\n%s", what, unsettled(t, p, key, fleet))
 			}
 		}
 	}
 	await("before")
-	p.kill(t)
+	p.Kill(t)
 	for _, m := range fleet {
 		m.configs.Store(0)
 	}
-	p = start(t, serve...)
-	each("come back", func(m *member) error { return m.join(p.mqttAddr(t)) })
+	p = Start(t, serve...)
+	each("come back", func(m *member) error { return m.join(p.MQTTAddr(t)) })
 	await("after")
 	for _, m := range fleet {
 		if got := m.configs.Load(); got != 0 {
 			t.Errorf("%s is sent its configuration %d times again", m.ID, got)
 		}
-		for _, e := range p.show(t, key, m.ID).Events.Nodes {
+		for _, e := range showDevice(t, p, key, m.ID).Events.Nodes {
 			if e.Type == "OFFLINE" {
 				t.Errorf("%s: others were told that it is OFFLINE", m.ID)
 			}
@@ -216,26 +216,26 @@ func TestARestartGoesUnnoticed(t *testing.T) {
 }
 
 // unsettled tells of the devices that are not as they should be.
-func unsettled(t *testing.T, p *program, key string, fleet []*member) string {
+func unsettled(t *testing.T, p *Program, key string, fleet []*member) string {
 	t.Helper()
 	fine := settled(t, p, key)
 	var told strings.Builder
 	for _, m := range fleet {
 		if !fine[m.ID] {
-			fmt.Fprintf(&told, "connected %t, was sent %d configurations: %+v\n", m.client.IsConnectionOpen(), m.configs.Load(), p.show(t, key, m.ID))
+			fmt.Fprintf(&told, "connected %t, was sent %d configurations: %+v\n", m.client.IsConnectionOpen(), m.configs.Load(), showDevice(t, p, key, m.ID))
 		}
 	}
-	told.WriteString(p.stderr.String())
+	told.WriteString(p.Stderr.String())
 	return told.String()
 }
 
 // settled are the devices that are ONLINE with the configuration that is wanted.
-func settled(t *testing.T, p *program, key string) map[string]bool {
+func settled(t *testing.T, p *Program, key string) map[string]bool {
 	t.Helper()
 	fine := map[string]bool{}
 	const query = `{ devices(first: 100, after: %s) { nodes { id presence config { inSync } } pageInfo { hasNextPage endCursor } } }`
 	for after := "null"; ; {
-		page := ask[struct {
+		page := Query[struct {
 			Devices struct {
 				Nodes []struct {
 					ID       string
@@ -262,7 +262,7 @@ func settled(t *testing.T, p *program, key string) map[string]bool {
 
 // member is a device that applies what it is told.
 type member struct {
-	registered
+	Device
 	client  mqtt.Client // of the last connection; nil before the first
 	configs atomic.Int64
 }
@@ -270,8 +270,8 @@ type member struct {
 // join connects, again and again until it is let in.
 func (m *member) join(addr string) error {
 	options := mqtt.NewClientOptions().AddBroker("tcp://" + addr).SetProtocolVersion(4).
-		SetClientID(m.ID).SetUsername(m.ID).SetPassword(m.Secret).SetMaxReconnectInterval(time.Second).SetCleanSession(false).SetConnectTimeout(patience)
-	deadline := time.Now().Add(2 * patience)
+		SetClientID(m.ID).SetUsername(m.ID).SetPassword(m.Secret).SetMaxReconnectInterval(time.Second).SetCleanSession(false).SetConnectTimeout(Timeout)
+	deadline := time.Now().Add(2 * Timeout)
 	for {
 		if m.client != nil {
 			m.client.Disconnect(0) // and come back by itself no more, under the id of the next
@@ -299,7 +299,7 @@ func (m *member) join(addr string) error {
 }
 
 func within(token mqtt.Token) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	select {
 	case <-token.Done():

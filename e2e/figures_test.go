@@ -10,69 +10,11 @@ import (
 
 const metresPerMile = 1609.344
 
-// deviceNamed finds the only device with this in its name.
-func deviceNamed(t *testing.T, p *program, token, name string) string {
-	t.Helper()
-	const query = `query($name: String!) { devices(filter: {nameContains: $name}) { nodes { id } } }`
-	found := ask[struct{ Devices counted }](t, p, token, query, vars{"name": name}).Devices.Nodes
-	if len(found) != 1 {
-		t.Fatalf("there are %d devices with %q in their name", len(found), name)
-	}
-	return found[0].ID
-}
-
-type tripFigures struct {
-	ID             string
-	Distance       float64
-	DistanceSource string
-	Status         string
-	Vehicle        struct{ ID, Name string }
-	Track          []struct{ Counted bool }
-}
-
-type tripPage struct {
-	Trips struct {
-		TotalCount int
-		Nodes      []tripFigures
-		PageInfo   struct {
-			HasNextPage bool
-			EndCursor   *string
-		}
-	}
-}
-
-// tripsOf goes through all pages of the trips of these vehicles.
-func tripsOf(t *testing.T, p *program, token string, pageSize int, vehicles ...string) []tripFigures {
-	t.Helper()
-	const query = `query($filter: TripFilter, $first: Int, $after: Cursor) {
-		trips(filter: $filter, first: $first, after: $after) {
-			totalCount pageInfo { hasNextPage endCursor }
-			nodes { id distance distanceSource status vehicle { id name } }
-		}
-	}`
-	variables := vars{"filter": vars{"vehicleIds": vehicles}, "first": pageSize}
-	var all []tripFigures
-	for {
-		page := ask[tripPage](t, p, token, query, variables).Trips
-		all = append(all, page.Nodes...)
-		if !page.PageInfo.HasNextPage {
-			if len(all) != page.TotalCount {
-				t.Errorf("the pages hold %d trips, totalCount says %d", len(all), page.TotalCount)
-			}
-			return all
-		}
-		if len(page.Nodes) != pageSize {
-			t.Fatalf("a page of %d trips is followed by another", len(page.Nodes))
-		}
-		variables["after"] = *page.PageInfo.EndCursor
-	}
-}
-
 func TestTaxiTripsOfOneDriver(t *testing.T) {
 	t.Parallel()
-	p := demo(t)
-	alice := p.signIn(t, "alice")
-	trips := tripsOf(t, p, alice, 97, deviceNamed(t, p, alice, "NYC taxi"))
+	p := Demo(t)
+	alice := p.SignIn(t, "alice")
+	trips := TripsOf(t, p, alice, 97, DeviceByName(t, p, alice, "NYC taxi"))
 	seen := map[string]bool{}
 	var metres float64
 	for _, trip := range trips {
@@ -92,8 +34,8 @@ func TestTaxiTripsOfOneDriver(t *testing.T) {
 
 func TestTracksAreMeasuredToTheMetre(t *testing.T) {
 	t.Parallel()
-	p := demo(t)
-	bob := p.signIn(t, "bob")
+	p := Demo(t)
+	bob := p.SignIn(t, "bob")
 	for _, drive := range []struct {
 		vehicle string
 		metres  float64
@@ -104,7 +46,7 @@ func TestTracksAreMeasuredToTheMetre(t *testing.T) {
 	} {
 		t.Run(drive.vehicle, func(t *testing.T) {
 			const query = `query($vehicles: [ID!]) { trips(filter: {vehicleIds: $vehicles}) { nodes { id distance distanceSource track(maxPoints: 500) { counted } } } }`
-			trips := ask[tripPage](t, p, bob, query, vars{"vehicles": []string{deviceNamed(t, p, bob, drive.vehicle)}}).Trips.Nodes
+			trips := Query[TripPage](t, p, bob, query, Vars{"vehicles": []string{DeviceByName(t, p, bob, drive.vehicle)}}).Trips.Nodes
 			if len(trips) != 1 {
 				t.Fatalf("there are %d trips", len(trips))
 			}
@@ -120,9 +62,9 @@ func TestTracksAreMeasuredToTheMetre(t *testing.T) {
 
 func TestBusTripsOfOneRoute(t *testing.T) {
 	t.Parallel()
-	p := demo(t)
-	operator := p.signIn(t, "operator")
-	buses := ask[struct{ Devices counted }](t, p, operator, `{ devices(filter: {nameContains: "bus "}) { totalCount nodes { id } } }`, nil).Devices
+	p := Demo(t)
+	operator := p.SignIn(t, "operator")
+	buses := Query[struct{ Devices Count }](t, p, operator, `{ devices(filter: {nameContains: "bus "}) { totalCount nodes { id } } }`, nil).Devices
 	vehicles := make([]string, len(buses.Nodes))
 	for i, bus := range buses.Nodes {
 		vehicles[i] = bus.ID
@@ -130,7 +72,7 @@ func TestBusTripsOfOneRoute(t *testing.T) {
 	if len(vehicles) != 8 || buses.TotalCount != 8 {
 		t.Errorf("there are %d buses, want 8", len(vehicles))
 	}
-	trips := tripsOf(t, p, operator, 5, vehicles...)
+	trips := TripsOf(t, p, operator, 5, vehicles...)
 	driven := map[string]bool{}
 	for _, trip := range trips {
 		driven[trip.Vehicle.ID] = true
@@ -160,11 +102,11 @@ const telemetryQuery = `query($id: ID!, $step: Int, $aggregate: Aggregate) {
 
 func TestMachineTemperature(t *testing.T) {
 	t.Parallel()
-	p := demo(t)
-	operator := p.signIn(t, "operator")
-	machine := deviceNamed(t, p, operator, "Machine temperature")
+	p := Demo(t)
+	operator := p.SignIn(t, "operator")
+	machine := DeviceByName(t, p, operator, "Machine temperature")
 
-	raw := ask[telemetry](t, p, operator, telemetryQuery, vars{"id": machine}).Device.Telemetry
+	raw := Query[telemetry](t, p, operator, telemetryQuery, Vars{"id": machine}).Device.Telemetry
 	if len(raw) != 1 {
 		t.Fatalf("there are %d series", len(raw))
 	}
@@ -181,7 +123,7 @@ func TestMachineTemperature(t *testing.T) {
 		t.Errorf("readings, hot, cold: %s, want 22695 1586 399", got)
 	}
 
-	steps := ask[telemetry](t, p, operator, telemetryQuery, vars{"id": machine, "step": 400 * 24 * 3600, "aggregate": "COUNT"}).Device.Telemetry
+	steps := Query[telemetry](t, p, operator, telemetryQuery, Vars{"id": machine, "step": 400 * 24 * 3600, "aggregate": "COUNT"}).Device.Telemetry
 	var sum float64
 	for _, point := range steps[0].Points {
 		sum += point.Value
@@ -193,14 +135,14 @@ func TestMachineTemperature(t *testing.T) {
 
 func TestTelescopeNight(t *testing.T) {
 	t.Parallel()
-	p := demo(t)
-	operator := p.signIn(t, "operator")
+	p := Demo(t)
+	operator := p.SignIn(t, "operator")
 	const query = `{
 		all: activities(filter: {kinds: [OBSERVATION]}, first: 1) { totalCount }
 		done: activities(filter: {kinds: [OBSERVATION], status: "DONE"}, first: 1) { totalCount }
 		failed: activities(filter: {kinds: [OBSERVATION], status: "FAILED"}, first: 1) { totalCount }
 	}`
-	got := ask[map[string]counted](t, p, operator, query, nil)
+	got := Query[map[string]Count](t, p, operator, query, nil)
 	if got := fmt.Sprint(got["all"].TotalCount, got["done"].TotalCount, got["failed"].TotalCount); got != "301 291 10" {
 		t.Errorf("observations, done, failed: %s, want 301 291 10", got)
 	}
@@ -208,14 +150,14 @@ func TestTelescopeNight(t *testing.T) {
 
 func TestWaterOfADay(t *testing.T) {
 	t.Parallel()
-	p := demo(t)
-	got := ask[struct {
+	p := Demo(t)
+	got := Query[struct {
 		Hydration struct {
 			TotalMl int
 			Days    []struct{ TotalMl int }
 			Entries []struct{ Amount float64 }
 		}
-	}](t, p, p.signIn(t, "alice"), `{ hydration(from: "2000-01-01T00:00:00Z", to: "2100-01-01T00:00:00Z") { totalMl days { totalMl } entries { amount } } }`, nil).Hydration
+	}](t, p, p.SignIn(t, "alice"), `{ hydration(from: "2000-01-01T00:00:00Z", to: "2100-01-01T00:00:00Z") { totalMl days { totalMl } entries { amount } } }`, nil).Hydration
 	if len(got.Entries) != 5 || got.TotalMl != 1300 || len(got.Days) != 1 || got.Days[0].TotalMl != 1300 {
 		t.Errorf("the water is %+v, want 5 logs and 1300 ml on one day", got)
 	}

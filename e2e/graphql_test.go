@@ -11,17 +11,17 @@ import (
 	"testing"
 )
 
-type vars map[string]any
+type Vars map[string]any
 
-// answer is a response in GraphQL's form.
-type answer struct {
+// Response is a response in GraphQL's form.
+type Response struct {
 	Status int             `json:"-"`
 	Data   json.RawMessage `json:"data"`
-	Errors []problem       `json:"errors"`
+	Errors []GraphQLError  `json:"errors"`
 }
 
-// problem is one error of an answer.
-type problem struct {
+// GraphQLError is one error of an answer.
+type GraphQLError struct {
 	Message    string `json:"message"`
 	Path       []any  `json:"path"`
 	Extensions struct {
@@ -33,28 +33,28 @@ type problem struct {
 	} `json:"extensions"`
 }
 
-func (p problem) String() string {
+func (p GraphQLError) String() string {
 	return fmt.Sprintf("%s %s %s at %v: %s", p.Extensions.Service, p.Extensions.Code, p.Extensions.Reason, p.Path, p.Message)
 }
 
-// place is the path with dots, as in "trips.nodes.0.vehicle".
-func (p problem) place() string {
+// PathString is the path with dots, as in "trips.nodes.0.vehicle".
+func (p GraphQLError) PathString() string {
 	return strings.ReplaceAll(strings.Trim(fmt.Sprint(p.Path), "[]"), " ", ".")
 }
 
-// post sends an operation. The token is an access token or an API key, or "" for nobody.
-func (p *program) post(ctx context.Context, token, query string, variables vars) (answer, error) {
+// Post sends an operation. The token is an access token or an API key, or "" for nobody.
+func (p *Program) Post(ctx context.Context, token, query string, variables Vars) (Response, error) {
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
-		return answer{}, err
+		return Response{}, err
 	}
-	return p.postBody(ctx, token, body)
+	return p.PostBody(ctx, token, body)
 }
 
-func (p *program) postBody(ctx context.Context, token string, body []byte) (answer, error) {
+func (p *Program) PostBody(ctx context.Context, token string, body []byte) (Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL+"/graphql", bytes.NewReader(body))
 	if err != nil {
-		return answer{}, err
+		return Response{}, err
 	}
 	request.Header.Set("Content-Type", "application/json")
 	request.Header.Set("Accept", "application/graphql-response+json")
@@ -66,49 +66,49 @@ func (p *program) postBody(ctx context.Context, token string, body []byte) (answ
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return answer{}, err
+		return Response{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
-		return answer{}, err
+		return Response{}, err
 	}
-	a := answer{Status: response.StatusCode}
+	a := Response{Status: response.StatusCode}
 	if err := json.Unmarshal(text, &a); err != nil {
-		return answer{}, fmt.Errorf("the answer (%s) is no JSON: %w: %.300s", response.Status, err, text)
+		return Response{}, fmt.Errorf("the answer (%s) is no JSON: %w: %.300s", response.Status, err, text)
 	}
 	return a, nil
 }
 
-// graphql sends an operation and takes any answer.
-func (p *program) graphql(t *testing.T, token, query string, variables vars) answer {
+// Execute sends an operation and takes any answer.
+func (p *Program) Execute(t *testing.T, token, query string, variables Vars) Response {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), Timeout)
 	defer cancel()
-	a, err := p.post(ctx, token, query, variables)
+	a, err := p.Post(ctx, token, query, variables)
 	if err != nil {
 		t.Fatalf("ask %.100s: %v", query, err)
 	}
 	return a
 }
 
-// ask sends an operation that must be answered without an error.
-func ask[T any](t *testing.T, p *program, token, query string, variables vars) T {
+// Query sends an operation that must be answered without an error.
+func Query[T any](t *testing.T, p *Program, token, query string, variables Vars) T {
 	t.Helper()
-	return read[T](t, p.graphql(t, token, query, variables))
+	return Data[T](t, p.Execute(t, token, query, variables))
 }
 
-// read takes the data of an answer that must be without an error.
-func read[T any](t *testing.T, a answer) T {
+// Data takes the data of an answer that must be without an error.
+func Data[T any](t *testing.T, a Response) T {
 	t.Helper()
 	if len(a.Errors) > 0 {
 		t.Fatalf("the answer has errors: %v", a.Errors)
 	}
-	return partly[T](t, a)
+	return PartialData[T](t, a)
 }
 
-// partly takes the data of an answer that may have errors too.
-func partly[T any](t *testing.T, a answer) (data T) {
+// PartialData takes the data of an answer that may have errors too.
+func PartialData[T any](t *testing.T, a Response) (data T) {
 	t.Helper()
 	if err := json.Unmarshal(a.Data, &data); err != nil {
 		t.Fatalf("read the data: %v: %.300s", err, a.Data)
@@ -116,8 +116,8 @@ func partly[T any](t *testing.T, a answer) (data T) {
 	return data
 }
 
-// refusal is the only error of an answer; its code and reason must be these.
-func refusal(t *testing.T, a answer, code, reason string) problem {
+// RequireError is the only error of an answer; its code and reason must be these.
+func RequireError(t *testing.T, a Response, code, reason string) GraphQLError {
 	t.Helper()
 	if len(a.Errors) != 1 {
 		t.Fatalf("%d errors, want one with %s %s: %v %.300s", len(a.Errors), code, reason, a.Errors, a.Data)
@@ -129,24 +129,24 @@ func refusal(t *testing.T, a answer, code, reason string) problem {
 	return got
 }
 
-// signIn gives an access token of a demo identity.
-func (p *program) signIn(t *testing.T, code string) string {
+// SignIn gives an access token of a demo identity.
+func (p *Program) SignIn(t *testing.T, code string) string {
 	t.Helper()
-	return p.session(t, code).AccessToken
+	return p.NewSession(t, code).AccessToken
 }
 
-type session struct{ AccessToken, RefreshToken string }
+type Session struct{ AccessToken, RefreshToken string }
 
-func (p *program) session(t *testing.T, code string) session {
+func (p *Program) NewSession(t *testing.T, code string) Session {
 	t.Helper()
 	const login = `mutation($code: String!) { login(input: {provider: DEMO, code: $code}) { accessToken refreshToken } }`
-	return ask[struct{ Login session }](t, p, "", login, vars{"code": code}).Login
+	return Query[struct{ Login Session }](t, p, "", login, Vars{"code": code}).Login
 }
 
-// get fetches a page of the program.
-func (p *program) get(t *testing.T, path string) (status int, body string) {
+// Get fetches a page of the program.
+func (p *Program) Get(t *testing.T, path string) (status int, body string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), Timeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, p.URL+path, nil)
 	if err != nil {
@@ -162,4 +162,23 @@ func (p *program) get(t *testing.T, path string) (status int, body string) {
 		t.Fatalf("get %s: %v", path, err)
 	}
 	return response.StatusCode, string(text)
+}
+
+// SpendPoints asks for what costs a point, up to so often, and gives how often it was answered.
+func SpendPoints(t *testing.T, p *Program, document string, times int) (answered int) {
+	t.Helper()
+	for range times {
+		a := p.Execute(t, "", document, nil)
+		switch a.Status {
+		case http.StatusOK:
+			answered++
+		case http.StatusTooManyRequests:
+			if e := RequireError(t, a, "RESOURCE_EXHAUSTED", "BUDGET_EXHAUSTED"); !e.Extensions.Retryable {
+				t.Error("the refusal is not worth another try")
+			}
+		default:
+			t.Fatalf("answered %d %+v", a.Status, a)
+		}
+	}
+	return answered
 }

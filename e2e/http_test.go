@@ -17,12 +17,12 @@ import (
 // one connection.
 func TestHTTP2WithoutTLS(t *testing.T) {
 	t.Parallel()
-	p := demo(t)
+	p := Demo(t)
 	protocols := new(http.Protocols)
 	protocols.SetUnencryptedHTTP2(true)
 	transport := &http.Transport{Protocols: protocols, MaxConnsPerHost: 1}
 	defer transport.CloseIdleConnections()
-	client := &http.Client{Transport: transport, Timeout: patience}
+	client := &http.Client{Transport: transport, Timeout: Timeout}
 	var work sync.WaitGroup
 	for range 20 {
 		work.Go(func() {
@@ -44,7 +44,7 @@ func TestHTTP2WithoutTLS(t *testing.T) {
 // Nobody keeps a connection open that it does nothing with.
 func TestConnectionsThatDoNothingAreClosed(t *testing.T) {
 	t.Parallel()
-	p := start(t, serveDemo(t.TempDir(), "--http-idle-timeout", "1s", "--http-read-header-timeout", "1s")...)
+	p := Start(t, DemoArgs(t.TempDir(), "--http-idle-timeout", "1s", "--http-read-header-timeout", "1s")...)
 	for name, said := range map[string]string{
 		"nothing at all":          "",
 		"the half of a request":   "GET /healthz HTTP/1.1\r\nHost: x\r\n",
@@ -61,7 +61,7 @@ func TestConnectionsThatDoNothingAreClosed(t *testing.T) {
 			if _, err := io.WriteString(conn, said); err != nil {
 				t.Fatal(err)
 			}
-			_ = conn.SetReadDeadline(time.Now().Add(patience))
+			_ = conn.SetReadDeadline(time.Now().Add(Timeout))
 			_, err = io.Copy(io.Discard, bufio.NewReader(conn)) // nil at its end
 			if refused, is := errors.AsType[net.Error](err); is && refused.Timeout() {
 				t.Error("it stays open")

@@ -9,21 +9,21 @@ import (
 )
 
 // testTripsHang stops the process without ending it: its connections stay, and nothing answers.
-func testTripsHang(t *testing.T, in *installation, operator string) {
-	hung := in.services["trip"].cmd.Process
+func testTripsHang(t *testing.T, in *Installation, operator string) {
+	hung := in.Services["trip"].Cmd.Process
 	if err := hung.Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = hung.Signal(syscall.SIGCONT) }()
 
 	var slow time.Duration
-	var a answer
-	var b board
-	eventually(t, patience, "the process has stopped, which may be in the midst of an answer", func() bool {
+	var a Response
+	var b Dashboard
+	Eventually(t, Timeout, "the process has stopped, which may be in the midst of an answer", func() bool {
 		if slow, a = timed(t, in, operator); len(a.Errors) == 0 {
 			return false
 		}
-		b = partly[board](t, a)
+		b = PartialData[Dashboard](t, a)
 		return b.Trips == nil
 	})
 	if len(b.Overview.Degraded) != 1 || b.Overview.Degraded[0] != "TRIP" || b.Devices == nil || b.Jobs == nil || b.Activities == nil {
@@ -34,7 +34,7 @@ func testTripsHang(t *testing.T, in *installation, operator string) {
 			t.Errorf("the error is %v, want one of TRIP", p)
 		}
 	}
-	eventually(t, patience, "the breaker has opened", func() bool {
+	Eventually(t, Timeout, "the breaker has opened", func() bool {
 		_, a = timed(t, in, operator)
 		return hasReason(a, "CIRCUIT_OPEN")
 	})
@@ -49,23 +49,23 @@ func testTripsHang(t *testing.T, in *installation, operator string) {
 	if err := hung.Signal(syscall.SIGCONT); err != nil {
 		t.Fatal(err)
 	}
-	in.recovered(t, operator)
+	in.AwaitRecovery(t, operator)
 }
 
 // timed asks for the dashboard. A call that hangs must leave the request most of its time, with room
 // for a machine that has other things to do.
-func timed(t *testing.T, in *installation, token string) (time.Duration, answer) {
+func timed(t *testing.T, in *Installation, token string) (time.Duration, Response) {
 	t.Helper()
 	began := time.Now()
-	a := in.gateway.graphql(t, token, dashboard, nil)
+	a := in.Gateway.Execute(t, token, DashboardQuery, nil)
 	took := time.Since(began)
-	if took > requestTimeout/2 {
-		t.Errorf("the answer took %v; a call may take %v, and a request %v", took, callTimeout, requestTimeout)
+	if took > RequestTimeout/2 {
+		t.Errorf("the answer took %v; a call may take %v, and a request %v", took, CallTimeout, RequestTimeout)
 	}
 	return took, a
 }
 
-func hasReason(a answer, reason string) bool {
+func hasReason(a Response, reason string) bool {
 	for _, p := range a.Errors {
 		if p.Extensions.Reason == reason {
 			return true

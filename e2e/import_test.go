@@ -12,7 +12,7 @@ import (
 
 // importing is a program that serves while files are imported into its data folder.
 type importing struct {
-	p           *program
+	p           *Program
 	key         string
 	data, files string
 }
@@ -20,8 +20,8 @@ type importing struct {
 func startImporting(t *testing.T) *importing {
 	t.Helper()
 	in := &importing{data: t.TempDir(), files: t.TempDir()}
-	in.key = makeKey(t, in.data, "OPERATOR", "trip:read", "device:read", "activity:read")
-	in.p = start(t, "serve", "--addr", "127.0.0.1:0", "--data", in.data)
+	in.key = CreateAPIKey(t, in.data, "OPERATOR", "trip:read", "device:read", "activity:read")
+	in.p = Start(t, "serve", "--addr", "127.0.0.1:0", "--data", in.data)
 	return in
 }
 
@@ -38,17 +38,17 @@ func (in *importing) file(t *testing.T, name, text string) string {
 // load imports a file and wants this exit code and these words in what is printed.
 func (in *importing) load(t *testing.T, kind, path string, code int, words ...string) {
 	t.Helper()
-	o := run(t, "import", kind, path, "--data", in.data)
-	if o.code != code {
-		t.Errorf("the import of %s ended with %d, want %d:\n%s%s", path, o.code, code, o.stdout, o.stderr)
+	o := Run(t, "import", kind, path, "--data", in.data)
+	if o.Code != code {
+		t.Errorf("the import of %s ended with %d, want %d:\n%s%s", path, o.Code, code, o.Stdout, o.Stderr)
 	}
 	for _, word := range words {
-		if !strings.Contains(o.stdout+o.stderr, word) {
-			t.Errorf("the import of %s does not say %q:\n%s%s", path, word, o.stdout, o.stderr)
+		if !strings.Contains(o.Stdout+o.Stderr, word) {
+			t.Errorf("the import of %s does not say %q:\n%s%s", path, word, o.Stdout, o.Stderr)
 		}
 	}
-	if strings.Contains(o.stderr, "panic") || strings.Contains(o.stderr, "goroutine") {
-		t.Errorf("the import panics:\n%s", o.stderr)
+	if strings.Contains(o.Stderr, "panic") || strings.Contains(o.Stderr, "goroutine") {
+		t.Errorf("the import panics:\n%s", o.Stderr)
 	}
 }
 
@@ -56,7 +56,7 @@ func (in *importing) load(t *testing.T, kind, path string, code int, words ...st
 func (in *importing) fixes(t *testing.T, vehicle string) int {
 	t.Helper()
 	const query = `query($vehicles: [ID!]) { trips(filter: {vehicleIds: $vehicles}) { nodes { track(maxPoints: 500) { counted } } } }`
-	trips := ask[tripPage](t, in.p, in.key, query, vars{"vehicles": []string{deviceNamed(t, in.p, in.key, vehicle)}}).Trips.Nodes
+	trips := Query[TripPage](t, in.p, in.key, query, Vars{"vehicles": []string{DeviceByName(t, in.p, in.key, vehicle)}}).Trips.Nodes
 	if len(trips) != 1 {
 		t.Fatalf("%s has %d trips, want 1", vehicle, len(trips))
 	}
@@ -65,7 +65,7 @@ func (in *importing) fixes(t *testing.T, vehicle string) int {
 
 func (in *importing) devices(t *testing.T) int {
 	t.Helper()
-	return ask[struct{ Devices counted }](t, in.p, in.key, `{ devices(first: 1) { totalCount } }`, nil).Devices.TotalCount
+	return Query[struct{ Devices Count }](t, in.p, in.key, `{ devices(first: 1) { totalCount } }`, nil).Devices.TotalCount
 }
 
 // Files are imported beside a program that serves: what is good in them is there at once.
@@ -75,7 +75,7 @@ func TestImportBesideARunningProgram(t *testing.T) {
 	t.Run("a GPX that is cut short", func(t *testing.T) { testCutShort(t, in) })
 	t.Run("a CSV with bad rows", func(t *testing.T) { testBadRows(t, in) })
 	t.Run("files that are none", func(t *testing.T) { testNoFiles(t, in) })
-	in.p.stopCleanly(t)
+	in.p.StopCleanly(t)
 }
 
 func testCutShort(t *testing.T, in *importing) {

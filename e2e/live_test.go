@@ -13,37 +13,37 @@ import (
 func TestSubscribersOutliveARestart(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
-	p := start(t, serveDemo(data)...)
-	token := p.signIn(t, "alice")
-	conn := p.follow(t, token, "")
-	p.recordNote(t, token, "before")
+	p := Start(t, DemoArgs(data)...)
+	token := p.SignIn(t, "alice")
+	conn := subscribeNotes(t, p, token, "")
+	recordNote(t, p, token, "before")
 	_, cursor := heard(t, conn, "before")
-	p.recordNote(t, token, "unseen") // committed, and perhaps on its way
+	recordNote(t, p, token, "unseen") // committed, and perhaps on its way
 	told := make(chan error, 1)
-	go func() { told <- untilClosed(conn) }()
-	p.stopCleanly(t)
+	go func() { told <- ReadUntilClosed(conn) }()
+	p.StopCleanly(t)
 	if err := <-told; !websocket.IsCloseError(err, websocket.CloseServiceRestart) {
 		t.Errorf("the subscriber was left with %v", err)
 	}
-	p = start(t, serveDemo(data)...)
-	token = p.signIn(t, "alice")
-	p.recordNote(t, token, "after")
-	again := p.follow(t, token, cursor)
+	p = Start(t, DemoArgs(data)...)
+	token = p.SignIn(t, "alice")
+	recordNote(t, p, token, "after")
+	again := subscribeNotes(t, p, token, cursor)
 	for _, want := range []string{"unseen", "after"} {
 		heard(t, again, want)
 	}
 }
 
-func (p *program) recordNote(t *testing.T, token, title string) {
+func recordNote(t *testing.T, p *Program, token, title string) {
 	t.Helper()
 	const record = `mutation($title: String!) { recordActivity(input: {kind: NOTE, title: $title}) { id } }`
-	ask[struct{ RecordActivity struct{ ID string } }](t, p, token, record, vars{"title": title})
+	Query[struct{ RecordActivity struct{ ID string } }](t, p, token, record, Vars{"title": title})
 }
 
 // follow subscribes to notes, after the cursor when there is one.
-func (p *program) follow(t *testing.T, token, cursor string) *websocket.Conn {
+func subscribeNotes(t *testing.T, p *Program, token, cursor string) *websocket.Conn {
 	t.Helper()
-	conn := p.dial(t, nil)
+	conn := p.Dial(t, nil)
 	extensions := "{}"
 	if cursor != "" {
 		extensions = `{"after":"` + cursor + `"}`
@@ -94,13 +94,5 @@ func heard(t *testing.T, conn *websocket.Conn, want string) (title, cursor strin
 			t.Fatalf("got %s, want %q", text, want)
 		}
 		return want, m.Payload.Extensions.Cursor
-	}
-}
-
-func untilClosed(conn *websocket.Conn) error {
-	for {
-		if _, _, err := conn.ReadMessage(); err != nil {
-			return err
-		}
 	}
 }

@@ -3,28 +3,23 @@ package e2e
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
 )
 
-// suite is what all tests share.
+// suite holds what all tests of a package share.
 var suite struct {
-	folder string // of the run; removed at its end
+	folder string // of the test run; removed at its end
 	binary string // the program under test
 
 	demoOnce sync.Once
-	demo     *program // started by the first test that reads it
-
-	clientsOnce sync.Once
-	clients     string // the folder with the public clients, installed by the first test that runs one
-	clientsErr  error
+	demo     *Program // started by the first test that uses it
 }
 
-func TestMain(m *testing.M) { os.Exit(runSuite(m)) }
-
-func runSuite(m *testing.M) int {
+// Main builds the program, runs the tests of a package, and stops the demo that they shared.
+// TestMain of each package passes its result to os.Exit.
+func Main(m *testing.M) int {
 	folder, err := os.MkdirTemp("", "sluice-e2e-")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -38,40 +33,34 @@ func runSuite(m *testing.M) int {
 	}
 	defer func() {
 		if suite.demo != nil {
-			suite.demo.end()
+			suite.demo.Close()
 		}
 	}()
 	return m.Run()
 }
 
-// build gives the program under test: the one that SLUICE_TEST_BINARY names, else this tree's.
-func build(folder string) (string, error) {
-	if binary := os.Getenv("SLUICE_TEST_BINARY"); binary != "" {
-		return filepath.Abs(binary)
-	}
-	binary := filepath.Join(folder, "sluice")
-	output, err := exec.Command("go", "build", "-o", binary, "github.com/sluicehq/sluice/cmd/sluice").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build the program: %w\n%s", err, output)
-	}
-	return binary, nil
-}
+// Folder is the temporary folder of the test run of this package.
+func Folder() string { return suite.folder }
 
-// demo is the program with the recordings that all tests share: they must not change what it holds.
-func demo(t *testing.T) *program {
+// DemoFolder is the data folder of Demo.
+func DemoFolder() string { return filepath.Join(suite.folder, "demo") }
+
+// Demo returns a program with the demo's recordings, which all tests of a package share. The first
+// test that calls it starts the program. Tests must not change its data.
+func Demo(t *testing.T) *Program {
 	t.Helper()
 	suite.demoOnce.Do(func() {
-		p := launch(t, serveDemo(filepath.Join(suite.folder, "demo"))...)
-		p.awaitReady(t)
+		p := Launch(t, DemoArgs(DemoFolder())...)
+		p.AwaitReady(t)
 		suite.demo = p
 	})
 	if suite.demo == nil {
-		t.Fatal("the demo did not start: see the first test that wanted it")
+		t.Fatal("the demo did not start: see the first test that used it")
 	}
 	return suite.demo
 }
 
-// serveDemo is the command line of a demo on the folder, at a free port.
-func serveDemo(data string, more ...string) []string {
+// DemoArgs is the command line of a demo on the data folder, at a free port.
+func DemoArgs(data string, more ...string) []string {
 	return append([]string{"serve", "--demo", "--addr", "127.0.0.1:0", "--data", data}, more...)
 }

@@ -23,9 +23,9 @@ func TestImportTakesTheSameMemoryForMoreRows(t *testing.T) {
 // importMemory is the most memory that the import of n readings had resident, in the system's unit.
 func importMemory(t *testing.T, n int) int64 {
 	t.Helper()
-	o := run(t, "import", "telemetry", writeReadings(t, n), "--data", t.TempDir())
-	if want := fmt.Sprintf("%d rows: %d new, 0 there already, 0 bad", n, n); o.code != 0 || !strings.Contains(o.stdout, want) {
-		t.Fatalf("the import ended with %d and said %q, want %q", o.code, o.stdout+o.stderr, want)
+	o := Run(t, "import", "telemetry", writeReadings(t, n), "--data", t.TempDir())
+	if want := fmt.Sprintf("%d rows: %d new, 0 there already, 0 bad", n, n); o.Code != 0 || !strings.Contains(o.Stdout, want) {
+		t.Fatalf("the import ended with %d and said %q, want %q", o.Code, o.Stdout+o.Stderr, want)
 	}
-	return int64(o.state.SysUsage().(*syscall.Rusage).Maxrss)
+	return int64(o.State.SysUsage().(*syscall.Rusage).Maxrss)
 }

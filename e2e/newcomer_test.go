@@ -6,68 +6,19 @@ import (
 	"testing"
 )
 
-// dashboard is the query that a first screen asks: four lists, two levels, all five services.
-const dashboard = `{
-	overview { devices { online total } jobs { running } recentActivities { title startedAt } degraded }
-	trips(first: 20) { nodes { id status distance fee { amountMinor currency } vehicle { id name } account { name } } }
-	jobs(first: 20) { nodes { id name status device { id name } } }
-	activities(first: 50) { nodes { id kind title startedAt device { id name } } }
-	devices(first: 20) { nodes { id name currentTrip { id } } }
-}`
-
-// board is the answer to the dashboard.
-type board struct {
-	Overview *struct {
-		Devices          *struct{ Online, Total int }
-		Jobs             *struct{ Running int }
-		RecentActivities []struct{ Title, StartedAt string }
-		Degraded         []string
-	}
-	Trips *struct {
-		Nodes []struct {
-			ID, Status string
-			Distance   float64
-			Fee        struct {
-				AmountMinor int
-				Currency    string
-			}
-			Vehicle *struct{ ID, Name string }
-			Account *struct{ Name string }
-		}
-	}
-	Jobs *struct {
-		Nodes []struct {
-			ID, Name, Status string
-			Device           *struct{ ID, Name string }
-		}
-	}
-	Activities *struct {
-		Nodes []struct {
-			ID, Kind, Title, StartedAt string
-			Device                     *struct{ ID, Name string }
-		}
-	}
-	Devices *struct {
-		Nodes []struct {
-			ID, Name    string
-			CurrentTrip *struct{ ID string }
-		}
-	}
-}
-
 // What a newcomer sees of the one command.
 func TestDemoTellsANewcomerWhereToGo(t *testing.T) {
 	t.Parallel()
-	p := demo(t)
+	p := Demo(t)
 	for _, want := range []string{
 		p.URL + "/graphiql/", p.URL + "/graphql", p.URL + "/readyz", p.URL + "/metrics",
 		"admin, operator, alice, bob", "X-API-Key: sluice_", "login(input: {provider: DEMO",
 	} {
-		if !strings.Contains(p.stdout.String(), want) {
-			t.Errorf("the program does not print %q:\n%s", want, p.stdout)
+		if !strings.Contains(p.Stdout.String(), want) {
+			t.Errorf("the program does not print %q:\n%s", want, p.Stdout)
 		}
 	}
-	status, page := p.get(t, "/graphiql/")
+	status, page := p.Get(t, "/graphiql/")
 	if status != 200 || !strings.Contains(page, "<div id=") {
 		t.Errorf("GraphiQL is not served: %d %.200s", status, page)
 	}
@@ -80,7 +31,7 @@ func TestDemoTellsANewcomerWhereToGo(t *testing.T) {
 		if !strings.HasPrefix(path, "/") {
 			path = "/graphiql/" + strings.TrimPrefix(path, "./")
 		}
-		if status, _ := p.get(t, path); status != 200 {
+		if status, _ := p.Get(t, path); status != 200 {
 			t.Errorf("GraphiQL's %s is not served: %d", path, status)
 		}
 	}
@@ -88,11 +39,11 @@ func TestDemoTellsANewcomerWhereToGo(t *testing.T) {
 
 func TestDashboardIsAnsweredWithoutError(t *testing.T) {
 	t.Parallel()
-	p := demo(t)
-	checkBoard(t, ask[board](t, p, p.signIn(t, "operator"), dashboard, nil))
+	p := Demo(t)
+	checkBoard(t, Query[Dashboard](t, p, p.SignIn(t, "operator"), DashboardQuery, nil))
 }
 
-func checkBoard(t *testing.T, b board) {
+func checkBoard(t *testing.T, b Dashboard) {
 	t.Helper()
 	if len(b.Overview.Degraded) != 0 {
 		t.Errorf("degraded: %v", b.Overview.Degraded)
@@ -128,25 +79,20 @@ const totals = `{
 	jobs(first: 3) { totalCount nodes { id } }
 }`
 
-type counted struct {
-	TotalCount int
-	Nodes      []struct{ ID string }
-}
-
 func TestSecondStartLoadsNothingAgain(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
-	first := start(t, serveDemo(data)...)
-	before := ask[map[string]counted](t, first, first.signIn(t, "operator"), totals, nil)
-	first.stopCleanly(t)
-	if !strings.Contains(first.stderr.String(), "loading the recordings") {
-		t.Errorf("the first start does not say that it loads:\n%s", first.stderr)
+	first := Start(t, DemoArgs(data)...)
+	before := Query[map[string]Count](t, first, first.SignIn(t, "operator"), totals, nil)
+	first.StopCleanly(t)
+	if !strings.Contains(first.Stderr.String(), "loading the recordings") {
+		t.Errorf("the first start does not say that it loads:\n%s", first.Stderr)
 	}
 
-	second := start(t, serveDemo(data)...)
-	after := ask[map[string]counted](t, second, second.signIn(t, "operator"), totals, nil)
-	if strings.Contains(second.stderr.String(), "loading") {
-		t.Errorf("the second start loads:\n%s", second.stderr)
+	second := Start(t, DemoArgs(data)...)
+	after := Query[map[string]Count](t, second, second.SignIn(t, "operator"), totals, nil)
+	if strings.Contains(second.Stderr.String(), "loading") {
+		t.Errorf("the second start loads:\n%s", second.Stderr)
 	}
 	if second.APIKey == "" || second.APIKey != first.APIKey {
 		t.Error("the second start shows another API key")
@@ -157,5 +103,5 @@ func TestSecondStartLoadsNothingAgain(t *testing.T) {
 			t.Errorf("%s: %+v before, %+v after", list, want, got)
 		}
 	}
-	second.stopCleanly(t)
+	second.StopCleanly(t)
 }

@@ -11,24 +11,24 @@ import (
 
 func TestHealth(t *testing.T) {
 	t.Parallel()
-	p := demo(t)
-	if status, body := p.get(t, "/healthz"); status != 200 || !strings.Contains(body, `"ok"`) {
+	p := Demo(t)
+	if status, body := p.Get(t, "/healthz"); status != 200 || !strings.Contains(body, `"ok"`) {
 		t.Errorf("/healthz: %d %s", status, body)
 	}
-	status, body := p.get(t, "/readyz")
+	status, body := p.Get(t, "/readyz")
 	for _, part := range []string{"account", "device", "trip", "job", "activity", "events"} {
 		if status != 200 || !strings.Contains(body, `"`+part+`"`) {
 			t.Errorf("/readyz: %d %s, want ready with %s", status, body, part)
 		}
 	}
-	if status, _ := p.get(t, "/nowhere"); status != 404 {
+	if status, _ := p.Get(t, "/nowhere"); status != 404 {
 		t.Errorf("/nowhere: %d, want 404", status)
 	}
 }
 
 func TestPublicKeysArePublicOnly(t *testing.T) {
 	t.Parallel()
-	status, body := demo(t).get(t, "/.well-known/jwks.json")
+	status, body := Demo(t).Get(t, "/.well-known/jwks.json")
 	var set struct{ Keys []map[string]string }
 	if err := json.Unmarshal([]byte(body), &set); err != nil || status != 200 || len(set.Keys) == 0 {
 		t.Fatalf("%d %s: %v", status, body, err)
@@ -54,16 +54,16 @@ var (
 // Whatever callers send, the metrics stay as many: labels name parts, methods and codes only.
 func TestMetricsStayBounded(t *testing.T) {
 	t.Parallel()
-	p := start(t, "serve", "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir())
-	operator := p.signIn(t, "operator")
+	p := Start(t, "serve", "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir())
+	operator := p.SignIn(t, "operator")
 	const variants = 40
 	send := func(tag string) {
 		for i := range variants {
 			name := fmt.Sprintf("%s%d", tag, i)
-			p.graphql(t, operator, "query "+name+" { "+name+`: device(id: "device_`+fmt.Sprintf("%026d", i)+`") { id } trips(first: 3) { nodes { id vehicle { name } } } }`, nil)
-			p.graphql(t, operator, "{ "+name+" }", nil)
-			p.graphql(t, "sluice_"+name, viewer, nil)
-			p.get(t, "/"+name)
+			p.Execute(t, operator, "query "+name+" { "+name+`: device(id: "device_`+fmt.Sprintf("%026d", i)+`") { id } trips(first: 3) { nodes { id vehicle { name } } } }`, nil)
+			p.Execute(t, operator, "{ "+name+" }", nil)
+			p.Execute(t, "sluice_"+name, "{ viewer { scopes } }", nil)
+			p.Get(t, "/"+name)
 		}
 	}
 	send("quince")
@@ -85,9 +85,9 @@ func TestMetricsStayBounded(t *testing.T) {
 }
 
 // ourSeries lists the series. Their labels must have few values, none of which is an id.
-func ourSeries(t *testing.T, p *program) []string {
+func ourSeries(t *testing.T, p *Program) []string {
 	t.Helper()
-	status, body := p.get(t, "/metrics")
+	status, body := p.Get(t, "/metrics")
 	if status != 200 {
 		t.Fatalf("/metrics: %d", status)
 	}
@@ -119,10 +119,10 @@ func ourSeries(t *testing.T, p *program) []string {
 // Whoever runs Sluice sees how operations are executed: planned, or handed back for a reason.
 func TestOperationsAreCountedByOutcome(t *testing.T) {
 	t.Parallel()
-	p := start(t, "serve", "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir())
-	operator := p.signIn(t, "operator") // a mutation
+	p := Start(t, "serve", "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir())
+	operator := p.SignIn(t, "operator") // a mutation
 	counted := func() map[string]string {
-		_, body := p.get(t, "/metrics")
+		_, body := p.Get(t, "/metrics")
 		of := map[string]string{}
 		for _, line := range regexp.MustCompile(`(?m)^sluice_graphql_operations_total\{outcome="([a-z]+)"\} (\S+)$`).FindAllStringSubmatch(body, -1) {
 			of[line[1]] = line[2]
@@ -131,9 +131,9 @@ func TestOperationsAreCountedByOutcome(t *testing.T) {
 	}
 	before := counted()
 	for range 3 {
-		p.graphql(t, operator, viewer, nil)
+		p.Execute(t, operator, "{ viewer { scopes } }", nil)
 	}
-	p.graphql(t, operator, "{ __schema { queryType { name } } }", nil)
+	p.Execute(t, operator, "{ __schema { queryType { name } } }", nil)
 	after := counted()
 	want := map[string]string{
 		"planned": "3", "mutation": before["mutation"], "introspection": "1",

@@ -69,10 +69,10 @@ func asPhonesSend(drive []fix) []fix {
 // drive ended, and none is refused.
 func TestAPhonesDriveComesInAsItWasRecorded(t *testing.T) {
 	t.Parallel()
-	p := start(t, serveDemo(t.TempDir())...)
-	admin := p.signIn(t, "admin")
-	d := p.register(t, admin, "VEHICLE")
-	client, _, err := d.connect(t, p.mqttAddr(t))
+	p := Start(t, DemoArgs(t.TempDir())...)
+	admin := p.SignIn(t, "admin")
+	d := p.RegisterDevice(t, admin, "VEHICLE")
+	client, _, err := d.Connect(t, p.MQTTAddr(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +83,7 @@ func TestAPhonesDriveComesInAsItWasRecorded(t *testing.T) {
 	}
 	for _, m := range messages {
 		payload := fmt.Sprintf(`{"_type":"location","tid":"ph","lat":%v,"lon":%v,"tst":%d,"acc":12,"batt":87}`, m.latitude, m.longitude, m.at.Unix())
-		if token := client.Publish("devices/"+d.ID+"/position", 1, false, payload); !token.WaitTimeout(patience) || token.Error() != nil {
+		if token := client.Publish("devices/"+d.ID+"/position", 1, false, payload); !token.WaitTimeout(Timeout) || token.Error() != nil {
 			t.Fatalf("publish: %v", token.Error())
 		}
 	}
@@ -91,12 +91,12 @@ func TestAPhonesDriveComesInAsItWasRecorded(t *testing.T) {
 	there := func(s shown) bool {
 		return s.Position != nil && s.Position.Latitude == end.latitude && s.Position.Longitude == end.longitude
 	}
-	p.awaitShown(t, admin, d.ID, "the end of the drive", there)
+	awaitDevice(t, p, admin, d.ID, "the end of the drive", there)
 	token := client.Publish("devices/"+d.ID+"/state", 1, false, `{"firmware": "after the drive"}`)
-	if !token.WaitTimeout(patience) || token.Error() != nil {
+	if !token.WaitTimeout(Timeout) || token.Error() != nil {
 		t.Fatalf("publish: %v", token.Error())
 	}
-	last := p.awaitShown(t, admin, d.ID, "what was sent last", func(s shown) bool { return s.Firmware != "" })
+	last := awaitDevice(t, p, admin, d.ID, "what was sent last", func(s shown) bool { return s.Firmware != "" })
 	if !there(last) {
 		t.Errorf("what came late moved it to %+v", last.Position)
 	}

@@ -18,41 +18,41 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// patience bounds every wait for the program. It is no claim about speed: a test that needs it all
+// Timeout bounds every wait for the program. It is no claim about speed: a test that needs it all
 // has failed.
-const patience = time.Minute
+const Timeout = time.Minute
 
-// program is a Sluice, or a part of one, in a process of its own.
-type program struct {
+// Program is a Sluice, or a part of one, in a process of its own.
+type Program struct {
 	URL    string // of the gateway, without a slash at its end
 	Addr   string // where it listens: host:port
 	APIKey string // the demo's
 
-	cmd            *exec.Cmd
-	stdout, stderr *output
+	Cmd            *exec.Cmd
+	Stdout, Stderr *Output
 	ended          chan struct{} // closed when the process is gone
 }
 
-// start runs the program until the test ends, and returns when it says that it is ready.
-func start(t *testing.T, args ...string) *program {
+// Start runs the program until the test ends, and returns when it says that it is ready.
+func Start(t *testing.T, args ...string) *Program {
 	t.Helper()
-	p := launch(t, args...)
-	t.Cleanup(p.end)
-	p.awaitReady(t)
+	p := Launch(t, args...)
+	t.Cleanup(p.Close)
+	p.AwaitReady(t)
 	return p
 }
 
-// launch runs the program; the caller must end it.
-func launch(t *testing.T, args ...string) *program {
+// Launch runs the program; the caller must end it.
+func Launch(t *testing.T, args ...string) *Program {
 	t.Helper()
-	p := &program{cmd: command(context.Background(), args...), stdout: newOutput(), stderr: newOutput(), ended: make(chan struct{})}
-	p.cmd.Stdout, p.cmd.Stderr = p.stdout, p.stderr
-	if err := p.cmd.Start(); err != nil {
+	p := &Program{Cmd: Command(context.Background(), args...), Stdout: NewOutput(), Stderr: NewOutput(), ended: make(chan struct{})}
+	p.Cmd.Stdout, p.Cmd.Stderr = p.Stdout, p.Stderr
+	if err := p.Cmd.Start(); err != nil {
 		t.Fatalf("start the program: %v", err)
 	}
 	go func() {
 		defer close(p.ended)
-		_ = p.cmd.Wait() // how it ended is in cmd.ProcessState
+		_ = p.Cmd.Wait() // how it ended is in cmd.ProcessState
 	}()
 	return p
 }
@@ -71,8 +71,8 @@ var unhurried = []string{
 // plenty is a budget that no test spends: so many points a minute, so many times.
 const plenty = "1000000000"
 
-// command is the program with these arguments, free of the settings of whoever runs the test.
-func command(ctx context.Context, args ...string) *exec.Cmd {
+// Command is the program with these arguments, free of the settings of whoever runs the test.
+func Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, suite.binary, args...)
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "SLUICE_") {
@@ -93,9 +93,9 @@ var (
 	apiKeyShown  = regexp.MustCompile(`X-API-Key: (sluice_\w+)\n`)
 )
 
-func (p *program) awaitReady(t *testing.T) {
+func (p *Program) AwaitReady(t *testing.T) {
 	t.Helper()
-	said := p.await(t, p.stdout, regexp.MustCompile(gatewayReady.String()+"|"+serviceReady.String()))
+	said := p.AwaitOutput(t, p.Stdout, regexp.MustCompile(gatewayReady.String()+"|"+serviceReady.String()))
 	if found := serviceReady.FindStringSubmatch(said); found != nil {
 		p.Addr = found[1]
 		return
@@ -107,87 +107,87 @@ func (p *program) awaitReady(t *testing.T) {
 	}
 }
 
-// await waits until the program has written what the pattern matches, and gives all that it wrote.
-func (p *program) await(t *testing.T, from *output, pattern *regexp.Regexp) string {
+// AwaitOutput waits until the program has written what the pattern matches, and gives all that it wrote.
+func (p *Program) AwaitOutput(t *testing.T, from *Output, pattern *regexp.Regexp) string {
 	t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(Timeout)
 	for {
-		said, more := from.read()
+		said, more := from.Snapshot()
 		if pattern.MatchString(said) {
 			return said
 		}
 		select {
 		case <-more:
 		case <-p.ended:
-			t.Fatalf("the program ended before it said %v:\n%s%s", pattern, p.stdout, p.stderr)
+			t.Fatalf("the program ended before it said %v:\n%s%s", pattern, p.Stdout, p.Stderr)
 		case <-deadline:
-			t.Fatalf("the program did not say %v:\n%s%s", pattern, p.stdout, p.stderr)
+			t.Fatalf("the program did not say %v:\n%s%s", pattern, p.Stdout, p.Stderr)
 		}
 	}
 }
 
-// end kills the program if it still runs, and waits until it is gone.
-func (p *program) end() {
-	_ = p.cmd.Process.Kill() // it may be gone already
+// Close kills the program if it still runs, and waits until it is gone.
+func (p *Program) Close() {
+	_ = p.Cmd.Process.Kill() // it may be gone already
 	<-p.ended
 }
 
-// kill ends the program as a crash would.
-func (p *program) kill(t *testing.T) {
+// Kill ends the program as a crash would.
+func (p *Program) Kill(t *testing.T) {
 	t.Helper()
-	if err := p.cmd.Process.Kill(); err != nil {
+	if err := p.Cmd.Process.Kill(); err != nil {
 		t.Fatalf("kill the program: %v", err)
 	}
 	<-p.ended
 }
 
-// stop asks the program to end, and gives its exit code.
-func (p *program) stop(t *testing.T, signal os.Signal) int {
+// Stop asks the program to end, and gives its exit code.
+func (p *Program) Stop(t *testing.T, signal os.Signal) int {
 	t.Helper()
-	if err := p.cmd.Process.Signal(signal); err != nil {
+	if err := p.Cmd.Process.Signal(signal); err != nil {
 		t.Fatalf("send %v: %v", signal, err)
 	}
-	return p.exitCode(t)
+	return p.ExitCode(t)
 }
 
-// exitCode waits for the end of a program that was told to end.
-func (p *program) exitCode(t *testing.T) int {
+// ExitCode waits for the end of a program that was told to end.
+func (p *Program) ExitCode(t *testing.T) int {
 	t.Helper()
 	select {
 	case <-p.ended:
-	case <-time.After(patience):
-		t.Fatalf("the program did not end in %v:\n%s", patience, p.stderr)
+	case <-time.After(Timeout):
+		t.Fatalf("the program did not end in %v:\n%s", Timeout, p.Stderr)
 	}
-	return p.cmd.ProcessState.ExitCode()
+	return p.Cmd.ProcessState.ExitCode()
 }
 
-// stopCleanly ends the program and wants it to say that all went well.
-func (p *program) stopCleanly(t *testing.T) {
+// StopCleanly ends the program and wants it to say that all went well.
+func (p *Program) StopCleanly(t *testing.T) {
 	t.Helper()
-	if code := p.stop(t, syscall.SIGTERM); code != 0 {
-		t.Errorf("the program ended with %d:\n%s", code, p.stderr)
+	if code := p.Stop(t, syscall.SIGTERM); code != 0 {
+		t.Errorf("the program ended with %d:\n%s", code, p.Stderr)
 	}
 }
 
-// outcome is what a command left.
-type outcome struct {
-	code           int
-	stdout, stderr string
-	state          *os.ProcessState
+// Result is what a command left.
+type Result struct {
+	Code           int
+	Stdout, Stderr string
+	State          *os.ProcessState
 }
 
-// run runs a command to its end.
-func run(t *testing.T, args ...string) outcome {
+// Run runs a command to its end.
+func Run(t *testing.T, args ...string) Result {
 	t.Helper()
-	return runWith(t, nil, args...)
+	return RunWithEnv(t, nil, args...)
 }
 
-// runWith runs a command to its end, with these variables, as in NAME=value.
-func runWith(t *testing.T, variables []string, args ...string) outcome {
+// RunWithEnv runs a command to its end, with these variables, as in NAME=value.
+func RunWithEnv(t *testing.T, variables []string, args ...string) Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*Timeout)
 	defer cancel()
-	cmd := command(ctx, args...)
+	cmd := Command(ctx, args...)
 	cmd.Env = append(cmd.Env, variables...)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -195,30 +195,30 @@ func runWith(t *testing.T, variables []string, args ...string) outcome {
 	if _, exited := errors.AsType[*exec.ExitError](err); err != nil && !exited || ctx.Err() != nil {
 		t.Fatalf("run sluice %v: %v\n%s", args, errors.Join(err, ctx.Err()), stderr.String())
 	}
-	return outcome{code: cmd.ProcessState.ExitCode(), stdout: stdout.String(), stderr: stderr.String(), state: cmd.ProcessState}
+	return Result{Code: cmd.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String(), State: cmd.ProcessState}
 }
 
-// mustRun runs a command that has to end well, and gives what it printed.
-func mustRun(t *testing.T, args ...string) string {
+// MustRun runs a command that has to end well, and gives what it printed.
+func MustRun(t *testing.T, args ...string) string {
 	t.Helper()
-	o := run(t, args...)
-	if o.code != 0 {
-		t.Fatalf("sluice %v ended with %d:\n%s%s", args, o.code, o.stdout, o.stderr)
+	o := Run(t, args...)
+	if o.Code != 0 {
+		t.Fatalf("sluice %v ended with %d:\n%s%s", args, o.Code, o.Stdout, o.Stderr)
 	}
-	return o.stdout
+	return o.Stdout
 }
 
-// output keeps what a process writes, and lets others wait for more.
-type output struct {
+// Output keeps what a process writes, and lets others wait for more.
+type Output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 	more chan struct{} // closed by the next write
 }
 
-func newOutput() *output { return &output{more: make(chan struct{})} }
+func NewOutput() *Output { return &Output{more: make(chan struct{})} }
 
 // Write takes what the process wrote.
-func (o *output) Write(p []byte) (int, error) {
+func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	close(o.more)
@@ -226,27 +226,27 @@ func (o *output) Write(p []byte) (int, error) {
 	return o.text.Write(p)
 }
 
-func (o *output) read() (string, <-chan struct{}) {
+func (o *Output) Snapshot() (string, <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String(), o.more
 }
 
 // String is all that was written so far.
-func (o *output) String() string {
-	text, _ := o.read()
+func (o *Output) String() string {
+	text, _ := o.Snapshot()
 	return text
 }
 
-// dial opens a WebSocket whose frames are waited for with patience. It is closed when the test ends.
-func (p *program) dial(t *testing.T, header http.Header) *websocket.Conn {
+// Dial opens a WebSocket whose frames are waited for with patience. It is closed when the test ends.
+func (p *Program) Dial(t *testing.T, header http.Header) *websocket.Conn {
 	t.Helper()
-	dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}, HandshakeTimeout: patience}
+	dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}, HandshakeTimeout: Timeout}
 	conn, _, err := dialer.DialContext(t.Context(), "ws://"+p.Addr+"/graphql", header)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	_ = conn.SetReadDeadline(time.Now().Add(Timeout))
 	return conn
 }

@@ -21,7 +21,7 @@ const redisTimeout = 500 * time.Millisecond
 // crowd is callers of several gateways that never stop asking, and write down what they should not have
 // seen.
 type crowd struct {
-	gateways []*program
+	gateways []*Program
 	token    string
 	stop     context.CancelFunc
 	all      sync.WaitGroup
@@ -60,7 +60,7 @@ func (c *crowd) begin(t *testing.T, devices []string, readers int) {
 	for i := range readers {
 		c.all.Go(func() {
 			for n := i; ctx.Err() == nil; n++ {
-				c.ask(ctx, n, dashboard, nil)
+				c.ask(ctx, n, DashboardQuery, nil)
 			}
 		})
 	}
@@ -78,14 +78,14 @@ func (c *crowd) end() {
 	c.all.Wait()
 }
 
-func (c *crowd) ask(ctx context.Context, gateway int, query string, variables vars) (data json.RawMessage) {
+func (c *crowd) ask(ctx context.Context, gateway int, query string, variables Vars) (data json.RawMessage) {
 	began := time.Now()
-	a, err := c.gateways[gateway%len(c.gateways)].post(ctx, c.token, query, variables)
+	a, err := c.gateways[gateway%len(c.gateways)].Post(ctx, c.token, query, variables)
 	switch {
 	case ctx.Err() != nil:
 	case err != nil || len(a.Errors) > 0:
 		c.problem("%.60s is answered %v %v", query, a.Errors, err)
-	case time.Since(began) > requestTimeout:
+	case time.Since(began) > RequestTimeout:
 		c.problem("%.60s took %v", query, time.Since(began))
 	}
 	c.asked.Add(1)
@@ -93,13 +93,13 @@ func (c *crowd) ask(ctx context.Context, gateway int, query string, variables va
 }
 
 func (c *crowd) write(ctx context.Context, id, name string, n int) {
-	c.ask(ctx, n, `mutation($id: ID!, $name: String!) { updateDevice(input: {id: $id, name: $name}) { id } }`, vars{"id": id, "name": name})
+	c.ask(ctx, n, `mutation($id: ID!, $name: String!) { updateDevice(input: {id: $id, name: $name}) { id } }`, Vars{"id": id, "name": name})
 	for i := range 6 {
 		var seen struct {
 			Device  struct{ Name string }
 			Devices struct{ Nodes []struct{ ID, Name string } }
 		}
-		data := c.ask(ctx, i, `query($id: ID!) { device(id: $id) { name } devices(first: 50) { nodes { id name } } }`, vars{"id": id})
+		data := c.ask(ctx, i, `query($id: ID!) { device(id: $id) { name } devices(first: 50) { nodes { id name } } }`, Vars{"id": id})
 		if ctx.Err() != nil {
 			return
 		}
@@ -123,15 +123,15 @@ func (c *crowd) write(ctx context.Context, id, name string, n int) {
 func (c *crowd) goOn(t *testing.T, writes int64) {
 	t.Helper()
 	until := c.written.Load() + writes
-	eventually(t, 3*patience, "the crowd goes on", func() bool { return c.written.Load() >= until })
+	Eventually(t, 3*Timeout, "the crowd goes on", func() bool { return c.written.Load() >= until })
 }
 
 var redisQuestions = regexp.MustCompile(`(?m)^sluice_cache_seconds_count\{tier="redis"\} (\d+)`)
 
 // questions is how often a gateway's cache has asked Redis.
-func questions(t *testing.T, p *program) int {
+func questions(t *testing.T, p *Program) int {
 	t.Helper()
-	_, told := p.get(t, "/metrics")
+	_, told := p.Get(t, "/metrics")
 	found := redisQuestions.FindStringSubmatch(told)
 	if found == nil {
 		t.Fatal("the metrics do not tell of Redis")
@@ -153,18 +153,18 @@ var (
 var breakerState = regexp.MustCompile(`(?m)^sluice_redis_breaker_state\{part="cache"\} (\d)$`)
 
 // breakers waits until the gateways tell this of the cache's breaker, and are ready all the same.
-func breakers(t *testing.T, gateways []*program, want *regexp.Regexp) {
+func breakers(t *testing.T, gateways []*Program, want *regexp.Regexp) {
 	t.Helper()
 	for i, p := range gateways {
-		eventually(t, patience, fmt.Sprintf("gateway %d says of the breaker %v", i, want), func() bool {
+		Eventually(t, Timeout, fmt.Sprintf("gateway %d says of the breaker %v", i, want), func() bool {
 			var said struct {
 				Redis map[string]struct{ Breaker string }
 			}
-			status, body := p.get(t, "/readyz?verbose")
+			status, body := p.Get(t, "/readyz?verbose")
 			if err := json.Unmarshal([]byte(body), &said); err != nil || status != http.StatusOK {
 				t.Fatalf("gateway %d is not ready: %d %s %v", i, status, body, err)
 			}
-			_, told := p.get(t, "/metrics")
+			_, told := p.Get(t, "/metrics")
 			state := breakerState.FindStringSubmatch(told)
 			return state != nil && want.MatchString(said.Redis["cache"].Breaker+" "+state[1])
 		})
@@ -177,13 +177,13 @@ func breakers(t *testing.T, gateways []*program, want *regexp.Regexp) {
 func TestRedisHangsAndIsKilled(t *testing.T) {
 	t.Parallel()
 	redis, nats := testserver.StartRedis(t), testserver.StartNATS(t)
-	in := startServices(t, "--nats-url", nats.URL(), "--redis-url", redis.URL(), "--redis-timeout", redisTimeout.String(),
+	in := StartServices(t, "--nats-url", nats.URL(), "--redis-url", redis.URL(), "--redis-timeout", redisTimeout.String(),
 		"--conduct-repeats", "1000000", "--quota-account-points", "1000000000", "--quota-anonymous-points", "30", "--overload-queue-time", "0")
-	gateways := []*program{in.startGateway(t, serviceToken), in.startGateway(t, serviceToken)}
-	c := &crowd{gateways: gateways, token: gateways[0].signIn(t, "admin")}
+	gateways := []*Program{in.StartGateway(t, ServiceToken), in.StartGateway(t, ServiceToken)}
+	c := &crowd{gateways: gateways, token: gateways[0].SignIn(t, "admin")}
 	var devices []string
 	for range 2 {
-		devices = append(devices, ask[struct {
+		devices = append(devices, Query[struct {
 			RegisterDevice struct{ Device struct{ ID string } }
 		}](t, gateways[0], c.token, `mutation { registerDevice(input: {name: "0", kind: VEHICLE}) { device { id } } }`, nil).RegisterDevice.Device.ID)
 	}
@@ -193,7 +193,7 @@ func TestRedisHangsAndIsKilled(t *testing.T) {
 		t.Helper()
 		breakers(t, gateways, closedBreaker)
 		one, other := found(t, gateways[0]), found(t, gateways[1])
-		eventually(t, 2*patience, "the cache is used "+when, func() bool {
+		Eventually(t, 2*Timeout, "the cache is used "+when, func() bool {
 			return found(t, gateways[0]) > one+100 && found(t, gateways[1]) > other+100
 		})
 		c.check(t, when)
@@ -226,11 +226,11 @@ func TestRedisHangsAndIsKilled(t *testing.T) {
 }
 
 // budgetsHold spends more than what an anonymous caller has, at each gateway.
-func budgetsHold(t *testing.T, gateways []*program) {
+func budgetsHold(t *testing.T, gateways []*Program) {
 	t.Helper()
 	const budget, late = 30, 10 // a minute; what may come back while a slow machine runs this
 	for i, p := range gateways {
-		if answered := spendPoints(t, p, "{ __typename }", 2*budget); answered > budget+late {
+		if answered := SpendPoints(t, p, "{ __typename }", 2*budget); answered > budget+late {
 			t.Errorf("while Redis hangs gateway %d answers %d times of a budget of %d", i, answered, budget)
 		}
 	}

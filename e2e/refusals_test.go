@@ -14,7 +14,7 @@ import (
 // Whatever is sent, the answer is a clear error, nothing is written, and the program goes on.
 func TestBadInput(t *testing.T) {
 	t.Parallel()
-	p := start(t, serveDemo(t.TempDir())...)
+	p := Start(t, DemoArgs(t.TempDir())...)
 	w := newWitness(t, p)
 	before := w.look(t)
 	t.Run("requests", func(t *testing.T) { testRequests(t, p, w) })
@@ -24,24 +24,24 @@ func TestBadInput(t *testing.T) {
 	if after := w.look(t); !reflect.DeepEqual(after, before) {
 		t.Errorf("refused requests have changed something:\nbefore %v\nafter  %v", before, after)
 	}
-	p.stopCleanly(t)
-	if log := p.stderr.String(); strings.Contains(log, "panic") || strings.Contains(log, "level=ERROR") {
+	p.StopCleanly(t)
+	if log := p.Stderr.String(); strings.Contains(log, "panic") || strings.Contains(log, "level=ERROR") {
 		t.Errorf("bad input was a fault of ours:\n%s", log)
 	}
 }
 
 // witness knows what there is, and looks whether it stays so.
 type witness struct {
-	p                           *program
+	p                           *Program
 	admin, operator, alice, bob string
 	sensor, vehicle, bobsTrip   string
 }
 
-func newWitness(t *testing.T, p *program) *witness {
+func newWitness(t *testing.T, p *Program) *witness {
 	t.Helper()
-	w := &witness{p: p, admin: p.signIn(t, "admin"), operator: p.signIn(t, "operator"), alice: p.signIn(t, "alice"), bob: p.signIn(t, "bob")}
-	w.sensor, w.vehicle = deviceNamed(t, p, w.admin, "Machine temperature"), deviceNamed(t, p, w.admin, "Munich car")
-	w.bobsTrip = tripsOf(t, p, w.bob, 10, w.vehicle)[0].ID
+	w := &witness{p: p, admin: p.SignIn(t, "admin"), operator: p.SignIn(t, "operator"), alice: p.SignIn(t, "alice"), bob: p.SignIn(t, "bob")}
+	w.sensor, w.vehicle = DeviceByName(t, p, w.admin, "Machine temperature"), DeviceByName(t, p, w.admin, "Munich car")
+	w.bobsTrip = TripsOf(t, p, w.bob, 10, w.vehicle)[0].ID
 	return w
 }
 
@@ -52,11 +52,11 @@ func (w *witness) look(t *testing.T) map[string]any {
 		jobs(first: 5) { totalCount nodes { name } } apiKeys { id revokedAt }
 		device(id: $vehicle) { version name labels } trip(id: $trip) { version status distance track { at } }
 	}`
-	return ask[map[string]any](t, w.p, w.admin, query, vars{"vehicle": w.vehicle, "trip": w.bobsTrip})
+	return Query[map[string]any](t, w.p, w.admin, query, Vars{"vehicle": w.vehicle, "trip": w.bobsTrip})
 }
 
 // testRequests sends what is no GraphQL request.
-func testRequests(t *testing.T, p *program, w *witness) {
+func testRequests(t *testing.T, p *Program, w *witness) {
 	for _, c := range []struct {
 		name, body string
 		status     int
@@ -74,13 +74,13 @@ func testRequests(t *testing.T, p *program, w *witness) {
 		{"deep JSON", `{"query": "{ viewer { scopes } }", "variables": ` + strings.Repeat(`{"x":`, 20000) + `1` + strings.Repeat("}", 20000) + `}`, 400, "REQUEST_TOO_DEEP"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), Timeout)
 			defer cancel()
-			a, err := p.postBody(ctx, w.alice, []byte(c.body))
+			a, err := p.PostBody(ctx, w.alice, []byte(c.body))
 			if err != nil {
 				t.Fatal(err)
 			}
-			refusal(t, a, "INVALID_ARGUMENT", c.reason)
+			RequireError(t, a, "INVALID_ARGUMENT", c.reason)
 			if a.Status != c.status || len(a.Data) > 0 {
 				t.Errorf("status %d and data %s, want %d and none", a.Status, a.Data, c.status)
 			}
@@ -88,7 +88,7 @@ func testRequests(t *testing.T, p *program, w *witness) {
 	}
 	t.Run("a mutation over GET", func(t *testing.T) {
 		query := url.QueryEscape(`mutation { login(input: {provider: DEMO, code: "admin"}) { accessToken } }`)
-		if status, body := p.get(t, "/graphql?query="+query); status != 405 || !strings.Contains(body, "METHOD_NOT_ALLOWED") {
+		if status, body := p.Get(t, "/graphql?query="+query); status != 405 || !strings.Contains(body, "METHOD_NOT_ALLOWED") {
 			t.Errorf("answered with %d %s", status, body)
 		}
 	})
@@ -106,15 +106,15 @@ func testRequests(t *testing.T, p *program, w *witness) {
 // refused is an operation that must be refused.
 type refused struct {
 	name, token, query string
-	variables          vars
+	variables          Vars
 	code, reason       string
 }
 
-func refuseAll(t *testing.T, p *program, cases []refused) {
+func refuseAll(t *testing.T, p *Program, cases []refused) {
 	t.Helper()
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			e := refusal(t, p.graphql(t, c.token, c.query, c.variables), c.code, c.reason)
+			e := RequireError(t, p.Execute(t, c.token, c.query, c.variables), c.code, c.reason)
 			if e.Message == "" || e.Extensions.RequestID == "" || e.Extensions.Retryable {
 				t.Errorf("the error is %+v", e)
 			}
@@ -123,7 +123,7 @@ func refuseAll(t *testing.T, p *program, cases []refused) {
 }
 
 // testDocuments sends documents that must not run.
-func testDocuments(t *testing.T, p *program, w *witness) {
+func testDocuments(t *testing.T, p *Program, w *witness) {
 	deep := "id"
 	for range 8 {
 		deep = "vehicle { currentTrip { " + deep + " } }"
@@ -137,61 +137,61 @@ func testDocuments(t *testing.T, p *program, w *witness) {
 		{"cut short", w.alice, `{ viewer {`, nil, "GRAPHQL_PARSE_FAILED", "PARSE_FAILED"},
 		{"an unknown field", w.alice, `{ trips { nodes { price } } }`, nil, failed, "VALIDATION_FAILED"},
 		{"no such operation", w.alice, `subscription { viewer { scopes } }`, nil, failed, "VALIDATION_FAILED"},
-		{"text for a number", w.alice, `query($n: Int) { trips(first: $n) { totalCount } }`, vars{"n": "many"}, failed, "VALIDATION_FAILED"},
-		{"null for an id", w.alice, `query($id: ID!) { trip(id: $id) { id } }`, vars{"id": nil}, failed, "VALIDATION_FAILED"},
-		{"an unknown input field", w.alice, `mutation($in: RecordWaterInput!) { recordWater(input: $in) { id } }`, vars{"in": vars{"amountMl": 1, "glass": true}}, failed, "VALIDATION_FAILED"},
+		{"text for a number", w.alice, `query($n: Int) { trips(first: $n) { totalCount } }`, Vars{"n": "many"}, failed, "VALIDATION_FAILED"},
+		{"null for an id", w.alice, `query($id: ID!) { trip(id: $id) { id } }`, Vars{"id": nil}, failed, "VALIDATION_FAILED"},
+		{"an unknown input field", w.alice, `mutation($in: RecordWaterInput!) { recordWater(input: $in) { id } }`, Vars{"in": Vars{"amountMl": 1, "glass": true}}, failed, "VALIDATION_FAILED"},
 		{"too deep", w.alice, `{ trips { nodes { ` + deep + ` } } }`, nil, invalid, "QUERY_TOO_DEEP"},
 		{"too many aliases", w.alice, "{" + aliases.String() + " }", nil, invalid, "TOO_MANY_ALIASES"},
 		{"too many tokens", w.alice, "{" + strings.Repeat(" viewer { scopes }", 2000) + " }", nil, invalid, "TOO_MANY_TOKENS"},
 		{"a fragment of itself", w.alice, `{ ...f } fragment f on Query { ...f }`, nil, failed, "VALIDATION_FAILED"},
 		{"not signed in", "", `{ trips { totalCount } }`, nil, "UNAUTHENTICATED", "SIGN_IN_REQUIRED"},
 		{"a member asks for jobs", w.alice, `{ jobs { totalCount } }`, nil, "PERMISSION_DENIED", "SCOPE_MISSING"},
-		{"a member asks for jobs by the way", w.alice, `query($id: ID!) { device(id: $id) { jobs { totalCount } } }`, vars{"id": w.vehicle}, "PERMISSION_DENIED", "SCOPE_MISSING"},
+		{"a member asks for jobs by the way", w.alice, `query($id: ID!) { device(id: $id) { jobs { totalCount } } }`, Vars{"id": w.vehicle}, "PERMISSION_DENIED", "SCOPE_MISSING"},
 		{"a member makes a job", w.alice, `mutation { createJob(input: {name: "x", kind: "log", payload: {message: "x"}}) { id } }`, nil, "PERMISSION_DENIED", "SCOPE_MISSING"},
 		{"an operator registers a device", w.operator, `mutation { registerDevice(input: {name: "x", kind: SENSOR}) { device { id } } }`, nil, "PERMISSION_DENIED", "SCOPE_MISSING"},
-		{"a key without the scope", p.APIKey, `mutation($id: ID!) { deleteDevice(id: $id) }`, vars{"id": w.vehicle}, "PERMISSION_DENIED", "SCOPE_MISSING"},
+		{"a key without the scope", p.APIKey, `mutation($id: ID!) { deleteDevice(id: $id) }`, Vars{"id": w.vehicle}, "PERMISSION_DENIED", "SCOPE_MISSING"},
 	})
 }
 
 // testValues sends values that no rule allows.
-func testValues(t *testing.T, p *program, w *witness) {
+func testValues(t *testing.T, p *Program, w *witness) {
 	const invalid, field = "INVALID_ARGUMENT", "INVALID_FIELD"
 	const startAt = `mutation($input: StartTripInput!) { startTrip(input: $input) { id } }`
 	const job = `mutation($input: CreateJobInput!) { createJob(input: $input) { id } }`
 	const device = `mutation($input: RegisterDeviceInput!) { registerDevice(input: $input) { device { id } } }`
 	const activity = `mutation($input: RecordActivityInput!) { recordActivity(input: $input) { id } }`
-	trip := func(vehicle string, latitude any) vars {
-		return vars{"input": vars{"vehicleId": vehicle, "position": vars{"latitude": latitude, "longitude": 0}}}
+	trip := func(vehicle string, latitude any) Vars {
+		return Vars{"input": Vars{"vehicleId": vehicle, "position": Vars{"latitude": latitude, "longitude": 0}}}
 	}
 	refuseAll(t, p, []refused{
 		{"no id", w.alice, `{ trip(id: "x") { id } }`, nil, invalid, field},
-		{"the id of a device for a trip", w.alice, `query($id: ID!) { trip(id: $id) { id } }`, vars{"id": w.vehicle}, invalid, field},
+		{"the id of a device for a trip", w.alice, `query($id: ID!) { trip(id: $id) { id } }`, Vars{"id": w.vehicle}, invalid, field},
 		{"an unknown device", w.alice, `{ device(id: "device_00000000000000000000000000") { id } }`, nil, "NOT_FOUND", "NOT_FOUND"},
 		{"an unknown job", w.operator, `{ job(id: "job_00000000000000000000000000") { id } }`, nil, "NOT_FOUND", "NOT_FOUND"},
 		{"a page of none", w.alice, `{ trips(first: 0) { totalCount } }`, nil, invalid, field},
 		{"a page of too many", w.alice, `{ trips(first: 1001) { totalCount } }`, nil, invalid, field},
 		{"a cursor of nowhere", w.alice, `{ trips(after: "zzzz") { totalCount } }`, nil, invalid, field},
-		{"too many nodes", w.alice, `query($ids: [ID!]!) { nodes(ids: $ids) { id } }`, vars{"ids": strings.Split(strings.Repeat("x,", 1000), ",")}, invalid, field},
+		{"too many nodes", w.alice, `query($ids: [ID!]!) { nodes(ids: $ids) { id } }`, Vars{"ids": strings.Split(strings.Repeat("x,", 1000), ",")}, invalid, field},
 		{"a latitude beyond the pole", w.alice, startAt, trip(w.vehicle, 90.001), invalid, field},
 		{"an infinite latitude", w.alice, startAt, trip(w.vehicle, json.Number("1e400")), "GRAPHQL_VALIDATION_FAILED", "VALIDATION_FAILED"},
 		{"a trip on a sensor", w.admin, startAt, trip(w.sensor, 1), invalid, "NOT_A_VEHICLE"},
 		{"a trip on nothing", w.alice, startAt, trip("device_00000000000000000000000000", 1), "NOT_FOUND", "NOT_FOUND"},
-		{"a cron that is none", w.operator, job, vars{"input": vars{"name": "x", "kind": "log", "payload": vars{"message": "x"}, "cron": "every day"}}, invalid, field},
-		{"a job of no kind", w.operator, job, vars{"input": vars{"name": "x", "kind": "shell", "payload": vars{}}}, invalid, field},
-		{"a webhook to this machine", w.operator, job, vars{"input": vars{"name": "x", "kind": "webhook", "payload": vars{"url": p.URL}}}, invalid, field},
-		{"a name with a line break", w.admin, device, vars{"input": vars{"name": "a\nb", "kind": "SENSOR"}}, invalid, field},
-		{"a name that is too long", w.admin, device, vars{"input": vars{"name": strings.Repeat("ä", 201), "kind": "SENSOR"}}, invalid, field},
-		{"labels that are a list", w.admin, device, vars{"input": vars{"name": "x", "kind": "SENSOR", "labels": []int{1}}}, invalid, field},
+		{"a cron that is none", w.operator, job, Vars{"input": Vars{"name": "x", "kind": "log", "payload": Vars{"message": "x"}, "cron": "every day"}}, invalid, field},
+		{"a job of no kind", w.operator, job, Vars{"input": Vars{"name": "x", "kind": "shell", "payload": Vars{}}}, invalid, field},
+		{"a webhook to this machine", w.operator, job, Vars{"input": Vars{"name": "x", "kind": "webhook", "payload": Vars{"url": p.URL}}}, invalid, field},
+		{"a name with a line break", w.admin, device, Vars{"input": Vars{"name": "a\nb", "kind": "SENSOR"}}, invalid, field},
+		{"a name that is too long", w.admin, device, Vars{"input": Vars{"name": strings.Repeat("ä", 201), "kind": "SENSOR"}}, invalid, field},
+		{"labels that are a list", w.admin, device, Vars{"input": Vars{"name": "x", "kind": "SENSOR", "labels": []int{1}}}, invalid, field},
 		{"no water", w.alice, `mutation { recordWater(input: {amountMl: 0}) { id } }`, nil, invalid, field},
-		{"a link to a script", w.alice, activity, vars{"input": vars{"kind": "NOTE", "title": "x", "links": []vars{{"url": "javascript:alert(1)"}}}}, invalid, field},
-		{"an end before the start", w.alice, activity, vars{"input": vars{"kind": "NOTE", "title": "x", "startedAt": "2026-01-02T00:00:00Z", "endedAt": "2026-01-01T00:00:00Z"}}, invalid, field},
+		{"a link to a script", w.alice, activity, Vars{"input": Vars{"kind": "NOTE", "title": "x", "links": []Vars{{"url": "javascript:alert(1)"}}}}, invalid, field},
+		{"an end before the start", w.alice, activity, Vars{"input": Vars{"kind": "NOTE", "title": "x", "startedAt": "2026-01-02T00:00:00Z", "endedAt": "2026-01-01T00:00:00Z"}}, invalid, field},
 		{"a scope that there is not", w.admin, `mutation { createApiKey(input: {name: "x", scopes: ["root"]}) { secret } }`, nil, invalid, field},
 	})
 }
 
 // testForeign asks for bob's trip as alice: she is told what she would be told of a trip that there
 // is not.
-func testForeign(t *testing.T, p *program, w *witness) {
+func testForeign(t *testing.T, p *Program, w *witness) {
 	const unknown = "trip_00000000000000000000000000"
 	for _, query := range []string{
 		`query($id: ID!) { it: trip(id: $id) { id } }`,
@@ -201,9 +201,9 @@ func testForeign(t *testing.T, p *program, w *witness) {
 		`mutation($id: ID!) { it: endTrip(tripId: $id, expectedVersion: 1) { id } }`,
 		`mutation($id: ID!) { it: reportPosition(tripId: $id, position: {latitude: 1, longitude: 1}) { id } }`,
 	} {
-		told := func(id string) problem {
-			a := p.graphql(t, w.alice, query, vars{"id": id})
-			e := refusal(t, a, "NOT_FOUND", "NOT_FOUND")
+		told := func(id string) GraphQLError {
+			a := p.Execute(t, w.alice, query, Vars{"id": id})
+			e := RequireError(t, a, "NOT_FOUND", "NOT_FOUND")
 			e.Message, e.Extensions.RequestID = strings.ReplaceAll(e.Message, id, "ID"), ""
 			return e
 		}
@@ -211,7 +211,7 @@ func testForeign(t *testing.T, p *program, w *witness) {
 			t.Errorf("%s tells a trip of another (%v) from none (%v)", query, theirs, none)
 		}
 	}
-	seen := tripsOf(t, p, w.alice, 10, w.vehicle)
+	seen := TripsOf(t, p, w.alice, 10, w.vehicle)
 	if len(seen) != 0 {
 		t.Errorf("alice sees trips of bob: %+v", seen)
 	}

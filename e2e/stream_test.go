@@ -11,10 +11,10 @@ import (
 	"github.com/sluicehq/sluice/internal/bus"
 )
 
-// storedEvents reads the event stream of a program that has ended.
-func storedEvents(t *testing.T, data string) []bus.Message {
+// StoredEvents reads the event stream of a program that has ended.
+func StoredEvents(t *testing.T, data string) []bus.Message {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), Timeout)
 	defer cancel()
 	b, err := bus.Open(ctx, bus.Options{StoreDir: filepath.Join(data, "nats")})
 	if err != nil {
@@ -54,8 +54,8 @@ func storedEvents(t *testing.T, data string) []bus.Message {
 	return events
 }
 
-// eventually looks until the condition holds.
-func eventually(t *testing.T, limit time.Duration, what string, holds func() bool) {
+// Eventually looks until the condition holds.
+func Eventually(t *testing.T, limit time.Duration, what string, holds func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
 	for !holds() {

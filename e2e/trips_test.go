@@ -25,17 +25,17 @@ type startedTrip struct {
 // The rules of trips, through a program that nobody else writes to.
 func TestTrips(t *testing.T) {
 	t.Parallel()
-	p := start(t, serveDemo(t.TempDir())...)
-	vehicles := registerVehicles(t, p, p.signIn(t, "admin"), contenders)
+	p := Start(t, DemoArgs(t.TempDir())...)
+	vehicles := registerVehicles(t, p, p.SignIn(t, "admin"), contenders)
 	t.Run("64 clients want one vehicle", func(t *testing.T) { testOneVehicle(t, p, vehicles[0]) })
 	t.Run("one account wants 64 vehicles", func(t *testing.T) { testOneAccount(t, p, vehicles) })
 	t.Run("distance and fee", func(t *testing.T) { testDistanceAndFee(t, p, vehicles[0]) })
 	t.Run("idempotency key", func(t *testing.T) { testIdempotencyKey(t, p, vehicles) })
 	t.Run("expected version", func(t *testing.T) { testExpectedVersion(t, p, vehicles[0]) })
-	p.stopCleanly(t)
+	p.StopCleanly(t)
 }
 
-func registerVehicles(t *testing.T, p *program, admin string, n int) []string {
+func registerVehicles(t *testing.T, p *Program, admin string, n int) []string {
 	t.Helper()
 	vehicles := make([]string, 0, n)
 	for ; n > 0; n -= 25 { // a document has at most 30 fields at its top
@@ -44,7 +44,7 @@ func registerVehicles(t *testing.T, p *program, admin string, n int) []string {
 	return vehicles
 }
 
-func registerSome(t *testing.T, p *program, admin string, n int) []string {
+func registerSome(t *testing.T, p *Program, admin string, n int) []string {
 	t.Helper()
 	var query strings.Builder
 	query.WriteString("mutation {")
@@ -52,7 +52,7 @@ func registerSome(t *testing.T, p *program, admin string, n int) []string {
 		fmt.Fprintf(&query, " v%d: registerDevice(input: {name: \"Scooter %d\", kind: VEHICLE, lock: false}) { device { id } }", i, i)
 	}
 	query.WriteString(" }")
-	made := ask[map[string]struct{ Device struct{ ID string } }](t, p, admin, query.String(), nil)
+	made := Query[map[string]struct{ Device struct{ ID string } }](t, p, admin, query.String(), nil)
 	vehicles := make([]string, n)
 	for i := range vehicles {
 		vehicles[i] = made[fmt.Sprint("v", i)].Device.ID
@@ -60,8 +60,8 @@ func registerSome(t *testing.T, p *program, admin string, n int) []string {
 	return vehicles
 }
 
-func here(more vars) vars {
-	position := vars{"latitude": 50.0, "longitude": 10.0}
+func here(more Vars) Vars {
+	position := Vars{"latitude": 50.0, "longitude": 10.0}
 	for name, value := range more {
 		position[name] = value
 	}
@@ -70,21 +70,21 @@ func here(more vars) vars {
 
 // contend starts trips all at once, for the i-th contender by its token on its vehicle. It gives the
 // trips that were started, and how often each reason was the answer.
-func contend(t *testing.T, p *program, token, vehicle func(i int) string) (started []string, refused map[string]int) {
+func contend(t *testing.T, p *Program, token, vehicle func(i int) string) (started []string, refused map[string]int) {
 	t.Helper()
-	answers := make([]answer, contenders)
+	answers := make([]Response, contenders)
 	var ready, all sync.WaitGroup
 	gate := make(chan struct{})
 	ready.Add(contenders)
 	for i := range contenders {
 		all.Go(func() {
-			input := vars{"vehicleId": vehicle(i), "position": here(nil)}
+			input := Vars{"vehicleId": vehicle(i), "position": here(nil)}
 			ready.Done()
 			<-gate
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), Timeout)
 			defer cancel()
 			var err error
-			if answers[i], err = p.post(ctx, token(i), startTrip, vars{"input": input}); err != nil {
+			if answers[i], err = p.Post(ctx, token(i), startTrip, Vars{"input": input}); err != nil {
 				t.Errorf("contender %d: %v", i, err)
 			}
 		})
@@ -95,7 +95,7 @@ func contend(t *testing.T, p *program, token, vehicle func(i int) string) (start
 	refused = map[string]int{}
 	for _, a := range answers {
 		if len(a.Errors) == 0 {
-			started = append(started, read[startedTrip](t, a).StartTrip.ID)
+			started = append(started, Data[startedTrip](t, a).StartTrip.ID)
 			continue
 		}
 		e := a.Errors[0].Extensions
@@ -107,24 +107,24 @@ func contend(t *testing.T, p *program, token, vehicle func(i int) string) (start
 	return started, refused
 }
 
-func testOneVehicle(t *testing.T, p *program, vehicle string) {
+func testOneVehicle(t *testing.T, p *Program, vehicle string) {
 	var tokens []string
 	for _, who := range []string{"admin", "operator", "alice", "bob"} {
-		tokens = append(tokens, p.signIn(t, who))
+		tokens = append(tokens, p.SignIn(t, who))
 	}
 	started, refused := contend(t, p, func(i int) string { return tokens[i%len(tokens)] }, func(int) string { return vehicle })
 	if len(started) != 1 || refused["VEHICLE_IN_USE"]+refused["TRIP_ALREADY_OPEN"] != contenders-1 || refused["VEHICLE_IN_USE"] == 0 {
 		t.Fatalf("%d trips were started, the rest was refused with %v", len(started), refused)
 	}
 	const open = `query($vehicles: [ID!]) { trips(filter: {vehicleIds: $vehicles}, first: 5) { totalCount nodes { id } } }`
-	if got := ask[struct{ Trips counted }](t, p, tokens[1], open, vars{"vehicles": []string{vehicle}}).Trips; got.TotalCount != 1 || got.Nodes[0].ID != started[0] {
+	if got := Query[struct{ Trips Count }](t, p, tokens[1], open, Vars{"vehicles": []string{vehicle}}).Trips; got.TotalCount != 1 || got.Nodes[0].ID != started[0] {
 		t.Errorf("the vehicle has the trips %+v, want %s", got, started[0])
 	}
 	endTrip(t, p, tokens[0], started[0])
 }
 
-func testOneAccount(t *testing.T, p *program, vehicles []string) {
-	bob := p.signIn(t, "bob")
+func testOneAccount(t *testing.T, p *Program, vehicles []string) {
+	bob := p.SignIn(t, "bob")
 	started, refused := contend(t, p, func(int) string { return bob }, func(i int) string { return vehicles[i] })
 	if len(started) != 1 || refused["TRIP_ALREADY_OPEN"] != contenders-1 {
 		t.Fatalf("%d trips were started, the rest was refused with %v", len(started), refused)
@@ -146,48 +146,48 @@ type tripState struct {
 
 const tripFields = `{ version status distance durationSeconds fee { amountMinor } track { at counted } }`
 
-func endTrip(t *testing.T, p *program, token, id string) tripState {
+func endTrip(t *testing.T, p *Program, token, id string) tripState {
 	t.Helper()
 	const query = `mutation($id: ID!) { endTrip(tripId: $id) ` + tripFields + ` }`
-	return ask[struct{ EndTrip tripState }](t, p, token, query, vars{"id": id}).EndTrip
+	return Query[struct{ EndTrip tripState }](t, p, token, query, Vars{"id": id}).EndTrip
 }
 
 // testDistanceAndFee drives north along a meridian, where a thousandth of a degree is the same way
 // anywhere: R × π/180 000, with R = 6371.0088 km.
-func testDistanceAndFee(t *testing.T, p *program, vehicle string) {
+func testDistanceAndFee(t *testing.T, p *Program, vehicle string) {
 	const step = 6371008.8 * math.Pi / 180_000
-	alice := p.signIn(t, "alice")
+	alice := p.SignIn(t, "alice")
 	began := time.Now().Add(-10 * time.Minute).Truncate(time.Second)
-	at := func(seconds int, more vars) vars {
-		position := here(vars{"at": began.Add(time.Duration(seconds) * time.Second).UTC().Format(time.RFC3339)})
+	at := func(seconds int, more Vars) Vars {
+		position := here(Vars{"at": began.Add(time.Duration(seconds) * time.Second).UTC().Format(time.RFC3339)})
 		for name, value := range more {
 			position[name] = value
 		}
 		return position
 	}
-	id := ask[startedTrip](t, p, alice, startTrip, vars{"input": vars{"vehicleId": vehicle, "position": at(0, nil)}}).StartTrip.ID
+	id := Query[startedTrip](t, p, alice, startTrip, Vars{"input": Vars{"vehicleId": vehicle, "position": at(0, nil)}}).StartTrip.ID
 	for _, fix := range []struct {
 		name     string
-		position vars
+		position Vars
 		steps    float64 // the way so far
 		version  int
 	}{
-		{"counts", at(60, vars{"latitude": 50.001}), 1, 2},
-		{"again", at(60, vars{"latitude": 50.001}), 1, 2},
-		{"out of order", at(30, vars{"latitude": 50.5}), 1, 3},
-		{"vague", at(90, vars{"latitude": 50.002, "accuracy": 150}), 1, 4},
-		{"too fast", at(91, vars{"latitude": 51.0}), 1, 5},
-		{"counts again", at(120, vars{"latitude": 50.003, "accuracy": 5}), 3, 6},
+		{"counts", at(60, Vars{"latitude": 50.001}), 1, 2},
+		{"again", at(60, Vars{"latitude": 50.001}), 1, 2},
+		{"out of order", at(30, Vars{"latitude": 50.5}), 1, 3},
+		{"vague", at(90, Vars{"latitude": 50.002, "accuracy": 150}), 1, 4},
+		{"too fast", at(91, Vars{"latitude": 51.0}), 1, 5},
+		{"counts again", at(120, Vars{"latitude": 50.003, "accuracy": 5}), 3, 6},
 	} {
 		const query = `mutation($id: ID!, $position: PositionInput!) { reportPosition(tripId: $id, position: $position) ` + tripFields + ` }`
-		got := ask[struct{ ReportPosition tripState }](t, p, alice, query, vars{"id": id, "position": fix.position}).ReportPosition
+		got := Query[struct{ ReportPosition tripState }](t, p, alice, query, Vars{"id": id, "position": fix.position}).ReportPosition
 		if math.Abs(got.Distance-fix.steps*step) > 0.001 || got.Version != fix.version {
 			t.Errorf("%s: %v m at version %d, want %v m at %d", fix.name, got.Distance, got.Version, fix.steps*step, fix.version)
 		}
 	}
 	checkEnded(t, endTrip(t, p, alice, id), math.Round(3*step))
 	const again = `mutation($id: ID!) { endTrip(tripId: $id) { id } }`
-	refusal(t, p.graphql(t, alice, again, vars{"id": id}), "FAILED_PRECONDITION", "TRIP_FINISHED")
+	RequireError(t, p.Execute(t, alice, again, Vars{"id": id}), "FAILED_PRECONDITION", "TRIP_FINISHED")
 }
 
 // checkEnded wants the default tariff: 100 + 120 a kilometre + 19 a minute, rounded once, half up.
@@ -197,7 +197,7 @@ func checkEnded(t *testing.T, ended tripState, metres float64) {
 	if ended.Status != "FINISHED" || math.Round(ended.Distance) != metres || ended.Fee.AmountMinor != fee {
 		t.Errorf("the trip ended as %+v, want %v m for %d", ended, metres, fee)
 	}
-	if ended.DurationSeconds < 600 || ended.DurationSeconds > 600+int64(patience.Seconds()) {
+	if ended.DurationSeconds < 600 || ended.DurationSeconds > 600+int64(Timeout.Seconds()) {
 		t.Errorf("it took %d s, want about 600", ended.DurationSeconds)
 	}
 	counted := ""
@@ -209,30 +209,30 @@ func checkEnded(t *testing.T, ended tripState, metres float64) {
 	}
 }
 
-func testIdempotencyKey(t *testing.T, p *program, vehicles []string) {
-	alice := p.signIn(t, "alice")
-	input := vars{"vehicleId": vehicles[1], "position": here(vars{"at": time.Now().UTC().Format(time.RFC3339)}), "idempotencyKey": "once"}
-	first := ask[startedTrip](t, p, alice, startTrip, vars{"input": input}).StartTrip
-	if again := ask[startedTrip](t, p, alice, startTrip, vars{"input": input}).StartTrip; again.ID != first.ID {
+func testIdempotencyKey(t *testing.T, p *Program, vehicles []string) {
+	alice := p.SignIn(t, "alice")
+	input := Vars{"vehicleId": vehicles[1], "position": here(Vars{"at": time.Now().UTC().Format(time.RFC3339)}), "idempotencyKey": "once"}
+	first := Query[startedTrip](t, p, alice, startTrip, Vars{"input": input}).StartTrip
+	if again := Query[startedTrip](t, p, alice, startTrip, Vars{"input": input}).StartTrip; again.ID != first.ID {
 		t.Errorf("the same key and input start %s and %s", first.ID, again.ID)
 	}
 	input["vehicleId"] = vehicles[2]
-	refusal(t, p.graphql(t, alice, startTrip, vars{"input": input}), "ABORTED", "IDEMPOTENCY_KEY_REUSED")
+	RequireError(t, p.Execute(t, alice, startTrip, Vars{"input": input}), "ABORTED", "IDEMPOTENCY_KEY_REUSED")
 	endTrip(t, p, alice, first.ID)
 }
 
-func testExpectedVersion(t *testing.T, p *program, vehicle string) {
-	bob := p.signIn(t, "bob")
-	trip := ask[startedTrip](t, p, bob, startTrip, vars{"input": vars{"vehicleId": vehicle, "position": here(nil)}}).StartTrip
+func testExpectedVersion(t *testing.T, p *Program, vehicle string) {
+	bob := p.SignIn(t, "bob")
+	trip := Query[startedTrip](t, p, bob, startTrip, Vars{"input": Vars{"vehicleId": vehicle, "position": here(nil)}}).StartTrip
 	const end = `mutation($id: ID!, $version: Int) { endTrip(tripId: $id, expectedVersion: $version) ` + tripFields + ` }`
-	refusal(t, p.graphql(t, bob, end, vars{"id": trip.ID, "version": trip.Version + 1}), "ABORTED", "VERSION_CONFLICT")
-	got := ask[struct{ EndTrip tripState }](t, p, bob, end, vars{"id": trip.ID, "version": trip.Version}).EndTrip
+	RequireError(t, p.Execute(t, bob, end, Vars{"id": trip.ID, "version": trip.Version + 1}), "ABORTED", "VERSION_CONFLICT")
+	got := Query[struct{ EndTrip tripState }](t, p, bob, end, Vars{"id": trip.ID, "version": trip.Version}).EndTrip
 	if got.Status != "FINISHED" || got.Version != trip.Version+1 {
 		t.Errorf("the trip ended as %+v", got)
 	}
 
 	const update = `mutation($input: UpdateDeviceInput!) { updateDevice(input: $input) { version } }`
-	admin := p.signIn(t, "admin")
-	ask[any](t, p, admin, update, vars{"input": vars{"id": vehicle, "name": "Renamed", "expectedVersion": 1}})
-	refusal(t, p.graphql(t, admin, update, vars{"input": vars{"id": vehicle, "name": "Late", "expectedVersion": 1}}), "ABORTED", "VERSION_CONFLICT")
+	admin := p.SignIn(t, "admin")
+	Query[any](t, p, admin, update, Vars{"input": Vars{"id": vehicle, "name": "Renamed", "expectedVersion": 1}})
+	RequireError(t, p.Execute(t, admin, update, Vars{"input": Vars{"id": vehicle, "name": "Late", "expectedVersion": 1}}), "ABORTED", "VERSION_CONFLICT")
 }

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
-
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
@@ -21,8 +19,8 @@ import (
 // frames, the same end, over WebSocket and as an event stream, also while it changes.
 func TestNobodyHearsWhatExists(t *testing.T) {
 	t.Parallel()
-	p := start(t, serveDemo(t.TempDir())...)
-	admin, bob := p.signIn(t, "admin"), p.signIn(t, "bob")
+	p := Start(t, DemoArgs(t.TempDir())...)
+	admin, bob := p.SignIn(t, "admin"), p.SignIn(t, "bob")
 	for _, who := range strangers(t, p, admin) {
 		foreign := foreignEntities(t, p, admin, bob)
 		for i, probe := range heardOf() {
@@ -30,9 +28,9 @@ func TestNobodyHearsWhatExists(t *testing.T) {
 				continue
 			}
 			t.Run(who.name+"/"+probe.document, func(t *testing.T) {
-				goesOn := func() { p.goesOn(t, admin, bob, foreign, 10*i+1) }
-				theirs := p.overheard(t, who.credential, probe.document, foreign[probe.kind], goesOn)
-				nothing := p.overheard(t, who.credential, probe.document, ids.New(probe.kind), goesOn)
+				goesOn := func() { changeForeignEntities(t, p, admin, bob, foreign, 10*i+1) }
+				theirs := subscriptionTranscript(t, p, who.credential, probe.document, foreign[probe.kind], goesOn)
+				nothing := subscriptionTranscript(t, p, who.credential, probe.document, ids.New(probe.kind), goesOn)
 				if theirs != nothing {
 					t.Errorf("of what is another's is heard\n%s\nand of what there is not\n%s", theirs, nothing)
 				}
@@ -42,122 +40,45 @@ func TestNobodyHearsWhatExists(t *testing.T) {
 }
 
 // goesOn has something happen to all that is another's.
-func (p *program) goesOn(t *testing.T, admin, bob string, foreign map[ids.Kind]string, seed int) {
+func changeForeignEntities(t *testing.T, p *Program, admin, bob string, foreign map[ids.Kind]string, seed int) {
 	t.Helper()
 	const move = `mutation($id: ID!, $n: Float!) { reportPosition(tripId: $id, position: {latitude: $n, longitude: 1}) { id } }`
-	ask[any](t, p, bob, move, vars{"id": foreign[ids.Trip], "n": 1 + float64(seed)/10_000})
-	ask[any](t, p, bob, `mutation { recordActivity(input: {kind: NOTE, title: "bob's"}) { id } }`, nil)
-	ask[any](t, p, admin, `mutation($job: ID!, $device: ID!, $name: String!) {
+	Query[any](t, p, bob, move, Vars{"id": foreign[ids.Trip], "n": 1 + float64(seed)/10_000})
+	Query[any](t, p, bob, `mutation { recordActivity(input: {kind: NOTE, title: "bob's"}) { id } }`, nil)
+	Query[any](t, p, admin, `mutation($job: ID!, $device: ID!, $name: String!) {
 		updateJob(input: {id: $job, name: $name}) { id }
 		updateDevice(input: {id: $device, name: $name}) { id }
 		recordActivity(input: {kind: NOTE, title: "of the device", deviceId: $device}) { id }
-	}`, vars{"job": foreign[ids.Job], "device": foreign[ids.Device], "name": fmt.Sprint("name ", time.Now().UnixNano())})
-}
-
-// listener is a WebSocket that follows a probe, as "1", and notes that everybody hears, as "2".
-type listener struct {
-	conn  *websocket.Conn
-	heard []string // but for the notes
+	}`, Vars{"job": foreign[ids.Job], "device": foreign[ids.Device], "name": fmt.Sprint("name ", time.Now().UnixNano())})
 }
 
 // overheard is all that is heard of the id, over both ways, while something happens.
-func (p *program) overheard(t *testing.T, credential, document, id string, goesOn func()) string {
+func subscriptionTranscript(t *testing.T, p *Program, credential, document, id string, goesOn func()) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), Timeout)
 	defer cancel()
-	stream := p.streamed(ctx, t, credential, document, id)
-	l := p.listen(t, credential, document, id)
-	hears := l.untilPong(t)
+	stream := streamProbe(ctx, t, p, credential, document, id)
+	l := p.Listen(t, credential, document, id)
+	hears := l.ReadUntilPong(t)
 	goesOn()
 	if hears {
 		title := "all hear " + id
-		ask[any](t, p, p.signIn(t, "admin"), `mutation($t: String!) { recordActivity(input: {kind: NOTE, title: $t, public: true}) { id } }`, vars{"t": title})
-		l.untilNote(t, title) // events come in order: whatever came before it was heard
+		Query[any](t, p, p.SignIn(t, "admin"), `mutation($t: String!) { recordActivity(input: {kind: NOTE, title: $t, public: true}) { id } }`, Vars{"t": title})
+		l.ReadUntilNote(t, title) // events come in order: whatever came before it was heard
 	}
-	l.say(t, `{"id":"1","type":"complete"}`)
-	l.say(t, `{"type":"ping"}`)
-	l.untilPong(t)
-	l.say(t, `{"id":"1","type":"complete"}{`) // which ends the connection
+	l.Send(t, `{"id":"1","type":"complete"}`)
+	l.Send(t, `{"type":"ping"}`)
+	l.ReadUntilPong(t)
+	l.Send(t, `{"id":"1","type":"complete"}{`) // which ends the connection
 	cancel()
-	whole := strings.Join(l.heard, "\n") + "\n" + untilClosed(l.conn).Error() + "\n" + <-stream
+	whole := strings.Join(l.Received, "\n") + "\n" + ReadUntilClosed(l.Conn).Error() + "\n" + <-stream
 	return passing.ReplaceAllString(strings.ReplaceAll(whole, id, "ID"), "…")
 }
 
-func (p *program) listen(t *testing.T, credential, document, id string) *listener {
-	t.Helper()
-	conn := p.dial(t, nil)
-	l := &listener{conn: conn}
-	header := "Authorization"
-	switch {
-	case strings.HasPrefix(credential, "sluice_"):
-		header = "X-API-Key"
-	case credential != "":
-		credential = "Bearer " + credential
-	}
-	init, follow := map[string]any{"type": "connection_init"}, map[string]any{"query": document, "variables": vars{"id": id}}
-	if credential != "" {
-		init["payload"] = vars{header: credential}
-	}
-	notes := map[string]any{"query": `subscription { activityAdded(filter: {kinds: [NOTE]}) { title } }`}
-	for _, m := range []any{init, vars{"id": "1", "type": "subscribe", "payload": follow}, vars{"id": "2", "type": "subscribe", "payload": notes}, vars{"type": "ping"}} {
-		text, err := json.Marshal(m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.say(t, string(text))
-	}
-	return l
-}
-
-func (l *listener) say(t *testing.T, text string) {
-	t.Helper()
-	if err := l.conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// untilPong tells whether the notes are followed, as far as is known.
-func (l *listener) untilPong(t *testing.T) (hears bool) {
-	t.Helper()
-	hears = true
-	for {
-		text := l.next(t)
-		switch {
-		case strings.Contains(text, `"pong"`):
-			return hears
-		case !strings.Contains(text, `"id":"2"`):
-			l.heard = append(l.heard, text)
-		case strings.Contains(text, `"error"`):
-			hears = false
-		}
-	}
-}
-
-func (l *listener) untilNote(t *testing.T, title string) {
-	t.Helper()
-	for {
-		switch text := l.next(t); {
-		case !strings.Contains(text, `"id":"2"`):
-			l.heard = append(l.heard, text)
-		case strings.Contains(text, title):
-			return
-		}
-	}
-}
-
-func (l *listener) next(t *testing.T) string {
-	t.Helper()
-	_, text, err := l.conn.ReadMessage()
-	if err != nil {
-		t.Fatalf("after %q: %v", l.heard, err)
-	}
-	return string(text)
-}
-
 // streamed follows the probe as an event stream, and gives what came, without heartbeats, when ctx ends.
-func (p *program) streamed(ctx context.Context, t *testing.T, credential, document, id string) <-chan string {
+func streamProbe(ctx context.Context, t *testing.T, p *Program, credential, document, id string) <-chan string {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{"query": document, "variables": vars{"id": id}})
+	body, err := json.Marshal(map[string]any{"query": document, "variables": Vars{"id": id}})
 	if err != nil {
 		t.Fatal(err)
 	}

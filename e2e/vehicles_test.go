@@ -21,7 +21,7 @@ import (
 // worker is a device that carries commands out, each once, and answers again when it is asked again.
 // What it says it says until the broker has acknowledged it, after a new connection if need be.
 type worker struct {
-	registered
+	Device
 	silent func(name string) bool // of which commands it says nothing
 
 	speaking sync.Mutex // held by whoever publishes what is unsaid
@@ -35,19 +35,19 @@ type worker struct {
 // statement is a message of a worker.
 type statement struct{ topic, payload string }
 
-func newWorker(d registered) *worker {
-	return &worker{registered: d, silent: func(string) bool { return false }, done: map[string]int{}}
+func newWorker(d Device) *worker {
+	return &worker{Device: d, silent: func(string) bool { return false }, done: map[string]int{}}
 }
 
 // serve connects the worker, and has it carry out what it is told.
 func (w *worker) serve(t *testing.T, addr string) mqtt.Client {
 	t.Helper()
-	client, _, err := w.connect(t, addr)
+	client, _, err := w.Connect(t, addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	token := client.Subscribe("devices/"+w.ID+"/commands", 1, func(_ mqtt.Client, m mqtt.Message) { w.obey(m.Payload()) })
-	if !token.WaitTimeout(patience) || token.Error() != nil {
+	if !token.WaitTimeout(Timeout) || token.Error() != nil {
 		t.Fatal("the device cannot subscribe", token.Error())
 	}
 	w.mu.Lock()
@@ -90,7 +90,7 @@ func (w *worker) speak() {
 			return
 		}
 		token := client.Publish("devices/"+w.ID+"/commands/"+unsaid[0].topic, 1, false, unsaid[0].payload)
-		if !token.WaitTimeout(patience) || token.Error() != nil {
+		if !token.WaitTimeout(Timeout) || token.Error() != nil {
 			return
 		}
 		w.mu.Lock()
@@ -108,26 +108,26 @@ type sentCommand struct {
 }
 
 // sendCommand sends a command that has as long as a slow machine may take.
-func (p *program) sendCommand(t *testing.T, token, deviceID, name string) sentCommand {
+func sendCommand(t *testing.T, p *Program, token, deviceID, name string) sentCommand {
 	t.Helper()
-	return p.sendCommandFor(t, token, deviceID, name, 4*patience)
+	return sendCommandWithTimeout(t, p, token, deviceID, name, 4*Timeout)
 }
 
-func (p *program) sendCommandFor(t *testing.T, token, deviceID, name string, timeout time.Duration) sentCommand {
+func sendCommandWithTimeout(t *testing.T, p *Program, token, deviceID, name string, timeout time.Duration) sentCommand {
 	t.Helper()
 	const send = `mutation($d: ID!, $name: String!, $s: Int!) { sendCommand(input: {deviceId: $d, name: $name, timeoutSeconds: $s}) { id status reason } }`
-	return ask[struct{ SendCommand sentCommand }](t, p, token, send, vars{"d": deviceID, "name": name, "s": int(timeout.Seconds())}).SendCommand
+	return Query[struct{ SendCommand sentCommand }](t, p, token, send, Vars{"d": deviceID, "name": name, "s": int(timeout.Seconds())}).SendCommand
 }
 
-func (p *program) command(t *testing.T, token, id string) sentCommand {
+func findCommand(t *testing.T, p *Program, token, id string) sentCommand {
 	t.Helper()
 	const query = `query($id: ID!) { node(id: $id) { ... on Command { id status reason finishedAt result log { text } } } }`
-	return ask[struct{ Node sentCommand }](t, p, token, query, vars{"id": id}).Node
+	return Query[struct{ Node sentCommand }](t, p, token, query, Vars{"id": id}).Node
 }
 
-func (p *program) lockState(t *testing.T, token, id string) string {
+func lockState(t *testing.T, p *Program, token, id string) string {
 	t.Helper()
-	return ask[struct{ Device struct{ LockState string } }](t, p, token, `query($id: ID!) { device(id: $id) { lockState } }`, vars{"id": id}).Device.LockState
+	return Query[struct{ Device struct{ LockState string } }](t, p, token, `query($id: ID!) { device(id: $id) { lockState } }`, Vars{"id": id}).Device.LockState
 }
 
 type journey struct {
@@ -138,16 +138,16 @@ type journey struct {
 	Track           []struct{ Latitude float64 }
 }
 
-func (p *program) rent(t *testing.T, token, vehicleID string) journey {
+func rentVehicle(t *testing.T, p *Program, token, vehicleID string) journey {
 	t.Helper()
 	const rent = `mutation($v: ID!) { startTrip(input: {vehicleId: $v, position: {latitude: 48.1, longitude: 11.5}}) { id status failure durationSeconds fee { amountMinor } } }`
-	return ask[struct{ StartTrip journey }](t, p, token, rent, vars{"v": vehicleID}).StartTrip
+	return Query[struct{ StartTrip journey }](t, p, token, rent, Vars{"v": vehicleID}).StartTrip
 }
 
-func (p *program) journey(t *testing.T, token, id string) journey {
+func findTrip(t *testing.T, p *Program, token, id string) journey {
 	t.Helper()
 	const query = `query($id: ID!) { trip(id: $id) { id status failure durationSeconds fee { amountMinor } track { latitude } } }`
-	return ask[struct{ Trip journey }](t, p, token, query, vars{"id": id}).Trip
+	return Query[struct{ Trip journey }](t, p, token, query, Vars{"id": id}).Trip
 }
 
 // The device of docs/devices.md, in a shell, carries a command out, and a trip.
@@ -163,10 +163,10 @@ func TestTheDeviceOfThePageCarriesOutCommands(t *testing.T) {
 	if at < 0 {
 		t.Fatal("the page has no device that carries out commands")
 	}
-	p := start(t, serveDemo(t.TempDir())...)
-	admin, alice := p.signIn(t, "admin"), p.signIn(t, "alice")
-	d := p.register(t, admin, "VEHICLE")
-	host, port, _ := strings.Cut(p.mqttAddr(t), ":")
+	p := Start(t, DemoArgs(t.TempDir())...)
+	admin, alice := p.SignIn(t, "admin"), p.SignIn(t, "alice")
+	d := p.RegisterDevice(t, admin, "VEHICLE")
+	host, port, _ := strings.Cut(p.MQTTAddr(t), ":")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	device := exec.CommandContext(ctx, "sh", "-c", blocks[at][1])
@@ -177,29 +177,29 @@ func TestTheDeviceOfThePageCarriesOutCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { cancel(); _ = device.Wait() }()
-	p.awaitShown(t, admin, d.ID, "that it is there", func(s shown) bool { return s.Presence == "ONLINE" })
+	awaitDevice(t, p, admin, d.ID, "that it is there", func(s shown) bool { return s.Presence == "ONLINE" })
 
-	c := p.sendCommand(t, admin, d.ID, "blink")
-	output := p.commandOutput(t, admin, c.ID)
-	eventually(t, patience, "the command is carried out", func() bool { return p.command(t, admin, c.ID).Status == "SUCCEEDED" })
-	if got := p.command(t, admin, c.ID); len(got.Log) != 1 || got.Log[0].Text != "click" || got.Result["took"] != 0.2 {
+	c := sendCommand(t, p, admin, d.ID, "blink")
+	output := subscribeCommandOutput(t, p, admin, c.ID)
+	Eventually(t, Timeout, "the command is carried out", func() bool { return findCommand(t, p, admin, c.ID).Status == "SUCCEEDED" })
+	if got := findCommand(t, p, admin, c.ID); len(got.Log) != 1 || got.Log[0].Text != "click" || got.Result["took"] != 0.2 {
 		t.Errorf("the command ended as %+v", got)
 	}
 	_ = output.Close()
 
-	trip := p.rent(t, alice, d.ID)
-	eventually(t, patience, "the trip has started", func() bool { return p.journey(t, alice, trip.ID).Status == "IN_PROGRESS" })
-	if state := p.lockState(t, admin, d.ID); state != "UNLOCKED" {
+	trip := rentVehicle(t, p, alice, d.ID)
+	Eventually(t, Timeout, "the trip has started", func() bool { return findTrip(t, p, alice, trip.ID).Status == "IN_PROGRESS" })
+	if state := lockState(t, p, admin, d.ID); state != "UNLOCKED" {
 		t.Errorf("the vehicle of a trip is %s", state)
 	}
-	ask[any](t, p, alice, `mutation($id: ID!) { endTrip(tripId: $id) { status } }`, vars{"id": trip.ID})
-	eventually(t, patience, "the vehicle is locked", func() bool { return p.lockState(t, admin, d.ID) == "LOCKED" })
+	Query[any](t, p, alice, `mutation($id: ID!) { endTrip(tripId: $id) { status } }`, Vars{"id": trip.ID})
+	Eventually(t, Timeout, "the vehicle is locked", func() bool { return lockState(t, p, admin, d.ID) == "LOCKED" })
 }
 
 // commandOutput subscribes to what a device says while it runs the command.
-func (p *program) commandOutput(t *testing.T, token, id string) *websocket.Conn {
+func subscribeCommandOutput(t *testing.T, p *Program, token, id string) *websocket.Conn {
 	t.Helper()
-	conn := p.dial(t, nil)
+	conn := p.Dial(t, nil)
 	for _, text := range []string{
 		`{"type":"connection_init","payload":{"Authorization":"Bearer ` + token + `"}}`,
 		`{"id":"1","type":"subscribe","payload":{"query":"subscription { commandOutput(commandId: \"` + id + `\") { stream text } }"}}`,
@@ -223,28 +223,28 @@ func (p *program) commandOutput(t *testing.T, token, id string) *websocket.Conn 
 // A subscriber reads what a device says while it runs a command; positions of a vehicle move its trip.
 func TestOutputIsFollowedAndVehiclesMoveTrips(t *testing.T) {
 	t.Parallel()
-	p := start(t, serveDemo(t.TempDir())...)
-	admin, alice := p.signIn(t, "admin"), p.signIn(t, "alice")
-	w := newWorker(p.register(t, admin, "VEHICLE"))
-	offline := p.rent(t, alice, w.ID)
-	eventually(t, 4*patience, "a trip on a vehicle that is not there has failed", func() bool {
-		got := p.journey(t, alice, offline.ID)
+	p := Start(t, DemoArgs(t.TempDir())...)
+	admin, alice := p.SignIn(t, "admin"), p.SignIn(t, "alice")
+	w := newWorker(p.RegisterDevice(t, admin, "VEHICLE"))
+	offline := rentVehicle(t, p, alice, w.ID)
+	Eventually(t, 4*Timeout, "a trip on a vehicle that is not there has failed", func() bool {
+		got := findTrip(t, p, alice, offline.ID)
 		return got.Status == "FAILED" && got.Fee.AmountMinor == 0 && got.Failure != nil
 	})
-	client := w.serve(t, p.mqttAddr(t))
-	p.awaitShown(t, admin, w.ID, "that it is there", func(s shown) bool { return s.Presence == "ONLINE" })
+	client := w.serve(t, p.MQTTAddr(t))
+	awaitDevice(t, p, admin, w.ID, "that it is there", func(s shown) bool { return s.Presence == "ONLINE" })
 	w.silent = func(name string) bool { return name == "wait" }
-	c := p.sendCommand(t, admin, w.ID, "wait")
-	output := p.commandOutput(t, admin, c.ID)
+	c := sendCommand(t, p, admin, w.ID, "wait")
+	output := subscribeCommandOutput(t, p, admin, c.ID)
 	client.Publish("devices/"+w.ID+"/commands/log", 1, false, fmt.Sprintf(`{"id":%q,"stream":"stderr","text":"half way"}`, c.ID))
 	if _, text, err := output.ReadMessage(); err != nil || !strings.Contains(string(text), `"commandOutput":{"stream":"stderr","text":"half way"}`) {
 		t.Errorf("the subscriber got %s, %v", text, err)
 	}
-	trip := p.rent(t, alice, w.ID)
-	eventually(t, patience, "the trip has started", func() bool { return p.journey(t, alice, trip.ID).Status == "IN_PROGRESS" })
+	trip := rentVehicle(t, p, alice, w.ID)
+	Eventually(t, Timeout, "the trip has started", func() bool { return findTrip(t, p, alice, trip.ID).Status == "IN_PROGRESS" })
 	client.Publish("devices/"+w.ID+"/position", 1, false, `{"latitude": 48.1001, "longitude": 11.5}`)
-	eventually(t, patience, "the trip has moved with its vehicle", func() bool {
-		track := p.journey(t, alice, trip.ID).Track
+	Eventually(t, Timeout, "the trip has moved with its vehicle", func() bool {
+		track := findTrip(t, p, alice, trip.ID).Track
 		return len(track) == 2 && track[1].Latitude == 48.1001
 	})
 }
@@ -255,84 +255,84 @@ func TestKilledAmongCommandsEndsThemAll(t *testing.T) {
 	t.Parallel()
 	const devices, each = 20, 5
 	data := t.TempDir()
-	p := start(t, serveDemo(data)...)
-	admin, alice := p.signIn(t, "admin"), p.signIn(t, "alice")
+	p := Start(t, DemoArgs(data)...)
+	admin, alice := p.SignIn(t, "admin"), p.SignIn(t, "alice")
 	workers := make([]*worker, devices)
 	for i := range workers {
-		workers[i] = newWorker(p.register(t, admin, "GATEWAY"))
+		workers[i] = newWorker(p.RegisterDevice(t, admin, "GATEWAY"))
 		mute := i%4 == 0
 		workers[i].silent = func(name string) bool { return mute && name == "c0" }
-		workers[i].serve(t, p.mqttAddr(t))
+		workers[i].serve(t, p.MQTTAddr(t))
 	}
-	car := newWorker(p.register(t, admin, "VEHICLE"))
+	car := newWorker(p.RegisterDevice(t, admin, "VEHICLE"))
 	var dead atomic.Bool // until the restart, so that the trip is caught between
 	dead.Store(true)
 	car.silent = func(string) bool { return dead.Load() }
-	car.serve(t, p.mqttAddr(t))
+	car.serve(t, p.MQTTAddr(t))
 	var sent []sentCommand
 	for i := range each {
 		for _, w := range workers {
-			name, timeout := fmt.Sprint("c", i), 4*patience
+			name, timeout := fmt.Sprint("c", i), 4*Timeout
 			if w.silent(name) {
 				timeout = 30 * time.Second
 			}
-			sent = append(sent, p.sendCommandFor(t, admin, w.ID, name, timeout))
+			sent = append(sent, sendCommandWithTimeout(t, p, admin, w.ID, name, timeout))
 		}
 	}
-	trip := p.rent(t, alice, car.ID)
+	trip := rentVehicle(t, p, alice, car.ID)
 	if trip.Status != "UNLOCKING" || trip.Fee.AmountMinor != 0 {
 		t.Errorf("the trip is %+v", trip)
 	}
-	p.kill(t)
+	p.Kill(t)
 	dead.Store(false)
-	p = start(t, serveDemo(data)...)
-	admin, alice = p.signIn(t, "admin"), p.signIn(t, "alice")
+	p = Start(t, DemoArgs(data)...)
+	admin, alice = p.SignIn(t, "admin"), p.SignIn(t, "alice")
 	for _, w := range append(workers, car) {
-		w.serve(t, p.mqttAddr(t))
+		w.serve(t, p.MQTTAddr(t))
 	}
-	eventually(t, 3*patience, "the trip has started, or failed", func() bool { return p.journey(t, alice, trip.ID).Status != "UNLOCKING" })
-	if got := p.journey(t, alice, trip.ID); got.Status == "IN_PROGRESS" {
-		ask[any](t, p, alice, `mutation($id: ID!) { endTrip(tripId: $id) { status } }`, vars{"id": trip.ID})
+	Eventually(t, 3*Timeout, "the trip has started, or failed", func() bool { return findTrip(t, p, alice, trip.ID).Status != "UNLOCKING" })
+	if got := findTrip(t, p, alice, trip.ID); got.Status == "IN_PROGRESS" {
+		Query[any](t, p, alice, `mutation($id: ID!) { endTrip(tripId: $id) { status } }`, Vars{"id": trip.ID})
 	} else {
 		t.Logf("the restart took longer than the vehicle had to open: %+v", got)
 	}
 	ended := map[string]int{}
 	for _, c := range sent {
-		eventually(t, 4*patience, "a command has ended", func() bool { return p.command(t, admin, c.ID).FinishedAt != nil })
-		ended[p.command(t, admin, c.ID).Status]++
+		Eventually(t, 4*Timeout, "a command has ended", func() bool { return findCommand(t, p, admin, c.ID).FinishedAt != nil })
+		ended[findCommand(t, p, admin, c.ID).Status]++
 	}
 	if ended["SUCCEEDED"] != devices*each-devices/4 || ended["TIMED_OUT"] != devices/4 {
 		t.Errorf("the commands ended as %v", ended)
 	}
-	p.kill(t)
-	p = start(t, serveDemo(data)...)
-	car.serve(t, p.mqttAddr(t))
-	admin = p.signIn(t, "admin")
-	eventually(t, 3*patience, "the vehicle is locked", func() bool { return p.lockState(t, admin, car.ID) == "LOCKED" })
+	p.Kill(t)
+	p = Start(t, DemoArgs(data)...)
+	car.serve(t, p.MQTTAddr(t))
+	admin = p.SignIn(t, "admin")
+	Eventually(t, 3*Timeout, "the vehicle is locked", func() bool { return lockState(t, p, admin, car.ID) == "LOCKED" })
 }
 
 // The services of devices and of trips run in processes of their own, each with a broker of its own:
 // nothing is heard across, and yet the vehicle opens for the trip, and is locked after it.
 func TestAVehicleOpensAcrossProcesses(t *testing.T) {
 	t.Parallel()
-	in := startApart(t)
-	p := in.gateway
-	admin, bob := p.signIn(t, "admin"), p.signIn(t, "bob")
-	w := newWorker(p.register(t, admin, "VEHICLE"))
-	w.serve(t, in.mqtt)
-	trip := p.rent(t, bob, w.ID)
-	in.services["trip"].kill(t)
-	in.start(t, "trip")
-	eventually(t, patience, "the trip has started", func() bool {
-		response := p.graphql(t, bob, `query($id: ID!) { trip(id: $id) { status } }`, vars{"id": trip.ID})
+	in := StartInstallation(t)
+	p := in.Gateway
+	admin, bob := p.SignIn(t, "admin"), p.SignIn(t, "bob")
+	w := newWorker(p.RegisterDevice(t, admin, "VEHICLE"))
+	w.serve(t, in.MQTTAddr)
+	trip := rentVehicle(t, p, bob, w.ID)
+	in.Services["trip"].Kill(t)
+	in.StartService(t, "trip")
+	Eventually(t, Timeout, "the trip has started", func() bool {
+		response := p.Execute(t, bob, `query($id: ID!) { trip(id: $id) { status } }`, Vars{"id": trip.ID})
 		return strings.Contains(string(response.Data), `"IN_PROGRESS"`)
 	})
-	in.services["device"].kill(t)
-	p.graphql(t, bob, `mutation($id: ID!) { endTrip(tripId: $id) { status } }`, vars{"id": trip.ID}) // whatever it says of the device
-	in.start(t, "device")
-	w.serve(t, in.mqtt)
-	eventually(t, 2*patience, "the vehicle is locked", func() bool {
-		response := p.graphql(t, admin, `query($id: ID!) { device(id: $id) { lockState } trip(id: "`+trip.ID+`") { status } }`, vars{"id": w.ID})
+	in.Services["device"].Kill(t)
+	p.Execute(t, bob, `mutation($id: ID!) { endTrip(tripId: $id) { status } }`, Vars{"id": trip.ID}) // whatever it says of the device
+	in.StartService(t, "device")
+	w.serve(t, in.MQTTAddr)
+	Eventually(t, 2*Timeout, "the vehicle is locked", func() bool {
+		response := p.Execute(t, admin, `query($id: ID!) { device(id: $id) { lockState } trip(id: "`+trip.ID+`") { status } }`, Vars{"id": w.ID})
 		return strings.Contains(string(response.Data), `"LOCKED"`) && strings.Contains(string(response.Data), `"FINISHED"`)
 	})
 }

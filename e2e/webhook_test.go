@@ -26,17 +26,17 @@ func TestWebhookIsTriedUntilItSucceeds(t *testing.T) {
 	}))
 	defer receiver.Close()
 	data := t.TempDir()
-	key := makeKey(t, data, "OPERATOR", "job:read", "job:write")
-	p := start(t, "serve", "--addr", "127.0.0.1:0", "--data", data, "--job-webhook-allow-private")
+	key := CreateAPIKey(t, data, "OPERATOR", "job:read", "job:write")
+	p := Start(t, "serve", "--addr", "127.0.0.1:0", "--data", data, "--job-webhook-allow-private")
 
 	const create = `mutation($input: CreateJobInput!) { createJob(input: $input) { id } }`
-	id := ask[struct{ CreateJob struct{ ID string } }](t, p, key, create, vars{"input": vars{
-		"name": "tell", "kind": "webhook", "payload": vars{"url": receiver.URL, "body": vars{"hello": "world"}},
+	id := Query[struct{ CreateJob struct{ ID string } }](t, p, key, create, Vars{"input": Vars{
+		"name": "tell", "kind": "webhook", "payload": Vars{"url": receiver.URL, "body": Vars{"hello": "world"}},
 	}}).CreateJob.ID
 	awaitJobs(t, p, key)
 
 	const look = `query($id: ID!) { job(id: $id) { status attempt runs { nodes { status attempt } } } }`
-	job := ask[struct {
+	job := Query[struct {
 		Job struct {
 			Status  string
 			Attempt int
@@ -47,11 +47,11 @@ func TestWebhookIsTriedUntilItSucceeds(t *testing.T) {
 				}
 			}
 		}
-	}](t, p, key, look, vars{"id": id}).Job
+	}](t, p, key, look, Vars{"id": id}).Job
 	if runs := job.Runs.Nodes; job.Status != "SUCCEEDED" || len(runs) != 2 || runs[0].Status != "SUCCEEDED" || runs[1].Status != "FAILED" || runs[0].Attempt != 2 {
 		t.Errorf("the job is %+v, want a failed attempt and then one that succeeds", job)
 	}
-	p.stopCleanly(t)
+	p.StopCleanly(t)
 	close(bodies)
 	n := 0
 	for body := range bodies {
