@@ -1,0 +1,55 @@
+package harness
+
+// DashboardQuery is the query that a first screen asks: four lists, two levels, all five services.
+const DashboardQuery = `{
+	overview { devices { online total } jobs { running } recentActivities { title startedAt } degraded }
+	trips(first: 20) { nodes { id status distance fee { amountMinor currency } vehicle { id name } account { name } } }
+	jobs(first: 20) { nodes { id name status device { id name } } }
+	activities(first: 50) { nodes { id kind title startedAt device { id name } } }
+	devices(first: 20) { nodes { id name currentTrip { id } } }
+}`
+
+// Dashboard is the answer to the dashboard.
+type Dashboard struct {
+	Overview *struct {
+		Devices          *struct{ Online, Total int }
+		Jobs             *struct{ Running int }
+		RecentActivities []struct{ Title, StartedAt string }
+		Degraded         []string
+	}
+	Trips *struct {
+		Nodes []struct {
+			ID, Status string
+			Distance   float64
+			Fee        struct {
+				AmountMinor int
+				Currency    string
+			}
+			Vehicle *struct{ ID, Name string }
+			Account *struct{ Name string }
+		}
+	}
+	Jobs *struct {
+		Nodes []struct {
+			ID, Name, Status string
+			Device           *struct{ ID, Name string }
+		}
+	}
+	Activities *struct {
+		Nodes []struct {
+			ID, Kind, Title, StartedAt string
+			Device                     *struct{ ID, Name string }
+		}
+	}
+	Devices *struct {
+		Nodes []struct {
+			ID, Name    string
+			CurrentTrip *struct{ ID string }
+		}
+	}
+}
+
+type Count struct {
+	TotalCount int
+	Nodes      []struct{ ID string }
+}

@@ -1,6 +1,0 @@
-//go:build !unix
-
-package e2e
-
-// lock does nothing: these systems refuse to replace a program that runs.
-func lock(string) (unlock func(), err error) { return func() {}, nil }
