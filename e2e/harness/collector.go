@@ -14,17 +14,17 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// Span is what the test wants to know of one.
+// Span holds the fields of a span that the tests read.
 type Span struct{ Trace, ID, Parent, Name, SQL string }
 
-// Collector takes spans over OTLP/gRPC. It reads the few fields that it needs from the wire, by the
-// numbers of opentelemetry/proto/trace/v1/trace.proto.
+// Collector receives spans over OTLP/gRPC. It decodes only the fields of Span, by their field numbers in
+// opentelemetry/proto/trace/v1/trace.proto.
 type Collector struct {
 	mu    sync.Mutex
 	spans []Span
 }
 
-// StartCollector serves a collector until the test ends, and gives its address.
+// StartCollector runs a collector until the test ends, and returns it with its address.
 func StartCollector(t *testing.T) (*Collector, string) {
 	t.Helper()
 	c := &Collector{}
@@ -33,11 +33,11 @@ func StartCollector(t *testing.T) (*Collector, string) {
 		ServiceName: "opentelemetry.proto.collector.trace.v1.TraceService",
 		HandlerType: (*any)(nil),
 		Methods: []grpc.MethodDesc{{MethodName: "Export", Handler: func(_ any, _ context.Context, decode func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
-			request := &emptypb.Empty{} // keeps all fields as unknown ones
+			request := &emptypb.Empty{} // which retains all fields as unknown fields
 			if err := decode(request); err != nil {
 				return nil, err
 			}
-			c.take(request.ProtoReflect().GetUnknown())
+			c.receive(request.ProtoReflect().GetUnknown())
 			return &emptypb.Empty{}, nil
 		}}},
 	}, c)
@@ -56,7 +56,8 @@ func StartCollector(t *testing.T) (*Collector, string) {
 	return c, listener.Addr().String()
 }
 
-func (c *Collector) take(request []byte) {
+// receive decodes an ExportTraceServiceRequest and appends its spans.
+func (c *Collector) receive(request []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, resource := range fields(request, 1) {
@@ -79,7 +80,7 @@ func (c *Collector) Spans() []Span {
 	return slices.Clone(c.spans)
 }
 
-// sqlOf is the statement among the attributes of a span, if there is one.
+// sqlOf returns the SQL statement among the attributes of a span, or "".
 func sqlOf(attributes [][]byte) string {
 	for _, attribute := range attributes {
 		switch string(bytes.Join(fields(attribute, 1), nil)) {
@@ -91,7 +92,7 @@ func sqlOf(attributes [][]byte) string {
 	return ""
 }
 
-// fields gives the values of a message's field that is text, bytes or a message.
+// fields returns the values of a length-delimited field of a protobuf message: text, bytes or a message.
 func fields(message []byte, wanted protowire.Number) (values [][]byte) {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeField(message)

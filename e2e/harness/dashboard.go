@@ -1,6 +1,6 @@
 package harness
 
-// DashboardQuery is the query that a first screen asks: four lists, two levels, all five services.
+// DashboardQuery is the query of a first screen: four lists with two levels, from all five services.
 const DashboardQuery = `{
 	overview { devices { online total } jobs { running } recentActivities { title startedAt } degraded }
 	trips(first: 20) { nodes { id status distance fee { amountMinor currency } vehicle { id name } account { name } } }
@@ -9,7 +9,7 @@ const DashboardQuery = `{
 	devices(first: 20) { nodes { id name currentTrip { id } } }
 }`
 
-// Dashboard is the answer to the dashboard.
+// Dashboard is the response to DashboardQuery.
 type Dashboard struct {
 	Overview *struct {
 		Devices          *struct{ Online, Total int }
@@ -49,6 +49,7 @@ type Dashboard struct {
 	}
 }
 
+// Count is a page of a list of which a test reads the total.
 type Count struct {
 	TotalCount int
 	Nodes      []struct{ ID string }

@@ -9,7 +9,7 @@ import (
 
 var mqttShown = regexp.MustCompile(`MQTT +(\S+)\n`)
 
-// MQTTAddr is where devices connect to the program.
+// MQTTAddr returns the address of the program's device listener, as host:port.
 func (p *Program) MQTTAddr(t *testing.T) string {
 	t.Helper()
 	found := mqttShown.FindStringSubmatch(p.Stdout.String())
@@ -19,9 +19,10 @@ func (p *Program) MQTTAddr(t *testing.T) string {
 	return found[1]
 }
 
-// Device is a device as its owner has it.
+// Device is the id and the secret of a registered device.
 type Device struct{ ID, Secret string }
 
+// RegisterDevice registers a device of the kind.
 func (p *Program) RegisterDevice(t *testing.T, token, kind string) Device {
 	t.Helper()
 	const register = `mutation($kind: DeviceKind!) { registerDevice(input: {name: "Press 4", kind: $kind}) { secret device { id } } }`
@@ -34,12 +35,13 @@ func (p *Program) RegisterDevice(t *testing.T, token, kind string) Device {
 	return Device{ID: made.Device.ID, Secret: made.Secret}
 }
 
-// Connect connects the device, and tells when the connection is lost.
+// Connect connects the device over MQTT. The channel is closed when the connection is lost.
 func (d Device) Connect(t *testing.T, addr string) (client mqtt.Client, lost <-chan struct{}, err error) {
 	t.Helper()
 	return d.ConnectAs(t, addr, d.ID)
 }
 
+// ConnectAs connects the device under another client id.
 func (d Device) ConnectAs(t *testing.T, addr, clientID string) (client mqtt.Client, lost <-chan struct{}, err error) {
 	t.Helper()
 	ended := make(chan struct{})
@@ -56,7 +58,7 @@ func (d Device) ConnectAs(t *testing.T, addr, clientID string) (client mqtt.Clie
 	return client, ended, token.Error()
 }
 
-// DeviceByName finds the only device with this in its name.
+// DeviceByName returns the id of the only device whose name contains the text.
 func DeviceByName(t *testing.T, p *Program, token, name string) string {
 	t.Helper()
 	const query = `query($name: String!) { devices(filter: {nameContains: $name}) { nodes { id } } }`

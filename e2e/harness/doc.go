@@ -1,6 +1,8 @@
-// Package e2e tests Sluice from outside: the built program, run as a child process in folders and on
-// ports of its own, asked over HTTP and by its commands. What only shows in a store is read after
-// the program has ended.
+// Package harness runs the built program for the end-to-end tests: as a child process, with its own data
+// folder and ports. Tests send requests over HTTP, WebSocket and MQTT, and run the program's commands. They
+// read a store directly only after the program has ended.
 //
-// Tests that only read share one program that was started with --demo.
+// It promises: the program is built once for all packages of a test run; each program ends with its test;
+// every wait ends after Timeout, with the output of the program in the message of the failure. Tests that
+// only read share one program per package, which was started with --demo.
 package harness

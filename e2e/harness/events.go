@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/internal/bus"
 )
 
-// StoredEvents reads the event stream of a program that has ended.
+// StoredEvents reads all events of the stream in the data folder. The program must have ended.
 func StoredEvents(t *testing.T, data string) []bus.Message {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Timeout)
@@ -54,14 +54,14 @@ func StoredEvents(t *testing.T, data string) []bus.Message {
 	return events
 }
 
-// Eventually looks until the condition holds.
-func Eventually(t *testing.T, limit time.Duration, what string, holds func() bool) {
+// Eventually polls until the condition is true. It fails the test after the limit.
+func Eventually(t *testing.T, limit time.Duration, condition string, isTrue func() bool) {
 	t.Helper()
 	deadline := time.Now().Add(limit)
-	for !holds() {
+	for !isTrue() {
 		if time.Now().After(deadline) {
-			t.Fatalf("after %v it does not hold that %s", limit, what)
+			t.Fatalf("after %v it is not true that %s", limit, condition)
 		}
-		time.Sleep(20 * time.Millisecond) // between two looks
+		time.Sleep(20 * time.Millisecond) // between two polls
 	}
 }

@@ -11,16 +11,17 @@ import (
 	"testing"
 )
 
+// Vars are the variables of an operation.
 type Vars map[string]any
 
-// Response is a response in GraphQL's form.
+// Response is a GraphQL response with its HTTP status.
 type Response struct {
 	Status int             `json:"-"`
 	Data   json.RawMessage `json:"data"`
 	Errors []GraphQLError  `json:"errors"`
 }
 
-// GraphQLError is one error of an answer.
+// GraphQLError is one error of a response.
 type GraphQLError struct {
 	Message    string `json:"message"`
 	Path       []any  `json:"path"`
@@ -37,12 +38,12 @@ func (p GraphQLError) String() string {
 	return fmt.Sprintf("%s %s %s at %v: %s", p.Extensions.Service, p.Extensions.Code, p.Extensions.Reason, p.Path, p.Message)
 }
 
-// PathString is the path with dots, as in "trips.nodes.0.vehicle".
+// PathString returns the path with dots, as in "trips.nodes.0.vehicle".
 func (p GraphQLError) PathString() string {
 	return strings.ReplaceAll(strings.Trim(fmt.Sprint(p.Path), "[]"), " ", ".")
 }
 
-// Post sends an operation. The token is an access token or an API key, or "" for nobody.
+// Post sends an operation. The token is an access token or an API key; "" sends no credentials.
 func (p *Program) Post(ctx context.Context, token, query string, variables Vars) (Response, error) {
 	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
 	if err != nil {
@@ -51,6 +52,7 @@ func (p *Program) Post(ctx context.Context, token, query string, variables Vars)
 	return p.PostBody(ctx, token, body)
 }
 
+// PostBody sends the body of a GraphQL request.
 func (p *Program) PostBody(ctx context.Context, token string, body []byte) (Response, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL+"/graphql", bytes.NewReader(body))
 	if err != nil {
@@ -75,39 +77,39 @@ func (p *Program) PostBody(ctx context.Context, token string, body []byte) (Resp
 	}
 	a := Response{Status: response.StatusCode}
 	if err := json.Unmarshal(text, &a); err != nil {
-		return Response{}, fmt.Errorf("the answer (%s) is no JSON: %w: %.300s", response.Status, err, text)
+		return Response{}, fmt.Errorf("the response (%s) is not JSON: %w: %.300s", response.Status, err, text)
 	}
 	return a, nil
 }
 
-// Execute sends an operation and takes any answer.
+// Execute sends an operation and returns its response, with or without errors.
 func (p *Program) Execute(t *testing.T, token, query string, variables Vars) Response {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Timeout)
 	defer cancel()
 	a, err := p.Post(ctx, token, query, variables)
 	if err != nil {
-		t.Fatalf("ask %.100s: %v", query, err)
+		t.Fatalf("execute %.100s: %v", query, err)
 	}
 	return a
 }
 
-// Query sends an operation that must be answered without an error.
+// Query sends an operation and returns its data. An error in the response fails the test.
 func Query[T any](t *testing.T, p *Program, token, query string, variables Vars) T {
 	t.Helper()
 	return Data[T](t, p.Execute(t, token, query, variables))
 }
 
-// Data takes the data of an answer that must be without an error.
+// Data decodes the data of a response. An error in the response fails the test.
 func Data[T any](t *testing.T, a Response) T {
 	t.Helper()
 	if len(a.Errors) > 0 {
-		t.Fatalf("the answer has errors: %v", a.Errors)
+		t.Fatalf("the response has errors: %v", a.Errors)
 	}
 	return PartialData[T](t, a)
 }
 
-// PartialData takes the data of an answer that may have errors too.
+// PartialData decodes the data of a response, which may have errors too.
 func PartialData[T any](t *testing.T, a Response) (data T) {
 	t.Helper()
 	if err := json.Unmarshal(a.Data, &data); err != nil {
@@ -116,7 +118,7 @@ func PartialData[T any](t *testing.T, a Response) (data T) {
 	return data
 }
 
-// RequireError is the only error of an answer; its code and reason must be these.
+// RequireError returns the only error of a response, and checks its code and its reason.
 func RequireError(t *testing.T, a Response, code, reason string) GraphQLError {
 	t.Helper()
 	if len(a.Errors) != 1 {
@@ -129,21 +131,23 @@ func RequireError(t *testing.T, a Response, code, reason string) GraphQLError {
 	return got
 }
 
-// SignIn gives an access token of a demo identity.
+// SignIn returns an access token of a demo identity: admin, operator, alice or bob.
 func (p *Program) SignIn(t *testing.T, code string) string {
 	t.Helper()
 	return p.NewSession(t, code).AccessToken
 }
 
+// Session is the pair of tokens of a sign-in.
 type Session struct{ AccessToken, RefreshToken string }
 
+// NewSession signs a demo identity in.
 func (p *Program) NewSession(t *testing.T, code string) Session {
 	t.Helper()
 	const login = `mutation($code: String!) { login(input: {provider: DEMO, code: $code}) { accessToken refreshToken } }`
 	return Query[struct{ Login Session }](t, p, "", login, Vars{"code": code}).Login
 }
 
-// Get fetches a page of the program.
+// Get sends a GET request for the path to the gateway.
 func (p *Program) Get(t *testing.T, path string) (status int, body string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Timeout)
@@ -164,7 +168,8 @@ func (p *Program) Get(t *testing.T, path string) (status int, body string) {
 	return response.StatusCode, string(text)
 }
 
-// SpendPoints asks for what costs a point, up to so often, and gives how often it was answered.
+// SpendPoints sends a document that costs one point, without credentials, as many times as given. It
+// returns how many requests succeeded; the others must be refused with BUDGET_EXHAUSTED.
 func SpendPoints(t *testing.T, p *Program, document string, times int) (answered int) {
 	t.Helper()
 	for range times {

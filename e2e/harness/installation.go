@@ -9,29 +9,29 @@ import (
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
-// ServiceToken is what the parts of an installation share.
+// ServiceToken is the service token that the parts of an installation share.
 const ServiceToken = "a-secret-of-this-test"
 
-// What the gateway of an installation gives a request, and a call to a service: a call that hangs must
-// leave a busy machine the time for all the others.
+// The deadlines that the gateway of an installation sets for a request and for a call to a service. A call
+// that hangs must leave enough time for the other calls, also on a busy machine.
 const (
 	RequestTimeout = 30 * time.Second
 	CallTimeout    = 3 * time.Second
 )
 
-// Installation is Sluice with every part in a process of its own.
+// Installation is Sluice with each part in its own process.
 type Installation struct {
-	owner        *testing.T // whose end is theirs, whichever subtest starts them
+	owner        *testing.T // the parts end with this test, also those that a subtest starts
 	Gateway      *Program
 	Services     map[string]*Program
 	data         string
-	ServiceFlags []string // flags that say where the services are
-	listen       []string // flags that say where they listen
-	MQTTAddr     string   // where devices connect
-	CommonFlags  []string // flags that every part is given
+	ServiceFlags []string // flags with the addresses of the services, for the gateway
+	listen       []string // flags with the addresses on which the services listen
+	MQTTAddr     string   // address of the device listener
+	CommonFlags  []string // flags of every part
 }
 
-// StartInstallation starts five services and a gateway, with something in each service.
+// StartInstallation starts five services and a gateway, with one row in each service.
 func StartInstallation(t *testing.T) *Installation {
 	t.Helper()
 	in := StartServices(t)
@@ -40,7 +40,7 @@ func StartInstallation(t *testing.T) *Installation {
 	return in
 }
 
-// StartServices starts five services. All parts are given the flags.
+// StartServices starts five services. The flags apply to every part.
 func StartServices(t *testing.T, all ...string) *Installation {
 	t.Helper()
 	in := &Installation{owner: t, data: t.TempDir(), Services: map[string]*Program{}, CommonFlags: all, MQTTAddr: "127.0.0.1:" + testserver.FreePort(t)}
@@ -55,7 +55,7 @@ func StartServices(t *testing.T, all ...string) *Installation {
 	return in
 }
 
-// StartService starts a service, or starts it again at the same address.
+// StartService starts or restarts a service at its address.
 func (in *Installation) StartService(t *testing.T, name string) {
 	t.Helper()
 	args := []string{"service", name, "--demo", "--data", filepath.Join(in.data, name), "--service-token", ServiceToken}
@@ -65,7 +65,7 @@ func (in *Installation) StartService(t *testing.T, name string) {
 	in.Services[name] = in.StartPart(t, slices.Concat(args, in.listen, in.CommonFlags))
 }
 
-// StartGateway starts a gateway that is less patient than the default, so that tests need less patience.
+// StartGateway starts a gateway with shorter timeouts than the default, so that tests wait for less time.
 func (in *Installation) StartGateway(t *testing.T, token string) *Program {
 	t.Helper()
 	args := []string{
@@ -75,6 +75,7 @@ func (in *Installation) StartGateway(t *testing.T, token string) *Program {
 	return in.StartPart(t, slices.Concat(args, in.ServiceFlags, in.CommonFlags))
 }
 
+// StartPart runs the program with the arguments until the installation's test ends.
 func (in *Installation) StartPart(t *testing.T, args []string) *Program {
 	t.Helper()
 	p := Launch(t, args...)
@@ -83,7 +84,7 @@ func (in *Installation) StartPart(t *testing.T, args []string) *Program {
 	return p
 }
 
-// fill gives every service a row, and most rows a reference.
+// fill writes one row to each service, most of them with a reference to another row.
 func (in *Installation) fill(t *testing.T) {
 	t.Helper()
 	p := in.Gateway
@@ -100,13 +101,13 @@ func (in *Installation) fill(t *testing.T) {
 	Query[any](t, p, p.SignIn(t, "operator"), rest, Vars{"car": car})
 }
 
-// AwaitRecovery waits until the dashboard is whole again.
+// AwaitRecovery waits until the dashboard is complete and the gateway is ready.
 func (in *Installation) AwaitRecovery(t *testing.T, token string) {
 	t.Helper()
-	Eventually(t, Timeout, "the dashboard is whole again", func() bool {
+	Eventually(t, Timeout, "the dashboard is complete", func() bool {
 		return len(in.Gateway.Execute(t, token, DashboardQuery, nil).Errors) == 0
 	})
 	if status, body := in.Gateway.Get(t, "/readyz"); status != 200 {
-		t.Errorf("the gateway is not ready again: %d %s", status, body)
+		t.Errorf("the gateway is not ready: %d %s", status, body)
 	}
 }

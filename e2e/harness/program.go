@@ -18,22 +18,22 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Timeout bounds every wait for the program. It is no claim about speed: a test that needs it all
-// has failed.
+// Timeout limits every wait for the program. It is not a target of speed: a wait that reaches it fails
+// the test.
 const Timeout = time.Minute
 
-// Program is a Sluice, or a part of one, in a process of its own.
+// Program is a running sluice process: all parts of Sluice or one of them.
 type Program struct {
-	URL    string // of the gateway, without a slash at its end
-	Addr   string // where it listens: host:port
+	URL    string // of the gateway, without a trailing slash
+	Addr   string // of the listener: host:port
 	APIKey string // the demo's
 
 	Cmd            *exec.Cmd
 	Stdout, Stderr *Output
-	ended          chan struct{} // closed when the process is gone
+	ended          chan struct{} // closed when the process has ended
 }
 
-// Start runs the program until the test ends, and returns when it says that it is ready.
+// Start runs the program until the test ends. It returns when the program has printed that it is ready.
 func Start(t *testing.T, args ...string) *Program {
 	t.Helper()
 	p := Launch(t, args...)
@@ -42,7 +42,7 @@ func Start(t *testing.T, args ...string) *Program {
 	return p
 }
 
-// Launch runs the program; the caller must end it.
+// Launch runs the program. The caller must end it.
 func Launch(t *testing.T, args ...string) *Program {
 	t.Helper()
 	p := &Program{Cmd: Command(context.Background(), args...), Stdout: NewOutput(), Stderr: NewOutput(), ended: make(chan struct{})}
@@ -52,26 +52,26 @@ func Launch(t *testing.T, args ...string) *Program {
 	}
 	go func() {
 		defer close(p.ended)
-		_ = p.Cmd.Wait() // how it ended is in cmd.ProcessState
+		_ = p.Cmd.Wait() // the exit code is in cmd.ProcessState
 	}()
 	return p
 }
 
-// unhurried are settings for a program that shares its machine with many others, and is asked by tests
-// as often and as fast as they can. Whoever tests one of them says so by a flag, which goes before.
-var unhurried = []string{
+// testSettings are settings for a program that shares its machine with many others and receives requests
+// as fast as the tests can send them. A test of one of these settings passes a flag, which takes precedence.
+var testSettings = []string{
 	"SLUICE_MQTT_ADDR=127.0.0.1:0",
-	"SLUICE_QUOTA_ACCOUNT_POINTS=" + plenty, "SLUICE_QUOTA_ANONYMOUS_POINTS=" + plenty,
-	"SLUICE_CONDUCT_FAILURES=" + plenty, "SLUICE_CONDUCT_REPEATS=" + plenty,
-	"SLUICE_OVERLOAD_QUEUE_TIME=0s", // which is about the machine, too
+	"SLUICE_QUOTA_ACCOUNT_POINTS=" + unlimited, "SLUICE_QUOTA_ANONYMOUS_POINTS=" + unlimited,
+	"SLUICE_CONDUCT_FAILURES=" + unlimited, "SLUICE_CONDUCT_REPEATS=" + unlimited,
+	"SLUICE_OVERLOAD_QUEUE_TIME=0s", // load shedding depends on the machine, too
 	"SLUICE_HTTP_REQUEST_TIMEOUT=30s", "SLUICE_CALL_TIMEOUT=15s", "SLUICE_REDIS_TIMEOUT=2s",
-	"OTEL_BSP_MAX_QUEUE_SIZE=100000", // spans that wait to be sent, of which those beyond are lost
+	"OTEL_BSP_MAX_QUEUE_SIZE=100000", // spans in the export queue; a full queue drops spans
 }
 
-// plenty is a budget that no test spends: so many points a minute, so many times.
-const plenty = "1000000000"
+// unlimited is a budget, in points per minute or in failures, that no test exceeds.
+const unlimited = "1000000000"
 
-// Command is the program with these arguments, free of the settings of whoever runs the test.
+// Command is the program with the arguments. It does not inherit SLUICE_ variables of the test's environment.
 func Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, suite.binary, args...)
 	for _, variable := range os.Environ() {
@@ -79,20 +79,21 @@ func Command(ctx context.Context, args ...string) *exec.Cmd {
 			cmd.Env = append(cmd.Env, variable)
 		}
 	}
-	cmd.Env = append(cmd.Env, unhurried...)
+	cmd.Env = append(cmd.Env, testSettings...)
 	if len(args) > 0 && args[0] == "gateway" { // gateways of an installation share their keys
 		cmd.Env = append(cmd.Env, "SLUICE_DATA="+filepath.Join(suite.folder, "gateways"))
 	}
 	return cmd
 }
 
-// What a program says when it is ready.
+// The lines that a program prints when it is ready.
 var (
 	gatewayReady = regexp.MustCompile(`(?s)Sluice is ready\..*GraphQL +(http://(\S+))/graphql\n.*Stop it with Ctrl-C\.\n`)
 	serviceReady = regexp.MustCompile(`the \w+ service answers gRPC at (\S+)\n`)
 	apiKeyShown  = regexp.MustCompile(`X-API-Key: (sluice_\w+)\n`)
 )
 
+// AwaitReady waits until the program has printed that it is ready, and reads its addresses.
 func (p *Program) AwaitReady(t *testing.T) {
 	t.Helper()
 	said := p.AwaitOutput(t, p.Stdout, regexp.MustCompile(gatewayReady.String()+"|"+serviceReady.String()))
@@ -107,7 +108,7 @@ func (p *Program) AwaitReady(t *testing.T) {
 	}
 }
 
-// AwaitOutput waits until the program has written what the pattern matches, and gives all that it wrote.
+// AwaitOutput waits until the output matches the pattern, and returns all output so far.
 func (p *Program) AwaitOutput(t *testing.T, from *Output, pattern *regexp.Regexp) string {
 	t.Helper()
 	deadline := time.After(Timeout)
@@ -119,20 +120,20 @@ func (p *Program) AwaitOutput(t *testing.T, from *Output, pattern *regexp.Regexp
 		select {
 		case <-more:
 		case <-p.ended:
-			t.Fatalf("the program ended before it said %v:\n%s%s", pattern, p.Stdout, p.Stderr)
+			t.Fatalf("the program ended before it printed %v:\n%s%s", pattern, p.Stdout, p.Stderr)
 		case <-deadline:
-			t.Fatalf("the program did not say %v:\n%s%s", pattern, p.Stdout, p.Stderr)
+			t.Fatalf("the program did not print %v:\n%s%s", pattern, p.Stdout, p.Stderr)
 		}
 	}
 }
 
-// Close kills the program if it still runs, and waits until it is gone.
+// Close kills the program if it still runs, and waits for its end.
 func (p *Program) Close() {
-	_ = p.Cmd.Process.Kill() // it may be gone already
+	_ = p.Cmd.Process.Kill() // it may have ended already
 	<-p.ended
 }
 
-// Kill ends the program as a crash would.
+// Kill ends the program with SIGKILL, as a crash would.
 func (p *Program) Kill(t *testing.T) {
 	t.Helper()
 	if err := p.Cmd.Process.Kill(); err != nil {
@@ -141,7 +142,7 @@ func (p *Program) Kill(t *testing.T) {
 	<-p.ended
 }
 
-// Stop asks the program to end, and gives its exit code.
+// Stop sends the signal, waits for the end of the program and returns its exit code.
 func (p *Program) Stop(t *testing.T, signal os.Signal) int {
 	t.Helper()
 	if err := p.Cmd.Process.Signal(signal); err != nil {
@@ -150,7 +151,7 @@ func (p *Program) Stop(t *testing.T, signal os.Signal) int {
 	return p.ExitCode(t)
 }
 
-// ExitCode waits for the end of a program that was told to end.
+// ExitCode waits for the end of the program and returns its exit code.
 func (p *Program) ExitCode(t *testing.T) int {
 	t.Helper()
 	select {
@@ -161,7 +162,7 @@ func (p *Program) ExitCode(t *testing.T) int {
 	return p.Cmd.ProcessState.ExitCode()
 }
 
-// StopCleanly ends the program and wants it to say that all went well.
+// StopCleanly stops the program with SIGTERM and checks that its exit code is 0.
 func (p *Program) StopCleanly(t *testing.T) {
 	t.Helper()
 	if code := p.Stop(t, syscall.SIGTERM); code != 0 {
@@ -169,20 +170,20 @@ func (p *Program) StopCleanly(t *testing.T) {
 	}
 }
 
-// Result is what a command left.
+// Result is the output and the exit code of a command.
 type Result struct {
 	Code           int
 	Stdout, Stderr string
 	State          *os.ProcessState
 }
 
-// Run runs a command to its end.
+// Run runs a command until it ends.
 func Run(t *testing.T, args ...string) Result {
 	t.Helper()
 	return RunWithEnv(t, nil, args...)
 }
 
-// RunWithEnv runs a command to its end, with these variables, as in NAME=value.
+// RunWithEnv runs a command until it ends, with extra environment variables as NAME=value.
 func RunWithEnv(t *testing.T, variables []string, args ...string) Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 4*Timeout)
@@ -198,7 +199,7 @@ func RunWithEnv(t *testing.T, variables []string, args ...string) Result {
 	return Result{Code: cmd.ProcessState.ExitCode(), Stdout: stdout.String(), Stderr: stderr.String(), State: cmd.ProcessState}
 }
 
-// MustRun runs a command that has to end well, and gives what it printed.
+// MustRun runs a command, checks that its exit code is 0 and returns its standard output.
 func MustRun(t *testing.T, args ...string) string {
 	t.Helper()
 	o := Run(t, args...)
@@ -208,16 +209,17 @@ func MustRun(t *testing.T, args ...string) string {
 	return o.Stdout
 }
 
-// Output keeps what a process writes, and lets others wait for more.
+// Output records the output of a process. Readers can wait for more.
 type Output struct {
 	mu   sync.Mutex
 	text bytes.Buffer
 	more chan struct{} // closed by the next write
 }
 
+// NewOutput returns an empty Output.
 func NewOutput() *Output { return &Output{more: make(chan struct{})} }
 
-// Write takes what the process wrote.
+// Write appends output of the process.
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -226,19 +228,20 @@ func (o *Output) Write(p []byte) (int, error) {
 	return o.text.Write(p)
 }
 
+// Snapshot returns the output so far, and a channel that the next write closes.
 func (o *Output) Snapshot() (string, <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.text.String(), o.more
 }
 
-// String is all that was written so far.
+// String returns the output so far.
 func (o *Output) String() string {
 	text, _ := o.Snapshot()
 	return text
 }
 
-// Dial opens a WebSocket whose frames are waited for with patience. It is closed when the test ends.
+// Dial opens a WebSocket to the gateway, with a read deadline of Timeout. It is closed when the test ends.
 func (p *Program) Dial(t *testing.T, header http.Header) *websocket.Conn {
 	t.Helper()
 	dialer := websocket.Dialer{Subprotocols: []string{"graphql-transport-ws"}, HandshakeTimeout: Timeout}

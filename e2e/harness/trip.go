@@ -2,6 +2,7 @@ package harness
 
 import "testing"
 
+// Trip holds the fields of a trip that the tests of figures read.
 type Trip struct {
 	ID             string
 	Distance       float64
@@ -11,6 +12,7 @@ type Trip struct {
 	Track          []struct{ Counted bool }
 }
 
+// TripPage is a response with one page of trips.
 type TripPage struct {
 	Trips struct {
 		TotalCount int
@@ -22,7 +24,7 @@ type TripPage struct {
 	}
 }
 
-// TripsOf goes through all pages of the trips of these vehicles.
+// TripsOf reads all pages of the trips of the vehicles.
 func TripsOf(t *testing.T, p *Program, token string, pageSize int, vehicles ...string) []Trip {
 	t.Helper()
 	const query = `query($filter: TripFilter, $first: Int, $after: Cursor) {

@@ -8,6 +8,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
+// ReadUntilClosed discards frames until the connection ends, and returns the error of the last read.
 func ReadUntilClosed(conn *websocket.Conn) error {
 	for {
 		if _, _, err := conn.ReadMessage(); err != nil {
@@ -16,12 +17,14 @@ func ReadUntilClosed(conn *websocket.Conn) error {
 	}
 }
 
-// Listener is a WebSocket that follows a probe, as "1", and notes that everybody hears, as "2".
+// Listener is a WebSocket with two subscriptions: "1" is the document of the test, "2" are notes that every
+// caller may read.
 type Listener struct {
 	Conn     *websocket.Conn
-	Received []string // but for the notes
+	Received []string // without the frames of the notes
 }
 
+// Listen connects with the credential, and subscribes to the document with the id and to the notes.
 func (p *Program) Listen(t *testing.T, credential, document, id string) *Listener {
 	t.Helper()
 	conn := p.Dial(t, nil)
@@ -48,6 +51,7 @@ func (p *Program) Listen(t *testing.T, credential, document, id string) *Listene
 	return l
 }
 
+// Send writes one text frame.
 func (l *Listener) Send(t *testing.T, text string) {
 	t.Helper()
 	if err := l.Conn.WriteMessage(websocket.TextMessage, []byte(text)); err != nil {
@@ -55,23 +59,25 @@ func (l *Listener) Send(t *testing.T, text string) {
 	}
 }
 
-// ReadUntilPong tells whether the notes are followed, as far as is known.
-func (l *Listener) ReadUntilPong(t *testing.T) (hears bool) {
+// ReadUntilPong reads frames up to the next pong. It returns false when the subscription to the notes was
+// refused before.
+func (l *Listener) ReadUntilPong(t *testing.T) (subscribed bool) {
 	t.Helper()
-	hears = true
+	subscribed = true
 	for {
 		text := l.Next(t)
 		switch {
 		case strings.Contains(text, `"pong"`):
-			return hears
+			return subscribed
 		case !strings.Contains(text, `"id":"2"`):
 			l.Received = append(l.Received, text)
 		case strings.Contains(text, `"error"`):
-			hears = false
+			subscribed = false
 		}
 	}
 }
 
+// ReadUntilNote reads frames up to the note of the title.
 func (l *Listener) ReadUntilNote(t *testing.T, title string) {
 	t.Helper()
 	for {
@@ -84,6 +90,7 @@ func (l *Listener) ReadUntilNote(t *testing.T, title string) {
 	}
 }
 
+// Next reads one frame.
 func (l *Listener) Next(t *testing.T) string {
 	t.Helper()
 	_, text, err := l.Conn.ReadMessage()
