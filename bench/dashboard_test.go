@@ -55,7 +55,7 @@ func serveGateway(services string) error {
 	if err != nil {
 		return err
 	}
-	memory.Tune(memory.Settings{GCPercent: 400}, os.DirFS("/"), os.Getenv) // as the program does by default
+	memory.Tune(memory.Settings{GCPercent: 400}, memory.Available, os.Getenv) // as the program does by default
 	mux := http.NewServeMux()
 	mux.Handle("/rest", asOperator(newREST(plain)))
 	mux.Handle("/planned", asOperator(server(portsOver(guarded), false)))

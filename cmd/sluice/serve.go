@@ -64,7 +64,7 @@ func (c serviceCommand) Run(ctx context.Context) error {
 // begin prepares a process that serves: its log, and its use of memory.
 func begin(c config.Config) *slog.Logger {
 	settings := memory.Settings{Limit: int64(c.Memory.Limit), GCPercent: c.Memory.GCPercent}
-	limit := memory.Tune(settings, os.DirFS("/"), os.Getenv)
+	limit := memory.Tune(settings, memory.Available, os.Getenv)
 	logger := newLogger(c)
 	logger.Debug("memory", "limit", limit, "gc_percent", c.Memory.GCPercent)
 	return logger

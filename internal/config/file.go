@@ -110,7 +110,7 @@ func (f *configFile) pair(area string, pair *ast.MappingValueNode) {
 			return
 		}
 	}
-	hint := suggest(path, f.known())
+	hint := suggestion(path, f.known())
 	if hint == "" {
 		hint = ": `sluice config doc` lists those there are"
 	}

@@ -1,88 +1,69 @@
-// Package memory tells Go's garbage collector how much room there is, so that it runs seldom while
-// there is plenty and often when it gets tight (https://go.dev/doc/gc-guide#Memory_limit).
+// Package memory configures Go's garbage collector for the memory that the process may use: it runs seldom
+// while memory is plentiful, and often near the limit (https://go.dev/doc/gc-guide#Memory_limit).
 //
-// It promises that what an operator sets through GOGC and GOMEMLIMIT stays as it is.
+// It promises that the operator's GOGC and GOMEMLIMIT take precedence over all settings. Where neither the
+// control group nor the machine reports a limit, the process has no limit.
 package memory
 
 import (
-	"io/fs"
 	"math"
 	"runtime/debug"
-	"strconv"
-	"strings"
+
+	"github.com/KimMachineGun/automemlimit/memlimit"
 )
 
-// Settings say how memory is used.
+// Settings configure the collector.
 type Settings struct {
-	Limit     int64 // bytes that the process may use; 0 means what the machine or its container has
-	GCPercent int   // how much the heap may grow between collections, as GOGC says it
+	Limit     int64 // bytes that the process may use; 0 selects a share of the available memory
+	GCPercent int   // growth of the heap between two collections, as for GOGC
 }
 
-// share is how much of what there is the heap may take: the rest is for the kernel's buffers and for
-// what Go does not count.
+// share is the part of the available memory that the heap may use. The rest is for the kernel's buffers
+// and for memory that Go does not count.
 const share = 0.75
 
-// Tune sets the collector of this process and gives the limit that holds, in bytes. root is the file
-// system's root, environment gives a variable or "".
-func Tune(settings Settings, root fs.FS, environment func(string) string) int64 {
+// Tune configures the collector of this process and returns the limit in force, in bytes. The provider
+// reports the available memory; environment returns a variable, or "" when it is not set.
+func Tune(settings Settings, available memlimit.Provider, environment func(string) string) int64 {
 	if environment("GOGC") == "" {
 		debug.SetGCPercent(settings.GCPercent)
 	}
 	if environment("GOMEMLIMIT") == "" {
 		limit := settings.Limit
 		if limit == 0 {
-			limit = int64(float64(Available(root)) * share)
+			limit = automatic(available)
 		}
 		debug.SetMemoryLimit(limit)
 	}
 	return debug.SetMemoryLimit(-1)
 }
 
-// Available is how many bytes the process may use: the least of its control group's limit, version 2
-// or 1, and the machine's memory. Where nothing tells, it is math.MaxInt64.
-func Available(root fs.FS) int64 {
-	least := int64(math.MaxInt64)
-	for _, limit := range []int64{
-		number(root, "sys/fs/cgroup/memory.max"),
-		number(root, "sys/fs/cgroup/memory/memory.limit_in_bytes"),
-		machine(root),
-	} {
-		if limit > 0 {
-			least = min(least, limit)
-		}
+// automatic is the limit for a process without a configured limit.
+func automatic(available memlimit.Provider) int64 {
+	limit, err := memlimit.ApplyRatio(available, share)()
+	if err != nil {
+		return math.MaxInt64 // unlimited, or unknown
 	}
-	return least
+	return int64(min(limit, math.MaxInt64))
 }
 
-// number reads a file of one number; 0 when it says "max", or nothing.
-func number(root fs.FS, path string) int64 {
-	text, err := fs.ReadFile(root, path)
-	if err != nil {
-		return 0
-	}
-	n, err := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)
-	if err != nil {
-		return 0
-	}
-	return n
-}
+// Available reports the bytes that this process may use: the smaller one of the control group's limit
+// (version 1 or 2, with its parents) and the memory of the machine.
+func Available() (uint64, error) { return Least(memlimit.FromCgroup, memlimit.FromSystem)() }
 
-// machine reads MemTotal, which proc(5) gives in KiB.
-func machine(root fs.FS) int64 {
-	text, err := fs.ReadFile(root, "proc/meminfo")
-	if err != nil {
-		return 0
-	}
-	for line := range strings.Lines(string(text)) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 || fields[0] != "MemTotal:" {
-			continue
+// Least returns a provider of the smallest limit that the providers report. It fails when none of them
+// reports a limit.
+func Least(providers ...memlimit.Provider) memlimit.Provider {
+	return func() (uint64, error) {
+		least := uint64(math.MaxUint64)
+		for _, provider := range providers {
+			if limit, err := provider(); err == nil && limit > 0 {
+				least = min(least, limit)
+			}
 		}
-		kib, err := strconv.ParseInt(fields[1], 10, 64)
-		if err != nil || kib > math.MaxInt64/1024 {
-			return 0
+		if least == math.MaxUint64 {
+			return 0, memlimit.ErrNoLimit
 		}
-		return kib * 1024
+		return least, nil
 	}
-	return 0
 }
