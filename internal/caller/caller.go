@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
@@ -27,7 +28,8 @@ const (
 	System   Role = "SYSTEM"
 )
 
-// Scopes: what a caller may do. A role has all of its scopes, an API key those that it was given.
+// Scopes name what a caller may do. A role has all of its scopes, an API key those that it was given.
+// internal/catalog states which service a scope belongs to, and which roles have it.
 const (
 	AccountRead     = "account:read"
 	APIKeyWrite     = "apikey:write"
@@ -65,23 +67,27 @@ type Caller struct {
 	ExpiresAt       time.Time // when what was presented stops to hold; zero when it holds until it is revoked
 }
 
-// ScopesOf lists what a role may do. ADMIN manages devices and keys, OPERATOR operates: it configures
-// and commands devices, and watches through cameras. MEMBER rents and keeps its own activity.
+// ScopesOf returns the scopes of a role: those that internal/catalog gives it, and those of the gateway itself.
+// MEMBER rents and records its own activity. OPERATOR also operates: it configures and commands devices, and
+// watches through cameras. ADMIN also manages devices and API keys. An unknown role has none.
 func ScopesOf(role Role) []string {
-	member := []string{AccountRead, DeviceRead, TripRead, TripWrite, ActivityRead, ActivityWrite}
-	switch role {
-	case Member:
-		return member
-	case Operator:
-		return append(member, operating()...)
-	case Admin, System:
-		return append(append(member, operating()...), DeviceWrite, APIKeyWrite)
+	rank := slices.Index([]Role{Member, Operator, Admin, System}, role)
+	var scopes []string
+	for _, s := range catalog.Services() {
+		if rank >= 0 {
+			scopes = append(scopes, s.Member...)
+		}
+		if rank >= 1 {
+			scopes = append(scopes, s.Operator...)
+		}
+		if rank >= 2 {
+			scopes = append(scopes, s.Admin...)
+		}
 	}
-	return nil
-}
-
-func operating() []string {
-	return []string{JobRead, JobWrite, DeviceConfigure, DeviceCommand, CameraView, CameraMove, CallerRead, CallerWrite, SchemaRead}
+	if rank >= 1 {
+		scopes = append(scopes, CallerRead, CallerWrite, SchemaRead)
+	}
+	return scopes
 }
 
 // SeesLabels tells whether a device that has the labels may exist for the caller.
