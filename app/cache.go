@@ -7,6 +7,7 @@ import (
 	"github.com/sluicehq/sluice/bff/cache"
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/internal/bus"
+	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/loaders"
 )
@@ -64,5 +65,5 @@ func aloneIn(cfg config.Config, here []string) bool {
 			return false
 		}
 	}
-	return cfg.NATS.URL == "" && len(here) == len(config.ServiceNames())
+	return cfg.NATS.URL == "" && len(here) == len(catalog.Names())
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sluicehq/sluice/importer"
 	importerrpc "github.com/sluicehq/sluice/importer/rpc"
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/config"
 )
 
@@ -29,7 +30,7 @@ func OpenOffline(ctx context.Context, cfg config.Config, logger *slog.Logger) (*
 		if err := makeData(cfg.Data); err != nil {
 			return err
 		}
-		_, conns, err := h.local(ctx, config.ServiceNames(), reachIn(nil))
+		_, conns, err := h.local(ctx, catalog.Names(), reachIn(nil))
 		o.conns = conns
 		return err
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/internal/bus"
+	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/rpc"
 )
@@ -27,7 +28,7 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Progra
 		if err != nil {
 			return err
 		}
-		elsewhere, err := h.remote(config.ServiceNames(), here, whereItListens(cfg.Services))
+		elsewhere, err := h.remote(catalog.Names(), here, whereItListens(cfg.Services))
 		if err != nil {
 			return err
 		}
@@ -71,7 +72,7 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Progra
 // by default.
 func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Program, error) {
 	return build(ctx, cfg, logger, door{"addr", cfg.Addr}, func(ctx context.Context, h *house) error {
-		conns, err := h.remote(config.ServiceNames(), nil, whereItListens(cfg.Services))
+		conns, err := h.remote(catalog.Names(), nil, whereItListens(cfg.Services))
 		if err != nil {
 			return err
 		}
@@ -152,7 +153,7 @@ func (h *house) serveService(s *opened) {
 // inThisProcess names the services without an address.
 func inThisProcess(services config.Services) ([]string, error) {
 	var names []string
-	for _, name := range config.ServiceNames() {
+	for _, name := range catalog.Names() {
 		s, err := services.Get(name)
 		if err != nil {
 			return nil, err

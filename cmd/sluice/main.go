@@ -14,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/config"
 )
 
@@ -45,7 +46,7 @@ func run(ctx context.Context, args []string) error {
 	var c commands
 	parser, err := kong.New(&c, kong.Name("sluice"),
 		kong.Description("One GraphQL API in front of everything that moves."),
-		kong.UsageOnError(), config.Sources(os.Environ()))
+		kong.UsageOnError(), kong.Vars{"services": strings.Join(catalog.Names(), ",")}, config.Sources(os.Environ()))
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ type gatewayCommand struct {
 }
 
 type serviceCommand struct {
-	Name          string `arg:"" enum:"account,device,trip,job,activity" help:"account, device, trip, job or activity."`
+	Name          string `arg:"" enum:"${services}" help:"One of ${services}."`
 	config.Config `embed:""`
 }
 

@@ -13,9 +13,11 @@ package config
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
+	"reflect"
 	"strings"
 	"time"
+
+	"github.com/sluicehq/sluice/internal/catalog"
 )
 
 // Config is every setting. Areas have names of one word, because their prefixes become the blocks
@@ -110,7 +112,8 @@ type Auth struct {
 	Issuer     string        `default:"sluice" help:"Issuer that access tokens name (iss)."`
 }
 
-// Services says where each service keeps its rows and where it runs.
+// Services says where each service keeps its rows and where it runs: one field for each service of internal/catalog,
+// with the address that is written there.
 type Services struct {
 	Account  Service `embed:"" prefix:"account-" set:"listen=127.0.0.1:9101"`
 	Device   Service `embed:"" prefix:"device-" set:"listen=127.0.0.1:9102"`
@@ -259,18 +262,16 @@ type Telemetry struct {
 	Metrics      bool    `default:"true" negatable:"" help:"Serve Prometheus metrics at /metrics."`
 }
 
-// ServiceNames gives the names of the services, in the order of their default ports.
-func ServiceNames() []string {
-	return []string{"account", "device", "trip", "job", "activity"}
-}
-
-// Get gives the settings of the named service.
+// Get returns the settings of the named service. The error lists the names that exist.
 func (s Services) Get(name string) (Service, error) {
-	i := slices.Index(ServiceNames(), name)
-	if i < 0 {
-		return Service{}, fmt.Errorf("there is no service %q: there are %s", name, strings.Join(ServiceNames(), ", "))
+	if _, err := catalog.Find(name); err != nil {
+		return Service{}, err
 	}
-	return []Service{s.Account, s.Device, s.Trip, s.Job, s.Activity}[i], nil
+	field := reflect.ValueOf(s).FieldByNameFunc(func(field string) bool { return strings.EqualFold(field, name) })
+	if !field.IsValid() {
+		return Service{}, fmt.Errorf("the service %q has no settings", name)
+	}
+	return field.Interface().(Service), nil
 }
 
 // DSN gives the database of the named service, as sqldb.Open takes it: the configured one, or a

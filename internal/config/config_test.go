@@ -7,10 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/config"
 )
 
@@ -133,7 +135,7 @@ func TestDatabaseOfAService(t *testing.T) {
 	if _, err := cfg.DSN("tripp"); err == nil || !strings.Contains(err.Error(), `no service "tripp"`) {
 		t.Errorf("unknown service: %v", err)
 	}
-	for i, name := range config.ServiceNames() {
+	for i, name := range catalog.Names() {
 		service, err := cfg.Services.Get(name)
 		if want := fmt.Sprintf("127.0.0.1:910%d", i+1); err != nil || service.Listen != want {
 			t.Errorf("%s listens on %q, %v; want %q", name, service.Listen, err, want)
@@ -158,4 +160,17 @@ func write(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+func TestServicesHaveOneFieldEachWithTheAddressOfTheCatalog(t *testing.T) {
+	t.Parallel()
+	services := defaultConfig(t).Services
+	for _, s := range catalog.Services() {
+		if got, err := services.Get(s.Name); err != nil || got.Listen != s.Listen {
+			t.Errorf("services.%s listens at %q (%v), the catalog says %q", s.Name, got.Listen, err, s.Listen)
+		}
+	}
+	if got, want := reflect.TypeFor[config.Services]().NumField(), len(catalog.Names()); got != want {
+		t.Errorf("there are settings for %d services, and %d services", got, want)
+	}
 }

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/sluicehq/sluice/internal/catalog"
 )
 
 const minToken = 16
@@ -154,7 +156,7 @@ func (c Config) checkCurrency() error {
 func (c Config) checkServices() []error {
 	var errs []error
 	owner := map[string]string{}
-	for _, name := range ServiceNames() {
+	for _, name := range catalog.Names() {
 		service, err := c.Services.Get(name)
 		if err != nil {
 			return []error{err}
@@ -181,7 +183,7 @@ func (c Config) checkToken() error {
 		}
 		return nil
 	}
-	for _, name := range ServiceNames() {
+	for _, name := range catalog.Names() {
 		service, err := c.Services.Get(name)
 		if err != nil {
 			return err
