@@ -4,17 +4,17 @@ import (
 	"context"
 	"strings"
 
+	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/cache"
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/config"
-	"github.com/sluicehq/sluice/loaders"
 )
 
 // cached keeps what the ports answer, unless nobody could tell when it ends: without a broker changes
 // that pass through no gateway are not heard of, and without Redis those through other gateways.
-func (h *house) cached(ctx context.Context, ports loaders.Ports, b *bus.Bus, sole bool) (loaders.Ports, error) {
+func (h *house) cached(ctx context.Context, ports bff.Ports, b *bus.Bus, sole bool) (bff.Ports, error) {
 	settings := h.config.Cache
 	shared := h.config.Redis.URL != ""
 	if !settings.Enabled || b == nil || !shared && !sole && !settings.Sole {
@@ -51,10 +51,10 @@ func (h *house) cached(ctx context.Context, ports loaders.Ports, b *bus.Bus, sol
 		return nil
 	})
 	h.responses = c.Responses()
-	return loaders.Ports{
-		Accounts: c.Accounts(ports.Accounts), Devices: c.Devices(ports.Devices), Trips: c.Trips(ports.Trips),
-		Jobs: c.Jobs(ports.Jobs), Activities: c.Activities(ports.Activities),
-	}, nil
+	for _, part := range parts() {
+		part.cache(&ports, c)
+	}
+	return ports, nil
 }
 
 // aloneIn tells whether no other gateway can reach these rows: the services, their databases and

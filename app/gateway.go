@@ -11,10 +11,10 @@ import (
 	"google.golang.org/grpc"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/guard"
 	"github.com/sluicehq/sluice/bff/media"
-	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/gateway/edge/fastreject"
 	"github.com/sluicehq/sluice/gateway/gqlrequest"
@@ -22,12 +22,12 @@ import (
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/graph/plan"
 	"github.com/sluicehq/sluice/internal/bus"
+	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/errs"
-	"github.com/sluicehq/sluice/loaders"
 )
 
 // ports gives the services as resolvers ask them, each behind its guard.
-func (h *house) ports(conns map[string]grpc.ClientConnInterface) loaders.Ports {
+func (h *house) ports(conns map[string]grpc.ClientConnInterface) bff.Ports {
 	settings, metrics := h.config.Breaker, guard.NewMetrics(h.registry)
 	guarded := func(service string) grpc.ClientConnInterface {
 		conn := guard.Wrap(conns[service], guard.Options{
@@ -37,13 +37,12 @@ func (h *house) ports(conns map[string]grpc.ClientConnInterface) loaders.Ports {
 		h.guards = append(h.guards, conn)
 		return conn
 	}
-	return loaders.Ports{
-		Accounts:   bffrpc.NewAccounts(guarded("account")),
-		Devices:    bffrpc.NewDevices(guarded("device")),
-		Trips:      bffrpc.NewTrips(guarded("trip")),
-		Jobs:       bffrpc.NewJobs(guarded("job")),
-		Activities: bffrpc.NewActivities(guarded("activity")),
+	var ports bff.Ports
+	rows := parts()
+	for _, name := range catalog.Names() {
+		rows[name].port(&ports, guarded(name))
 	}
+	return ports
 }
 
 // services tells how they look from this gateway.
@@ -91,7 +90,7 @@ func (h *house) countOperations() func(plan.Outcome) {
 }
 
 // entrance is the HTTP side of the gateway.
-func (h *house) entrance(ctx context.Context, ports loaders.Ports, health *edge.Health, b *bus.Bus) (http.Handler, error) {
+func (h *house) entrance(ctx context.Context, ports bff.Ports, health *edge.Health, b *bus.Bus) (http.Handler, error) {
 	budgets, err := h.budgets()
 	if err != nil {
 		return nil, err

@@ -115,7 +115,7 @@ func Service(ctx context.Context, cfg config.Config, name string, logger *slog.L
 		if err != nil {
 			return err
 		}
-		s, err := openers()[name](ctx, h, func(service string) (grpc.ClientConnInterface, error) {
+		s, err := parts()[name].open(ctx, h, func(service string) (grpc.ClientConnInterface, error) {
 			at, err := whereItListens(cfg.Services)(service)
 			if err != nil {
 				return nil, err

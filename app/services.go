@@ -8,7 +8,11 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/cache"
+	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/internal/bus"
+	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/retention"
 	"github.com/sluicehq/sluice/internal/rpc"
 	"github.com/sluicehq/sluice/internal/sqldb"
@@ -46,13 +50,41 @@ type opener func(ctx context.Context, h *house, connect connector) (*opened, err
 // connector gives the connection to a service.
 type connector func(service string) (grpc.ClientConnInterface, error)
 
-func openers() map[string]opener {
-	return map[string]opener{
-		"account":  openAccount,
-		"device":   openDevice,
-		"trip":     openTrip,
-		"job":      openJob,
-		"activity": openActivity,
+// part connects one service to this program.
+type part struct {
+	open  opener
+	port  func(p *bff.Ports, conn grpc.ClientConnInterface) // sets the port that calls the service over the connection
+	cache func(p *bff.Ports, c *cache.Cache)                // wraps that port in the cache
+}
+
+// parts has one row for each service of internal/catalog, by its name.
+func parts() map[string]part {
+	return map[string]part{
+		catalog.Account: {
+			open:  openAccount,
+			port:  func(p *bff.Ports, conn grpc.ClientConnInterface) { p.Accounts = bffrpc.NewAccounts(conn) },
+			cache: func(p *bff.Ports, c *cache.Cache) { p.Accounts = c.Accounts(p.Accounts) },
+		},
+		catalog.Device: {
+			open:  openDevice,
+			port:  func(p *bff.Ports, conn grpc.ClientConnInterface) { p.Devices = bffrpc.NewDevices(conn) },
+			cache: func(p *bff.Ports, c *cache.Cache) { p.Devices = c.Devices(p.Devices) },
+		},
+		catalog.Trip: {
+			open:  openTrip,
+			port:  func(p *bff.Ports, conn grpc.ClientConnInterface) { p.Trips = bffrpc.NewTrips(conn) },
+			cache: func(p *bff.Ports, c *cache.Cache) { p.Trips = c.Trips(p.Trips) },
+		},
+		catalog.Job: {
+			open:  openJob,
+			port:  func(p *bff.Ports, conn grpc.ClientConnInterface) { p.Jobs = bffrpc.NewJobs(conn) },
+			cache: func(p *bff.Ports, c *cache.Cache) { p.Jobs = c.Jobs(p.Jobs) },
+		},
+		catalog.Activity: {
+			open:  openActivity,
+			port:  func(p *bff.Ports, conn grpc.ClientConnInterface) { p.Activities = bffrpc.NewActivities(conn) },
+			cache: func(p *bff.Ports, c *cache.Cache) { p.Activities = c.Activities(p.Activities) },
+		},
 	}
 }
 
@@ -178,7 +210,7 @@ func (h *house) local(ctx context.Context, names []string, connect connector) ([
 		return connect(service)
 	}
 	for _, name := range names {
-		s, err := openers()[name](ctx, h, reach)
+		s, err := parts()[name].open(ctx, h, reach)
 		if err != nil {
 			return nil, nil, err
 		}

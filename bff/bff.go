@@ -9,20 +9,15 @@ package bff
 
 import (
 	"encoding/json"
+	"strings"
 	"time"
 )
 
-// ServiceName names a service in answers.
+// ServiceName names a service in responses: its name in internal/catalog, in upper case.
 type ServiceName string
 
-// The services behind the gate.
-const (
-	ServiceAccount  ServiceName = "ACCOUNT"
-	ServiceDevice   ServiceName = "DEVICE"
-	ServiceTrip     ServiceName = "TRIP"
-	ServiceJob      ServiceName = "JOB"
-	ServiceActivity ServiceName = "ACTIVITY"
-)
+// ServiceNameOf returns the name that responses have for a service of internal/catalog.
+func ServiceNameOf(service string) ServiceName { return ServiceName(strings.ToUpper(service)) }
 
 // JSON is one JSON value, as text.
 type JSON = json.RawMessage

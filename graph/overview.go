@@ -11,33 +11,47 @@ import (
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/graph/model"
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
 // recentActivities is how many activities the overview shows.
 const recentActivities = 10
 
-// Overview asks every service at once. What does not answer is left null and named: part of an
-// answer beats none.
-func (r queryResolver) Overview(ctx context.Context) (*model.Overview, error) {
-	g := gathering{overview: &model.Overview{AsOf: r.Clock.Now(), Degraded: []bff.ServiceName{}}, selected: selected(ctx)}
-	g.ask(ctx, bff.ServiceAccount, "", r.probeAccounts)
-	g.ask(ctx, bff.ServiceTrip, "activeTrip", r.activeTrip)
-	g.ask(ctx, bff.ServiceDevice, "devices", func(ctx context.Context, o *model.Overview) (err error) {
+// overviewPart is what the overview reads from one service.
+type overviewPart struct {
+	field string // of the overview; "" for a service that is only probed
+	read  func(r queryResolver, ctx context.Context, o *model.Overview) error
+}
+
+// overviewParts has one row for each service of internal/catalog, by its name. It is never written.
+var overviewParts = map[string]overviewPart{
+	catalog.Account: {"", queryResolver.probeAccounts},
+	catalog.Device: {"devices", func(r queryResolver, ctx context.Context, o *model.Overview) (err error) {
 		o.Devices, err = r.Ports.Devices.CountDevices(ctx)
 		return err
-	})
-	g.ask(ctx, bff.ServiceJob, "jobs", func(ctx context.Context, o *model.Overview) (err error) {
+	}},
+	catalog.Trip: {"activeTrip", queryResolver.activeTrip},
+	catalog.Job: {"jobs", func(r queryResolver, ctx context.Context, o *model.Overview) (err error) {
 		o.Jobs, err = r.Ports.Jobs.CountJobs(ctx)
 		return err
-	})
-	g.ask(ctx, bff.ServiceActivity, "recentActivities", func(ctx context.Context, o *model.Overview) error {
+	}},
+	catalog.Activity: {"recentActivities", func(r queryResolver, ctx context.Context, o *model.Overview) error {
 		page, err := r.Ports.Activities.ListActivities(ctx, nil, bff.PageRequest{First: recentActivities})
 		if err == nil {
 			o.RecentActivities = nonNil(page.Items)
 		}
 		return err
-	})
+	}},
+}
+
+// Overview reads from all services at once. The part of a service that fails stays null, and `degraded` names the
+// service: a partial response is better than none.
+func (r queryResolver) Overview(ctx context.Context) (*model.Overview, error) {
+	g := gathering{overview: &model.Overview{AsOf: r.Clock.Now(), Degraded: []bff.ServiceName{}}, selected: selected(ctx)}
+	for name, part := range overviewParts {
+		g.ask(ctx, bff.ServiceNameOf(name), part.field, func(ctx context.Context, o *model.Overview) error { return part.read(r, ctx, o) })
+	}
 	return g.wait()
 }
 

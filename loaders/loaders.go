@@ -14,14 +14,8 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Ports are the services as loaders ask them.
-type Ports struct {
-	Accounts   bff.Accounts
-	Devices    bff.Devices
-	Trips      bff.Trips
-	Jobs       bff.Jobs
-	Activities bff.Activities
-}
+// Ports are the services as batch functions call them.
+type Ports = bff.Ports
 
 // Set is the loaders of one request.
 type Set struct {
