@@ -12,6 +12,7 @@ import (
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/gateway/live"
+	"github.com/sluicehq/sluice/gateway/live/eventstream"
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/caller"
 )
@@ -69,7 +70,7 @@ func (h *house) cursorSecret() ([]byte, error) {
 	if err := makeData(h.config.Data); err != nil {
 		return nil, err
 	}
-	return live.KeptSecret(filepath.Join(h.config.Data, "cursors.key"))
+	return eventstream.KeptSecret(filepath.Join(h.config.Data, "cursors.key"))
 }
 
 // lastGrace is what clients that are told to go have beyond the time over which they are told.

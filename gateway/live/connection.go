@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"os"
 	"sync"
@@ -17,6 +16,8 @@ import (
 
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/gateway/live/frame"
+	"github.com/sluicehq/sluice/gateway/live/protocol"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -27,9 +28,9 @@ import (
 // waits; what the client says is handled on a larger one, which does not come back to waiting. Whoever
 // has something to say to the client writes to its socket.
 type connection struct {
-	dialect *dialect // what a delivery looks at comes first
-	deflate bool     // large messages are compressed
-	socket
+	dialect *protocol.Dialect // what a delivery looks at comes first
+	deflate bool              // large messages are compressed
+	frame.Writer
 	hub       *Hub
 	shard     *shard
 	executor  graphql.GraphExecutor
@@ -52,8 +53,8 @@ type connection struct {
 
 	mu        sync.Mutex
 	running   []running
-	departing *closing // what it ends with when no query is running any more
-	session   string   // or API key
+	departing *frame.Close // what it ends with when no query is running any more
+	session   string       // or API key
 }
 
 // run reads what has come, and goes back to waiting on a fresh stack: stacks that have grown stay
@@ -63,7 +64,7 @@ func (c *connection) run() {
 	defer func() {
 		if p := recover(); p != nil {
 			c.hub.logger.Error("panic in a connection", "panic", fmt.Sprint(p))
-			c.bye(closing{code: closeInternal, reason: "something went wrong on our side"})
+			c.bye(frame.Close{Code: frame.CloseInternal, Reason: "something went wrong on our side"})
 		}
 		if ended {
 			c.leave()
@@ -81,7 +82,7 @@ func (c *connection) run() {
 
 // wait waits until the client says something, and keeps what it needs for it small.
 func (c *connection) wait() {
-	c.await()
+	c.Await()
 	c.run()
 }
 
@@ -111,19 +112,16 @@ func (c *connection) explain(err error) {
 	if errors.Is(err, websocket.ErrReadLimit) {
 		c.bye(tooLarge()) // which gorilla has said, unless the length is none
 	}
-	if c.isClosing() && !errors.Is(err, os.ErrDeadlineExceeded) {
-		c.code.CompareAndSwap(0, closeProtocol) // as gorilla has told the client
-		_ = c.conn.SetReadDeadline(time.Now().Add(closeGrace))
-		_, _ = io.Copy(io.Discard, io.LimitReader(c.conn, lingerBytes))
+	if c.IsClosing() && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.code.CompareAndSwap(0, frame.CloseProtocol) // as gorilla has told the client
+		c.Linger()
 	}
 }
-
-const lingerBytes = 16 << 20
 
 // leave takes the connection down. What was queued before a close is given its time by receive, which
 // goes on until the client closes too or a deadline ends it.
 func (c *connection) leave() {
-	c.cut()
+	c.Abort()
 	c.mu.Lock()
 	operations := c.running
 	c.running = nil
@@ -131,7 +129,7 @@ func (c *connection) leave() {
 	for _, r := range operations {
 		c.finish(r, "connection")
 	}
-	c.drained()
+	c.Writer.Wait()
 	c.shard.post(item{exit: c})
 	if c.release != nil {
 		c.release()
@@ -141,33 +139,33 @@ func (c *connection) leave() {
 }
 
 // handle does what the message asks; the answer says why the connection has to end.
-func (c *connection) handle(text []byte) *closing {
-	m, err := c.dialect.decode(text)
+func (c *connection) handle(text []byte) *frame.Close {
+	m, err := c.dialect.Decode(text)
 	if err != nil {
-		return &closing{code: closeBadRequest, reason: err.Error()}
+		return &frame.Close{Code: frame.CloseBadRequest, Reason: err.Error()}
 	}
-	switch m.kind {
-	case initMessage:
+	switch m.Kind {
+	case protocol.Init:
 		return c.init(m)
-	case pingMessage:
+	case protocol.Ping:
 		return c.ping(m)
-	case subscribeMessage:
+	case protocol.Subscribe:
 		return c.subscribe(m)
-	case completeMessage:
-		c.complete(m.id)
-	case terminateMessage:
-		return &closing{code: closeNormal, reason: "terminated"}
+	case protocol.Complete:
+		c.complete(m.ID)
+	case protocol.Terminate:
+		return &frame.Close{Code: frame.CloseNormal, Reason: "terminated"}
 	}
 	return nil
 }
 
 // init finds out who is calling.
-func (c *connection) init(m message) *closing {
+func (c *connection) init(m protocol.Message) *frame.Close {
 	if c.started {
-		return &closing{code: closeSecondInit, reason: "Too many initialisation requests"}
+		return &frame.Close{Code: frame.CloseSecondInit, Reason: "Too many initialisation requests"}
 	}
 	c.started = true
-	credentials, err := credentialsOf(m.payload)
+	credentials, err := protocol.Credentials(m.Payload)
 	if err == nil && credentials != (auth.Credentials{}) {
 		c.who, err = c.hub.identify(c.context(), credentials)
 		c.expires.Store(unix(c.who.ExpiresAt))
@@ -185,48 +183,48 @@ func (c *connection) init(m message) *closing {
 		return revoked()
 	}
 	c.greeted.Store(true)
-	if !c.reply(reply("connection_ack", "", encoded(map[string]any{"cursor": c.hub.source.cursorNow()}))) {
+	if !c.Reply(protocol.Encode("connection_ack", "", encoded(map[string]any{"cursor": c.hub.source.Cursor()}))) {
 		return flooded()
 	}
-	if c.dialect.alive != "" {
-		c.reply(textFrame([]byte(c.dialect.alive)))
+	if c.dialect.Alive != "" {
+		c.Reply(frame.Text([]byte(c.dialect.Alive)))
 	}
 	return nil
 }
 
 // refused says why the caller is not let in. What may be otherwise in a while says so.
-func (c *connection) refused(err error) *closing {
+func (c *connection) refused(err error) *frame.Close {
 	e := errs.From(err)
-	if c.dialect.alive != "" {
-		c.reply(reply("connection_error", "", encoded(graph.Shown(c.context(), e))))
+	if c.dialect.Alive != "" {
+		c.Reply(protocol.Encode("connection_error", "", encoded(graph.Shown(c.context(), e))))
 	}
 	switch e.Code {
 	case errs.Unauthenticated, errs.PermissionDenied:
-		return &closing{code: closeForbidden, reason: e.Message}
+		return &frame.Close{Code: frame.CloseForbidden, Reason: e.Message}
 	case errs.InvalidArgument:
-		return &closing{code: closeBadRequest, reason: e.Message}
+		return &frame.Close{Code: frame.CloseBadRequest, Reason: e.Message}
 	case errs.Internal:
 		c.hub.logger.Error("a connection was refused", "error", err.Error())
-		return &closing{code: closeInternal, reason: e.Message}
+		return &frame.Close{Code: frame.CloseInternal, Reason: e.Message}
 	}
-	return &closing{code: closeTryAgain, reason: e.Message}
+	return &frame.Close{Code: frame.CloseTryAgain, Reason: e.Message}
 }
 
 // ping is answered. One that presents credentials renews those of the connection; they have to be of
 // the same caller, with the same rights.
-func (c *connection) ping(m message) *closing {
-	payload := m.payload
-	credentials, err := credentialsOf(m.payload)
+func (c *connection) ping(m protocol.Message) *frame.Close {
+	payload := m.Payload
+	credentials, err := protocol.Credentials(m.Payload)
 	if err != nil || credentials != (auth.Credentials{}) {
 		if !c.greeted.Load() {
-			return &closing{code: closeUnauthorized, reason: "Unauthorized"}
+			return &frame.Close{Code: frame.CloseUnauthorized, Reason: "Unauthorized"}
 		}
 		if err := c.renew(credentials, err); err != nil {
 			return c.refused(err)
 		}
 		payload = encoded(map[string]any{"expiresAt": expiry(c.who)})
 	}
-	if !c.reply(reply("pong", "", payload)) {
+	if !c.Reply(protocol.Encode("pong", "", payload)) {
 		return flooded()
 	}
 	return nil
@@ -262,12 +260,12 @@ func (c *connection) renew(credentials auth.Credentials, err error) error {
 	return nil
 }
 
-func revoked() *closing {
-	return &closing{code: closeForbidden, reason: "the credentials were revoked"}
+func revoked() *frame.Close {
+	return &frame.Close{Code: frame.CloseForbidden, Reason: "the credentials were revoked"}
 }
 
-func flooded() *closing {
-	return &closing{code: closePolicy, reason: "read the answers before you ask for more"}
+func flooded() *frame.Close {
+	return &frame.Close{Code: frame.ClosePolicy, Reason: "read the answers before you ask for more"}
 }
 
 // context is that of an operation of this connection.
@@ -300,10 +298,10 @@ func unix(at time.Time) int64 {
 
 // appendNext adds the frame of a message with an answer, compressed if that was agreed and is worth it.
 func (c *connection) appendNext(b []byte, id string, payload []byte) []byte {
-	if c.deflate && len(payload) >= worthCompressing {
-		return appendDeflated(b, c.dialect.appendNext(nil, id, payload))
+	if c.deflate && len(payload) >= frame.CompressFrom {
+		return frame.AppendCompressed(b, c.dialect.AppendNext(nil, id, payload))
 	}
-	return c.dialect.appendNext(b, id, payload)
+	return c.dialect.AppendNext(b, id, payload)
 }
 
 // offer is sink.
@@ -314,14 +312,14 @@ func (c *connection) offer(m *member, answers []*answer) (taken int) {
 		ends = append(ends, len(b))
 	}
 	m.shard.scratch, m.shard.ends = b, ends
-	taken = c.socket.offer(b, ends)
+	taken = c.Writer.Offer(b, ends)
 	m.shard.tally.add(answers[:taken]...)
 	return taken
 }
 
 // push is sink.
 func (c *connection) push(m *member, a *answer) bool {
-	if !c.socket.push(c.appendNext(nil, m.id, a.payload), m.ended.Load) {
+	if !c.Writer.Push(c.appendNext(nil, m.id, a.payload), m.ended.Load) {
 		return false
 	}
 	c.hub.metrics.messages.Inc()
@@ -329,9 +327,9 @@ func (c *connection) push(m *member, a *answer) bool {
 }
 
 // bye is client.
-func (c *connection) bye(why closing) {
-	c.code.CompareAndSwap(0, int32(why.code))
-	c.last(closeFrame(why))
+func (c *connection) bye(why frame.Close) {
+	c.code.CompareAndSwap(0, int32(why.Code))
+	c.Writer.Close(why.Frame())
 }
 
 // holds is client.
@@ -348,16 +346,19 @@ func (c *connection) look(now time.Time) {
 	switch expires := c.expires.Load(); {
 	case c.code.Load() != 0:
 	case !c.greeted.Load() && now.Sub(c.opened) >= s.InitTimeout:
-		c.bye(closing{code: closeInitTimeout, reason: "Connection initialisation timeout"})
+		c.bye(frame.Close{Code: frame.CloseInitTimeout, Reason: "Connection initialisation timeout"})
 	case expires != 0 && c.hub.clock.Now().Unix() >= expires:
-		c.bye(closing{code: closeForbidden, reason: "the credentials have expired"})
+		c.bye(frame.Close{Code: frame.CloseForbidden, Reason: "the credentials have expired"})
 	case silent >= s.IdleTimeout:
-		c.bye(closing{code: closeGoingAway, reason: "no sign of life"})
+		c.bye(frame.Close{Code: frame.CloseGoingAway, Reason: "no sign of life"})
 	case c.greeted.Load() && silent >= s.KeepAlive && now.Unix()-c.pinged >= int64(s.KeepAlive/time.Second):
 		c.pinged = now.Unix()
-		c.reply(controlFrame(finalPing, nil))
-		if c.dialect.alive != "" {
-			c.reply(textFrame([]byte(c.dialect.alive)))
+		c.Reply(frame.Ping())
+		if c.dialect.Alive != "" {
+			c.Reply(frame.Text([]byte(c.dialect.Alive)))
 		}
 	}
 }
+
+// cut is client.
+func (c *connection) cut() { c.Abort() }

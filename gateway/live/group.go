@@ -11,6 +11,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/sluicehq/sluice/gateway/live/eventstream"
+	"github.com/sluicehq/sluice/gateway/live/filter"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -29,14 +31,14 @@ const (
 type group struct {
 	hub       *Hub
 	key       string
-	filter    *filter
+	filter    *filter.Filter
 	sight     sight
 	executor  graphql.GraphExecutor
 	operation *graphql.OperationContext
 	members   int // guarded by Hub.mu: how many hold it, wherever they are
 
 	mu      sync.Mutex
-	pending []*event
+	pending []*eventstream.Event
 	running bool
 	posted  uint64 // the last event whose answer went to the shards
 	since   uint64 // what was before this is not, or no longer, broadcast
@@ -62,12 +64,12 @@ type answer struct {
 }
 
 // wants tells whether the event is for the group.
-func (g *group) wants(e *event) bool {
-	return e.gap != nil || (g.filter.matches(e) && g.sight.sees(e))
+func (g *group) wants(e *eventstream.Event) bool {
+	return e.Gap != nil || (g.filter.Matches(&e.Event) && g.sight.sees(e))
 }
 
 // enqueue has the operation run for the event. Hub.mu is held, so that events come in order.
-func (g *group) enqueue(e *event) {
+func (g *group) enqueue(e *eventstream.Event) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.pending) >= maxPending {
@@ -105,7 +107,7 @@ func (g *group) run() {
 	}
 }
 
-func (g *group) take() []*event {
+func (g *group) take() []*eventstream.Event {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	events := g.pending
@@ -129,7 +131,7 @@ func (g *group) join(m *member) bool {
 }
 
 // again is the answer for one of several followers.
-func (g *group) again(e *event) *answer {
+func (g *group) again(e *eventstream.Event) *answer {
 	g.answersMu.Lock()
 	made, ok := g.answers[e.Sequence]
 	if !ok {
@@ -150,24 +152,24 @@ func (g *group) again(e *event) *answer {
 }
 
 // make runs the operation for the event.
-func (g *group) make(e *event) *answer {
-	a := &answer{sequence: e.Sequence, at: e.At, cursor: e.cursor}
-	if e.gap != nil {
+func (g *group) make(e *eventstream.Event) *answer {
+	a := &answer{sequence: e.Sequence, at: e.At, cursor: e.Cursor}
+	if e.Gap != nil {
 		a.gap, a.payload = true, gapPayload(e)
 		return a
 	}
 	g.hub.metrics.executions.Inc()
 	ctx, cancel := context.WithTimeout(caller.NewContext(g.hub.ctx, g.sight.who), g.hub.settings.RequestTimeout)
 	defer cancel()
-	a.payload = payload(g.execute(ctx, e), e.cursor)
+	a.payload = payload(g.execute(ctx, e), e.Cursor)
 	if !json.Valid(a.payload) { // a service gave JSON that is none
 		g.hub.logger.Error("the answer to an event is no JSON", "sequence", e.Sequence, "entity", e.Entity, "id", e.ID)
-		a.payload = payload(failed(ctx, errs.New(errs.Internal, errs.ReasonInternal, "something went wrong on our side")), e.cursor)
+		a.payload = payload(failed(ctx, errs.New(errs.Internal, errs.ReasonInternal, "something went wrong on our side")), e.Cursor)
 	}
 	return a
 }
 
-func (g *group) execute(ctx context.Context, e *event) (response *graphql.Response) {
+func (g *group) execute(ctx context.Context, e *eventstream.Event) (response *graphql.Response) {
 	defer func() {
 		if p := recover(); p != nil {
 			g.hub.logger.Error("panic in a subscription", "panic", fmt.Sprint(p), "entity", e.Entity, "id", e.ID)
@@ -226,7 +228,7 @@ func encoded(v any) []byte {
 }
 
 // gapPayload says that events were lost. Cursors need no escaping.
-func gapPayload(e *event) []byte {
-	return []byte(`{"data":null,"extensions":{"cursor":` + strconv.Quote(e.cursor) +
-		`,"gap":{"from":` + strconv.Quote(e.gap.from) + `,"to":` + strconv.Quote(e.gap.to) + `}}}`)
+func gapPayload(e *eventstream.Event) []byte {
+	return []byte(`{"data":null,"extensions":{"cursor":` + strconv.Quote(e.Cursor) +
+		`,"gap":{"from":` + strconv.Quote(e.Gap.From) + `,"to":` + strconv.Quote(e.Gap.To) + `}}}`)
 }

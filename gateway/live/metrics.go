@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/gateway/live/frame"
 )
 
 // metrics are kept whether or not anyone looks. Every label has a few known values.
@@ -112,8 +113,8 @@ func (m *metrics) disconnected(transport string, code int) {
 // codeLabel keeps codes that clients choose out of the labels.
 func codeLabel(code int) string {
 	switch code {
-	case closeNormal, closeGoingAway, closeProtocol, closePolicy, closeTooBig, closeRestart, closeTryAgain, closeBadRequest, closeUnauthorized,
-		closeForbidden, closeNoSubprotocol, closeInitTimeout, closeDuplicate, closeSecondInit, closeInternal:
+	case frame.CloseNormal, frame.CloseGoingAway, frame.CloseProtocol, frame.ClosePolicy, frame.CloseTooBig, frame.CloseRestart, frame.CloseTryAgain, frame.CloseBadRequest, frame.CloseUnauthorized,
+		frame.CloseForbidden, frame.CloseNoSubprotocol, frame.CloseInitTimeout, frame.CloseDuplicate, frame.CloseSecondInit, frame.CloseInternal:
 		return strconv.Itoa(code)
 	case 0:
 		return "none"

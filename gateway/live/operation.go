@@ -8,6 +8,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/sluicehq/sluice/gateway/live/eventstream"
+	"github.com/sluicehq/sluice/gateway/live/filter"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/caller"
 )
@@ -52,7 +54,7 @@ func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, param
 	if feed.Topic.Entity == "" {
 		return nil, refusal(ctx, respond(ctx))
 	}
-	filter, err := newFilter(feed.Topic)
+	filter, err := filter.New(feed.Topic)
 	if err != nil {
 		return nil, gqlerror.List{graph.Shown(ctx, err)}
 	}
@@ -95,4 +97,15 @@ func (p *prepared) run(ctx context.Context) *graphql.Response {
 		return response
 	}
 	return failed(ctx, context.Cause(ctx))
+}
+
+// after is the cursor to resume after, or "".
+func after(params *graphql.RawParams) (string, error) {
+	switch cursor := params.Extensions["after"].(type) {
+	case nil:
+		return "", nil
+	case string:
+		return cursor, nil
+	}
+	return "", eventstream.InvalidCursor()
 }

@@ -4,6 +4,8 @@ import (
 	"math"
 	"sync"
 	"time"
+
+	"github.com/sluicehq/sluice/gateway/live/frame"
 )
 
 // item is one thing for a shard to do: one field of it is set.
@@ -16,10 +18,10 @@ type item struct {
 	enter  client
 	exit   client
 
-	revoke  string   // the session or API key whose connections end
-	closing *closing // all connections end
-	drain   float64  // the share of connections that should be gone by now
-	abort   bool     // all connections end at once
+	revoke  string       // the session or API key whose connections end
+	closing *frame.Close // all connections end
+	drain   float64      // the share of connections that should be gone by now
+	abort   bool         // all connections end at once
 }
 
 // client is a connection as its shard looks after it.
@@ -29,9 +31,9 @@ type client interface {
 	// holds tells whether the connection lives on the session or API key.
 	holds(credential string) bool
 	// bye ends the connection with the code after what is queued.
-	bye(c closing)
+	bye(c frame.Close)
 	// depart is bye after what is asked of the gateway has been answered.
-	depart(c closing)
+	depart(c frame.Close)
 	// cut ends it at once.
 	cut()
 }

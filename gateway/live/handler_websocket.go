@@ -16,6 +16,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/gorilla/websocket"
 
+	"github.com/sluicehq/sluice/gateway/live/frame"
+	"github.com/sluicehq/sluice/gateway/live/protocol"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/obs"
@@ -61,7 +63,7 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 	upgrader := websocket.Upgrader{
 		WriteBufferSize: writeBuffer, WriteBufferPool: noPool{}, // ReadBufferSize 0: that of the gate
 		EnableCompression: h.settings.Compression,
-		Subprotocols:      []string{subprotocol, legacySubprotocol}, CheckOrigin: h.originAllowed, HandshakeTimeout: h.settings.InitTimeout,
+		Subprotocols:      []string{protocol.Subprotocol, protocol.LegacySubprotocol}, CheckOrigin: h.originAllowed, HandshakeTimeout: h.settings.InitTimeout,
 		Error: t.notUpgraded,
 	}
 	upgraded, err := upgrader.Upgrade(&hijackable{ResponseWriter: w, gate: gate}, r, nil)
@@ -90,8 +92,8 @@ func (t webSocket) notUpgraded(w http.ResponseWriter, r *http.Request, status in
 func (c *connection) begin(upgraded *websocket.Conn, gate *gate) {
 	c.websocket, c.buffered, c.deflate = upgraded, gate.buffered, gate.deflate
 	gate.buffered = nil
-	c.socket.open(gate.Conn, c.hub.settings.QueueBytes, c.hub.settings.WriteTimeout, &c.hub.metrics.queued)
-	gate.socket = &c.socket
+	c.Open(gate.Conn, c.hub.settings.QueueBytes, c.hub.settings.WriteTimeout, &c.hub.metrics.queued)
+	gate.socket = &c.Writer
 	upgraded.SetReadLimit(c.hub.settings.MaxMessage)
 	upgraded.SetPongHandler(func(string) error {
 		c.heard.Store(time.Now().UnixNano())
@@ -99,16 +101,16 @@ func (c *connection) begin(upgraded *websocket.Conn, gate *gate) {
 	})
 	upgraded.SetPingHandler(func(payload string) error {
 		c.heard.Store(time.Now().UnixNano())
-		if !c.reply(controlFrame(finalPong, []byte(payload))) {
+		if !c.Reply(frame.Pong([]byte(payload))) {
 			c.bye(*flooded())
 		}
 		return nil
 	})
 	c.hub.metrics.connected("websocket")
-	c.dialect = dialects[upgraded.Subprotocol()]
+	c.dialect = protocol.Of(upgraded.Subprotocol())
 	if c.dialect == nil {
-		c.dialect = dialects[subprotocol]
-		c.bye(closing{code: closeNoSubprotocol, reason: "Subprotocol not acceptable"})
+		c.dialect = protocol.Of(protocol.Subprotocol)
+		c.bye(frame.Close{Code: frame.CloseNoSubprotocol, Reason: "Subprotocol not acceptable"})
 	}
 	c.hub.enter(c)
 }
@@ -149,7 +151,9 @@ func (c *connection) receive() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-func tooLarge() closing { return closing{code: closeTooBig, reason: "the message is too large"} }
+func tooLarge() frame.Close {
+	return frame.Close{Code: frame.CloseTooBig, Reason: "the message is too large"}
+}
 
 const keptBuffer = 16 << 10
 
@@ -198,7 +202,7 @@ func (w *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // writes, which is control messages, goes there: the socket is the only one that writes.
 type gate struct {
 	net.Conn
-	socket   *socket
+	socket   *frame.Writer
 	buffered *bufio.Reader
 	deflate  bool // was agreed
 }
@@ -209,10 +213,10 @@ func (g *gate) Write(p []byte) (int, error) {
 	case g.socket == nil: // the answer to the upgrade
 		g.deflate = bytes.Contains(p, []byte("permessage-deflate"))
 		return g.Conn.Write(p)
-	case len(p) > 0 && p[0] == finalClose:
-		g.socket.last(p)
+	case frame.IsClose(p):
+		g.socket.Close(p)
 	default:
-		g.socket.reply(p)
+		g.socket.Reply(p)
 	}
 	return len(p), nil
 }

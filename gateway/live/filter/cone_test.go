@@ -1,4 +1,4 @@
-package live
+package filter
 
 import (
 	"math"
@@ -47,10 +47,10 @@ func TestConesContainWhatIsNear(t *testing.T) {
 			continue
 		}
 		inside++
-		f := &filter{entity: bff.EntityActivity, tests: []test{c.contains}, keys: c.cells()}
-		x, found := newIndex(), 0
-		x.add(&group{filter: f, sight: sight{}})
-		x.each(&event{Event: bff.Event{Entity: bff.EntityActivity, Node: node}}, func(*group) { found++ })
+		f := &Filter{entity: bff.EntityActivity, tests: []test{c.contains}, keys: c.cells()}
+		x, found := NewIndex[string](), 0
+		x.Add(f, "cone")
+		x.Each(&bff.Event{Entity: bff.EntityActivity, Node: node}, func(string) { found++ })
 		if found != 1 {
 			t.Fatalf("%+v contains (%v, %v), and the index finds it %d times in %v", in, a, d, found, f.keys)
 		}

@@ -1,4 +1,4 @@
-package live
+package eventstream
 
 import (
 	"crypto/hkdf"
@@ -26,11 +26,11 @@ const (
 	cursorLength  = (cursorBody + cursorMAC) * 8 / 6 // 23 bytes are 31 letters
 )
 
-// cursors makes and reads the cursors of a stream.
-type cursors struct{ key []byte }
+// Cursors makes and reads the cursors of a stream.
+type Cursors struct{ key []byte }
 
-// newCursors derives the key of cursors from the secret, so that the secret may serve others too.
-func newCursors(secret []byte) (*cursors, error) {
+// NewCursors derives the key of cursors from the secret, so that the secret may serve others too.
+func NewCursors(secret []byte) (*Cursors, error) {
 	if len(secret) == 0 {
 		return nil, errors.New("cursors need a secret")
 	}
@@ -38,13 +38,13 @@ func newCursors(secret []byte) (*cursors, error) {
 	if err != nil {
 		return nil, fmt.Errorf("derive the key of cursors: %w", err)
 	}
-	return &cursors{key: key}, nil
+	return &Cursors{key: key}, nil
 }
 
-// place is where a cursor points.
-type place struct {
-	epoch    uint32 // which stream: see epochOf
-	sequence uint64 // of the last event that was seen
+// Position is where a cursor points.
+type Position struct {
+	Epoch    uint32 // which stream: see epochOf
+	Sequence uint64 // of the last event that was seen
 }
 
 // epochOf tells a stream from one that was made anew under its name, whose sequences start over.
@@ -53,33 +53,34 @@ func epochOf(created time.Time) uint32 {
 	return uint32(n>>32) ^ uint32(n)
 }
 
-func (c *cursors) write(p place) string {
+func (c *Cursors) Write(p Position) string {
 	raw := make([]byte, cursorBody, cursorBody+sha256.Size)
 	raw[0] = cursorVersion
-	binary.BigEndian.PutUint32(raw[1:], p.epoch)
-	binary.BigEndian.PutUint64(raw[5:], p.sequence)
+	binary.BigEndian.PutUint32(raw[1:], p.Epoch)
+	binary.BigEndian.PutUint64(raw[5:], p.Sequence)
 	mac := hmac.New(sha256.New, c.key)
 	mac.Write(raw)
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(raw)[:cursorBody+cursorMAC])
 }
 
-func (c *cursors) read(cursor string) (place, error) {
+func (c *Cursors) Read(cursor string) (Position, error) {
 	if len(cursor) > 2*cursorLength {
-		return place{}, invalidCursor()
+		return Position{}, InvalidCursor()
 	}
 	raw, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
 	if err != nil || len(raw) != cursorBody+cursorMAC || raw[0] != cursorVersion {
-		return place{}, invalidCursor()
+		return Position{}, InvalidCursor()
 	}
 	mac := hmac.New(sha256.New, c.key)
 	mac.Write(raw[:cursorBody])
 	if !hmac.Equal(mac.Sum(nil)[:cursorMAC], raw[cursorBody:]) {
-		return place{}, invalidCursor()
+		return Position{}, InvalidCursor()
 	}
-	return place{epoch: binary.BigEndian.Uint32(raw[1:]), sequence: binary.BigEndian.Uint64(raw[5:])}, nil
+	return Position{Epoch: binary.BigEndian.Uint32(raw[1:]), Sequence: binary.BigEndian.Uint64(raw[5:])}, nil
 }
 
-func invalidCursor() *errs.Error {
+// InvalidCursor refuses a cursor.
+func InvalidCursor() *errs.Error {
 	return errs.New(errs.InvalidArgument, "CURSOR_INVALID", "the cursor to resume after is none of ours: subscribe without it")
 }
 

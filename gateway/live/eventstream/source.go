@@ -1,4 +1,9 @@
-package live
+// Package eventstream reads the stream of events: live events as the broker publishes them, and earlier events for replay.
+//
+// It promises that events are returned in the order of the stream without a hole. Events that retention has deleted are
+// returned as one gap with its bounds. A cursor is signed, so a client cannot invent one. While the broker is away, reads
+// return an error and the caller retries. When the stream was created anew, ErrEpoch says that every earlier position is void.
+package eventstream
 
 import (
 	"context"
@@ -14,16 +19,16 @@ import (
 	"github.com/sluicehq/sluice/internal/bus"
 )
 
-// event is one event of the stream, or a stretch of it that retention has taken.
-type event struct {
+// Event is one event of the stream, or a stretch of it that retention has taken.
+type Event struct {
 	bff.Event
-	cursor string
+	Cursor string
 	size   int  // bytes, about
-	gap    *gap // then it is no event: Sequence is the end of the stretch
+	Gap    *Gap // then it is no event: Sequence is the end of the stretch
 }
 
-// gap is what is lost: everything after from, to and with to. Both are cursors.
-type gap struct{ from, to string }
+// Gap is what is lost: everything after from, to and with to. Both are cursors.
+type Gap struct{ From, To string }
 
 const (
 	pageSize  = 128 // events that are read from the stream at once
@@ -35,12 +40,21 @@ const (
 // errAway says that the stream could not be read just now.
 var errAway = errors.New("the stream of events cannot be read")
 
-// source reads the stream of events: as it grows, by feed; and again what was, by read. The newest
+// Options are what a Source needs.
+type Options struct {
+	JetStream    jetstream.JetStream
+	Decode       func(e *bff.Event, data []byte) error // reads Node and Owner
+	Cursors      *Cursors
+	History      int // events kept in memory
+	HistoryBytes int
+}
+
+// Source reads the stream of events: as it grows, by feed; and again what was, by read. The newest
 // are kept in memory, and so are pages of older ones, because many come back at once and for the same.
-type source struct {
+type Source struct {
 	js      jetstream.JetStream
 	decode  func(e *bff.Event, data []byte) error
-	cursors *cursors
+	cursors *Cursors
 	epoch   uint32 // of the stream; set before the source is used
 
 	history      int // events kept in memory
@@ -48,7 +62,7 @@ type source struct {
 
 	mu       sync.Mutex
 	position uint64   // the last event that was fed
-	recent   []*event // without a hole; the last is at position
+	recent   []*Event // without a hole; the last is at position
 	bytes    int      // of recent
 
 	pagesMu sync.Mutex
@@ -59,21 +73,21 @@ type source struct {
 // page is a stretch of the stream that was read again.
 type page struct {
 	once   sync.Once
-	events []*event
+	events []*Event
 	first  uint64 // the oldest that the stream still has, when events is empty
 	err    error
 }
 
-// newSource looks at the stream. It begins a little before its end, so that those who come back from
+// New looks at the stream. It begins a little before its end, so that those who come back from
 // another gateway find in memory what they missed.
-func newSource(ctx context.Context, options Options, c *cursors) (*source, error) {
+func New(ctx context.Context, options Options) (*Source, error) {
 	info, err := bus.LookAtEvents(ctx, options.JetStream)
 	if err != nil {
 		return nil, err
 	}
-	s := &source{
-		js: options.JetStream, decode: options.Decode, cursors: c, epoch: epochOf(info.Created),
-		history: options.Settings.History, historyBytes: int(options.Settings.HistoryBytes), pages: map[uint64]*page{},
+	s := &Source{
+		js: options.JetStream, decode: options.Decode, cursors: options.Cursors, epoch: epochOf(info.Created),
+		history: options.History, historyBytes: options.HistoryBytes, pages: map[uint64]*page{},
 	}
 	s.position = max(info.State.FirstSeq, 1) - 1
 	if warm := uint64(max(s.history, 0)); info.State.LastSeq > s.position+warm {
@@ -82,16 +96,16 @@ func newSource(ctx context.Context, options Options, c *cursors) (*source, error
 	return s, nil
 }
 
-// feed gives every event after position to take, in order, until ctx ends or the stream cannot be read.
-func (s *source) feed(ctx context.Context, take func(*event)) error {
+// Feed gives every event after position to take, in order, until ctx ends or the stream cannot be read.
+func (s *Source) Feed(ctx context.Context, take func(*Event)) error {
 	info, err := bus.LookAtEvents(ctx, s.js)
 	if err != nil {
 		return err
 	}
 	if epochOf(info.Created) != s.epoch {
-		return errEpoch
+		return ErrEpoch
 	}
-	return bus.Follow(ctx, s.js, s.at(), false, func(message jetstream.Msg) error {
+	return bus.Follow(ctx, s.js, s.Position(), false, func(message jetstream.Msg) error {
 		e, err := s.read1(message)
 		if e == nil {
 			return err
@@ -101,17 +115,17 @@ func (s *source) feed(ctx context.Context, take func(*event)) error {
 	})
 }
 
-// errEpoch says that the stream was made anew: nothing that is known of it holds.
-var errEpoch = errors.New("the stream of events was made anew")
+// ErrEpoch says that the stream was made anew: nothing that is known of it holds.
+var ErrEpoch = errors.New("the stream of events was made anew")
 
 // read1 reads one message. What it carries may not be readable; its place is.
-func (s *source) read1(message jetstream.Msg) (*event, error) {
+func (s *Source) read1(message jetstream.Msg) (*Event, error) {
 	m, err := bus.Decode(message)
 	if err != nil {
 		return nil, err
 	}
-	e := &event{Event: bff.Event{Sequence: m.Sequence, At: m.Time}, size: len(m.Data) + 500}
-	e.cursor = s.cursors.write(place{s.epoch, m.Sequence})
+	e := &Event{Event: bff.Event{Sequence: m.Sequence, At: m.Time}, size: len(m.Data) + 500}
+	e.Cursor = s.cursors.Write(Position{s.epoch, m.Sequence})
 	entity, change, id, err := bus.ParseEventSubject(m.Subject)
 	if err != nil {
 		return e, err
@@ -124,15 +138,15 @@ func (s *source) read1(message jetstream.Msg) (*event, error) {
 	return e, nil
 }
 
-// keep adds the event that feed gave. When events before it are lost it gives the gap as well.
-func (s *source) keep(e *event) (lost *event, fresh bool) {
+// Keep adds the event that feed gave. When events before it are lost it gives the gap as well.
+func (s *Source) Keep(e *Event) (lost *Event, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e.Sequence <= s.position {
 		return nil, false
 	}
 	if e.Sequence > s.position+1 {
-		lost = s.gap(s.position, e.Sequence-1)
+		lost = s.Gap(s.position, e.Sequence-1)
 		s.recent, s.bytes = nil, 0
 	}
 	s.position = e.Sequence
@@ -146,32 +160,32 @@ func (s *source) keep(e *event) (lost *event, fresh bool) {
 	return lost, true
 }
 
-func (s *source) gap(after, last uint64) *event {
-	to := s.cursors.write(place{s.epoch, last})
-	return &event{
+func (s *Source) Gap(after, last uint64) *Event {
+	to := s.cursors.Write(Position{s.epoch, last})
+	return &Event{
 		Event:  bff.Event{Sequence: last, At: time.Now()},
-		cursor: to,
-		gap:    &gap{from: s.cursors.write(place{s.epoch, after}), to: to},
+		Cursor: to,
+		Gap:    &Gap{From: s.cursors.Write(Position{s.epoch, after}), To: to},
 	}
 }
 
-// at is the last event that was fed.
-func (s *source) at() uint64 {
+// Position is the last event that was fed.
+func (s *Source) Position() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.position
 }
 
-// cursorNow is the cursor of the last event that was fed.
-func (s *source) cursorNow() string {
+// Cursor is the cursor of the last event that was fed.
+func (s *Source) Cursor() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.cursors.write(place{s.epoch, s.position})
+	return s.cursors.Write(Position{s.epoch, s.position})
 }
 
-// read gives some of the events after the sequence, without a hole or after a gap that says so; none
+// Read gives some of the events after the sequence, without a hole or after a gap that says so; none
 // when that was the last one fed.
-func (s *source) read(ctx context.Context, after uint64) ([]*event, error) {
+func (s *Source) Read(ctx context.Context, after uint64) ([]*Event, error) {
 	events, known := s.remembered(after)
 	if known {
 		return events, nil
@@ -184,13 +198,13 @@ func (s *source) read(ctx context.Context, after uint64) ([]*event, error) {
 		first = events[0].Sequence
 	}
 	if first > after+1 {
-		events = append([]*event{s.gap(after, first-1)}, events...)
+		events = append([]*Event{s.Gap(after, first-1)}, events...)
 	}
 	return events, nil
 }
 
 // remembered is what is in memory after the sequence; known is false when it has to be read.
-func (s *source) remembered(after uint64) (events []*event, known bool) {
+func (s *Source) remembered(after uint64) (events []*Event, known bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if after >= s.position {
@@ -205,7 +219,7 @@ func (s *source) remembered(after uint64) (events []*event, known bool) {
 
 // page gives the events after the sequence that are on its page; when there are none any more, the
 // first that the stream has.
-func (s *source) page(ctx context.Context, after uint64) (events []*event, first uint64, err error) {
+func (s *Source) page(ctx context.Context, after uint64) (events []*Event, first uint64, err error) {
 	number := after / pageSize
 	p := s.pageNumber(number)
 	p.once.Do(func() { p.load(ctx, s, number) })
@@ -215,7 +229,7 @@ func (s *source) page(ctx context.Context, after uint64) (events []*event, first
 	if p.err != nil {
 		return nil, 0, p.err
 	}
-	from, _ := slices.BinarySearchFunc(p.events, after+1, func(e *event, sequence uint64) int {
+	from, _ := slices.BinarySearchFunc(p.events, after+1, func(e *Event, sequence uint64) int {
 		return int(int64(e.Sequence) - int64(sequence))
 	})
 	events = p.events[from:]
@@ -225,7 +239,7 @@ func (s *source) page(ctx context.Context, after uint64) (events []*event, first
 	return events, p.first, nil
 }
 
-func (s *source) pageNumber(number uint64) *page {
+func (s *Source) pageNumber(number uint64) *page {
 	s.pagesMu.Lock()
 	defer s.pagesMu.Unlock()
 	if p, ok := s.pages[number]; ok {
@@ -241,7 +255,7 @@ func (s *source) pageNumber(number uint64) *page {
 	return p
 }
 
-func (s *source) forget(number uint64, p *page) {
+func (s *Source) forget(number uint64, p *page) {
 	s.pagesMu.Lock()
 	defer s.pagesMu.Unlock()
 	if s.pages[number] != p {
@@ -252,7 +266,7 @@ func (s *source) forget(number uint64, p *page) {
 }
 
 // load reads the page from the stream. Others wait for it, so it is not theirs to cancel.
-func (p *page) load(ctx context.Context, s *source, number uint64) {
+func (p *page) load(ctx context.Context, s *Source, number uint64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pageWait)
 	defer cancel()
 	info, err := bus.LookAtEvents(ctx, s.js)
@@ -261,10 +275,10 @@ func (p *page) load(ctx context.Context, s *source, number uint64) {
 		return
 	}
 	if epochOf(info.Created) != s.epoch {
-		p.err = errEpoch
+		p.err = ErrEpoch
 		return
 	}
-	start, end := max(number*pageSize+1, info.State.FirstSeq), min((number+1)*pageSize, s.at())
+	start, end := max(number*pageSize+1, info.State.FirstSeq), min((number+1)*pageSize, s.Position())
 	if p.first = info.State.FirstSeq; start > end {
 		return
 	}
@@ -272,7 +286,7 @@ func (p *page) load(ctx context.Context, s *source, number uint64) {
 }
 
 // fetch reads the events from start to end from the stream.
-func (s *source) fetch(ctx context.Context, start, end uint64) ([]*event, error) {
+func (s *Source) fetch(ctx context.Context, start, end uint64) ([]*Event, error) {
 	consumer, err := s.js.CreateConsumer(ctx, bus.Events, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: start, AckPolicy: jetstream.AckNonePolicy,
 		InactiveThreshold: time.Minute, MemoryStorage: true, Replicas: 1,
@@ -289,7 +303,7 @@ func (s *source) fetch(ctx context.Context, start, end uint64) ([]*event, error)
 	if err != nil {
 		return nil, fmt.Errorf("read the stream of events: %w", err)
 	}
-	var events []*event
+	var events []*Event
 	for message := range batch.Messages() {
 		e, err := s.read1(message)
 		if e == nil {
@@ -305,27 +319,35 @@ func (s *source) fetch(ctx context.Context, start, end uint64) ([]*event, error)
 	return nil, errors.Join(errAway, batch.Error())
 }
 
-// restart forgets all, for a stream that was made anew.
-func (s *source) restart(epoch uint32, position uint64) {
+// Restart forgets all, for a stream that was made anew.
+func (s *Source) Restart(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pageWait)
+	defer cancel()
+	info, err := bus.LookAtEvents(ctx, s.js)
+	if err != nil {
+		return err
+	}
+	epoch, position := epochOf(info.Created), max(info.State.FirstSeq, 1)-1
 	s.pagesMu.Lock()
 	s.pages, s.order = map[uint64]*page{}, nil
 	s.pagesMu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.epoch, s.position, s.recent, s.bytes = epoch, position, nil, 0
+	return nil
 }
 
-func (s *source) epochNow() uint32 {
+func (s *Source) Epoch() uint32 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.epoch
 }
 
-// last is the last event of the stream: the one that was fed, or, when the sequence is beyond it, what
+// Last is the last event of the stream: the one that was fed, or, when the sequence is beyond it, what
 // the stream says, as another gateway may have been fed more. If it cannot be asked, the sequence is
 // believed.
-func (s *source) last(ctx context.Context, sequence uint64) uint64 {
-	if at := s.at(); sequence <= at {
+func (s *Source) Last(ctx context.Context, sequence uint64) uint64 {
+	if at := s.Position(); sequence <= at {
 		return at
 	}
 	ctx, cancel := context.WithTimeout(ctx, pageWait)

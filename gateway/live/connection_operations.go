@@ -10,6 +10,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/sluicehq/sluice/gateway/live/frame"
+	"github.com/sluicehq/sluice/gateway/live/protocol"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/errs"
 )
@@ -23,16 +25,16 @@ type running struct {
 }
 
 // subscribe begins a subscription, or runs a query or a mutation.
-func (c *connection) subscribe(m message) *closing {
+func (c *connection) subscribe(m protocol.Message) *frame.Close {
 	if !c.greeted.Load() {
-		return &closing{code: closeUnauthorized, reason: "Unauthorized"}
+		return &frame.Close{Code: frame.CloseUnauthorized, Reason: "Unauthorized"}
 	}
-	params, err := operationPayload(c.hub.requests, m.payload)
+	params, err := protocol.Operation(c.hub.requests, m.Payload)
 	if err != nil {
-		return &closing{code: closeBadRequest, reason: err.Error()}
+		return &frame.Close{Code: frame.CloseBadRequest, Reason: err.Error()}
 	}
 	c.mu.Lock()
-	duplicate := slices.ContainsFunc(c.running, func(r running) bool { return r.id == m.id })
+	duplicate := slices.ContainsFunc(c.running, func(r running) bool { return r.id == m.ID })
 	full := len(c.running) >= c.hub.settings.MaxSubscriptions
 	departing := c.departing != nil
 	c.mu.Unlock()
@@ -40,30 +42,30 @@ func (c *connection) subscribe(m message) *closing {
 		return nil // it is asked again elsewhere, as is all that is not answered
 	}
 	if duplicate {
-		return &closing{code: closeDuplicate, reason: fmt.Sprintf("Subscriber for %.60s already exists", m.id)}
+		return &frame.Close{Code: frame.CloseDuplicate, Reason: fmt.Sprintf("Subscriber for %.60s already exists", m.ID)}
 	}
 	ctx := c.context()
 	if full {
 		err := errs.New(errs.ResourceExhausted, "TOO_MANY_SUBSCRIPTIONS", "there are %d operations on this connection already", c.hub.settings.MaxSubscriptions)
-		return c.fail(m.id, gqlerror.List{graph.Shown(ctx, err)})
+		return c.fail(m.ID, gqlerror.List{graph.Shown(ctx, err)})
 	}
 	leave, err := c.hub.letIn(ctx, params.Query)
 	if err != nil {
-		return c.fail(m.id, gqlerror.List{graph.Shown(ctx, err)})
+		return c.fail(m.ID, gqlerror.List{graph.Shown(ctx, err)})
 	}
 	p, problems := c.hub.prepare(ctx, c.executor, params)
 	if problems != nil {
 		leave()
-		return c.fail(m.id, problems)
+		return c.fail(m.ID, problems)
 	}
 	if !p.isSubscription() {
-		return c.query(ctx, m.id, p, leave)
+		return c.query(ctx, m.ID, p, leave)
 	}
 	leave()
-	return c.listen(ctx, m.id, p)
+	return c.listen(ctx, m.ID, p)
 }
 
-func (c *connection) listen(ctx context.Context, id string, p *prepared) *closing {
+func (c *connection) listen(ctx context.Context, id string, p *prepared) *frame.Close {
 	member := &member{shard: c.shard, to: c, id: string(encoded(id))}
 	c.mu.Lock()
 	c.running = append(c.running, running{id: id, member: member})
@@ -76,7 +78,7 @@ func (c *connection) listen(ctx context.Context, id string, p *prepared) *closin
 }
 
 // query runs a query or a mutation beside what else there is, and leaves when it has ended.
-func (c *connection) query(ctx context.Context, id string, p *prepared, leave func()) *closing {
+func (c *connection) query(ctx context.Context, id string, p *prepared, leave func()) *frame.Close {
 	ctx, cancel := context.WithTimeout(ctx, c.hub.settings.RequestTimeout)
 	c.mu.Lock()
 	c.running = append(c.running, running{id: id, cancel: cancel})
@@ -106,11 +108,11 @@ func (c *connection) answer(ctx context.Context, id string, p *prepared) {
 	encodedID := string(encoded(id))
 	var frame []byte
 	if p.operation.Operation.Operation == ast.Mutation { // compressed with what the client sent, its length would tell of secrets
-		frame = c.dialect.appendNext(nil, encodedID, answer)
+		frame = c.dialect.AppendNext(nil, encodedID, answer)
 	} else {
 		frame = c.appendNext(nil, encodedID, answer)
 	}
-	if !c.reply(append(frame, reply("complete", encodedID, nil)...)) {
+	if !c.Reply(append(frame, protocol.Encode("complete", encodedID, nil)...)) {
 		c.bye(*flooded())
 	}
 }
@@ -131,17 +133,17 @@ func (c *connection) finish(r running, reason string) {
 	}
 	if r.member != nil {
 		c.hub.end(r.member, reason)
-		c.wakeAll()
+		c.Wake()
 	}
 }
 
 // fail ends an operation that has not begun.
-func (c *connection) fail(id string, problems gqlerror.List) *closing {
+func (c *connection) fail(id string, problems gqlerror.List) *frame.Close {
 	content := encoded(problems)
-	if !c.dialect.list {
+	if !c.dialect.List {
 		content = encoded(problems[0])
 	}
-	if !c.reply(reply("error", string(encoded(id)), content)) {
+	if !c.Reply(protocol.Encode("error", string(encoded(id)), content)) {
 		return flooded()
 	}
 	return nil
@@ -154,8 +156,8 @@ func (c *connection) complete(id string) {
 		return
 	}
 	c.finish(r, "client")
-	if c.dialect.alive != "" { // the older protocol has it confirmed
-		c.reply(reply("complete", string(encoded(id)), nil))
+	if c.dialect.Alive != "" { // the older protocol has it confirmed
+		c.Reply(protocol.Encode("complete", string(encoded(id)), nil))
 	}
 }
 
@@ -172,7 +174,7 @@ func (c *connection) take(id string) (running, bool) {
 }
 
 // depart is client.
-func (c *connection) depart(why closing) {
+func (c *connection) depart(why frame.Close) {
 	c.mu.Lock()
 	c.departing = &why
 	c.mu.Unlock()

@@ -14,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/sluicehq/sluice/gateway/live/frame"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 )
@@ -101,7 +102,7 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, executor graphql
 		return
 	}
 	if problems == nil && p.request.after != "" {
-		if _, err := t.hub.cursors.read(p.request.after); err != nil {
+		if _, err := t.hub.cursors.Read(p.request.after); err != nil {
 			t.refuse(w, r, err)
 			return
 		}
@@ -251,7 +252,7 @@ func (s *stream) beginning(p *prepared) []byte {
 	if p.request.after != "" {
 		return []byte(":\n\n")
 	}
-	return []byte("id: " + s.hub.source.cursorNow() + "\n\n")
+	return []byte("id: " + s.hub.source.Cursor() + "\n\n")
 }
 
 // finish lets nobody wait for room any more.
@@ -362,21 +363,21 @@ func (s *stream) push(m *member, a *answer) bool {
 }
 
 // bye is client. The stream ends without complete, so that an EventSource comes back with its last id.
-func (s *stream) bye(why closing) {
+func (s *stream) bye(why frame.Close) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.over {
-		s.over, s.code = true, why.code
+		s.over, s.code = true, why.Code
 		s.room.Broadcast()
 		s.signal()
 	}
 }
 
 // depart is client. A query is answered in any case.
-func (s *stream) depart(why closing) { s.bye(why) }
+func (s *stream) depart(why frame.Close) { s.bye(why) }
 
 // cut is client.
-func (s *stream) cut() { s.bye(closing{code: closeGoingAway}) }
+func (s *stream) cut() { s.bye(frame.Close{Code: frame.CloseGoingAway}) }
 
 // holds is client.
 func (s *stream) holds(credential string) bool { return s.session == credential }
@@ -384,6 +385,6 @@ func (s *stream) holds(credential string) bool { return s.session == credential 
 // look is client.
 func (s *stream) look(time.Time) {
 	if s.expires != 0 && s.hub.clock.Now().Unix() >= s.expires {
-		s.bye(closing{code: closeForbidden})
+		s.bye(frame.Close{Code: frame.CloseForbidden})
 	}
 }

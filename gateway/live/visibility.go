@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/gateway/live/eventstream"
+	"github.com/sluicehq/sluice/gateway/live/filter"
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
@@ -35,8 +37,8 @@ func (s sight) key() string {
 }
 
 // sees tells whether the caller may know of the event.
-func (s sight) sees(e *event) bool {
-	if d, ok := e.Node.(*bff.Device); ok && !hasLabels(d, s.who.DeviceLabels) {
+func (s sight) sees(e *eventstream.Event) bool {
+	if d, ok := e.Node.(*bff.Device); ok && !filter.HasLabels(d, s.who.DeviceLabels) {
 		return false
 	}
 	if e.Entity == bff.EntityLogLine && len(s.who.DeviceLabels) > 0 {

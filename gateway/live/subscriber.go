@@ -10,6 +10,8 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
+	"github.com/sluicehq/sluice/gateway/live/eventstream"
+	"github.com/sluicehq/sluice/gateway/live/filter"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 )
@@ -39,7 +41,7 @@ type sink interface {
 type request struct {
 	executor  graphql.GraphExecutor
 	operation *graphql.OperationContext
-	filter    *filter
+	filter    *filter.Filter
 	who       caller.Caller
 	after     string // the cursor to resume after, or ""
 	text      string // of the operation and its variables: the same for the same
@@ -47,10 +49,10 @@ type request struct {
 
 // subscribe makes the member a member. It gets what happens from now on, or from the cursor on.
 func (h *Hub) subscribe(m *member, r request) error {
-	var from place
+	var from eventstream.Position
 	if r.after != "" {
 		var err error
-		if from, err = h.cursors.read(r.after); err != nil {
+		if from, err = h.cursors.Read(r.after); err != nil {
 			return err
 		}
 	}
@@ -62,7 +64,7 @@ func (h *Hub) subscribe(m *member, r request) error {
 	}
 	m.group = h.groupOf(r, s)
 	m.group.members++
-	now := h.source.at()
+	now := h.source.Position()
 	h.mu.Unlock()
 	h.metrics.subscribed()
 	if m.seen = now; r.after == "" {
@@ -77,15 +79,15 @@ func (h *Hub) subscribe(m *member, r request) error {
 
 // resume has the member given what came after the cursor. One of a stream that is no more, or from
 // the future of this one because the broker lost its last events, begins with a gap.
-func (h *Hub) resume(m *member, from place, after string) {
+func (h *Hub) resume(m *member, from eventstream.Position, after string) {
 	h.metrics.replays.Inc()
-	if from.epoch == h.source.epochNow() && from.sequence <= h.source.last(h.ctx, from.sequence) {
-		m.seen = from.sequence
+	if from.Epoch == h.source.Epoch() && from.Sequence <= h.source.Last(h.ctx, from.Sequence) {
+		m.seen = from.Sequence
 		h.chase(m)
 		return
 	}
-	lost := h.source.gap(m.seen, m.seen)
-	lost.gap.from = after
+	lost := h.source.Gap(m.seen, m.seen)
+	lost.Gap.From = after
 	h.begin(func() {
 		if m.to.push(m, m.group.make(lost)) {
 			h.metrics.gaps.Inc()
@@ -101,11 +103,11 @@ func (h *Hub) groupOf(r request, s sight) *group {
 		return g
 	}
 	g := &group{
-		hub: h, key: key, filter: r.filter.narrowed(s), sight: s,
-		executor: r.executor, operation: r.operation, since: h.source.at(),
+		hub: h, key: key, filter: r.filter.Narrow(s.who), sight: s,
+		executor: r.executor, operation: r.operation, since: h.source.Position(),
 	}
 	h.groups[key] = g
-	h.index.add(g)
+	h.index.Add(g.filter, g)
 	return g
 }
 
@@ -120,7 +122,7 @@ func (h *Hub) end(m *member, reason string) {
 	defer h.mu.Unlock()
 	if m.group.members--; m.group.members == 0 {
 		delete(h.groups, m.group.key)
-		h.index.remove(m.group)
+		h.index.Remove(m.group.filter, m.group)
 	}
 }
 
@@ -141,7 +143,7 @@ func (h *Hub) catchUp(m *member) {
 	defer h.metrics.laggards.Dec()
 	wait := chaseBackoff
 	for !m.ended.Load() && h.ctx.Err() == nil {
-		events, err := h.source.read(h.ctx, m.seen)
+		events, err := h.source.Read(h.ctx, m.seen)
 		if err != nil {
 			if !errors.Is(err, context.Canceled) {
 				h.logger.Warn("a subscriber cannot be given what it missed, and waits", "error", err)
@@ -163,9 +165,9 @@ func (h *Hub) catchUp(m *member) {
 }
 
 // give is false when the member has ended.
-func (h *Hub) give(m *member, e *event) bool {
+func (h *Hub) give(m *member, e *eventstream.Event) bool {
 	if m.group.wants(e) {
-		if e.gap != nil {
+		if e.Gap != nil {
 			h.metrics.gaps.Inc()
 		}
 		a := m.group.again(e)

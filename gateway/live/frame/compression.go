@@ -1,4 +1,4 @@
-package live
+package frame
 
 import (
 	"bytes"
@@ -6,8 +6,8 @@ import (
 	"sync"
 )
 
-// worthCompressing is from how many bytes on a message is compressed.
-const worthCompressing = 1 << 10
+// CompressFrom is from how many bytes on a message is compressed.
+const CompressFrom = 1 << 10
 
 // compressedText is finalText with the bit of permessage-deflate (RFC 7692, section 6).
 const compressedText = finalText | 0x40
@@ -25,8 +25,8 @@ var deflaters = sync.Pool{New: func() any {
 	return d
 }}
 
-// appendDeflated adds the frame, which is an uncompressed one, as a compressed one.
-func appendDeflated(b, frame []byte) []byte {
+// AppendCompressed adds the frame, which is an uncompressed one, as a compressed one.
+func AppendCompressed(b, frame []byte) []byte {
 	d := deflaters.Get().(*deflater)
 	defer deflaters.Put(d)
 	d.out.Reset()

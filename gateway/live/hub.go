@@ -31,7 +31,9 @@ import (
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/gateway/gqlrequest"
-	"github.com/sluicehq/sluice/internal/bus"
+	"github.com/sluicehq/sluice/gateway/live/eventstream"
+	"github.com/sluicehq/sluice/gateway/live/filter"
+	"github.com/sluicehq/sluice/gateway/live/frame"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -94,8 +96,8 @@ type Hub struct {
 	metrics  *metrics
 	entered  func(ctx context.Context, document string) (leave func(), err error)
 	budgets  bff.Budgets // nil for none
-	cursors  *cursors
-	source   *source
+	cursors  *eventstream.Cursors
+	source   *eventstream.Source
 	shards   []*shard
 
 	ctx       context.Context // of all that runs here
@@ -110,7 +112,7 @@ type Hub struct {
 
 	mu      sync.Mutex
 	groups  map[string]*group
-	index   *index
+	index   *filter.Index[*group]
 	callers map[string]int // connections
 	closed  bool
 
@@ -120,11 +122,13 @@ type Hub struct {
 
 // New looks at the stream and begins to follow it.
 func New(ctx context.Context, options Options) (*Hub, error) {
-	c, err := newCursors(options.Secret)
+	c, err := eventstream.NewCursors(options.Secret)
 	if err != nil {
 		return nil, err
 	}
-	s, err := newSource(ctx, options, c)
+	s, err := eventstream.New(ctx, eventstream.Options{
+		JetStream: options.JetStream, Decode: options.Decode, Cursors: c, History: options.Settings.History, HistoryBytes: int(options.Settings.HistoryBytes),
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +137,7 @@ func New(ctx context.Context, options Options) (*Hub, error) {
 	}
 	h := &Hub{
 		settings: options.Settings, requests: options.Requests, auth: options.Auth, origins: options.Origins, clock: options.Clock, logger: options.Logger,
-		cursors: c, source: s, groups: map[string]*group{}, index: newIndex(), callers: map[string]int{}, entered: options.Enter, budgets: options.Budgets,
+		cursors: c, source: s, groups: map[string]*group{}, index: filter.NewIndex[*group](), callers: map[string]int{}, entered: options.Enter, budgets: options.Budgets,
 		executing: make(chan struct{}, maxExecuting*runtime.GOMAXPROCS(0)),
 	}
 	if h.metrics, err = newMetrics(options.Registry, h); err != nil {
@@ -159,15 +163,15 @@ const (
 func (h *Hub) follow() {
 	wait := feedBackoff
 	for h.ctx.Err() == nil {
-		before := h.source.at()
-		err := h.source.feed(h.ctx, h.publish)
+		before := h.source.Position()
+		err := h.source.Feed(h.ctx, h.publish)
 		if h.ctx.Err() != nil {
 			return
 		}
-		if errors.Is(err, errEpoch) {
+		if errors.Is(err, eventstream.ErrEpoch) {
 			h.beginAnew()
 		}
-		if h.source.at() > before {
+		if h.source.Position() > before {
 			wait = feedBackoff
 		}
 		h.logger.Warn("the stream of events is away: subscribers wait", "error", err)
@@ -186,18 +190,22 @@ func (h *Hub) pause(d time.Duration) {
 }
 
 // publish hands an event to the groups that want it.
-func (h *Hub) publish(e *event) {
+func (h *Hub) publish(e *eventstream.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	lost, fresh := h.source.keep(e)
+	lost, fresh := h.source.Keep(e)
 	if lost != nil {
-		h.index.all(func(g *group) { g.enqueue(lost) })
+		h.index.All(func(g *group) { g.enqueue(lost) })
 	}
 	if !fresh {
 		return
 	}
 	h.metrics.events.WithLabelValues(eventLabel(e.Entity)).Inc()
-	h.index.each(e, func(g *group) { g.enqueue(e) })
+	h.index.Each(&e.Event, func(g *group) {
+		if g.sight.sees(e) {
+			g.enqueue(e)
+		}
+	})
 	if e.Entity == bff.EntityAPIKey {
 		h.auth.Forget(e.ID)
 	}
@@ -214,14 +222,8 @@ func (h *Hub) publish(e *event) {
 // beginAnew is for a stream that lost everything: all come back, and are told of the gap.
 func (h *Hub) beginAnew() {
 	h.logger.Error("the stream of events was made anew: what subscribers have not seen of the old one is lost")
-	h.post(item{closing: &closing{code: closeRestart, reason: "resume"}})
-	ctx, cancel := context.WithTimeout(h.ctx, pageWait)
-	defer cancel()
-	info, err := bus.LookAtEvents(ctx, h.source.js)
-	if err != nil {
-		return // comes again
-	}
-	h.source.restart(epochOf(info.Created), max(info.State.FirstSeq, 1)-1)
+	h.post(item{closing: &frame.Close{Code: frame.CloseRestart, Reason: "resume"}})
+	_ = h.source.Restart(h.ctx) // when it fails, follow finds the new stream once more
 }
 
 // revokedKept is how many revocations are remembered, for who is being let in just then.
@@ -330,8 +332,8 @@ func (h *Hub) Drain(ctx context.Context) {
 	}
 }
 
-func goingDown() *closing {
-	return &closing{code: closeRestart, reason: "this gateway is going down: resume on another"}
+func goingDown() *frame.Close {
+	return &frame.Close{Code: frame.CloseRestart, Reason: "this gateway is going down: resume on another"}
 }
 
 // share is how much of the connections should be gone by now, from 0 to 1.

@@ -1,10 +1,16 @@
 package live
 
 import (
+	"net"
 	"slices"
 	"testing"
+	"time"
 
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/sluicehq/sluice/gateway/live/eventstream"
+	"github.com/sluicehq/sluice/gateway/live/filter"
+	"github.com/sluicehq/sluice/gateway/live/protocol"
 )
 
 // taken is a sink that takes what it is given, until it is full.
@@ -24,7 +30,7 @@ func (s *taken) offer(_ *member, answers []*answer) int {
 func (s *taken) push(m *member, a *answer) bool { return s.offer(m, []*answer{a}) == 1 }
 
 func seamHouse() (*Hub, *shard, *group) {
-	h := &Hub{groups: map[string]*group{}, index: newIndex(), callers: map[string]int{}, closed: true} // closed: nobody is chased
+	h := &Hub{groups: map[string]*group{}, index: filter.NewIndex[*group](), callers: map[string]int{}, closed: true} // closed: nobody is chased
 	h.metrics, _ = newMetrics(nil, h)
 	s := newShard(h)
 	h.shards = []*shard{s}
@@ -93,7 +99,7 @@ func TestAGroupThatCannotKeepUpGivesUpTheBroadcast(t *testing.T) {
 	g.join(m)
 	s.batch()
 	for sequence := uint64(1); sequence <= maxPending+1; sequence++ {
-		e := &event{}
+		e := &eventstream.Event{}
 		e.Sequence = sequence
 		g.enqueue(e)
 	}
@@ -107,10 +113,12 @@ func TestAGroupThatCannotKeepUpGivesUpTheBroadcast(t *testing.T) {
 func TestAGapIsCountedForEachWhoIsToldOfIt(t *testing.T) {
 	t.Parallel()
 	h, s, g := seamHouse()
-	told := g.make(&event{gap: &gap{from: "a", to: "b"}})
+	told := g.make(&eventstream.Event{Gap: &eventstream.Gap{From: "a", To: "b"}})
 	for range 3 {
-		c := &connection{hub: h, dialect: dialects[subprotocol]}
-		c.socket.limit, c.socket.closed = 1<<10, true // what is written goes nowhere
+		c := &connection{hub: h, dialect: protocol.Of(protocol.Subprotocol)}
+		conn, _ := net.Pipe()
+		c.Open(conn, 1<<10, time.Second, &h.metrics.queued)
+		c.Abort() // what is written goes nowhere
 		g.join(&member{group: g, shard: s, to: c, id: `"1"`})
 	}
 	told.sequence = 1

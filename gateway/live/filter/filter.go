@@ -1,4 +1,9 @@
-package live
+// Package filter compiles the arguments of a subscription to a filter, and indexes filters by the events that they select.
+//
+// It promises that a filter selects the same rows as the list query with the same arguments, and that the cost of an event
+// grows with the filters that it matches, not with all of them. Arguments that are not valid are INVALID_ARGUMENT; nothing in
+// this package fails after a filter is compiled.
+package filter
 
 import (
 	"math"
@@ -7,31 +12,32 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// filter is a topic made ready: whether an event is of it, and where the index finds it.
-type filter struct {
+// Filter is a topic made ready: whether an event is of it, and where the index finds it.
+type Filter struct {
 	entity  bff.Entity
 	account string // of the owner; "" for any
 	tests   []test
 	// keys are where the index keeps it: it cannot match an event that has none of them. None at all
 	// means every event of the entity.
-	keys []key
+	keys []Key
 }
 
 // test holds for the events that one condition selects.
 type test func(bff.Node) bool
 
-// key is one value of one property: {"telescope", "keck i"}.
-type key struct{ property, value string }
+// Key is one value of one property: {"telescope", "keck i"}.
+type Key struct{ property, value string }
 
 // maxValues bounds the values of one list in a filter.
 const maxValues = 100
 
-// newFilter reads the topic; what cannot be asked is INVALID_ARGUMENT.
-func newFilter(topic bff.Topic) (*filter, error) {
-	f := &filter{entity: topic.Entity}
+// New reads the topic; what cannot be asked is INVALID_ARGUMENT.
+func New(topic bff.Topic) (*Filter, error) {
+	f := &Filter{entity: topic.Entity}
 	var err error
 	switch topic.Entity {
 	case bff.EntityActivity:
@@ -55,8 +61,8 @@ func newFilter(topic bff.Topic) (*filter, error) {
 	return f, nil
 }
 
-// matches tells whether the filter selects the event.
-func (f *filter) matches(e *event) bool {
+// Matches tells whether the filter selects the event.
+func (f *Filter) Matches(e *bff.Event) bool {
 	if e.Entity != f.entity || e.Node == nil || (f.account != "" && e.Owner != f.account) {
 		return false
 	}
@@ -70,7 +76,7 @@ func (f *filter) matches(e *event) bool {
 
 // oneOf wants the property to be one of the values; no values want nothing. The first property that
 // is asked for with the fewest values is the one that the index uses.
-func (f *filter) oneOf(property string, values []string, of func(bff.Node) string) {
+func (f *Filter) oneOf(property string, values []string, of func(bff.Node) string) {
 	if len(values) == 0 {
 		return
 	}
@@ -82,28 +88,28 @@ func (f *filter) oneOf(property string, values []string, of func(bff.Node) strin
 }
 
 // ownedBy is where the index keeps what can match events of these owners only.
-func ownedBy(owners ...string) []key { return keysOf("owner", owners) }
+func ownedBy(owners ...string) []Key { return keysOf("owner", owners) }
 
-// narrowed lets the index use what the sight leaves to be seen, when the filter itself names less.
-func (f *filter) narrowed(s sight) *filter {
-	if s.who.Staff() || f.keys != nil {
+// Narrow lets the index use what the sight leaves to be seen, when the filter itself names less.
+func (f *Filter) Narrow(who caller.Caller) *Filter {
+	if who.Staff() || f.keys != nil {
 		return f
 	}
 	switch f.entity {
 	case bff.EntityActivity:
-		f.keys = ownedBy("", s.who.AccountID)
+		f.keys = ownedBy("", who.AccountID)
 	case bff.EntityTrip:
-		f.keys = ownedBy(s.who.AccountID)
+		f.keys = ownedBy(who.AccountID)
 	case bff.EntityJob:
-		f.keys = ownedBy(s.who.Name())
+		f.keys = ownedBy(who.Name())
 	}
 	return f
 }
 
-func keysOf(property string, values []string) []key {
-	keys := make([]key, 0, len(values))
+func keysOf(property string, values []string) []Key {
+	keys := make([]Key, 0, len(values))
 	for _, v := range values {
-		if k := (key{property, v}); !slices.Contains(keys, k) {
+		if k := (Key{property, v}); !slices.Contains(keys, k) {
 			keys = append(keys, k)
 		}
 	}
@@ -141,7 +147,7 @@ func folded(s *string) string {
 	return strings.ToLower(*s)
 }
 
-func (f *filter) activity(in *bff.ActivityFilter) error {
+func (f *Filter) activity(in *bff.ActivityFilter) error {
 	if in == nil {
 		return nil
 	}
@@ -173,7 +179,7 @@ func (f *filter) activity(in *bff.ActivityFilter) error {
 }
 
 // texts takes the values in the order of activityTexts.
-func (f *filter) texts(values []*string) {
+func (f *Filter) texts(values []*string) {
 	for i, p := range activityTexts {
 		if want := folded(values[i]); want != "" {
 			f.oneOf(p.name, []string{want}, func(n bff.Node) string { return p.of(n.(*bff.Activity)) })
@@ -181,7 +187,7 @@ func (f *filter) texts(values []*string) {
 	}
 }
 
-func (f *filter) times(from, before *time.Time) {
+func (f *Filter) times(from, before *time.Time) {
 	if from != nil {
 		f.tests = append(f.tests, func(n bff.Node) bool { return !n.(*bff.Activity).StartedAt.Before(*from) })
 	}
@@ -190,7 +196,7 @@ func (f *filter) times(from, before *time.Time) {
 	}
 }
 
-func (f *filter) device(in *bff.DeviceFilter) error {
+func (f *Filter) device(in *bff.DeviceFilter) error {
 	if in == nil {
 		return nil
 	}
@@ -202,7 +208,7 @@ func (f *filter) device(in *bff.DeviceFilter) error {
 		return errs.Invalid("filter.labels", "must be an object of texts")
 	}
 	if len(want) > 0 {
-		f.tests = append(f.tests, func(n bff.Node) bool { return hasLabels(n.(*bff.Device), want) })
+		f.tests = append(f.tests, func(n bff.Node) bool { return HasLabels(n.(*bff.Device), want) })
 		f.keys = keysOf("label", []string{anyLabel(want)})
 	}
 	f.oneOf("kind", texts(in.Kinds), func(n bff.Node) string { return string(n.(*bff.Device).Kind) })
@@ -211,7 +217,7 @@ func (f *filter) device(in *bff.DeviceFilter) error {
 	return nil
 }
 
-func (f *filter) job(in *bff.JobFilter) error {
+func (f *Filter) job(in *bff.JobFilter) error {
 	if in == nil {
 		return nil
 	}
@@ -227,7 +233,7 @@ func (f *filter) job(in *bff.JobFilter) error {
 	return nil
 }
 
-func (f *filter) nameContains(part *string, of func(bff.Node) string) {
+func (f *Filter) nameContains(part *string, of func(bff.Node) string) {
 	if want := folded(part); want != "" {
 		f.tests = append(f.tests, func(n bff.Node) bool { return strings.Contains(strings.ToLower(of(n)), want) })
 	}
@@ -245,7 +251,8 @@ func texts[S ~string](names []S) []string {
 	return out
 }
 
-func hasLabels(d *bff.Device, want map[string]string) bool {
+// HasLabels tells whether the device has all labels that are wanted.
+func HasLabels(d *bff.Device, want map[string]string) bool {
 	if len(want) == 0 {
 		return true
 	}
@@ -269,39 +276,39 @@ func anyLabel(pairs map[string]string) string {
 }
 
 // keysOfEvent are the keys under which a filter that selects the event may be found.
-func keysOfEvent(e *event) []key {
-	return append(keysOfNode(e.Node), key{"owner", e.Owner})
+func keysOfEvent(e *bff.Event) []Key {
+	return append(keysOfNode(e.Node), Key{"owner", e.Owner})
 }
 
-func keysOfNode(n bff.Node) []key {
+func keysOfNode(n bff.Node) []Key {
 	switch n := n.(type) {
 	case *bff.Activity:
 		return keysOfActivity(n)
 	case *bff.Device:
-		keys := []key{{"kind", string(n.Kind)}, {"presence", string(n.Presence)}}
+		keys := []Key{{"kind", string(n.Kind)}, {"presence", string(n.Presence)}}
 		for k, v := range n.Labels {
-			keys = append(keys, key{"label", k + "\x00" + v})
+			keys = append(keys, Key{"label", k + "\x00" + v})
 		}
 		return keys
 	case *bff.Trip:
-		return []key{{"id", n.ID}}
+		return []Key{{"id", n.ID}}
 	case *bff.LogLine:
-		return []key{{"id", n.CommandID}}
+		return []Key{{"id", n.CommandID}}
 	case *bff.Job:
-		return []key{{"device", n.DeviceID}, {"status", string(n.Status)}, {"kind", n.Kind}}
+		return []Key{{"device", n.DeviceID}, {"status", string(n.Status)}, {"kind", n.Kind}}
 	}
 	return nil
 }
 
-func keysOfActivity(a *bff.Activity) []key {
-	keys := make([]key, 0, len(activityTexts)+4)
-	keys = append(keys, key{"kind", string(a.Kind)}, key{"source", a.Source})
+func keysOfActivity(a *bff.Activity) []Key {
+	keys := make([]Key, 0, len(activityTexts)+4)
+	keys = append(keys, Key{"kind", string(a.Kind)}, Key{"source", a.Source})
 	if a.DeviceID != "" {
-		keys = append(keys, key{"device", a.DeviceID})
+		keys = append(keys, Key{"device", a.DeviceID})
 	}
 	for _, p := range activityTexts {
 		if v := p.of(a); v != "" {
-			keys = append(keys, key{p.name, v})
+			keys = append(keys, Key{p.name, v})
 		}
 	}
 	if at := standard(a.Sky); at != nil {
@@ -364,19 +371,19 @@ const (
 	maxCells    = 36
 )
 
-func cellOf(rightAscension, declination float64) key {
+func cellOf(rightAscension, declination float64) Key {
 	return cellKey(int(math.Floor(rightAscension/cellDegrees)), int(math.Floor((declination+90)/cellDegrees)))
 }
 
-func cellKey(column, row int) key {
+func cellKey(column, row int) Key {
 	const columns, rows = 360 / cellDegrees, 180 / cellDegrees
 	column = ((column % columns) + columns) % columns
 	row = max(0, min(row, rows-1))
-	return key{"sky", string(rune('0'+column)) + string(rune('0'+row))}
+	return Key{"sky", string(rune('0'+column)) + string(rune('0'+row))}
 }
 
 // cells are those that the cone may reach into; none when they are too many to list.
-func (c cone) cells() []key {
+func (c cone) cells() []Key {
 	if math.Abs(c.Declination)+c.Radius >= 89 {
 		return nil // a pole is within, or near: every right ascension
 	}
@@ -389,7 +396,7 @@ func (c cone) cells() []key {
 	if (east-west+1)*(north-south+1) > maxCells || east-west >= 360/cellDegrees-1 {
 		return nil
 	}
-	var keys []key
+	var keys []Key
 	for column := west; column <= east; column++ {
 		for row := south; row <= north; row++ {
 			if k := cellKey(column, row); !slices.Contains(keys, k) {
