@@ -26,6 +26,7 @@ import (
 	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/obs"
 	"github.com/sluicehq/sluice/internal/rpc"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
 // Program is a running Sluice, or a part of it.
@@ -60,6 +61,7 @@ type house struct {
 	registry *prometheus.Registry
 	tracing  *obs.Tracing
 	calls    rpc.Options
+	workers  worker.Options
 	program  *Program
 	listener net.Listener // nil for a program that does not listen
 	hub      *live.Hub    // of a gateway with a broker
@@ -123,9 +125,14 @@ func newHouse(ctx context.Context, cfg config.Config, logger *slog.Logger, p *Pr
 	p.closing.add("traces", tracing.Shutdown)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics, err := worker.NewMetrics(registry)
+	if err != nil {
+		return nil, err
+	}
 	return &house{
 		config: cfg, logger: logger, clock: clock.System{}, registry: registry, tracing: tracing, program: p,
-		calls: rpc.Options{Token: cfg.ServiceToken.Reveal(), Logger: logger, Tracing: tracing, Metrics: rpc.NewMetrics(registry)},
+		calls:   rpc.Options{Token: cfg.ServiceToken.Reveal(), Logger: logger, Tracing: tracing, Metrics: rpc.NewMetrics(registry)},
+		workers: worker.Options{Logger: logger, Metrics: metrics},
 	}, nil
 }
 
@@ -149,6 +156,14 @@ func (h *house) run(name string, work func(ctx context.Context) error) {
 			return stop.Err()
 		}
 	})
+}
+
+// start runs background loops until the program is closed. A loop that fails is retried; a permanent error of one
+// fails the program.
+func (h *house) start(loops ...worker.Loop) {
+	for _, loop := range loops {
+		h.run(loop.Name, worker.New(loop, h.workers).Run)
+	}
 }
 
 // closers take things down, the last first.

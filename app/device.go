@@ -5,10 +5,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"golang.org/x/sync/errgroup"
 	"google.golang.org/grpc"
 
 	"github.com/sluicehq/sluice/internal/bus"
+	"github.com/sluicehq/sluice/internal/worker"
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/assembly"
 	"github.com/sluicehq/sluice/services/device/camera"
@@ -38,18 +38,18 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 		options.Downlink, options.Door = link, link
 	}
 	service := assembly.New(store, h.clock, options)
-	works := []func(context.Context) error{
-		service.Attendant.Run,
-		func(ctx context.Context) error {
+	loops := []worker.Loop{
+		worker.Continuous("device due tasks", service.Attendant.Run),
+		worker.Continuous("twin delivery", func(ctx context.Context) error {
 			return service.Twins.Carry(ctx, func(err error) { h.logger.Warn("a wanted configuration waits", "error", err) })
-		},
+		}),
 	}
 	if link != nil {
-		works = append(works, h.listenToDevices(link, service, store))
+		loops = append(loops, worker.Continuous("device listener", h.listenToDevices(link, service, store)))
 	}
 	return &opened{
 		name: "device", db: db, old: service.Old, register: func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) },
-		run: func(*bus.Bus) func(context.Context) error { return beside(works...) },
+		loops: func(*bus.Bus) []worker.Loop { return loops },
 	}, nil
 }
 
@@ -65,17 +65,6 @@ func (h *house) keep() keeping.Keep {
 	c := h.config.Device
 	return keeping.Keep{
 		Raw: c.RawFor, Step: c.RolledStep, Rolled: c.RolledFor, Commands: c.KeepCommandsFor, Events: c.KeepEventsFor, Calls: c.KeepCallsFor,
-	}
-}
-
-// beside does works side by side until all have ended; the first that fails ends the others.
-func beside(works ...func(context.Context) error) func(context.Context) error {
-	return func(ctx context.Context) error {
-		all, ctx := errgroup.WithContext(ctx)
-		for _, work := range works {
-			all.Go(func() error { return work(ctx) })
-		}
-		return all.Wait()
 	}
 }
 

@@ -35,6 +35,7 @@ import (
 	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
 	devicestore "github.com/sluicehq/sluice/services/device/store"
 	"github.com/sluicehq/sluice/services/trip"
+	tripclients "github.com/sluicehq/sluice/services/trip/clients"
 	triprpc "github.com/sluicehq/sluice/services/trip/rpc"
 	tripstore "github.com/sluicehq/sluice/services/trip/store"
 )
@@ -104,7 +105,7 @@ type rental struct {
 	devices   *assembly.Service
 	trips     *trip.Service
 	attendant *attendant.Attendant
-	errands   *trip.Errands
+	tasks     *trip.TaskRunner
 
 	accounts []string
 	vehicles []*vehicle
@@ -156,10 +157,10 @@ func (r *rental) restartDevices() {
 func (r *rental) restartTrips() {
 	options := rpc.Options{Logger: slog.New(slog.DiscardHandler), Tracing: obs.NoTracing()}
 	channel := rpc.NewChannel(options, func(s grpc.ServiceRegistrar) { devicerpc.Register(s, r.devices) })
-	vehicles := flaky{Vehicles: triprpc.NewVehicles(rpc.Within(channel, options)), rental: r}
+	vehicles := flaky{Vehicles: tripclients.NewVehicles(rpc.Within(channel, options)), rental: r}
 	tariff := trip.Tariff{Currency: "EUR", StartFeeMinor: 100, PerKilometreMinor: 25, PerMinuteMinor: 30}
 	r.trips = trip.New(tripstore.New(r.tripDB, triprpc.EncodeTrip), vehicles, r.clock, tariff)
-	r.errands = trip.NewErrands(r.trips, slog.New(slog.DiscardHandler))
+	r.tasks = trip.NewTaskRunner(r.trips)
 }
 
 // flaky is the way to the device service: a call may not arrive, and its answer may not come back.
@@ -371,10 +372,10 @@ func (r *rental) tellTrips() {
 		return
 	}
 	i := r.dice.IntN(len(r.events))
-	opening, ok, err := triprpc.DecodeOpening(r.events[i])
+	opening, ok, err := tripclients.DecodeOpening(r.events[i])
 	r.must(err)
 	if ok && opening.Done && strings.HasPrefix(opening.TripID, "trip_") {
-		got, err := r.trips.Heard(r.t.Context(), opening)
+		got, err := r.trips.ApplyOpening(r.t.Context(), opening)
 		r.say("trips hear %+v: %s %v", opening, got.Status, err)
 		r.must(err)
 	}
@@ -390,7 +391,7 @@ func (r *rental) look() {
 		_ = r.attendant.Turn(r.ctx) // what fails is done again
 		return
 	}
-	_ = r.errands.Turn(r.ctx)
+	_ = r.tasks.RunDue(r.ctx)
 }
 
 func (r *rental) staff(v *vehicle) {
@@ -594,7 +595,7 @@ func (r *rental) settle() {
 		}
 		r.must(r.attendant.Turn(r.ctx))
 		r.check()
-		r.must(r.errands.Turn(r.ctx))
+		r.must(r.tasks.RunDue(r.ctx))
 		r.check()
 		for r.tellTrips(); len(r.events) > 0; {
 			r.tellTrips()
@@ -608,8 +609,8 @@ func (r *rental) settle() {
 		}
 	}
 	for _, t := range r.allTrips() {
-		if t.Status.Open() || t.Errand != trip.NoErrand {
-			r.t.Errorf("trip %s is still %s, with the errand %q", t.ID, t.Status, t.Errand)
+		if t.Status.Open() || t.Task != trip.NoTask {
+			r.t.Errorf("trip %s is still %s, with the errand %q", t.ID, t.Status, t.Task)
 		}
 	}
 	for _, v := range r.vehicles {

@@ -16,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/internal/retention"
 	"github.com/sluicehq/sluice/internal/rpc"
 	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/internal/worker"
 	"github.com/sluicehq/sluice/services/account"
 	accountrpc "github.com/sluicehq/sluice/services/account/rpc"
 	"github.com/sluicehq/sluice/services/account/signing"
@@ -30,7 +31,8 @@ import (
 	jobstore "github.com/sluicehq/sluice/services/job/store"
 	"github.com/sluicehq/sluice/services/job/webhook"
 	"github.com/sluicehq/sluice/services/trip"
-	"github.com/sluicehq/sluice/services/trip/follow"
+	tripclients "github.com/sluicehq/sluice/services/trip/clients"
+	tripevents "github.com/sluicehq/sluice/services/trip/events"
 	triprpc "github.com/sluicehq/sluice/services/trip/rpc"
 	tripstore "github.com/sluicehq/sluice/services/trip/store"
 )
@@ -40,8 +42,8 @@ type opened struct {
 	name     string
 	db       *sqldb.DB
 	register func(grpc.ServiceRegistrar)
-	old      []retention.Task                                 // lets go of what is old
-	run      func(b *bus.Bus) func(ctx context.Context) error // its own work beside answering; nil for none
+	old      []retention.Task               // lets go of what is old
+	loops    func(b *bus.Bus) []worker.Loop // its own background loops; nil for none
 }
 
 // opener opens a service; connect reaches others.
@@ -140,13 +142,13 @@ func openTrip(ctx context.Context, h *house, connect connector) (*opened, error)
 	if err := tariff.Check(); err != nil {
 		return nil, fmt.Errorf("trip.tariff: %w", err)
 	}
-	service := trip.New(tripstore.New(db, triprpc.EncodeTrip), triprpc.NewVehicles(devices), h.clock, tariff)
+	service := trip.New(tripstore.New(db, triprpc.EncodeTrip), tripclients.NewVehicles(devices), h.clock, tariff)
 	return &opened{
 		name: "trip", db: db,
 		register: func(r grpc.ServiceRegistrar) { triprpc.Register(r, service) },
-		run: func(b *bus.Bus) func(context.Context) error {
-			heard := follow.New(b, service, follow.Decoding{Opening: triprpc.DecodeOpening, Position: triprpc.DecodePosition}, h.logger)
-			return beside(heard.Run, trip.NewErrands(service, h.logger).Run)
+		loops: func(b *bus.Bus) []worker.Loop {
+			decoders := tripevents.Decoders{Opening: tripclients.DecodeOpening, Position: tripclients.DecodePosition}
+			return append(tripevents.New(b, service, decoders, h.logger).Loops(), trip.NewTaskRunner(service).Loop())
 		},
 	}, nil
 }
@@ -163,13 +165,13 @@ func openJob(ctx context.Context, h *house, _ connector) (*opened, error) {
 	store := jobstore.New(db, jobrpc.EncodeJob, jobrpc.EncodeOrder)
 	scheduler := job.NewScheduler(store, h.clock, h.logger)
 	service := job.New(store, h.clock, kinds, scheduler.Wake)
-	worker := job.NewWorker(store, h.clock, kinds, h.logger, scheduler.Wake)
+	jobs := job.NewWorker(store, h.clock, kinds, h.logger, scheduler.Wake)
 	return &opened{
 		name: "job", db: db, old: []retention.Task{retention.After("finished jobs", h.config.Job.KeepFinishedFor, store.ForgetFinished)},
 		register: func(r grpc.ServiceRegistrar) { jobrpc.Register(r, service) },
-		run: func(b *bus.Bus) func(context.Context) error {
+		loops: func(b *bus.Bus) []worker.Loop {
 			orders := queue.New(b, jobrpc.DecodeOrder, h.logger, queue.Options{Concurrency: h.config.Job.Workers})
-			return job.NewRunner(scheduler, worker, orders).Run
+			return []worker.Loop{scheduler.Loop(), jobs.Loop(orders)}
 		},
 	}, nil
 }
@@ -186,16 +188,12 @@ func openActivity(ctx context.Context, h *house, _ connector) (*opened, error) {
 // work starts what a service does beside answering: it relays its events, runs its own work and lets go of
 // what is old.
 func (h *house) work(s *opened, b *bus.Bus) {
-	relay := bus.NewRelay(b, s.db, bus.RelayOptions{Service: s.name, Clock: h.clock})
-	h.run(s.name+" relay", func(ctx context.Context) error {
-		relay.Run(ctx)
-		return nil
-	})
-	if s.run != nil {
-		h.run(s.name+" work", s.run(b))
+	h.start(bus.NewRelay(b, s.db, bus.RelayOptions{Service: s.name, Clock: h.clock}).Loop())
+	if s.loops != nil {
+		h.start(s.loops(b)...)
 	}
 	if len(s.old) > 0 {
-		h.run(s.name+" retention", retention.New(h.clock, h.logger, s.old...).Run)
+		h.start(retention.New(h.clock, h.logger, s.old...).Loop(s.name + " retention"))
 	}
 }
 

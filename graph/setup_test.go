@@ -41,6 +41,7 @@ import (
 	jobrpc "github.com/sluicehq/sluice/services/job/rpc"
 	jobstore "github.com/sluicehq/sluice/services/job/store"
 	"github.com/sluicehq/sluice/services/trip"
+	tripclients "github.com/sluicehq/sluice/services/trip/clients"
 	triprpc "github.com/sluicehq/sluice/services/trip/rpc"
 	tripstore "github.com/sluicehq/sluice/services/trip/store"
 )
@@ -130,7 +131,7 @@ func (h *house) trip(t testing.TB) func(grpc.ServiceRegistrar) {
 	t.Helper()
 	store := tripstore.New(sqltest.OpenSQLite(t, tripstore.Migrations()), triprpc.EncodeTrip)
 	tariff := trip.Tariff{Currency: "EUR", StartFeeMinor: 100, PerKilometreMinor: 50, PerMinuteMinor: 20}
-	s := trip.New(store, triprpc.NewVehicles(h.lines["device"].conn), h.clock, tariff)
+	s := trip.New(store, tripclients.NewVehicles(h.lines["device"].conn), h.clock, tariff)
 	return func(r grpc.ServiceRegistrar) { triprpc.Register(r, s) }
 }
 

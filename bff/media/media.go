@@ -200,7 +200,7 @@ func (m *Images) get(w http.ResponseWriter, r *http.Request, key string) {
 }
 
 // Forget lets at most so many images go that are from before the time, and tells how many: see
-// retention.Forget.
+// retention.Delete.
 func (m *Images) Forget(ctx context.Context, before time.Time, most int) (gone int64, err error) {
 	all := m.bucket.List(&blob.ListOptions{Prefix: "snapshots/"})
 	for gone < int64(most) {

@@ -34,6 +34,7 @@ import (
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
 	tripv1 "github.com/sluicehq/sluice/services/gen/trip/v1"
 	"github.com/sluicehq/sluice/services/trip"
+	tripclients "github.com/sluicehq/sluice/services/trip/clients"
 	triprpc "github.com/sluicehq/sluice/services/trip/rpc"
 	tripstore "github.com/sluicehq/sluice/services/trip/store"
 )
@@ -74,7 +75,7 @@ func build(t *testing.T) house {
 		activityrpc.Register(r, activities)
 	})
 	conn := rpc.Within(channel, calls())
-	triprpc.Register(channel, trip.New(tripStore, triprpc.NewVehicles(conn), clock.System{}, trip.Tariff{Currency: "EUR"}))
+	triprpc.Register(channel, trip.New(tripStore, tripclients.NewVehicles(conn), clock.System{}, trip.Tariff{Currency: "EUR"}))
 	return house{
 		Services: importerrpc.New(conn, conn, conn, conn),
 		accounts: accountv1.NewAccountsClient(conn), devices: devicev1.NewDevicesClient(conn),

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
 // ConsumerConfig says what to consume and how. Stream and Durable must be given.
@@ -64,7 +65,11 @@ func (b *Bus) Consume(ctx context.Context, config ConsumerConfig, handle Handler
 		logger: b.logger.With("consumer", config.Durable),
 	}
 	if _, err := c.declare(ctx); err != nil {
-		return fmt.Errorf("consume %s as %s: %w", config.Stream, config.Durable, err)
+		err = fmt.Errorf("consume %s as %s: %w", config.Stream, config.Durable, err)
+		if errors.Is(err, nats.ErrConnectionClosed) {
+			err = worker.Permanent(err)
+		}
+		return err
 	}
 	fetching, stop := context.WithCancel(ctx)
 	defer stop()
@@ -75,7 +80,7 @@ func (b *Bus) Consume(ctx context.Context, config ConsumerConfig, handle Handler
 	select {
 	case <-ctx.Done():
 	case <-b.closed:
-		err = fmt.Errorf("consume %s as %s: %w", config.Stream, config.Durable, nats.ErrConnectionClosed)
+		err = worker.Permanent(fmt.Errorf("consume %s as %s: %w", config.Stream, config.Durable, nats.ErrConnectionClosed))
 	}
 	stop()
 	if within(ended, c.config.StopTimeout) {

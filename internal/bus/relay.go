@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
 // Outbox is where a service's events wait: *sqldb.DB.
@@ -44,11 +45,10 @@ type Relay struct {
 	options RelayOptions
 	logger  *slog.Logger
 
-	stalled bool            // whether the last attempt failed
 	refused map[string]bool // ids that the broker refused at the last attempt
 }
 
-// NewRelay makes a relay; it does nothing until Run.
+// NewRelay returns a relay, whose loop a worker runs. Several relays may share an outbox.
 func NewRelay(b *Bus, outbox Outbox, options RelayOptions) *Relay {
 	options.Poll = orDefault(options.Poll, time.Second)
 	options.StopTimeout = orDefault(options.StopTimeout, 5*time.Second)
@@ -56,38 +56,25 @@ func NewRelay(b *Bus, outbox Outbox, options RelayOptions) *Relay {
 	return &Relay{bus: b, outbox: outbox, options: options, logger: b.logger.With("service", options.Service)}
 }
 
-// Run relays until ctx ends, then tries once more, within StopTimeout, to leave nothing behind. It
-// runs once; several relays may share an outbox.
-func (r *Relay) Run(ctx context.Context) {
-	failures := 0
-	for ctx.Err() == nil {
-		more, err := r.turn(ctx)
-		switch {
-		case err != nil:
-			failures++
-			pause(ctx, backoff(failures, relayBackoff, relayMaxWait))
-		case more:
-			failures = 0
-		default:
-			failures = 0
-			r.waitForEvents(ctx)
-		}
-	}
-	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.options.StopTimeout)
-	defer cancel()
-	for more, err := true, error(nil); more && err == nil; {
-		more, err = r.turn(last)
+// Loop describes the background loop of the relay. It publishes at each wake-up of the outbox, and once more within
+// StopTimeout when it is stopped, so that no event waits for the next start.
+func (r *Relay) Loop() worker.Loop {
+	return worker.Loop{
+		Name: r.options.Service + " relay", Pass: r.publishPending,
+		Interval: r.options.Poll, Wakeup: r.outbox.Emitted(), MinBackoff: relayBackoff, MaxBackoff: relayMaxWait,
+		Drain: r.publishPending, DrainTimeout: r.options.StopTimeout,
 	}
 }
 
-func (r *Relay) waitForEvents(ctx context.Context) {
-	timer := time.NewTimer(r.options.Poll)
-	defer timer.Stop()
-	select {
-	case <-r.outbox.Emitted():
-	case <-timer.C:
-	case <-ctx.Done():
+// publishPending moves batch after batch until the outbox has no full batch left.
+func (r *Relay) publishPending(ctx context.Context) error {
+	for more := true; more && ctx.Err() == nil; {
+		var err error
+		if more, err = r.turn(ctx); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // turn moves one batch, and tells whether to come back at once for more.
@@ -99,9 +86,6 @@ func (r *Relay) turn(ctx context.Context) (more bool, err error) {
 	moved := 0
 	if err == nil && len(events) > 0 {
 		moved, err = r.move(ctx, events)
-	}
-	if ctx.Err() == nil {
-		r.tellState(err)
 	}
 	return moved > 0 && len(events) == relayBatch, err
 }
@@ -130,17 +114,6 @@ func (r *Relay) tellLag(events []sqldb.Event) {
 		age = r.options.Clock.Now().Sub(events[0].At)
 	}
 	r.bus.metrics.setLag(r.options.Service, age)
-}
-
-// tellState logs once when the relay begins to fail, and once when it works again.
-func (r *Relay) tellState(err error) {
-	switch {
-	case err != nil && !r.stalled:
-		r.logger.Warn("events wait in the outbox", "error", err)
-	case err == nil && r.stalled:
-		r.logger.Info("events flow again")
-	}
-	r.stalled = err != nil
 }
 
 // tellRefused logs once for each event that the broker will not take.

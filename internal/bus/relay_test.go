@@ -19,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
 	"github.com/sluicehq/sluice/internal/testserver"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
 func newOutbox(t *testing.T) *sqldb.DB {
@@ -45,13 +46,18 @@ func emit(t *testing.T, db *sqldb.DB, at time.Time, data string, subjects ...str
 // startRelay runs a relay until stop is called or the test ends.
 func startRelay(t *testing.T, b *bus.Bus, outbox bus.Outbox, options bus.RelayOptions) (stop func()) {
 	t.Helper()
+	return startLoggedRelay(t, b, outbox, options, slog.New(slog.DiscardHandler))
+}
+
+func startLoggedRelay(t *testing.T, b *bus.Bus, outbox bus.Outbox, options bus.RelayOptions, logger *slog.Logger) (stop func()) {
+	t.Helper()
 	options.Service = "trip"
-	ctx, cancel := context.WithCancel(context.Background())
-	var running sync.WaitGroup
-	running.Go(func() { bus.NewRelay(b, outbox, options).Run(ctx) })
+	w := worker.New(bus.NewRelay(b, outbox, options).Loop(), worker.Options{Logger: logger})
+	w.Start(context.Background())
 	stop = func() {
-		cancel()
-		running.Wait()
+		if err := w.Stop(context.Background()); err != nil {
+			t.Error(err)
+		}
 	}
 	t.Cleanup(stop)
 	return stop
@@ -210,9 +216,10 @@ func TestEventsWaitForABrokerThatIsAway(t *testing.T) {
 	t.Parallel()
 	broker := testserver.StartNATS(t)
 	var log syncBuffer
-	b := open(t, bus.Options{URL: broker.URL(), Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	logger := slog.New(slog.NewTextHandler(&log, nil))
+	b := open(t, bus.Options{URL: broker.URL(), Logger: logger})
 	db := newOutbox(t)
-	startRelay(t, b, db, bus.RelayOptions{Poll: 10 * time.Millisecond})
+	startLoggedRelay(t, b, db, bus.RelayOptions{Poll: 10 * time.Millisecond}, logger)
 	const times, events = 3, 200
 	for round := range times {
 		for i := range events {
@@ -221,10 +228,10 @@ func TestEventsWaitForABrokerThatIsAway(t *testing.T) {
 			}
 			emit(t, db, time.Now(), fmt.Sprint(round*events+i), "event.trip.changed.trip_1", fmt.Sprintf("event.trip.seen.trip_%d_%d", round, i))
 		}
-		eventually(t, "the relay to tell", func() bool { return log.count("events wait in the outbox") == round+1 })
+		eventually(t, "the relay to log its failure", func() bool { return log.count("a worker failed") == round+1 })
 		broker.Start(t)
 		waitEmpty(t, db)
-		eventually(t, "the relay to tell", func() bool { return log.count("events flow again") == round+1 })
+		eventually(t, "the relay to log its recovery", func() bool { return log.count("a worker recovered") == round+1 })
 	}
 	next := 0
 	for _, m := range stored(t, b) {

@@ -1,76 +1,79 @@
-// Package retention lets go of what is old, so that nothing that is written again and again grows for
-// ever.
+// Package retention deletes expired rows and files, so that data that is written all the time does not grow without
+// bound.
 //
-// What is to go is Tasks. The Sweeper does them one after another, now and every ten minutes, until it is
-// stopped; one that fails does not keep the others and is tried again at the next sweep. A sweep is bounded:
-// it lets go in small transactions, of a limited number, with a pause for those who write meanwhile. Any
+// Each kind of data has a Task. The Sweeper runs all tasks one after another, at the start and then every ten
+// minutes. A task that fails does not hold back the others, and is retried at the next sweep. A sweep is bounded: it
+// deletes in small transactions, of a limited number, with a pause for other writers. Deletes are idempotent, so any
 // number of processes may sweep the same rows.
 package retention
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
 const (
-	every = 10 * time.Minute
-	batch = 500 // rows that are let go at once
-	most  = 200 // batches a sweep and task
-	pause = 5 * time.Millisecond
+	interval   = 10 * time.Minute
+	batchSize  = 500 // rows of one delete
+	maxBatches = 200 // of one task in one sweep
+	pause      = 5 * time.Millisecond
 )
 
-// Task lets go of one kind of things.
+// Task deletes one kind of expired data.
 type Task struct {
-	What string // in words, as in "finished commands"
+	What string // for logs, as in "finished commands"
 	Do   func(ctx context.Context, now time.Time) error
 }
 
-// Forget drops at most so many of what is before the time, the oldest first, and tells how many it dropped;
-// 0 when nothing is left.
-type Forget func(ctx context.Context, before time.Time, most int) (int64, error)
+// Delete deletes at most limit rows from before the time, the oldest first. It returns how many it deleted; 0 means
+// that none is left.
+type Delete func(ctx context.Context, before time.Time, limit int) (int64, error)
 
-// After is the task that keeps things for a time; for ever when that is 0.
-func After(what string, keep time.Duration, forget Forget) Task {
+// After returns the task that deletes data older than the TTL. A TTL of 0 keeps the data for ever.
+func After(what string, ttl time.Duration, deleteRows Delete) Task {
 	return Task{What: what, Do: func(ctx context.Context, now time.Time) error {
-		if keep <= 0 {
+		if ttl <= 0 {
 			return nil
 		}
-		return batches(ctx, func() (int64, error) { return forget(ctx, now.Add(-keep), batch) })
+		return repeatBatches(ctx, func() (int64, error) { return deleteRows(ctx, now.Add(-ttl), batchSize) })
 	}}
 }
 
-// batches does one after another until there is nothing left or it was enough for a sweep.
-func batches(ctx context.Context, do func() (int64, error)) error {
-	for range most {
-		if n, err := do(); err != nil || n == 0 {
+// repeatBatches deletes batch after batch until none is left or the limit of a sweep is reached.
+func repeatBatches(ctx context.Context, deleteBatch func() (int64, error)) error {
+	for range maxBatches {
+		if n, err := deleteBatch(); err != nil || n == 0 {
 			return err
 		}
-		if err := rest(ctx, pause); err != nil {
+		if err := clock.Sleep(ctx, clock.System{}, pause); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// Turns is the task that looks after things with an id in turn, so many a sweep: next gives those behind
-// an id, in order. do drops at most so many rows, and tells how many it dropped.
-func Turns(what string, each int, next func(ctx context.Context, after string, limit int) ([]string, error), do func(ctx context.Context, id string, most int) (int64, error)) Task {
+// RoundRobin returns the task that visits entities in the order of their ids, a number of them each sweep. The
+// function next lists the ids after a given id. The function deleteRows deletes at most limit rows of one entity, and
+// returns how many it deleted.
+func RoundRobin(what string, perSweep int, next func(ctx context.Context, after string, limit int) ([]string, error), deleteRows func(ctx context.Context, id string, limit int) (int64, error)) Task {
 	after := ""
 	return Task{What: what, Do: func(ctx context.Context, _ time.Time) error {
-		found, err := next(ctx, after, each)
+		found, err := next(ctx, after, perSweep)
 		if err != nil {
 			return err
 		}
 		after = ""
-		if len(found) == each {
-			after = found[each-1]
+		if len(found) == perSweep {
+			after = found[perSweep-1]
 		}
 		for _, id := range found {
-			if err := batches(ctx, func() (int64, error) { return do(ctx, id, batch) }); err != nil {
+			if err := repeatBatches(ctx, func() (int64, error) { return deleteRows(ctx, id, batchSize) }); err != nil {
 				return fmt.Errorf("of %s: %w", id, err)
 			}
 		}
@@ -78,43 +81,31 @@ func Turns(what string, each int, next func(ctx context.Context, after string, l
 	}}
 }
 
-func rest(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// Sweeper does tasks. It is for one goroutine.
+// Sweeper runs tasks. It is not safe for concurrent use.
 type Sweeper struct {
 	clock  clock.Clock
 	logger *slog.Logger
 	tasks  []Task
 }
 
-// New gives a Sweeper, which does nothing until Run.
+// New returns a Sweeper, whose loop a worker runs.
 func New(clock clock.Clock, logger *slog.Logger, tasks ...Task) *Sweeper {
 	return &Sweeper{clock: clock, logger: logger, tasks: tasks}
 }
 
-// Run sweeps until ctx ends.
-func (s *Sweeper) Run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		s.Sweep(ctx)
-		_ = rest(ctx, every)
-	}
-	return nil
+// Loop describes the background loop of the sweeper.
+func (s *Sweeper) Loop(name string) worker.Loop {
+	return worker.Loop{Name: name, Pass: s.Sweep, Interval: interval, MinBackoff: interval}
 }
 
-// Sweep does all tasks once.
-func (s *Sweeper) Sweep(ctx context.Context) {
+// Sweep runs all tasks once. It logs each failure, and returns them together.
+func (s *Sweeper) Sweep(ctx context.Context) error {
+	var failures []error
 	for _, task := range s.tasks {
 		if err := task.Do(ctx, s.clock.Now()); err != nil && ctx.Err() == nil {
-			s.logger.Warn("what is old was not let go", "what", task.What, "error", err)
+			s.logger.Warn("retention failed", "what", task.What, "error", err)
+			failures = append(failures, fmt.Errorf("%s: %w", task.What, err))
 		}
 	}
+	return errors.Join(failures...)
 }

@@ -32,7 +32,7 @@ type Task struct {
 }
 
 // named gives the kind of the name; INVALID_ARGUMENT when there is none.
-func (k Kinds) named(name string) (Kind, error) {
+func (k Kinds) lookup(name string) (Kind, error) {
 	if kind, ok := k[name]; ok {
 		return kind, nil
 	}

@@ -152,10 +152,10 @@ func TestAJobThatIsLeftAloneComesToAnEnd(t *testing.T) {
 		m.job.MaxAttempts = rapid.IntRange(1, 4).Draw(t, "attempts")
 		actions := m.actions()
 		for range 3 * m.job.MaxAttempts {
-			m.now = m.now.Add(maxOrderPatience + maxBackoff)
+			m.now = m.now.Add(maxOrderTimeout + maxBackoff)
 			actions["the scheduler looks"](t)
 			if rapid.Bool().Draw(t, "the order is lost") {
-				m.now = m.now.Add(maxOrderPatience)
+				m.now = m.now.Add(maxOrderTimeout)
 				actions["the scheduler looks"](t)
 			}
 			change, err := m.job.start(m.runs[m.job.RunID], m.now, lease)

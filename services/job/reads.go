@@ -56,7 +56,7 @@ func (s *Service) checkFilter(filter Filter) error {
 		}
 	}
 	for _, kind := range filter.Kinds {
-		if _, err := s.kinds.named(kind); err != nil {
+		if _, err := s.kinds.lookup(kind); err != nil {
 			return errs.Invalid("kinds", "there is no kind %.20q", kind)
 		}
 	}

@@ -3,6 +3,8 @@ package job
 import (
 	"errors"
 	"time"
+
+	"github.com/sluicehq/sluice/internal/clock"
 )
 
 // Change is what a Rule decides. The zero Change leaves everything as it is.
@@ -25,9 +27,11 @@ type Outcome struct {
 }
 
 const (
-	orderPatience    = time.Minute // how long an order may wait before it counts as lost, at first
-	maxOrderPatience = time.Hour
-	maxErrorLength   = 1000 // runes
+	minBackoff      = time.Second // before the second attempt; it doubles with each failure
+	maxBackoff      = 5 * time.Minute
+	orderTimeout    = time.Minute // after which a queued order counts as lost; it doubles with each loss
+	maxOrderTimeout = time.Hour
+	maxErrorLength  = 1000 // runes
 )
 
 // Outcomes of runs that were cut short by no fault of their own: the next attempt is due at once.
@@ -64,7 +68,7 @@ func (j Job) enqueue(now time.Time, runID string) Change {
 	j.Status, j.NextRunAt, j.RunID = Queued, nil, runID
 	run := Run{
 		ID: runID, JobID: j.ID, FiringID: j.FiringID, Attempt: j.Attempt,
-		Status: Queued, DueAt: dueAt, QueuedAt: now, Deadline: later(now, orderPatience),
+		Status: Queued, DueAt: dueAt, QueuedAt: now, Deadline: later(now, orderTimeout),
 	}
 	return Change{Job: &j, Runs: []Run{run}, Order: &Order{JobID: j.ID, RunID: runID}, At: now}
 }
@@ -115,7 +119,7 @@ func (j Job) retryAfter(err error, jitter float64) (time.Duration, bool) {
 	if err == nil || j.Attempt >= j.MaxAttempts {
 		return 0, false
 	}
-	wait := backoff(j.Attempt, jitter)
+	wait := clock.Backoff(j.Attempt, minBackoff, maxBackoff, jitter)
 	if failure, ok := errors.AsType[*Failure](err); ok {
 		if failure.Permanent {
 			return 0, false
@@ -154,7 +158,7 @@ func (j Job) overdue(run *Run, now time.Time) Change {
 		return Change{Runs: []Run{run.cancelled(now, "the job went on without it")}}
 	}
 	again := *run
-	waited := max(orderPatience, min(now.Sub(run.QueuedAt), maxOrderPatience))
+	waited := max(orderTimeout, min(now.Sub(run.QueuedAt), maxOrderTimeout))
 	again.Deadline = later(now, waited) // twice as long each time
 	return Change{Runs: []Run{again}, Order: &Order{JobID: j.ID, RunID: run.ID}, At: now}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
@@ -248,7 +249,7 @@ func TestWhatIsOverdue(t *testing.T) {
 	t.Run("a lost order is given again, each time after twice as long", func(t *testing.T) {
 		t.Parallel()
 		j, run := queued(t, once())
-		if change := j.overdue(run, noon().Add(orderPatience-1)); !reflect.DeepEqual(change, Change{}) {
+		if change := j.overdue(run, noon().Add(orderTimeout-1)); !reflect.DeepEqual(change, Change{}) {
 			t.Errorf("before its time: %+v", change)
 		}
 		for _, wait := range []time.Duration{1, 2, 4, 8, 16, 32, 64, 124, 184} { // minutes since noon
@@ -315,10 +316,10 @@ func TestBackoffDoublesUpToFiveMinutes(t *testing.T) {
 	for attempt, want := range map[int]time.Duration{
 		1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 9: 256 * time.Second, 10: 5 * time.Minute, 20: 5 * time.Minute,
 	} {
-		if got := backoff(attempt, 0); got != want {
+		if got := clock.Backoff(attempt, minBackoff, maxBackoff, 0); got != want {
 			t.Errorf("attempt %d: %v, want %v", attempt, got, want)
 		}
-		if got := backoff(attempt, 0.999999); got < want/2 || got >= want {
+		if got := clock.Backoff(attempt, minBackoff, maxBackoff, 0.999999); got < want/2 || got >= want {
 			t.Errorf("attempt %d with jitter: %v, want at least %v", attempt, got, want/2)
 		}
 	}

@@ -9,12 +9,13 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/worker"
 	"github.com/sluicehq/sluice/services/job"
 )
 
 func TestALostOrderIsGivenAgain(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, succeed)
+	h := newEnv(t, succeed)
 	j := h.create(job.CreateInput{})
 	lost := h.turnOne()
 	h.clock.Advance(time.Minute)
@@ -31,7 +32,7 @@ func TestALostOrderIsGivenAgain(t *testing.T) {
 
 func TestMissedFiringsOfACronAreMadeUpForByOne(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, succeed)
+	h := newEnv(t, succeed)
 	j := h.create(job.CreateInput{Cron: "*/10 * * * *"})
 	if want := h.clock.Now().Add(10 * time.Minute); !j.NextRunAt.Equal(want) {
 		t.Errorf("first at %v, want %v", j.NextRunAt, want)
@@ -49,7 +50,7 @@ func TestMissedFiringsOfACronAreMadeUpForByOne(t *testing.T) {
 
 func TestARescheduledJobFiresOnceAtItsNewTime(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, succeed)
+	h := newEnv(t, succeed)
 	j := h.create(job.CreateInput{})
 	old := h.turnOne()
 	at := h.clock.Now().Add(time.Hour)
@@ -72,7 +73,7 @@ func TestARescheduledJobFiresOnceAtItsNewTime(t *testing.T) {
 func TestARetriedJobRunsFromItsFirstAttempt(t *testing.T) {
 	t.Parallel()
 	fail := true
-	h := newHouse(t, func(context.Context, job.Task) (string, error) {
+	h := newEnv(t, func(context.Context, job.Task) (string, error) {
 		if fail {
 			return "", job.Permanent(errors.New("gone"))
 		}
@@ -99,7 +100,7 @@ func TestARetriedJobRunsFromItsFirstAttempt(t *testing.T) {
 
 func TestSchedulersBesideEachOtherOrderEachJobOnce(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, succeed)
+	h := newEnv(t, succeed)
 	for range 100 {
 		h.create(job.CreateInput{})
 	}
@@ -107,7 +108,7 @@ func TestSchedulersBesideEachOtherOrderEachJobOnce(t *testing.T) {
 	for range 4 {
 		looking.Go(func() {
 			other := job.NewScheduler(h.store, h.clock, slog.New(slog.DiscardHandler))
-			if err := other.Turn(t.Context()); err != nil {
+			if err := other.RunDue(t.Context()); err != nil {
 				t.Error(err)
 			}
 		})
@@ -138,13 +139,12 @@ func (r reported) ChangeDue(ctx context.Context, now time.Time, limit int, rule 
 // the time of a job has come, also after the store was away.
 func TestTheSchedulerRunsUntilItIsStopped(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, succeed)
+	h := newEnv(t, succeed)
 	looks := make(chan struct{}, 1000)
 	failures := 2
 	scheduler := job.NewScheduler(reported{h.store, looks, func() bool { failures--; return failures >= 0 }}, clock.System{}, slog.New(slog.DiscardHandler))
-	ctx, stop := context.WithCancel(t.Context())
-	var running sync.WaitGroup
-	running.Go(func() { scheduler.Run(ctx) })
+	w := worker.New(scheduler.Loop(), worker.Options{})
+	w.Start(t.Context())
 	receive(t, "the first look", looks)
 	h.service = job.New(h.store, clock.System{}, job.Kinds{"test": kindFunc(succeed)}, scheduler.Wake)
 	at := time.Now().Add(50 * time.Millisecond)
@@ -152,8 +152,9 @@ func TestTheSchedulerRunsUntilItIsStopped(t *testing.T) {
 	for h.get(j.ID).Status != job.Queued {
 		receive(t, "another look", looks)
 	}
-	stop()
-	running.Wait()
+	if err := w.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
 	if run := h.runsOf(j.ID)[0]; run.QueuedAt.Before(at.Truncate(time.Microsecond)) {
 		t.Errorf("queued at %v, before %v", run.QueuedAt, at)
 	}

@@ -100,7 +100,7 @@ func (s *Service) check(in CreateInput) error {
 	if in.RunAt != nil && in.Cron != "" {
 		return errBothTimes()
 	}
-	kind, err := s.kinds.named(in.Kind)
+	kind, err := s.kinds.lookup(in.Kind)
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (s *Service) revised(j Job, in UpdateInput) (Job, error) {
 	if in.Payload == nil {
 		return j, nil
 	}
-	kind, err := s.kinds.named(j.Kind)
+	kind, err := s.kinds.lookup(j.Kind)
 	if err != nil {
 		return Job{}, err
 	}

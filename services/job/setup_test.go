@@ -33,8 +33,8 @@ func (kindFunc) Check(string) error { return nil }
 
 func (f kindFunc) Run(ctx context.Context, task job.Task) (string, error) { return f(ctx, task) }
 
-// house is the job service on a real store, with the clock and the queue in the test's hands.
-type house struct {
+// env is the job service on a real store, with the clock and the queue in the test's hands.
+type env struct {
 	t         *testing.T
 	db        *sqldb.DB
 	store     *store.Store
@@ -45,9 +45,9 @@ type house struct {
 	runs      atomic.Int32 // how often the kind was run
 }
 
-func newHouse(t *testing.T, do kindFunc) *house {
+func newEnv(t *testing.T, do kindFunc) *env {
 	t.Helper()
-	h := &house{t: t, db: sqltest.OpenSQLite(t, store.Migrations()), clock: clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
+	h := &env{t: t, db: sqltest.OpenSQLite(t, store.Migrations()), clock: clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
 	h.store = store.New(h.db, storetest.EncodeJob, storetest.EncodeOrder)
 	kinds := job.Kinds{"test": kindFunc(func(ctx context.Context, task job.Task) (string, error) {
 		h.runs.Add(1)
@@ -60,11 +60,11 @@ func newHouse(t *testing.T, do kindFunc) *house {
 	return h
 }
 
-func (h *house) staff() context.Context {
+func (h *env) staff() context.Context {
 	return caller.NewContext(h.t.Context(), caller.OfSystem())
 }
 
-func (h *house) create(in job.CreateInput) job.Job {
+func (h *env) create(in job.CreateInput) job.Job {
 	h.t.Helper()
 	in.Name, in.Kind, in.Payload = "a test", "test", "{}"
 	j, err := h.service.Create(h.staff(), in)
@@ -74,7 +74,7 @@ func (h *house) create(in job.CreateInput) job.Job {
 	return j
 }
 
-func (h *house) get(id string) job.Job {
+func (h *env) get(id string) job.Job {
 	h.t.Helper()
 	jobs, err := h.service.Get(h.staff(), []string{id})
 	if err != nil || len(jobs) != 1 {
@@ -84,7 +84,7 @@ func (h *house) get(id string) job.Job {
 }
 
 // runsOf gives the runs of the job, oldest first.
-func (h *house) runsOf(id string) []job.Run {
+func (h *env) runsOf(id string) []job.Run {
 	h.t.Helper()
 	pages, err := h.service.ListRuns(h.staff(), []string{id}, page.Request{First: 100})
 	if err != nil {
@@ -99,9 +99,9 @@ func (h *house) runsOf(id string) []job.Run {
 }
 
 // turn has the scheduler look once and gives what it ordered.
-func (h *house) turn() []job.Delivery {
+func (h *env) turn() []job.Delivery {
 	h.t.Helper()
-	if err := h.scheduler.Turn(h.t.Context()); err != nil {
+	if err := h.scheduler.RunDue(h.t.Context()); err != nil {
 		h.t.Fatal(err)
 	}
 	events, err := h.db.PendingEvents(h.t.Context(), 1000)
@@ -125,7 +125,7 @@ func delivery(order job.Order) job.Delivery {
 }
 
 // turnOne is turn when one order must come of it.
-func (h *house) turnOne() job.Delivery {
+func (h *env) turnOne() job.Delivery {
 	h.t.Helper()
 	orders := h.turn()
 	if len(orders) != 1 {
@@ -134,7 +134,7 @@ func (h *house) turnOne() job.Delivery {
 	return orders[0]
 }
 
-func (h *house) handle(d job.Delivery) {
+func (h *env) handle(d job.Delivery) {
 	h.t.Helper()
 	if err := h.worker.Handle(h.t.Context(), d); err != nil {
 		h.t.Fatal(err)
@@ -142,7 +142,7 @@ func (h *house) handle(d job.Delivery) {
 }
 
 // begin has the worker handle the order beside the test; the function waits until it has.
-func (h *house) begin(ctx context.Context, worker *job.Worker, d job.Delivery) (wait func() error) {
+func (h *env) begin(ctx context.Context, worker *job.Worker, d job.Delivery) (wait func() error) {
 	var handling sync.WaitGroup
 	var err error
 	handling.Go(func() { err = worker.Handle(ctx, d) })

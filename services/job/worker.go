@@ -12,31 +12,32 @@ import (
 
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
-// Delivery is an order that the queue hands out.
+// Delivery is an order that the queue delivers.
 type Delivery struct {
 	Order      Order
-	InProgress func() error // tells the queue that the order is being worked on
+	InProgress func() error // extends the time after which the queue redelivers the order
 }
 
-// Queue hands out orders, each at least once, to all workers that share it.
+// Queue delivers orders, each at least once, to all workers that share it.
 type Queue interface {
-	// Consume hands orders to handle, several at once, until ctx ends and those at work are done. An
-	// order is done when handle gives nil; otherwise it comes again.
+	// Consume delivers orders to handle, several at once, until ctx ends and the handlers at work have returned.
+	// It acknowledges an order when handle returns nil, and redelivers it otherwise.
 	Consume(ctx context.Context, handle func(ctx context.Context, d Delivery) error) error
 }
 
-// How a worker shows that it lives, and what it does when it cannot write.
+// Times of leases and answers.
 const (
-	lease         = 30 * time.Second // how long a run is left alone after the last sign of life
+	lease         = 30 * time.Second // how long a run belongs to its worker after the last heartbeat
 	heartbeat     = lease / 3
-	answerPause   = 200 * time.Millisecond
+	answerPause   = 200 * time.Millisecond // between two attempts to write an answer
 	answerTimeout = 15 * time.Second
-	stopTimeout   = 1500 * time.Millisecond // the same when the worker is being stopped
+	stopTimeout   = 1500 * time.Millisecond // instead of answerTimeout while the worker is being stopped
 )
 
-// Worker starts the runs that the queue orders, does their work and answers for them.
+// Worker starts the runs that the queue orders, executes their kind and writes their answers.
 type Worker struct {
 	store     Leases
 	clock     clock.Clock
@@ -46,22 +47,18 @@ type Worker struct {
 	heartbeat time.Duration
 }
 
-// NewWorker makes a Worker; wake tells a Scheduler in this process that an attempt may be due.
+// NewWorker returns a Worker. It calls wake after each answer, because a next attempt may be due.
 func NewWorker(store Leases, clock clock.Clock, kinds Kinds, logger *slog.Logger, wake func()) *Worker {
 	return &Worker{store: store, clock: clock, kinds: kinds, logger: logger, wake: wake, heartbeat: heartbeat}
 }
 
-// Run works until ctx ends; how many runs at once is up to the queue.
-func (w *Worker) Run(ctx context.Context, queue Queue) error {
-	err := queue.Consume(ctx, w.Handle)
-	if err == nil || ctx.Err() != nil && errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return fmt.Errorf("take orders: %w", err)
+// Loop describes the background loop that consumes the queue. The queue limits how many runs execute at once.
+func (w *Worker) Loop(queue Queue) worker.Loop {
+	return worker.Continuous("job worker", func(ctx context.Context) error { return queue.Consume(ctx, w.Handle) })
 }
 
-// Handle does what an order asks for, and returns nil when the answer is committed. An order of a run
-// that has been answered, is at work elsewhere or was given up has nothing left to do.
+// Handle executes the run of an order, and returns nil when the answer is committed. An order is ignored when its run
+// is answered, cancelled, or leased to another worker.
 func (w *Worker) Handle(ctx context.Context, d Delivery) error {
 	j, err := w.start(ctx, d.Order)
 	if errors.Is(err, errNotToRun) || isMissing(err) {
@@ -71,8 +68,13 @@ func (w *Worker) Handle(ctx context.Context, d Delivery) error {
 		return fmt.Errorf("start run %s: %w", d.Order.RunID, err)
 	}
 	began := w.clock.Now()
-	outcome := w.work(ctx, j, d)
-	w.tell(ctx, j, outcome, w.clock.Now().Sub(began))
+	outcome := w.execute(ctx, j, d)
+	logger := w.logger.With("job", j.ID, "run", j.RunID, "kind", j.Kind, "attempt", j.Attempt, "took", w.clock.Now().Sub(began))
+	if outcome.Err != nil {
+		logger.WarnContext(ctx, "a run failed", "error", errorText(outcome.Err))
+	} else {
+		logger.InfoContext(ctx, "a run succeeded")
+	}
 	return w.answer(ctx, d.Order, outcome)
 }
 
@@ -83,22 +85,21 @@ func (w *Worker) start(ctx context.Context, order Order) (Job, error) {
 	})
 }
 
-// work runs the job's kind until it is done, its time is up, or the run may no longer answer.
-func (w *Worker) work(ctx context.Context, j Job, d Delivery) Outcome {
-	kind, err := w.kinds.named(j.Kind)
+// execute runs the kind of the job until it returns, its timeout passes, or its lease is lost.
+func (w *Worker) execute(ctx context.Context, j Job, d Delivery) Outcome {
+	kind, err := w.kinds.lookup(j.Kind)
 	if err != nil {
 		return Outcome{Err: Permanent(err)}
 	}
-	timeUp := fmt.Errorf("the attempt took longer than %v", j.Timeout)
-	working, end := context.WithTimeoutCause(ctx, j.Timeout, timeUp)
+	executing, end := context.WithTimeoutCause(ctx, j.Timeout, fmt.Errorf("the attempt took longer than %v", j.Timeout))
 	defer end()
-	working, supersede := context.WithCancelCause(working)
+	executing, supersede := context.WithCancelCause(executing)
 	defer supersede(nil)
 	var beating sync.WaitGroup
-	beating.Go(func() { w.beat(working, d, supersede) })
+	beating.Go(func() { w.sendHeartbeats(executing, d, supersede) })
 	task := Task{JobID: j.ID, RunID: j.RunID, FiringID: j.FiringID, Attempt: j.Attempt, Payload: j.Payload}
-	result, err := w.attempt(working, kind, task)
-	cause := context.Cause(working)
+	result, err := w.attempt(executing, kind, task)
+	cause := context.Cause(executing)
 	supersede(nil)
 	beating.Wait()
 	switch {
@@ -112,7 +113,7 @@ func (w *Worker) work(ctx context.Context, j Job, d Delivery) Outcome {
 	return Outcome{Result: result, Err: err}
 }
 
-// attempt turns a panic of the kind into an error.
+// attempt calls the kind, and returns a panic of it as an error.
 func (w *Worker) attempt(ctx context.Context, kind Kind, task Task) (result string, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -123,24 +124,16 @@ func (w *Worker) attempt(ctx context.Context, kind Kind, task Task) (result stri
 	return kind.Run(ctx, task)
 }
 
-// beat shows the queue and the store that the run is at work, until ctx ends. When the store says
-// that the run may no longer answer, or cannot be told for so long that another may have taken over,
-// the work ends.
-func (w *Worker) beat(ctx context.Context, d Delivery, supersede context.CancelCauseFunc) {
-	ticker := time.NewTicker(w.heartbeat)
-	defer ticker.Stop()
-	for misses := 0; ; {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
+// sendHeartbeats renews the lease in the store, and the delivery in the queue, until ctx ends. It ends the run when
+// the store says that the lease is lost, or when the store has failed for so long that the lease has expired.
+func (w *Worker) sendHeartbeats(ctx context.Context, d Delivery, supersede context.CancelCauseFunc) {
+	for misses := 0; clock.Sleep(ctx, clock.System{}, w.heartbeat) == nil; {
 		if err := d.InProgress(); err != nil {
-			w.logger.WarnContext(ctx, "the queue was not told that a run goes on", "run", d.Order.RunID, "error", err)
+			w.logger.WarnContext(ctx, "a delivery was not extended", "run", d.Order.RunID, "error", err)
 		}
-		present, err := w.renew(ctx, d.Order)
+		leased, err := w.renew(ctx, d.Order)
 		switch {
-		case err == nil && !present:
+		case err == nil && !leased:
 			supersede(errSuperseded)
 		case err == nil:
 			misses = 0
@@ -158,8 +151,8 @@ func (w *Worker) renew(ctx context.Context, order Order) (bool, error) {
 	return w.store.Renew(ctx, order, w.clock.Now().Add(lease))
 }
 
-// answer writes the outcome down. It tries for a while, even when the worker is being stopped: what
-// is not answered will be run again.
+// answer writes the outcome. It retries for answerTimeout, or stopTimeout while the worker is being stopped, because
+// a run without an answer is executed again.
 func (w *Worker) answer(ctx context.Context, order Order, outcome Outcome) error {
 	timeout := answerTimeout
 	if ctx.Err() != nil {
@@ -177,30 +170,9 @@ func (w *Worker) answer(ctx context.Context, order Order, outcome Outcome) error
 			w.wake()
 			return nil
 		}
-		if !pause(writing, answerPause) {
+		if clock.Sleep(writing, clock.System{}, answerPause) != nil {
 			return fmt.Errorf("answer for run %s: %w", order.RunID, err)
 		}
-	}
-}
-
-func (w *Worker) tell(ctx context.Context, j Job, outcome Outcome, took time.Duration) {
-	logger := w.logger.With("job", j.ID, "run", j.RunID, "kind", j.Kind, "attempt", j.Attempt, "took", took)
-	if outcome.Err != nil {
-		logger.WarnContext(ctx, "a run failed", "error", errorText(outcome.Err))
-		return
-	}
-	logger.InfoContext(ctx, "a run succeeded")
-}
-
-// pause waits, and tells false when ctx ends first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

@@ -17,7 +17,7 @@ func succeed(context.Context, job.Task) (string, error) { return `{"ok":true}`, 
 func TestADueJobRuns(t *testing.T) {
 	t.Parallel()
 	var task job.Task
-	h := newHouse(t, func(_ context.Context, got job.Task) (string, error) { task = got; return `{"ok":true}`, nil })
+	h := newEnv(t, func(_ context.Context, got job.Task) (string, error) { task = got; return `{"ok":true}`, nil })
 	j := h.create(job.CreateInput{})
 	order := h.turnOne()
 	if got := h.get(j.ID); got.Status != job.Queued || got.NextRunAt != nil || got.Attempt != 1 {
@@ -40,7 +40,7 @@ func TestADueJobRuns(t *testing.T) {
 
 func TestAJobIsNotQueuedBeforeItsTime(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, succeed)
+	h := newEnv(t, succeed)
 	at := h.clock.Now().Add(time.Minute)
 	h.create(job.CreateInput{RunAt: &at})
 	h.clock.Advance(time.Minute - time.Microsecond)
@@ -56,7 +56,7 @@ func TestAJobIsNotQueuedBeforeItsTime(t *testing.T) {
 
 func TestAnOrderThatComesAgainIsNotRunAgain(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, succeed)
+	h := newEnv(t, succeed)
 	j := h.create(job.CreateInput{})
 	order := h.turnOne()
 	h.handle(order)
@@ -76,7 +76,7 @@ func TestAnOrderThatComesAgainIsNotRunAgain(t *testing.T) {
 
 func TestAFailureIsTriedAgainUntilTheLastAttempt(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(context.Context, job.Task) (string, error) { return "", errors.New("no luck") })
+	h := newEnv(t, func(context.Context, job.Task) (string, error) { return "", errors.New("no luck") })
 	j := h.create(job.CreateInput{MaxAttempts: 3})
 	for attempt := 1; attempt <= 2; attempt++ {
 		h.handle(h.turnOne())
@@ -101,7 +101,7 @@ func TestAFailureIsTriedAgainUntilTheLastAttempt(t *testing.T) {
 
 func TestAnAttemptHasItsTime(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(ctx context.Context, _ job.Task) (string, error) {
+	h := newEnv(t, func(ctx context.Context, _ job.Task) (string, error) {
 		<-ctx.Done()
 		return "", ctx.Err()
 	})
@@ -114,7 +114,7 @@ func TestAnAttemptHasItsTime(t *testing.T) {
 
 func TestAPanicIsAFailure(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(context.Context, job.Task) (string, error) { panic("secret") })
+	h := newEnv(t, func(context.Context, job.Task) (string, error) { panic("secret") })
 	j := h.create(job.CreateInput{MaxAttempts: 1})
 	h.handle(h.turnOne())
 	if got := h.get(j.ID); got.Status != job.Failed || strings.Contains(got.Error, "secret") || got.Error == "" {
@@ -138,7 +138,7 @@ func hold(began chan<- job.Task, let <-chan struct{}) kindFunc {
 func TestALateResultStaysInItsRun(t *testing.T) {
 	t.Parallel()
 	began, let := make(chan job.Task, 1), make(chan struct{})
-	h := newHouse(t, hold(began, let))
+	h := newEnv(t, hold(began, let))
 	j := h.create(job.CreateInput{})
 	wait := h.begin(t.Context(), h.worker, h.turnOne())
 	receive(t, "the run", began)
@@ -160,7 +160,7 @@ func TestALateResultStaysInItsRun(t *testing.T) {
 func TestACancelledRunIsToldToStop(t *testing.T) {
 	t.Parallel()
 	began := make(chan job.Task, 1)
-	h := newHouse(t, hold(began, nil))
+	h := newEnv(t, hold(began, nil))
 	h.worker.BeatEvery(10 * time.Millisecond)
 	j := h.create(job.CreateInput{})
 	wait := h.begin(t.Context(), h.worker, h.turnOne())
@@ -179,7 +179,7 @@ func TestACancelledRunIsToldToStop(t *testing.T) {
 func TestAWorkerThatLivesKeepsItsRun(t *testing.T) {
 	t.Parallel()
 	began, let, beats := make(chan job.Task, 1), make(chan struct{}), make(chan struct{}, 100)
-	h := newHouse(t, hold(began, let))
+	h := newEnv(t, hold(began, let))
 	h.worker.BeatEvery(10 * time.Millisecond)
 	j := h.create(job.CreateInput{})
 	order := h.turnOne()
@@ -220,7 +220,7 @@ func (d *dead) Change(ctx context.Context, jobID, runID string, rule job.Rule) (
 func TestTheRunOfALostWorkerIsTakenOver(t *testing.T) {
 	t.Parallel()
 	began := make(chan job.Task, 2)
-	h := newHouse(t, func(ctx context.Context, task job.Task) (string, error) {
+	h := newEnv(t, func(ctx context.Context, task job.Task) (string, error) {
 		began <- task
 		if task.Attempt == 1 {
 			<-ctx.Done()
@@ -256,7 +256,7 @@ func TestTheRunOfALostWorkerIsTakenOver(t *testing.T) {
 func TestAStoppedWorkerHandsItsRunBack(t *testing.T) {
 	t.Parallel()
 	began := make(chan job.Task, 1)
-	h := newHouse(t, hold(began, nil))
+	h := newEnv(t, hold(began, nil))
 	j := h.create(job.CreateInput{})
 	ctx, stop := context.WithCancel(t.Context())
 	wait := h.begin(ctx, h.worker, h.turnOne())
@@ -287,7 +287,7 @@ func (f *flaky) Change(ctx context.Context, jobID, runID string, rule job.Rule) 
 
 func TestAnAnswerWaitsForTheStore(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, succeed)
+	h := newEnv(t, succeed)
 	away := &flaky{Leases: h.store, fail: func(change int) bool { return change == 2 || change == 3 }}
 	worker := job.NewWorker(away, h.clock, job.Kinds{"test": kindFunc(succeed)}, slog.New(slog.DiscardHandler), func() {})
 	j := h.create(job.CreateInput{})
@@ -301,7 +301,7 @@ func TestAnAnswerWaitsForTheStore(t *testing.T) {
 
 func TestAnOrderThatCannotBeStartedComesAgain(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, succeed)
+	h := newEnv(t, succeed)
 	away := &flaky{Leases: h.store, fail: func(int) bool { return true }}
 	worker := job.NewWorker(away, h.clock, job.Kinds{"test": kindFunc(succeed)}, slog.New(slog.DiscardHandler), func() {})
 	h.create(job.CreateInput{})

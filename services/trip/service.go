@@ -21,7 +21,7 @@ type Vehicles interface {
 	// Rentable refuses, on behalf of the caller in ctx, what no trip can start on: NOT_FOUND for a
 	// device that there is not, NotAVehicle for one of another kind, VehicleNotReady for one that is
 	// not locked. It tells whether the vehicle opens on command.
-	Rentable(ctx context.Context, vehicleID string) (opens bool, err error)
+	CheckRentable(ctx context.Context, vehicleID string) (opens bool, err error)
 
 	// Unlock has the vehicle open for the trip, by the deadline or not at all, and tells how that
 	// stands; asked again for the trip, it only tells. An error that says that it cannot be
@@ -76,7 +76,7 @@ func (s *Service) Start(ctx context.Context, in StartInput) (Trip, error) {
 	if err != nil {
 		return Trip{}, err
 	}
-	opens, err := s.vehicles.Rentable(ctx, in.VehicleID)
+	opens, err := s.vehicles.CheckRentable(ctx, in.VehicleID)
 	if err != nil {
 		return Trip{}, fmt.Errorf("ask for the vehicle: %w", err)
 	}
@@ -89,7 +89,7 @@ func (s *Service) Start(ctx context.Context, in StartInput) (Trip, error) {
 		Start: start, DistanceSource: FromTrack, Tariff: s.tariff,
 	}
 	if opens {
-		return s.startUnlocking(ctx, key, t.begun(now), now)
+		return s.startUnlocking(ctx, key, t.awaitUnlock(now), now)
 	}
 	t, fix := Observe(t, at)
 	return s.store.Create(ctx, key, Change{Trip: t.AsOf(now), Fixes: []Fix{fix}, Event: Started, At: now})
@@ -100,7 +100,7 @@ func (s *Service) startUnlocking(ctx context.Context, key idempotency.Key, t Tri
 	if err != nil {
 		return Trip{}, err
 	}
-	return s.runAtOnce(ctx, t).AsOf(s.clock.Now()), nil
+	return s.runTaskNow(ctx, t).AsOf(s.clock.Now()), nil
 }
 
 // ReportPosition adds a fix to an open trip that the caller may act on. A fix that is there already
@@ -160,16 +160,16 @@ func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
 		}
 		if t.Status == Unlocking {
 			t.Version++
-			return &Change{Trip: t.failed(ReasonEndedEarly, now).leaving(now), Event: GaveUp, At: now}, nil
+			return &Change{Trip: t.failed(ReasonEndedEarly, now).withLockTask(now), Event: GaveUp, At: now}, nil
 		}
 		t, fixes := observeAll(t, fresh)
 		t.Version++
-		return &Change{Trip: t.finish(now).leaving(now), Fixes: fixes, Event: Ended, At: now}, nil
+		return &Change{Trip: t.finish(now).withLockTask(now), Fixes: fixes, Event: Ended, At: now}, nil
 	})
 	if err != nil {
 		return Trip{}, err
 	}
-	s.runAtOnce(ctx, t)
+	s.runTaskNow(ctx, t)
 	return t, nil
 }
 

@@ -21,7 +21,7 @@ import (
 // anyVehicle can always be driven, and does not open on command.
 type anyVehicle struct{ trip.Vehicles }
 
-func (anyVehicle) Rentable(context.Context, string) (bool, error) { return false, nil }
+func (anyVehicle) CheckRentable(context.Context, string) (bool, error) { return false, nil }
 
 func subjectOnly(trip.Trip) ([]byte, error) { return []byte{}, nil }
 

@@ -38,12 +38,11 @@ type Store interface {
 	// List gives a page of trips, the newest start first.
 	List(ctx context.Context, filter Filter, request page.Request) (page.Page[Trip], error)
 
-	// Errands gives trips with an errand to be run at now, the most urgent first.
-	Errands(ctx context.Context, now time.Time, most int) ([]Trip, error)
+	// DueTasks lists trips whose vehicle task is due at now, the earliest due first.
+	DueTasks(ctx context.Context, now time.Time, limit int) ([]Trip, error)
 
-	// SetErrand puts an errand, to be run at the time, in the place of another; it does nothing when
-	// the trip has not that other one.
-	SetErrand(ctx context.Context, id string, from, to Errand, at *time.Time) error
+	// SetTask replaces the vehicle task of a trip. It does nothing when the task of the trip is not from.
+	SetTask(ctx context.Context, id string, from, to VehicleTask, due *time.Time) error
 
 	// Tracks gives the tracks of those of the trips that are the account's ("" for any account's),
 	// by time, each thinned to at most most fixes, at least 1: the first, the last, and others

@@ -69,10 +69,10 @@ type Trip struct {
 	DistanceSource DistanceSource
 	Tariff         Tariff
 
-	UnlockBy *time.Time // by when its vehicle must have opened; nil when that does not open on command
-	Errand   Errand     // what is still to be done about the vehicle
-	ErrandAt *time.Time // when to do it next
-	Failure  string     // why it FAILED: UPPER_SNAKE
+	UnlockBy *time.Time  // the deadline of the unlock; nil when the vehicle does not open on command
+	Task     VehicleTask // the next step at the vehicle
+	TaskDue  *time.Time  // when the task runs next
+	Failure  string      // the reason of status FAILED, in UPPER_SNAKE
 
 	// DurationSeconds and Fee are final once the trip is over, and until then what AsOf found.
 	DurationSeconds int64

@@ -4,180 +4,176 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
-// A vehicle that opens on command makes a trip of two services, which no transaction spans. What is
-// still to be done about the vehicle is an Errand, kept with the trip by the same write that makes it
-// necessary, and run until it is done. The device service does each errand once, however often it is
-// asked: for the trip's id.
+// A trip on a vehicle that opens on command spans two services, and no transaction covers both. It is a saga: the
+// next step at the vehicle is a VehicleTask. The write that makes the step necessary stores the task in the row of
+// the trip, and the task is retried until it succeeds. The device service executes each task once, however often
+// it receives it: the id of the trip is the idempotency key.
 
-// Errand is what is still to be done about the vehicle of a trip.
-type Errand string
+// VehicleTask is the step that is still to be done at the vehicle of a trip.
+type VehicleTask string
 
-// The errands.
+// The vehicle tasks.
 const (
-	NoErrand     Errand = ""
-	UnlockErrand Errand = "UNLOCK"
-	LockErrand   Errand = "LOCK" // have it locked, and made sure that it stays
+	NoTask     VehicleTask = ""
+	UnlockTask VehicleTask = "UNLOCK"
+	LockTask   VehicleTask = "LOCK" // lock the vehicle, and prevent a late unlock
 )
 
-// How errands are run.
+// Times and limits of vehicle tasks.
 const (
-	unlockTimeout = 30 * time.Second // the vehicle has to open
-	unlockGrace   = 15 * time.Second // after it, for the device service to say what became of it
-	errandHead    = time.Second      // that who made an errand has to run it
-	errandWait    = errandHead / 2   // how long who made it waits for it
-	errandAgain   = 2 * time.Second  // until it is looked at again
-	errandPoll    = time.Second
-	errandBatch   = 64
+	unlockTimeout  = 30 * time.Second  // within which the vehicle has to open
+	unlockGrace    = 15 * time.Second  // after unlockTimeout, for the device service to report the result
+	taskHeadStart  = time.Second       // in which only the process that created a task runs it
+	taskWait       = taskHeadStart / 2 // how long the request that created a task waits for it
+	taskRetryDelay = 2 * time.Second
+	taskPoll       = time.Second // other processes write tasks too, and cannot wake this one
+	taskBatch      = 64
 )
 
-// Opening is how it stands with the opening of a vehicle for a trip.
+// Opening is the state of the command that unlocks a vehicle for a trip.
 type Opening struct {
 	TripID string
-	Done   bool      // it is over
-	Open   bool      // then: whether the vehicle is open
-	At     time.Time // then: since when
-	Reason string    // then: why it is not open
+	Done   bool      // the command has ended
+	Open   bool      // whether the vehicle is open; valid once Done
+	At     time.Time // when the command ended; valid once Done
+	Reason string    // why the vehicle is not open; valid once Done
 }
 
-// begun is a trip on a vehicle that has yet to open: it costs nothing.
-func (t Trip) begun(now time.Time) Trip {
-	by, at := now.Add(unlockTimeout), now.Add(errandHead)
-	t.Status, t.UnlockBy, t.Errand, t.ErrandAt = Unlocking, &by, UnlockErrand, &at
+// awaitUnlock returns the trip while its vehicle is still locked. It costs nothing.
+func (t Trip) awaitUnlock(now time.Time) Trip {
+	by, due := now.Add(unlockTimeout), now.Add(taskHeadStart)
+	t.Status, t.UnlockBy, t.Task, t.TaskDue = Unlocking, &by, UnlockTask, &due
 	t.DurationSeconds, t.Fee = 0, Money{Currency: t.Tariff.Currency}
 	return t
 }
 
-// opened is the trip when the vehicle has opened: it starts there and then.
-func (t Trip) opened(at time.Time) (Trip, Fix) {
+// unlocked returns the trip after its vehicle has opened. The trip starts at that time.
+func (t Trip) unlocked(at time.Time) (Trip, Fix) {
 	if at.After(t.Start.At) {
 		t.Start.At = at
 	}
-	t.Status, t.Errand, t.ErrandAt = InProgress, NoErrand, nil
+	t.Status, t.Task, t.TaskDue = InProgress, NoTask, nil
 	return Observe(t, t.Start)
 }
 
-// failed is the trip when its vehicle did not open, or is not to any more.
+// failed returns the trip after its vehicle did not open, or must not open any more.
 func (t Trip) failed(reason string, now time.Time) Trip {
 	end := t.Start
 	if end.At = now; end.At.Before(t.Start.At) {
 		end.At = t.Start.At
 	}
-	t.Status, t.End, t.Failure, t.Errand, t.ErrandAt = Failed, &end, reason, NoErrand, nil
+	t.Status, t.End, t.Failure, t.Task, t.TaskDue = Failed, &end, reason, NoTask, nil
 	t.DurationSeconds, t.Fee = 0, Money{Currency: t.Tariff.Currency}
 	return t
 }
 
-// leaving is the trip with the vehicle to be locked, if it opens on command.
-func (t Trip) leaving(now time.Time) Trip {
+// withLockTask returns the trip with the task to lock its vehicle, if the vehicle opens on command.
+func (t Trip) withLockTask(now time.Time) Trip {
 	if t.UnlockBy == nil {
 		return t
 	}
-	at := now.Add(errandHead)
-	t.Errand, t.ErrandAt = LockErrand, &at
+	due := now.Add(taskHeadStart)
+	t.Task, t.TaskDue = LockTask, &due
 	return t
 }
 
-// Heard takes what became of the opening of a vehicle. It may be heard again, late, or of a trip that
-// is over: a vehicle that opens for such a trip is locked.
-func (s *Service) Heard(ctx context.Context, opening Opening) (Trip, error) {
+// ApplyOpening applies the result of the command that unlocks a vehicle. It is idempotent. A result may be late, or
+// for a trip that is over: a vehicle that opens for such a trip is locked.
+func (s *Service) ApplyOpening(ctx context.Context, opening Opening) (Trip, error) {
 	now := s.clock.Now()
 	t, err := s.store.Change(ctx, opening.TripID, "", nil, func(t Trip, _ []Position) (*Change, error) {
 		switch {
 		case t.Status == Unlocking && !opening.Done:
 			return nil, nil
 		case t.Status == Unlocking && opening.Open:
-			t, fix := t.opened(opening.At)
+			t, fix := t.unlocked(opening.At)
 			t.Version++
 			return &Change{Trip: t.AsOf(now), Fixes: []Fix{fix}, Event: Opened, At: now}, nil
 		case t.Status == Unlocking:
 			t.Version++
 			return &Change{Trip: t.failed(opening.Reason, now), Event: GaveUp, At: now}, nil
-		case t.Status == InProgress || t.Errand == LockErrand || opening.Done && !opening.Open:
+		case t.Status == InProgress || t.Task == LockTask || opening.Done && !opening.Open:
 			return nil, nil
 		}
-		return &Change{Trip: t.leaving(now), At: now}, nil
+		return &Change{Trip: t.withLockTask(now), At: now}, nil
 	})
 	if err != nil {
-		return Trip{}, fmt.Errorf("take what became of an opening: %w", err)
+		return Trip{}, fmt.Errorf("apply the opening of a vehicle: %w", err)
 	}
 	return t, nil
 }
 
-// runAtOnce does the errand that was just made. Who made it does not wait for long, nor for its
-// success: what is not done now, Errands will do.
-func (s *Service) runAtOnce(ctx context.Context, t Trip) Trip {
-	ctx, cancel := context.WithTimeout(ctx, errandWait)
+// runTaskNow runs the task that the request has just created, with a short timeout. It ignores a failure, because a
+// TaskRunner retries the task.
+func (s *Service) runTaskNow(ctx context.Context, t Trip) Trip {
+	ctx, cancel := context.WithTimeout(ctx, taskWait)
 	defer cancel()
-	if after, err := s.run(ctx, t); err == nil {
+	if after, err := s.runTask(ctx, t); err == nil {
 		return after
 	}
 	return t
 }
 
-// run does the errand of the trip, as far as it can be done now, and gives the trip as it then is.
-func (s *Service) run(ctx context.Context, t Trip) (Trip, error) {
+// runTask executes the task of the trip as far as possible now, and returns the changed trip.
+func (s *Service) runTask(ctx context.Context, t Trip) (Trip, error) {
 	ctx = caller.NewContext(ctx, caller.OfSystem())
-	switch t.Errand {
-	case UnlockErrand:
+	switch t.Task {
+	case UnlockTask:
 		return s.unlock(ctx, t)
-	case LockErrand:
-		return s.lock(ctx, t)
+	case LockTask:
+		if err := s.vehicles.Lock(ctx, t.VehicleID, t.ID); err != nil && !isRefusal(err) {
+			return t, errors.Join(err, s.postponeTask(ctx, t))
+		}
+		return t, s.store.SetTask(ctx, t.ID, LockTask, NoTask, nil) // the device service retries until it is locked
 	}
 	return t, nil
 }
 
-// unlock asks for the vehicle to open, or how that stands.
+// unlock sends the unlock command, or fetches its state when it was sent before.
 func (s *Service) unlock(ctx context.Context, t Trip) (Trip, error) {
 	opening, err := s.vehicles.Unlock(ctx, t.VehicleID, t.ID, *t.UnlockBy)
 	switch {
-	case err != nil && refuses(err):
+	case err != nil && isRefusal(err):
 		opening = Opening{TripID: t.ID, Done: true, At: s.clock.Now(), Reason: errs.From(err).Reason}
 	case err != nil && s.clock.Now().Before(t.UnlockBy.Add(unlockGrace)):
-		return t, errors.Join(err, s.postpone(ctx, t))
+		return t, errors.Join(err, s.postponeTask(ctx, t))
 	case err != nil:
-		return s.giveUp(ctx, t.ID)
+		return s.abortUnlock(ctx, t.ID)
 	}
-	heard, err := s.Heard(ctx, opening)
-	if err != nil || heard.Errand != UnlockErrand {
-		return heard, err
+	after, err := s.ApplyOpening(ctx, opening)
+	if err != nil || after.Task != UnlockTask {
+		return after, err
 	}
-	return heard, s.postpone(ctx, t)
+	return after, s.postponeTask(ctx, t)
 }
 
-// giveUp fails a trip of which nobody says whether its vehicle has opened. It is locked, to be sure.
-func (s *Service) giveUp(ctx context.Context, tripID string) (Trip, error) {
+// abortUnlock fails a trip when the device service has not reported within the timeout whether the vehicle has
+// opened. The vehicle is locked, because it may be open.
+func (s *Service) abortUnlock(ctx context.Context, tripID string) (Trip, error) {
 	now := s.clock.Now()
 	return s.store.Change(ctx, tripID, "", nil, func(t Trip, _ []Position) (*Change, error) {
 		if t.Status != Unlocking {
 			return nil, nil
 		}
 		t.Version++
-		return &Change{Trip: t.failed(ReasonUnlockTimeout, now).leaving(now), Event: GaveUp, At: now}, nil
+		return &Change{Trip: t.failed(ReasonUnlockTimeout, now).withLockTask(now), Event: GaveUp, At: now}, nil
 	})
 }
 
-// lock has the vehicle locked: the device service goes on until it is.
-func (s *Service) lock(ctx context.Context, t Trip) (Trip, error) {
-	if err := s.vehicles.Lock(ctx, t.VehicleID, t.ID); err != nil && !refuses(err) {
-		return t, errors.Join(err, s.postpone(ctx, t))
-	}
-	return t, s.store.SetErrand(ctx, t.ID, LockErrand, NoErrand, nil)
+func (s *Service) postponeTask(ctx context.Context, t Trip) error {
+	due := s.clock.Now().Add(taskRetryDelay)
+	return s.store.SetTask(ctx, t.ID, t.Task, t.Task, &due)
 }
 
-func (s *Service) postpone(ctx context.Context, t Trip) error {
-	at := s.clock.Now().Add(errandAgain)
-	return s.store.SetErrand(ctx, t.ID, t.Errand, t.Errand, &at)
-}
-
-// refuses tells whether asking again would give the same answer.
-func refuses(err error) bool {
+// isRefusal reports whether a retry of the call would fail in the same way.
+func isRefusal(err error) bool {
 	switch errs.From(err).Code {
 	case errs.FailedPrecondition, errs.NotFound, errs.InvalidArgument:
 		return true
@@ -185,9 +181,9 @@ func refuses(err error) bool {
 	return false
 }
 
-// VehicleAt moves the trip that a vehicle is on to where the vehicle was. One that is on none, or was
-// there before the trip began, moves nothing.
-func (s *Service) VehicleAt(ctx context.Context, vehicleID string, position Position) error {
+// ApplyVehiclePosition adds a position of the vehicle to the trip that the vehicle is on. It changes nothing when
+// the vehicle is on no trip, or when the position is older than the start of the trip.
+func (s *Service) ApplyVehiclePosition(ctx context.Context, vehicleID string, position Position) error {
 	now := s.clock.Now()
 	position, err := live(position, now)
 	if err != nil {
@@ -206,51 +202,32 @@ func (s *Service) VehicleAt(ctx context.Context, vehicleID string, position Posi
 		return &Change{Trip: t.AsOf(now), Fixes: fixes, Event: Moved, At: now}, nil
 	})
 	if err != nil {
-		return fmt.Errorf("move a trip with its vehicle: %w", err)
+		return fmt.Errorf("apply the position of a vehicle to its trip: %w", err)
 	}
 	return nil
 }
 
-// Errands runs errands that are due. Several may work on one store.
-type Errands struct {
-	service *Service
-	logger  *slog.Logger
+// TaskRunner runs the vehicle tasks that are due. Several may work on one store.
+type TaskRunner struct{ service *Service }
+
+// NewTaskRunner returns a TaskRunner, whose loop a worker runs.
+func NewTaskRunner(service *Service) *TaskRunner { return &TaskRunner{service: service} }
+
+// Loop describes the background loop of the runner.
+func (r *TaskRunner) Loop() worker.Loop {
+	return worker.Loop{Name: "trip vehicle tasks", Pass: r.RunDue, Interval: taskPoll}
 }
 
-// NewErrands makes Errands; they do nothing until Run.
-func NewErrands(service *Service, logger *slog.Logger) *Errands {
-	return &Errands{service: service, logger: logger}
-}
-
-// Run runs errands until ctx ends. One that fails is run again.
-func (e *Errands) Run(ctx context.Context) error {
-	tick := time.NewTicker(errandPoll)
-	defer tick.Stop()
-	failing := false
-	for {
-		err := e.Turn(ctx)
-		if err != nil && !failing && ctx.Err() == nil {
-			e.logger.Warn("vehicles are not opened and locked", "error", err)
-		}
-		failing = err != nil
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-	}
-}
-
-// Turn runs all errands that are due now. One that fails does not keep the others.
-func (e *Errands) Turn(ctx context.Context) error {
-	due, err := e.service.store.Errands(ctx, e.service.clock.Now(), errandBatch)
+// RunDue runs all tasks that are due now. The failure of one does not hold back the others.
+func (r *TaskRunner) RunDue(ctx context.Context) error {
+	due, err := r.service.store.DueTasks(ctx, r.service.clock.Now(), taskBatch)
 	if err != nil {
 		return err
 	}
 	var failures []error
 	for _, t := range due {
-		if _, err := e.service.run(ctx, t); err != nil {
-			failures = append(failures, fmt.Errorf("the %s of trip %s: %w", t.Errand, t.ID, err))
+		if _, err := r.service.runTask(ctx, t); err != nil {
+			failures = append(failures, fmt.Errorf("%s task of trip %s: %w", t.Task, t.ID, err))
 		}
 	}
 	return errors.Join(failures...)

@@ -2,7 +2,6 @@ package trip_test
 
 import (
 	"context"
-	"log/slog"
 	"testing"
 	"time"
 
@@ -23,7 +22,7 @@ type fleet struct {
 	locked  int
 }
 
-func (f *fleet) Rentable(context.Context, string) (bool, error) { return true, nil }
+func (f *fleet) CheckRentable(context.Context, string) (bool, error) { return true, nil }
 
 func (f *fleet) Unlock(ctx context.Context, _, tripID string, _ time.Time) (trip.Opening, error) {
 	if f.hangs {
@@ -48,18 +47,18 @@ func (f *fleet) Lock(ctx context.Context, _, _ string) error {
 // rental is the trip service before a fleet.
 type rental struct {
 	*trip.Service
-	t       *testing.T
-	fleet   *fleet
-	clock   *clock.Manual
-	errands *trip.Errands
-	alice   context.Context
+	t     *testing.T
+	fleet *fleet
+	clock *clock.Manual
+	tasks *trip.TaskRunner
+	alice context.Context
 }
 
 func openRental(t *testing.T) *rental {
 	t.Helper()
 	r := &rental{t: t, fleet: &fleet{}, clock: clock.NewManual(noon())}
 	r.Service = trip.New(store.New(sqltest.OpenSQLite(t, store.Migrations()), subjectOnly), r.fleet, r.clock, tariff())
-	r.errands = trip.NewErrands(r.Service, slog.New(slog.DiscardHandler))
+	r.tasks = trip.NewTaskRunner(r.Service)
 	r.alice = caller.NewContext(t.Context(), caller.Caller{AccountID: ids.New(ids.Account), Role: caller.Member, Scopes: caller.ScopesOf(caller.Member)})
 	return r
 }
@@ -87,7 +86,7 @@ func (r *rental) later(seconds int) {
 	r.t.Helper()
 	for range seconds {
 		r.clock.Advance(time.Second)
-		_ = r.errands.Turn(r.t.Context()) // what fails is run again
+		_ = r.tasks.RunDue(r.t.Context()) // what fails is run again
 	}
 }
 
@@ -104,7 +103,7 @@ func TestATripStartsWhenItsVehicleHasOpened(t *testing.T) {
 	}
 	opened := trip.Opening{TripID: made.ID, Done: true, Open: true, At: r.clock.Now()}
 	for range 2 { // it is heard again
-		if _, err := r.Heard(t.Context(), opened); err != nil {
+		if _, err := r.ApplyOpening(t.Context(), opened); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -118,7 +117,7 @@ func TestATripStartsWhenItsVehicleHasOpened(t *testing.T) {
 		{Latitude: 48.002, Longitude: 11, At: opened.At.Add(-time.Second)}, // before it began
 		{Latitude: 48.003, Longitude: 11, At: r.clock.Now().Add(30 * time.Second)},
 	} {
-		if err := r.VehicleAt(t.Context(), got.VehicleID, place); err != nil {
+		if err := r.ApplyVehiclePosition(t.Context(), got.VehicleID, place); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -129,7 +128,7 @@ func TestATripStartsWhenItsVehicleHasOpened(t *testing.T) {
 	if err != nil || over.Status != trip.Finished || r.fleet.locked != 1 {
 		t.Errorf("ended as %+v, %v, locked %d times", over, err, r.fleet.locked)
 	}
-	if err := r.VehicleAt(t.Context(), got.VehicleID, trip.Position{Latitude: 49, Longitude: 11, At: r.clock.Now()}); err != nil {
+	if err := r.ApplyVehiclePosition(t.Context(), got.VehicleID, trip.Position{Latitude: 49, Longitude: 11, At: r.clock.Now()}); err != nil {
 		t.Error(err)
 	}
 	r.later(10)
@@ -175,7 +174,7 @@ func TestATripFailsWithItsVehicle(t *testing.T) {
 			}
 			*r.fleet = fleet{}
 			r.begin() // account and vehicle are free
-			if _, err := r.Heard(t.Context(), trip.Opening{TripID: made.ID, Done: true, Open: true, At: r.clock.Now()}); err != nil {
+			if _, err := r.ApplyOpening(t.Context(), trip.Opening{TripID: made.ID, Done: true, Open: true, At: r.clock.Now()}); err != nil {
 				t.Fatal(err)
 			}
 			r.later(3)

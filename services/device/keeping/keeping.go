@@ -67,7 +67,7 @@ func Tasks(store Store, keep Keep, rolled func(n int)) []retention.Task {
 		retention.After("finished commands", keep.Commands, store.ForgetCommands),
 		retention.After("events of devices", keep.Events, store.ForgetEvents),
 		retention.After("calls of API keys", keep.Calls, store.ForgetCalls),
-		retention.Turns("what is too much of a device", each, store.DeviceIDs, func(ctx context.Context, id string, most int) (int64, error) {
+		retention.RoundRobin("what is too much of a device", each, store.DeviceIDs, func(ctx context.Context, id string, most int) (int64, error) {
 			return store.Trim(ctx, id, newest, most)
 		}),
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/internal/worker"
 	"github.com/sluicehq/sluice/services/job"
 	"github.com/sluicehq/sluice/services/job/queue"
 	"github.com/sluicehq/sluice/services/job/rpc"
@@ -42,8 +43,7 @@ type part struct {
 	bus     *bus.Bus
 	store   *store.Store
 	service *job.Service
-	runner  *job.Runner
-	relay   *bus.Relay
+	loops   []worker.Loop
 }
 
 // openPart opens what the folder keeps; work is the clock that runs are timed by.
@@ -64,20 +64,19 @@ func openPart(ctx context.Context, folder string, work clock.Clock) (*part, erro
 	kinds := job.Kinds{"webhook": webhook.New(webhook.Options{AllowPrivate: true})}
 	scheduler := job.NewScheduler(p.store, work, logger)
 	p.service = job.New(p.store, clock.System{}, kinds, scheduler.Wake)
-	worker := job.NewWorker(p.store, work, kinds, logger, scheduler.Wake)
+	jobs := job.NewWorker(p.store, work, kinds, logger, scheduler.Wake)
 	orders := queue.New(b, rpc.DecodeOrder, logger, queue.Options{Concurrency: 4, StopTimeout: time.Second})
-	p.runner = job.NewRunner(scheduler, worker, orders)
-	p.relay = bus.NewRelay(b, db, bus.RelayOptions{Service: "job"})
+	relay := bus.NewRelay(b, db, bus.RelayOptions{Service: "job"})
+	p.loops = []worker.Loop{scheduler.Loop(), jobs.Loop(orders), relay.Loop()}
 	return p, nil
 }
 
-// run makes jobs happen until stop is called; stop gives what the runner gave.
+// run runs the loops of the part until stop is called, which returns their error.
 func (p *part) run() (stop func() error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	var err error
-	running.Go(func() { err = p.runner.Run(ctx) })
-	running.Go(func() { p.relay.Run(ctx) })
+	running.Go(func() { err = worker.RunAll(ctx, worker.Options{}, p.loops...) })
 	return func() error {
 		cancel()
 		running.Wait()
@@ -277,7 +276,7 @@ func TestAQueueThatWasWipedForgetsNoJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	scheduler := job.NewScheduler(p.store, clock.System{}, slog.New(slog.DiscardHandler))
-	if err := scheduler.Turn(t.Context()); err != nil {
+	if err := scheduler.RunDue(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	events, err := p.db.PendingEvents(t.Context(), 10)
@@ -318,19 +317,19 @@ func TestStoppingHandsAWebhookUnderWayBack(t *testing.T) {
 	}
 }
 
-func TestARunnerEndsWhenItsQueueDoes(t *testing.T) {
+func TestWorkerBusClosedEndsWithError(t *testing.T) {
 	t.Parallel()
 	p, err := openPart(t.Context(), t.TempDir(), clock.System{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- p.runner.Run(context.Background()) }()
+	go func() { ended <- worker.RunAll(context.Background(), worker.Options{}, p.loops[:2]...) }()
 	if _, err := p.store.Create(t.Context(), idempotency.Key{}, job.Job{ID: "job_1", Status: job.Cancelled}); err != nil {
 		t.Fatal(err)
 	}
 	p.close(t)
 	if err := receive(t, "the end", ended); err == nil {
-		t.Error("the runner ended without an error")
+		t.Error("the loops ended without an error")
 	}
 }

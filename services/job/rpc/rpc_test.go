@@ -28,8 +28,8 @@ import (
 	"github.com/sluicehq/sluice/services/job/webhook"
 )
 
-// house is the job service behind its contract, on a real store.
-type house struct {
+// env is the job service behind its contract, on a real store.
+type env struct {
 	jobv1.JobsClient
 	t         *testing.T
 	db        *sqldb.DB
@@ -38,10 +38,10 @@ type house struct {
 	worker    *job.Worker
 }
 
-func newHouse(t *testing.T) *house {
+func newEnv(t *testing.T) *env {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
-	h := &house{t: t, db: sqltest.OpenSQLite(t, store.Migrations()), clock: clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
+	h := &env{t: t, db: sqltest.OpenSQLite(t, store.Migrations()), clock: clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))}
 	kinds := job.Kinds{"log": logline.New(logger), "webhook": webhook.New(webhook.Options{})}
 	jobs := store.New(h.db, rpc.EncodeJob, rpc.EncodeOrder)
 	h.scheduler = job.NewScheduler(jobs, h.clock, logger)
@@ -54,14 +54,14 @@ func newHouse(t *testing.T) *house {
 	return h
 }
 
-func (h *house) as(who caller.Caller) context.Context { return caller.NewContext(h.t.Context(), who) }
+func (h *env) as(who caller.Caller) context.Context { return caller.NewContext(h.t.Context(), who) }
 
-func (h *house) operator() context.Context {
+func (h *env) operator() context.Context {
 	return h.as(caller.Caller{AccountID: "account_op", Role: caller.Operator, Scopes: caller.ScopesOf(caller.Operator)})
 }
 
 // partner is the API key of a member that may do everything with its own jobs.
-func (h *house) partner(key string) context.Context {
+func (h *env) partner(key string) context.Context {
 	return h.as(caller.Caller{AccountID: "account_m", APIKeyID: key, Role: caller.Member, Scopes: []string{caller.JobRead, caller.JobWrite}})
 }
 
@@ -73,7 +73,7 @@ func aJob(change ...func(*jobv1.CreateJobRequest)) *jobv1.CreateJobRequest {
 	return r
 }
 
-func (h *house) create(ctx context.Context, change ...func(*jobv1.CreateJobRequest)) *jobv1.Job {
+func (h *env) create(ctx context.Context, change ...func(*jobv1.CreateJobRequest)) *jobv1.Job {
 	h.t.Helper()
 	j, err := h.CreateJob(ctx, aJob(change...))
 	if err != nil {
@@ -83,9 +83,9 @@ func (h *house) create(ctx context.Context, change ...func(*jobv1.CreateJobReque
 }
 
 // run has the scheduler look and the worker do what it orders.
-func (h *house) run() {
+func (h *env) run() {
 	h.t.Helper()
-	if err := h.scheduler.Turn(h.t.Context()); err != nil {
+	if err := h.scheduler.RunDue(h.t.Context()); err != nil {
 		h.t.Fatal(err)
 	}
 	for _, event := range h.events() {
@@ -102,7 +102,7 @@ func (h *house) run() {
 	}
 }
 
-func (h *house) events() []sqldb.Event {
+func (h *env) events() []sqldb.Event {
 	h.t.Helper()
 	events, err := h.db.PendingEvents(h.t.Context(), 1000)
 	if err != nil {
@@ -121,7 +121,7 @@ func wantError(t *testing.T, what string, err error, code errs.Code, reason, mes
 
 func TestAJobIsMadeAndRun(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	device := ids.New(ids.Device)
 	j := h.create(h.operator(), func(r *jobv1.CreateJobRequest) { r.DeviceId = device; r.Description = "daily" })
 	now := timestamppb.New(h.clock.Now())
@@ -161,7 +161,7 @@ func TestAJobIsMadeAndRun(t *testing.T) {
 
 func TestWhatCannotBeAJobIsRefused(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	for what, test := range map[string]struct {
 		change  func(*jobv1.CreateJobRequest)
 		message string
@@ -206,7 +206,7 @@ func TestWhatCannotBeAJobIsRefused(t *testing.T) {
 
 func TestAJobInThePastRunsAtOnce(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	j := h.create(h.operator(), func(r *jobv1.CreateJobRequest) { r.RunAt = timestamppb.New(h.clock.Now().AddDate(-1, 0, 0)) })
 	h.run()
 	got, err := h.BatchGetJobs(h.operator(), &jobv1.BatchGetJobsRequest{Ids: []string{j.GetId()}})
@@ -217,7 +217,7 @@ func TestAJobInThePastRunsAtOnce(t *testing.T) {
 
 func TestAKeyMakesOneJob(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	keyed := func(r *jobv1.CreateJobRequest) { r.IdempotencyKey = "k" }
 	first := h.create(h.operator(), keyed)
 	h.clock.Advance(time.Hour)
@@ -233,7 +233,7 @@ func TestAKeyMakesOneJob(t *testing.T) {
 
 func TestAnUpdateKeepsWhatItDoesNotName(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	device := ids.New(ids.Device)
 	j := h.create(h.operator(), func(r *jobv1.CreateJobRequest) {
 		r.Cron, r.TimeZone, r.DeviceId, r.Description, r.MaxAttempts = "0 9 * * *", "Europe/Berlin", device, "text", 7
@@ -269,7 +269,7 @@ func TestAnUpdateKeepsWhatItDoesNotName(t *testing.T) {
 
 func TestAnUpdateThatIsWrongChangesNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	j := h.create(h.operator(), func(r *jobv1.CreateJobRequest) { r.Cron = "0 9 * * *" })
 	for message, r := range map[string]*jobv1.UpdateJobRequest{
 		"name: ":           {Name: proto.String("")},
@@ -299,7 +299,7 @@ func TestAnUpdateThatIsWrongChangesNothing(t *testing.T) {
 
 func TestTheEndOfAJob(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	j := h.create(h.operator(), func(r *jobv1.CreateJobRequest) { r.RunAt = timestamppb.New(h.clock.Now().Add(time.Hour)) })
 	cancelled, err := h.CancelJob(h.operator(), &jobv1.CancelJobRequest{Id: j.GetId(), ExpectedVersion: proto.Int64(1)})
 	if err != nil || cancelled.GetStatus() != jobv1.Status_STATUS_CANCELLED || cancelled.GetNextRunAt() != nil {
@@ -335,7 +335,7 @@ func TestTheEndOfAJob(t *testing.T) {
 
 func TestARunningJobIsNotDeleted(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	j := h.create(h.operator())
 	jobs := store.New(h.db, rpc.EncodeJob, rpc.EncodeOrder)
 	if _, err := jobs.Change(t.Context(), j.GetId(), "", func(j job.Job, _ *job.Run) (job.Change, error) {
@@ -350,7 +350,7 @@ func TestARunningJobIsNotDeleted(t *testing.T) {
 
 func TestWhatBelongsToOthersDoesNotExist(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	device := ids.New(ids.Device)
 	onDevice := func(r *jobv1.CreateJobRequest) { r.DeviceId = device }
 	others, own := h.create(h.operator(), onDevice), h.create(h.partner("apikey_1"), onDevice)
@@ -394,7 +394,7 @@ func TestWhatBelongsToOthersDoesNotExist(t *testing.T) {
 
 func TestScopesAreNeeded(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	member := h.as(caller.Caller{AccountID: "account_m", Role: caller.Member, Scopes: caller.ScopesOf(caller.Member)})
 	for what, call := range map[string]func(ctx context.Context) error{
 		"create": func(ctx context.Context) error { _, err := h.CreateJob(ctx, aJob()); return err },
@@ -424,7 +424,7 @@ func TestScopesAreNeeded(t *testing.T) {
 
 func TestListsAreBounded(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	many := make([]string, 1001)
 	some := make([]string, 100)
 	for i := range some {

@@ -1,4 +1,8 @@
-package rpc
+// Package clients calls the services that the trip service depends on: the device service, for vehicles.
+//
+// It translates between contracts and the types of package trip, and decides nothing. Errors of the called service
+// are returned unchanged, so that callers see their code and reason.
+package clients
 
 import (
 	"context"
@@ -12,23 +16,23 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
 	"github.com/sluicehq/sluice/services/trip"
+	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// vehicles asks the device service.
+// vehicles implements trip.Vehicles with the device service.
 type vehicles struct {
 	devices  devicev1.DevicesClient
 	commands devicev1.CommandsClient
 }
 
-// NewVehicles gives the vehicles that the device service behind conn knows. It is asked on behalf
-// of the caller in the context, who needs device:read, and who must be the system to open and lock
-// them; its errors come back as they are.
+// NewVehicles returns the vehicles of the device service behind conn. Each call runs as the caller in its context,
+// who needs device:read, and must be the system to lock and unlock.
 func NewVehicles(conn grpc.ClientConnInterface) trip.Vehicles {
 	return vehicles{devices: devicev1.NewDevicesClient(conn), commands: devicev1.NewCommandsClient(conn)}
 }
 
-// Rentable refuses what no trip can start on: see trip.Vehicles.
-func (v vehicles) Rentable(ctx context.Context, vehicleID string) (opens bool, err error) {
+// CheckRentable refuses a device that no trip can start on: see trip.Vehicles.
+func (v vehicles) CheckRentable(ctx context.Context, vehicleID string) (opens bool, err error) {
 	reply, err := v.devices.BatchGetDevices(ctx, &devicev1.BatchGetDevicesRequest{Ids: []string{vehicleID}})
 	if err != nil {
 		return false, err
@@ -51,7 +55,7 @@ func (v vehicles) Rentable(ctx context.Context, vehicleID string) (opens bool, e
 	return false, errs.Missing("vehicle", vehicleID)
 }
 
-// Unlock has a vehicle open for a trip: see trip.Vehicles.
+// Unlock sends the command that unlocks a vehicle for a trip: see trip.Vehicles.
 func (v vehicles) Unlock(ctx context.Context, vehicleID, tripID string, deadline time.Time) (trip.Opening, error) {
 	command, err := v.commands.UnlockVehicle(ctx, &devicev1.UnlockVehicleRequest{
 		VehicleId: vehicleID, Reference: tripID, Deadline: timestamppb.New(deadline),
@@ -62,13 +66,13 @@ func (v vehicles) Unlock(ctx context.Context, vehicleID, tripID string, deadline
 	return opening(command), nil
 }
 
-// Lock has a vehicle locked after a trip: see trip.Vehicles.
+// Lock has the device service lock a vehicle after a trip: see trip.Vehicles.
 func (v vehicles) Lock(ctx context.Context, vehicleID, tripID string) error {
 	_, err := v.commands.LockVehicle(ctx, &devicev1.LockVehicleRequest{VehicleId: vehicleID, Reference: tripID})
 	return err
 }
 
-// opening reads what the command to unlock tells of the opening for its trip.
+// opening returns the state of an unlock command.
 func opening(c *devicev1.Command) trip.Opening {
 	o := trip.Opening{TripID: c.GetReference(), Reason: c.GetReason()}
 	if c.GetFinishedAt() == nil {
@@ -82,24 +86,35 @@ func opening(c *devicev1.Command) trip.Opening {
 	return o
 }
 
-// DecodeOpening reads the event of a command. ok is false when it opens no vehicle for a trip.
+// DecodeOpening decodes the event of a command. It returns false for a command that unlocks no vehicle for a trip.
 func DecodeOpening(data []byte) (o trip.Opening, ok bool, err error) {
 	var c devicev1.Command
 	if err := proto.Unmarshal(data, &c); err != nil {
-		return trip.Opening{}, false, fmt.Errorf("read a command: %w", err)
+		return trip.Opening{}, false, fmt.Errorf("decode a command: %w", err)
 	}
 	return opening(&c), c.GetName() == "unlock" && c.GetReference() != "", nil
 }
 
-// DecodePosition reads the event of a device that was somewhere. ok is false for what is no vehicle.
+// DecodePosition decodes the event of a device position. It returns false for a device that is no vehicle.
 func DecodePosition(data []byte) (vehicleID string, at trip.Position, ok bool, err error) {
 	var d devicev1.Device
 	if err := proto.Unmarshal(data, &d); err != nil {
-		return "", trip.Position{}, false, fmt.Errorf("read a device: %w", err)
+		return "", trip.Position{}, false, fmt.Errorf("decode a device: %w", err)
 	}
-	if d.GetKind() != devicev1.Kind_KIND_VEHICLE || d.GetPosition() == nil {
+	p := d.GetPosition()
+	if d.GetKind() != devicev1.Kind_KIND_VEHICLE || p == nil {
 		return "", trip.Position{}, false, nil
 	}
-	at, err = position("position", d.GetPosition())
-	return d.GetId(), at, err == nil, err
+	at = trip.Position{
+		Latitude: p.GetLatitude(), Longitude: p.GetLongitude(), Accuracy: p.Accuracy,
+		Place: p.GetPlace(), StartsSegment: p.GetStartsSegment(),
+	}
+	observed, err := types.OptionalTime("position.at", p.GetAt())
+	if err != nil {
+		return "", trip.Position{}, false, err
+	}
+	if observed != nil {
+		at.At = *observed
+	}
+	return d.GetId(), at, true, nil
 }

@@ -1,91 +1,91 @@
-// Package follow lets the trip service hear what becomes of vehicles, from the bus.
+// Package events consumes the events of vehicles from the bus and applies them to trips.
 //
-// Every event is handed on at least once, to one of all processes that follow. What cannot be read is
-// dropped with a log line. When the bus does not reach the device service, nothing is heard; the trip
-// service then asks (trip.Errands).
-package follow
+// Each event is delivered at least once, to one of all processes that run the consumer. An event that cannot be
+// decoded, or that the service refuses, is dropped with a log line; after another error it is redelivered. While
+// the bus does not connect this process to the device service, no event arrives, and the trip service polls
+// instead (trip.TaskRunner).
+package events
 
 import (
 	"context"
 	"log/slog"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/worker"
 	"github.com/sluicehq/sluice/services/trip"
 )
 
-// Bus is what is needed of *bus.Bus.
+// Bus is the part of *bus.Bus that the consumer uses.
 type Bus interface {
 	Consume(ctx context.Context, config bus.ConsumerConfig, handle bus.Handler) error
 }
 
-// Decoding reads events.
-type Decoding struct {
+// Decoders decode the payloads of events.
+type Decoders struct {
 	Opening  func(data []byte) (o trip.Opening, ok bool, err error)
 	Position func(data []byte) (vehicleID string, at trip.Position, ok bool, err error)
 }
 
-// Follower hands events on.
-type Follower struct {
+// Consumer applies events to trips.
+type Consumer struct {
 	bus      Bus
 	service  *trip.Service
-	decoding Decoding
+	decoders Decoders
 	logger   *slog.Logger
 }
 
-// New makes a Follower; it does nothing until Run.
-func New(b Bus, service *trip.Service, decoding Decoding, logger *slog.Logger) *Follower {
-	return &Follower{bus: b, service: service, decoding: decoding, logger: logger}
+// New returns a Consumer, whose loops a worker runs.
+func New(b Bus, service *trip.Service, decoders Decoders, logger *slog.Logger) *Consumer {
+	return &Consumer{bus: b, service: service, decoders: decoders, logger: logger}
 }
 
-// Run follows until ctx ends.
-func (f *Follower) Run(ctx context.Context) error {
-	all, ctx := errgroup.WithContext(ctx)
-	all.Go(func() error {
-		return f.bus.Consume(ctx, bus.ConsumerConfig{Stream: bus.Events, Durable: "trip-openings", Filter: "event.command.*.*", Prefetch: 32}, f.opening)
-	})
-	all.Go(func() error {
-		return f.bus.Consume(ctx, bus.ConsumerConfig{Stream: bus.Events, Durable: "trip-positions", Filter: "event.position.observed.*", Prefetch: 32}, f.position)
-	})
-	return all.Wait()
-}
-
-func (f *Follower) opening(ctx context.Context, m bus.Message) error {
-	opening, ok, err := f.decoding.Opening(m.Data)
-	if err != nil || !ok || !opening.Done {
-		f.drop(ctx, m, err)
-		return nil
+// Loops describes the background loops of the consumer, one for each subscription.
+func (c *Consumer) Loops() []worker.Loop {
+	subscribe := func(durable, filter string, handle bus.Handler) worker.Loop {
+		config := bus.ConsumerConfig{Stream: bus.Events, Durable: durable, Filter: filter, Prefetch: 32}
+		return worker.Continuous(durable, func(ctx context.Context) error { return c.bus.Consume(ctx, config, handle) })
 	}
-	_, err = f.service.Heard(ctx, opening)
-	return f.settle(ctx, m, err)
-}
-
-func (f *Follower) position(ctx context.Context, m bus.Message) error {
-	vehicleID, at, ok, err := f.decoding.Position(m.Data)
-	if err != nil || !ok {
-		f.drop(ctx, m, err)
-		return nil
+	return []worker.Loop{
+		subscribe("trip-openings", "event.command.*.*", c.handleCommand),
+		subscribe("trip-positions", "event.position.observed.*", c.handlePosition),
 	}
-	return f.settle(ctx, m, f.service.VehicleAt(ctx, vehicleID, at))
 }
 
-// settle drops what would be refused again; after any other error the event comes again.
-func (f *Follower) settle(ctx context.Context, m bus.Message, err error) error {
+func (c *Consumer) handleCommand(ctx context.Context, m bus.Message) error {
+	opening, ok, err := c.decoders.Opening(m.Data)
+	if err == nil && ok && opening.Done {
+		_, err = c.service.ApplyOpening(ctx, opening)
+		return c.dropRefused(ctx, m, err)
+	}
+	c.logDropped(ctx, m, err)
+	return nil
+}
+
+func (c *Consumer) handlePosition(ctx context.Context, m bus.Message) error {
+	vehicleID, at, ok, err := c.decoders.Position(m.Data)
+	if err == nil && ok {
+		return c.dropRefused(ctx, m, c.service.ApplyVehiclePosition(ctx, vehicleID, at))
+	}
+	c.logDropped(ctx, m, err)
+	return nil
+}
+
+// dropRefused returns nil for an error that a redelivery would meet again, so that the event is acknowledged.
+func (c *Consumer) dropRefused(ctx context.Context, m bus.Message, err error) error {
 	if err == nil {
 		return nil
 	}
 	switch errs.From(err).Code {
 	case errs.InvalidArgument, errs.NotFound, errs.FailedPrecondition:
-		f.drop(ctx, m, err)
+		c.logDropped(ctx, m, err)
 		return nil
 	}
 	return err
 }
 
-func (f *Follower) drop(ctx context.Context, m bus.Message, err error) {
+func (c *Consumer) logDropped(ctx context.Context, m bus.Message, err error) {
 	if err != nil {
-		f.logger.WarnContext(ctx, "an event of a vehicle is dropped", "subject", m.Subject, "id", m.ID, "error", err)
+		c.logger.WarnContext(ctx, "an event of a vehicle is dropped", "subject", m.Subject, "id", m.ID, "error", err)
 	}
 }

@@ -21,6 +21,7 @@ import (
 	tripv1 "github.com/sluicehq/sluice/services/gen/trip/v1"
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
 	"github.com/sluicehq/sluice/services/trip"
+	tripclients "github.com/sluicehq/sluice/services/trip/clients"
 	triprpc "github.com/sluicehq/sluice/services/trip/rpc"
 	"github.com/sluicehq/sluice/services/trip/store"
 )
@@ -55,7 +56,7 @@ func newHouse(t *testing.T) *house {
 func (h *house) with(tariff trip.Tariff) tripv1.TripsClient {
 	options := rpc.Options{Logger: slog.New(slog.DiscardHandler), Tracing: obs.NoTracing()}
 	devices := rpc.NewChannel(options, func(r grpc.ServiceRegistrar) { devicev1.RegisterDevicesServer(r, deviceService{house: h}) })
-	service := trip.New(store.New(h.db, triprpc.EncodeTrip), triprpc.NewVehicles(rpc.Within(devices, options)), h.clock, tariff)
+	service := trip.New(store.New(h.db, triprpc.EncodeTrip), tripclients.NewVehicles(rpc.Within(devices, options)), h.clock, tariff)
 	trips := rpc.NewChannel(options, func(r grpc.ServiceRegistrar) { triprpc.Register(r, service) })
 	return tripv1.NewTripsClient(rpc.Within(trips, options))
 }

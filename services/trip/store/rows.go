@@ -25,10 +25,10 @@ func scanTrip(row sqldb.Row) (trip.Trip, error) {
 	var t trip.Trip
 	var start, tariff string
 	var last, end sql.NullString
-	var unlockBy, errandAt sql.NullInt64
+	var unlockBy, taskDue sql.NullInt64
 	err := row.Scan(&t.ID, &t.Version, &t.Status, &t.AccountID, &t.VehicleID, &start, &last, &end,
 		&t.Gap, &t.Fixes, &t.DistanceMetres, &t.DistanceSource, &tariff, &t.DurationSeconds, &t.Fee.AmountMinor,
-		&t.Source, &t.ExternalID, &unlockBy, &t.Errand, &errandAt, &t.Failure)
+		&t.Source, &t.ExternalID, &unlockBy, &t.Task, &taskDue, &t.Failure)
 	if err != nil {
 		return trip.Trip{}, fmt.Errorf("scan trip: %w", err)
 	}
@@ -39,7 +39,7 @@ func scanTrip(row sqldb.Row) (trip.Trip, error) {
 		return trip.Trip{}, fmt.Errorf("read the tariff of %s: %w", t.ID, err)
 	}
 	t.Fee.Currency = t.Tariff.Currency
-	t.UnlockBy, t.ErrandAt = sqldb.NullTime(unlockBy), sqldb.NullTime(errandAt)
+	t.UnlockBy, t.TaskDue = sqldb.NullTime(unlockBy), sqldb.NullTime(taskDue)
 	if t.Last, err = sqldb.NullValue[trip.Position](last); err != nil {
 		return trip.Trip{}, fmt.Errorf("read the last fix of %s: %w", t.ID, err)
 	}
@@ -66,7 +66,7 @@ func changingValues(t trip.Trip) ([]any, error) {
 	return []any{
 		t.Version, string(t.Status), sqldb.Micros(t.Start.At), string(start), last, end, t.Gap, t.Fixes,
 		t.DistanceMetres, t.DurationSeconds, t.Fee.AmountMinor,
-		sqldb.NullMicros(t.UnlockBy), string(t.Errand), sqldb.NullMicros(t.ErrandAt), t.Failure,
+		sqldb.NullMicros(t.UnlockBy), string(t.Task), sqldb.NullMicros(t.TaskDue), t.Failure,
 	}, nil
 }
 

@@ -144,37 +144,37 @@ func openTrips(t *testing.T, s trip.Store) {
 	}
 }
 
-func errands(t *testing.T, s trip.Store) {
+func dueTasks(t *testing.T, s trip.Store) {
 	due := noon().Add(time.Minute)
 	with := started()
-	with.Status, with.UnlockBy, with.Errand, with.ErrandAt, with.Failure = trip.Failed, &due, trip.LockErrand, &due, "WHY"
+	with.Status, with.UnlockBy, with.Task, with.TaskDue, with.Failure = trip.Failed, &due, trip.LockTask, &due, "WHY"
 	create(t, s, with)
 	create(t, s, started())
-	if got := get(t, s, with.ID); !reflect.DeepEqual(got.UnlockBy, &due) || got.Errand != trip.LockErrand || !reflect.DeepEqual(got.ErrandAt, &due) || got.Failure != "WHY" {
+	if got := get(t, s, with.ID); !reflect.DeepEqual(got.UnlockBy, &due) || got.Task != trip.LockTask || !reflect.DeepEqual(got.TaskDue, &due) || got.Failure != "WHY" {
 		t.Errorf("reads back as %+v", got)
 	}
 	check := func(what string, at time.Time, want ...string) {
 		t.Helper()
-		got, err := s.Errands(t.Context(), at, 10)
+		got, err := s.DueTasks(t.Context(), at, 10)
 		if err != nil || !slices.Equal(idsOf(got), want) {
 			t.Errorf("%s: %v, %v; want %v", what, idsOf(got), err, want)
 		}
 	}
-	set := func(from, to trip.Errand, at *time.Time) {
+	set := func(from, to trip.VehicleTask, at *time.Time) {
 		t.Helper()
-		if err := s.SetErrand(t.Context(), with.ID, from, to, at); err != nil {
+		if err := s.SetTask(t.Context(), with.ID, from, to, at); err != nil {
 			t.Fatal(err)
 		}
 	}
 	check("too early", due.Add(-time.Second))
 	check("in time", due, with.ID)
-	set(trip.UnlockErrand, trip.NoErrand, nil)
+	set(trip.UnlockTask, trip.NoTask, nil)
 	check("another errand was done", due, with.ID)
 	later := due.Add(time.Minute)
-	set(trip.LockErrand, trip.LockErrand, &later)
+	set(trip.LockTask, trip.LockTask, &later)
 	check("postponed", due)
 	check("postponed, in time", later, with.ID)
-	set(trip.LockErrand, trip.NoErrand, nil)
+	set(trip.LockTask, trip.NoTask, nil)
 	check("done", later)
 }
 

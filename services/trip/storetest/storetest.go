@@ -15,7 +15,7 @@ func Run(t *testing.T, open func(t *testing.T) trip.Store) {
 	for name, test := range map[string]func(*testing.T, trip.Store){
 		"a trip reads back as it was kept":             readsBack,
 		"ids that nobody has are left out":             leavesOutUnknown,
-		"errands are found when they are due":          errands,
+		"DueTasks, some tasks due, finds them":         dueTasks,
 		"a change without an event is kept":            quietChange,
 		"64 starts on one vehicle: one wins":           oneOpenTripAVehicle,
 		"64 starts of one account: one wins":           oneOpenTripAnAccount,
