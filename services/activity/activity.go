@@ -15,7 +15,11 @@
 // A use case that fails has changed nothing.
 package activity
 
-import "time"
+import (
+	"time"
+
+	"github.com/sluicehq/sluice/internal/entity"
+)
 
 // Kind is what an activity is about.
 type Kind string
@@ -68,6 +72,11 @@ type Activity struct {
 	Data     string // JSON; "" for none
 
 	CreatedAt time.Time
+}
+
+// Facts returns what the visibility of the activity depends on.
+func (a Activity) Facts() entity.Facts {
+	return entity.Facts{Owner: a.AccountID, Public: a.AccountID == ""}
 }
 
 // Position is a place on Earth at a time.

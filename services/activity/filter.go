@@ -3,7 +3,7 @@ package activity
 import (
 	"time"
 
-	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/input"
@@ -94,22 +94,8 @@ func (f Filter) checkTimes() error {
 	return nil
 }
 
-// Sight is what a caller may see: everybody's activities always, and these. The zero Sight sees no
-// more than everybody's.
-type Sight struct {
-	All       bool   // also every account's
-	AccountID string // also this account's
-}
-
-func sightOf(who caller.Caller) Sight {
-	if who.Staff() {
-		return Sight{All: true}
-	}
-	return Sight{AccountID: who.AccountID}
-}
-
-// Selection is the activities that a filter selects of what can be seen.
+// Selection is the activities that a filter selects among the visible ones.
 type Selection struct {
-	Filter Filter
-	Sight  Sight
+	Filter  Filter
+	Visible entity.Visibility
 }

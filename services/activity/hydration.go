@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/input"
@@ -57,16 +58,16 @@ func (s *Service) ReportHydration(ctx context.Context, in HydrationInput) (Hydra
 	if err != nil {
 		return HydrationReport{}, err
 	}
-	sight := sightOf(who)
+	visible := entity.Activity.Visibility(who)
 	tally := tally{zone: zone, days: map[date]float64{}}
-	err = s.store.Amounts(ctx, Selection{Sight: sight, Filter: Filter{
+	err = s.store.Amounts(ctx, Selection{Visible: visible, Filter: Filter{
 		Kinds: []Kind{Hydration}, StartedFrom: &in.From, StartedBefore: &in.To, AccountID: in.AccountID,
 	}}, tally.add)
 	if err != nil {
 		return HydrationReport{}, err
 	}
 	report := tally.report()
-	report.Entries, err = s.entries(ctx, tally.newest, sight)
+	report.Entries, err = s.entries(ctx, tally.newest, visible)
 	return report, err
 }
 
@@ -91,11 +92,11 @@ func (in HydrationInput) checked() (*time.Location, error) {
 
 // entries are the activities in the order of their ids. Activities do not change, so they are those
 // that were added up, though they are read later.
-func (s *Service) entries(ctx context.Context, activityIDs []string, sight Sight) ([]Activity, error) {
+func (s *Service) entries(ctx context.Context, activityIDs []string, visible entity.Visibility) ([]Activity, error) {
 	if len(activityIDs) == 0 {
 		return nil, nil
 	}
-	entries, err := s.store.Get(ctx, activityIDs, sight)
+	entries, err := s.store.Get(ctx, activityIDs, visible)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/input"
 	"github.com/sluicehq/sluice/internal/page"
@@ -23,7 +24,7 @@ func (s *Service) BatchGet(ctx context.Context, activityIDs []string) ([]Activit
 	if err != nil || len(known) == 0 {
 		return nil, err
 	}
-	return s.store.Get(ctx, known, sightOf(who))
+	return s.store.Get(ctx, known, entity.Activity.Visibility(who))
 }
 
 // List gives a page of the activities that the filter selects and the caller may see, the newest
@@ -61,7 +62,7 @@ func (s *Service) selection(ctx context.Context, filter Filter) (Selection, erro
 	if err := filter.check(); err != nil {
 		return Selection{}, err
 	}
-	return Selection{Filter: filter, Sight: sightOf(who)}, nil
+	return Selection{Filter: filter, Visible: entity.Activity.Visibility(who)}, nil
 }
 
 // fitting tells how many of the activities, from the first, fit an answer: at least one.

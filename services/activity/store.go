@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/page"
 )
@@ -20,7 +21,7 @@ type Store interface {
 	Import(ctx context.Context, made []Activity) (stored int64, err error)
 
 	// Get gives those of the activities that there are and can be seen, in any order.
-	Get(ctx context.Context, ids []string, sight Sight) ([]Activity, error)
+	Get(ctx context.Context, ids []string, visible entity.Visibility) ([]Activity, error)
 
 	// List gives a page of the selection, the newest start first.
 	List(ctx context.Context, selection Selection, request page.Request) (page.Page[Activity], error)

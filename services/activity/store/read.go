@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/internal/sqldb"
@@ -16,10 +17,10 @@ func newest() sqldb.Newest {
 }
 
 // Get gives activities by id: see activity.Store.
-func (s *Store) Get(ctx context.Context, ids []string, sight activity.Sight) ([]activity.Activity, error) {
+func (s *Store) Get(ctx context.Context, ids []string, visible entity.Visibility) ([]activity.Activity, error) {
 	var w sqldb.Where
 	w.In("id", ids)
-	seen(&w, sight)
+	narrow(&w, visible)
 	return s.query(ctx, `SELECT `+columns+` FROM activities`+w.SQL(), w.Args())
 }
 
@@ -31,7 +32,7 @@ func (s *Store) List(ctx context.Context, selection activity.Selection, request 
 	}
 	w := where(selection.Filter)
 	counted := where(selection.Filter)
-	seen(&counted, selection.Sight)
+	narrow(&counted, selection.Visible)
 	total, err := s.db.Total(ctx, request, "activities", counted)
 	if err != nil {
 		return page.Page[activity.Activity]{}, err
@@ -39,7 +40,7 @@ func (s *Store) List(ctx context.Context, selection activity.Selection, request 
 	if err := newest().After(&w, request.After); err != nil {
 		return page.Page[activity.Activity]{}, err
 	}
-	query := newestSeen(columns, &w, selection.Sight)
+	query := newestVisible(columns, &w, selection.Visible)
 	activities, err := s.query(ctx, query+` LIMIT `+w.Arg(size+1), w.Args())
 	if err != nil {
 		return page.Page[activity.Activity]{}, err
@@ -52,7 +53,7 @@ func (s *Store) List(ctx context.Context, selection activity.Selection, request 
 // Sum adds up amounts: see activity.Store.
 func (s *Store) Sum(ctx context.Context, selection activity.Selection) (sum float64, count int64, err error) {
 	w := where(selection.Filter)
-	seen(&w, selection.Sight)
+	narrow(&w, selection.Visible)
 	err = s.db.Read().QueryRowContext(ctx, `SELECT COALESCE(SUM(amount), 0), COUNT(amount) FROM activities`+w.SQL(), w.Args()...).Scan(&sum, &count)
 	if err != nil {
 		return 0, 0, fmt.Errorf("add up amounts: %w", err)
@@ -64,7 +65,7 @@ func (s *Store) Sum(ctx context.Context, selection activity.Selection) (sum floa
 func (s *Store) Amounts(ctx context.Context, selection activity.Selection, visit func(activity.Amount) error) error {
 	w := where(selection.Filter)
 	w.And("amount IS NOT NULL")
-	query := newestSeen("id, started_at, amount", &w, selection.Sight)
+	query := newestVisible("id, started_at, amount", &w, selection.Visible)
 	rows, err := s.db.Read().QueryContext(ctx, query, w.Args()...)
 	if err != nil {
 		return fmt.Errorf("read amounts: %w", err)

@@ -3,6 +3,7 @@ package store
 import (
 	"time"
 
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/activity"
 )
@@ -41,29 +42,33 @@ func ceilMicros(at time.Time) int64 {
 	return micros
 }
 
-// seen narrows to what can be seen.
-func seen(w *sqldb.Where, sight activity.Sight) {
+// narrow adds the condition that holds for the visible rows: entity.Visibility in SQL.
+func narrow(w *sqldb.Where, visible entity.Visibility) {
 	switch {
-	case sight.All:
-	case sight.AccountID == "":
+	case visible.All:
+	case visible.Owner != "" && visible.Public:
+		w.And("account_id IN ('', ?)", visible.Owner)
+	case visible.Owner != "":
+		w.And("account_id = ?", visible.Owner)
+	case visible.Public:
 		w.And("account_id = ''")
 	default:
-		w.And("account_id IN ('', ?)", sight.AccountID)
+		w.And("1 = 0")
 	}
 }
 
-// newestSeen is a query of the columns, among which are started_at and id, of what w holds for and
-// can be seen, the newest start first. What is everybody's and what is the account's are read each
-// from its own index and merged, so that a page costs the same however much there is of either.
-func newestSeen(columns string, w *sqldb.Where, sight activity.Sight) string {
+// newestVisible returns a query of the columns, among which are started_at and id, over the visible rows for which w
+// holds, the newest start first. It reads public rows and the rows of the account from an index each and merges
+// them, so the cost of a page does not grow with the number of rows of either.
+func newestVisible(columns string, w *sqldb.Where, visible entity.Visibility) string {
 	read := `SELECT ` + columns + ` FROM activities`
-	if sight.All || sight.AccountID == "" {
-		seen(w, sight)
+	if visible.All || visible.Owner == "" || !visible.Public {
+		narrow(w, visible)
 		return read + w.SQL() + newest().SQL()
 	}
-	mine := w.Arg(sight.AccountID)
+	mine := w.Arg(visible.Owner)
 	owned := func(condition string) string {
-		part := *w // shares the room of w, so it is written out before the next one is made
+		part := *w // shares the array of w, so its text is made before the next part
 		part.And(condition)
 		return read + part.SQL()
 	}

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/entity"
+	"github.com/sluicehq/sluice/internal/entity/entitytest"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/page"
@@ -25,15 +27,15 @@ func listsAll(t *testing.T, s activity.Store) {
 		return cmp.Or(b.StartedAt.Compare(a.StartedAt), cmp.Compare(b.ID, a.ID))
 	})
 	want := idsOf(made)
-	own := activity.Selection{Sight: activity.Sight{AccountID: mine}}
+	own := activity.Selection{Visible: entity.Visibility{Owner: mine, Public: true}}
 	for _, selection := range []activity.Selection{every(activity.Filter{}), own} {
 		if got := listed(t, s, selection); !slices.Equal(got, want) {
-			t.Errorf("seen by %+v: %v, want %v", selection.Sight, got, want)
+			t.Errorf("seen by %+v: %v, want %v", selection.Visible, got, want)
 		}
 	}
 	for i, selection := range []activity.Selection{every(activity.Filter{}), own} {
 		if got := paged(t, s, selection, 20-10*i); !slices.Equal(got, want) {
-			t.Errorf("seen by %+v, by pages: %v, want %v", selection.Sight, got, want)
+			t.Errorf("seen by %+v, by pages: %v, want %v", selection.Visible, got, want)
 		}
 	}
 }
@@ -113,15 +115,43 @@ func listsSeen(t *testing.T, s activity.Store) {
 		want      []string
 	}{
 		"staff":                    {every(activity.Filter{}), []string{foreign.ID, own.ID, public.ID}},
-		"an account":               {activity.Selection{Sight: activity.Sight{AccountID: mine}}, []string{own.ID, public.ID}},
-		"an account, its own":      {activity.Selection{Sight: activity.Sight{AccountID: mine}, Filter: activity.Filter{AccountID: mine}}, []string{own.ID}},
-		"an account, another's":    {activity.Selection{Sight: activity.Sight{AccountID: mine}, Filter: activity.Filter{AccountID: others}}, nil},
-		"nobody known":             {activity.Selection{}, []string{public.ID}},
-		"nobody known, an account": {activity.Selection{Filter: activity.Filter{AccountID: others}}, nil},
+		"an account":               {activity.Selection{Visible: entity.Visibility{Owner: mine, Public: true}}, []string{own.ID, public.ID}},
+		"an account, its own":      {activity.Selection{Visible: entity.Visibility{Owner: mine, Public: true}, Filter: activity.Filter{AccountID: mine}}, []string{own.ID}},
+		"an account, another's":    {activity.Selection{Visible: entity.Visibility{Owner: mine, Public: true}, Filter: activity.Filter{AccountID: others}}, nil},
+		"nobody known":             {activity.Selection{Visible: entity.Visibility{Public: true}}, []string{public.ID}},
+		"nobody known, an account": {activity.Selection{Visible: entity.Visibility{Public: true}, Filter: activity.Filter{AccountID: others}}, nil},
 	} {
 		if got := listed(t, s, tt.selection); !slices.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", name, got, tt.want)
 		}
+	}
+}
+
+// visibilityFollowsTheRule compares the SQL condition with entity.Activity.Sees for every caller.
+func visibilityFollowsTheRule(t *testing.T, s activity.Store) {
+	fixtures := entitytest.New()
+	var made []activity.Activity
+	for i, owner := range []string{"", fixtures.Account, fixtures.OtherAccount} {
+		made = append(made, create(t, s, with(note(i), func(a *activity.Activity) { a.AccountID = owner })))
+	}
+	for name, who := range fixtures.Callers {
+		visible := entity.Activity.Visibility(who)
+		var want []string
+		for _, a := range made {
+			if entity.Activity.Sees(who, a.Facts()) {
+				want = append(want, a.ID)
+			}
+		}
+		got, err := s.Get(t.Context(), idsOf(made), visible)
+		if err != nil || !slices.Equal(sorted(idsOf(got)), sorted(want)) {
+			t.Errorf("%s gets %v, %v; want %v", name, idsOf(got), err, want)
+		}
+		if got := listed(t, s, activity.Selection{Visible: visible}); !slices.Equal(sorted(got), sorted(want)) {
+			t.Errorf("%s lists %v, want %v", name, got, want)
+		}
+	}
+	if got := listed(t, s, activity.Selection{}); len(got) != 0 {
+		t.Errorf("the zero visibility lists %v", got)
 	}
 }
 
@@ -161,7 +191,7 @@ func sums(t *testing.T, s activity.Store) {
 	}{
 		"all":       {every(activity.Filter{}), 1_350.5, 3},
 		"since":     {every(activity.Filter{StartedFrom: &second}), 1_100, 2},
-		"seen":      {activity.Selection{Sight: activity.Sight{AccountID: mine}}, 350.5, 2},
+		"seen":      {activity.Selection{Visible: entity.Visibility{Owner: mine, Public: true}}, 350.5, 2},
 		"no amount": {every(activity.Filter{Kinds: []activity.Kind{activity.Note}}), 0, 0},
 	} {
 		if sum, count, err := s.Sum(t.Context(), tt.selection); err != nil || sum != tt.sum || count != tt.count {
@@ -175,7 +205,7 @@ func visitsAmounts(t *testing.T, s activity.Store) {
 	a, b := create(t, s, drunk(1, 250, mine)), create(t, s, drunk(2, 100, mine))
 	create(t, s, note(3))
 	create(t, s, drunk(4, 1, ids.New(ids.Account)))
-	selection := activity.Selection{Sight: activity.Sight{AccountID: mine}}
+	selection := activity.Selection{Visible: entity.Visibility{Owner: mine, Public: true}}
 	want := []activity.Amount{
 		{ActivityID: b.ID, StartedAt: b.StartedAt, Value: 100}, {ActivityID: a.ID, StartedAt: a.StartedAt, Value: 250},
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/ids"
@@ -55,14 +56,14 @@ func getLeavesOut(t *testing.T, s activity.Store) {
 	public, own, foreign := create(t, s, told("a", "")), create(t, s, told("b", mine)), create(t, s, told("c", others))
 	asked := []string{public.ID, own.ID, foreign.ID, ids.New(ids.Activity), "no id"}
 	for name, tt := range map[string]struct {
-		sight activity.Sight
-		want  []string
+		visible entity.Visibility
+		want    []string
 	}{
 		"staff":        {all(), []string{public.ID, own.ID, foreign.ID}},
-		"an account":   {activity.Sight{AccountID: mine}, []string{public.ID, own.ID}},
-		"nobody known": {activity.Sight{}, []string{public.ID}},
+		"an account":   {entity.Visibility{Owner: mine, Public: true}, []string{public.ID, own.ID}},
+		"nobody known": {entity.Visibility{Public: true}, []string{public.ID}},
 	} {
-		got, err := s.Get(t.Context(), asked, tt.sight)
+		got, err := s.Get(t.Context(), asked, tt.visible)
 		if err != nil || !slices.Equal(sorted(idsOf(got)), sorted(tt.want)) {
 			t.Errorf("%s: %v, %v; want %v", name, idsOf(got), err, tt.want)
 		}

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/page"
@@ -28,6 +29,7 @@ func Run(t *testing.T, open func(t *testing.T) activity.Store) {
 		"a list runs through all, the newest start first": listsAll,
 		"a list is narrowed by its filter":                listsFiltered,
 		"a list is narrowed to what is seen":              listsSeen,
+		"get and list follow the rule of visibility":      visibilityFollowsTheRule,
 		"a list refuses foreign cursors and bad sizes":    listRefuses,
 		"amounts are added up":                            sums,
 		"amounts are visited, the newest start first":     visitsAmounts,
@@ -75,9 +77,11 @@ func create(t *testing.T, s activity.Store, made activity.Activity) activity.Act
 	return kept
 }
 
-func all() activity.Sight { return activity.Sight{All: true} }
+func all() entity.Visibility { return entity.Visibility{All: true} }
 
-func every(f activity.Filter) activity.Selection { return activity.Selection{Filter: f, Sight: all()} }
+func every(f activity.Filter) activity.Selection {
+	return activity.Selection{Filter: f, Visible: all()}
+}
 
 // listed is all that a selection has, up to 1,000.
 func listed(t *testing.T, s activity.Store, selection activity.Selection) []string {
