@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/input"
 )
@@ -157,10 +158,5 @@ func checkHeld(who caller.Caller, scopes []string, deviceLabels map[string]strin
 	return nil
 }
 
-// mayManage tells whether the caller may see and change API keys of the account.
-func mayManage(who caller.Caller, accountID string) bool {
-	if who.Administers() {
-		return true
-	}
-	return who.AccountID != "" && who.AccountID == accountID
-}
+// Facts returns what the visibility of the key depends on.
+func (k APIKey) Facts() entity.Facts { return entity.Facts{Owner: k.AccountID} }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/input"
@@ -92,7 +93,7 @@ func (s *Service) BatchGetAccounts(ctx context.Context, wanted []string) ([]Acco
 	if err != nil {
 		return nil, err
 	}
-	wanted = slices.DeleteFunc(wanted, func(id string) bool { return !who.MayActFor(id) })
+	wanted = slices.DeleteFunc(wanted, func(id string) bool { return !entity.Account.Sees(who, entity.Facts{Owner: id}) })
 	if len(wanted) == 0 {
 		return nil, nil
 	}

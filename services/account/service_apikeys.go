@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/ids"
@@ -118,7 +119,7 @@ func (s *Service) managed(ctx context.Context, id string) (caller.Caller, APIKey
 	if err != nil {
 		return caller.Caller{}, APIKey{}, fmt.Errorf("get API key: %w", err)
 	}
-	if len(found) == 0 || !mayManage(who, found[0].AccountID) {
+	if len(found) == 0 || !entity.APIKey.Sees(who, found[0].Facts()) {
 		return caller.Caller{}, APIKey{}, errs.Missing("API key", id)
 	}
 	return who, found[0], nil
@@ -134,14 +135,11 @@ func (s *Service) ListAPIKeys(ctx context.Context) ([]APIKey, error) {
 	if err != nil {
 		return nil, err
 	}
-	of := who.AccountID
-	switch {
-	case mayManage(who, ""):
-		of = ""
-	case of == "":
+	owner, some := entity.APIKey.Visibility(who).OwnerOnly()
+	if !some {
 		return nil, nil
 	}
-	keys, err := s.store.ListAPIKeys(ctx, of, maxListed)
+	keys, err := s.store.ListAPIKeys(ctx, owner, maxListed)
 	if err != nil {
 		return nil, fmt.Errorf("list API keys: %w", err)
 	}
@@ -172,7 +170,7 @@ func (s *Service) BatchGetAPIKeys(ctx context.Context, wanted []string) ([]APIKe
 	}
 	var seen []APIKey
 	for _, key := range found {
-		if key.ID == who.APIKeyID || mayManage(who, key.AccountID) {
+		if key.ID == who.APIKeyID || entity.APIKey.Sees(who, key.Facts()) {
 			seen = append(seen, key)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
@@ -14,9 +15,9 @@ type Reader interface {
 	Get(ctx context.Context, ids []string) ([]Device, error)
 }
 
-// Sees tells whether the device exists for the caller.
+// Sees reports whether the device exists for the caller.
 func Sees(who caller.Caller, d Device) bool {
-	return (who.Staff() || d.Kind == Vehicle) && who.SeesLabels(d.Labels)
+	return entity.Device.Sees(who, d.Facts())
 }
 
 // Seen is those of the devices that there are and who may see.
@@ -92,7 +93,7 @@ func SeenByStaff(ctx context.Context, store Reader, deviceIDs []string) ([]Devic
 	if err != nil {
 		return nil, err
 	}
-	if !who.Staff() {
+	if !entity.Command.Visibility(who).All {
 		return nil, nil
 	}
 	return Seen(ctx, store, who, "deviceIds", deviceIDs)

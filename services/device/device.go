@@ -37,6 +37,7 @@ package device
 import (
 	"time"
 
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/services/device/lock"
 )
 
@@ -81,6 +82,9 @@ type Device struct {
 	Source     string // what it was imported from; "" for one that was registered
 	ExternalID string // of the device in the source
 }
+
+// Facts returns what the visibility of the device, and of what belongs to it, depends on.
+func (d Device) Facts() entity.Facts { return entity.Facts{Kind: string(d.Kind), Labels: d.Labels} }
 
 // Position is a place on Earth: degrees in WGS 84, accuracy in metres.
 type Position struct {

@@ -26,6 +26,8 @@ package job
 
 import (
 	"time"
+
+	"github.com/sluicehq/sluice/internal/entity"
 )
 
 // Status is where a job or a run stands.
@@ -73,6 +75,9 @@ type Job struct {
 	FiringID string // the first run of the present firing
 	Deleted  bool   // only in events
 }
+
+// Facts returns what the visibility of the job depends on.
+func (j Job) Facts() entity.Facts { return entity.Facts{Owner: j.CreatedBy} }
 
 // Run is one attempt to do a job's work.
 type Run struct {

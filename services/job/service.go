@@ -8,6 +8,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/ids"
@@ -225,7 +226,7 @@ func (s *Service) change(ctx context.Context, what, id string, expectedVersion *
 	}
 	now := s.clock.Now()
 	j, err := s.store.Change(ctx, id, "", func(j Job, run *Run) (Change, error) {
-		if owner := ownerOf(who); owner != "" && owner != j.CreatedBy {
+		if !entity.Job.Sees(who, j.Facts()) {
 			return Change{}, errs.Missing("job", id)
 		}
 		if expectedVersion != nil && *expectedVersion != j.Version {
@@ -256,8 +257,5 @@ func (s *Service) own(ctx context.Context, who caller.Caller, id string) error {
 
 // ownerOf is whose jobs the caller is confined to; "" for all.
 func ownerOf(who caller.Caller) string {
-	if who.Staff() {
-		return ""
-	}
-	return who.Name()
+	return entity.Job.Visibility(who).Owner
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/input"
@@ -59,7 +60,7 @@ func (s *Service) BatchGetOpen(ctx context.Context, vehicleIDs, accountIDs []str
 
 // shown is what the caller may see of the trips, as of now.
 func (s *Service) shown(who caller.Caller, trips []Trip) []Trip {
-	trips = slices.DeleteFunc(trips, func(t Trip) bool { return !who.MayActFor(t.AccountID) })
+	trips = slices.DeleteFunc(trips, func(t Trip) bool { return !entity.Trip.Sees(who, t.Facts()) })
 	s.refresh(trips)
 	return trips
 }
@@ -109,12 +110,12 @@ func (f Filter) narrowed(who caller.Caller) (narrow Filter, some bool, err error
 		return f, false, nil
 	}
 	f.AccountIDs, f.VehicleIDs = accounts, vehicles
-	if who.Staff() {
-		return f, true, nil
+	owner, some := entity.Trip.Visibility(who).OwnerOnly()
+	if owner == "" {
+		return f, some, nil
 	}
-	own := who.AccountID != "" && (len(accounts) == 0 || slices.Contains(accounts, who.AccountID))
-	f.AccountIDs = []string{who.AccountID}
-	return f, own, nil
+	f.AccountIDs = []string{owner}
+	return f, len(accounts) == 0 || slices.Contains(accounts, owner), nil
 }
 
 // emptied tells whether ids were asked for of which none can exist: that narrows to nothing, where
@@ -143,11 +144,9 @@ func (s *Service) BatchGetTracks(ctx context.Context, tripIDs []string, most int
 	if err != nil || len(tripIDs) == 0 {
 		return nil, err
 	}
-	account := ""
-	if !who.Staff() {
-		if account = who.AccountID; account == "" {
-			return nil, nil
-		}
+	owner, some := entity.Trip.Visibility(who).OwnerOnly()
+	if !some {
+		return nil, nil
 	}
-	return s.store.Tracks(ctx, tripIDs, account, min(most, maxAnswer/len(tripIDs)))
+	return s.store.Tracks(ctx, tripIDs, owner, min(most, maxAnswer/len(tripIDs)))
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/ids"
@@ -175,10 +176,7 @@ func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
 
 // ownOnly is the account whose trips alone the caller may act on; "" when it may act on all.
 func ownOnly(who caller.Caller) string {
-	if who.Staff() {
-		return ""
-	}
-	return who.AccountID
+	return entity.Trip.Visibility(who).Owner
 }
 
 func requireTrip(ctx context.Context, tripID string) (caller.Caller, error) {
@@ -195,7 +193,7 @@ func requireTrip(ctx context.Context, tripID string) (caller.Caller, error) {
 // mayChange refuses what the caller may not know of, what is over, and what is full.
 func mayChange(who caller.Caller, t Trip, more int) error {
 	switch {
-	case !who.MayActFor(t.AccountID):
+	case !entity.Trip.Sees(who, t.Facts()):
 		return errs.Missing("trip", t.ID)
 	case !t.Status.Open():
 		return isOver(t)

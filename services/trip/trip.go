@@ -26,7 +26,11 @@
 // when the device service does not answer, no trip starts.
 package trip
 
-import "time"
+import (
+	"time"
+
+	"github.com/sluicehq/sluice/internal/entity"
+)
 
 // Status is where a trip stands.
 type Status string
@@ -81,6 +85,9 @@ type Trip struct {
 	Source     string // what recorded it; "" for a live trip
 	ExternalID string // of the trip in the source
 }
+
+// Facts returns what the visibility of the trip depends on.
+func (t Trip) Facts() entity.Facts { return entity.Facts{Owner: t.AccountID} }
 
 // Current is where the vehicle was seen last: the last counted fix, or the start.
 func (t Trip) Current() Position {

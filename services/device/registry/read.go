@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/input"
 	"github.com/sluicehq/sluice/internal/page"
@@ -44,7 +45,7 @@ func (s *Service) List(ctx context.Context, filter Filter, order Order, request 
 	if order != ByName && order != Newest {
 		return page.Page[device.Device]{}, errs.Invalid("orderBy", "must be NAME or NEWEST")
 	}
-	filter, some := filter.narrowed(who)
+	filter, some := filter.Narrow(entity.Device.Visibility(who))
 	if !some {
 		return page.Empty[device.Device](request)
 	}
@@ -74,16 +75,19 @@ func (f Filter) check() error {
 	return input.Line("filter.nameContains", f.NameContains, device.MaxName)
 }
 
-// narrowed is the filter for what the caller may see of it; some is false when that is nothing.
-func (f Filter) narrowed(who caller.Caller) (narrow Filter, some bool) {
-	if f, some = f.within(who.DeviceLabels); !some || who.Staff() {
+// Narrow returns the filter for the visible devices that it selects; some is false when it selects none of them.
+func (f Filter) Narrow(visible entity.Visibility) (narrow Filter, some bool) {
+	if f, some = f.within(visible.Labels); !some || visible.All {
 		return f, some
 	}
-	if len(f.Kinds) > 0 && !slices.Contains(f.Kinds, device.Vehicle) {
-		return f, false
+	asked := f.Kinds
+	f.Kinds = nil
+	for _, kind := range visible.Kinds {
+		if len(asked) == 0 || slices.Contains(asked, device.Kind(kind)) {
+			f.Kinds = append(f.Kinds, device.Kind(kind))
+		}
 	}
-	f.Kinds = []device.Kind{device.Vehicle}
-	return f, true
+	return f, len(f.Kinds) > 0
 }
 
 // within is the filter for devices that have these labels too.
@@ -108,7 +112,7 @@ func (s *Service) Count(ctx context.Context) (Counts, error) {
 	if err != nil {
 		return Counts{}, err
 	}
-	filter, _ := Filter{}.narrowed(who)
+	filter, _ := Filter{}.Narrow(entity.Device.Visibility(who))
 	return s.store.Count(ctx, filter)
 }
 

@@ -27,6 +27,7 @@ func Run(t *testing.T, open func(t *testing.T) assembly.Store) {
 		"imports that meet make each device once":            importsOnce,
 		"a deleted device is imported anew":                  importsAnew,
 		"filters narrow":                                     filters,
+		"lists and counts follow the visibility rule":        visibilityFollowsTheRule,
 		"names sort whatever the case":                       sortsNames,
 		"a thousand devices page in order":                   pagesAll,
 		"pages by name stand still while rows come and go":   pagesStandStill(registry.ByName),

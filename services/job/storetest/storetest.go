@@ -49,6 +49,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"a deleted job is gone with its runs":           deleted,
 		"a list comes in pages, newest first":           listPages,
 		"a list is narrowed":                            listFilters,
+		"reads follow the visibility rule":              visibilityFollowsTheRule,
 		"counts are by status and owner":                counts,
 		"jobs of devices come a page a device":          deviceJobs,
 		"runs of jobs come a page a job":                runPages,

@@ -36,6 +36,7 @@ func Run(t *testing.T, open func(t *testing.T) trip.Store) {
 		"open trips are found by vehicle and account":  openTrips,
 		"a list runs through all trips, newest first":  listsAll,
 		"a list is narrowed by its filter":             listsFiltered,
+		"lists and tracks follow the visibility rule":  visibilityFollowsTheRule,
 		"a list refuses foreign cursors and bad sizes": listRefuses,
 		"tracks are by time and only the account's":    tracksByTime,
 		"long tracks are thinned evenly":               tracksThinned,
