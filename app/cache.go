@@ -17,12 +17,12 @@ import (
 func (h *house) cached(ctx context.Context, ports bff.Ports, b *bus.Bus, sole bool) (bff.Ports, error) {
 	settings := h.config.Cache
 	shared := h.config.Redis.URL != ""
-	if !settings.Enabled || b == nil || !shared && !sole && !settings.Sole {
+	if !settings.Enabled || b == nil || !shared && !sole && !settings.SingleGateway {
 		h.logger.Info("answers of the services are not kept", "enabled", settings.Enabled, "broker", b != nil, "redis", shared)
 		return ports, nil
 	}
 	options := cache.Options{
-		Memory: int64(settings.Memory), Largest: int(settings.Largest),
+		Memory: int64(settings.Memory), Largest: int(settings.MaxEntry),
 		Clock: h.clock, Logger: h.logger, Registry: h.registry,
 	}
 	if shared {

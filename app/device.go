@@ -57,21 +57,21 @@ func (h *house) streamRules() camera.Rules {
 	c := h.config.Camera
 	return camera.Rules{
 		Lease: c.Lease, Linger: c.Linger, Window: c.Window,
-		Starts: c.Starts, StartsByCaller: c.StartsByCaller, CallsPerMinute: c.CallsPerMinute,
+		Starts: c.MaxStarts, StartsByCaller: c.MaxStartsPerCaller, CallsPerMinute: c.CallsPerMinute,
 	}
 }
 
 func (h *house) keep() keeping.Keep {
 	c := h.config.Device
 	return keeping.Keep{
-		Raw: c.RawFor, Step: c.RolledStep, Rolled: c.RolledFor, Commands: c.KeepCommandsFor, Events: c.KeepEventsFor, Calls: c.KeepCallsFor,
+		Raw: c.RawRetention, Step: c.RollupStep, Rolled: c.RollupRetention, Commands: c.CommandRetention, Events: c.EventRetention, Calls: c.AuditRetention,
 	}
 }
 
 // listenToDevices lets devices in and keeps who is there.
 func (h *house) listenToDevices(link *mqtt.Link, service *assembly.Service, store *devicestore.Store) func(context.Context) error {
 	keeper := presence.NewKeeper(store, link, h.clock, h.logger, presence.Options{
-		Grace: h.config.Device.OfflineGrace, Wait: h.config.Device.RestartWait, Sweep: presenceSweep, Compare: presenceCompare,
+		Grace: h.config.Device.OfflineGrace, Wait: h.config.Device.RestartGrace, Sweep: presenceSweep, Compare: presenceCompare,
 		Welcome: service.Uplink.Welcome, Check: link.Check(service.Registry),
 	})
 	return func(ctx context.Context) error { return link.Run(ctx, service.Registry, service.Uplink, keeper) }

@@ -15,7 +15,7 @@ import (
 // program runs, here or in the Redis of the settings.
 func (h *house) documents() (*persisted.Library, error) {
 	settings := h.config.Documents
-	options := persisted.Options{OnlyTrusted: settings.OnlyTrusted, ByAnyone: settings.RegisterAnyone}
+	options := persisted.Options{OnlyTrusted: settings.OnlyTrusted, ByAnyone: settings.AnonymousRegistration}
 	var err error
 	if settings.Manifest != "" {
 		if options.Trusted, err = h.manifest(settings.Manifest); err != nil {
@@ -53,7 +53,7 @@ func (h *house) persisted() (persisted.Store, error) {
 	}
 	h.program.closing.add("redis of documents", func(context.Context) error { return client.Close() })
 	shared := documents.New(client, near, documents.Options{
-		Timeout: h.config.Redis.Timeout, Keep: h.config.Documents.Keep, Logger: h.logger,
+		Timeout: h.config.Redis.Timeout, Keep: h.config.Documents.TTL, Logger: h.logger,
 	})
 	h.watchRedis("documents", shared.State)
 	return shared, nil

@@ -31,8 +31,8 @@ func (h *house) ports(conns map[string]grpc.ClientConnInterface) bff.Ports {
 	settings, metrics := h.config.Breaker, guard.NewMetrics(h.registry)
 	guarded := func(service string) grpc.ClientConnInterface {
 		conn := guard.Wrap(conns[service], guard.Options{
-			Service: service, Timeout: h.config.CallTimeout, Failures: settings.Failures, OpenFor: settings.OpenFor,
-			InFlight: settings.InFlight, Wait: settings.Wait, Hedge: settings.Hedge, Logger: h.logger, Metrics: metrics,
+			Service: service, Timeout: h.config.CallTimeout, Failures: settings.Failures, OpenFor: settings.OpenDuration,
+			InFlight: settings.InFlight, Wait: settings.QueueTimeout, Hedge: settings.Hedge, Logger: h.logger, Metrics: metrics,
 		})
 		h.guards = append(h.guards, conn)
 		return conn
@@ -108,7 +108,7 @@ func (h *house) entrance(ctx context.Context, ports bff.Ports, health *edge.Heal
 		return nil, err
 	}
 	ports.Devices = media.Devices(ports.Devices, images)
-	authenticator := auth.Remembering(ports.Accounts, h.config.Auth.Issuer, h.clock, auth.Memory{For: h.config.Auth.KeptFor, Count: h.config.Auth.Kept})
+	authenticator := auth.Remembering(ports.Accounts, h.config.Auth.Issuer, h.clock, auth.Memory{For: h.config.Auth.CacheTTL, Count: h.config.Auth.CacheEntries})
 	ports.Accounts = authenticator.Watch(ports.Accounts)
 	watched, load := h.watched(), h.overloaded(budgets)
 	server := graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock, Conduct: watched}, graph.Options{
@@ -134,7 +134,7 @@ func (h *house) entrance(ctx context.Context, ports bff.Ports, health *edge.Heal
 	}
 	options := edge.Options{
 		RequestTimeout: h.config.HTTP.RequestTimeout, MaxBody: int64(h.config.HTTP.MaxBody),
-		Requests: h.requests(), MaxCost: h.config.HTTP.MaxCost, CompressFrom: int(h.config.HTTP.CompressFrom),
+		Requests: h.requests(), MaxCost: h.config.HTTP.MaxCost, CompressFrom: int(h.config.HTTP.CompressionThreshold),
 		CORSOrigins: h.config.HTTP.CORSOrigins, TrustedProxies: proxies, Logger: h.logger, Tracing: h.tracing,
 	}
 	if h.config.Telemetry.Metrics {
@@ -159,7 +159,7 @@ func (h *house) documentLimits() document.Limits {
 func (h *house) requests() gqlrequest.Limits {
 	return gqlrequest.Limits{
 		Depth: h.config.HTTP.MaxJSONDepth, Values: h.config.HTTP.MaxJSONValues, Variables: int(h.config.HTTP.MaxVariables),
-		Batch: h.config.HTTP.Batching,
+		Batch: h.config.HTTP.MaxBatch,
 	}
 }
 

@@ -22,7 +22,7 @@ func (h *house) images() (*media.Images, error) {
 	c := h.config.Camera
 	options := media.Options{
 		Dir: c.ImageDir, PublicURL: h.config.HTTP.PublicURL, Secret: secret, MaxBytes: int64(c.ImageMaxBytes),
-		PutFor: imagePutFor, GetFor: c.ImageAddress, Clock: h.clock, Logger: h.logger,
+		PutFor: imagePutFor, GetFor: c.ImageURLTTL, Clock: h.clock, Logger: h.logger,
 	}
 	if options.Dir == "" {
 		options.Dir = filepath.Join(h.config.Data, "images")
@@ -35,6 +35,6 @@ func (h *house) images() (*media.Images, error) {
 		return nil, fmt.Errorf("keep images: %w", err)
 	}
 	h.program.closing.add("images", func(context.Context) error { return images.Close() })
-	h.start(retention.New(h.clock, h.logger, retention.After("images", c.ImageKeepFor, images.Forget)).Loop("image retention"))
+	h.start(retention.New(h.clock, h.logger, retention.After("images", c.ImageRetention, images.Forget)).Loop("image retention"))
 	return images, nil
 }

@@ -22,7 +22,7 @@ const clientsTime = 3 * time.Minute
 func TestPublicClients(t *testing.T) {
 	t.Parallel()
 	folder := installClients(t)
-	p := harness.Start(t, harness.DemoArgs(t.TempDir(), "--http-batching", "10")...)
+	p := harness.Start(t, harness.DemoArgs(t.TempDir(), "--http-max-batch", "10")...)
 	token := p.SignIn(t, "operator")
 	doc, err := filepath.Abs("../../docs/subscriptions.md")
 	if err != nil {

@@ -155,7 +155,7 @@ func TestTwoProgramsShareDevicesAndOneIsKilled(t *testing.T) {
 // get no configuration that they have, and nobody is told that they were away.
 func TestARestartGoesUnnoticed(t *testing.T) {
 	t.Parallel()
-	serve := harness.DemoArgs(t.TempDir(), "--device-restart-wait", "10m", "--device-offline-grace", "10m") // however slowly they come back
+	serve := harness.DemoArgs(t.TempDir(), "--device-restart-grace", "10m", "--device-offline-grace", "10m") // however slowly they come back
 	p := harness.Start(t, serve...)
 	key := p.SignIn(t, "admin")
 	const n = 300

@@ -70,7 +70,7 @@ func (in *Installation) StartGateway(t *testing.T, token string) *Program {
 	t.Helper()
 	args := []string{
 		"gateway", "--addr", "127.0.0.1:0", "--service-token", token,
-		"--call-timeout", CallTimeout.String(), "--http-request-timeout", RequestTimeout.String(), "--breaker-open-for", "2s",
+		"--call-timeout", CallTimeout.String(), "--http-request-timeout", RequestTimeout.String(), "--breaker-open-duration", "2s",
 	}
 	return in.StartPart(t, slices.Concat(args, in.ServiceFlags, in.CommonFlags))
 }

@@ -173,7 +173,7 @@ func TestAPIKeyCommands(t *testing.T) {
 		t.Errorf("the list is\n%s", listed)
 	}
 	harness.MustRun(t, "apikey", "revoke", id, "--data", data)
-	harness.Eventually(t, harness.Timeout, "the gateway, which may keep a verdict for auth.kept_for, hears of it", func() bool {
+	harness.Eventually(t, harness.Timeout, "the gateway, which may keep a verdict for auth.cache_ttl, hears of it", func() bool {
 		return len(p.Execute(t, key, `{ trips { totalCount } }`, nil).Errors) > 0
 	})
 	harness.RequireError(t, p.Execute(t, key, `{ trips { totalCount } }`, nil), "UNAUTHENTICATED", "API_KEY_REVOKED")

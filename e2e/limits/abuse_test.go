@@ -104,7 +104,7 @@ func TestACallerIsShutOutAndReleased(t *testing.T) {
 func TestALoopIsSeenHoweverItIsSent(t *testing.T) {
 	t.Parallel()
 	const times = 15
-	p := harness.Start(t, harness.DemoArgs(t.TempDir(), "--conduct-repeats", "10", "--conduct-open-for", "10m", "--http-batching", "20")...)
+	p := harness.Start(t, harness.DemoArgs(t.TempDir(), "--conduct-repeats", "10", "--conduct-open-for", "10m", "--http-max-batch", "20")...)
 	admin := p.SignIn(t, "admin")
 	once := func(i int) string { return fmt.Sprintf(`updateDevice(input: {id: $id, name: "%d"}) { id }`, i) }
 	single := func(i int) string { return "mutation($id: ID!) { " + once(i) + " }" }

@@ -233,7 +233,7 @@ func TestNobodyFindsOutWhatExists(t *testing.T) {
 		t.Parallel()
 		spans, endpoint := harness.StartCollector(t)
 		p := harness.Start(t, harness.DemoArgs(t.TempDir(), "--telemetry-otlp-endpoint", "http://"+endpoint,
-			"--breaker-hedge=false", "--cache-enabled=false", "--auth-kept-for=1m")...) // so that the same is done whenever the same is asked
+			"--breaker-hedge=false", "--cache-enabled=false", "--auth-cache-ttl=1m")...) // so that the same is done whenever the same is asked
 		all := compareProbes(t, p)
 		p.StopCleanly(t) // which sends what is left to send
 		done := workByTrace(spans.Spans())

@@ -1,13 +1,14 @@
-// Package config holds every setting of Sluice, each declared once: a field of Config.
+// Package config declares all settings of Sluice, each once: as a field of Config.
 //
-// From the field's name, its area's prefix and its tags follow the flag (--http-max-body), the
-// variable (SLUICE_HTTP_MAX_BODY), the line in the config file (http.max_body), the default and the
-// sentence that documents it, so none of them can be missing. Config is embedded in a command of
-// github.com/alecthomas/kong and Sources fills it; a flag wins over a variable, a variable over its
-// secret file (SLUICE_…_FILE), that over the config file, that over the default.
+// The name of the field, the prefix of its area and its tags define the flag (--http-max-body), the
+// variable (SLUICE_HTTP_MAX_BODY), the key in the config file (http.max_body), the default and the
+// documentation, so that none of them can be missing. Commands of github.com/alecthomas/kong embed Config,
+// and Sources fills it. The order of precedence is: flag, variable, secret file (SLUICE_…_FILE), config
+// file, default.
 //
-// It promises: an unknown key, an unknown SLUICE_… variable and a bad value are errors that name it
-// and the nearest known one; secrets are never printed, in errors neither.
+// It promises: an unknown key, an unknown SLUICE_… variable and an invalid value are errors that name the
+// setting and the nearest known name; secrets are never printed, also not in errors. On an error no
+// configuration is returned.
 package config
 
 import (
@@ -20,13 +21,13 @@ import (
 	"github.com/sluicehq/sluice/internal/catalog"
 )
 
-// Config is every setting. Areas have names of one word, because their prefixes become the blocks
+// Config is the set of all settings. The name of an area is one word, because its prefix becomes a block
 // of the config file: "services-trip-" is services.trip.
 type Config struct {
 	File string `name:"config" placeholder:"FILE" help:"Config file in YAML."`
 
-	Data string `default:"./data" group:"General" help:"Folder for everything that is kept: databases, keys, events."`
-	Addr string `default:"127.0.0.1:8080" group:"General" help:"Where the gateway listens, as host:port; port 0 takes a free one."`
+	Data string `default:"./data" group:"General" help:"Data folder: databases, keys, events."`
+	Addr string `default:"127.0.0.1:8080" group:"General" help:"Address of the gateway's listener, as host:port; port 0 selects a free port."`
 	Demo bool   `default:"false" group:"General" help:"Add the demo identities and recordings; never for real data."`
 
 	Memory       Memory        `embed:"" prefix:"memory-" group:"General"`
@@ -35,8 +36,8 @@ type Config struct {
 	Documents    Documents     `embed:"" prefix:"documents-" group:"Documents"`
 	Auth         Auth          `embed:"" prefix:"auth-" group:"Sign-in"`
 	Services     Services      `embed:"" prefix:"services-" group:"Services"`
-	ServiceToken Secret        `group:"Services" help:"Secret that the gateway and services running apart share; needed as soon as one of them is not on loopback."`
-	CallTimeout  time.Duration `default:"3s" min:"1ms" group:"Services" help:"How long one call to a service may take."`
+	ServiceToken Secret        `group:"Services" help:"Secret that the gateway and separate services share; required as soon as one of them is not on loopback."`
+	CallTimeout  time.Duration `default:"3s" min:"1ms" group:"Services" help:"Timeout of one call to a service."`
 	Breaker      Breaker       `embed:"" prefix:"breaker-" group:"Services"`
 	NATS         NATS          `embed:"" prefix:"nats-" group:"Events"`
 	MQTT         MQTT          `embed:"" prefix:"mqtt-" group:"Devices"`
@@ -53,67 +54,67 @@ type Config struct {
 	Telemetry    Telemetry     `embed:"" prefix:"telemetry-" group:"Telemetry"`
 }
 
-// Memory says how much of it the process may use.
+// Memory configures the memory limit and the garbage collector.
 type Memory struct {
-	Limit     Size `default:"0" help:"Memory that the process aims to stay below; 0 means three quarters of what the machine or its container has. GOMEMLIMIT wins."`
-	GCPercent int  `default:"400" min:"10" help:"How much the heap may grow between two garbage collections, in percent, while there is room. GOGC wins."`
+	Limit     Size `default:"0" help:"Soft limit for the memory of the process; 0 selects three quarters of the memory of the machine or its container. GOMEMLIMIT takes precedence."`
+	GCPercent int  `default:"400" min:"10" help:"Growth of the heap between two garbage collections, in percent, below the memory limit. GOGC takes precedence."`
 }
 
-// Log says what is logged, and how.
+// Log configures the level and the format of log lines.
 type Log struct {
-	Level  string `default:"info" enum:"debug,info,warn,error" help:"Least severe log line that is written: debug, info, warn or error."`
-	Format string `default:"text" enum:"text,json" help:"Form of a log line: text or json."`
+	Level  string `default:"info" enum:"debug,info,warn,error" help:"Minimum level of log lines: debug, info, warn or error."`
+	Format string `default:"text" enum:"text,json" help:"Format of log lines: text or json."`
 }
 
-// HTTP bounds what one caller may ask of the gateway.
+// HTTP limits requests and documents, and configures the listener.
 type HTTP struct {
-	RequestTimeout     time.Duration `default:"10s" min:"1ms" help:"How long a request may take, everything included."`
-	ReadHeaderTimeout  time.Duration `default:"5s" min:"1ms" help:"How long a client may take to send its headers."`
-	IdleTimeout        time.Duration `default:"2m" min:"1s" help:"How long a connection may stay open between two requests."`
-	DrainTimeout       time.Duration `default:"8s" min:"0s" help:"How long running requests may go on after the signal to stop."`
-	PublicURL          string        `name:"public-url" placeholder:"URL" help:"How cameras and callers reach the gateway, as in https://sluice.example.org; empty for http:// and the address where it listens."`
-	MaxBody            Size          `default:"1MiB" min:"1KiB" help:"Largest request body."`
-	MaxVariables       Size          `default:"512KiB" min:"1KiB" help:"Largest variables of a request, as JSON."`
-	MaxJSONDepth       int           `default:"32" min:"4" help:"Deepest nesting of lists and objects in the JSON of a request."`
-	MaxJSONValues      int           `default:"20000" min:"10" help:"Most values in the JSON of a request, those in lists and objects counted each."`
-	Batching           int           `default:"0" min:"0" max:"100" help:"Most operations in one request, as a JSON array of them; 0 refuses arrays."`
-	CompressFrom       Size          `default:"1KiB" help:"Smallest answer to a query that is compressed for clients that can read gzip; 0 compresses none."`
-	CORSOrigins        []string      `help:"Origins whose pages may call the API, such as https://app.example.org; * for any."`
-	MaxDepth           int           `default:"15" min:"1" help:"Deepest nesting of fields in a GraphQL document."`
-	MaxTokens          int           `default:"5000" min:"1" help:"Most tokens in a GraphQL document."`
-	MaxAliases         int           `default:"50" min:"0" help:"Most aliases in an operation, those of a fragment counted each time that it is spread."`
-	MaxFields          int           `default:"2000" min:"1" help:"Most fields in a GraphQL document, those of a fragment counted each time that it is spread."`
-	MaxRootFields      int           `default:"30" min:"1" help:"Most fields at the top of an operation."`
-	MaxDirectives      int           `default:"50" min:"1" help:"Most directives in an operation."`
-	MaxFieldDirectives int           `name:"max-field-directives" default:"5" min:"1" help:"Most directives in one place."`
-	MaxDuplicates      int           `default:"30" min:"1" help:"Most fields and fragments in an operation that stand beside their equals."`
-	MaxLists           int           `default:"5" min:"1" help:"Most lists of objects in each other in an operation."`
-	Introspection      bool          `default:"false" help:"Let everybody look into the schema, as the demo does; else it needs the scope schema:read."`
-	MaxCost            int           `default:"10000" min:"1" help:"Most points that a GraphQL document may cost, whatever its caller may spend."`
-	TrustedProxies     []string      `help:"Networks, such as 10.0.0.0/8, whose X-Forwarded-For is believed when the address of a caller is looked for."`
+	RequestTimeout       time.Duration `default:"10s" min:"1ms" help:"Deadline of a request, including all calls to services."`
+	ReadHeaderTimeout    time.Duration `default:"5s" min:"1ms" help:"Timeout for the headers of a request."`
+	IdleTimeout          time.Duration `default:"2m" min:"1s" help:"Timeout of an idle connection between two requests."`
+	DrainTimeout         time.Duration `default:"8s" min:"0s" help:"Time for running requests to finish after the signal to stop."`
+	PublicURL            string        `name:"public-url" placeholder:"URL" help:"URL at which cameras and callers reach the gateway, as in https://sluice.example.org; empty for http:// and the address of the listener."`
+	MaxBody              Size          `default:"1MiB" min:"1KiB" help:"Maximum size of a request body."`
+	MaxVariables         Size          `default:"512KiB" min:"1KiB" help:"Maximum size of the variables of a request, as JSON."`
+	MaxJSONDepth         int           `default:"32" min:"4" help:"Maximum depth of lists and objects in the JSON of a request."`
+	MaxJSONValues        int           `default:"20000" min:"10" help:"Maximum number of values in the JSON of a request, including those in lists and objects."`
+	MaxBatch             int           `default:"0" min:"0" max:"100" help:"Maximum number of operations in a batch (a JSON array of requests); 0 rejects batches."`
+	CompressionThreshold Size          `default:"1KiB" help:"Minimum size of a query response that is compressed with gzip for clients that accept it; 0 disables compression."`
+	CORSOrigins          []string      `help:"Origins whose pages may call the API, such as https://app.example.org; * for any."`
+	MaxDepth             int           `default:"15" min:"1" help:"Maximum depth of fields in a GraphQL document."`
+	MaxTokens            int           `default:"5000" min:"1" help:"Maximum number of tokens in a GraphQL document."`
+	MaxAliases           int           `default:"50" min:"0" help:"Maximum number of aliases in an operation; those of a fragment count at each spread."`
+	MaxFields            int           `default:"2000" min:"1" help:"Maximum number of fields in a GraphQL document; those of a fragment count at each spread."`
+	MaxRootFields        int           `default:"30" min:"1" help:"Maximum number of root fields in an operation."`
+	MaxDirectives        int           `default:"50" min:"1" help:"Maximum number of directives in an operation."`
+	MaxFieldDirectives   int           `name:"max-field-directives" default:"5" min:"1" help:"Maximum number of directives at one location."`
+	MaxDuplicates        int           `default:"30" min:"1" help:"Maximum number of duplicate fields and fragments in an operation."`
+	MaxLists             int           `default:"5" min:"1" help:"Maximum depth of nested lists of objects in an operation."`
+	Introspection        bool          `default:"false" help:"Allow introspection for every caller, as in the demo; otherwise it requires the scope schema:read."`
+	MaxCost              int           `default:"10000" min:"1" help:"Maximum cost of a GraphQL document, in points, independent of the budget of its caller."`
+	TrustedProxies       []string      `help:"Networks of trusted proxies, such as 10.0.0.0/8, whose X-Forwarded-For header determines the address of a caller."`
 }
 
-// Documents says which documents can be asked for without their text.
+// Documents configures persisted and trusted documents.
 type Documents struct {
-	Manifest       string        `placeholder:"FILE" help:"File of trusted documents: Apollo's persisted query manifest, or a JSON object of ids and texts; empty for none."`
-	OnlyTrusted    bool          `default:"false" help:"Run nothing but trusted documents for API keys and for those who have not signed in."`
-	Persisted      bool          `default:"true" negatable:"" help:"Let clients register documents and then ask for them by hash (automatic persisted queries)."`
-	RegisterAnyone bool          `default:"false" help:"Let those register documents too who have not signed in."`
-	Memory         Size          `default:"32MiB" min:"64KiB" help:"How much room registered documents may take in memory."`
-	Keep           time.Duration `default:"720h" min:"1m" help:"How long Redis, where there is one, keeps a registered document that nobody asks for."`
+	Manifest              string        `placeholder:"FILE" help:"File of trusted documents: Apollo's persisted query manifest, or a JSON object of ids and texts; empty for none."`
+	OnlyTrusted           bool          `default:"false" help:"Execute only trusted documents for API keys and anonymous callers."`
+	Persisted             bool          `default:"true" negatable:"" help:"Allow clients to register documents and to execute them by hash (automatic persisted queries)."`
+	AnonymousRegistration bool          `default:"false" help:"Allow anonymous callers to register documents, too."`
+	Memory                Size          `default:"32MiB" min:"64KiB" help:"Memory limit of registered documents."`
+	TTL                   time.Duration `default:"720h" min:"1m" help:"TTL of a registered document in Redis, renewed by each use."`
 }
 
-// Auth says how long a sign-in lasts.
+// Auth configures tokens and the cache of credential checks.
 type Auth struct {
-	AccessTTL  time.Duration `default:"15m" min:"1s" help:"How long an access token is valid."`
-	RefreshTTL time.Duration `default:"720h" min:"1s" help:"How long a refresh token is valid."`
-	KeptFor    time.Duration `default:"5s" min:"0s" max:"1m" help:"How long the verdict on credentials is kept. An API key that is revoked elsewhere, and of which no event tells, is good for as long; 0 asks the account service each time."`
-	Kept       int           `default:"10000" min:"1" help:"How many verdicts are kept, about 500 bytes each."`
-	Issuer     string        `default:"sluice" help:"Issuer that access tokens name (iss)."`
+	AccessTTL    time.Duration `default:"15m" min:"1s" help:"TTL of an access token."`
+	RefreshTTL   time.Duration `default:"720h" min:"1s" help:"TTL of a refresh token."`
+	CacheTTL     time.Duration `default:"5s" min:"0s" max:"1m" help:"TTL of a cached credential check. An API key that was revoked at another gateway remains valid for this time when its event is lost; 0 calls the account service for each request."`
+	CacheEntries int           `default:"10000" min:"1" help:"Maximum number of cached credential checks, about 500 bytes each."`
+	Issuer       string        `default:"sluice" help:"Issuer in access tokens (iss)."`
 }
 
-// Services says where each service keeps its rows and where it runs: one field for each service of internal/catalog,
-// with the address that is written there.
+// Services configures the database and the addresses of each service: one field for each service of
+// internal/catalog, with the default address from there.
 type Services struct {
 	Account  Service `embed:"" prefix:"account-" set:"listen=127.0.0.1:9101"`
 	Device   Service `embed:"" prefix:"device-" set:"listen=127.0.0.1:9102"`
@@ -122,88 +123,88 @@ type Services struct {
 	Activity Service `embed:"" prefix:"activity-" set:"listen=127.0.0.1:9105"`
 }
 
-// Service is where one service keeps its rows and where it runs.
+// Service configures the database and the addresses of one service.
 type Service struct {
-	Database Secret `help:"Its database, as postgres://… or sqlite:PATH; empty for a SQLite file in the data folder."`
-	Addr     string `help:"Where it is reached when it runs apart, as host:port; empty when it runs in this process."`
-	Listen   string `default:"${listen}" help:"Where it listens when it is run apart, as host:port."`
+	Database Secret `help:"Database of the service, as postgres://… or sqlite:PATH; empty for a SQLite file in the data folder."`
+	Addr     string `help:"Address of the service when it runs separately, as host:port; empty when it runs in this process."`
+	Listen   string `default:"${listen}" help:"Listen address of the service when it runs separately, as host:port."`
 }
 
-// Breaker says when calls to a failing service are refused at once.
+// Breaker configures the circuit breaker, the bulkhead and the hedging of calls to services.
 type Breaker struct {
-	Failures int           `default:"5" min:"1" help:"Failures in a row after which calls to a service are refused at once."`
-	OpenFor  time.Duration `default:"5s" min:"1ms" help:"How long they are refused before one is tried again."`
-	InFlight int           `default:"256" min:"1" help:"Most calls to a service that are under way at once, of one gateway; half of them for one caller."`
-	Hedge    bool          `default:"true" negatable:"" help:"Make a cheap read a second time when it takes longer than nineteen in twenty did."`
-	Wait     time.Duration `default:"100ms" min:"0s" help:"How long a call waits for one of them to end before it is refused."`
+	Failures     int           `default:"5" min:"1" help:"Number of consecutive failures after which the circuit breaker of a service opens and rejects calls."`
+	OpenDuration time.Duration `default:"5s" min:"1ms" help:"Time for which the circuit breaker stays open before it lets one call through."`
+	InFlight     int           `default:"256" min:"1" help:"Maximum number of concurrent calls of one gateway to a service; half of it per caller."`
+	Hedge        bool          `default:"true" negatable:"" help:"Hedge cheap reads: send a second call when the first takes longer than the 95th percentile."`
+	QueueTimeout time.Duration `default:"100ms" min:"0s" help:"Time for which a call waits for a free slot before it is rejected."`
 }
 
-// NATS says where events go and how long they stay.
+// NATS configures the broker and the retention of events.
 type NATS struct {
-	URL            Secret        `name:"url" help:"NATS servers, as nats://host:port and separated by commas; empty for the embedded one."`
-	SystemURL      Secret        `name:"system-url" help:"The same servers with a user of their system account, by which it is known which devices are connected; needed for devices to connect to them."`
-	IssuerSeed     Secret        `help:"Seed of the account key (SA…) that the servers' auth_callout names as its issuer; needed for devices to connect to them."`
-	EventsMaxAge   time.Duration `default:"72h" min:"1s" help:"How long events are kept for those who come back."`
-	EventsMaxBytes Size          `default:"1GiB" min:"1MiB" help:"How much room kept events may take."`
+	URL            Secret        `name:"url" help:"NATS servers, as nats://host:port, separated by commas; empty for the embedded server."`
+	SystemURL      Secret        `name:"system-url" help:"The same servers with a user of their system account, which reports the connected devices; required for devices that connect to them."`
+	IssuerSeed     Secret        `help:"Seed of the account key (SA…) that is the issuer in the servers' auth_callout; required for devices that connect to them."`
+	EventsMaxAge   time.Duration `default:"72h" min:"1s" help:"Retention of events, for subscribers that resume."`
+	EventsMaxBytes Size          `default:"1GiB" min:"1MiB" help:"Maximum size of the event stream."`
 }
 
-// MQTT says where devices connect to the embedded broker.
+// MQTT configures the listener for devices.
 type MQTT struct {
-	Addr    string `default:"127.0.0.1:1883" help:"Where devices connect over MQTT, as host:port; port 0 takes a free one, empty lets none connect. With nats.url they connect to those servers."`
-	TLSCert string `placeholder:"FILE" help:"Certificate of that listener, in PEM; with mqtt.tls_key it speaks TLS only."`
-	TLSKey  string `placeholder:"FILE" help:"Private key of that certificate, in PEM."`
+	Addr    string `default:"127.0.0.1:1883" help:"Address of the MQTT listener for devices, as host:port; port 0 selects a free port, empty disables it. With nats.url devices connect to those servers."`
+	TLSCert string `placeholder:"FILE" help:"TLS certificate of the MQTT listener, in PEM; with mqtt.tls_key it accepts TLS only."`
+	TLSKey  string `placeholder:"FILE" help:"Private key of the certificate, in PEM."`
 }
 
-// Device is what the device service can be told.
+// Device configures presence and retention in the device service.
 type Device struct {
-	OfflineGrace    time.Duration `default:"30s" min:"0s" help:"How long a device whose connection ended may take to come back before it is OFFLINE."`
-	RawFor          time.Duration `default:"0s" min:"0s" help:"How long readings are kept as they are; then as count, sum, least, greatest and last of each step. 0 is for ever."`
-	RolledStep      time.Duration `default:"5m" min:"1s" help:"How long those steps are."`
-	RolledFor       time.Duration `default:"0s" min:"0s" help:"How long the steps are kept. 0 is for ever."`
-	RestartWait     time.Duration `default:"90s" min:"1s" help:"How long devices may take to come back after a restart of the broker before they are OFFLINE: one and a half times their keep-alive."`
-	KeepCommandsFor time.Duration `default:"2160h" min:"0s" help:"How long commands are kept with their logs from when they are over. 0 is for ever."`
-	KeepEventsFor   time.Duration `default:"8760h" min:"0s" help:"How long the events of devices are kept. 0 is for ever."`
-	KeepCallsFor    time.Duration `default:"720h" min:"1h" help:"How long it is kept what API keys called to act on devices."`
+	OfflineGrace     time.Duration `default:"30s" min:"0s" help:"Time for a disconnected device to reconnect before it is OFFLINE."`
+	RawRetention     time.Duration `default:"0s" min:"0s" help:"Retention of raw readings; afterwards each step has their count, sum, minimum, maximum and last value. 0 is unlimited."`
+	RollupStep       time.Duration `default:"5m" min:"1s" help:"Length of a rollup step."`
+	RollupRetention  time.Duration `default:"0s" min:"0s" help:"Retention of the rollup steps. 0 is unlimited."`
+	RestartGrace     time.Duration `default:"90s" min:"1s" help:"Time for devices to reconnect after a restart of the broker before they are OFFLINE: one and a half times their keep-alive."`
+	CommandRetention time.Duration `default:"2160h" min:"0s" help:"Retention of finished commands and their logs. 0 is unlimited."`
+	EventRetention   time.Duration `default:"8760h" min:"0s" help:"Retention of device events. 0 is unlimited."`
+	AuditRetention   time.Duration `default:"720h" min:"1h" help:"Retention of the audit log: calls of API keys that act on devices."`
 }
 
-// Camera bounds what streams of cameras may take, and says where images are kept.
+// Camera limits streams of cameras, and configures the storage of images.
 type Camera struct {
-	Lease          time.Duration `default:"1m" min:"1s" help:"How long whoever starts a stream watches it, unless they call again."`
-	Linger         time.Duration `default:"20s" min:"1s" help:"How long a stream goes on when nobody watches it any more."`
-	Window         time.Duration `default:"5m" min:"1s" help:"Over which time starts of a stream are counted."`
-	Starts         int           `default:"6" min:"1" help:"How often a camera is told to start its stream within that time."`
-	StartsByCaller int           `default:"3" min:"1" help:"How often for one caller."`
-	CallsPerMinute int           `default:"120" min:"1" max:"6000" help:"How often one caller may start, and how often move, one camera in a minute; up to 20 at once."`
-	ImageDir       string        `placeholder:"DIR" help:"Folder for images that cameras take, the same for all gateways; empty for one in the data folder."`
-	ImageMaxBytes  Size          `default:"5MiB" min:"1KiB" help:"Largest image."`
-	ImageKeepFor   time.Duration `default:"24h" min:"1m" help:"How long images are kept."`
-	ImageAddress   time.Duration `default:"15m" min:"1s" help:"How long the address of an image is good."`
+	Lease              time.Duration `default:"1m" min:"1s" help:"Lease of a viewer; startStream renews it."`
+	Linger             time.Duration `default:"20s" min:"1s" help:"Time for which a stream continues without a viewer."`
+	Window             time.Duration `default:"5m" min:"1s" help:"Window in which starts of a stream are counted."`
+	MaxStarts          int           `default:"6" min:"1" help:"Maximum number of start commands to a camera per window."`
+	MaxStartsPerCaller int           `default:"3" min:"1" help:"Maximum number of start commands to a camera per window and caller."`
+	CallsPerMinute     int           `default:"120" min:"1" max:"6000" help:"Rate limit per caller and camera, each for starting and for moving: calls per minute, with a burst of 20."`
+	ImageDir           string        `placeholder:"DIR" help:"Folder for images of cameras, shared by all gateways; empty for a folder in the data folder."`
+	ImageMaxBytes      Size          `default:"5MiB" min:"1KiB" help:"Maximum size of an image."`
+	ImageRetention     time.Duration `default:"24h" min:"1m" help:"Retention of images."`
+	ImageURLTTL        time.Duration `name:"image-url-ttl" default:"15m" min:"1s" help:"TTL of the signed URL of an image."`
 }
 
-// Live bounds what subscribers may take.
+// Live limits subscribers and their connections.
 type Live struct {
-	CursorKey        Secret        `help:"Secret under which cursors are signed, the same for all gateways; empty for one made of service_token, else one kept in the data folder."`
-	InitTimeout      time.Duration `default:"5s" min:"1s" help:"How long a WebSocket may take to say who it is."`
-	IdleTimeout      time.Duration `default:"75s" min:"2s" help:"How long a WebSocket may give no sign of life, pongs included."`
-	KeepAlive        time.Duration `default:"25s" min:"1s" help:"How often a quiet client is given a sign of life, and asked for one."`
-	WriteTimeout     time.Duration `default:"10s" min:"100ms" help:"How long a client may take nothing of what waits for it."`
-	DrainTime        time.Duration `default:"2s" min:"0s" help:"Over how long clients are told to go after the signal to stop."`
-	MaxTotal         int           `default:"20000" min:"1" help:"Most open connections, all together."`
-	MaxConnections   int           `default:"5000" min:"1" help:"Most open connections of one caller."`
-	MaxSubscriptions int           `default:"100" min:"1" help:"Most operations at once on one connection."`
-	MaxMessage       Size          `default:"64KiB" min:"1KiB" help:"Largest message of a client."`
-	Queue            Size          `default:"256KiB" min:"1KiB" help:"How much may wait for a slow client before it follows the events at its own pace."`
-	History          int           `default:"2000" min:"1" help:"How many events are kept in memory for those who come back."`
-	HistoryBytes     Size          `default:"16MiB" min:"1KiB" help:"How much room those may take."`
-	Compression      bool          `default:"false" help:"Compress large messages for clients that can."`
+	CursorKey        Secret        `help:"Secret that signs cursors, the same for all gateways; empty for one derived from service_token, or without it for one in the data folder."`
+	InitTimeout      time.Duration `default:"5s" min:"1s" help:"Timeout for connection_init on a WebSocket."`
+	IdleTimeout      time.Duration `default:"75s" min:"2s" help:"Timeout of a WebSocket without any message, including pongs."`
+	KeepAlive        time.Duration `default:"25s" min:"1s" help:"Interval of pings and heartbeats to an idle client."`
+	WriteTimeout     time.Duration `default:"10s" min:"100ms" help:"Timeout for a client that reads nothing of its queue."`
+	DrainTime        time.Duration `default:"2s" min:"0s" help:"Time over which the connections of clients are closed after the signal to stop."`
+	MaxTotal         int           `default:"20000" min:"1" help:"Maximum number of open connections in total."`
+	MaxConnections   int           `default:"5000" min:"1" help:"Maximum number of open connections per caller."`
+	MaxSubscriptions int           `default:"100" min:"1" help:"Maximum number of concurrent operations per connection."`
+	MaxMessage       Size          `default:"64KiB" min:"1KiB" help:"Maximum size of a message from a client."`
+	Queue            Size          `default:"256KiB" min:"1KiB" help:"Size of the queue of a client; a slow consumer with a full queue reads events from the stream instead."`
+	History          int           `default:"2000" min:"1" help:"Number of events in memory for subscribers that resume."`
+	HistoryBytes     Size          `default:"16MiB" min:"1KiB" help:"Maximum size of these events."`
+	Compression      bool          `default:"false" help:"Compress large messages for clients that support it."`
 }
 
-// Quota says what one caller may spend. API keys have limits of their own.
+// Quota is the budget of a caller. API keys have their own budgets.
 type Quota struct {
-	AccountPoints   int `default:"600000" min:"1" max:"1000000000" help:"How many points an account may spend a minute."`
-	AnonymousPoints int `default:"6000" min:"1" max:"1000000000" help:"How many points a network address (of IPv6: a /64) may spend a minute without signing in."`
-	InFlight        int `default:"256" min:"1" help:"Most requests of one caller at once."`
-	Callers         int `default:"100000" min:"100" help:"How many callers are kept in memory, about 300 bytes each; who has not come for the longest time is forgotten first."`
+	AccountPoints   int `default:"600000" min:"1" max:"1000000000" help:"Budget of an account, in points per minute."`
+	AnonymousPoints int `default:"6000" min:"1" max:"1000000000" help:"Budget of an anonymous caller, in points per minute and network address (a /64 for IPv6)."`
+	InFlight        int `default:"256" min:"1" help:"Maximum number of concurrent requests per caller."`
+	Callers         int `default:"100000" min:"100" help:"Maximum number of callers in memory, about 300 bytes each; the least recently seen is evicted first."`
 }
 
 // Conduct says when a caller is shut out for what it does.
@@ -215,32 +216,32 @@ type Conduct struct {
 	Callers  int           `default:"5000" min:"100" help:"How many callers are watched, up to 4 KB each; who has not come for the longest time is forgotten first."`
 }
 
-// Overload says when the process has more to do than it can.
+// Overload configures load shedding.
 type Overload struct {
-	QueueTime time.Duration `default:"50ms" min:"0s" help:"How long work that is ready may wait for a processor, in the middle of all, before requests are refused; 0 never refuses any."`
-	Interval  time.Duration `default:"250ms" min:"10ms" help:"How often that is looked at. At each look more is refused, or less."`
+	QueueTime time.Duration `default:"50ms" min:"0s" help:"Target for the median scheduling delay of runnable goroutines; above it requests are shed. 0 disables load shedding."`
+	Interval  time.Duration `default:"250ms" min:"10ms" help:"Interval at which the delay is measured and the share of shed requests is adjusted."`
 }
 
-// Redis is what several gateways share.
+// Redis configures the store that several gateways share.
 type Redis struct {
-	URL     Secret        `name:"url" help:"Redis in which gateways share their callers' budgets and what they keep of answers, as redis://host:port or rediss://…; empty when there is one gateway."`
-	Timeout time.Duration `default:"50ms" min:"1ms" help:"How long Redis is waited for; then each gateway counts by itself, and asks the services instead of the cache."`
+	URL     Secret        `name:"url" help:"Redis in which gateways share budgets and cached responses, as redis://host:port or rediss://…; empty for a single gateway."`
+	Timeout time.Duration `default:"50ms" min:"1ms" help:"Timeout of a call to Redis; after it each gateway counts budgets alone, and calls the services instead of the cache."`
 }
 
-// Cache says what is kept of the answers of services.
+// Cache configures the cache of service responses.
 type Cache struct {
-	Enabled bool `default:"true" negatable:"" help:"Keep answers of the services for as long as nothing of them is written. Needs a broker, and with several gateways Redis."`
-	Sole    bool `default:"false" help:"This gateway is the only one, so that it may keep answers without Redis; all services and a gateway in one process know it by themselves."`
-	Memory  Size `default:"64MiB" min:"1MiB" help:"How much memory kept answers may take, about."`
-	Largest Size `default:"256KiB" min:"1KiB" help:"Largest answer of a service that is kept."`
+	Enabled       bool `default:"true" negatable:"" help:"Cache responses of the services until a write invalidates them. Requires a broker, and Redis for several gateways."`
+	SingleGateway bool `default:"false" help:"This gateway is the only one and may cache without Redis; detected when all services run in its process."`
+	Memory        Size `default:"64MiB" min:"1MiB" help:"Approximate memory limit of the cache."`
+	MaxEntry      Size `default:"256KiB" min:"1KiB" help:"Maximum size of a cached response of a service."`
 }
 
-// Trip is what the trip service can be told.
+// Trip configures the trip service.
 type Trip struct {
 	Tariff Tariff `embed:"" prefix:"tariff-"`
 }
 
-// Tariff is what a trip costs, in minor units of the currency (cents).
+// Tariff is the price of a trip, in minor units of the currency (cents).
 type Tariff struct {
 	Currency       string `default:"EUR" help:"Currency of fees, by its ISO 4217 code."`
 	StartFeeMinor  int64  `default:"100" min:"0" help:"Fee for starting a trip, in minor units (cents)."`
@@ -248,17 +249,17 @@ type Tariff struct {
 	PerMinuteMinor int64  `default:"19" min:"0" help:"Fee for a minute, in minor units (cents)."`
 }
 
-// Job says how due jobs are run.
+// Job configures the workers and the retention of jobs.
 type Job struct {
-	Workers             int           `default:"8" min:"1" max:"1024" help:"How many jobs run at once in one process."`
-	KeepFinishedFor     time.Duration `default:"8760h" min:"0s" help:"How long jobs that are finished are kept with their runs, from when they last changed. 0 is for ever."`
-	WebhookAllowPrivate bool          `default:"false" help:"Let webhooks call loopback, link-local and private addresses."`
+	Workers             int           `default:"8" min:"1" max:"1024" help:"Maximum number of concurrent jobs in one process."`
+	FinishedRetention   time.Duration `default:"8760h" min:"0s" help:"Retention of finished jobs and their runs since the last change. 0 is unlimited."`
+	WebhookAllowPrivate bool          `default:"false" help:"Allow webhooks to loopback, link-local and private addresses."`
 }
 
-// Telemetry says what is measured and where it goes.
+// Telemetry configures metrics and the export of traces.
 type Telemetry struct {
-	OTLPEndpoint string  `help:"Where traces are sent over OTLP/gRPC, as host:port or http(s)://host:port; empty for nowhere."`
-	TraceRatio   float64 `default:"1.0" min:"0" max:"1" help:"Share of requests that are traced, from 0 to 1."`
+	OTLPEndpoint string  `help:"OTLP/gRPC endpoint for traces, as host:port or http(s)://host:port; empty disables the export."`
+	TraceRatio   float64 `default:"1.0" min:"0" max:"1" help:"Sampling ratio of traces, from 0 to 1."`
 	Metrics      bool    `default:"true" negatable:"" help:"Serve Prometheus metrics at /metrics."`
 }
 
@@ -274,8 +275,8 @@ func (s Services) Get(name string) (Service, error) {
 	return field.Interface().(Service), nil
 }
 
-// DSN gives the database of the named service, as sqldb.Open takes it: the configured one, or a
-// SQLite file in the data folder. It may hold a password.
+// DSN returns the database of the named service as sqldb.Open accepts it: the configured one, or a SQLite
+// file in the data folder. It may contain a password.
 func (c Config) DSN(service string) (string, error) {
 	s, err := c.Services.Get(service)
 	if err != nil {

@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "rewrite testdata/*.golden")
 
 const longToken = "0123456789abcdef"
 
-func TestDocAndDefaultsAreAsReviewed(t *testing.T) {
+func TestDocAndDefaultsMatchGoldenFiles(t *testing.T) {
 	t.Parallel()
 	var doc, defaults bytes.Buffer
 	if err := config.Doc(&doc); err != nil {
@@ -50,7 +50,7 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-func TestPrintedConfigIsAConfigFile(t *testing.T) {
+func TestPrintedConfigLoadsWithSameValues(t *testing.T) {
 	t.Parallel()
 	cfg := defaultConfig(t)
 	cfg.Data = "a \"b\"\t☃ #x: y"
@@ -73,7 +73,7 @@ func TestPrintedConfigIsAConfigFile(t *testing.T) {
 	}
 }
 
-func TestSecretsAreNeverShown(t *testing.T) {
+func TestSecretsPrintedAreMasked(t *testing.T) {
 	t.Parallel()
 	const hidden = "hunter2-hunter2-hunter2"
 	cfg := defaultConfig(t)
@@ -98,7 +98,7 @@ func TestSecretsAreNeverShown(t *testing.T) {
 	}
 }
 
-func TestBadSecretsAreNotShownInErrors(t *testing.T) {
+func TestSecretsInvalidAreMaskedInErrors(t *testing.T) {
 	t.Parallel()
 	const hidden = "wachtwoord"
 	for _, environ := range [][]string{
@@ -122,7 +122,7 @@ func TestBadSecretsAreNotShownInErrors(t *testing.T) {
 	}
 }
 
-func TestDatabaseOfAService(t *testing.T) {
+func TestDSNOfServiceIsConfiguredOrInDataFolder(t *testing.T) {
 	t.Parallel()
 	cfg := defaultConfig(t)
 	cfg.Data = "/var/lib/sluice"

@@ -12,24 +12,25 @@ import (
 
 const maxSecretFile = 64 << 10
 
-// serviceLink matches what Kubernetes sets in every pod beside a Service whose name starts with
+// serviceLink matches variables that Kubernetes sets in every pod for a Service whose name starts with
 // "sluice" (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
 var serviceLink = regexp.MustCompile(`^SLUICE(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
-// sluiceVariables picks the variables that are ours to read. SLUICE_TEST_… belongs to the tests.
+// sluiceVariables returns the variables that may be settings. Tests use SLUICE_TEST_…, which is skipped.
 func sluiceVariables(environ []string) map[string]string {
-	ours := map[string]string{}
+	found := map[string]string{}
 	for _, entry := range environ {
 		name, value, _ := strings.Cut(entry, "=")
 		if !strings.HasPrefix(name, envPrefix) || strings.HasPrefix(name, envPrefix+"TEST_") || isServiceLink(name, value) {
 			continue
 		}
-		ours[name] = value
+		found[name] = value
 	}
-	return ours
+	return found
 }
 
-// isServiceLink spares SLUICE_PORT=tcp://10.0.0.1:80, but not SLUICE_PORT=8080, which a person wrote.
+// isServiceLink is true for SLUICE_PORT=tcp://10.0.0.1:80, which Kubernetes sets, and false for
+// SLUICE_PORT=8080, which a person has written.
 func isServiceLink(name, value string) bool {
 	if strings.HasSuffix(name, "_PORT") && strings.Contains(value, "://") {
 		return true
@@ -37,7 +38,7 @@ func isServiceLink(name, value string) bool {
 	return serviceLink.MatchString(name)
 }
 
-// readEnv puts the values of the variables over those that are there.
+// readEnv overwrites values by those of the variables.
 func (s *sources) readEnv(values map[string]any) error {
 	known := map[string]bool{envOf(configFlag): true}
 	var errs []error
@@ -76,7 +77,7 @@ func (s *sources) readVariable(setting setting, values map[string]any) error {
 	return nil
 }
 
-// readSecret gives the text of a file without the newline that editors put at its end.
+// readSecret returns the text of a file without the newline that editors append.
 func readSecret(path string) (string, error) {
 	text, err := readBounded(path, maxSecretFile)
 	if err != nil {
@@ -127,7 +128,7 @@ func unknownVariable(name string, known map[string]bool, names []string) error {
 	}
 	meant := nearest(strings.TrimPrefix(name, envPrefix), names)
 	if meant == "" {
-		return fmt.Errorf("unknown variable %s: `sluice config doc` lists those there are", name)
+		return fmt.Errorf("unknown variable %s: `sluice config doc` lists all settings", name)
 	}
 	return fmt.Errorf("unknown variable %s; did you mean %s%s?", name, envPrefix, meant)
 }

@@ -13,7 +13,7 @@ import (
 
 const maxConfigFile = 64 << 10
 
-// readFile puts the values of the config file over those that are there. No file is an empty one.
+// readFile overwrites values by those of the config file. An empty path is an empty file.
 func (s *sources) readFile(path string, values map[string]any) error {
 	if path == "" {
 		return nil
@@ -31,10 +31,10 @@ func (s *sources) readFile(path string, values map[string]any) error {
 	return errors.Join(f.errs...)
 }
 
-// parseYAML gives the one document of a file. Its errors start with the line and do not quote the
-// text, which may hold secrets.
+// parseYAML returns the only document of a file. Its errors start with the line number and do not quote
+// the text, which may contain secrets.
 func parseYAML(text []byte) (ast.Node, error) {
-	// Without the newline the parser loses the last letter of a block scalar's header.
+	// Without the newline the parser drops the last letter of a block scalar's header.
 	file, err := parser.ParseBytes(append(text, '\n'), 0)
 	if syntax, ok := errors.AsType[yaml.Error](err); ok {
 		return nil, fmt.Errorf("%d: %s", lineOf(syntax.GetToken()), unquoted(syntax.GetMessage()))
@@ -58,7 +58,7 @@ func lineOf(t *token.Token) int {
 	return t.Position.Line
 }
 
-// unquoted leaves out what a message of the YAML parser quotes from the file, unless it is a key.
+// unquoted removes quoted text of the file from a message of the YAML parser. Quoted keys stay.
 func unquoted(message string) string {
 	from, to := strings.Index(message, `"`), strings.LastIndex(message, `"`)
 	if from == to || strings.HasPrefix(message, "mapping key ") {
@@ -67,7 +67,7 @@ func unquoted(message string) string {
 	return message[:from] + "…" + message[to+1:]
 }
 
-// configFile collects the values of a document, and all that is wrong with it.
+// configFile collects the values and the errors of a document.
 type configFile struct {
 	path     string
 	settings []setting
@@ -79,7 +79,7 @@ func (f *configFile) wrong(node ast.Node, format string, args ...any) {
 	f.errs = append(f.errs, fmt.Errorf("%s:%d: %s", f.path, lineOf(node.GetToken()), fmt.Sprintf(format, args...)))
 }
 
-// block reads the keys of an area; a block whose keys are all commented out is null.
+// block reads the keys of an area. A block whose keys are all commented out is null.
 func (f *configFile) block(area string, node ast.Node) {
 	switch node := node.(type) {
 	case nil, *ast.NullNode, *ast.CommentGroupNode:
@@ -91,7 +91,7 @@ func (f *configFile) block(area string, node ast.Node) {
 		f.pair(area, node)
 	default:
 		if area == "" {
-			f.wrong(node, "a config file is made of lines such as addr: 127.0.0.1:8080")
+			f.wrong(node, "a config file consists of lines such as addr: 127.0.0.1:8080")
 			return
 		}
 		f.wrong(node, "%s is a block of settings and takes no value", strings.TrimSuffix(area, "."))
@@ -112,12 +112,12 @@ func (f *configFile) pair(area string, pair *ast.MappingValueNode) {
 	}
 	hint := suggestion(path, f.known())
 	if hint == "" {
-		hint = ": `sluice config doc` lists those there are"
+		hint = ": `sluice config doc` lists all settings"
 	}
 	f.wrong(pair.Key, "unknown key %s%s", path, hint)
 }
 
-// known lists what a key may be: settings and their blocks.
+// known lists all valid keys: settings and their blocks.
 func (f *configFile) known() []string {
 	var paths []string
 	for _, setting := range f.settings {
@@ -141,12 +141,12 @@ func (f *configFile) set(setting setting, node ast.Node) {
 		return
 	}
 	if _, twice := f.values[setting.flag()]; twice {
-		f.wrong(node, "%s is there twice", setting.path)
+		f.wrong(node, "%s is set twice", setting.path)
 	}
 	f.values[setting.flag()] = value
 }
 
-// valueOf gives a scalar as it was written, or a list of such.
+// valueOf returns the text of a scalar, or a list of texts.
 func valueOf(node ast.Node, list bool) (any, error) {
 	sequence, ok := node.(*ast.SequenceNode)
 	if !ok {
@@ -175,7 +175,7 @@ func scalarOf(node ast.Node) (string, error) {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.BoolNode, *ast.InfinityNode, *ast.NanNode:
 		return node.GetToken().Value, nil
 	case nil, *ast.NullNode:
-		return "", errors.New("there is no value: give one, or leave the line out for the default")
+		return "", errors.New("the value is missing: add it, or remove the line for the default")
 	case *ast.AnchorNode, *ast.AliasNode, *ast.TagNode:
 		return "", errors.New("anchors, aliases and tags are not read in a config file")
 	}

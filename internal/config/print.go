@@ -12,21 +12,21 @@ import (
 
 const docHead = `# Settings
 
-Each setting can be given in four places. The first that has it wins:
+A setting has four sources, in this order of precedence:
 
-1. its flag;
-2. its environment variable; for a secret also the variable with ` + "`_FILE`" + ` at its end, which names a file that holds it;
-3. its line in the config file, which ` + "`--config FILE` or `SLUICE_CONFIG`" + ` names: YAML, with a block for each dot in the setting's name;
-4. its default.
+1. the flag;
+2. the environment variable; for a secret also the variable with the suffix ` + "`_FILE`" + `, which names a file that contains the secret;
+3. the key in the config file, which ` + "`--config FILE` or `SLUICE_CONFIG`" + ` names: YAML, with a block for each dot in the name of the setting;
+4. the default.
 
-Durations are written like ` + "`15s` or `1h30m`, sizes like `1048576`, `1MiB` or `2GB`, lists with commas between" + ` (in the file also as a YAML list).
-An unknown key, an unknown variable that starts with ` + "`SLUICE_`" + ` and a bad value are errors. Left alone are ` + "`SLUICE_TEST_…`" + ` (for the tests) and what Kubernetes sets for Services (` + "`SLUICE_…_SERVICE_HOST`" + ` and the like).
+Durations are written like ` + "`15s` or `1h30m`, sizes like `1048576`, `1MiB` or `2GB`, lists with commas" + ` (in the file also as a YAML list).
+An unknown key, an unknown variable that starts with ` + "`SLUICE_`" + ` and a bad value are errors. Exceptions are ` + "`SLUICE_TEST_…`" + ` (for the tests) and variables that Kubernetes sets for Services (such as ` + "`SLUICE_…_SERVICE_HOST`" + `).
 
 | Setting | Flag | Variable | Default | |
 |---|---|---|---|---|
 `
 
-// Doc writes every setting as a page of Markdown: its line in the file, flag, variable, default and meaning.
+// Doc writes a page of Markdown with the key, flag, variable, default and description of each setting.
 func Doc(w io.Writer) error {
 	all, err := settings(&Config{})
 	if err != nil {
@@ -55,7 +55,7 @@ func docCell(s setting) string {
 	return s.doc()
 }
 
-// Print writes cfg as a config file, with secrets masked.
+// Print writes cfg as a config file with masked secrets.
 func Print(w io.Writer, cfg Config) error {
 	all, err := settings(&cfg)
 	if err != nil {
@@ -79,7 +79,7 @@ func Print(w io.Writer, cfg Config) error {
 	return err
 }
 
-// yamlText quotes strings as Go does, which YAML reads in the same way.
+// yamlText encodes a value. It quotes strings as Go does, which YAML decodes in the same way.
 func yamlText(v reflect.Value) string {
 	switch v.Kind() {
 	case reflect.String:
@@ -101,7 +101,7 @@ func plain(v reflect.Value) string {
 	return fmt.Sprint(v.Interface())
 }
 
-// brief writes 72h instead of 72h0m0s.
+// brief formats 72h0m0s as 72h.
 func brief(d time.Duration) string {
 	text := d.String()
 	if strings.HasSuffix(text, "m0s") {

@@ -2,16 +2,16 @@ package config
 
 import "log/slog"
 
-// Secret is a setting that no log, error or dump shows. Its variable may name a file that holds it
-// instead: SLUICE_…_FILE.
+// Secret is a setting that logs, errors and dumps mask. The variable SLUICE_…_FILE may name a file that
+// contains it.
 type Secret string
 
 const mask = "********"
 
-// Reveal gives the secret itself.
+// Reveal returns the secret in plain text.
 func (s Secret) Reveal() string { return string(s) }
 
-// String is a mask, or nothing when there is no secret.
+// String returns a mask, or "" for an empty secret.
 func (s Secret) String() string {
 	if s == "" {
 		return ""
@@ -19,11 +19,11 @@ func (s Secret) String() string {
 	return mask
 }
 
-// GoString is String in quotes, so that %#v shows no secret either.
+// GoString returns String in quotes, so that %#v masks the secret, too.
 func (s Secret) GoString() string { return `"` + s.String() + `"` }
 
-// LogValue is String.
+// LogValue returns String, so that log lines mask the secret.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText is String, so that JSON and YAML show no secret either.
+// MarshalText returns String, so that JSON and YAML mask the secret, too.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

@@ -14,14 +14,14 @@ const (
 	configFlag = "config"
 )
 
-// setting is one field of a Config under all its names.
+// setting is one field of a Config with its names.
 type setting struct {
 	path  string // in the config file: http.max_body
 	value *kong.Value
 }
 
-// settings lists the settings of cfg in the order of their declaration. Their values stand in cfg.
-// The File field is none: it cannot stand in the file.
+// settings lists the settings of cfg in the order of their declaration. Their values are fields of cfg.
+// The field File is not a setting: the config file cannot contain its own path.
 func settings(cfg *Config) ([]setting, error) {
 	parser, err := kong.New(cfg, kong.NoDefaultHelp())
 	if err != nil {
@@ -36,7 +36,7 @@ func settings(cfg *Config) ([]setting, error) {
 	return all, nil
 }
 
-// pathOf turns the area prefixes into blocks and the rest of the name into a snake_case key.
+// pathOf converts the prefixes of the areas to blocks, and the rest of the name to a key in snake_case.
 func pathOf(flag *kong.Flag) string {
 	area := flag.Tag.Prefix
 	return strings.ReplaceAll(area, "-", ".") + strings.ReplaceAll(strings.TrimPrefix(flag.Name, area), "-", "_")
@@ -58,12 +58,12 @@ func (s setting) secret() bool { return s.value.Target.Type() == reflect.TypeFor
 
 func (s setting) list() bool { return s.value.Target.Kind() == reflect.Slice }
 
-// is tells whether flag was declared by this setting, and not by a command that happens to use its name.
+// is reports whether this setting declares the flag, and not a command with a flag of the same name.
 func (s setting) is(flag *kong.Flag) bool {
 	return flag.Name == s.flag() && flag.OrigHelp == s.value.OrigHelp
 }
 
-// decode reads a value as the flag does. The value is a string, or a list of strings.
+// decode parses a value as the flag does. The value is a string or a list of strings.
 func (s setting) decode(value any) (reflect.Value, error) {
 	target := reflect.New(s.value.Target.Type()).Elem()
 	scan := kong.Scan().PushTyped(value, kong.FlagValueToken)

@@ -16,7 +16,7 @@ type sizeUnit struct {
 	bytes int64
 }
 
-// sizeUnits lists the units, longest name first so that "KiB" is not read as "B".
+// sizeUnits lists the units, the longest names first, so that "KiB" is not parsed as "B".
 func sizeUnits() []sizeUnit {
 	return []sizeUnit{
 		{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
@@ -24,8 +24,8 @@ func sizeUnits() []sizeUnit {
 	}
 }
 
-// ParseSize reads a whole number of bytes with an optional unit, such as "1048576", "1MiB" or
-// "10 MB". The case of the unit does not matter.
+// ParseSize parses a whole number of bytes with an optional unit, such as "1048576", "1MiB" or "10 MB". The
+// case of the unit is ignored.
 func ParseSize(text string) (Size, error) {
 	digits, factor := strings.TrimSpace(text), int64(1)
 	for _, unit := range sizeUnits() {
@@ -42,7 +42,7 @@ func ParseSize(text string) (Size, error) {
 	return Size(int64(n) * factor), nil
 }
 
-// UnmarshalText is ParseSize.
+// UnmarshalText parses a size as ParseSize does.
 func (s *Size) UnmarshalText(text []byte) error {
 	size, err := ParseSize(string(text))
 	if err != nil {
@@ -52,7 +52,7 @@ func (s *Size) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// String is what ParseSize reads back: in the largest unit of 1024 that leaves a whole number.
+// String formats a size for ParseSize: in the largest binary unit that divides it.
 func (s Size) String() string {
 	for _, unit := range sizeUnits()[:4] {
 		if s != 0 && int64(s)%unit.bytes == 0 {

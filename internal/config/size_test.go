@@ -7,7 +7,7 @@ import (
 	"github.com/sluicehq/sluice/internal/config"
 )
 
-func TestParseSize(t *testing.T) {
+func TestParseSizeAcceptsUnits(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]config.Size{
 		"0": 0, "1": 1, "12B": 12, "1KiB": 1024, "1 kib": 1024, "3KB": 3000, "1MiB": 1 << 20, "2GB": 2e9, " 1TiB ": 1 << 40,

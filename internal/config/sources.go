@@ -7,10 +7,10 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Sources makes kong fill every embedded Config from environ (as os.Environ gives it) and from the
-// config file named by --config or SLUICE_CONFIG, below the flags and above the defaults. Help then
-// names each setting's variable. Commands without a Config are left alone, so that they work beside
-// a broken configuration.
+// Sources lets kong fill every embedded Config from environ (in the form of os.Environ) and from the config
+// file of --config or SLUICE_CONFIG. Flags take precedence over both, and both over the defaults. The help
+// names the variable of each setting. Commands without a Config ignore all sources, so that they work with
+// an invalid configuration.
 func Sources(environ []string) kong.Option {
 	return kong.OptionFunc(func(k *kong.Kong) error {
 		declared, err := settings(&Config{})
@@ -25,7 +25,7 @@ func Sources(environ []string) kong.Option {
 	})
 }
 
-// Load reads the configuration without a command line; file may be "". The result is valid.
+// Load reads the configuration without a command line. The file may be "". The result is valid.
 func Load(environ []string, file string) (Config, error) {
 	var cfg Config
 	parser, err := kong.New(&cfg, kong.NoDefaultHelp(), Sources(environ))
@@ -42,7 +42,7 @@ func Load(environ []string, file string) (Config, error) {
 	return cfg, nil
 }
 
-// Default is the configuration that nobody has touched.
+// Default returns the configuration without any source.
 func Default() (Config, error) { return Load(nil, "") }
 
 type sources struct {
@@ -50,7 +50,7 @@ type sources struct {
 	settings []setting
 }
 
-// beforeResolve runs once for each element of the command line; the first is the application.
+// beforeResolve runs once for each element of the command line. The first element is the application.
 func (s *sources) beforeResolve(ctx *kong.Context, element *kong.Path) error {
 	if element.App == nil {
 		return nil
@@ -77,7 +77,7 @@ func (s *sources) beforeResolve(ctx *kong.Context, element *kong.Path) error {
 	return nil
 }
 
-// configFlag gives --config of the chosen command, or nil when it has no Config.
+// configFlag returns the flag --config of the selected command, or nil when the command has no Config.
 func (s *sources) configFlag(ctx *kong.Context) *kong.Flag {
 	var config *kong.Flag
 	configured := false
@@ -102,7 +102,7 @@ func (s *sources) find(flag *kong.Flag) *setting {
 	return nil
 }
 
-// read gives the values of all layers above the defaults, by flag name, each of them readable.
+// read returns the valid values of all sources above the defaults, by flag name.
 func (s *sources) read(file string) (map[string]any, error) {
 	values := map[string]any{}
 	fileErr := s.readFile(file, values)

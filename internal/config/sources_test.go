@@ -36,7 +36,7 @@ func parse(t *testing.T, environ []string, args ...string) (*commandLine, error)
 	return &cli, err
 }
 
-func TestCommandLine(t *testing.T) {
+func TestSourcesFillEmbeddedConfigs(t *testing.T) {
 	t.Parallel()
 	file := write(t, "addr: 127.0.0.1:1\ndata: /from/file\nhttp:\n  max_body: 2MiB\n  cors_origins: [https://a.example, https://b.example]\njob: {workers: 3}\n")
 	environ := []string{"SLUICE_CONFIG=" + file, "SLUICE_DATA=/from/env", "SLUICE_ADDR=127.0.0.1:2", "PATH=/bin", "SLUICE_TEST_REQUIRE=nats"}
@@ -60,7 +60,7 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-func TestCommandsWithoutSettingsAreLeftAlone(t *testing.T) {
+func TestCommandWithoutConfigIgnoresSources(t *testing.T) {
 	t.Parallel()
 	cli, err := parse(t, []string{"SLUICE_DATA=/from/env", "SLUICE_TYPO=1", "SLUICE_CONFIG=/nowhere"}, "export")
 	if err != nil || cli.Export.Data != "out" {
@@ -68,7 +68,7 @@ func TestCommandsWithoutSettingsAreLeftAlone(t *testing.T) {
 	}
 }
 
-func TestHelpNamesTheVariables(t *testing.T) {
+func TestHelpNamesVariablesOfSettings(t *testing.T) {
 	t.Parallel()
 	serve := help(t, "serve")
 	for _, want := range []string{"--config=FILE Config file in YAML. ($SLUICE_CONFIG)", "($SLUICE_DATA)", "--services-trip-listen=\"127.0.0.1:9103\"", "($SLUICE_HTTP_MAX_BODY)"} {
@@ -98,7 +98,7 @@ func help(t *testing.T, command string) (text string) {
 	return ""
 }
 
-func TestLayers(t *testing.T) {
+func TestSourcesHaveAnOrderOfPrecedence(t *testing.T) {
 	t.Parallel()
 	secret := write(t, "from-secret-file-1234\n")
 	for _, test := range []struct {
@@ -129,7 +129,7 @@ func TestLayers(t *testing.T) {
 	}
 }
 
-func TestListsFromEverySource(t *testing.T) {
+func TestListsHaveOneFormPerSource(t *testing.T) {
 	t.Parallel()
 	const both = "https://a.example,https://b.example"
 	for _, test := range []struct {
@@ -156,7 +156,7 @@ func TestListsFromEverySource(t *testing.T) {
 	}
 }
 
-func TestVariablesOfOthersAreLeftAlone(t *testing.T) {
+func TestVariablesOfKubernetesAndTestsAreIgnored(t *testing.T) {
 	t.Parallel()
 	environ := []string{
 		"HOME=/", "SLUICE_TEST_ANYTHING=1", "SLUICE_SERVICE_HOST=10.0.0.1", "SLUICE_SERVICE_PORT=80", "SLUICE_SERVICE_PORT_HTTP=80",
@@ -167,13 +167,13 @@ func TestVariablesOfOthersAreLeftAlone(t *testing.T) {
 	}
 }
 
-func TestBadVariables(t *testing.T) {
+func TestInvalidVariablesAreErrorsThatNameThem(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ entry, want string }{
 		{"SLUICE_ADRR=x", "unknown variable SLUICE_ADRR; did you mean SLUICE_ADDR?"},
 		{"SLUICE_ADDRESS=x", "unknown variable SLUICE_ADDRESS; did you mean SLUICE_ADDR?"},
 		{"SLUICE_DATABASE_TRIP_FILE=x", "unknown variable SLUICE_DATABASE_TRIP_FILE; did you mean SLUICE_SERVICES_TRIP_DATABASE_FILE?"},
-		{"SLUICE_CONFIGURATION_OF_WEATHER=x", "unknown variable SLUICE_CONFIGURATION_OF_WEATHER: `sluice config doc` lists those there are"},
+		{"SLUICE_CONFIGURATION_OF_WEATHER=x", "unknown variable SLUICE_CONFIGURATION_OF_WEATHER: `sluice config doc` lists all settings"},
 		{"SLUICE_ADDR_FILE=x", "unknown variable SLUICE_ADDR_FILE: only secrets are read from files; set SLUICE_ADDR"},
 		{"SLUICE_PORT=8080", "unknown variable SLUICE_PORT"},
 		{"SLUICE_JOB_WORKERS=many", "SLUICE_JOB_WORKERS: "},
@@ -198,7 +198,7 @@ func TestBadVariables(t *testing.T) {
 	}
 }
 
-func TestBadFiles(t *testing.T) {
+func TestInvalidFilesAreErrorsThatNameTheLine(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, text, want string }{
 		{"unknown key", "data: x\nhttp:\n  max_bdoy: 1MiB", ":3: unknown key http.max_bdoy; did you mean http.max_body?"},
@@ -213,13 +213,13 @@ func TestBadFiles(t *testing.T) {
 		{"list for a value", "addr: [a, b]", ":1: addr: this setting takes one value, not a list"},
 		{"block for a value", "addr: {host: a}", ":1: addr: this setting takes a value, not a block"},
 		{"value for a block", "http: 10s", ":1: http is a block of settings and takes no value"},
-		{"no value", "addr:\ndata: x", ": addr: there is no value"},
+		{"no value", "addr:\ndata: x", ": addr: the value is missing"},
 		{"anchor", "addr: &a 127.0.0.1:1", ":1: addr: anchors, aliases and tags are not read"},
 		{"alias", "data: *a", ":1"},
 		{"twice", "addr: 127.0.0.1:1\naddr: 127.0.0.1:2", `:2: mapping key "addr" already defined`},
-		{"twice, one with a dot", "http: {max_depth: 1}\nhttp.max_depth: 2", ":2: http.max_depth is there twice"},
+		{"twice, one with a dot", "http: {max_depth: 1}\nhttp.max_depth: 2", ":2: http.max_depth is set twice"},
 		{"two documents", "addr: 127.0.0.1:1\n---\ndata: x", ": a config file is one document"},
-		{"not a block", "- addr", ":1: a config file is made of lines such as"},
+		{"not a block", "- addr", ":1: a config file consists of lines such as"},
 		{"cut short", "http: {max_body: ", ":1: "},
 		{"header of a block scalar", "data: |-x", ":1: invalid header option"},
 		{"tab", "http:\n\tmax_body: 1MiB", ":2: "},
@@ -235,7 +235,7 @@ func TestBadFiles(t *testing.T) {
 	}
 }
 
-func TestFilesWithNothingInThem(t *testing.T) {
+func TestEmptyFilesSetNothing(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"", "\n\n", "# addr: x\n", "---\n", "{}", "null", "http:\n  # max_body: 1\nlog: {}\n"} {
 		if _, err := config.Load(nil, write(t, text)); err != nil {
@@ -244,7 +244,7 @@ func TestFilesWithNothingInThem(t *testing.T) {
 	}
 }
 
-func TestAllThatIsWrongIsTold(t *testing.T) {
+func TestSeveralProblemsAreAllReported(t *testing.T) {
 	t.Parallel()
 	_, err := parse(t, []string{"SLUICE_ADRR=x", "SLUICE_DEMO=perhaps"}, "serve", "--config", write(t, "datta: x\njob: {workers: many}"))
 	if err == nil || strings.Count(err.Error(), "\n") != 3 {

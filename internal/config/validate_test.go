@@ -7,7 +7,7 @@ import (
 	"github.com/sluicehq/sluice/internal/config"
 )
 
-func TestValidate(t *testing.T) {
+func TestValidateReportsInvalidValues(t *testing.T) {
 	t.Parallel()
 	const token = "SLUICE_SERVICE_TOKEN=" + longToken
 	for _, test := range []struct {
@@ -72,7 +72,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-func TestValidateChecksWhatCodeHasSet(t *testing.T) {
+func TestValidateOfModifiedConfigReportsEachProblem(t *testing.T) {
 	t.Parallel()
 	cfg := defaultConfig(t)
 	cfg.Log.Format = "xml"
