@@ -77,10 +77,10 @@ func (h *house) watchRedis(part string, state func() string) {
 	}, func() float64 { return map[string]float64{"half-open": 1, "open": 2}[state()] }))
 }
 
-// countOperations counts how operations are executed: planned, or handed back for a reason.
+// countOperations counts operations by how they are executed.
 func (h *house) countOperations() func(plan.Outcome) {
 	operations := prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "sluice_graphql_operations_total", Help: "Operations executed, by how: planned, or why gqlgen's own executor ran them.",
+		Name: "sluice_graphql_operations_total", Help: "Operations by outcome: planned, why gqlgen's own executor ran them, or why they were refused.",
 	}, []string{"outcome"})
 	h.registry.MustRegister(operations)
 	for _, outcome := range plan.Outcomes() {

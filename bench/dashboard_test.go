@@ -87,7 +87,7 @@ func portsOver(conn grpc.ClientConnInterface) loaders.Ports {
 
 func server(ports loaders.Ports, stock bool) http.Handler {
 	s := graph.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}}, graph.Options{
-		Limits: document.Limits{Depth: 15, Aliases: 30}, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(), Stock: stock,
+		Limits: document.Limits{Depth: 15, Aliases: 30}, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(), Reference: stock,
 	})
 	s.AddTransport(edge.Transport(1<<20, calls().Logger))
 	return s

@@ -5,7 +5,6 @@ import (
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/internal/ids"
-	"github.com/sluicehq/sluice/loaders"
 )
 
 func (r mutationResolver) Login(ctx context.Context, input bff.LoginInput) (*bff.Session, error) {
@@ -45,12 +44,4 @@ func (r mutationResolver) RevokeAPIKey(ctx context.Context, id string) (*bff.Api
 func (r queryResolver) APIKeys(ctx context.Context) ([]*bff.ApiKey, error) {
 	keys, err := r.Accounts.ListAPIKeys(ctx)
 	return nonNil(keys), err
-}
-
-func (viewerResolver) Account(ctx context.Context, viewer *bff.Viewer) (*bff.Account, error) {
-	return reference(ctx, loaders.FromContext(ctx).Account.Load, viewer.AccountID)
-}
-
-func (viewerResolver) APIKey(ctx context.Context, viewer *bff.Viewer) (*bff.ApiKey, error) {
-	return reference(ctx, loaders.FromContext(ctx).APIKey.Load, viewer.APIKeyID)
 }

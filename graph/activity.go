@@ -8,7 +8,6 @@ import (
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/graph/model"
 	"github.com/sluicehq/sluice/internal/errs"
-	"github.com/sluicehq/sluice/loaders"
 )
 
 func (r queryResolver) Activities(ctx context.Context, filter *bff.ActivityFilter, first *int, after *string) (*model.ActivityConnection, error) {
@@ -17,7 +16,7 @@ func (r queryResolver) Activities(ctx context.Context, filter *bff.ActivityFilte
 		return nil, err
 	}
 	if filter != nil {
-		if err := r.withinLimit(ctx, each(filter.DeviceID)...); err != nil {
+		if err := r.withinLimit(ctx, optionalSlice(filter.DeviceID)...); err != nil {
 			return nil, err
 		}
 	}
@@ -62,16 +61,4 @@ func (r mutationResolver) RecordWater(ctx context.Context, input bff.RecordWater
 		Unit:           &unit,
 		IdempotencyKey: input.IdempotencyKey,
 	})
-}
-
-func (activityResolver) Device(ctx context.Context, activity *bff.Activity) (*bff.Device, error) {
-	return reference(ctx, loaders.FromContext(ctx).Device.Load, activity.DeviceID)
-}
-
-func (activityResolver) Trip(ctx context.Context, activity *bff.Activity) (*bff.Trip, error) {
-	return reference(ctx, loaders.FromContext(ctx).Trip.Load, activity.TripID)
-}
-
-func (activityResolver) Job(ctx context.Context, activity *bff.Activity) (*bff.Job, error) {
-	return reference(ctx, loaders.FromContext(ctx).Job.Load, activity.JobID)
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/internal/errs"
-	"github.com/sluicehq/sluice/loaders"
 )
 
 func (r queryResolver) Callers(ctx context.Context, window *bff.CallWindow) ([]*bff.CallerUsage, error) {
@@ -25,12 +24,4 @@ func (r mutationResolver) ReleaseCaller(ctx context.Context, name string) (*bff.
 		return nil, errs.Missing("caller", name)
 	}
 	return r.Conduct.Release(ctx, name)
-}
-
-func (callerUsageResolver) Account(ctx context.Context, usage *bff.CallerUsage) (*bff.Account, error) {
-	return reference(ctx, loaders.FromContext(ctx).Account.Load, usage.AccountID)
-}
-
-func (callerUsageResolver) APIKey(ctx context.Context, usage *bff.CallerUsage) (*bff.ApiKey, error) {
-	return reference(ctx, loaders.FromContext(ctx).APIKey.Load, usage.APIKeyID)
 }

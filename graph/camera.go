@@ -5,7 +5,6 @@ import (
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/internal/ids"
-	"github.com/sluicehq/sluice/loaders"
 )
 
 func (r mutationResolver) StartStream(ctx context.Context, input bff.StreamInput) (*bff.StreamSession, error) {
@@ -34,8 +33,4 @@ func (r mutationResolver) TakeSnapshot(ctx context.Context, deviceID string) (*b
 		return nil, err
 	}
 	return r.Devices.TakeSnapshot(ctx, deviceID, nil)
-}
-
-func (deviceResolver) Stream(ctx context.Context, device *bff.Device) (*bff.StreamSession, error) {
-	return loaders.FromContext(ctx).Stream.Load(ctx, device.ID)
 }

@@ -76,7 +76,37 @@ func (o Options) spent(ctx context.Context, points int) {
 	charge.settle(ctx, o.Budgets, max(points, 1))
 }
 
-// meter counts what an operation costs that gqlgen's own executor answers.
+// reference is gqlgen's own executor. Tests and benchmarks compare the responses and costs of plans with it.
+type reference struct {
+	graphql.ExecutableSchema
+	options Options
+	weights map[*ast.FieldDefinition]int
+}
+
+// Exec executes the operation in the context, and settles its charge by the cost of its response. The cost
+// of introspection is an estimate, which stays charged.
+func (s reference) Exec(ctx context.Context) graphql.ResponseHandler {
+	respond := s.ExecutableSchema.Exec(ctx)
+	request := graphql.GetOperationContext(ctx)
+	for _, field := range graphql.CollectFields(request, request.Operation.SelectionSet, []string{"Query"}) {
+		if isIntrospection(field) && field.Name != "__typename" {
+			return respond
+		}
+	}
+	if request.Operation.Operation == ast.Subscription || ChargeOf(request) == nil {
+		return respond
+	}
+	counted := &meter{weights: s.weights}
+	return func(ctx context.Context) *graphql.Response {
+		response := respond(context.WithValue(ctx, meterKey{}, counted))
+		if response != nil {
+			s.options.spent(ctx, int(counted.points.Load()))
+		}
+		return response
+	}
+}
+
+// meter counts the cost of an operation that gqlgen's executor runs.
 type meter struct {
 	weights map[*ast.FieldDefinition]int
 	points  atomic.Int64

@@ -2,23 +2,11 @@ package graph
 
 import (
 	"context"
-	"slices"
-	"strings"
-	"time"
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/graph/model"
-	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
-	"github.com/sluicehq/sluice/loaders"
 )
-
-func (r queryResolver) Device(ctx context.Context, id string) (*bff.Device, error) {
-	if err := checkID("id", ids.Device, id); err != nil {
-		return nil, err
-	}
-	return loaders.FromContext(ctx).Device.Load(ctx, id)
-}
 
 func (r queryResolver) Devices(ctx context.Context, filter *bff.DeviceFilter, orderBy *bff.DeviceOrder, first *int, after *string) (*model.DeviceConnection, error) {
 	request, err := pageRequest(ctx, first, after)
@@ -65,60 +53,4 @@ func (r mutationResolver) DeleteDevice(ctx context.Context, id string, expectedV
 		return nil, err
 	}
 	return &id, nil
-}
-
-func (deviceResolver) Telemetry(ctx context.Context, device *bff.Device, keys []string, from, to time.Time, stepSeconds *int, aggregate *bff.Aggregate) ([]*bff.Series, error) {
-	key, err := seriesKey(keys, from, to, stepSeconds, aggregate)
-	if err != nil {
-		return nil, err
-	}
-	key.DeviceID = device.ID
-	series, err := loaders.FromContext(ctx).DeviceSeries.Load(ctx, key)
-	return nonNil(series), err
-}
-
-// seriesKey reads the arguments of telemetry; whose it is remains open.
-func seriesKey(keys []string, from, to time.Time, stepSeconds *int, aggregate *bff.Aggregate) (loaders.SeriesKey, error) {
-	if slices.ContainsFunc(keys, func(key string) bool { return key == "" || strings.Contains(key, ",") }) {
-		return loaders.SeriesKey{}, errs.Invalid("keys", "a key has a name, and no comma in it")
-	}
-	key := loaders.SeriesKey{Keys: strings.Join(keys, ","), From: from, To: to}
-	if stepSeconds != nil {
-		if *stepSeconds < 1 {
-			return loaders.SeriesKey{}, errs.Invalid("stepSeconds", "must be at least 1; leave it out for raw readings")
-		}
-		key.StepSeconds = *stepSeconds
-	}
-	if aggregate != nil {
-		key.Aggregate = *aggregate
-	}
-	return key, nil
-}
-
-func (deviceResolver) Events(ctx context.Context, device *bff.Device, first *int, after *string) (*model.DeviceEventConnection, error) {
-	request, err := pageRequest(ctx, first, after)
-	if err != nil {
-		return nil, err
-	}
-	page, err := loaders.FromContext(ctx).DeviceEvents.Load(ctx, loaders.PageKey{ID: device.ID, Page: request})
-	if err != nil {
-		return nil, err
-	}
-	return eventConnection(page, request), nil
-}
-
-func (deviceResolver) CurrentTrip(ctx context.Context, device *bff.Device) (*bff.Trip, error) {
-	return loaders.FromContext(ctx).TripOnVehicle.Load(ctx, device.ID)
-}
-
-func (deviceResolver) Jobs(ctx context.Context, device *bff.Device, first *int, after *string) (*model.JobConnection, error) {
-	request, err := pageRequest(ctx, first, after)
-	if err != nil {
-		return nil, err
-	}
-	page, err := loaders.FromContext(ctx).DeviceJobs.Load(ctx, loaders.PageKey{ID: device.ID, Page: request})
-	if err != nil {
-		return nil, err
-	}
-	return jobConnection(page, request), nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/sluicehq/sluice/graph/plan"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/obs"
 )
@@ -62,6 +63,17 @@ func Shown(ctx context.Context, err error) *gqlerror.Error {
 // Invalid says that a document cannot run as it was sent.
 func Invalid(format string, args ...any) *gqlerror.Error {
 	return &gqlerror.Error{Message: fmt.Sprintf(format, args...), Extensions: map[string]any{"code": codeValidationFailed}}
+}
+
+// RefusePlan returns the error of an operation that has too many plans, or too large a one.
+func RefusePlan(outcome plan.Outcome) error {
+	switch outcome {
+	case plan.Variants:
+		return errs.New(errs.InvalidArgument, "TOO_MANY_VARIANTS", "the operation is used with too many combinations of @skip and @include")
+	case plan.Size:
+		return errs.New(errs.InvalidArgument, "PLAN_TOO_LARGE", "the operation selects too many fields, its fragments expanded")
+	}
+	return Invalid("a variable of @skip or @include is null")
 }
 
 // NoOperation says why a document's operations did not tell which one to run, by the name that was asked for.

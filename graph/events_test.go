@@ -139,7 +139,7 @@ func TestPlannedEventsAreStockEvents(t *testing.T) {
 			handedBack++
 		}
 	}})
-	stock := h.executor(graph.Options{Stock: true})
+	stock := h.executor(graph.Options{Reference: true})
 	a := documents(k, caller.ScopesOf(caller.Admin), 7)
 	member := caller.Caller{AccountID: k.ids["account"][0], Role: caller.Member, Scopes: caller.ScopesOf(caller.Member)}
 	answered, withErrors := 0, 0

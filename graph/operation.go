@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -16,13 +15,12 @@ import (
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/obs"
-	"github.com/sluicehq/sluice/loaders"
 )
 
 // operation is what happens around every operation: it is let in or refused, gets loaders of its
 // own, and is traced.
 type operation struct {
-	ports     loaders.Ports
+	ports     bff.Ports
 	limits    document.Limits
 	budgets   bff.Budgets // nil charges nobody
 	conduct   bff.Conduct // nil watches nobody
@@ -40,7 +38,6 @@ var _ interface {
 	graphql.OperationContextMutator
 	graphql.OperationInterceptor
 	graphql.ResponseInterceptor
-	graphql.RootFieldInterceptor
 	graphql.FieldInterceptor
 } = (*operation)(nil)
 
@@ -117,74 +114,9 @@ func oneStream(request *graphql.OperationContext) *gqlerror.Error {
 	return nil
 }
 
-type togetherKey struct{}
-
-// InterceptOperation gives mutations their loaders; what is planned has no use for them.
+// InterceptOperation answers the operation.
 func (o *operation) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	request := graphql.GetOperationContext(ctx)
-	if request.Operation.Operation == ast.Mutation {
-		ctx = loaders.NewContext(ctx, loaders.NewSet(o.ports))
-	}
-	return o.answered(ctx, request, next)
-}
-
-// stock is gqlgen's own executor, for what is not planned: its queries need loaders that wait for
-// each other.
-type stock struct {
-	graphql.ExecutableSchema
-	options Options
-	ports   loaders.Ports
-	weights map[*ast.FieldDefinition]int
-}
-
-// Exec executes the operation in the context.
-func (s stock) Exec(ctx context.Context) graphql.ResponseHandler {
-	respond := s.ExecutableSchema.Exec(ctx)
-	request := graphql.GetOperationContext(ctx)
-	switch request.Operation.Operation {
-	case ast.Mutation:
-		return s.metered(request, respond)
-	case ast.Subscription:
-		return func(ctx context.Context) *graphql.Response {
-			return respond(loaders.NewContext(ctx, loaders.NewSet(s.ports)))
-		}
-	}
-	fields, introspects := rootFields(request)
-	set, together := loaders.NewSet(s.ports), loaders.NewTogether(fields)
-	answered := func(ctx context.Context) *graphql.Response {
-		return respond(context.WithValue(loaders.NewContext(ctx, set), togetherKey{}, together))
-	}
-	if introspects {
-		return answered // its price is a guess that nothing corrects
-	}
-	return s.metered(request, answered)
-}
-
-// metered counts what the answer costs, and settles with that.
-func (s stock) metered(request *graphql.OperationContext, respond graphql.ResponseHandler) graphql.ResponseHandler {
-	if ChargeOf(request) == nil {
-		return respond
-	}
-	counted := &meter{weights: s.weights}
-	return func(ctx context.Context) *graphql.Response {
-		response := respond(context.WithValue(ctx, meterKey{}, counted))
-		if response != nil && response.HasNext == nil {
-			s.options.spent(ctx, int(counted.points.Load()))
-		}
-		return response
-	}
-}
-
-// rootFields counts those that are not of introspection, and tells whether others are.
-func rootFields(request *graphql.OperationContext) (n int, introspects bool) {
-	for _, field := range graphql.CollectFields(request, request.Operation.SelectionSet, []string{"Query"}) {
-		if !isIntrospection(field) {
-			n++
-		} else if field.Name != "__typename" {
-			introspects = true
-		}
-	}
-	return n, introspects
+	return o.answered(ctx, graphql.GetOperationContext(ctx), next)
 }
 
 // InterceptResponse traces the operation, if there is one: a document that does not read has none.
@@ -204,40 +136,20 @@ func (o *operation) InterceptResponse(ctx context.Context, next graphql.Response
 	return response
 }
 
-// rootField is a root field of a query on its way.
-type rootField struct {
-	together *loaders.Together
-	arrive   func() // may be called more than once
-}
-
-type rootKey struct{}
-
-// InterceptRootField sees to it that a root field arrives even if its resolver never gets to run, as
-// when an argument does not read, so that the others do not wait for it.
-func (o *operation) InterceptRootField(ctx context.Context, next graphql.RootResolver) graphql.Marshaler {
-	together, ok := ctx.Value(togetherKey{}).(*loaders.Together)
-	if !ok || isIntrospection(graphql.GetRootFieldContext(ctx).Field) {
-		return next(ctx)
-	}
-	arrive := sync.OnceFunc(together.Arrive)
-	defer arrive()
-	return next(context.WithValue(ctx, rootKey{}, rootField{together, arrive}))
-}
-
 func isIntrospection(field graphql.CollectedField) bool { return strings.HasPrefix(field.Name, "__") }
 
-// InterceptField traces resolvers, lets the root fields of a query go down together, and lets
-// each root field of a mutation show what it changed: mutations run one after another.
+// InterceptField traces resolvers, and attributes their cached reads to their field.
 func (o *operation) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
 	field := graphql.GetFieldContext(ctx)
 	if m, ok := ctx.Value(meterKey{}).(*meter); ok {
-		metered := next
-		next = func(ctx context.Context) (any, error) {
-			answer, err := metered(ctx)
-			m.count(field.Field.Field, answer)
-			return answer, err
-		}
+		answer, err := o.interceptResolver(ctx, field, next)
+		m.count(field.Field.Field, answer)
+		return answer, err
 	}
+	return o.interceptResolver(ctx, field, next)
+}
+
+func (o *operation) interceptResolver(ctx context.Context, field *graphql.FieldContext, next graphql.Resolver) (any, error) {
 	if !field.IsResolver {
 		return next(ctx)
 	}
@@ -245,19 +157,6 @@ func (o *operation) InterceptField(ctx context.Context, next graphql.Resolver) (
 	defer span.End()
 	if reads := bff.ReadsOf(ctx); reads.ByField() {
 		ctx = bff.WithReads(ctx, reads.At(pathOf(field)))
-	}
-	switch field.Object {
-	case "Mutation":
-		answer, err := next(ctx)
-		loaders.FromContext(ctx).Forget(o.ports)
-		return answer, err
-	case "Query":
-		answer, err := next(ctx)
-		if root, ok := ctx.Value(rootKey{}).(rootField); ok && err == nil {
-			root.arrive()
-			root.together.Wait(ctx)
-		}
-		return answer, err
 	}
 	return next(ctx)
 }

@@ -1,10 +1,10 @@
-// Package graph answers queries: it fulfils the resolver interfaces that gqlgen makes of schema/,
-// one file a schema file, by asking the ports of bff.
+// Package graph has the resolvers of the schema: a file for each schema file, and references.go, the one
+// table of references between entities. It implements the interfaces that gqlgen generates from schema/.
 //
-// Root fields ask a port; references to other entities go through the request's loaders, one call
-// an entity and level. Access is checked once, when the document is prepared (graph/document), and
-// ownership by the services; resolvers check neither. Errors become GraphQL's in errors.go, nowhere
-// else.
+// The resolver of a root field calls a port of bff. References go through batch functions of package
+// loaders, one call for each entity and level. Access is checked once, when the document is prepared
+// (graph/document), and ownership by the services; resolvers check neither. When a call fails, its field
+// is null, and Present (errors.go) makes the GraphQL error.
 package graph
 
 import (
@@ -23,63 +23,31 @@ import (
 	"github.com/sluicehq/sluice/loaders"
 )
 
-// Resolver answers every field that is more than a value of a view.
+// Resolver resolves the root fields.
 type Resolver struct {
 	loaders.Ports
 	Clock   clock.Clock
-	Conduct bff.Conduct // nil watches nobody
+	Conduct bff.Conduct // nil records no usage
 }
 
 type (
 	queryResolver        struct{ *Resolver }
 	mutationResolver     struct{ *Resolver }
 	subscriptionResolver struct{ *Resolver }
-	viewerResolver       struct{ *Resolver }
-	callerUsageResolver  struct{ *Resolver }
-	deviceResolver       struct{ *Resolver }
-	commandResolver      struct{ *Resolver }
-	deviceConfigResolver struct{ *Resolver }
-	tripResolver         struct{ *Resolver }
-	jobResolver          struct{ *Resolver }
-	activityResolver     struct{ *Resolver }
 )
 
-var _ exec.ResolverRoot = (*Resolver)(nil)
+var _ exec.Resolvers = (*Resolver)(nil)
 
-// Query answers the fields of Query.
-func (r *Resolver) Query() exec.QueryResolver { return queryResolver{r} }
+// Query resolves the fields of Query that are no references.
+func (r *Resolver) Query() exec.QueryFields { return queryResolver{r} }
 
-// Mutation answers the fields of Mutation.
+// Mutation resolves the fields of Mutation.
 func (r *Resolver) Mutation() exec.MutationResolver { return mutationResolver{r} }
 
-// Subscription answers the fields of Subscription.
+// Subscription resolves the fields of Subscription.
 func (r *Resolver) Subscription() exec.SubscriptionResolver { return subscriptionResolver{r} }
 
-// Viewer answers the references of a viewer.
-func (r *Resolver) Viewer() exec.ViewerResolver { return viewerResolver{r} }
-
-// CallerUsage answers the references of a caller.
-func (r *Resolver) CallerUsage() exec.CallerUsageResolver { return callerUsageResolver{r} }
-
-// Device answers the lists and references of a device.
-func (r *Resolver) Device() exec.DeviceResolver { return deviceResolver{r} }
-
-// Command answers the references of a command.
-func (r *Resolver) Command() exec.CommandResolver { return commandResolver{r} }
-
-// DeviceConfig answers the history of a configuration.
-func (r *Resolver) DeviceConfig() exec.DeviceConfigResolver { return deviceConfigResolver{r} }
-
-// Trip answers the references of a trip.
-func (r *Resolver) Trip() exec.TripResolver { return tripResolver{r} }
-
-// Job answers the references of a job.
-func (r *Resolver) Job() exec.JobResolver { return jobResolver{r} }
-
-// Activity answers the references of an activity.
-func (r *Resolver) Activity() exec.ActivityResolver { return activityResolver{r} }
-
-// checkID refuses an id that is not one of the kind.
+// checkID refuses an id of another kind.
 func checkID(argument string, kind ids.Kind, id string) error {
 	if err := ids.Check(kind, id); err != nil {
 		return errs.Invalid(argument, "%s", err)
@@ -87,12 +55,17 @@ func checkID(argument string, kind ids.Kind, id string) error {
 	return nil
 }
 
-// withinLimit refuses to narrow by devices that do not exist for an API key that is limited to some. The
-// services that keep what is about devices do not know them.
+// withinLimit refuses a filter by devices that an API key cannot see because its labels limit it to some.
+// The other services do not know the labels of devices.
 func (r *Resolver) withinLimit(ctx context.Context, deviceIDs ...string) error {
 	if len(deviceIDs) == 0 || len(caller.FromContext(ctx).DeviceLabels) == 0 {
 		return nil
 	}
+	return r.checkDevices(ctx, deviceIDs)
+}
+
+// checkDevices refuses devices that the caller cannot see.
+func (r *Resolver) checkDevices(ctx context.Context, deviceIDs []string) error {
 	found, err := r.Devices.GetDevices(ctx, deviceIDs)
 	if err != nil {
 		return err
@@ -105,23 +78,15 @@ func (r *Resolver) withinLimit(ctx context.Context, deviceIDs ...string) error {
 	return nil
 }
 
-// each is what the pointer leads to, if anything.
-func each(id *string) []string {
+// optionalSlice returns a slice of the value; an empty one for nil and "".
+func optionalSlice(id *string) []string {
 	if id == nil || *id == "" {
 		return nil
 	}
 	return []string{*id}
 }
 
-// reference loads what an entity refers to; "" refers to nothing.
-func reference[V any](ctx context.Context, load func(context.Context, string) (*V, error), id string) (*V, error) {
-	if id == "" {
-		return nil, nil
-	}
-	return load(ctx, id)
-}
-
-// pageRequest reads the arguments of a connection, and whether its totalCount is asked for.
+// pageRequest reads the arguments of a connection, and whether its totalCount is selected.
 func pageRequest(ctx context.Context, first *int, after *string) (bff.PageRequest, error) {
 	request := bff.PageRequest{WithTotal: selected(ctx)["totalCount"]}
 	if after != nil {
@@ -137,7 +102,7 @@ func pageRequest(ctx context.Context, first *int, after *string) (bff.PageReques
 	return request, nil
 }
 
-// selected names the fields below the one in ctx.
+// selected returns the names of the fields below the field in ctx.
 func selected(ctx context.Context) map[string]bool {
 	names := map[string]bool{}
 	for _, field := range graphql.CollectFieldsCtx(ctx, nil) {
@@ -146,7 +111,7 @@ func selected(ctx context.Context) map[string]bool {
 	return names
 }
 
-// connection makes the parts that all connections share: an edge an item, and where the page lies.
+// connection returns the parts that all connections share: an edge for each item, and the page info.
 func connection[N, E any](page bff.Page[N], request bff.PageRequest, edge func(cursor string, node *N) E) ([]*E, *model.PageInfo) {
 	edges, all := make([]*E, len(page.Items)), make([]E, len(page.Items))
 	for i, item := range page.Items {
@@ -160,7 +125,7 @@ func connection[N, E any](page bff.Page[N], request bff.PageRequest, edge func(c
 	return edges, info
 }
 
-// nonNil makes an empty list of none: the schema's lists are never null.
+// nonNil returns the list, or an empty list for nil: lists are never null in the schema.
 func nonNil[T any](list []T) []T {
 	if list == nil {
 		return []T{}

@@ -18,7 +18,6 @@ import (
 	"github.com/sluicehq/sluice/graph/exec"
 	"github.com/sluicehq/sluice/graph/plan"
 	"github.com/sluicehq/sluice/internal/obs"
-	"github.com/sluicehq/sluice/loaders"
 )
 
 // Options are what a server needs beside its resolver.
@@ -34,7 +33,7 @@ type Options struct {
 	Count     func(plan.Outcome) // is told how each operation is executed; may be nil
 	// Introspection lets everybody look into the schema, and refusals suggest what else is in it.
 	Introspection bool
-	Stock         bool // gqlgen's own executor runs everything, to compare with
+	Reference     bool // gqlgen's own executor runs everything, to compare plans with
 }
 
 // NewServer gives what executes operations. It has no transport yet: gateway/edge adds those. It panics
@@ -84,16 +83,16 @@ func CheckDocument(text string, limits document.Limits, tokens int) error {
 	return nil
 }
 
-// executable is the schema, executed on plans.
+// executable returns the schema, executed by plans.
 func executable(resolver *Resolver, options Options) graphql.ExecutableSchema {
-	source := exec.Planned(exec.Config{Resolvers: resolver})
-	unplanned := stock{source.Schema, options, resolver.Ports, weights(source.Schema.Schema())}
-	if options.Stock {
-		return unplanned
+	references := References(resolver.Ports)
+	source := exec.Planned(exec.Config{Resolvers: exec.WithReferences(resolver, references)})
+	if options.Reference {
+		return reference{source.Schema, options, weights(source.Schema.Schema())}
 	}
 	schema, err := plan.New(source, plan.Options{
-		Fallback:   unplanned,
-		References: references(loaders.NewBatches(resolver.Ports)),
+		References: references,
+		Refusal:    RefusePlan,
 		Operation:  func(request *graphql.OperationContext) *plan.Operation { return &preparedOf(request).plans },
 		Count:      options.Count,
 		Weight:     func(field *ast.FieldDefinition) int { return document.Weight(source.Schema.Schema(), field) },

@@ -67,17 +67,17 @@ func (r subscriptionResolver) begins(ctx context.Context, accountID, deviceID *s
 	if feed, ok := ctx.Value(feedKey{}).(*Feed); !ok || feed.Entity != nil {
 		return nil
 	}
-	for _, id := range each(accountID) {
+	for _, id := range optionalSlice(accountID) {
 		if err := checkID("filter.accountId", ids.Account, id); err != nil {
 			return err
 		}
 	}
-	for _, id := range each(deviceID) {
+	for _, id := range optionalSlice(deviceID) {
 		if err := checkID("filter.deviceId", ids.Device, id); err != nil {
 			return err
 		}
 	}
-	return r.withinLimit(ctx, each(deviceID)...)
+	return r.withinLimit(ctx, optionalSlice(deviceID)...)
 }
 
 // NeedsStream refuses a subscription on a way that has one answer.

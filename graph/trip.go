@@ -5,20 +5,8 @@ import (
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/graph/model"
-	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
-	"github.com/sluicehq/sluice/loaders"
 )
-
-// defaultTrackPoints is how many points a track has when the query does not say.
-const defaultTrackPoints = 500
-
-func (r queryResolver) Trip(ctx context.Context, id string) (*bff.Trip, error) {
-	if err := checkID("id", ids.Trip, id); err != nil {
-		return nil, err
-	}
-	return loaders.FromContext(ctx).Trip.Load(ctx, id)
-}
 
 func (r queryResolver) Trips(ctx context.Context, filter *bff.TripFilter, first *int, after *string) (*model.TripConnection, error) {
 	request, err := pageRequest(ctx, first, after)
@@ -75,33 +63,4 @@ func (r mutationResolver) EndTrip(ctx context.Context, tripID string, position *
 		return nil, err
 	}
 	return r.Trips.EndTrip(ctx, tripID, position, expectedVersion)
-}
-
-func (tripResolver) Account(ctx context.Context, trip *bff.Trip) (*bff.Account, error) {
-	return reference(ctx, loaders.FromContext(ctx).Account.Load, trip.AccountID)
-}
-
-func (tripResolver) Vehicle(ctx context.Context, trip *bff.Trip) (*bff.Device, error) {
-	return reference(ctx, loaders.FromContext(ctx).Device.Load, trip.VehicleID)
-}
-
-func (tripResolver) Track(ctx context.Context, trip *bff.Trip, maxPoints *int) ([]*bff.Position, error) {
-	points, err := trackPoints(maxPoints)
-	if err != nil {
-		return nil, err
-	}
-	track, err := loaders.FromContext(ctx).Track.Load(ctx, loaders.TrackKey{TripID: trip.ID, MaxPoints: points})
-	return nonNil(track), err
-}
-
-// trackPoints reads the argument of track.
-func trackPoints(maxPoints *int) (int, error) {
-	points := defaultTrackPoints
-	if maxPoints != nil {
-		points = *maxPoints
-	}
-	if points < 2 || points > 10000 {
-		return 0, errs.Invalid("maxPoints", "must be between 2 and 10,000")
-	}
-	return points, nil
 }

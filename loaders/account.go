@@ -2,10 +2,8 @@ package loaders
 
 import "github.com/sluicehq/sluice/bff"
 
-func accounts(port bff.Accounts) Batch[string, *bff.Account] {
-	return nodes("account", port.GetAccounts)
-}
+// Accounts loads accounts by id.
+func Accounts(p Ports) Batch[string, *bff.Account] { return byID("account", p.Accounts.GetAccounts) }
 
-func apiKeys(port bff.Accounts) Batch[string, *bff.ApiKey] {
-	return nodes("API key", port.GetAPIKeys)
-}
+// APIKeys loads API keys by id.
+func APIKeys(p Ports) Batch[string, *bff.ApiKey] { return byID("API key", p.Accounts.GetAPIKeys) }

@@ -2,6 +2,7 @@ package loaders
 
 import "github.com/sluicehq/sluice/bff"
 
-func activities(port bff.Activities) Batch[string, *bff.Activity] {
-	return nodes("activity", port.GetActivities)
+// Activities loads activities by id.
+func Activities(p Ports) Batch[string, *bff.Activity] {
+	return byID("activity", p.Activities.GetActivities)
 }

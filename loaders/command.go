@@ -7,15 +7,15 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-func commands(port bff.Commands) Batch[string, *bff.Command] {
-	return nodes("command", port.GetCommands)
+// Commands loads commands by id.
+func Commands(p Ports) Batch[string, *bff.Command] { return byID("command", p.Devices.GetCommands) }
+
+// DeviceCommands loads pages of the commands of devices.
+func DeviceCommands(p Ports) Batch[PageKey, bff.Page[bff.Command]] {
+	return grouped(splitPage, p.Devices.ListDeviceCommands)
 }
 
-func deviceCommands(port bff.Commands) Batch[PageKey, bff.Page[bff.Command]] {
-	return grouped(splitPage, port.ListDeviceCommands)
-}
-
-// LogKey asks for the first lines of the log of a command or, over a time, of a device.
+// LogKey selects the first lines of the log of a command or, in a range of time, of a device.
 type LogKey struct {
 	ID       string
 	From, To time.Time
@@ -28,14 +28,16 @@ func splitLog(k LogKey) (string, LogKey) {
 	return id, k
 }
 
-func commandLog(port bff.Commands) Batch[LogKey, []*bff.LogLine] {
+// CommandLog loads the logs of commands.
+func CommandLog(p Ports) Batch[LogKey, []*bff.LogLine] {
 	return grouped(splitLog, func(ctx context.Context, ids []string, k LogKey) (map[string][]*bff.LogLine, error) {
-		return port.GetCommandLogs(ctx, ids, k.First)
+		return p.Devices.GetCommandLogs(ctx, ids, k.First)
 	})
 }
 
-func deviceLog(port bff.Commands) Batch[LogKey, []*bff.LogLine] {
+// DeviceLog loads the logs of devices.
+func DeviceLog(p Ports) Batch[LogKey, []*bff.LogLine] {
 	return grouped(splitLog, func(ctx context.Context, ids []string, k LogKey) (map[string][]*bff.LogLine, error) {
-		return port.GetDeviceLogs(ctx, ids, bff.LogQuery{From: k.From, To: k.To, First: k.First})
+		return p.Devices.GetDeviceLogs(ctx, ids, bff.LogQuery{From: k.From, To: k.To, First: k.First})
 	})
 }

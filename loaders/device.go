@@ -8,19 +8,20 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-func devices(port bff.Devices) Batch[string, *bff.Device] {
-	return nodes("device", port.GetDevices)
+// Devices loads devices by id.
+func Devices(p Ports) Batch[string, *bff.Device] { return byID("device", p.Devices.GetDevices) }
+
+// DeviceEvents loads pages of the events of devices.
+func DeviceEvents(p Ports) Batch[PageKey, bff.Page[bff.DeviceEvent]] {
+	return grouped(splitPage, p.Devices.ListDeviceEvents)
 }
 
-func deviceEvents(port bff.Devices) Batch[PageKey, bff.Page[bff.DeviceEvent]] {
-	return grouped(splitPage, port.ListDeviceEvents)
+// DeviceJobs loads pages of the jobs of devices.
+func DeviceJobs(p Ports) Batch[PageKey, bff.Page[bff.Job]] {
+	return grouped(splitPage, p.Jobs.ListDeviceJobs)
 }
 
-func deviceJobs(port bff.Jobs) Batch[PageKey, bff.Page[bff.Job]] {
-	return grouped(splitPage, port.ListDeviceJobs)
-}
-
-// SeriesKey asks for a device's telemetry.
+// SeriesKey selects the telemetry of a device.
 type SeriesKey struct {
 	DeviceID    string
 	Keys        string // joined by commas
@@ -29,14 +30,15 @@ type SeriesKey struct {
 	Aggregate   bff.Aggregate
 }
 
-func deviceSeries(port bff.Devices) Batch[SeriesKey, []*bff.Series] {
+// DeviceSeries loads the telemetry of devices.
+func DeviceSeries(p Ports) Batch[SeriesKey, []*bff.Series] {
 	split := func(k SeriesKey) (string, SeriesKey) {
 		id := k.DeviceID
 		k.DeviceID = ""
 		return id, k
 	}
 	return grouped(split, func(ctx context.Context, ids []string, k SeriesKey) (map[string][]*bff.Series, error) {
-		return port.QueryTelemetry(ctx, ids, bff.TelemetryQuery{
+		return p.Devices.QueryTelemetry(ctx, ids, bff.TelemetryQuery{
 			Keys: strings.Split(k.Keys, ","), From: k.From, To: k.To, StepSeconds: k.StepSeconds, Aggregate: k.Aggregate,
 		})
 	})

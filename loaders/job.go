@@ -2,10 +2,10 @@ package loaders
 
 import "github.com/sluicehq/sluice/bff"
 
-func jobs(port bff.Jobs) Batch[string, *bff.Job] {
-	return nodes("job", port.GetJobs)
-}
+// Jobs loads jobs by id.
+func Jobs(p Ports) Batch[string, *bff.Job] { return byID("job", p.Jobs.GetJobs) }
 
-func jobRuns(port bff.Jobs) Batch[PageKey, bff.Page[bff.JobRun]] {
-	return grouped(splitPage, port.ListJobRuns)
+// JobRuns loads pages of the runs of jobs.
+func JobRuns(p Ports) Batch[PageKey, bff.Page[bff.JobRun]] {
+	return grouped(splitPage, p.Jobs.ListJobRuns)
 }

@@ -1,33 +1,21 @@
 package loaders
 
-import (
-	"context"
+import "github.com/sluicehq/sluice/bff"
 
-	"github.com/sluicehq/sluice/bff"
-)
+// Trips loads trips by id.
+func Trips(p Ports) Batch[string, *bff.Trip] { return byID("trip", p.Trips.GetTrips) }
 
-func trips(port bff.Trips) Batch[string, *bff.Trip] {
-	return nodes("trip", port.GetTrips)
-}
+// OpenTrips loads the open trip of each vehicle; nil for a vehicle without one.
+func OpenTrips(p Ports) Batch[string, *bff.Trip] { return optional(p.Trips.GetOpenTripsByVehicle) }
 
-// tripsOnVehicles gives nil for a vehicle that is on no trip.
-func tripsOnVehicles(port bff.Trips) Batch[string, *bff.Trip] {
-	return func(ctx context.Context, vehicleIDs []string) ([]*bff.Trip, []error) {
-		found, err := port.GetOpenTripsByVehicle(ctx, vehicleIDs)
-		if err != nil {
-			return make([]*bff.Trip, len(vehicleIDs)), all(len(vehicleIDs), err)
-		}
-		return pick(vehicleIDs, found, func(string) error { return nil })
-	}
-}
-
-// TrackKey asks for a trip's track.
+// TrackKey selects the track of a trip.
 type TrackKey struct {
 	TripID    string
 	MaxPoints int
 }
 
-func tracks(port bff.Trips) Batch[TrackKey, []*bff.Position] {
+// Tracks loads the tracks of trips.
+func Tracks(p Ports) Batch[TrackKey, []*bff.Position] {
 	split := func(k TrackKey) (string, int) { return k.TripID, k.MaxPoints }
-	return grouped(split, port.GetTracks)
+	return grouped(split, p.Trips.GetTracks)
 }

@@ -1,19 +1,13 @@
 package loaders
 
-import (
-	"context"
+import "github.com/sluicehq/sluice/bff"
 
-	"github.com/sluicehq/sluice/bff"
-)
-
-// deviceConfigs gives nil for a device that has no configuration to show.
-func deviceConfigs(port bff.Devices) Batch[string, *bff.DeviceConfig] {
-	split := func(id string) (string, struct{}) { return id, struct{}{} }
-	return grouped(split, func(ctx context.Context, ids []string, _ struct{}) (map[string]*bff.DeviceConfig, error) {
-		return port.GetDeviceConfigs(ctx, ids)
-	})
+// DeviceConfigs loads the configuration of each device; nil for a device without a visible one.
+func DeviceConfigs(p Ports) Batch[string, *bff.DeviceConfig] {
+	return optional(p.Devices.GetDeviceConfigs)
 }
 
-func configHistory(port bff.Devices) Batch[PageKey, bff.Page[bff.DeviceConfigVersion]] {
-	return grouped(splitPage, port.ListConfigVersions)
+// ConfigHistory loads pages of the versions of devices' configurations.
+func ConfigHistory(p Ports) Batch[PageKey, bff.Page[bff.DeviceConfigVersion]] {
+	return grouped(splitPage, p.Devices.ListConfigVersions)
 }

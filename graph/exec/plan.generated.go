@@ -16,7 +16,7 @@ import (
 	"github.com/sluicehq/sluice/graph/scalar"
 )
 
-// Planned is the schema with what package plan needs to execute its queries by itself.
+// Planned returns the schema with the code that package plan needs to execute its operations.
 func Planned(cfg Config) plan.Source {
 	schema := NewExecutableSchema(cfg).(*executableSchema)
 	ec := newExecutionContext(&graphql.OperationContext{}, schema, nil)
@@ -48,10 +48,237 @@ func Planned(cfg Config) plan.Source {
 		Schema:       schema,
 		Types:        planTypes(),
 		Query:        planTypeQuery,
+		Mutation:     planTypeMutation,
 		Subscription: planTypeSubscription,
 		Begin:        func(request *graphql.OperationContext) any { return newExecutionContext(request, schema, nil) },
 		Inputs:       func(ctx context.Context) context.Context { return graphql.WithUnmarshalerMap(ctx, inputs) },
 	}
+}
+
+// Resolvers are the resolvers that are written by hand: of all fields without a reference.
+type Resolvers interface {
+	Mutation() MutationResolver
+	Query() QueryFields
+	Subscription() SubscriptionResolver
+}
+
+// WithReferences adds the resolvers of the references, by "Type.field". gqlgen's executor calls them, for
+// one parent each.
+func WithReferences(byHand Resolvers, references map[string]plan.Reference) ResolverRoot {
+	return planResolvers{byHand, references}
+}
+
+type planResolvers struct {
+	byHand     Resolvers
+	references map[string]plan.Reference
+}
+
+func (r planResolvers) Activity() ActivityResolver {
+	return planActivityReferences{r.references}
+}
+
+type planActivityReferences struct {
+	references map[string]plan.Reference
+}
+
+func (r planActivityReferences) Device(ctx context.Context, obj *bff.Activity) (*bff.Device, error) {
+	return plan.Resolve[*bff.Device](ctx, r.references, "Activity.device", obj)
+}
+
+func (r planActivityReferences) Trip(ctx context.Context, obj *bff.Activity) (*bff.Trip, error) {
+	return plan.Resolve[*bff.Trip](ctx, r.references, "Activity.trip", obj)
+}
+
+func (r planActivityReferences) Job(ctx context.Context, obj *bff.Activity) (*bff.Job, error) {
+	return plan.Resolve[*bff.Job](ctx, r.references, "Activity.job", obj)
+}
+
+func (r planResolvers) CallerUsage() CallerUsageResolver {
+	return planCallerUsageReferences{r.references}
+}
+
+type planCallerUsageReferences struct {
+	references map[string]plan.Reference
+}
+
+func (r planCallerUsageReferences) Account(ctx context.Context, obj *bff.CallerUsage) (*bff.Account, error) {
+	return plan.Resolve[*bff.Account](ctx, r.references, "CallerUsage.account", obj)
+}
+
+func (r planCallerUsageReferences) APIKey(ctx context.Context, obj *bff.CallerUsage) (*bff.ApiKey, error) {
+	return plan.Resolve[*bff.ApiKey](ctx, r.references, "CallerUsage.apiKey", obj)
+}
+
+func (r planResolvers) Command() CommandResolver {
+	return planCommandReferences{r.references}
+}
+
+type planCommandReferences struct {
+	references map[string]plan.Reference
+}
+
+func (r planCommandReferences) Device(ctx context.Context, obj *bff.Command) (*bff.Device, error) {
+	return plan.Resolve[*bff.Device](ctx, r.references, "Command.device", obj)
+}
+
+func (r planCommandReferences) Log(ctx context.Context, obj *bff.Command, first *int) ([]*bff.LogLine, error) {
+	return plan.Resolve[[]*bff.LogLine](ctx, r.references, "Command.log", obj)
+}
+
+func (r planResolvers) Device() DeviceResolver {
+	return planDeviceReferences{r.references}
+}
+
+type planDeviceReferences struct {
+	references map[string]plan.Reference
+}
+
+func (r planDeviceReferences) Telemetry(ctx context.Context, obj *bff.Device, keys []string, from time.Time, to time.Time, stepSeconds *int, aggregate *bff.Aggregate) ([]*bff.Series, error) {
+	return plan.Resolve[[]*bff.Series](ctx, r.references, "Device.telemetry", obj)
+}
+
+func (r planDeviceReferences) Events(ctx context.Context, obj *bff.Device, first *int, after *string) (*model.DeviceEventConnection, error) {
+	return plan.Resolve[*model.DeviceEventConnection](ctx, r.references, "Device.events", obj)
+}
+
+func (r planDeviceReferences) CurrentTrip(ctx context.Context, obj *bff.Device) (*bff.Trip, error) {
+	return plan.Resolve[*bff.Trip](ctx, r.references, "Device.currentTrip", obj)
+}
+
+func (r planDeviceReferences) Jobs(ctx context.Context, obj *bff.Device, first *int, after *string) (*model.JobConnection, error) {
+	return plan.Resolve[*model.JobConnection](ctx, r.references, "Device.jobs", obj)
+}
+
+func (r planDeviceReferences) Stream(ctx context.Context, obj *bff.Device) (*bff.StreamSession, error) {
+	return plan.Resolve[*bff.StreamSession](ctx, r.references, "Device.stream", obj)
+}
+
+func (r planDeviceReferences) Commands(ctx context.Context, obj *bff.Device, first *int, after *string) (*model.CommandConnection, error) {
+	return plan.Resolve[*model.CommandConnection](ctx, r.references, "Device.commands", obj)
+}
+
+func (r planDeviceReferences) Log(ctx context.Context, obj *bff.Device, from time.Time, to time.Time, first *int) ([]*bff.LogLine, error) {
+	return plan.Resolve[[]*bff.LogLine](ctx, r.references, "Device.log", obj)
+}
+
+func (r planDeviceReferences) Config(ctx context.Context, obj *bff.Device) (*bff.DeviceConfig, error) {
+	return plan.Resolve[*bff.DeviceConfig](ctx, r.references, "Device.config", obj)
+}
+
+func (r planResolvers) DeviceConfig() DeviceConfigResolver {
+	return planDeviceConfigReferences{r.references}
+}
+
+type planDeviceConfigReferences struct {
+	references map[string]plan.Reference
+}
+
+func (r planDeviceConfigReferences) History(ctx context.Context, obj *bff.DeviceConfig, first *int, after *string) (*model.DeviceConfigVersionConnection, error) {
+	return plan.Resolve[*model.DeviceConfigVersionConnection](ctx, r.references, "DeviceConfig.history", obj)
+}
+
+func (r planResolvers) Job() JobResolver {
+	return planJobReferences{r.references}
+}
+
+type planJobReferences struct {
+	references map[string]plan.Reference
+}
+
+func (r planJobReferences) Device(ctx context.Context, obj *bff.Job) (*bff.Device, error) {
+	return plan.Resolve[*bff.Device](ctx, r.references, "Job.device", obj)
+}
+
+func (r planJobReferences) Runs(ctx context.Context, obj *bff.Job, first *int, after *string) (*model.JobRunConnection, error) {
+	return plan.Resolve[*model.JobRunConnection](ctx, r.references, "Job.runs", obj)
+}
+
+func (r planResolvers) Mutation() MutationResolver {
+	return r.byHand.Mutation()
+}
+
+// QueryFields resolves the fields of Query without a reference.
+type QueryFields interface {
+	Viewer(ctx context.Context) (*bff.Viewer, error)
+	Overview(ctx context.Context) (*model.Overview, error)
+	APIKeys(ctx context.Context) ([]*bff.ApiKey, error)
+	Activities(ctx context.Context, filter *bff.ActivityFilter, first *int, after *string) (*model.ActivityConnection, error)
+	Hydration(ctx context.Context, from time.Time, to time.Time, timeZone *string, accountID *string) (*bff.HydrationReport, error)
+	DeviceCalls(ctx context.Context, filter *bff.DeviceCallFilter, first *int, after *string) (*model.DeviceCallConnection, error)
+	Callers(ctx context.Context, window *bff.CallWindow) ([]*bff.CallerUsage, error)
+	Devices(ctx context.Context, filter *bff.DeviceFilter, orderBy *bff.DeviceOrder, first *int, after *string) (*model.DeviceConnection, error)
+	Jobs(ctx context.Context, filter *bff.JobFilter, first *int, after *string) (*model.JobConnection, error)
+	Trips(ctx context.Context, filter *bff.TripFilter, first *int, after *string) (*model.TripConnection, error)
+	DeviceConfigSchemas(ctx context.Context) ([]*bff.DeviceConfigSchema, error)
+}
+
+func (r planResolvers) Query() QueryResolver {
+	return planQueryReferences{r.byHand.Query(), r.references}
+}
+
+type planQueryReferences struct {
+	QueryFields
+	references map[string]plan.Reference
+}
+
+func (r planQueryReferences) Node(ctx context.Context, id string) (bff.Node, error) {
+	return plan.Resolve[bff.Node](ctx, r.references, "Query.node", nil)
+}
+
+func (r planQueryReferences) Nodes(ctx context.Context, ids []string) ([]bff.Node, error) {
+	return plan.Resolve[[]bff.Node](ctx, r.references, "Query.nodes", nil)
+}
+
+func (r planQueryReferences) Device(ctx context.Context, id string) (*bff.Device, error) {
+	return plan.Resolve[*bff.Device](ctx, r.references, "Query.device", nil)
+}
+
+func (r planQueryReferences) Job(ctx context.Context, id string) (*bff.Job, error) {
+	return plan.Resolve[*bff.Job](ctx, r.references, "Query.job", nil)
+}
+
+func (r planQueryReferences) Trip(ctx context.Context, id string) (*bff.Trip, error) {
+	return plan.Resolve[*bff.Trip](ctx, r.references, "Query.trip", nil)
+}
+
+func (r planResolvers) Subscription() SubscriptionResolver {
+	return r.byHand.Subscription()
+}
+
+func (r planResolvers) Trip() TripResolver {
+	return planTripReferences{r.references}
+}
+
+type planTripReferences struct {
+	references map[string]plan.Reference
+}
+
+func (r planTripReferences) Account(ctx context.Context, obj *bff.Trip) (*bff.Account, error) {
+	return plan.Resolve[*bff.Account](ctx, r.references, "Trip.account", obj)
+}
+
+func (r planTripReferences) Vehicle(ctx context.Context, obj *bff.Trip) (*bff.Device, error) {
+	return plan.Resolve[*bff.Device](ctx, r.references, "Trip.vehicle", obj)
+}
+
+func (r planTripReferences) Track(ctx context.Context, obj *bff.Trip, maxPoints *int) ([]*bff.Position, error) {
+	return plan.Resolve[[]*bff.Position](ctx, r.references, "Trip.track", obj)
+}
+
+func (r planResolvers) Viewer() ViewerResolver {
+	return planViewerReferences{r.references}
+}
+
+type planViewerReferences struct {
+	references map[string]plan.Reference
+}
+
+func (r planViewerReferences) Account(ctx context.Context, obj *bff.Viewer) (*bff.Account, error) {
+	return plan.Resolve[*bff.Account](ctx, r.references, "Viewer.account", obj)
+}
+
+func (r planViewerReferences) APIKey(ctx context.Context, obj *bff.Viewer) (*bff.ApiKey, error) {
+	return plan.Resolve[*bff.ApiKey](ctx, r.references, "Viewer.apiKey", obj)
 }
 
 const (
@@ -94,24 +321,25 @@ const (
 	planTypeLink                          plan.TypeID = 36
 	planTypeLogLine                       plan.TypeID = 37
 	planTypeMoney                         plan.TypeID = 38
-	planTypeObservation                   plan.TypeID = 39
-	planTypeOverview                      plan.TypeID = 40
-	planTypePageInfo                      plan.TypeID = 41
-	planTypePoint                         plan.TypeID = 42
-	planTypePosition                      plan.TypeID = 43
-	planTypeQuery                         plan.TypeID = 44
-	planTypeRefusalCount                  plan.TypeID = 45
-	planTypeRegisteredDevice              plan.TypeID = 46
-	planTypeSeries                        plan.TypeID = 47
-	planTypeSession                       plan.TypeID = 48
-	planTypeSkyCoordinates                plan.TypeID = 49
-	planTypeStreamSession                 plan.TypeID = 50
-	planTypeSubscription                  plan.TypeID = 51
-	planTypeTrip                          plan.TypeID = 52
-	planTypeTripConnection                plan.TypeID = 53
-	planTypeTripEdge                      plan.TypeID = 54
-	planTypeTripPoint                     plan.TypeID = 55
-	planTypeViewer                        plan.TypeID = 56
+	planTypeMutation                      plan.TypeID = 39
+	planTypeObservation                   plan.TypeID = 40
+	planTypeOverview                      plan.TypeID = 41
+	planTypePageInfo                      plan.TypeID = 42
+	planTypePoint                         plan.TypeID = 43
+	planTypePosition                      plan.TypeID = 44
+	planTypeQuery                         plan.TypeID = 45
+	planTypeRefusalCount                  plan.TypeID = 46
+	planTypeRegisteredDevice              plan.TypeID = 47
+	planTypeSeries                        plan.TypeID = 48
+	planTypeSession                       plan.TypeID = 49
+	planTypeSkyCoordinates                plan.TypeID = 50
+	planTypeStreamSession                 plan.TypeID = 51
+	planTypeSubscription                  plan.TypeID = 52
+	planTypeTrip                          plan.TypeID = 53
+	planTypeTripConnection                plan.TypeID = 54
+	planTypeTripEdge                      plan.TypeID = 55
+	planTypeTripPoint                     plan.TypeID = 56
+	planTypeViewer                        plan.TypeID = 57
 )
 
 func planTypes() []plan.Type {
@@ -155,6 +383,7 @@ func planTypes() []plan.Type {
 		planFieldsOfLink(),
 		planFieldsOfLogLine(),
 		planFieldsOfMoney(),
+		planFieldsOfMutation(),
 		planFieldsOfObservation(),
 		planFieldsOfOverview(),
 		planFieldsOfPageInfo(),
@@ -2562,6 +2791,447 @@ func planFieldsOfMoney() plan.Type {
 	}
 }
 
+func planFieldsOfMutation() plan.Type {
+	return plan.Type{
+		Name:      "Mutation",
+		Satisfies: mutationImplementors,
+		Lasting:   false,
+		Fields: map[string]*plan.Field{
+			"login": {
+				Name:       "login",
+				Results:    []plan.TypeID{planTypeSession},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Session](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().Login(ctx, fc.Args["input"].(bff.LoginInput))
+				},
+				Value: plan.Value(planOSession2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐSession),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_login(ctx, field)
+				},
+			},
+			"refreshSession": {
+				Name:       "refreshSession",
+				Results:    []plan.TypeID{planTypeSession},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Session](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().RefreshSession(ctx, fc.Args["refreshToken"].(string))
+				},
+				Value: plan.Value(planOSession2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐSession),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_refreshSession(ctx, field)
+				},
+			},
+			"logout": {
+				Name:       "logout",
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bool](),
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().Logout(ctx)
+				},
+				Value: plan.Value(planOBoolean2ᚖbool),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_logout(ctx, field)
+				},
+			},
+			"createApiKey": {
+				Name:       "createApiKey",
+				Results:    []plan.TypeID{planTypeCreatedApiKey},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.CreatedApiKey](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().CreateAPIKey(ctx, fc.Args["input"].(bff.CreateApiKeyInput))
+				},
+				Value: plan.Value(planOCreatedApiKey2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCreatedApiKey),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_createApiKey(ctx, field)
+				},
+			},
+			"rotateApiKey": {
+				Name:       "rotateApiKey",
+				Results:    []plan.TypeID{planTypeCreatedApiKey},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.CreatedApiKey](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().RotateAPIKey(ctx, fc.Args["id"].(string))
+				},
+				Value: plan.Value(planOCreatedApiKey2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCreatedApiKey),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_rotateApiKey(ctx, field)
+				},
+			},
+			"revokeApiKey": {
+				Name:       "revokeApiKey",
+				Results:    []plan.TypeID{planTypeApiKey},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.ApiKey](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().RevokeAPIKey(ctx, fc.Args["id"].(string))
+				},
+				Value: plan.Value(planOApiKey2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐApiKey),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_revokeApiKey(ctx, field)
+				},
+			},
+			"recordActivity": {
+				Name:       "recordActivity",
+				Results:    []plan.TypeID{planTypeActivity},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Activity](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().RecordActivity(ctx, fc.Args["input"].(bff.RecordActivityInput))
+				},
+				Value: plan.Value(planOActivity2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivity),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_recordActivity(ctx, field)
+				},
+			},
+			"recordWater": {
+				Name:       "recordWater",
+				Results:    []plan.TypeID{planTypeActivity},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Activity](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().RecordWater(ctx, fc.Args["input"].(bff.RecordWaterInput))
+				},
+				Value: plan.Value(planOActivity2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivity),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_recordWater(ctx, field)
+				},
+			},
+			"releaseCaller": {
+				Name:       "releaseCaller",
+				Results:    []plan.TypeID{planTypeCallerUsage},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.CallerUsage](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().ReleaseCaller(ctx, fc.Args["name"].(string))
+				},
+				Value: plan.Value(planOCallerUsage2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCallerUsage),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_releaseCaller(ctx, field)
+				},
+			},
+			"startStream": {
+				Name:       "startStream",
+				Results:    []plan.TypeID{planTypeStreamSession},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.StreamSession](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().StartStream(ctx, fc.Args["input"].(bff.StreamInput))
+				},
+				Value: plan.Value(planOStreamSession2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐStreamSession),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_startStream(ctx, field)
+				},
+			},
+			"stopStream": {
+				Name:       "stopStream",
+				Results:    []plan.TypeID{planTypeStreamSession},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.StreamSession](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().StopStream(ctx, fc.Args["deviceId"].(string), fc.Args["viewer"].(*string))
+				},
+				Value: plan.Value(planOStreamSession2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐStreamSession),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_stopStream(ctx, field)
+				},
+			},
+			"moveCamera": {
+				Name:       "moveCamera",
+				Results:    []plan.TypeID{planTypeCommand},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Command](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().MoveCamera(ctx, fc.Args["input"].(bff.MoveCameraInput))
+				},
+				Value: plan.Value(planOCommand2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCommand),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_moveCamera(ctx, field)
+				},
+			},
+			"takeSnapshot": {
+				Name:       "takeSnapshot",
+				Results:    []plan.TypeID{planTypeCommand},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Command](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().TakeSnapshot(ctx, fc.Args["deviceId"].(string))
+				},
+				Value: plan.Value(planOCommand2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCommand),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_takeSnapshot(ctx, field)
+				},
+			},
+			"sendCommand": {
+				Name:       "sendCommand",
+				Results:    []plan.TypeID{planTypeCommand},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Command](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().SendCommand(ctx, fc.Args["input"].(bff.SendCommandInput))
+				},
+				Value: plan.Value(planOCommand2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCommand),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_sendCommand(ctx, field)
+				},
+			},
+			"cancelCommand": {
+				Name:       "cancelCommand",
+				Results:    []plan.TypeID{planTypeCommand},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Command](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().CancelCommand(ctx, fc.Args["id"].(string))
+				},
+				Value: plan.Value(planOCommand2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCommand),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_cancelCommand(ctx, field)
+				},
+			},
+			"registerDevice": {
+				Name:       "registerDevice",
+				Results:    []plan.TypeID{planTypeRegisteredDevice},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.RegisteredDevice](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().RegisterDevice(ctx, fc.Args["input"].(bff.RegisterDeviceInput))
+				},
+				Value: plan.Value(planORegisteredDevice2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐRegisteredDevice),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_registerDevice(ctx, field)
+				},
+			},
+			"rotateDeviceSecret": {
+				Name:       "rotateDeviceSecret",
+				Results:    []plan.TypeID{planTypeRegisteredDevice},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.RegisteredDevice](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().RotateDeviceSecret(ctx, fc.Args["id"].(string))
+				},
+				Value: plan.Value(planORegisteredDevice2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐRegisteredDevice),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_rotateDeviceSecret(ctx, field)
+				},
+			},
+			"updateDevice": {
+				Name:       "updateDevice",
+				Results:    []plan.TypeID{planTypeDevice},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Device](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().UpdateDevice(ctx, fc.Args["input"].(bff.UpdateDeviceInput))
+				},
+				Value: plan.Value(planODevice2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDevice),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_updateDevice(ctx, field)
+				},
+			},
+			"deleteDevice": {
+				Name:       "deleteDevice",
+				Concurrent: true,
+				Result:     reflect.TypeFor[*string](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().DeleteDevice(ctx, fc.Args["id"].(string), fc.Args["expectedVersion"].(*int))
+				},
+				Value: plan.Value(planOID2ᚖstring),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_deleteDevice(ctx, field)
+				},
+			},
+			"createJob": {
+				Name:       "createJob",
+				Results:    []plan.TypeID{planTypeJob},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Job](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().CreateJob(ctx, fc.Args["input"].(bff.CreateJobInput))
+				},
+				Value: plan.Value(planOJob2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐJob),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_createJob(ctx, field)
+				},
+			},
+			"updateJob": {
+				Name:       "updateJob",
+				Results:    []plan.TypeID{planTypeJob},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Job](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().UpdateJob(ctx, fc.Args["input"].(bff.UpdateJobInput))
+				},
+				Value: plan.Value(planOJob2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐJob),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_updateJob(ctx, field)
+				},
+			},
+			"cancelJob": {
+				Name:       "cancelJob",
+				Results:    []plan.TypeID{planTypeJob},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Job](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().CancelJob(ctx, fc.Args["id"].(string), fc.Args["expectedVersion"].(*int))
+				},
+				Value: plan.Value(planOJob2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐJob),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_cancelJob(ctx, field)
+				},
+			},
+			"retryJob": {
+				Name:       "retryJob",
+				Results:    []plan.TypeID{planTypeJob},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Job](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().RetryJob(ctx, fc.Args["id"].(string), fc.Args["expectedVersion"].(*int))
+				},
+				Value: plan.Value(planOJob2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐJob),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_retryJob(ctx, field)
+				},
+			},
+			"deleteJob": {
+				Name:       "deleteJob",
+				Concurrent: true,
+				Result:     reflect.TypeFor[*string](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().DeleteJob(ctx, fc.Args["id"].(string), fc.Args["expectedVersion"].(*int))
+				},
+				Value: plan.Value(planOID2ᚖstring),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_deleteJob(ctx, field)
+				},
+			},
+			"startTrip": {
+				Name:       "startTrip",
+				Results:    []plan.TypeID{planTypeTrip},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Trip](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().StartTrip(ctx, fc.Args["input"].(bff.StartTripInput))
+				},
+				Value: plan.Value(planOTrip2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐTrip),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_startTrip(ctx, field)
+				},
+			},
+			"reportPosition": {
+				Name:       "reportPosition",
+				Results:    []plan.TypeID{planTypeTrip},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Trip](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().ReportPosition(ctx, fc.Args["tripId"].(string), fc.Args["position"].(bff.PositionInput))
+				},
+				Value: plan.Value(planOTrip2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐTrip),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_reportPosition(ctx, field)
+				},
+			},
+			"endTrip": {
+				Name:       "endTrip",
+				Results:    []plan.TypeID{planTypeTrip},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Trip](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().EndTrip(ctx, fc.Args["tripId"].(string), fc.Args["position"].(*bff.PositionInput), fc.Args["expectedVersion"].(*int))
+				},
+				Value: plan.Value(planOTrip2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐTrip),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_endTrip(ctx, field)
+				},
+			},
+			"setDeviceConfig": {
+				Name:       "setDeviceConfig",
+				Results:    []plan.TypeID{planTypeDeviceConfig},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.DeviceConfig](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().SetDeviceConfig(ctx, fc.Args["id"].(string), fc.Args["desired"].(json.RawMessage), fc.Args["expectedVersion"].(*int))
+				},
+				Value: plan.Value(planODeviceConfig2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfig),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_setDeviceConfig(ctx, field)
+				},
+			},
+			"setDeviceConfigSchema": {
+				Name:       "setDeviceConfigSchema",
+				Results:    []plan.TypeID{planTypeDeviceConfigSchema},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.DeviceConfigSchema](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().SetDeviceConfigSchema(ctx, fc.Args["kind"].(bff.DeviceKind), fc.Args["schema"].(json.RawMessage))
+				},
+				Value: plan.Value(planODeviceConfigSchema2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfigSchema),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_setDeviceConfigSchema(ctx, field)
+				},
+			},
+		},
+	}
+}
+
 func planFieldsOfObservation() plan.Type {
 	return plan.Type{
 		Name:      "Observation",
@@ -4176,6 +4846,13 @@ func planOActivity2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivityᚄ(w 
 	return plan.List(w, n, v, false, true, planNActivity2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivity)
 }
 
+func planOActivity2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivity(w *plan.Writer, n *plan.Node, v *bff.Activity) bool {
+	if v == nil {
+		return false
+	}
+	return w.Object(n, planTypeActivity, v)
+}
+
 func planOActivityConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐActivityConnection(w *plan.Writer, n *plan.Node, v *model.ActivityConnection) bool {
 	if v == nil {
 		return false
@@ -4197,6 +4874,13 @@ func planOApiKey2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐApiKey(w *plan.Writ
 	return w.Object(n, planTypeApiKey, v)
 }
 
+func planOBoolean2ᚖbool(w *plan.Writer, n *plan.Node, v *bool) bool {
+	if v == nil {
+		return false
+	}
+	return w.Bool(*v)
+}
+
 func planOBudget2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐBudget(w *plan.Writer, n *plan.Node, v *bff.Budget) bool {
 	if v == nil {
 		return false
@@ -4211,11 +4895,32 @@ func planOCallerUsage2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCallerUsage
 	return plan.List(w, n, v, false, true, planNCallerUsage2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCallerUsage)
 }
 
+func planOCallerUsage2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCallerUsage(w *plan.Writer, n *plan.Node, v *bff.CallerUsage) bool {
+	if v == nil {
+		return false
+	}
+	return w.Object(n, planTypeCallerUsage, v)
+}
+
+func planOCommand2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCommand(w *plan.Writer, n *plan.Node, v *bff.Command) bool {
+	if v == nil {
+		return false
+	}
+	return w.Object(n, planTypeCommand, v)
+}
+
 func planOCommandConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐCommandConnection(w *plan.Writer, n *plan.Node, v *model.CommandConnection) bool {
 	if v == nil {
 		return false
 	}
 	return w.Object(n, planTypeCommandConnection, v)
+}
+
+func planOCreatedApiKey2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCreatedApiKey(w *plan.Writer, n *plan.Node, v *bff.CreatedApiKey) bool {
+	if v == nil {
+		return false
+	}
+	return w.Object(n, planTypeCreatedApiKey, v)
 }
 
 func planOCursor2ᚖstring(w *plan.Writer, n *plan.Node, v *string) bool {
@@ -4260,6 +4965,13 @@ func planODeviceConfigSchema2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDevi
 	return plan.List(w, n, v, false, true, planNDeviceConfigSchema2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfigSchema)
 }
 
+func planODeviceConfigSchema2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐDeviceConfigSchema(w *plan.Writer, n *plan.Node, v *bff.DeviceConfigSchema) bool {
+	if v == nil {
+		return false
+	}
+	return w.Object(n, planTypeDeviceConfigSchema, v)
+}
+
 func planODeviceConfigVersionConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodelᚐDeviceConfigVersionConnection(w *plan.Writer, n *plan.Node, v *model.DeviceConfigVersionConnection) bool {
 	if v == nil {
 		return false
@@ -4300,6 +5012,13 @@ func planOHydrationReport2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐHydrationR
 		return false
 	}
 	return w.Object(n, planTypeHydrationReport, v)
+}
+
+func planOID2ᚖstring(w *plan.Writer, n *plan.Node, v *string) bool {
+	if v == nil {
+		return false
+	}
+	return w.String(*v)
 }
 
 func planOInt2ᚖint(w *plan.Writer, n *plan.Node, v *int) bool {
@@ -4393,11 +5112,25 @@ func planOPosition2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐPosition(w *plan.
 	return w.Object(n, planTypePosition, v)
 }
 
+func planORegisteredDevice2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐRegisteredDevice(w *plan.Writer, n *plan.Node, v *bff.RegisteredDevice) bool {
+	if v == nil {
+		return false
+	}
+	return w.Object(n, planTypeRegisteredDevice, v)
+}
+
 func planOSeries2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐSeriesᚄ(w *plan.Writer, n *plan.Node, v []*bff.Series) bool {
 	if v == nil {
 		return false
 	}
 	return plan.List(w, n, v, false, true, planNSeries2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐSeries)
+}
+
+func planOSession2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐSession(w *plan.Writer, n *plan.Node, v *bff.Session) bool {
+	if v == nil {
+		return false
+	}
+	return w.Object(n, planTypeSession, v)
 }
 
 func planOSkyCoordinates2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐSkyCoordinates(w *plan.Writer, n *plan.Node, v *bff.SkyCoordinates) bool {

@@ -9,7 +9,7 @@ import (
 
 const hex = "0123456789ABCDEF"
 
-// AppendString quotes a text as gqlgen does.
+// AppendString appends a string in quotes, escaped as gqlgen does.
 func AppendString(b []byte, s string) []byte {
 	b = append(b, '"')
 	start := 0
@@ -36,13 +36,13 @@ func AppendString(b []byte, s string) []byte {
 	return append(append(b, s[start:]...), '"')
 }
 
-// String writes a text.
+// String writes a string.
 func (w *Writer) String(s string) bool {
 	w.buf = AppendString(w.buf, s)
 	return true
 }
 
-// Int writes a whole number.
+// Int writes an integer.
 func (w *Writer) Int(i int64) bool {
 	w.buf = strconv.AppendInt(w.buf, i, 10)
 	return true
@@ -54,7 +54,7 @@ func (w *Writer) Float(f float64) bool {
 	return true
 }
 
-// FloatContext writes a number as gqlgen's MarshalFloatContext does: one that is not finite is an
+// FloatContext writes a number as gqlgen's MarshalFloatContext does: a number that is not finite is an
 // error.
 func (w *Writer) FloatContext(f float64) bool {
 	if math.IsInf(f, 0) || math.IsNaN(f) {
@@ -69,8 +69,8 @@ func (w *Writer) Bool(b bool) bool {
 	return true
 }
 
-// Append writes a scalar by a function that its package offers beside its marshaller: AppendX beside
-// MarshalX. It gives false for null.
+// Append writes a scalar by the function AppendX that its package has beside MarshalX. It returns false
+// for null.
 func Append[T any](w *Writer, v T, scalar func([]byte, T) ([]byte, bool)) bool {
 	b, ok := scalar(w.buf, v)
 	if ok {
@@ -79,19 +79,19 @@ func Append[T any](w *Writer, v T, scalar func([]byte, T) ([]byte, bool)) bool {
 	return ok
 }
 
-// Write lets marshallers write.
+// Write implements io.Writer for marshallers.
 func (w *Writer) Write(b []byte) (int, error) {
 	w.buf = append(w.buf, b...)
 	return len(b), nil
 }
 
-// WriteString lets marshallers write.
+// WriteString implements io.StringWriter for marshallers.
 func (w *Writer) WriteString(s string) (int, error) {
 	w.buf = append(w.buf, s...)
 	return len(s), nil
 }
 
-// Marshal writes what a marshaller gives.
+// Marshal writes the output of a marshaller. It returns false for null.
 func (w *Writer) Marshal(m graphql.Marshaler) bool {
 	if m == graphql.Marshaler(graphql.Null) {
 		return false
@@ -100,8 +100,8 @@ func (w *Writer) Marshal(m graphql.Marshaler) bool {
 	return true
 }
 
-// MarshalContext writes what a marshaller gives that may fail as it is written: it is then null,
-// wherever it stands, and the error is reported.
+// MarshalContext writes the output of a marshaller that can fail. A failure is reported, and null is
+// written even where the schema does not allow it.
 func (w *Writer) MarshalContext(m graphql.ContextMarshaler) bool {
 	mark, ctx := len(w.buf), w.context()
 	if err := m.MarshalGQLContext(ctx, w); err != nil {
@@ -111,5 +111,5 @@ func (w *Writer) MarshalContext(m graphql.ContextMarshaler) bool {
 	return true
 }
 
-// IsNull says whether a marshaller is gqlgen's null.
+// IsNull reports whether a marshaller is gqlgen's null.
 func IsNull(m graphql.ContextMarshaler) bool { return m == graphql.ContextMarshaler(graphql.Null) }

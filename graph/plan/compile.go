@@ -2,7 +2,6 @@ package plan
 
 import (
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -10,40 +9,62 @@ import (
 )
 
 const (
-	maxNodes    = 20_000 // fields of a plan, counted for each type that may stand there
-	maxVariants = 16     // plans of an operation
-	maxSwitches = 16     // variables in @skip and @include
+	maxNodes      = 20_000 // fields of a plan, counted for each type that may be their parent
+	maxVariants   = 16     // plans of an operation
+	maxConditions = 16     // variables in @skip and @include
 )
 
-// Operation keeps the plans of one operation of a document, one for each combination of the booleans
-// that choose fields. The zero value is ready; it fills itself as the operation is executed.
+// Operation stores the plans of one operation of a document, one for each combination of the booleans
+// in @skip and @include. The zero value is ready; plans are compiled as the operation is executed.
 type Operation struct {
-	read     sync.Once
-	switches []string // the variables of @skip and @include
-	rejected Outcome  // why it cannot be planned; "" when it can
+	read       sync.Once
+	conditions []string // the variables of @skip and @include
+	rejected   Outcome  // why it cannot be planned; "" when it can
 
 	mu       sync.Mutex
 	variants map[uint32]*plan
 	nodes    int
 }
 
-// Nodes is how many fields its plans have so far, counted for each type that may stand there.
+// Nodes returns the number of fields of its plans so far, counted for each type that may be their parent.
 func (op *Operation) Nodes() int {
 	op.mu.Lock()
 	defer op.mu.Unlock()
 	return op.nodes
 }
 
-// planOf finds or makes the plan for the request's booleans.
+// planOf looks up or compiles the plan for the request's booleans.
 func (op *Operation) planOf(s *Schema, request *graphql.OperationContext) (*plan, Outcome) {
 	op.read.Do(func() { op.prepare(request) })
 	if op.rejected != "" {
 		return nil, op.rejected
 	}
-	return op.variant(s, request)
+	var key uint32
+	for i, name := range op.conditions {
+		on, ok := request.Variables[name].(bool)
+		if !ok {
+			return nil, Condition
+		}
+		if on {
+			key |= 1 << i
+		}
+	}
+	op.mu.Lock()
+	defer op.mu.Unlock()
+	if p, known := op.variants[key]; known {
+		return p, p.outcome
+	}
+	if len(op.variants) == maxVariants {
+		return nil, Variants
+	}
+	c := &compiler{schema: s, request: request}
+	p := c.compile()
+	op.variants[key] = p
+	op.nodes += c.nodes
+	return p, p.outcome
 }
 
-// prepare looks for what decides how the operation is executed.
+// prepare scans the operation for its conditions, and for what prevents a plan.
 func (op *Operation) prepare(request *graphql.OperationContext) {
 	op.variants = map[uint32]*plan{}
 	if len(request.Operation.Directives) > 0 {
@@ -51,7 +72,7 @@ func (op *Operation) prepare(request *graphql.OperationContext) {
 		return
 	}
 	op.scan(request.Operation.SelectionSet, map[*ast.FragmentDefinition]bool{})
-	if len(op.switches) > maxSwitches {
+	if len(op.conditions) > maxConditions {
 		op.reject(Variants)
 	}
 }
@@ -66,32 +87,29 @@ func (op *Operation) scan(set ast.SelectionSet, seen map[*ast.FragmentDefinition
 	for _, selection := range set {
 		switch s := selection.(type) {
 		case *ast.Field:
-			if strings.HasPrefix(s.Name, "__") && s.Name != "__typename" {
-				op.reject(Introspection)
-			}
-			op.directives(s.Directives)
+			op.scanDirectives(s.Directives)
 			op.scan(s.SelectionSet, seen)
 		case *ast.InlineFragment:
-			op.directives(s.Directives)
+			op.scanDirectives(s.Directives)
 			op.scan(s.SelectionSet, seen)
 		case *ast.FragmentSpread:
-			op.directives(s.Directives)
+			op.scanDirectives(s.Directives)
 			if !seen[s.Definition] {
 				seen[s.Definition] = true
-				op.directives(s.Definition.Directives)
+				op.scanDirectives(s.Definition.Directives)
 				op.scan(s.Definition.SelectionSet, seen)
 			}
 		}
 	}
 }
 
-func (op *Operation) directives(list ast.DirectiveList) {
+func (op *Operation) scanDirectives(list ast.DirectiveList) {
 	for _, d := range list {
 		switch d.Name {
 		case "skip", "include":
 			condition := d.Arguments.ForName("if")
-			if condition != nil && condition.Value.Kind == ast.Variable && !slices.Contains(op.switches, condition.Value.Raw) {
-				op.switches = append(op.switches, condition.Value.Raw)
+			if condition != nil && condition.Value.Kind == ast.Variable && !slices.Contains(op.conditions, condition.Value.Raw) {
+				op.conditions = append(op.conditions, condition.Value.Raw)
 			}
 		case "defer":
 			op.reject(Deferral)
@@ -101,124 +119,123 @@ func (op *Operation) directives(list ast.DirectiveList) {
 	}
 }
 
-// variant finds or compiles the plan for the request's booleans.
-func (op *Operation) variant(s *Schema, request *graphql.OperationContext) (*plan, Outcome) {
-	var key uint32
-	for i, name := range op.switches {
-		on, ok := request.Variables[name].(bool)
-		if !ok {
-			return nil, Variants // gqlgen says what is wrong with it
-		}
-		if on {
-			key |= 1 << i
-		}
-	}
-	op.mu.Lock()
-	defer op.mu.Unlock()
-	if p, known := op.variants[key]; known {
-		return p, p.outcome
-	}
-	if len(op.variants) == maxVariants {
-		return nil, Variants
-	}
-	p, nodes := compile(s, request)
-	op.variants[key] = p
-	op.nodes += nodes
-	return p, p.outcome
-}
-
-// plan is what to do for one operation.
+// plan is the compiled form of one operation.
 type plan struct {
-	root    *Node // stands for the operation; its selection is that of Query
+	root    *Node // represents the operation; its selection is that of the root type
 	slots   []*Node
 	loads   []*levelLoad
 	outcome Outcome
-	runs    sync.Pool
+	// serial are the root fields of a mutation, a plan each. Such a plan has no nodes of its own.
+	serial []*plan
+	// introspects: gqlgen's executor resolves one of the root fields.
+	introspects bool
+	runs        sync.Pool
 }
 
-// levelLoad is one loader at one level.
+// levelLoad is one loader at one level, with the fields that enqueue keys in it.
 type levelLoad struct {
 	loader anyLoader
 	level  int
-	askers []*Node
+	fields []*Node
 }
 
-// Node is a field in a plan: where it stands, and what is below it.
+// Node is a field in a plan: its place in the response, and the selections below it.
 type Node struct {
 	key       []byte // "alias":
-	typename  []byte // the answer to __typename; nil for other fields
+	typename  []byte // the value of __typename; nil for other fields
 	field     *Field
 	object    *Type
 	collected graphql.CollectedField
 	chain     *graphql.FieldContext // contexts of this field and those above, without indices
 	below     []*selection          // by the object's type
 
+	introspection *ast.OperationDefinition // selects nothing but this field; nil for other fields
+
 	weight     int // of each item, when the field is a list of objects
 	nonNull    bool
-	repeated   bool // the response key was taken by a field before: answered, not shown
+	repeated   bool // an earlier field has the same response key: resolved, but not written
 	concurrent bool
-	stored     bool // answered in the first pass, because fields below are resolved
-	slot       int  // its state in a run; -1 without
-	level      int  // how many concurrent fields are above
+	stored     bool // resolved in the first pass, because fields below it are resolved there
+	slot       int  // the index of its state in a run; -1 without
+	level      int  // the number of concurrent fields above
 	next       []*Node
 	reference  Reference
 	loads      []int
-	tracked    bool // contexts are kept for each of its parents
+	tracked    bool // a run stores the context of each of its parents
 }
 
-// selection is what is asked of an object of one type.
+// selection is the selection set of an object of one type.
 type selection struct {
 	id    TypeID
 	nodes []*Node
-	deep  []*Node // those that are resolved, or have something resolved below
+	deep  []*Node // those that are resolved, or have a resolved field below
 
-	weight int // of its fields, but for lists of objects
+	weight int // of its fields, without lists of objects
 }
 
 type compiler struct {
 	schema  *Schema
 	request *graphql.OperationContext
 	plan    *plan
-	count   int
+	nodes   int
+	outcome Outcome
 }
 
-func compile(s *Schema, request *graphql.OperationContext) (p *plan, nodes int) {
-	p = &plan{outcome: Planned}
-	c := &compiler{schema: s, request: request, plan: p}
-	id := s.source.Query
-	if request.Operation.Operation == ast.Subscription {
-		id = s.source.Subscription
+func (c *compiler) compile() *plan {
+	c.outcome = Planned
+	source := &c.schema.source
+	id := source.Query
+	switch c.request.Operation.Operation {
+	case ast.Subscription:
+		id = source.Subscription
+	case ast.Mutation:
+		id = source.Mutation
 	}
-	chain := &graphql.FieldContext{Object: s.source.Types[id].Name}
-	p.root = &Node{slot: -1, chain: chain}
-	root := c.selection(p.root, id, request.Operation.SelectionSet, 0)
+	root := &source.Types[id]
+	fields := graphql.CollectFields(c.request, c.request.Operation.SelectionSet, root.Satisfies)
+	p := &plan{}
+	if c.request.Operation.Operation == ast.Mutation {
+		for i := range fields {
+			p.serial = append(p.serial, c.compileRoot(id, fields[i:i+1]))
+		}
+	} else {
+		p = c.compileRoot(id, fields)
+	}
+	p.outcome = c.outcome
+	return p
+}
+
+// compileRoot compiles fields of a root type.
+func (c *compiler) compileRoot(id TypeID, fields []graphql.CollectedField) *plan {
+	p := &plan{root: &Node{slot: -1, chain: &graphql.FieldContext{Object: c.schema.source.Types[id].Name}}}
+	p.runs.New = func() any { return newRun(c.schema, p) }
+	c.plan = p
+	root := c.selection(p.root, id, fields, 0)
 	p.root.below = []*selection{root}
-	p.root.next = concurrentOf(root)
-	if request.Operation.Operation == ast.Subscription && !streams(root) {
-		c.reject(Unsupported) // gqlgen says what is wrong with it
+	p.root.next = nearestConcurrent(root)
+	p.introspects = slices.ContainsFunc(root.nodes, func(n *Node) bool { return n.introspection != nil })
+	hasData := slices.ContainsFunc(root.nodes, func(n *Node) bool { return n.field != nil })
+	switch {
+	case p.introspects && !hasData:
+		c.reject(Introspection)
+	case c.request.Operation.Operation == ast.Subscription && (len(root.nodes) != 1 || !hasData || root.nodes[0].field.Receive == nil):
+		c.reject(Unsupported) // gqlgen reports what is wrong with it
 	}
-	p.runs.New = func() any { return newRun(s, p) }
-	return p, c.count
-}
-
-// streams says whether the selection is one stream of events.
-func streams(root *selection) bool {
-	return len(root.nodes) == 1 && root.nodes[0].field != nil && root.nodes[0].field.Receive != nil
+	return p
 }
 
 func (c *compiler) reject(why Outcome) {
-	if c.plan.outcome == Planned {
-		c.plan.outcome = why
+	if c.outcome == Planned {
+		c.outcome = why
 	}
 }
 
-func (c *compiler) selection(above *Node, id TypeID, set ast.SelectionSet, level int) *selection {
+func (c *compiler) selection(above *Node, id TypeID, fields []graphql.CollectedField, level int) *selection {
 	object := &c.schema.source.Types[id]
-	fields := graphql.CollectFields(c.request, set, object.Satisfies)
 	s := &selection{id: id, nodes: make([]*Node, 0, len(fields))}
 	taken := map[string]bool{}
 	for _, collected := range fields {
-		if c.count++; c.count > maxNodes {
+		if c.nodes++; c.nodes > maxNodes {
 			c.reject(Size)
 			return s
 		}
@@ -237,12 +254,12 @@ func (c *compiler) selection(above *Node, id TypeID, set ast.SelectionSet, level
 	return s
 }
 
-// weigh tells what the node costs: a list of objects its items, anything else each time.
+// weigh sets the cost of the node: a list of objects costs each of its items, other fields cost once.
 func (c *compiler) weigh(s *selection, n *Node) {
 	if n.field == nil {
-		return // __typename
+		return // __typename, or introspection
 	}
-	weight := c.schema.weight(n.collected.Definition)
+	weight := c.schema.options.Weight(n.collected.Definition)
 	if n.collected.Definition.Type.Elem != nil && len(n.field.Results) > 0 {
 		n.weight = weight
 		return
@@ -259,8 +276,14 @@ func (c *compiler) node(above *Node, object *Type, collected graphql.CollectedFi
 		level:     level,
 		chain:     &graphql.FieldContext{Parent: above.chain, Object: object.Name, Field: collected},
 	}
-	if collected.Name == "__typename" {
+	switch collected.Name {
+	case "__typename":
 		n.typename = AppendString(nil, object.Name)
+		return n
+	case "__schema", "__type":
+		field := *collected.Field
+		field.SelectionSet, field.Directives = collected.Selections, nil
+		n.introspection = &ast.OperationDefinition{Operation: ast.Query, SelectionSet: ast.SelectionSet{&field}}
 		return n
 	}
 	n.field = object.Fields[collected.Name]
@@ -274,22 +297,23 @@ func (c *compiler) node(above *Node, object *Type, collected graphql.CollectedFi
 	}
 	n.nonNull, n.concurrent = n.field.NonNull, n.field.Concurrent
 	if n.concurrent {
-		n.reference = c.schema.references[n.field]
+		n.reference = c.schema.byField[n.field]
 		level++
 	}
 	for _, id := range n.field.Results {
-		s := c.selection(n, id, collected.Selections, level)
+		fields := graphql.CollectFields(c.request, collected.Selections, c.schema.source.Types[id].Satisfies)
+		s := c.selection(n, id, fields, level)
 		n.below = append(n.below, s)
-		n.next = append(n.next, concurrentOf(s)...)
+		n.next = append(n.next, nearestConcurrent(s)...)
 	}
-	c.place(n)
+	c.allocate(n)
 	return n
 }
 
-// place gives the node its state in a run, and its loads.
-func (c *compiler) place(n *Node) {
+// allocate assigns the node its state in a run, and its loads.
+func (c *compiler) allocate(n *Node) {
 	n.stored = !n.concurrent && len(n.next) > 0 && (n.field.Method || n.field.Inline == nil)
-	n.tracked = n.concurrent && n.level > 0 && (n.reference == nil || n.reference.wantsContext())
+	n.tracked = n.concurrent && n.level > 0 && (n.reference == nil || n.reference.needsContext())
 	for _, below := range n.next {
 		n.tracked = n.tracked || below.tracked
 	}
@@ -301,22 +325,18 @@ func (c *compiler) place(n *Node) {
 		return
 	}
 	for _, loader := range n.reference.loaders() {
-		n.loads = append(n.loads, c.load(loader, n))
+		i := slices.IndexFunc(c.plan.loads, func(l *levelLoad) bool { return l.loader == loader && l.level == n.level })
+		if i < 0 {
+			i = len(c.plan.loads)
+			c.plan.loads = append(c.plan.loads, &levelLoad{loader: loader, level: n.level})
+		}
+		c.plan.loads[i].fields = append(c.plan.loads[i].fields, n)
+		n.loads = append(n.loads, i)
 	}
 }
 
-func (c *compiler) load(loader anyLoader, n *Node) int {
-	i := slices.IndexFunc(c.plan.loads, func(l *levelLoad) bool { return l.loader == loader && l.level == n.level })
-	if i < 0 {
-		i = len(c.plan.loads)
-		c.plan.loads = append(c.plan.loads, &levelLoad{loader: loader, level: n.level})
-	}
-	c.plan.loads[i].askers = append(c.plan.loads[i].askers, n)
-	return i
-}
-
-// concurrentOf lists the nearest resolved fields of a selection.
-func concurrentOf(s *selection) []*Node {
+// nearestConcurrent returns the nearest resolved fields of a selection.
+func nearestConcurrent(s *selection) []*Node {
 	var nearest []*Node
 	for _, n := range s.deep {
 		if n.concurrent {
@@ -328,7 +348,7 @@ func concurrentOf(s *selection) []*Node {
 	return nearest
 }
 
-// selectionOf finds what is asked of an object of the type.
+// selectionOf returns the selection set of an object of the type; nil when the field has no such type.
 func (n *Node) selectionOf(id TypeID) *selection {
 	for _, s := range n.below {
 		if s.id == id {

@@ -25,7 +25,7 @@ func ExampleNew() {
 		}
 		return found, nil
 	})
-	schema, err := plan.New(exec.Planned(exec.Config{Resolvers: resolver{}}), plan.Options{
+	schema, err := plan.New(exec.Planned(exec.Config{Resolvers: exec.WithReferences(resolver{}, nil)}), plan.Options{
 		References: map[string]plan.Reference{
 			"Thing.owner": plan.Refer(persons, func(*plantest.Thing) (string, bool) { return "p1", true }),
 			"Thing.boss":  plan.Refer(persons, func(*plantest.Thing) (string, bool) { return "p1", true }),

@@ -39,5 +39,5 @@ func attempt(ctx context.Context, p *pair, planned bool, query string, values ma
 	if planned {
 		return run(ctx, p.planned, query, values), false
 	}
-	return run(ctx, p.stock, query, values), false
+	return run(ctx, p.reference, query, values), false
 }

@@ -8,22 +8,30 @@ import (
 	"sync"
 )
 
-// Batch loads many keys at once: one value and one error a key, in the order of the keys. No error
-// at all may be nil. It may be called from several goroutines.
+// Batch loads many keys in one call. It returns one value and one error for each key, in the order of
+// the keys. The errors may be nil when no key failed. Several goroutines may call it concurrently.
 type Batch[K comparable, V any] func(ctx context.Context, keys []K) ([]V, []error)
 
-// Loader is a batch function that fields share: what they ask of the same Loader at one level is
-// one call.
+// Loader is a batch function that fields share. The keys that fields enqueue in the same Loader at one
+// level are loaded by one batch call.
 type Loader[K comparable, V any] struct {
-	name  string
-	most  int
-	batch Batch[K, V]
+	name     string
+	maxBatch int
+	batch    Batch[K, V]
 }
 
-// NewLoader gives a loader. The name is for traces; most is how many keys one call takes, more are
-// split; 0 is no limit.
-func NewLoader[K comparable, V any](name string, most int, batch func(context.Context, []K) ([]V, []error)) *Loader[K, V] {
-	return &Loader[K, V]{name: name, most: most, batch: batch}
+// NewLoader returns a loader. The name is for traces. maxBatch is the largest number of keys of one call:
+// a larger batch is split. 0 means no limit.
+func NewLoader[K comparable, V any](name string, maxBatch int, batch func(context.Context, []K) ([]V, []error)) *Loader[K, V] {
+	return &Loader[K, V]{name: name, maxBatch: maxBatch, batch: batch}
+}
+
+// loadOne loads a single key, for gqlgen's executor. Panics and malformed results become errors, as in a batch.
+func (l *Loader[K, V]) loadOne(ctx context.Context, key K) (V, error) {
+	single := &load[K, V]{loader: l, at: map[K]int32{}}
+	at := single.enqueue(key)
+	single.fetch(ctx)
+	return single.get(at)
 }
 
 type anyLoader interface {
@@ -38,14 +46,14 @@ type anyLoad interface {
 	size() int
 	name() string
 	fetch(ctx context.Context)
-	// lacking says whether it waits for what loads of levels before were asked already.
-	lacking() bool
+	// isIncomplete reports whether the load waits for entries that loads of earlier levels fetch.
+	isIncomplete() bool
 	finish() // after fetch, in the goroutine that owns the run
 	reset()
 	follow(earlier anyLoad)
 }
 
-// entry is what a key gave.
+// entry is the result of one key.
 type entry[V any] struct {
 	value V
 	err   error
@@ -53,31 +61,32 @@ type entry[V any] struct {
 
 type load[K comparable, V any] struct {
 	loader   *Loader[K, V]
-	earlier  []*load[K, V] // of the same loader at levels before; they are read when they are done
-	at       map[K]int32   // where a key's entry is
+	earlier  []*load[K, V] // of the same loader at earlier levels; read when they are done
+	at       map[K]int32   // the index of a key's entry
 	entries  []entry[V]
-	keys     []K     // those to fetch
+	keys     []K     // the keys to fetch
 	targets  []int32 // their entries
 	borrowed []borrowed[K, V]
 	done     bool
 }
 
-// borrowed is an entry that a load of a level before has, or will have.
+// borrowed is an entry that a load of an earlier level has fetched or will fetch.
 type borrowed[K comparable, V any] struct {
 	at, there int32
 	from      *load[K, V]
 }
 
-// ask adds a key and says where its entry will be. What the request has loaded is not asked again.
-func (l *load[K, V]) ask(key K) int32 {
-	if at, asked := l.at[key]; asked {
+// enqueue adds a key to the batch and returns the index of its entry. A key that an earlier level of the
+// run has enqueued is not fetched twice.
+func (l *load[K, V]) enqueue(key K) int32 {
+	if at, known := l.at[key]; known {
 		return at
 	}
 	at := int32(len(l.entries))
 	l.at[key] = at
 	l.entries = append(l.entries, entry[V]{})
 	for _, earlier := range l.earlier {
-		if there, asked := earlier.at[key]; asked {
+		if there, known := earlier.at[key]; known {
 			l.borrowed = append(l.borrowed, borrowed[K, V]{at, there, earlier})
 			return at
 		}
@@ -93,7 +102,7 @@ func (l *load[K, V]) follow(earlier anyLoad) { l.earlier = append(l.earlier, ear
 
 func (l *load[K, V]) empty() bool { return len(l.keys) == 0 }
 
-func (l *load[K, V]) lacking() bool {
+func (l *load[K, V]) isIncomplete() bool {
 	return slices.ContainsFunc(l.borrowed, func(b borrowed[K, V]) bool { return !b.from.done })
 }
 
@@ -108,32 +117,36 @@ func (l *load[K, V]) size() int { return len(l.keys) }
 
 func (l *load[K, V]) name() string { return l.loader.name }
 
-// fetch loads the keys, in as many calls as the loader's limit makes necessary.
+// fetch loads the keys, in as many batch calls as the loader's limit requires.
 func (l *load[K, V]) fetch(ctx context.Context) {
-	most := l.loader.most
-	if most <= 0 || len(l.keys) <= most {
-		l.fetchSome(ctx, l.keys, l.targets)
+	size := l.loader.maxBatch
+	if size <= 0 || len(l.keys) <= size {
+		l.fetchBatch(ctx, l.keys, l.targets)
 		return
 	}
 	var calls sync.WaitGroup
-	for from := 0; from < len(l.keys); from += most {
-		to := min(from+most, len(l.keys))
-		calls.Go(func() { l.fetchSome(ctx, l.keys[from:to:to], l.targets[from:to]) })
+	for from := 0; from < len(l.keys); from += size {
+		to := min(from+size, len(l.keys))
+		calls.Go(func() { l.fetchBatch(ctx, l.keys[from:to:to], l.targets[from:to]) })
 	}
 	calls.Wait()
 }
 
-// fetchSome makes whatever goes wrong with a call an error on its keys: a panic, or an answer that
-// does not fit.
-func (l *load[K, V]) fetchSome(ctx context.Context, keys []K, targets []int32) {
+// fetchBatch makes one batch call. A panic, or a result of the wrong length, becomes an error of every key.
+func (l *load[K, V]) fetchBatch(ctx context.Context, keys []K, targets []int32) {
+	failAll := func(err error) {
+		for _, at := range targets {
+			l.entries[at] = entry[V]{err: err}
+		}
+	}
 	defer func() {
 		if p := recover(); p != nil {
-			l.failAll(targets, fmt.Errorf("panic in a loader: %v\n%s", p, debug.Stack()))
+			failAll(fmt.Errorf("panic in a loader: %v\n%s", p, debug.Stack()))
 		}
 	}()
 	values, errs := l.loader.batch(ctx, keys)
 	if len(values) != len(keys) || (errs != nil && len(errs) != len(keys)) {
-		l.failAll(targets, fmt.Errorf("a loader asked for %d keys and got %d values and %d errors", len(keys), len(values), len(errs)))
+		failAll(fmt.Errorf("a loader got %d values and %d errors for %d keys", len(values), len(errs), len(keys)))
 		return
 	}
 	for i, at := range targets {
@@ -144,14 +157,7 @@ func (l *load[K, V]) fetchSome(ctx context.Context, keys []K, targets []int32) {
 	}
 }
 
-func (l *load[K, V]) failAll(targets []int32, err error) {
-	for _, at := range targets {
-		l.entries[at] = entry[V]{err: err}
-	}
-}
-
-// reset forgets the request. Keys are handed to batch functions, which may keep them: they are
-// not used again.
+// reset clears the request's state. The slice of keys is not reused: a batch function may retain it.
 func (l *load[K, V]) reset() {
 	clear(l.at)
 	clear(l.entries)

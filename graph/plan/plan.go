@@ -1,61 +1,68 @@
-// Package plan executes the queries and subscriptions of a gqlgen schema in place of gqlgen's own
-// executor: with the same answers, byte for byte, for about the price of code written by hand.
+// Package plan executes the operations of a gqlgen schema in place of gqlgen's own executor: with the
+// same responses, byte for byte, at about the cost of code written by hand.
 //
-// # What happens to a query
+// # Execution of an operation
 //
-//  1. gqlgen parses and validates the document and calls Schema.Exec, as it would call its own schema,
+//  1. gqlgen parses and validates the document. It calls Schema.Exec, as it would call its own schema,
 //     which Schema wraps.
-//  2. The plan is looked up. The first time it is compiled: a tree of the fields that will be answered,
-//     with response keys as ready bytes and getters as typed functions, which plan/plangen generates
-//     beside gqlgen's output. There is one for each operation and values of the booleans in its @skip
-//     and @include. What cannot be planned is handed back to gqlgen (see below).
-//  3. The first pass resolves, level by level. Plain fields are read where they stand. A field that
-//     needs more than its parent is asked for all of its parents at once: a reference (see Refer, Ask,
-//     Defer) gives keys to its loader; any other resolver is called in a goroutine.
-//  4. The second pass walks the plan in the order of the answer, appends JSON to one buffer, and reports
-//     errors where they belong. Whoever sends the answer writes that buffer as it is.
+//  2. Exec looks the plan up. The first execution compiles it: a tree of the fields of the response,
+//     with response keys as bytes and getters as typed functions. plan/plangen generates those
+//     functions beside gqlgen's output. There is one plan for each operation and each combination of
+//     the booleans in its @skip and @include.
+//  3. The first pass resolves the fields, level by level. Plain fields are read from their object. A
+//     field that needs more than its object is resolved for all of its parents at once: a reference
+//     (see Refer, ReferArgs, ReferMany) enqueues keys in its loader; any other resolver runs in a
+//     goroutine.
+//  4. The second pass walks the plan in the order of the response, appends JSON to one buffer, and
+//     reports each error at its path. The transport writes that buffer without a copy.
 //
-// For { trips { vehicle { name } } jobs { device { name } } }, trips and jobs are called side by side;
-// when both are there, the ids of all vehicles and of all devices go to the device loader in one call;
-// then the answer is written.
+// For { trips { vehicle { name } } jobs { device { name } } }, the resolvers of trips and jobs run
+// concurrently. When both have returned, one call of the device loader loads the ids of all vehicles and
+// all devices. Then the response is written.
 //
-// # To use it
+// # Use
 //
-// Generate with plan/plangen/gqlgen, which is gqlgen with the plugin plan/plangen (or add the plugin to a
-// generator of your own). Wrap what Planned of the generated package gives by New, and hand that to gqlgen's
-// server in place of NewExecutableSchema. Everything works from then on, planned, with the resolvers that
-// there are; give fields that refer to something a Reference, one after another, where their calls are to
-// be one.
+// Generate with plan/plangen/gqlgen, which is gqlgen with the plugin plan/plangen. Its second argument
+// names the Go file with the table of references. Wrap the result of Planned of the generated package by
+// New, and give that to gqlgen's server in place of NewExecutableSchema. A field without a reference is
+// resolved by its gqlgen resolver.
 //
 // # Levels and loads
 //
-// A level is the number of resolved fields above. What fields of one level ask of one
-// loader is one call, whichever fields they are. It starts when each of them has asked, or is found
-// never to be reached: there is no timer, and a field waits for nobody with whom it does not share a
-// loader. What a level before has loaded is not loaded again.
+// The level of a field is the number of resolved fields above it. All keys that fields of one level
+// enqueue in one loader are one batch call. The call starts when each of these fields has enqueued its
+// keys or cannot be reached: there is no timer, and a field never waits for a field with another loader.
+// What an earlier level has loaded is not loaded twice.
 //
-// A subscription's resolver gives a channel; for each value that comes from it the plan runs as for a
-// query whose root field has given that value.
+// # Mutations, subscriptions and introspection
+//
+// Each root field of a mutation is a plan of its own. It runs to its end, with its selection and its own
+// loads, before the next begins, so a later root field never reads what an earlier one changed.
+//
+// A subscription's resolver returns a channel. The plan runs once for each event of the channel, as for
+// a query whose root field has returned the event.
+//
+// gqlgen's executor resolves __schema and __type: alone, or beside fields that the plan resolves.
 //
 // # Invariants
 //
-// The answer is what gqlgen's executor would give: the same bytes, the same errors at the
-// same paths, through the same presenter and recover function; differential tests hold it to that. All
-// work ends before the answer is given: no goroutine outlives it. A plan is immutable and shared; what
-// a request needs of its own is pooled with the plan. Both passes meet the same objects in the same
-// order; should they not (a view changed meanwhile), the field is an error, never another object's
-// value. Arguments are read once for a field of the plan and shared by all of its parents, so resolvers
-// may not change them.
+// The response is that of gqlgen's executor: the same bytes, and the same errors at the same paths,
+// through the same presenter and recover function. Differential tests verify it. All work ends before
+// the response is returned: no goroutine outlives it. A plan is immutable and shared; the state of a
+// request is pooled with the plan. Both passes read the same objects in the same order. When they do not
+// (a view changed in between), the field is an error, never another object's value. Arguments are decoded
+// once for a field of the plan and shared by all of its parents: resolvers may not change them.
 //
-// Two things about events are as the specification has them and not as in gqlgen, where their errors'
-// paths leave out the root field, and where a null that the root field may not be stays below it.
+// Two things about events follow the specification and not gqlgen, whose error paths omit the root
+// field of a subscription, and where a null that the root field may not be stays below it.
 //
-// # What is handed back
+// # Refusals and fallback
 //
-// Handed back to gqlgen, and counted by reason (Outcome): mutations, introspection, @defer, directives
-// with code, plans that would be too large, and operations with too many combinations of @skip and
-// @include. Of gqlgen's middleware AroundFields runs around resolvers called singly, not around plain
-// fields or references; AroundRootFields does not run.
+// A plan with too many fields, an operation with too many combinations of @skip and @include, and a
+// condition that is no boolean are refused with an error (Outcome): they never run without batches.
+// @defer, directives with code, and fields that plan/plangen does not support run in gqlgen's executor.
+// Of gqlgen's middleware AroundFields runs around resolvers, not around plain fields or references;
+// AroundRootFields does not run.
 package plan
 
 import (
@@ -69,43 +76,48 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// Outcome says how an operation was executed.
+// Outcome states how an operation was executed.
 type Outcome string
 
-// The outcomes: planned, or handed back to gqlgen for a reason.
+// The outcomes: run by a plan, run by gqlgen's executor for a reason, or refused for a reason.
 const (
 	Planned       Outcome = "planned"
-	Mutation      Outcome = "mutation"
-	Introspection Outcome = "introspection"
+	Introspection Outcome = "introspection" // nothing but __schema, __type and __typename
 	Deferral      Outcome = "defer"
 	Directive     Outcome = "directive"
-	Variants      Outcome = "variants"  // too many combinations of @skip and @include
-	Size          Outcome = "size"      // too many fields
-	Unsupported   Outcome = "unplanned" // a field that the generator does not know how to plan
+	Unsupported   Outcome = "unplanned"  // a field that plan/plangen does not support
+	Variants      Outcome = "variants"   // refused: too many combinations of @skip and @include
+	Size          Outcome = "size"       // refused: too many fields
+	Condition     Outcome = "conditions" // refused: a variable of @skip or @include is no boolean
 )
 
-// Outcomes are all outcomes there are.
+// Outcomes returns all outcomes.
 func Outcomes() []Outcome {
-	return []Outcome{Planned, Mutation, Introspection, Deferral, Directive, Variants, Size, Unsupported}
+	return []Outcome{Planned, Introspection, Deferral, Directive, Unsupported, Variants, Size, Condition}
 }
 
-// Options say how a schema is planned.
+// IsRefusal reports whether an operation with the outcome is refused.
+func (o Outcome) IsRefusal() bool { return o == Variants || o == Size || o == Condition }
+
+// Options configure how a schema is planned.
 type Options struct {
-	// References answers fields for many parents at once, by "Type.field".
+	// References resolve fields for many parents at once, by "Type.field".
 	References map[string]Reference
-	// Fallback executes what is handed back; the source's own schema when nil.
+	// Fallback executes what is neither planned nor refused; the source's own schema when nil.
 	Fallback graphql.ExecutableSchema
-	// Operation gives what keeps the plans of the request's operation: the same for the same
-	// operation of the same document, so that whoever keeps documents keeps their plans with them.
+	// Operation returns what stores the plans of the request's operation. It returns the same for the
+	// same operation of the same document, so that a cache of documents holds their plans too.
 	Operation func(request *graphql.OperationContext) *Operation
-	// Count is told of every operation. It may be nil.
+	// Count receives the outcome of every operation. It may be nil.
 	Count func(Outcome)
-	// Weight is what a value of a field costs, a list each of its items. Spent is told what all that was
-	// answered to a query costs together, before the answer is given. Both may be nil, together.
+	// Refusal returns the error of an operation that is refused. It may be nil.
+	Refusal func(Outcome) error
+	// Weight is the cost of a value of a field; a list has the cost of each of its items. Spent receives
+	// the cost of the response to a query or mutation, before it is returned. Both may be nil, together.
 	Weight func(field *ast.FieldDefinition) int
 	Spent  func(ctx context.Context, points int)
-	// Trace is told of every call of a loader; what it gives is called when the call has ended. It
-	// may be nil.
+	// Trace is called before every call of a loader; the function that it returns is called after it.
+	// It may be nil.
 	Trace func(ctx context.Context, call LoaderCall) (context.Context, func())
 }
 
@@ -117,11 +129,11 @@ type LoaderCall struct {
 	index  int
 }
 
-// Fields are the paths of those who asked, without the places in lists: "trips.nodes.vehicle". Those who
-// asked for nothing that was not loaded before may be among them.
+// Fields returns the paths of the fields that enqueued keys, without list indices: "trips.nodes.vehicle".
+// It may include fields all of whose keys were loaded before.
 func (c LoaderCall) Fields() []string {
 	var paths []string
-	for _, n := range c.run.plan.loads[c.index].askers {
+	for _, n := range c.run.plan.loads[c.index].fields {
 		if st := &c.run.states[n.slot]; len(st.parents) > 0 && !st.refused {
 			if path := pathOf(n.chain); !slices.Contains(paths, path) {
 				paths = append(paths, path)
@@ -142,62 +154,52 @@ func pathOf(at *graphql.FieldContext) string {
 	return path
 }
 
-// Schema is an executable schema that plans its queries.
+// Schema is an executable schema that runs its operations by plans.
 type Schema struct {
-	graphql.ExecutableSchema // what is handed back goes here
+	graphql.ExecutableSchema // the fallback
 
-	source     Source
-	references map[*Field]Reference
-	operation  func(*graphql.OperationContext) *Operation
-	count      func(Outcome)
-	weight     func(field *ast.FieldDefinition) int
-	spent      func(ctx context.Context, points int)
-	trace      func(ctx context.Context, call LoaderCall) (context.Context, func())
+	source  Source
+	options Options
+	byField map[*Field]Reference
 }
 
 var _ graphql.ExecutableSchema = (*Schema)(nil)
 
-// New wraps the source's schema. References to fields that are not there, or of other types than
-// the schema's, are an error.
+// New wraps the source's schema. It returns an error for a reference to a field that does not exist, or
+// whose Go types are not those of the field.
 func New(source Source, options Options) (*Schema, error) {
-	s := &Schema{
-		ExecutableSchema: options.Fallback,
-		source:           source,
-		references:       map[*Field]Reference{},
-		operation:        options.Operation,
-		count:            options.Count,
-		weight:           options.Weight,
-		spent:            options.Spent,
-		trace:            options.Trace,
+	if options.Fallback == nil {
+		options.Fallback = source.Schema
 	}
-	if s.ExecutableSchema == nil {
-		s.ExecutableSchema = source.Schema
+	if _, ok := options.Fallback.(graphql.ExecutableSchemaWithEventContext); ok {
+		return nil, errors.New("plan: a schema with @subscriptionContext is not supported")
 	}
-	if _, ok := s.ExecutableSchema.(graphql.ExecutableSchemaWithEventContext); ok {
-		return nil, errors.New("plan: a schema with @subscriptionContext would lose it here")
+	if options.Count == nil {
+		options.Count = func(Outcome) {}
 	}
-	if s.count == nil {
-		s.count = func(Outcome) {}
+	if options.Refusal == nil {
+		options.Refusal = func(o Outcome) error { return fmt.Errorf("the operation is refused: %s", o) }
 	}
-	if s.weight == nil || s.spent == nil {
-		s.weight = func(*ast.FieldDefinition) int { return 0 }
-		s.spent = func(context.Context, int) {}
+	if options.Weight == nil || options.Spent == nil {
+		options.Weight = func(*ast.FieldDefinition) int { return 0 }
+		options.Spent = func(context.Context, int) {}
 	}
-	if s.operation == nil {
+	if options.Operation == nil {
 		var err error
-		if s.operation, err = recent(); err != nil {
+		if options.Operation, err = recentOperations(); err != nil {
 			return nil, err
 		}
 	}
+	s := &Schema{ExecutableSchema: options.Fallback, source: source, options: options, byField: map[*Field]Reference{}}
 	for name, reference := range options.References {
 		field := source.field(name)
 		if field == nil {
-			return nil, fmt.Errorf("plan: a reference for %s, which is no field with a resolver", name)
+			return nil, fmt.Errorf("plan: the reference %s names no field with a resolver", name)
 		}
-		if err := reference.fits(field); err != nil {
-			return nil, fmt.Errorf("plan: the reference for %s: %w", name, err)
+		if err := reference.check(field); err != nil {
+			return nil, fmt.Errorf("plan: the reference %s: %w", name, err)
 		}
-		s.references[field] = reference
+		s.byField[field] = reference
 	}
 	return s, nil
 }
@@ -205,46 +207,42 @@ func New(source Source, options Options) (*Schema, error) {
 // Exec executes the operation in the context.
 func (s *Schema) Exec(ctx context.Context) graphql.ResponseHandler {
 	request := graphql.GetOperationContext(ctx)
-	p, outcome := s.planOf(request)
-	s.count(outcome)
-	if outcome != Planned {
+	p, outcome := s.options.Operation(request).planOf(s, request)
+	s.options.Count(outcome)
+	switch {
+	case outcome.IsRefusal():
+		s.options.Spent(ctx, 0)
+		graphql.AddError(ctx, s.options.Refusal(outcome))
+		return func(context.Context) *graphql.Response { return nil }
+	case outcome != Planned:
 		return s.ExecutableSchema.Exec(ctx)
-	}
-	if request.Operation.Operation == ast.Subscription {
+	case request.Operation.Operation == ast.Subscription:
 		return s.subscribe(ctx, request, p)
 	}
-	ran := false
+	done := false
 	return func(ctx context.Context) *graphql.Response {
-		if ran {
+		if done {
 			return nil
 		}
-		ran = true
+		done = true
 		return s.execute(ctx, request, p)
 	}
 }
 
-// planOf finds or makes the plan of the request.
-func (s *Schema) planOf(request *graphql.OperationContext) (*plan, Outcome) {
-	if request.Operation.Operation == ast.Mutation {
-		return nil, Mutation
-	}
-	return s.operation(request).planOf(s, request)
-}
+// maxRecent is the number of operations whose plans are cached when Options.Operation is nil.
+const maxRecent = 1000
 
-// keptOperations is how many operations are kept planned when nobody else keeps them.
-const keptOperations = 1000
-
-// recent keeps the operations that were executed last, as long as their documents are the same.
-func recent() (func(*graphql.OperationContext) *Operation, error) {
-	kept, err := otter.New(&otter.Options[*ast.OperationDefinition, *Operation]{MaximumSize: keptOperations})
+// recentOperations caches the plans of the operations that were executed last, by the parsed operation.
+func recentOperations() (func(*graphql.OperationContext) *Operation, error) {
+	cache, err := otter.New(&otter.Options[*ast.OperationDefinition, *Operation]{MaximumSize: maxRecent})
 	if err != nil {
-		return nil, fmt.Errorf("plan: keep operations: %w", err)
+		return nil, fmt.Errorf("plan: cache operations: %w", err)
 	}
 	return func(request *graphql.OperationContext) *Operation {
-		if op, known := kept.GetIfPresent(request.Operation); known {
+		if op, hit := cache.GetIfPresent(request.Operation); hit {
 			return op
 		}
-		op, _ := kept.SetIfAbsent(request.Operation, &Operation{})
+		op, _ := cache.SetIfAbsent(request.Operation, &Operation{})
 		return op
 	}, nil
 }

@@ -57,14 +57,34 @@ func batch[V any](name string, one func(w *plantest.World, key string) V) func(c
 		}
 		values, errs := make([]V, len(keys)), make([]error, len(keys))
 		for i, key := range keys {
+			version := w.Read(name + " " + key)
 			switch w.Fate(name, key) {
 			case plantest.Fine, plantest.Strange:
 				values[i] = one(w, key)
+				stamp(values[i], version)
 			case plantest.Fail:
 				errs[i] = w.Err(name, key)
 			}
 		}
 		return values, errs
+	}
+}
+
+// stamp adds to the name of what is loaded the number of writes before it, so that a read at the wrong
+// time shows in the response.
+func stamp(loaded any, version int) {
+	if version == 0 {
+		return
+	}
+	switch v := loaded.(type) {
+	case *plantest.Person:
+		v.Name += fmt.Sprint(" after ", version)
+	case *plantest.Thing:
+		v.Name += fmt.Sprint(" after ", version)
+	case []*plantest.Person:
+		for _, p := range v {
+			stamp(p, version)
+		}
 	}
 }
 
@@ -87,29 +107,6 @@ var (
 		return friends
 	})
 )
-
-// load is what the plain resolvers do: a batch of one.
-func load[V any](ctx context.Context, batch func(context.Context, []string) ([]V, []error), key string) (value V, err error) {
-	var values []V
-	var errs []error
-	func() {
-		defer func() {
-			if p := recover(); p != nil {
-				err = fmt.Errorf("panic in a loader: %v", p)
-			}
-		}()
-		values, errs = batch(ctx, []string{key})
-	}()
-	switch {
-	case err != nil:
-		return value, err
-	case len(values) != 1:
-		return value, errors.New("a loader asked for too much")
-	case errs[0] != nil:
-		return value, errs[0]
-	}
-	return values[0], nil
-}
 
 // key is what an object refers to; it may be nothing, or a panic.
 func key(w *plantest.World, kind string, place ...any) (string, bool) {
@@ -163,31 +160,44 @@ func friendsSeen(first int, friends []*plantest.Person) []*plantest.Person {
 type resolver struct{}
 
 func (resolver) Mutation() exec.MutationResolver         { return mutation{} }
-func (resolver) Query() exec.QueryResolver               { return query{} }
+func (resolver) Query() exec.QueryFields                 { return query{} }
 func (resolver) Subscription() exec.SubscriptionResolver { return subscription{} }
-func (resolver) Thing() exec.ThingResolver               { return thing{} }
-func (resolver) Person() exec.PersonResolver             { return person{} }
-func (resolver) Part() exec.PartResolver                 { return part{} }
-func (resolver) Square() exec.SquareResolver             { return square{} }
+func (resolver) Thing() exec.ThingFields                 { return thing{} }
+func (resolver) Part() exec.PartFields                   { return part{} }
 
 type (
 	mutation struct{}
 	query    struct{}
 	thing    struct{}
-	person   struct{}
 	part     struct{}
-	square   struct{}
 )
 
-func (mutation) Rename(ctx context.Context, id, _ string) (*plantest.Thing, error) {
-	return load(ctx, thingBatch, id)
+func (mutation) Rename(ctx context.Context, id, name string) (*plantest.Thing, error) {
+	w := worldOf(ctx)
+	w.Write("rename " + id + " " + name)
+	renamed := plantest.NewThing(w, id)
+	renamed.Name = name
+	return fated(ctx, renamed, "rename", id)
 }
 
-func (query) Thing(ctx context.Context, id string) (*plantest.Thing, error) {
-	if id == "" {
-		return nil, errors.New("no id")
+func (mutation) Remove(ctx context.Context, id string) (*plantest.Thing, error) {
+	worldOf(ctx).Write("remove " + id)
+	return fated(ctx, plantest.NewThing(worldOf(ctx), id), "remove", id)
+}
+
+func (mutation) Touch(ctx context.Context, ids []string) ([]plantest.Node, error) {
+	w := worldOf(ctx)
+	w.Write(fmt.Sprint("touch ", ids))
+	var touched []plantest.Node
+	for i := range ids {
+		touched = append(touched, plantest.NewPerson(w, fmt.Sprint("p", i)), plantest.NewThing(w, fmt.Sprint("t", i)))
 	}
-	return load(ctx, thingBatch, id)
+	return fated(ctx, touched, "touch", len(ids))
+}
+
+func (mutation) Count(ctx context.Context) (int, error) {
+	worldOf(ctx).Write("count")
+	return fated(ctx, 7, "count")
 }
 
 func (query) Guarded(context.Context) (*string, error) { return new("guarded"), nil }
@@ -222,11 +232,6 @@ func (query) Maybes(ctx context.Context) ([]*plantest.Thing, error) {
 	return fated(ctx, things, "maybes")
 }
 
-func (query) Node(ctx context.Context, id string) (plantest.Node, error) {
-	return nodeOf(id, func(id string) (*plantest.Person, error) { return load(ctx, personBatch, id) },
-		func(id string) (*plantest.Thing, error) { return load(ctx, thingBatch, id) })
-}
-
 func nodeOf(id string, person func(string) (*plantest.Person, error), thing func(string) (*plantest.Thing, error)) (plantest.Node, error) {
 	switch {
 	case strings.HasPrefix(id, "p"):
@@ -244,19 +249,6 @@ func nodeOf(id string, person func(string) (*plantest.Person, error), thing func
 		return nil, nil
 	}
 	return nil, errors.New("no node " + id)
-}
-
-func (query) Nodes(ctx context.Context, ids []string) ([]plantest.Node, error) {
-	nodes := make([]plantest.Node, len(ids))
-	for i, id := range ids {
-		n, err := (query{}).Node(ctx, id)
-		if err != nil {
-			graphql.AddError(graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i)), err)
-			continue
-		}
-		nodes[i] = n
-	}
-	return nodes, nil
 }
 
 func (query) Anything(ctx context.Context) ([]plantest.Anything, error) {
@@ -315,40 +307,6 @@ func (query) Persons(ctx context.Context, ids []string) ([]*plantest.Person, err
 	return fated(ctx, persons, "persons")
 }
 
-// refer is what a resolver of a reference does.
-func refer[P, V any](ctx context.Context, batch func(context.Context, []string) ([]V, []error), key func(P) (string, bool), parent P) (V, error) {
-	id, ok := key(parent)
-	if !ok {
-		var none V
-		return none, nil
-	}
-	return load(ctx, batch, id)
-}
-
-func (thing) Owner(ctx context.Context, t *plantest.Thing) (*plantest.Person, error) {
-	return refer(ctx, personBatch, ownerOf, t)
-}
-
-func (thing) Boss(ctx context.Context, t *plantest.Thing) (*plantest.Person, error) {
-	return refer(ctx, personBatch, bossOf, t)
-}
-
-func (thing) Friends(ctx context.Context, t *plantest.Thing, first *int) ([]*plantest.Person, error) {
-	asked, err := friendsAsked(ctx, first)
-	if err != nil {
-		return nil, err
-	}
-	id, err := friendsKey(t, asked)
-	if err != nil {
-		return nil, err
-	}
-	friends, err := load(ctx, friendsBatch, id)
-	if err != nil {
-		return nil, err
-	}
-	return friendsSeen(asked, friends), nil
-}
-
 func (thing) Child(ctx context.Context, t *plantest.Thing) (*plantest.Thing, error) {
 	return fated(ctx, plantest.NewThing(t.World, t.ID+"x"), t.ID, "child")
 }
@@ -382,40 +340,24 @@ func (thing) Strict(ctx context.Context, t *plantest.Thing) (*string, error) {
 	return fated(ctx, &text, t.ID, "strict")
 }
 
-func (person) Best(ctx context.Context, p *plantest.Person) (*plantest.Person, error) {
-	return refer(ctx, personBatch, bestOf, p)
-}
-
-func (person) Thing(ctx context.Context, p *plantest.Person) (*plantest.Thing, error) {
-	return refer(ctx, thingBatch, thingOf, p)
-}
-
-func (part) Owner(ctx context.Context, p *plantest.Part) (*plantest.Person, error) {
-	return refer(ctx, personBatch, partOwnerOf, p)
-}
-
 func (part) Thing(ctx context.Context, p *plantest.Part) (*plantest.Thing, error) {
 	return fated(ctx, plantest.NewThing(p.World, "t"+p.Key), p.Key, "thing")
 }
 
-func (square) Owner(ctx context.Context, s *plantest.Square) (*plantest.Person, error) {
-	return refer(ctx, personBatch, squareOwnerOf, s)
-}
-
-// references are the same, as the engine asks.
+// references are the same, as the engine loads.
 func references() map[string]plan.Reference {
 	persons := plan.NewLoader("person", 7, personBatch)
 	things := plan.NewLoader("thing", 0, thingBatch)
 	friends := plan.NewLoader("friends", 0, friendsBatch)
-	node := func(asks *plan.Asks, id string) func() (plantest.Node, error) {
+	node := func(loads *plan.Loads, id string) func() (plantest.Node, error) {
 		switch {
 		case strings.HasPrefix(id, "p"):
-			promise := plan.Load(asks, persons, id)
+			promise := plan.Enqueue(loads, persons, id)
 			return func() (plantest.Node, error) {
 				return nodeOf(id, func(string) (*plantest.Person, error) { return promise.Get() }, nil)
 			}
 		case strings.HasPrefix(id, "t"):
-			promise := plan.Load(asks, things, id)
+			promise := plan.Enqueue(loads, things, id)
 			return func() (plantest.Node, error) {
 				return nodeOf(id, nil, func(string) (*plantest.Thing, error) { return promise.Get() })
 			}
@@ -430,12 +372,12 @@ func references() map[string]plan.Reference {
 		"Person.thing": plan.Refer(things, thingOf),
 		"Part.owner":   plan.Refer(persons, partOwnerOf),
 		"Square.owner": plan.Refer(persons, squareOwnerOf),
-		"Thing.friends": plan.Ask(friends,
+		"Thing.friends": plan.ReferArgs(friends,
 			func(ctx context.Context, args plan.Args) (int, error) {
 				return friendsAsked(ctx, plan.Arg[*int](args, "first"))
 			},
 			friendsKey, friendsSeen),
-		"Query.thing": plan.Ask(things,
+		"Query.thing": plan.ReferArgs(things,
 			func(_ context.Context, args plan.Args) (string, error) {
 				if id := plan.Arg[string](args, "id"); id != "" {
 					return id, nil
@@ -444,13 +386,13 @@ func references() map[string]plan.Reference {
 			},
 			func(_ any, id string) (string, error) { return id, nil },
 			func(_ string, t *plantest.Thing) *plantest.Thing { return t }),
-		"Query.node": plan.Defer(both, func(_ context.Context, asks *plan.Asks, _ any, args plan.Args) func() (plantest.Node, error) {
-			return node(asks, plan.Arg[string](args, "id"))
+		"Query.node": plan.ReferMany(both, func(_ context.Context, loads *plan.Loads, _ any, args plan.Args) func() (plantest.Node, error) {
+			return node(loads, plan.Arg[string](args, "id"))
 		}),
-		"Query.nodes": plan.Defer(both, func(ctx context.Context, asks *plan.Asks, _ any, args plan.Args) func() ([]plantest.Node, error) {
+		"Query.nodes": plan.ReferMany(both, func(ctx context.Context, loads *plan.Loads, _ any, args plan.Args) func() ([]plantest.Node, error) {
 			var waiting []func() (plantest.Node, error)
 			for _, id := range plan.Arg[[]string](args, "ids") {
-				waiting = append(waiting, node(asks, id))
+				waiting = append(waiting, node(loads, id))
 			}
 			return func() ([]plantest.Node, error) { return collect(ctx, waiting), nil }
 		}),

@@ -15,61 +15,69 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 )
 
-// maxCallers is how many goroutines call the resolvers of one field of a plan.
+// maxCallers is the number of goroutines that call the resolvers of one field of a plan.
 const maxCallers = 128
 
-// keptBuffer is the largest buffer that is kept for the next run, in bytes.
-const keptBuffer = 1 << 20
+// maxPooledBuffer is the size of the largest buffer that is pooled for the next run, in bytes.
+const maxPooledBuffer = 1 << 20
 
-// run is a plan being executed. The goroutine that asked for it works on it, and others help as long
-// as there is more to wait for than one: each does a task, and then takes the run for a moment to see
-// what has become possible. So the one that waits is woken once, not once a task.
+// run is one execution of a plan. The goroutine of the request works on it. Further goroutines start
+// only when more than one task blocks: each runs a task, then locks the run and processes what has become
+// ready. So the goroutine of the request is woken once, not once a task.
 type run struct {
 	schema  *Schema
 	plan    *plan
 	request *graphql.OperationContext
 	x       any             // gqlgen's execution context
-	ctx     context.Context // stands at the root
-	scratch context.Context // the same, with errors going nowhere
+	ctx     context.Context // with the root's field context
+	scratch context.Context // the same, but errors are discarded
 	root    graphql.FieldContext
 	writer  Writer
 	states  []state
 	loads   []anyLoad
-	missing []int // by load: how many fields have not asked yet
+	missing []int // by load: the number of fields that have not enqueued their keys
 
-	mu       sync.Mutex // whoever holds it owns the run
+	mu       sync.Mutex // its holder owns the run
 	ready    []task
-	parked   []int // loads that have ended, but for what they borrow
+	parked   []int // loads that have ended, but borrow entries that are not fetched yet
 	inflight int
-	broken   any           // what ended panicked with
-	done     chan struct{} // told when nothing is in flight any more
+	broken   any           // the value of a panic in a task's ended
+	done     chan struct{} // receives a value when no task is in flight any more
 }
 
 // task is work that blocks.
 type task interface {
-	do()    // by whoever has time
-	ended() // by who owns the run then
+	do()    // without the run's lock
+	ended() // afterwards, with the run's lock
 }
 
-// state is what a run knows of one field of the plan: a result for each parent.
+// state is the state of one field of the plan in a run: a result for each parent.
 type state struct {
 	parents  []any
-	chains   []*graphql.FieldContext // where each parent's field stands; only for tracked fields
+	chains   []*graphql.FieldContext // the field's context at each parent; only for tracked fields
 	results  []result
 	at       []int32 // the entries of the load
-	prepared any     // what a reference keeps between ask and finish
+	prepared any     // what a reference stores between enqueue and finish
 	fc       *graphql.FieldContext
-	refused  bool // the arguments cannot be read
+	refused  bool // the arguments cannot be decoded
 	pending  int  // loads, or callers
-	cursor   int  // how many results are written
+	cursor   int  // the number of results that are written
 }
 
-// result is what a field gave for one parent.
+// result is the result of a field for one parent.
 type result struct {
 	value    any
 	err      error
-	panicked bool // err comes of a panic
-	required bool // a middleware said that the field may not be null
+	panicked bool // err is the error of a panic
+	required bool // a middleware declared the field non-null
+}
+
+// written is the outcome of a run: the JSON of the root object, or "null" if it is not valid.
+type written struct {
+	data   []byte
+	valid  bool
+	late   []lateError
+	weight int
 }
 
 func newRun(s *Schema, p *plan) *run {
@@ -94,13 +102,46 @@ func newRun(s *Schema, p *plan) *run {
 	return r
 }
 
-// execute runs the plan and gives the answer.
+// execute runs the plan of a query or mutation and returns the response.
 func (s *Schema) execute(ctx context.Context, request *graphql.OperationContext, p *plan) *graphql.Response {
-	return s.run(ctx, request, p, func(r *run, n *Node) { r.start(n) })
+	resolve := func(r *run, n *Node) { r.start(n) }
+	if request.Operation.Operation != ast.Mutation {
+		w := s.run(ctx, request, p, resolve)
+		if !p.introspects { // the cost of introspection is an estimate, which stays charged
+			s.options.Spent(ctx, w.weight)
+		}
+		return w.response()
+	}
+	all := written{data: []byte{'{'}, valid: true}
+	for _, field := range p.serial {
+		w := s.run(ctx, request, field, resolve)
+		if len(all.data) > 1 {
+			all.data = append(all.data, ',')
+		}
+		if all.valid = all.valid && w.valid; all.valid {
+			all.data = append(all.data, w.data[1:len(w.data)-1]...) // without its braces
+		}
+		all.late = append(all.late, w.late...)
+		all.weight += w.weight
+	}
+	all.data = append(all.data, '}')
+	if !all.valid {
+		all.data, all.late = []byte("null"), nil
+	}
+	s.options.Spent(ctx, all.weight)
+	return all.response()
 }
 
-// run runs the plan from its root fields on, with each of which begin does something.
-func (s *Schema) run(ctx context.Context, request *graphql.OperationContext, p *plan, begin func(*run, *Node)) *graphql.Response {
+// response reports the errors of scalars, and returns the data.
+func (w written) response() *graphql.Response {
+	for _, late := range w.late {
+		graphql.AddError(late.ctx, late.err)
+	}
+	return &graphql.Response{Data: json.RawMessage(w.data)}
+}
+
+// run executes the plan. begin starts each of its root fields.
+func (s *Schema) run(ctx context.Context, request *graphql.OperationContext, p *plan, begin func(*run, *Node)) written {
 	r := p.runs.Get().(*run)
 	r.request, r.x = request, s.source.Begin(request)
 	if s.source.Inputs != nil {
@@ -109,21 +150,18 @@ func (s *Schema) run(ctx context.Context, request *graphql.OperationContext, p *
 	r.root = graphql.FieldContext{Object: p.root.chain.Object}
 	r.ctx = graphql.WithFieldContext(ctx, &r.root)
 	r.resolve(begin)
-	data := r.writer.write(p)
-	if request.Operation.Operation == ast.Query {
-		s.spent(ctx, r.writer.weight)
-	}
+	w := r.writer.write(p)
 	r.reset()
 	p.runs.Put(r)
-	return &graphql.Response{Data: json.RawMessage(data)}
+	return w
 }
 
-// resolve is the first pass. A run that panics is not used again.
+// resolve is the first pass. A run that panics is not pooled.
 func (r *run) resolve(begin func(*run, *Node)) {
 	for i, spec := range r.plan.loads {
-		r.missing[i] = len(spec.askers)
+		r.missing[i] = len(spec.fields)
 	}
-	room(0)
+	growStack(0)
 	r.mu.Lock()
 	r.writer.visit(r.plan.root, &r.root, nil)
 	for _, n := range r.plan.root.next {
@@ -140,8 +178,8 @@ func (r *run) resolve(begin func(*run, *Node)) {
 	}
 }
 
-// work does what is ready, and what becomes ready, until there is nothing. Whoever calls it owns the
-// run, before and after.
+// work runs the ready tasks, and those that become ready, until there is none. The caller holds the
+// run's lock before and after.
 func (r *run) work() {
 	for len(r.ready) > 0 {
 		own := r.ready[0]
@@ -154,26 +192,26 @@ func (r *run) work() {
 		r.mu.Unlock()
 		own.do()
 		r.mu.Lock()
-		r.ended(own)
+		r.finish(own)
 	}
 }
 
-// help does a task, and goes on with what has become ready.
+// help runs a task, and then the tasks that have become ready.
 func (r *run) help(t task) {
-	room(0)
+	growStack(0)
 	t.do()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ended(t)
+	r.finish(t)
 	r.work()
-	if r.inflight == 0 { // who asked for the run has nothing to do either
+	if r.inflight == 0 { // the goroutine of the request has no task either
 		r.done <- struct{}{}
 	}
 }
 
-// ended takes note of what a task has done. Should that panic, the run comes to its end, and panics
-// where it was asked for.
-func (r *run) ended(t task) {
+// finish processes the results of a task. If that panics, the run stops, and the goroutine of the request
+// panics.
+func (r *run) finish(t task) {
 	r.inflight--
 	if r.broken != nil {
 		return
@@ -188,19 +226,19 @@ func (r *run) ended(t task) {
 	t.ended()
 }
 
-// stack is how deep a call to a service goes, in bytes, with room to spare.
-const stack = 12 << 10
+// stackSize is more than the stack of a call to a service needs, in bytes.
+const stackSize = 12 << 10
 
-// room grows the stack of a goroutine before it gets deep. A call to a service would do it several
-// times, and take along all frames that there are by then: a tenth of what a request costs.
+// growStack grows the stack of a goroutine before its call stack gets deep. A call to a service would grow
+// it several times, and copy all frames each time: a tenth of the cost of a request.
 //
 //go:noinline
-func room(at int) byte {
-	var frame [stack]byte
+func growStack(at int) byte {
+	var frame [stackSize]byte
 	return frame[at]
 }
 
-// start asks a field, all of whose parents are known.
+// start starts a field, all of whose parents are known.
 func (r *run) start(n *Node) {
 	st := &r.states[n.slot]
 	st.results = grow(st.results, len(st.parents))
@@ -234,7 +272,7 @@ func (r *run) startReference(n *Node, st *state) {
 			r.fieldContext(n, st)
 		}
 		if !st.refused {
-			n.reference.ask(r, n, st)
+			n.reference.enqueue(r, n, st)
 		}
 	}
 	st.pending = len(n.loads)
@@ -243,14 +281,14 @@ func (r *run) startReference(n *Node, st *state) {
 	}
 	for _, i := range n.loads {
 		if r.missing[i] == 0 {
-			r.missing[i] = nothing // it is started once, though a field may ask it twice
-			r.fire(i)
+			r.missing[i] = nothing // it is started once, though a field may use it twice
+			r.startLoad(i)
 		}
 	}
 }
 
-// fire starts a load that nobody can ask any more.
-func (r *run) fire(i int) {
+// startLoad starts a load when no field can enqueue keys in it any more.
+func (r *run) startLoad(i int) {
 	t := &loading{run: r, index: i}
 	if r.loads[i].empty() {
 		t.ended()
@@ -259,7 +297,7 @@ func (r *run) fire(i int) {
 	r.ready = append(r.ready, t)
 }
 
-// loading is a load under way.
+// loading is the task that fetches a load.
 type loading struct {
 	run   *run
 	index int
@@ -268,7 +306,7 @@ type loading struct {
 func (t *loading) do() {
 	l := t.run.loads[t.index]
 	ctx := t.run.ctx
-	if trace := t.run.schema.trace; trace != nil {
+	if trace := t.run.schema.options.Trace; trace != nil {
 		traced, end := trace(ctx, LoaderCall{l.name(), l.size(), t.run, t.index})
 		defer end()
 		ctx = traced
@@ -280,7 +318,7 @@ func (t *loading) ended() {
 	r := t.run
 	r.settle(t.index)
 	for {
-		i := slices.IndexFunc(r.parked, func(load int) bool { return !r.loads[load].lacking() })
+		i := slices.IndexFunc(r.parked, func(load int) bool { return !r.loads[load].isIncomplete() })
 		if i < 0 {
 			return
 		}
@@ -290,15 +328,15 @@ func (t *loading) ended() {
 	}
 }
 
-// settle hands a load's entries to those who asked for them; it is parked while it lacks what a load
-// of a level before was asked.
+// settle passes a load's entries to the fields that enqueued the keys. The load is parked while it waits
+// for entries of an earlier level.
 func (r *run) settle(load int) {
-	if r.loads[load].lacking() {
+	if r.loads[load].isIncomplete() {
 		r.parked = append(r.parked, load)
 		return
 	}
 	r.loads[load].finish()
-	for _, n := range r.plan.loads[load].askers {
+	for _, n := range r.plan.loads[load].fields {
 		st := &r.states[n.slot]
 		if st.pending--; st.pending > 0 {
 			continue
@@ -310,7 +348,7 @@ func (r *run) settle(load int) {
 	}
 }
 
-// calls calls a resolver once a parent.
+// calls is the task that calls a resolver once for each parent.
 type calls struct {
 	run   *run
 	node  *Node
@@ -348,7 +386,7 @@ func (c *calls) ended() {
 	}
 }
 
-// descend looks for the parents of the fields below, and asks those fields.
+// descend collects the parents of the fields below, and starts those fields.
 func (r *run) descend(n *Node, st *state) {
 	if len(n.next) == 0 {
 		return
@@ -367,7 +405,7 @@ func (r *run) descend(n *Node, st *state) {
 	}
 }
 
-// each does something for every parent that has not failed; an error or a panic is its own.
+// each calls a function for every parent that has not failed. An error or a panic is that parent's result.
 func (r *run) each(n *Node, st *state, do func(i int) error) {
 	for i := 0; i < len(st.parents); i++ {
 		i = r.eachFrom(n, st, i, do)
@@ -389,8 +427,8 @@ func (r *run) eachFrom(n *Node, st *state, from int, do func(i int) error) (i in
 	return i
 }
 
-// fieldContext makes a field's context and reads its arguments, once. Those that cannot be read are
-// reported in the second pass, at each parent's place.
+// fieldContext creates a field's context and decodes its arguments, once. The second pass reports
+// arguments that cannot be decoded, at each parent.
 func (r *run) fieldContext(n *Node, st *state) *graphql.FieldContext {
 	if st.fc != nil {
 		return st.fc
@@ -403,7 +441,7 @@ func (r *run) fieldContext(n *Node, st *state) *graphql.FieldContext {
 	return st.fc
 }
 
-// contextFor gives a context that stands at the field of one parent.
+// contextFor returns a context with the field context of one parent.
 func (r *run) contextFor(n *Node, st *state, i int) (context.Context, *graphql.FieldContext) {
 	fc := *st.fc
 	base := r.ctx
@@ -417,21 +455,21 @@ func (r *run) contextFor(n *Node, st *state, i int) (context.Context, *graphql.F
 	return ctx, &fc
 }
 
-// fail reports a field's error where it belongs, as gqlgen's resolveField does.
-func (r *run) fail(ctx context.Context, res *result) {
+// reportError reports a field's error at its path, as gqlgen's resolveField does.
+func (r *run) reportError(ctx context.Context, res *result) {
 	if res.panicked {
 		r.request.Error(ctx, graphql.ErrorOnPath(ctx, res.err))
 		return
 	}
 	err := res.err
 	if shared, ok := errors.AsType[*gqlerror.Error](err); ok && error(shared) == err {
-		own := *shared // a load gives many fields the same error, which is given a path below
+		own := *shared // fields of one load share an error, and each sets its own path
 		err = &own
 	}
 	r.request.Error(ctx, graphql.AddFieldLocationToError(ctx, err))
 }
 
-// reset forgets the request, but keeps the memory.
+// reset clears the request's state, and retains the memory.
 func (r *run) reset() {
 	for i := range r.states {
 		st := &r.states[i]
@@ -447,7 +485,7 @@ func (r *run) reset() {
 	r.writer.reset()
 }
 
-// grow gives a slice of n zero values, in place where there is room.
+// grow returns a slice of n zero values, which reuses the memory of s when it is large enough.
 func grow[T any](s []T, n int) []T {
 	if cap(s) < n {
 		return make([]T, n)

@@ -15,11 +15,11 @@ import (
 	"github.com/sluicehq/sluice/graph/plan/plantest/exec"
 )
 
-// gates stands between the engine and its resolvers: who is called, and when they may answer.
+// gates records the calls of batch functions, and blocks a resolver until the test opens it.
 type gates struct {
 	mu     sync.Mutex
 	calls  []string
-	slow   chan struct{} // held: root fields that answer late
+	slow   chan struct{} // closed by the test: the resolver of must waits for it
 	called chan string
 }
 
@@ -29,7 +29,7 @@ func (g *gates) call(name string, keys []string) {
 	g.calls = append(g.calls, name+" "+strings.Join(slices.Sorted(slices.Values(keys)), " "))
 }
 
-// slowQuery answers `things` at once and `must` when the gate opens.
+// slowQuery resolves `things` at once and `must` when the gate opens.
 type slowQuery struct {
 	query
 	gates *gates
@@ -49,9 +49,9 @@ type slowResolver struct {
 	gates *gates
 }
 
-func (r slowResolver) Query() exec.QueryResolver { return slowQuery{gates: r.gates} }
+func (r slowResolver) Query() exec.QueryFields { return slowQuery{gates: r.gates} }
 
-// gated is an executor whose loads are written down.
+// gated returns an executor whose batch calls are recorded.
 func gated(t *testing.T) (*executor.Executor, *gates) {
 	t.Helper()
 	g := &gates{slow: make(chan struct{}), called: make(chan string, 100)}
@@ -64,7 +64,7 @@ func gated(t *testing.T) (*executor.Executor, *gates) {
 	}
 	persons := plan.NewLoader("person", 0, watch("person", personBatch))
 	bosses := plan.NewLoader("boss", 0, watch("boss", personBatch))
-	schema, err := plan.New(exec.Planned(exec.Config{Resolvers: slowResolver{gates: g}}), plan.Options{
+	schema, err := plan.New(exec.Planned(exec.Config{Resolvers: exec.WithReferences(slowResolver{gates: g}, nil)}), plan.Options{
 		References: map[string]plan.Reference{
 			"Thing.owner": plan.Refer(persons, func(t *plantest.Thing) (string, bool) { return "o" + t.ID, true }),
 			"Person.best": plan.Refer(persons, func(p *plantest.Person) (string, bool) { return strings.TrimPrefix(p.ID, "o"), true }),
@@ -81,7 +81,7 @@ func calm(ctx context.Context) context.Context {
 	return context.WithValue(ctx, worldKey{}, &plantest.World{Seed: 1})
 }
 
-func TestOneCallALoaderAndLevel(t *testing.T) {
+func TestLevelMakesOneCallForEachLoader(t *testing.T) {
 	t.Parallel()
 	e, g := gated(t)
 	close(g.slow)
@@ -92,13 +92,13 @@ func TestOneCallALoaderAndLevel(t *testing.T) {
 	if len(got.errors) > 0 {
 		t.Fatal(got.errors)
 	}
-	want := []string{"person ot0 ot1 ot9", "person t0 t1 t9"} // the third level asks what is known
+	want := []string{"person ot0 ot1 ot9", "person t0 t1 t9"} // the third level's keys are loaded already
 	if !slices.Equal(g.calls, want) {
 		t.Errorf("calls are\n%q, want\n%q", g.calls, want)
 	}
 }
 
-// A slow field delays those who share a loader with it, and nobody else.
+// A slow field delays the fields that share a loader with it, and no others.
 func TestSlowFieldDelaysNoOtherBranch(t *testing.T) {
 	t.Parallel()
 	e, g := gated(t)
@@ -109,12 +109,12 @@ func TestSlowFieldDelaysNoOtherBranch(t *testing.T) {
 			must { name owner { id } }
 		}`, nil)
 	}()
-	for range 2 { // both levels below things, while must is held
+	for range 2 { // both levels below things, while must is blocked
 		<-g.called
 	}
 	select {
 	case <-done:
-		t.Fatal("answered before the slow field")
+		t.Fatal("the response is there before the slow field")
 	default:
 	}
 	close(g.slow)
@@ -136,29 +136,67 @@ func TestCancelledQueryEnds(t *testing.T) {
 	}
 }
 
-// What cannot be planned is counted by its reason, and answered all the same.
-func TestHandedBack(t *testing.T) {
+// An operation that gqlgen's executor runs has its reason as outcome, and the same response.
+func TestUnplannedOperationRunsInTheReferenceExecutor(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	for query, want := range map[string]plan.Outcome{
 		`{ label }`: plan.Planned,
-		`mutation { rename(id: "t1", name: "x") { id } }`: plan.Mutation,
-		`{ __schema { types { name } } }`:                 plan.Introspection,
-		`{ label __type(name: "Thing") { name } }`:        plan.Introspection,
-		`{ ... @defer { label } }`:                        plan.Deferral,
-		`{ label guarded }`:                               plan.Directive,
-		`{ label loose { name } }`:                        plan.Unsupported,
-		`{` + repeated("a%d: label ", 20_001) + `}`:       plan.Size,
-		`query(` + repeated("$v%d: Boolean! = true ", 17) + `) {` + repeated("a%d: label @skip(if: $v%[1]d) ", 17) + `}`: plan.Variants,
+		`mutation { rename(id: "t1", name: "x") { id } count }`: plan.Planned,
+		`{ __schema { types { name } } __typename }`:            plan.Introspection,
+		`{ label __type(name: "Thing") { name } }`:              plan.Planned,
+		`{ ... @defer { label } }`:                              plan.Deferral,
+		`{ label guarded }`:                                     plan.Directive,
+		`{ label loose { name } }`:                              plan.Unsupported,
 	} {
 		clear(p.outcomes)
 		got := run(calm(t.Context()), p.planned, query, nil)
-		if stock := run(calm(t.Context()), p.stock, query, nil); got.data == "" || got.differs(stock) != "" {
-			t.Errorf("%.100s gives %.300v, gqlgen's executor %.300v", query, got, stock)
+		if want := run(calm(t.Context()), p.reference, query, nil); got.data == "" || got.differs(want) != "" {
+			t.Errorf("%s gives %.300v, gqlgen's executor %.300v", query, got, want)
 		}
 		if p.outcomes[want] != 1 || len(p.outcomes) != 1 {
-			t.Errorf("%.100s is %v, want %s", query, p.outcomes, want)
+			t.Errorf("%s is %v, want %s", query, p.outcomes, want)
 		}
+	}
+}
+
+// An operation that would have too many plans, or too large a one, is refused before a resolver runs.
+func TestOperationBeyondALimitIsRefused(t *testing.T) {
+	t.Parallel()
+	for want, query := range map[plan.Outcome]string{
+		plan.Size:      `mutation {` + repeated("a%d: count ", 20_001) + `}`,
+		plan.Variants:  `query(` + repeated("$v%d: Boolean! = true ", 17) + `) {` + repeated("a%d: label @skip(if: $v%[1]d) ", 17) + `}`,
+		plan.Condition: `query($v: Boolean = true) { label @skip(if: $v) }`,
+	} {
+		p := newPair(t)
+		w := &plantest.World{}
+		got := run(context.WithValue(t.Context(), worldKey{}, w), p.planned, query, map[string]any{"v": nil})
+		if got.data != "" || len(got.errors) != 1 || !strings.Contains(got.errors[0], "refused: "+string(want)) {
+			t.Errorf("%.100s gives %.300v", query, got)
+		}
+		if p.outcomes[want] != 1 || len(p.outcomes) != 1 || len(w.Calls()) > 0 || !want.IsRefusal() {
+			t.Errorf("%.100s is %v, want %s; it calls %v", query, p.outcomes, want, w.Calls())
+		}
+	}
+}
+
+// A mutation's root field runs to its end, with its loads, before the next begins.
+func TestMutationRootFieldsRunOneAfterAnother(t *testing.T) {
+	t.Parallel()
+	e, g := gated(t)
+	close(g.slow)
+	w := &plantest.World{Seed: 1}
+	got := run(context.WithValue(t.Context(), worldKey{}, w), e, `mutation {
+		a: rename(id: "t1", name: "x") { owner { id best { id } } }
+		b: rename(id: "t1", name: "y") { owner { name } boss { id } }
+		c: count
+	}`, nil)
+	if want := `"b":{"owner":{"name":"person ot1 after 2"},"boss":{"id":"bt1"}},"c":7}`; len(got.errors) > 0 || !strings.HasSuffix(got.data, want) {
+		t.Errorf("the response is %s %v, want … %s", got.data, got.errors, want)
+	}
+	want := []string{"rename t1 x", "person ot1", "person t1", "rename t1 y", "person bt1", "person ot1", "count"}
+	if calls := w.Calls(); !slices.Equal(calls, want) {
+		t.Errorf("calls are\n%q, want\n%q", calls, want)
 	}
 }
 
@@ -170,8 +208,8 @@ func repeated(format string, n int) string {
 	return text.String()
 }
 
-// An operation whose booleans come in too many combinations is planned for the first of them only.
-func TestCombinationsBeyondThoseThatArePlanned(t *testing.T) {
+// The first 16 combinations of the booleans of an operation are planned, further ones refused.
+func TestCombinationsBeyondTheLimitAreRefused(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	query := `query(` + repeated("$v%d: Boolean! ", 5) + `) {` + repeated("a%d: label @skip(if: $v%[1]d) ", 5) + `}`
@@ -180,9 +218,9 @@ func TestCombinationsBeyondThoseThatArePlanned(t *testing.T) {
 		for i := range 5 {
 			variables[fmt.Sprint("v", i)] = combination>>i&1 == 1
 		}
-		stock, planned := run(calm(t.Context()), p.stock, query, variables), run(calm(t.Context()), p.planned, query, variables)
-		if what := stock.differs(planned); what != "" {
-			t.Errorf("combination %d: the %s differ: %v, %v", combination, what, stock, planned)
+		want, got := run(calm(t.Context()), p.reference, query, variables), run(calm(t.Context()), p.planned, query, variables)
+		if what := want.differs(got); (what != "") != (combination == 16) {
+			t.Errorf("combination %d: %v, gqlgen's executor %v", combination, got, want)
 		}
 	}
 	if p.outcomes[plan.Planned] != 16 || p.outcomes[plan.Variants] != 1 {
@@ -190,7 +228,7 @@ func TestCombinationsBeyondThoseThatArePlanned(t *testing.T) {
 	}
 }
 
-func TestReferencesMustFit(t *testing.T) {
+func TestReferenceOfOtherTypesIsRefused(t *testing.T) {
 	t.Parallel()
 	persons := plan.NewLoader("person", 0, personBatch)
 	for name, options := range map[string]map[string]plan.Reference{
@@ -199,8 +237,8 @@ func TestReferencesMustFit(t *testing.T) {
 		"other parent": {"Thing.owner": plan.Refer(persons, bestOf)},
 		"other result": {"Thing.child": plan.Refer(persons, ownerOf)},
 	} {
-		if _, err := plan.New(exec.Planned(exec.Config{Resolvers: resolver{}}), plan.Options{References: options}); err == nil {
-			t.Errorf("%s: a reference that does not fit is taken", name)
+		if _, err := plan.New(exec.Planned(exec.Config{Resolvers: exec.WithReferences(resolver{}, nil)}), plan.Options{References: options}); err == nil {
+			t.Errorf("%s: the reference is accepted", name)
 		}
 	}
 }

@@ -6,11 +6,11 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// subscribe asks the subscription's resolver for its channel, and answers each value that comes.
+// subscribe calls the subscription's resolver, and returns a handler that answers each event of its channel.
 func (s *Schema) subscribe(ctx context.Context, request *graphql.OperationContext, p *plan) graphql.ResponseHandler {
 	n := p.root.below[0].nodes[0]
 	events := s.open(ctx, request, p, n)
-	if events == nil { // why is among the context's errors
+	if events == nil { // the context has the error
 		return func(context.Context) *graphql.Response { return nil }
 	}
 	return func(ctx context.Context) *graphql.Response {
@@ -18,11 +18,15 @@ func (s *Schema) subscribe(ctx context.Context, request *graphql.OperationContex
 		if !ok {
 			return nil
 		}
-		return s.run(ctx, request, p, func(r *run, n *Node) { r.given(n, v) })
+		return s.run(ctx, request, p, func(r *run, n *Node) {
+			st := &r.states[n.slot]
+			st.results = append(st.results[:0], result{value: v})
+			r.descend(n, st)
+		}).response()
 	}
 }
 
-// open gives the channel of a root field, or reports to the context why there is none.
+// open returns the channel of a root field, or nil after it has reported an error to the context.
 func (s *Schema) open(ctx context.Context, request *graphql.OperationContext, p *plan, n *Node) (events any) {
 	if s.source.Inputs != nil {
 		ctx = s.source.Inputs(ctx)
@@ -31,7 +35,7 @@ func (s *Schema) open(ctx context.Context, request *graphql.OperationContext, p 
 	ctx = graphql.WithFieldContext(ctx, &graphql.FieldContext{Object: p.root.chain.Object})
 	fc, err := n.field.Context(x, ctx, n.collected)
 	if err != nil {
-		return nil // it has reported it
+		return nil // Context has reported it
 	}
 	ctx = graphql.WithFieldContext(ctx, fc)
 	defer func() {
@@ -54,14 +58,7 @@ func (s *Schema) open(ctx context.Context, request *graphql.OperationContext, p 
 	return events
 }
 
-// given takes a value for what the field's resolver would have answered.
-func (r *run) given(n *Node, v any) {
-	st := &r.states[n.slot]
-	st.results = append(st.results[:0], result{value: v})
-	r.descend(n, st)
-}
-
-// Receive makes a Field.Receive for a channel of T.
+// Receive is Field.Receive for a channel of T.
 func Receive[T any](ctx context.Context, events any) (any, bool) {
 	select {
 	case v, ok := <-events.(<-chan T):

@@ -99,7 +99,7 @@ func TestPlannedEventsAreStockEvents(t *testing.T) {
 	for i := 0; ran < author.Count(500, 5000); i++ {
 		query, variables, field := a.Subscription()
 		ctx := context.WithValue(t.Context(), worldKey{}, &plantest.World{Seed: uint64(i), Faults: []uint64{0, 1, 3, 10, 30}[rng.IntN(5)]})
-		stock := follow(ctx, p.stock, query, variables, atRoot)
+		stock := follow(ctx, p.reference, query, variables, atRoot)
 		if len(stock) > 0 && stock[0].refused {
 			continue
 		}

@@ -8,17 +8,17 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// Source is a schema with what plan/plangen generated for it.
+// Source is a schema with the code that plan/plangen generated for it.
 type Source struct {
 	Schema graphql.ExecutableSchema
 	Types  []Type // by TypeID
 	Query  TypeID
-	// Subscription is the root of subscriptions; 0 and never asked for where there is none.
-	Subscription TypeID
-	// Begin gives gqlgen's execution context for one operation: the first argument of Field.Call and
+	// Mutation and Subscription are the other root types; 0, and never used, where there is none.
+	Mutation, Subscription TypeID
+	// Begin returns gqlgen's execution context for one operation: the first argument of Field.Call and
 	// Field.Context.
 	Begin func(*graphql.OperationContext) any
-	// Inputs puts the unmarshallers of input objects into a context, for resolvers that ask for them.
+	// Inputs adds the unmarshallers of input objects to a context, for resolvers that use them.
 	Inputs func(context.Context) context.Context
 }
 
@@ -28,9 +28,9 @@ type TypeID int
 // Type is an object type.
 type Type struct {
 	Name      string
-	Satisfies []string // itself and its interfaces and unions, as gqlgen's CollectFields wants them
-	// Lasting says that an object of the type is always met behind the same pointer, so that the
-	// passes can check that they speak of the same one.
+	Satisfies []string // itself and its interfaces and unions, for gqlgen's CollectFields
+	// Lasting: an object of the type always has the same pointer, so the passes can verify that they
+	// read the same object.
 	Lasting bool
 	Fields  map[string]*Field
 }
@@ -39,31 +39,31 @@ type Type struct {
 type Field struct {
 	Name    string
 	NonNull bool
-	Results []TypeID // the object types that it may give; none for a leaf
-	// Concurrent says that the field is answered by a resolver, or by a method with a context.
+	Results []TypeID // the object types of its value; none for a leaf
+	// Concurrent: a resolver, or a method with a context, resolves the field.
 	Concurrent bool
-	// Method says that Inline calls a method: it may give another value each time.
+	// Method: Inline calls a method, which may return another value each time.
 	Method bool
-	// Args says that the field takes arguments.
+	// Args: the field takes arguments.
 	Args bool
 	// Inline writes the field of a view; nil when it can fail or needs arguments.
 	Inline func(w *Writer, n *Node, obj any) bool
-	// Call asks the resolver or method; nil for a variable.
+	// Call calls the resolver or method; nil for a variable.
 	Call func(x any, ctx context.Context, fc *graphql.FieldContext, obj any) (any, error)
-	// Receive waits for the next value of the channel that Call gave: a field of Subscription. False
-	// when the channel is closed or the context is done.
+	// Receive waits for the next event of the channel that Call returned: a field of Subscription. It
+	// returns false when the channel is closed or the context is done.
 	Receive func(ctx context.Context, events any) (v any, ok bool)
-	// Value writes what Call, or a reference, gave.
+	// Value writes the result of Call or of a reference.
 	Value func(w *Writer, n *Node, v any) bool
-	// Context makes the field's context and reads its arguments; it reports what is wrong with them.
+	// Context creates the field's context and decodes its arguments; it reports errors in them.
 	Context func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error)
-	// Unplanned says why the field cannot be planned; "" when it can.
+	// Unplanned is the reason why the field cannot be planned; "" when it can.
 	Unplanned Outcome
 	// Parent and Result are the Go types of a concurrent field.
 	Parent, Result reflect.Type
 }
 
-// field finds a concurrent field by "Type.field".
+// field looks a concurrent field up by "Type.field".
 func (s Source) field(name string) *Field {
 	object, name, _ := strings.Cut(name, ".")
 	for i := range s.Types {

@@ -5,36 +5,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// errStep says that the passes met different objects.
-var errStep = errors.New("plan: the answer changed while it was read")
+// errChanged reports that the passes read different objects.
+var errChanged = errors.New("plan: an object changed while the response was written")
 
-// Writer walks a plan over objects. In the first pass it writes nothing and gathers the parents of
-// fields that are resolved; in the second it writes the answer. Generated functions that return a
-// bool say whether they wrote a value: false is gqlgen's graphql.Null.
+// Writer walks a plan over objects. In the first pass it writes nothing and collects the parents of
+// resolved fields; in the second pass it writes the response. A generated function that returns a bool
+// reports whether it wrote a value: false is gqlgen's graphql.Null.
 type Writer struct {
 	run     *run
 	writing bool
 	buf     []byte
-	weight  int                   // of what was answered
-	base    *graphql.FieldContext // where path begins
+	weight  int                   // the cost of the fields that were written
+	base    *graphql.FieldContext // the start of path
 	path    []step
 	late    []lateError
-	// required says that the field just written may not be null, though the schema lets it.
+	// required: the field just written is non-null, though it is nullable in the schema.
 	required bool
 }
 
-// step is a field, or a place in a list.
+// step is a field, or an index of a list.
 type step struct {
 	node  *Node
 	index int
 }
 
-// lateError is an error of a scalar that was found as it was written. It is reported when all is
-// written, if what it belongs to is still there.
+// lateError is an error of a scalar's marshaller. It is reported after the second pass, unless a null
+// that propagated has removed the scalar from the response.
 type lateError struct {
 	at  int
 	ctx context.Context
@@ -42,32 +43,30 @@ type lateError struct {
 }
 
 // write is the second pass.
-func (w *Writer) write(p *plan) []byte {
+func (w *Writer) write(p *plan) written {
 	w.writing, w.base = true, &w.run.root
-	if !w.Object(p.root, p.root.below[0].id, nil) {
-		w.cut(0)
+	valid := w.Object(p.root, p.root.below[0].id, nil)
+	if !valid {
+		w.truncate(0)
 		w.buf = append(w.buf, "null"...)
 	}
-	for _, late := range w.late {
-		graphql.AddError(late.ctx, late.err)
-	}
-	return bytes.Clone(w.buf)
+	return written{data: bytes.Clone(w.buf), valid: valid, late: slices.Clone(w.late), weight: w.weight}
 }
 
 func (w *Writer) reset() {
 	clear(w.path[:cap(w.path)])
 	clear(w.late)
-	if cap(w.buf) > keptBuffer {
+	if cap(w.buf) > maxPooledBuffer {
 		w.buf = nil
 	}
 	*w = Writer{run: w.run, buf: w.buf[:0], path: w.path[:0], late: w.late[:0]}
 }
 
-// visit gathers parents below a node, whose value v is; the root has none.
+// visit collects the parents below a node with the value v; the root has no value.
 func (w *Writer) visit(n *Node, base *graphql.FieldContext, v any) {
 	w.base, w.path = base, w.path[:0]
 	defer func() {
-		_ = recover() // the second pass meets it again, and reports it
+		_ = recover() // the second pass has the same panic, and reports it
 	}()
 	if n.field == nil {
 		w.Object(n, n.below[0].id, nil)
@@ -76,7 +75,7 @@ func (w *Writer) visit(n *Node, base *graphql.FieldContext, v any) {
 	n.field.Value(w, n, v)
 }
 
-// Object writes an object of a type: what the node asks of it.
+// Object writes an object of a type: the node's selection set.
 func (w *Writer) Object(n *Node, id TypeID, obj any) bool {
 	s := n.selectionOf(id)
 	if s == nil {
@@ -84,7 +83,7 @@ func (w *Writer) Object(n *Node, id TypeID, obj any) bool {
 	}
 	if !w.writing {
 		for _, below := range s.deep {
-			w.gather(below, obj)
+			w.collect(below, obj)
 		}
 		return true
 	}
@@ -103,25 +102,25 @@ func (w *Writer) Object(n *Node, id TypeID, obj any) bool {
 			w.required = false
 		}
 		if below.repeated {
-			w.cut(mark)
+			w.truncate(mark)
 			continue
 		}
 		first = false
 	}
 	if !valid {
-		w.cut(start)
+		w.truncate(start)
 		return false
 	}
 	w.buf = append(w.buf, '}')
 	return true
 }
 
-// gather notes a parent of a resolved field, or goes on down.
-func (w *Writer) gather(n *Node, obj any) {
+// collect adds a parent to a resolved field, or visits the fields below.
+func (w *Writer) collect(n *Node, obj any) {
 	depth := len(w.path)
 	w.path = append(w.path, step{n, nothing})
 	defer func() {
-		_ = recover() // the second pass meets it again, and reports it
+		_ = recover() // the second pass has the same panic, and reports it
 		w.path = w.path[:depth]
 	}()
 	switch {
@@ -143,25 +142,28 @@ func (w *Writer) gather(n *Node, obj any) {
 	}
 }
 
-// field writes a field of an object; when it gives null, nothing is written.
+// field writes a field of an object. It writes nothing for null, and returns false.
 func (w *Writer) field(n *Node, obj any) (written bool) {
-	if n.typename != nil {
+	switch {
+	case n.typename != nil:
 		w.buf = append(w.buf, n.typename...)
 		return true
+	case n.introspection != nil:
+		return w.introspect(n)
 	}
 	mark, depth := len(w.buf), len(w.path)
 	w.path = append(w.path, step{n, nothing})
 	defer func() {
 		if p := recover(); p != nil {
 			w.path = w.path[:depth+1]
-			w.cut(mark)
+			w.truncate(mark)
 			ctx := w.context()
 			w.run.request.Error(ctx, w.run.request.Recover(ctx, p))
 			written = false
 		}
 		w.path = w.path[:depth]
 		if !written {
-			w.cut(mark)
+			w.truncate(mark)
 		}
 	}()
 	switch {
@@ -181,12 +183,30 @@ func (w *Writer) field(n *Node, obj any) (written bool) {
 	return w.result(n, &res)
 }
 
-// call asks a method of a view.
+// introspect writes a field that gqlgen's executor resolves: __schema or __type.
+func (w *Writer) introspect(n *Node) bool {
+	request := w.run.request
+	ctx := graphql.WithOperationContext(w.run.ctx, &graphql.OperationContext{
+		RawQuery: request.RawQuery, Variables: request.Variables, OperationName: request.OperationName, Doc: request.Doc, Headers: request.Headers,
+		Operation: n.introspection, DisableIntrospection: request.DisableIntrospection, RecoverFunc: request.RecoverFunc,
+		ResolverMiddleware: request.ResolverMiddleware, RootResolverMiddleware: request.RootResolverMiddleware,
+	})
+	response := w.run.schema.source.Schema.Exec(ctx)(ctx)
+	value, ok := bytes.CutPrefix(response.Data, append([]byte{'{'}, n.key...))
+	if !ok {
+		w.required = true // its data is null as a whole
+		return false
+	}
+	w.buf = append(w.buf, value[:len(value)-1]...)
+	return true
+}
+
+// call calls a method of a view.
 func (w *Writer) call(n *Node, st *state, obj any) (res result) {
 	if n.field.Args && w.run.fieldContext(n, st) == nil || st.refused {
 		return result{}
 	}
-	if w.writing { // the field recovers from panics itself
+	if w.writing { // field recovers from panics
 		res.value, res.err = n.field.Call(w.run.x, w.run.ctx, st.fc, obj)
 		return res
 	}
@@ -200,13 +220,13 @@ func (w *Writer) call(n *Node, st *state, obj any) (res result) {
 	return res
 }
 
-// resolved writes the next result of a field that was answered in the first pass.
+// resolved writes the next result of a field that was resolved in the first pass.
 func (w *Writer) resolved(n *Node, obj any) bool {
 	st := &w.run.states[n.slot]
 	i := st.cursor
 	st.cursor++
 	if i >= len(st.parents) || (n.object.Lasting && st.parents[i] != obj) {
-		return w.result(n, &result{err: errStep})
+		return w.result(n, &result{err: errChanged})
 	}
 	if st.refused {
 		return w.refuse(n)
@@ -214,16 +234,16 @@ func (w *Writer) resolved(n *Node, obj any) bool {
 	return w.result(n, &st.results[i])
 }
 
-// refuse reports arguments that cannot be read.
+// refuse reports arguments that cannot be decoded.
 func (w *Writer) refuse(n *Node) bool {
 	ctx := w.contextAt(len(w.path) - 1)
-	_, _ = n.field.Context(w.run.x, ctx, n.collected) // it reports by itself
+	_, _ = n.field.Context(w.run.x, ctx, n.collected) // reports the error
 	return false
 }
 
 func (w *Writer) result(n *Node, res *result) bool {
 	if res.err != nil {
-		w.run.fail(w.context(), res)
+		w.run.reportError(w.context(), res)
 		w.required = res.required
 		return false
 	}
@@ -237,7 +257,7 @@ func (w *Writer) result(n *Node, res *result) bool {
 	return n.field.Value(w, n, res.value)
 }
 
-// chain gives the contexts of the path's first steps.
+// chain returns the field context of the path's first steps.
 func (w *Writer) chain(steps int) *graphql.FieldContext {
 	at := w.base
 	for _, s := range w.path[:steps] {
@@ -250,7 +270,7 @@ func (w *Writer) chain(steps int) *graphql.FieldContext {
 	return at
 }
 
-// context stands where the writer is.
+// context returns a context with the writer's path.
 func (w *Writer) context() context.Context { return w.contextAt(len(w.path)) }
 
 func (w *Writer) contextAt(steps int) context.Context {
@@ -264,15 +284,15 @@ func (w *Writer) contextAt(steps int) context.Context {
 	return ctx
 }
 
-// cut takes back what was written after the mark.
-func (w *Writer) cut(mark int) {
+// truncate removes all output after the mark.
+func (w *Writer) truncate(mark int) {
 	w.buf = w.buf[:mark]
 	for len(w.late) > 0 && w.late[len(w.late)-1].at >= mark {
 		w.late = w.late[:len(w.late)-1]
 	}
 }
 
-// missing reports a null that the schema does not allow, unless something else was reported there.
+// missing reports a null that the schema does not allow, unless the field has another error.
 func (w *Writer) missing(message string) {
 	ctx := w.context()
 	if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
@@ -280,7 +300,7 @@ func (w *Writer) missing(message string) {
 	}
 }
 
-// Missing reports a null where the schema does not allow one. It gives false.
+// Missing reports a null where the schema does not allow one. It returns false.
 func (w *Writer) Missing() bool {
 	if w.writing {
 		w.missing("the requested element is null which the schema does not allow")
@@ -288,7 +308,7 @@ func (w *Writer) Missing() bool {
 	return false
 }
 
-// Nil reports that a field has no value at all: an interface that holds nothing. It gives false.
+// Nil reports that an interface holds no value. It returns false.
 func (w *Writer) Nil(n *Node) bool {
 	if w.writing && n.nonNull {
 		w.missing("must not be null")
@@ -296,7 +316,7 @@ func (w *Writer) Nil(n *Node) bool {
 	return false
 }
 
-// Value makes a Field.Value of a function for the field's Go type.
+// Value returns a Field.Value that calls a function for the field's Go type.
 func Value[T any](write func(*Writer, *Node, T) bool) func(*Writer, *Node, any) bool {
 	return func(w *Writer, n *Node, v any) bool {
 		t, ok := v.(T)
@@ -307,12 +327,12 @@ func Value[T any](write func(*Writer, *Node, T) bool) func(*Writer, *Node, any) 
 	}
 }
 
-// StructValue makes a Field.Value of a function for an object that is kept by value.
+// StructValue returns a Field.Value that calls a function for an object that is stored by value.
 func StructValue[T any](write func(*Writer, *Node, *T) bool) func(*Writer, *Node, any) bool {
 	return Value(func(w *Writer, n *Node, t T) bool { return write(w, n, &t) })
 }
 
-// unexpected writes a value of another type than the field's, which a middleware may have given.
+// unexpected writes a value of another type than the field's, which a middleware may return.
 func (w *Writer) unexpected(v, wanted any) bool {
 	if !w.writing {
 		return false
@@ -324,7 +344,7 @@ func (w *Writer) unexpected(v, wanted any) bool {
 	return false
 }
 
-// List writes a list. Places in lists of scalars have no path of their own, as in gqlgen.
+// List writes a list. Items of a list of scalars have no path of their own, as in gqlgen.
 func List[T any](w *Writer, n *Node, list []T, scalars, nonNull bool, item func(*Writer, *Node, T) bool) bool {
 	l := startList(w, scalars, nonNull)
 	if w.writing && !scalars {
@@ -336,7 +356,7 @@ func List[T any](w *Writer, n *Node, list []T, scalars, nonNull bool, item func(
 	return l.end()
 }
 
-// Structs writes a list of objects that are kept by value.
+// Structs writes a list of objects that are stored by value.
 func Structs[T any](w *Writer, n *Node, list []T, nonNull bool, item func(*Writer, *Node, *T) bool) bool {
 	l := startList(w, false, nonNull)
 	if w.writing {
@@ -348,7 +368,7 @@ func Structs[T any](w *Writer, n *Node, list []T, nonNull bool, item func(*Write
 	return l.end()
 }
 
-// listing is a list being written.
+// listing is the state of a list that is being written.
 type listing struct {
 	w        *Writer
 	start    int
@@ -386,17 +406,17 @@ func (l *listing) item(i int, write func() bool) {
 	l.null(mark, write())
 }
 
-// null takes note of an item that is null.
+// null writes null for an item that was not written.
 func (l *listing) null(mark int, written bool) {
 	if written || !l.w.writing {
 		return
 	}
-	l.w.cut(mark)
+	l.w.truncate(mark)
 	l.w.buf = append(l.w.buf, "null"...)
 	l.invalid = l.invalid || l.nonNull
 }
 
-// recovered reports a panic of one item, which leaves the list empty, as in gqlgen.
+// recovered reports a panic of one item. The list becomes empty, as in gqlgen.
 func (l *listing) recovered(p any, mark, depth int) {
 	w := l.w
 	l.panicked = true
@@ -404,7 +424,7 @@ func (l *listing) recovered(p any, mark, depth int) {
 		return
 	}
 	w.path = w.path[:depth+1]
-	w.cut(mark)
+	w.truncate(mark)
 	ctx := w.context()
 	graphql.AddError(ctx, graphql.Recover(ctx, p))
 }
@@ -415,11 +435,11 @@ func (l *listing) end() bool {
 	case !w.writing:
 		return true
 	case l.panicked:
-		w.cut(l.start)
+		w.truncate(l.start)
 		w.buf = append(w.buf, "[]"...)
 		return true
 	case l.invalid:
-		w.cut(l.start)
+		w.truncate(l.start)
 		return false
 	}
 	w.buf = append(w.buf, ']')

@@ -1,5 +1,5 @@
-// Package author writes random documents of a schema, for tests that give the same document to
-// gqlgen's executor and to plans. Most documents are valid; validation refuses the rest.
+// Package author writes random documents of a schema, for tests that execute the same document by
+// gqlgen's executor and by a plan. Most documents are valid; validation refuses the others.
 package author
 
 import (
@@ -19,8 +19,8 @@ const (
 	maxComposite = 60 // fields with fields below
 )
 
-// Count is how many documents a test runs: all of them where every server is required too, few
-// otherwise, a tenth of the few when tests are to be short.
+// Count returns the number of documents of a test: many when SLUICE_TEST_REQUIRE is set, few otherwise,
+// a tenth of few with -short.
 func Count(few, many int) int {
 	switch {
 	case os.Getenv("SLUICE_TEST_REQUIRE") != "":
@@ -31,17 +31,19 @@ func Count(few, many int) int {
 	return few
 }
 
-// Author writes documents. The same seed gives the same documents.
+// Author writes documents. The same seed writes the same documents.
 type Author struct {
 	Schema *ast.Schema
 	Rand   *rand.Rand
-	// Value gives the value of an argument, "field.argument": a literal, or what Variable gave.
+	// Value returns the value of an argument, "field.argument": a literal, or a result of Variable.
 	Value func(a *Author, argument string, t *ast.Type) string
-	// Avoid names fields that are left out; it may be nil.
+	// Avoid reports whether a field is left out; it may be nil.
 	Avoid func(object *ast.Definition, field *ast.FieldDefinition) bool
+	// Introspects adds __schema and __type to some queries.
+	Introspects bool
 
 	fragments []fragment
-	aliased   map[string]string // what an alias stands for: a field with its arguments
+	aliased   map[string]string // the alias of a field with its arguments
 	aliases   int
 	composite int
 	declared  []variable
@@ -50,18 +52,32 @@ type Author struct {
 
 type variable struct{ name, declaration string }
 
-// fragment is a named one.
+// fragment is a named fragment.
 type fragment struct{ name, on, body string }
 
 func (f fragment) String() string { return "fragment " + f.name + " on " + f.on + " {" + f.body + "}" }
 
-// Document writes one, and the values of its variables.
+// Document writes a query, and the values of its variables.
 func (a *Author) Document() (query string, variables map[string]any) {
 	a.begin()
-	return a.operation("query", a.selection(a.Schema.Query, 0))
+	set := a.selection(a.Schema.Query, 0)
+	if a.Introspects && a.Rand.IntN(10) == 0 {
+		set = []string{
+			`__schema { queryType { name } } ` + set,
+			set + ` i: __type(name: "` + a.Schema.Query.Name + `") @include(if: ` + a.on() + `) { name fields { name } }`,
+			set + ` ... on ` + a.Schema.Query.Name + ` { none: __type(name: "Missing") { kind } }`,
+		}[a.Rand.IntN(3)]
+	}
+	return a.operation("query", set)
 }
 
-// Subscription writes one to any field of Subscription, under the alias `it`.
+// Mutation writes a mutation, and the values of its variables.
+func (a *Author) Mutation() (query string, variables map[string]any) {
+	a.begin()
+	return a.operation("mutation", a.selection(a.Schema.Mutation, 0))
+}
+
+// Subscription writes a subscription to any field of Subscription, with the alias `it`.
 func (a *Author) Subscription() (query string, variables map[string]any, field *ast.FieldDefinition) {
 	a.begin()
 	fields := slices.DeleteFunc(slices.Clone(a.Schema.Subscription.Fields), func(f *ast.FieldDefinition) bool {
@@ -104,8 +120,9 @@ func (a *Author) operation(kind, set string) (query string, variables map[string
 	return query, a.values
 }
 
-// Variable declares a variable, as in `Int` or `[ID!]! = ["x"]`, and gives what stands for it. It has
-// the value that comes with it, or none. One that is declared the same way may be taken again.
+// Variable declares a variable, such as `Int` or `[ID!]! = ["x"]`, and returns its name with the dollar
+// sign. Without a value the variable is omitted from the request. A variable with the same declaration may
+// be reused.
 func (a *Author) Variable(declaration string, value ...any) string {
 	if a.Rand.IntN(3) == 0 {
 		known := func(v variable) bool { return v.declaration == declaration }
@@ -173,7 +190,7 @@ func (a *Author) fragment(parent *ast.Definition, depth int, named bool) string 
 	return "..." + name + on
 }
 
-// known is a fragment that is written already, or "".
+// known returns the name of a fragment that is written already, or "".
 func (a *Author) known(on string) string {
 	for _, at := range a.Rand.Perm(len(a.fragments)) {
 		if a.fragments[at].on == on {
@@ -208,8 +225,8 @@ func (a *Author) field(parent *ast.Definition, depth int) string {
 	return "__typename"
 }
 
-// alias names a field with its arguments: as it was named elsewhere, so that both are merged where
-// they meet, or anew.
+// alias returns an alias for a field with its arguments: that of the same field elsewhere, so that both
+// merge in one selection set, or another one.
 func (a *Author) alias(of string) string {
 	if known, ok := a.aliased[of]; ok && a.Rand.IntN(2) == 0 {
 		return known

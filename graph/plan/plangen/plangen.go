@@ -1,24 +1,29 @@
 // Package plangen is a gqlgen plugin that generates what package plan needs of a schema. For every
-// field of every object type that a query can reach it writes a plan.Field: how to read the field off
-// its object, how to call its resolver, how to read its arguments, and how to write what it gave.
+// field of every object type it writes a plan.Field: how to read the field from its object, how to call
+// its resolver, how to decode its arguments, and how to write its value. For every reference it writes
+// the resolver that gqlgen's own executor needs, so that no reference is resolved by hand.
 //
 // Command plangen/gqlgen is gqlgen with this plugin. The code goes to plan.generated.go beside gqlgen's
-// own output and calls it by name (resolvers, argument readers, marshallers, the tables of interfaces),
-// so that a gqlgen that names things otherwise does not compile. One that does things otherwise under
-// the same names fails a test here, which knows the files of gqlgen that plans follow. What the plugin
-// cannot plan it marks, and package plan hands such operations back to gqlgen.
+// own output and uses its names (resolvers, argument readers, marshallers, the tables of interfaces):
+// a gqlgen with other names does not compile. A gqlgen that behaves differently under the same names
+// fails a test here, which has the hashes of the files that plans follow. The plugin marks a field that
+// it does not support, and package plan executes operations with such a field by gqlgen.
 //
 // A scalar whose package has AppendX(b []byte, v T) ([]byte, bool) beside MarshalX is written by it,
-// without an allocation; false stands for null.
+// without an allocation; false means null.
 package plangen
 
 import (
 	_ "embed"
 	"errors"
 	"fmt"
+	goast "go/ast"
+	"go/parser"
+	"go/token"
 	"go/types"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"text/template"
 
@@ -31,20 +36,72 @@ import (
 //go:embed plan.gotpl
 var planTemplate string
 
-// Plugin generates plans' parts.
-type Plugin struct{}
+// Plugin generates the code of plans. References are the fields with a reference, as "Type.field".
+type Plugin struct{ References []string }
 
-// Name names the plugin to gqlgen.
+// Name returns the plugin's name for gqlgen.
 func (Plugin) Name() string { return "plangen" }
 
-// GenerateCode writes plan.generated.go.
-func (Plugin) GenerateCode(data *codegen.Data) error {
-	if data.Config.UseFunctionSyntaxForExecutionContext || data.Config.OmitPanicHandler {
-		return errors.New("plangen knows neither use_function_syntax_for_execution_context nor omit_panic_handler")
+// ReadReferences returns the keys of the table of references in a Go file: of its first literal of the
+// type map[string]plan.Reference.
+func ReadReferences(path string) ([]string, error) {
+	file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		return nil, fmt.Errorf("read the table of references: %w", err)
 	}
-	g := generator{data: data, writers: map[string]*config.TypeReference{}}
+	var names []string
+	for n := range goast.Preorder(file) {
+		table, ok := n.(*goast.CompositeLit)
+		if !ok || types.ExprString(table.Type) != "map[string]plan.Reference" {
+			continue
+		}
+		for _, line := range table.Elts {
+			key, _ := line.(*goast.KeyValueExpr).Key.(*goast.BasicLit)
+			if key == nil {
+				return nil, fmt.Errorf("%s: a key of the table of references is no literal string", path)
+			}
+			name, err := strconv.Unquote(key.Value)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", path, err)
+			}
+			names = append(names, name)
+		}
+		return names, nil
+	}
+	return nil, fmt.Errorf("%s has no literal of map[string]plan.Reference", path)
+}
+
+// MutateConfig declares the references as fields with a resolver.
+func (p Plugin) MutateConfig(cfg *config.Config) error {
+	for _, name := range p.References {
+		object, field, _ := strings.Cut(name, ".")
+		definition := cfg.Schema.Types[object]
+		if definition == nil || definition.Fields.ForName(field) == nil {
+			return fmt.Errorf("the reference %s names no field of the schema", name)
+		}
+		if definition == cfg.Schema.Query || definition == cfg.Schema.Mutation {
+			continue // a root field has a resolver anyway
+		}
+		entry := cfg.Models[object]
+		if entry.Fields == nil {
+			entry.Fields = map[string]config.TypeMapField{}
+		}
+		settings := entry.Fields[field]
+		settings.Resolver = true
+		entry.Fields[field] = settings
+		cfg.Models[object] = entry
+	}
+	return nil
+}
+
+// GenerateCode writes plan.generated.go.
+func (p Plugin) GenerateCode(data *codegen.Data) error {
+	if data.Config.UseFunctionSyntaxForExecutionContext || data.Config.OmitPanicHandler {
+		return errors.New("plangen supports neither use_function_syntax_for_execution_context nor omit_panic_handler")
+	}
+	g := generator{data: data, references: p.References, writers: map[string]*config.TypeReference{}}
 	for _, object := range data.Objects {
-		if !strings.HasPrefix(object.Name, "__") && object != data.MutationRoot {
+		if !strings.HasPrefix(object.Name, "__") {
 			g.Objects = append(g.Objects, object)
 		}
 	}
@@ -67,11 +124,12 @@ func (Plugin) GenerateCode(data *codegen.Data) error {
 	})
 }
 
-// generator is what the template sees.
+// generator is the data of the template.
 type generator struct {
-	data    *codegen.Data
-	writers map[string]*config.TypeReference // by gqlgen's name for its own marshaller
-	Objects []*codegen.Object
+	data       *codegen.Data
+	references []string
+	writers    map[string]*config.TypeReference // by gqlgen's name for its own marshaller
+	Objects    []*codegen.Object
 }
 
 func (g *generator) collect(ref *config.TypeReference) {
@@ -84,23 +142,45 @@ func (g *generator) collect(ref *config.TypeReference) {
 	}
 }
 
-// Query is the root of queries.
+// Query returns the root type of queries.
 func (g *generator) Query() *codegen.Object { return g.data.QueryRoot }
 
-// Subscription is the root of subscriptions; nil when there is none.
+// Mutation returns the root type of mutations; nil when there is none.
+func (g *generator) Mutation() *codegen.Object { return g.data.MutationRoot }
+
+// Subscription returns the root type of subscriptions; nil when there is none.
 func (g *generator) Subscription() *codegen.Object { return g.data.SubscriptionRoot }
 
-// Inputs are the input objects that gqlgen unmarshals.
+// Inputs returns the input objects that gqlgen unmarshals.
 func (g *generator) Inputs() []*codegen.Object {
 	return slices.DeleteFunc(slices.Clone(g.data.Inputs), func(o *codegen.Object) bool { return o.HasUnmarshal() })
 }
 
-// Fields are the fields of an object but for introspection.
+// Resolved returns the objects with resolvers.
+func (g *generator) Resolved() []*codegen.Object {
+	return slices.DeleteFunc(slices.Clone(g.Objects), func(o *codegen.Object) bool { return !o.HasResolvers() })
+}
+
+// Referring returns the fields of an object with a reference.
+func (g *generator) Referring(object *codegen.Object) []*codegen.Field {
+	return slices.DeleteFunc(g.Fields(object), func(f *codegen.Field) bool {
+		return !slices.Contains(g.references, object.Name+"."+f.Name)
+	})
+}
+
+// ByHand returns the fields of an object with a resolver that is no reference.
+func (g *generator) ByHand(object *codegen.Object) []*codegen.Field {
+	return slices.DeleteFunc(g.Fields(object), func(f *codegen.Field) bool {
+		return !f.IsResolver || slices.Contains(g.references, object.Name+"."+f.Name)
+	})
+}
+
+// Fields returns the fields of an object without introspection.
 func (g *generator) Fields(object *codegen.Object) []*codegen.Field {
 	return slices.DeleteFunc(slices.Clone(object.Fields), func(f *codegen.Field) bool { return strings.HasPrefix(f.Name, "__") })
 }
 
-// Interfaces are the interfaces and unions.
+// Interfaces returns the interfaces and unions.
 func (g *generator) Interfaces() []*codegen.Interface {
 	var all []*codegen.Interface
 	for _, i := range g.data.Interfaces {
@@ -110,7 +190,7 @@ func (g *generator) Interfaces() []*codegen.Interface {
 	return all
 }
 
-// Writers are the types of fields, by name.
+// Writers returns the types of fields, sorted by name.
 func (g *generator) Writers() []*config.TypeReference {
 	var all []*config.TypeReference
 	for _, ref := range g.writers {
@@ -120,7 +200,7 @@ func (g *generator) Writers() []*config.TypeReference {
 	return all
 }
 
-// Unplanned is the outcome of an operation with the field, as Go; "" when it can be planned.
+// Unplanned returns the outcome of an operation with the field, as Go; "" when it can be planned.
 func (g *generator) Unplanned(f *codegen.Field) string {
 	switch {
 	case f.HasDirectives():
@@ -131,7 +211,7 @@ func (g *generator) Unplanned(f *codegen.Field) string {
 	return ""
 }
 
-// Results are the object types that the field may give.
+// Results returns the object types of the field's value.
 func (g *generator) Results(f *codegen.Field) []string {
 	definition := f.TypeReference.Definition
 	if !definition.IsCompositeType() {
@@ -145,7 +225,7 @@ func (g *generator) Results(f *codegen.Field) []string {
 	return ids
 }
 
-// Lasting says whether an object is always met behind the same pointer.
+// Lasting reports whether an object always has the same pointer.
 func (g *generator) Lasting(o *codegen.Object) bool {
 	if o.Root || config.IsNilable(o.Type) {
 		return false
@@ -165,15 +245,21 @@ func (g *generator) Lasting(o *codegen.Object) bool {
 	return true
 }
 
-// Inlines says whether the field can be read where it stands, and can neither fail nor take arguments.
-func (g *generator) Inlines(f *codegen.Field) bool {
-	return !f.IsConcurrent() && (f.IsVariable() || f.IsMethod() && f.NoErr && len(f.Args) == 0)
+// Concurrent reports whether a resolver, or a method with a context, resolves the field. gqlgen calls no
+// field of Mutation concurrent: a plan runs them one after another, and the fields below concurrently.
+func (g *generator) Concurrent(f *codegen.Field) bool {
+	return f.IsConcurrent() || f.Object == g.data.MutationRoot
 }
 
-// Calls says whether a resolver or method answers the field.
+// Inlines reports whether the field is read from its object, and can neither fail nor take arguments.
+func (g *generator) Inlines(f *codegen.Field) bool {
+	return !g.Concurrent(f) && (f.IsVariable() || f.IsMethod() && f.NoErr && len(f.Args) == 0)
+}
+
+// Calls reports whether a resolver or method resolves the field.
 func (g *generator) Calls(f *codegen.Field) bool { return f.IsResolver || f.IsMethod() }
 
-// Inline is the body of Field.Inline.
+// Inline returns the body of Field.Inline.
 func (g *generator) Inline(f *codegen.Field) string {
 	read := "obj." + f.GoFieldName
 	if f.IsMethod() {
@@ -191,7 +277,7 @@ func (g *generator) Inline(f *codegen.Field) string {
 	return fmt.Sprintf("return %s(w, n, %s)", writer(ref), read)
 }
 
-// Call is the body of Field.Call: gqlgen's own invocation.
+// Call returns the body of Field.Call: gqlgen's own invocation.
 func (g *generator) Call(f *codegen.Field) string {
 	if f.IsResolver {
 		return "return ec.Resolvers." + f.ShortInvocation()
@@ -206,7 +292,7 @@ func (g *generator) Call(f *codegen.Field) string {
 	return "return " + call
 }
 
-// Value makes Field.Value.
+// Value returns Field.Value.
 func (g *generator) Value(f *codegen.Field) string {
 	if byValue(f.TypeReference) {
 		return "plan.StructValue(" + writer(f.TypeReference) + ")"
@@ -214,7 +300,7 @@ func (g *generator) Value(f *codegen.Field) string {
 	return "plan.Value(" + writer(f.TypeReference) + ")"
 }
 
-// Parameter is what a writer takes: objects come by pointer.
+// Parameter returns the parameter of a writer: a pointer for an object.
 func (g *generator) Parameter(ref *config.TypeReference) string {
 	if byValue(ref) {
 		return "*" + lookup(ref.GO)
@@ -222,7 +308,7 @@ func (g *generator) Parameter(ref *config.TypeReference) string {
 	return lookup(ref.GO)
 }
 
-// byValue says whether the type is an object that is kept by value.
+// byValue reports whether the type is an object that is stored by value.
 func byValue(ref *config.TypeReference) bool {
 	return ref.Definition.Kind == ast.Object && !ref.IsNilable() && !ref.IsMarshaler && ref.Marshaler == nil
 }
@@ -233,8 +319,8 @@ func lookup(t types.Type) string {
 
 func typeID(name string) string { return "planType" + name }
 
-// writer names the function that writes a type.
+// writer returns the name of the function that writes a type.
 func writer(ref *config.TypeReference) string { return "plan" + ref.UniquenessKey() }
 
-// Writer names the function that writes a type.
+// Writer returns the name of the function that writes a type.
 func (g *generator) Writer(ref *config.TypeReference) string { return writer(ref) }

@@ -12,7 +12,7 @@ import (
 
 const gqlgenPackage = "github.com/99designs/gqlgen/graphql"
 
-// Write is the body of a type's writer. It follows gqlgen's type.gotpl case by case.
+// Write returns the body of a type's writer. It follows gqlgen's type.gotpl case by case.
 func (g *generator) Write(ref *config.TypeReference) string {
 	nilCheck := "if v == nil {\nreturn false\n}\n"
 	switch {
@@ -54,7 +54,7 @@ func one(ref *config.TypeReference) string {
 	return fmt.Sprintf("return planAny%s(w, n, v)", ref.Definition.Name)
 }
 
-// scalar writes by a marshalling function.
+// scalar returns code that writes a scalar by a marshalling function.
 func scalar(ref *config.TypeReference) string {
 	value := "v"
 	switch {
@@ -89,7 +89,7 @@ func scalar(ref *config.TypeReference) string {
 	return fmt.Sprintf("return w.MarshalContext(%s)", marshal)
 }
 
-// knownScalar writes gqlgen's own scalars without their marshallers.
+// knownScalar returns code that writes one of gqlgen's own scalars without its marshaller.
 func knownScalar(ref *config.TypeReference, value string) string {
 	if ref.Marshaler.Pkg().Path() != gqlgenPackage {
 		return ""
@@ -109,7 +109,7 @@ func knownScalar(ref *config.TypeReference, value string) string {
 	return ""
 }
 
-// appender finds AppendX beside MarshalX.
+// appender returns the name of AppendX beside MarshalX; "" when there is none.
 func appender(ref *config.TypeReference) string {
 	if ref.IsContext {
 		return ""

@@ -1,5 +1,5 @@
-// Package plantest is the schema that package plan is tested with: every kind of type that GraphQL
-// has, and of Go that gqlgen binds them to. Its objects go wrong on purpose: World decides where.
+// Package plantest has the schema of the tests of package plan: every kind of GraphQL type, and of Go
+// type that gqlgen binds to it. Its objects fail on purpose: World decides where.
 package plantest
 
 import (
@@ -8,13 +8,16 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// Fate is what happens to one field of one object.
+// Fate is the fault of one field of one object.
 type Fate int
 
 // The fates.
@@ -26,13 +29,53 @@ const (
 	Strange // a value that does not belong there
 )
 
-// World is one state of everything: the same seed gives the same objects and the same faults.
+// World is a state of all objects: the same seed creates the same objects and the same faults. Mutations
+// change it. It records the calls of resolvers and batch functions, as a service would see them.
 type World struct {
 	Seed   uint64
 	Faults uint64 // in a hundred
+
+	mu     sync.Mutex
+	writes []string
+	reads  map[string]bool // since the last write
+	calls  []string
 }
 
-// Fate decides about a place.
+// Write records a call that changes the world, after the reads before it.
+func (w *World) Write(call string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flush()
+	w.writes = append(w.writes, call)
+	w.calls = append(w.calls, call)
+}
+
+// Read records a call that reads one key, and returns the number of writes before it.
+func (w *World) Read(call string) (version int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.reads == nil {
+		w.reads = map[string]bool{}
+	}
+	w.reads[call] = true
+	return len(w.writes)
+}
+
+// Calls returns the writes in order, and between them the reads. The reads between two writes are a sorted
+// set: executors may batch them and order them differently.
+func (w *World) Calls() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.flush()
+	return w.calls
+}
+
+func (w *World) flush() {
+	w.calls = append(w.calls, slices.Sorted(maps.Keys(w.reads))...)
+	clear(w.reads)
+}
+
+// Fate decides what happens at a place.
 func (w *World) Fate(place ...any) Fate {
 	roll := w.Roll(append(place, "fate")...)
 	if roll%100 >= w.Faults {
@@ -41,14 +84,14 @@ func (w *World) Fate(place ...any) Fate {
 	return Nil + Fate(roll/100%4)
 }
 
-// Roll gives a number that depends on the place alone.
+// Roll returns a number that depends on the seed and the place alone.
 func (w *World) Roll(place ...any) uint64 {
 	h := fnv.New64a()
 	fmt.Fprint(h, w.Seed, place)
 	return h.Sum64()
 }
 
-// Err is the error of a place.
+// Err returns the error of a place.
 func (w *World) Err(place ...any) error { return fmt.Errorf("fault at %v", place) }
 
 // Kind is a named text.

@@ -1,5 +1,6 @@
-// Command gqlgen is gqlgen with the plangen plugin. It reads the configuration that its argument
-// names, gqlgen.yml when there is none, in that file's folder.
+// Command gqlgen is gqlgen with the plangen plugin. Its arguments are the configuration, gqlgen.yml by
+// default, and the Go file with the table of references, graph/references.go by default. Generation runs
+// in the folder of the configuration.
 package main
 
 import (
@@ -14,23 +15,27 @@ import (
 )
 
 func main() {
-	path := "gqlgen.yml"
-	if len(os.Args) > 1 {
-		path = os.Args[1]
+	path, table := "gqlgen.yml", "graph/references.go"
+	if len(os.Args) > 2 {
+		path, table = os.Args[1], os.Args[2]
 	}
-	if err := generate(path); err != nil {
+	if err := generate(path, table); err != nil {
 		fmt.Fprintln(os.Stderr, "gqlgen:", err)
 		os.Exit(1)
 	}
 }
 
-func generate(path string) error {
+func generate(path, table string) error {
+	references, err := plangen.ReadReferences(table)
+	if err != nil {
+		return err
+	}
 	if err := os.Chdir(filepath.Dir(path)); err != nil {
-		return fmt.Errorf("enter the configuration's folder: %w", err)
+		return fmt.Errorf("enter the folder of the configuration: %w", err)
 	}
 	cfg, err := config.LoadConfig(filepath.Base(path))
 	if err != nil {
 		return fmt.Errorf("read %s: %w", path, err)
 	}
-	return api.Generate(cfg, api.AddPlugin(plangen.Plugin{}))
+	return api.Generate(cfg, api.AddPlugin(plangen.Plugin{References: references}))
 }

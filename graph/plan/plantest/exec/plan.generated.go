@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/graph/plan/plantest"
 )
 
-// Planned is the schema with what package plan needs to execute its queries by itself.
+// Planned returns the schema with the code that package plan needs to execute its operations.
 func Planned(cfg Config) plan.Source {
 	schema := NewExecutableSchema(cfg).(*executableSchema)
 	ec := newExecutionContext(&graphql.OperationContext{}, schema, nil)
@@ -25,22 +25,169 @@ func Planned(cfg Config) plan.Source {
 		Schema:       schema,
 		Types:        planTypes(),
 		Query:        planTypeQuery,
+		Mutation:     planTypeMutation,
 		Subscription: planTypeSubscription,
 		Begin:        func(request *graphql.OperationContext) any { return newExecutionContext(request, schema, nil) },
 		Inputs:       func(ctx context.Context) context.Context { return graphql.WithUnmarshalerMap(ctx, inputs) },
 	}
 }
 
+// Resolvers are the resolvers that are written by hand: of all fields without a reference.
+type Resolvers interface {
+	Mutation() MutationResolver
+	Part() PartFields
+	Query() QueryFields
+	Subscription() SubscriptionResolver
+	Thing() ThingFields
+}
+
+// WithReferences adds the resolvers of the references, by "Type.field". gqlgen's executor calls them, for
+// one parent each.
+func WithReferences(byHand Resolvers, references map[string]plan.Reference) ResolverRoot {
+	return planResolvers{byHand, references}
+}
+
+type planResolvers struct {
+	byHand     Resolvers
+	references map[string]plan.Reference
+}
+
+func (r planResolvers) Mutation() MutationResolver {
+	return r.byHand.Mutation()
+}
+
+// PartFields resolves the fields of Part without a reference.
+type PartFields interface {
+	Thing(ctx context.Context, obj *plantest.Part) (*plantest.Thing, error)
+}
+
+func (r planResolvers) Part() PartResolver {
+	return planPartReferences{r.byHand.Part(), r.references}
+}
+
+type planPartReferences struct {
+	PartFields
+	references map[string]plan.Reference
+}
+
+func (r planPartReferences) Owner(ctx context.Context, obj *plantest.Part) (*plantest.Person, error) {
+	return plan.Resolve[*plantest.Person](ctx, r.references, "Part.owner", obj)
+}
+
+func (r planResolvers) Person() PersonResolver {
+	return planPersonReferences{r.references}
+}
+
+type planPersonReferences struct {
+	references map[string]plan.Reference
+}
+
+func (r planPersonReferences) Best(ctx context.Context, obj *plantest.Person) (*plantest.Person, error) {
+	return plan.Resolve[*plantest.Person](ctx, r.references, "Person.best", obj)
+}
+
+func (r planPersonReferences) Thing(ctx context.Context, obj *plantest.Person) (*plantest.Thing, error) {
+	return plan.Resolve[*plantest.Thing](ctx, r.references, "Person.thing", obj)
+}
+
+// QueryFields resolves the fields of Query without a reference.
+type QueryFields interface {
+	Must(ctx context.Context) (*plantest.Thing, error)
+	Things(ctx context.Context, first *int, kind *plantest.Kind) ([]*plantest.Thing, error)
+	Maybes(ctx context.Context) ([]*plantest.Thing, error)
+	Anything(ctx context.Context) ([]plantest.Anything, error)
+	Shapes(ctx context.Context) ([]plantest.Shape, error)
+	Matrix(ctx context.Context) ([][]int, error)
+	Grid(ctx context.Context) ([][]*plantest.Cell, error)
+	Label(ctx context.Context) (string, error)
+	Kind(ctx context.Context) (*plantest.Kind, error)
+	Kinds(ctx context.Context) ([]plantest.Kind, error)
+	Ratio(ctx context.Context) (float64, error)
+	Filtered(ctx context.Context, filter *plantest.Filter, at *int64) (*string, error)
+	Persons(ctx context.Context, ids []string) ([]*plantest.Person, error)
+	Guarded(ctx context.Context) (*string, error)
+	Loose(ctx context.Context) (map[string]any, error)
+}
+
+func (r planResolvers) Query() QueryResolver {
+	return planQueryReferences{r.byHand.Query(), r.references}
+}
+
+type planQueryReferences struct {
+	QueryFields
+	references map[string]plan.Reference
+}
+
+func (r planQueryReferences) Thing(ctx context.Context, id string) (*plantest.Thing, error) {
+	return plan.Resolve[*plantest.Thing](ctx, r.references, "Query.thing", nil)
+}
+
+func (r planQueryReferences) Node(ctx context.Context, id string) (plantest.Node, error) {
+	return plan.Resolve[plantest.Node](ctx, r.references, "Query.node", nil)
+}
+
+func (r planQueryReferences) Nodes(ctx context.Context, ids []string) ([]plantest.Node, error) {
+	return plan.Resolve[[]plantest.Node](ctx, r.references, "Query.nodes", nil)
+}
+
+func (r planResolvers) Square() SquareResolver {
+	return planSquareReferences{r.references}
+}
+
+type planSquareReferences struct {
+	references map[string]plan.Reference
+}
+
+func (r planSquareReferences) Owner(ctx context.Context, obj *plantest.Square) (*plantest.Person, error) {
+	return plan.Resolve[*plantest.Person](ctx, r.references, "Square.owner", obj)
+}
+
+func (r planResolvers) Subscription() SubscriptionResolver {
+	return r.byHand.Subscription()
+}
+
+// ThingFields resolves the fields of Thing without a reference.
+type ThingFields interface {
+	Child(ctx context.Context, obj *plantest.Thing) (*plantest.Thing, error)
+	Children(ctx context.Context, obj *plantest.Thing) ([]*plantest.Thing, error)
+	Score(ctx context.Context, obj *plantest.Thing, of int) (int, error)
+	Notes(ctx context.Context, obj *plantest.Thing) ([]string, error)
+	Kin(ctx context.Context, obj *plantest.Thing) (plantest.Named, error)
+	Strict(ctx context.Context, obj *plantest.Thing) (*string, error)
+}
+
+func (r planResolvers) Thing() ThingResolver {
+	return planThingReferences{r.byHand.Thing(), r.references}
+}
+
+type planThingReferences struct {
+	ThingFields
+	references map[string]plan.Reference
+}
+
+func (r planThingReferences) Owner(ctx context.Context, obj *plantest.Thing) (*plantest.Person, error) {
+	return plan.Resolve[*plantest.Person](ctx, r.references, "Thing.owner", obj)
+}
+
+func (r planThingReferences) Boss(ctx context.Context, obj *plantest.Thing) (*plantest.Person, error) {
+	return plan.Resolve[*plantest.Person](ctx, r.references, "Thing.boss", obj)
+}
+
+func (r planThingReferences) Friends(ctx context.Context, obj *plantest.Thing, first *int) ([]*plantest.Person, error) {
+	return plan.Resolve[[]*plantest.Person](ctx, r.references, "Thing.friends", obj)
+}
+
 const (
 	planTypeCell         plan.TypeID = 0
 	planTypeCircle       plan.TypeID = 1
 	planTypeLoose        plan.TypeID = 2
-	planTypePart         plan.TypeID = 3
-	planTypePerson       plan.TypeID = 4
-	planTypeQuery        plan.TypeID = 5
-	planTypeSquare       plan.TypeID = 6
-	planTypeSubscription plan.TypeID = 7
-	planTypeThing        plan.TypeID = 8
+	planTypeMutation     plan.TypeID = 3
+	planTypePart         plan.TypeID = 4
+	planTypePerson       plan.TypeID = 5
+	planTypeQuery        plan.TypeID = 6
+	planTypeSquare       plan.TypeID = 7
+	planTypeSubscription plan.TypeID = 8
+	planTypeThing        plan.TypeID = 9
 )
 
 func planTypes() []plan.Type {
@@ -48,6 +195,7 @@ func planTypes() []plan.Type {
 		planFieldsOfCell(),
 		planFieldsOfCircle(),
 		planFieldsOfLoose(),
+		planFieldsOfMutation(),
 		planFieldsOfPart(),
 		planFieldsOfPerson(),
 		planFieldsOfQuery(),
@@ -133,6 +281,76 @@ func planFieldsOfLoose() plan.Type {
 			"name": {
 				Name:      "name",
 				Unplanned: plan.Unsupported,
+			},
+		},
+	}
+}
+
+func planFieldsOfMutation() plan.Type {
+	return plan.Type{
+		Name:      "Mutation",
+		Satisfies: mutationImplementors,
+		Lasting:   false,
+		Fields: map[string]*plan.Field{
+			"rename": {
+				Name:       "rename",
+				Results:    []plan.TypeID{planTypeThing},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*plantest.Thing](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().Rename(ctx, fc.Args["id"].(string), fc.Args["name"].(string))
+				},
+				Value: plan.Value(planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_rename(ctx, field)
+				},
+			},
+			"remove": {
+				Name:       "remove",
+				NonNull:    true,
+				Results:    []plan.TypeID{planTypeThing},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*plantest.Thing](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().Remove(ctx, fc.Args["id"].(string))
+				},
+				Value: plan.Value(planNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_remove(ctx, field)
+				},
+			},
+			"touch": {
+				Name:       "touch",
+				Results:    []plan.TypeID{planTypePerson, planTypeThing},
+				Concurrent: true,
+				Result:     reflect.TypeFor[[]plantest.Node](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().Touch(ctx, fc.Args["ids"].([]string))
+				},
+				Value: plan.Value(planONode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_touch(ctx, field)
+				},
+			},
+			"count": {
+				Name:       "count",
+				NonNull:    true,
+				Concurrent: true,
+				Result:     reflect.TypeFor[int](),
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().Count(ctx)
+				},
+				Value: plan.Value(planNInt2int),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_count(ctx, field)
+				},
 			},
 		},
 	}
@@ -1680,6 +1898,13 @@ func planONode2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode
 		return false
 	}
 	return planAnyNode(w, n, v)
+}
+
+func planONode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode(w *plan.Writer, n *plan.Node, v []plantest.Node) bool {
+	if v == nil {
+		return false
+	}
+	return plan.List(w, n, v, false, false, planONode2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode)
 }
 
 func planOPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(w *plan.Writer, n *plan.Node, v []plantest.Part) bool {

@@ -53,7 +53,10 @@ type ComplexityRoot struct {
 	}
 
 	Mutation struct {
+		Count  func(childComplexity int) int
+		Remove func(childComplexity int, id string) int
 		Rename func(childComplexity int, id string, name string) int
+		Touch  func(childComplexity int, ids []string) int
 	}
 
 	Part struct {
@@ -228,6 +231,23 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Loose.Name(childComplexity), true
 
+	case "Mutation.count":
+		if e.ComplexityRoot.Mutation.Count == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.Count(childComplexity), true
+	case "Mutation.remove":
+		if e.ComplexityRoot.Mutation.Remove == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_remove_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.Remove(childComplexity, args["id"].(string)), true
 	case "Mutation.rename":
 		if e.ComplexityRoot.Mutation.Rename == nil {
 			break
@@ -239,6 +259,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.Rename(childComplexity, args["id"].(string), args["name"].(string)), true
+	case "Mutation.touch":
+		if e.ComplexityRoot.Mutation.Touch == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_touch_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.Touch(childComplexity, args["ids"].([]string)), true
 
 	case "Part.name":
 		if e.ComplexityRoot.Part.Name == nil {
@@ -1010,6 +1041,9 @@ type Loose {
 
 type Mutation {
   rename(id: ID!, name: String!): Thing
+  remove(id: ID!): Thing!
+  touch(ids: [ID!]!): [Node]
+  count: Int!
 }
 
 interface Node {
