@@ -2,7 +2,7 @@ package trip
 
 import "github.com/sluicehq/sluice/internal/errs"
 
-// Reasons that this service gives, beside those of package errs.
+// Reasons of this service, besides those of package errs.
 const (
 	ReasonTripAlreadyOpen = "TRIP_ALREADY_OPEN"
 	ReasonVehicleInUse    = "VEHICLE_IN_USE"
@@ -16,39 +16,39 @@ const (
 	ReasonEndedEarly      = "ENDED_WHILE_UNLOCKING"
 )
 
-// AlreadyOpen says that the account has an open trip.
+// AlreadyOpen returns the error for an account that has an open trip.
 func AlreadyOpen() *errs.Error {
 	return errs.New(errs.FailedPrecondition, ReasonTripAlreadyOpen, "this account has an open trip: end it first")
 }
 
-// VehicleInUse says that somebody drives the vehicle.
+// VehicleInUse returns the error for a vehicle that is on an open trip.
 func VehicleInUse() *errs.Error {
 	return errs.New(errs.FailedPrecondition, ReasonVehicleInUse, "this vehicle is on an open trip")
 }
 
-// NotAVehicle says that the device is something else.
+// NotAVehicle returns the error for a device of another kind.
 func NotAVehicle(deviceID string) *errs.Error {
 	return errs.New(errs.InvalidArgument, ReasonNotAVehicle, "vehicleId: the device %q is not a vehicle", deviceID)
 }
 
-// VehicleNotReady says that the vehicle is not locked, so that nobody can open it.
+// VehicleNotReady returns the error for a vehicle that is not locked, which nobody can open.
 func VehicleNotReady() *errs.Error {
 	return errs.New(errs.FailedPrecondition, ReasonVehicleNotReady, "this vehicle is not locked yet from its last trip")
 }
 
-func isUnlocking() *errs.Error {
+func errUnlocking() *errs.Error {
 	return errs.New(errs.FailedPrecondition, ReasonTripUnlocking, "this trip starts when its vehicle is open")
 }
 
-func isOver(t Trip) *errs.Error {
+func errOver(t Trip) *errs.Error {
 	return errs.New(errs.FailedPrecondition, ReasonTripFinished, "this trip is over: it is %s", t.Status)
 }
 
-func trackFull() *errs.Error {
+func errTrackFull() *errs.Error {
 	return errs.New(errs.ResourceExhausted, ReasonTrackFull, "a trip keeps at most %d fixes", maxFixes)
 }
 
-func importMismatch(t Trip) *errs.Error {
+func errImportMismatch(t Trip) *errs.Error {
 	return errs.New(errs.FailedPrecondition, ReasonImportMismatch,
 		"trip %q of %q was imported for another account or vehicle", t.ExternalID, t.Source)
 }

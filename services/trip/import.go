@@ -20,14 +20,14 @@ const (
 	maxMetered       = 1_000_000_000 // metres
 )
 
-// Recording says whose recorded trips are imported.
+// Recording names the owner of imported trips.
 type Recording struct {
-	Source    string // what recorded them
+	Source    string // the recorder
 	AccountID string
 	VehicleID string
 }
 
-func (r Recording) checked(ctx context.Context) error {
+func (r Recording) check(ctx context.Context) error {
 	who, err := caller.Require(ctx, caller.TripWrite)
 	if err != nil {
 		return err
@@ -44,50 +44,49 @@ func (r Recording) checked(ctx context.Context) error {
 	return input.ID("vehicleId", ids.Device, r.VehicleID)
 }
 
-func (s *Service) recorded(r Recording, externalID string, first Position) Trip {
+func (s *Service) newRecording(r Recording, externalID string, first Position) Trip {
 	return Trip{
 		ID: ids.New(ids.Trip), Status: Finished, AccountID: r.AccountID, VehicleID: r.VehicleID, Start: first,
 		DistanceSource: FromTrack, Tariff: s.tariff, Source: r.Source, ExternalID: externalID,
 	}
 }
 
-// FixesInput is a stretch of a recorded trip.
+// FixesInput is a part of a recorded trip.
 type FixesInput struct {
 	Recording
-	ExternalID string     // of the trip in the source
-	Fixes      []Position // 1 to 5,000, in the order recorded
+	ExternalID string     // the id of the trip in the source
+	Fixes      []Position // 1 to 5,000, in the order of the recording
 }
 
-// FixesImport is what became of a FixesInput.
+// FixesImport is the result of an import of fixes.
 type FixesImport struct {
 	Trip    Trip
 	Created bool
 	Stored  int64 // fixes that were new
 }
 
-// ImportFixes adds recorded fixes to the finished trip that the recording names, which is made when
-// it is new. Fixes that are there already change nothing; the trip begins with the first fix that
-// counts and ends with the last.
+// ImportFixes adds recorded fixes to a finished trip, which it creates for a new external id. Duplicate fixes change
+// nothing. The trip starts at its first counted fix and ends at its last one.
 func (s *Service) ImportFixes(ctx context.Context, in FixesInput) (FixesImport, error) {
-	if err := in.checked(ctx); err != nil {
+	if err := in.check(ctx); err != nil {
 		return FixesImport{}, err
 	}
 	if err := input.Key("externalId", in.ExternalID, maxExternalID); err != nil {
 		return FixesImport{}, err
 	}
-	fixes, err := checkedFixes(in.Fixes)
+	fixes, err := normalizeFixes(in.Fixes)
 	if err != nil {
 		return FixesImport{}, err
 	}
 	now := s.clock.Now()
 	var out FixesImport
-	draft := s.recorded(in.Recording, in.ExternalID, fixes[0])
+	draft := s.newRecording(in.Recording, in.ExternalID, fixes[0])
 	out.Trip, out.Created, err = s.store.ChangeImported(ctx, draft, fixes, func(t Trip, fresh []Position) (*Change, error) {
 		if t.AccountID != in.AccountID || t.VehicleID != in.VehicleID {
-			return nil, importMismatch(t)
+			return nil, errImportMismatch(t)
 		}
 		out.Stored = int64(len(fresh))
-		return extend(t, fresh, now)
+		return addFixes(t, fresh, now)
 	})
 	if err != nil {
 		return FixesImport{}, err
@@ -95,27 +94,27 @@ func (s *Service) ImportFixes(ctx context.Context, in FixesInput) (FixesImport, 
 	return out, nil
 }
 
-func checkedFixes(fixes []Position) ([]Position, error) {
+func normalizeFixes(fixes []Position) ([]Position, error) {
 	if len(fixes) == 0 || len(fixes) > maxImportedFixes {
 		return nil, errs.Invalid("fixes", "must be 1 to %d", maxImportedFixes)
 	}
 	checked := make([]Position, len(fixes))
 	var err error
 	for i, p := range fixes {
-		if checked[i], err = p.checked(fmt.Sprintf("fixes[%d]", i)); err != nil {
+		if checked[i], err = p.normalize(fmt.Sprintf("fixes[%d]", i)); err != nil {
 			return nil, err
 		}
 	}
 	return checked, nil
 }
 
-// extend adds fixes to a recorded trip.
-func extend(t Trip, fresh []Position, now time.Time) (*Change, error) {
+// addFixes adds fixes to a recorded trip.
+func addFixes(t Trip, fresh []Position, now time.Time) (*Change, error) {
 	if len(fresh) == 0 {
 		return nil, nil
 	}
 	if t.Fixes+int64(len(fresh)) > maxFixes {
-		return nil, trackFull()
+		return nil, errTrackFull()
 	}
 	begun := t.Last != nil
 	t, fixes := observeAll(t, fresh)
@@ -125,69 +124,68 @@ func extend(t Trip, fresh []Position, now time.Time) (*Change, error) {
 	end := t.Current()
 	t.Version++
 	t.End = &end
-	return &Change{Trip: t.until(end.At), Fixes: fixes, Event: Imported, At: now}, nil
+	return &Change{Trip: t.chargeUntil(end.At), Fixes: fixes, Event: Imported, At: now}, nil
 }
 
-// RidesInput is recorded trips of which only the ends are known.
+// RidesInput is an import of rides.
 type RidesInput struct {
 	Recording
 	Rides []Ride // at most 1,000
 }
 
-// Ride is a recorded trip of which only the ends are known.
+// Ride is a recorded trip of which only the start and the end are known.
 type Ride struct {
-	ExternalID string // of the trip in the source
+	ExternalID string // the id of the trip in the source
 	Start, End Position
-	Metered    *float64 // metres by the vehicle's meter; nil when it did not say
+	Metered    *float64 // metres by the meter of the vehicle; nil without a reading
 }
 
-// Fault says why a ride was left out.
+// Fault is the reason why a ride was not imported.
 type Fault struct {
 	ExternalID string
 	Reason     string
 }
 
-// ImportRides adds the rides that are good and new as finished trips, tells how many they were and
-// what is wrong with those that are not good.
+// ImportRides stores the valid and new rides as finished trips. It returns how many it stored, and a fault for each
+// invalid ride.
 //
-// The distance is what the meter said, 0 too; without a meter it is the way over the ends. An end
-// at exactly 0, 0 is how recorders write that they had no position: such a ride is kept as it was
-// recorded, with that end not counted, when its meter says how far it went, and is a fault when
-// nothing does.
+// The distance is the reading of the meter, 0 included. Without a meter it is the great-circle distance between both
+// ends. Recorders write exactly 0, 0 when they have no position: such a ride is stored with that end not counted when
+// a meter measured the distance, and is a fault otherwise.
 func (s *Service) ImportRides(ctx context.Context, in RidesInput) (stored int64, faults []Fault, err error) {
-	if err := in.checked(ctx); err != nil {
+	if err := in.check(ctx); err != nil {
 		return 0, nil, err
 	}
 	if len(in.Rides) > maxImportedRides {
 		return 0, nil, errs.Invalid("rides", "are more than %d", maxImportedRides)
 	}
 	now := s.clock.Now()
-	made := make([]Change, 0, len(in.Rides))
+	changes := make([]Change, 0, len(in.Rides))
 	for _, ride := range in.Rides {
-		if ride, err = ride.checked(); err != nil {
+		if ride, err = ride.normalize(); err != nil {
 			faults = append(faults, Fault{ExternalID: ride.ExternalID, Reason: err.Error()})
 			continue
 		}
-		made = append(made, s.ridden(in.Recording, ride, now))
+		changes = append(changes, s.newRideTrip(in.Recording, ride, now))
 	}
-	if len(made) == 0 {
+	if len(changes) == 0 {
 		return 0, faults, nil
 	}
-	if stored, err = s.store.CreateImported(ctx, made); err != nil {
+	if stored, err = s.store.CreateImported(ctx, changes); err != nil {
 		return 0, nil, err
 	}
 	return stored, faults, nil
 }
 
-func (r Ride) checked() (Ride, error) {
+func (r Ride) normalize() (Ride, error) {
 	err := input.Key("externalId", r.ExternalID, maxExternalID)
 	if err != nil {
 		return r, err
 	}
-	if r.Start, err = r.Start.checked("start"); err != nil {
+	if r.Start, err = r.Start.normalize("start"); err != nil {
 		return r, err
 	}
-	if r.End, err = r.End.checked("end"); err != nil {
+	if r.End, err = r.End.normalize("end"); err != nil {
 		return r, err
 	}
 	switch {
@@ -195,27 +193,27 @@ func (r Ride) checked() (Ride, error) {
 		return r, errs.Invalid("end.at", "is before the start")
 	case r.Metered != nil && !(*r.Metered >= 0 && *r.Metered <= maxMetered):
 		return r, errs.Invalid("meteredMetres", "must be between 0 and %d", maxMetered)
-	case r.Metered == nil && r.Start.unknown():
+	case r.Metered == nil && r.Start.isNull():
 		return r, errs.Invalid("start", "has no position, and no meter says how far it went")
-	case r.Metered == nil && r.End.unknown():
+	case r.Metered == nil && r.End.isNull():
 		return r, errs.Invalid("end", "has no position, and no meter says how far it went")
 	}
 	return r, nil
 }
 
-// ridden is a ride as a finished trip.
-func (s *Service) ridden(r Recording, ride Ride, now time.Time) Change {
-	t := s.recorded(r, ride.ExternalID, ride.Start)
+// newRideTrip returns a ride as a finished trip.
+func (s *Service) newRideTrip(r Recording, ride Ride, now time.Time) Change {
+	t := s.newRecording(r, ride.ExternalID, ride.Start)
 	if ride.Metered != nil {
 		t.DistanceSource, t.DistanceMetres = FromMeter, *ride.Metered
 	}
 	fixes := make([]Fix, 0, 2)
 	for _, end := range []Position{ride.Start, ride.End} {
 		if len(fixes) == 1 && end.At.Equal(ride.Start.At) && end.samePlace(ride.Start) {
-			break // a fix is kept once a trip
+			break // a track stores a fix once
 		}
 		var fix Fix
-		if end.unknown() {
+		if end.isNull() {
 			t.Fixes++
 			fix = Fix{Position: end, Ordinal: t.Fixes, Rejection: NoPosition}
 		} else {
@@ -224,7 +222,7 @@ func (s *Service) ridden(r Recording, ride Ride, now time.Time) Change {
 		fixes = append(fixes, fix)
 	}
 	t.Version, t.End = 1, &ride.End
-	return Change{Trip: t.until(ride.End.At), Fixes: fixes, Event: Imported, At: now}
+	return Change{Trip: t.chargeUntil(ride.End.At), Fixes: fixes, Event: Imported, At: now}
 }
 
 func (p Position) samePlace(q Position) bool {

@@ -14,7 +14,7 @@ import (
 
 func noon() time.Time { return time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC) }
 
-// north is a position some metres north of the equator, some seconds after noon.
+// north returns a position a number of metres north of the equator, a number of seconds after noon.
 func north(metres, seconds float64) trip.Position {
 	const metresPerDegree = 6371008.8 * math.Pi / 180
 	return trip.Position{Latitude: metres / metresPerDegree, Longitude: 11, At: noon().Add(time.Duration(seconds * float64(time.Second)))}
@@ -40,7 +40,7 @@ func observe(t trip.Trip, positions ...trip.Position) (trip.Trip, []trip.Rejecti
 	return t, why
 }
 
-func TestObserve(t *testing.T) {
+func TestObserveVariousFixesCountsValidOnes(t *testing.T) {
 	t.Parallel()
 	type fixes = []trip.Position
 	type reasons = []trip.Rejection
@@ -83,7 +83,7 @@ func TestObserve(t *testing.T) {
 	}
 }
 
-func TestAMeterIsNotAddedTo(t *testing.T) {
+func TestObserveMeteredTripKeepsItsDistance(t *testing.T) {
 	t.Parallel()
 	got, _ := observe(trip.Trip{DistanceSource: trip.FromMeter, DistanceMetres: 7}, north(0, 0), north(100, 10))
 	if got.DistanceMetres != 7 {
@@ -91,7 +91,7 @@ func TestAMeterIsNotAddedTo(t *testing.T) {
 	}
 }
 
-func TestDistancesOnTheSphere(t *testing.T) {
+func TestHaversineKnownDistancesMatch(t *testing.T) {
 	t.Parallel()
 	const quarter = 6371008.8 * math.Pi / 2
 	for name, tt := range map[string]struct {
@@ -109,14 +109,14 @@ func TestDistancesOnTheSphere(t *testing.T) {
 		from := trip.Position{Latitude: tt.a[0], Longitude: tt.a[1], At: noon()}
 		to := trip.Position{Latitude: tt.b[0], Longitude: tt.b[1], At: noon().AddDate(1, 0, 0)}
 		got, _ := observe(trip.Trip{DistanceSource: trip.FromTrack}, from, to)
-		// Near the other side the formula is good to half the digits of a float: a metre.
+		// Near the antipode the formula is exact to half the digits of a float: a metre.
 		if math.Abs(got.DistanceMetres-tt.want) > 1e-3+tt.want*2e-8 {
 			t.Errorf("%s: %v, want %v", name, got.DistanceMetres, tt.want)
 		}
 	}
 }
 
-func TestRecordedDrives(t *testing.T) {
+func TestObserveRecordedDrivesHasKnownDistances(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		file, pattern, layout string

@@ -7,8 +7,8 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// ClockTolerance is how far the clock of who reports may be off: a live fix may be this far in the
-// future, and this far before the start of its trip.
+// ClockTolerance is the accepted error of a client's clock: a live fix may be this far in the future, and this far
+// before the start of its trip.
 const ClockTolerance = 5 * time.Minute
 
 const maxPlace = 200 // characters
@@ -19,7 +19,7 @@ type Position struct {
 	Longitude     float64   `json:"longitude"` // degrees, WGS 84, -180 to 180
 	At            time.Time `json:"at"`
 	Accuracy      *float64  `json:"accuracy,omitempty"` // metres; nil when unknown
-	Place         string    `json:"place,omitempty"`    // its name, for people
+	Place         string    `json:"place,omitempty"`    // a name for people
 	StartsSegment bool      `json:"startsSegment,omitempty"`
 }
 
@@ -30,20 +30,21 @@ type Fix struct {
 	Rejection Rejection
 }
 
-// Counted tells whether the fix passed the rules of distance.
+// Counted reports whether the fix passed the rules of distance.
 func (f Fix) Counted() bool { return f.Rejection == "" }
 
-// Track is the fixes of a trip, by time.
+// Track is the fixes of a trip, ordered by time.
 type Track struct {
 	TripID string
 	Fixes  []Fix
 }
 
-// unknown tells whether the place is the one that recorders write when they have none: exactly 0, 0.
-func (p Position) unknown() bool { return p.Latitude == 0 && p.Longitude == 0 }
+// isNull reports whether the position is exactly 0, 0, which recorders write when they have no position.
+func (p Position) isNull() bool { return p.Latitude == 0 && p.Longitude == 0 }
 
-// checked is the position in the form that is kept, or INVALID_ARGUMENT naming the part of field.
-func (p Position) checked(field string) (Position, error) {
+// normalize returns the position in the form that is stored. It returns INVALID_ARGUMENT with the name of the bad
+// part of field.
+func (p Position) normalize(field string) (Position, error) {
 	if err := input.Place(field, p.Latitude, p.Longitude, p.Accuracy); err != nil {
 		return p, err
 	}
@@ -58,16 +59,17 @@ func (p Position) checked(field string) (Position, error) {
 		return p, err
 	}
 	p.At = at
-	p.Latitude, p.Longitude = p.Latitude+0, p.Longitude+0 // no negative zero, which some compare as another place
+	p.Latitude, p.Longitude = p.Latitude+0, p.Longitude+0 // converts a negative zero, which some databases compare as another place
 	return p, nil
 }
 
-// live is a position reported now, as it is kept. Without a time it is of now.
-func live(p Position, now time.Time) (Position, error) {
+// normalizeLive returns a position that was reported now, in the form that is stored. A position without a time is
+// from now.
+func normalizeLive(p Position, now time.Time) (Position, error) {
 	if p.At.IsZero() {
 		p.At = now
 	}
-	p, err := p.checked("position")
+	p, err := p.normalize("position")
 	if err != nil {
 		return p, err
 	}

@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	maxPoints = 10_000 // fixes a track
-	// maxAnswer is how many fixes one answer holds, so that it fits a message: many tracks are
-	// thinned more.
+	maxPoints = 10_000 // fixes of one track
+	// maxAnswer limits the fixes of one response, so that it fits a message. With many tracks, each one is thinned
+	// more.
 	maxAnswer = 100_000
 )
 
-// BatchGet gives those of the trips that there are and the caller may see.
+// BatchGet returns the trips that exist and that the caller may see.
 func (s *Service) BatchGet(ctx context.Context, tripIDs []string) ([]Trip, error) {
 	who, err := caller.Require(ctx, caller.TripRead)
 	if err != nil {
@@ -33,10 +33,10 @@ func (s *Service) BatchGet(ctx context.Context, tripIDs []string) ([]Trip, error
 	if err != nil {
 		return nil, err
 	}
-	return s.shown(who, trips), nil
+	return s.visible(who, trips), nil
 }
 
-// BatchGetOpen gives those open trips on the vehicles or of the accounts that the caller may see.
+// BatchGetOpen returns the open trips of the vehicles or accounts that the caller may see.
 func (s *Service) BatchGetOpen(ctx context.Context, vehicleIDs, accountIDs []string) ([]Trip, error) {
 	who, err := caller.Require(ctx, caller.TripRead)
 	if err != nil {
@@ -55,11 +55,11 @@ func (s *Service) BatchGetOpen(ctx context.Context, vehicleIDs, accountIDs []str
 	if err != nil {
 		return nil, err
 	}
-	return s.shown(who, trips), nil
+	return s.visible(who, trips), nil
 }
 
-// shown is what the caller may see of the trips, as of now.
-func (s *Service) shown(who caller.Caller, trips []Trip) []Trip {
+// visible returns the trips that the caller may see, as of now.
+func (s *Service) visible(who caller.Caller, trips []Trip) []Trip {
 	trips = slices.DeleteFunc(trips, func(t Trip) bool { return !entity.Trip.Sees(who, t.Facts()) })
 	s.refresh(trips)
 	return trips
@@ -72,17 +72,17 @@ func (s *Service) refresh(trips []Trip) {
 	}
 }
 
-// List gives a page of the trips that the caller may see, the newest start first.
+// List returns a page of the trips that the caller may see, the newest start first.
 func (s *Service) List(ctx context.Context, filter Filter, request page.Request) (page.Page[Trip], error) {
 	who, err := caller.Require(ctx, caller.TripRead)
 	if err != nil {
 		return page.Page[Trip]{}, err
 	}
-	filter, some, err := filter.narrowed(who)
+	filter, possible, err := filter.restrict(who)
 	if err != nil {
 		return page.Page[Trip]{}, err
 	}
-	if !some {
+	if !possible {
 		return page.Empty[Trip](request)
 	}
 	trips, err := s.store.List(ctx, filter, request)
@@ -93,8 +93,8 @@ func (s *Service) List(ctx context.Context, filter Filter, request page.Request)
 	return trips, nil
 }
 
-// narrowed is the filter for what the caller may see of it; some is false when that is nothing.
-func (f Filter) narrowed(who caller.Caller) (narrow Filter, some bool, err error) {
+// restrict narrows the filter to the trips that the caller may see. It returns false when none can match.
+func (f Filter) restrict(who caller.Caller) (narrow Filter, possible bool, err error) {
 	if err := f.checkTimes(); err != nil {
 		return f, false, err
 	}
@@ -106,21 +106,21 @@ func (f Filter) narrowed(who caller.Caller) (narrow Filter, some bool, err error
 	if err != nil {
 		return f, false, err
 	}
-	if emptied(f.AccountIDs, accounts) || emptied(f.VehicleIDs, vehicles) {
+	if matchesNothing(f.AccountIDs, accounts) || matchesNothing(f.VehicleIDs, vehicles) {
 		return f, false, nil
 	}
 	f.AccountIDs, f.VehicleIDs = accounts, vehicles
-	owner, some := entity.Trip.Visibility(who).OwnerOnly()
+	owner, possible := entity.Trip.Visibility(who).OwnerOnly()
 	if owner == "" {
-		return f, some, nil
+		return f, possible, nil
 	}
 	f.AccountIDs = []string{owner}
 	return f, len(accounts) == 0 || slices.Contains(accounts, owner), nil
 }
 
-// emptied tells whether ids were asked for of which none can exist: that narrows to nothing, where
-// no ids do not narrow.
-func emptied(asked, known []string) bool { return len(asked) > 0 && len(known) == 0 }
+// matchesNothing reports whether a request named ids and none of them can exist. Such a filter matches nothing, while
+// an empty filter matches everything.
+func matchesNothing(requested, valid []string) bool { return len(requested) > 0 && len(valid) == 0 }
 
 func (f Filter) checkTimes() error {
 	if _, err := input.OptionalTime("filter.startedFrom", f.StartedFrom); err != nil {
@@ -130,23 +130,23 @@ func (f Filter) checkTimes() error {
 	return err
 }
 
-// BatchGetTracks gives the tracks of those of the trips that the caller may see, by time, each of at
-// most most fixes (1 to 10,000): longer ones are thinned evenly and keep their ends.
-func (s *Service) BatchGetTracks(ctx context.Context, tripIDs []string, most int) ([]Track, error) {
+// BatchGetTracks returns the tracks of the trips that the caller may see, ordered by time. Each has at most limit
+// fixes (1 to 10,000): longer tracks are thinned evenly, and the first and the last fix stay.
+func (s *Service) BatchGetTracks(ctx context.Context, tripIDs []string, limit int) ([]Track, error) {
 	who, err := caller.Require(ctx, caller.TripRead)
 	if err != nil {
 		return nil, err
 	}
-	if most < 1 || most > maxPoints {
+	if limit < 1 || limit > maxPoints {
 		return nil, errs.Invalid("maxPoints", "must be between 1 and %d", maxPoints)
 	}
 	tripIDs, err = input.IDs("tripIds", ids.Trip, tripIDs)
 	if err != nil || len(tripIDs) == 0 {
 		return nil, err
 	}
-	owner, some := entity.Trip.Visibility(who).OwnerOnly()
-	if !some {
+	owner, possible := entity.Trip.Visibility(who).OwnerOnly()
+	if !possible {
 		return nil, nil
 	}
-	return s.store.Tracks(ctx, tripIDs, owner, min(most, maxAnswer/len(tripIDs)))
+	return s.store.Tracks(ctx, tripIDs, owner, min(limit, maxAnswer/len(tripIDs)))
 }

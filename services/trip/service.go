@@ -14,27 +14,26 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// maxFixes bounds the track of one trip: eleven days at one fix a second.
+// maxFixes limits the track of one trip: eleven days at one fix a second.
 const maxFixes = 1_000_000
 
-// Vehicles knows what can be driven.
+// Vehicles is the port to the device service.
 type Vehicles interface {
-	// Rentable refuses, on behalf of the caller in ctx, what no trip can start on: NOT_FOUND for a
-	// device that there is not, NotAVehicle for one of another kind, VehicleNotReady for one that is
-	// not locked. It tells whether the vehicle opens on command.
+	// CheckRentable refuses, on behalf of the caller in ctx, a device that no trip can start on: NOT_FOUND for an
+	// unknown device, NotAVehicle for another kind, VehicleNotReady for a vehicle that is not locked. It returns
+	// whether the vehicle opens on command.
 	CheckRentable(ctx context.Context, vehicleID string) (opens bool, err error)
 
-	// Unlock has the vehicle open for the trip, by the deadline or not at all, and tells how that
-	// stands; asked again for the trip, it only tells. An error that says that it cannot be
-	// (FAILED_PRECONDITION, NOT_FOUND) is an end.
+	// Unlock opens the vehicle for the trip before the deadline, and returns the state of the command. It is
+	// idempotent: a repeated call for the trip only returns the state. FAILED_PRECONDITION and NOT_FOUND are final.
 	Unlock(ctx context.Context, vehicleID, tripID string, deadline time.Time) (Opening, error)
 
-	// Lock has the vehicle locked that was opened for the trip, and lets nobody open it for the trip
-	// any more. It does nothing to a vehicle that is open for another. nil: it will be done.
+	// Lock locks the vehicle that was opened for the trip, and refuses later unlocks for that trip. It does nothing
+	// to a vehicle that is open for another trip. After nil the device service retries until the vehicle is locked.
 	Lock(ctx context.Context, vehicleID, tripID string) error
 }
 
-// Service is the use cases. It is safe for concurrent use.
+// Service holds the use cases of trips. It is safe for concurrent use.
 type Service struct {
 	store    Store
 	vehicles Vehicles
@@ -42,20 +41,20 @@ type Service struct {
 	tariff   Tariff
 }
 
-// New gives the use cases over a store. The tariff is that of trips that start from now on.
+// New returns the use cases over a store. Trips that start from now on get the tariff.
 func New(store Store, vehicles Vehicles, clock clock.Clock, tariff Tariff) *Service {
 	return &Service{store: store, vehicles: vehicles, clock: clock, tariff: tariff}
 }
 
-// StartInput asks for a trip of the caller.
+// StartInput is the request to start a trip for the caller.
 type StartInput struct {
 	VehicleID      string
-	Position       Position // without a time: of now
+	Position       Position // a position without a time is from now
 	IdempotencyKey string   // "" for none
 }
 
-// Start starts a trip of the caller's account: AlreadyOpen when it has an open one, VehicleInUse
-// when the vehicle has. The trip is in progress at once, or, on a vehicle that opens on command, when
+// Start starts a trip for the caller's account. It returns AlreadyOpen when the account has an open trip, and
+// VehicleInUse when the vehicle has. The trip is in progress at once, or, on a vehicle that opens on command, after
 // the vehicle has opened.
 func (s *Service) Start(ctx context.Context, in StartInput) (Trip, error) {
 	who, err := caller.Require(ctx, caller.TripWrite)
@@ -69,7 +68,7 @@ func (s *Service) Start(ctx context.Context, in StartInput) (Trip, error) {
 		return Trip{}, err
 	}
 	now := s.clock.Now()
-	at, err := live(in.Position, now)
+	at, err := normalizeLive(in.Position, now)
 	if err != nil {
 		return Trip{}, err
 	}
@@ -104,23 +103,22 @@ func (s *Service) startUnlocking(ctx context.Context, key idempotency.Key, t Tri
 	return s.runTaskNow(ctx, t).AsOf(s.clock.Now()), nil
 }
 
-// ReportPosition adds a fix to an open trip that the caller may act on. A fix that is there already
-// leaves the trip as it is.
+// ReportPosition adds a fix to an open trip that the caller may change. A duplicate fix changes nothing.
 func (s *Service) ReportPosition(ctx context.Context, tripID string, position Position) (Trip, error) {
 	who, err := requireTrip(ctx, tripID)
 	if err != nil {
 		return Trip{}, err
 	}
 	now := s.clock.Now()
-	if position, err = live(position, now); err != nil {
+	if position, err = normalizeLive(position, now); err != nil {
 		return Trip{}, err
 	}
-	t, err := s.store.Change(ctx, tripID, ownOnly(who), []Position{position}, func(t Trip, fresh []Position) (*Change, error) {
-		if err := mayChange(who, t, len(fresh)); err != nil || len(fresh) == 0 {
+	t, err := s.store.Change(ctx, tripID, ownerFilter(who), []Position{position}, func(t Trip, fresh []Position) (*Change, error) {
+		if err := checkChange(who, t, len(fresh)); err != nil || len(fresh) == 0 {
 			return nil, err
 		}
 		if t.Status == Unlocking {
-			return nil, isUnlocking()
+			return nil, errUnlocking()
 		}
 		t, fixes := observeAll(t, fresh)
 		t.Version++
@@ -129,15 +127,15 @@ func (s *Service) ReportPosition(ctx context.Context, tripID string, position Po
 	return t.AsOf(now), err
 }
 
-// EndInput asks to end a trip.
+// EndInput is the request to end a trip.
 type EndInput struct {
 	TripID          string
-	Position        *Position // a last fix; nil for none
-	ExpectedVersion *int64    // nil for any
+	Position        *Position // the last fix; nil for none
+	ExpectedVersion *int64    // nil accepts any version
 }
 
-// End ends an open trip that the caller may act on, for good: one whose vehicle has not opened yet is
-// FAILED. VERSION_CONFLICT when it is not at the expected version. The vehicle is locked after it.
+// End ends an open trip that the caller may change. A trip whose vehicle has not opened yet becomes FAILED. End
+// returns VERSION_CONFLICT when the trip is not at the expected version. The vehicle is locked afterwards.
 func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
 	who, err := requireTrip(ctx, in.TripID)
 	if err != nil {
@@ -146,14 +144,14 @@ func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
 	now := s.clock.Now()
 	var last []Position
 	if in.Position != nil {
-		position, err := live(*in.Position, now)
+		position, err := normalizeLive(*in.Position, now)
 		if err != nil {
 			return Trip{}, err
 		}
 		last = []Position{position}
 	}
-	t, err := s.store.Change(ctx, in.TripID, ownOnly(who), last, func(t Trip, fresh []Position) (*Change, error) {
-		if err := mayChange(who, t, len(fresh)); err != nil {
+	t, err := s.store.Change(ctx, in.TripID, ownerFilter(who), last, func(t Trip, fresh []Position) (*Change, error) {
+		if err := checkChange(who, t, len(fresh)); err != nil {
 			return nil, err
 		}
 		if in.ExpectedVersion != nil && *in.ExpectedVersion != t.Version {
@@ -161,7 +159,7 @@ func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
 		}
 		if t.Status == Unlocking {
 			t.Version++
-			return &Change{Trip: t.failed(ReasonEndedEarly, now).withLockTask(now), Event: GaveUp, At: now}, nil
+			return &Change{Trip: t.failed(ReasonEndedEarly, now).withLockTask(now), Event: UnlockFailed, At: now}, nil
 		}
 		t, fixes := observeAll(t, fresh)
 		t.Version++
@@ -174,8 +172,8 @@ func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
 	return t, nil
 }
 
-// ownOnly is the account whose trips alone the caller may act on; "" when it may act on all.
-func ownOnly(who caller.Caller) string {
+// ownerFilter returns the account whose trips the caller may change; "" for a caller who may change all trips.
+func ownerFilter(who caller.Caller) string {
 	return entity.Trip.Visibility(who).Owner
 }
 
@@ -190,15 +188,15 @@ func requireTrip(ctx context.Context, tripID string) (caller.Caller, error) {
 	return who, nil
 }
 
-// mayChange refuses what the caller may not know of, what is over, and what is full.
-func mayChange(who caller.Caller, t Trip, more int) error {
+// checkChange refuses a trip that the caller may not see, a trip that is over, and a track that is full.
+func checkChange(who caller.Caller, t Trip, more int) error {
 	switch {
 	case !entity.Trip.Sees(who, t.Facts()):
 		return errs.Missing("trip", t.ID)
 	case !t.Status.Open():
-		return isOver(t)
+		return errOver(t)
 	case t.Fixes+int64(more) > maxFixes:
-		return trackFull()
+		return errTrackFull()
 	}
 	return nil
 }

@@ -18,16 +18,15 @@ import (
 	"github.com/sluicehq/sluice/services/trip/store"
 )
 
-// anyVehicle can always be driven, and does not open on command.
+// anyVehicle is always rentable and does not open on command.
 type anyVehicle struct{ trip.Vehicles }
 
 func (anyVehicle) CheckRentable(context.Context, string) (bool, error) { return false, nil }
 
 func subjectOnly(trip.Trip) ([]byte, error) { return []byte{}, nil }
 
-// TestWhateverTheOrderOfCalls lets members start, report and end in any order, and checks each
-// answer against a plain account of who drives what.
-func TestWhateverTheOrderOfCalls(t *testing.T) {
+// Members start, report and end trips in random order. Each response is compared with a simple model.
+func TestTripsRandomCallsMatchModel(t *testing.T) {
 	t.Parallel()
 	db := sqltest.OpenSQLite(t, store.Migrations())
 	now := clock.NewManual(noon())
@@ -44,13 +43,13 @@ func TestWhateverTheOrderOfCalls(t *testing.T) {
 	})
 }
 
-// model is what should be.
+// model is the expected state.
 type model struct {
 	ctx                context.Context
 	service            *trip.Service
 	clock              *clock.Manual
 	accounts, vehicles []string
-	order              []string // of the trips' making
+	order              []string // trips in the order of creation
 	trips              map[string]trip.Trip
 	seen               map[string]bool // trip and fix
 	last               *trip.Position
@@ -60,7 +59,7 @@ func (m *model) as(accountID string) context.Context {
 	return caller.NewContext(m.ctx, caller.Caller{AccountID: accountID, Role: caller.Member, Scopes: caller.ScopesOf(caller.Member)})
 }
 
-// position is a new one, or the one before.
+// position returns a new position, or the previous one.
 func (m *model) position(rt *rapid.T) trip.Position {
 	if m.last != nil && rapid.Bool().Draw(rt, "again") {
 		return *m.last
@@ -115,7 +114,7 @@ func fixKey(tripID string, p trip.Position) string {
 	return fmt.Sprint(tripID, p.At, p.Latitude, p.Longitude)
 }
 
-// someTrip is one that was made, with the account that calls.
+// someTrip returns an existing trip and the account that calls.
 func (m *model) someTrip(rt *rapid.T) (trip.Trip, string) {
 	if len(m.order) == 0 {
 		rt.Skip("no trips")
@@ -155,7 +154,7 @@ func (m *model) end(rt *rapid.T) {
 	m.trips[got.ID] = got
 }
 
-// refused tells whether the call had to be refused, and fails when it was answered in another way.
+// refused reports whether the model requires a refusal, and fails the test when the response is another.
 func (m *model) refused(rt *rapid.T, t trip.Trip, account string, err error) bool {
 	var want error
 	switch {
@@ -170,7 +169,7 @@ func (m *model) refused(rt *rapid.T, t trip.Trip, account string, err error) boo
 	return want != nil
 }
 
-// check reads every trip back.
+// check reads back every trip.
 func (m *model) check(rt *rapid.T) {
 	staff := caller.NewContext(m.ctx, caller.OfSystem())
 	got, err := m.service.BatchGet(staff, m.order)

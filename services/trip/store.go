@@ -8,34 +8,35 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 )
 
-// Store keeps trips and their tracks. Each write is one transaction: the trip, its fixes and its
-// event are there together or not at all, and durable when the method returns nil.
+// Store persists trips and their tracks. Each write is one transaction over the trip, its fixes and its event, and is
+// durable when the method returns nil.
 type Store interface {
-	// Create keeps a new trip. A repeat under the key gives the first result. AlreadyOpen when the
-	// account, VehicleInUse when the vehicle has an open trip, however many ask at once.
-	Create(ctx context.Context, key idempotency.Key, made Change) (Trip, error)
+	// Create stores a new trip. A replay of the idempotency key returns the first result. It returns AlreadyOpen when
+	// the account has an open trip, and VehicleInUse when the vehicle has, under any number of concurrent requests.
+	Create(ctx context.Context, key idempotency.Key, change Change) (Trip, error)
 
-	// Change lets decide say what becomes of the trip and keeps it. Of one trip, changes happen one
-	// after another. decide gets the trip and those of the positions that are not in its track yet,
-	// each once; it may be called again, so it must not act. Its error comes back as it is.
-	// NOT_FOUND when there is no such trip of the account ("" for any account's): what is another's
-	// is looked for like what there is not, and never waited for.
+	// Change applies the decision of decide to a trip. Changes of one trip are serialized. decide receives the trip
+	// and those of the positions that its track does not have yet, each once. It may be called several times, so it
+	// must have no side effects. Its error is returned unchanged.
+	//
+	// A trip that does not exist, or that is not the account's ("" for any account), is NOT_FOUND. Both run the same
+	// query, and neither waits for a lock.
 	Change(ctx context.Context, id, accountID string, positions []Position, decide Decide) (Trip, error)
 
-	// ChangeImported is Change for the trip that has the source and external id of the draft. When
-	// there is none, it is made of the draft, which decide sees as version 0.
+	// ChangeImported is Change for the trip with the source and the external id of the draft. If there is none, it
+	// inserts the draft, which decide receives as version 0.
 	ChangeImported(ctx context.Context, draft Trip, positions []Position, decide Decide) (t Trip, created bool, err error)
 
-	// CreateImported keeps trips whose source and external id are new, and tells how many were.
-	CreateImported(ctx context.Context, made []Change) (stored int64, err error)
+	// CreateImported stores trips whose source and external id are new, and returns how many it stored.
+	CreateImported(ctx context.Context, changes []Change) (stored int64, err error)
 
-	// Get gives the trips that there are, in any order.
+	// Get returns the trips that exist, in any order.
 	Get(ctx context.Context, ids []string) ([]Trip, error)
 
-	// Open gives the open trips on the vehicles or of the accounts, in any order.
+	// Open returns the open trips of the vehicles or accounts, in any order.
 	Open(ctx context.Context, vehicleIDs, accountIDs []string) ([]Trip, error)
 
-	// List gives a page of trips, the newest start first.
+	// List returns a page of trips, the newest start first.
 	List(ctx context.Context, filter Filter, request page.Request) (page.Page[Trip], error)
 
 	// DueTasks lists trips whose vehicle task is due at now, the earliest due first.
@@ -44,21 +45,21 @@ type Store interface {
 	// SetTask replaces the vehicle task of a trip. It does nothing when the task of the trip is not from.
 	SetTask(ctx context.Context, id string, from, to VehicleTask, due *time.Time) error
 
-	// Tracks gives the tracks of those of the trips that are the account's ("" for any account's),
-	// by time, each thinned to at most most fixes, at least 1: the first, the last, and others
-	// evenly spread; only the last when most is 1.
-	Tracks(ctx context.Context, ids []string, accountID string, most int) ([]Track, error)
+	// Tracks returns the tracks of those trips that are the account's ("" for any account), ordered by time. It thins
+	// each track to at most limit fixes, at least 1: the first, the last, and others evenly spread; only the last for
+	// a limit of 1.
+	Tracks(ctx context.Context, ids []string, accountID string, limit int) ([]Track, error)
 }
 
-// Decide says what becomes of a trip; nil when it stays as it is.
+// Decide returns the change of a trip; nil for no change.
 type Decide func(t Trip, fresh []Position) (*Change, error)
 
-// Change is a trip as it shall be kept.
+// Change is a trip in the state to store.
 type Change struct {
 	Trip  Trip
-	Fixes []Fix     // what the track has more than before
-	Event Event     // "": nobody is told, and the trip stays at its version
-	At    time.Time // when it changed
+	Fixes []Fix     // to append to the track
+	Event Event     // "" emits no event and leaves the version unchanged
+	At    time.Time // the time of the change
 }
 
 // Event names a change in the subject of its event.
@@ -66,15 +67,15 @@ type Event string
 
 // The events: event.trip.<event>.<id>.
 const (
-	Started  Event = "started"
-	Moved    Event = "moved"
-	Ended    Event = "finished"
-	Opened   Event = "unlocked"
-	GaveUp   Event = "failed"
-	Imported Event = "imported"
+	Started      Event = "started"
+	Moved        Event = "moved"
+	Ended        Event = "finished"
+	Opened       Event = "unlocked"
+	UnlockFailed Event = "failed"
+	Imported     Event = "imported"
 )
 
-// Filter narrows a list; what is empty does not narrow.
+// Filter narrows a list. An empty field does not narrow.
 type Filter struct {
 	AccountIDs    []string
 	VehicleIDs    []string

@@ -14,7 +14,7 @@ type Money struct {
 	Currency    string // ISO 4217
 }
 
-// Tariff is what a trip costs.
+// Tariff is the price of a trip.
 type Tariff struct {
 	Currency          string `json:"currency"` // ISO 4217
 	StartFeeMinor     int64  `json:"startFeeMinor"`
@@ -22,7 +22,7 @@ type Tariff struct {
 	PerMinuteMinor    int64  `json:"perMinuteMinor"`
 }
 
-// Check refuses a tariff that nobody can be charged by.
+// Check refuses a tariff that cannot be applied.
 func (t Tariff) Check() error {
 	if len(t.Currency) != 3 || strings.Trim(t.Currency, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != "" {
 		return fmt.Errorf("the currency %.20q is not three capital letters of ISO 4217", t.Currency)
@@ -33,11 +33,11 @@ func (t Tariff) Check() error {
 	return nil
 }
 
-// Fee is the price of a way and a time: start + kilometres x per kilometre + minutes x per minute.
-// The way is taken to the whole metre; the sum is exact and rounded once, half up, to the minor
-// unit. A sum beyond 64 bits is the greatest amount there is.
+// Fee returns the price of a distance and a duration: start fee + kilometres × price per kilometre + minutes × price
+// per minute. The distance is rounded to the metre. The sum is exact and is rounded once, half up, to the minor unit.
+// A sum beyond 64 bits becomes the largest amount.
 func (t Tariff) Fee(metres float64, seconds int64) Money {
-	const parts = 3000 // a part: what both a thousandth (metre) and a sixtieth (second) are multiples of
+	const parts = 3000 // the common denominator of a thousandth (metre) and a sixtieth (second)
 	sum := product(t.StartFeeMinor, 1, parts)
 	sum.Add(sum, product(t.PerKilometreMinor, int64(math.Round(metres)), parts/1000))
 	sum.Add(sum, product(t.PerMinuteMinor, seconds, parts/60))

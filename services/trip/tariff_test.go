@@ -41,7 +41,7 @@ func TestFee(t *testing.T) {
 	}
 }
 
-func TestTariffsThatNobodyCanBeChargedBy(t *testing.T) {
+func TestTariffInvalidIsRefused(t *testing.T) {
 	t.Parallel()
 	if err := tariff().Check(); err != nil {
 		t.Errorf("a good one: %v", err)

@@ -98,7 +98,7 @@ func (s *Service) ApplyOpening(ctx context.Context, opening Opening) (Trip, erro
 			return &Change{Trip: t.AsOf(now), Fixes: []Fix{fix}, Event: Opened, At: now}, nil
 		case t.Status == Unlocking:
 			t.Version++
-			return &Change{Trip: t.failed(opening.Reason, now), Event: GaveUp, At: now}, nil
+			return &Change{Trip: t.failed(opening.Reason, now), Event: UnlockFailed, At: now}, nil
 		case t.Status == InProgress || t.Task == LockTask || opening.Done && !opening.Open:
 			return nil, nil
 		}
@@ -163,7 +163,7 @@ func (s *Service) abortUnlock(ctx context.Context, tripID string) (Trip, error) 
 			return nil, nil
 		}
 		t.Version++
-		return &Change{Trip: t.failed(ReasonUnlockTimeout, now).withLockTask(now), Event: GaveUp, At: now}, nil
+		return &Change{Trip: t.failed(ReasonUnlockTimeout, now).withLockTask(now), Event: UnlockFailed, At: now}, nil
 	})
 }
 
@@ -185,7 +185,7 @@ func isRefusal(err error) bool {
 // the vehicle is on no trip, or when the position is older than the start of the trip.
 func (s *Service) ApplyVehiclePosition(ctx context.Context, vehicleID string, position Position) error {
 	now := s.clock.Now()
-	position, err := live(position, now)
+	position, err := normalizeLive(position, now)
 	if err != nil {
 		return err
 	}

@@ -14,11 +14,11 @@ import (
 	"github.com/sluicehq/sluice/services/trip/store"
 )
 
-// fleet is vehicles that open on command, as the test says.
+// fleet is a device service with vehicles that open on command, controlled by the test.
 type fleet struct {
 	opening trip.Opening
-	err     error // of both
-	hangs   bool  // until the caller gives up
+	err     error // of Unlock and Lock
+	hangs   bool  // until the context of the caller ends
 	locked  int
 }
 
@@ -44,7 +44,7 @@ func (f *fleet) Lock(ctx context.Context, _, _ string) error {
 	return f.err
 }
 
-// rental is the trip service before a fleet.
+// rental is the trip service with a fleet.
 type rental struct {
 	*trip.Service
 	t     *testing.T
@@ -81,16 +81,16 @@ func (r *rental) now(id string) trip.Trip {
 	return found[0]
 }
 
-// later lets time pass in steps of a second, and errands be run.
+// later advances the clock in steps of a second, and runs the due tasks at each step.
 func (r *rental) later(seconds int) {
 	r.t.Helper()
 	for range seconds {
 		r.clock.Advance(time.Second)
-		_ = r.tasks.RunDue(r.t.Context()) // what fails is run again
+		_ = r.tasks.RunDue(r.t.Context()) // a failed task is retried
 	}
 }
 
-func TestATripStartsWhenItsVehicleHasOpened(t *testing.T) {
+func TestTripVehicleOpensStartsThen(t *testing.T) {
 	t.Parallel()
 	r := openRental(t)
 	made := r.begin()
@@ -102,7 +102,7 @@ func TestATripStartsWhenItsVehicleHasOpened(t *testing.T) {
 		t.Errorf("a fix before the start: %v", err)
 	}
 	opened := trip.Opening{TripID: made.ID, Done: true, Open: true, At: r.clock.Now()}
-	for range 2 { // it is heard again
+	for range 2 { // the second is a duplicate
 		if _, err := r.ApplyOpening(t.Context(), opened); err != nil {
 			t.Fatal(err)
 		}
@@ -114,7 +114,7 @@ func TestATripStartsWhenItsVehicleHasOpened(t *testing.T) {
 	}
 	for _, place := range []trip.Position{
 		{Latitude: 48.001, Longitude: 11, At: r.clock.Now()},
-		{Latitude: 48.002, Longitude: 11, At: opened.At.Add(-time.Second)}, // before it began
+		{Latitude: 48.002, Longitude: 11, At: opened.At.Add(-time.Second)}, // before the start
 		{Latitude: 48.003, Longitude: 11, At: r.clock.Now().Add(30 * time.Second)},
 	} {
 		if err := r.ApplyVehiclePosition(t.Context(), got.VehicleID, place); err != nil {
@@ -137,7 +137,7 @@ func TestATripStartsWhenItsVehicleHasOpened(t *testing.T) {
 	}
 }
 
-func TestATripFailsWithItsVehicle(t *testing.T) {
+func TestTripVehicleDoesNotOpenFails(t *testing.T) {
 	t.Parallel()
 	away := errs.New(errs.Unavailable, errs.ReasonServiceDown, "away")
 	cases := map[string]struct {
@@ -146,14 +146,14 @@ func TestATripFailsWithItsVehicle(t *testing.T) {
 		failure string
 		locked  int
 	}{
-		"it does not open":    {fleet{opening: trip.Opening{Done: true, Reason: "COMMAND_FAILED"}}, nil, "COMMAND_FAILED", 0},
-		"it cannot be opened": {fleet{err: errs.New(errs.FailedPrecondition, "LOCK_BUSY", "busy")}, nil, "LOCK_BUSY", 0},
-		"nobody says": {fleet{err: away}, func(r *rental, _ trip.Trip) {
+		"vehicle does not open": {fleet{opening: trip.Opening{Done: true, Reason: "COMMAND_FAILED"}}, nil, "COMMAND_FAILED", 0},
+		"unlock is refused":     {fleet{err: errs.New(errs.FailedPrecondition, "LOCK_BUSY", "busy")}, nil, "LOCK_BUSY", 0},
+		"device service is unavailable": {fleet{err: away}, func(r *rental, _ trip.Trip) {
 			r.later(50)
 			r.fleet.err = nil
 			r.later(5)
 		}, trip.ReasonUnlockTimeout, 1},
-		"it is ended": {fleet{}, func(r *rental, made trip.Trip) {
+		"trip is ended": {fleet{}, func(r *rental, made trip.Trip) {
 			if _, err := r.End(r.alice, trip.EndInput{TripID: made.ID}); err != nil {
 				r.t.Error(err)
 			}
@@ -173,7 +173,7 @@ func TestATripFailsWithItsVehicle(t *testing.T) {
 				t.Errorf("it is %+v, locked %d times", got, r.fleet.locked)
 			}
 			*r.fleet = fleet{}
-			r.begin() // account and vehicle are free
+			r.begin() // the account and the vehicle are free
 			if _, err := r.ApplyOpening(t.Context(), trip.Opening{TripID: made.ID, Done: true, Open: true, At: r.clock.Now()}); err != nil {
 				t.Fatal(err)
 			}
@@ -185,8 +185,7 @@ func TestATripFailsWithItsVehicle(t *testing.T) {
 	}
 }
 
-// A device service that hangs does not hold back who starts or ends a trip.
-func TestNobodyWaitsForAServiceThatHangs(t *testing.T) {
+func TestDeviceServiceHangsStartAndEndReturnAtOnce(t *testing.T) {
 	t.Parallel()
 	r := openRental(t)
 	r.fleet.hangs = true

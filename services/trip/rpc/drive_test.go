@@ -20,9 +20,9 @@ import (
 	"github.com/sluicehq/sluice/services/trip"
 )
 
-func TestADrive(t *testing.T) {
+func TestTripDrivenToItsEndHasDistanceDurationAndFee(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx, account := as(t, caller.Member)
 	started := h.start(ctx, t)
 	if started.GetStatus() != tripv1.Status_STATUS_IN_PROGRESS || started.GetVersion() != 1 || started.GetAccountId() != account ||
@@ -52,8 +52,8 @@ func TestADrive(t *testing.T) {
 	wantEventsOf(t, h, map[string]*tripv1.Trip{"started": started, "moved": under, "finished": ended})
 }
 
-// wantTrip wants the trip to read as it was answered.
-func wantTrip(ctx context.Context, t *testing.T, h *house, want *tripv1.Trip) {
+// wantTrip requires that a read returns the trip as in the response.
+func wantTrip(ctx context.Context, t *testing.T, h *env, want *tripv1.Trip) {
 	t.Helper()
 	got, err := h.BatchGetTrips(ctx, &tripv1.BatchGetTripsRequest{Ids: []string{want.GetId(), want.GetId()}})
 	if err != nil || len(got.GetTrips()) != 1 || !proto.Equal(got.GetTrips()[0], want) {
@@ -61,27 +61,27 @@ func wantTrip(ctx context.Context, t *testing.T, h *house, want *tripv1.Trip) {
 	}
 }
 
-func wantEventsOf(t *testing.T, h *house, want map[string]*tripv1.Trip) {
+func wantEventsOf(t *testing.T, h *env, want map[string]*tripv1.Trip) {
 	t.Helper()
 	events := h.events(t)
 	if len(events) != len(want) {
 		t.Errorf("%d events, want %d", len(events), len(want))
 	}
 	for _, e := range events {
-		var told tripv1.Trip
-		if err := proto.Unmarshal(e.Data, &told); err != nil {
+		var tests tripv1.Trip
+		if err := proto.Unmarshal(e.Data, &tests); err != nil {
 			t.Fatal(err)
 		}
 		change := strings.Split(e.Subject, ".")[2]
-		if e.Subject != "event.trip."+change+"."+told.GetId() || !proto.Equal(&told, want[change]) {
-			t.Errorf("%s tells %v, want %v", e.Subject, &told, want[change])
+		if e.Subject != "event.trip."+change+"."+tests.GetId() || !proto.Equal(&tests, want[change]) {
+			t.Errorf("%s tells %v, want %v", e.Subject, &tests, want[change])
 		}
 	}
 }
 
-func TestARepeatedReportChangesNothing(t *testing.T) {
+func TestReportPositionDuplicateFixChangesNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx, _ := as(t, caller.Member)
 	started := h.start(ctx, t)
 	first := h.report(ctx, t, started.GetId(), at(60))
@@ -93,9 +93,9 @@ func TestARepeatedReportChangesNothing(t *testing.T) {
 	}
 }
 
-func TestWhatIsOverStaysAsItIs(t *testing.T) {
+func TestTripOverRefusesChanges(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx, _ := as(t, caller.Member)
 	ended := h.end(ctx, t, h.start(ctx, t).GetId())
 	_, err := h.ReportPosition(ctx, &tripv1.ReportPositionRequest{TripId: ended.GetId(), Position: at(10)})
@@ -105,9 +105,9 @@ func TestWhatIsOverStaysAsItIs(t *testing.T) {
 	wantTrip(ctx, t, h, ended)
 }
 
-func TestTheTariffIsThatOfTheStart(t *testing.T) {
+func TestTariffChangedDuringTripKeepsThatOfTheStart(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx, _ := as(t, caller.Member)
 	started := h.start(ctx, t)
 	h.TripsClient = h.with(trip.Tariff{Currency: "CHF", StartFeeMinor: 999_999})
@@ -119,7 +119,7 @@ func TestTheTariffIsThatOfTheStart(t *testing.T) {
 	}
 }
 
-func TestTheTimesOfALiveTrip(t *testing.T) {
+func TestLiveTripStartAtVariousTimesHasDurationByServerClock(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		start   *typesv1.Position
@@ -134,7 +134,7 @@ func TestTheTimesOfALiveTrip(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t)
+			h := newEnv(t)
 			ctx, _ := as(t, caller.Member)
 			started, err := h.StartTrip(ctx, &tripv1.StartTripRequest{VehicleId: ids.New(ids.Device), Position: tt.start})
 			if err != nil {
@@ -150,9 +150,9 @@ func TestTheTimesOfALiveTrip(t *testing.T) {
 	}
 }
 
-func Test64StartsOnOneVehicle(t *testing.T) {
+func TestVehicle64ConcurrentStartsOpensOneTrip(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	vehicle := ids.New(ids.Device)
 	oneOf64(t, errs.FailedPrecondition, trip.ReasonVehicleInUse, func() error {
 		ctx, _ := as(t, caller.Member)
@@ -161,9 +161,9 @@ func Test64StartsOnOneVehicle(t *testing.T) {
 	})
 }
 
-func Test64StartsOfOneAccount(t *testing.T) {
+func TestAccount64ConcurrentStartsOpensOneTrip(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx, _ := as(t, caller.Member)
 	oneOf64(t, errs.FailedPrecondition, trip.ReasonTripAlreadyOpen, func() error {
 		_, err := h.StartTrip(ctx, &tripv1.StartTripRequest{VehicleId: ids.New(ids.Device), Position: at(0)})
@@ -188,9 +188,9 @@ func oneOf64(t *testing.T, code errs.Code, reason string, call func() error) {
 	}
 }
 
-func TestReportsAtOnceLoseNoDistance(t *testing.T) {
+func TestReportPositionConcurrentReportsLoseNoDistance(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx, _ := as(t, caller.Member)
 	started := h.start(ctx, t)
 	var wg sync.WaitGroup
@@ -199,7 +199,8 @@ func TestReportsAtOnceLoseNoDistance(t *testing.T) {
 	}
 	wg.Wait()
 	ended := h.end(ctx, t, started.GetId())
-	// Straight north, so the way is that to the last counted fix, however many came out of order.
+	// All positions lie on one line to the north, so the distance is that to the last counted fix, whatever the
+	// order.
 	want := 10 * ended.GetCurrent().GetAt().AsTime().Sub(noon()).Seconds()
 	if math.Abs(ended.GetDistanceMetres()-want) > 0.01 || ended.GetVersion() != 62 || want != 600 {
 		t.Errorf("%v metres, want %v; version %d", ended.GetDistanceMetres(), want, ended.GetVersion())
@@ -210,9 +211,9 @@ func TestReportsAtOnceLoseNoDistance(t *testing.T) {
 	}
 }
 
-func TestARepeatedStart(t *testing.T) {
+func TestStartTripIdempotencyKeyReplayedReturnsFirstTrip(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx, _ := as(t, caller.Member)
 	request := &tripv1.StartTripRequest{VehicleId: ids.New(ids.Device), Position: &typesv1.Position{Latitude: 48}, IdempotencyKey: "k"}
 	first, err := h.StartTrip(ctx, request)

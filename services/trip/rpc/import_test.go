@@ -71,9 +71,9 @@ func munich(t *testing.T) []*typesv1.Position {
 	return fixes
 }
 
-func TestARecordedDriveInChunks(t *testing.T) {
+func TestImportFixesInChunksEqualsOneImport(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	fixes := munich(t)
 	chunks := [][]*typesv1.Position{fixes[:30], fixes[20:31], fixes[31:], fixes}
 	wantStored := []int64{30, 1, 49, 0}
@@ -102,9 +102,9 @@ func TestARecordedDriveInChunks(t *testing.T) {
 	}
 }
 
-func TestAnImportedTripRunsFromItsFirstCountedFix(t *testing.T) {
+func TestImportFixesFirstFixRejectedStartsAtFirstCountedFix(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	poor := with(func(p *typesv1.Position) { p.Accuracy = proto.Float64(500) })
 	got, err := h.ImportFixes(system(t), fixesOf("a", poor))
 	if err != nil || !proto.Equal(got.GetTrip().GetEnd(), poor) || got.GetTrip().GetDurationSeconds() != 0 {
@@ -121,9 +121,9 @@ func TestAnImportedTripRunsFromItsFirstCountedFix(t *testing.T) {
 	refused(t, "the trip for another vehicle", err, errs.FailedPrecondition, trip.ReasonImportMismatch)
 }
 
-func TestBadImportsLeaveNothing(t *testing.T) {
+func TestImportInvalidStoresNothing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	for name, change := range map[string]func(*tripv1.ImportFixesRequest){
 		"no source":          func(r *tripv1.ImportFixesRequest) { r.Source = "" },
 		"a long source":      func(r *tripv1.ImportFixesRequest) { r.Source = strings.Repeat("x", 201) },
@@ -147,7 +147,7 @@ func TestBadImportsLeaveNothing(t *testing.T) {
 	}
 }
 
-// taxi is the rides of the recorded taxi driver.
+// taxi returns the recorded rides of a taxi driver.
 func taxi(t *testing.T) []*tripv1.Ride {
 	t.Helper()
 	const metresPerMile, layout = 1609.344, "2006-01-02 15:04:05"
@@ -165,9 +165,9 @@ func taxi(t *testing.T) []*tripv1.Ride {
 	return rides
 }
 
-func TestTheTaxiDriversMonth(t *testing.T) {
+func TestImportRidesMonthOfTaxiHasKnownFees(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	rides := taxi(t)
 	began := time.Now()
 	got, err := h.ImportRides(system(t), ridesOf(rides...))
@@ -201,9 +201,9 @@ func TestTheTaxiDriversMonth(t *testing.T) {
 	}
 }
 
-func TestRides(t *testing.T) {
+func TestImportRidesVariousEndsHaveDistanceOrFault(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	nowhere := &typesv1.Position{At: at(60).GetAt()}
 	ride := func(id string, start, end *typesv1.Position, metres ...float64) *tripv1.Ride {
 		r := &tripv1.Ride{ExternalId: id, Start: start, End: end}
@@ -246,8 +246,8 @@ func TestRides(t *testing.T) {
 	wantCounted(t, h, list.GetTrips(), map[int64]string{145: "true true ", 149: "true true ", 153: "true false ", 100: "true "})
 }
 
-// wantCounted wants the fixes of the trips, which are told apart by their fees, to count or not.
-func wantCounted(t *testing.T, h *house, trips []*tripv1.Trip, want map[int64]string) {
+// wantCounted requires which fixes of the trips count. The fee identifies a trip.
+func wantCounted(t *testing.T, h *env, trips []*tripv1.Trip, want map[int64]string) {
 	t.Helper()
 	for _, made := range trips {
 		got, err := h.BatchGetTracks(system(t), &tripv1.BatchGetTracksRequest{TripIds: []string{made.GetId()}, MaxPoints: 10})

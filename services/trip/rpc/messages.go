@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/trip"
 )
 
-// EncodeTrip gives the bytes of the trip's message, which events carry.
+// EncodeTrip returns the payload of the events of a trip.
 func EncodeTrip(t trip.Trip) ([]byte, error) {
 	out, err := proto.Marshal(message(t))
 	if err != nil {

@@ -24,7 +24,7 @@ func with(change func(p *typesv1.Position)) *typesv1.Position {
 	return p
 }
 
-// badPositions is positions by the part that is wrong.
+// badPositions returns positions by the part that is invalid.
 func badPositions() map[string]*typesv1.Position {
 	accuracy := func(metres float64) *typesv1.Position {
 		return with(func(p *typesv1.Position) { p.Accuracy = &metres })
@@ -46,9 +46,9 @@ func badPositions() map[string]*typesv1.Position {
 	}
 }
 
-func TestBadPositionsAreRefusedAndNamed(t *testing.T) {
+func TestPositionInvalidPartIsRefusedByName(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx, _ := as(t, caller.Member)
 	open := h.start(ctx, t)
 	other, _ := as(t, caller.Member)
@@ -61,7 +61,7 @@ func TestBadPositionsAreRefusedAndNamed(t *testing.T) {
 			}
 		}
 		if bad == nil {
-			continue // an end needs none
+			continue // the position of an end is optional
 		}
 		if _, err := h.EndTrip(ctx, &tripv1.EndTripRequest{TripId: open.GetId(), Position: bad}); errs.From(err).Code != errs.InvalidArgument {
 			t.Errorf("end: %v, want %q", err, message)
@@ -73,9 +73,9 @@ func TestBadPositionsAreRefusedAndNamed(t *testing.T) {
 	}
 }
 
-func TestVehiclesThatCannotBeDriven(t *testing.T) {
+func TestStartTripDeviceNotRentableIsRefused(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx, _ := as(t, caller.Member)
 	start := func(vehicle string) error {
 		_, err := h.StartTrip(ctx, &tripv1.StartTripRequest{VehicleId: vehicle, Position: at(0)})
@@ -96,9 +96,9 @@ func TestVehiclesThatCannotBeDriven(t *testing.T) {
 	}
 }
 
-func TestEndAtAnotherVersion(t *testing.T) {
+func TestEndTripOtherVersionIsConflict(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx, _ := as(t, caller.Member)
 	open := h.report(ctx, t, h.start(ctx, t).GetId(), at(10))
 	one := int64(1)
@@ -107,9 +107,9 @@ func TestEndAtAnotherVersion(t *testing.T) {
 	wantTrip(ctx, t, h, open)
 }
 
-func TestAnothersTripIsAsIfItWereNot(t *testing.T) {
+func TestTripOfAnotherAccountEveryCallAnswersAsMissing(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	owner, account := as(t, caller.Member)
 	other, _ := as(t, caller.Member)
 	open := h.start(owner, t)
@@ -143,8 +143,8 @@ func TestAnothersTripIsAsIfItWereNot(t *testing.T) {
 	h.end(staff, t, id)
 }
 
-// seen counts the ways in which the caller sees the trip.
-func seen(ctx context.Context, t *testing.T, h *house, open *tripv1.Trip) int {
+// seen counts the calls in which the caller sees the trip.
+func seen(ctx context.Context, t *testing.T, h *env, open *tripv1.Trip) int {
 	t.Helper()
 	byID, err1 := h.BatchGetTrips(ctx, &tripv1.BatchGetTripsRequest{Ids: []string{open.GetId()}})
 	listed, err2 := h.ListTrips(ctx, &tripv1.ListTripsRequest{Page: &typesv1.PageRequest{WithTotal: true}})
@@ -162,8 +162,8 @@ func seen(ctx context.Context, t *testing.T, h *house, open *tripv1.Trip) int {
 	return len(byID.GetTrips()) + len(listed.GetTrips()) + len(byAccount.GetTrips()) + len(driven.GetTrips()) + len(tracks.GetTracks())
 }
 
-// calls is every call, as well as it can be made without a trip.
-func (h *house) calls() map[string]func(ctx context.Context) error {
+// calls returns every call, as complete as it can be without a trip.
+func (h *env) calls() map[string]func(ctx context.Context) error {
 	id := ids.New(ids.Trip)
 	return map[string]func(ctx context.Context) error{
 		"StartTrip": func(ctx context.Context) error {
@@ -205,9 +205,9 @@ func (h *house) calls() map[string]func(ctx context.Context) error {
 	}
 }
 
-func TestWhoMayCall(t *testing.T) {
+func TestCallsWithoutScopeAreDenied(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	imports := []string{"ImportFixes", "ImportRides"}
 	for name, call := range h.calls() {
 		refused(t, name+" by nobody", call(t.Context()), errs.Unauthenticated, "SIGN_IN_REQUIRED")
@@ -225,9 +225,9 @@ func TestWhoMayCall(t *testing.T) {
 	refused(t, "a start without an account", err, errs.PermissionDenied, errs.ReasonNotAllowed)
 }
 
-func TestReadsOfTooMuchAndOfNothing(t *testing.T) {
+func TestReadsTooManyOrNoIdsAreRefusedOrEmpty(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newEnv(t)
 	ctx, _ := as(t, caller.Operator)
 	many := make([]string, 1001)
 	_, err := h.BatchGetTrips(ctx, &tripv1.BatchGetTripsRequest{Ids: many})

@@ -10,7 +10,7 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// position reads a position that is needed; one without a time has the zero time.
+// position decodes a required position. A position without a time has the zero time.
 func position(field string, m *typesv1.Position) (trip.Position, error) {
 	if m == nil {
 		return trip.Position{}, errs.Invalid(field, "is missing")
@@ -40,8 +40,7 @@ func positions(field string, all []*typesv1.Position) ([]trip.Position, error) {
 	return out, nil
 }
 
-// rides reads all of them: an end that cannot be read has no time, which the use case will call a
-// fault of that one ride.
+// rides decodes rides. An end that cannot be decoded has no time, which the use case reports as a fault of that ride.
 func rides(all []*tripv1.Ride) []trip.Ride {
 	out := make([]trip.Ride, len(all))
 	for i, m := range all {

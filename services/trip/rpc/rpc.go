@@ -1,5 +1,6 @@
-// Package rpc speaks the contract of the trip service (services/proto/trip/v1): requests into the
-// use cases, trips and errors out. It decides nothing but what a message may look like.
+// Package rpc serves the contract of the trip service (services/proto/trip/v1) over gRPC. It decodes requests, calls
+// the use cases, and encodes trips and errors. It holds no rules: a message that cannot be decoded is
+// INVALID_ARGUMENT, and every other error is returned unchanged.
 package rpc
 
 import (
@@ -12,7 +13,7 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// Register serves the use cases as sluice.trip.v1.Trips.
+// Register registers the use cases as sluice.trip.v1.Trips.
 func Register(r grpc.ServiceRegistrar, s *trip.Service) {
 	tripv1.RegisterTripsServer(r, server{service: s})
 }

@@ -26,14 +26,14 @@ import (
 	"github.com/sluicehq/sluice/services/trip/store"
 )
 
-// house is the service over SQLite, behind its contract, beside a device service that knows every
-// device as a vehicle but the camera, and not the unknown one.
-type house struct {
+// env is the service over SQLite behind its contract, with a device service that returns every device as a vehicle,
+// except the camera and the unknown device.
+type env struct {
 	tripv1.TripsClient
 	db              *sqldb.DB
 	clock           *clock.Manual
 	camera, unknown string
-	devices         error // what the device service answers with, when not nil
+	devices         error // the error of the device service, when not nil
 }
 
 func noon() time.Time { return time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC) }
@@ -42,9 +42,9 @@ func tariff() trip.Tariff {
 	return trip.Tariff{Currency: "EUR", StartFeeMinor: 100, PerKilometreMinor: 25, PerMinuteMinor: 30}
 }
 
-func newHouse(t *testing.T) *house {
+func newEnv(t *testing.T) *env {
 	t.Helper()
-	h := &house{
+	h := &env{
 		db: sqltest.OpenSQLite(t, store.Migrations()), clock: clock.NewManual(noon()),
 		camera: ids.New(ids.Device), unknown: ids.New(ids.Device),
 	}
@@ -52,10 +52,10 @@ func newHouse(t *testing.T) *house {
 	return h
 }
 
-// with is the service on the same data with another tariff.
-func (h *house) with(tariff trip.Tariff) tripv1.TripsClient {
+// with returns the service over the same data with another tariff.
+func (h *env) with(tariff trip.Tariff) tripv1.TripsClient {
 	options := rpc.Options{Logger: slog.New(slog.DiscardHandler), Tracing: obs.NoTracing()}
-	devices := rpc.NewChannel(options, func(r grpc.ServiceRegistrar) { devicev1.RegisterDevicesServer(r, deviceService{house: h}) })
+	devices := rpc.NewChannel(options, func(r grpc.ServiceRegistrar) { devicev1.RegisterDevicesServer(r, deviceService{env: h}) })
 	service := trip.New(store.New(h.db, triprpc.EncodeTrip), tripclients.NewVehicles(rpc.Within(devices, options)), h.clock, tariff)
 	trips := rpc.NewChannel(options, func(r grpc.ServiceRegistrar) { triprpc.Register(r, service) })
 	return tripv1.NewTripsClient(rpc.Within(trips, options))
@@ -63,12 +63,12 @@ func (h *house) with(tariff trip.Tariff) tripv1.TripsClient {
 
 type deviceService struct {
 	devicev1.UnimplementedDevicesServer
-	house *house
+	env *env
 }
 
 func (s deviceService) BatchGetDevices(ctx context.Context, r *devicev1.BatchGetDevicesRequest) (*devicev1.BatchGetDevicesResponse, error) {
-	if s.house.devices != nil {
-		return nil, s.house.devices
+	if s.env.devices != nil {
+		return nil, s.env.devices
 	}
 	if _, err := caller.Require(ctx, caller.DeviceRead); err != nil {
 		return nil, err
@@ -76,17 +76,17 @@ func (s deviceService) BatchGetDevices(ctx context.Context, r *devicev1.BatchGet
 	reply := &devicev1.BatchGetDevicesResponse{}
 	for _, id := range r.GetIds() {
 		kind := devicev1.Kind_KIND_VEHICLE
-		if id == s.house.camera {
+		if id == s.env.camera {
 			kind = devicev1.Kind_KIND_CAMERA
 		}
-		if id != s.house.unknown {
+		if id != s.env.unknown {
 			reply.Devices = append(reply.Devices, &devicev1.Device{Id: id, Kind: kind})
 		}
 	}
 	return reply, nil
 }
 
-// as gives a context of a caller with an account of its own.
+// as returns the context of a caller with a new account.
 func as(t *testing.T, role caller.Role) (ctx context.Context, accountID string) {
 	t.Helper()
 	accountID = ids.New(ids.Account)
@@ -98,14 +98,14 @@ func system(t *testing.T) context.Context {
 	return caller.NewContext(t.Context(), caller.OfSystem())
 }
 
-// at is a position some seconds after noon, as many times 10 metres north of the start.
+// at returns a position a number of seconds after noon, and ten metres north of the start for each second.
 func at(seconds int) *typesv1.Position {
 	return &typesv1.Position{
 		Latitude: 48 + float64(seconds)*10/111_195.0797, Longitude: 11.5, At: timestamppb.New(noon().Add(time.Duration(seconds) * time.Second)),
 	}
 }
 
-func (h *house) start(ctx context.Context, t *testing.T) *tripv1.Trip {
+func (h *env) start(ctx context.Context, t *testing.T) *tripv1.Trip {
 	t.Helper()
 	started, err := h.StartTrip(ctx, &tripv1.StartTripRequest{VehicleId: ids.New(ids.Device), Position: at(0)})
 	if err != nil {
@@ -114,7 +114,7 @@ func (h *house) start(ctx context.Context, t *testing.T) *tripv1.Trip {
 	return started
 }
 
-func (h *house) report(ctx context.Context, t *testing.T, tripID string, p *typesv1.Position) *tripv1.Trip {
+func (h *env) report(ctx context.Context, t *testing.T, tripID string, p *typesv1.Position) *tripv1.Trip {
 	t.Helper()
 	reported, err := h.ReportPosition(ctx, &tripv1.ReportPositionRequest{TripId: tripID, Position: p})
 	if err != nil {
@@ -123,7 +123,7 @@ func (h *house) report(ctx context.Context, t *testing.T, tripID string, p *type
 	return reported
 }
 
-func (h *house) end(ctx context.Context, t *testing.T, tripID string) *tripv1.Trip {
+func (h *env) end(ctx context.Context, t *testing.T, tripID string) *tripv1.Trip {
 	t.Helper()
 	ended, err := h.EndTrip(ctx, &tripv1.EndTripRequest{TripId: tripID})
 	if err != nil {
@@ -132,7 +132,7 @@ func (h *house) end(ctx context.Context, t *testing.T, tripID string) *tripv1.Tr
 	return ended
 }
 
-func (h *house) events(t *testing.T) []sqldb.Event {
+func (h *env) events(t *testing.T) []sqldb.Event {
 	t.Helper()
 	pending, err := h.db.PendingEvents(t.Context(), 10_000)
 	if err != nil {
@@ -141,7 +141,7 @@ func (h *house) events(t *testing.T) []sqldb.Event {
 	return pending
 }
 
-// refused wants the error to have the code and the reason.
+// refused requires that the error has the code and the reason.
 func refused(t *testing.T, what string, err error, code errs.Code, reason string) {
 	t.Helper()
 	if e := errs.From(err); err == nil || e.Code != code || e.Reason != reason {

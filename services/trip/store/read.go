@@ -11,39 +11,39 @@ import (
 	"github.com/sluicehq/sluice/services/trip"
 )
 
-// newest is the one order of trips.
+// newest is the only order of trips.
 func newest() sqldb.Newest {
 	return sqldb.Newest{Name: "trips/newest", Column: "start_at", Kind: ids.Trip}
 }
 
-// Get gives trips by id: see trip.Store.
+// Get returns trips by id: see trip.Store.
 func (s *Store) Get(ctx context.Context, ids []string) ([]trip.Trip, error) {
 	var w sqldb.Where
 	w.In("id", ids)
 	return s.query(ctx, w.SQL(), w.Args())
 }
 
-// Open gives open trips by vehicle or account: see trip.Store.
+// Open returns open trips by vehicle or account: see trip.Store.
 func (s *Store) Open(ctx context.Context, vehicleIDs, accountIDs []string) ([]trip.Trip, error) {
 	var w sqldb.Where
 	w.And("id IN (" + openBy(&w, "vehicle_id", vehicleIDs) + " UNION " + openBy(&w, "account_id", accountIDs) + ")")
 	return s.query(ctx, w.SQL(), w.Args())
 }
 
-// openBy finds the ids of open trips through a partial index: a query each, with the status as the
-// index says it, so that both engines see that it applies.
+// openBy selects the ids of open trips. The condition on the status equals that of the partial index, so that both
+// engines use it.
 func openBy(w *sqldb.Where, column string, values []string) string {
 	marks := make([]string, len(values))
 	for i, value := range values {
 		marks[i] = w.Arg(value)
 	}
 	if len(marks) == 0 {
-		marks = []string{"NULL"} // which no column equals
+		marks = []string{"NULL"} // NULL equals no value
 	}
 	return `SELECT id FROM trips WHERE status IN ('UNLOCKING', 'IN_PROGRESS') AND ` + column + ` IN (` + strings.Join(marks, ", ") + `)`
 }
 
-// List gives a page of trips: see trip.Store.
+// List returns a page of trips: see trip.Store.
 func (s *Store) List(ctx context.Context, filter trip.Filter, request page.Request) (page.Page[trip.Trip], error) {
 	size, err := request.Size()
 	if err != nil {

@@ -14,11 +14,11 @@ const columns = `id, version, status, account_id, vehicle_id, start_position, la
 	gap, fixes, distance_metres, distance_source, tariff, duration_seconds, fee_minor, source, external_id,
 	unlock_by, errand, errand_at, failure`
 
-// changing is the columns of a trip that change.
+// changing lists the columns of a trip that change.
 const changing = `version, status, start_at, start_position, last_position, end_position, gap, fixes,
 	distance_metres, duration_seconds, fee_minor, unlock_by, errand, errand_at, failure`
 
-// onRecordingDoNothing leaves out a trip whose source and external id are there already.
+// onRecordingDoNothing skips a trip whose source and external id are stored already.
 const onRecordingDoNothing = `ON CONFLICT (source, external_id) WHERE source <> '' DO NOTHING`
 
 func scanTrip(row sqldb.Row) (trip.Trip, error) {
@@ -49,7 +49,7 @@ func scanTrip(row sqldb.Row) (trip.Trip, error) {
 	return t, nil
 }
 
-// changingValues are of the columns changing.
+// changingValues returns the values of the columns in changing.
 func changingValues(t trip.Trip) ([]any, error) {
 	start, err := json.Marshal(t.Start)
 	if err != nil {
@@ -70,7 +70,7 @@ func changingValues(t trip.Trip) ([]any, error) {
 	}, nil
 }
 
-// insertTrip tells whether the trip was new; without onConflict one that is not is an error.
+// insertTrip reports whether the trip was new. Without onConflict a duplicate is an error.
 func insertTrip(ctx context.Context, tx *sqldb.Tx, t trip.Trip, onConflict string) (isNew bool, err error) {
 	values, err := changingValues(t)
 	if err != nil {
@@ -86,7 +86,7 @@ func insertTrip(ctx context.Context, tx *sqldb.Tx, t trip.Trip, onConflict strin
 	return inserted == 1, err
 }
 
-// updateTrip keeps a trip whose row is locked.
+// updateTrip writes a trip whose row is locked.
 func updateTrip(ctx context.Context, tx *sqldb.Tx, t trip.Trip) error {
 	values, err := changingValues(t)
 	if err != nil {

@@ -1,8 +1,8 @@
-// Package store keeps trips in SQL, on SQLite or PostgreSQL.
+// Package store persists trips in SQL, on SQLite or PostgreSQL.
 //
-// It promises what trip.Store asks for. Two partial unique indexes hold the rule of one open trip
-// an account and one a vehicle. A change locks the trip's row first, by an update that changes
-// nothing, so that changes of one trip happen one after another on both engines.
+// It promises what trip.Store requires. Two partial unique indexes enforce one open trip for each account and each
+// vehicle. A change first locks the row of the trip with an update that changes no value, so that both engines
+// serialize the changes of one trip. On failure the transaction is rolled back and nothing is stored.
 package store
 
 import (
@@ -20,11 +20,11 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// Migrations is the schema, for sqldb.DB.Migrate.
+// Migrations returns the schema, for sqldb.DB.Migrate.
 func Migrations() fs.FS {
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return migrations // cannot be: the folder is embedded above
+		return migrations // unreachable: the folder is embedded above
 	}
 	return sub
 }
@@ -35,18 +35,18 @@ type Store struct {
 	encode func(trip.Trip) ([]byte, error)
 }
 
-// New gives a store over a migrated database. Events carry what encode makes of a trip.
+// New returns a store over a migrated database. The function encode returns the payload of an event.
 func New(db *sqldb.DB, encode func(trip.Trip) ([]byte, error)) *Store {
 	return &Store{db: db, encode: encode}
 }
 
-// Create keeps a new trip: see trip.Store.
-func (s *Store) Create(ctx context.Context, key idempotency.Key, made trip.Change) (trip.Trip, error) {
-	t, err := sqldb.WriteOnce(ctx, s.db, key, made.At, func(tx *sqldb.Tx) (trip.Trip, error) {
-		if _, err := insertTrip(ctx, tx, made.Trip, ""); err != nil {
+// Create stores a new trip: see trip.Store.
+func (s *Store) Create(ctx context.Context, key idempotency.Key, change trip.Change) (trip.Trip, error) {
+	t, err := sqldb.WriteOnce(ctx, s.db, key, change.At, func(tx *sqldb.Tx) (trip.Trip, error) {
+		if _, err := insertTrip(ctx, tx, change.Trip, ""); err != nil {
 			return trip.Trip{}, err
 		}
-		return made.Trip, s.follow(ctx, tx, made)
+		return change.Trip, s.writeFixesAndEvent(ctx, tx, change)
 	})
 	switch {
 	case sqldb.Violates(err, "trips_open_account", "trips.account_id"):
@@ -59,7 +59,7 @@ func (s *Store) Create(ctx context.Context, key idempotency.Key, made trip.Chang
 	return t, nil
 }
 
-// Change lets decide say what becomes of a trip: see trip.Store.
+// Change applies a decision to a trip: see trip.Store.
 func (s *Store) Change(ctx context.Context, id, accountID string, positions []trip.Position, decide trip.Decide) (trip.Trip, error) {
 	var t trip.Trip
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -76,7 +76,7 @@ func (s *Store) Change(ctx context.Context, id, accountID string, positions []tr
 	return t, nil
 }
 
-// ChangeImported changes the trip of a recording, or makes it: see trip.Store.
+// ChangeImported changes or creates the trip of a recording: see trip.Store.
 func (s *Store) ChangeImported(ctx context.Context, draft trip.Trip, positions []trip.Position, decide trip.Decide) (t trip.Trip, created bool, err error) {
 	draft.Version = 0
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -99,11 +99,11 @@ func (s *Store) ChangeImported(ctx context.Context, draft trip.Trip, positions [
 	return t, created, nil
 }
 
-// CreateImported keeps new recordings: see trip.Store.
-func (s *Store) CreateImported(ctx context.Context, made []trip.Change) (stored int64, err error) {
+// CreateImported stores new recordings: see trip.Store.
+func (s *Store) CreateImported(ctx context.Context, changes []trip.Change) (stored int64, err error) {
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		stored = 0
-		for _, change := range made {
+		for _, change := range changes {
 			isNew, err := insertTrip(ctx, tx, change.Trip, onRecordingDoNothing)
 			if err != nil {
 				return err
@@ -111,7 +111,7 @@ func (s *Store) CreateImported(ctx context.Context, made []trip.Change) (stored 
 			if !isNew {
 				continue
 			}
-			if err := s.follow(ctx, tx, change); err != nil {
+			if err := s.writeFixesAndEvent(ctx, tx, change); err != nil {
 				return err
 			}
 			stored++
@@ -124,9 +124,9 @@ func (s *Store) CreateImported(ctx context.Context, made []trip.Change) (stored 
 	return stored, nil
 }
 
-// apply asks decide about the locked trip and keeps what it says.
+// apply calls decide with the locked trip, and writes its decision.
 func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, t trip.Trip, positions []trip.Position, decide trip.Decide) (trip.Trip, error) {
-	fresh, err := unseen(ctx, tx, t.ID, positions)
+	fresh, err := newPositions(ctx, tx, t.ID, positions)
 	if err != nil {
 		return trip.Trip{}, err
 	}
@@ -137,11 +137,11 @@ func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, t trip.Trip, positions 
 	if err := updateTrip(ctx, tx, change.Trip); err != nil {
 		return trip.Trip{}, err
 	}
-	return change.Trip, s.follow(ctx, tx, *change)
+	return change.Trip, s.writeFixesAndEvent(ctx, tx, *change)
 }
 
-// follow writes what belongs to a trip whose row was just written: its fixes and its event.
-func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, change trip.Change) error {
+// writeFixesAndEvent completes the write of a trip row with its fixes and its event.
+func (s *Store) writeFixesAndEvent(ctx context.Context, tx *sqldb.Tx, change trip.Change) error {
 	if err := insertFixes(ctx, tx, change.Trip.ID, change.Fixes); err != nil {
 		return err
 	}
@@ -155,8 +155,7 @@ func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, change trip.Change) er
 	return tx.Emit(ctx, change.At, "event.trip."+string(change.Event)+"."+change.Trip.ID, payload)
 }
 
-// lock makes other changes of the trip wait for this transaction, and reads it, if it is the account's
-// ("" for any account's).
+// lock locks the row of a trip and reads it, if the trip is the account's ("" for any account).
 func lock(ctx context.Context, tx *sqldb.Tx, id, accountID string) (trip.Trip, error) {
 	var w sqldb.Where
 	w.And("id = ?", id)

@@ -17,7 +17,7 @@ import (
 
 func encode(t trip.Trip) ([]byte, error) { return json.Marshal(t) }
 
-func TestStore(t *testing.T) {
+func TestStoreEveryEnginePassesConformanceSuite(t *testing.T) {
 	t.Parallel()
 	sqltest.OnEachEngine(t, store.Migrations(), func(t *testing.T, open func(*testing.T) *sqldb.DB) {
 		t.Run("conformance", func(t *testing.T) {
@@ -42,7 +42,7 @@ func events(t *testing.T, db *sqldb.DB) {
 		t.Version++
 		return &trip.Change{Trip: t, Fixes: []trip.Fix{fix}, Event: trip.Imported, At: now}, nil
 	}
-	for range 2 { // the second time there is nothing to tell
+	for range 2 { // the second run finds nothing to emit
 		if _, _, err := s.ChangeImported(t.Context(), draft, []trip.Position{position}, decide); err != nil {
 			t.Fatal(err)
 		}

@@ -10,35 +10,35 @@ import (
 	"github.com/sluicehq/sluice/services/trip"
 )
 
-// spot is what a track has once.
-type spot struct {
+// fixKey identifies a fix: a track stores each key once.
+type fixKey struct {
 	at                  int64
 	latitude, longitude float64
 }
 
-func spotOf(p trip.Position) spot { return spot{sqldb.Micros(p.At), p.Latitude, p.Longitude} }
+func keyOf(p trip.Position) fixKey { return fixKey{sqldb.Micros(p.At), p.Latitude, p.Longitude} }
 
-// unseen is those of the positions that the track does not have, each once and in order.
-func unseen(ctx context.Context, tx *sqldb.Tx, tripID string, positions []trip.Position) ([]trip.Position, error) {
+// newPositions returns those of the positions that the track does not have yet, each once and in order.
+func newPositions(ctx context.Context, tx *sqldb.Tx, tripID string, positions []trip.Position) ([]trip.Position, error) {
 	if len(positions) == 0 {
 		return nil, nil
 	}
-	seen, err := spotsBetween(ctx, tx, tripID, positions)
+	seen, err := fixKeysBetween(ctx, tx, tripID, positions)
 	if err != nil {
 		return nil, fmt.Errorf("look for known fixes: %w", err)
 	}
 	var fresh []trip.Position
 	for _, p := range positions {
-		if !seen[spotOf(p)] {
-			seen[spotOf(p)] = true
+		if !seen[keyOf(p)] {
+			seen[keyOf(p)] = true
 			fresh = append(fresh, p)
 		}
 	}
 	return fresh, nil
 }
 
-// spotsBetween is what the track has between the earliest and the latest of the positions.
-func spotsBetween(ctx context.Context, tx *sqldb.Tx, tripID string, positions []trip.Position) (map[spot]bool, error) {
+// fixKeysBetween returns the keys in the track from the earliest to the latest of the positions.
+func fixKeysBetween(ctx context.Context, tx *sqldb.Tx, tripID string, positions []trip.Position) (map[fixKey]bool, error) {
 	first, last := positions[0].At, positions[0].At
 	for _, p := range positions {
 		if p.At.Before(first) {
@@ -48,17 +48,17 @@ func spotsBetween(ctx context.Context, tx *sqldb.Tx, tripID string, positions []
 			last = p.At
 		}
 	}
-	spots, err := sqldb.Select(ctx, tx, scanSpot, `SELECT at, latitude, longitude FROM fixes WHERE trip_id = $1 AND at BETWEEN $2 AND $3`,
+	keys, err := sqldb.Select(ctx, tx, scanFixKey, `SELECT at, latitude, longitude FROM fixes WHERE trip_id = $1 AND at BETWEEN $2 AND $3`,
 		tripID, sqldb.Micros(first), sqldb.Micros(last))
-	seen := make(map[spot]bool, len(spots)+len(positions))
-	for _, s := range spots {
+	seen := make(map[fixKey]bool, len(keys)+len(positions))
+	for _, s := range keys {
 		seen[s] = true
 	}
 	return seen, err
 }
 
-func scanSpot(row sqldb.Row) (spot, error) {
-	var s spot
+func scanFixKey(row sqldb.Row) (fixKey, error) {
+	var s fixKey
 	err := row.Scan(&s.at, &s.latitude, &s.longitude)
 	return s, err
 }
@@ -74,18 +74,18 @@ func insertFixes(ctx context.Context, tx *sqldb.Tx, tripID string, fixes []trip.
 	return err
 }
 
-// Tracks gives tracks: see trip.Store. Of n fixes, counted from 0, it keeps those at
-// floor(i*(n-1)/(most-1)) for i from 0 to most-1; k is such a place when a multiple of n-1 lies
-// between k*(most-1) and (k+1)*(most-1), the latter not included.
-func (s *Store) Tracks(ctx context.Context, ids []string, accountID string, most int) ([]trip.Track, error) {
+// Tracks returns tracks: see trip.Store. Of n fixes, counted from 0, it selects those at floor(i*(n-1)/(limit-1)) for
+// i from 0 to limit-1. The index k is one of them when a multiple of n-1 lies between k*(limit-1), included, and
+// (k+1)*(limit-1), excluded.
+func (s *Store) Tracks(ctx context.Context, ids []string, accountID string, limit int) ([]trip.Track, error) {
 	var w sqldb.Where
 	w.In("id", ids)
 	if accountID != "" {
 		w.And("account_id = ?", accountID)
 	}
 	spread := `k = n - 1`
-	if most > 1 {
-		steps := w.Arg(int64(most - 1))
+	if limit > 1 {
+		steps := w.Arg(int64(limit - 1))
 		spread = strings.ReplaceAll(`((k * CAST(:m AS BIGINT) + n - 2) / (n - 1)) * (n - 1) < (k + 1) * CAST(:m AS BIGINT)`, ":m", steps)
 	}
 	rows, err := s.db.Read().QueryContext(ctx, `SELECT `+fixColumns+` FROM (
@@ -94,16 +94,16 @@ func (s *Store) Tracks(ctx context.Context, ids []string, accountID string, most
 				COUNT(*) OVER (PARTITION BY trip_id) AS n
 			FROM fixes WHERE trip_id IN (SELECT id FROM trips`+w.SQL()+`)
 		) AS numbered
-		WHERE CASE WHEN n <= `+w.Arg(int64(most))+` THEN TRUE ELSE `+spread+` END
+		WHERE CASE WHEN n <= `+w.Arg(int64(limit))+` THEN TRUE ELSE `+spread+` END
 		ORDER BY trip_id, at, ordinal`, w.Args()...)
 	if err != nil {
 		return nil, fmt.Errorf("read tracks: %w", err)
 	}
-	return byTrip(rows)
+	return groupByTrip(rows)
 }
 
-// byTrip gathers the fixes of rows that are in order of trips.
-func byTrip(rows *sql.Rows) ([]trip.Track, error) {
+// groupByTrip groups fixes by trip. The rows must be in the order of trips.
+func groupByTrip(rows *sql.Rows) ([]trip.Track, error) {
 	var tracks []trip.Track
 	_, err := sqldb.Collect(rows, func(row sqldb.Row) (struct{}, error) {
 		id, fix, err := scanFix(row)

@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/trip"
 )
 
-// startedAt is a new trip that started some minutes after noon.
+// startedAt returns a new trip that started a number of minutes after noon.
 func startedAt(minutes int) trip.Trip {
 	made := started()
 	made.Start.At = noon().Add(time.Duration(minutes) * time.Minute)
@@ -20,7 +20,7 @@ func startedAt(minutes int) trip.Trip {
 
 func listsAll(t *testing.T, s trip.Store) {
 	var want []string
-	for _, minutes := range []int{3, 1, 2, 2, 2, 7, 5} { // three at one time: the id decides
+	for _, minutes := range []int{3, 1, 2, 2, 2, 7, 5} { // three at one time: the id decides the order
 		want = append(want, create(t, s, startedAt(minutes)).ID)
 	}
 	all, err := s.List(t.Context(), trip.Filter{}, page.Request{WithTotal: true})
@@ -45,7 +45,7 @@ func listsAll(t *testing.T, s trip.Store) {
 			break
 		}
 		request.After = p.Cursors[len(p.Cursors)-1]
-		create(t, s, startedAt(60)) // what comes in front moves nothing
+		create(t, s, startedAt(60)) // a newer trip does not move the page
 	}
 	if !slices.Equal(got, idsOf(all.Items)) {
 		t.Errorf("pages give %v, all at once %v", got, idsOf(all.Items))

@@ -1,4 +1,4 @@
-// Package storetest is what every trip.Store must pass.
+// Package storetest is the conformance suite of trip.Store. Every implementation must pass it, on every engine.
 package storetest
 
 import (
@@ -10,36 +10,36 @@ import (
 	"github.com/sluicehq/sluice/services/trip"
 )
 
-// Run runs the suite. Each call of open gives a store that holds nothing.
+// Run runs the suite. Each call of open returns an empty store.
 func Run(t *testing.T, open func(t *testing.T) trip.Store) {
 	for name, test := range map[string]func(*testing.T, trip.Store){
-		"a trip reads back as it was kept":             readsBack,
-		"ids that nobody has are left out":             leavesOutUnknown,
-		"DueTasks, some tasks due, finds them":         dueTasks,
-		"a change without an event is kept":            quietChange,
-		"64 starts on one vehicle: one wins":           oneOpenTripAVehicle,
-		"64 starts of one account: one wins":           oneOpenTripAnAccount,
-		"a trip that is over holds nobody":             finishedHoldsNobody,
-		"a repeated start gives the first trip":        repeatedStart,
-		"a change of no trip is NOT_FOUND":             changeOfNothing,
-		"a change of another's trip is NOT_FOUND":      changeOfAnothers,
-		"a refused change leaves nothing":              refusedChange,
-		"a change that is none leaves the trip":        noChange,
-		"fixes are fresh once":                         freshOnce,
-		"32 changes at once: none is lost":             changesAtOnce,
-		"one fix 32 times at once is kept once":        repeatsAtOnce,
-		"an imported trip is made once and goes on":    importedOnce,
-		"16 imports of one trip at once make it once":  importsAtOnce,
-		"a refused import makes no trip":               refusedImport,
-		"imported rides are stored once":               ridesOnce,
-		"imported trips hold nobody":                   importedHoldNobody,
-		"open trips are found by vehicle and account":  openTrips,
-		"a list runs through all trips, newest first":  listsAll,
-		"a list is narrowed by its filter":             listsFiltered,
-		"lists and tracks follow the visibility rule":  visibilityFollowsTheRule,
-		"a list refuses foreign cursors and bad sizes": listRefuses,
-		"tracks are by time and only the account's":    tracksByTime,
-		"long tracks are thinned evenly":               tracksThinned,
+		"trip, created, is read back unchanged":                        readsBack,
+		"Get, some ids unknown, omits them":                            leavesOutUnknown,
+		"vehicle task, due, is listed until it is set again":           dueTasks,
+		"change, without event, is stored and emits nothing":           quietChange,
+		"vehicle, 64 concurrent starts, opens one trip":                oneOpenTripAVehicle,
+		"account, 64 concurrent starts, opens one trip":                oneOpenTripAnAccount,
+		"finished trip, account and vehicle start again, opens a trip": finishedHoldsNobody,
+		"start, idempotency key replayed, returns the first trip":      repeatedStart,
+		"change, unknown trip, is NOT_FOUND":                           changeOfNothing,
+		"change, trip of another account, is NOT_FOUND":                changeOfAnothers,
+		"change, refused, stores nothing":                              refusedChange,
+		"change, nil decision, leaves the trip":                        noChange,
+		"fix, reported twice, is new once":                             freshOnce,
+		"trip, 32 concurrent changes, loses none":                      changesAtOnce,
+		"fix, reported 32 times concurrently, is stored once":          repeatsAtOnce,
+		"import, repeated, creates one trip and appends to it":         importedOnce,
+		"import, 16 times concurrently, creates one trip":              importsAtOnce,
+		"import, refused, creates no trip":                             refusedImport,
+		"imported ride, repeated, is stored once":                      ridesOnce,
+		"imported trip, account and vehicle start, opens a trip":       importedHoldNobody,
+		"Open, by vehicle and account, returns open trips":             openTrips,
+		"List, read page by page, returns all trips newest first":      listsAll,
+		"List, with filter, returns matching trips":                    listsFiltered,
+		"List, foreign cursor or invalid size, is refused":             listRefuses,
+		"Tracks, with account, returns its fixes ordered by time":      tracksByTime,
+		"Tracks, longer than the limit, are thinned evenly":            tracksThinned,
+		"lists and tracks, any caller, follow the visibility rule":     visibilityFollowsTheRule,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -54,14 +54,14 @@ func tariff() trip.Tariff {
 	return trip.Tariff{Currency: "EUR", StartFeeMinor: 100, PerKilometreMinor: 25, PerMinuteMinor: 30}
 }
 
-// at is a place some seconds after noon, as many times 10 metres north of the start.
+// at returns a position a number of seconds after noon, and ten metres north of the start for each second.
 func at(seconds int) trip.Position {
 	return trip.Position{
 		Latitude: 48 + float64(seconds)*10/111_195, Longitude: 11.5, At: noon().Add(time.Duration(seconds) * time.Second),
 	}
 }
 
-// started is a new live trip of a new account on a new vehicle.
+// started returns a new live trip of a new account on a new vehicle.
 func started() trip.Trip {
 	return trip.Trip{
 		ID: ids.New(ids.Trip), Status: trip.InProgress, Version: 1,
@@ -70,14 +70,14 @@ func started() trip.Trip {
 	}
 }
 
-// recorded is a finished trip of a source.
+// recorded returns a finished trip of a source.
 func recorded(externalID string) trip.Trip {
 	t := started()
 	t.Status, t.Source, t.ExternalID = trip.Finished, "test", externalID
 	return t
 }
 
-// making is the change that makes the trip, with its start as the first fix.
+// making returns the change that creates the trip, with its start as the first fix.
 func making(t trip.Trip) trip.Change {
 	t, fix := trip.Observe(t, t.Start)
 	return trip.Change{Trip: t, Fixes: []trip.Fix{fix}, Event: trip.Started, At: noon()}
@@ -92,7 +92,7 @@ func create(t *testing.T, s trip.Store, made trip.Trip) trip.Trip {
 	return kept
 }
 
-// observing is the decision to add the fresh positions.
+// observing is the decision to add all new positions.
 func observing(t trip.Trip, fresh []trip.Position) (*trip.Change, error) {
 	if len(fresh) == 0 {
 		return nil, nil
@@ -107,7 +107,7 @@ func observing(t trip.Trip, fresh []trip.Position) (*trip.Change, error) {
 	return &trip.Change{Trip: t, Fixes: fixes, Event: trip.Moved, At: noon()}, nil
 }
 
-// get reads one trip that must be there.
+// get reads one trip, which must exist.
 func get(t *testing.T, s trip.Store, id string) trip.Trip {
 	t.Helper()
 	trips, err := s.Get(t.Context(), []string{id})

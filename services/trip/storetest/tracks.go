@@ -38,7 +38,7 @@ func tracksThinned(t *testing.T, s trip.Store) {
 	made := create(t, s, started())
 	positions := make([]trip.Position, n)
 	for i := range positions {
-		positions[i] = at(i) // the first is the start, which is there
+		positions[i] = at(i) // the first is the start, which is stored already
 	}
 	if _, err := s.Change(t.Context(), made.ID, "", positions, observing); err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func tracksThinned(t *testing.T, s trip.Store) {
 	}
 }
 
-// checkSpread wants both ends and steps that differ by at most one.
+// checkSpread requires both ends, and steps that differ by at most one.
 func checkSpread(t *testing.T, fixes []trip.Fix, n int64, most int) {
 	t.Helper()
 	if last := fixes[len(fixes)-1].Ordinal; last != n || (most > 1 && fixes[0].Ordinal != 1) {

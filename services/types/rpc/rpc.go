@@ -1,7 +1,7 @@
-// Package rpc turns the messages that all contracts share (sluice.types.v1) into what services speak
-// of, and back: pages and times.
+// Package rpc converts the messages that all contracts share (sluice.types.v1): pages and times.
 //
-// It belongs to no service and knows none. What a message cannot mean is INVALID_ARGUMENT.
+// It belongs to no service and imports none. A message that has no valid meaning is INVALID_ARGUMENT, with the name
+// of its field.
 package rpc
 
 import (
@@ -14,17 +14,17 @@ import (
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
 )
 
-// PageRequest reads a request for a page; none asks for the first.
+// PageRequest decodes the request of a page. A missing one requests the first page.
 func PageRequest(m *typesv1.PageRequest) page.Request {
 	return page.Request{First: int(m.GetFirst()), After: m.GetAfter(), WithTotal: m.GetWithTotal()}
 }
 
-// PageInfo writes what there is to know of a page beside its items.
+// PageInfo encodes the facts of a page besides its items.
 func PageInfo[T any](p page.Page[T]) *typesv1.PageInfo {
 	return &typesv1.PageInfo{Cursors: p.Cursors, HasNext: p.HasNext, Total: p.Total}
 }
 
-// Each writes a message for each of the items.
+// Each encodes each item as a message.
 func Each[T, M any](items []T, message func(T) M) []M {
 	all := make([]M, len(items))
 	for i, item := range items {
@@ -33,7 +33,7 @@ func Each[T, M any](items []T, message func(T) M) []M {
 	return all
 }
 
-// Timestamp writes a time that may be missing.
+// Timestamp encodes an optional time.
 func Timestamp(at *time.Time) *timestamppb.Timestamp {
 	if at == nil {
 		return nil
@@ -41,7 +41,7 @@ func Timestamp(at *time.Time) *timestamppb.Timestamp {
 	return timestamppb.New(*at)
 }
 
-// Time reads a time that must be there.
+// Time decodes a required time.
 func Time(field string, m *timestamppb.Timestamp) (time.Time, error) {
 	if m == nil {
 		return time.Time{}, errs.Invalid(field, "is missing")
@@ -52,7 +52,7 @@ func Time(field string, m *timestamppb.Timestamp) (time.Time, error) {
 	return m.AsTime(), nil
 }
 
-// OptionalTime reads a time that may be missing.
+// OptionalTime decodes an optional time.
 func OptionalTime(field string, m *timestamppb.Timestamp) (*time.Time, error) {
 	if m == nil {
 		return nil, nil
