@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"runtime/debug"
 	"time"
+
+	"github.com/sluicehq/sluice/internal/stack"
 )
 
 // flightKey is an equal read: of the same, for the same right to see, and after the same writes. A
@@ -71,7 +73,7 @@ func (r *read[V]) join(ctx context.Context, l *lookup[V], ask fetch[V]) []*fligh
 
 // fly asks the service, whoever of those who wait goes away meanwhile; the guard bounds how long.
 func (r *read[V]) fly(ctx context.Context, l *lookup[V], here *journey, mine []led[V], ask fetch[V]) {
-	room(0)
+	stack.Grow()
 	ids := l.ids
 	if len(mine) < len(ids) {
 		ids = make([]string, len(mine))
@@ -90,17 +92,6 @@ func (r *read[V]) fly(ctx context.Context, l *lookup[V], here *journey, mine []l
 	stored := r.store(l, mine, here, now)
 	r.land(l, mine, here)
 	r.share(l, mine, stored, now)
-}
-
-// stack is how deep a call to a service goes, in bytes, with room to spare.
-const stack = 12 << 10
-
-// room grows the stack of a goroutine before it gets deep: once, and not several times on the way down.
-//
-//go:noinline
-func room(at int) byte {
-	var frame [stack]byte
-	return frame[at]
 }
 
 // share keeps what was stored for all gateways, if there are others and it is not private.

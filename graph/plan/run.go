@@ -13,6 +13,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	"github.com/sluicehq/sluice/internal/stack"
 )
 
 // maxCallers is the number of goroutines that call the resolvers of one field of a plan.
@@ -161,7 +163,7 @@ func (r *run) resolve(begin func(*run, *Node)) {
 	for i, spec := range r.plan.loads {
 		r.missing[i] = len(spec.fields)
 	}
-	growStack(0)
+	stack.Grow()
 	r.mu.Lock()
 	r.writer.visit(r.plan.root, &r.root, nil)
 	for _, n := range r.plan.root.next {
@@ -198,7 +200,7 @@ func (r *run) work() {
 
 // help runs a task, and then the tasks that have become ready.
 func (r *run) help(t task) {
-	growStack(0)
+	stack.Grow()
 	t.do()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -226,19 +228,7 @@ func (r *run) finish(t task) {
 	t.ended()
 }
 
-// stackSize is more than the stack of a call to a service needs, in bytes.
-const stackSize = 12 << 10
-
-// growStack grows the stack of a goroutine before its call stack gets deep. A call to a service would grow
-// it several times, and copy all frames each time: a tenth of the cost of a request.
-//
-//go:noinline
-func growStack(at int) byte {
-	var frame [stackSize]byte
-	return frame[at]
-}
-
-// start starts a field, all of whose parents are known.
+// start asks a field, all of whose parents are known.
 func (r *run) start(n *Node) {
 	st := &r.states[n.slot]
 	st.results = grow(st.results, len(st.parents))
