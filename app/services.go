@@ -167,7 +167,7 @@ func openJob(ctx context.Context, h *house, _ connector) (*opened, error) {
 	service := job.New(store, h.clock, kinds, scheduler.Wake)
 	jobs := job.NewWorker(store, h.clock, kinds, h.logger, scheduler.Wake)
 	return &opened{
-		name: "job", db: db, old: []retention.Task{retention.After("finished jobs", h.config.Job.FinishedRetention, store.ForgetFinished)},
+		name: "job", db: db, old: []retention.Task{retention.After("finished jobs", h.config.Job.FinishedRetention, store.DeleteFinished)},
 		register: func(r grpc.ServiceRegistrar) { jobrpc.Register(r, service) },
 		loops: func(b *bus.Bus) []worker.Loop {
 			orders := queue.New(b, jobrpc.DecodeOrder, h.logger, queue.Options{Concurrency: h.config.Job.Workers})

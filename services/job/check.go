@@ -8,18 +8,18 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// Bounds of what callers may give.
+// Limits of a request.
 const (
 	maxName        = 200       // characters
 	maxDescription = 4000      // characters
 	maxPayload     = 64 << 10  // bytes
-	maxAttempts    = 20        // a firing
+	maxAttempts    = 20        // of a firing
 	maxTimeout     = time.Hour // of a run
-	maxChosen      = 1_000     // statuses and kinds, a filter
-	maxBatchRows   = 50_000    // jobs or runs, over all pages of an answer
+	maxChosen      = 1_000     // statuses and kinds in a filter
+	maxBatchRows   = 50_000    // jobs or runs, over all pages of a response
 )
 
-// What holds when a caller does not say.
+// Defaults of a new job.
 const (
 	DefaultMaxAttempts = 3
 	DefaultTimeout     = 30 * time.Second

@@ -10,33 +10,31 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// maxCron bounds what is read as a cron, in bytes.
+// maxCron limits the length of a cron expression, in bytes.
 const maxCron = 200
 
-// allHours is every hour of a cron.SpecSchedule.
+// allHours is the bit set of every hour in a cron.SpecSchedule.
 const allHours = 1<<24 - 1
 
-// Schedule is a cron in a zone.
+// Schedule is a cron expression in a time zone.
 //
-// Where clocks are put forward or back it does what Vixie cron does
-// (https://manpages.debian.org/cron.8, "Notes"): a cron of every hour follows real time, through the
-// hour that comes twice and past the one that is missing; a cron of certain hours fires once for
-// each time on the wall: at the first of two equal ones, and for a missing one right after the gap.
+// When clocks change, it does what Vixie cron does (https://manpages.debian.org/cron.8, "Notes"). An expression for
+// every hour follows real time, through the repeated hour and past the missing one. An expression for certain hours
+// fires once for each local time: at the first of two equal ones, and right after the change for a missing one.
 type Schedule struct {
 	spec  *cron.SpecSchedule
 	every time.Duration
 	zone  *time.Location
 }
 
-// ParseCron reads five fields (minute, hour, day of month, month, day of week) or a descriptor
-// (@hourly, @daily, @weekly, @monthly, @yearly, @every 90s) in a zone of the IANA database.
-// What cannot be read is INVALID_ARGUMENT.
+// ParseCron parses five fields (minute, hour, day of month, month, day of week) or a descriptor (@hourly, @daily,
+// @weekly, @monthly, @yearly, @every 90s) in a zone of the IANA database. An invalid expression is INVALID_ARGUMENT.
 func ParseCron(text, timeZone string) (Schedule, error) {
 	zone, err := input.Zone("timeZone", timeZone)
 	if err != nil {
 		return Schedule{}, err
 	}
-	if len(text) > maxCron || strings.Contains(text, "=") { // the parser reads TZ=…, and trips over it
+	if len(text) > maxCron || strings.Contains(text, "=") { // the parser interprets TZ=…, and panics on some values
 		return Schedule{}, errs.Invalid("cron", "is not five fields, as in \"*/5 8-18 * * MON-FRI\"")
 	}
 	if text, ok := strings.CutPrefix(text, "@every "); ok {
@@ -44,7 +42,7 @@ func ParseCron(text, timeZone string) (Schedule, error) {
 	}
 	parsed, err := cron.ParseStandard(text)
 	if err != nil {
-		fault, _, _ := strings.Cut(err.Error(), ": strconv.") // how the parser reads numbers is its own affair
+		fault, _, _ := strings.Cut(err.Error(), ": strconv.") // removes how the parser reads numbers
 		return Schedule{}, errs.Invalid("cron", "%s", fault)
 	}
 	spec, ok := parsed.(*cron.SpecSchedule)
@@ -66,7 +64,8 @@ func parseEvery(text string, zone *time.Location) (Schedule, error) {
 	return Schedule{every: every, zone: zone}, nil
 }
 
-// Next is the first time after the given one, if there is one within five years and before 2200.
+// Next returns the first firing after the given time. It returns false when there is none within five years or before
+// 2200.
 func (s Schedule) Next(after time.Time) (time.Time, bool) {
 	var next time.Time
 	switch {
@@ -80,7 +79,7 @@ func (s Schedule) Next(after time.Time) (time.Time, bool) {
 	return next.UTC(), !next.IsZero() && next.UTC().Year() < input.EndYear
 }
 
-// nextReal follows real time: each stretch between two changes of the clocks counts on its own.
+// nextReal follows real time. It searches each period between two clock changes on its own.
 func (s Schedule) nextReal(after time.Time) time.Time {
 	limit := after.AddDate(5, 0, 0)
 	for local := after.In(s.zone); !local.After(limit); {
@@ -94,7 +93,7 @@ func (s Schedule) nextReal(after time.Time) time.Time {
 		if end.IsZero() || next.Before(end) {
 			return next
 		}
-		// The end itself belongs to the next stretch, whose first moment may match.
+		// The end itself belongs to the next period, whose first moment may match.
 		_, offset = end.Zone()
 		if first := s.spec.Next(onWall(end).Add(-1)); offWall(first, offset).Equal(end) {
 			return end
@@ -104,7 +103,7 @@ func (s Schedule) nextReal(after time.Time) time.Time {
 	return time.Time{}
 }
 
-// nextOnWall goes from one time on the wall to the next that has not passed.
+// nextOnWall steps through local times until one has not passed.
 func (s Schedule) nextOnWall(after time.Time) time.Time {
 	wall := onWall(after.In(s.zone))
 	for {
@@ -117,9 +116,10 @@ func (s Schedule) nextOnWall(after time.Time) time.Time {
 	}
 }
 
-// firstMoment is when clocks first show the time on the wall, or would have but for a gap.
+// firstMoment returns the first moment at which clocks show the local time. For a missing local time it returns the
+// end of the change.
 func (s Schedule) firstMoment(wall time.Time) time.Time {
-	const day = 24 * time.Hour // no zone is further from UTC, and none changes twice so soon
+	const day = 24 * time.Hour // no zone is further from UTC, and none changes twice within a day
 	_, before := wall.Add(-day).In(s.zone).Zone()
 	_, behind := wall.Add(day).In(s.zone).Zone()
 	for _, offset := range []int{max(before, behind), min(before, behind)} {
@@ -131,13 +131,13 @@ func (s Schedule) firstMoment(wall time.Time) time.Time {
 	return start
 }
 
-// onWall is what clocks show at t, as if it were UTC.
+// onWall returns the local time at t, in the form of a UTC time.
 func onWall(t time.Time) time.Time {
 	_, offset := t.Zone()
 	return t.UTC().Add(time.Duration(offset) * time.Second)
 }
 
-// offWall is when clocks at the offset from UTC, in seconds, show what wall says.
+// offWall returns the moment at which clocks with the offset from UTC, in seconds, show the local time.
 func offWall(wall time.Time, offset int) time.Time {
 	return wall.Add(-time.Duration(offset) * time.Second)
 }

@@ -20,7 +20,7 @@ func mustTime(t testing.TB, text string) time.Time {
 // The clocks of Berlin go from 02:00 to 03:00 on 2026-03-29 and from 03:00 back to 02:00 on
 // 2026-10-25; São Paulo had no midnight on 2018-11-04; Lord Howe moves by half an hour, at 02:00 on
 // 2026-04-05 back to 01:30; Apia had no 30 December 2011.
-func TestCronFires(t *testing.T) {
+func TestCronVariousExpressionsFireAtExpectedTimes(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		cron, zone, after string
@@ -64,7 +64,7 @@ func TestCronFires(t *testing.T) {
 	}
 }
 
-func TestCronRefuses(t *testing.T) {
+func TestCronInvalidExpressionIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ cron, zone, field string }{
 		{"", "UTC", "cron"},
@@ -90,7 +90,7 @@ func TestCronRefuses(t *testing.T) {
 	}
 }
 
-func TestCronThatNeverComesTrueIsRefused(t *testing.T) {
+func TestCronThatNeverFiresIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{"0 0 30 2 *", "0 0 31 4,6,9,11 *", ", * * * *", "@every 2000000h"} {
 		_, err := Plan{Cron: text, TimeZone: "UTC"}.first(mustTime(t, "2026-03-01T00:00:00Z"))

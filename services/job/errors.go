@@ -9,9 +9,9 @@ import (
 
 // Reasons of this service.
 const (
-	ReasonFinished  = "JOB_FINISHED"   // what is asked for has no meaning after the end
-	ReasonRunning   = "JOB_RUNNING"    // wait for the run to end, or cancel it
-	ReasonNotFailed = "JOB_NOT_FAILED" // only what failed or was cancelled is retried
+	ReasonFinished  = "JOB_FINISHED"   // the request has no meaning after the end of the job
+	ReasonRunning   = "JOB_RUNNING"    // the client can wait for the run to end, or cancel it
+	ReasonNotFailed = "JOB_NOT_FAILED" // only a failed or cancelled job can be retried
 )
 
 func errFinished(s Status) error {
@@ -26,24 +26,24 @@ func errNotFailed(s Status) error {
 	return errs.New(errs.FailedPrecondition, ReasonNotFailed, "the job is %s: only a job that is FAILED or CANCELLED can be run again", s)
 }
 
-// errNotToRun tells a worker that an order has nothing left to do.
+// errNotToRun means that an order needs no run: it is a duplicate or out of date.
 var errNotToRun = errors.New("the run is not to be started")
 
-// errSuperseded ends the work of a run that may no longer answer for its job.
+// errSuperseded cancels a run that has lost its lease.
 var errSuperseded = errors.New("the run was cancelled or taken over")
 
-// Failure is an error of a Kind that says more than that the attempt has failed.
+// Failure is an error of a Kind with instructions for the retry.
 type Failure struct {
 	Err       error
-	Permanent bool          // another attempt would fail too
-	After     time.Duration // the next attempt is not due before; 0 when it does not matter
+	Permanent bool          // a retry would fail too
+	After     time.Duration // the earliest delay of the retry; 0 for the default
 }
 
-// Error is the text of the failure.
+// Error returns the text of the failure.
 func (f *Failure) Error() string { return f.Err.Error() }
 
-// Unwrap gives what failed.
+// Unwrap returns the wrapped error.
 func (f *Failure) Unwrap() error { return f.Err }
 
-// Permanent makes err the last attempt's.
+// Permanent wraps an error that no retry can fix.
 func Permanent(err error) error { return &Failure{Err: err, Permanent: true} }

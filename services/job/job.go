@@ -1,27 +1,27 @@
-// Package job does work at a time, or again and again, and keeps what became of it.
+// Package job schedules and executes work, once or repeatedly, and stores the results.
 //
-// A Job says what to do (its kind and payload) and when (its Plan). When it is due the Scheduler
-// queues a Run, which is one attempt, and puts an Order on the work queue; a Worker takes the order,
-// starts the run, does the work and writes the answer. The rows are the truth and the queue only
-// wakes workers, so an order may be lost, late or repeated.
+// A Job has a kind, a payload and a Plan. When it is due, the Scheduler enqueues a Run, which is one attempt, and
+// puts an Order on the work queue. A Worker consumes the order, starts the run, executes the kind and writes the
+// answer. The rows are authoritative and the queue only wakes workers, so an order may be lost, delayed or
+// redelivered.
 //
 //	SCHEDULED ─► QUEUED ─► RUNNING ─► SUCCEEDED | FAILED, or SCHEDULED again on a cron
 //	                ▲          └────► RETRYING
 //	                └────────────────────┘            and from any but the ends ─► CANCELLED
 //
-// What holds at all times:
+// It promises:
+//
 //   - A change is written only over the state and version that it was decided on (Store.Change).
-//   - Only the job's present run may start, once; it alone may answer for the job. The answer of any
-//     other (cancelled, taken over) is kept in its own row as CANCELLED and changes nothing else.
+//   - Only the current run of a job may start, once, and only it may answer for the job. The answer of another run
+//     (cancelled, superseded) is stored in its own row as CANCELLED and changes nothing else.
 //   - NextRunAt is set while the job waits (SCHEDULED, RETRYING), and only then.
 //   - A new time cancels the run that was queued for the old one: the job fires once, at the new time.
-//   - A firing has at most MaxAttempts runs, those that were cut short by a crash counted too.
+//   - A firing has at most MaxAttempts runs, including those that a crash interrupted.
 //
-// What happens on failure: every run that is queued or at work has a Deadline, which a worker keeps
-// moving while it lives. Past it the Scheduler orders a queued run again, and fails a running one as
-// lost, which makes the next attempt due at once. So a worker, the process or the whole queue may
-// vanish at any moment, and no job is forgotten; a run that has been answered is never run again.
-// Firings of a cron that were missed meanwhile are made up for by one.
+// On failure: every queued or running run has a Deadline, and heartbeats of its worker extend the lease. After the
+// deadline the Scheduler orders a queued run again, and fails a running one as lost, so that the retry is due at
+// once. A worker, a process or the whole queue may disappear at any moment: no job is forgotten, and an answered run
+// is never executed again. After an outage one firing replaces all missed firings of a cron.
 package job
 
 import (
@@ -30,60 +30,60 @@ import (
 	"github.com/sluicehq/sluice/internal/entity"
 )
 
-// Status is where a job or a run stands.
+// Status is the state of a job or a run.
 type Status string
 
-// The states. A run knows QUEUED, RUNNING, SUCCEEDED, FAILED and CANCELLED only.
+// The states. A run is QUEUED, RUNNING, SUCCEEDED, FAILED or CANCELLED only.
 const (
-	Scheduled Status = "SCHEDULED" // waits for its time
+	Scheduled Status = "SCHEDULED" // waits until it is due
 	Queued    Status = "QUEUED"    // waits for a worker
 	Running   Status = "RUNNING"
 	Succeeded Status = "SUCCEEDED"
 	Failed    Status = "FAILED"
-	Retrying  Status = "RETRYING" // an attempt has failed; the next has its time
+	Retrying  Status = "RETRYING" // an attempt has failed, and the retry has a time
 	Cancelled Status = "CANCELLED"
 )
 
-// Final tells whether a job or a run leaves the state only when a caller asks for it.
+// Final reports whether only a request of a client changes this state.
 func (s Status) Final() bool { return s == Succeeded || s == Failed || s == Cancelled }
 
-// Waiting tells whether a job in this state has a time at which it is to be queued.
+// Waiting reports whether a job in this state has a time at which it is enqueued.
 func (s Status) Waiting() bool { return s == Scheduled || s == Retrying }
 
-// Job is work to be done at a time, or again and again.
+// Job is work that is executed once or repeatedly.
 type Job struct {
 	ID          string
 	Name        string
 	Description string
 	Kind        string // a key of Kinds
-	Payload     string // JSON, as the kind wants it
+	Payload     string // JSON; the kind defines its form
 	Status      Status
-	Version     int64 // from 1, one more with every change
+	Version     int64 // from 1, incremented by every change
 	Plan
-	NextRunAt   *time.Time    // when it is to be queued; nil unless it waits
-	Attempt     int           // of the present or last run, from 1; 0 before the first
-	MaxAttempts int           // runs a firing at most
+	NextRunAt   *time.Time    // when it is enqueued; nil unless it waits
+	Attempt     int           // of the current or last run, from 1; 0 before the first
+	MaxAttempts int           // the most runs of a firing
 	Timeout     time.Duration // of one run
-	DeviceID    string        // "" when it belongs to none; not verified here
-	Result      string        // JSON, of the last run that ended; "" for none
-	Error       string        // why the last run that ended failed
-	CreatedBy   string        // caller.Name of who made it
+	DeviceID    string        // "" for none; not verified here
+	Result      string        // JSON of the last ended run; "" for none
+	Error       string        // of the last ended run, if it failed
+	CreatedBy   string        // caller.Name of the creator
 	CreatedAt   time.Time
 	UpdatedAt   time.Time
 
-	RunID    string // the present or last run; "" when it waits for a new time
-	FiringID string // the first run of the present firing
+	RunID    string // the current or last run; "" while it waits for a new time
+	FiringID string // the first run of the current firing
 	Deleted  bool   // only in events
 }
 
 // Facts returns what the visibility of the job depends on.
 func (j Job) Facts() entity.Facts { return entity.Facts{Owner: j.CreatedBy} }
 
-// Run is one attempt to do a job's work.
+// Run is one attempt to execute a job.
 type Run struct {
 	ID         string
 	JobID      string
-	FiringID   string // the first run of the same firing: the same for an attempt and its repeats
+	FiringID   string // the first run of the same firing: equal for an attempt and its retries
 	Attempt    int
 	Status     Status
 	DueAt      time.Time
@@ -92,19 +92,19 @@ type Run struct {
 	FinishedAt *time.Time
 	Result     string // JSON; "" for none
 	Error      string
-	Deadline   *time.Time // QUEUED: when its order counts as lost; RUNNING: when its worker does; else nil
+	Deadline   *time.Time // QUEUED: when its order counts as lost; RUNNING: when its lease expires; else nil
 }
 
-// Order is what the work queue carries: the run is to be started.
+// Order is the message on the work queue that starts a run.
 type Order struct {
 	JobID string
 	RunID string
 }
 
-// Counts is how many jobs stand where.
+// Counts is the number of jobs by status.
 type Counts map[Status]int64
 
-// Total is how many jobs there are.
+// Total returns the number of all jobs.
 func (c Counts) Total() int64 {
 	var total int64
 	for _, n := range c {

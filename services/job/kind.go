@@ -10,28 +10,28 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Kind is a sort of work.
+// Kind is a type of work.
 type Kind interface {
-	// Check refuses, as INVALID_ARGUMENT that names the payload, what Run could never do.
+	// Check refuses a payload that Run cannot execute. The error is INVALID_ARGUMENT and names the payload.
 	Check(payload string) error
-	// Run does the work and gives its result as JSON, which may come with an error too. The attempt
-	// has failed when there is an error; see Failure. It returns soon after ctx has ended.
+	// Run executes the task and returns its result as JSON, which may come with an error too. An error fails the
+	// attempt; see Failure. Run must return soon after ctx has ended.
 	Run(ctx context.Context, task Task) (result string, err error)
 }
 
-// Kinds are the sorts of work that there are, by name.
+// Kinds maps names to kinds.
 type Kinds map[string]Kind
 
-// Task is what a Kind is to do.
+// Task is the input of a Kind.
 type Task struct {
 	JobID    string
 	RunID    string
-	FiringID string // the same for an attempt and those that repeat it: what a receiver may know it by
+	FiringID string // equal for an attempt and its retries: a receiver can use it as the idempotency key
 	Attempt  int    // from 1
 	Payload  string
 }
 
-// named gives the kind of the name; INVALID_ARGUMENT when there is none.
+// lookup returns the kind of the name; INVALID_ARGUMENT when there is none.
 func (k Kinds) lookup(name string) (Kind, error) {
 	if kind, ok := k[name]; ok {
 		return kind, nil
@@ -39,7 +39,7 @@ func (k Kinds) lookup(name string) (Kind, error) {
 	return nil, errs.Invalid("kind", "must be one of %s", strings.Join(slices.Sorted(maps.Keys(k)), ", "))
 }
 
-// errorText is err as it is kept: one bounded line.
+// errorText returns the text of err on one line of limited length, as it is stored.
 func errorText(err error) string {
 	text := strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

@@ -9,17 +9,17 @@ import (
 	"pgregory.net/rapid"
 )
 
-// machine is a job, all of its runs, and whatever may happen to them in any order.
+// machine is a job and all of its runs. Random events act on it in any order.
 type machine struct {
 	now   time.Time
 	job   Job
 	runs  map[string]*Run
-	names []string // of runs, in the order they were made
+	names []string // of runs, in the order of creation
 	began map[string]int
 	fired map[string]int // runs by firing
 }
 
-// apply writes a change as a store does, and checks what no change may break.
+// apply writes a change as a store does, and checks the invariants of a change.
 func (m *machine) apply(t *rapid.T, change Change, err error) {
 	if err != nil {
 		return
@@ -46,7 +46,7 @@ func (m *machine) apply(t *rapid.T, change Change, err error) {
 	}
 }
 
-// run picks one of the runs, most often the present one; nil when there is none.
+// run picks one of the runs, most often the current one; nil when there is none.
 func (m *machine) run(t *rapid.T) *Run {
 	if len(m.names) == 0 {
 		return nil
@@ -65,7 +65,7 @@ func (m *machine) plan(t *rapid.T) Plan {
 	return Plan{RunAt: &at, TimeZone: "UTC"}
 }
 
-// actions are what may happen, and what must hold after it.
+// actions returns the possible events, each with its postconditions.
 func (m *machine) actions() map[string]func(*rapid.T) {
 	return map[string]func(*rapid.T){
 		"time passes": func(t *rapid.T) {
@@ -98,7 +98,7 @@ func (m *machine) actions() map[string]func(*rapid.T) {
 			m.apply(t, change, err)
 		},
 		"a caller gives another time": func(t *rapid.T) {
-			change, err := m.job.touched(m.now).replan(m.plan(t), m.runs[m.job.RunID], m.now)
+			change, err := m.job.withNewVersion(m.now).replan(m.plan(t), m.runs[m.job.RunID], m.now)
 			m.apply(t, change, err)
 		},
 		"": m.check,
@@ -134,7 +134,7 @@ func (m *machine) check(t *rapid.T) {
 	}
 }
 
-func TestWhateverHappensToAJobItsRulesHold(t *testing.T) {
+func TestJobRandomEventsKeepInvariants(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{now: noon(), job: once(), runs: map[string]*Run{}, began: map[string]int{}, fired: map[string]int{}}
@@ -143,9 +143,8 @@ func TestWhateverHappensToAJobItsRulesHold(t *testing.T) {
 	})
 }
 
-// A job that is left alone by callers comes to an end, or back to its cron, within its attempts and
-// whatever is lost on the way.
-func TestAJobThatIsLeftAloneComesToAnEnd(t *testing.T) {
+// Without requests of clients a job ends, or waits for its cron, within its attempts, whatever is lost on the way.
+func TestJobWithoutInterferenceEnds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		m := &machine{now: noon(), job: once(), runs: map[string]*Run{}, began: map[string]int{}, fired: map[string]int{}}

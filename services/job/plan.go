@@ -8,17 +8,17 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// Plan says when a job runs: once at RunAt, or whenever Cron says.
+// Plan defines when a job runs: once at RunAt, or at each firing of Cron.
 type Plan struct {
 	RunAt    *time.Time // nil on a cron
-	Cron     string     // "" for once
-	TimeZone string     // IANA name of the zone that Cron is read in
+	Cron     string     // "" for a single run
+	TimeZone string     // IANA name of the zone of Cron
 }
 
-// repeats tells whether the plan is a cron.
+// repeats reports whether the plan is a cron.
 func (p Plan) repeats() bool { return p.Cron != "" }
 
-// same tells whether both plans name the same times. The zone counts on a cron only.
+// same reports whether both plans fire at the same times. The zone matters on a cron only.
 func (p Plan) same(other Plan) bool {
 	if p.Cron != other.Cron {
 		return false
@@ -29,7 +29,7 @@ func (p Plan) same(other Plan) bool {
 	return p.RunAt != nil && other.RunAt != nil && p.RunAt.Equal(*other.RunAt)
 }
 
-// first is when a job under this plan runs first; INVALID_ARGUMENT when the plan cannot be read.
+// first returns the first firing under this plan; INVALID_ARGUMENT when the plan is invalid.
 func (p Plan) first(now time.Time) (time.Time, error) {
 	if !p.repeats() {
 		_, err := input.Zone("timeZone", p.TimeZone)
@@ -46,8 +46,8 @@ func (p Plan) first(now time.Time) (time.Time, error) {
 	return next, nil
 }
 
-// again is when a job that ran is to run next, if ever.
-func (p Plan) again(after time.Time) (time.Time, bool) {
+// next returns the next firing after a run, if any.
+func (p Plan) next(after time.Time) (time.Time, bool) {
 	if !p.repeats() {
 		return time.Time{}, false
 	}
@@ -55,7 +55,7 @@ func (p Plan) again(after time.Time) (time.Time, bool) {
 	return next, err == nil
 }
 
-// revised is the plan after an update that names some of it.
+// revised returns the plan after a partial update.
 func (p Plan) revised(runAt *time.Time, cron, timeZone *string) (Plan, error) {
 	revised := p
 	if timeZone != nil {
@@ -85,5 +85,5 @@ func (p Plan) revised(runAt *time.Time, cron, timeZone *string) (Plan, error) {
 
 func errBothTimes() error { return errs.Invalid("runAt", "give runAt or cron, not both") }
 
-// utc is the zone of a plan that names none.
+// utc is the default zone of a plan.
 const utc = "UTC"

@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 )
 
-// Get gives the jobs of the ids that there are and that the caller may see, in no promised order.
+// Get returns the jobs that exist and that the caller may see, in any order.
 func (s *Service) Get(ctx context.Context, jobIDs []string) ([]Job, error) {
 	who, err := caller.Require(ctx, caller.JobRead)
 	if err != nil {
@@ -30,7 +30,7 @@ func (s *Service) Get(ctx context.Context, jobIDs []string) ([]Job, error) {
 	return jobs, nil
 }
 
-// List gives a page of the jobs that the caller may see, newest first.
+// List returns a page of the jobs that the caller may see, newest first.
 func (s *Service) List(ctx context.Context, filter Filter, request page.Request) (page.Page[Job], error) {
 	who, err := caller.Require(ctx, caller.JobRead)
 	if err != nil {
@@ -82,8 +82,7 @@ func (s *Service) Count(ctx context.Context) (Counts, error) {
 	return counts, nil
 }
 
-// ListOfDevices gives a page of jobs, newest first, for each device that has any that the caller may
-// see.
+// ListOfDevices returns a page of jobs, newest first, for each device that has jobs that the caller may see.
 func (s *Service) ListOfDevices(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[Job], error) {
 	who, err := caller.Require(ctx, caller.JobRead)
 	if err != nil {
@@ -103,7 +102,7 @@ func (s *Service) ListOfDevices(ctx context.Context, deviceIDs []string, request
 	return pages, nil
 }
 
-// ListRuns gives a page of runs, newest first, for each job that has any and that the caller may see.
+// ListRuns returns a page of runs, newest first, for each job that has runs and that the caller may see.
 func (s *Service) ListRuns(ctx context.Context, jobIDs []string, request page.Request) (map[string]page.Page[Run], error) {
 	who, err := caller.Require(ctx, caller.JobRead)
 	if err != nil {
@@ -123,7 +122,7 @@ func (s *Service) ListRuns(ctx context.Context, jobIDs []string, request page.Re
 	return pages, nil
 }
 
-// checkRows bounds a batch of pages.
+// checkRows limits the rows of a batch of pages.
 func checkRows(parents int, request page.Request) error {
 	size, err := request.Size()
 	if err != nil {

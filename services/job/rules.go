@@ -7,20 +7,20 @@ import (
 	"github.com/sluicehq/sluice/internal/clock"
 )
 
-// Change is what a Rule decides. The zero Change leaves everything as it is.
+// Change is the decision of a Rule. The zero Change changes nothing.
 type Change struct {
-	Job    *Job   // the job as it is to be
-	Runs   []Run  // runs that are new, or as they are to be
-	Order  *Order // to be put on the work queue, At
+	Job    *Job   // the new state of the job
+	Runs   []Run  // new runs, and new states of runs
+	Order  *Order // to enqueue, At
 	At     time.Time
-	Delete bool // forget the job and its runs
+	Delete bool // delete the job and its runs
 }
 
-// Rule decides what becomes of a job and one of its runs; run is nil when there is none. It may be
-// called again when the first try to write its decision failed, so it must have no other effects.
+// Rule decides the change of a job and one of its runs; run is nil when there is none. It may be called several
+// times, because the write of its decision is retried, so it must have no side effects.
 type Rule func(j Job, run *Run) (Change, error)
 
-// Outcome is how the work of a run ended.
+// Outcome is the result of a run.
 type Outcome struct {
 	Result string // JSON; "" for none
 	Err    error  // nil for success
@@ -34,25 +34,25 @@ const (
 	maxErrorLength  = 1000 // runes
 )
 
-// Outcomes of runs that were cut short by no fault of their own: the next attempt is due at once.
+// Outcomes of runs that were interrupted from outside. The retry is due at once.
 var (
 	errLost    = errors.New("the worker went away before it answered")
 	errStopped = errors.New("the worker was stopped before the work was done")
 )
 
-// touched is the job with one more change made at now.
-func (j Job) touched(now time.Time) Job {
+// withNewVersion returns the job with the next version, changed at now.
+func (j Job) withNewVersion(now time.Time) Job {
 	j.Version++
 	j.UpdatedAt = now
 	return j
 }
 
-// due tells whether the job is to be queued.
+// due reports whether the job has to be enqueued.
 func (j Job) due(now time.Time) bool {
 	return j.Status.Waiting() && j.NextRunAt != nil && !j.NextRunAt.After(now)
 }
 
-// enqueue queues a due job's next run, under the id.
+// enqueue creates the next run of a due job.
 func (j Job) enqueue(now time.Time, runID string) Change {
 	if !j.due(now) {
 		return Change{}
@@ -64,7 +64,7 @@ func (j Job) enqueue(now time.Time, runID string) Change {
 	default:
 		j.Attempt, j.FiringID = 1, runID
 	}
-	j = j.touched(now)
+	j = j.withNewVersion(now)
 	j.Status, j.NextRunAt, j.RunID = Queued, nil, runID
 	run := Run{
 		ID: runID, JobID: j.ID, FiringID: j.FiringID, Attempt: j.Attempt,
@@ -73,35 +73,35 @@ func (j Job) enqueue(now time.Time, runID string) Change {
 	return Change{Job: &j, Runs: []Run{run}, Order: &Order{JobID: j.ID, RunID: runID}, At: now}
 }
 
-// isPresent tells whether run is the one that may answer for the job in the state.
-func (j Job) isPresent(run *Run, status Status) bool {
+// isCurrent reports whether the run may answer for the job in the given status.
+func (j Job) isCurrent(run *Run, status Status) bool {
 	return run != nil && run.Status == status && j.Status == status && j.RunID == run.ID
 }
 
-// start hands the run to a worker that will answer, or show that it lives, within the lease.
+// start leases the run to a worker, which has to answer or to extend the lease within the given time.
 func (j Job) start(run *Run, now time.Time, lease time.Duration) (Change, error) {
-	if !j.isPresent(run, Queued) {
+	if !j.isCurrent(run, Queued) {
 		return Change{}, errNotToRun
 	}
-	j = j.touched(now)
+	j = j.withNewVersion(now)
 	j.Status = Running
 	started := *run
 	started.Status, started.StartedAt, started.Deadline = Running, &now, later(now, lease)
 	return Change{Job: &j, Runs: []Run{started}}, nil
 }
 
-// answer writes down how a run ended. A run that may no longer answer for its job changes only its
-// own row, and one whose row has an end already changes nothing.
+// answer applies the outcome of a run. A run that has lost its lease changes only its own row, and a run that has
+// ended already changes nothing.
 func (j Job) answer(run *Run, outcome Outcome, now time.Time, jitter float64) Change {
 	if run == nil || run.Status != Running {
 		return Change{}
 	}
-	ended := run.ended(outcome, now)
-	if !j.isPresent(run, Running) {
+	ended := run.withOutcome(outcome, now)
+	if !j.isCurrent(run, Running) {
 		ended.Status = Cancelled
 		return Change{Runs: []Run{ended}}
 	}
-	j = j.touched(now)
+	j = j.withNewVersion(now)
 	j.Result, j.Error = ended.Result, ended.Error
 	switch wait, retry := j.retryAfter(outcome.Err, jitter); {
 	case outcome.Err == nil:
@@ -114,7 +114,7 @@ func (j Job) answer(run *Run, outcome Outcome, now time.Time, jitter float64) Ch
 	return Change{Job: &j, Runs: []Run{ended}}
 }
 
-// retryAfter tells whether the failed attempt is followed by another, and how long after it.
+// retryAfter reports whether a failed attempt is retried, and after which delay.
 func (j Job) retryAfter(err error, jitter float64) (time.Duration, bool) {
 	if err == nil || j.Attempt >= j.MaxAttempts {
 		return 0, false
@@ -132,38 +132,38 @@ func (j Job) retryAfter(err error, jitter float64) (time.Duration, bool) {
 	return wait, true
 }
 
-// finished is the job after a firing: at its end, or waiting for the next time on its cron. That
-// time is after the one that fired, whatever this machine's clock says.
+// finished returns the job after a firing: final, or scheduled for the next time on its cron. That time is after the
+// firing, even when the clock of this machine is behind.
 func (j Job) finished(end Status, now, firedAt time.Time) Job {
 	j.Status, j.NextRunAt = end, nil
 	after := now
 	if firedAt.After(after) {
 		after = firedAt
 	}
-	if next, ok := j.again(after); ok {
+	if next, ok := j.next(after); ok {
 		j.Status, j.NextRunAt = Scheduled, &next
 	}
 	return j
 }
 
-// overdue deals with a run whose deadline has passed: a queued one is ordered again, one at work is
-// lost, and one that its job has left behind is ended.
+// overdue handles a run after its deadline. A queued run is ordered again, a running one is lost, and a run that its
+// job has replaced is cancelled.
 func (j Job) overdue(run *Run, now time.Time) Change {
 	switch {
 	case run == nil || run.Deadline == nil || run.Deadline.After(now):
 		return Change{}
 	case run.Status == Running:
 		return j.answer(run, Outcome{Err: errLost}, now, 0)
-	case !j.isPresent(run, Queued):
+	case !j.isCurrent(run, Queued):
 		return Change{Runs: []Run{run.cancelled(now, "the job went on without it")}}
 	}
-	again := *run
+	reordered := *run
 	waited := max(orderTimeout, min(now.Sub(run.QueuedAt), maxOrderTimeout))
-	again.Deadline = later(now, waited) // twice as long each time
-	return Change{Runs: []Run{again}, Order: &Order{JobID: j.ID, RunID: run.ID}, At: now}
+	reordered.Deadline = later(now, waited) // doubles with each loss
+	return Change{Runs: []Run{reordered}, Order: &Order{JobID: j.ID, RunID: run.ID}, At: now}
 }
 
-// cancel ends the job. A run at work goes on, until its worker hears of it, and can no longer answer.
+// cancel cancels the job. A running run continues until its next heartbeat, and can no longer answer.
 func (j Job) cancel(run *Run, now time.Time) (Change, error) {
 	switch j.Status {
 	case Cancelled:
@@ -171,23 +171,23 @@ func (j Job) cancel(run *Run, now time.Time) (Change, error) {
 	case Succeeded, Failed:
 		return Change{}, errFinished(j.Status)
 	}
-	j = j.touched(now)
+	j = j.withNewVersion(now)
 	j.Status, j.NextRunAt = Cancelled, nil
 	return Change{Job: &j, Runs: dequeued(run, now, "the job was cancelled")}, nil
 }
 
-// retry makes a job that failed or was cancelled due now, from its first attempt.
+// retry schedules a failed or cancelled job for now, from its first attempt.
 func (j Job) retry(now time.Time) (Change, error) {
 	if j.Status != Failed && j.Status != Cancelled {
 		return Change{}, errNotFailed(j.Status)
 	}
-	j = j.touched(now)
+	j = j.withNewVersion(now)
 	j.Status, j.NextRunAt = Scheduled, &now
 	return Change{Job: &j}, nil
 }
 
-// replan gives the job another plan. While a run is at work only the cron of a job that stays on one
-// can change: it counts from the end of that run.
+// replan applies another plan. While a run is running, only the cron of a job that stays on a cron can change: the
+// next firing is computed at the end of that run.
 func (j Job) replan(plan Plan, run *Run, now time.Time) (Change, error) {
 	moved := !plan.same(j.Plan)
 	stays := plan.repeats() && j.repeats()
@@ -210,7 +210,7 @@ func (j Job) replan(plan Plan, run *Run, now time.Time) (Change, error) {
 	return Change{Job: &j, Runs: dequeued(run, now, "the job was given another time")}, nil
 }
 
-// dequeued ends the run if it is still queued.
+// dequeued cancels the run if it is still queued.
 func dequeued(run *Run, now time.Time, why string) []Run {
 	if run == nil || run.Status != Queued {
 		return nil
@@ -218,8 +218,8 @@ func dequeued(run *Run, now time.Time, why string) []Run {
 	return []Run{run.cancelled(now, why)}
 }
 
-// ended is the run with its outcome.
-func (r Run) ended(outcome Outcome, now time.Time) Run {
+// withOutcome returns the run with its outcome.
+func (r Run) withOutcome(outcome Outcome, now time.Time) Run {
 	r.Status, r.FinishedAt, r.Deadline, r.Result = Succeeded, &now, nil, outcome.Result
 	if outcome.Err != nil {
 		r.Status, r.Error = Failed, errorText(outcome.Err)
@@ -227,7 +227,7 @@ func (r Run) ended(outcome Outcome, now time.Time) Run {
 	return r
 }
 
-// cancelled is a run that never started.
+// cancelled returns a run that never started.
 func (r Run) cancelled(now time.Time, why string) Run {
 	r.Status, r.FinishedAt, r.Deadline, r.Error = Cancelled, &now, nil, why
 	return r

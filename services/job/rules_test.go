@@ -24,7 +24,7 @@ func repeating() Job {
 	return j
 }
 
-// queued gives the job with a run that waits, started one with a run at work since noon.
+// queued returns the job with a run that waits; started returns one whose run is running since noon.
 func queued(t *testing.T, j Job) (Job, *Run) {
 	t.Helper()
 	change := j.enqueue(noon(), "run_1")
@@ -44,7 +44,7 @@ func started(t *testing.T, j Job) (Job, *Run) {
 	return *change.Job, &change.Runs[0]
 }
 
-func TestAnAnswerDecidesWhatIsNext(t *testing.T) {
+func TestAnswerVariousOutcomesSetNextStatus(t *testing.T) {
 	t.Parallel()
 	failure := errors.New("the receiver answered 503")
 	for name, test := range map[string]struct {
@@ -91,7 +91,7 @@ func TestAnAnswerDecidesWhatIsNext(t *testing.T) {
 	}
 }
 
-func TestACronFiresOnceForATimeThatAClockBehindSeesAgain(t *testing.T) {
+func TestCronClockBehindFiresOnce(t *testing.T) {
 	t.Parallel()
 	j, run := started(t, repeating())
 	change := j.answer(run, Outcome{}, noon().Add(-time.Second), 0) // the worker's clock is behind
@@ -100,7 +100,7 @@ func TestACronFiresOnceForATimeThatAClockBehindSeesAgain(t *testing.T) {
 	}
 }
 
-func TestALateAnswerChangesOnlyItsRun(t *testing.T) {
+func TestAnswerOfSupersededRunChangesOnlyThatRun(t *testing.T) {
 	t.Parallel()
 	j, run := started(t, once())
 	cancelled, err := j.cancel(run, noon())
@@ -125,7 +125,7 @@ func TestALateAnswerChangesOnlyItsRun(t *testing.T) {
 	}
 }
 
-func TestOnlyThePresentRunStartsAndOnce(t *testing.T) {
+func TestStartOnlyCurrentRunAndOnce(t *testing.T) {
 	t.Parallel()
 	j, run := queued(t, once())
 	other := *run
@@ -151,7 +151,7 @@ func TestOnlyThePresentRunStartsAndOnce(t *testing.T) {
 	}
 }
 
-func TestAnotherTimeMakesTheJobFireOnceThen(t *testing.T) {
+func TestReplanNewTimeFiresOnceThen(t *testing.T) {
 	t.Parallel()
 	j, run := queued(t, once())
 	at := noon().Add(time.Hour)
@@ -174,7 +174,7 @@ func TestAnotherTimeMakesTheJobFireOnceThen(t *testing.T) {
 	}
 }
 
-func TestThePlanMayChange(t *testing.T) {
+func TestReplanVariousStatesChangesOrRefuses(t *testing.T) {
 	t.Parallel()
 	at := noon().Add(time.Hour)
 	otherTime, cron := Plan{RunAt: &at, TimeZone: "UTC"}, Plan{Cron: "30 * * * *", TimeZone: "UTC"}
@@ -211,7 +211,7 @@ func TestThePlanMayChange(t *testing.T) {
 	}
 }
 
-func TestAnUpdateNamesPartOfAPlan(t *testing.T) {
+func TestPlanRevisedPartialUpdateKeepsTheRest(t *testing.T) {
 	t.Parallel()
 	at, text, empty, berlin := noon().Add(time.Hour), "30 * * * *", "", "Europe/Berlin"
 	for name, test := range map[string]struct {
@@ -244,7 +244,7 @@ func TestAnUpdateNamesPartOfAPlan(t *testing.T) {
 	}
 }
 
-func TestWhatIsOverdue(t *testing.T) {
+func TestOverdueVariousRunsAreRecovered(t *testing.T) {
 	t.Parallel()
 	t.Run("a lost order is given again, each time after twice as long", func(t *testing.T) {
 		t.Parallel()
@@ -282,7 +282,7 @@ func TestWhatIsOverdue(t *testing.T) {
 	})
 }
 
-func TestCancelAndRetryKnowTheirStates(t *testing.T) {
+func TestCancelAndRetryVariousStatesChangeOrRefuse(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[Status]struct{ cancel, retry string }{
 		Scheduled: {"", ReasonNotFailed}, Queued: {"", ReasonNotFailed}, Running: {"", ReasonNotFailed}, Retrying: {"", ReasonNotFailed},
@@ -311,7 +311,7 @@ func reason(err error) string {
 	return errs.From(err).Reason
 }
 
-func TestBackoffDoublesUpToFiveMinutes(t *testing.T) {
+func TestBackoffManyAttemptsDoublesUpToFiveMinutes(t *testing.T) {
 	t.Parallel()
 	for attempt, want := range map[int]time.Duration{
 		1: time.Second, 2: 2 * time.Second, 3: 4 * time.Second, 9: 256 * time.Second, 10: 5 * time.Minute, 20: 5 * time.Minute,
@@ -325,7 +325,7 @@ func TestBackoffDoublesUpToFiveMinutes(t *testing.T) {
 	}
 }
 
-func TestAnErrorIsKeptAsOneBoundedLine(t *testing.T) {
+func TestErrorTextLongOrMultilineIsOneTruncatedLine(t *testing.T) {
 	t.Parallel()
 	if got := errorText(errors.New("a\nb\x00\xffc")); got != "a b \uFFFDc" {
 		t.Errorf("got %q", got)

@@ -13,24 +13,24 @@ import (
 	"github.com/sluicehq/sluice/services/job"
 )
 
-func TestALostOrderIsGivenAgain(t *testing.T) {
+func TestSchedulerOrderLostIsOrderedAgain(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t, succeed)
 	j := h.create(job.CreateInput{})
-	lost := h.turnOne()
+	lost := h.scheduleOne()
 	h.clock.Advance(time.Minute)
-	again := h.turnOne()
+	again := h.scheduleOne()
 	if again.Order != lost.Order {
 		t.Errorf("got %+v, want %+v", again.Order, lost.Order)
 	}
 	h.handle(again)
-	h.handle(lost) // which was only late
+	h.handle(lost) // the order was only late
 	if got := h.get(j.ID); got.Status != job.Succeeded || h.runs.Load() != 1 {
 		t.Errorf("%d runs, the job: %+v", h.runs.Load(), got)
 	}
 }
 
-func TestMissedFiringsOfACronAreMadeUpForByOne(t *testing.T) {
+func TestSchedulerCronMissedFiringsRunsOnce(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t, succeed)
 	j := h.create(job.CreateInput{Cron: "*/10 * * * *"})
@@ -38,21 +38,21 @@ func TestMissedFiringsOfACronAreMadeUpForByOne(t *testing.T) {
 		t.Errorf("first at %v, want %v", j.NextRunAt, want)
 	}
 	h.clock.Advance(55 * time.Minute)
-	h.handle(h.turnOne())
+	h.handle(h.scheduleOne())
 	got := h.get(j.ID)
 	if want := h.clock.Now().Add(5 * time.Minute); got.Status != job.Scheduled || !got.NextRunAt.Equal(want) || got.Result == "" {
 		t.Errorf("got %+v, want the next at %v", got, want)
 	}
-	if orders := h.turn(); len(orders) != 0 {
+	if orders := h.schedule(); len(orders) != 0 {
 		t.Errorf("%d orders more", len(orders))
 	}
 }
 
-func TestARescheduledJobFiresOnceAtItsNewTime(t *testing.T) {
+func TestSchedulerJobRescheduledFiresOnceAtNewTime(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t, succeed)
 	j := h.create(job.CreateInput{})
-	old := h.turnOne()
+	old := h.scheduleOne()
 	at := h.clock.Now().Add(time.Hour)
 	moved, err := h.service.Update(h.staff(), job.UpdateInput{ID: j.ID, RunAt: &at})
 	if err != nil || moved.Status != job.Scheduled || !moved.NextRunAt.Equal(at) || moved.Name != j.Name {
@@ -63,14 +63,14 @@ func TestARescheduledJobFiresOnceAtItsNewTime(t *testing.T) {
 		t.Fatal("it ran at its old time")
 	}
 	h.clock.Advance(time.Hour)
-	h.handle(h.turnOne())
+	h.handle(h.scheduleOne())
 	h.handle(old)
 	if got := h.get(j.ID); got.Status != job.Succeeded || h.runs.Load() != 1 || got.Attempt != 1 {
 		t.Errorf("%d runs, the job: %+v", h.runs.Load(), got)
 	}
 }
 
-func TestARetriedJobRunsFromItsFirstAttempt(t *testing.T) {
+func TestRetryFailedJobStartsAtFirstAttempt(t *testing.T) {
 	t.Parallel()
 	fail := true
 	h := newEnv(t, func(context.Context, job.Task) (string, error) {
@@ -80,7 +80,7 @@ func TestARetriedJobRunsFromItsFirstAttempt(t *testing.T) {
 		return "{}", nil
 	})
 	j := h.create(job.CreateInput{})
-	h.handle(h.turnOne())
+	h.handle(h.scheduleOne())
 	if got := h.get(j.ID); got.Status != job.Failed {
 		t.Fatalf("got %+v", got)
 	}
@@ -88,7 +88,7 @@ func TestARetriedJobRunsFromItsFirstAttempt(t *testing.T) {
 	if _, err := h.service.Retry(h.staff(), j.ID, nil); err != nil {
 		t.Fatal(err)
 	}
-	h.handle(h.turnOne())
+	h.handle(h.scheduleOne())
 	if got := h.get(j.ID); got.Status != job.Succeeded || got.Attempt != 1 || got.Error != "" {
 		t.Errorf("got %+v", got)
 	}
@@ -98,7 +98,7 @@ func TestARetriedJobRunsFromItsFirstAttempt(t *testing.T) {
 	}
 }
 
-func TestSchedulersBesideEachOtherOrderEachJobOnce(t *testing.T) {
+func TestSchedulersConcurrentOrderEachJobOnce(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t, succeed)
 	for range 100 {
@@ -114,12 +114,12 @@ func TestSchedulersBesideEachOtherOrderEachJobOnce(t *testing.T) {
 		})
 	}
 	looking.Wait()
-	if orders := h.turn(); len(orders) != 100 {
+	if orders := h.schedule(); len(orders) != 100 {
 		t.Errorf("%d orders, want 100", len(orders))
 	}
 }
 
-// reported tells when a store is asked for due jobs.
+// reported signals each query for due jobs.
 type reported struct {
 	job.Timetable
 	looks chan struct{}
@@ -135,9 +135,9 @@ func (r reported) ChangeDue(ctx context.Context, now time.Time, limit int, rule 
 	return n, err
 }
 
-// The scheduler runs on the machine's clock here. It looks when it starts, when it is woken, and when
-// the time of a job has come, also after the store was away.
-func TestTheSchedulerRunsUntilItIsStopped(t *testing.T) {
+// The scheduler uses the system clock here. It runs a pass at its start, when it is woken, and when a job is due,
+// also after the store was unavailable.
+func TestSchedulerLoopWokenOrDueRunsUntilStopped(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t, succeed)
 	looks := make(chan struct{}, 1000)

@@ -15,8 +15,8 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// Service is what callers may do with jobs. Staff see and change all jobs, others those that they
-// have made: to them the rest does not exist. It is safe for concurrent use.
+// Service holds the use cases of jobs. Staff see and change all jobs. Other callers see and change the jobs that they
+// created; every other job is Missing for them. It is safe for concurrent use.
 type Service struct {
 	store Store
 	clock clock.Clock
@@ -24,12 +24,12 @@ type Service struct {
 	wake  func()
 }
 
-// New makes a Service; wake tells a Scheduler in this process that there may be something to do.
+// New returns a Service. It calls wake after each change, because a job may be due.
 func New(store Store, clock clock.Clock, kinds Kinds, wake func()) *Service {
 	return &Service{store: store, clock: clock, kinds: kinds, wake: wake}
 }
 
-// CreateInput says what to do and when: at RunAt, on a Cron, or at once when neither is given.
+// CreateInput is the request to create a job. The job runs at RunAt, on a Cron, or at once when neither is set.
 type CreateInput struct {
 	Name           string
 	Description    string
@@ -44,7 +44,7 @@ type CreateInput struct {
 	IdempotencyKey string
 }
 
-// Create keeps a new job. What can be known to be wrong with it is INVALID_ARGUMENT.
+// Create stores a new job. Invalid input is INVALID_ARGUMENT.
 func (s *Service) Create(ctx context.Context, in CreateInput) (Job, error) {
 	who, err := caller.Require(ctx, caller.JobWrite)
 	if err != nil {
@@ -66,7 +66,7 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (Job, error) {
 	return j, nil
 }
 
-// newJob is the job that the input describes, waiting for its first time.
+// newJob returns the job of the request, scheduled for its first time.
 func (s *Service) newJob(in CreateInput, now time.Time) (Job, error) {
 	in = in.withDefaults(now)
 	if err := s.check(in); err != nil {
@@ -111,9 +111,9 @@ func (s *Service) check(in CreateInput) error {
 	)
 }
 
-// UpdateInput names what to change; nil keeps it. A job that has ended takes all but another time,
-// so that it can be mended before it is retried. While a run is at work, what changes holds from the
-// next run on; see Job.replan for its time.
+// UpdateInput is a partial update; a nil field stays unchanged. An ended job accepts every change except a new time,
+// so that it can be corrected before a retry. While a run is running, a change applies from the next run on; see
+// Job.replan for a new time.
 type UpdateInput struct {
 	ID              string
 	ExpectedVersion *int64
@@ -121,15 +121,14 @@ type UpdateInput struct {
 	Description     *string
 	Payload         *string
 	RunAt           *time.Time
-	Cron            *string // "" makes it run once, at RunAt
+	Cron            *string // "" means a single run, at RunAt
 	TimeZone        *string
 	MaxAttempts     *int
 	TimeoutSeconds  *int
-	DeviceID        *string // "" takes it away
+	DeviceID        *string // "" removes it
 }
 
-// Update changes what the input names. Another time than the present one makes a job that waits or
-// is queued fire once, at the new time.
+// Update applies a partial update. With a new time, a waiting or queued job fires once, at the new time.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (Job, error) {
 	return s.change(ctx, "update", in.ID, in.ExpectedVersion, func(j Job, run *Run, now time.Time) (Change, error) {
 		j, err := s.revised(j, in)
@@ -144,11 +143,11 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (Job, error) {
 		if err != nil {
 			return Change{}, err
 		}
-		return j.touched(now).replan(plan, run, now)
+		return j.withNewVersion(now).replan(plan, run, now)
 	})
 }
 
-// revised is the job with all that the input names but the plan.
+// revised applies the update to all fields except the plan.
 func (s *Service) revised(j Job, in UpdateInput) (Job, error) {
 	err := cmp.Or(
 		set(&j.Name, in.Name, checkName),
@@ -175,7 +174,7 @@ func (s *Service) revised(j Job, in UpdateInput) (Job, error) {
 	return j, set(&j.Payload, in.Payload, func(payload string) error { return checkPayload(kind, payload) })
 }
 
-// set puts a named value that passes its check into the field.
+// set assigns a value that is not nil, and checks it.
 func set[T any](field *T, value *T, check func(T) error) error {
 	if value == nil {
 		return nil
@@ -184,27 +183,26 @@ func set[T any](field *T, value *T, check func(T) error) error {
 	return check(*value)
 }
 
-// Cancel ends the job for good. A run at work cannot change that any more; it is told to stop.
-// Cancelling again changes nothing; a job that has ended otherwise is FAILED_PRECONDITION.
+// Cancel cancels the job for good. A running run is aborted and cannot answer any more. A second call changes
+// nothing. A job that has ended otherwise is FAILED_PRECONDITION.
 func (s *Service) Cancel(ctx context.Context, id string, expectedVersion *int64) (Job, error) {
 	return s.change(ctx, "cancel", id, expectedVersion, Job.cancel)
 }
 
-// Retry runs a job that failed or was cancelled again, now and from its first attempt; a cron goes
-// on after that.
+// Retry schedules a failed or cancelled job for now, from its first attempt. A cron continues afterwards.
 func (s *Service) Retry(ctx context.Context, id string, expectedVersion *int64) (Job, error) {
 	return s.change(ctx, "retry", id, expectedVersion, func(j Job, _ *Run, now time.Time) (Change, error) {
 		return j.retry(now)
 	})
 }
 
-// Delete forgets the job and its runs; one that is running is FAILED_PRECONDITION.
+// Delete deletes the job and its runs. A running job is FAILED_PRECONDITION.
 func (s *Service) Delete(ctx context.Context, id string, expectedVersion *int64) error {
 	_, err := s.change(ctx, "delete", id, expectedVersion, func(j Job, _ *Run, now time.Time) (Change, error) {
 		if j.Status == Running {
 			return Change{}, errRunning("delete it")
 		}
-		j = j.touched(now)
+		j = j.withNewVersion(now)
 		return Change{Job: &j, Delete: true}, nil
 	})
 	return err
@@ -221,7 +219,7 @@ func (s *Service) change(ctx context.Context, what, id string, expectedVersion *
 	if err := input.ID("id", ids.Job, id); err != nil {
 		return Job{}, err
 	}
-	if err := s.own(ctx, who, id); err != nil {
+	if err := s.checkOwner(ctx, who, id); err != nil {
 		return Job{}, fmt.Errorf("%s job: %w", what, err)
 	}
 	now := s.clock.Now()
@@ -241,9 +239,9 @@ func (s *Service) change(ctx context.Context, what, id string, expectedVersion *
 	return j, nil
 }
 
-// own refuses a job of another before a lock or a rule could take longer over one that there is. Who may
-// act on all jobs is not asked about: what the store does finds out whether there is such a job.
-func (s *Service) own(ctx context.Context, who caller.Caller, id string) error {
+// checkOwner refuses a job of another caller before the lock and the rule, so that timing does not reveal that the
+// job exists. For staff it does nothing, because the store itself returns Missing.
+func (s *Service) checkOwner(ctx context.Context, who caller.Caller, id string) error {
 	owner := ownerOf(who)
 	if owner == "" {
 		return nil
@@ -255,7 +253,7 @@ func (s *Service) own(ctx context.Context, who caller.Caller, id string) error {
 	return err
 }
 
-// ownerOf is whose jobs the caller is confined to; "" for all.
+// ownerOf returns the only creator whose jobs the caller may see; "" for all creators.
 func ownerOf(who caller.Caller) string {
 	return entity.Job.Visibility(who).Owner
 }

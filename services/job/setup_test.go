@@ -23,17 +23,17 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// soon bounds every wait of these tests.
+// soon is the timeout of every wait in these tests.
 const soon = 30 * time.Second
 
-// kindFunc is a kind that takes every payload and does what the test says.
+// kindFunc is a kind that accepts every payload and calls a function of the test.
 type kindFunc func(ctx context.Context, task job.Task) (string, error)
 
 func (kindFunc) Check(string) error { return nil }
 
 func (f kindFunc) Run(ctx context.Context, task job.Task) (string, error) { return f(ctx, task) }
 
-// env is the job service on a real store, with the clock and the queue in the test's hands.
+// env is the job service on a real store. The test controls the clock and the queue.
 type env struct {
 	t         *testing.T
 	db        *sqldb.DB
@@ -42,7 +42,7 @@ type env struct {
 	service   *job.Service
 	scheduler *job.Scheduler
 	worker    *job.Worker
-	runs      atomic.Int32 // how often the kind was run
+	runs      atomic.Int32 // the number of executions
 }
 
 func newEnv(t *testing.T, do kindFunc) *env {
@@ -83,7 +83,7 @@ func (h *env) get(id string) job.Job {
 	return jobs[0]
 }
 
-// runsOf gives the runs of the job, oldest first.
+// runsOf returns the runs of the job, oldest first.
 func (h *env) runsOf(id string) []job.Run {
 	h.t.Helper()
 	pages, err := h.service.ListRuns(h.staff(), []string{id}, page.Request{First: 100})
@@ -98,8 +98,8 @@ func (h *env) runsOf(id string) []job.Run {
 	return oldestFirst
 }
 
-// turn has the scheduler look once and gives what it ordered.
-func (h *env) turn() []job.Delivery {
+// schedule runs one pass of the scheduler and returns its orders.
+func (h *env) schedule() []job.Delivery {
 	h.t.Helper()
 	if err := h.scheduler.RunDue(h.t.Context()); err != nil {
 		h.t.Fatal(err)
@@ -124,10 +124,10 @@ func delivery(order job.Order) job.Delivery {
 	return job.Delivery{Order: order, InProgress: func() error { return nil }}
 }
 
-// turnOne is turn when one order must come of it.
-func (h *env) turnOne() job.Delivery {
+// scheduleOne is schedule with exactly one order.
+func (h *env) scheduleOne() job.Delivery {
 	h.t.Helper()
-	orders := h.turn()
+	orders := h.schedule()
 	if len(orders) != 1 {
 		h.t.Fatalf("%d orders, want 1", len(orders))
 	}
@@ -141,7 +141,7 @@ func (h *env) handle(d job.Delivery) {
 	}
 }
 
-// begin has the worker handle the order beside the test; the function waits until it has.
+// begin handles the order in a goroutine. The returned function waits for it.
 func (h *env) begin(ctx context.Context, worker *job.Worker, d job.Delivery) (wait func() error) {
 	var handling sync.WaitGroup
 	var err error

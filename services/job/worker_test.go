@@ -14,12 +14,12 @@ import (
 
 func succeed(context.Context, job.Task) (string, error) { return `{"ok":true}`, nil }
 
-func TestADueJobRuns(t *testing.T) {
+func TestJobDueIsExecuted(t *testing.T) {
 	t.Parallel()
 	var task job.Task
 	h := newEnv(t, func(_ context.Context, got job.Task) (string, error) { task = got; return `{"ok":true}`, nil })
 	j := h.create(job.CreateInput{})
-	order := h.turnOne()
+	order := h.scheduleOne()
 	if got := h.get(j.ID); got.Status != job.Queued || got.NextRunAt != nil || got.Attempt != 1 {
 		t.Errorf("queued: %+v", got)
 	}
@@ -38,27 +38,27 @@ func TestADueJobRuns(t *testing.T) {
 	}
 }
 
-func TestAJobIsNotQueuedBeforeItsTime(t *testing.T) {
+func TestJobNotDueIsNotEnqueued(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t, succeed)
 	at := h.clock.Now().Add(time.Minute)
 	h.create(job.CreateInput{RunAt: &at})
 	h.clock.Advance(time.Minute - time.Microsecond)
-	if orders := h.turn(); len(orders) != 0 {
+	if orders := h.schedule(); len(orders) != 0 {
 		t.Fatalf("%d orders before the time", len(orders))
 	}
 	h.clock.Advance(time.Microsecond)
-	h.turnOne()
-	if orders := h.turn(); len(orders) != 0 {
+	h.scheduleOne()
+	if orders := h.schedule(); len(orders) != 0 {
 		t.Errorf("%d orders more", len(orders))
 	}
 }
 
-func TestAnOrderThatComesAgainIsNotRunAgain(t *testing.T) {
+func TestOrderRedeliveredIsNotExecutedAgain(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t, succeed)
 	j := h.create(job.CreateInput{})
-	order := h.turnOne()
+	order := h.scheduleOne()
 	h.handle(order)
 	before := h.get(j.ID)
 	h.handle(order)
@@ -68,28 +68,28 @@ func TestAnOrderThatComesAgainIsNotRunAgain(t *testing.T) {
 	if err := h.service.Delete(h.staff(), j.ID, nil); err != nil {
 		t.Fatal(err)
 	}
-	h.handle(order) // nor when the job is gone
+	h.handle(order) // a deleted job is ignored too
 	if n := h.runs.Load(); n != 1 {
 		t.Errorf("%d runs", n)
 	}
 }
 
-func TestAFailureIsTriedAgainUntilTheLastAttempt(t *testing.T) {
+func TestRunFailedIsRetriedUntilLastAttempt(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t, func(context.Context, job.Task) (string, error) { return "", errors.New("no luck") })
 	j := h.create(job.CreateInput{MaxAttempts: 3})
 	for attempt := 1; attempt <= 2; attempt++ {
-		h.handle(h.turnOne())
+		h.handle(h.scheduleOne())
 		got := h.get(j.ID)
 		if got.Status != job.Retrying || got.Attempt != attempt || got.Error != "no luck" {
 			t.Fatalf("after attempt %d: %+v", attempt, got)
 		}
-		if orders := h.turn(); len(orders) != 0 {
+		if orders := h.schedule(); len(orders) != 0 {
 			t.Fatalf("attempt %d was followed at once", attempt)
 		}
 		h.clock.Advance(got.NextRunAt.Sub(h.clock.Now()))
 	}
-	h.handle(h.turnOne())
+	h.handle(h.scheduleOne())
 	if got := h.get(j.ID); got.Status != job.Failed || got.Attempt != 3 {
 		t.Errorf("at the end: %+v", got)
 	}
@@ -99,30 +99,30 @@ func TestAFailureIsTriedAgainUntilTheLastAttempt(t *testing.T) {
 	}
 }
 
-func TestAnAttemptHasItsTime(t *testing.T) {
+func TestRunTimeoutPassedFails(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t, func(ctx context.Context, _ job.Task) (string, error) {
 		<-ctx.Done()
 		return "", ctx.Err()
 	})
 	j := h.create(job.CreateInput{TimeoutSeconds: 1, MaxAttempts: 2})
-	h.handle(h.turnOne())
+	h.handle(h.scheduleOne())
 	if got := h.get(j.ID); got.Status != job.Retrying || got.Error != "the attempt took longer than 1s" {
 		t.Errorf("got %+v", got)
 	}
 }
 
-func TestAPanicIsAFailure(t *testing.T) {
+func TestKindPanicsFailsTheRun(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t, func(context.Context, job.Task) (string, error) { panic("secret") })
 	j := h.create(job.CreateInput{MaxAttempts: 1})
-	h.handle(h.turnOne())
+	h.handle(h.scheduleOne())
 	if got := h.get(j.ID); got.Status != job.Failed || strings.Contains(got.Error, "secret") || got.Error == "" {
 		t.Errorf("got %+v", got)
 	}
 }
 
-// hold is a kind whose runs say when they begin and go on until they are let go or their context ends.
+// hold returns a kind whose runs signal their start and continue until they are released or their context ends.
 func hold(began chan<- job.Task, let <-chan struct{}) kindFunc {
 	return func(ctx context.Context, task job.Task) (string, error) {
 		began <- task
@@ -135,12 +135,12 @@ func hold(began chan<- job.Task, let <-chan struct{}) kindFunc {
 	}
 }
 
-func TestALateResultStaysInItsRun(t *testing.T) {
+func TestResultAfterCancelStaysInItsRun(t *testing.T) {
 	t.Parallel()
 	began, let := make(chan job.Task, 1), make(chan struct{})
 	h := newEnv(t, hold(began, let))
 	j := h.create(job.CreateInput{})
-	wait := h.begin(t.Context(), h.worker, h.turnOne())
+	wait := h.begin(t.Context(), h.worker, h.scheduleOne())
 	receive(t, "the run", began)
 	if _, err := h.service.Cancel(h.staff(), j.ID, nil); err != nil {
 		t.Fatal(err)
@@ -157,13 +157,13 @@ func TestALateResultStaysInItsRun(t *testing.T) {
 	}
 }
 
-func TestACancelledRunIsToldToStop(t *testing.T) {
+func TestRunCancelledHasItsContextCancelled(t *testing.T) {
 	t.Parallel()
 	began := make(chan job.Task, 1)
 	h := newEnv(t, hold(began, nil))
 	h.worker.BeatEvery(10 * time.Millisecond)
 	j := h.create(job.CreateInput{})
-	wait := h.begin(t.Context(), h.worker, h.turnOne())
+	wait := h.begin(t.Context(), h.worker, h.scheduleOne())
 	receive(t, "the run", began)
 	if _, err := h.service.Cancel(h.staff(), j.ID, nil); err != nil {
 		t.Fatal(err)
@@ -176,13 +176,13 @@ func TestACancelledRunIsToldToStop(t *testing.T) {
 	}
 }
 
-func TestAWorkerThatLivesKeepsItsRun(t *testing.T) {
+func TestWorkerHeartbeatsKeepLease(t *testing.T) {
 	t.Parallel()
 	began, let, beats := make(chan job.Task, 1), make(chan struct{}), make(chan struct{}, 100)
 	h := newEnv(t, hold(began, let))
 	h.worker.BeatEvery(10 * time.Millisecond)
 	j := h.create(job.CreateInput{})
-	order := h.turnOne()
+	order := h.scheduleOne()
 	order.InProgress = func() error { beats <- struct{}{}; return nil }
 	wait := h.begin(t.Context(), h.worker, order)
 	receive(t, "the run", began)
@@ -191,7 +191,7 @@ func TestAWorkerThatLivesKeepsItsRun(t *testing.T) {
 		receive(t, "a beat that began before", beats)
 		receive(t, "a beat after that", beats)
 		receive(t, "the end of that", beats)
-		if orders := h.turn(); len(orders) != 0 {
+		if orders := h.schedule(); len(orders) != 0 {
 			t.Fatal("the run was taken over")
 		}
 	}
@@ -204,7 +204,7 @@ func TestAWorkerThatLivesKeepsItsRun(t *testing.T) {
 	}
 }
 
-// dead is a store of a worker that has gone: what it writes after its runs began does not arrive.
+// dead is the store of a worker that has crashed: its writes after the start of a run are lost.
 type dead struct {
 	job.Leases
 	changes atomic.Int32
@@ -217,7 +217,7 @@ func (d *dead) Change(ctx context.Context, jobID, runID string, rule job.Rule) (
 	return d.Leases.Change(ctx, jobID, runID, rule)
 }
 
-func TestTheRunOfALostWorkerIsTakenOver(t *testing.T) {
+func TestWorkerLostRunIsTakenOver(t *testing.T) {
 	t.Parallel()
 	began := make(chan job.Task, 2)
 	h := newEnv(t, func(ctx context.Context, task job.Task) (string, error) {
@@ -229,7 +229,7 @@ func TestTheRunOfALostWorkerIsTakenOver(t *testing.T) {
 	})
 	lost := job.NewWorker(&dead{Leases: h.store}, h.clock, job.Kinds{"test": hold(began, nil)}, slog.New(slog.DiscardHandler), func() {})
 	j := h.create(job.CreateInput{MaxAttempts: 2})
-	order := h.turnOne()
+	order := h.scheduleOne()
 	ctx, kill := context.WithCancel(t.Context())
 	wait := h.begin(ctx, lost, order)
 	first := receive(t, "the first attempt", began)
@@ -237,13 +237,13 @@ func TestTheRunOfALostWorkerIsTakenOver(t *testing.T) {
 	if err := wait(); err == nil {
 		t.Fatal("the lost worker has answered")
 	}
-	h.handle(order) // which comes again: the lease runs, so it is left alone
-	if orders := h.turn(); len(orders) != 0 || h.runs.Load() != 0 {
+	h.handle(order) // redelivered: the lease has not expired, so the order is ignored
+	if orders := h.schedule(); len(orders) != 0 || h.runs.Load() != 0 {
 		t.Fatalf("%d orders and %d runs within the lease", len(orders), h.runs.Load())
 	}
 	h.clock.Advance(30 * time.Second)
-	h.turn() // finds it lost
-	h.handle(h.turnOne())
+	h.schedule() // recovers the lost run
+	h.handle(h.scheduleOne())
 	second := receive(t, "the second attempt", began)
 	if second.Attempt != 2 || second.RunID == first.RunID || second.FiringID != first.RunID {
 		t.Errorf("first %+v, second %+v", first, second)
@@ -253,13 +253,13 @@ func TestTheRunOfALostWorkerIsTakenOver(t *testing.T) {
 	}
 }
 
-func TestAStoppedWorkerHandsItsRunBack(t *testing.T) {
+func TestWorkerStoppedRunIsRetriedAtOnce(t *testing.T) {
 	t.Parallel()
 	began := make(chan job.Task, 1)
 	h := newEnv(t, hold(began, nil))
 	j := h.create(job.CreateInput{})
 	ctx, stop := context.WithCancel(t.Context())
-	wait := h.begin(ctx, h.worker, h.turnOne())
+	wait := h.begin(ctx, h.worker, h.scheduleOne())
 	receive(t, "the run", began)
 	stop()
 	if err := wait(); err != nil {
@@ -268,10 +268,10 @@ func TestAStoppedWorkerHandsItsRunBack(t *testing.T) {
 	if got := h.get(j.ID); got.Status != job.Retrying || !got.NextRunAt.Equal(h.clock.Now()) {
 		t.Errorf("got %+v", got)
 	}
-	h.turnOne()
+	h.scheduleOne()
 }
 
-// flaky fails the changes that the test says.
+// flaky fails the changes that the test selects.
 type flaky struct {
 	job.Leases
 	fail func(change int) bool
@@ -285,13 +285,13 @@ func (f *flaky) Change(ctx context.Context, jobID, runID string, rule job.Rule) 
 	return f.Leases.Change(ctx, jobID, runID, rule)
 }
 
-func TestAnAnswerWaitsForTheStore(t *testing.T) {
+func TestAnswerStoreUnavailableIsRetried(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t, succeed)
 	away := &flaky{Leases: h.store, fail: func(change int) bool { return change == 2 || change == 3 }}
 	worker := job.NewWorker(away, h.clock, job.Kinds{"test": kindFunc(succeed)}, slog.New(slog.DiscardHandler), func() {})
 	j := h.create(job.CreateInput{})
-	if err := worker.Handle(t.Context(), h.turnOne()); err != nil {
+	if err := worker.Handle(t.Context(), h.scheduleOne()); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.get(j.ID); got.Status != job.Succeeded {
@@ -299,13 +299,13 @@ func TestAnAnswerWaitsForTheStore(t *testing.T) {
 	}
 }
 
-func TestAnOrderThatCannotBeStartedComesAgain(t *testing.T) {
+func TestOrderStoreUnavailableIsRedelivered(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t, succeed)
 	away := &flaky{Leases: h.store, fail: func(int) bool { return true }}
 	worker := job.NewWorker(away, h.clock, job.Kinds{"test": kindFunc(succeed)}, slog.New(slog.DiscardHandler), func() {})
 	h.create(job.CreateInput{})
-	if err := worker.Handle(t.Context(), h.turnOne()); err == nil {
+	if err := worker.Handle(t.Context(), h.scheduleOne()); err == nil {
 		t.Error("the order is done")
 	}
 }

@@ -1,4 +1,5 @@
-// Package logline is the job kind "log": a run writes a line to the log.
+// Package logline is the job kind "log": a run writes one line to the log. A payload without a message is refused,
+// and a run never fails.
 package logline
 
 import (
@@ -16,7 +17,7 @@ const maxMessage = 4000 // runes
 // Kind writes {"message": …} to a log.
 type Kind struct{ logger *slog.Logger }
 
-// New makes the kind, which writes to the logger.
+// New returns the kind, which writes to the logger.
 func New(logger *slog.Logger) Kind { return Kind{logger: logger} }
 
 type payload struct {

@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/job/logline"
 )
 
-func TestARunWritesOneLine(t *testing.T) {
+func TestRunMessageWritesOneLine(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
 	kind := logline.New(slog.New(slog.NewJSONHandler(&log, nil)))
@@ -24,7 +24,7 @@ func TestARunWritesOneLine(t *testing.T) {
 	}
 }
 
-func TestPayloadsWithoutAMessageAreRefused(t *testing.T) {
+func TestCheckPayloadWithoutMessageIsRefused(t *testing.T) {
 	t.Parallel()
 	kind := logline.New(slog.New(slog.DiscardHandler))
 	for _, payload := range []string{``, `null`, `[]`, `{}`, `{"message": ""}`, `{"message": 5}`, `{"message": "a", "level": "b"}`, `{"message": "a"} 1`, `{"message": "` + strings.Repeat("a", 4001) + `"}`} {

@@ -13,16 +13,16 @@ import (
 	"github.com/sluicehq/sluice/services/job"
 )
 
-// The child process finds here where to keep its rows and its queue, and where to send webhooks.
+// Environment variables of the child process: the folder of its rows and queue, and the URL of its webhooks.
 const (
 	childFolder = "SLUICE_TEST_JOB_CHILD"
 	childURL    = "SLUICE_TEST_JOB_URL"
 )
 
-// childJobs is how many jobs the child makes.
+// childJobs is the number of jobs that the child creates.
 const childJobs = 12
 
-// runUntilKilled is the child: it makes jobs and does them.
+// runUntilKilled is the child process: it creates jobs and executes them.
 func runUntilKilled(folder string) {
 	ctx := context.Background()
 	p, err := openPart(ctx, folder, clock.System{})
@@ -36,12 +36,12 @@ func runUntilKilled(folder string) {
 		os.Exit(1)
 	}
 	p.run()
-	select {} // nobody stops it: it is killed
+	select {} // until it is killed
 }
 
-// The child is killed while some runs are answered, some hang at their receiver and some wait. After
-// that the rest is done, by whoever comes, and what was answered is not done again.
-func TestAfterAKillNoJobIsForgottenAndNoneThatWasAnsweredRunsAgain(t *testing.T) {
+// The child is killed while some runs are answered, some hang at their receiver and some wait. Another process then
+// executes the rest, and repeats no answered run.
+func TestProcessKilledLosesNoJobAndRepeatsNoAnsweredRun(t *testing.T) {
 	t.Parallel()
 	const answered = 4 // then the 4 workers of the child hang
 	killed := make(chan struct{})
@@ -67,9 +67,9 @@ func TestAfterAKillNoJobIsForgottenAndNoneThatWasAnsweredRunsAgain(t *testing.T)
 	if err := child.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = child.Wait() // it was killed
+	_ = child.Wait() // an error, because it was killed
 	close(killed)
-	p, stop := start(t, folder, clock.NewManual(time.Now().Add(time.Hour))) // leases and orders have run out
+	p, stop := start(t, folder, clock.NewManual(time.Now().Add(time.Hour))) // leases and orders have expired
 	for deadline := time.After(soon); ; {
 		counts, err := p.store.Count(t.Context(), "")
 		if err != nil || counts.Total() != childJobs {

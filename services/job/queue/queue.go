@@ -1,8 +1,8 @@
-// Package queue hands out the orders of runs from the bus's work queue, which all processes share.
+// Package queue consumes the orders of runs from the work queue of the bus, which all processes share.
 //
-// Every order is handed out at least once; one whose worker goes silent for AckWait is handed to
-// another. Orders that cannot be read are dropped with a log line: the rows of their runs are there,
-// and the scheduler orders them again.
+// It delivers every order at least once. It redelivers an order after AckWait without a sign of its worker. An order
+// that cannot be decoded is dropped with a log line: the row of its run still exists, and the scheduler orders the
+// run again.
 package queue
 
 import (
@@ -14,19 +14,19 @@ import (
 	"github.com/sluicehq/sluice/services/job"
 )
 
-// consumer is the name that all workers of an installation share.
+// consumer is the name of the durable consumer that all workers of an installation share.
 const consumer = "runners"
 
-// Bus is what the queue needs of *bus.Bus.
+// Bus is the part of *bus.Bus that the queue uses.
 type Bus interface {
 	Consume(ctx context.Context, config bus.ConsumerConfig, handle bus.Handler) error
 }
 
-// Options tune a queue. The zero value will do.
+// Options tune a queue. The zero value uses the defaults.
 type Options struct {
-	Concurrency int           // runs at work at once in this process; default 8
-	AckWait     time.Duration // how long an order stays with a silent worker; default 30 s
-	StopTimeout time.Duration // how long runs may go on when stopping; default 5 s
+	Concurrency int           // concurrent runs in this process; default 8
+	AckWait     time.Duration // after which an order of a silent worker is redelivered; default 30 s
+	StopTimeout time.Duration // how long runs may continue while stopping; default 5 s
 }
 
 // Queue implements job.Queue.
@@ -37,7 +37,7 @@ type Queue struct {
 	logger  *slog.Logger
 }
 
-// New makes a queue on the bus, whose orders decode reads.
+// New returns a queue on the bus. The function decode decodes an order.
 func New(b Bus, decode func([]byte) (job.Order, error), logger *slog.Logger, options Options) *Queue {
 	if options.Concurrency == 0 {
 		options.Concurrency = 8
@@ -51,7 +51,7 @@ func New(b Bus, decode func([]byte) (job.Order, error), logger *slog.Logger, opt
 	return &Queue{bus: b, decode: decode, logger: logger, options: options}
 }
 
-// Consume hands out orders until ctx ends, and then waits StopTimeout for those at work.
+// Consume delivers orders until ctx ends, and then waits up to StopTimeout for the handlers.
 func (q *Queue) Consume(ctx context.Context, handle func(ctx context.Context, d job.Delivery) error) error {
 	config := bus.ConsumerConfig{
 		Stream: bus.Jobs, Durable: consumer,

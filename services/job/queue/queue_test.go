@@ -34,10 +34,10 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// soon bounds every wait of these tests.
+// soon is the timeout of every wait in these tests.
 const soon = 30 * time.Second
 
-// part is one process's share of the job service, all of it real.
+// part is one process of the job service, with real components.
 type part struct {
 	db      *sqldb.DB
 	bus     *bus.Bus
@@ -46,7 +46,7 @@ type part struct {
 	loops   []worker.Loop
 }
 
-// openPart opens what the folder keeps; work is the clock that runs are timed by.
+// openPart opens the data of the folder. The clock work times the runs.
 func openPart(ctx context.Context, folder string, work clock.Clock) (*part, error) {
 	logger := slog.New(slog.DiscardHandler)
 	db, err := sqldb.Open(ctx, "sqlite:"+filepath.Join(folder, "job.db"))
@@ -119,7 +119,7 @@ func (p *part) create(ctx context.Context, in job.CreateInput, url string) (job.
 	return p.service.Create(caller.NewContext(ctx, caller.OfSystem()), in)
 }
 
-// until waits until the job is in the state.
+// until waits until the job is in the status.
 func (p *part) until(t *testing.T, id string, want job.Status) job.Job {
 	t.Helper()
 	deadline := time.After(soon)
@@ -139,7 +139,7 @@ func (p *part) until(t *testing.T, id string, want job.Status) job.Job {
 	}
 }
 
-// queueEmpties waits until every order is done, which one that fails again and again never is.
+// queueEmpties waits until every order is acknowledged, which an order that always fails never is.
 func (p *part) queueEmpties(t *testing.T) {
 	t.Helper()
 	deadline := time.After(soon)
@@ -159,7 +159,7 @@ func (p *part) queueEmpties(t *testing.T) {
 	}
 }
 
-// receiver tells of each webhook by its run and firing, and answers as the test says.
+// receiver reports each webhook by its run and firing, and responds with the function of the test.
 func receiver(t *testing.T, answer func(n int, w http.ResponseWriter, r *http.Request)) (url string, runs chan [2]string) {
 	t.Helper()
 	runs = make(chan [2]string, 1000)
@@ -189,7 +189,7 @@ func receive[T any](t *testing.T, what string, from <-chan T) T {
 	}
 }
 
-func TestJobsRunThroughTheQueueOnceEach(t *testing.T) {
+func TestQueueManyJobsExecutesEachOnce(t *testing.T) {
 	t.Parallel()
 	url, runs := receiver(t, func(_ int, w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") })
 	p, stop := start(t, t.TempDir(), clock.System{})
@@ -216,7 +216,7 @@ func TestJobsRunThroughTheQueueOnceEach(t *testing.T) {
 	}
 }
 
-func TestAFailedWebhookComesAgainAndCanBeKnown(t *testing.T) {
+func TestWebhookFailedIsRetriedWithTheSameIdempotencyKey(t *testing.T) {
 	t.Parallel()
 	url, runs := receiver(t, func(n int, w http.ResponseWriter, _ *http.Request) {
 		if n == 1 {
@@ -237,7 +237,7 @@ func TestAFailedWebhookComesAgainAndCanBeKnown(t *testing.T) {
 	}
 }
 
-func TestAnOrderThatWasAnsweredButNotAcknowledgedIsNotRunAgain(t *testing.T) {
+func TestOrderRedeliveredAfterAnswerIsNotExecuted(t *testing.T) {
 	t.Parallel()
 	url, runs := receiver(t, func(int, http.ResponseWriter, *http.Request) {})
 	p, stop := start(t, t.TempDir(), clock.System{})
@@ -262,8 +262,8 @@ func TestAnOrderThatWasAnsweredButNotAcknowledgedIsNotRunAgain(t *testing.T) {
 	}
 }
 
-// The broker's store is lost after the order has reached it, and the run comes all the same.
-func TestAQueueThatWasWipedForgetsNoJob(t *testing.T) {
+// The broker's store is lost after it has received the order. The run is executed nevertheless.
+func TestQueueWipedLosesNoJob(t *testing.T) {
 	t.Parallel()
 	url, runs := receiver(t, func(int, http.ResponseWriter, *http.Request) {})
 	folder := t.TempDir()
@@ -295,11 +295,11 @@ func TestAQueueThatWasWipedForgetsNoJob(t *testing.T) {
 	receive(t, "the webhook", runs)
 }
 
-func TestStoppingHandsAWebhookUnderWayBack(t *testing.T) {
+func TestWorkerStoppedDuringWebhookRetriesIt(t *testing.T) {
 	t.Parallel()
 	url, runs := receiver(t, func(n int, _ http.ResponseWriter, r *http.Request) {
 		if n == 1 {
-			<-r.Context().Done() // hangs until the worker lets go
+			<-r.Context().Done() // hangs until the worker cancels the request
 		}
 	})
 	folder := t.TempDir()

@@ -15,15 +15,15 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// EncodeJob writes a job as the payload of its events: a jobv1.Job.
+// EncodeJob encodes the payload of the events of a job: a jobv1.Job.
 func EncodeJob(j job.Job) ([]byte, error) { return proto.Marshal(toJob(j)) }
 
-// EncodeOrder writes an order as the work queue carries it: a jobv1.RunOrder.
+// EncodeOrder encodes an order for the work queue: a jobv1.RunOrder.
 func EncodeOrder(o job.Order) ([]byte, error) {
 	return proto.Marshal(&jobv1.RunOrder{JobId: o.JobID, RunId: o.RunID})
 }
 
-// DecodeOrder reads what EncodeOrder wrote.
+// DecodeOrder decodes an order from the work queue.
 func DecodeOrder(data []byte) (job.Order, error) {
 	var order jobv1.RunOrder
 	if err := proto.Unmarshal(data, &order); err != nil {
@@ -77,7 +77,7 @@ func filterOf(f *jobv1.JobFilter) (job.Filter, error) {
 	return filter, nil
 }
 
-// orEmpty gives the page of a parent that has nothing its total, when totals were asked for.
+// orEmpty returns an empty page for a parent without rows, with the total when the request asks for totals.
 func orEmpty[T any](p page.Page[T], request *typesv1.PageRequest) page.Page[T] {
 	if p.Total == nil && request.GetWithTotal() {
 		p.Total = new(int64)
@@ -93,7 +93,7 @@ func intOf(n *int32) *int {
 	return &wide
 }
 
-// unique gives each id once, in the order of the request.
+// unique returns each id once, in the order of the request.
 func unique(all []string) []string {
 	seen := make(map[string]bool, len(all))
 	var once []string

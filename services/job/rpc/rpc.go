@@ -1,5 +1,6 @@
-// Package rpc answers the calls of sluice.job.v1 with a job.Service, and writes jobs and orders as
-// the messages that events and the work queue carry. Protobuf ends here.
+// Package rpc serves the contract sluice.job.v1 over gRPC, and encodes jobs and orders for events and the work queue.
+// Protobuf is used in this package only. It holds no rules: a message that cannot be decoded is INVALID_ARGUMENT, and
+// every other error is returned unchanged.
 package rpc
 
 import (
@@ -12,7 +13,7 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// Register has the registrar's server answer for jobs.
+// Register registers the service with a gRPC server.
 func Register(r grpc.ServiceRegistrar, s *job.Service) {
 	jobv1.RegisterJobsServer(r, server{service: s})
 }
@@ -96,7 +97,7 @@ func (s server) CountJobs(ctx context.Context, _ *jobv1.CountJobsRequest) (*jobv
 	}, nil
 }
 
-// BatchListDeviceJobs answers with a page for each device that was asked for, empty or not.
+// BatchListDeviceJobs returns a page for each requested device, empty or not.
 func (s server) BatchListDeviceJobs(ctx context.Context, r *jobv1.BatchListDeviceJobsRequest) (*jobv1.BatchListDeviceJobsResponse, error) {
 	pages, err := s.service.ListOfDevices(ctx, r.GetDeviceIds(), types.PageRequest(r.GetPage()))
 	if err != nil {
@@ -110,7 +111,7 @@ func (s server) BatchListDeviceJobs(ctx context.Context, r *jobv1.BatchListDevic
 	return response, nil
 }
 
-// BatchListRuns answers with a page for each job that was asked for, empty or not.
+// BatchListRuns returns a page for each requested job, empty or not.
 func (s server) BatchListRuns(ctx context.Context, r *jobv1.BatchListRunsRequest) (*jobv1.BatchListRunsResponse, error) {
 	pages, err := s.service.ListRuns(ctx, r.GetJobIds(), types.PageRequest(r.GetPage()))
 	if err != nil {

@@ -60,7 +60,7 @@ func (h *env) operator() context.Context {
 	return h.as(caller.Caller{AccountID: "account_op", Role: caller.Operator, Scopes: caller.ScopesOf(caller.Operator)})
 }
 
-// partner is the API key of a member that may do everything with its own jobs.
+// partner returns the API key of a member, with all scopes for its own jobs.
 func (h *env) partner(key string) context.Context {
 	return h.as(caller.Caller{AccountID: "account_m", APIKeyID: key, Role: caller.Member, Scopes: []string{caller.JobRead, caller.JobWrite}})
 }
@@ -82,7 +82,7 @@ func (h *env) create(ctx context.Context, change ...func(*jobv1.CreateJobRequest
 	return j
 }
 
-// run has the scheduler look and the worker do what it orders.
+// run runs one pass of the scheduler, and executes its orders.
 func (h *env) run() {
 	h.t.Helper()
 	if err := h.scheduler.RunDue(h.t.Context()); err != nil {
@@ -119,7 +119,7 @@ func wantError(t *testing.T, what string, err error, code errs.Code, reason, mes
 	}
 }
 
-func TestAJobIsMadeAndRun(t *testing.T) {
+func TestJobCreatedIsExecuted(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t)
 	device := ids.New(ids.Device)
@@ -159,7 +159,7 @@ func TestAJobIsMadeAndRun(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeAJobIsRefused(t *testing.T) {
+func TestCreateJobInvalidInputIsRefused(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t)
 	for what, test := range map[string]struct {
@@ -204,7 +204,7 @@ func TestWhatCannotBeAJobIsRefused(t *testing.T) {
 	}
 }
 
-func TestAJobInThePastRunsAtOnce(t *testing.T) {
+func TestCreateJobTimeInThePastRunsAtOnce(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t)
 	j := h.create(h.operator(), func(r *jobv1.CreateJobRequest) { r.RunAt = timestamppb.New(h.clock.Now().AddDate(-1, 0, 0)) })
@@ -215,7 +215,7 @@ func TestAJobInThePastRunsAtOnce(t *testing.T) {
 	}
 }
 
-func TestAKeyMakesOneJob(t *testing.T) {
+func TestCreateJobIdempotencyKeyReplayedCreatesOne(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t)
 	keyed := func(r *jobv1.CreateJobRequest) { r.IdempotencyKey = "k" }
@@ -231,7 +231,7 @@ func TestAKeyMakesOneJob(t *testing.T) {
 	}
 }
 
-func TestAnUpdateKeepsWhatItDoesNotName(t *testing.T) {
+func TestUpdateJobPartialKeepsOtherFields(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t)
 	device := ids.New(ids.Device)
@@ -267,7 +267,7 @@ func TestAnUpdateKeepsWhatItDoesNotName(t *testing.T) {
 	update(&jobv1.UpdateJobRequest{Cron: proto.String(""), RunAt: want.RunAt})
 }
 
-func TestAnUpdateThatIsWrongChangesNothing(t *testing.T) {
+func TestUpdateJobInvalidChangesNothing(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t)
 	j := h.create(h.operator(), func(r *jobv1.CreateJobRequest) { r.Cron = "0 9 * * *" })
@@ -297,7 +297,7 @@ func TestAnUpdateThatIsWrongChangesNothing(t *testing.T) {
 	}
 }
 
-func TestTheEndOfAJob(t *testing.T) {
+func TestJobEndedAcceptsOnlyRetryAndDelete(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t)
 	j := h.create(h.operator(), func(r *jobv1.CreateJobRequest) { r.RunAt = timestamppb.New(h.clock.Now().Add(time.Hour)) })
@@ -333,7 +333,7 @@ func TestTheEndOfAJob(t *testing.T) {
 	wantError(t, "delete again", err, errs.NotFound, errs.ReasonNotFound, "")
 }
 
-func TestARunningJobIsNotDeleted(t *testing.T) {
+func TestDeleteJobRunningIsRefused(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t)
 	j := h.create(h.operator())
@@ -348,7 +348,7 @@ func TestARunningJobIsNotDeleted(t *testing.T) {
 	wantError(t, "delete", err, errs.FailedPrecondition, job.ReasonRunning, "")
 }
 
-func TestWhatBelongsToOthersDoesNotExist(t *testing.T) {
+func TestJobOfAnotherCallerIsMissing(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t)
 	device := ids.New(ids.Device)
@@ -392,7 +392,7 @@ func TestWhatBelongsToOthersDoesNotExist(t *testing.T) {
 	}
 }
 
-func TestScopesAreNeeded(t *testing.T) {
+func TestCallsWithoutScopeAreDenied(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t)
 	member := h.as(caller.Caller{AccountID: "account_m", Role: caller.Member, Scopes: caller.ScopesOf(caller.Member)})
@@ -422,7 +422,7 @@ func TestScopesAreNeeded(t *testing.T) {
 	}
 }
 
-func TestListsAreBounded(t *testing.T) {
+func TestListsTooManyRowsAreRefused(t *testing.T) {
 	t.Parallel()
 	h := newEnv(t)
 	many := make([]string, 1001)

@@ -22,7 +22,7 @@ func newestRuns() sqldb.Newest {
 func jobCursor(j job.Job) page.Cursor { return newestJobs().Cursor(j.CreatedAt, j.ID) }
 func runCursor(r job.Run) page.Cursor { return newestRuns().Cursor(r.QueuedAt, r.ID) }
 
-// Get gives the jobs that there are.
+// Get returns the jobs that exist.
 func (s *Store) Get(ctx context.Context, ids []string, owner string) ([]job.Job, error) {
 	var where sqldb.Where
 	where.In("id", ids)
@@ -30,7 +30,7 @@ func (s *Store) Get(ctx context.Context, ids []string, owner string) ([]job.Job,
 	return s.jobs(ctx, where.SQL(), where.Args())
 }
 
-// List gives a page of jobs, newest first.
+// List returns a page of jobs, newest first.
 func (s *Store) List(ctx context.Context, filter job.Filter, request page.Request) (page.Page[job.Job], error) {
 	size, err := request.Size()
 	if err != nil {
@@ -96,10 +96,10 @@ func (s *Store) Count(ctx context.Context, owner string) (job.Counts, error) {
 	return counts, nil
 }
 
-// ListOfDevices gives a page of jobs for each device that has any.
+// ListOfDevices returns a page of jobs for each device that has jobs.
 func (s *Store) ListOfDevices(ctx context.Context, deviceIDs []string, owner string, request page.Request) (map[string]page.Page[job.Job], error) {
 	var where sqldb.Where
-	where.And("device_id <> ''") // as the index says
+	where.And("device_id <> ''") // the condition of the partial index
 	where.In("device_id", deviceIDs)
 	ownedBy(&where, owner)
 	return sqldb.Children[job.Job]{
@@ -108,7 +108,7 @@ func (s *Store) ListOfDevices(ctx context.Context, deviceIDs []string, owner str
 	}.Pages(ctx, s.db, where, request)
 }
 
-// ListRuns gives a page of runs for each job that has any.
+// ListRuns returns a page of runs for each job that has runs.
 func (s *Store) ListRuns(ctx context.Context, jobIDs []string, owner string, request page.Request) (map[string]page.Page[job.Run], error) {
 	var where sqldb.Where
 	where.In("job_id", jobIDs)

@@ -12,11 +12,11 @@ import (
 
 const jobColumns = `id, ` + changing
 
-// changing is the columns of a job that may change.
+// changing lists the columns of a job that may change.
 const changing = `name, name_folded, description, kind, payload, status, version, run_at, cron, time_zone, next_run_at,
 	attempt, max_attempts, timeout_seconds, device_id, result, error, created_by, created_at, updated_at, run_id, firing_id`
 
-// changingValues are of the columns changing.
+// changingValues returns the values of the columns in changing.
 func changingValues(j job.Job) []any {
 	return []any{
 		j.Name, sqldb.Fold(j.Name), j.Description, j.Kind, j.Payload, string(j.Status), j.Version,
@@ -31,7 +31,7 @@ func insertJob(ctx context.Context, tx *sqldb.Tx, j job.Job) error {
 	return err
 }
 
-// updateJob writes after, and tells whether the row was still as it was before.
+// updateJob writes after. It reports whether the row was still equal to before.
 func updateJob(ctx context.Context, tx *sqldb.Tx, before, after job.Job) (bool, error) {
 	values := changingValues(after)
 	row := sqldb.Tuples(1, len(values))
@@ -61,7 +61,7 @@ func scanJob(row sqldb.Row) (job.Job, error) {
 
 const runColumns = `id, job_id, firing_id, attempt, status, due_at, queued_at, started_at, finished_at, result, error, deadline`
 
-// onRunUpdate changes a run that is there already.
+// onRunUpdate updates a run that exists already.
 const onRunUpdate = `ON CONFLICT (id) DO UPDATE SET status = excluded.status, started_at = excluded.started_at,
 	finished_at = excluded.finished_at, result = excluded.result, error = excluded.error, deadline = excluded.deadline`
 

@@ -1,7 +1,8 @@
-// Package store keeps jobs and their runs in SQL, on SQLite and PostgreSQL alike.
+// Package store persists jobs and their runs in SQL, on SQLite and PostgreSQL.
 //
-// A change first locks the job's row by an update that alters nothing, so that changes of one job
-// stand in line, over all processes, and then reads what it decides on.
+// It promises what job.Store requires. A change first locks the row of the job with an update that changes no value,
+// so that the changes of one job are serialized over all processes, and then reads the state that it decides on. On
+// failure the transaction is rolled back.
 package store
 
 import (
@@ -22,11 +23,11 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Migrations are this store's schema, as sqldb.DB.Migrate wants it.
+// Migrations returns the schema, for sqldb.DB.Migrate.
 func Migrations() fs.FS {
 	own, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return migrations // the name is fixed at build time
+		return migrations // unreachable: the name is fixed at build time
 	}
 	return own
 }
@@ -38,12 +39,12 @@ type Store struct {
 	encodeOrder func(job.Order) ([]byte, error)
 }
 
-// New makes a Store on a migrated database; the functions write the payloads of events and orders.
+// New returns a Store on a migrated database. The functions encode the payloads of events and orders.
 func New(db *sqldb.DB, encodeJob func(job.Job) ([]byte, error), encodeOrder func(job.Order) ([]byte, error)) *Store {
 	return &Store{db: db, encodeJob: encodeJob, encodeOrder: encodeOrder}
 }
 
-// Create keeps a new job, once a key.
+// Create stores a new job, once for each idempotency key.
 func (s *Store) Create(ctx context.Context, key idempotency.Key, j job.Job) (job.Job, error) {
 	return sqldb.WriteOnce(ctx, s.db, key, j.CreatedAt, func(tx *sqldb.Tx) (job.Job, error) {
 		if err := insertJob(ctx, tx, j); err != nil {
@@ -73,8 +74,8 @@ func (s *Store) Change(ctx context.Context, jobID, runID string, rule job.Rule) 
 	return after, nil
 }
 
-// ChangeDue applies the rule to jobs that are due. It locks them in the order of their ids, so that
-// two processes at it wait for each other instead of blocking each other.
+// ChangeDue applies the rule to due jobs. It locks them in the order of their ids, so that two concurrent schedulers
+// do not deadlock.
 func (s *Store) ChangeDue(ctx context.Context, now time.Time, limit int, rule job.Rule) (int, error) {
 	due, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM (
 			SELECT id FROM jobs WHERE next_run_at IS NOT NULL AND next_run_at <= $1 ORDER BY next_run_at LIMIT $2
@@ -106,7 +107,7 @@ func (s *Store) applyDue(ctx context.Context, tx *sqldb.Tx, id string, now time.
 	return err
 }
 
-// apply lets the rule decide on a job whose row is locked, and writes the decision.
+// apply calls the rule with a job whose row is locked, and writes the decision.
 func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, jobID, runID string, rule job.Rule) (job.Job, error) {
 	before, err := scanJob(tx.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE id = $1`, jobID))
 	if err != nil {
@@ -140,7 +141,7 @@ func readRun(ctx context.Context, tx *sqldb.Tx, jobID, runID string) (*job.Run, 
 	return &run, nil
 }
 
-// write writes the decision, and gives the job as it is then.
+// write writes the decision, and returns the changed job.
 func (s *Store) write(ctx context.Context, tx *sqldb.Tx, before job.Job, change job.Change) (job.Job, error) {
 	if change.Delete {
 		return *change.Job, s.delete(ctx, tx, *change.Job)
@@ -186,7 +187,7 @@ func (s *Store) delete(ctx context.Context, tx *sqldb.Tx, j job.Job) error {
 	return s.emitJob(ctx, tx, j)
 }
 
-// writeRun keeps the run. A new one pushes out the oldest of its job that have ended.
+// writeRun stores the run. For a new run it deletes the oldest ended runs of the job beyond RunsKept.
 func writeRun(ctx context.Context, tx *sqldb.Tx, run job.Run) error {
 	if _, err := tx.Insert(ctx, "job_runs", runColumns, [][]any{runValues(run)}, onRunUpdate); err != nil {
 		return fmt.Errorf("write run %s: %w", run.ID, err)
@@ -223,7 +224,7 @@ func (s *Store) emitOrder(ctx context.Context, tx *sqldb.Tx, order job.Order, at
 	return tx.Emit(ctx, at, "job.run."+order.JobID, data)
 }
 
-// Overdue gives runs whose deadline has passed.
+// Overdue returns runs whose deadline has passed.
 func (s *Store) Overdue(ctx context.Context, now time.Time, limit int) ([]job.Order, error) {
 	overdue, err := sqldb.Select(ctx, s.db.Read(), scanOrder, `SELECT job_id, id FROM job_runs
 		WHERE deadline IS NOT NULL AND deadline <= $1 ORDER BY deadline LIMIT $2`, sqldb.Micros(now), limit)
@@ -239,7 +240,7 @@ func scanOrder(row sqldb.Row) (job.Order, error) {
 	return o, err
 }
 
-// NextWake is the earliest time at which there is something to do.
+// NextWake returns the earliest time at which work is due.
 func (s *Store) NextWake(ctx context.Context) (*time.Time, error) {
 	var next sql.NullInt64
 	err := s.db.Read().QueryRowContext(ctx, `SELECT MIN(at) FROM (
@@ -251,7 +252,7 @@ func (s *Store) NextWake(ctx context.Context) (*time.Time, error) {
 	return sqldb.NullTime(next), nil
 }
 
-// Renew moves the deadline of a run at work.
+// Renew extends the lease of a running run.
 func (s *Store) Renew(ctx context.Context, run job.Order, deadline time.Time) (present bool, err error) {
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		present, err = sqldb.Affects(tx.ExecContext(ctx, `UPDATE job_runs SET deadline = $1 WHERE id = $2 AND status = 'RUNNING'

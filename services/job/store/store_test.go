@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/services/job/storetest"
 )
 
-func TestStore(t *testing.T) {
+func TestStoreEveryEnginePassesConformanceSuite(t *testing.T) {
 	t.Parallel()
 	sqltest.OnEachEngine(t, store.Migrations(), func(t *testing.T, open func(t *testing.T) *sqldb.DB) {
 		storetest.Run(t, func(t *testing.T) storetest.Store {

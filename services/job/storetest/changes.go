@@ -103,7 +103,7 @@ func changeEmits(t *testing.T, s Store) {
 func changesAtOnce(t *testing.T, s Store) {
 	j := create(t, s, newJob())
 	const n = 32
-	for _, err := range atOnce(t.Context(), n, func(ctx context.Context, _ int) error {
+	for _, err := range concurrently(t.Context(), n, func(ctx context.Context, _ int) error {
 		_, err := s.Change(ctx, j.ID, "", set(job.Scheduled))
 		return err
 	}) {
@@ -119,7 +119,7 @@ func changesAtOnce(t *testing.T, s Store) {
 func oneVersionWins(t *testing.T, s Store) {
 	j := create(t, s, newJob())
 	won := 0
-	for _, err := range atOnce(t.Context(), 16, func(ctx context.Context, _ int) error {
+	for _, err := range concurrently(t.Context(), 16, func(ctx context.Context, _ int) error {
 		_, err := s.Change(ctx, j.ID, "", func(j job.Job, run *job.Run) (job.Change, error) {
 			if j.Version != 1 {
 				return job.Change{}, errs.Conflict("job", 1, j.Version)
@@ -171,7 +171,7 @@ func schedulersAtOnce(t *testing.T, s Store) {
 	for range n {
 		create(t, s, newJob())
 	}
-	for _, err := range atOnce(t.Context(), 8, func(ctx context.Context, _ int) error {
+	for _, err := range concurrently(t.Context(), 8, func(ctx context.Context, _ int) error {
 		for {
 			found, err := s.ChangeDue(ctx, noon(), 7, func(j job.Job, run *job.Run) (job.Change, error) {
 				return queueRun(ids.New(ids.JobRun), noon())(j, run)
@@ -206,7 +206,7 @@ func startsOnce(t *testing.T, s Store) {
 	runID := ids.New(ids.JobRun)
 	change(t, s, j.ID, queueRun(runID, noon()))
 	started := 0
-	for _, err := range atOnce(t.Context(), 8, func(ctx context.Context, _ int) error {
+	for _, err := range concurrently(t.Context(), 8, func(ctx context.Context, _ int) error {
 		_, err := s.Change(ctx, j.ID, runID, startRun(noon().Add(time.Minute)))
 		return err
 	}) {
@@ -308,7 +308,7 @@ func forgetsFinished(t *testing.T, s Store) {
 	old := []job.Job{end(job.Succeeded, 1), end(job.Failed, 2), end(job.Cancelled, 3)}
 	left := []job.Job{end(job.Succeeded, 5), end(job.Running, 1), create(t, s, newJob())}
 	for _, want := range []int64{2, 1, 0} {
-		if n, err := s.ForgetFinished(t.Context(), noon().Add(4*time.Hour), 2); err != nil || n != want {
+		if n, err := s.DeleteFinished(t.Context(), noon().Add(4*time.Hour), 2); err != nil || n != want {
 			t.Errorf("%d went, want %d; %v", n, want, err)
 		}
 	}
@@ -323,13 +323,13 @@ func forgetsFinished(t *testing.T, s Store) {
 	if err != nil || len(runs) != 2 {
 		t.Errorf("left are the runs %v, %v", runs, err)
 	}
-	told := 0
+	renewed := 0
 	for _, e := range s.Events(t) {
 		if strings.HasPrefix(e.Subject, "event.job.deleted.") {
-			told++
+			renewed++
 		}
 	}
-	if told != len(old) {
-		t.Errorf("%d are told to be gone", told)
+	if renewed != len(old) {
+		t.Errorf("%d are renewed to be gone", renewed)
 	}
 }

@@ -1,4 +1,4 @@
-// Package storetest is the suite that every job.Store passes.
+// Package storetest is the conformance suite of job.Store. Every implementation must pass it, on every engine.
 package storetest
 
 import (
@@ -15,47 +15,47 @@ import (
 // Store is a store whose outbox the suite can read.
 type Store struct {
 	job.Store
-	Events func(t *testing.T) []Event // all that were emitted, in order
+	Events func(t *testing.T) []Event // all emitted events, in order
 }
 
-// Event is what a store emitted.
+// Event is an event that a store emitted.
 type Event struct {
 	Subject string
-	Data    string // what the store's encoders wrote: see EncodeJob and EncodeOrder
+	Data    string // the payload of EncodeJob or EncodeOrder
 }
 
-// EncodeJob is the encoder of jobs that the suite expects the store to use.
+// EncodeJob is the encoder of jobs for the stores under test.
 func EncodeJob(j job.Job) ([]byte, error) { return []byte(j.ID + " " + string(j.Status)), nil }
 
-// EncodeOrder is the encoder of orders that the suite expects the store to use.
+// EncodeOrder is the encoder of orders for the stores under test.
 func EncodeOrder(o job.Order) ([]byte, error) { return []byte(o.RunID), nil }
 
-// Run runs the suite; open gives a fresh store.
+// Run runs the suite. Each call of open returns an empty store.
 func Run(t *testing.T, open func(t *testing.T) Store) {
 	for name, test := range map[string]func(*testing.T, Store){
-		"a job reads back as it was kept":               readsBack,
-		"a key keeps one job":                           keyOnce,
-		"what is not there is missing":                  missing,
-		"a rule that refuses leaves nothing":            refusal,
-		"a change emits the job and the order":          changeEmits,
-		"changes at once stand in line":                 changesAtOnce,
-		"one of many with the same version wins":        oneVersionWins,
-		"due jobs are found once":                       dueOnce,
-		"schedulers at once queue each job once":        schedulersAtOnce,
-		"a run starts once":                             startsOnce,
-		"a lease is renewed while the run is present":   renew,
-		"the next time is the earliest of all":          nextWake,
-		"overdue runs are found":                        overdue,
-		"a deleted job is gone with its runs":           deleted,
-		"a list comes in pages, newest first":           listPages,
-		"a list is narrowed":                            listFilters,
-		"reads follow the visibility rule":              visibilityFollowsTheRule,
-		"counts are by status and owner":                counts,
-		"jobs of devices come a page a device":          deviceJobs,
-		"runs of jobs come a page a job":                runPages,
-		"a foreign or broken cursor is refused":         badCursors,
-		"old runs are forgotten, those at work are not": oldRuns,
-		"jobs that are long finished are forgotten":     forgetsFinished,
+		"job, created, is read back unchanged":                   readsBack,
+		"create, idempotency key replayed, stores one job":       keyOnce,
+		"job, unknown, is Missing":                               missing,
+		"change, refused by the rule, stores nothing":            refusal,
+		"change, with order, emits the job and the order":        changeEmits,
+		"changes, concurrent, are serialized":                    changesAtOnce,
+		"changes, concurrent at one version, apply one":          oneVersionWins,
+		"due jobs, several passes, are found once":               dueOnce,
+		"schedulers, concurrent, enqueue each job once":          schedulersAtOnce,
+		"run, started concurrently, starts once":                 startsOnce,
+		"lease, run current, is renewed":                         renew,
+		"NextWake, many jobs and runs, is the earliest time":     nextWake,
+		"Overdue, deadlines passed, returns these runs":          overdue,
+		"job, deleted, is Missing with its runs":                 deleted,
+		"List, read page by page, returns all jobs newest first": listPages,
+		"List, with filter, returns matching jobs":               listFilters,
+		"reads, any caller, follow the visibility rule":          visibilityFollowsTheRule,
+		"Count, with owner, counts by status":                    counts,
+		"ListOfDevices, several devices, returns a page each":    deviceJobs,
+		"ListRuns, several jobs, returns a page each":            runPages,
+		"lists, foreign or invalid cursor, are refused":          badCursors,
+		"runs, more than RunsKept, are deleted once ended":       oldRuns,
+		"DeleteFinished, jobs expired, deletes them":             forgetsFinished,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -64,7 +64,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	}
 }
 
-// noon is when these tests take place.
+// noon is the time of these tests.
 func noon() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 123000, time.UTC) }
 
 func at(offset time.Duration) *time.Time {
@@ -72,7 +72,7 @@ func at(offset time.Duration) *time.Time {
 	return &t
 }
 
-// newJob is a job that is due at noon.
+// newJob returns a job that is due at noon.
 func newJob() job.Job {
 	return job.Job{
 		ID: ids.New(ids.Job), Name: "Nächtlicher Bericht", Description: "two\nlines", Kind: "log", Payload: `{"message": "hi"}`,
@@ -100,7 +100,7 @@ func get(t *testing.T, s Store, id string) job.Job {
 	return jobs[0]
 }
 
-// set is a rule that puts the job into the state, with one more change.
+// set returns a rule that sets the status of the job.
 func set(status job.Status) job.Rule {
 	return func(j job.Job, _ *job.Run) (job.Change, error) {
 		j.Status, j.Version = status, j.Version+1
@@ -111,7 +111,7 @@ func set(status job.Status) job.Rule {
 	}
 }
 
-// queueRun is a rule that queues a new run of the job.
+// queueRun returns a rule that enqueues a new run of the job.
 func queueRun(runID string, queuedAt time.Time) job.Rule {
 	return func(j job.Job, _ *job.Run) (job.Change, error) {
 		j.Status, j.Version, j.NextRunAt, j.RunID, j.FiringID = job.Queued, j.Version+1, nil, runID, runID
@@ -125,7 +125,7 @@ func queueRun(runID string, queuedAt time.Time) job.Rule {
 	}
 }
 
-// startRun is a rule that starts the run if it is queued.
+// startRun returns a rule that starts the run if it is queued.
 func startRun(deadline time.Time) job.Rule {
 	return func(j job.Job, run *job.Run) (job.Change, error) {
 		if run == nil || run.Status != job.Queued || j.Status != job.Queued {
@@ -138,7 +138,7 @@ func startRun(deadline time.Time) job.Rule {
 	}
 }
 
-// endRun is a rule that ends the run, and the job with it.
+// endRun is a rule that ends the run and the job.
 func endRun(j job.Job, run *job.Run) (job.Change, error) {
 	j.Status, j.Version, j.Result = job.Succeeded, j.Version+1, `{"logged":true}`
 	ended := *run
@@ -157,8 +157,8 @@ func change(t *testing.T, s Store, id string, rule job.Rule) job.Job {
 	return j
 }
 
-// atOnce runs f n times at once and gives the errors.
-func atOnce(ctx context.Context, n int, f func(ctx context.Context, i int) error) []error {
+// concurrently calls f n times concurrently and returns the errors.
+func concurrently(ctx context.Context, n int, f func(ctx context.Context, i int) error) []error {
 	failed := make(chan error, n)
 	for i := range n {
 		go func() { failed <- f(ctx, i) }()

@@ -8,13 +8,12 @@ import (
 	"syscall"
 )
 
-// errRefused is an address that a webhook may not go to.
+// errRefused is the error for an address to which webhooks are not sent.
 var errRefused = errors.New("webhooks do not go to this address")
 
-// refusedNetworks are those that do not belong to the public internet: loopback, link-local, private
-// and shared ones, documentation and benchmarks, multicast and what is reserved, and the translation
-// prefixes by which an IPv6 address can stand for an IPv4 one. From IANA's registries of
-// special-purpose addresses (RFC 6890):
+// refusedNetworks returns the networks outside the public internet: loopback, link-local, private and shared
+// addresses, documentation and benchmarks, multicast and reserved ranges, and the translation prefixes by which an
+// IPv6 address can represent an IPv4 one. Source: IANA's registries of special-purpose addresses (RFC 6890),
 // https://www.iana.org/assignments/iana-ipv4-special-registry and …/iana-ipv6-special-registry
 func refusedNetworks() []netip.Prefix {
 	texts := strings.Fields(`
@@ -30,7 +29,7 @@ func refusedNetworks() []netip.Prefix {
 	return networks
 }
 
-// guard decides which addresses a webhook may go to.
+// guard decides to which addresses a webhook may connect.
 type guard struct{ refused []netip.Prefix }
 
 func newGuard(allowPrivate bool) guard {
@@ -40,8 +39,8 @@ func newGuard(allowPrivate bool) guard {
 	return guard{refused: refusedNetworks()}
 }
 
-// check refuses an address as the dialler is about to connect to it, after names were looked up, so
-// that a name that answers differently each time does not get by.
+// check refuses an address when the dialler is about to connect to it. The name is resolved by then, so a name that
+// resolves differently each time (DNS rebinding) cannot bypass the check.
 func (g guard) check(addr netip.Addr) error {
 	addr = addr.Unmap().WithZone("")
 	for _, network := range g.refused {
@@ -52,7 +51,7 @@ func (g guard) check(addr netip.Addr) error {
 	return nil
 }
 
-// control is net.Dialer.Control.
+// control implements net.Dialer.Control.
 func (g guard) control(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -61,7 +60,7 @@ func (g guard) control(_, address string, _ syscall.RawConn) error {
 	return g.check(to.Addr())
 }
 
-// checkHost refuses a host that can be seen to be wrong before any look-up.
+// checkHost refuses a literal address before any lookup.
 func (g guard) checkHost(host string) error {
 	if len(g.refused) == 0 {
 		return nil
@@ -72,7 +71,7 @@ func (g guard) checkHost(host string) error {
 	}
 	addr, err := netip.ParseAddr(host)
 	if err != nil {
-		return nil // a name, to be looked up when the time comes
+		return nil // a name, which is checked when it is dialled
 	}
 	return g.check(addr)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// Bounds of a payload.
+// Limits of a payload.
 const (
 	maxURL         = 2048 // bytes
 	maxHeaders     = 32
@@ -64,16 +64,16 @@ func (k *Kind) checkURL(text string) error {
 	return nil
 }
 
-// ours are the headers that a payload may not set, in canonical form: what HTTP itself needs, and
-// what receivers rely on to be ours.
-const ours = " Connection Content-Length Content-Type Expect Host Idempotency-Key Keep-Alive Proxy-Authorization " +
+// reserved lists the headers that a payload may not set, in canonical form: those that HTTP itself needs, and those
+// that receivers rely on.
+const reserved = " Connection Content-Length Content-Type Expect Host Idempotency-Key Keep-Alive Proxy-Authorization " +
 	"Proxy-Connection Sluice-Job-Id Sluice-Run-Id Te Trailer Transfer-Encoding Upgrade User-Agent "
 
 func checkHeader(name, value string) error {
 	if name == "" || len(name) > maxHeaderName || strings.ContainsFunc(name, notToken) {
 		return errs.Invalid("payload", "%.40q is not the name of a header", name)
 	}
-	if strings.Contains(ours, " "+http.CanonicalHeaderKey(name)+" ") {
+	if strings.Contains(reserved, " "+http.CanonicalHeaderKey(name)+" ") {
 		return errs.Invalid("payload", "the header %s cannot be set", name)
 	}
 	if len(value) > maxHeaderValue || strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
@@ -82,7 +82,7 @@ func checkHeader(name, value string) error {
 	return nil
 }
 
-// notToken tells what cannot stand in a header's name (RFC 9110, section 5.6.2).
+// notToken reports whether the name of a header cannot contain the rune (RFC 9110, section 5.6.2).
 func notToken(r rune) bool {
 	letter := 'a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9'
 	return !letter && !strings.ContainsRune("!#$%&'*+-.^_`|~", r)

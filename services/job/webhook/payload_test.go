@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-func TestRefusedAddresses(t *testing.T) {
+func TestGuardPrivateAddressesAreRefused(t *testing.T) {
 	t.Parallel()
 	g := newGuard(false)
 	for _, text := range []string{
@@ -35,7 +35,7 @@ func TestRefusedAddresses(t *testing.T) {
 	}
 }
 
-func TestPayloads(t *testing.T) {
+func TestCheckVariousPayloadsAcceptsOrNamesFault(t *testing.T) {
 	t.Parallel()
 	k := New(Options{})
 	for _, payload := range []string{

@@ -1,13 +1,12 @@
 // Package webhook is the job kind "webhook": a run POSTs JSON to a URL.
 //
-// It goes to public addresses only, unless the configuration says otherwise, which is checked on
-// every connection after the name was looked up; no proxy is used, no redirect is followed, and of
-// the answer no more than the first 4 KiB are read. A 2xx answer is success. A 4xx answer other than
-// 408, 425 and 429 is a failure for good; whatever else goes wrong is tried again, not before the
-// time that a Retry-After header gives in seconds.
+// It connects to public addresses only, unless the configuration allows others. The check is made on every
+// connection, after the name was resolved. It uses no proxy, follows no redirect, and reads at most the first 4 KiB
+// of the response. A 2xx response is success. A 4xx response other than 408, 425 and 429 is a permanent failure.
+// Every other failure is retried, not before the delay of a Retry-After header in seconds.
 //
-// The receiver can tell a repeat by the header Idempotency-Key: all attempts of one firing carry the
-// same, which is the id of the first of its runs.
+// A receiver can deduplicate by the header Idempotency-Key. All attempts of one firing have the same key: the id of
+// the first run.
 package webhook
 
 import (
@@ -34,24 +33,24 @@ const (
 	maxRetryAfter = 3600
 )
 
-// Options say where webhooks may go.
+// Options define the allowed targets of webhooks.
 type Options struct {
-	AllowPrivate bool // also to loopback, link-local, private and reserved addresses
+	AllowPrivate bool // also loopback, link-local, private and reserved addresses
 }
 
-// Kind POSTs to {"url": …} the JSON in "body", with "headers".
+// Kind POSTs the JSON in "body" to {"url": …}, with "headers".
 type Kind struct {
 	guard  guard
 	client *http.Client
 }
 
-// New makes the kind.
+// New returns the kind.
 func New(options Options) *Kind {
 	g := newGuard(options.AllowPrivate)
 	dialer := &net.Dialer{Timeout: dialTimeout, Control: g.control}
 	return &Kind{guard: g, client: &http.Client{
 		Transport: &http.Transport{
-			Proxy:                  nil, // one from the environment would do the look-up out of our sight
+			Proxy:                  nil, // a proxy would resolve names where the address is not checked
 			DialContext:            dialer.DialContext,
 			TLSHandshakeTimeout:    dialTimeout,
 			DisableKeepAlives:      true,
@@ -61,7 +60,7 @@ func New(options Options) *Kind {
 	}}
 }
 
-// Check refuses a payload that is not one, or whose URL names an address that is refused.
+// Check refuses an invalid payload, and a URL with a refused address.
 func (k *Kind) Check(payload string) error {
 	_, err := k.parse(payload)
 	return err
@@ -70,10 +69,10 @@ func (k *Kind) Check(payload string) error {
 // answer is the result of a run.
 type answer struct {
 	Status int    `json:"status"`
-	Body   string `json:"body"` // its first 4 KiB, as text
+	Body   string `json:"body"` // the first 4 KiB, as text
 }
 
-// Run sends the request and reads the answer, which is its result whether it is success or not.
+// Run sends the request. The response is the result of the run, on success and on failure.
 func (k *Kind) Run(ctx context.Context, task job.Task) (string, error) {
 	request, err := k.request(ctx, task)
 	if err != nil {
@@ -86,7 +85,7 @@ func (k *Kind) Run(ctx context.Context, task job.Task) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("send the webhook: %w", withoutURL(err))
 	}
-	defer func() { _ = response.Body.Close() }() // what is not read does not matter
+	defer func() { _ = response.Body.Close() }() // the rest of the body is ignored
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
 	if err != nil && success(response.StatusCode) {
 		return "", fmt.Errorf("read the answer: %w", err)
@@ -120,7 +119,7 @@ func (k *Kind) request(ctx context.Context, task job.Task) (*http.Request, error
 
 func success(status int) bool { return status >= 200 && status < 300 }
 
-// judge is nil for success.
+// judge returns nil for success.
 func judge(response *http.Response) error {
 	status := response.StatusCode
 	if success(status) {
@@ -140,7 +139,7 @@ func judge(response *http.Response) error {
 	return &job.Failure{Err: err, After: retryAfter(response.Header.Get("Retry-After"))}
 }
 
-// retryAfter reads a Retry-After header in seconds (RFC 9110, section 10.2.3); 0 for anything else.
+// retryAfter parses a Retry-After header in seconds (RFC 9110, section 10.2.3); 0 for any other form.
 func retryAfter(header string) time.Duration {
 	seconds, err := strconv.Atoi(header)
 	if err != nil || seconds < 0 || seconds > maxRetryAfter {
@@ -149,8 +148,8 @@ func retryAfter(header string) time.Duration {
 	return time.Duration(seconds) * time.Second
 }
 
-// withoutURL takes from an error of http.Client the URL, which may hold a secret, and from one of a
-// look-up the server that was asked.
+// withoutURL removes the URL from an error of http.Client, because it may contain a secret, and the server from an
+// error of a lookup.
 func withoutURL(err error) error {
 	if inURL, ok := errors.AsType[*url.Error](err); ok {
 		err = inURL.Err

@@ -29,7 +29,7 @@ func receiver(t *testing.T, handle http.HandlerFunc) string {
 
 func payloadTo(url string) string { return `{"url": "` + url + `", "body": {"a": [1, "ü"]}}` }
 
-func TestAWebhookArrivesAsItWasGiven(t *testing.T) {
+func TestWebhookDeliveredHasPayloadAndHeaders(t *testing.T) {
 	t.Parallel()
 	got := make(chan *http.Request, 1)
 	body := make(chan string, 1)
@@ -61,7 +61,7 @@ func TestAWebhookArrivesAsItWasGiven(t *testing.T) {
 	}
 }
 
-func TestTheAnswerDecides(t *testing.T) {
+func TestWebhookVariousResponsesSucceedFailOrRetry(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		status    int
@@ -110,7 +110,7 @@ func TestTheAnswerDecides(t *testing.T) {
 	}
 }
 
-func TestOnlyTheBeginningOfAnAnswerIsRead(t *testing.T) {
+func TestWebhookLongResponseIsTruncated(t *testing.T) {
 	t.Parallel()
 	gone := make(chan struct{})
 	url := receiver(t, func(w http.ResponseWriter, r *http.Request) {
@@ -132,7 +132,7 @@ func TestOnlyTheBeginningOfAnAnswerIsRead(t *testing.T) {
 	<-gone
 }
 
-func TestAReceiverThatIsAwayOrSilentIsTriedAgain(t *testing.T) {
+func TestWebhookReceiverUnreachableOrSilentIsRetried(t *testing.T) {
 	t.Parallel()
 	closed := "http://127.0.0.1:" + testserver.FreePort(t)
 	release := make(chan struct{})
@@ -150,9 +150,9 @@ func TestAReceiverThatIsAwayOrSilentIsTriedAgain(t *testing.T) {
 	}
 }
 
-// The name is harmless when the job is made and turns out to be an address of this machine when it is
-// dialled: what a look-up says between the two does not count.
-func TestARefusedAddressIsFoundWhenItIsDialled(t *testing.T) {
+// The name is valid when the job is created, and resolves to an address of this machine when it is dialled. An
+// earlier lookup does not count.
+func TestWebhookNameResolvesToPrivateAddressIsRefusedAtDial(t *testing.T) {
 	t.Parallel()
 	url := receiver(t, func(http.ResponseWriter, *http.Request) { t.Error("the webhook has arrived") })
 	k := New(Options{})
@@ -162,7 +162,7 @@ func TestARefusedAddressIsFoundWhenItIsDialled(t *testing.T) {
 		t.Fatal(err)
 	}
 	k.client.Transport.(*http.Transport).DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
-		return dial(ctx, network, net.JoinHostPort("localhost", port)) // as a name server might say
+		return dial(ctx, network, net.JoinHostPort("localhost", port)) // like a malicious name server
 	}
 	payload := payloadTo("http://hooks.example.org:" + port)
 	if err := k.Check(payload); err != nil {
@@ -175,7 +175,7 @@ func TestARefusedAddressIsFoundWhenItIsDialled(t *testing.T) {
 	}
 }
 
-func TestTheEnvironmentsProxyIsNotUsed(t *testing.T) {
+func TestWebhookProxyInEnvironmentIsIgnored(t *testing.T) {
 	proxied := make(chan struct{}, 1)
 	proxy := receiver(t, func(http.ResponseWriter, *http.Request) { proxied <- struct{}{} })
 	t.Setenv("HTTP_PROXY", proxy)

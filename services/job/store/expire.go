@@ -9,16 +9,17 @@ import (
 	"github.com/sluicehq/sluice/services/job"
 )
 
-// maxForgotten bounds the jobs of one transaction, since each may have a thousand runs.
-const maxForgotten = 20
+// maxDeleted limits the jobs of one transaction, because each may have a thousand runs.
+const maxDeleted = 20
 
-// ForgetFinished drops old jobs: see job.Store. It locks them in the order of their ids, as ChangeDue does.
-func (s *Store) ForgetFinished(ctx context.Context, before time.Time, most int) (gone int64, err error) {
+// DeleteFinished deletes expired jobs: see job.Store. It locks them in the order of their ids, like ChangeDue, so
+// that no deadlock occurs.
+func (s *Store) DeleteFinished(ctx context.Context, before time.Time, limit int) (deleted int64, err error) {
 	var w sqldb.Where
 	sqldb.Narrow(&w, "status", []job.Status{job.Succeeded, job.Failed, job.Cancelled})
 	w.And("updated_at < ?", sqldb.Micros(before))
 	old, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM (
-			SELECT id FROM jobs`+w.SQL()+` ORDER BY updated_at LIMIT `+w.Arg(min(most, maxForgotten))+`) AS old ORDER BY id`, w.Args()...)
+			SELECT id FROM jobs`+w.SQL()+` ORDER BY updated_at LIMIT `+w.Arg(min(limit, maxDeleted))+`) AS old ORDER BY id`, w.Args()...)
 	if err != nil {
 		return 0, fmt.Errorf("find old jobs: %w", err)
 	}
@@ -26,23 +27,23 @@ func (s *Store) ForgetFinished(ctx context.Context, before time.Time, most int) 
 		return 0, nil
 	}
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		gone = 0
+		deleted = 0
 		for _, id := range old {
-			dropped, err := s.forget(ctx, tx, id, before)
+			done, err := s.deleteExpired(ctx, tx, id, before)
 			if err != nil {
-				return fmt.Errorf("forget job %s: %w", id, err)
+				return fmt.Errorf("delete job %s: %w", id, err)
 			}
-			if dropped {
-				gone++
+			if done {
+				deleted++
 			}
 		}
 		return nil
 	})
-	return gone, err
+	return deleted, err
 }
 
-// forget drops the job, unless somebody has changed it meanwhile.
-func (s *Store) forget(ctx context.Context, tx *sqldb.Tx, id string, before time.Time) (dropped bool, err error) {
+// deleteExpired deletes the job, unless it has changed meanwhile.
+func (s *Store) deleteExpired(ctx context.Context, tx *sqldb.Tx, id string, before time.Time) (done bool, err error) {
 	still, err := sqldb.Affects(tx.ExecContext(ctx, `UPDATE jobs SET version = version WHERE id = $1 AND updated_at < $2`, id, sqldb.Micros(before)))
 	if err != nil || !still {
 		return false, err
