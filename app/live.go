@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/abuse"
 	"github.com/sluicehq/sluice/bff/auth"
-	bffrpc "github.com/sluicehq/sluice/bff/rpc"
+	bffentity "github.com/sluicehq/sluice/bff/entity"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/gateway/live"
 	"github.com/sluicehq/sluice/gateway/live/eventstream"
@@ -40,7 +40,7 @@ func (h *house) subscriptions(ctx context.Context, authenticator live.Authentica
 	}
 	l := h.config.Live
 	hub, err := live.New(ctx, live.Options{
-		JetStream: b.JetStream(), Decode: bffrpc.DecodeEvent, Auth: authenticator, Secret: secret,
+		JetStream: b.JetStream(), Decode: bffentity.Decode, Auth: authenticator, Secret: secret,
 		Origins: h.config.HTTP.CORSOrigins, Clock: h.clock, Logger: h.logger, Registry: h.registry, Enter: enter, Budgets: budgets,
 		Requests: h.requests(),
 		Settings: live.Settings{

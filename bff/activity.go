@@ -37,6 +37,7 @@ type Activity struct {
 	Position     *Position
 	Sky          *SkyCoordinates
 	Observation  *Observation
+	AccountID    string // of its owner; "" for a public activity. The schema does not show it
 	DeviceID     string // "" when it concerns none
 	TripID       string // likewise
 	JobID        string // likewise

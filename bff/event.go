@@ -1,40 +1,40 @@
 package bff
 
-import "time"
+import (
+	"time"
 
-// Entity is the kind of thing that an event is about, as subjects of events name it.
-type Entity string
-
-// The entities whose events can be subscribed to, those that end a caller's credentials, and accounts.
-const (
-	EntityAccount  Entity = "account"
-	EntityActivity Entity = "activity"
-	EntityDevice   Entity = "device"
-	EntityTrip     Entity = "trip"
-	EntityJob      Entity = "job"
-	EntityLogLine  Entity = "commandlog"
-	EntityAPIKey   Entity = "apikey"
-	EntitySession  Entity = "session"
+	"github.com/sluicehq/sluice/internal/entity"
 )
 
-// Event is something that changed, with what it is about as it was committed.
+// Entity is the kind of an entity; see internal/entity.
+type Entity = entity.Kind
+
+// The kinds under their older names.
+const (
+	EntityAccount  = entity.Account
+	EntityActivity = entity.Activity
+	EntityDevice   = entity.Device
+	EntityTrip     = entity.Trip
+	EntityJob      = entity.Job
+	EntityLogLine  = entity.LogLine
+	EntityAPIKey   = entity.APIKey
+	EntitySession  = entity.Session
+)
+
+// Event is a change of an entity, with the entity as it was committed.
 type Event struct {
-	Sequence uint64 // its place in the stream of all events, from 1
+	Sequence uint64 // in the stream of all events, from 1
 	At       time.Time
-	Entity   Entity
-	Change   string // "added", "changed", ...
-	ID       string // of the entity
-	Node     Node   // *Activity, *Device, *Trip, *Job or *LogLine; nil for others, and for what was deleted
-	// Owner is whose it is: the account of a trip or an activity ("" for everybody's), who made a job.
-	Owner string
+	Entity   entity.Kind
+	Change   string       // "added", "changed", ...
+	ID       string       // of the entity
+	Node     Node         // the view; nil for an entity that was deleted or has no view
+	Facts    entity.Facts // of the view
 }
 
-// Topic is what a subscription listens to: the events of an entity that its filter selects.
+// Topic is what a subscription follows: the events of a kind that its id and its filter select.
 type Topic struct {
-	Entity   Entity
-	TripID   string // of EntityTrip: "" for every trip
-	Command  string // of EntityLogLine: the id of the command
-	Activity *ActivityFilter
-	Device   *DeviceFilter
-	Job      *JobFilter
+	Entity entity.Kind
+	ID     string // of the entity, or of the command for EntityLogLine; "" for every id
+	Filter any    // such as *ActivityFilter; nil for none. bff/entity compiles it
 }

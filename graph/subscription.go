@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 )
@@ -28,20 +29,20 @@ func (r subscriptionResolver) ActivityAdded(ctx context.Context, filter *bff.Act
 			return nil, err
 		}
 	}
-	return answer[*bff.Activity](ctx, bff.Topic{Entity: bff.EntityActivity, Activity: filter})
+	return answer[*bff.Activity](ctx, bff.Topic{Entity: entity.Activity, Filter: filter})
 }
 
 func (subscriptionResolver) DeviceChanged(ctx context.Context, filter *bff.DeviceFilter) (<-chan *bff.Device, error) {
-	return answer[*bff.Device](ctx, bff.Topic{Entity: bff.EntityDevice, Device: filter})
+	return answer[*bff.Device](ctx, bff.Topic{Entity: entity.Device, Filter: filter})
 }
 
 func (subscriptionResolver) TripChanged(ctx context.Context, id *string) (<-chan *bff.Trip, error) {
-	topic := bff.Topic{Entity: bff.EntityTrip}
+	topic := bff.Topic{Entity: entity.Trip}
 	if id != nil {
 		if err := checkID("id", ids.Trip, *id); err != nil {
 			return nil, err
 		}
-		topic.TripID = *id
+		topic.ID = *id
 	}
 	return answer[*bff.Trip](ctx, topic)
 }
@@ -52,14 +53,14 @@ func (r subscriptionResolver) JobChanged(ctx context.Context, filter *bff.JobFil
 			return nil, err
 		}
 	}
-	return answer[*bff.Job](ctx, bff.Topic{Entity: bff.EntityJob, Job: filter})
+	return answer[*bff.Job](ctx, bff.Topic{Entity: entity.Job, Filter: filter})
 }
 
 func (subscriptionResolver) CommandOutput(ctx context.Context, commandID string) (<-chan *bff.LogLine, error) {
 	if err := checkID("commandId", ids.Command, commandID); err != nil {
 		return nil, err
 	}
-	return answer[*bff.LogLine](ctx, bff.Topic{Entity: bff.EntityLogLine, Command: commandID})
+	return answer[*bff.LogLine](ctx, bff.Topic{Entity: entity.LogLine, ID: commandID})
 }
 
 // begins refuses to narrow a subscription by what a query refuses; its events are not asked about.

@@ -26,6 +26,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sluicehq/sluice/bff/auth"
+	bffentity "github.com/sluicehq/sluice/bff/entity"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/gateway/live"
@@ -204,7 +205,7 @@ func gateway(registry *prometheus.Registry) (http.Handler, publisher, error) {
 		return nil, nil, err
 	}
 	hub, err := live.New(context.Background(), live.Options{
-		JetStream: b.JetStream(), Decode: bffrpc.DecodeEvent, Auth: member{}, Secret: []byte("of the benchmark"), Clock: clock.System{}, Logger: logger, Registry: registry,
+		JetStream: b.JetStream(), Decode: bffentity.Decode, Auth: member{}, Secret: []byte("of the benchmark"), Clock: clock.System{}, Logger: logger, Registry: registry,
 		Settings: live.Settings{
 			InitTimeout: 30 * time.Second, IdleTimeout: time.Hour, WriteTimeout: 10 * time.Second, KeepAlive: 20 * time.Minute, RequestTimeout: 10 * time.Second,
 			MaxTotal: 50_000, MaxConnections: 50_000, MaxSubscriptions: 100, MaxMessage: 64 << 10, QueueBytes: 256 << 10, History: 1000, HistoryBytes: 16 << 20,

@@ -77,7 +77,7 @@ func activity(m *activityv1.Activity) *bff.Activity {
 		StartedAt: m.GetStartedAt().AsTime(), EndedAt: optionalTime(m.GetEndedAt()),
 		Actor: optionalText(m.GetActor()), Organisation: optionalText(m.GetOrganisation()), Subject: optionalText(m.GetSubject()),
 		Amount: m.Amount, Unit: optionalText(m.GetUnit()), Position: position(m.GetPosition()), Sky: sky(m.GetSky()),
-		Observation: observation(m.GetObservation()), DeviceID: m.GetDeviceId(), TripID: m.GetTripId(), JobID: m.GetJobId(),
+		Observation: observation(m.GetObservation()), AccountID: m.GetAccountId(), DeviceID: m.GetDeviceId(), TripID: m.GetTripId(), JobID: m.GetJobId(),
 		Links: each(m.GetLinks(), link), Data: optionalJSON(m.GetDataJson()),
 	}
 }

@@ -1,8 +1,6 @@
 package rpc
 
 import (
-	"fmt"
-
 	"google.golang.org/protobuf/proto"
 
 	"github.com/sluicehq/sluice/bff"
@@ -12,39 +10,33 @@ import (
 	tripv1 "github.com/sluicehq/sluice/services/gen/trip/v1"
 )
 
-// DecodeEvent reads what an event of the entity carries into its Node and Owner. An entity that is
-// not known here has neither.
-func DecodeEvent(e *bff.Event, data []byte) error {
-	var err error
-	switch e.Entity {
-	case bff.EntityActivity:
-		var m activityv1.Activity
-		if err = proto.Unmarshal(data, &m); err == nil {
-			e.Node, e.Owner = activity(&m), m.GetAccountId()
-		}
-	case bff.EntityDevice:
-		var m devicev1.Device
-		if err = proto.Unmarshal(data, &m); err == nil && !m.GetDeleted() {
-			e.Node = device(&m)
-		}
-	case bff.EntityLogLine:
-		var m devicev1.LogLine
-		if err = proto.Unmarshal(data, &m); err == nil {
-			e.Node = logLine(&m)
-		}
-	case bff.EntityTrip:
-		var m tripv1.Trip
-		if err = proto.Unmarshal(data, &m); err == nil {
-			e.Node, e.Owner = trip(&m), m.GetAccountId()
-		}
-	case bff.EntityJob:
-		var m jobv1.Job
-		if err = proto.Unmarshal(data, &m); err == nil && !m.GetDeleted() {
-			e.Node, e.Owner = job(&m), m.GetCreatedBy()
-		}
+// DecodeActivity decodes the payload of an event of an activity.
+func DecodeActivity(payload []byte) (*bff.Activity, error) {
+	return decode(&activityv1.Activity{}, payload, activity)
+}
+
+// DecodeDevice decodes the payload of an event of a device; a deleted device is nil.
+func DecodeDevice(payload []byte) (*bff.Device, error) {
+	return decode(&devicev1.Device{}, payload, device)
+}
+
+// DecodeLogLine decodes the payload of an event of a log line.
+func DecodeLogLine(payload []byte) (*bff.LogLine, error) {
+	return decode(&devicev1.LogLine{}, payload, logLine)
+}
+
+// DecodeTrip decodes the payload of an event of a trip.
+func DecodeTrip(payload []byte) (*bff.Trip, error) { return decode(&tripv1.Trip{}, payload, trip) }
+
+// DecodeJob decodes the payload of an event of a job; a deleted job is nil.
+func DecodeJob(payload []byte) (*bff.Job, error) { return decode(&jobv1.Job{}, payload, job) }
+
+func decode[M proto.Message, V any](message M, payload []byte, view func(M) *V) (*V, error) {
+	if err := proto.Unmarshal(payload, message); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return fmt.Errorf("read the event of %s %s: %w", e.Entity, e.ID, err)
+	if d, ok := any(message).(interface{ GetDeleted() bool }); ok && d.GetDeleted() {
+		return nil, nil
 	}
-	return nil
+	return view(message), nil
 }

@@ -246,7 +246,7 @@ func (c *connection) renew(credentials auth.Credentials, err error) error {
 	if err != nil {
 		return err
 	}
-	if who.Name() != c.who.Name() || sightOf(who).key() != sightOf(c.who).key() {
+	if who.Name() != c.who.Name() || visibilityOf(who).key() != visibilityOf(c.who).key() {
 		return errs.Denied("these are the credentials of another caller, or with other rights: connect anew")
 	}
 	c.who = who

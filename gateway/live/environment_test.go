@@ -23,6 +23,7 @@ import (
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/auth"
+	bffentity "github.com/sluicehq/sluice/bff/entity"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/gateway/live"
@@ -160,7 +161,7 @@ func (w *world) open(t testing.TB, change ...func(*live.Settings)) *gateway {
 	authenticator := auth.New(w.ports.Accounts, account.DefaultIssuer, w.clock)
 	var err error
 	g.hub, err = live.New(t.Context(), live.Options{
-		JetStream: w.bus.JetStream(), Decode: bffrpc.DecodeEvent, Auth: authenticator, Secret: []byte(secret),
+		JetStream: w.bus.JetStream(), Decode: bffentity.Decode, Auth: authenticator, Secret: []byte(secret),
 		Origins: []string{"https://app.test"}, Settings: s, Clock: w.clock, Logger: logger, Registry: g.registry, Budgets: w.budgets,
 	})
 	if err != nil {

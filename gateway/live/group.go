@@ -11,8 +11,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	bffentity "github.com/sluicehq/sluice/bff/entity"
 	"github.com/sluicehq/sluice/gateway/live/eventstream"
-	"github.com/sluicehq/sluice/gateway/live/filter"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -26,16 +26,16 @@ const (
 	answersKept = 32
 )
 
-// group is the subscriptions with the same operation, variables and sight: per event the operation
+// group is the subscriptions with the same operation, variables and visibility: per event the operation
 // runs once, and what it answers is written to each member.
 type group struct {
-	hub       *Hub
-	key       string
-	filter    *filter.Filter
-	sight     sight
-	executor  graphql.GraphExecutor
-	operation *graphql.OperationContext
-	members   int // guarded by Hub.mu: how many hold it, wherever they are
+	hub        *Hub
+	key        string
+	filter     *bffentity.Selection
+	visibility visibility
+	executor   graphql.GraphExecutor
+	operation  *graphql.OperationContext
+	members    int // guarded by Hub.mu: how many hold it, wherever they are
 
 	mu      sync.Mutex
 	pending []*eventstream.Event
@@ -65,7 +65,7 @@ type answer struct {
 
 // wants tells whether the event is for the group.
 func (g *group) wants(e *eventstream.Event) bool {
-	return e.Gap != nil || (g.filter.Matches(&e.Event) && g.sight.sees(e))
+	return e.Gap != nil || (g.filter.Contains(&e.Event) && g.visibility.sees(e))
 }
 
 // enqueue has the operation run for the event. Hub.mu is held, so that events come in order.
@@ -159,7 +159,7 @@ func (g *group) make(e *eventstream.Event) *answer {
 		return a
 	}
 	g.hub.metrics.executions.Inc()
-	ctx, cancel := context.WithTimeout(caller.NewContext(g.hub.ctx, g.sight.who), g.hub.settings.RequestTimeout)
+	ctx, cancel := context.WithTimeout(caller.NewContext(g.hub.ctx, g.visibility.who), g.hub.settings.RequestTimeout)
 	defer cancel()
 	a.payload = payload(g.execute(ctx, e), e.Cursor)
 	if !json.Valid(a.payload) { // a service gave JSON that is none

@@ -7,7 +7,7 @@
 // its own pace, until it has caught up.
 //
 // The way of an event: source reads the stream; Hub finds the groups that want it (index, filter,
-// sight); a group runs its operation; shards write the answer to the members. Nobody needs a
+// visibility); a group runs its operation; shards write the answer to the members. Nobody needs a
 // goroutine or a timer to be subscribed.
 package live
 
@@ -66,7 +66,7 @@ type Authenticator interface {
 // Options are what a Hub needs.
 type Options struct {
 	JetStream jetstream.JetStream
-	Decode    func(e *bff.Event, data []byte) error // reads Node and Owner
+	Decode    func(e *bff.Event, data []byte) error // reads Node and Facts
 	Auth      Authenticator
 	Secret    []byte   // of cursors, the same on all gateways
 	Origins   []string // whose pages may connect, beside the gateway's own; "*" for any
@@ -202,7 +202,7 @@ func (h *Hub) publish(e *eventstream.Event) {
 	}
 	h.metrics.events.WithLabelValues(eventLabel(e.Entity)).Inc()
 	h.index.Each(&e.Event, func(g *group) {
-		if g.sight.sees(e) {
+		if g.visibility.sees(e) {
 			g.enqueue(e)
 		}
 	})

@@ -9,8 +9,10 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 
 	"github.com/sluicehq/sluice/bff"
+	bffentity "github.com/sluicehq/sluice/bff/entity"
 	"github.com/sluicehq/sluice/gateway/live/eventstream"
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/entity"
 )
 
 func FuzzEventStreamRequest(f *testing.F) {
@@ -34,46 +36,45 @@ func FuzzEventStreamRequest(f *testing.F) {
 	})
 }
 
-// Each sight sees what the services would show its callers, and no more.
-func TestSight(t *testing.T) {
+func TestVisibilityFollowsTheRuleOfServices(t *testing.T) {
 	t.Parallel()
 	member := caller.Caller{Role: caller.Member, AccountID: "a"}
 	key := caller.Caller{Role: caller.Member, AccountID: "a", APIKeyID: "k"}
 	staff := caller.Caller{Role: caller.Operator, AccountID: "s"}
 	limited := caller.Caller{Role: caller.Operator, APIKeyID: "l", DeviceLabels: map[string]string{"site": "north"}}
-	of := func(entity bff.Entity, owner string, node bff.Node) *eventstream.Event {
-		return &eventstream.Event{Event: bff.Event{Entity: entity, Owner: owner, Node: node}}
+	of := func(kind entity.Kind, node bff.Node) *eventstream.Event {
+		return &eventstream.Event{Event: bff.Event{Entity: kind, Node: node, Facts: bffentity.FactsOf(kind, node)}}
 	}
 	for name, c := range map[string]struct {
 		e    *eventstream.Event
 		sees map[string]bool
 	}{
-		"everybody's activity":  {of(bff.EntityActivity, "", &bff.Activity{}), map[string]bool{"member": true, "key": true, "staff": true, "nobody": true}},
-		"own activity":          {of(bff.EntityActivity, "a", &bff.Activity{}), map[string]bool{"member": true, "key": true, "staff": true}},
-		"another's activity":    {of(bff.EntityActivity, "b", &bff.Activity{}), map[string]bool{"staff": true}},
-		"own trip":              {of(bff.EntityTrip, "a", &bff.Trip{}), map[string]bool{"member": true, "key": true, "staff": true}},
-		"another's trip":        {of(bff.EntityTrip, "b", &bff.Trip{}), map[string]bool{"staff": true}},
-		"a vehicle":             {of(bff.EntityDevice, "", &bff.Device{Kind: "VEHICLE"}), map[string]bool{"member": true, "key": true, "staff": true, "nobody": true}},
-		"a camera":              {of(bff.EntityDevice, "", &bff.Device{Kind: "CAMERA"}), map[string]bool{"staff": true}},
-		"a camera in the north": {of(bff.EntityDevice, "", &bff.Device{Kind: "CAMERA", Labels: map[string]string{"site": "north"}}), map[string]bool{"staff": true, "limited": true}},
-		"a camera in the south": {of(bff.EntityDevice, "", &bff.Device{Kind: "CAMERA", Labels: map[string]string{"site": "south"}}), map[string]bool{"staff": true}},
-		"a job of the account":  {of(bff.EntityJob, "a", &bff.Job{}), map[string]bool{"member": true, "staff": true}},
-		"a job of the key":      {of(bff.EntityJob, "k", &bff.Job{}), map[string]bool{"key": true, "staff": true}},
-		"a line of a log":       {of(bff.EntityLogLine, "", &bff.LogLine{}), map[string]bool{"staff": true}},
-		"an ended session":      {of(bff.EntitySession, "a", nil), map[string]bool{"staff": true}},
+		"everybody's activity":  {of(entity.Activity, &bff.Activity{AccountID: ""}), map[string]bool{"member": true, "key": true, "staff": true, "nobody": true}},
+		"own activity":          {of(entity.Activity, &bff.Activity{AccountID: "a"}), map[string]bool{"member": true, "key": true, "staff": true}},
+		"another's activity":    {of(entity.Activity, &bff.Activity{AccountID: "b"}), map[string]bool{"staff": true}},
+		"own trip":              {of(entity.Trip, &bff.Trip{AccountID: "a"}), map[string]bool{"member": true, "key": true, "staff": true}},
+		"another's trip":        {of(entity.Trip, &bff.Trip{AccountID: "b"}), map[string]bool{"staff": true}},
+		"a vehicle":             {of(entity.Device, &bff.Device{Kind: "VEHICLE"}), map[string]bool{"member": true, "key": true, "staff": true, "nobody": true}},
+		"a camera":              {of(entity.Device, &bff.Device{Kind: "CAMERA"}), map[string]bool{"staff": true}},
+		"a camera in the north": {of(entity.Device, &bff.Device{Kind: "CAMERA", Labels: map[string]string{"site": "north"}}), map[string]bool{"staff": true, "limited": true}},
+		"a camera in the south": {of(entity.Device, &bff.Device{Kind: "CAMERA", Labels: map[string]string{"site": "south"}}), map[string]bool{"staff": true}},
+		"a job of the account":  {of(entity.Job, &bff.Job{CreatedBy: "a"}), map[string]bool{"member": true, "staff": true}},
+		"a job of the key":      {of(entity.Job, &bff.Job{CreatedBy: "k"}), map[string]bool{"key": true, "staff": true}},
+		"a line of a log":       {of(entity.LogLine, &bff.LogLine{}), map[string]bool{"staff": true}},
+		"an ended session":      {of(entity.Session, nil), map[string]bool{"staff": true}},
 	} {
 		for who, s := range map[string]caller.Caller{"member": member, "key": key, "staff": staff, "nobody": {}} {
-			if got := sightOf(s).sees(c.e); got != c.sees[who] {
+			if got := visibilityOf(s).sees(c.e); got != c.sees[who] {
 				t.Errorf("%s: %s: %v", name, who, got)
 			}
 		}
-		if _, device := c.e.Node.(*bff.Device); device && sightOf(limited).sees(c.e) != c.sees["limited"] {
+		if _, device := c.e.Node.(*bff.Device); device && visibilityOf(limited).sees(c.e) != c.sees["limited"] {
 			t.Errorf("%s: limited: %v", name, !c.sees["limited"])
 		}
 	}
 }
 
-func TestOnlyEqualSightsShareAGroup(t *testing.T) {
+func TestOnlyEqualVisibilitiesShareAGroup(t *testing.T) {
 	t.Parallel()
 	different := map[string]caller.Caller{
 		"alice":            {Role: caller.Member, AccountID: "a", Scopes: []string{"x", "y"}},
@@ -87,7 +88,7 @@ func TestOnlyEqualSightsShareAGroup(t *testing.T) {
 	}
 	keys := map[string]string{}
 	for name, who := range different {
-		k := sightOf(who).key()
+		k := visibilityOf(who).key()
 		if other, taken := keys[k]; taken {
 			t.Errorf("%s and %s share", name, other)
 		}
@@ -98,7 +99,7 @@ func TestOnlyEqualSightsShareAGroup(t *testing.T) {
 		"two sessions":            {{Role: caller.Member, AccountID: "a", SessionID: "1"}, {Role: caller.Member, AccountID: "a", SessionID: "2"}},
 		"two operators":           {{Role: caller.Operator, AccountID: "a"}, {Role: caller.Operator, AccountID: "b"}},
 	} {
-		if sightOf(pair[0]).key() != sightOf(pair[1]).key() {
+		if visibilityOf(pair[0]).key() != visibilityOf(pair[1]).key() {
 			t.Errorf("%s do not share", name)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	bffentity "github.com/sluicehq/sluice/bff/entity"
 	"github.com/sluicehq/sluice/gateway/live/eventstream"
-	"github.com/sluicehq/sluice/gateway/live/filter"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/caller"
 )
@@ -54,7 +54,7 @@ func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, param
 	if feed.Topic.Entity == "" {
 		return nil, refusal(ctx, respond(ctx))
 	}
-	filter, err := filter.New(feed.Topic)
+	filter, err := bffentity.Select(feed.Topic)
 	if err != nil {
 		return nil, gqlerror.List{graph.Shown(ctx, err)}
 	}

@@ -10,8 +10,8 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
+	bffentity "github.com/sluicehq/sluice/bff/entity"
 	"github.com/sluicehq/sluice/gateway/live/eventstream"
-	"github.com/sluicehq/sluice/gateway/live/filter"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 )
@@ -41,7 +41,7 @@ type sink interface {
 type request struct {
 	executor  graphql.GraphExecutor
 	operation *graphql.OperationContext
-	filter    *filter.Filter
+	filter    *bffentity.Selection
 	who       caller.Caller
 	after     string // the cursor to resume after, or ""
 	text      string // of the operation and its variables: the same for the same
@@ -56,7 +56,7 @@ func (h *Hub) subscribe(m *member, r request) error {
 			return err
 		}
 	}
-	s := sightOf(r.who)
+	s := visibilityOf(r.who)
 	h.mu.Lock()
 	if h.closed {
 		h.mu.Unlock()
@@ -97,13 +97,13 @@ func (h *Hub) resume(m *member, from eventstream.Position, after string) {
 }
 
 // groupOf finds the group, or makes it. Hub.mu is held.
-func (h *Hub) groupOf(r request, s sight) *group {
+func (h *Hub) groupOf(r request, s visibility) *group {
 	key := r.text + "\x00" + s.key()
 	if g, ok := h.groups[key]; ok {
 		return g
 	}
 	g := &group{
-		hub: h, key: key, filter: r.filter.Narrow(s.who), sight: s,
+		hub: h, key: key, filter: r.filter.Narrow(r.filter.Kind.Visibility(s.who)), visibility: s,
 		executor: r.executor, operation: r.operation, since: h.source.Position(),
 	}
 	h.groups[key] = g

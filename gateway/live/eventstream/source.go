@@ -43,7 +43,7 @@ var errAway = errors.New("the stream of events cannot be read")
 // Options are what a Source needs.
 type Options struct {
 	JetStream    jetstream.JetStream
-	Decode       func(e *bff.Event, data []byte) error // reads Node and Owner
+	Decode       func(e *bff.Event, data []byte) error // reads Node and Facts
 	Cursors      *Cursors
 	History      int // events kept in memory
 	HistoryBytes int

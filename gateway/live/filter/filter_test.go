@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/bff"
+	bffentity "github.com/sluicehq/sluice/bff/entity"
+	"github.com/sluicehq/sluice/internal/entity"
 )
 
 func text(s string) *string { return &s }
@@ -31,16 +33,16 @@ var filters = map[string]struct {
 	"presence":    {ofDevice(bff.DeviceFilter{Presences: []bff.Presence{"ONLINE"}}), &bff.Device{Presence: "ONLINE"}, &bff.Device{Presence: "UNKNOWN"}},
 	"labels":      {ofDevice(bff.DeviceFilter{Labels: bff.JSON(`{"a":"1","b":"2"}`)}), &bff.Device{Labels: map[string]string{"c": "3", "b": "2", "a": "1"}}, &bff.Device{Labels: map[string]string{"a": "1"}}},
 	"name":        {ofDevice(bff.DeviceFilter{NameContains: text("Bike")}), &bff.Device{Name: "my bike"}, &bff.Device{Name: "car"}},
-	"trip":        {bff.Topic{Entity: bff.EntityTrip, TripID: "t"}, &bff.Trip{ID: "t"}, &bff.Trip{ID: "u"}},
-	"command":     {bff.Topic{Entity: bff.EntityLogLine, Command: "c"}, &bff.LogLine{CommandID: "c"}, &bff.LogLine{CommandID: "d"}},
-	"job":         {bff.Topic{Entity: bff.EntityJob, Job: &bff.JobFilter{Statuses: []bff.JobStatus{"FAILED"}, Kinds: []string{"log"}, DeviceID: text("d")}}, &bff.Job{Status: "FAILED", Kind: "log", DeviceID: "d"}, &bff.Job{Status: "FAILED", Kind: "log"}},
+	"trip":        {bff.Topic{Entity: entity.Trip, ID: "t"}, &bff.Trip{ID: "t"}, &bff.Trip{ID: "u"}},
+	"command":     {bff.Topic{Entity: entity.LogLine, ID: "c"}, &bff.LogLine{CommandID: "c"}, &bff.LogLine{CommandID: "d"}},
+	"job":         {bff.Topic{Entity: entity.Job, Filter: &bff.JobFilter{Statuses: []bff.JobStatus{"FAILED"}, Kinds: []string{"log"}, DeviceID: text("d")}}, &bff.Job{Status: "FAILED", Kind: "log", DeviceID: "d"}, &bff.Job{Status: "FAILED", Kind: "log"}},
 }
 
 func ofActivity(f bff.ActivityFilter) bff.Topic {
-	return bff.Topic{Entity: bff.EntityActivity, Activity: &f}
+	return bff.Topic{Entity: entity.Activity, Filter: &f}
 }
 
-func ofDevice(f bff.DeviceFilter) bff.Topic { return bff.Topic{Entity: bff.EntityDevice, Device: &f} }
+func ofDevice(f bff.DeviceFilter) bff.Topic { return bff.Topic{Entity: entity.Device, Filter: &f} }
 
 func seen(o bff.Observation) *bff.Activity { return &bff.Activity{Observation: &o} }
 
@@ -56,7 +58,7 @@ func moment(second int64) *time.Time {
 func TestFiltersSelectAndTheIndexFindsThem(t *testing.T) {
 	t.Parallel()
 	for name, c := range filters {
-		f, err := New(c.topic)
+		f, err := bffentity.Select(c.topic)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,14 +82,14 @@ func TestTheIndexLooksAtFew(t *testing.T) {
 	x := NewIndex[int]()
 	looked := 0
 	for i := range 2000 {
-		f, err := New(ofActivity(bff.ActivityFilter{Telescope: text(fmt.Sprint("t", i)), Kinds: []bff.ActivityKind{"OBSERVATION"}}))
+		f, err := bffentity.Select(ofActivity(bff.ActivityFilter{Telescope: text(fmt.Sprint("t", i)), Kinds: []bff.ActivityKind{"OBSERVATION"}}))
 		if err != nil {
 			t.Fatal(err)
 		}
-		f.tests = append(f.tests, func(bff.Node) bool { looked++; return true })
+		f.Conditions = append(f.Conditions, func(bff.Node) bool { looked++; return true })
 		x.Add(f, i)
 	}
-	e := &bff.Event{Entity: bff.EntityActivity, Node: &bff.Activity{Kind: "OBSERVATION", Observation: &bff.Observation{Telescope: text("T7")}}}
+	e := &bff.Event{Entity: entity.Activity, Node: &bff.Activity{Kind: "OBSERVATION", Observation: &bff.Observation{Telescope: text("T7")}}}
 	found := 0
 	x.Each(e, func(int) { found++ })
 	if found != 1 || looked != 1 {

@@ -1,47 +1,55 @@
+// Package filter indexes the selections of subscriptions by the events that they contain.
+//
+// It promises that the cost of an event grows with the selections that contain it, not with all of them. bff/entity
+// compiles a selection, and refuses arguments that are not valid. Nothing in this package fails.
 package filter
 
-import "github.com/sluicehq/sluice/bff"
+import (
+	"github.com/sluicehq/sluice/bff"
+	bffentity "github.com/sluicehq/sluice/bff/entity"
+	"github.com/sluicehq/sluice/internal/entity"
+)
 
 // Index finds the subscribers whose filters select an event, at a cost that grows with those and not with all.
 // It is not safe for concurrent use.
 type Index[S comparable] struct {
-	byEntity map[bff.Entity]*entityIndex[S]
+	byKind map[entity.Kind]*kindIndex[S]
 }
 
-type entityIndex[S comparable] struct {
-	every map[S]*Filter // those that no property narrows
-	byKey map[Key]map[S]*Filter
+type kindIndex[S comparable] struct {
+	every map[S]*bffentity.Selection // those that no property narrows
+	byKey map[bffentity.Key]map[S]*bffentity.Selection
 }
 
 // NewIndex returns an index without subscribers.
-func NewIndex[S comparable]() *Index[S] { return &Index[S]{byEntity: map[bff.Entity]*entityIndex[S]{}} }
+func NewIndex[S comparable]() *Index[S] { return &Index[S]{byKind: map[entity.Kind]*kindIndex[S]{}} }
 
 // Add adds a subscriber under its filter.
-func (x *Index[S]) Add(f *Filter, subscriber S) {
-	entity := x.byEntity[f.entity]
-	if entity == nil {
-		entity = &entityIndex[S]{every: map[S]*Filter{}, byKey: map[Key]map[S]*Filter{}}
-		x.byEntity[f.entity] = entity
+func (x *Index[S]) Add(f *bffentity.Selection, subscriber S) {
+	kind := x.byKind[f.Kind]
+	if kind == nil {
+		kind = &kindIndex[S]{every: map[S]*bffentity.Selection{}, byKey: map[bffentity.Key]map[S]*bffentity.Selection{}}
+		x.byKind[f.Kind] = kind
 	}
-	if f.keys == nil {
-		entity.every[subscriber] = f
+	if f.Keys == nil {
+		kind.every[subscriber] = f
 	}
-	for _, k := range f.keys {
-		if entity.byKey[k] == nil {
-			entity.byKey[k] = map[S]*Filter{}
+	for _, k := range f.Keys {
+		if kind.byKey[k] == nil {
+			kind.byKey[k] = map[S]*bffentity.Selection{}
 		}
-		entity.byKey[k][subscriber] = f
+		kind.byKey[k][subscriber] = f
 	}
 }
 
 // Remove removes a subscriber that was added under the filter.
-func (x *Index[S]) Remove(f *Filter, subscriber S) {
-	entity := x.byEntity[f.entity]
-	delete(entity.every, subscriber)
-	for _, k := range f.keys {
-		delete(entity.byKey[k], subscriber)
-		if len(entity.byKey[k]) == 0 {
-			delete(entity.byKey, k)
+func (x *Index[S]) Remove(f *bffentity.Selection, subscriber S) {
+	kind := x.byKind[f.Kind]
+	delete(kind.every, subscriber)
+	for _, k := range f.Keys {
+		delete(kind.byKey[k], subscriber)
+		if len(kind.byKey[k]) == 0 {
+			delete(kind.byKey, k)
 		}
 	}
 }
@@ -49,21 +57,21 @@ func (x *Index[S]) Remove(f *Filter, subscriber S) {
 // Each calls yield once for every subscriber whose filter selects the event: a subscriber is under one property only, and an
 // event has one value of it, or one that the filter names.
 func (x *Index[S]) Each(e *bff.Event, yield func(S)) {
-	entity := x.byEntity[e.Entity]
-	if entity == nil || e.Node == nil {
+	kind := x.byKind[e.Entity]
+	if kind == nil || e.Node == nil {
 		return
 	}
-	for subscriber, f := range entity.every {
-		if f.Matches(e) {
+	for subscriber, f := range kind.every {
+		if f.Contains(e) {
 			yield(subscriber)
 		}
 	}
-	if len(entity.byKey) == 0 {
+	if len(kind.byKey) == 0 {
 		return
 	}
-	for _, k := range keysOfEvent(e) {
-		for subscriber, f := range entity.byKey[k] {
-			if f.Matches(e) {
+	for _, k := range bffentity.KeysOf(e) {
+		for subscriber, f := range kind.byKey[k] {
+			if f.Contains(e) {
 				yield(subscriber)
 			}
 		}
@@ -72,12 +80,12 @@ func (x *Index[S]) Each(e *bff.Event, yield func(S)) {
 
 // All calls yield once for every subscriber.
 func (x *Index[S]) All(yield func(S)) {
-	for _, entity := range x.byEntity {
+	for _, kind := range x.byKind {
 		seen := map[S]struct{}{}
-		for subscriber := range entity.every {
+		for subscriber := range kind.every {
 			yield(subscriber)
 		}
-		for _, subscribers := range entity.byKey {
+		for _, subscribers := range kind.byKey {
 			for subscriber := range subscribers {
 				if _, found := seen[subscriber]; !found {
 					seen[subscriber] = struct{}{}

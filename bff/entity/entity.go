@@ -1,0 +1,128 @@
+// Package entity describes each entity once as the gateway shows it: how an event of it is decoded, which facts of
+// its view decide who sees it, under which keys the index of subscriptions finds it, and what the filter of a
+// subscription selects.
+//
+// It is the gateway's half of internal/entity. An entity without a row here has no events for subscribers: its
+// events invalidate cached responses and end credentials, but reach no subscription. A payload that cannot be
+// decoded is an error, and the event then has no view.
+package entity
+
+import (
+	"fmt"
+
+	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/rpc"
+	"github.com/sluicehq/sluice/internal/entity"
+)
+
+// Row describes one entity.
+type Row struct {
+	Kind   entity.Kind
+	decode func(payload []byte) (bff.Node, error) // nil for an entity that was deleted
+	facts  func(bff.Node) entity.Facts
+	keys   func(bff.Node) []Key
+	filter func(s *Selection, filter any) error // nil for an entity whose topics have no filter
+}
+
+// rows is the one table of the entities that have events for subscribers. It is never written.
+var rows = []Row{
+	row(entity.Activity, rpc.DecodeActivity, activityFacts, activityKeys, filtered(selectActivities)),
+	row(entity.Device, rpc.DecodeDevice, deviceFacts, deviceKeys, filtered(selectDevices)),
+	row(entity.LogLine, rpc.DecodeLogLine, logLineFacts, nil, nil),
+	row(entity.Trip, rpc.DecodeTrip, tripFacts, nil, nil),
+	row(entity.Job, rpc.DecodeJob, jobFacts, jobKeys, filtered(selectJobs)),
+}
+
+// byKind finds rows by their kind. It is never written.
+var byKind = func() map[entity.Kind]*Row {
+	found := make(map[entity.Kind]*Row, len(rows))
+	for i := range rows {
+		found[rows[i].Kind] = &rows[i]
+	}
+	return found
+}()
+
+// view is a pointer to the view of an entity.
+type view[V any] interface {
+	*V
+	bff.Node
+}
+
+// row makes the row of an entity from functions of its view; keys may be nil.
+func row[V any, P view[V]](kind entity.Kind, decode func([]byte) (P, error), facts func(P) entity.Facts, keys func(P) []Key, filter func(*Selection, any) error) Row {
+	r := Row{
+		Kind: kind, filter: filter,
+		decode: func(payload []byte) (bff.Node, error) {
+			v, err := decode(payload)
+			if err != nil || v == nil {
+				return nil, err
+			}
+			return v, nil
+		},
+		facts: func(n bff.Node) entity.Facts { return facts(n.(P)) },
+		keys:  func(bff.Node) []Key { return nil },
+	}
+	if keys != nil {
+		r.keys = func(n bff.Node) []Key { return keys(n.(P)) }
+	}
+	return r
+}
+
+// filtered makes the filter of a row from a function of the view of the filter. A topic without one selects all.
+func filtered[F any](compile func(*Selection, *F) error) func(*Selection, any) error {
+	return func(s *Selection, filter any) error {
+		if in, ok := filter.(*F); ok && in != nil {
+			return compile(s, in)
+		}
+		return nil
+	}
+}
+
+// Decode decodes the payload of an event into its view and facts. An event of an entity without a row, or of a
+// deleted entity, has neither.
+func Decode(e *bff.Event, payload []byte) error {
+	r := byKind[e.Entity]
+	if r == nil {
+		return nil
+	}
+	node, err := r.decode(payload)
+	if err != nil {
+		return fmt.Errorf("decode the event of %s %s: %w", e.Entity, e.ID, err)
+	}
+	if node != nil {
+		e.Node, e.Facts = node, r.facts(node)
+	}
+	return nil
+}
+
+// FactsOf returns what the visibility of a view depends on. A view without a row has no facts.
+func FactsOf(kind entity.Kind, node bff.Node) entity.Facts {
+	if r := byKind[kind]; r != nil && node != nil {
+		return r.facts(node)
+	}
+	return entity.Facts{}
+}
+
+// KeysOf returns the keys under which a selection that contains the event may be indexed.
+func KeysOf(e *bff.Event) []Key {
+	r := byKind[e.Entity]
+	if r == nil || e.Node == nil {
+		return nil
+	}
+	return append(r.keys(e.Node), Key{"id", e.Node.GetID()}, Key{"owner", e.Facts.Owner})
+}
+
+func activityFacts(a *bff.Activity) entity.Facts {
+	return entity.Facts{Owner: a.AccountID, Public: a.AccountID == ""}
+}
+
+func deviceFacts(d *bff.Device) entity.Facts {
+	return entity.Facts{Kind: string(d.Kind), Labels: d.Labels}
+}
+
+// logLineFacts returns no labels, because a line does not carry those of its device: a limited caller sees none.
+func logLineFacts(*bff.LogLine) entity.Facts { return entity.Facts{} }
+
+func tripFacts(t *bff.Trip) entity.Facts { return entity.Facts{Owner: t.AccountID} }
+
+func jobFacts(j *bff.Job) entity.Facts { return entity.Facts{Owner: j.CreatedBy} }
