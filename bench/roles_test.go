@@ -47,8 +47,14 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// start runs this binary in a role and gives the address that it listens at.
+// start runs this test binary in a role until the benchmark ends, and returns the address of its listener.
 func start(b *testing.B, role string, environment ...string) string {
+	b.Helper()
+	return firstLine(b, inRole(b, role, environment...), role)
+}
+
+// inRole is this test binary in a role, not started yet.
+func inRole(b *testing.B, role string, environment ...string) *exec.Cmd {
 	b.Helper()
 	program, err := os.Executable()
 	if err != nil {
@@ -57,12 +63,17 @@ func start(b *testing.B, role string, environment ...string) string {
 	cmd := exec.CommandContext(b.Context(), program)
 	cmd.Env = append(append(os.Environ(), roleVariable+"="+role), environment...)
 	cmd.Stderr = os.Stderr
-	out := launch(b, cmd)
-	addr, err := bufio.NewReader(out).ReadString('\n')
+	return cmd
+}
+
+// firstLine launches the command and returns the first line that it prints.
+func firstLine(b *testing.B, cmd *exec.Cmd, role string) string {
+	b.Helper()
+	line, err := bufio.NewReader(launch(b, cmd)).ReadString('\n')
 	if err != nil {
 		b.Fatalf("start the %s: %v", role, err)
 	}
-	return strings.TrimSpace(addr)
+	return strings.TrimSpace(line)
 }
 
 // launch runs a program until the benchmark ends, and gives what it prints.
