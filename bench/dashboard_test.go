@@ -48,9 +48,10 @@ func serveGateway(services string) error {
 	if err != nil {
 		return err
 	}
-	guarded := guard.Wrap(conn, guard.Options{
+	guardOptions := guard.Options{
 		Service: "all", Timeout: 10 * time.Second, Failures: 1000, OpenFor: time.Second, Logger: calls().Logger,
-	})
+	}
+	guarded := guard.Wrap(conn, guardOptions)
 	plain, err := grpc.NewClient("passthrough:///"+services, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		return err
@@ -59,6 +60,15 @@ func serveGateway(services string) error {
 	mux := http.NewServeMux()
 	mux.Handle("/rest", asOperator(newREST(plain)))
 	mux.Handle("/planned", asOperator(server(portsOver(guarded), false)))
+	apart := func(dial func() (grpc.ClientConnInterface, error)) grpc.ClientConnInterface {
+		return &connPerService{dial: dial}
+	}
+	mux.Handle("/rest-apart", asOperator(newREST(apart(func() (grpc.ClientConnInterface, error) {
+		return grpc.NewClient("passthrough:///"+services, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	}))))
+	mux.Handle("/planned-apart", asOperator(server(portsOver(guard.Wrap(apart(func() (grpc.ClientConnInterface, error) {
+		return rpc.Dial(services, calls())
+	}), guardOptions)), false)))
 	mux.Handle("/stock", asOperator(server(portsOver(guarded), true)))
 	if err := handleCached(mux, portsOver(guarded)); err != nil {
 		return err
