@@ -41,7 +41,7 @@ const oneOrTwo = -1
 
 // The number of calls depends on the shape of the query, never on how much there is: one a method of
 // a service for each level that asks it.
-func TestCallsDoNotGrowWithTheData(t *testing.T) {
+func TestServiceCallsAreConstantAsRowsGrow(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name, query string

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestACameraOverTheAPI(t *testing.T) {
+func TestCameraFieldsAndMutations(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	admin, operator := h.signIn(t, "admin"), h.signIn(t, "operator")

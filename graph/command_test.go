@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-func TestACommandIsSentReadAndCancelled(t *testing.T) {
+func TestCommandIsSentReadAndCancelled(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	admin, operator := h.signIn(t, "admin"), h.signIn(t, "operator")

@@ -181,7 +181,7 @@ func newTwins(h *house) *twins {
 // Random documents over the schema, with its own resolvers before the real services, whoever asks and
 // whatever goes wrong on the way, are answered alike by plans and by gqlgen's executor. The clock
 // stands still and budgets are always full, so that no field has to be left out of the comparison.
-func TestPlannedAnswersAreStockAnswers(t *testing.T) {
+func TestPlanGivesTheReferenceResponse(t *testing.T) {
 	t.Parallel()
 	h, callers := demo(t)
 	seen := make([]*known, len(callers))

@@ -26,7 +26,7 @@ func ofService(service string, retryAfter time.Duration, e *errs.Error) *errs.Er
 }
 
 // Each row is an error of ours and how programs see it; the request is r1.
-func TestErrorsAsProgramsSeeThem(t *testing.T) {
+func TestErrorExtensions(t *testing.T) {
 	t.Parallel()
 	masked := map[string]any{"code": "INTERNAL", "reason": "INTERNAL", "retryable": false}
 	for _, c := range []struct {
@@ -76,7 +76,7 @@ func TestErrorsAsProgramsSeeThem(t *testing.T) {
 	}
 }
 
-func TestErrorsKeepTheirPlace(t *testing.T) {
+func TestErrorsHavePathAndLocation(t *testing.T) {
 	t.Parallel()
 	at := &gqlerror.Error{
 		Err: errs.Denied("no"), Path: ast.Path{ast.PathName("trips"), ast.PathIndex(3)}, Locations: []gqlerror.Location{{Line: 2, Column: 5}},

@@ -126,7 +126,7 @@ func nodesOf[V bff.Node](t *testing.T, all []V, err error) []bff.Node {
 
 // Random subscriptions over the schema answer an entity alike on plans and in gqlgen's executor, and
 // are about the same.
-func TestPlannedEventsAreStockEvents(t *testing.T) {
+func TestPlanGivesTheReferenceEvents(t *testing.T) {
 	t.Parallel()
 	h, callers := demo(t)
 	k := look(t, h, callers[0])

@@ -3,7 +3,7 @@ package graph_test
 import "testing"
 
 // What a mutation answers is what there is after it, also for what the request had loaded before.
-func TestAMutationShowsWhatItChanged(t *testing.T) {
+func TestMutationReadsWhatItChanged(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	admin := h.signIn(t, "admin")
@@ -38,7 +38,7 @@ func TestAMutationShowsWhatItChanged(t *testing.T) {
 	}
 }
 
-func TestMutationsStopAtNothing(t *testing.T) {
+func TestFailedMutationFieldDoesNotStopTheNext(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	admin := h.signIn(t, "admin")
@@ -56,7 +56,7 @@ func TestMutationsStopAtNothing(t *testing.T) {
 }
 
 // A 0 that a caller writes is refused, and not taken for nothing written.
-func TestANumberOfZeroIsNotTheDefault(t *testing.T) {
+func TestZeroArgumentIsRefusedAndNotTheDefault(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	admin := h.signIn(t, "admin")

@@ -29,7 +29,7 @@ func (h *house) oneOfEach(t testing.TB) map[string]string {
 	return made
 }
 
-func TestAnythingIsFoundByItsID(t *testing.T) {
+func TestNodeOfEveryKindIsFoundByID(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	admin := h.signIn(t, "admin")
@@ -51,7 +51,7 @@ func TestAnythingIsFoundByItsID(t *testing.T) {
 	}
 }
 
-func TestIDsThatLeadNowhere(t *testing.T) {
+func TestUnknownIDIsNotFound(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	alice := h.signIn(t, "alice")
@@ -83,7 +83,7 @@ func TestIDsThatLeadNowhere(t *testing.T) {
 }
 
 // Every argument that takes an id says so when it is the id of something else.
-func TestIDsOfAnotherType(t *testing.T) {
+func TestIDOfAnotherKindIsRefused(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	admin := h.signIn(t, "admin")

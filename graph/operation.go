@@ -68,15 +68,15 @@ func (o *operation) MutateOperationContext(ctx context.Context, request *graphql
 		}
 	}
 	prepared := preparedOf(request)
-	if err := prepared.Within(o.limits); err != nil {
+	if err := prepared.CheckLimits(o.limits); err != nil {
 		return gqlerror.Wrap(err)
 	}
-	if err := prepared.Admit(caller.FromContext(ctx)); err != nil {
+	if err := prepared.CheckAccess(caller.FromContext(ctx)); err != nil {
 		o.keepRefused(ctx, request, err)
 		return gqlerror.Wrap(err)
 	}
 	if !o.introspection {
-		if err := prepared.AdmitLook(caller.FromContext(ctx)); err != nil {
+		if err := prepared.CheckIntrospection(caller.FromContext(ctx)); err != nil {
 			return gqlerror.Wrap(err)
 		}
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // What does not answer is null and named; the rest is there.
-func TestAnOverviewWithoutAService(t *testing.T) {
+func TestOverviewNamesAServiceThatIsDown(t *testing.T) {
 	t.Parallel()
 	for service, field := range map[string]string{
 		"account": "", "device": "devices", "trip": "activeTrip", "job": "jobs", "activity": "recentActivities",
@@ -47,7 +47,7 @@ type brokenJobs struct{ bff.Jobs }
 func (brokenJobs) CountJobs(context.Context) (*bff.JobCounts, error) { panic("a bug") }
 
 // A panic costs the overview what it happened to, and nobody else anything.
-func TestAnOverviewOutlivesAPanic(t *testing.T) {
+func TestOverviewSurvivesAPanic(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	operator := h.signIn(t, "operator")
@@ -64,7 +64,7 @@ func TestAnOverviewOutlivesAPanic(t *testing.T) {
 	}
 }
 
-func TestAnOverviewAsksForWhatIsSelected(t *testing.T) {
+func TestOverviewCallsSelectedServicesOnly(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	operator := h.signIn(t, "operator")
@@ -83,7 +83,7 @@ func TestAnOverviewAsksForWhatIsSelected(t *testing.T) {
 }
 
 // Services that say no have answered: a member is told of no jobs, and nothing is degraded.
-func TestWhatAMemberMayNotSeeIsNotDegraded(t *testing.T) {
+func TestDeniedPartOfOverviewIsNotDegraded(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	degraded := h.get(t, h.signIn(t, "alice"), `{ overview { degraded } }`, nil, "overview", "degraded")
@@ -93,7 +93,7 @@ func TestWhatAMemberMayNotSeeIsNotDegraded(t *testing.T) {
 }
 
 // A service that is away nulls its own fields with an error that names it.
-func TestAListWithoutAService(t *testing.T) {
+func TestListOfAServiceThatIsDownIsAnError(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	made := h.oneOfEach(t)

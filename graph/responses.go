@@ -45,7 +45,7 @@ func (o *operation) answered(ctx context.Context, request *graphql.OperationCont
 	if request.Operation.Operation != ast.Query {
 		return run(ctx)
 	}
-	keeping := prepared.Keeping
+	keeping := prepared.CacheControl
 	request.Stats.SetExtension(freshnessKey, Freshness{keeping.MaxAge, keeping.Private})
 	keeps := o.responses != nil && keeping.MaxAge > 0 && DocumentOf(request).ID != ""
 	told := tellsReads(ctx, request)
@@ -69,7 +69,7 @@ func (o *operation) answered(ctx context.Context, request *graphql.OperationCont
 type whole struct {
 	*operation
 	request *graphql.OperationContext
-	keeping document.Keeping
+	keeping document.CacheControl
 	told    bool
 	run     graphql.OperationHandler
 	reads   *bff.Reads

@@ -76,7 +76,7 @@ func CheckDocument(text string, limits document.Limits, tokens int) error {
 		return problems[0]
 	}
 	for _, operation := range parsed.Operations {
-		if err := document.Prepare(schema, operation).Within(limits); err != nil {
+		if err := document.Prepare(schema, operation).CheckLimits(limits); err != nil {
 			return err
 		}
 	}

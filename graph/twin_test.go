@@ -9,7 +9,7 @@ const configOf = `query($id: ID!) { device(id: $id) { config {
   desired desiredVersion reported reportedVersion inSync history(first: 1) { totalCount nodes { version desired actor } pageInfo { hasNextPage } }
 } } }`
 
-func TestTheTwinOfADevice(t *testing.T) {
+func TestDeviceConfigIsSetAndRead(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	admin, operator := h.signIn(t, "admin"), h.signIn(t, "operator")
@@ -41,7 +41,7 @@ func TestTheTwinOfADevice(t *testing.T) {
 	}
 }
 
-func TestASchemaForConfigurations(t *testing.T) {
+func TestConfigSchemaIsEnforced(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	admin := h.signIn(t, "admin")

@@ -12,30 +12,30 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// introspection is what __schema and __type cost: their answers are large and know no lists' sizes.
+// introspection is the cost of __schema and __type: their values are large, and have lists of unknown size.
 const introspection = 100
 
-// unpayable is where counting ends: products of lists know no bounds.
+// unpayable is the cost at which counting stops: a product of list sizes has no bound.
 const unpayable = 1 << 40
 
-// Cost is what the operation costs at most with these variables, in points; at least 1. The
+// Cost returns the highest cost of the operation with these variables, in points; at least 1. The
 // variables must have been checked.
 //
 // It is the type cost of IBM's GraphQL cost specification (https://ibm.github.io/graphql-specs/cost-spec.html,
 // section 6.1.1, static query analysis), in whole points. A field of an object type costs 1 and a
-// plain value nothing, unless @cost on the field or its type says otherwise. A list costs that for
-// each item, and so does what is below it. A list is as long as the slicing argument of its @listSize
-// says: the value given, else the argument's default, else assumedSize. A list without @listSize, as
-// the nodes and edges of a connection, is as long as the field that leads to it says, else 1.
+// plain value 0, unless @cost on the field or its type sets another weight. A list costs its weight and
+// the cost of its selection for each item. The size of a list is the slicing argument of its @listSize:
+// the value in the query, else the argument's default, else assumedSize. A list without @listSize, such
+// as the nodes and edges of a connection, has the size of the field above it, else 1.
 //
-// It is an upper bound: fields that are merged or belong to other types of an interface all count.
+// It is an upper bound: merged fields, and fields of different types of an interface, all count.
 func (p *Prepared) Cost(variables map[string]any) int {
 	e := evaluation{variables: variables, known: map[*expression]cost{}}
 	c := e.of(p.cost)
 	return max(1, sum(c.own, c.item))
 }
 
-// Price is Cost, or the refusal of an operation that costs more than the limits allow.
+// Price returns Cost, or an error for an operation that costs more than the limit.
 func (p *Prepared) Price(variables map[string]any, limits Limits) (int, error) {
 	points := p.Cost(variables)
 	if limits.Cost > 0 && points > limits.Cost {
@@ -44,19 +44,19 @@ func (p *Prepared) Price(variables map[string]any, limits Limits) (int, error) {
 	return points, nil
 }
 
-// cost is what a selection costs under a parent: its own, and what it costs for each item of the
-// lists whose length the field above the parent tells.
+// cost is the cost of a selection set in its parent: its own, and that of each item of the lists whose
+// size the field above the parent determines.
 type cost struct{ own, item int }
 
 func (c cost) plus(d cost) cost { return cost{own: sum(c.own, d.own), item: sum(c.item, d.item)} }
 
-// expression is the cost of a selection, as far as it can be told without variables.
+// expression is the cost of a selection set, with the variables left open.
 type expression struct {
 	fixed cost
 	terms []term
 }
 
-// term is a part of an expression that depends on variables.
+// term is the part of an expression that depends on variables.
 type term struct {
 	when  []condition
 	field *fieldCost // nil for fragments
@@ -69,7 +69,7 @@ type condition struct {
 	is       bool
 }
 
-// fieldCost is how a field's cost follows from that of what is below it.
+// fieldCost computes a field's cost from the cost of its selection set.
 type fieldCost struct {
 	weight int
 	size   *listSize // nil when the field has none
@@ -86,8 +86,8 @@ func (f fieldCost) of(below cost, size int) cost {
 	return cost{own: sum(f.weight, below.own, product(size, below.item))}
 }
 
-// pricing reads an operation into an expression. Each fragment is read once, however often it is
-// spread.
+// pricing converts an operation to an expression. Each fragment is converted once, for any number of
+// spreads.
 type pricing struct {
 	schema    *ast.Schema
 	fragments map[string]*expression
@@ -115,7 +115,7 @@ func (p *pricing) read(set ast.SelectionSet) *expression {
 	return e
 }
 
-// add works out what it can now, so that most expressions end up without terms.
+// add computes a term without variables at once, so that most expressions have no terms.
 func (e *expression) add(t term) {
 	if len(t.when) > 0 || len(t.below.terms) > 0 || t.field != nil && t.field.size.varies() {
 		e.terms = append(e.terms, t)
@@ -155,7 +155,7 @@ func (p *pricing) fragment(s *ast.FragmentSpread) *expression {
 	return e
 }
 
-// evaluation works an expression out with variables. Each fragment is worked out once.
+// evaluation computes an expression with variables. Each fragment is computed once.
 type evaluation struct {
 	variables map[string]any
 	known     map[*expression]cost
@@ -170,7 +170,7 @@ func (v *evaluation) of(e *expression) cost {
 	}
 	c := e.fixed
 	for _, t := range e.terms {
-		if v.hold(t.when) {
+		if v.satisfies(t.when) {
 			c = c.plus(t.value(v.of(t.below), v.variables))
 		}
 	}
@@ -178,14 +178,15 @@ func (v *evaluation) of(e *expression) cost {
 	return c
 }
 
-func (v *evaluation) hold(conditions []condition) bool {
+// satisfies reports whether the variables fulfil all conditions.
+func (v *evaluation) satisfies(conditions []condition) bool {
 	return !slices.ContainsFunc(conditions, func(c condition) bool {
 		given, ok := v.variables[c.variable].(bool)
 		return ok && given != c.is
 	})
 }
 
-// conditionsOf reads @skip and @include; never tells that the selection is left out in any case.
+// conditionsOf reads @skip and @include. never reports a selection that every execution skips.
 func conditionsOf(directives ast.DirectiveList) (conditions []condition, never bool) {
 	for name, is := range map[string]bool{"include": true, "skip": false} {
 		directive := directives.ForName(name)
@@ -205,8 +206,8 @@ func conditionsOf(directives ast.DirectiveList) (conditions []condition, never b
 	return conditions, never
 }
 
-// Weight is what a field costs for itself, a list each of its items: by @cost of its own, else of its
-// type.
+// Weight returns the cost of a field, or of each item of a list, without its selection set: that of its
+// own @cost, else that of its type.
 func Weight(schema *ast.Schema, field *ast.FieldDefinition) int {
 	definition := schema.Types[field.Type.Name()]
 	for _, directives := range []ast.DirectiveList{field.Directives, definition.Directives} {
@@ -220,13 +221,13 @@ func Weight(schema *ast.Schema, field *ast.FieldDefinition) int {
 	return 0
 }
 
-// listSize is how long a list is.
+// listSize is the size of a list.
 type listSize struct {
-	slices []*ast.Value // the values of the slicing arguments; the largest counts
-	unsaid int          // when none is given: the largest default, else as assumed
+	slicing  []*ast.Value // the values of the slicing arguments; the largest counts
+	fallback int          // without a value: the largest default, else assumedSize
 }
 
-// listSizeOf reads the @listSize of a field, and the arguments that it speaks of.
+// listSizeOf reads the @listSize of a field, and the values of its slicing arguments.
 func listSizeOf(f *ast.Field) *listSize {
 	directive := f.Definition.Directives.ForName("listSize")
 	if directive == nil {
@@ -235,16 +236,16 @@ func listSizeOf(f *ast.Field) *listSize {
 	size := &listSize{}
 	for _, name := range slicingArguments(directive) {
 		if given := f.Arguments.ForName(name); given != nil && given.Value.Kind != ast.NullValue {
-			size.slices = append(size.slices, given.Value)
+			size.slicing = append(size.slicing, given.Value)
 		}
 		if argument := f.Definition.Arguments.ForName(name); argument != nil && argument.DefaultValue != nil {
-			size.unsaid = max(size.unsaid, whole(argument.DefaultValue, nil))
+			size.fallback = max(size.fallback, whole(argument.DefaultValue, nil))
 		}
 	}
-	if assumed := directive.Arguments.ForName("assumedSize"); assumed != nil && size.unsaid == 0 {
-		size.unsaid = whole(assumed.Value, nil)
+	if assumed := directive.Arguments.ForName("assumedSize"); assumed != nil && size.fallback == 0 {
+		size.fallback = whole(assumed.Value, nil)
 	}
-	size.unsaid = max(size.unsaid, 1)
+	size.fallback = max(size.fallback, 1)
 	return size
 }
 
@@ -260,30 +261,30 @@ func slicingArguments(directive *ast.Directive) []string {
 	return names
 }
 
-// varies tells whether the length depends on variables.
+// varies reports whether the size depends on variables.
 func (s *listSize) varies() bool {
-	return s != nil && slices.ContainsFunc(s.slices, func(v *ast.Value) bool { return v.Kind == ast.Variable })
+	return s != nil && slices.ContainsFunc(s.slicing, func(v *ast.Value) bool { return v.Kind == ast.Variable })
 }
 
-// of is the length; that of a field that is no list and leads to none is 1.
+// of returns the size: 1 for a field without @listSize.
 func (s *listSize) of(variables map[string]any) int {
 	if s == nil {
 		return 1
 	}
-	longest, said := 0, false
-	for _, value := range s.slices {
+	largest, found := 0, false
+	for _, value := range s.slicing {
 		if value.Kind == ast.Variable && variables[value.Raw] == nil {
 			continue
 		}
-		longest, said = max(longest, whole(value, variables)), true
+		largest, found = max(largest, whole(value, variables)), true
 	}
-	if !said {
-		return s.unsaid
+	if !found {
+		return s.fallback
 	}
-	return longest
+	return largest
 }
 
-// whole is the number that a value is, or the number of items in it; never below 0.
+// whole returns the value of a number, or the number of items of a list; at least 0.
 func whole(value *ast.Value, variables map[string]any) int {
 	switch value.Kind {
 	case ast.Variable:
@@ -297,7 +298,7 @@ func whole(value *ast.Value, variables map[string]any) int {
 		}
 		return max(n, 0)
 	}
-	return 1 // a list of one may be written without brackets
+	return 1 // a list of one item may be written without brackets
 }
 
 func wholeOf(v any) int {
@@ -323,7 +324,7 @@ func wholeOfFloat(f float64, err error) int {
 	return int(math.Max(f, 0))
 }
 
-// sum and product stop at unpayable; nothing in them is below 0.
+// sum and product stop at unpayable. Their operands are never below 0.
 func sum(numbers ...int) int {
 	total := 0
 	for _, n := range numbers {
@@ -339,8 +340,8 @@ func product(a, b int) int {
 	return a * b
 }
 
-// Unsized names the lists of objects in the schema whose length cannot be told: those that have no
-// @listSize, and to which a field leads that has none either.
+// Unsized returns the lists of objects in the schema that have no size: neither they nor all fields above
+// them have a @listSize.
 func Unsized(schema *ast.Schema) []string {
 	var fields []string
 	for _, definition := range schema.Types {
@@ -359,9 +360,9 @@ func Unsized(schema *ast.Schema) []string {
 	return fields
 }
 
-// sizedAbove tells whether all fields that lead to the type say how long its lists are.
+// sizedAbove reports whether all fields of the type determine the size of its lists.
 func sizedAbove(schema *ast.Schema, name string) bool {
-	led := false
+	reached := false
 	for _, definition := range schema.Types {
 		for _, field := range definition.Fields {
 			if definition.Kind == ast.InputObject || field.Type.Name() != name {
@@ -370,8 +371,8 @@ func sizedAbove(schema *ast.Schema, name string) bool {
 			if field.Type.Elem != nil || field.Directives.ForName("listSize") == nil {
 				return false
 			}
-			led = true
+			reached = true
 		}
 	}
-	return led
+	return reached
 }

@@ -107,7 +107,7 @@ func TestCost(t *testing.T) {
 }
 
 // What the schema of Sluice makes of queries that people ask.
-func TestCostOfSluice(t *testing.T) {
+func TestCostOfTheSluiceSchema(t *testing.T) {
 	t.Parallel()
 	schema := loadSchema(t)
 	cases := []struct {
@@ -141,7 +141,7 @@ func TestCostOfSluice(t *testing.T) {
 	}
 }
 
-func TestPrice(t *testing.T) {
+func TestPriceAboveTheLimitIsRefused(t *testing.T) {
 	t.Parallel()
 	p := prepare(t, gqlparser.MustLoadSchema(&ast.Source{Input: shop}), `query($n: Int) { items(first: $n) { nodes { id } } }`)
 	for n, reason := range map[int]string{99: "", 100: "QUERY_TOO_EXPENSIVE", 1 << 31: "QUERY_TOO_EXPENSIVE"} {
@@ -187,7 +187,7 @@ func TestCostIsBounded(t *testing.T) {
 
 // Fragments that spread each other twice, with a variable in the last so that nothing can be worked
 // out ahead, would take 2^60 steps if each spread were counted again.
-func TestCountingSpreadFragmentsIsCheap(t *testing.T) {
+func TestCostOfNestedSpreadsIsComputedInTime(t *testing.T) {
 	t.Parallel()
 	var query strings.Builder
 	query.WriteString("query($n: Int) { item { ...f0 } }")
@@ -206,7 +206,7 @@ func TestCountingSpreadFragmentsIsCheap(t *testing.T) {
 }
 
 // A number in the document costs what the same number in a variable costs.
-func TestVariablesCostWhatNumbersCost(t *testing.T) {
+func TestCostOfVariablesEqualsCostOfLiterals(t *testing.T) {
 	t.Parallel()
 	schema := gqlparser.MustLoadSchema(&ast.Source{Input: shop})
 	const query = `{ a: items(first: N) { ...f } item { items(first: M) { ...f edges { node { items(first: N) { nodes { ...g } } } } } } }
@@ -222,14 +222,14 @@ func TestVariablesCostWhatNumbersCost(t *testing.T) {
 	}
 }
 
-func TestTheLengthOfEveryListCanBeTold(t *testing.T) {
+func TestEveryListOfTheSchemaHasASize(t *testing.T) {
 	t.Parallel()
 	if fields := document.Unsized(loadSchema(t)); len(fields) > 0 {
 		t.Errorf("these lists need a @listSize, or one on each field that leads to them: %v", fields)
 	}
 }
 
-func TestAListWithoutALengthIsFound(t *testing.T) {
+func TestUnsizedListIsFound(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
 		"nothing says it":               `type Query { forgotten: [T!] } type T { id: ID }`,

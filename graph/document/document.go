@@ -1,12 +1,12 @@
-// Package document reads a document before it runs, once: how deep and how wide it is, whether it
-// contradicts itself, what its caller must be allowed, and what it costs.
+// Package document analyses a document once, before it is executed: its depth and size, whether its
+// fields can be merged, the scopes that it needs, its cost, and how long its response may be cached.
 //
-// It promises that no document that Check lets through takes long to validate or to plan. Check comes
-// first, then validation under Rules, then Prepare.
+// A document that passes Check is fast to validate and to plan. The order is Check, validation by Rules,
+// Prepare. Each failure is an error that names the limit or the field: nothing is executed.
 //
-// Access is denied by default. Every field of the schema states who may read it, by a directive of
-// its own or of its type (@public, @authenticated, @requiresScopes); a field that states nothing may
-// be read by nobody, and Unruled finds it in a test. Nothing here runs while fields resolve.
+// Access is denied by default. Every field of the schema declares who may read it, by a directive of its
+// own or of its type (@public, @authenticated, @requiresScopes). A field without a directive is denied to
+// every caller, and a test finds it by Unruled. No code here runs while fields are resolved.
 package document
 
 import (
@@ -19,20 +19,20 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Limits bound a document. Those from Fields on are the usual ones when they are 0.
+// Limits bound a document. A limit of 0 from Fields on has its default.
 type Limits struct {
 	Depth           int // levels of fields
-	Aliases         int // fields that are given another name, in an operation
-	Cost            int // points; 0 bounds nothing
-	Fields          int // of the document, those of fragments counted each time that they are spread
+	Aliases         int // of an operation
+	Cost            int // points; 0 means no limit
+	Fields          int // of the document; those of a fragment count for each spread
 	RootFields      int // of an operation
 	Directives      int // of an operation
-	FieldDirectives int // in one place
-	Duplicates      int // fields and fragments that stand beside their equals, in an operation
-	Lists           int // of objects in each other
+	FieldDirectives int // of one field or fragment
+	Duplicates      int // fields and fragments with an equal one in their selection set, in an operation
+	Lists           int // nested lists of objects
 }
 
-// Prepared is what there is to know of an operation before it runs.
+// Prepared is the analysis of an operation.
 type Prepared struct {
 	needs      []need
 	lists      int
@@ -43,13 +43,13 @@ type Prepared struct {
 	schema    *ast.Schema
 	operation *ast.OperationDefinition
 
-	Keeping Keeping // of its answer
+	CacheControl CacheControl // of its response
 }
 
-// need is what one field demands.
+// need is the access rule of one field.
 type need struct {
-	field string     // "Trip.account"
-	rule  rule       // who may read it
+	field string // "Trip.account"
+	rule  rule
 	anyOf [][]string // the scopes of requiresScopes
 }
 
@@ -62,20 +62,20 @@ const (
 	scoped
 )
 
-// Prepare reads the operation, whose document has been validated against the schema.
+// Prepare analyses the operation. Its document must be valid.
 func Prepare(schema *ast.Schema, operation *ast.OperationDefinition) *Prepared {
 	w := walk{schema: schema, fragments: map[string]*Prepared{}, seen: map[string]bool{}}
 	p := w.read(operation.SelectionSet)
 	p.cost = (&pricing{schema: schema, fragments: map[string]*expression{}}).read(operation.SelectionSet)
-	p.Keeping = keepingOf(schema, operation)
+	p.CacheControl = cacheControlOf(schema, operation)
 	p.schema, p.operation, p.neverNull = schema, operation, neverNull(operation)
 	return p
 }
 
 type walk struct {
 	schema    *ast.Schema
-	fragments map[string]*Prepared // each is read once, however often it is spread
-	seen      map[string]bool      // fields whose needs are noted
+	fragments map[string]*Prepared // each is read once, for any number of spreads
+	seen      map[string]bool      // fields whose needs are listed
 }
 
 func (w *walk) read(set ast.SelectionSet) *Prepared {
@@ -97,7 +97,7 @@ func (w *walk) read(set ast.SelectionSet) *Prepared {
 	return p
 }
 
-// field reads a field and what is below it. Introspection is let in as a whole, or not.
+// field reads a field and its selection set. Introspection is allowed or denied as a whole.
 func (w *walk) field(f *ast.Field) *Prepared {
 	if strings.HasPrefix(f.Name, "__") {
 		return &Prepared{introspect: f.Name != "__typename"}
@@ -113,7 +113,7 @@ func (w *walk) field(f *ast.Field) *Prepared {
 	return p
 }
 
-// fragment reads a fragment once; a second spread adds its lists, its needs are noted.
+// fragment reads a fragment once. A further spread adds its lists; its needs are listed already.
 func (w *walk) fragment(s *ast.FragmentSpread) *Prepared {
 	p, known := w.fragments[s.Name]
 	if !known {
@@ -123,7 +123,7 @@ func (w *walk) fragment(s *ast.FragmentSpread) *Prepared {
 	return p
 }
 
-// needOf finds the rule of a field: its own, else that of its type.
+// needOf returns the rule of a field: its own, else that of its type.
 func needOf(parent *ast.Definition, field *ast.FieldDefinition) need {
 	n := need{field: parent.Name + "." + field.Name}
 	for _, directives := range []ast.DirectiveList{field.Directives, parent.Directives} {
@@ -154,66 +154,66 @@ func scopesOf(directive *ast.Directive) [][]string {
 	return anyOf
 }
 
-// Admit says whether the caller may run the operation: UNAUTHENTICATED or PERMISSION_DENIED name
-// the first field that stands in the way.
-func (p *Prepared) Admit(who caller.Caller) error {
+// CheckAccess returns UNAUTHENTICATED or PERMISSION_DENIED, with the name of the first field that the
+// caller may not read.
+func (p *Prepared) CheckAccess(by caller.Caller) error {
 	for _, n := range p.needs {
-		if err := n.admit(who); err != nil {
+		if err := n.check(by); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (n need) admit(who caller.Caller) error {
+func (n need) check(by caller.Caller) error {
 	if n.rule == public {
 		return nil
 	}
-	if !who.Known() {
+	if !by.Known() {
 		return errs.New(errs.Unauthenticated, "SIGN_IN_REQUIRED", "%s needs you to sign in, or an API key", n.field)
 	}
 	if n.rule == authenticated {
 		return nil
 	}
-	holds := func(all []string) bool {
-		return !slices.ContainsFunc(all, func(scope string) bool { return !who.Has(scope) })
+	hasAll := func(all []string) bool {
+		return !slices.ContainsFunc(all, func(scope string) bool { return !by.Has(scope) })
 	}
-	if n.rule == scoped && slices.ContainsFunc(n.anyOf, holds) {
+	if n.rule == scoped && slices.ContainsFunc(n.anyOf, hasAll) {
 		return nil
 	}
-	return errs.New(errs.PermissionDenied, "SCOPE_MISSING", "%s needs %s", n.field, n.wanted())
+	return errs.New(errs.PermissionDenied, "SCOPE_MISSING", "%s needs %s", n.field, n.alternatives())
 }
 
-func (n need) wanted() string {
+func (n need) alternatives() string {
 	ways := make([]string, len(n.anyOf))
 	for i, all := range n.anyOf {
 		ways[i] = strings.Join(all, " and ")
 	}
 	if len(ways) == 0 {
-		return "a permission that nobody has"
+		return "a permission that no caller has"
 	}
 	return "the scope " + strings.Join(ways, ", or ")
 }
 
-// AdmitLook says whether the caller may look into the schema, should the operation do so and should
-// not everybody be let.
-func (p *Prepared) AdmitLook(who caller.Caller) error {
-	if !p.introspect || who.Has(caller.SchemaRead) {
+// CheckIntrospection returns PERMISSION_DENIED for an operation with introspection by a caller without
+// the scope for it.
+func (p *Prepared) CheckIntrospection(by caller.Caller) error {
+	if !p.introspect || by.Has(caller.SchemaRead) {
 		return nil
 	}
 	return errs.New(errs.PermissionDenied, "INTROSPECTION_DISABLED", "introspection needs the scope %s", caller.SchemaRead)
 }
 
-// Within says whether the operation keeps those limits that Check cannot know without the schema; one
-// that does not is INVALID_ARGUMENT.
-func (p *Prepared) Within(limits Limits) error {
-	if most := limits.orUsual().Lists; p.lists > most {
-		return errs.New(errs.InvalidArgument, "TOO_MANY_NESTED_LISTS", "the query has more than %d lists in each other", most)
+// CheckLimits returns INVALID_ARGUMENT for an operation beyond the limits that Check cannot verify without
+// the schema.
+func (p *Prepared) CheckLimits(limits Limits) error {
+	if limit := limits.withDefaults().Lists; p.lists > limit {
+		return errs.New(errs.InvalidArgument, "TOO_MANY_NESTED_LISTS", "the query has more than %d nested lists", limit)
 	}
 	return nil
 }
 
-// Unruled names the fields of the schema that do not state who may read them.
+// Unruled returns the fields of the schema without an access rule.
 func Unruled(schema *ast.Schema) []string {
 	var fields []string
 	for _, definition := range schema.Types {

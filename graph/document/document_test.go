@@ -39,14 +39,14 @@ func prepare(t *testing.T, schema *ast.Schema, query string) *document.Prepared 
 	return document.Prepare(schema, parsed.Operations[0])
 }
 
-func TestEveryFieldStatesWhoMayReadIt(t *testing.T) {
+func TestEveryFieldHasAnAccessRule(t *testing.T) {
 	t.Parallel()
 	if fields := document.Unruled(loadSchema(t)); len(fields) > 0 {
 		t.Errorf("these fields state nothing, so nobody may read them: %v", fields)
 	}
 }
 
-func TestAFieldWithoutARuleIsFound(t *testing.T) {
+func TestUnruledFieldIsFoundAndDenied(t *testing.T) {
 	t.Parallel()
 	schema := gqlparser.MustLoadSchema(&ast.Source{Input: `
 		directive @public on FIELD_DEFINITION | OBJECT
@@ -54,12 +54,12 @@ func TestAFieldWithoutARuleIsFound(t *testing.T) {
 	if fields := document.Unruled(schema); len(fields) != 1 || fields[0] != "Query.forgotten" {
 		t.Errorf("found %v", fields)
 	}
-	if err := prepare(t, schema, "{ forgotten }").Admit(caller.OfSystem()); err == nil {
+	if err := prepare(t, schema, "{ forgotten }").CheckAccess(caller.OfSystem()); err == nil {
 		t.Error("a field without a rule is readable")
 	}
 }
 
-func TestAdmit(t *testing.T) {
+func TestCheckAccess(t *testing.T) {
 	t.Parallel()
 	schema := loadSchema(t)
 	member := caller.Caller{AccountID: "a", Role: caller.Member, Scopes: caller.ScopesOf(caller.Member)}
@@ -87,7 +87,7 @@ func TestAdmit(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			err := prepare(t, schema, c.query).Admit(c.who)
+			err := prepare(t, schema, c.query).CheckAccess(c.who)
 			var got errs.Code
 			if err != nil {
 				got = errs.From(err).Code

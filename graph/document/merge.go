@@ -8,13 +8,13 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
-// Rules are those of the specification. Without suggestions, refusals do not name what else is in the
-// schema. The rule on fields that are merged is our own: the usual one compares every field with every
-// other, again and again, and a document of a few lines can keep it busy for days.
+// Rules returns the validation rules of the specification. Without suggestions, an error names nothing of
+// the schema that the document does not name. The rule on merged fields is our own: gqlparser's compares
+// every pair of fields repeatedly, and can run for days over a document of a few lines.
 func Rules(suggest bool) *rules.Rules {
 	r := rules.NewDefaultRules()
 	r.ReplaceRule(rules.OverlappingFieldsCanBeMergedRule.Name, fieldsCanBeMerged)
-	r.AddRule("NumbersCanBeRead", numbersCanBeRead)
+	r.AddRule("NumbersInRange", numbersInRange)
 	if suggest {
 		return r
 	}
@@ -30,15 +30,16 @@ func Rules(suggest bool) *rules.Rules {
 	return r
 }
 
-// mergeWork bounds how many fields are looked at for one operation. What Check lets through needs a
-// small part of it, unless fields of interfaces stand beside those of many types, level by level.
+// mergeWork is the largest number of fields that are compared for one operation. A document that passes
+// Check needs a small part of it, unless fields of interfaces and of many types are mixed at many levels.
 const mergeWork = 20_000
 
-// fieldsCanBeMerged is section 5.3.2 of the specification, Field Selection Merging: fields of one
-// response name are one field, or belong to objects that cannot be the same, and then look the same.
+// fieldsCanBeMerged is section 5.3.2 of the specification, Field Selection Merging: fields with one
+// response name are the same field, or their objects are of different types and their values have the
+// same shape.
 //
-// Fields are gathered by response name, level by level, and compared with the first of their name:
-// equality need not be tried with all others.
+// Fields are collected by response name, level by level, and compared with the first of their name only,
+// because equality is transitive.
 func fieldsCanBeMerged(observers *core.Events, addError core.AddErrFunc) {
 	observers.OnOperation(func(w *core.Walker, operation *ast.OperationDefinition) {
 		m := merging{schema: w.Schema, left: mergeWork, conflict: func(f *ast.Field, why string) {
@@ -47,7 +48,7 @@ func fieldsCanBeMerged(observers *core.Events, addError core.AddErrFunc) {
 				core.At(f.Position),
 			)
 		}}
-		m.check(m.gather([]ast.SelectionSet{operation.SelectionSet}), false)
+		m.check(m.collect([]ast.SelectionSet{operation.SelectionSet}), false)
 		if m.left < 0 {
 			addError(core.Message("The document's fields overlap in too many ways."), core.At(operation.Position))
 		}
@@ -56,16 +57,16 @@ func fieldsCanBeMerged(observers *core.Events, addError core.AddErrFunc) {
 
 type merging struct {
 	schema   *ast.Schema
-	left     int // fields that may yet be looked at
+	left     int // fields that may still be compared
 	conflict func(field *ast.Field, why string)
 }
 
-// named are the fields of one response name.
+// named are the fields with one response name.
 type named []*ast.Field
 
-// gather gives the fields of the selections, by response name, in the order in which they come first.
-// What a fragment holds counts once, however often it is spread.
-func (m *merging) gather(sets []ast.SelectionSet) []named {
+// collect returns the fields of the selection sets by response name, in the order of the first of each
+// name. The fields of a fragment are collected once, for any number of spreads.
+func (m *merging) collect(sets []ast.SelectionSet) []named {
 	var all []named
 	at := map[string]int{}
 	spread := map[string]bool{}
@@ -100,8 +101,8 @@ func (m *merging) gather(sets []ast.SelectionSet) []named {
 	return all
 }
 
-// check compares fields of one name, and what is below them. Fields whose objects cannot be the same
-// need only look the same; then what is below them need only that, too.
+// check compares fields with one name, and the fields below them. Fields of different object types need
+// the same shape only, and so do the fields below them.
 func (m *merging) check(all []named, apart bool) {
 	for _, fields := range all {
 		fields = slices.DeleteFunc(fields, func(f *ast.Field) bool { return f.Definition == nil || f.ObjectDefinition == nil })
@@ -110,16 +111,16 @@ func (m *merging) check(all []named, apart bool) {
 		}
 		groups := []named{fields}
 		if !apart {
-			groups = together(fields)
+			groups = overlapping(fields)
 		}
 		if !apart && !m.sameFields(groups) || !m.sameType(fields) {
 			continue
 		}
 		for _, group := range groups {
-			m.check(m.gather(below(group)), apart)
+			m.check(m.collect(below(group)), apart)
 		}
 		if len(groups) > 1 {
-			m.check(m.gather(below(fields)), true)
+			m.check(m.collect(below(fields)), true)
 		}
 	}
 }
@@ -134,9 +135,9 @@ func below(fields named) []ast.SelectionSet {
 	return sets
 }
 
-// together gives the fields whose objects can be the same: those of an interface or a union may be of
-// any object, those of two object types are never of one.
-func together(fields named) []named {
+// overlapping groups the fields whose objects can be the same: those of an interface or a union may be of
+// any object, those of two object types never of the same.
+func overlapping(fields named) []named {
 	var open named
 	var parents []*ast.Definition
 	of := map[*ast.Definition]named{}
@@ -174,7 +175,7 @@ func (m *merging) sameFields(groups []named) bool {
 				continue
 			}
 			same = false
-			break // one a group is enough to mend
+			break // one conflict of a group is enough
 		}
 	}
 	return same
@@ -196,7 +197,7 @@ func sameArguments(a, b ast.ArgumentList) bool {
 func (m *merging) sameType(fields named) bool {
 	first := fields[0]
 	for _, f := range fields[1:] {
-		if !m.alike(first.Definition.Type, f.Definition.Type) {
+		if !m.sameShape(first.Definition.Type, f.Definition.Type) {
 			m.conflict(f, `they return conflicting types "`+first.Definition.Type.String()+`" and "`+f.Definition.Type.String()+`"`)
 			return false
 		}
@@ -204,13 +205,13 @@ func (m *merging) sameType(fields named) bool {
 	return true
 }
 
-// alike tells whether values of both types have one form in an answer.
-func (m *merging) alike(a, b *ast.Type) bool {
+// sameShape reports whether values of both types have the same shape in a response.
+func (m *merging) sameShape(a, b *ast.Type) bool {
 	if a.NonNull != b.NonNull || (a.Elem == nil) != (b.Elem == nil) {
 		return false
 	}
 	if a.Elem != nil {
-		return m.alike(a.Elem, b.Elem)
+		return m.sameShape(a.Elem, b.Elem)
 	}
 	if a.NamedType == b.NamedType {
 		return true

@@ -24,7 +24,7 @@ func conflicts(schema *ast.Schema, parsed *ast.QueryDocument, r *rules.Rules) gq
 	return validator.ValidateWithRules(schema, parsed, r)
 }
 
-func TestFieldsThatCanBeMerged(t *testing.T) {
+func TestConflictingFieldsAreRefused(t *testing.T) {
 	t.Parallel()
 	schema := gqlparser.MustLoadSchema(&ast.Source{Input: pets})
 	for _, c := range []struct{ name, query, conflict string }{
@@ -60,7 +60,7 @@ func TestFieldsThatCanBeMerged(t *testing.T) {
 }
 
 // On documents of every sort, small enough for the usual rule, both rules say the same.
-func TestMergingIsThatOfTheUsualRule(t *testing.T) {
+func TestMergeRuleAgreesWithGqlparser(t *testing.T) {
 	t.Parallel()
 	schema := gqlparser.MustLoadSchema(&ast.Source{Input: pets})
 	usual := rules.NewRules(rules.OverlappingFieldsCanBeMergedRule)
@@ -147,7 +147,7 @@ func (w *petWriter) leaf(on string) string {
 }
 
 // Documents that would keep the usual rule busy for longer than anybody can wait.
-func TestMergingEnds(t *testing.T) {
+func TestMergeRuleEndsInTime(t *testing.T) {
 	t.Parallel()
 	schema := gqlparser.MustLoadSchema(&ast.Source{Input: pets})
 	nested := strings.Repeat("best { ", 60) + "age" + strings.Repeat(" } best { age }", 60)

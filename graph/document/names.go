@@ -7,20 +7,20 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// maxName bounds a name, in bytes: an alias stands in an answer as often as its list is long, and an
-// operation's name in each refusal of one of its fields.
+// maxName is the longest name, in bytes: a response repeats an alias for every item of a list, and the
+// name of an operation in every error of its fields.
 const maxName = 100
 
 // CheckNames bounds the names in the text of a document, before it is parsed.
 func CheckNames(text string) error {
 	if !hasLongWord(text) {
-		return nil // most have none, and need not be read twice
+		return nil // most texts have none, and are tokenized once only
 	}
 	tokens := lexer.New(&ast.Source{Input: text})
 	for {
 		token, err := tokens.ReadToken()
 		if err != nil || token.Kind == lexer.EOF {
-			return nil // a fault is the parser's to tell
+			return nil // the parser reports errors
 		}
 		if token.Kind == lexer.Name && len(token.Value) > maxName {
 			return errs.New(errs.InvalidArgument, "NAME_TOO_LONG", "the document has a name, %.20s…, of more than %d letters", token.Value, maxName)
@@ -28,7 +28,7 @@ func CheckNames(text string) error {
 	}
 }
 
-// hasLongWord tells whether so many letters of names stand beside each other, be it in a text.
+// hasLongWord reports whether the text has a run of letters longer than maxName, also in a string.
 func hasLongWord(text string) bool {
 	run := 0
 	for i := range len(text) {

@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-func TestNamesAreBounded(t *testing.T) {
+func TestLongNameIsRefused(t *testing.T) {
 	t.Parallel()
 	long, longest := strings.Repeat("a", 101), strings.Repeat("a", 100)
 	for _, c := range []struct {

@@ -6,9 +6,9 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// neverNull names the variables of an operation that may be left out, for their default, and yet may not
-// be null: they stand where a value must be. Neither validation nor gqlgen's executor minds: it takes the
-// null for an empty value, and panics over @skip and @include.
+// neverNull returns the variables of an operation that may be omitted, because they have a default, but
+// may not be null, because their position is non-null. Neither validation nor gqlgen's executor refuses
+// them: gqlgen reads null as an empty value, and panics in @skip and @include.
 func neverNull(operation *ast.OperationDefinition) []string {
 	n := nulls{operation: operation, fragments: map[string]bool{}}
 	n.selections(operation.SelectionSet)
@@ -17,7 +17,7 @@ func neverNull(operation *ast.OperationDefinition) []string {
 
 type nulls struct {
 	operation *ast.OperationDefinition
-	fragments map[string]bool // those that were read
+	fragments map[string]bool // those that have been read
 	found     []string
 }
 

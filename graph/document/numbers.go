@@ -5,19 +5,18 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/core"
 )
 
-// numbersCanBeRead refuses numbers within values of our own scalars, as in JSON, that no machine's number
-// holds. The rule on values looks at those of the usual scalars alone, and whoever reads such a number
-// afterwards panics.
-func numbersCanBeRead(observers *core.Events, addError core.AddErrFunc) {
+// numbersInRange refuses a number in a value of our own scalars, such as JSON, that overflows a machine's
+// number. gqlparser's rule checks the standard scalars only, and code that reads such a number panics.
+func numbersInRange(observers *core.Events, addError core.AddErrFunc) {
 	observers.OnValue(func(_ *core.Walker, value *ast.Value) {
 		if value.Kind != ast.IntValue && value.Kind != ast.FloatValue {
 			return
 		}
 		if value.Definition != nil && value.Definition.OneOf("Int", "Float", "String", "Boolean", "ID") {
-			return // of which the rule on values says so
+			return // checked by gqlparser's rule
 		}
 		if _, err := value.Value(nil); err != nil {
-			addError(core.Message("The number %.40s is too large: give it in the variables.", value.Raw), core.At(value.Position))
+			addError(core.Message("The number %.40s is too large: pass it in the variables.", value.Raw), core.At(value.Position))
 		}
 	})
 }

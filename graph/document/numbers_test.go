@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/graph/document"
 )
 
-func TestNumbersThatNothingHoldsAreRefused(t *testing.T) {
+func TestNumberOutOfRangeIsRefused(t *testing.T) {
 	t.Parallel()
 	schema := gqlparser.MustLoadSchema(&ast.Source{Input: `scalar JSON
 		input In { json: JSON }

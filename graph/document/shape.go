@@ -12,28 +12,28 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// introspectionDepth is how deep a document may look into the schema: deeper than into data, because
-// types in lists of types are.
+// introspectionDepth is the largest depth below __schema and __type: more than that of data, because
+// types are nested in lists of types.
 const introspectionDepth = 20
 
-// usual are the limits of what has none.
-var usual = Limits{Fields: 2000, RootFields: 30, Directives: 50, FieldDirectives: 5, Duplicates: 30, Lists: 5}
+// defaults are the limits that are not set.
+var defaults = Limits{Fields: 2000, RootFields: 30, Directives: 50, FieldDirectives: 5, Duplicates: 30, Lists: 5}
 
-// orUsual sets the limits that are 0, but that of cost.
-func (l Limits) orUsual() Limits {
-	l.Fields = cmp.Or(l.Fields, usual.Fields)
-	l.RootFields = cmp.Or(l.RootFields, usual.RootFields)
-	l.Directives = cmp.Or(l.Directives, usual.Directives)
-	l.FieldDirectives = cmp.Or(l.FieldDirectives, usual.FieldDirectives)
-	l.Duplicates = cmp.Or(l.Duplicates, usual.Duplicates)
-	l.Lists = cmp.Or(l.Lists, usual.Lists)
+// withDefaults replaces the limits of 0, except that of cost, by their defaults.
+func (l Limits) withDefaults() Limits {
+	l.Fields = cmp.Or(l.Fields, defaults.Fields)
+	l.RootFields = cmp.Or(l.RootFields, defaults.RootFields)
+	l.Directives = cmp.Or(l.Directives, defaults.Directives)
+	l.FieldDirectives = cmp.Or(l.FieldDirectives, defaults.FieldDirectives)
+	l.Duplicates = cmp.Or(l.Duplicates, defaults.Duplicates)
+	l.Lists = cmp.Or(l.Lists, defaults.Lists)
 	return l
 }
 
-// shape is how large a selection is, what its fragments hold included each time that they are spread.
+// shape is the size of a selection set; a fragment counts for each spread.
 type shape struct {
 	fields     int
-	top        int // of the fields, those that stand in no other
+	top        int // of the fields, those at the top
 	depth      int
 	schema     int // depth below __schema and __type
 	aliases    int
@@ -41,17 +41,17 @@ type shape struct {
 	duplicates int
 }
 
-// Check bounds the document by its looks, before it is compared with the schema: reading it is linear
-// in its length, and whatever comes after is bounded by what Check let through. Fragments multiply
-// what they hold, and so some lines can be a document of billions of fields.
+// Check refuses a document beyond the limits, before it is validated against the schema. Its time is linear
+// in the document's length, and the limits bound the time of all later steps. Fragments multiply: a few
+// lines can expand to billions of fields.
 func Check(document *ast.QueryDocument, limits Limits) error {
-	limits = limits.orUsual()
+	limits = limits.withDefaults()
 	m := measuring{
 		document: document, limits: limits,
 		fragments: make(map[string]*ast.FragmentDefinition, len(document.Fragments)), known: map[string]*shape{},
 	}
 	for _, fragment := range document.Fragments {
-		if m.fragments[fragment.Name] == nil { // the second of a name is refused by validation
+		if m.fragments[fragment.Name] == nil { // validation refuses a second fragment of the same name
 			m.fragments[fragment.Name] = fragment
 		}
 	}
@@ -64,7 +64,7 @@ func Check(document *ast.QueryDocument, limits Limits) error {
 		}
 		total = bounded(total, s.fields)
 	}
-	for _, fragment := range document.Fragments { // those that are never spread are compared with the schema too
+	for _, fragment := range document.Fragments { // validation reads unused fragments too
 		total = bounded(total, m.fragment(fragment.Name).fields)
 	}
 	return cmp.Or(m.problem, shape{fields: total}.within(limits))
@@ -74,8 +74,8 @@ type measuring struct {
 	document  *ast.QueryDocument
 	limits    Limits
 	fragments map[string]*ast.FragmentDefinition
-	known     map[string]*shape // nil while it is read: then it spreads itself
-	problem   error             // the first
+	known     map[string]*shape // nil while a fragment is read: a cycle finds it so
+	problem   error             // the first one
 }
 
 func (m *measuring) set(set ast.SelectionSet) shape {
@@ -94,7 +94,7 @@ func (m *measuring) set(set ast.SelectionSet) shape {
 			one, name = m.fragment(s.Name), "..."+s.Name
 			one.directives = bounded(one.directives, m.directives(s.Directives))
 		}
-		if _, again := names[name]; again {
+		if _, duplicate := names[name]; duplicate {
 			one.duplicates++
 		}
 		names[name] = struct{}{}
@@ -139,14 +139,14 @@ func (m *measuring) fragment(name string) shape {
 	return s
 }
 
-// directives counts those of one place. @defer is in gqlgen's schema, and would leave its fields out of
-// an answer that comes as a whole.
+// directives counts the directives of one field or fragment. @defer is in gqlgen's schema, and a response
+// of one part would lose the deferred fields.
 func (m *measuring) directives(list ast.DirectiveList) int {
 	if list.ForName("defer") != nil {
-		m.fail(errs.New(errs.InvalidArgument, "DEFER_UNSUPPORTED", "@defer is not supported: answers come as a whole"))
+		m.fail(errs.New(errs.InvalidArgument, "DEFER_UNSUPPORTED", "@defer is not supported: a response has one part"))
 	}
 	if len(list) > m.limits.FieldDirectives {
-		m.fail(errs.New(errs.InvalidArgument, "TOO_MANY_DIRECTIVES", "there are %d directives in one place; %d are allowed", len(list), m.limits.FieldDirectives))
+		m.fail(errs.New(errs.InvalidArgument, "TOO_MANY_DIRECTIVES", "a field or fragment has %d directives; %d are allowed", len(list), m.limits.FieldDirectives))
 	}
 	return len(list)
 }
@@ -164,26 +164,26 @@ func (s *shape) add(t shape) {
 	s.duplicates = bounded(s.duplicates, t.duplicates)
 }
 
-// many is where counting ends: fragments that spread each other multiply what they hold.
-const many = 1 << 30
+// saturated is the number at which counting stops: fragments that spread each other multiply.
+const saturated = 1 << 30
 
-func bounded(a, b int) int { return min(a+b, many) }
+func bounded(a, b int) int { return min(a+b, saturated) }
 
 func (s shape) within(limits Limits) error {
 	for _, l := range []struct {
 		reason, what string
-		has, most    int
+		has, limit   int
 	}{
 		{"QUERY_TOO_DEEP", "levels of fields", s.depth, limits.Depth},
 		{"QUERY_TOO_DEEP", "levels of introspection", s.schema, introspectionDepth},
 		{"TOO_MANY_ALIASES", "aliases", s.aliases, limits.Aliases},
-		{"TOO_MANY_DUPLICATES", "fields and fragments beside their equals", s.duplicates, limits.Duplicates},
-		{"TOO_MANY_ROOT_FIELDS", "fields at its top", s.top, limits.RootFields},
+		{"TOO_MANY_DUPLICATES", "duplicate fields and fragments", s.duplicates, limits.Duplicates},
+		{"TOO_MANY_ROOT_FIELDS", "root fields", s.top, limits.RootFields},
 		{"TOO_MANY_DIRECTIVES", "directives", s.directives, limits.Directives},
-		{"TOO_MANY_FIELDS", "fields, those of fragments counted each time", s.fields, limits.Fields},
+		{"TOO_MANY_FIELDS", "fields, with its fragments expanded", s.fields, limits.Fields},
 	} {
-		if l.has > l.most {
-			return errs.New(errs.InvalidArgument, l.reason, "the document has more than %d %s", l.most, l.what)
+		if l.has > l.limit {
+			return errs.New(errs.InvalidArgument, l.reason, "the document has more than %d %s", l.limit, l.what)
 		}
 	}
 	return nil

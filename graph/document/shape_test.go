@@ -43,7 +43,7 @@ func chain(length int, on, field, last string) string {
 	return b.String()
 }
 
-func TestCheck(t *testing.T) {
+func TestCheckRefusesDocumentsBeyondLimits(t *testing.T) {
 	t.Parallel()
 	limits := document.Limits{Depth: 5, Aliases: 2, Fields: 12, RootFields: 3, Directives: 3, FieldDirectives: 2, Duplicates: 2}
 	for _, c := range []struct{ name, query, reason string }{
@@ -90,7 +90,7 @@ func TestCheck(t *testing.T) {
 }
 
 // A fragment that spreads itself would keep those busy who follow fragments.
-func TestFragmentsThatSpreadThemselves(t *testing.T) {
+func TestFragmentCycleIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, query := range []string{
 		`{ a { ...f } } fragment f on A { a { ...f } }`,
@@ -105,22 +105,22 @@ func TestFragmentsThatSpreadThemselves(t *testing.T) {
 	}
 }
 
-func TestWithin(t *testing.T) {
+func TestCheckLimits(t *testing.T) {
 	t.Parallel()
 	schema := loadSchema(t)
 	two := `{ trips { nodes { track { latitude } } } }`
-	if err := prepare(t, schema, two).Within(document.Limits{Lists: 2}); err != nil {
+	if err := prepare(t, schema, two).CheckLimits(document.Limits{Lists: 2}); err != nil {
 		t.Error(err)
 	}
 	spread := `{ trips { nodes { ...t } } } fragment t on Trip { track { latitude } }`
 	for _, query := range []string{two, spread} {
-		if err := prepare(t, schema, query).Within(document.Limits{Lists: 1}); reasonOf(err) != "TOO_MANY_NESTED_LISTS" {
+		if err := prepare(t, schema, query).CheckLimits(document.Limits{Lists: 1}); reasonOf(err) != "TOO_MANY_NESTED_LISTS" {
 			t.Errorf("%s: %v", query, err)
 		}
 	}
 }
 
-func TestLookingIntoTheSchema(t *testing.T) {
+func TestIntrospectionNeedsItsScope(t *testing.T) {
 	t.Parallel()
 	schema := loadSchema(t)
 	for query, looks := range map[string]bool{
@@ -131,7 +131,7 @@ func TestLookingIntoTheSchema(t *testing.T) {
 	} {
 		p := prepare(t, schema, query)
 		for who, may := range map[caller.Role]bool{"": false, caller.Member: false, caller.Operator: true, caller.Admin: true} {
-			err := p.AdmitLook(caller.Caller{Role: who, Scopes: caller.ScopesOf(who)})
+			err := p.CheckIntrospection(caller.Caller{Role: who, Scopes: caller.ScopesOf(who)})
 			if (err == nil) != (may || !looks) {
 				t.Errorf("%s as %q: %v", query, who, err)
 			}
@@ -170,7 +170,7 @@ func worst() map[string]string {
 // Whatever passes is read in a time that is in proportion to its length: no document costs more than
 // so many times what it costs to parse it. On a machine that does something else, a document has more
 // than one go.
-func TestTheWorstDocumentsAreReadInTime(t *testing.T) {
+func TestWorstDocumentsAreCheckedInTime(t *testing.T) {
 	schema := loadSchema(t)
 	const most, goes = 40, 10
 	for _, suggest := range []bool{true, false} {

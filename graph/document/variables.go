@@ -13,9 +13,10 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// CheckVariables refuses variables that are not of the types that the operation declares (section
-// 6.1.2 of the specification). gqlparser has looked at them already, and lets pass enums in any case,
-// numbers in texts, texts that are numbers, scalars of our own, and null where a default is not.
+// CheckVariables refuses variables that are not of the types that the operation declares (section 6.1.2
+// of the specification). gqlparser has checked them before, but accepts enums in any letter case, numbers
+// as strings, strings as numbers, any value of our own scalars, and null for a non-null position with a
+// default.
 func (p *Prepared) CheckVariables(variables map[string]any) error {
 	for _, definition := range p.operation.VariableDefinitions {
 		if err := checkValue(p.schema, definition.Type, variables[definition.Variable], "$"+definition.Variable); err != nil {
@@ -24,7 +25,7 @@ func (p *Prepared) CheckVariables(variables map[string]any) error {
 	}
 	for _, name := range p.neverNull {
 		if v, given := variables[name]; given && v == nil {
-			return fmt.Errorf("$%s is null, and stands where a value must be: give one, or leave it out for its default", name)
+			return fmt.Errorf("$%s is null in a non-null position: set a value, or omit it for its default", name)
 		}
 	}
 	return nil
@@ -97,7 +98,7 @@ func checkScalar(name string, v any) error {
 	return err
 }
 
-// isID takes texts and whole numbers (section 3.5.5).
+// isID accepts strings and integers (section 3.5.5).
 func isID(v any) bool {
 	switch v := v.(type) {
 	case string, int, int64:

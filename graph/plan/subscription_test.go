@@ -90,7 +90,7 @@ func nulled(a answer, mayBeNull bool) answer {
 	return a
 }
 
-func TestPlannedEventsAreStockEvents(t *testing.T) {
+func TestPlanGivesTheReferenceEvents(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	rng := rand.New(rand.NewPCG(3, 4))
@@ -123,7 +123,7 @@ func TestPlannedEventsAreStockEvents(t *testing.T) {
 	t.Logf("%d documents, %d events compared", ran, events)
 }
 
-func TestASubscriptionEndsWithItsChannelAndWithItsContext(t *testing.T) {
+func TestSubscriptionEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
 	ctx, cancel := context.WithCancel(calm(t.Context()))

@@ -1,10 +1,10 @@
-// Package scalar reads and writes the scalars of the schema: Int, Float, DateTime, JSON and Cursor.
+// Package scalar decodes and encodes the scalars of the schema: Int, Float, DateTime, JSON and Cursor.
 //
-// What does not read as one is INVALID_ARGUMENT and says what was expected; nothing is guessed. It
-// stands apart from graph because graph/exec, which graph imports, needs it.
+// A value that is none of the scalar is INVALID_ARGUMENT with the expected form; no value is guessed. It
+// is a package of its own because graph/exec, which graph imports, needs it.
 //
-// Each scalar is written twice: MarshalX for gqlgen's executor, AppendX for the engine (graph/plan),
-// where false is null.
+// Each scalar has two encoders: MarshalX for gqlgen's executor, AppendX for plans (graph/plan), where
+// false means null.
 package scalar
 
 import (
@@ -28,39 +28,39 @@ import (
 // layout is RFC 3339 in UTC with microseconds, the precision of every store.
 const layout = "2006-01-02T15:04:05.999999Z07:00"
 
-// maxText bounds what is parsed, in bytes.
+// maxText is the longest text that is parsed, in bytes.
 const maxText = 64
 
 func invalid(format string, args ...any) error {
 	return errs.New(errs.InvalidArgument, errs.ReasonInvalidField, format, args...)
 }
 
-// MarshalInt writes a whole number.
+// MarshalInt encodes an integer.
 func MarshalInt(i int) graphql.Marshaler { return graphql.MarshalInt(i) }
 
-// AppendInt appends a whole number.
+// AppendInt appends an integer.
 func AppendInt(b []byte, i int) ([]byte, bool) { return strconv.AppendInt(b, int64(i), 10), true }
 
-// UnmarshalInt reads a whole number of 32 bits, as the specification has it (section 3.5.1).
+// UnmarshalInt decodes an integer of 32 bits (section 3.5.1 of the specification).
 func UnmarshalInt(v any) (int, error) {
 	i, err := graphql.UnmarshalInt64(v)
 	if err != nil || !isNumber(v) || i < math.MinInt32 || i > math.MaxInt32 {
-		return 0, invalid("%s is not an Int: a whole number of 32 bits", shown(v))
+		return 0, invalid("%s is not an Int: a whole number of 32 bits", excerpt(v))
 	}
 	return int(i), nil
 }
 
-// MarshalFloat writes a number; one that is not finite cannot be written, and is null.
+// MarshalFloat encodes a number. A number that is not finite has no encoding: it is null.
 func MarshalFloat(f float64) graphql.Marshaler {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return graphql.Null
 	}
 	return graphql.WriterFunc(func(w io.Writer) {
-		_, _ = io.WriteString(w, strconv.FormatFloat(f, 'g', -1, 64)) // the transport tells of a writer that fails
+		_, _ = io.WriteString(w, strconv.FormatFloat(f, 'g', -1, 64)) // the transport reports a failing writer
 	})
 }
 
-// AppendFloat appends a number; one that is not finite is null.
+// AppendFloat appends a number. A number that is not finite is null.
 func AppendFloat(b []byte, f float64) ([]byte, bool) {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return b, false
@@ -68,16 +68,16 @@ func AppendFloat(b []byte, f float64) ([]byte, bool) {
 	return strconv.AppendFloat(b, f, 'g', -1, 64), true
 }
 
-// UnmarshalFloat reads a finite number.
+// UnmarshalFloat decodes a finite number.
 func UnmarshalFloat(v any) (float64, error) {
 	f, err := graphql.UnmarshalFloat(v)
 	if err != nil || !isNumber(v) || math.IsNaN(f) || math.IsInf(f, 0) {
-		return 0, invalid("%s is not a Float: a finite number", shown(v))
+		return 0, invalid("%s is not a Float: a finite number", excerpt(v))
 	}
 	return f, nil
 }
 
-// isNumber tells a number from a text that looks like one.
+// isNumber reports whether the value is a number, not a string with digits.
 func isNumber(v any) bool {
 	switch v.(type) {
 	case int, int64, float64, json.Number:
@@ -86,8 +86,8 @@ func isNumber(v any) bool {
 	return false
 }
 
-// shown is the beginning of what somebody sent, as JSON.
-func shown(v any) string {
+// excerpt returns the first bytes of a value, as JSON.
+func excerpt(v any) string {
 	text, err := UnmarshalJSON(v)
 	if err != nil {
 		return "this"
@@ -95,10 +95,10 @@ func shown(v any) string {
 	return fmt.Sprintf("%.40s", text)
 }
 
-// MarshalDateTime writes a time in UTC.
+// MarshalDateTime encodes a time in UTC.
 func MarshalDateTime(t time.Time) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) {
-		_, _ = io.WriteString(w, strconv.Quote(t.UTC().Format(layout))) // the transport tells of a writer that fails
+		_, _ = io.WriteString(w, strconv.Quote(t.UTC().Format(layout))) // the transport reports a failing writer
 	})
 }
 
@@ -107,45 +107,45 @@ func AppendDateTime(b []byte, t time.Time) ([]byte, bool) {
 	return append(t.UTC().AppendFormat(append(b, '"'), layout), '"'), true
 }
 
-// UnmarshalDateTime reads RFC 3339 with an offset, to the microsecond.
+// UnmarshalDateTime decodes RFC 3339 with an offset, to the microsecond.
 func UnmarshalDateTime(v any) (time.Time, error) {
 	text, ok := v.(string)
 	if !ok || len(text) > maxText {
 		return time.Time{}, invalid("a DateTime is a text like 2026-11-21T08:30:00Z")
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil || text[13] != ':' || strings.Contains(text, ",") { // time.Parse lets pass T8:30:00 and 00,5
+	if err != nil || text[13] != ':' || strings.Contains(text, ",") { // time.Parse accepts T8:30:00 and 00,5
 		return time.Time{}, invalid("%.40q is not a DateTime like 2026-11-21T08:30:00Z", text)
 	}
 	t = t.UTC()
 	if t.Year() < 1 || t.Year() > 9998 {
-		return time.Time{}, invalid("%.40q is too far away", text)
+		return time.Time{}, invalid("%.40q is outside the years 1 to 9998", text)
 	}
 	return t.Truncate(time.Microsecond), nil
 }
 
-// MarshalJSON writes a JSON value as it is. What is none would spoil the whole answer, and is null.
+// MarshalJSON writes a JSON value unchanged. An invalid value would break the whole response: it is null.
 func MarshalJSON(v json.RawMessage) graphql.Marshaler {
 	if !json.Valid(v) {
 		return graphql.Null
 	}
 	return graphql.WriterFunc(func(w io.Writer) {
-		_, _ = w.Write(v) // the transport tells of a writer that fails
+		_, _ = w.Write(v) // the transport reports a failing writer
 	})
 }
 
-// AppendJSON appends a JSON value as it is; what is none is null.
+// AppendJSON appends a JSON value unchanged; an invalid value is null.
 func AppendJSON(b []byte, v json.RawMessage) ([]byte, bool) { return append(b, v...), json.Valid(v) }
 
-// MarshalLabels writes labels as a JSON object.
+// MarshalLabels encodes labels as a JSON object.
 func MarshalLabels(v map[string]string) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) {
 		text, _ := AppendLabels(nil, v)
-		_, _ = w.Write(text) // the transport tells of a writer that fails
+		_, _ = w.Write(text) // the transport reports a failing writer
 	})
 }
 
-// AppendLabels appends labels as a JSON object, in order of their names.
+// AppendLabels appends labels as a JSON object, sorted by name.
 func AppendLabels(b []byte, v map[string]string) ([]byte, bool) {
 	b = append(b, '{')
 	for i, name := range slices.Sorted(maps.Keys(v)) {
@@ -158,22 +158,22 @@ func AppendLabels(b []byte, v map[string]string) ([]byte, bool) {
 	return append(b, '}'), true
 }
 
-// UnmarshalLabels takes an object of texts.
+// UnmarshalLabels decodes an object of strings.
 func UnmarshalLabels(v any) (map[string]string, error) {
 	pairs, ok := v.(map[string]any)
 	if !ok {
-		return nil, invalid("%s is not an object of texts", shown(v))
+		return nil, invalid("%s is not an object of texts", excerpt(v))
 	}
 	labels := make(map[string]string, len(pairs))
 	for name, value := range pairs {
 		if labels[name], ok = value.(string); !ok {
-			return nil, invalid("%s is not an object of texts", shown(v))
+			return nil, invalid("%s is not an object of texts", excerpt(v))
 		}
 	}
 	return labels, nil
 }
 
-// UnmarshalJSON takes any value.
+// UnmarshalJSON decodes any value.
 func UnmarshalJSON(v any) (json.RawMessage, error) {
 	var text bytes.Buffer
 	encoder := json.NewEncoder(&text)
@@ -184,17 +184,17 @@ func UnmarshalJSON(v any) (json.RawMessage, error) {
 	return bytes.TrimSpace(text.Bytes()), nil
 }
 
-// MarshalCursor writes a cursor.
+// MarshalCursor encodes a cursor.
 func MarshalCursor(s string) graphql.Marshaler { return graphql.MarshalString(s) }
 
 // AppendCursor appends a cursor.
 func AppendCursor(b []byte, s string) ([]byte, bool) { return plan.AppendString(b, s), true }
 
-// UnmarshalCursor reads a cursor; whether it belongs to the list is for the list to say.
+// UnmarshalCursor decodes a cursor. The list verifies that the cursor is one of its own.
 func UnmarshalCursor(v any) (string, error) {
 	s, ok := v.(string)
 	if !ok {
-		return "", invalid("a Cursor is a text that the list gave")
+		return "", invalid("a Cursor is a string that a list returned")
 	}
 	return s, nil
 }

@@ -49,7 +49,7 @@ func hooks() []string {
 const read = "testdata/hooks.txt"
 
 // A gqlgen that does something otherwise fails here, if nowhere else.
-func TestGqlgenIsTheOneThatWasRead(t *testing.T) {
+func TestGqlgenFilesAreThoseThatPlansFollow(t *testing.T) {
 	t.Parallel()
 	module, err := exec.Command("go", "list", "-m", "-f", "{{.Version}} {{.Dir}}", "github.com/99designs/gqlgen").Output()
 	if err != nil {
@@ -83,7 +83,7 @@ func TestGqlgenIsTheOneThatWasRead(t *testing.T) {
 }
 
 // What the generated code would not fit is refused, not generated.
-func TestConfigurationsThatAreRefused(t *testing.T) {
+func TestUnsupportedConfigurationIsRefused(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]config.Config{
 		"functions instead of methods": {UseFunctionSyntaxForExecutionContext: true},
