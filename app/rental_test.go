@@ -30,7 +30,6 @@ import (
 	"github.com/sluicehq/sluice/services/device/assembly"
 	"github.com/sluicehq/sluice/services/device/attendant"
 	"github.com/sluicehq/sluice/services/device/command"
-	"github.com/sluicehq/sluice/services/device/lock"
 	"github.com/sluicehq/sluice/services/device/registry"
 	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
 	devicestore "github.com/sluicehq/sluice/services/device/store"
@@ -115,7 +114,7 @@ type rental struct {
 	told     int64    // the last event of the outbox that is among them
 
 	commands map[string]command.Status // as they were at the last check
-	locks    map[string]lock.State
+	locks    map[string]device.LockState
 	journeys map[string]trip.Trip
 }
 
@@ -134,7 +133,7 @@ func newRental(t *testing.T, seed uint64) *rental {
 		t: t, ctx: caller.NewContext(t.Context(), caller.OfSystem()), dice: rand.New(rand.NewPCG(seed, 1)), reports: seed%2 == 0,
 		clock:    clock.NewManual(time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC)),
 		deviceDB: sqltest.OpenSQLite(t, devicestore.Migrations()), tripDB: sqltest.OpenSQLite(t, tripstore.Migrations()),
-		commands: map[string]command.Status{}, locks: map[string]lock.State{}, journeys: map[string]trip.Trip{},
+		commands: map[string]command.Status{}, locks: map[string]device.LockState{}, journeys: map[string]trip.Trip{},
 	}
 	r.kept = devicestore.New(r.deviceDB, devicerpc.Encoding())
 	r.restartDevices()
@@ -442,9 +441,9 @@ func (r *rental) reportLock(v *vehicle) {
 	if !r.reports {
 		return
 	}
-	state := lock.Locked
+	state := device.Locked
 	if v.open {
-		state = lock.Unlocked
+		state = device.Unlocked
 	}
 	r.answer(v, device.UpState, fmt.Sprintf(`{"lockState":%q}`, state))
 }
@@ -511,7 +510,7 @@ func (r *rental) allCommands() []command.Command {
 	return all
 }
 
-func (r *rental) lock(id string) lock.Lock {
+func (r *rental) lock(id string) device.Lock {
 	found, err := r.kept.Get(r.t.Context(), []string{id})
 	r.must(err)
 	return *found[0].Lock
@@ -519,12 +518,12 @@ func (r *rental) lock(id string) lock.Lock {
 
 func (r *rental) checkLocks() {
 	r.t.Helper()
-	allowed := map[lock.State][]lock.State{
-		"":             {lock.Locked},
-		lock.Locked:    {lock.Unlocking, lock.Unlocked}, // the last when it says that it is open
-		lock.Unlocking: {lock.Unlocked, lock.Locked},
-		lock.Unlocked:  {lock.Locking},
-		lock.Locking:   {lock.Locked, lock.Unlocked},
+	allowed := map[device.LockState][]device.LockState{
+		"":             {device.Locked},
+		device.Locked:    {device.Unlocking, device.Unlocked}, // the last when it says that it is open
+		device.Unlocking: {device.Unlocked, device.Locked},
+		device.Unlocked:  {device.Locking},
+		device.Locking:   {device.Locked, device.Unlocked},
 	}
 	for _, v := range r.vehicles {
 		l, before := r.lock(v.id), r.locks[v.id]
@@ -532,7 +531,7 @@ func (r *rental) checkLocks() {
 			r.t.Errorf("the lock of %s was %q, is %s", v.id, before, l.State)
 		}
 		r.locks[v.id] = l.State
-		moving := l.State == lock.Unlocking || l.State == lock.Locking
+		moving := l.State == device.Unlocking || l.State == device.Locking
 		if moving != (l.CommandID != "") || moving && !r.commands[l.CommandID].Open() {
 			r.t.Errorf("the lock of %s is %+v, its command %s", v.id, l, r.commands[l.CommandID])
 		}
@@ -540,9 +539,9 @@ func (r *rental) checkLocks() {
 }
 
 // quick tells of two moves that one step makes.
-func (r *rental) quick(from, to lock.State) bool {
-	return from == lock.Locked && to == lock.Locking || // it says it is open, and is locked
-		from == lock.Unlocking && to == lock.Locking || from == lock.Locking && to == lock.Locking
+func (r *rental) quick(from, to device.LockState) bool {
+	return from == device.Locked && to == device.Locking || // it says it is open, and is locked
+		from == device.Unlocking && to == device.Locking || from == device.Locking && to == device.Locking
 }
 
 func (r *rental) allTrips() []trip.Trip {
@@ -567,7 +566,7 @@ func (r *rental) checkTrips() {
 		if (t.Status == trip.Unlocking || t.Status == trip.Failed) && (t.Fee.AmountMinor != 0 || t.DurationSeconds != 0) {
 			r.t.Errorf("trip %s is %s and costs %+v", t.ID, t.Status, t.Fee)
 		}
-		if l := r.lock(t.VehicleID); t.Status == trip.InProgress && (l.State != lock.Unlocked || l.Holder != t.ID || l.Wanted) {
+		if l := r.lock(t.VehicleID); t.Status == trip.InProgress && (l.State != device.Unlocked || l.Holder != t.ID || l.Wanted) {
 			r.t.Errorf("trip %s is in progress on a vehicle whose lock is %+v", t.ID, l)
 		}
 		if t.Status == trip.InProgress && !r.vehicle(t.VehicleID).open {
@@ -614,7 +613,7 @@ func (r *rental) settle() {
 		}
 	}
 	for _, v := range r.vehicles {
-		if l := r.lock(v.id); l != (lock.Lock{State: lock.Locked}) || v.open {
+		if l := r.lock(v.id); l != (device.Lock{State: device.Locked}) || v.open {
 			r.t.Errorf("vehicle %s is open: %v, and its lock %+v", v.id, v.open, l)
 		}
 	}

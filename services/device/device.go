@@ -38,7 +38,6 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/entity"
-	"github.com/sluicehq/sluice/services/device/lock"
 )
 
 // Kind is what a device is.
@@ -76,7 +75,7 @@ type Device struct {
 	Firmware   string    // as it last reported it
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
-	Lock       *lock.Lock // of a vehicle that opens on command; nil for all others
+	Lock       *Lock // of a vehicle that opens on command; nil for all others
 	Deleted    bool       // only in what Store keeps and emits
 
 	Source     string // what it was imported from; "" for one that was registered

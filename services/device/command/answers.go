@@ -12,7 +12,6 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/input"
 	"github.com/sluicehq/sluice/services/device"
-	"github.com/sluicehq/sluice/services/device/lock"
 )
 
 // CommandLate is a result of a command that was over.
@@ -138,7 +137,7 @@ func (t *Turn) late(c Command, ok, mayNote bool) error {
 			return err
 		}
 	}
-	if !ok || c.Status == Succeeded || c.Name != lock.ToUnlock || t.Device.Lock == nil {
+	if !ok || c.Status == Succeeded || c.Name != device.CommandUnlock || t.Device.Lock == nil {
 		return nil
 	}
 	return t.Doubt(c.ID)

@@ -12,7 +12,6 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/input"
 	"github.com/sluicehq/sluice/services/device"
-	"github.com/sluicehq/sluice/services/device/lock"
 )
 
 // SendInput tells a device to do something.
@@ -63,8 +62,8 @@ func (s *Service) SendAs(ctx context.Context, who caller.Caller, in SendInput, c
 		if t.Open >= maxOpen {
 			return Command{}, errs.New(errs.ResourceExhausted, ReasonTooMany, "this device has %d open commands", t.Open)
 		}
-		if t.Device.Lock != nil && lock.Drives(in.Name) && t.Device.Lock.Holder != "" {
-			return Command{}, lock.Held()
+		if t.Device.Lock != nil && device.DrivesLock(in.Name) && t.Device.Lock.Holder != "" {
+			return Command{}, device.LockHeld()
 		}
 		return Made(in.DeviceID, in.Name, in.Arguments, who.Name(), in.Timeout, in.QueueUntil, now), nil
 	})
@@ -136,7 +135,7 @@ func (t *Turn) Started(c Command) error {
 	case t.Device.Presence == device.Offline:
 		c = c.dueBy(c.Deadline)
 	}
-	if c.Status.Open() && t.Device.Lock != nil && lock.Drives(c.Name) {
+	if c.Status.Open() && t.Device.Lock != nil && device.DrivesLock(c.Name) {
 		if err := t.drive(c); err != nil {
 			return err
 		}
@@ -205,7 +204,7 @@ func (s *Service) Cancel(ctx context.Context, id string) (Command, error) {
 		case !c.Status.Open():
 			return Work{}, over(c)
 		case c.Status != Queued && at.Device.Lock != nil && at.Device.Lock.CommandID == c.ID:
-			return Work{}, lock.Busy(at.Device.Lock.State)
+			return Work{}, device.LockBusy(at.Device.Lock.State)
 		}
 		return t.Done(t.Put(c.Ended(Cancelled, now)))
 	})

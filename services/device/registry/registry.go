@@ -14,7 +14,6 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/input"
 	"github.com/sluicehq/sluice/services/device"
-	"github.com/sluicehq/sluice/services/device/lock"
 )
 
 // Service is the use cases. It is safe for concurrent use.
@@ -78,10 +77,10 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (Registration,
 }
 
 // lock is the lock that the device comes with: a vehicle is locked when it is registered.
-func (in RegisterInput) lock() (*lock.Lock, error) {
+func (in RegisterInput) lock() (*device.Lock, error) {
 	switch {
 	case in.Kind == device.Vehicle && (in.Lock == nil || *in.Lock):
-		return &lock.Lock{State: lock.Locked}, nil
+		return &device.Lock{State: device.Locked}, nil
 	case in.Lock != nil && *in.Lock:
 		return nil, errs.Invalid("lock", "is for vehicles")
 	}

@@ -9,7 +9,6 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sluicehq/sluice/services/device/command"
-	"github.com/sluicehq/sluice/services/device/lock"
 	"github.com/sluicehq/sluice/services/device/vehicle"
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
 	types "github.com/sluicehq/sluice/services/types/rpc"
@@ -157,18 +156,18 @@ func lineMessage(l command.LogLine) *devicev1.LogLine {
 	return &devicev1.LogLine{CommandId: l.CommandID, DeviceId: l.DeviceID, At: timestamppb.New(l.At), Stream: l.Stream, Text: l.Text}
 }
 
-func lockMessage(l *lock.Lock) devicev1.LockState {
+func lockMessage(l *device.Lock) devicev1.LockState {
 	if l == nil {
 		return devicev1.LockState_LOCK_STATE_UNSPECIFIED
 	}
 	switch l.State {
-	case lock.Locked:
+	case device.Locked:
 		return devicev1.LockState_LOCK_STATE_LOCKED
-	case lock.Unlocking:
+	case device.Unlocking:
 		return devicev1.LockState_LOCK_STATE_UNLOCKING
-	case lock.Unlocked:
+	case device.Unlocked:
 		return devicev1.LockState_LOCK_STATE_UNLOCKED
-	case lock.Locking:
+	case device.Locking:
 		return devicev1.LockState_LOCK_STATE_LOCKING
 	}
 	return devicev1.LockState_LOCK_STATE_UNSPECIFIED

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/sqldb"
-	"github.com/sluicehq/sluice/services/device/lock"
 )
 
 // lockColumns is a lock as its device's row has it.
@@ -18,7 +17,7 @@ type lockColumns struct {
 	dueAt sql.NullInt64
 }
 
-func columnsOf(l *lock.Lock) (lockColumns, error) {
+func columnsOf(l *device.Lock) (lockColumns, error) {
 	if l == nil {
 		return lockColumns{}, nil
 	}
@@ -29,15 +28,15 @@ func columnsOf(l *lock.Lock) (lockColumns, error) {
 	return lockColumns{state: string(l.State), rest: sql.NullString{String: string(rest), Valid: true}, dueAt: sqldb.NullMicros(l.DueAt)}, nil
 }
 
-func (c lockColumns) read() (*lock.Lock, error) {
+func (c lockColumns) read() (*device.Lock, error) {
 	if c.state == "" {
 		return nil, nil
 	}
-	var l lock.Lock
+	var l device.Lock
 	if err := json.Unmarshal([]byte(c.rest.String), &l); err != nil {
 		return nil, err
 	}
-	l.State, l.DueAt = lock.State(c.state), sqldb.NullTime(c.dueAt)
+	l.State, l.DueAt = device.LockState(c.state), sqldb.NullTime(c.dueAt)
 	return &l, nil
 }
 

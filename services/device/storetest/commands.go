@@ -17,7 +17,6 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/assembly"
 	"github.com/sluicehq/sluice/services/device/command"
-	"github.com/sluicehq/sluice/services/device/lock"
 )
 
 // told is a new command for the device, so many minutes after dawn.
@@ -341,8 +340,8 @@ func readsLogs(t *testing.T, s assembly.Store) {
 func lockReadsBack(t *testing.T, s assembly.Store) {
 	want := named("car", 0)
 	at := dawn().Add(time.Minute)
-	want.Lock = &lock.Lock{
-		State: lock.Unlocked, Holder: "trip_1", CommandID: "c", Wanted: true, Doubted: true, Attempts: 3, DueAt: &at,
+	want.Lock = &device.Lock{
+		State: device.Unlocked, Holder: "trip_1", CommandID: "c", Wanted: true, Doubted: true, Attempts: 3, DueAt: &at,
 	}
 	key := idempotency.Key{Caller: "a", Value: "k", Fingerprint: "f"}
 	for range 2 { // the second is a repeat
@@ -364,10 +363,10 @@ func lockReadsBack(t *testing.T, s assembly.Store) {
 	}
 	work(t, s, command.About{DeviceID: want.ID}, func(at command.Situation) (command.Work, error) {
 		d := at.Device
-		d.Version, d.Lock = d.Version+1, &lock.Lock{State: lock.Locked}
-		return command.Work{Device: change(d, device.EventType(lock.Changed))}, nil
+		d.Version, d.Lock = d.Version+1, &device.Lock{State: device.Locked}
+		return command.Work{Device: change(d, device.EventType(device.LockChanged))}, nil
 	})
-	if got := mustGet(t, s, want.ID); got.Version != 2 || !reflect.DeepEqual(got.Lock, &lock.Lock{State: lock.Locked}) {
+	if got := mustGet(t, s, want.ID); got.Version != 2 || !reflect.DeepEqual(got.Lock, &device.Lock{State: device.Locked}) {
 		t.Errorf("it is at version %d with %+v", got.Version, got.Lock)
 	}
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/command"
-	"github.com/sluicehq/sluice/services/device/lock"
 )
 
 // Store is what keeps vehicles.
@@ -67,11 +66,11 @@ func (s *Service) Unlock(ctx context.Context, vehicleID, reference string, deadl
 		case t.Command != nil:
 			return *t.Command, nil
 		case t.Device.Lock == nil:
-			return command.Command{}, lock.None()
+			return command.Command{}, device.NoLock()
 		case !deadline.After(now):
-			return command.Command{}, lock.GivenUp()
+			return command.Command{}, device.GivenUp()
 		}
-		c := command.Made(vehicleID, lock.ToUnlock, "{}", "system", deadline.Sub(now), nil, now)
+		c := command.Made(vehicleID, device.CommandUnlock, "{}", "system", deadline.Sub(now), nil, now)
 		c.Reference = reference
 		return c, nil
 	})
@@ -98,7 +97,7 @@ func (s *Service) Lock(ctx context.Context, vehicleID, reference string) error {
 		if after == before {
 			return command.Work{}, nil
 		}
-		return t.Done(t.Move(after, lock.Changed, ""))
+		return t.Done(t.Move(after, device.LockChanged, ""))
 	})
 	if err != nil {
 		return fmt.Errorf("lock a vehicle: %w", err)
@@ -109,8 +108,8 @@ func (s *Service) Lock(ctx context.Context, vehicleID, reference string) error {
 
 // forestalled is an unlock that was given up before it was asked for.
 func forestalled(t *command.Turn, reference string) command.Command {
-	c := command.Made(t.Device.ID, lock.ToUnlock, "{}", t.Actor, command.MinTimeout, nil, t.Now)
-	c.Reference, c.Reason, c.Error = reference, lock.ReasonGivenUp, "given up before it was asked for"
+	c := command.Made(t.Device.ID, device.CommandUnlock, "{}", t.Actor, command.MinTimeout, nil, t.Now)
+	c.Reference, c.Reason, c.Error = reference, device.ReasonGivenUp, "given up before it was asked for"
 	c = c.Ended(command.Cancelled, t.Now)
 	c.Version = 1
 	return c
@@ -125,9 +124,9 @@ func (s *Service) Secure(ctx context.Context, vehicleID string) error {
 			return command.Work{}, nil
 		}
 		if at.Device.Presence == device.Offline {
-			return t.Done(t.Move(at.Device.Lock.Unlockable(now), lock.Failed, ""))
+			return t.Done(t.Move(at.Device.Lock.Unlockable(now), device.LockFailed, ""))
 		}
-		c := command.Made(vehicleID, lock.ToLock, "{}", "system", lock.Timeout, nil, now)
+		c := command.Made(vehicleID, device.CommandLock, "{}", "system", device.LockTimeout, nil, now)
 		c.Reference = at.Device.Lock.Holder
 		return t.Done(t.Started(c))
 	})
@@ -143,13 +142,13 @@ func (s *Service) Hurry(ctx context.Context, vehicleID string) error {
 	now, due := s.clock.Now(), false
 	_, err := s.store.Work(ctx, command.About{DeviceID: vehicleID, Now: now}, func(at command.Situation) (command.Work, error) {
 		l := at.Device.Lock
-		due = l != nil && l.Wanted && l.State == lock.Unlocked
+		due = l != nil && l.Wanted && l.State == device.Unlocked
 		if !due || l.Due(now) {
 			return command.Work{}, nil
 		}
 		t, after := &command.Turn{Situation: at, Now: now, Actor: "system"}, *l
 		after.DueAt = &now
-		return t.Done(t.Move(after, lock.Changed, ""))
+		return t.Done(t.Move(after, device.LockChanged, ""))
 	})
 	if err != nil || !due {
 		return err
@@ -159,7 +158,7 @@ func (s *Service) Hurry(ctx context.Context, vehicleID string) error {
 
 // stateMessage is what of commands' concern a device tells on the topic state.
 type stateMessage struct {
-	LockState lock.State `json:"lockState"`
+	LockState device.LockState `json:"lockState"`
 }
 
 // TakeLockState takes what a vehicle tells of its lock on its own account. It changes no state, but
@@ -170,12 +169,12 @@ func (s *Service) TakeLockState(ctx context.Context, m device.UpMessage) error {
 		return nil // it is for others to judge
 	}
 	now := s.clock.Now()
-	if said.LockState != lock.Unlocked {
+	if said.LockState != device.Unlocked {
 		return nil
 	}
 	_, err := s.store.Work(ctx, command.About{DeviceID: m.DeviceID, Now: now}, func(at command.Situation) (command.Work, error) {
 		t := &command.Turn{Situation: at, Now: now, Actor: m.DeviceID}
-		if t.Device.Lock == nil || t.Device.Lock.State != lock.Locked {
+		if t.Device.Lock == nil || t.Device.Lock.State != device.Locked {
 			return command.Work{}, nil
 		}
 		return t.Done(t.Doubt(""))

@@ -11,7 +11,6 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/command"
 	"github.com/sluicehq/sluice/services/device/devicetest"
-	"github.com/sluicehq/sluice/services/device/lock"
 )
 
 // garage is a station with a vehicle.
@@ -59,7 +58,7 @@ func (g *garage) only(name string) string {
 	return sent[0].ID
 }
 
-func (g *garage) is(want lock.State) {
+func (g *garage) is(want device.LockState) {
 	g.t.Helper()
 	found, err := g.Store.Get(g.t.Context(), []string{g.car})
 	if err != nil || found[0].Lock.State != want {
@@ -73,22 +72,22 @@ func TestALockGoesRound(t *testing.T) {
 	t.Parallel()
 	g := openGarage(t)
 	c := g.unlock("trip_1")
-	g.is(lock.Unlocking)
+	g.is(device.Unlocking)
 	if again := g.unlock("trip_1"); again.ID != c.ID {
 		t.Errorf("asked again it is %s, was %s", again.ID, c.ID)
 	}
 	g.answers(g.only("unlock"), true)
-	g.is(lock.Unlocked)
-	if _, err := g.Commands.Send(devicetest.As(t, caller.Operator), command.SendInput{DeviceID: g.car, Name: "lock"}); errs.From(err).Reason != lock.ReasonHeld {
+	g.is(device.Unlocked)
+	if _, err := g.Commands.Send(devicetest.As(t, caller.Operator), command.SendInput{DeviceID: g.car, Name: "lock"}); errs.From(err).Reason != device.ReasonLockHeld {
 		t.Errorf("staff locks a car on a trip: %v", err)
 	}
 	g.release("trip_2")
-	g.is(lock.Unlocked) // it is not theirs
+	g.is(device.Unlocked) // it is not theirs
 	g.release("trip_1")
-	g.is(lock.Locking)
+	g.is(device.Locking)
 	g.release("trip_1")
 	g.answers(g.only("lock"), true)
-	g.is(lock.Locked)
+	g.is(device.Locked)
 	if noted := g.Noted(t, g.car); noted != "LOCK_CHANGED LOCK_CHANGED LOCK_CHANGED LOCK_CHANGED LOCK_CHANGED" {
 		t.Errorf("noted %s", noted)
 	}
@@ -101,7 +100,7 @@ func TestALockIsTriedUntilItHolds(t *testing.T) {
 	g.answers(g.only("unlock"), true)
 	g.release("trip_1")
 	g.answers(g.only("lock"), false)
-	g.is(lock.Unlocked)
+	g.is(device.Unlocked)
 	g.Turn(t)
 	if sent := g.Radio.Take(); len(sent) != 0 {
 		t.Errorf("tried at once again: %v", sent)
@@ -111,8 +110,8 @@ func TestALockIsTriedUntilItHolds(t *testing.T) {
 	g.only("lock") // and never answered
 	g.Clock.Advance(30 * time.Second)
 	g.Turn(t)
-	g.is(lock.Unlocked)
-	if _, err := g.Vehicles.Unlock(system(t), g.car, "trip_2", g.Clock.Now().Add(time.Minute)); errs.From(err).Reason != lock.ReasonBusy {
+	g.is(device.Unlocked)
+	if _, err := g.Vehicles.Unlock(system(t), g.car, "trip_2", g.Clock.Now().Add(time.Minute)); errs.From(err).Reason != device.ReasonLockBusy {
 		t.Errorf("a car that is not locked opens: %v", err)
 	}
 	g.Radio.Take()
@@ -120,7 +119,7 @@ func TestALockIsTriedUntilItHolds(t *testing.T) {
 		t.Fatal(err)
 	}
 	g.answers(g.only("lock"), true)
-	g.is(lock.Locked)
+	g.is(device.Locked)
 	if noted := g.Noted(t, g.car); noted != "LOCK_CHANGED LOCK_CHANGED LOCK_CHANGED LOCK_FAILED LOCK_CHANGED LOCK_FAILED LOCK_CHANGED LOCK_CHANGED LOCK_CHANGED LOCK_CHANGED" {
 		t.Errorf("noted %s", noted)
 	}
@@ -139,14 +138,14 @@ func TestACarThatIsOpenIsLocked(t *testing.T) {
 			c := g.only("unlock")
 			g.Clock.Advance(30 * time.Second)
 			g.Turn(t)
-			g.is(lock.Locked)
+			g.is(device.Locked)
 			g.Radio.Take()
 			says(g, c)
-			g.is(lock.Unlocked)
+			g.is(device.Unlocked)
 			g.Turn(t)
-			g.is(lock.Locking)
+			g.is(device.Locking)
 			g.answers(g.only("lock"), true)
-			g.is(lock.Locked)
+			g.is(device.Locked)
 		})
 	}
 }
@@ -163,12 +162,12 @@ func TestALateAnswerIsNotTakenForAnother(t *testing.T) {
 	g.unlock("trip_2")
 	second := g.only("unlock")
 	g.answers(first, true)
-	g.is(lock.Unlocking)
+	g.is(device.Unlocking)
 	g.answers(second, false)
-	g.is(lock.Unlocked) // and known to be
+	g.is(device.Unlocked) // and known to be
 	g.Turn(t)
 	g.answers(g.only("lock"), true)
-	g.is(lock.Locked)
+	g.is(device.Locked)
 }
 
 // A rental may be longer than commands are kept.
@@ -182,28 +181,28 @@ func TestACarIsLockedWhoseUnlockIsForgotten(t *testing.T) {
 		t.Fatalf("%d commands went, %v", n, err)
 	}
 	g.release("trip_2") // which does not have it
-	g.is(lock.Unlocked)
+	g.is(device.Unlocked)
 	g.release("trip_1")
 	g.answers(g.only("lock"), true)
-	g.is(lock.Locked)
+	g.is(device.Locked)
 }
 
 func TestWhatIsGivenUpIsNotDone(t *testing.T) {
 	t.Parallel()
 	g := openGarage(t)
 	g.release("trip_1") // before its unlock has come
-	if c := g.unlock("trip_1"); c.Status != command.Cancelled || c.Reason != lock.ReasonGivenUp {
+	if c := g.unlock("trip_1"); c.Status != command.Cancelled || c.Reason != device.ReasonGivenUp {
 		t.Errorf("it opens after all: %+v", c)
 	}
-	g.is(lock.Locked)
+	g.is(device.Locked)
 	g.unlock("trip_2")
 	g.release("trip_2") // while it opens
-	g.is(lock.Unlocking)
+	g.is(device.Unlocking)
 	g.answers(g.only("unlock"), true)
 	g.Turn(t)
 	g.answers(g.only("lock"), true)
-	g.is(lock.Locked)
-	if _, err := g.Vehicles.Unlock(system(t), g.car, "trip_3", g.Clock.Now()); errs.From(err).Reason != lock.ReasonGivenUp {
+	g.is(device.Locked)
+	if _, err := g.Vehicles.Unlock(system(t), g.car, "trip_3", g.Clock.Now()); errs.From(err).Reason != device.ReasonGivenUp {
 		t.Errorf("past its deadline it opens: %v", err)
 	}
 }
@@ -221,7 +220,7 @@ func TestWhoMayOpenWhat(t *testing.T) {
 		}
 	}
 	none := g.Register(t, device.Gateway)
-	if _, err := g.Vehicles.Unlock(system(t), none.ID, "trip_1", deadline); errs.From(err).Reason != lock.ReasonNoLock {
+	if _, err := g.Vehicles.Unlock(system(t), none.ID, "trip_1", deadline); errs.From(err).Reason != device.ReasonNoLock {
 		t.Errorf("a gateway opens: %v", err)
 	}
 	if _, err := g.Vehicles.Unlock(system(t), ids.New(ids.Device), "trip_1", deadline); errs.From(err).Code != errs.NotFound {
@@ -231,5 +230,5 @@ func TestWhoMayOpenWhat(t *testing.T) {
 	if c := g.unlock("trip_1"); c.Status != command.Failed || c.Reason != device.ReasonOffline {
 		t.Errorf("a car that is away: %+v", c)
 	}
-	g.is(lock.Locked)
+	g.is(device.Locked)
 }

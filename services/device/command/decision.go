@@ -8,7 +8,6 @@ import (
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/services/device"
-	"github.com/sluicehq/sluice/services/device/lock"
 )
 
 // About says what a decision about a command is about.
@@ -71,20 +70,20 @@ func (t *Turn) drive(c Command) error {
 	if err != nil {
 		return err
 	}
-	return t.Move(after, lock.Changed, c.ID)
+	return t.Move(after, device.LockChanged, c.ID)
 }
 
 // lockData is the data of an event about a lock.
 type lockData struct {
-	From      lock.State `json:"from"`
-	To        lock.State `json:"to"`
+	From      device.LockState `json:"from"`
+	To        device.LockState `json:"to"`
 	CommandID string     `json:"commandId,omitempty"`
 	Holder    string     `json:"holder,omitempty"`
 	Attempts  int64      `json:"attempts,omitempty"`
 }
 
 // Move keeps the lock as it is after; once a turn.
-func (t *Turn) Move(after lock.Lock, what lock.Happening, commandID string) error {
+func (t *Turn) Move(after device.Lock, what device.LockEvent, commandID string) error {
 	before := t.Device.Lock.State
 	data, err := json.Marshal(lockData{From: before, To: after.State, CommandID: commandID, Holder: after.Holder, Attempts: after.Attempts})
 	if err != nil {
@@ -107,7 +106,7 @@ func (t *Turn) Doubt(commandID string) error {
 	if after == before {
 		return nil
 	}
-	return t.Move(after, lock.Doubted, commandID)
+	return t.Move(after, device.LockDoubted, commandID)
 }
 
 func (t *Turn) note(what device.EventType, message string, data any) error {

@@ -1,6 +1,6 @@
 // Package attendant looks after what is due: it has commands sent that were not sent and ended that are
 // past their deadline, vehicles locked that are to be locked, streams started and stopped.
-package attendant
+package maintenance
 
 import (
 	"context"

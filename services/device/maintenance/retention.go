@@ -3,7 +3,7 @@
 // Commands go with their logs when they have been over for long; those that are open stay. Events and calls
 // go by their age, and of each device all but the newest. Old readings are rolled up, and forgotten in the
 // end. What is one row a device stays as long as the device's row.
-package keeping
+package maintenance
 
 import (
 	"context"

@@ -1,34 +1,32 @@
-// Package lock says how the lock of a vehicle moves: from which state to which, by which command's end,
-// and when it is tried again. It keeps and sends nothing.
-package lock
+package device
 
 import (
 	"fmt"
 	"time"
 )
 
-// State is how the lock of a vehicle stands, as far as the vehicle has told.
-type State string
+// LockState is how the lock of a vehicle stands, as far as the vehicle has told.
+type LockState string
 
 // The states: LOCKED → UNLOCKING → UNLOCKED → LOCKING → LOCKED. An unlock that fails leads back to
 // LOCKED, a lock that fails to UNLOCKED. A vehicle that says it is open when we took it for locked is
 // UNLOCKED too, and is locked again.
 const (
-	Locked    State = "LOCKED"
-	Unlocking State = "UNLOCKING"
-	Unlocked  State = "UNLOCKED"
-	Locking   State = "LOCKING"
+	Locked    LockState = "LOCKED"
+	Unlocking LockState = "UNLOCKING"
+	Unlocked  LockState = "UNLOCKED"
+	Locking   LockState = "LOCKING"
 )
 
 // The commands that drive a lock.
 const (
-	ToUnlock = "unlock"
-	ToLock   = "lock"
+	CommandUnlock = "unlock"
+	CommandLock   = "lock"
 )
 
 // Lock is the lock of a vehicle.
 type Lock struct {
-	State     State      `json:"state"`
+	State     LockState      `json:"state"`
 	Holder    string     `json:"holder,omitempty"`    // for whom it is open: a trip; "" for nobody in particular
 	CommandID string     `json:"commandId,omitempty"` // that is under way, while UNLOCKING or LOCKING
 	Wanted    bool       `json:"wanted,omitempty"`    // it is to be locked, and tried until it is
@@ -37,55 +35,55 @@ type Lock struct {
 	DueAt     *time.Time `json:"dueAt,omitempty"`     // when to lock it; nil while nothing is to be done
 }
 
-// Happening is what happens to a lock, as the events of its vehicle name it.
-type Happening string
+// LockEvent is what happens to a lock, as the events of its vehicle name it.
+type LockEvent string
 
 // The happenings.
 const (
-	Changed Happening = "LOCK_CHANGED"
-	Failed  Happening = "LOCK_FAILED"  // it is open and should not be; it is tried again
-	Doubted Happening = "LOCK_DOUBTED" // the vehicle says otherwise than we knew
+	LockChanged LockEvent = "LOCK_CHANGED"
+	LockFailed  LockEvent = "LOCK_FAILED"  // it is open and should not be; it is tried again
+	LockDoubted LockEvent = "LOCK_DOUBTED" // the vehicle says otherwise than we knew
 )
 
 // How a vehicle is locked until it is.
 const (
-	Timeout  = 30 * time.Second // for one attempt
-	retry    = 5 * time.Second  // after the first that failed; doubles each time
-	retryTop = 5 * time.Minute
+	LockTimeout  = 30 * time.Second // for one attempt
+	lockRetry    = 5 * time.Second  // after the first that failed; doubles each time
+	lockRetryMax = 5 * time.Minute
 )
 
-// Drives tells whether the command of that name moves a lock.
-func Drives(name string) bool { return name == ToUnlock || name == ToLock }
+// DrivesLock tells whether the command of that name moves a lock.
+func DrivesLock(name string) bool { return name == CommandUnlock || name == CommandLock }
 
 // Begin is the lock when the command of that name is under way for the reference.
 func (l Lock) Begin(name, commandID, reference string) (Lock, error) {
 	switch {
-	case name == ToUnlock && l.State == Locked:
+	case name == CommandUnlock && l.State == Locked:
 		return Lock{State: Unlocking, Holder: reference, CommandID: commandID}, nil
-	case name == ToLock && l.State == Unlocked:
+	case name == CommandLock && l.State == Unlocked:
 		l.State, l.CommandID, l.DueAt = Locking, commandID, nil
 		return l, nil
 	}
-	return l, Busy(l.State)
+	return l, LockBusy(l.State)
 }
 
 // End is the lock when the command of that name that was under way is over, done or not, and how to
 // tell of it.
-func (l Lock) End(name string, done bool, now time.Time) (Lock, Happening) {
+func (l Lock) End(name string, done bool, now time.Time) (Lock, LockEvent) {
 	l.CommandID = ""
 	switch {
-	case name == ToUnlock && !done && !l.Doubted, name == ToLock && done:
-		return Lock{State: Locked}, Changed
-	case name == ToUnlock && done:
+	case name == CommandUnlock && !done && !l.Doubted, name == CommandLock && done:
+		return Lock{State: Locked}, LockChanged
+	case name == CommandUnlock && done:
 		l.State, l.Doubted = Unlocked, false
 		if l.Wanted {
 			l.DueAt = &now
 		}
-		return l, Changed
-	case name == ToUnlock: // it failed, and yet the vehicle is open
-		return Lock{State: Unlocked, Wanted: true, DueAt: &now}, Doubted
+		return l, LockChanged
+	case name == CommandUnlock: // it failed, and yet the vehicle is open
+		return Lock{State: Unlocked, Wanted: true, DueAt: &now}, LockDoubted
 	}
-	return l.Unlockable(now), Failed
+	return l.Unlockable(now), LockFailed
 }
 
 // Unlockable is the lock after an attempt at locking that failed.
@@ -93,11 +91,11 @@ func (l Lock) Unlockable(now time.Time) Lock {
 	l.State, l.DueAt = Unlocked, nil
 	l.Attempts++
 	if l.Wanted {
-		wait := retry
-		for i := int64(1); i < l.Attempts && wait < retryTop; i++ {
+		wait := lockRetry
+		for i := int64(1); i < l.Attempts && wait < lockRetryMax; i++ {
 			wait *= 2
 		}
-		at := now.Add(min(wait, retryTop))
+		at := now.Add(min(wait, lockRetryMax))
 		l.DueAt = &at
 	}
 	return l
@@ -132,11 +130,11 @@ func (l Lock) Due(now time.Time) bool {
 }
 
 // Words tells of a lock that was in the state before.
-func (l Lock) Words(before State, what Happening) string {
+func (l Lock) Words(before LockState, what LockEvent) string {
 	switch {
-	case what == Failed:
+	case what == LockFailed:
 		return fmt.Sprintf("is open and did not lock, attempt %d", l.Attempts)
-	case what == Doubted:
+	case what == LockDoubted:
 		return "says that it is open, although it was taken for locked"
 	case before == l.State:
 		return "is to be locked"

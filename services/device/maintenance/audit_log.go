@@ -1,5 +1,5 @@
 // Package calls keeps what API keys call to act on devices, refusals too, and shows it.
-package calls
+package maintenance
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package keeping_test
+package maintenance_test
 
 import (
 	"log/slog"

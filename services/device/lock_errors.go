@@ -1,0 +1,33 @@
+package device
+
+import (
+	"github.com/sluicehq/sluice/internal/errs"
+)
+
+// Reasons for which a lock does not move.
+const (
+	ReasonNoLock  = "NO_LOCK"
+	ReasonLockBusy    = "LOCK_BUSY"
+	ReasonLockHeld    = "LOCK_HELD"
+	ReasonGivenUp = "GIVEN_UP"
+)
+
+// LockBusy says that the lock is in another state than it would have to be.
+func LockBusy(state LockState) *errs.Error {
+	return errs.New(errs.FailedPrecondition, ReasonLockBusy, "the vehicle is %s", state)
+}
+
+// NoLock says that there is no lock.
+func NoLock() *errs.Error {
+	return errs.New(errs.FailedPrecondition, ReasonNoLock, "this device has no lock that opens on command")
+}
+
+// LockHeld says that somebody has the vehicle.
+func LockHeld() *errs.Error {
+	return errs.New(errs.FailedPrecondition, ReasonLockHeld, "the vehicle is on an open trip: end the trip, and it is locked")
+}
+
+// GivenUp says that it is too late.
+func GivenUp() *errs.Error {
+	return errs.New(errs.FailedPrecondition, ReasonGivenUp, "this was given up before it was done")
+}
