@@ -12,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/assembly"
 	"github.com/sluicehq/sluice/services/device/camera"
-	"github.com/sluicehq/sluice/services/device/keeping"
+	"github.com/sluicehq/sluice/services/device/maintenance"
 	"github.com/sluicehq/sluice/services/device/mqtt"
 	"github.com/sluicehq/sluice/services/device/presence"
 	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
@@ -31,7 +31,7 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 		return nil, err
 	}
 	store := devicestore.New(db, devicerpc.Encoding())
-	options := assembly.Options{Logger: h.logger, Count: h.countMessages(), Streams: h.streamRules(), Keep: h.keep()}
+	options := assembly.Options{Logger: h.logger, Count: h.countMessages(), Streams: h.streamRules(), Retention: h.retention()}
 	var link *mqtt.Link
 	if h.field != nil {
 		link = mqtt.New(h.field, h.logger)
@@ -39,16 +39,16 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 	}
 	service := assembly.New(store, h.clock, options)
 	loops := []worker.Loop{
-		worker.Continuous("device due tasks", service.Attendant.Run),
+		worker.Continuous("device due tasks", service.Reconciler.Run),
 		worker.Continuous("twin delivery", func(ctx context.Context) error {
-			return service.Twins.Carry(ctx, func(err error) { h.logger.Warn("a wanted configuration waits", "error", err) })
+			return service.Twins.RunDelivery(ctx, func(err error) { h.logger.Warn("a wanted configuration waits", "error", err) })
 		}),
 	}
 	if link != nil {
 		loops = append(loops, worker.Continuous("device listener", h.listenToDevices(link, service, store)))
 	}
 	return &opened{
-		name: "device", db: db, old: service.Old, register: func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) },
+		name: "device", db: db, old: service.Retention, register: func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) },
 		loops: func(*bus.Bus) []worker.Loop { return loops },
 	}, nil
 }
@@ -61,9 +61,9 @@ func (h *house) streamRules() camera.Rules {
 	}
 }
 
-func (h *house) keep() keeping.Keep {
+func (h *house) retention() maintenance.RetentionPolicy {
 	c := h.config.Device
-	return keeping.Keep{
+	return maintenance.RetentionPolicy{
 		Raw: c.RawRetention, Step: c.RollupStep, Rolled: c.RollupRetention, Commands: c.CommandRetention, Events: c.EventRetention, Calls: c.AuditRetention,
 	}
 }

@@ -28,8 +28,8 @@ import (
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/assembly"
-	"github.com/sluicehq/sluice/services/device/attendant"
 	"github.com/sluicehq/sluice/services/device/command"
+	"github.com/sluicehq/sluice/services/device/maintenance"
 	"github.com/sluicehq/sluice/services/device/registry"
 	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
 	devicestore "github.com/sluicehq/sluice/services/device/store"
@@ -103,7 +103,7 @@ type rental struct {
 	kept      *devicestore.Store
 	devices   *assembly.Service
 	trips     *trip.Service
-	attendant *attendant.Attendant
+	attendant *maintenance.Reconciler
 	tasks     *trip.TaskRunner
 
 	accounts []string
@@ -150,7 +150,7 @@ func newRental(t *testing.T, seed uint64) *rental {
 
 func (r *rental) restartDevices() {
 	r.devices = assembly.New(r.kept, r.clock, assembly.Options{Downlink: r})
-	r.attendant = r.devices.Attendant
+	r.attendant = r.devices.Reconciler
 }
 
 func (r *rental) restartTrips() {
@@ -387,7 +387,7 @@ func (r *rental) tellTrips() {
 func (r *rental) look() {
 	r.say("what is due is looked for")
 	if r.happens(50) {
-		_ = r.attendant.Turn(r.ctx) // what fails is done again
+		_ = r.attendant.RunDue(r.ctx) // what fails is done again
 		return
 	}
 	_ = r.tasks.RunDue(r.ctx)
@@ -519,7 +519,7 @@ func (r *rental) lock(id string) device.Lock {
 func (r *rental) checkLocks() {
 	r.t.Helper()
 	allowed := map[device.LockState][]device.LockState{
-		"":             {device.Locked},
+		"":               {device.Locked},
 		device.Locked:    {device.Unlocking, device.Unlocked}, // the last when it says that it is open
 		device.Unlocking: {device.Unlocked, device.Locked},
 		device.Unlocked:  {device.Locking},
@@ -592,7 +592,7 @@ func (r *rental) settle() {
 			r.check()
 			r.drain(v)
 		}
-		r.must(r.attendant.Turn(r.ctx))
+		r.must(r.attendant.RunDue(r.ctx))
 		r.check()
 		r.must(r.tasks.RunDue(r.ctx))
 		r.check()

@@ -26,9 +26,8 @@ var deviceLayers = [][]string{
 	{"assembly", "mqtt"},
 	{"uplink"},
 	{"vehicle", "camera"},
-	{"registry", "telemetry", "command", "twin", "calls", "attendant", "keeping", "presence"},
+	{"registry", "telemetry", "command", "twin", "maintenance", "presence"},
 	{""},
-	{"lock"},
 }
 
 // rule forbids some imports.

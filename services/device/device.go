@@ -76,7 +76,7 @@ type Device struct {
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 	Lock       *Lock // of a vehicle that opens on command; nil for all others
-	Deleted    bool       // only in what Store keeps and emits
+	Deleted    bool  // only in what Store keeps and emits
 
 	Source     string // what it was imported from; "" for one that was registered
 	ExternalID string // of the device in the source

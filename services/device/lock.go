@@ -26,7 +26,7 @@ const (
 
 // Lock is the lock of a vehicle.
 type Lock struct {
-	State     LockState      `json:"state"`
+	State     LockState  `json:"state"`
 	Holder    string     `json:"holder,omitempty"`    // for whom it is open: a trip; "" for nobody in particular
 	CommandID string     `json:"commandId,omitempty"` // that is under way, while UNLOCKING or LOCKING
 	Wanted    bool       `json:"wanted,omitempty"`    // it is to be locked, and tried until it is

@@ -6,10 +6,10 @@ import (
 
 // Reasons for which a lock does not move.
 const (
-	ReasonNoLock  = "NO_LOCK"
-	ReasonLockBusy    = "LOCK_BUSY"
-	ReasonLockHeld    = "LOCK_HELD"
-	ReasonGivenUp = "GIVEN_UP"
+	ReasonNoLock   = "NO_LOCK"
+	ReasonLockBusy = "LOCK_BUSY"
+	ReasonLockHeld = "LOCK_HELD"
+	ReasonGivenUp  = "GIVEN_UP"
 )
 
 // LockBusy says that the lock is in another state than it would have to be.

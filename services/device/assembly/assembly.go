@@ -7,11 +7,9 @@ import (
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/retention"
 	"github.com/sluicehq/sluice/services/device"
-	"github.com/sluicehq/sluice/services/device/attendant"
-	"github.com/sluicehq/sluice/services/device/calls"
 	"github.com/sluicehq/sluice/services/device/camera"
 	"github.com/sluicehq/sluice/services/device/command"
-	"github.com/sluicehq/sluice/services/device/keeping"
+	"github.com/sluicehq/sluice/services/device/maintenance"
 	"github.com/sluicehq/sluice/services/device/registry"
 	"github.com/sluicehq/sluice/services/device/telemetry"
 	"github.com/sluicehq/sluice/services/device/twin"
@@ -27,10 +25,10 @@ type Store interface {
 	camera.Store
 	twin.Store
 	telemetry.Store
-	calls.Store
+	maintenance.AuditStore
 	uplink.Store
-	keeping.Store
-	attendant.Store
+	maintenance.RetentionStore
+	maintenance.DueStore
 }
 
 // Encoding writes what events carry.
@@ -47,9 +45,9 @@ type Options struct {
 	Logger   *slog.Logger    // nil: nowhere
 	// Count counts what became of messages by topic: taken, refused or failed. Of "readings", it counts
 	// those that were sent and those that were stored.
-	Count   uplink.Count
-	Streams camera.Rules
-	Keep    keeping.Keep
+	Count     uplink.Count
+	Streams   camera.Rules
+	Retention maintenance.RetentionPolicy
 }
 
 func (o Options) withDefaults() Options {
@@ -70,16 +68,16 @@ func (o Options) withDefaults() Options {
 
 // Service is the whole of it: its rooms. They are safe for concurrent use.
 type Service struct {
-	Registry  *registry.Service
-	Commands  *command.Service
-	Vehicles  *vehicle.Service
-	Cameras   *camera.Service
-	Twins     *twin.Service
-	Telemetry *telemetry.Service
-	Calls     *calls.Service
-	Uplink    *uplink.Service
-	Attendant *attendant.Attendant // works while it is run
-	Old       []retention.Task     // lets go of what is old, for a retention.Sweeper
+	Registry   *registry.Service
+	Commands   *command.Service
+	Vehicles   *vehicle.Service
+	Cameras    *camera.Service
+	Twins      *twin.Service
+	Telemetry  *telemetry.Service
+	Calls      *maintenance.AuditLog
+	Uplink     *uplink.Service
+	Reconciler *maintenance.Reconciler // runs due tasks while Run runs
+	Retention  []retention.Task        // deletes expired rows, for a retention.Sweeper
 }
 
 // New makes the rooms over a store.
@@ -89,18 +87,18 @@ func New(store Store, clock clock.Clock, options Options) *Service {
 		Registry: registry.New(store, clock, o.Door, o.Logger),
 		Commands: command.New(store, clock, o.Downlink, camera.Reserved),
 		Twins:    twin.New(store, clock, o.Downlink),
-		Calls:    calls.New(store, clock, o.Logger),
+		Calls:    maintenance.NewAuditLog(store, clock, o.Logger),
 	}
 	s.Telemetry = telemetry.New(store, clock, func(outcome string, n int) { o.Count("readings", outcome, n) })
-	s.Old = keeping.Tasks(store, o.Keep, func(n int) { o.Count("readings", "rolled", n) })
+	s.Retention = maintenance.RetentionTasks(store, o.Retention, func(n int) { o.Count("readings", "rolled", n) })
 	s.Vehicles = vehicle.New(store, clock, s.Commands)
 	s.Cameras = camera.New(store, clock, s.Commands, o.Streams)
 	s.Uplink = uplink.New(store, clock, uplink.Rooms{
 		Telemetry: s.Telemetry, Commands: s.Commands, Vehicles: s.Vehicles, Cameras: s.Cameras, Twins: s.Twins,
 	}, o.Count)
-	s.Attendant = attendant.New(store, clock, o.Logger,
-		attendant.Duty{Due: store.DueCommands, Do: s.Commands.Attend},
-		attendant.Duty{Due: store.DueLocks, Do: s.Vehicles.Secure},
-		attendant.Duty{Due: store.DueStreams, Do: s.Cameras.Attend})
+	s.Reconciler = maintenance.NewReconciler(store, clock, o.Logger,
+		maintenance.DueTask{Due: store.DueCommands, Do: s.Commands.Attend},
+		maintenance.DueTask{Due: store.DueLocks, Do: s.Vehicles.Secure},
+		maintenance.DueTask{Due: store.DueStreams, Do: s.Cameras.Attend})
 	return s
 }

@@ -67,7 +67,7 @@ func (s *studio) pass(t *testing.T, d time.Duration) {
 	for range d / time.Second {
 		s.film(t)
 		s.Clock.Advance(time.Second)
-		s.Turn(t)
+		s.RunDue(t)
 	}
 	s.film(t)
 }
@@ -177,7 +177,7 @@ func TestACallerThatLoopsDoesNotMakeTheStreamFlap(t *testing.T) {
 			t.Fatal(err)
 		}
 		if accepted+refused == 500 {
-			s.Turn(t)
+			s.RunDue(t)
 			s.start(t, "apikey_good") // another caller is not in the way of it
 		}
 	}
@@ -428,7 +428,7 @@ func TestAStreamBearsAnyOrderOfThings(t *testing.T) {
 				case 6:
 					s.SetPresence(t, s.id, []device.Presence{device.Online, device.Online, device.Offline}[r.IntN(3)])
 				case 7:
-					s.Turn(t)
+					s.RunDue(t)
 				}
 				s.film(t)
 			}

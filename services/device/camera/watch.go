@@ -200,7 +200,7 @@ func (s *Service) changeStream(ctx context.Context, who caller.Caller, id string
 		return Stream{}, fmt.Errorf("change stream: %w", err)
 	}
 	if _, err := s.drive(ctx, st); err != nil {
-		return st, nil // the Attendant does it
+		return st, nil // the Reconciler does it
 	}
 	return st, nil
 }
@@ -259,7 +259,7 @@ func (s *Service) drive(ctx context.Context, st Stream) (command.Command, error)
 	default:
 		return command.Command{}, nil
 	}
-	return s.commands.Start(ctx, command.About{DeviceID: st.DeviceID, CommandID: st.CommandID, Now: now}, st.By, func(t *command.Turn) (command.Command, error) {
+	return s.commands.Start(ctx, command.Target{DeviceID: st.DeviceID, CommandID: st.CommandID, Now: now}, st.By, func(t *command.Decision) (command.Command, error) {
 		if t.Command != nil {
 			return *t.Command, nil
 		}

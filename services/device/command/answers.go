@@ -55,13 +55,13 @@ func readAnswer(m device.UpMessage, to any, id *string) error {
 }
 
 // answer changes the command that a device speaks of.
-func (s *Service) answer(ctx context.Context, m device.UpMessage, id string, decide func(t *Turn, c Command) error) error {
+func (s *Service) answer(ctx context.Context, m device.UpMessage, id string, decide func(t *Decision, c Command) error) error {
 	now := s.clock.Now()
-	_, err := s.store.Work(ctx, About{DeviceID: m.DeviceID, CommandID: id, Now: now}, func(at Situation) (Work, error) {
+	_, err := s.store.Decide(ctx, Target{DeviceID: m.DeviceID, CommandID: id, Now: now}, func(at State) (Changes, error) {
 		if at.Command == nil {
-			return Work{}, errs.Missing("command", id)
+			return Changes{}, errs.Missing("command", id)
 		}
-		t := &Turn{Situation: at, Now: now, Actor: m.DeviceID}
+		t := &Decision{State: at, Now: now, Actor: m.DeviceID}
 		return t.Done(decide(t, *at.Command))
 	})
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *Service) TakeAck(ctx context.Context, m device.UpMessage) error {
 	if err := readAnswer(m, &said, &said.ID); err != nil {
 		return err
 	}
-	return s.answer(ctx, m, said.ID, func(t *Turn, c Command) error {
+	return s.answer(ctx, m, said.ID, func(t *Decision, c Command) error {
 		switch {
 		case c.AcknowledgedAt != nil || c.Status == Succeeded || c.Status == Failed && c.Reason == ReasonFailed:
 			return nil // it came again, or after the result
@@ -96,7 +96,7 @@ func (s *Service) TakeResult(ctx context.Context, m device.UpMessage) (commandID
 	if said.OK == nil {
 		return "", errs.Invalid("ok", "is missing")
 	}
-	return said.ID, s.answer(ctx, m, said.ID, func(t *Turn, c Command) error {
+	return said.ID, s.answer(ctx, m, said.ID, func(t *Decision, c Command) error {
 		if !c.Status.Open() {
 			return t.late(c, *said.OK, s.pace.May(m.DeviceID, lateRate(), t.Now))
 		}
@@ -129,7 +129,7 @@ func lateRate() device.Rate { return device.Rate{AtOnce: 60, AMinute: 6} }
 
 // late deals with a result of a command that is over: it is noted, if it may be, and changes nothing. But
 // an unlock that was done after we had given it up tells that the vehicle is open.
-func (t *Turn) late(c Command, ok, mayNote bool) error {
+func (t *Decision) late(c Command, ok, mayNote bool) error {
 	if mayNote {
 		err := t.note(Late, fmt.Sprintf("answered command %s, which was %s", c.ID, c.Status),
 			lateData{CommandID: c.ID, Name: c.Name, Status: c.Status, OK: ok})
@@ -163,7 +163,7 @@ func (s *Service) TakeLog(ctx context.Context, m device.UpMessage) error {
 	if len(lines) > maxLines {
 		return errs.Invalid("lines", "are more than %d", maxLines)
 	}
-	return s.answer(ctx, m, said.ID, func(t *Turn, c Command) error {
+	return s.answer(ctx, m, said.ID, func(t *Decision, c Command) error {
 		if !c.Status.Open() {
 			return over(c)
 		}
@@ -173,7 +173,7 @@ func (s *Service) TakeLog(ctx context.Context, m device.UpMessage) error {
 }
 
 // log keeps lines until the command has as many, or as long ones, as are kept; one more line says so.
-func (t *Turn) log(c Command, lines []lineMessage, arrived time.Time) {
+func (t *Decision) log(c Command, lines []lineMessage, arrived time.Time) {
 	for _, said := range lines {
 		if c.LogLines > maxLogLines || c.LogBytes > maxLogBytes {
 			break
@@ -187,11 +187,11 @@ func (t *Turn) log(c Command, lines []lineMessage, arrived time.Time) {
 		if c.LogLines > maxLogLines || c.LogBytes > maxLogBytes {
 			line.Stream, line.Text = "sluice", "what follows is not kept: the log is full"
 		}
-		t.work.Lines = append(t.work.Lines, line)
+		t.changes.Lines = append(t.changes.Lines, line)
 	}
-	t.work.Answer = c
-	if len(t.work.Lines) > 0 {
-		t.work.Logged = &c
+	t.changes.Answer = c
+	if len(t.changes.Lines) > 0 {
+		t.changes.Logged = &c
 	}
 }
 

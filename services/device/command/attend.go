@@ -14,13 +14,13 @@ const repeatPause = time.Second
 // Attend ends the command when its deadline has passed or its device is gone, else sends it.
 func (s *Service) Attend(ctx context.Context, id string) error {
 	now := s.clock.Now()
-	c, err := s.store.Work(ctx, About{CommandID: id, Now: now}, func(at Situation) (Work, error) {
-		t, c := &Turn{Situation: at, Now: now, Actor: "system"}, *at.Command
+	c, err := s.store.Decide(ctx, Target{CommandID: id, Now: now}, func(at State) (Changes, error) {
+		t, c := &Decision{State: at, Now: now, Actor: "system"}, *at.Command
 		switch {
 		case c.Status.Open() && at.Device.Deleted:
 			return t.Done(t.Put(c.failed(ReasonDeviceDeleted, "the device was deleted", now)))
 		case !c.Status.Open() || now.Before(c.Deadline):
-			return Work{Answer: c}, nil
+			return Changes{Answer: c}, nil
 		}
 		return t.Done(t.Put(c.overdue(now)))
 	})

@@ -2,7 +2,7 @@
 //
 // A Command ends, always: by the device's answer, by its deadline, or because it is cancelled. What a
 // device says of a command that is unknown or over is noted and changes nothing. Every decision is made
-// with the device's row locked (Turn), so of one device they happen one after another; a command that
+// with the device's row locked (Decision), so of one device they happen one after another; a command that
 // moves the lock of a vehicle moves it in the same transaction. What is to be done next, and when, is in
 // the command's row, and is found there by any process (Attend).
 package command

@@ -85,45 +85,45 @@ func endings() []ending {
 		{"the device never answers", device.Online, command.SendInput{}, func(s *devicetest.Station, t *testing.T, _ command.Command) {
 			for range 12 {
 				s.Clock.Advance(5 * time.Second)
-				s.Turn(t)
+				s.RunDue(t)
 			}
 		}, command.TimedOut, command.ReasonTimedOut, 5, ""},
 		{"it acknowledges and never answers", device.Online, command.SendInput{}, func(s *devicetest.Station, t *testing.T, c command.Command) {
 			s.Hear(t, c.DeviceID, device.UpCommandAck, `{"id":%q}`, c.ID)
 			s.Clock.Advance(time.Minute)
-			s.Turn(t)
+			s.RunDue(t)
 		}, command.TimedOut, command.ReasonTimedOut, 1, ""},
 		{"it fails", device.Online, command.SendInput{}, func(s *devicetest.Station, t *testing.T, c command.Command) {
 			s.Hear(t, c.DeviceID, device.UpCommandResult, `{"id":%q,"ok":false,"error":"stuck"}`, c.ID)
 		}, command.Failed, command.ReasonFailed, 1, ""},
 		{"it answers too late", device.Online, command.SendInput{}, func(s *devicetest.Station, t *testing.T, c command.Command) {
 			s.Clock.Advance(time.Minute)
-			s.Turn(t)
+			s.RunDue(t)
 			s.Hear(t, c.DeviceID, device.UpCommandResult, `{"id":%q,"ok":true}`, c.ID)
 			s.Hear(t, c.DeviceID, device.UpCommandLog, `{"id":%q,"text":"x"}`, c.ID)
 		}, command.TimedOut, command.ReasonTimedOut, 1, "MESSAGE_REFUSED COMMAND_LATE"},
 		{"the device is offline", device.Offline, command.SendInput{}, nil, command.Failed, device.ReasonOffline, 0, ""},
 		{"it does not come back in time", device.Offline, command.SendInput{QueueUntil: in(time.Hour)}, func(s *devicetest.Station, t *testing.T, _ command.Command) {
 			s.Clock.Advance(time.Hour)
-			s.Turn(t)
+			s.RunDue(t)
 		}, command.Failed, device.ReasonOffline, 0, ""},
 		{"it comes back in time, and is too slow", device.Offline, command.SendInput{QueueUntil: in(time.Hour)}, func(s *devicetest.Station, t *testing.T, c command.Command) {
 			s.Clock.Advance(59 * time.Minute)
-			s.Turn(t)
+			s.RunDue(t)
 			if err := s.Uplink.Welcome(t.Context(), c.DeviceID); err != nil {
 				t.Fatal(err)
 			}
 			s.Clock.Advance(59 * time.Second)
-			s.Turn(t)
+			s.RunDue(t)
 			if got := s.Command(t, c.ID); got.Status != command.Sent {
 				t.Errorf("before its time it is %s", got.Status)
 			}
 			s.Clock.Advance(time.Second)
-			s.Turn(t)
+			s.RunDue(t)
 		}, command.TimedOut, command.ReasonTimedOut, 2, ""},
 		{"the broker is away all the time", device.Online, command.SendInput{}, func(s *devicetest.Station, t *testing.T, _ command.Command) {
 			s.Clock.Advance(time.Minute)
-			s.Turn(t)
+			s.RunDue(t)
 		}, command.TimedOut, command.ReasonTimedOut, 1, ""},
 		{"it is cancelled", device.Online, command.SendInput{}, func(s *devicetest.Station, t *testing.T, c command.Command) {
 			if _, err := s.Commands.Cancel(devicetest.As(t, caller.Operator), c.ID); err != nil {
@@ -139,7 +139,7 @@ func endings() []ending {
 				t.Fatal(err)
 			}
 			s.Clock.Advance(2 * time.Second) // long before its deadline
-			s.Turn(t)
+			s.RunDue(t)
 		}, "", "", 1, ""},
 	}
 }
@@ -192,13 +192,13 @@ func TestACommandIsRepeatedUnderItsID(t *testing.T) {
 	c := s.Send(t, command.SendInput{DeviceID: d.ID})
 	s.Radio.Down = false
 	s.Restart()
-	s.Turn(t)
+	s.RunDue(t)
 	if sent := s.Radio.Take(); len(sent) != 0 {
 		t.Errorf("sent %v before its time", sent)
 	}
 	s.Clock.Advance(10 * time.Second)
-	s.Turn(t)
-	s.Turn(t)
+	s.RunDue(t)
+	s.RunDue(t)
 	if sent := s.Radio.Take(); len(sent) != 1 || sent[0].ID != c.ID {
 		t.Errorf("sent %v", sent)
 	}

@@ -52,7 +52,7 @@ func (s *Service) SendAs(ctx context.Context, who caller.Caller, in SendInput, c
 	if err := device.Within(ctx, s.store, who, in.DeviceID); err != nil {
 		return Command{}, err
 	}
-	return s.Start(ctx, About{DeviceID: in.DeviceID, Key: key, Now: now}, who.Name(), func(t *Turn) (Command, error) {
+	return s.Start(ctx, Target{DeviceID: in.DeviceID, Key: key, Now: now}, who.Name(), func(t *Decision) (Command, error) {
 		if !device.Sees(who, t.Device) {
 			return Command{}, device.Missing(in.DeviceID)
 		}
@@ -108,15 +108,15 @@ func (in SendInput) checked(now time.Time) (SendInput, error) {
 
 // Start keeps the command that decide makes, and sends it. A command that decide gives back as it is
 // in the store is no new one.
-func (s *Service) Start(ctx context.Context, about About, actor string, decide func(t *Turn) (Command, error)) (Command, error) {
-	c, err := s.store.Work(ctx, about, func(at Situation) (Work, error) {
-		t := &Turn{Situation: at, Now: about.Now, Actor: actor}
+func (s *Service) Start(ctx context.Context, about Target, actor string, decide func(t *Decision) (Command, error)) (Command, error) {
+	c, err := s.store.Decide(ctx, about, func(at State) (Changes, error) {
+		t := &Decision{State: at, Now: about.Now, Actor: actor}
 		c, err := decide(t)
 		if err != nil {
-			return Work{}, err
+			return Changes{}, err
 		}
 		if at.Command != nil && at.Command.ID == c.ID {
-			return Work{Answer: c}, nil
+			return Changes{Answer: c}, nil
 		}
 		return t.Done(t.Started(c))
 	})
@@ -127,7 +127,7 @@ func (s *Service) Start(ctx context.Context, about About, actor string, decide f
 }
 
 // Started keeps a new command, which fails at once when the device is not there and it shall not wait.
-func (t *Turn) Started(c Command) error {
+func (t *Decision) Started(c Command) error {
 	switch {
 	case t.Device.Presence == device.Offline && c.QueueUntil == nil:
 		c = c.offline(t.Now)
@@ -144,7 +144,7 @@ func (t *Turn) Started(c Command) error {
 }
 
 // Dispatched is the command after an attempt at sending it, if it is to be sent now. A repeat of the
-// call that made it sends nothing. What fails is tried again by the Attendant.
+// call that made it sends nothing. What fails is tried again by the Reconciler.
 func (s *Service) Dispatched(ctx context.Context, c Command) Command {
 	if c.Status != Queued || c.DueAt == nil || c.DueAt.After(s.clock.Now()) {
 		return c
@@ -157,17 +157,17 @@ func (s *Service) Dispatched(ctx context.Context, c Command) Command {
 
 // dispatch sends an open command that the device has not acknowledged, unless it was sent less than
 // the pause ago; back tells that the device has just come back. It is marked first: a mark that was not followed by the message is made good by the
-// Attendant, and a message without a mark could go out for a command that is cancelled.
+// Reconciler, and a message without a mark could go out for a command that is cancelled.
 func (s *Service) dispatch(ctx context.Context, id string, pause time.Duration, back bool) (Command, error) {
 	send, now := false, s.clock.Now()
-	c, err := s.store.Work(ctx, About{CommandID: id, Now: now}, func(at Situation) (Work, error) {
+	c, err := s.store.Decide(ctx, Target{CommandID: id, Now: now}, func(at State) (Changes, error) {
 		c := *at.Command
 		send = (c.Status == Queued || c.Status == Sent && now.Sub(*c.LastSentAt) >= pause) && now.Before(c.Deadline) && !at.Device.Deleted
 		if !send {
-			return Work{Answer: c}, nil
+			return Changes{Answer: c}, nil
 		}
 		c = c.sending(now, back)
-		return Work{Commands: []Command{c}, Answer: c}, nil
+		return Changes{Commands: []Command{c}, Answer: c}, nil
 	})
 	if err != nil || !send {
 		return c, err
@@ -196,15 +196,15 @@ func (s *Service) Cancel(ctx context.Context, id string) (Command, error) {
 		return Command{}, err
 	}
 	now := s.clock.Now()
-	c, err := s.store.Work(ctx, About{CommandID: id, Now: now}, func(at Situation) (Work, error) {
-		t, c := &Turn{Situation: at, Now: now, Actor: who.Name()}, *at.Command
+	c, err := s.store.Decide(ctx, Target{CommandID: id, Now: now}, func(at State) (Changes, error) {
+		t, c := &Decision{State: at, Now: now, Actor: who.Name()}, *at.Command
 		switch {
 		case !device.Sees(who, at.Device):
-			return Work{}, errs.Missing("command", id)
+			return Changes{}, errs.Missing("command", id)
 		case !c.Status.Open():
-			return Work{}, over(c)
+			return Changes{}, over(c)
 		case c.Status != Queued && at.Device.Lock != nil && at.Device.Lock.CommandID == c.ID:
-			return Work{}, device.LockBusy(at.Device.Lock.State)
+			return Changes{}, device.LockBusy(at.Device.Lock.State)
 		}
 		return t.Done(t.Put(c.Ended(Cancelled, now)))
 	})

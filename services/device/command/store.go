@@ -12,7 +12,7 @@ import (
 // are there as long as they are open, to be ended.
 type Store interface {
 	device.Reader
-	Worker
+	Decider
 
 	// GetCommands gives the commands that there are, in any order, of devices that have the labels.
 	GetCommands(ctx context.Context, ids []string, labels map[string]string) ([]Command, error)
@@ -33,12 +33,12 @@ type Store interface {
 	DueCommands(ctx context.Context, now time.Time, most int) ([]string, error)
 }
 
-// Worker is the part of a Store that keeps decisions.
-type Worker interface {
-	// Work lets decide say what becomes of commands and of the device that they are for, and keeps it
+// Decider is the part of a Store that keeps decisions.
+type Decider interface {
+	// Changes lets decide say what becomes of commands and of the device that they are for, and keeps it
 	// as one transaction. Of one device, changes happen one after another, so nothing of the
-	// Situation changes until the decision is kept. decide may be called again, so it must not act.
+	// State changes until the decision is kept. decide may be called again, so it must not act.
 	// Its error comes back as it is. A repeat under the key gives the first answer. NOT_FOUND when
-	// About names no device, or no command where it names a command alone.
-	Work(ctx context.Context, about About, decide func(Situation) (Work, error)) (Command, error)
+	// Target names no device, or no command where it names a command alone.
+	Decide(ctx context.Context, about Target, decide func(State) (Changes, error)) (Command, error)
 }

@@ -168,10 +168,10 @@ func (s *Station) Hear(t testing.TB, deviceID string, topic device.UpTopic, form
 	}
 }
 
-// Turn does what is due.
-func (s *Station) Turn(t testing.TB) {
+// RunDue runs the tasks that are due.
+func (s *Station) RunDue(t testing.TB) {
 	t.Helper()
-	if err := s.Attendant.Turn(t.Context()); err != nil {
+	if err := s.Reconciler.RunDue(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

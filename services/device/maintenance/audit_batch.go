@@ -5,52 +5,53 @@ import (
 	"time"
 )
 
-// callLog gathers calls that are made at once, so that one write keeps them all. It needs no goroutine
-// of its own: whoever finds nobody writing writes for all who wait.
-type callLog struct {
-	turn chan struct{} // held by who writes
-	next chan *callBatch
+// auditBatcher coalesces concurrent calls into one write. It has no goroutine: a caller that finds no
+// write in progress writes the batch of all callers that wait.
+type auditBatcher struct {
+	writing chan struct{} // a semaphore of one: its holder writes
+	next    chan *auditBatch
 }
 
-// writeTime is how long a write may take. Who waits, waits for the one that is under way and for its own.
-const writeTime = 5 * time.Second
+// writeTimeout bounds one write. A caller waits for the write in progress and for its own.
+const writeTimeout = 5 * time.Second
 
-type callBatch struct {
+type auditBatch struct {
 	calls []Call
 	done  chan struct{}
 	err   error
 }
 
-func newCallLog() *callLog {
-	l := &callLog{turn: make(chan struct{}, 1), next: make(chan *callBatch, 1)}
-	l.next <- &callBatch{done: make(chan struct{})}
-	return l
+func newAuditBatcher() *auditBatcher {
+	b := &auditBatcher{writing: make(chan struct{}, 1), next: make(chan *auditBatch, 1)}
+	b.next <- &auditBatch{done: make(chan struct{})}
+	return b
 }
 
-func (l *callLog) keep(ctx context.Context, c Call, write func(context.Context, []Call) error) error {
-	mine := <-l.next
-	mine.calls = append(mine.calls, c)
-	l.next <- mine
-	patience := time.NewTimer(2 * writeTime)
-	defer patience.Stop()
+// add returns once the call is written, or when the timeouts of two writes have passed.
+func (b *auditBatcher) add(ctx context.Context, c Call, write func(context.Context, []Call) error) error {
+	batch := <-b.next
+	batch.calls = append(batch.calls, c)
+	b.next <- batch
+	timeout := time.NewTimer(2 * writeTimeout)
+	defer timeout.Stop()
 	select {
-	case <-mine.done:
-		return mine.err
-	case <-patience.C: // whoever calls next writes it
+	case <-batch.done:
+		return batch.err
+	case <-timeout.C: // the batch stays: the next caller writes it
 		return context.DeadlineExceeded
-	case l.turn <- struct{}{}:
+	case b.writing <- struct{}{}:
 	}
-	defer func() { <-l.turn }()
+	defer func() { <-b.writing }()
 	select {
-	case <-mine.done: // somebody wrote it just before
-		return mine.err
+	case <-batch.done: // written while this caller acquired the semaphore
+		return batch.err
 	default:
 	}
-	<-l.next // it is mine: only who has the turn takes it away
-	l.next <- &callBatch{done: make(chan struct{})}
-	ctx, cancel := context.WithTimeout(ctx, writeTime) // its own, however long it waited
+	<-b.next // the same batch: only the holder of the semaphore replaces it
+	b.next <- &auditBatch{done: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout) // of its own, however long the wait was
 	defer cancel()
-	mine.err = write(ctx, mine.calls)
-	close(mine.done)
-	return mine.err
+	batch.err = write(ctx, batch.calls)
+	close(batch.done)
+	return batch.err
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// slow is a store that takes its time for each write.
+// slow is a store whose writes take the duration.
 type slow struct {
 	takes time.Duration
 	kept  []int // how many calls each write had
@@ -25,16 +25,16 @@ func (s *slow) write(ctx context.Context, calls []Call) error {
 	}
 }
 
-// Those who come while somebody writes are kept by one write after it, which has a time of its own.
-func TestCallsThatWaitForEachOtherAreAllKept(t *testing.T) {
+// One write stores all calls that arrive during another write, with a timeout of its own.
+func TestAuditBatcherConcurrentCallsWritesOneBatch(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log, store := newCallLog(), &slow{takes: writeTime - time.Second}
+		log, store := newAuditBatcher(), &slow{takes: writeTimeout - time.Second}
 		var all sync.WaitGroup
 		for i := range 10 {
 			all.Go(func() {
 				time.Sleep(time.Duration(i) * time.Millisecond)
-				if err := log.keep(t.Context(), Call{Name: "StartStream"}, store.write); err != nil {
+				if err := log.add(t.Context(), Call{Name: "StartStream"}, store.write); err != nil {
 					t.Error(err)
 				}
 			})
@@ -46,17 +46,17 @@ func TestCallsThatWaitForEachOtherAreAllKept(t *testing.T) {
 	})
 }
 
-// A store that hangs holds nobody for ever, and not those who come after.
-func TestAStoreThatHangsHoldsNobodyForEver(t *testing.T) {
+// A hanging store ends a call with an error, and does not block later calls.
+func TestAuditBatcherHangingStoreEndsAfterTimeout(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		log, store := newCallLog(), &slow{takes: time.Hour}
+		log, store := newAuditBatcher(), &slow{takes: time.Hour}
 		began := time.Now()
-		if err := log.keep(t.Context(), Call{}, store.write); err == nil || time.Since(began) > writeTime {
+		if err := log.add(t.Context(), Call{}, store.write); err == nil || time.Since(began) > writeTimeout {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 		store.takes = 0
-		if err := log.keep(t.Context(), Call{}, store.write); err != nil || !slices.Equal(store.kept, []int{1}) {
+		if err := log.add(t.Context(), Call{}, store.write); err != nil || !slices.Equal(store.kept, []int{1}) {
 			t.Errorf("writes of %v, %v", store.kept, err)
 		}
 	})

@@ -1,4 +1,3 @@
-// Package calls keeps what API keys call to act on devices, refusals too, and shows it.
 package maintenance
 
 import (
@@ -16,50 +15,47 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// Service is the use cases. It is safe for concurrent use.
-type Service struct {
-	store  Store
+// AuditLog records the calls of API keys, and lists them. It is safe for concurrent use.
+type AuditLog struct {
+	store  AuditStore
 	clock  clock.Clock
 	logger *slog.Logger
 	pace   *device.Pace
-	log    *callLog
+	batch  *auditBatcher
 }
 
-// New gives the use cases over a store.
-func New(store Store, clock clock.Clock, logger *slog.Logger) *Service {
-	return &Service{store: store, clock: clock, logger: logger, pace: device.NewPace(), log: newCallLog()}
+// NewAuditLog returns an AuditLog over a store.
+func NewAuditLog(store AuditStore, clock clock.Clock, logger *slog.Logger) *AuditLog {
+	return &AuditLog{store: store, clock: clock, logger: logger, pace: device.NewPace(), batch: newAuditBatcher()}
 }
 
-// Called is that a third party acted on the device, or was to.
+// Called is the event type of a call by an API key, refused calls included.
 const Called device.EventType = "CALLED"
 
-// Call is a call by which an API key acted on a device, or was refused to.
+// Call is a call by which an API key acted on a device, or a refused attempt.
 type Call struct {
 	ID        string
 	DeviceID  string
-	At        time.Time // when it had been answered
+	At        time.Time // of the response
 	APIKeyID  string
-	AccountID string // whom the key acts for
+	AccountID string // the account that the key acts for
 	Name      string // as in StartStream
 	Outcome   string // OK, or the code of the refusal
 	Reason    string // of the refusal; "" otherwise
 	Took      time.Duration
-	AtGate    bool   // it was refused before a service was asked; not kept
+	AtGate    bool   // refused by the gateway, before a service call; not stored
 	TraceID   string // the request's id where requests are not traced; "" for one without either
 }
 
-// Filter narrows a list of calls; what is empty does not narrow.
-type Filter struct {
+// CallFilter selects calls. An empty field matches all.
+type CallFilter struct {
 	DeviceID string
 	APIKeyID string
 	Outcome  string
 }
 
-const (
-	// callsAMinute is how many calls of one key for one device are noted in its events; all are kept as
-	// calls.
-	callsAMinute = 30
-)
+// notesAMinute bounds the calls of one key for one device that its events show. The audit log has all calls.
+const notesAMinute = 30
 
 // callDetails is the data of an event about a call.
 type callDetails struct {
@@ -68,59 +64,58 @@ type callDetails struct {
 	Reason  string `json:"reason,omitempty"`
 	Micros  int64  `json:"micros"`
 	TraceID string `json:"traceId,omitempty"`
-	Unnoted int    `json:"unnoted,omitempty"` // calls before it that are among the calls only
+	Unnoted int    `json:"unnoted,omitempty"` // earlier calls that only the audit log has
 }
 
-// Keep keeps that an API key called, durably; calls at once are kept by one write. What is about
-// no device is not kept, nor what others than API keys call. That it could not be kept is written to
-// the log: the call itself has happened.
-func (s *Service) Keep(ctx context.Context, c Call) {
+// Keep records a call of an API key, durably. Concurrent calls share one write. Calls about no device, and calls of
+// other callers than API keys, are not recorded. A failed write is logged only: the call itself has happened.
+func (l *AuditLog) Keep(ctx context.Context, c Call) {
 	who := caller.FromContext(ctx)
 	if who.APIKeyID == "" || ids.Check(ids.Device, c.DeviceID) != nil {
 		return
 	}
-	c.ID, c.At, c.APIKeyID, c.AccountID = ids.New(ids.Call), s.clock.Now(), who.APIKeyID, who.AccountID
-	if err := s.log.keep(context.WithoutCancel(ctx), c, s.keepCalls); err != nil {
-		s.logger.ErrorContext(ctx, "a call was not kept", "call", c.Name, "device", c.DeviceID, "apiKey", c.APIKeyID, "error", err)
+	c.ID, c.At, c.APIKeyID, c.AccountID = ids.New(ids.Call), l.clock.Now(), who.APIKeyID, who.AccountID
+	if err := l.batch.add(context.WithoutCancel(ctx), c, l.keepCalls); err != nil {
+		l.logger.ErrorContext(ctx, "a call was not kept", "call", c.Name, "device", c.DeviceID, "apiKey", c.APIKeyID, "error", err)
 	}
 }
 
-// KeepRefusal keeps, as Keep does, that an API key was refused before a service was asked. Whether there
-// is such a device, and for that key, makes no difference, so it is not noted in the events of one.
-func (s *Service) KeepRefusal(ctx context.Context, c Call) error {
+// KeepRefusal records a call that the gateway refused before a service call. It adds no event to the device: an
+// event only for a device that exists would tell the key which devices exist.
+func (l *AuditLog) KeepRefusal(ctx context.Context, c Call) error {
 	for field, text := range map[string]string{"name": c.Name, "outcome": c.Outcome, "reason": c.Reason} {
 		if err := input.Name(field, text, device.MaxName); err != nil {
 			return err
 		}
 	}
 	c.AtGate = true
-	s.Keep(ctx, c)
+	l.Keep(ctx, c)
 	return nil
 }
 
-func (s *Service) keepCalls(ctx context.Context, calls []Call) error {
+func (l *AuditLog) keepCalls(ctx context.Context, calls []Call) error {
 	var events []device.Event
 	for _, c := range calls {
 		if c.Outcome == string(errs.NotFound) || c.AtGate {
-			continue // a note beside one that there is would take its time: the key must not tell them apart
+			continue // the extra write would take time, from which the key could learn that the device exists
 		}
 		name := "calls " + c.DeviceID + " " + c.APIKeyID
-		if !s.pace.May(name, device.Rate{AtOnce: callsAMinute, AMinute: callsAMinute}, c.At) {
+		if !l.pace.May(name, device.Rate{AtOnce: notesAMinute, AMinute: notesAMinute}, c.At) {
 			continue
 		}
 		e, err := device.Noted(c.DeviceID, c.At, Called, fmt.Sprintf("%s: %s", c.Name, c.Outcome), c.APIKeyID, callDetails{
-			Call: c.Name, Outcome: c.Outcome, Reason: c.Reason, Micros: c.Took.Microseconds(), TraceID: c.TraceID, Unnoted: s.pace.Skipped(name),
+			Call: c.Name, Outcome: c.Outcome, Reason: c.Reason, Micros: c.Took.Microseconds(), TraceID: c.TraceID, Unnoted: l.pace.Skipped(name),
 		})
 		if err != nil {
 			return err
 		}
 		events = append(events, e)
 	}
-	return s.store.KeepCalls(ctx, calls, events)
+	return l.store.KeepCalls(ctx, calls, events)
 }
 
-// List gives a page of what API keys called, the newest first. For administrators.
-func (s *Service) List(ctx context.Context, filter Filter, request page.Request) (page.Page[Call], error) {
+// List returns a page of calls, the newest first. Only administrators may read them.
+func (l *AuditLog) List(ctx context.Context, filter CallFilter, request page.Request) (page.Page[Call], error) {
 	who, err := caller.Require(ctx, caller.APIKeyWrite)
 	if err != nil {
 		return page.Page[Call]{}, err
@@ -137,5 +132,5 @@ func (s *Service) List(ctx context.Context, filter Filter, request page.Request)
 	if err := input.Line("filter.outcome", filter.Outcome, device.MaxName); err != nil {
 		return page.Page[Call]{}, err
 	}
-	return s.store.ListCalls(ctx, filter, request)
+	return l.store.ListCalls(ctx, filter, request)
 }

@@ -1,5 +1,11 @@
-// Package attendant looks after what is due: it has commands sent that were not sent and ended that are
-// past their deadline, vehicles locked that are to be locked, streams started and stopped.
+// Package maintenance runs the background work of the device service, and records the calls of API keys.
+//
+//   - Reconciler runs due tasks: it sends and ends commands, locks vehicles, starts and stops streams.
+//   - RetentionTasks delete expired rows.
+//   - AuditLog records the calls by which API keys act on devices.
+//
+// Due times and expired rows are read from the store, so a crash loses no task and any number of processes
+// may run them. A task that fails is logged and retried. A failure of the audit log never fails the call.
 package maintenance
 
 import (
@@ -13,98 +19,93 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// How the attendant looks for what is due.
 const (
-	poll  = time.Second // other processes write too, and cannot wake us
-	rest  = 5 * time.Millisecond
-	batch = 64
+	pollInterval = time.Second // other processes write due times too, and cannot wake this one
+	minPause     = 5 * time.Millisecond
+	dueBatch     = 64
 )
 
-// Store tells when something is due.
-type Store interface {
-	// NextDue tells when a command or a lock is due next; nil when none is.
+// DueStore reads due times.
+type DueStore interface {
+	// NextDue returns the time at which the next command or lock is due; nil when none is.
 	NextDue(ctx context.Context) (*time.Time, error)
 }
 
-// Duty is something that has to be done for devices, commands or whatever has an id, when it is due.
-type Duty struct {
-	// Due gives what is to be looked after at now, the most urgent first.
-	Due func(ctx context.Context, now time.Time, most int) ([]string, error)
-	// Do looks after one. It may be called again, and at once in several processes.
+// DueTask is one kind of due work, over entities with an id.
+type DueTask struct {
+	// Due lists the ids that are due at now, the most urgent first, at most limit of them.
+	Due func(ctx context.Context, now time.Time, limit int) ([]string, error)
+	// Do processes one id. It must be idempotent: a retry or another process may repeat it.
 	Do func(ctx context.Context, id string) error
 }
 
-// Attendant does what is due. Several may work on one store; what is due is in the store, so that none is
-// forgotten when a process dies.
-type Attendant struct {
-	store  Store
+// Reconciler runs due tasks. Several processes may run one over the same store.
+type Reconciler struct {
+	store  DueStore
 	clock  clock.Clock
 	logger *slog.Logger
-	duties []Duty
+	tasks  []DueTask
 }
 
-// New makes an Attendant; it does nothing until Run.
-func New(store Store, clock clock.Clock, logger *slog.Logger, duties ...Duty) *Attendant {
-	return &Attendant{store: store, clock: clock, logger: logger, duties: duties}
+// NewReconciler returns a Reconciler; Run starts it.
+func NewReconciler(store DueStore, clock clock.Clock, logger *slog.Logger, tasks ...DueTask) *Reconciler {
+	return &Reconciler{store: store, clock: clock, logger: logger, tasks: tasks}
 }
 
-// Turn does all that is due now. One that fails does not keep the others.
-func (a *Attendant) Turn(ctx context.Context) error {
+// RunDue runs all tasks that are due now. A failure of one does not stop the others.
+func (r *Reconciler) RunDue(ctx context.Context) error {
 	var failures []error
-	for _, duty := range a.duties {
-		failures = append(failures, each(ctx, duty, a.clock.Now()))
+	for _, task := range r.tasks {
+		failures = append(failures, runTask(ctx, task, r.clock.Now()))
 	}
 	return errors.Join(failures...)
 }
 
-// Run attends until ctx ends. It looks when the next time comes and every second. What fails is tried
-// again.
-func (a *Attendant) Run(ctx context.Context) error {
+// Run runs due tasks until ctx ends: at each due time, and every pollInterval. Failed tasks are retried.
+func (r *Reconciler) Run(ctx context.Context) error {
 	failing := false
 	for ctx.Err() == nil {
-		err := a.Turn(ctx)
+		err := r.RunDue(ctx)
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil && !failing {
-			a.logger.Error("what is due for devices is not done", "error", err)
+			r.logger.Error("due tasks of devices fail", "error", err)
 		}
 		if err == nil && failing {
-			a.logger.Info("what is due for devices is done again")
+			r.logger.Info("due tasks of devices succeed again")
 		}
 		failing = err != nil
-		a.wait(ctx, failing)
+		r.wait(ctx, failing)
 	}
 	return nil
 }
 
-// each does what is due, in batches, until there is no more or a batch fails.
-func each(ctx context.Context, duty Duty, now time.Time) error {
+// runTask processes batches of due ids, until none is left or a batch has a failure.
+func runTask(ctx context.Context, task DueTask, now time.Time) error {
 	for {
-		found, err := duty.Due(ctx, now, batch)
+		due, err := task.Due(ctx, now, dueBatch)
 		if err != nil {
-			return fmt.Errorf("look for what is due: %w", err)
+			return fmt.Errorf("list due tasks: %w", err)
 		}
 		var failures []error
-		for _, id := range found {
-			if err := duty.Do(ctx, id); err != nil && !isMissing(err) {
+		for _, id := range due {
+			// NotFound: the entity was deleted after it was listed.
+			if err := task.Do(ctx, id); err != nil && errs.From(err).Code != errs.NotFound {
 				failures = append(failures, err)
 			}
 		}
-		if len(failures) > 0 || len(found) < batch {
+		if len(failures) > 0 || len(due) < dueBatch {
 			return errors.Join(failures...)
 		}
 	}
 }
 
-// isMissing tells that what was due is gone.
-func isMissing(err error) bool { return errs.From(err).Code == errs.NotFound }
-
-// wait ends at the next time that something is due, and after poll at the latest.
-func (a *Attendant) wait(ctx context.Context, failing bool) {
-	pause := poll
-	if next, err := a.store.NextDue(ctx); !failing && err == nil && next != nil {
-		pause = min(pause, max(next.Sub(a.clock.Now()), rest))
+// wait pauses until the next due time, for pollInterval at most.
+func (r *Reconciler) wait(ctx context.Context, failing bool) {
+	pause := pollInterval
+	if next, err := r.store.NextDue(ctx); !failing && err == nil && next != nil {
+		pause = min(pause, max(next.Sub(r.clock.Now()), minPause))
 	}
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

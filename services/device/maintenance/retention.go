@@ -1,8 +1,3 @@
-// Package keeping says how long the device service keeps what it writes again and again.
-//
-// Commands go with their logs when they have been over for long; those that are open stay. Events and calls
-// go by their age, and of each device all but the newest. Old readings are rolled up, and forgotten in the
-// end. What is one row a device stays as long as the device's row.
 package maintenance
 
 import (
@@ -12,96 +7,92 @@ import (
 	"github.com/sluicehq/sluice/internal/retention"
 )
 
-// Keep says how long things are kept. Zero durations keep for ever.
-type Keep struct {
-	Raw    time.Duration // readings as they are; then one row a step is left of them
-	Step   time.Duration // whole seconds
-	Rolled time.Duration // that row
+// RetentionPolicy is the TTL of each kind of row. A zero TTL never expires.
+type RetentionPolicy struct {
+	Raw    time.Duration // of readings; when it expires, one row a step replaces them
+	Step   time.Duration // of that row, in whole seconds
+	Rolled time.Duration // of that row
 
-	Commands time.Duration // from when they are over, with their logs
+	Commands time.Duration // from the end of the command; its log expires with it
 	Events   time.Duration
 	Calls    time.Duration
 }
 
-// newest bounds the events, the calls and the finished commands of a device, however new they are.
-const newest = 100_000
+// maxPerDevice bounds the events, the calls and the finished commands of a device, whatever their age.
+const maxPerDevice = 100_000
 
 const (
-	page = 500 // devices
-	each = 200 // devices whose newest are looked after in a sweep
+	devicesPerPage = 500
+	trimPerSweep   = 200 // devices that one sweep trims to maxPerDevice
 )
 
-// Store drops what is old. Each write is one small transaction.
-type Store interface {
-	// DeviceIDs gives devices behind after, in order of their ids, deleted ones too.
+// RetentionStore deletes expired rows. Each write is one small transaction.
+type RetentionStore interface {
+	// DeviceIDs lists devices behind after, in order of their ids, deleted devices included.
 	DeviceIDs(ctx context.Context, after string, limit int) ([]string, error)
 
-	// Roll leaves of the device's readings before the time one row a step, from which Query answers
-	// with the same steps, and with longer ones that hold whole steps. It tells how many readings it
-	// rolled up.
+	// Roll replaces the device's readings before the time by one row a step. Query answers from these rows with the
+	// same steps, and with longer steps that consist of whole ones. It returns the number of readings it replaced.
 	Roll(ctx context.Context, deviceID string, before time.Time, step time.Duration) (int64, error)
 
-	// Forget drops the rows of steps that start before the time.
+	// Forget deletes the rows of steps that start before the time.
 	Forget(ctx context.Context, deviceID string, before time.Time) error
 
-	// ForgetCommands drops at most so many commands that were over before the time, the oldest first,
-	// with their logs, and tells how many.
+	// ForgetCommands deletes at most so many commands that ended before the time, the oldest first, with
+	// their logs, and returns the number.
 	ForgetCommands(ctx context.Context, before time.Time, most int) (int64, error)
 
-	// ForgetEvents drops at most so many events of before the time, the oldest first, and tells how many.
+	// ForgetEvents deletes at most so many events before the time, the oldest first, and returns the number.
 	ForgetEvents(ctx context.Context, before time.Time, most int) (int64, error)
 
-	// ForgetCalls drops at most so many calls of before the time, the oldest first, and tells how many.
+	// ForgetCalls deletes at most so many calls before the time, the oldest first, and returns the number.
 	ForgetCalls(ctx context.Context, before time.Time, most int) (int64, error)
 
-	// Trim leaves the newest events, the newest calls, and the newest commands and those that are open, of
-	// the device. It drops at most so many rows of each kind, and tells how many it dropped.
+	// Trim deletes all but the newest events, calls and finished commands of the device; open commands
+	// stay. It deletes at most so many rows of each kind, and returns the number.
 	Trim(ctx context.Context, deviceID string, newest, most int) (int64, error)
 }
 
-// Tasks is what is to be done to keep things for as long and no longer. rolled counts readings that were
-// rolled up.
-func Tasks(store Store, keep Keep, rolled func(n int)) []retention.Task {
+// RetentionTasks are the tasks that apply the policy, for a retention.Sweeper. rolled counts the readings
+// that were rolled up.
+func RetentionTasks(store RetentionStore, policy RetentionPolicy, rolled func(n int)) []retention.Task {
 	return []retention.Task{
-		{What: "old readings", Do: func(ctx context.Context, now time.Time) error { return readings(ctx, store, keep, now, rolled) }},
-		retention.After("finished commands", keep.Commands, store.ForgetCommands),
-		retention.After("events of devices", keep.Events, store.ForgetEvents),
-		retention.After("calls of API keys", keep.Calls, store.ForgetCalls),
-		retention.RoundRobin("what is too much of a device", each, store.DeviceIDs, func(ctx context.Context, id string, most int) (int64, error) {
-			return store.Trim(ctx, id, newest, most)
+		{What: "old readings", Do: func(ctx context.Context, now time.Time) error {
+			return expireReadings(ctx, store, policy, now, rolled)
+		}},
+		retention.After("finished commands", policy.Commands, store.ForgetCommands),
+		retention.After("events of devices", policy.Events, store.ForgetEvents),
+		retention.After("calls of API keys", policy.Calls, store.ForgetCalls),
+		retention.RoundRobin("rows over the limit of a device", trimPerSweep, store.DeviceIDs, func(ctx context.Context, id string, most int) (int64, error) {
+			return store.Trim(ctx, id, maxPerDevice, most)
 		}),
 	}
 }
 
-// readings rolls up what is old, and forgets what is older, of all devices.
-func readings(ctx context.Context, store Store, keep Keep, now time.Time, rolled func(n int)) error {
-	if keep.Raw == 0 && keep.Rolled == 0 {
+// expireReadings rolls up and deletes the expired readings of all devices.
+func expireReadings(ctx context.Context, store RetentionStore, policy RetentionPolicy, now time.Time, rolled func(n int)) error {
+	if policy.Raw == 0 && policy.Rolled == 0 {
 		return nil
 	}
 	for after := ""; ; {
-		ids, err := store.DeviceIDs(ctx, after, page)
+		ids, err := store.DeviceIDs(ctx, after, devicesPerPage)
 		if err != nil || len(ids) == 0 {
 			return err
 		}
 		for _, id := range ids {
-			if err := readingsOf(ctx, store, id, keep, now, rolled); err != nil {
-				return err
+			if policy.Raw > 0 {
+				n, err := store.Roll(ctx, id, now.Add(-policy.Raw), policy.Step)
+				rolled(int(n))
+				if err != nil {
+					return err
+				}
+			}
+			if policy.Rolled > 0 {
+				if err := store.Forget(ctx, id, now.Add(-policy.Rolled)); err != nil {
+					return err
+				}
 			}
 		}
 		after = ids[len(ids)-1]
 	}
-}
-
-func readingsOf(ctx context.Context, store Store, id string, keep Keep, now time.Time, rolled func(n int)) error {
-	if keep.Raw > 0 {
-		n, err := store.Roll(ctx, id, now.Add(-keep.Raw), keep.Step)
-		rolled(int(n))
-		if err != nil {
-			return err
-		}
-	}
-	if keep.Rolled > 0 {
-		return store.Forget(ctx, id, now.Add(-keep.Rolled))
-	}
-	return nil
 }

@@ -9,19 +9,19 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/command"
 	"github.com/sluicehq/sluice/services/device/devicetest"
-	"github.com/sluicehq/sluice/services/device/keeping"
+	"github.com/sluicehq/sluice/services/device/maintenance"
 	"github.com/sluicehq/sluice/services/device/telemetry"
 )
 
 const day = 24 * time.Hour
 
-// What is written again and again is there for its time, and goes after it; what is open stays.
-func TestThingsAreKeptForTheirTime(t *testing.T) {
+// Rows stay for their TTL and are deleted after it; open commands stay.
+func TestRetentionExpiredRowsAreDeleted(t *testing.T) {
 	t.Parallel()
 	s := devicetest.Open(t)
 	d := s.Register(t, device.Gateway)
 	rolled := 0
-	sweeper := retention.New(s.Clock, slog.New(slog.DiscardHandler), keeping.Tasks(s.Store, keeping.Keep{
+	sweeper := retention.New(s.Clock, slog.New(slog.DiscardHandler), maintenance.RetentionTasks(s.Store, maintenance.RetentionPolicy{
 		Raw: 2 * day, Step: 5 * time.Minute, Rolled: 10 * day, Commands: 90 * day, Events: 365 * day, Calls: 30 * day,
 	}, func(n int) { rolled += n })...)
 	over, open := s.Send(t, command.SendInput{DeviceID: d.ID}), s.Send(t, command.SendInput{DeviceID: d.ID})

@@ -5,7 +5,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/sluicehq/sluice/services/device/calls"
+	"github.com/sluicehq/sluice/services/device/maintenance"
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
@@ -13,11 +13,11 @@ import (
 // ledger is the part of the service that tells what was called.
 type ledger struct {
 	devicev1.UnimplementedCallsServer
-	service *calls.Service
+	service *maintenance.AuditLog
 }
 
 func (s ledger) ListCalls(ctx context.Context, in *devicev1.ListCallsRequest) (*devicev1.ListCallsResponse, error) {
-	filter := calls.Filter{DeviceID: in.GetDeviceId(), APIKeyID: in.GetApiKeyId(), Outcome: in.GetOutcome()}
+	filter := maintenance.CallFilter{DeviceID: in.GetDeviceId(), APIKeyID: in.GetApiKeyId(), Outcome: in.GetOutcome()}
 	found, err := s.service.List(ctx, filter, types.PageRequest(in.GetPage()))
 	if err != nil {
 		return nil, err
@@ -26,14 +26,14 @@ func (s ledger) ListCalls(ctx context.Context, in *devicev1.ListCallsRequest) (*
 }
 
 func (s ledger) KeepRefusal(ctx context.Context, in *devicev1.KeepRefusalRequest) (*devicev1.KeepRefusalResponse, error) {
-	refused := calls.Call{DeviceID: in.GetDeviceId(), Name: in.GetName(), Outcome: in.GetOutcome(), Reason: in.GetReason(), TraceID: traceID(ctx)}
+	refused := maintenance.Call{DeviceID: in.GetDeviceId(), Name: in.GetName(), Outcome: in.GetOutcome(), Reason: in.GetReason(), TraceID: traceID(ctx)}
 	if err := s.service.KeepRefusal(ctx, refused); err != nil {
 		return nil, err
 	}
 	return &devicev1.KeepRefusalResponse{}, nil
 }
 
-func callMessage(c calls.Call) *devicev1.Call {
+func callMessage(c maintenance.Call) *devicev1.Call {
 	return &devicev1.Call{
 		Id: c.ID, DeviceId: c.DeviceID, At: timestamppb.New(c.At), ApiKeyId: c.APIKeyID, AccountId: c.AccountID,
 		Name: c.Name, Outcome: c.Outcome, Reason: c.Reason, TookMicros: c.Took.Microseconds(), TraceId: c.TraceID,

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/command"
 	"github.com/sluicehq/sluice/services/device/vehicle"
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"

@@ -13,14 +13,14 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/obs"
-	"github.com/sluicehq/sluice/services/device/calls"
+	"github.com/sluicehq/sluice/services/device/maintenance"
 )
 
 // recorded has the calls by which API keys act on devices kept, whatever comes of them. Reads are not:
 // they change nothing and are many; nor are readings, which are kept themselves.
 type recorded struct {
 	grpc.ServiceRegistrar
-	calls *calls.Service
+	calls *maintenance.AuditLog
 }
 
 // acts tells whether a method acts on a device.
@@ -64,7 +64,7 @@ func (r recorded) kept(ctx context.Context, name string, request any, handle grp
 	}
 	started := time.Now()
 	reply, err := handle(ctx, request)
-	call := calls.Call{Name: name, DeviceID: deviceOf(request, reply), Outcome: "OK", Took: time.Since(started)}
+	call := maintenance.Call{Name: name, DeviceID: deviceOf(request, reply), Outcome: "OK", Took: time.Since(started)}
 	if err != nil {
 		e := errs.From(err)
 		call.Outcome, call.Reason = string(e.Code), e.Reason

@@ -22,7 +22,7 @@ import (
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
 	"github.com/sluicehq/sluice/services/device/assembly"
-	"github.com/sluicehq/sluice/services/device/calls"
+	"github.com/sluicehq/sluice/services/device/maintenance"
 	"github.com/sluicehq/sluice/services/device/registry"
 	"github.com/sluicehq/sluice/services/device/rpc"
 	"github.com/sluicehq/sluice/services/device/store"
@@ -263,7 +263,7 @@ func TestEventsTellWhatHappenedAndWho(t *testing.T) {
 			t.Fatal(got, err)
 		}
 		for _, e := range got.GetPages()[0].GetEvents() {
-			if e.GetType() == string(calls.Called) {
+			if e.GetType() == string(maintenance.Called) {
 				continue // what API keys call is a test of its own
 			}
 			told = append(told, fmt.Sprint(e.GetType(), ": ", e.GetMessage(), " by ", e.GetActor(), " ", e.GetDataJson()))

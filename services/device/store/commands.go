@@ -18,7 +18,7 @@ import (
 
 // Work keeps what decide says of commands and their device: see command.Store. The device's row
 // is locked first, so that all that concerns its commands happens one after another.
-func (s *Store) Work(ctx context.Context, about command.About, decide func(command.Situation) (command.Work, error)) (command.Command, error) {
+func (s *Store) Decide(ctx context.Context, about command.Target, decide func(command.State) (command.Changes, error)) (command.Command, error) {
 	return sqldb.WriteOnce(ctx, s.db, about.Key, about.Now, func(tx *sqldb.Tx) (command.Command, error) {
 		at, err := situation(ctx, tx, about)
 		if err != nil {
@@ -33,7 +33,7 @@ func (s *Store) Work(ctx context.Context, about command.About, decide func(comma
 	})
 }
 
-func situation(ctx context.Context, tx *sqldb.Tx, about command.About) (command.Situation, error) {
+func situation(ctx context.Context, tx *sqldb.Tx, about command.Target) (command.State, error) {
 	condition, id := "id = $1 AND NOT deleted", about.DeviceID
 	if about.DeviceID == "" { // a command that has ended with its device still has to be told so
 		condition, id = "id = (SELECT device_id FROM commands WHERE id = $1)", about.CommandID
@@ -41,25 +41,25 @@ func situation(ctx context.Context, tx *sqldb.Tx, about command.About) (command.
 	d, err := holdAny(ctx, tx, condition, id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows) && about.DeviceID == "":
-		return command.Situation{}, errs.Missing("command", about.CommandID)
+		return command.State{}, errs.Missing("command", about.CommandID)
 	case errors.Is(err, sql.ErrNoRows):
-		return command.Situation{}, device.Missing(about.DeviceID)
+		return command.State{}, device.Missing(about.DeviceID)
 	case err != nil:
-		return command.Situation{}, err
+		return command.State{}, err
 	}
-	at := command.Situation{Device: d}
+	at := command.State{Device: d}
 	if at.Command, err = namedBy(ctx, tx, about, d.ID); err != nil {
-		return command.Situation{}, err
+		return command.State{}, err
 	}
 	err = tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM commands WHERE device_id = $1 AND due_at IS NOT NULL`, d.ID).Scan(&at.Open)
 	if err != nil {
-		return command.Situation{}, fmt.Errorf("count open commands: %w", err)
+		return command.State{}, fmt.Errorf("count open commands: %w", err)
 	}
 	return at, nil
 }
 
 // namedBy is the command that about names; nil when there is none.
-func namedBy(ctx context.Context, tx *sqldb.Tx, about command.About, deviceID string) (*command.Command, error) {
+func namedBy(ctx context.Context, tx *sqldb.Tx, about command.Target, deviceID string) (*command.Command, error) {
 	condition, value := "id = $1", about.CommandID
 	if value == "" {
 		condition, value = "reference = $1 AND reference <> '' AND name = 'unlock'", about.Reference
@@ -78,7 +78,7 @@ func namedBy(ctx context.Context, tx *sqldb.Tx, about command.About, deviceID st
 }
 
 // keep writes what was decided of a device that was read at the version.
-func (s *Store) keep(ctx context.Context, tx *sqldb.Tx, work command.Work, version int64, now time.Time) error {
+func (s *Store) keep(ctx context.Context, tx *sqldb.Tx, work command.Changes, version int64, now time.Time) error {
 	if work.Device != nil {
 		if err := updateDevice(ctx, tx, work.Device.Device, version); err != nil {
 			return err
@@ -119,7 +119,7 @@ func (s *Store) keepCommand(ctx context.Context, tx *sqldb.Tx, c command.Command
 }
 
 // keepLines keeps the lines that are new, and tells of each.
-func (s *Store) keepLines(ctx context.Context, tx *sqldb.Tx, work command.Work, now time.Time) error {
+func (s *Store) keepLines(ctx context.Context, tx *sqldb.Tx, work command.Changes, now time.Time) error {
 	for _, line := range work.Lines {
 		isNew, err := insertLine(ctx, tx, line)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/services/device"
 )
 
 // lockColumns is a lock as its device's row has it.

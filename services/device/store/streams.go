@@ -41,7 +41,7 @@ func (s *Store) ChangeStream(ctx context.Context, deviceID string, decide func(d
 		if st, err = scanStream(tx.QueryRowContext(ctx, selectStreams+` WHERE d.id = $1`, deviceID)); err != nil {
 			return fmt.Errorf("read the stream: %w", err)
 		}
-		c, err := namedBy(ctx, tx, command.About{CommandID: st.CommandID}, deviceID)
+		c, err := namedBy(ctx, tx, command.Target{CommandID: st.CommandID}, deviceID)
 		if err != nil {
 			return err
 		}

@@ -29,12 +29,12 @@ func told(deviceID string, minutes int) command.Command {
 	}
 }
 
-func work(t *testing.T, s assembly.Store, about command.About, decide func(command.Situation) (command.Work, error)) command.Command {
+func work(t *testing.T, s assembly.Store, about command.Target, decide func(command.State) (command.Changes, error)) command.Command {
 	t.Helper()
 	if about.Now.IsZero() {
 		about.Now = dawn()
 	}
-	c, err := s.Work(t.Context(), about, decide)
+	c, err := s.Decide(t.Context(), about, decide)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -44,8 +44,8 @@ func work(t *testing.T, s assembly.Store, about command.About, decide func(comma
 func keep(t *testing.T, s assembly.Store, commands ...command.Command) {
 	t.Helper()
 	for _, c := range commands {
-		work(t, s, command.About{DeviceID: c.DeviceID}, func(command.Situation) (command.Work, error) {
-			return command.Work{Commands: []command.Command{c}}, nil
+		work(t, s, command.Target{DeviceID: c.DeviceID}, func(command.State) (command.Changes, error) {
+			return command.Changes{Commands: []command.Command{c}}, nil
 		})
 	}
 }
@@ -78,8 +78,8 @@ func commandReadsBack(t *testing.T, s assembly.Store) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 	want.Status = command.Succeeded // at the version that it is at: somebody decided on what is gone
-	_, err := s.Work(t.Context(), command.About{DeviceID: d.ID, Now: dawn()}, func(command.Situation) (command.Work, error) {
-		return command.Work{Commands: []command.Command{want}}, nil
+	_, err := s.Decide(t.Context(), command.Target{DeviceID: d.ID, Now: dawn()}, func(command.State) (command.Changes, error) {
+		return command.Changes{Commands: []command.Command{want}}, nil
 	})
 	if err == nil || getCommand(t, s, want.ID).Status != command.Failed {
 		t.Error("a change of what is gone was kept")
@@ -90,8 +90,8 @@ func refusedWork(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	refusal := errs.New(errs.FailedPrecondition, command.ReasonOver, "no")
-	_, err := s.Work(t.Context(), command.About{DeviceID: d.ID, Now: dawn()}, func(command.Situation) (command.Work, error) {
-		return command.Work{Commands: []command.Command{told(d.ID, 0)}}, refusal
+	_, err := s.Decide(t.Context(), command.Target{DeviceID: d.ID, Now: dawn()}, func(command.State) (command.Changes, error) {
+		return command.Changes{Commands: []command.Command{told(d.ID, 0)}}, refusal
 	})
 	if !errors.Is(err, refusal) {
 		t.Error(err)
@@ -104,10 +104,10 @@ func refusedWork(t *testing.T, s assembly.Store) {
 func repeatedWork(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
-	about := command.About{DeviceID: d.ID, Now: dawn(), Key: idempotency.Key{Caller: "a", Value: "k", Fingerprint: "f"}}
-	send := func(command.Situation) (command.Work, error) {
+	about := command.Target{DeviceID: d.ID, Now: dawn(), Key: idempotency.Key{Caller: "a", Value: "k", Fingerprint: "f"}}
+	send := func(command.State) (command.Changes, error) {
 		c := told(d.ID, 0)
-		return command.Work{Commands: []command.Command{c}, Answer: c}, nil
+		return command.Changes{Commands: []command.Command{c}, Answer: c}, nil
 	}
 	first := work(t, s, about, send)
 	if again := work(t, s, about, send); !reflect.DeepEqual(again, first) {
@@ -123,9 +123,9 @@ func serialisesWork(t *testing.T, s assembly.Store) {
 	var all sync.WaitGroup
 	for i := range seen {
 		all.Go(func() {
-			_, err := s.Work(t.Context(), command.About{DeviceID: d.ID, Now: dawn()}, func(at command.Situation) (command.Work, error) {
+			_, err := s.Decide(t.Context(), command.Target{DeviceID: d.ID, Now: dawn()}, func(at command.State) (command.Changes, error) {
 				seen[i] = at.Open
-				return command.Work{Commands: []command.Command{told(d.ID, i)}}, nil
+				return command.Changes{Commands: []command.Command{told(d.ID, i)}}, nil
 			})
 			if err != nil {
 				t.Error(err)
@@ -146,16 +146,16 @@ func workOnNothing(t *testing.T, s assembly.Store) {
 	create(t, s, d, other)
 	c := told(other.ID, 0)
 	keep(t, s, c)
-	nothing := func(at command.Situation) (command.Work, error) {
+	nothing := func(at command.State) (command.Changes, error) {
 		if at.Command != nil {
 			t.Error("a command of another device is there")
 		}
-		return command.Work{}, nil
+		return command.Changes{}, nil
 	}
-	work(t, s, command.About{DeviceID: d.ID, CommandID: c.ID}, nothing)
-	for _, about := range []command.About{{DeviceID: ids.New(ids.Device)}, {CommandID: ids.New(ids.Command)}} {
+	work(t, s, command.Target{DeviceID: d.ID, CommandID: c.ID}, nothing)
+	for _, about := range []command.Target{{DeviceID: ids.New(ids.Device)}, {CommandID: ids.New(ids.Command)}} {
 		about.Now = dawn()
-		if _, err := s.Work(t.Context(), about, nothing); errs.From(err).Code != errs.NotFound {
+		if _, err := s.Decide(t.Context(), about, nothing); errs.From(err).Code != errs.NotFound {
 			t.Errorf("%+v: %v", about, err)
 		}
 	}
@@ -169,9 +169,9 @@ func findsReference(t *testing.T, s assembly.Store) {
 	lock.Name, lock.Reference = "lock", "trip_1"
 	keep(t, s, unlock, lock)
 	find := func(reference string) (found *command.Command) {
-		work(t, s, command.About{DeviceID: d.ID, Reference: reference}, func(at command.Situation) (command.Work, error) {
+		work(t, s, command.Target{DeviceID: d.ID, Reference: reference}, func(at command.State) (command.Changes, error) {
 			found = at.Command
-			return command.Work{}, nil
+			return command.Changes{}, nil
 		})
 		return found
 	}
@@ -183,8 +183,8 @@ func findsReference(t *testing.T, s assembly.Store) {
 	}
 	twice := told(d.ID, 2)
 	twice.Name, twice.Reference = "unlock", "trip_1"
-	_, err := s.Work(t.Context(), command.About{DeviceID: d.ID, Now: dawn()}, func(command.Situation) (command.Work, error) {
-		return command.Work{Commands: []command.Command{twice}}, nil
+	_, err := s.Decide(t.Context(), command.Target{DeviceID: d.ID, Now: dawn()}, func(command.State) (command.Changes, error) {
+		return command.Changes{Commands: []command.Command{twice}}, nil
 	})
 	if err == nil {
 		t.Error("a reference was unlocked for twice")
@@ -223,10 +223,10 @@ func outlivesDevice(t *testing.T, s assembly.Store) {
 	if found, err := s.GetCommands(t.Context(), []string{c.ID}, nil); err != nil || len(found) != 0 {
 		t.Errorf("a command of a device that is gone is shown: %v, %v", found, err)
 	}
-	ended := work(t, s, command.About{CommandID: c.ID}, func(at command.Situation) (command.Work, error) {
+	ended := work(t, s, command.Target{CommandID: c.ID}, func(at command.State) (command.Changes, error) {
 		c := *at.Command
 		c.Version, c.Status, c.DueAt = 2, command.TimedOut, nil
-		return command.Work{Commands: []command.Command{c}, Answer: c}, nil
+		return command.Changes{Commands: []command.Command{c}, Answer: c}, nil
 	})
 	if due, err := s.DueCommands(t.Context(), dawn().Add(time.Hour), 10); err != nil || len(due) != 0 || ended.Status != command.TimedOut {
 		t.Errorf("it ended as %s, and %v are due, %v", ended.Status, due, err)
@@ -284,8 +284,8 @@ func said(c command.Command, i, seconds int, text string) command.LogLine {
 
 func logged(t *testing.T, s assembly.Store, c command.Command, lines ...command.LogLine) {
 	t.Helper()
-	work(t, s, command.About{DeviceID: c.DeviceID}, func(command.Situation) (command.Work, error) {
-		return command.Work{Lines: lines, Logged: &c}, nil
+	work(t, s, command.Target{DeviceID: c.DeviceID}, func(command.State) (command.Changes, error) {
+		return command.Changes{Lines: lines, Logged: &c}, nil
 	})
 }
 
@@ -361,10 +361,10 @@ func lockReadsBack(t *testing.T, s assembly.Store) {
 	if next, err := s.NextDue(t.Context()); err != nil || next == nil || !next.Equal(at) {
 		t.Errorf("the next is due at %v, %v", next, err)
 	}
-	work(t, s, command.About{DeviceID: want.ID}, func(at command.Situation) (command.Work, error) {
+	work(t, s, command.Target{DeviceID: want.ID}, func(at command.State) (command.Changes, error) {
 		d := at.Device
 		d.Version, d.Lock = d.Version+1, &device.Lock{State: device.Locked}
-		return command.Work{Device: change(d, device.EventType(device.LockChanged))}, nil
+		return command.Changes{Device: change(d, device.EventType(device.LockChanged))}, nil
 	})
 	if got := mustGet(t, s, want.ID); got.Version != 2 || !reflect.DeepEqual(got.Lock, &device.Lock{State: device.Locked}) {
 		t.Errorf("it is at version %d with %+v", got.Version, got.Lock)

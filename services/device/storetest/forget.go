@@ -9,8 +9,8 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/assembly"
-	"github.com/sluicehq/sluice/services/device/calls"
 	"github.com/sluicehq/sluice/services/device/command"
+	"github.com/sluicehq/sluice/services/device/maintenance"
 )
 
 // minute is so many minutes after dawn.
@@ -35,7 +35,7 @@ func goes(t *testing.T, drop func(most int) (int64, error)) int64 {
 func forgetsCalls(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
-	var kept []calls.Call
+	var kept []maintenance.Call
 	for i := range 5 {
 		kept = append(kept, call(d.ID, "k", "OK", minute(i)))
 	}
@@ -45,7 +45,7 @@ func forgetsCalls(t *testing.T, s assembly.Store) {
 	if n := goes(t, func(most int) (int64, error) { return s.ForgetCalls(t.Context(), minute(3), most) }); n != 3 {
 		t.Errorf("%d went", n)
 	}
-	if got := listCalls(t, s, calls.Filter{DeviceID: d.ID}, page.Request{}); len(got.Items) != 2 || got.Items[1] != kept[3] {
+	if got := listCalls(t, s, maintenance.CallFilter{DeviceID: d.ID}, page.Request{}); len(got.Items) != 2 || got.Items[1] != kept[3] {
 		t.Errorf("left are %+v", got.Items)
 	}
 }
@@ -124,7 +124,7 @@ func trims(t *testing.T, s assembly.Store) {
 	create(t, s, busy, calm)
 	open := told(busy.ID, 0)
 	keep(t, s, open)
-	var kept []calls.Call
+	var kept []maintenance.Call
 	for i := range 6 {
 		note(t, s, busy.ID, minute(i+1))
 		keep(t, s, over(busy.ID, i+2))
@@ -153,7 +153,7 @@ func trims(t *testing.T, s assembly.Store) {
 	if left := eventsOf(t, s, busy.ID); len(left) != 3 || !left[0].At.Equal(minute(6)) {
 		t.Errorf("the events are %+v", left)
 	}
-	if left := fmt.Sprint(len(listCalls(t, s, calls.Filter{DeviceID: busy.ID}, page.Request{}).Items), len(listCalls(t, s, calls.Filter{DeviceID: calm.ID}, page.Request{}).Items)); left != "3 1" {
+	if left := fmt.Sprint(len(listCalls(t, s, maintenance.CallFilter{DeviceID: busy.ID}, page.Request{}).Items), len(listCalls(t, s, maintenance.CallFilter{DeviceID: calm.ID}, page.Request{}).Items)); left != "3 1" {
 		t.Errorf("calls left: %s", left)
 	}
 }

@@ -12,11 +12,11 @@ import (
 
 // effort is what it takes to compare a value with a schema. Schemas that refer to each other can be of
 // a few lines and ask for more comparisons than can ever be made.
-type effort int
+type budget int
 
 const (
-	mostEffort = 20_000_000 // some tenths of a second
-	eachEffort = 100        // a comparison, beside its parts
+	maxCost      = 20_000_000 // some tenths of a second
+	costPerCheck = 100        // a comparison, beside its parts
 )
 
 var errTooMuch = errors.New("too much to compare")
@@ -26,15 +26,15 @@ const maxExponent = 4 // digits
 
 var errVast = fmt.Errorf("its exponent has more than %d digits", maxExponent)
 
-func (e *effort) over() bool { return *e > mostEffort }
+func (e *budget) over() bool { return *e > maxCost }
 
 // watch has every comparison with a schema counted before any part of it is made: it is called for each
 // schema that is compiled, and takes the place of its format, which is asked first.
-func (e *effort) watch(ctx *jsonschema.CompilerContext, parts map[string]any) (jsonschema.SchemaExt, error) {
+func (e *budget) watch(ctx *jsonschema.CompilerContext, parts map[string]any) (jsonschema.SchemaExt, error) {
 	schema, size := ctx.Enqueue(nil), sizeOf(parts)
 	format := schema.Format
 	schema.Format = &jsonschema.Format{Name: "effort", Validate: func(v any) error {
-		*e += effort(eachEffort + size*(1+extentOf(v)))
+		*e += budget(costPerCheck + size*(1+extentOf(v)))
 		switch {
 		case e.over():
 			return errTooMuch // which leaves out its parts

@@ -11,21 +11,21 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// courier hands wanted configurations to devices. What is wanted is in the store, with what was
+// delivery hands wanted configurations to devices. What is wanted is in the store, with what was
 // handed on, so that a restart forgets none and hands none on twice.
-type courier struct {
+type delivery struct {
 	woken chan struct{}
 	mu    sync.Mutex
 	again map[string]time.Time // devices that have just connected, and when to tell them once more
 }
 
-func newCourier() *courier {
-	return &courier{woken: make(chan struct{}, 1), again: map[string]time.Time{}}
+func newDelivery() *delivery {
+	return &delivery{woken: make(chan struct{}, 1), again: map[string]time.Time{}}
 }
 
 // remind has the device told once more: one that has just connected may not have subscribed yet. What
 // is forgotten with the process is made good by the next connection.
-func (c *courier) remind(deviceID string, at time.Time) {
+func (c *delivery) remind(deviceID string, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if len(c.again) < maxReminders {
@@ -34,12 +34,12 @@ func (c *courier) remind(deviceID string, at time.Time) {
 }
 
 // due takes the devices that are to be told once more.
-func (c *courier) due(now time.Time) []string {
+func (c *delivery) due(now time.Time) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var due []string
 	for id, at := range c.again {
-		if !at.After(now) && len(due) < courierBatch {
+		if !at.After(now) && len(due) < deliveryBatch {
 			due = append(due, id)
 			delete(c.again, id)
 		}
@@ -47,7 +47,7 @@ func (c *courier) due(now time.Time) []string {
 	return due
 }
 
-func (c *courier) wake() {
+func (c *delivery) wake() {
 	select {
 	case c.woken <- struct{}{}:
 	default:
@@ -55,48 +55,48 @@ func (c *courier) wake() {
 }
 
 const (
-	courierBatch = 100
-	// courierEvery is how often is looked for what another process was told, or could not hand on.
-	courierEvery = 2 * time.Second
+	deliveryBatch = 100
+	// deliveryInterval is how often is looked for what another process was told, or could not hand on.
+	deliveryInterval = 2 * time.Second
 	// remindAfter is how long a device may take to subscribe after it has connected.
 	remindAfter  = time.Second
 	maxReminders = 100_000 // devices
 )
 
-// Carry hands wanted configurations to the devices that are there, until ctx ends. What cannot
+// RunDelivery hands wanted configurations to the devices that are there, until ctx ends. What cannot
 // be handed on is tried again; failed is told of it.
-func (s *Service) Carry(ctx context.Context, failed func(error)) error {
-	tick := time.NewTicker(courierEvery)
+func (s *Service) RunDelivery(ctx context.Context, failed func(error)) error {
+	tick := time.NewTicker(deliveryInterval)
 	defer tick.Stop()
 	for {
-		if _, err := s.HandOn(ctx); err != nil && ctx.Err() == nil {
+		if _, err := s.DeliverPending(ctx); err != nil && ctx.Err() == nil {
 			failed(err)
 		}
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-s.courier.woken:
+		case <-s.delivery.woken:
 		case <-tick.C:
 		}
 	}
 }
 
-// HandOn hands on what is wanted of devices that are not known to be away, once a version, and
+// DeliverPending hands on what is wanted of devices that are not known to be away, once a version, and
 // tells how many it was. A device that comes back gets it again, unless it has reported it.
-func (s *Service) HandOn(ctx context.Context) (int, error) {
-	done, err := s.remindConfigs(ctx)
+func (s *Service) DeliverPending(ctx context.Context) (int, error) {
+	done, err := s.deliverReminders(ctx)
 	if err != nil {
 		return done, err
 	}
 	for {
-		pending, err := s.store.UndeliveredConfigs(ctx, courierBatch)
+		pending, err := s.store.UndeliveredConfigs(ctx, deliveryBatch)
 		if err != nil || len(pending) == 0 {
 			return done, err
 		}
 		var handed []Config
 		var failures []error
 		for _, c := range pending {
-			if err := s.handOn(ctx, c); err != nil {
+			if err := s.deliver(ctx, c); err != nil {
 				failures = append(failures, err)
 				continue
 			}
@@ -106,16 +106,16 @@ func (s *Service) HandOn(ctx context.Context) (int, error) {
 			return done, err
 		}
 		done += len(handed)
-		if len(failures) > 0 || len(pending) < courierBatch {
+		if len(failures) > 0 || len(pending) < deliveryBatch {
 			return done, errors.Join(failures...)
 		}
 	}
 }
 
-// remindConfigs tells devices that have just connected once more, unless they have reported.
-func (s *Service) remindConfigs(ctx context.Context) (done int, err error) {
+// deliverReminders tells devices that have just connected once more, unless they have reported.
+func (s *Service) deliverReminders(ctx context.Context) (done int, err error) {
 	for {
-		due := s.courier.due(s.clock.Now())
+		due := s.delivery.due(s.clock.Now())
 		if len(due) == 0 {
 			return done, nil
 		}
@@ -127,7 +127,7 @@ func (s *Service) remindConfigs(ctx context.Context) (done int, err error) {
 			if c.InSync() {
 				continue
 			}
-			if err := s.handOn(ctx, c); err != nil {
+			if err := s.deliver(ctx, c); err != nil {
 				return done, err
 			}
 			done++
@@ -141,7 +141,7 @@ type wantedMessage struct {
 	Desired json.RawMessage `json:"desired"`
 }
 
-func (s *Service) handOn(ctx context.Context, c Config) error {
+func (s *Service) deliver(ctx context.Context, c Config) error {
 	payload, err := json.Marshal(wantedMessage{Version: c.DesiredVersion, Desired: json.RawMessage(c.Desired)})
 	if err != nil {
 		return fmt.Errorf("write the configuration of %s: %w", c.DeviceID, err)
@@ -158,9 +158,9 @@ func (s *Service) Welcome(ctx context.Context, deviceID string) error {
 	if err != nil || len(found) == 0 || found[0].InSync() {
 		return err
 	}
-	if err := s.handOn(ctx, found[0]); err != nil {
+	if err := s.deliver(ctx, found[0]); err != nil {
 		return err
 	}
-	s.courier.remind(deviceID, s.clock.Now().Add(remindAfter))
+	s.delivery.remind(deviceID, s.clock.Now().Add(remindAfter))
 	return s.store.MarkDelivered(ctx, found)
 }

@@ -45,7 +45,7 @@ func (s *Service) SetSchema(ctx context.Context, kind device.Kind, schema string
 		if err := input.JSON("schema", schema, maxSchema); err != nil {
 			return Schema{}, err
 		}
-		if _, err := compile(schema, new(effort)); err != nil {
+		if _, err := compile(schema, new(budget)); err != nil {
 			return Schema{}, errs.Invalid("schema", "is not a JSON Schema that stands alone: %.500s", err)
 		}
 	}
@@ -91,7 +91,7 @@ func (nothingElse) Load(url string) (any, error) {
 }
 
 // compile gives a schema whose comparisons are bounded by the effort.
-func compile(schema string, spent *effort) (*jsonschema.Schema, error) {
+func compile(schema string, spent *budget) (*jsonschema.Schema, error) {
 	parsed, err := jsonschema.UnmarshalJSON(strings.NewReader(schema))
 	if err != nil {
 		return nil, err
@@ -112,7 +112,7 @@ func compile(schema string, spent *effort) (*jsonschema.Schema, error) {
 
 // fits refuses what does not fit the schema, with the path of the fault.
 func fits(schema, field, text string) error {
-	spent := new(effort)
+	spent := new(budget)
 	compiled, err := compile(schema, spent)
 	if err != nil {
 		return fmt.Errorf("compile a schema that was kept: %w", err)

@@ -25,12 +25,12 @@ type Service struct {
 	store    Store
 	clock    clock.Clock
 	downlink device.Downlink
-	courier  *courier
+	delivery *delivery
 }
 
 // New gives the use cases over a store.
 func New(store Store, clock clock.Clock, downlink device.Downlink) *Service {
-	return &Service{store: store, clock: clock, downlink: downlink, courier: newCourier()}
+	return &Service{store: store, clock: clock, downlink: downlink, delivery: newDelivery()}
 }
 
 // What happens to a configuration.
@@ -111,7 +111,7 @@ func (s *Service) Set(ctx context.Context, in SetInput) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	s.courier.wake()
+	s.delivery.wake()
 	return changed, nil
 }
 

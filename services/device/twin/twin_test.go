@@ -90,7 +90,7 @@ func (f *told) config(t *testing.T) twin.Config {
 // delivered checks what reached the device since the last time.
 func (f *told) delivered(t *testing.T, what string, want ...string) {
 	t.Helper()
-	if _, err := f.Twins.HandOn(t.Context()); err != nil {
+	if _, err := f.Twins.DeliverPending(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for i := range want {
@@ -160,20 +160,20 @@ func TestWhatTheBrokerDoesNotTakeIsDeliveredLater(t *testing.T) {
 	f := openTwin(t, device.Camera)
 	f.mail.down = errors.New("broker is down")
 	f.set(t, `{}`)
-	if _, err := f.Twins.HandOn(t.Context()); err == nil {
+	if _, err := f.Twins.DeliverPending(t.Context()); err == nil {
 		t.Error("the broker is down and nobody is told")
 	}
 	f.mail.down = nil
 	f.delivered(t, "the broker is back", `{"version":1,"desired":{}}`)
 }
 
-// Whoever sets a configuration need not wait: the courier is woken.
+// Whoever sets a configuration need not wait: the delivery is woken.
 func TestTheCourierIsWoken(t *testing.T) {
 	t.Parallel()
 	f := openTwin(t, device.Camera)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- f.Twins.Carry(ctx, func(err error) { t.Error(err) }) }()
+	go func() { ended <- f.Twins.RunDelivery(ctx, func(err error) { t.Error(err) }) }()
 	f.set(t, `{}`)
 	for deadline := time.After(time.Minute); ; {
 		if got := f.mail.take(); len(got) == 1 {

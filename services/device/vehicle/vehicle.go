@@ -17,7 +17,7 @@ import (
 
 // Store is what keeps vehicles.
 type Store interface {
-	command.Worker
+	command.Decider
 
 	// DueLocks gives devices whose lock is to be looked after at now, the most urgent first.
 	DueLocks(ctx context.Context, now time.Time, most int) ([]string, error)
@@ -61,7 +61,7 @@ func (s *Service) Unlock(ctx context.Context, vehicleID, reference string, deadl
 		return command.Command{}, err
 	}
 	now := s.clock.Now()
-	return s.commands.Start(ctx, command.About{DeviceID: vehicleID, Reference: reference, Now: now}, "system", func(t *command.Turn) (command.Command, error) {
+	return s.commands.Start(ctx, command.Target{DeviceID: vehicleID, Reference: reference, Now: now}, "system", func(t *command.Decision) (command.Command, error) {
 		switch {
 		case t.Command != nil:
 			return *t.Command, nil
@@ -84,10 +84,10 @@ func (s *Service) Lock(ctx context.Context, vehicleID, reference string) error {
 		return err
 	}
 	now := s.clock.Now()
-	_, err := s.store.Work(ctx, command.About{DeviceID: vehicleID, Reference: reference, Now: now}, func(at command.Situation) (command.Work, error) {
-		t := &command.Turn{Situation: at, Now: now, Actor: "system"}
+	_, err := s.store.Decide(ctx, command.Target{DeviceID: vehicleID, Reference: reference, Now: now}, func(at command.State) (command.Changes, error) {
+		t := &command.Decision{State: at, Now: now, Actor: "system"}
 		if at.Device.Lock == nil {
-			return command.Work{}, nil
+			return command.Changes{}, nil
 		}
 		if at.Command == nil && at.Device.Lock.Holder != reference { // one that holds it was opened, however long ago
 			return t.Done(t.Put(forestalled(t, reference)))
@@ -95,19 +95,19 @@ func (s *Service) Lock(ctx context.Context, vehicleID, reference string) error {
 		before := *at.Device.Lock
 		after := before.WantedBy(reference, now)
 		if after == before {
-			return command.Work{}, nil
+			return command.Changes{}, nil
 		}
 		return t.Done(t.Move(after, device.LockChanged, ""))
 	})
 	if err != nil {
 		return fmt.Errorf("lock a vehicle: %w", err)
 	}
-	_ = s.Secure(ctx, vehicleID) // what fails is tried again by the Attendant
+	_ = s.Secure(ctx, vehicleID) // what fails is tried again by the Reconciler
 	return nil
 }
 
 // forestalled is an unlock that was given up before it was asked for.
-func forestalled(t *command.Turn, reference string) command.Command {
+func forestalled(t *command.Decision, reference string) command.Command {
 	c := command.Made(t.Device.ID, device.CommandUnlock, "{}", t.Actor, command.MinTimeout, nil, t.Now)
 	c.Reference, c.Reason, c.Error = reference, device.ReasonGivenUp, "given up before it was asked for"
 	c = c.Ended(command.Cancelled, t.Now)
@@ -118,10 +118,10 @@ func forestalled(t *command.Turn, reference string) command.Command {
 // Secure makes the attempt at locking that is due.
 func (s *Service) Secure(ctx context.Context, vehicleID string) error {
 	now := s.clock.Now()
-	c, err := s.store.Work(ctx, command.About{DeviceID: vehicleID, Now: now}, func(at command.Situation) (command.Work, error) {
-		t := &command.Turn{Situation: at, Now: now, Actor: "system"}
+	c, err := s.store.Decide(ctx, command.Target{DeviceID: vehicleID, Now: now}, func(at command.State) (command.Changes, error) {
+		t := &command.Decision{State: at, Now: now, Actor: "system"}
 		if at.Device.Lock == nil || !at.Device.Lock.Due(now) {
-			return command.Work{}, nil
+			return command.Changes{}, nil
 		}
 		if at.Device.Presence == device.Offline {
 			return t.Done(t.Move(at.Device.Lock.Unlockable(now), device.LockFailed, ""))
@@ -140,13 +140,13 @@ func (s *Service) Secure(ctx context.Context, vehicleID string) error {
 // Hurry makes the next attempt at locking a vehicle, now that it is there.
 func (s *Service) Hurry(ctx context.Context, vehicleID string) error {
 	now, due := s.clock.Now(), false
-	_, err := s.store.Work(ctx, command.About{DeviceID: vehicleID, Now: now}, func(at command.Situation) (command.Work, error) {
+	_, err := s.store.Decide(ctx, command.Target{DeviceID: vehicleID, Now: now}, func(at command.State) (command.Changes, error) {
 		l := at.Device.Lock
 		due = l != nil && l.Wanted && l.State == device.Unlocked
 		if !due || l.Due(now) {
-			return command.Work{}, nil
+			return command.Changes{}, nil
 		}
-		t, after := &command.Turn{Situation: at, Now: now, Actor: "system"}, *l
+		t, after := &command.Decision{State: at, Now: now, Actor: "system"}, *l
 		after.DueAt = &now
 		return t.Done(t.Move(after, device.LockChanged, ""))
 	})
@@ -172,10 +172,10 @@ func (s *Service) TakeLockState(ctx context.Context, m device.UpMessage) error {
 	if said.LockState != device.Unlocked {
 		return nil
 	}
-	_, err := s.store.Work(ctx, command.About{DeviceID: m.DeviceID, Now: now}, func(at command.Situation) (command.Work, error) {
-		t := &command.Turn{Situation: at, Now: now, Actor: m.DeviceID}
+	_, err := s.store.Decide(ctx, command.Target{DeviceID: m.DeviceID, Now: now}, func(at command.State) (command.Changes, error) {
+		t := &command.Decision{State: at, Now: now, Actor: m.DeviceID}
 		if t.Device.Lock == nil || t.Device.Lock.State != device.Locked {
-			return command.Work{}, nil
+			return command.Changes{}, nil
 		}
 		return t.Done(t.Doubt(""))
 	})

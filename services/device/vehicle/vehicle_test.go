@@ -101,15 +101,15 @@ func TestALockIsTriedUntilItHolds(t *testing.T) {
 	g.release("trip_1")
 	g.answers(g.only("lock"), false)
 	g.is(device.Unlocked)
-	g.Turn(t)
+	g.RunDue(t)
 	if sent := g.Radio.Take(); len(sent) != 0 {
 		t.Errorf("tried at once again: %v", sent)
 	}
 	g.Clock.Advance(5 * time.Second)
-	g.Turn(t)
+	g.RunDue(t)
 	g.only("lock") // and never answered
 	g.Clock.Advance(30 * time.Second)
-	g.Turn(t)
+	g.RunDue(t)
 	g.is(device.Unlocked)
 	if _, err := g.Vehicles.Unlock(system(t), g.car, "trip_2", g.Clock.Now().Add(time.Minute)); errs.From(err).Reason != device.ReasonLockBusy {
 		t.Errorf("a car that is not locked opens: %v", err)
@@ -137,12 +137,12 @@ func TestACarThatIsOpenIsLocked(t *testing.T) {
 			g.unlock("trip_1")
 			c := g.only("unlock")
 			g.Clock.Advance(30 * time.Second)
-			g.Turn(t)
+			g.RunDue(t)
 			g.is(device.Locked)
 			g.Radio.Take()
 			says(g, c)
 			g.is(device.Unlocked)
-			g.Turn(t)
+			g.RunDue(t)
 			g.is(device.Locking)
 			g.answers(g.only("lock"), true)
 			g.is(device.Locked)
@@ -157,7 +157,7 @@ func TestALateAnswerIsNotTakenForAnother(t *testing.T) {
 	g.unlock("trip_1")
 	first := g.only("unlock")
 	g.Clock.Advance(30 * time.Second)
-	g.Turn(t)
+	g.RunDue(t)
 	g.Radio.Take()
 	g.unlock("trip_2")
 	second := g.only("unlock")
@@ -165,7 +165,7 @@ func TestALateAnswerIsNotTakenForAnother(t *testing.T) {
 	g.is(device.Unlocking)
 	g.answers(second, false)
 	g.is(device.Unlocked) // and known to be
-	g.Turn(t)
+	g.RunDue(t)
 	g.answers(g.only("lock"), true)
 	g.is(device.Locked)
 }
@@ -199,7 +199,7 @@ func TestWhatIsGivenUpIsNotDone(t *testing.T) {
 	g.release("trip_2") // while it opens
 	g.is(device.Unlocking)
 	g.answers(g.only("unlock"), true)
-	g.Turn(t)
+	g.RunDue(t)
 	g.answers(g.only("lock"), true)
 	g.is(device.Locked)
 	if _, err := g.Vehicles.Unlock(system(t), g.car, "trip_3", g.Clock.Now()); errs.From(err).Reason != device.ReasonGivenUp {
