@@ -35,7 +35,7 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 	var link *mqtt.Link
 	if h.field != nil {
 		link = mqtt.New(h.field, h.logger)
-		options.Downlink, options.Door = link, link
+		options.Downlink, options.Connections = link, link
 	}
 	service := assembly.New(store, h.clock, options)
 	loops := []worker.Loop{

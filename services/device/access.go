@@ -11,7 +11,7 @@ import (
 
 // Reader is the part of a store that reads devices.
 type Reader interface {
-	// Get gives the devices that there are, in any order.
+	// Get returns the devices that there are, in any order.
 	Get(ctx context.Context, ids []string) ([]Device, error)
 }
 
@@ -34,7 +34,7 @@ func Seen(ctx context.Context, store Reader, who caller.Caller, field string, de
 }
 
 // Within refuses a device that does not exist for a limited caller, before a lock or a rule could take
-// longer over one that there is. Others are not asked about: what the store does finds out whether there
+// longer over one that there is. For other callers this read is not needed: the store itself finds whether there
 // is such a device.
 func Within(ctx context.Context, store Reader, who caller.Caller, id string) error {
 	if len(who.DeviceLabels) == 0 {
@@ -50,7 +50,7 @@ func Within(ctx context.Context, store Reader, who caller.Caller, id string) err
 	return nil
 }
 
-// IDsOf gives the ids of the devices.
+// IDsOf returns the ids of the devices.
 func IDsOf(devices []Device) []string {
 	all := make([]string, len(devices))
 	for i, d := range devices {
@@ -59,18 +59,18 @@ func IDsOf(devices []Device) []string {
 	return all
 }
 
-// MayWrite gives the caller when it may change devices. Members do not, whatever the scopes of
+// MayWrite returns the caller when it may change devices. Members do not, whatever the scopes of
 // their keys say.
 func MayWrite(ctx context.Context) (caller.Caller, error) {
 	return staff(ctx, caller.DeviceWrite, "only staff changes devices")
 }
 
-// MayCommand gives the caller when it may send commands: staff, and keys of staff with the scope.
+// MayCommand returns the caller when it may send commands: staff, and keys of staff with the scope.
 func MayCommand(ctx context.Context) (caller.Caller, error) {
 	return staff(ctx, caller.DeviceCommand, "only staff sends commands")
 }
 
-// MayOperate gives the caller when it may do what scope names to devices. Members may not, whatever
+// MayOperate returns the caller when it may do what scope names to devices. Members may not, whatever
 // the scopes of their keys say.
 func MayOperate(ctx context.Context, scope string) (caller.Caller, error) {
 	return staff(ctx, scope, "only staff operates devices")

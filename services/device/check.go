@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// The bounds of what is told; texts in characters.
+// The bounds of input; texts in characters.
 const (
 	MaxName       = 200
 	maxLabels     = 32
@@ -17,7 +17,7 @@ const (
 	maxLabelValue = 255
 )
 
-// CheckKind is for kinds that are told.
+// CheckKind validates the kind in an input.
 func CheckKind(field string, kind Kind) error {
 	if !slices.Contains([]Kind{Gateway, Camera, Sensor, Vehicle}, kind) {
 		return errs.Invalid(field, "must be GATEWAY, CAMERA, SENSOR or VEHICLE")
@@ -25,7 +25,7 @@ func CheckKind(field string, kind Kind) error {
 	return nil
 }
 
-// CheckPresence is for presences that are told.
+// CheckPresence validates the presence in an input.
 func CheckPresence(field string, presence Presence) error {
 	if !slices.Contains([]Presence{Online, Offline, Unknown}, presence) {
 		return errs.Invalid(field, "must be ONLINE, OFFLINE or UNKNOWN")
@@ -33,7 +33,7 @@ func CheckPresence(field string, presence Presence) error {
 	return nil
 }
 
-// CheckLabels is for labels that are told.
+// CheckLabels validates the labels in an input.
 func CheckLabels(field string, labels map[string]string) error {
 	if len(labels) > maxLabels {
 		return errs.Invalid(field, "are more than %d", maxLabels)

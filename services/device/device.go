@@ -1,16 +1,15 @@
 // Package device knows what is out in the field: gateways, cameras, sensors and vehicles. It says what a
-// device is, who may see it, what happens to it and what it is told and tells; the rooms below it say what
+// device is, who may see it, what happens to it and which messages it sends and receives. The packages below define what
 // is done with devices:
 //
 //   - registry: which devices there are, their secrets and their events
 //   - presence: who of them is there
 //   - uplink: what they say, and which room takes it
 //   - telemetry: what they measured
-//   - command: what they are told to do, and what became of it; lock and vehicle: how vehicles open
-//   - camera: moves, images, and streams that run as long as somebody watches
-//   - twin: the configuration that is wanted of them
-//   - calls: what API keys called
-//   - attendant: what is due is done
+//   - command: commands and their outcome; vehicle: how vehicles are unlocked and locked
+//   - camera: moves, images, and streams that run as long as a client watches
+//   - twin: desired and reported configuration
+//   - maintenance: due tasks, retention, the audit log of API keys
 //   - assembly: all of these together
 //
 // The model: a Device has a name, a kind that never changes, and labels. Its events tell in words what
@@ -22,7 +21,7 @@
 //     as it then is; all in one transaction. What changes nothing does none of it.
 //   - When a device was last seen, where it is and what it reports of itself follow from what it
 //     sends, and its presence from that and its connections. They are no change: the version does not
-//     know of them. Others are told of all but when it was last seen; that is exact to half a minute.
+//     include them. All but the last-seen time are published; that time is exact to half a minute.
 //   - The presence is UNKNOWN until a device is heard; readings that are written down for a device
 //     are not that. See package presence.
 //   - A device that was deleted is not found, and is not imported again under its old id; its row,
@@ -51,7 +50,7 @@ const (
 	Vehicle Kind = "VEHICLE"
 )
 
-// Presence tells whether a device can be reached.
+// Presence reports whether a device can be reached.
 type Presence string
 
 // The presences.
@@ -76,7 +75,7 @@ type Device struct {
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
 	Lock       *Lock // of a vehicle that opens on command; nil for all others
-	Deleted    bool  // only in what Store keeps and emits
+	Deleted    bool  // only in what Store stores and emits
 
 	Source     string // what it was imported from; "" for one that was registered
 	ExternalID string // of the device in the source

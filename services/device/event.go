@@ -30,7 +30,7 @@ type Event struct {
 	Data     string // a JSON object
 }
 
-// Change is a device as it shall be kept, and what happened to it.
+// Change is a device as it shall be stored, and what happened to it.
 type Change struct {
 	Device     Device
 	Event      Event

@@ -41,7 +41,7 @@ type LockEvent string
 // The happenings.
 const (
 	LockChanged LockEvent = "LOCK_CHANGED"
-	LockFailed  LockEvent = "LOCK_FAILED"  // it is open and should not be; it is tried again
+	LockFailed  LockEvent = "LOCK_FAILED"  // it is open and should not be; it is retried
 	LockDoubted LockEvent = "LOCK_DOUBTED" // the vehicle says otherwise than we knew
 )
 
@@ -52,7 +52,7 @@ const (
 	lockRetryMax = 5 * time.Minute
 )
 
-// DrivesLock tells whether the command of that name moves a lock.
+// DrivesLock reports whether the command of that name moves a lock.
 func DrivesLock(name string) bool { return name == CommandUnlock || name == CommandLock }
 
 // Begin is the lock when the command of that name is under way for the reference.
@@ -124,12 +124,12 @@ func (l Lock) WantedBy(holder string, now time.Time) Lock {
 	return l
 }
 
-// Due tells whether it is time to lock.
+// Due reports whether it is time to lock.
 func (l Lock) Due(now time.Time) bool {
 	return l.Wanted && l.State == Unlocked && l.DueAt != nil && !l.DueAt.After(now)
 }
 
-// Words tells of a lock that was in the state before.
+// Words describes the change of a lock that was in the state before.
 func (l Lock) Words(before LockState, what LockEvent) string {
 	switch {
 	case what == LockFailed:

@@ -22,7 +22,7 @@ func NoLock() *errs.Error {
 	return errs.New(errs.FailedPrecondition, ReasonNoLock, "this device has no lock that opens on command")
 }
 
-// LockHeld says that somebody has the vehicle.
+// LockHeld reports that a trip uses the vehicle.
 func LockHeld() *errs.Error {
 	return errs.New(errs.FailedPrecondition, ReasonLockHeld, "the vehicle is on an open trip: end the trip, and it is locked")
 }

@@ -8,7 +8,7 @@ import (
 // DownTopic is what a message to a device is about. Over MQTT the topic is devices/<device id>/<topic>.
 type DownTopic string
 
-// What devices are told.
+// What devices receive.
 const (
 	DownConfig   DownTopic = "config/desired"
 	DownCommands DownTopic = "commands"
@@ -16,9 +16,9 @@ const (
 
 // Downlink carries messages to devices.
 type Downlink interface {
-	// Deliver hands the payload to the broker for the device, at least once. nil: the broker keeps it
+	// Deliver hands the payload to the broker for the device, at least once. nil: the broker stores it
 	// until the device has it, when the device has a persistent session, or passes it on now, or
-	// nobody is subscribed.
+	// no client is subscribed.
 	Deliver(ctx context.Context, deviceID string, topic DownTopic, payload []byte) error
 }
 
@@ -51,7 +51,7 @@ func UpTopics() []UpTopic {
 // MaxPayload bounds a message of a device, in bytes.
 const MaxPayload = 64 << 10
 
-// UpMessage is what a device told. The broker has found out that it is this device; it may come again.
+// UpMessage is a message from an authenticated device. It may be redelivered.
 type UpMessage struct {
 	DeviceID  string
 	Topic     UpTopic

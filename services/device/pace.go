@@ -17,7 +17,7 @@ type Rate struct {
 	AtOnce, AMinute int
 }
 
-// maxNoted bounds what is kept in mind.
+// maxNoted bounds the number of token buckets in memory.
 const maxNoted = 100_000
 
 type noting struct {
@@ -26,10 +26,10 @@ type noting struct {
 	skipped int // since the last that was noted
 }
 
-// NewPace gives a Pace that has noted nothing.
+// NewPace returns a Pace that has noted nothing.
 func NewPace() *Pace { return &Pace{of: map[string]*noting{}} }
 
-// May tells whether one more may be noted, and counts it.
+// May reports whether one more may be noted, and counts it.
 func (p *Pace) May(name string, rate Rate, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -51,7 +51,7 @@ func (p *Pace) May(name string, rate Rate, now time.Time) bool {
 	return true
 }
 
-// Skipped gives how many were not noted since it was last asked.
+// Skipped returns how many were not noted since the last call.
 func (p *Pace) Skipped(name string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -8,7 +8,7 @@ type Page[T any] struct {
 	page.Page[T]
 }
 
-// PagesOf gives the page of each device, in the order of the devices.
+// PagesOf returns the page of each device, in the order of the devices.
 func PagesOf[T any](deviceIDs []string, pages map[string]page.Page[T]) []Page[T] {
 	all := make([]Page[T], len(deviceIDs))
 	for i, id := range deviceIDs {

@@ -4,7 +4,7 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// CheckPosition gives the position as it is kept.
+// CheckPosition returns the position as it is stored.
 func CheckPosition(field string, p *Position) (*Position, error) {
 	if p == nil {
 		return nil, nil
@@ -38,7 +38,7 @@ func Latest(known, found *Position) *Position {
 	return found
 }
 
-// SamePosition tells whether the positions are the same by value.
+// SamePosition reports whether the positions are the same by value.
 func SamePosition(a, b *Position) bool {
 	if a == nil || b == nil {
 		return a == b

@@ -1,4 +1,4 @@
-// Package assembly puts the rooms of the device service together: which of them uses which.
+// Package assembly composes the device service from its packages: it decides which of them uses which.
 package assembly
 
 import (
@@ -17,7 +17,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/vehicle"
 )
 
-// Store is what all rooms keep.
+// Store persists what all parts need.
 type Store interface {
 	registry.Store
 	command.Store
@@ -31,19 +31,19 @@ type Store interface {
 	maintenance.DueStore
 }
 
-// Encoding writes what events carry.
+// Encoding encodes the payload of events.
 type Encoding struct {
 	Device  func(device.Device) ([]byte, error)
 	Command func(command.Command) ([]byte, error)
 	LogLine func(command.LogLine) ([]byte, error)
 }
 
-// Options are what the rooms need beside a store. The zero value reaches no device.
+// Options configure the parts beside the store. The zero value reaches no device.
 type Options struct {
-	Downlink device.Downlink // nil: messages to devices go nowhere
-	Door     registry.Door   // nil: devices do not connect here
-	Logger   *slog.Logger    // nil: nowhere
-	// Count counts what became of messages by topic: taken, refused or failed. Of "readings", it counts
+	Downlink    device.Downlink      // nil: messages to devices are dropped
+	Connections registry.Connections // nil: devices do not connect here
+	Logger      *slog.Logger         // nil: nowhere
+	// Count counts the outcome of messages by topic: taken, refused or failed. Of "readings", it counts
 	// those that were sent and those that were stored.
 	Count     uplink.Count
 	Streams   camera.Rules
@@ -54,8 +54,8 @@ func (o Options) withDefaults() Options {
 	if o.Downlink == nil {
 		o.Downlink = device.Nowhere{}
 	}
-	if o.Door == nil {
-		o.Door = registry.NoDoor{}
+	if o.Connections == nil {
+		o.Connections = registry.NoConnections{}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -66,7 +66,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Service is the whole of it: its rooms. They are safe for concurrent use.
+// Service is the whole device service. Its parts are safe for concurrent use.
 type Service struct {
 	Registry   *registry.Service
 	Commands   *command.Service
@@ -80,11 +80,11 @@ type Service struct {
 	Retention  []retention.Task        // deletes expired rows, for a retention.Sweeper
 }
 
-// New makes the rooms over a store.
+// New returns the Service over a store.
 func New(store Store, clock clock.Clock, options Options) *Service {
 	o := options.withDefaults()
 	s := &Service{
-		Registry: registry.New(store, clock, o.Door, o.Logger),
+		Registry: registry.New(store, clock, o.Connections, o.Logger),
 		Commands: command.New(store, clock, o.Downlink, camera.Reserved),
 		Twins:    twin.New(store, clock, o.Downlink),
 		Calls:    maintenance.NewAuditLog(store, clock, o.Logger),
@@ -93,7 +93,7 @@ func New(store Store, clock clock.Clock, options Options) *Service {
 	s.Retention = maintenance.RetentionTasks(store, o.Retention, func(n int) { o.Count("readings", "rolled", n) })
 	s.Vehicles = vehicle.New(store, clock, s.Commands)
 	s.Cameras = camera.New(store, clock, s.Commands, o.Streams)
-	s.Uplink = uplink.New(store, clock, uplink.Rooms{
+	s.Uplink = uplink.New(store, clock, uplink.Handlers{
 		Telemetry: s.Telemetry, Commands: s.Commands, Vehicles: s.Vehicles, Cameras: s.Cameras, Twins: s.Twins,
 	}, o.Count)
 	s.Reconciler = maintenance.NewReconciler(store, clock, o.Logger,

@@ -22,7 +22,7 @@ type MoveInput struct {
 	IdempotencyKey string
 }
 
-// movement is what the camera is told.
+// movement is the argument of the camera's command.
 type movement struct {
 	Pan   *float64 `json:"pan,omitempty"`
 	Tilt  *float64 `json:"tilt,omitempty"`
@@ -97,7 +97,7 @@ func (s *Service) cameraCommand(ctx context.Context, scope string, in command.Se
 	return s.commands.SendAs(ctx, who, in, func(device.Device) error { return nil })
 }
 
-// Reserved tells whether a device of the kind takes the command by a use case of its own alone.
+// Reserved reports whether a device of the kind takes the command by a use case of its own alone.
 func Reserved(kind device.Kind, name string) bool {
 	if kind != device.Camera {
 		return false

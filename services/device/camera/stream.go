@@ -29,7 +29,7 @@ const (
 	StreamNotStopped device.EventType = "STREAM_NOT_STOPPED" // the camera did not answer: it may go on
 )
 
-// Stream is the stream of a camera, which runs as long as somebody watches.
+// Stream is the stream of a camera, which runs as long as a client watches.
 type Stream struct {
 	DeviceID  string      `json:"-"`
 	State     StreamState `json:"state"`
@@ -50,7 +50,7 @@ type Stream struct {
 	DueAt *time.Time `json:"-"` // when to look after it; nil while nothing is to be done
 }
 
-// Viewer is somebody who watches, until their lease ends.
+// Viewer is a client who watches, until their lease ends.
 type Viewer struct {
 	Caller string    `json:"caller"`
 	Name   string    `json:"name,omitempty"` // among those of the caller
@@ -130,7 +130,7 @@ func flapping(wait time.Duration, why string) *errs.Error {
 }
 
 // joined is the stream with a viewer more, or one whose lease is renewed. Whether it has to be
-// started follows from advanced; whether it may be is told here.
+// started follows from advanced; the caller checks whether it may.
 func (st Stream) joined(v Viewer, d device.Device, now time.Time, rules Rules) (Stream, error) {
 	st = st.pruned(now, rules)
 	_, watches := st.left(v)
@@ -274,7 +274,7 @@ func (st Stream) answered(c *command.Command, now time.Time) Stream {
 		if c.Status != command.Succeeded {
 			st.Reason, st.Error = c.Reason, c.Error
 		}
-	case st.State == StreamStopping: // it is taken for live, and stopped again later unless somebody watches
+	case st.State == StreamStopping: // it is taken for live, and stopped again later unless a client watches
 		again := now.Add(streamRetry << st.Attempts)
 		st = st.turned(StreamLive, now)
 		st.CommandID, st.Linger = "", &again
@@ -319,7 +319,7 @@ func (st Stream) due(now time.Time) *time.Time {
 
 func newStream(deviceID string) Stream { return Stream{DeviceID: deviceID, State: StreamStopped} }
 
-// ParseStream reads a stream as it was kept; "" is that of a device that was never streamed from.
+// ParseStream reads a stream as it was stored; "" is that of a device that was never streamed from.
 func ParseStream(deviceID, body string) (Stream, error) {
 	st := newStream(deviceID)
 	if body == "" {

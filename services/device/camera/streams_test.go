@@ -24,7 +24,7 @@ type studio struct {
 	*devicetest.Station
 	id    string
 	films bool     // the camera streams
-	told  []string // the commands that the camera saw
+	sent  []string // the commands that the camera saw
 	at    []time.Time
 	ids   []string
 	sulks bool
@@ -45,14 +45,14 @@ func partner(t *testing.T, name string) context.Context {
 	})
 }
 
-// film has the camera do what it was told since the last time.
+// film has the camera do what it was ordered since the last call.
 func (s *studio) film(t *testing.T) {
 	t.Helper()
 	for _, order := range s.Radio.Take() {
 		if slices.Contains(s.ids, order.ID) {
 			continue // a camera knows a repeat by its id
 		}
-		s.told, s.at, s.ids = append(s.told, order.Name), append(s.at, s.Clock.Now()), append(s.ids, order.ID)
+		s.sent, s.at, s.ids = append(s.sent, order.Name), append(s.at, s.Clock.Now()), append(s.ids, order.ID)
 		if s.sulks {
 			continue
 		}
@@ -103,12 +103,12 @@ func (s *studio) stream(t *testing.T, what string, state camera.StreamState, vie
 	return found[0]
 }
 
-// saw checks what the camera was told since the beginning.
+// saw checks what the camera was ordered since the start.
 func (s *studio) saw(t *testing.T, what string, want ...string) {
 	t.Helper()
 	s.film(t)
-	if !slices.Equal(s.told, want) {
-		t.Errorf("%s: the camera was told %v, want %v", what, s.told, want)
+	if !slices.Equal(s.sent, want) {
+		t.Errorf("%s: the camera was sent %v, want %v", what, s.sent, want)
 	}
 }
 
@@ -118,7 +118,7 @@ func (s *studio) bounded(t *testing.T) {
 	for i, from := range s.at {
 		starts := 0
 		for j := i; j < len(s.at) && s.at[j].Sub(from) < 5*time.Minute; j++ {
-			if s.told[j] == "startStream" {
+			if s.sent[j] == "startStream" {
 				starts++
 			}
 		}
@@ -128,7 +128,7 @@ func (s *studio) bounded(t *testing.T) {
 	}
 }
 
-func TestAStreamRunsAsLongAsSomebodyWatches(t *testing.T) {
+func TestStreamWithViewerKeepsRunning(t *testing.T) {
 	t.Parallel()
 	s := openStudio(t)
 	s.stream(t, "at first", camera.StreamStopped, 0)
@@ -231,7 +231,7 @@ func TestASlowLoopIsDamped(t *testing.T) {
 	s.stream(t, "another caller", camera.StreamLive, 1)
 	s.stop(t, "apikey_good")
 	s.pass(t, wait)
-	s.start(t, "apikey_loops") // when it was told to come back
+	s.start(t, "apikey_loops") // at the time of its retry hint
 	s.pass(t, 2*time.Second)
 	s.stream(t, "when it comes back", camera.StreamLive, 1)
 }
@@ -247,18 +247,18 @@ func TestACameraThatDoesNotAnswer(t *testing.T) {
 	}
 	s.sulks = false
 	s.pass(t, time.Minute)
-	s.stream(t, "it was told to stop, to be sure", camera.StreamStopped, 0)
+	s.stream(t, "it was sent to stop, to be sure", camera.StreamStopped, 0)
 	s.start(t, "apikey_a")
 	s.pass(t, time.Second)
 	s.stop(t, "apikey_a")
 	s.sulks = true
-	s.pass(t, 50*time.Second) // lingers, and is told to stop
+	s.pass(t, 50*time.Second) // lingers, and is ordered to stop
 	s.sulks = false
 	s.pass(t, 30*time.Second)
 	if s.films {
 		t.Error("the camera goes on")
 	}
-	s.stream(t, "it was told to stop until it did", camera.StreamStopped, 0)
+	s.stream(t, "it was sent to stop until it did", camera.StreamStopped, 0)
 	s.SetPresence(t, s.id, device.Offline)
 	_, err := s.Cameras.StartStream(partner(t, "apikey_a"), camera.StreamInput{DeviceID: s.id})
 	if !errors.Is(err, errs.New(errs.FailedPrecondition, device.ReasonOffline, "")) {
@@ -400,7 +400,7 @@ func TestMovesOfOneCallerAreBounded(t *testing.T) {
 	}
 }
 
-// Whatever happens in whatever order, the camera is told to start no more often than the rules allow;
+// Whatever happens in whatever order, the camera is ordered to start no more often than the rules allow;
 // and when all have gone, it rests.
 func TestAStreamBearsAnyOrderOfThings(t *testing.T) {
 	t.Parallel()
@@ -437,7 +437,7 @@ func TestAStreamBearsAnyOrderOfThings(t *testing.T) {
 			s.pass(t, 6*time.Minute)
 			s.stream(t, "when all have gone", camera.StreamStopped, 0)
 			if s.films {
-				t.Errorf("the camera goes on after %v", s.told)
+				t.Errorf("the camera goes on after %v", s.sent)
 			}
 			s.bounded(t)
 		})

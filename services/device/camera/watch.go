@@ -1,9 +1,9 @@
 // Package camera moves cameras, takes images and streams.
 //
-// A camera streams as long as somebody watches: a viewer is one by a lease that is renewed. The stream is
+// A camera streams as long as a client watches: a viewer is one by a lease that is renewed. The stream is
 // told to start no more often than the rules allow, for one caller and for all. It is a state that is
 // decided on with the camera's row locked, and names the command that it needs before there is one, so a
-// crash between the two is made good and nobody sends it twice.
+// crash between the two is repaired and the command is created once.
 package camera
 
 import (
@@ -28,7 +28,7 @@ type Service struct {
 	rules    Rules
 }
 
-// New gives the use cases over a store.
+// New returns a Service over a store.
 func New(store Store, clock clock.Clock, commands *command.Service, rules Rules) *Service {
 	return &Service{store: store, clock: clock, commands: commands, rules: rules.withDefaults()}
 }
@@ -54,8 +54,8 @@ type StreamInput struct {
 }
 
 // StartStream makes the caller a viewer of a camera's stream, or renews its lease. The first viewer
-// starts the stream; whoever comes while it starts or runs sends nothing. STREAM_FLAPPING, with the
-// time to come back, for a caller that calls too often, and for a stream that started too often.
+// starts the stream; the client that comes while it starts or runs sends nothing. STREAM_FLAPPING, with the
+// time to reconnect, for a caller that calls too often, and for a stream that started too often.
 func (s *Service) StartStream(ctx context.Context, in StreamInput) (StreamView, error) {
 	who, d, err := s.camera(ctx, caller.CameraView, in.DeviceID)
 	if err != nil {
@@ -73,14 +73,14 @@ func (s *Service) StartStream(ctx context.Context, in StreamInput) (StreamView, 
 		return st.joined(v, d, now, s.rules)
 	}
 	if err := s.tryOut(ctx, d, join); err != nil {
-		return StreamView{}, err // told without a write, however often it is asked
+		return StreamView{}, err // refused without a write, however often it is called
 	}
 	st, err := s.changeStream(ctx, who, in.DeviceID, join)
 	return st.viewedBy(v, s.clock.Now()), err
 }
 
 // StopStream ends the caller's watching. The last viewer stops the stream, after a while in which
-// somebody may come back.
+// a client may reconnect.
 func (s *Service) StopStream(ctx context.Context, in StreamInput) (StreamView, error) {
 	who, _, err := s.camera(ctx, caller.CameraView, in.DeviceID)
 	if err != nil {
@@ -103,7 +103,7 @@ func (s *Service) StopStream(ctx context.Context, in StreamInput) (StreamView, e
 	return st.viewedBy(v, s.clock.Now()), err
 }
 
-// StreamView is a stream as a viewer is told of it.
+// StreamView is a stream as a viewer sees it.
 type StreamView struct {
 	Stream
 	Watching   int        // viewers
@@ -124,7 +124,7 @@ func (st Stream) viewedBy(v Viewer, now time.Time) StreamView {
 	return view
 }
 
-// BatchGetStreams gives the streams of those of the devices that are cameras and that the caller may
+// BatchGetStreams returns the streams of those of the devices that are cameras and that the caller may
 // see. For staff.
 func (s *Service) BatchGetStreams(ctx context.Context, deviceIDs []string) ([]StreamView, error) {
 	devices, err := device.SeenByStaff(ctx, s.store, deviceIDs)
@@ -151,7 +151,7 @@ func (s *Service) BatchGetStreams(ctx context.Context, deviceIDs []string) ([]St
 	return views, nil
 }
 
-// camera gives the caller when it may do what scope names, and the camera.
+// camera returns the caller when it may do what scope names, and the camera.
 func (s *Service) camera(ctx context.Context, scope, id string) (caller.Caller, device.Device, error) {
 	who, err := device.MayOperate(ctx, scope)
 	if err != nil {
@@ -173,7 +173,7 @@ func (s *Service) camera(ctx context.Context, scope, id string) (caller.Caller, 
 	return who, found[0], nil
 }
 
-// tryOut tells whether the change would be refused, by what is known now.
+// tryOut reports whether the change would be refused, by what is known now.
 func (s *Service) tryOut(ctx context.Context, d device.Device, change func(device.Device, Stream, time.Time) (Stream, error)) error {
 	found, err := s.store.GetStreams(ctx, []string{d.ID})
 	if err != nil || len(found) == 0 {
@@ -230,7 +230,7 @@ func streamChange(actor string, before, after Stream, now time.Time) (*StreamCha
 	return change, err
 }
 
-// Attend does what is due for a stream.
+// Attend runs the due tasks of a stream.
 func (s *Service) Attend(ctx context.Context, id string) error {
 	now := s.clock.Now()
 	st, err := s.store.ChangeStream(ctx, id, func(d device.Device, st Stream, c *command.Command) (*StreamChange, error) {
@@ -269,7 +269,7 @@ func (s *Service) drive(ctx context.Context, st Stream) (command.Command, error)
 	})
 }
 
-// Answered looks after a stream whose command has ended.
+// Answered processes a stream whose command has ended.
 func (s *Service) Answered(ctx context.Context, deviceID, commandID string) error {
 	found, err := s.store.GetStreams(ctx, []string{deviceID})
 	if err != nil || len(found) == 0 || found[0].CommandID != commandID {

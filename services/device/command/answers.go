@@ -79,7 +79,7 @@ func (s *Service) TakeAck(ctx context.Context, m device.UpMessage) error {
 	return s.answer(ctx, m, said.ID, func(t *Decision, c Command) error {
 		switch {
 		case c.AcknowledgedAt != nil || c.Status == Succeeded || c.Status == Failed && c.Reason == ReasonFailed:
-			return nil // it came again, or after the result
+			return nil // a redelivery, or later than the result
 		case !c.Status.Open():
 			return over(c)
 		}
@@ -128,7 +128,7 @@ func (said resultMessage) applied(c Command, now time.Time) Command {
 func lateRate() device.Rate { return device.Rate{AtOnce: 60, AMinute: 6} }
 
 // late deals with a result of a command that is over: it is noted, if it may be, and changes nothing. But
-// an unlock that was done after we had given it up tells that the vehicle is open.
+// an unlock that was done after its timeout means that the vehicle is open.
 func (t *Decision) late(c Command, ok, mayNote bool) error {
 	if mayNote {
 		err := t.note(Late, fmt.Sprintf("answered command %s, which was %s", c.ID, c.Status),
@@ -172,7 +172,7 @@ func (s *Service) TakeLog(ctx context.Context, m device.UpMessage) error {
 	})
 }
 
-// log keeps lines until the command has as many, or as long ones, as are kept; one more line says so.
+// log stores lines up to the limits of number and bytes; one more line reports that the log is full.
 func (t *Decision) log(c Command, lines []lineMessage, arrived time.Time) {
 	for _, said := range lines {
 		if c.LogLines > maxLogLines || c.LogBytes > maxLogBytes {

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// repeatPause keeps a device that has just been sent a command from getting it again because it
+// repeatPause prevents that a device that has just received a command receives it a second time because it
 // connects at that moment.
 const repeatPause = time.Second
 
-// Attend ends the command when its deadline has passed or its device is gone, else sends it.
+// Attend ends the command when its deadline has passed or its device no longer exists, else sends it.
 func (s *Service) Attend(ctx context.Context, id string) error {
 	now := s.clock.Now()
 	c, err := s.store.Decide(ctx, Target{CommandID: id, Now: now}, func(at State) (Changes, error) {

@@ -1,4 +1,4 @@
-// Package command tells devices what to do, and knows what became of it.
+// Package command sends commands to devices and records their outcome.
 //
 // A Command ends, always: by the device's answer, by its deadline, or because it is cancelled. What a
 // device says of a command that is unknown or over is noted and changes nothing. Every decision is made
@@ -25,7 +25,7 @@ type Service struct {
 	pace     *device.Pace
 }
 
-// New gives the use cases over a store. reserved tells whether a kind of device takes a command by a use
+// New returns a Service over a store. reserved reports whether a kind of device takes a command by a use
 // case of its own alone.
 func New(store Store, clock clock.Clock, downlink device.Downlink, reserved func(kind device.Kind, name string) bool) *Service {
 	return &Service{store: store, clock: clock, downlink: downlink, reserved: reserved, pace: device.NewPace()}
@@ -46,10 +46,10 @@ const (
 	Cancelled    Status = "CANCELLED"
 )
 
-// Open tells whether a command of this status can still change.
+// Open reports whether a command of this status can still change.
 func (s Status) Open() bool { return s == Queued || s == Sent || s == Acknowledged }
 
-// Command is what a device was told to do, and what became of it.
+// Command is what a device shall do, and the outcome.
 type Command struct {
 	ID        string
 	DeviceID  string
@@ -65,7 +65,7 @@ type Command struct {
 	QueueUntil *time.Time    // how long it waits for a device that is offline; nil: not at all
 	// Deadline ends it: while it is queued by when it must be sent, then by when it must be answered.
 	Deadline time.Time
-	DueAt    *time.Time // when to look after it; nil once it is over
+	DueAt    *time.Time // when to process it; nil once it is over
 	Sends    int64      // how often it was sent
 
 	CreatedAt      time.Time
@@ -78,7 +78,7 @@ type Command struct {
 	Reason string // why it did not: UPPER_SNAKE; "" otherwise
 	Error  string // the same in words
 
-	LogLines int64 // kept
+	LogLines int64 // stored
 	LogBytes int64 // of their texts
 }
 
@@ -100,7 +100,7 @@ const (
 	maxQueueing    = 30 * 24 * time.Hour
 
 	// resendAfter is how long a command that was sent waits for the acknowledgement before it is sent
-	// again; the wait doubles each time, and begins anew when the device comes back. The device knows a
+	// again; the wait doubles each time, and begins anew when the device reconnects. The device knows a
 	// repeat by its id.
 	resendAfter = 2 * time.Second
 	resendMost  = time.Minute
@@ -132,7 +132,7 @@ func Made(deviceID, name, arguments, who string, timeout time.Duration, queueUnt
 }
 
 // sending is the command when it goes out to the device, for the first time or again. A device that
-// has just come back may not listen yet.
+// has just reconnect may not listen yet.
 func (c Command) sending(now time.Time, back bool) Command {
 	c.Version++
 	c.Sends++
@@ -148,7 +148,7 @@ func (c Command) sending(now time.Time, back bool) Command {
 }
 
 // answerBy is until when a command that is sent now must be answered. What was not to wait for the
-// device has the time that it was given when it was made.
+// device has the time that it was given when it was created.
 func (c Command) answerBy(now time.Time) time.Time {
 	if c.QueueUntil == nil {
 		return c.Deadline
@@ -156,7 +156,7 @@ func (c Command) answerBy(now time.Time) time.Time {
 	return now.Add(c.Timeout)
 }
 
-// dueBy has somebody look after the command at the time, or at its deadline if that is earlier.
+// dueBy makes the command due at the time, or at its deadline if that is earlier.
 func (c Command) dueBy(at time.Time) Command {
 	if at.After(c.Deadline) {
 		at = c.Deadline
@@ -200,7 +200,7 @@ func (c Command) offline(now time.Time) Command {
 	return c.failed(device.ReasonOffline, "the device is offline", now)
 }
 
-// order is what the device is told.
+// order is what the device receives.
 type order struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
@@ -211,5 +211,5 @@ type order struct {
 // jsonText is JSON that is written as it is.
 type jsonText string
 
-// MarshalJSON gives the text.
+// MarshalJSON returns the text.
 func (t jsonText) MarshalJSON() ([]byte, error) { return []byte(t), nil }

@@ -19,7 +19,7 @@ type Target struct {
 	Now       time.Time
 }
 
-// State is what a decision is made on. Nothing of it changes until the decision is kept.
+// State is the input of a decision. Nothing of it changes until the decision is stored.
 type State struct {
 	Device  device.Device
 	Command *Command // that Target names; nil when there is none, or it is another device's
@@ -30,10 +30,10 @@ type State struct {
 type Changes struct {
 	Device   *device.Change // nil: it stays
 	Commands []Command      // made (version 1) or changed
-	Lines    []LogLine      // of these, those that are new are kept
+	Lines    []LogLine      // of these, those that are new are stored
 	Logged   *Command       // whose LogLines and LogBytes have grown; it is no change otherwise
 	Notes    []device.Event
-	Answer   Command // what the decision gives back
+	Answer   Command // what the decision returns
 }
 
 // Decision is a decision in the making.
@@ -44,7 +44,7 @@ type Decision struct {
 	changes Changes
 }
 
-// Done is the work, unless something went wrong while it was made.
+// Done is the work, unless the decision failed.
 func (t *Decision) Done(err error) (Changes, error) {
 	if err != nil {
 		return Changes{}, err
@@ -52,7 +52,7 @@ func (t *Decision) Done(err error) (Changes, error) {
 	return t.changes, nil
 }
 
-// Put keeps a command that was made or changed; once it is over, the lock that waited for it moves.
+// Put stores a command that was created or changed; once it is over, the lock that waited for it moves.
 func (t *Decision) Put(c Command) error {
 	t.changes.Commands = append(t.changes.Commands, c)
 	t.changes.Answer = c
@@ -82,7 +82,7 @@ type lockData struct {
 	Attempts  int64            `json:"attempts,omitempty"`
 }
 
-// Move keeps the lock as it is after; once a turn.
+// Move stores the lock as it is after; once a turn.
 func (t *Decision) Move(after device.Lock, what device.LockEvent, commandID string) error {
 	before := t.Device.Lock.State
 	data, err := json.Marshal(lockData{From: before, To: after.State, CommandID: commandID, Holder: after.Holder, Attempts: after.Attempts})

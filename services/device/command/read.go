@@ -20,7 +20,7 @@ const (
 	maxLinesAnswered    = 5_000
 )
 
-// BatchGet gives those of the commands that there are and the caller may see.
+// BatchGet returns those of the commands that there are and the caller may see.
 func (s *Service) BatchGet(ctx context.Context, commandIDs []string) ([]Command, error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {
@@ -33,7 +33,7 @@ func (s *Service) BatchGet(ctx context.Context, commandIDs []string) ([]Command,
 	return s.store.GetCommands(ctx, commandIDs, who.DeviceLabels)
 }
 
-// BatchList gives a page of each device's commands, the newest first, as BatchListEvents does.
+// BatchList returns a page of each device's commands, the newest first, as BatchListEvents does.
 func (s *Service) BatchList(ctx context.Context, deviceIDs []string, request page.Request) ([]device.Page[Command], error) {
 	size, err := request.Size()
 	if err != nil {
@@ -50,7 +50,7 @@ func (s *Service) BatchList(ctx context.Context, deviceIDs []string, request pag
 	return device.PagesOf(devices, pages), nil
 }
 
-// BatchGetLogs gives the first lines of each command's log.
+// BatchGetLogs returns the first lines of each command's log.
 func (s *Service) BatchGetLogs(ctx context.Context, commandIDs []string, first int) ([]LogLine, error) {
 	first, err := page.Request{First: first}.Size()
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Service) BatchGetLogs(ctx context.Context, commandIDs []string, first i
 	return s.store.CommandLogs(ctx, visible, first)
 }
 
-// BatchGetDeviceLogs gives the first lines that each device logged over [from, to), by time.
+// BatchGetDeviceLogs returns the first lines that each device logged over [from, to), by time.
 func (s *Service) BatchGetDeviceLogs(ctx context.Context, deviceIDs []string, from, to time.Time, first int) ([]LogLine, error) {
 	first, err := page.Request{First: first}.Size()
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *Service) BatchGetDeviceLogs(ctx context.Context, deviceIDs []string, fr
 }
 
 // staffSees is those of the devices that there are and the caller may know all of; so many of
-// something are asked of each.
+// something apply to each.
 func (s *Service) staffSees(ctx context.Context, deviceIDs []string, size, most int) ([]string, error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {

@@ -25,7 +25,7 @@ type SendInput struct {
 }
 
 // Send sends a command. To a device that is offline it fails at once with DEVICE_OFFLINE, which is an
-// answer and no error, or waits until the time that the input gives.
+// answer and no error, or waits until the time that the input names.
 func (s *Service) Send(ctx context.Context, in SendInput) (Command, error) {
 	who, err := device.MayCommand(ctx)
 	if err != nil {
@@ -106,7 +106,7 @@ func (in SendInput) checked(now time.Time) (SendInput, error) {
 	return in, nil
 }
 
-// Start keeps the command that decide makes, and sends it. A command that decide gives back as it is
+// Start stores the command that decide makes, and sends it. A command that decide returns as it is
 // in the store is no new one.
 func (s *Service) Start(ctx context.Context, about Target, actor string, decide func(t *Decision) (Command, error)) (Command, error) {
 	c, err := s.store.Decide(ctx, about, func(at State) (Changes, error) {
@@ -126,7 +126,7 @@ func (s *Service) Start(ctx context.Context, about Target, actor string, decide 
 	return s.Dispatched(ctx, c), nil
 }
 
-// Started keeps a new command, which fails at once when the device is not there and it shall not wait.
+// Started stores a new command, which fails at once when the device is not there and it shall not wait.
 func (t *Decision) Started(c Command) error {
 	switch {
 	case t.Device.Presence == device.Offline && c.QueueUntil == nil:
@@ -144,7 +144,7 @@ func (t *Decision) Started(c Command) error {
 }
 
 // Dispatched is the command after an attempt at sending it, if it is to be sent now. A repeat of the
-// call that made it sends nothing. What fails is tried again by the Reconciler.
+// call that made it sends nothing. What fails is retried by the Reconciler.
 func (s *Service) Dispatched(ctx context.Context, c Command) Command {
 	if c.Status != Queued || c.DueAt == nil || c.DueAt.After(s.clock.Now()) {
 		return c
@@ -156,7 +156,7 @@ func (s *Service) Dispatched(ctx context.Context, c Command) Command {
 }
 
 // dispatch sends an open command that the device has not acknowledged, unless it was sent less than
-// the pause ago; back tells that the device has just come back. It is marked first: a mark that was not followed by the message is made good by the
+// the pause ago; back reports that the device has just reconnected. The command is marked first: the Reconciler resends a command whose mark was not followed by a message,
 // Reconciler, and a message without a mark could go out for a command that is cancelled.
 func (s *Service) dispatch(ctx context.Context, id string, pause time.Duration, back bool) (Command, error) {
 	send, now := false, s.clock.Now()

@@ -1,5 +1,5 @@
-// Package devicetest gives tests the whole device service, on rows and with a clock of its own, and
-// devices that it is told of.
+// Package devicetest opens the whole device service for tests, with rows and a clock of its own, and
+// with devices.
 package devicetest
 
 import (
@@ -59,7 +59,7 @@ func (r *Radio) Deliver(_ context.Context, deviceID string, topic device.DownTop
 	return nil
 }
 
-// Take gives what was sent since the last time.
+// Take returns what was sent since the last time.
 func (r *Radio) Take() []Order {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -81,7 +81,7 @@ type Station struct {
 // Start is when a station is opened, by its clock.
 func Start() time.Time { return time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC) }
 
-// Open gives a station without devices.
+// Open returns a station without devices.
 func Open(t testing.TB) *Station {
 	t.Helper()
 	db, radio := sqltest.OpenSQLite(t, store.Migrations()), &Radio{}
@@ -98,7 +98,7 @@ func (s *Station) Restart() {
 	s.Service = assembly.New(s.Store, s.Clock, assembly.Options{Downlink: s.Downlink})
 }
 
-// As is a context in which somebody of the role calls, with all its scopes.
+// As is a context in which a client of the role calls, with all its scopes.
 func As(t testing.TB, role caller.Role) context.Context {
 	t.Helper()
 	return caller.NewContext(t.Context(), caller.Caller{AccountID: "account_" + strings.ToLower(string(role)), Role: role, Scopes: caller.ScopesOf(role)})
@@ -114,7 +114,7 @@ func (s *Station) Register(t testing.TB, kind device.Kind) device.Device {
 	return d.Device
 }
 
-// Events gives what happened to the device, the newest first.
+// Events returns what happened to the device, the newest first.
 func (s *Station) Events(t testing.TB, id string) []device.Event {
 	t.Helper()
 	pages, err := s.Store.Events(t.Context(), []string{id}, page.Request{First: 100})
@@ -124,7 +124,7 @@ func (s *Station) Events(t testing.TB, id string) []device.Event {
 	return pages[id].Items
 }
 
-// Noted gives the types of the newest events of the device, without its making.
+// Noted returns the types of the newest events of the device, without its registration.
 func (s *Station) Noted(t testing.TB, deviceID string) string {
 	t.Helper()
 	var types []string
@@ -149,7 +149,7 @@ func (s *Station) Send(t testing.TB, in command.SendInput) command.Command {
 	return c
 }
 
-// Command gives a command as it is.
+// Command returns a command as it is.
 func (s *Station) Command(t testing.TB, id string) command.Command {
 	t.Helper()
 	found, err := s.Commands.BatchGet(As(t, caller.Operator), []string{id})

@@ -1,7 +1,7 @@
 // Package mqtt joins the device service with the part of the broker where devices connect.
 //
 // It lets in devices with their id as user name and their secret as password, under a client id of
-// their own, and gives them their own topics only. It hands what they say to the service, in batches
+// their own, and grants them their own topics only. It hands what they say to the service, in batches
 // that any number of processes share; a message that the broker has acknowledged is handled, whatever
 // process ends in between. It tells presence who comes, goes and speaks, and cuts who may not be
 // connected any more.
@@ -30,7 +30,7 @@ const prefix = "devices."
 const (
 	batch   = 500             // messages at once
 	workers = 2               // batches at once; more wait for each other in the store
-	again   = 2 * time.Second // until a message that failed comes again
+	again   = 2 * time.Second // until a message that failed is redelivered
 )
 
 // Link is the way to devices. It is safe for concurrent use.
@@ -47,13 +47,13 @@ func (l *Link) Deliver(ctx context.Context, deviceID string, topic device.DownTo
 	return l.field.Deliver(ctx, subject(deviceID, string(topic)), payload)
 }
 
-// Cut ends the connections of the device: see device.Door.
+// Cut ends the connections of the device: see device.Connections.
 func (l *Link) Cut(ctx context.Context, deviceID string) error {
 	_, err := l.field.Cut(ctx, deviceID)
 	return err
 }
 
-// Connected gives who is connected and since when: see presence.Broker.
+// Connected returns who is connected and since when: see presence.Broker.
 func (l *Link) Connected(ctx context.Context) (map[string]time.Time, error) {
 	return l.field.Connected(ctx)
 }
@@ -111,9 +111,9 @@ func parse(subject string) (deviceID string, topic device.UpTopic, ok bool) {
 
 func (l *Link) noticing(ctx context.Context, keeper *presence.Keeper) func(bus.Connection) {
 	return func(c bus.Connection) {
-		kind := presence.Went
+		kind := presence.Disconnected
 		if c.Open {
-			kind = presence.Came
+			kind = presence.Connected
 		}
 		keeper.Notice(ctx, presence.Signal{DeviceID: c.User, Kind: kind, At: c.At})
 	}
@@ -126,9 +126,9 @@ func (l *Link) taking(u *uplink.Service, keeper *presence.Keeper) bus.FieldHandl
 		for i, m := range arrived {
 			id, topic, ok := parse(m.Subject)
 			if !ok {
-				continue // cannot be: the subjects are those that were asked for
+				continue // cannot be: the subjects are those that were requested
 			}
-			keeper.Notice(ctx, presence.Signal{DeviceID: id, Kind: presence.Heard, At: m.ArrivedAt})
+			keeper.Notice(ctx, presence.Signal{DeviceID: id, Kind: presence.Active, At: m.ArrivedAt})
 			messages, of = append(messages, device.UpMessage{
 				DeviceID: id, Topic: topic, Payload: m.Data, ArrivedAt: m.ArrivedAt, Sequence: m.Sequence,
 			}), append(of, i)
@@ -160,8 +160,8 @@ func (l *Link) admitting(r *registry.Service) func(context.Context, bus.Applican
 	}
 }
 
-// ownClientID tells whether the client id cannot be another device's, since whoever connects under a
-// client id takes its session over. The broker gives those without one 22 random letters and digits.
+// ownClientID reports whether the client id cannot be another device's, since the client that connects under a
+// client id takes its session over. The broker assigns 22 random letters and digits to a client without one.
 func ownClientID(user, id string) bool {
 	if user == "" || id == user || strings.HasPrefix(id, user+"-") {
 		return user != ""

@@ -11,44 +11,44 @@ import (
 	"github.com/sluicehq/sluice/internal/clock"
 )
 
-// Store keeps the states. Each method is one transaction; devices that are not there are passed over.
+// Store stores the states. Each method is one transaction; devices that are not there are passed over.
 type Store interface {
-	// ChangePresence keeps what next makes of the states of the devices, notes when they were seen, and tells
-	// others where State.Told changes. Of one device, changes happen one after another.
+	// ChangePresence stores what next makes of the states of the devices, notes when they were seen, and tells
+	// others where State.Published changes. Of one device, changes happen one after another.
 	ChangePresence(ctx context.Context, deviceIDs []string, now time.Time, next Next) error
 
-	// Present gives the devices that are ONLINE or due.
+	// Present returns the devices that are ONLINE or due.
 	Present(ctx context.Context) ([]string, error)
 
-	// Due gives devices whose time has come, at most limit.
+	// Due returns devices whose time has come, at most limit.
 	Due(ctx context.Context, now time.Time, limit int) ([]string, error)
 }
 
-// Next says what becomes of a device's state, and when the device was seen; nil when it was not. It
+// Next decides about a device's state, and when the device was seen; nil when it was not. It
 // may be called again for the same device, so it must not act.
 type Next func(deviceID string, s State) (after State, seen *time.Time)
 
 // Broker knows who is connected.
 type Broker interface {
-	// Connected gives the devices that are connected and since when.
+	// Connected returns the devices that are connected and since when.
 	Connected(ctx context.Context) (map[string]time.Time, error)
 }
 
 // Options are the times. All must be given.
 type Options struct {
-	Grace   time.Duration // how long a device that went may take to come back
+	Grace   time.Duration // how long a device that disconnected may take to reconnect
 	Wait    time.Duration // how long, after a restart
 	Sweep   time.Duration // how often those who are due are looked for
 	Compare time.Duration // how often the states are compared with who is connected
 
 	// Welcome does what a device that has come waits for. It may be called again.
 	Welcome func(ctx context.Context, deviceID string) error
-	// Check is told who is connected at each comparison.
+	// Check receives who is connected at each comparison.
 	Check func(ctx context.Context, connected map[string]time.Time) error
 }
 
 const (
-	waiting   = 20_000           // signals that may wait to be kept; those who bring more wait
+	waiting   = 20_000           // signals that may wait to be stored; further callers wait
 	atOnce    = 500              // devices in one transaction
 	coarse    = 30 * time.Second // how exact it is when a device was last seen
 	forgotten = 10 * time.Minute // after which it is forgotten that a device was heard
@@ -63,19 +63,19 @@ type Keeper struct {
 	options Options
 	signals chan Signal
 
-	mu    sync.Mutex
-	heard map[string]time.Time // when a device last gave a Heard that was passed on
+	mu     sync.Mutex
+	active map[string]time.Time // when a device last sent an Active signal that was passed on
 }
 
-// NewKeeper gives a keeper, which works while it is run.
+// NewKeeper returns a keeper, which works while it is run.
 func NewKeeper(store Store, broker Broker, clock clock.Clock, logger *slog.Logger, options Options) *Keeper {
 	return &Keeper{
 		store: store, broker: broker, clock: clock, logger: logger, options: options,
-		signals: make(chan Signal, waiting), heard: map[string]time.Time{},
+		signals: make(chan Signal, waiting), active: map[string]time.Time{},
 	}
 }
 
-// Notice takes signals. It waits while too many wait already, and gives up when ctx ends.
+// Notice takes signals. It waits while too many wait already, and returns early when ctx ends.
 func (k *Keeper) Notice(ctx context.Context, signals ...Signal) {
 	for _, signal := range signals {
 		if !k.news(signal) {
@@ -89,22 +89,22 @@ func (k *Keeper) Notice(ctx context.Context, signals ...Signal) {
 	}
 }
 
-// news tells whether the signal says more than what was passed on a moment ago.
+// news reports whether the signal says more than what was passed on a moment ago.
 func (k *Keeper) news(signal Signal) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if signal.Kind != Heard {
-		delete(k.heard, signal.DeviceID)
+	if signal.Kind != Active {
+		delete(k.active, signal.DeviceID)
 		return true
 	}
-	if last, known := k.heard[signal.DeviceID]; known && signal.At.Before(last.Add(coarse)) {
+	if last, known := k.active[signal.DeviceID]; known && signal.At.Before(last.Add(coarse)) {
 		return false
 	}
-	k.heard[signal.DeviceID] = signal.At
+	k.active[signal.DeviceID] = signal.At
 	return true
 }
 
-// Run keeps the states until ctx ends.
+// Run stores the states until ctx ends.
 func (k *Keeper) Run(ctx context.Context) error {
 	k.retry(ctx, "find who is there after the start", func() error { return k.compare(ctx, true) })
 	sweep, compare := time.NewTicker(k.options.Sweep), time.NewTicker(k.options.Compare)
@@ -167,8 +167,8 @@ func (k *Keeper) keep(ctx context.Context, batch map[string][]Signal) error {
 		after, back := s, false
 		for _, signal := range batch[id] {
 			after = after.After(signal, k.options.Grace)
-			back = back || signal.Kind == Came || signal.Kind == Heard && s.Presence != Online
-			if signal.Kind != Went && (seen == nil || signal.At.After(*seen)) {
+			back = back || signal.Kind == Connected || signal.Kind == Active && s.Presence != Online
+			if signal.Kind != Disconnected && (seen == nil || signal.At.After(*seen)) {
 				seen = &signal.At
 			}
 		}
@@ -199,13 +199,13 @@ func (k *Keeper) expire(ctx context.Context) error {
 	}
 	return k.store.ChangePresence(ctx, due, now, func(id string, s State) (State, *time.Time) {
 		if _, there := connected[id]; there && s.Due != nil {
-			return s.After(Signal{DeviceID: id, Kind: Heard, At: now}, k.options.Grace), nil
+			return s.After(Signal{DeviceID: id, Kind: Active, At: now}, k.options.Grace), nil
 		}
 		return s.Expired(now), nil
 	})
 }
 
-// compare finds who came or went without being noticed.
+// compare finds devices whose connection or disconnection was not noticed.
 func (k *Keeper) compare(ctx context.Context, started bool) error {
 	now := k.clock.Now()
 	connected, err := k.broker.Connected(ctx)
@@ -228,14 +228,14 @@ func (k *Keeper) compare(ctx context.Context, started bool) error {
 	return errors.Join(k.found(ctx, connected, known), k.doubt(ctx, missing, now, started), k.check(ctx, connected))
 }
 
-// found keeps that those of the connected came who were not known to be there.
+// found records a connection for each connected device that was not known to be connected.
 func (k *Keeper) found(ctx context.Context, connected map[string]time.Time, known map[string]bool) error {
 	batch := map[string][]Signal{}
 	for id, since := range connected {
 		if known[id] {
 			continue
 		}
-		batch[id] = []Signal{{DeviceID: id, Kind: Came, At: since}}
+		batch[id] = []Signal{{DeviceID: id, Kind: Connected, At: since}}
 		if len(batch) < atOnce {
 			continue
 		}
@@ -277,9 +277,9 @@ func (k *Keeper) check(ctx context.Context, connected map[string]time.Time) erro
 func (k *Keeper) forget(now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	for id, at := range k.heard {
+	for id, at := range k.active {
 		if now.Sub(at) > forgotten {
-			delete(k.heard, id)
+			delete(k.active, id)
 		}
 	}
 }

@@ -26,9 +26,9 @@ func signal(kind presence.Kind, seconds int) step {
 	}
 }
 
-func came(seconds int) step  { return signal(presence.Came, seconds) }
-func went(seconds int) step  { return signal(presence.Went, seconds) }
-func heard(seconds int) step { return signal(presence.Heard, seconds) }
+func came(seconds int) step { return signal(presence.Connected, seconds) }
+func went(seconds int) step { return signal(presence.Disconnected, seconds) }
+func got(seconds int) step  { return signal(presence.Active, seconds) }
 func look(seconds int) step {
 	return func(s presence.State) presence.State { return s.Expired(at(seconds)) }
 }
@@ -42,67 +42,67 @@ func missed(seconds int) step {
 func TestPresence(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		what  string
-		steps []step
-		want  presence.Presence
-		told  string // what others heard, in order
+		what      string
+		steps     []step
+		want      presence.Presence
+		published string // what others got, in order
 	}{
-		{"was never heard", nil, presence.Unknown, ""},
+		{"was never got", nil, presence.Unknown, ""},
 		{"comes", []step{came(0)}, presence.Online, "ONLINE "},
-		{"speaks without having been seen to come", []step{heard(0)}, presence.Online, "ONLINE "},
+		{"speaks without having been seen to come", []step{got(0)}, presence.Online, "ONLINE "},
 		{"goes for good", []step{came(0), went(10), look(39), look(40)}, presence.Offline, "ONLINE OFFLINE "},
 		{"is in its grace", []step{came(0), went(10), look(39)}, presence.Online, "ONLINE "},
 		{"comes back in time", []step{came(0), went(10), came(20), look(100)}, presence.Online, "ONLINE "},
 		{"comes back too late", []step{came(0), went(10), look(40), came(50)}, presence.Online, "ONLINE OFFLINE ONLINE "},
 		{"is seen to go after it came back", []step{came(0), came(20), went(10), look(100)}, presence.Online, "ONLINE "},
-		{"is heard of late", []step{came(0), went(10), heard(5), look(40)}, presence.Offline, "ONLINE OFFLINE "},
-		{"is heard after it went", []step{came(0), went(10), heard(11), look(100)}, presence.Online, "ONLINE "},
+		{"is got of late", []step{came(0), went(10), got(5), look(40)}, presence.Offline, "ONLINE OFFLINE "},
+		{"is got after it went", []step{came(0), went(10), got(11), look(100)}, presence.Online, "ONLINE "},
 		{"came before a restart", []step{came(0), restart(10)}, presence.Unknown, "ONLINE "},
 		{"comes back after a restart", []step{came(0), restart(10), came(99), look(200)}, presence.Online, "ONLINE "},
-		{"speaks after a restart", []step{came(0), restart(10), heard(11), look(200)}, presence.Online, "ONLINE "},
+		{"speaks after a restart", []step{came(0), restart(10), got(11), look(200)}, presence.Online, "ONLINE "},
 		{"stays away after a restart", []step{came(0), restart(10), look(99), look(100)}, presence.Offline, "ONLINE OFFLINE "},
 		{"had gone before a restart", []step{came(0), went(5), restart(10), look(36)}, presence.Unknown, "ONLINE "},
 		{"was offline at a restart", []step{came(0), went(5), look(35), restart(40), look(1000)}, presence.Offline, "ONLINE OFFLINE "},
-		{"was never heard before a restart", []step{restart(0), look(1000)}, presence.Unknown, ""},
+		{"was never got before a restart", []step{restart(0), look(1000)}, presence.Unknown, ""},
 		{"went unnoticed", []step{came(0), missed(100), missed(120), look(129), look(130)}, presence.Offline, "ONLINE OFFLINE "},
 		{"survives two restarts", []step{came(0), restart(10), restart(20), came(30)}, presence.Online, "ONLINE "},
 	} {
-		s, told := run(c.steps)
-		if s.Presence != c.want || told != c.told {
-			t.Errorf("a device that %s is %s, told %q; want %s, told %q", c.what, s.Presence, told, c.want, c.told)
+		s, published := run(c.steps)
+		if s.Presence != c.want || published != c.published {
+			t.Errorf("a device that %s is %s, published %q; want %s, published %q", c.what, s.Presence, published, c.want, c.published)
 		}
 	}
 }
 
-func run(steps []step) (s presence.State, told string) {
-	s = presence.State{Presence: presence.Unknown, Told: presence.Unknown}
+func run(steps []step) (s presence.State, published string) {
+	s = presence.State{Presence: presence.Unknown, Published: presence.Unknown}
 	for _, step := range steps {
-		before := s.Told
-		if s = step(s); s.Told != before {
-			told += string(s.Told) + " "
+		before := s.Published
+		if s = step(s); s.Published != before {
+			published += string(s.Published) + " "
 		}
 	}
-	return s, told
+	return s, published
 }
 
-// Whatever is noticed in whatever order: what others were told is never UNKNOWN once they were told
-// anything, a device that is not due was told as it is, and who is due becomes OFFLINE in the end.
+// Whatever is noticed in whatever order: what is published is never UNKNOWN again once anything else was published
+// anything, a device that is not due was published as it is, and who is due becomes OFFLINE in the end.
 func TestPresenceUnderAnySignals(t *testing.T) {
 	t.Parallel()
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 20_000 {
-		s, trail := presence.State{Presence: presence.Unknown, Told: presence.Unknown}, ""
+		s, trail := presence.State{Presence: presence.Unknown, Published: presence.Unknown}, ""
 		for now := range 30 {
 			before := s
 			back := max(0, now-random.IntN(5))
-			steps := []step{came(back), went(back), heard(back), look(now * 10), restart(now), missed(now)}
+			steps := []step{came(back), went(back), got(back), look(now * 10), restart(now), missed(now)}
 			i := random.IntN(len(steps))
 			s, trail = steps[i](s), trail+fmt.Sprint(i, "@", back, " ")
 			switch {
-			case s.Told == presence.Unknown && before.Told != presence.Unknown:
-				t.Fatalf("%s: told UNKNOWN", trail)
-			case s.Due == nil && s.Presence != s.Told:
-				t.Fatalf("%s: is %s for good, told %s", trail, s.Presence, s.Told)
+			case s.Published == presence.Unknown && before.Published != presence.Unknown:
+				t.Fatalf("%s: published UNKNOWN", trail)
+			case s.Due == nil && s.Presence != s.Published:
+				t.Fatalf("%s: is %s for good, published %s", trail, s.Presence, s.Published)
 			case s.Due != nil && s.Expired(*s.Due).Presence != presence.Offline:
 				t.Fatalf("%s: is due for ever", trail)
 			case s.At.Before(before.At):

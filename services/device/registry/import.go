@@ -34,11 +34,11 @@ type ImportInput struct {
 	KeepKnown    bool    // those that are known stay as they are: the source only names them
 }
 
-// Import is what became of drafts.
+// Import is the outcome of drafts.
 type Import struct {
 	Devices []device.Device // one a draft, in order
 	Created int64
-	Secrets []string // one a draft when they were asked for, told this once; "" for those that were known
+	Secrets []string // one a draft if requested, returned once only; "" for those that were known
 }
 
 // Import makes the devices that are new by their external ids in the source. Those that are known

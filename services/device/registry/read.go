@@ -24,7 +24,7 @@ type Counts struct {
 // maxEvents bounds the events of one answer, so that it fits a message.
 const maxEvents = 20_000
 
-// BatchGet gives those of the devices that there are and the caller may see.
+// BatchGet returns those of the devices that there are and the caller may see.
 func (s *Service) BatchGet(ctx context.Context, deviceIDs []string) ([]device.Device, error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {
@@ -33,7 +33,7 @@ func (s *Service) BatchGet(ctx context.Context, deviceIDs []string) ([]device.De
 	return device.Seen(ctx, s.store, who, "ids", deviceIDs)
 }
 
-// List gives a page of the devices that the caller may see.
+// List returns a page of the devices that the caller may see.
 func (s *Service) List(ctx context.Context, filter Filter, order Order, request page.Request) (page.Page[device.Device], error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {
@@ -116,7 +116,7 @@ func (s *Service) Count(ctx context.Context) (Counts, error) {
 	return s.store.Count(ctx, filter)
 }
 
-// BatchListEvents gives a page of each device's events, the newest first, for those of the devices
+// BatchListEvents returns a page of each device's events, the newest first, for those of the devices
 // that there are. The cursor of the request holds for each of them. Events are for staff: for others
 // no device has any to show, as if there were none.
 func (s *Service) BatchListEvents(ctx context.Context, deviceIDs []string, request page.Request) ([]device.Page[device.Event], error) {

@@ -1,5 +1,5 @@
 // Package registry knows which devices there are: it registers, imports, changes, lists and deletes them,
-// gives each its secret and tells whether a secret is a device's, and shows what happened to them.
+// gives each its secret and reports whether a secret is a device's, and shows what happened to them.
 package registry
 
 import (
@@ -18,15 +18,15 @@ import (
 
 // Service is the use cases. It is safe for concurrent use.
 type Service struct {
-	store  Store
-	clock  clock.Clock
-	door   Door
-	logger *slog.Logger
+	store       Store
+	clock       clock.Clock
+	connections Connections
+	logger      *slog.Logger
 }
 
-// New gives the use cases over a store.
-func New(store Store, clock clock.Clock, door Door, logger *slog.Logger) *Service {
-	return &Service{store: store, clock: clock, door: door, logger: logger}
+// New returns a Service over a store.
+func New(store Store, clock clock.Clock, connections Connections, logger *slog.Logger) *Service {
+	return &Service{store: store, clock: clock, connections: connections, logger: logger}
 }
 
 // RegisterInput makes a device known.
@@ -38,7 +38,7 @@ type RegisterInput struct {
 	IdempotencyKey string            // "" for none
 }
 
-// Register makes a device known and gives it a secret.
+// Register creates a device with a secret.
 func (s *Service) Register(ctx context.Context, in RegisterInput) (Registration, error) {
 	who, err := device.MayWrite(ctx)
 	if err != nil {
@@ -71,7 +71,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (Registration,
 	}
 	d, err := s.store.Create(ctx, key, *change)
 	if err != nil || d.ID != made.Device.ID {
-		return Registration{Device: d}, err // nobody knows the secret any more
+		return Registration{Device: d}, err // no client knows the secret any more
 	}
 	return made, nil
 }

@@ -19,13 +19,13 @@ import (
 // SecretRotated is a new secret in place of the old one.
 const SecretRotated device.EventType = "SECRET_ROTATED"
 
-// Registration is a device with its secret, which is told once and kept hashed.
+// Registration is a device with its secret, which is returned once and stored hashed.
 type Registration struct {
 	Device device.Device
 	Secret string // "" in a repeat under the same idempotency key
 }
 
-// newSecret gives 256 random bits in letters. That many cannot be guessed, so a plain hash is as good
+// newSecret returns 256 random bits in letters. That many cannot be guessed, so a plain hash is as good
 // as a slow one.
 func newSecret() (secret, hash string) {
 	var random [32]byte
@@ -39,7 +39,7 @@ func hashSecret(secret string) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// RotateSecret gives the device a new secret. The old one is refused from then on, and the connections
+// RotateSecret replaces the secret of the device. The old one is refused from then on, and the connections
 // that it opened are cut.
 func (s *Service) RotateSecret(ctx context.Context, id string) (Registration, error) {
 	who, err := device.MayWrite(ctx)
@@ -73,24 +73,24 @@ func (s *Service) RotateSecret(ctx context.Context, id string) (Registration, er
 
 // shut cuts the connections of the device. When that fails, Strangers will find them.
 func (s *Service) shut(ctx context.Context, id string) {
-	if err := s.door.Cut(context.WithoutCancel(ctx), id); err != nil {
+	if err := s.connections.Cut(context.WithoutCancel(ctx), id); err != nil {
 		s.logger.Warn("the connections of a device were not cut yet", "device", id, "error", err)
 	}
 }
 
-// Door is where devices connect.
-type Door interface {
+// Connections is where devices connect.
+type Connections interface {
 	// Cut ends the connections of the device.
 	Cut(ctx context.Context, deviceID string) error
 }
 
-// NoDoor is the door of a service that no broker was given.
-type NoDoor struct{}
+// NoConnections is the connections of a service that no broker was given.
+type NoConnections struct{}
 
 // Cut does nothing.
-func (NoDoor) Cut(context.Context, string) error { return nil }
+func (NoConnections) Cut(context.Context, string) error { return nil }
 
-// Authenticate tells whether the secret is the device's: UNAUTHENTICATED when it is not, and when
+// Authenticate reports whether the secret is the device's: UNAUTHENTICATED when it is not, and when
 // there is no such device.
 func (s *Service) Authenticate(ctx context.Context, id, secret string) error {
 	refused := errs.New(errs.Unauthenticated, ReasonWrongSecret, "there is no such device, or its secret is another")
@@ -107,7 +107,7 @@ func (s *Service) Authenticate(ctx context.Context, id, secret string) error {
 	return nil
 }
 
-// Strangers gives those of the connected, each with when its oldest connection began, who may not be:
+// Strangers returns those of the connected, each with when its oldest connection began, who may not be:
 // devices that were deleted, or have another secret since.
 func (s *Service) Strangers(ctx context.Context, connected map[string]time.Time) ([]string, error) {
 	return s.store.Strangers(ctx, connected)

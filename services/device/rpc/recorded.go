@@ -16,14 +16,14 @@ import (
 	"github.com/sluicehq/sluice/services/device/maintenance"
 )
 
-// recorded has the calls by which API keys act on devices kept, whatever comes of them. Reads are not:
-// they change nothing and are many; nor are readings, which are kept themselves.
+// recorded adds the calls by which API keys act on devices to the audit log, whatever their outcome. Reads are not:
+// they change nothing and are many; nor are readings, which are stored themselves.
 type recorded struct {
 	grpc.ServiceRegistrar
 	calls *maintenance.AuditLog
 }
 
-// acts tells whether a method acts on a device.
+// acts reports whether a method acts on a device.
 func acts(method string) bool {
 	for _, reads := range []string{"BatchGet", "BatchList", "BatchQuery", "List", "Count", "Record", "Import", "Get", "Keep"} {
 		if strings.HasPrefix(method, reads) {
@@ -39,14 +39,14 @@ func (r recorded) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	wrapped.Methods = slices.Clone(desc.Methods)
 	for i, method := range wrapped.Methods {
 		if acts(method.MethodName) {
-			wrapped.Methods[i].Handler = r.keeping(method.MethodName, method.Handler)
+			wrapped.Methods[i].Handler = r.audited(method.MethodName, method.Handler)
 		}
 	}
 	r.ServiceRegistrar.RegisterService(&wrapped, impl)
 }
 
-// keeping is the handler that keeps the call, within the interceptor that tells who is calling.
-func (r recorded) keeping(name string, handler grpc.MethodHandler) grpc.MethodHandler {
+// audited wraps a handler so that the audit log records the call. It runs inside the interceptor that identifies the caller.
+func (r recorded) audited(name string, handler grpc.MethodHandler) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, decode func(any) error, around grpc.UnaryServerInterceptor) (any, error) {
 		return handler(srv, ctx, decode, func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 			kept := func(ctx context.Context, request any) (any, error) { return r.kept(ctx, name, request, handle) }

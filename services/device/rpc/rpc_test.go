@@ -30,15 +30,15 @@ import (
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
 )
 
-// house is the device service as its callers have it.
-type house struct {
+// client is the device service as its callers have it.
+type client struct {
 	devicev1.DevicesClient
 	calls devicev1.CallsClient
 	db    *sqldb.DB
 	clock *clock.Manual
 }
 
-func open(t *testing.T) house {
+func open(t *testing.T) client {
 	t.Helper()
 	db := sqltest.OpenSQLite(t, store.Migrations())
 	now := clock.NewManual(time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC))
@@ -46,7 +46,7 @@ func open(t *testing.T) house {
 	options := wire.Options{Logger: slog.New(slog.NewTextHandler(t.Output(), nil)), Tracing: obs.NoTracing()}
 	channel := wire.NewChannel(options, func(r grpc.ServiceRegistrar) { rpc.Register(r, service) })
 	within := wire.Within(channel, options)
-	return house{DevicesClient: devicev1.NewDevicesClient(within), calls: devicev1.NewCallsClient(within), db: db, clock: now}
+	return client{DevicesClient: devicev1.NewDevicesClient(within), calls: devicev1.NewCallsClient(within), db: db, clock: now}
 }
 
 // as is a context in which somebody of the role calls, with all its scopes.
@@ -54,7 +54,7 @@ func as(t *testing.T, role caller.Role) context.Context {
 	return caller.NewContext(t.Context(), caller.Caller{AccountID: "account_" + strings.ToLower(string(role)), Role: role, Scopes: caller.ScopesOf(role)})
 }
 
-func (h house) register(t *testing.T, name string, kind devicev1.Kind) *devicev1.Device {
+func (h client) register(t *testing.T, name string, kind devicev1.Kind) *devicev1.Device {
 	t.Helper()
 	d, err := h.RegisterDevice(as(t, caller.Admin), &devicev1.RegisterDeviceRequest{Name: name, Kind: kind, Labels: map[string]string{"site": "north"}})
 	if err != nil {
@@ -113,7 +113,7 @@ func TestADeviceLivesItsLife(t *testing.T) {
 }
 
 // gone checks that nobody finds the device.
-func (h house) gone(t *testing.T, id string) {
+func (h client) gone(t *testing.T, id string) {
 	t.Helper()
 	ctx := as(t, caller.Admin)
 	_, err := h.UpdateDevice(ctx, &devicev1.UpdateDeviceRequest{Id: id})
@@ -131,7 +131,7 @@ func (h house) gone(t *testing.T, id string) {
 }
 
 // emitted checks the subjects of all events so far, and that each carries the version it stands for.
-func (h house) emitted(t *testing.T, changes ...string) {
+func (h client) emitted(t *testing.T, changes ...string) {
 	t.Helper()
 	events, err := h.db.PendingEvents(t.Context(), 100)
 	if err != nil || len(events) != len(changes) {
@@ -162,7 +162,7 @@ func TestRegisteringIsIdempotentUnderAKey(t *testing.T) {
 	}
 	same(t, "repeated", second.GetDevice(), first.GetDevice())
 	if first.GetSecret() == "" || second.GetSecret() != "" {
-		t.Error("the secret is told once, the first time")
+		t.Error("the secret is reported once, the first time")
 	}
 	in.Name = "another"
 	_, err = h.RegisterDevice(ctx, in)
@@ -256,7 +256,7 @@ func TestEventsTellWhatHappenedAndWho(t *testing.T) {
 		t.Fatal(err)
 	}
 	ask := &devicev1.BatchListEventsRequest{DeviceIds: []string{d.GetId(), d.GetId()}, Page: &typesv1.PageRequest{First: 1, WithTotal: true}}
-	var told []string
+	var reported []string
 	for {
 		got, err := h.BatchListEvents(key, ask)
 		if err != nil || len(got.GetPages()) != 1 || got.GetPages()[0].GetPage().GetTotal() != 3 {
@@ -266,7 +266,7 @@ func TestEventsTellWhatHappenedAndWho(t *testing.T) {
 			if e.GetType() == string(maintenance.Called) {
 				continue // what API keys call is a test of its own
 			}
-			told = append(told, fmt.Sprint(e.GetType(), ": ", e.GetMessage(), " by ", e.GetActor(), " ", e.GetDataJson()))
+			reported = append(reported, fmt.Sprint(e.GetType(), ": ", e.GetMessage(), " by ", e.GetActor(), " ", e.GetDataJson()))
 		}
 		if !got.GetPages()[0].GetPage().GetHasNext() {
 			break
@@ -277,8 +277,8 @@ func TestEventsTellWhatHappenedAndWho(t *testing.T) {
 		`UPDATED: renamed to "\"5\"", labels changed by apikey_7 {"version":2,"changed":["name","labels"]}`,
 		`REGISTERED: registered as a sensor by account_admin {"version":1,"kind":"SENSOR"}`,
 	}
-	if strings.Join(told, "\n") != strings.Join(want, "\n") {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(told, "\n"), strings.Join(want, "\n"))
+	if strings.Join(reported, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(reported, "\n"), strings.Join(want, "\n"))
 	}
 }
 

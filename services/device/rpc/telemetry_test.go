@@ -54,7 +54,7 @@ func machine(t *testing.T) []*devicev1.Reading {
 	return readings
 }
 
-func (h house) record(t *testing.T, id string, readings []*devicev1.Reading) (stored, repeated int64) {
+func (h client) record(t *testing.T, id string, readings []*devicev1.Reading) (stored, repeated int64) {
 	t.Helper()
 	for len(readings) > 0 {
 		n := min(len(readings), 5_000)
@@ -68,7 +68,7 @@ func (h house) record(t *testing.T, id string, readings []*devicev1.Reading) (st
 	return stored, repeated
 }
 
-func (h house) points(t *testing.T, in *devicev1.BatchQueryTelemetryRequest) []*devicev1.Point {
+func (h client) points(t *testing.T, in *devicev1.BatchQueryTelemetryRequest) []*devicev1.Point {
 	t.Helper()
 	got, err := h.BatchQueryTelemetry(as(t, caller.Operator), in)
 	if err != nil || len(got.GetSeries()) != 1 {
@@ -116,7 +116,7 @@ func TestTheMachinesFiguresComeOutAgain(t *testing.T) {
 }
 
 // seenLast checks that the device was seen at the last reading, without being changed by that.
-func (h house) seenLast(t *testing.T, d *devicev1.Device, readings []*devicev1.Reading) {
+func (h client) seenLast(t *testing.T, d *devicev1.Device, readings []*devicev1.Reading) {
 	t.Helper()
 	got, err := h.BatchGetDevices(as(t, caller.Operator), &devicev1.BatchGetDevicesRequest{Ids: []string{d.GetId()}})
 	if err != nil || len(got.GetDevices()) != 1 {

@@ -52,7 +52,7 @@ func insertCommand(ctx context.Context, tx *sqldb.Tx, c command.Command) error {
 	return err
 }
 
-// updateCommand keeps a command that was read one version before, of a locked device.
+// updateCommand stores a command that was read one version before, of a locked device.
 func updateCommand(ctx context.Context, tx *sqldb.Tx, c command.Command) error {
 	values := commandChangingValues(c)
 	row := sqldb.Tuples(1, len(values))

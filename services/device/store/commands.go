@@ -16,7 +16,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/command"
 )
 
-// Work keeps what decide says of commands and their device: see command.Store. The device's row
+// Decide stores what decide says of commands and their device: see command.Store. The device's row
 // is locked first, so that all that concerns its commands happens one after another.
 func (s *Store) Decide(ctx context.Context, about command.Target, decide func(command.State) (command.Changes, error)) (command.Command, error) {
 	return sqldb.WriteOnce(ctx, s.db, about.Key, about.Now, func(tx *sqldb.Tx) (command.Command, error) {
@@ -118,7 +118,7 @@ func (s *Store) keepCommand(ctx context.Context, tx *sqldb.Tx, c command.Command
 	return tx.Emit(ctx, now, "event.command."+strings.ToLower(string(c.Status))+"."+c.ID, payload)
 }
 
-// keepLines keeps the lines that are new, and tells of each.
+// keepLines stores the lines that are new, and reports each.
 func (s *Store) keepLines(ctx context.Context, tx *sqldb.Tx, work command.Changes, now time.Time) error {
 	for _, line := range work.Lines {
 		isNew, err := insertLine(ctx, tx, line)
@@ -150,7 +150,7 @@ func newestCommands() sqldb.Newest {
 	return sqldb.Newest{Name: "device-commands/newest", Column: "created_at", Kind: ids.Command}
 }
 
-// GetCommands gives commands by id: see command.Store.
+// GetCommands returns commands by id: see command.Store.
 func (s *Store) GetCommands(ctx context.Context, ids []string, labels map[string]string) ([]command.Command, error) {
 	var w sqldb.Where
 	w.In("id", ids)
@@ -163,7 +163,7 @@ func (s *Store) GetCommands(ctx context.Context, ids []string, labels map[string
 	return found, nil
 }
 
-// ListCommands gives a page of commands a device: see command.Store.
+// ListCommands returns a page of commands a device: see command.Store.
 func (s *Store) ListCommands(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[command.Command], error) {
 	return sqldb.Children[command.Command]{
 		Table: "commands", Columns: commandColumns, Parent: "device_id", Order: newestCommands(), Scan: scanCommand,
@@ -172,14 +172,14 @@ func (s *Store) ListCommands(ctx context.Context, deviceIDs []string, request pa
 	}.PagesOf(ctx, s.db, deviceIDs, request)
 }
 
-// CommandLogs gives the beginnings of logs: see command.Store.
+// CommandLogs returns the beginnings of logs: see command.Store.
 func (s *Store) CommandLogs(ctx context.Context, commandIDs []string, most int) ([]command.LogLine, error) {
 	var w sqldb.Where
 	w.In("command_id", commandIDs)
 	return s.lines(ctx, w, "command_id", "ordinal", most)
 }
 
-// DeviceLogs gives what devices logged over a time: see command.Store.
+// DeviceLogs returns what devices logged over a time: see command.Store.
 func (s *Store) DeviceLogs(ctx context.Context, deviceIDs []string, from, to time.Time, most int) ([]command.LogLine, error) {
 	var w sqldb.Where
 	w.In("device_id", deviceIDs)
@@ -187,7 +187,7 @@ func (s *Store) DeviceLogs(ctx context.Context, deviceIDs []string, from, to tim
 	return s.lines(ctx, w, "device_id", "at, command_id, ordinal", most)
 }
 
-// lines gives the first lines of each parent in the order.
+// lines returns the first lines of each parent in the order.
 func (s *Store) lines(ctx context.Context, w sqldb.Where, parent, order string, most int) ([]command.LogLine, error) {
 	query := `SELECT ` + lineColumns + ` FROM (SELECT ` + lineColumns + `,
 			ROW_NUMBER() OVER (PARTITION BY ` + parent + ` ORDER BY ` + order + `) AS place FROM command_log` + w.SQL() + `
@@ -199,7 +199,7 @@ func (s *Store) lines(ctx context.Context, w sqldb.Where, parent, order string, 
 	return lines, nil
 }
 
-// Unacknowledged gives what a device has not acknowledged: see command.Store.
+// Unacknowledged returns what a device has not acknowledged: see command.Store.
 func (s *Store) Unacknowledged(ctx context.Context, deviceID string) ([]string, error) {
 	found, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM commands
 		WHERE device_id = $1 AND due_at IS NOT NULL AND status <> $2 ORDER BY created_at, id`, deviceID, string(command.Acknowledged))
@@ -209,7 +209,7 @@ func (s *Store) Unacknowledged(ctx context.Context, deviceID string) ([]string, 
 	return found, nil
 }
 
-// DueCommands gives commands that are due: see command.Store.
+// DueCommands returns commands that are due: see command.Store.
 func (s *Store) DueCommands(ctx context.Context, now time.Time, most int) ([]string, error) {
 	due, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM commands
 		WHERE due_at <= $1 ORDER BY due_at LIMIT $2`, sqldb.Micros(now), most)
@@ -219,7 +219,7 @@ func (s *Store) DueCommands(ctx context.Context, now time.Time, most int) ([]str
 	return due, nil
 }
 
-// NextDue tells when something is due next: see attendant.Store.
+// NextDue returns when something is due next: see maintenance.DueStore.
 func (s *Store) NextDue(ctx context.Context) (*time.Time, error) {
 	var next sql.NullInt64
 	err := s.db.Read().QueryRowContext(ctx, `SELECT MIN(due) FROM (

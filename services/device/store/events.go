@@ -55,7 +55,7 @@ func scanEvent(row sqldb.Row) (device.Event, error) {
 	return e, err
 }
 
-// Events gives a page of events a device: see registry.Store.
+// Events returns a page of events a device: see registry.Store.
 func (s *Store) Events(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[device.Event], error) {
 	return sqldb.Children[device.Event]{
 		Table: "device_events", Columns: eventColumns, Parent: "device_id", Order: newestEvents(), Scan: scanEvent,

@@ -41,7 +41,7 @@ func (c lockColumns) read() (*device.Lock, error) {
 	return &l, nil
 }
 
-// DueLocks gives devices whose lock is due: see vehicle.Store.
+// DueLocks returns devices whose lock is due: see vehicle.Store.
 func (s *Store) DueLocks(ctx context.Context, now time.Time, most int) ([]string, error) {
 	due, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM devices
 		WHERE lock_due_at <= $1 AND NOT deleted ORDER BY lock_due_at LIMIT $2`, sqldb.Micros(now), most)

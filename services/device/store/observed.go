@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/uplink"
 )
 
-// RecordAll keeps readings of many messages: see telemetry.Store.
+// RecordAll stores readings of many messages: see telemetry.Store.
 func (s *Store) RecordAll(ctx context.Context, recordings []telemetry.Recording) (stored int64, err error) {
 	var rows [][]any
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -123,7 +123,7 @@ func (s *Store) keepPosition(ctx context.Context, tx *sqldb.Tx, d device.Device,
 	return s.emit(ctx, tx, now, "moved", d)
 }
 
-// Report keeps what a device reported of itself: see uplink.Store.
+// Report stores what a device reported of itself: see uplink.Store.
 func (s *Store) Report(ctx context.Context, deviceID string, state uplink.ReportedState, now time.Time) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		d, err := hold(ctx, tx, "id = $1", deviceID)

@@ -50,30 +50,30 @@ func (s *Store) changePresence(ctx context.Context, tx *sqldb.Tx, id string, now
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE devices SET presence = $1, presence_told = $2, presence_at = $3, presence_due_at = $4,
 			last_seen_at = CASE WHEN last_seen_at IS NULL OR last_seen_at < $5 THEN COALESCE($5, last_seen_at) ELSE last_seen_at END
-		WHERE id = $6`, string(after.Presence), string(after.Told), at, sqldb.NullMicros(after.Due), sqldb.NullMicros(seen), id)
+		WHERE id = $6`, string(after.Presence), string(after.Published), at, sqldb.NullMicros(after.Due), sqldb.NullMicros(seen), id)
 	if err != nil {
 		return fmt.Errorf("keep the presence of %s: %w", id, err)
 	}
-	if after.Told == before.Told {
+	if after.Published == before.Published {
 		return nil
 	}
-	return s.tellPresence(ctx, tx, id, after.Told, now)
+	return s.tellPresence(ctx, tx, id, after.Published, now)
 }
 
 // tellPresence writes down that a device came or went, and tells others.
-func (s *Store) tellPresence(ctx context.Context, tx *sqldb.Tx, id string, told presence.Presence, now time.Time) error {
+func (s *Store) tellPresence(ctx context.Context, tx *sqldb.Tx, id string, published presence.Presence, now time.Time) error {
 	d, err := scanDevice(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM devices WHERE id = $1`, id))
 	if err != nil {
 		return err
 	}
-	words := map[presence.Presence]string{presence.Online: "came", presence.Offline: "went"}[told]
+	words := map[presence.Presence]string{presence.Online: "came", presence.Offline: "went"}[published]
 	event := device.Event{
-		ID: ids.New(ids.Event), DeviceID: id, At: now, Type: device.EventType(told), Message: words, Actor: id, Data: "{}",
+		ID: ids.New(ids.Event), DeviceID: id, At: now, Type: device.EventType(published), Message: words, Actor: id, Data: "{}",
 	}
 	if err := insertEvent(ctx, tx, event); err != nil {
 		return err
 	}
-	return s.emit(ctx, tx, now, strings.ToLower(string(told)), d)
+	return s.emit(ctx, tx, now, strings.ToLower(string(published)), d)
 }
 
 func lockPresence(ctx context.Context, tx *sqldb.Tx, id string) (presence.State, error) {
@@ -81,7 +81,7 @@ func lockPresence(ctx context.Context, tx *sqldb.Tx, id string) (presence.State,
 	var at int64
 	var due sql.NullInt64
 	err := tx.QueryRowContext(ctx, `UPDATE devices SET version = version WHERE id = $1 AND NOT deleted
-		RETURNING presence, presence_told, presence_at, presence_due_at`, id).Scan(&s.Presence, &s.Told, &at, &due)
+		RETURNING presence, presence_told, presence_at, presence_due_at`, id).Scan(&s.Presence, &s.Published, &at, &due)
 	if at != 0 {
 		s.At = sqldb.Time(at)
 	}
@@ -89,12 +89,12 @@ func lockPresence(ctx context.Context, tx *sqldb.Tx, id string) (presence.State,
 	return s, err
 }
 
-// Present gives who is ONLINE or due: see presence.Store.
+// Present returns who is ONLINE or due: see presence.Store.
 func (s *Store) Present(ctx context.Context) ([]string, error) {
 	return s.ids(ctx, `SELECT id FROM devices WHERE NOT deleted AND (presence = 'ONLINE' OR presence_due_at IS NOT NULL)`)
 }
 
-// Due gives whose time has come: see presence.Store.
+// Due returns whose time has come: see presence.Store.
 func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]string, error) {
 	return s.ids(ctx, `SELECT id FROM devices WHERE NOT deleted AND presence_due_at IS NOT NULL AND presence_due_at <= $1
 		ORDER BY presence_due_at LIMIT $2`, sqldb.Micros(now), limit)

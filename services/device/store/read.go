@@ -21,7 +21,7 @@ func newest() sqldb.Newest {
 	return sqldb.Newest{Name: "devices/newest", Column: "created_at", Kind: ids.Device}
 }
 
-// Get gives devices by id: see registry.Store.
+// Get returns devices by id: see registry.Store.
 func (s *Store) Get(ctx context.Context, ids []string) ([]device.Device, error) {
 	var w sqldb.Where
 	w.In("id", ids)
@@ -29,7 +29,7 @@ func (s *Store) Get(ctx context.Context, ids []string) ([]device.Device, error) 
 	return s.query(ctx, w.SQL(), w.Args())
 }
 
-// List gives a page of devices: see registry.Store.
+// List returns a page of devices: see registry.Store.
 func (s *Store) List(ctx context.Context, filter registry.Filter, order registry.Order, request page.Request) (page.Page[device.Device], error) {
 	size, err := request.Size()
 	if err != nil {

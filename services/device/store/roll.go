@@ -31,7 +31,7 @@ func (r rolled) with(at int64, value float64) rolled {
 	return r
 }
 
-// DeviceIDs gives devices, deleted ones too, in order: see telemetry.Store.
+// DeviceIDs returns devices, deleted ones too, in order: see telemetry.Store.
 func (s *Store) DeviceIDs(ctx context.Context, after string, limit int) ([]string, error) {
 	return s.ids(ctx, `SELECT id FROM devices WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 }
@@ -64,7 +64,7 @@ func (s *Store) nextKey(ctx context.Context, deviceID, after string) (key string
 	return next.String, next.Valid, err
 }
 
-// rollSome rolls up the oldest steps of the key, and tells how many readings they had. It takes the
+// rollSome rolls up the oldest steps of the key, and returns the number of readings they had. It takes the
 // readings out first and adds up what it took, so that one that arrives meanwhile is not lost.
 func (s *Store) rollSome(ctx context.Context, deviceID, key string, before, step int64) (n int64, err error) {
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -102,7 +102,7 @@ func (s *Store) rollSome(ctx context.Context, deviceID, key string, before, step
 // startOf is the start of the step, also before 1970.
 func startOf(at, step int64) int64 { return at - (at%step+step)%step }
 
-// keepRolled adds steps to those that are kept, since late readings make a step twice.
+// keepRolled adds steps to those that are stored, since late readings make a step twice.
 func keepRolled(ctx context.Context, tx *sqldb.Tx, deviceID, key string, steps map[int64]rolled) error {
 	rows := make([][]any, 0, len(steps))
 	for start, r := range steps {

@@ -74,7 +74,7 @@ func changingValues(d device.Device) ([]any, error) {
 	}, nil
 }
 
-// insertDevice tells whether the device was new.
+// insertDevice reports whether the device was new.
 func insertDevice(ctx context.Context, tx *sqldb.Tx, d device.Device) (isNew bool, err error) {
 	values, err := changingValues(d)
 	if err != nil {
@@ -87,7 +87,7 @@ func insertDevice(ctx context.Context, tx *sqldb.Tx, d device.Device) (isNew boo
 	return inserted == 1, err
 }
 
-// updateDevice keeps a locked device that was read at the version.
+// updateDevice stores a locked device that was read at the version.
 func updateDevice(ctx context.Context, tx *sqldb.Tx, d device.Device, version int64) error {
 	values, err := changingValues(d)
 	if err != nil {
@@ -106,7 +106,7 @@ func updateDevice(ctx context.Context, tx *sqldb.Tx, d device.Device, version in
 	return nil
 }
 
-// replaceLabels keeps the labels of a known device to be searched; one that is deleted has none.
+// replaceLabels stores the labels of a known device to be searched; one that is deleted has none.
 func replaceLabels(ctx context.Context, tx *sqldb.Tx, d device.Device) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM device_labels WHERE device_id = $1`, d.ID); err != nil {
 		return fmt.Errorf("delete labels: %w", err)

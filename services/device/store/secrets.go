@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// keepSecret keeps the hash of a changed device's new secret; a device that is deleted has none.
+// keepSecret stores the hash of a changed device's new secret; a device that is deleted has none.
 func keepSecret(ctx context.Context, tx *sqldb.Tx, change device.Change) error {
 	var err error
 	switch {
@@ -30,7 +30,7 @@ func keepSecret(ctx context.Context, tx *sqldb.Tx, change device.Change) error {
 	return nil
 }
 
-// SecretHash gives the hash of a device's secret: see registry.Store.
+// SecretHash returns the hash of a device's secret: see registry.Store.
 func (s *Store) SecretHash(ctx context.Context, deviceID string) (string, error) {
 	var hash string
 	err := s.db.Read().QueryRowContext(ctx, `SELECT hash FROM device_secrets WHERE device_id = $1`, deviceID).Scan(&hash)
@@ -43,7 +43,7 @@ func (s *Store) SecretHash(ctx context.Context, deviceID string) (string, error)
 // lookAtOnce is how many devices are looked up in one query.
 const lookAtOnce = 500
 
-// Strangers gives who may not be connected: see registry.Store.
+// Strangers returns who may not be connected: see registry.Store.
 func (s *Store) Strangers(ctx context.Context, connected map[string]time.Time) ([]string, error) {
 	var strangers []string
 	for ids := range slices.Chunk(slices.Sorted(maps.Keys(connected)), lookAtOnce) {

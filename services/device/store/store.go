@@ -1,8 +1,8 @@
-// Package store keeps devices in SQL, on SQLite or PostgreSQL.
+// Package store stores devices in SQL, on SQLite or PostgreSQL.
 //
-// It promises what the Stores of the rooms ask for. A change locks the device's row first, by an update that
+// It implements the Store of each package. A change locks the device's row first, by an update that
 // changes nothing, so that changes of one device happen one after another on both engines. The
-// labels are kept twice in the same transaction: as JSON beside the device, to be read with it, and
+// labels are stored twice in the same transaction: as JSON beside the device, to be read with it, and
 // a row each, to be searched.
 package store
 
@@ -39,18 +39,18 @@ func Migrations() fs.FS {
 
 var _ assembly.Store = (*Store)(nil)
 
-// Store keeps what all rooms of the device service keep, over a database. It is safe for concurrent use.
+// Store persists the rows of all packages of the device service, over a database. It is safe for concurrent use.
 type Store struct {
 	db     *sqldb.DB
 	encode assembly.Encoding
 }
 
-// New gives a store over a migrated database. Events carry what encode makes of things.
+// New returns a store over a migrated database. Events carry what encode makes of things.
 func New(db *sqldb.DB, encode assembly.Encoding) *Store {
 	return &Store{db: db, encode: encode}
 }
 
-// Create keeps a new device: see registry.Store.
+// Create stores a new device: see registry.Store.
 func (s *Store) Create(ctx context.Context, key idempotency.Key, made device.Change) (device.Device, error) {
 	d, err := sqldb.WriteOnce(ctx, s.db, key, made.Event.At, func(tx *sqldb.Tx) (device.Device, error) {
 		_, err := s.insert(ctx, tx, made)
@@ -62,7 +62,7 @@ func (s *Store) Create(ctx context.Context, key idempotency.Key, made device.Cha
 	return d, nil
 }
 
-// Change lets decide say what becomes of the device: see registry.Store.
+// Change calls decide, which decides about the device: see registry.Store.
 func (s *Store) Change(ctx context.Context, id string, decide registry.Decide) (device.Device, error) {
 	var d device.Device
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -82,7 +82,7 @@ func (s *Store) Change(ctx context.Context, id string, decide registry.Decide) (
 	return d, nil
 }
 
-// Import keeps new devices and merges known ones: see registry.Store. It goes by external id, so that
+// Import stores new devices and merges known ones: see registry.Store. It goes by external id, so that
 // two imports that meet wait for each other instead of locking each other out.
 func (s *Store) Import(ctx context.Context, made []device.Change, merge registry.Merge) (devices []device.Device, created int64, err error) {
 	sorted := slices.Clone(made)
@@ -130,7 +130,7 @@ func (s *Store) importOne(ctx context.Context, tx *sqldb.Tx, made device.Change,
 	return d, false, err
 }
 
-// insert keeps a new device, unless its source and external id are there already.
+// insert stores a new device, unless its source and external id are there already.
 func (s *Store) insert(ctx context.Context, tx *sqldb.Tx, made device.Change) (isNew bool, err error) {
 	if isNew, err = insertDevice(ctx, tx, made.Device); err != nil || !isNew {
 		return false, err
@@ -141,7 +141,7 @@ func (s *Store) insert(ctx context.Context, tx *sqldb.Tx, made device.Change) (i
 	return true, s.follow(ctx, tx, made)
 }
 
-// apply asks decide about the locked device and keeps what it says.
+// apply asks decide about the locked device and stores what it says.
 func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, known device.Device, decide registry.Decide) (device.Device, error) {
 	change, err := decide(known)
 	if err != nil || change == nil {

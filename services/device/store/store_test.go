@@ -83,7 +83,7 @@ func TestEveryChangeEmitsOneEventWithTheDeviceAsItIs(t *testing.T) {
 	})
 }
 
-func TestNothingIsKeptOfAChangeThatCannotBeTold(t *testing.T) {
+func TestChangeWithoutEncodingIsRolledBack(t *testing.T) {
 	t.Parallel()
 	db := sqltest.OpenSQLite(t, store.Migrations())
 	s := store.New(db, assembly.Encoding{Device: func(device.Device) ([]byte, error) { return nil, errors.New("no bytes") }})

@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/telemetry"
 )
 
-// Record keeps readings: see telemetry.Store.
+// Record stores readings: see telemetry.Store.
 func (s *Store) Record(ctx context.Context, deviceID string, readings []telemetry.Reading, seen *time.Time) (stored int64, err error) {
 	rows := make([][]any, len(readings))
 	for i, r := range readings {
@@ -45,7 +45,7 @@ func see(ctx context.Context, tx *sqldb.Tx, deviceID string, seen *time.Time) er
 	return nil
 }
 
-// Query gives series: see telemetry.Store. The database aggregates; only points are read.
+// Query returns series: see telemetry.Store. The database aggregates; only points are read.
 func (s *Store) Query(ctx context.Context, q telemetry.Query) ([]telemetry.Series, error) {
 	var w sqldb.Where
 	w.In("device_id", q.DeviceIDs)

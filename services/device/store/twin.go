@@ -15,7 +15,7 @@ import (
 
 const (
 	configColumns = `device_id, desired, desired_version, desired_at, reported, reported_version, reported_at`
-	// selectConfigs gives every device its configuration: the empty one when nothing was kept.
+	// selectConfigs reads the configuration of every device: the empty one when nothing was stored.
 	selectConfigs = `SELECT d.id, COALESCE(c.desired, '{}'), COALESCE(c.desired_version, 0), c.desired_at,
 		COALESCE(c.reported, ''), c.reported_version, c.reported_at
 		FROM devices d LEFT JOIN device_configs c ON c.device_id = d.id`
@@ -32,7 +32,7 @@ func scanConfig(row sqldb.Row) (twin.Config, error) {
 	return c, err
 }
 
-// ChangeConfig lets decide say what becomes of the configuration: see twin.Store.
+// ChangeConfig calls decide, which decides about the configuration: see twin.Store.
 func (s *Store) ChangeConfig(ctx context.Context, deviceID string, decide twin.Decide) (twin.Config, error) {
 	var c twin.Config
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -87,7 +87,7 @@ func (s *Store) keepConfig(ctx context.Context, tx *sqldb.Tx, d device.Device, c
 
 const versionColumns = `id, device_id, version, desired, at, actor`
 
-// rememberVersion keeps a wanted version, and forgets the one that is too old.
+// rememberVersion stores a wanted version, and forgets the one that is too old.
 func rememberVersion(ctx context.Context, tx *sqldb.Tx, v twin.Version) error {
 	row := []any{v.ID, v.DeviceID, v.Version, v.Desired, sqldb.Micros(v.At), v.Actor}
 	if _, err := tx.Insert(ctx, "device_config_versions", versionColumns, [][]any{row}, ""); err != nil {
@@ -101,7 +101,7 @@ func rememberVersion(ctx context.Context, tx *sqldb.Tx, v twin.Version) error {
 	return nil
 }
 
-// GetConfigs gives configurations: see twin.Store.
+// GetConfigs returns configurations: see twin.Store.
 func (s *Store) GetConfigs(ctx context.Context, deviceIDs []string) ([]twin.Config, error) {
 	var w sqldb.Where
 	w.In("d.id", deviceIDs)
@@ -126,7 +126,7 @@ func scanVersion(row sqldb.Row) (twin.Version, error) {
 	return v, err
 }
 
-// ConfigVersions gives a page of what was wanted of each device: see twin.Store.
+// ConfigVersions returns a page of what was wanted of each device: see twin.Store.
 func (s *Store) ConfigVersions(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[twin.Version], error) {
 	return sqldb.Children[twin.Version]{
 		Table: "device_config_versions", Columns: versionColumns, Parent: "device_id", Order: newestConfigs(), Scan: scanVersion,
@@ -137,7 +137,7 @@ func (s *Store) ConfigVersions(ctx context.Context, deviceIDs []string, request 
 	}.PagesOf(ctx, s.db, deviceIDs, request)
 }
 
-// UndeliveredConfigs gives what is to be handed on: see twin.Store.
+// UndeliveredConfigs returns what is to be handed on: see twin.Store.
 func (s *Store) UndeliveredConfigs(ctx context.Context, limit int) ([]twin.Config, error) {
 	configs, err := sqldb.Select(ctx, s.db.Read(), scanConfig, selectConfigs+`
 		WHERE c.desired_version > c.delivered_version AND (c.reported_version IS NULL OR c.reported_version <> c.desired_version)
@@ -166,7 +166,7 @@ func (s *Store) MarkDelivered(ctx context.Context, delivered []twin.Config) erro
 	})
 }
 
-// SetConfigSchema keeps the schema of a kind: see twin.Store.
+// SetConfigSchema stores the schema of a kind: see twin.Store.
 func (s *Store) SetConfigSchema(ctx context.Context, schema twin.Schema) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if schema.Text == "" {
@@ -184,7 +184,7 @@ func (s *Store) SetConfigSchema(ctx context.Context, schema twin.Schema) error {
 	return nil
 }
 
-// ConfigSchemas gives the schemas: see twin.Store.
+// ConfigSchemas returns the schemas: see twin.Store.
 func (s *Store) ConfigSchemas(ctx context.Context) ([]twin.Schema, error) {
 	schemas, err := sqldb.Select(ctx, s.db.Read(), func(row sqldb.Row) (twin.Schema, error) {
 		var c twin.Schema

@@ -19,8 +19,8 @@ import (
 	"github.com/sluicehq/sluice/services/device/command"
 )
 
-// told is a new command for the device, so many minutes after dawn.
-func told(deviceID string, minutes int) command.Command {
+// newCommand returns a new command for the device, so many minutes after dawn.
+func newCommand(deviceID string, minutes int) command.Command {
 	at := dawn().Add(time.Duration(minutes) * time.Minute)
 	due := at.Add(time.Second)
 	return command.Command{
@@ -62,7 +62,7 @@ func getCommand(t *testing.T, s assembly.Store, id string) command.Command {
 func commandReadsBack(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
-	want := told(d.ID, 0)
+	want := newCommand(d.ID, 0)
 	until := dawn().Add(time.Hour)
 	want.QueueUntil, want.Reference = &until, "trip_1"
 	keep(t, s, want)
@@ -77,7 +77,7 @@ func commandReadsBack(t *testing.T, s assembly.Store) {
 	if got := getCommand(t, s, want.ID); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
-	want.Status = command.Succeeded // at the version that it is at: somebody decided on what is gone
+	want.Status = command.Succeeded // at the version that it is at: a client decided on what no longer exists
 	_, err := s.Decide(t.Context(), command.Target{DeviceID: d.ID, Now: dawn()}, func(command.State) (command.Changes, error) {
 		return command.Changes{Commands: []command.Command{want}}, nil
 	})
@@ -91,7 +91,7 @@ func refusedWork(t *testing.T, s assembly.Store) {
 	create(t, s, d)
 	refusal := errs.New(errs.FailedPrecondition, command.ReasonOver, "no")
 	_, err := s.Decide(t.Context(), command.Target{DeviceID: d.ID, Now: dawn()}, func(command.State) (command.Changes, error) {
-		return command.Changes{Commands: []command.Command{told(d.ID, 0)}}, refusal
+		return command.Changes{Commands: []command.Command{newCommand(d.ID, 0)}}, refusal
 	})
 	if !errors.Is(err, refusal) {
 		t.Error(err)
@@ -106,7 +106,7 @@ func repeatedWork(t *testing.T, s assembly.Store) {
 	create(t, s, d)
 	about := command.Target{DeviceID: d.ID, Now: dawn(), Key: idempotency.Key{Caller: "a", Value: "k", Fingerprint: "f"}}
 	send := func(command.State) (command.Changes, error) {
-		c := told(d.ID, 0)
+		c := newCommand(d.ID, 0)
 		return command.Changes{Commands: []command.Command{c}, Answer: c}, nil
 	}
 	first := work(t, s, about, send)
@@ -125,7 +125,7 @@ func serialisesWork(t *testing.T, s assembly.Store) {
 		all.Go(func() {
 			_, err := s.Decide(t.Context(), command.Target{DeviceID: d.ID, Now: dawn()}, func(at command.State) (command.Changes, error) {
 				seen[i] = at.Open
-				return command.Changes{Commands: []command.Command{told(d.ID, i)}}, nil
+				return command.Changes{Commands: []command.Command{newCommand(d.ID, i)}}, nil
 			})
 			if err != nil {
 				t.Error(err)
@@ -144,7 +144,7 @@ func serialisesWork(t *testing.T, s assembly.Store) {
 func workOnNothing(t *testing.T, s assembly.Store) {
 	d, other := named("d", 0), named("other", 0)
 	create(t, s, d, other)
-	c := told(other.ID, 0)
+	c := newCommand(other.ID, 0)
 	keep(t, s, c)
 	nothing := func(at command.State) (command.Changes, error) {
 		if at.Command != nil {
@@ -164,7 +164,7 @@ func workOnNothing(t *testing.T, s assembly.Store) {
 func findsReference(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
-	unlock, lock := told(d.ID, 0), told(d.ID, 1)
+	unlock, lock := newCommand(d.ID, 0), newCommand(d.ID, 1)
 	unlock.Name, unlock.Reference = "unlock", "trip_1"
 	lock.Name, lock.Reference = "lock", "trip_1"
 	keep(t, s, unlock, lock)
@@ -181,7 +181,7 @@ func findsReference(t *testing.T, s assembly.Store) {
 	if got := find("trip_2"); got != nil {
 		t.Errorf("found %+v", got)
 	}
-	twice := told(d.ID, 2)
+	twice := newCommand(d.ID, 2)
 	twice.Name, twice.Reference = "unlock", "trip_1"
 	_, err := s.Decide(t.Context(), command.Target{DeviceID: d.ID, Now: dawn()}, func(command.State) (command.Changes, error) {
 		return command.Changes{Commands: []command.Command{twice}}, nil
@@ -197,7 +197,7 @@ func findsDue(t *testing.T, s assembly.Store) {
 	if next, err := s.NextDue(t.Context()); err != nil || next != nil {
 		t.Errorf("nothing is due, but %v, %v", next, err)
 	}
-	late, early, had, over := told(d.ID, 9), told(d.ID, 3), told(d.ID, 4), told(d.ID, 1)
+	late, early, had, over := newCommand(d.ID, 9), newCommand(d.ID, 3), newCommand(d.ID, 4), newCommand(d.ID, 1)
 	had.Status, over.Status, over.DueAt = command.Acknowledged, command.Succeeded, nil
 	keep(t, s, late, early, had, over)
 	for minute, want := range map[int][]string{2: nil, 5: {early.ID, had.ID}, 10: {early.ID, had.ID, late.ID}} {
@@ -217,7 +217,7 @@ func findsDue(t *testing.T, s assembly.Store) {
 func outlivesDevice(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
-	c := told(d.ID, 0)
+	c := newCommand(d.ID, 0)
 	keep(t, s, c)
 	mustChange(t, s, d.ID, remove)
 	if found, err := s.GetCommands(t.Context(), []string{c.ID}, nil); err != nil || len(found) != 0 {
@@ -237,7 +237,7 @@ func commandsByLabels(t *testing.T, s assembly.Store) {
 	north, south := named("north", 0), named("south", 0)
 	north.Labels, south.Labels = map[string]string{"site": "north", "floor": "1"}, map[string]string{"site": "south"}
 	create(t, s, north, south)
-	own, other := told(north.ID, 0), told(south.ID, 0)
+	own, other := newCommand(north.ID, 0), newCommand(south.ID, 0)
 	keep(t, s, own, other)
 	for labels, want := range map[string]int{"site=north": 1, "floor=1": 1, "site=west": 0} {
 		key, value, _ := strings.Cut(labels, "=")
@@ -253,9 +253,9 @@ func commandsPage(t *testing.T, s assembly.Store) {
 	create(t, s, a, b, none)
 	var mine []string
 	for i := range 5 {
-		c := told(a.ID, i)
+		c := newCommand(a.ID, i)
 		mine = append(mine, c.ID)
-		keep(t, s, c, told(b.ID, i))
+		keep(t, s, c, newCommand(b.ID, i))
 	}
 	slices.Reverse(mine)
 	request := page.Request{First: 2, WithTotal: true}
@@ -292,7 +292,7 @@ func logged(t *testing.T, s assembly.Store, c command.Command, lines ...command.
 func linesOnce(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
-	c := told(d.ID, 0)
+	c := newCommand(d.ID, 0)
 	keep(t, s, c)
 	first, second := said(c, 1, 0, "a"), said(c, 2, 0, "b")
 	again := first
@@ -312,7 +312,7 @@ func linesOnce(t *testing.T, s assembly.Store) {
 func readsLogs(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
-	one, two := told(d.ID, 0), told(d.ID, 1)
+	one, two := newCommand(d.ID, 0), newCommand(d.ID, 1)
 	keep(t, s, one, two)
 	for i := range 10 {
 		logged(t, s, one, said(one, i, 2*i, fmt.Sprint("one ", i)))

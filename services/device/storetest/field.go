@@ -87,10 +87,10 @@ func recordsAll(t *testing.T, s assembly.Store) {
 	one := []telemetry.Reading{{Key: "k", At: dawn(), Value: 1}, {Key: "k", At: dawn().Add(time.Second), Value: 2}}
 	all := []telemetry.Recording{
 		{DeviceID: a.ID, Readings: one, ArrivedAt: dawn()}, {DeviceID: b.ID, Readings: one, ArrivedAt: dawn()},
-		{DeviceID: ids.New(ids.Device), Readings: one, ArrivedAt: dawn()}, // there is none, and the rest is kept
+		{DeviceID: ids.New(ids.Device), Readings: one, ArrivedAt: dawn()}, // there is none, and the rest is stored
 		{DeviceID: a.ID, Readings: one[:1], ArrivedAt: dawn().Add(time.Minute)},
 	}
-	for _, want := range []int64{4, 0} { // the second time, all came again
+	for _, want := range []int64{4, 0} { // the second time, all was redelivered
 		if stored, err := s.RecordAll(t.Context(), all); err != nil || stored != want {
 			t.Errorf("stored %d, %v; want %d", stored, err, want)
 		}
@@ -99,7 +99,7 @@ func recordsAll(t *testing.T, s assembly.Store) {
 	if len(series) != 2 || len(series[0].Points) != 2 {
 		t.Fatalf("kept %+v", series)
 	}
-	for _, p := range series[0].Points { // what came again arrived before
+	for _, p := range series[0].Points { // what was redelivered arrived before
 		if p.ArrivedAt == nil || !p.ArrivedAt.Equal(dawn()) {
 			t.Errorf("%v arrived at %v", p.At, p.ArrivedAt)
 		}
@@ -121,19 +121,19 @@ func observes(t *testing.T, s assembly.Store) {
 		return device.Position{Latitude: float64(minutes), Longitude: 11, At: &when}
 	}
 	for _, step := range []struct {
-		told []device.Position
-		want float64
+		published []device.Position
+		want      float64
 	}{
 		{[]device.Position{at(2), at(1)}, 2},
-		{[]device.Position{at(2)}, 2}, // once more
+		{[]device.Position{at(2)}, 2}, // a second time
 		{[]device.Position{at(0)}, 2}, // late
 		{[]device.Position{at(3)}, 3},
 	} {
-		if err := s.Observe(t.Context(), d.ID, step.told, dawn()); err != nil {
+		if err := s.Observe(t.Context(), d.ID, step.published, dawn()); err != nil {
 			t.Fatal(err)
 		}
 		if got := mustGet(t, s, d.ID); got.Position == nil || got.Position.Latitude != step.want || got.Version != 1 {
-			t.Errorf("after %v it is at %+v, version %d", step.told, got.Position, got.Version)
+			t.Errorf("after %v it is at %+v, version %d", step.published, got.Position, got.Version)
 		}
 	}
 	if err := s.Observe(t.Context(), ids.New(ids.Device), []device.Position{at(1)}, dawn()); err != nil {
@@ -176,14 +176,14 @@ func presences(t *testing.T, s assembly.Store) {
 	seen := dawn().Add(time.Second)
 
 	before := count()
-	set(presence.State{Presence: presence.Online, Told: presence.Online, At: dawn()}, &seen, b.ID, a.ID, ids.New(ids.Device))
+	set(presence.State{Presence: presence.Online, Published: presence.Online, At: dawn()}, &seen, b.ID, a.ID, ids.New(ids.Device))
 	if got := mustGet(t, s, a.ID); got.Presence != device.Online || got.LastSeenAt == nil || !got.LastSeenAt.Equal(seen) || got.Version != 1 {
 		t.Errorf("it is %+v", got)
 	}
 	if n := count(); n != before+1 {
 		t.Errorf("%d events for coming, want one", n-before)
 	}
-	set(presence.State{Presence: presence.Unknown, Told: presence.Online, At: dawn(), Due: &due}, nil, a.ID)
+	set(presence.State{Presence: presence.Unknown, Published: presence.Online, At: dawn(), Due: &due}, nil, a.ID)
 	if got := mustGet(t, s, a.ID); got.Presence != device.Unknown || got.LastSeenAt == nil || count() != before+1 {
 		t.Errorf("it is %+v with %d events", got, count())
 	}
@@ -200,7 +200,7 @@ func presences(t *testing.T, s assembly.Store) {
 		read = before
 		return before.Expired(due), nil
 	})
-	if err != nil || read.Presence != presence.Unknown || read.Told != presence.Online || !read.At.Equal(dawn()) || read.Due == nil || !read.Due.Equal(due) {
+	if err != nil || read.Presence != presence.Unknown || read.Published != presence.Online || !read.At.Equal(dawn()) || read.Due == nil || !read.Due.Equal(due) {
 		t.Errorf("read back %+v, %v", read, err)
 	}
 	if got := mustGet(t, s, a.ID); got.Presence != device.Offline || count() != before+2 {
@@ -223,7 +223,7 @@ func presencesAtOnce(t *testing.T, s assembly.Store) {
 			mixed := slices.Clone(devices)
 			rand.Shuffle(len(mixed), func(i, j int) { mixed[i], mixed[j] = mixed[j], mixed[i] })
 			ended <- states.ChangePresence(t.Context(), mixed, dawn(), func(string, presence.State) (presence.State, *time.Time) {
-				return presence.State{Presence: presence.Online, Told: presence.Online, At: dawn()}, nil
+				return presence.State{Presence: presence.Online, Published: presence.Online, At: dawn()}, nil
 			})
 		}()
 	}

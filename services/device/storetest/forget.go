@@ -16,7 +16,7 @@ import (
 // minute is so many minutes after dawn.
 func minute(n int) time.Time { return dawn().Add(time.Duration(n) * time.Minute) }
 
-// goes drops in parts of two until nothing is left, and tells how many went.
+// goes deletes batches of two until nothing is left, and returns the number of deleted rows.
 func goes(t *testing.T, drop func(most int) (int64, error)) int64 {
 	t.Helper()
 	total := int64(0)
@@ -75,7 +75,7 @@ func forgetsEvents(t *testing.T, s assembly.Store) {
 
 // over is a command that was over so many minutes after dawn.
 func over(deviceID string, minutes int) command.Command {
-	c, at := told(deviceID, minutes-1), minute(minutes)
+	c, at := newCommand(deviceID, minutes-1), minute(minutes)
 	c.Status, c.FinishedAt, c.DueAt = command.Succeeded, &at, nil
 	return c
 }
@@ -83,7 +83,7 @@ func over(deviceID string, minutes int) command.Command {
 func forgetsCommands(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
-	open, late := told(d.ID, 0), over(d.ID, 5)
+	open, late := newCommand(d.ID, 0), over(d.ID, 5)
 	keep(t, s, open, over(d.ID, 1), over(d.ID, 2), over(d.ID, 3), late)
 	old := over(d.ID, 4)
 	keep(t, s, old)
@@ -120,9 +120,9 @@ func forgetsLongLogs(t *testing.T, s assembly.Store) {
 }
 
 func trims(t *testing.T, s assembly.Store) {
-	busy, calm := named("busy", 0), named("calm", 0)
-	create(t, s, busy, calm)
-	open := told(busy.ID, 0)
+	busy, idle := named("busy", 0), named("idle", 0)
+	create(t, s, busy, idle)
+	open := newCommand(busy.ID, 0)
 	keep(t, s, open)
 	var kept []maintenance.Call
 	for i := range 6 {
@@ -130,11 +130,11 @@ func trims(t *testing.T, s assembly.Store) {
 		keep(t, s, over(busy.ID, i+2))
 		kept = append(kept, call(busy.ID, "k", "OK", minute(i)))
 	}
-	kept = append(kept, call(calm.ID, "k", "OK", minute(0)))
+	kept = append(kept, call(idle.ID, "k", "OK", minute(0)))
 	if err := s.KeepCalls(t.Context(), kept, nil); err != nil {
 		t.Fatal(err)
 	}
-	for _, d := range []device.Device{busy, calm} {
+	for _, d := range []device.Device{busy, idle} {
 		total := int64(0)
 		for n := int64(1); n > 0; total += n {
 			var err error
@@ -142,7 +142,7 @@ func trims(t *testing.T, s assembly.Store) {
 				t.Fatalf("%d went at once, %v", n, err)
 			}
 		}
-		if want := map[string]int64{busy.ID: 4 + 3 + 3, calm.ID: 0}[d.ID]; total != want {
+		if want := map[string]int64{busy.ID: 4 + 3 + 3, idle.ID: 0}[d.ID]; total != want {
 			t.Errorf("%s: %d went, want %d", d.Name, total, want)
 		}
 	}
@@ -153,7 +153,7 @@ func trims(t *testing.T, s assembly.Store) {
 	if left := eventsOf(t, s, busy.ID); len(left) != 3 || !left[0].At.Equal(minute(6)) {
 		t.Errorf("the events are %+v", left)
 	}
-	if left := fmt.Sprint(len(listCalls(t, s, maintenance.CallFilter{DeviceID: busy.ID}, page.Request{}).Items), len(listCalls(t, s, maintenance.CallFilter{DeviceID: calm.ID}, page.Request{}).Items)); left != "3 1" {
+	if left := fmt.Sprint(len(listCalls(t, s, maintenance.CallFilter{DeviceID: busy.ID}, page.Request{}).Items), len(listCalls(t, s, maintenance.CallFilter{DeviceID: idle.ID}, page.Request{}).Items)); left != "3 1" {
 		t.Errorf("calls left: %s", left)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/registry"
 )
 
-// list gives all devices that pass the filter, by name.
+// list returns all devices that pass the filter, by name.
 func list(t *testing.T, s assembly.Store, filter registry.Filter) []device.Device {
 	t.Helper()
 	found, err := s.List(t.Context(), filter, registry.ByName, page.Request{First: page.Max, WithTotal: true})
@@ -132,7 +132,7 @@ func walk(t *testing.T, s assembly.Store, order registry.Order, size int, betwee
 	}
 }
 
-// pagesStandStill pages while, after each page, one that was shown goes and one comes where nobody
+// pagesStandStill pages while, after each page, one that was shown goes and one comes where no client
 // looks any more: each of the others is shown once.
 func pagesStandStill(order registry.Order) func(t *testing.T, s assembly.Store) {
 	return func(t *testing.T, s assembly.Store) {
@@ -196,12 +196,12 @@ func counts(t *testing.T, s assembly.Store) {
 }
 
 func eventsPage(t *testing.T, s assembly.Store) {
-	busy, calm, gone := named("busy", 0), named("calm", 0), ids.New(ids.Device)
-	create(t, s, busy, calm)
+	busy, idle, gone := named("busy", 0), named("idle", 0), ids.New(ids.Device)
+	create(t, s, busy, idle)
 	for range 4 {
 		mustChange(t, s, busy.ID, rename("busy"))
 	}
-	both := []string{busy.ID, calm.ID, gone}
+	both := []string{busy.ID, idle.ID, gone}
 	first, err := s.Events(t.Context(), both, page.Request{First: 3, WithTotal: true})
 	if err != nil {
 		t.Fatal(err)
@@ -209,8 +209,8 @@ func eventsPage(t *testing.T, s assembly.Store) {
 	if got := messagesOf(first[busy.ID]); got != "version 5,version 4,version 3" || !first[busy.ID].HasNext || *first[busy.ID].Total != 5 {
 		t.Errorf("first page: %s, %+v", got, first[busy.ID])
 	}
-	if got := messagesOf(first[calm.ID]); got != "version 1" || first[calm.ID].HasNext || *first[calm.ID].Total != 1 {
-		t.Errorf("of the other: %s, %+v", got, first[calm.ID])
+	if got := messagesOf(first[idle.ID]); got != "version 1" || first[idle.ID].HasNext || *first[idle.ID].Total != 1 {
+		t.Errorf("of the other: %s, %+v", got, first[idle.ID])
 	}
 	if got := first[gone]; len(got.Items) != 0 || got.HasNext || *got.Total != 0 {
 		t.Errorf("of none: %+v", got)

@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/registry"
 )
 
-// Run runs the suite; each call of open gives a store without rows.
+// Run runs the suite; each call of open returns a store without rows.
 func Run(t *testing.T, open func(t *testing.T) assembly.Store) {
 	for name, test := range map[string]func(t *testing.T, s assembly.Store){
 		"a device reads back as it was created":              readsBack,
@@ -40,7 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) assembly.Store) {
 		"readings of many messages are kept together":        recordsAll,
 		"the latest position is kept":                        observes,
 		"the last report is kept":                            reports,
-		"presences are kept and told once":                   presences,
+		"presences are kept and published once":              presences,
 		"presences change side by side":                      presencesAtOnce,
 		"events page by device":                              eventsPage,
 		"a reading is kept once":                             readingsOnce,
@@ -98,7 +98,7 @@ func named(name string, minutes int) device.Device {
 	}
 }
 
-// change is a device as it shall be kept, with what happened to it.
+// change is a device as it shall be stored, with what happened to it.
 func change(d device.Device, what device.EventType) *device.Change {
 	return &device.Change{Device: d, Event: device.Event{
 		ID: ids.New(ids.Event), DeviceID: d.ID, At: d.UpdatedAt, Type: what,

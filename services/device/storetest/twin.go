@@ -14,7 +14,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/twin"
 )
 
-// want makes the object the next wanted configuration, a minute after the device was made.
+// want makes the object the next desired configuration, a minute after the device was created.
 func want(desired string) twin.Decide {
 	return func(d device.Device, c twin.Config) (*twin.Change, error) {
 		at := d.CreatedAt.Add(time.Duration(c.DesiredVersion+1) * time.Minute)
@@ -82,19 +82,19 @@ func configReadsBack(t *testing.T, s assembly.Store) {
 }
 
 func configVersionsPage(t *testing.T, s assembly.Store) {
-	busy, calm := named("busy", 0), named("calm", 0)
-	create(t, s, busy, calm)
+	busy, idle := named("busy", 0), named("idle", 0)
+	create(t, s, busy, idle)
 	for i := range 5 {
 		mustChangeConfig(t, s, busy.ID, want(fmt.Sprintf(`{"n":%d}`, i+1)))
 	}
 	request, seen := page.Request{First: 2, WithTotal: true}, []int64{}
 	for {
-		pages, err := s.ConfigVersions(t.Context(), []string{busy.ID, calm.ID}, request)
+		pages, err := s.ConfigVersions(t.Context(), []string{busy.ID, idle.ID}, request)
 		if err != nil {
 			t.Fatal(err)
 		}
 		p := pages[busy.ID]
-		if p.Total == nil || *p.Total != 5 || len(pages[calm.ID].Items) != 0 || *pages[calm.ID].Total != 0 {
+		if p.Total == nil || *p.Total != 5 || len(pages[idle.ID].Items) != 0 || *pages[idle.ID].Total != 0 {
 			t.Fatalf("pages %+v", pages)
 		}
 		for _, v := range p.Items {

@@ -4,7 +4,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// ReasonTooManyPoints says that less is to be asked for at once.
+// ReasonTooManyPoints says that less is to be requested at once.
 const ReasonTooManyPoints = "TOO_MANY_POINTS"
 
 // TooManyPoints says that an answer would hold more than MaxPoints.

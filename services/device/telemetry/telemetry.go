@@ -1,6 +1,6 @@
-// Package telemetry keeps what devices measured, and answers with it: as it was, or in steps.
+// Package telemetry stores what devices measured, and answers with it: as it was, or in steps.
 //
-// A reading is kept once: the same device, key, time and value again changes nothing. Two values at one
+// A reading is stored once: the same device, key, time and value again changes nothing. Two values at one
 // time are two readings, as when a clock was set back while the device measured on. Old readings are
 // rolled up, and forgotten in the end.
 package telemetry
@@ -26,7 +26,7 @@ type Service struct {
 	count func(outcome string, n int)
 }
 
-// New gives the use cases over a store. count counts the readings that devices sent, and those of them
+// New returns a Service over a store. count counts the readings that devices sent, and those of them
 // that were stored, and those that were rolled up.
 func New(store Store, clock clock.Clock, count func(outcome string, n int)) *Service {
 	return &Service{store: store, clock: clock, count: count}
@@ -58,13 +58,13 @@ type Recording struct {
 	ArrivedAt time.Time
 }
 
-// Recorded is what became of readings.
+// Recorded is the outcome of readings.
 type Recorded struct {
 	Stored   int64
 	Repeated int64 // were there already, or twice among those sent
 }
 
-// Record keeps readings of a device, in any order, 1 to 5,000. They are kept all or not at all. The
+// Record stores readings of a device, in any order, 1 to 5,000. They are stored all or not at all. The
 // device was last seen at the newest of them that is not in the future.
 func (s *Service) Record(ctx context.Context, deviceID string, readings []Reading) (Recorded, error) {
 	who, err := device.MayWrite(ctx)
@@ -87,7 +87,7 @@ func (s *Service) Record(ctx context.Context, deviceID string, readings []Readin
 	return Recorded{Stored: stored, Repeated: int64(len(readings)) - stored}, nil
 }
 
-// Take keeps what devices sent, all or nothing: see Store.RecordAll.
+// Take stores what devices sent, all or nothing: see Store.RecordAll.
 func (s *Service) Take(ctx context.Context, recordings []Recording) error {
 	stored, err := s.store.RecordAll(ctx, recordings)
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *Service) Take(ctx context.Context, recordings []Recording) error {
 	return nil
 }
 
-// CheckReadings gives the readings as they are kept.
+// CheckReadings returns the readings as they are stored.
 func CheckReadings(readings []Reading) ([]Reading, error) {
 	if len(readings) == 0 || len(readings) > maxReadings {
 		return nil, errs.Invalid("readings", "must be 1 to %d", maxReadings)
@@ -177,7 +177,7 @@ type Point struct {
 	ArrivedAt *time.Time
 }
 
-// Query gives a series for each key of each device that there is and the caller may see; steps
+// Query returns a series for each key of each device that there is and the caller may see; steps
 // without a reading are left out. TooManyPoints when the readings or the steps are more than
 // MaxPoints over the whole answer.
 func (s *Service) Query(ctx context.Context, q Query) ([]Series, error) {
@@ -260,7 +260,7 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-// complete is the series in order of devices and keys as asked for, with empty ones where nothing
+// complete is the series in order of devices and keys as requested, with empty ones where nothing
 // was found.
 func (q Query) complete(found []Series) []Series {
 	type name struct{ deviceID, key string }

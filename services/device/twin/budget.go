@@ -28,8 +28,8 @@ var errVast = fmt.Errorf("its exponent has more than %d digits", maxExponent)
 
 func (e *budget) over() bool { return *e > maxCost }
 
-// watch has every comparison with a schema counted before any part of it is made: it is called for each
-// schema that is compiled, and takes the place of its format, which is asked first.
+// watch has every comparison with a schema counted before any part of it runs: it is called for each
+// schema that is compiled, and replaces its format, which the library checks first.
 func (e *budget) watch(ctx *jsonschema.CompilerContext, parts map[string]any) (jsonschema.SchemaExt, error) {
 	schema, size := ctx.Enqueue(nil), sizeOf(parts)
 	format := schema.Format
@@ -78,7 +78,7 @@ func extentOf(v any) int {
 	return 0
 }
 
-// isVast tells whether there is a number with a long exponent in the value.
+// isVast reports whether there is a number with a long exponent in the value.
 func isVast(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:

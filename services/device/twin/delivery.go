@@ -11,20 +11,20 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// delivery hands wanted configurations to devices. What is wanted is in the store, with what was
+// delivery hands desired configurations to devices. What is wanted is in the store, with what was
 // handed on, so that a restart forgets none and hands none on twice.
 type delivery struct {
 	woken chan struct{}
 	mu    sync.Mutex
-	again map[string]time.Time // devices that have just connected, and when to tell them once more
+	again map[string]time.Time // devices that have just connected, and the time of the second delivery
 }
 
 func newDelivery() *delivery {
 	return &delivery{woken: make(chan struct{}, 1), again: map[string]time.Time{}}
 }
 
-// remind has the device told once more: one that has just connected may not have subscribed yet. What
-// is forgotten with the process is made good by the next connection.
+// remind schedules a second delivery: a device that has just connected may not have subscribed yet. A
+// reminder lost with the process is repaired by the next connection.
 func (c *delivery) remind(deviceID string, at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -33,7 +33,7 @@ func (c *delivery) remind(deviceID string, at time.Time) {
 	}
 }
 
-// due takes the devices that are to be told once more.
+// due removes and returns the devices whose second delivery is due.
 func (c *delivery) due(now time.Time) []string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,8 +63,8 @@ const (
 	maxReminders = 100_000 // devices
 )
 
-// RunDelivery hands wanted configurations to the devices that are there, until ctx ends. What cannot
-// be handed on is tried again; failed is told of it.
+// RunDelivery hands desired configurations to the devices that are there, until ctx ends. What cannot
+// be delivered is retried; failed receives the error.
 func (s *Service) RunDelivery(ctx context.Context, failed func(error)) error {
 	tick := time.NewTicker(deliveryInterval)
 	defer tick.Stop()
@@ -81,8 +81,8 @@ func (s *Service) RunDelivery(ctx context.Context, failed func(error)) error {
 	}
 }
 
-// DeliverPending hands on what is wanted of devices that are not known to be away, once a version, and
-// tells how many it was. A device that comes back gets it again, unless it has reported it.
+// DeliverPending sends the desired configuration to devices that are not known to be offline, once a version, and
+// returns how many it sent. A device that reconnects receives it again, unless it has reported it.
 func (s *Service) DeliverPending(ctx context.Context) (int, error) {
 	done, err := s.deliverReminders(ctx)
 	if err != nil {
@@ -112,7 +112,7 @@ func (s *Service) DeliverPending(ctx context.Context) (int, error) {
 	}
 }
 
-// deliverReminders tells devices that have just connected once more, unless they have reported.
+// deliverReminders sends the second delivery, except to devices that have reported.
 func (s *Service) deliverReminders(ctx context.Context) (done int, err error) {
 	for {
 		due := s.delivery.due(s.clock.Now())
@@ -135,7 +135,7 @@ func (s *Service) deliverReminders(ctx context.Context) (done int, err error) {
 	}
 }
 
-// wantedMessage is what a device is told of its configuration.
+// wantedMessage is the payload of config/desired.
 type wantedMessage struct {
 	Version int64           `json:"version"`
 	Desired json.RawMessage `json:"desired"`
@@ -152,7 +152,7 @@ func (s *Service) deliver(ctx context.Context, c Config) error {
 	return nil
 }
 
-// Welcome gives a device that has just connected what is wanted of it, unless it has it.
+// Welcome sends a device that has just connected its desired configuration, unless it is in sync.
 func (s *Service) Welcome(ctx context.Context, deviceID string) error {
 	found, err := s.store.GetConfigs(ctx, []string{deviceID})
 	if err != nil || len(found) == 0 || found[0].InSync() {

@@ -29,7 +29,7 @@ func parseReport(payload []byte) (version int64, reported string, err error) {
 	return *report.Version, reported, err
 }
 
-// TakeReport keeps what a device says of its configuration. What it said before, and comes
+// TakeReport stores what a device says of its configuration. What it said before, and comes
 // late or again, changes nothing. A version that was never wanted is refused.
 func (s *Service) TakeReport(ctx context.Context, m device.UpMessage) error {
 	version, reported, err := parseReport(m.Payload)

@@ -17,7 +17,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// Schema is the JSON Schema that wanted configurations of a kind of device are held to.
+// Schema is the JSON Schema that desired configurations of a kind of device are held to.
 type Schema struct {
 	Kind      device.Kind
 	Text      string // "" for none
@@ -28,7 +28,7 @@ type Schema struct {
 // maxSchema bounds a schema, in bytes.
 const maxSchema = 64 << 10
 
-// SetSchema holds the wanted configurations of a kind to a JSON Schema from now on; "" holds
+// SetSchema holds the desired configurations of a kind to a JSON Schema from now on; "" holds
 // them to none. What is wanted already stays.
 func (s *Service) SetSchema(ctx context.Context, kind device.Kind, schema string) (Schema, error) {
 	who, err := device.MayWrite(ctx)
@@ -53,7 +53,7 @@ func (s *Service) SetSchema(ctx context.Context, kind device.Kind, schema string
 	return set, s.store.SetConfigSchema(ctx, set)
 }
 
-// Schemas gives the schemas that there are, in order of their kinds. For staff.
+// Schemas returns the schemas that there are, in order of their kinds. For staff.
 func (s *Service) Schemas(ctx context.Context) ([]Schema, error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil || !who.Staff() {
@@ -90,7 +90,7 @@ func (nothingElse) Load(url string) (any, error) {
 	return nil, fmt.Errorf("%.200q cannot be referred to", url)
 }
 
-// compile gives a schema whose comparisons are bounded by the effort.
+// compile returns a schema whose comparisons are bounded by the budget.
 func compile(schema string, spent *budget) (*jsonschema.Schema, error) {
 	parsed, err := jsonschema.UnmarshalJSON(strings.NewReader(schema))
 	if err != nil {

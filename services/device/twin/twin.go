@@ -1,6 +1,6 @@
-// Package twin keeps, for each device, the configuration that is wanted and the one that it says it has.
+// Package twin stores, for each device, the configuration that is desired and the one that it says it has.
 //
-// A configuration that is wanted has a version of its own, and is told to the device until it reports that
+// A configuration that is desired has a version of its own, and is sent to the device until it reports that
 // version; the device's version does not know of it.
 package twin
 
@@ -28,7 +28,7 @@ type Service struct {
 	delivery *delivery
 }
 
-// New gives the use cases over a store.
+// New returns a Service over a store.
 func New(store Store, clock clock.Clock, downlink device.Downlink) *Service {
 	return &Service{store: store, clock: clock, downlink: downlink, delivery: newDelivery()}
 }
@@ -42,10 +42,10 @@ const (
 // maxConfig bounds a configuration, in bytes: with its version around it, it fits a device's message.
 const maxConfig = device.MaxPayload - 1<<10
 
-// MaxConfigVersions is how many wanted configurations of a device are remembered.
+// MaxConfigVersions is how many desired configurations of a device are remembered.
 const MaxVersions = 1_000
 
-// Config is a device's twin: the configuration that is wanted, and the one that it says it has.
+// Config is a device's twin: the configuration that is desired, and the one that it says it has.
 type Config struct {
 	DeviceID       string
 	Desired        string     // a JSON object; "{}" while nothing was wanted
@@ -57,7 +57,7 @@ type Config struct {
 	ReportedAt      *time.Time
 }
 
-// InSync tells whether the device has said that it has what is wanted.
+// InSync reports whether the device has said that it has the desired configuration.
 func (c Config) InSync() bool {
 	return c.DesiredVersion == 0 || c.ReportedVersion != nil && *c.ReportedVersion == c.DesiredVersion
 }
@@ -72,14 +72,14 @@ type Version struct {
 	Actor    string // who wanted it
 }
 
-// SetInput says what is wanted of a device.
+// SetInput is the input of Set.
 type SetInput struct {
 	DeviceID        string
 	Desired         string // a JSON object
 	ExpectedVersion *int64 // of what was wanted before; nil for any
 }
 
-// Set says what is wanted of a device. What is wanted already makes no new version.
+// Set stores the desired configuration of a device. An equal configuration creates no new version.
 // VERSION_CONFLICT when another version was wanted than was expected; INVALID_ARGUMENT with the path
 // of the fault when it does not fit the schema of the device's kind.
 func (s *Service) Set(ctx context.Context, in SetInput) (Config, error) {
@@ -115,7 +115,7 @@ func (s *Service) Set(ctx context.Context, in SetInput) (Config, error) {
 	return changed, nil
 }
 
-// configObject is a JSON object without spaces around its parts, as it is kept and compared.
+// configObject is a JSON object without spaces around its parts, as it is stored and compared.
 func configObject(field, text string) (string, error) {
 	var compact bytes.Buffer
 	if err := input.JSON(field, text, maxConfig); err != nil {
@@ -146,7 +146,7 @@ func wanted(who caller.Caller, c Config, desired string, now time.Time) (*Change
 	return &Change{Config: c, Wanted: &version, Event: &e}, err
 }
 
-// BatchGet gives the configurations of those of the devices that there are and the caller may
+// BatchGet returns the configurations of those of the devices that there are and the caller may
 // see. They are for staff: for others no device has one to show.
 func (s *Service) BatchGet(ctx context.Context, deviceIDs []string) ([]Config, error) {
 	devices, err := device.SeenByStaff(ctx, s.store, deviceIDs)
@@ -159,7 +159,7 @@ func (s *Service) BatchGet(ctx context.Context, deviceIDs []string) ([]Config, e
 // maxVersions bounds the versions of one answer, so that it fits a message.
 const maxVersions = 200
 
-// BatchListVersions gives a page of what was wanted of each device, the newest first, at most
+// BatchListVersions returns a page of what was wanted of each device, the newest first, at most
 // 200 in all. The cursor of the request holds for each of them. For staff.
 func (s *Service) BatchListVersions(ctx context.Context, deviceIDs []string, request page.Request) ([]device.Page[Version], error) {
 	size, err := request.Size()

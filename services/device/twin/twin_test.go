@@ -44,23 +44,23 @@ func (m *mailbox) take() []string {
 	return got
 }
 
-// told is a station with a mailbox, and one device.
-type told struct {
+// delivered is a station with a mailbox, and one device.
+type delivered struct {
 	*devicetest.Station
 	mail *mailbox
 	id   string
 }
 
-func openTwin(t *testing.T, kind device.Kind) *told {
+func openTwin(t *testing.T, kind device.Kind) *delivered {
 	t.Helper()
-	f := &told{Station: devicetest.Open(t), mail: &mailbox{}}
+	f := &delivered{Station: devicetest.Open(t), mail: &mailbox{}}
 	f.Downlink = f.mail
 	f.Restart()
 	f.id = f.Register(t, kind).ID
 	return f
 }
 
-func (f *told) set(t *testing.T, desired string) twin.Config {
+func (f *delivered) set(t *testing.T, desired string) twin.Config {
 	t.Helper()
 	c, err := f.Twins.Set(devicetest.As(t, caller.Operator), twin.SetInput{DeviceID: f.id, Desired: desired})
 	if err != nil {
@@ -69,7 +69,7 @@ func (f *told) set(t *testing.T, desired string) twin.Config {
 	return c
 }
 
-func (f *told) report(t *testing.T, payload string) {
+func (f *delivered) report(t *testing.T, payload string) {
 	t.Helper()
 	f.Clock.Advance(time.Second)
 	err := f.Uplink.Take(t.Context(), device.UpMessage{DeviceID: f.id, Topic: device.UpConfigReported, Payload: []byte(payload), ArrivedAt: f.Clock.Now()})
@@ -78,7 +78,7 @@ func (f *told) report(t *testing.T, payload string) {
 	}
 }
 
-func (f *told) config(t *testing.T) twin.Config {
+func (f *delivered) config(t *testing.T) twin.Config {
 	t.Helper()
 	found, err := f.Twins.BatchGet(devicetest.As(t, caller.Operator), []string{f.id})
 	if err != nil || len(found) != 1 {
@@ -88,7 +88,7 @@ func (f *told) config(t *testing.T) twin.Config {
 }
 
 // delivered checks what reached the device since the last time.
-func (f *told) delivered(t *testing.T, what string, want ...string) {
+func (f *delivered) delivered(t *testing.T, what string, want ...string) {
 	t.Helper()
 	if _, err := f.Twins.DeliverPending(t.Context()); err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func (f *told) delivered(t *testing.T, what string, want ...string) {
 	}
 }
 
-func (f *told) connect(t *testing.T) {
+func (f *delivered) connect(t *testing.T) {
 	t.Helper()
 	if err := f.Uplink.Welcome(t.Context(), f.id); err != nil {
 		t.Fatal(err)
@@ -136,8 +136,8 @@ func TestAWantedConfigurationIsDeliveredUntilItIsReported(t *testing.T) {
 	f.delivered(t, "another is wanted", `{"version":2,"desired":{"fps":25}}`)
 }
 
-// A device that connects may not listen yet when it is told.
-func TestADeviceThatHasJustConnectedIsToldOnceMore(t *testing.T) {
+// A device that connects may not listen yet when it is delivered.
+func TestDeliveryNewConnectionRepeatsConfig(t *testing.T) {
 	t.Parallel()
 	f := openTwin(t, device.Camera)
 	const one = `{"version":1,"desired":{}}`
@@ -161,14 +161,14 @@ func TestWhatTheBrokerDoesNotTakeIsDeliveredLater(t *testing.T) {
 	f.mail.down = errors.New("broker is down")
 	f.set(t, `{}`)
 	if _, err := f.Twins.DeliverPending(t.Context()); err == nil {
-		t.Error("the broker is down and nobody is told")
+		t.Error("the broker is down and nobody is delivered")
 	}
 	f.mail.down = nil
 	f.delivered(t, "the broker is back", `{"version":1,"desired":{}}`)
 }
 
 // Whoever sets a configuration need not wait: the delivery is woken.
-func TestTheCourierIsWoken(t *testing.T) {
+func TestDeliverySetConfigDeliversAtOnce(t *testing.T) {
 	t.Parallel()
 	f := openTwin(t, device.Camera)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -223,7 +223,7 @@ func TestReportsThatComeLateOrAreWrongHarmNothing(t *testing.T) {
 	f.report(t, `{"version":1,"reported":{"fps":5}}`) // it fell back
 	f.connect(t)
 	if got := f.mail.take(); len(got) != 1 || !strings.Contains(got[0], `"version":2`) {
-		t.Errorf("a device that fell back is told %v", got)
+		t.Errorf("a device that fell back is delivered %v", got)
 	}
 }
 

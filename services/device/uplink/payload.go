@@ -69,15 +69,15 @@ func (m *moment) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// orArrival is the time that the device told, or when its message arrived.
-func orArrival(field string, told *moment, arrived time.Time) (time.Time, error) {
-	if told == nil {
+// orArrival returns the time that the device gave, or the arrival of its message.
+func orArrival(field string, sentAt *moment, arrived time.Time) (time.Time, error) {
+	if sentAt == nil {
 		return arrived, nil
 	}
-	if told.After(arrived.Add(maxAhead)) {
+	if sentAt.After(arrived.Add(maxAhead)) {
 		return time.Time{}, errs.Invalid(field, "is more than %v in the future: set the clock", maxAhead)
 	}
-	return told.Time, nil
+	return sentAt.Time, nil
 }
 
 // sample is values at a time: {"at": "…", "values": {"temperature": 21.5}}.
@@ -175,20 +175,20 @@ func readPositions(m device.UpMessage) ([]device.Position, error) {
 const maxPlaces = 500 // a message
 
 func (p place) position(field string, arrived time.Time) (*device.Position, error) {
-	latitude, longitude, accuracy, told := p.Latitude, p.Longitude, p.Accuracy, p.At
+	latitude, longitude, accuracy, sentAt := p.Latitude, p.Longitude, p.Accuracy, p.At
 	if latitude == nil && longitude == nil {
 		latitude, longitude = p.Lat, p.Lon
 	}
 	if accuracy == nil {
 		accuracy = p.Acc
 	}
-	if told == nil && p.Tst != nil {
-		told = &moment{time.Unix(*p.Tst, 0).UTC()}
+	if sentAt == nil && p.Tst != nil {
+		sentAt = &moment{time.Unix(*p.Tst, 0).UTC()}
 	}
 	if latitude == nil || longitude == nil {
 		return nil, errs.Invalid(field, "needs latitude and longitude")
 	}
-	at, err := orArrival(field+".at", told, arrived)
+	at, err := orArrival(field+".at", sentAt, arrived)
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ func (s *Service) takeState(ctx context.Context, m device.UpMessage) error {
 	if err := s.store.Report(ctx, m.DeviceID, ReportedState{Board: board.String(), Firmware: known.Firmware}, s.clock.Now()); err != nil {
 		return err
 	}
-	return s.rooms.Vehicles.TakeLockState(ctx, m)
+	return s.handlers.Vehicles.TakeLockState(ctx, m)
 }
 
 // happening is an event as a device tells it.

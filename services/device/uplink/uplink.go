@@ -20,8 +20,8 @@ import (
 	"github.com/sluicehq/sluice/services/device/vehicle"
 )
 
-// Rooms are those that messages are for.
-type Rooms struct {
+// Handlers process messages, by topic.
+type Handlers struct {
 	Telemetry *telemetry.Service
 	Commands  *command.Service
 	Vehicles  *vehicle.Service
@@ -29,14 +29,14 @@ type Rooms struct {
 	Twins     *twin.Service
 }
 
-// Store keeps what devices say of themselves.
+// Store stores what devices say of themselves.
 type Store interface {
-	// Observe tells others where a device was, and keeps the latest of the positions when it is later
-	// than the one that is known. The version stays. Of a device that is not there, nothing is told.
+	// Observe tells others where a device was, and stores the latest of the positions when it is later
+	// than the one that is known. The version stays. For a device that does not exist nothing is published.
 	Observe(ctx context.Context, deviceID string, positions []device.Position, now time.Time) error
 
-	// Report keeps the board that a device reported and its firmware, in place of what is known. The
-	// version stays; others are told when it makes a difference.
+	// Report stores the board that a device reported and its firmware, in place of what is known. The
+	// version is unchanged; a change is published.
 	Report(ctx context.Context, deviceID string, state ReportedState, now time.Time) error
 
 	// Note writes down what happened to a device and leaves the device as it is. Of a device that is
@@ -44,30 +44,30 @@ type Store interface {
 	Note(ctx context.Context, e device.Event) error
 }
 
-// Count counts what became of messages by topic: taken, refused or failed.
+// Count counts the outcome of messages by topic: taken, refused or failed.
 type Count func(topic device.UpTopic, outcome string, n int)
 
 // Service is the use cases. It is safe for concurrent use.
 type Service struct {
 	store    Store
 	clock    clock.Clock
-	rooms    Rooms
+	handlers Handlers
 	count    Count
 	pace     *device.Pace
 	takes    map[device.UpTopic]taker
 	welcomes []welcomer
 }
 
-// New gives the use cases over a store.
-func New(store Store, clock clock.Clock, rooms Rooms, count Count) *Service {
-	s := &Service{store: store, clock: clock, rooms: rooms, count: count, pace: device.NewPace()}
+// New returns a Service over a store.
+func New(store Store, clock clock.Clock, handlers Handlers, count Count) *Service {
+	s := &Service{store: store, clock: clock, handlers: handlers, count: count, pace: device.NewPace()}
 	s.takes, s.welcomes = s.takers(), s.welcomers()
 	return s
 }
 
 // taker does what a message asks for. An error that is the device's fault (INVALID_ARGUMENT,
 // NOT_FOUND, FAILED_PRECONDITION, ALREADY_EXISTS, PERMISSION_DENIED) refuses the message: it is noted
-// in the device's event log and does not come again. After any other error it comes again, so a
+// in the device's event log and does not be redelivered. After any other error it is redelivered, so a
 // taker must bear a message twice.
 type taker func(ctx context.Context, m device.UpMessage) error
 
@@ -78,20 +78,20 @@ func (s *Service) takers() map[device.UpTopic]taker {
 		device.UpPosition:       s.takePositions,
 		device.UpState:          s.takeState,
 		device.UpEvents:         s.takeEvent,
-		device.UpCommandAck:     s.rooms.Commands.TakeAck,
-		device.UpCommandLog:     s.rooms.Commands.TakeLog,
+		device.UpCommandAck:     s.handlers.Commands.TakeAck,
+		device.UpCommandLog:     s.handlers.Commands.TakeLog,
 		device.UpCommandResult:  s.takeResult,
-		device.UpConfigReported: s.rooms.Twins.TakeReport,
+		device.UpConfigReported: s.handlers.Twins.TakeReport,
 	}
 }
 
-// takeResult has the camera looked after whose stream waited for the command.
+// takeResult has the camera processed whose stream waited for the command.
 func (s *Service) takeResult(ctx context.Context, m device.UpMessage) error {
-	commandID, err := s.rooms.Commands.TakeResult(ctx, m)
+	commandID, err := s.handlers.Commands.TakeResult(ctx, m)
 	if err != nil {
 		return err
 	}
-	return s.rooms.Cameras.Answered(ctx, m.DeviceID, commandID)
+	return s.handlers.Cameras.Answered(ctx, m.DeviceID, commandID)
 }
 
 func (s *Service) untaken(_ context.Context, m device.UpMessage) error {
@@ -102,12 +102,12 @@ func (s *Service) untaken(_ context.Context, m device.UpMessage) error {
 // connection, and for a device that was there all the time.
 type welcomer func(ctx context.Context, deviceID string) error
 
-// welcomers says what is done for a device that is there again: wanted configuration, queued commands.
+// welcomers says what is done for a device that is there again: desired configuration, queued commands.
 func (s *Service) welcomers() []welcomer {
-	return []welcomer{s.rooms.Commands.SendWaiting, s.rooms.Vehicles.Hurry, s.rooms.Twins.Welcome}
+	return []welcomer{s.handlers.Commands.SendWaiting, s.handlers.Vehicles.Hurry, s.handlers.Twins.Welcome}
 }
 
-// TakeAll handles messages of devices, and says of each what Take would. Telemetry is kept in one
+// TakeAll handles messages of devices, and says of each what Take would. Telemetry is stored in one
 // transaction.
 func (s *Service) TakeAll(ctx context.Context, messages []device.UpMessage) []error {
 	outcomes := make([]error, len(messages))
@@ -128,7 +128,7 @@ func (s *Service) TakeAll(ctx context.Context, messages []device.UpMessage) []er
 	if len(recordings) == 0 {
 		return outcomes
 	}
-	err := s.rooms.Telemetry.Take(ctx, recordings)
+	err := s.handlers.Telemetry.Take(ctx, recordings)
 	for _, i := range of {
 		outcomes[i] = err
 	}
@@ -152,7 +152,7 @@ func (s *Service) takeTelemetry(ctx context.Context, m device.UpMessage) error {
 	if err != nil {
 		return err
 	}
-	return s.rooms.Telemetry.Take(ctx, []telemetry.Recording{recording})
+	return s.handlers.Telemetry.Take(ctx, []telemetry.Recording{recording})
 }
 
 // Take handles one message of a device. nil: done with, also when it was refused; that is noted in
@@ -169,7 +169,7 @@ func (s *Service) Take(ctx context.Context, m device.UpMessage) error {
 	return s.settle(ctx, m, err)
 }
 
-// settle counts what became of the message, and notes when it was refused.
+// settle counts the outcome of the message, and notes when it was refused.
 func (s *Service) settle(ctx context.Context, m device.UpMessage, err error) error {
 	topic := m.Topic
 	if _, known := s.takes[topic]; !known {
@@ -194,7 +194,7 @@ func checkPayload(m device.UpMessage) error {
 	return nil
 }
 
-// blamesDevice tells whether sending the message again would be refused again.
+// blamesDevice reports whether sending the message again would be refused again.
 func blamesDevice(err error) bool {
 	switch errs.From(err).Code {
 	case errs.InvalidArgument, errs.NotFound, errs.FailedPrecondition, errs.AlreadyExists, errs.PermissionDenied:

@@ -15,11 +15,11 @@ import (
 	"github.com/sluicehq/sluice/services/device/command"
 )
 
-// Store is what keeps vehicles.
+// Store is what stores vehicles.
 type Store interface {
 	command.Decider
 
-	// DueLocks gives devices whose lock is to be looked after at now, the most urgent first.
+	// DueLocks returns devices whose lock is to be processed at now, the most urgent first.
 	DueLocks(ctx context.Context, now time.Time, most int) ([]string, error)
 }
 
@@ -30,7 +30,7 @@ type Service struct {
 	commands *command.Service
 }
 
-// New gives the use cases over a store.
+// New returns a Service over a store.
 func New(store Store, clock clock.Clock, commands *command.Service) *Service {
 	return &Service{store: store, clock: clock, commands: commands}
 }
@@ -38,7 +38,7 @@ func New(store Store, clock clock.Clock, commands *command.Service) *Service {
 // maxReference bounds what an unlock is done for, in bytes.
 const maxReference = 100
 
-// maySystem keeps what services do for each other to services.
+// maySystem stores what services do for each other to services.
 func maySystem(ctx context.Context, deviceID, reference string) error {
 	who, err := caller.Require(ctx, caller.DeviceCommand)
 	if err != nil {
@@ -53,7 +53,7 @@ func maySystem(ctx context.Context, deviceID, reference string) error {
 	return device.CheckID("vehicleId", deviceID)
 }
 
-// Unlock opens a vehicle for the reference, and gives the command that does it. Asked again, it gives
+// Unlock opens a vehicle for the reference, and returns the command that does it. Asked again, it returns
 // the same command as it then stands, and sends nothing. FAILED_PRECONDITION when the vehicle is not
 // locked, when it has no lock, or when the deadline has passed. For the system.
 func (s *Service) Unlock(ctx context.Context, vehicleID, reference string, deadline time.Time) (command.Command, error) {
@@ -77,8 +77,8 @@ func (s *Service) Unlock(ctx context.Context, vehicleID, reference string, deadl
 }
 
 // Lock locks the vehicle that was opened for the reference, and goes on until it is locked. It does
-// nothing when the vehicle is open for somebody else, or locked. An unlock for the reference that has
-// not been asked for yet will be refused. For the system.
+// nothing when the vehicle is open for a client else, or locked. An unlock for the reference that has
+// not been requested yet will be refused. For the system.
 func (s *Service) Lock(ctx context.Context, vehicleID, reference string) error {
 	if err := maySystem(ctx, vehicleID, reference); err != nil {
 		return err
@@ -102,11 +102,11 @@ func (s *Service) Lock(ctx context.Context, vehicleID, reference string) error {
 	if err != nil {
 		return fmt.Errorf("lock a vehicle: %w", err)
 	}
-	_ = s.Secure(ctx, vehicleID) // what fails is tried again by the Reconciler
+	_ = s.Secure(ctx, vehicleID) // what fails is retried by the Reconciler
 	return nil
 }
 
-// forestalled is an unlock that was given up before it was asked for.
+// forestalled is an unlock that was given up before it was requested.
 func forestalled(t *command.Decision, reference string) command.Command {
 	c := command.Made(t.Device.ID, device.CommandUnlock, "{}", t.Actor, command.MinTimeout, nil, t.Now)
 	c.Reference, c.Reason, c.Error = reference, device.ReasonGivenUp, "given up before it was asked for"
@@ -161,7 +161,7 @@ type stateMessage struct {
 	LockState device.LockState `json:"lockState"`
 }
 
-// TakeLockState takes what a vehicle tells of its lock on its own account. It changes no state, but
+// TakeLockState takes what a vehicle reports its lock on its own account. It changes no state, but
 // has a vehicle locked that is open when it should not be.
 func (s *Service) TakeLockState(ctx context.Context, m device.UpMessage) error {
 	var said stateMessage
