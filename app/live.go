@@ -70,7 +70,7 @@ func (h *house) cursorSecret() ([]byte, error) {
 	if err := makeData(h.config.Data); err != nil {
 		return nil, err
 	}
-	return eventstream.KeptSecret(filepath.Join(h.config.Data, "cursors.key"))
+	return eventstream.LoadSecret(filepath.Join(h.config.Data, "cursors.key"))
 }
 
 // lastGrace is what clients that are told to go have beyond the time over which they are told.

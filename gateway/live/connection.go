@@ -82,7 +82,7 @@ func (c *connection) run() {
 
 // wait waits until the client says something, and keeps what it needs for it small.
 func (c *connection) wait() {
-	c.Await()
+	c.AwaitReadable()
 	c.run()
 }
 

@@ -102,7 +102,7 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, executor graphql
 		return
 	}
 	if problems == nil && p.request.after != "" {
-		if _, err := t.hub.cursors.Read(p.request.after); err != nil {
+		if _, err := t.hub.cursors.Decode(p.request.after); err != nil {
 			t.refuse(w, r, err)
 			return
 		}

@@ -164,7 +164,7 @@ func (h *Hub) follow() {
 	wait := feedBackoff
 	for h.ctx.Err() == nil {
 		before := h.source.Position()
-		err := h.source.Feed(h.ctx, h.publish)
+		err := h.source.Follow(h.ctx, h.publish)
 		if h.ctx.Err() != nil {
 			return
 		}
@@ -193,7 +193,7 @@ func (h *Hub) pause(d time.Duration) {
 func (h *Hub) publish(e *eventstream.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	lost, fresh := h.source.Keep(e)
+	lost, fresh := h.source.Append(e)
 	if lost != nil {
 		h.index.All(func(g *group) { g.enqueue(lost) })
 	}

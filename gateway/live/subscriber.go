@@ -52,7 +52,7 @@ func (h *Hub) subscribe(m *member, r request) error {
 	var from eventstream.Position
 	if r.after != "" {
 		var err error
-		if from, err = h.cursors.Read(r.after); err != nil {
+		if from, err = h.cursors.Decode(r.after); err != nil {
 			return err
 		}
 	}
@@ -81,7 +81,7 @@ func (h *Hub) subscribe(m *member, r request) error {
 // the future of this one because the broker lost its last events, begins with a gap.
 func (h *Hub) resume(m *member, from eventstream.Position, after string) {
 	h.metrics.replays.Inc()
-	if from.Epoch == h.source.Epoch() && from.Sequence <= h.source.Last(h.ctx, from.Sequence) {
+	if h.source.Contains(h.ctx, from) {
 		m.seen = from.Sequence
 		h.chase(m)
 		return

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -19,76 +20,82 @@ import (
 	"github.com/sluicehq/sluice/internal/bus"
 )
 
-// Event is one event of the stream, or a stretch of it that retention has taken.
+// Event is one event of the stream, or a gap: a range of events that retention has deleted.
 type Event struct {
 	bff.Event
 	Cursor string
-	size   int  // bytes, about
-	Gap    *Gap // then it is no event: Sequence is the end of the stretch
+	Gap    *Gap // nil for an event; in a gap, Sequence is that of its last event
+	size   int  // bytes, estimated
 }
 
-// Gap is what is lost: everything after from, to and with to. Both are cursors.
+// Gap is the range of lost events: those after From, up to and including To. Both are cursors.
 type Gap struct{ From, To string }
 
 const (
-	pageSize  = 128 // events that are read from the stream at once
-	pagesKept = 32
-	pageWait  = 5 * time.Second // for one page
-	readMost  = 64              // events that a follower takes at once
+	pageSize     = 128 // events that one read of the stream fetches
+	cachedPages  = 32
+	pageTimeout  = 5 * time.Second // for one page
+	maxBatch     = 64              // events that one call of Read returns from memory
+	eventBaseLen = 500             // bytes of an event in memory besides its data, estimated
 )
 
-// errAway says that the stream could not be read just now.
-var errAway = errors.New("the stream of events cannot be read")
+var (
+	errUnreadable = errors.New("the stream of events cannot be read")
+	// ErrEpoch says that the stream was created anew: earlier positions and cached events are void.
+	ErrEpoch = errors.New("the stream of events was created anew")
+)
 
-// Options are what a Source needs.
+// Options are the dependencies and limits of a Source.
 type Options struct {
 	JetStream    jetstream.JetStream
-	Decode       func(e *bff.Event, data []byte) error // reads Node and Facts
+	Decode       func(e *bff.Event, data []byte) error // sets Node and Facts
 	Cursors      *Cursors
-	History      int // events kept in memory
+	History      int // events in the memory buffer
 	HistoryBytes int
 }
 
-// Source reads the stream of events: as it grows, by feed; and again what was, by read. The newest
-// are kept in memory, and so are pages of older ones, because many come back at once and for the same.
+// Source reads the stream of events. Follow reads it as it grows, Read reads earlier events. The latest events are in a memory
+// buffer, and pages of earlier ones in a cache, because many subscribers resume at once from about the same cursor.
 type Source struct {
 	js      jetstream.JetStream
 	decode  func(e *bff.Event, data []byte) error
 	cursors *Cursors
-	epoch   uint32 // of the stream; set before the source is used
 
-	history      int // events kept in memory
+	history      int // events in the memory buffer
 	historyBytes int
 
+	epoch atomic.Uint32 // of the stream
+
 	mu       sync.Mutex
-	position uint64   // the last event that was fed
-	recent   []*Event // without a hole; the last is at position
+	position uint64   // of the last event that Append has added
+	recent   []*Event // the memory buffer, without a hole; its last event is at position
 	bytes    int      // of recent
 
 	pagesMu sync.Mutex
 	pages   map[uint64]*page // by number
-	order   []uint64         // the oldest first
+	order   []uint64         // page numbers, the oldest first
 }
 
-// page is a stretch of the stream that was read again.
+// page is a fixed range of the stream, fetched once for all its readers.
 type page struct {
 	once   sync.Once
 	events []*Event
-	first  uint64 // the oldest that the stream still has, when events is empty
+	first  uint64 // first sequence of the stream, when events is empty
 	err    error
 }
 
-// New looks at the stream. It begins a little before its end, so that those who come back from
-// another gateway find in memory what they missed.
+// New reads the state of the stream. The source starts up to History events before the end of the stream, so that
+// subscribers of another gateway who resume here find in memory what they missed.
 func New(ctx context.Context, options Options) (*Source, error) {
 	info, err := bus.LookAtEvents(ctx, options.JetStream)
 	if err != nil {
 		return nil, err
 	}
 	s := &Source{
-		js: options.JetStream, decode: options.Decode, cursors: options.Cursors, epoch: epochOf(info.Created),
+		js: options.JetStream, decode: options.Decode, cursors: options.Cursors,
 		history: options.History, historyBytes: options.HistoryBytes, pages: map[uint64]*page{},
 	}
+	s.epoch.Store(epochOf(info.Created))
 	s.position = max(info.State.FirstSeq, 1) - 1
 	if warm := uint64(max(s.history, 0)); info.State.LastSeq > s.position+warm {
 		s.position = info.State.LastSeq - warm
@@ -96,36 +103,33 @@ func New(ctx context.Context, options Options) (*Source, error) {
 	return s, nil
 }
 
-// Feed gives every event after position to take, in order, until ctx ends or the stream cannot be read.
-func (s *Source) Feed(ctx context.Context, take func(*Event)) error {
+// Follow calls handle for each event after the current position, in order, until ctx ends or the stream cannot be read.
+func (s *Source) Follow(ctx context.Context, handle func(*Event)) error {
 	info, err := bus.LookAtEvents(ctx, s.js)
 	if err != nil {
 		return err
 	}
-	if epochOf(info.Created) != s.epoch {
+	if epochOf(info.Created) != s.epoch.Load() {
 		return ErrEpoch
 	}
 	return bus.Follow(ctx, s.js, s.Position(), false, func(message jetstream.Msg) error {
-		e, err := s.read1(message)
+		e, err := s.parse(message)
 		if e == nil {
 			return err
 		}
-		take(e)
+		handle(e)
 		return nil
 	})
 }
 
-// ErrEpoch says that the stream was made anew: nothing that is known of it holds.
-var ErrEpoch = errors.New("the stream of events was made anew")
-
-// read1 reads one message. What it carries may not be readable; its place is.
-func (s *Source) read1(message jetstream.Msg) (*Event, error) {
+// parse decodes one message. When only the data is not readable, it returns the event with its sequence, and the error.
+func (s *Source) parse(message jetstream.Msg) (*Event, error) {
 	m, err := bus.Decode(message)
 	if err != nil {
 		return nil, err
 	}
-	e := &Event{Event: bff.Event{Sequence: m.Sequence, At: m.Time}, size: len(m.Data) + 500}
-	e.Cursor = s.cursors.Write(Position{s.epoch, m.Sequence})
+	e := &Event{Event: bff.Event{Sequence: m.Sequence, At: m.Time}, size: len(m.Data) + eventBaseLen}
+	e.Cursor = s.cursor(m.Sequence)
 	entity, change, id, err := bus.ParseEventSubject(m.Subject)
 	if err != nil {
 		return e, err
@@ -138,15 +142,16 @@ func (s *Source) read1(message jetstream.Msg) (*Event, error) {
 	return e, nil
 }
 
-// Keep adds the event that feed gave. When events before it are lost it gives the gap as well.
-func (s *Source) Keep(e *Event) (lost *Event, fresh bool) {
+// Append adds an event of Follow to the memory buffer. It returns a gap when events before this one are lost, and whether the
+// event is new: a redelivered event is not.
+func (s *Source) Append(e *Event) (gap *Event, isNew bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if e.Sequence <= s.position {
 		return nil, false
 	}
 	if e.Sequence > s.position+1 {
-		lost = s.Gap(s.position, e.Sequence-1)
+		gap = s.Gap(s.position, e.Sequence-1)
 		s.recent, s.bytes = nil, 0
 	}
 	s.position = e.Sequence
@@ -157,37 +162,34 @@ func (s *Source) Keep(e *Event) (lost *Event, fresh bool) {
 		s.recent[0] = nil
 		s.recent = s.recent[1:]
 	}
-	return lost, true
+	return gap, true
 }
 
+// Gap returns the gap of the events after one sequence, up to and including another.
 func (s *Source) Gap(after, last uint64) *Event {
-	to := s.cursors.Write(Position{s.epoch, last})
-	return &Event{
-		Event:  bff.Event{Sequence: last, At: time.Now()},
-		Cursor: to,
-		Gap:    &Gap{From: s.cursors.Write(Position{s.epoch, after}), To: to},
-	}
+	to := s.cursor(last)
+	return &Event{Event: bff.Event{Sequence: last, At: time.Now()}, Cursor: to, Gap: &Gap{From: s.cursor(after), To: to}}
 }
 
-// Position is the last event that was fed.
+func (s *Source) cursor(sequence uint64) string {
+	return s.cursors.Encode(Position{Epoch: s.epoch.Load(), Sequence: sequence})
+}
+
+// Position returns the sequence of the last event that was appended.
 func (s *Source) Position() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.position
 }
 
-// Cursor is the cursor of the last event that was fed.
-func (s *Source) Cursor() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.cursors.Write(Position{s.epoch, s.position})
-}
+// Cursor returns the cursor of the last event that was appended.
+func (s *Source) Cursor() string { return s.cursor(s.Position()) }
 
-// Read gives some of the events after the sequence, without a hole or after a gap that says so; none
-// when that was the last one fed.
+// Read returns some of the events after a sequence. They start right after it, or with a gap. Read returns no events when the
+// sequence is that of the last appended event.
 func (s *Source) Read(ctx context.Context, after uint64) ([]*Event, error) {
-	events, known := s.remembered(after)
-	if known {
+	events, found := s.buffered(after)
+	if found {
 		return events, nil
 	}
 	events, first, err := s.page(ctx, after)
@@ -203,8 +205,8 @@ func (s *Source) Read(ctx context.Context, after uint64) ([]*Event, error) {
 	return events, nil
 }
 
-// remembered is what is in memory after the sequence; known is false when it has to be read.
-func (s *Source) remembered(after uint64) (events []*Event, known bool) {
+// buffered returns the events after a sequence from memory. It returns false when the stream has to be read.
+func (s *Source) buffered(after uint64) (events []*Event, found bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if after >= s.position {
@@ -214,17 +216,17 @@ func (s *Source) remembered(after uint64) (events []*Event, known bool) {
 		return nil, false
 	}
 	from := int(after + 1 - s.recent[0].Sequence)
-	return slices.Clone(s.recent[from:min(from+readMost, len(s.recent))]), true
+	return slices.Clone(s.recent[from:min(from+maxBatch, len(s.recent))]), true
 }
 
-// page gives the events after the sequence that are on its page; when there are none any more, the
-// first that the stream has.
+// page returns the events after a sequence that are on its page. When retention has deleted them all, it returns the first
+// sequence of the stream.
 func (s *Source) page(ctx context.Context, after uint64) (events []*Event, first uint64, err error) {
 	number := after / pageSize
-	p := s.pageNumber(number)
-	p.once.Do(func() { p.load(ctx, s, number) })
+	p := s.cachedPage(number)
+	p.once.Do(func() { s.load(ctx, p, number) })
 	if p.err != nil || len(p.events) == 0 || p.events[len(p.events)-1].Sequence <= after {
-		s.forget(number, p) // another time it may be there
+		s.evict(number, p) // the next read may find more
 	}
 	if p.err != nil {
 		return nil, 0, p.err
@@ -234,18 +236,18 @@ func (s *Source) page(ctx context.Context, after uint64) (events []*Event, first
 	})
 	events = p.events[from:]
 	if len(events) == 0 && p.first <= after+1 {
-		return nil, 0, errAway
+		return nil, 0, errUnreadable
 	}
 	return events, p.first, nil
 }
 
-func (s *Source) pageNumber(number uint64) *page {
+func (s *Source) cachedPage(number uint64) *page {
 	s.pagesMu.Lock()
 	defer s.pagesMu.Unlock()
 	if p, ok := s.pages[number]; ok {
 		return p
 	}
-	if len(s.order) == pagesKept {
+	if len(s.order) == cachedPages {
 		delete(s.pages, s.order[0])
 		s.order = s.order[1:]
 	}
@@ -255,7 +257,7 @@ func (s *Source) pageNumber(number uint64) *page {
 	return p
 }
 
-func (s *Source) forget(number uint64, p *page) {
+func (s *Source) evict(number uint64, p *page) {
 	s.pagesMu.Lock()
 	defer s.pagesMu.Unlock()
 	if s.pages[number] != p {
@@ -265,16 +267,16 @@ func (s *Source) forget(number uint64, p *page) {
 	s.order = slices.DeleteFunc(s.order, func(n uint64) bool { return n == number })
 }
 
-// load reads the page from the stream. Others wait for it, so it is not theirs to cancel.
-func (p *page) load(ctx context.Context, s *Source, number uint64) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pageWait)
+// load reads the page from the stream. Other readers wait for the result, so the end of ctx does not cancel it.
+func (s *Source) load(ctx context.Context, p *page, number uint64) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pageTimeout)
 	defer cancel()
 	info, err := bus.LookAtEvents(ctx, s.js)
 	if err != nil {
 		p.err = err
 		return
 	}
-	if epochOf(info.Created) != s.epoch {
+	if epochOf(info.Created) != s.epoch.Load() {
 		p.err = ErrEpoch
 		return
 	}
@@ -294,8 +296,8 @@ func (s *Source) fetch(ctx context.Context, start, end uint64) ([]*Event, error)
 	if err != nil {
 		return nil, fmt.Errorf("read the stream of events: %w", err)
 	}
-	defer func() {
-		_ = s.js.DeleteConsumer(context.WithoutCancel(ctx), bus.Events, consumer.CachedInfo().Name) // else it ends by itself
+	defer func() { // when this fails, the consumer expires after its inactive threshold
+		_ = s.js.DeleteConsumer(context.WithoutCancel(ctx), bus.Events, consumer.CachedInfo().Name)
 	}()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -305,7 +307,7 @@ func (s *Source) fetch(ctx context.Context, start, end uint64) ([]*Event, error)
 	}
 	var events []*Event
 	for message := range batch.Messages() {
-		e, err := s.read1(message)
+		e, err := s.parse(message)
 		if e == nil {
 			return nil, err
 		}
@@ -316,45 +318,39 @@ func (s *Source) fetch(ctx context.Context, start, end uint64) ([]*Event, error)
 			return events, nil
 		}
 	}
-	return nil, errors.Join(errAway, batch.Error())
+	return nil, errors.Join(errUnreadable, batch.Error())
 }
 
-// Restart forgets all, for a stream that was made anew.
+// Restart drops all cached events and starts at the beginning of a stream that was created anew.
 func (s *Source) Restart(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pageWait)
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
 	defer cancel()
 	info, err := bus.LookAtEvents(ctx, s.js)
 	if err != nil {
 		return err
 	}
-	epoch, position := epochOf(info.Created), max(info.State.FirstSeq, 1)-1
 	s.pagesMu.Lock()
 	s.pages, s.order = map[uint64]*page{}, nil
 	s.pagesMu.Unlock()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.epoch, s.position, s.recent, s.bytes = epoch, position, nil, 0
+	s.epoch.Store(epochOf(info.Created))
+	s.position, s.recent, s.bytes = max(info.State.FirstSeq, 1)-1, nil, 0
 	return nil
 }
 
-func (s *Source) Epoch() uint32 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.epoch
-}
-
-// Last is the last event of the stream: the one that was fed, or, when the sequence is beyond it, what
-// the stream says, as another gateway may have been fed more. If it cannot be asked, the sequence is
-// believed.
-func (s *Source) Last(ctx context.Context, sequence uint64) uint64 {
-	if at := s.Position(); sequence <= at {
-		return at
+// Contains reports whether the position is one of this stream. It is not when the stream was created anew, or when the broker
+// has lost its latest events. Another gateway can be ahead of this one: then the broker decides, and while it is away the
+// position is taken as valid.
+func (s *Source) Contains(ctx context.Context, p Position) bool {
+	if p.Epoch != s.epoch.Load() {
+		return false
 	}
-	ctx, cancel := context.WithTimeout(ctx, pageWait)
+	if p.Sequence <= s.Position() {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
 	defer cancel()
 	info, err := bus.LookAtEvents(ctx, s.js)
-	if err != nil {
-		return sequence
-	}
-	return info.State.LastSeq
+	return err != nil || p.Sequence <= info.State.LastSeq
 }

@@ -6,38 +6,37 @@ import (
 	"sync"
 )
 
-// CompressFrom is from how many bytes on a message is compressed.
+// CompressFrom is the payload size, in bytes, from which compression pays.
 const CompressFrom = 1 << 10
 
 // compressedText is finalText with the bit of permessage-deflate (RFC 7692, section 6).
 const compressedText = finalText | 0x40
 
-// deflater compresses one message after another, without the context of those before: nothing is kept
-// for a connection.
+// deflater compresses each message without the context of earlier messages, so no state per connection is needed.
 type deflater struct {
-	out    bytes.Buffer
+	buffer bytes.Buffer
 	writer *flate.Writer
 }
 
 var deflaters = sync.Pool{New: func() any {
 	d := &deflater{}
-	d.writer, _ = flate.NewWriter(&d.out, flate.BestSpeed) // the level is one that there is
+	d.writer, _ = flate.NewWriter(&d.buffer, flate.BestSpeed) // fails only for an unknown level
 	return d
 }}
 
-// AppendCompressed adds the frame, which is an uncompressed one, as a compressed one.
+// AppendCompressed appends the compressed form of an uncompressed text frame.
 func AppendCompressed(b, frame []byte) []byte {
 	d := deflaters.Get().(*deflater)
 	defer deflaters.Put(d)
-	d.out.Reset()
-	d.writer.Reset(&d.out)
+	d.buffer.Reset()
+	d.writer.Reset(&d.buffer)
 	message := frame[headerLength(frame):]
 	_, err := d.writer.Write(message)
 	if err != nil || d.writer.Flush() != nil {
-		return append(b, frame...) // memory does not fail
+		return append(b, frame...) // not reached: a write to memory does not fail
 	}
-	packed := bytes.TrimSuffix(d.out.Bytes(), []byte{0, 0, 0xff, 0xff}) // RFC 7692, section 7.2.1
-	return append(appendHeader(b, compressedText, len(packed)), packed...)
+	compressed := bytes.TrimSuffix(d.buffer.Bytes(), []byte{0, 0, 0xff, 0xff}) // RFC 7692, section 7.2.1
+	return append(appendHeader(b, compressedText, len(compressed)), compressed...)
 }
 
 func headerLength(frame []byte) int {

@@ -1,8 +1,8 @@
 // Package frame encodes WebSocket frames (RFC 6455) and writes them to a client without a goroutine per connection.
 //
-// It promises that a Writer never blocks its caller unless the caller asks for it (Push), that the bytes queued for one client
-// are bounded, and that a message is written whole or not at all. A client that accepts no bytes within the write timeout
-// loses its queue and its connection. When the kernel refuses a write, the connection ends at once.
+// It promises that a Writer blocks no caller, except in Push; that the bytes queued for one client are bounded; and that the
+// client receives whole messages in order. A client that accepts no bytes within the write timeout loses its queue, and its
+// connection ends with CloseTryAgain. When the kernel reports an error of the connection, the Writer aborts it.
 package frame
 
 import (
@@ -13,7 +13,7 @@ import (
 )
 
 // The codes with which connections are closed: those of RFC 6455, section 7.4, and those that the
-// protocols define.
+// GraphQL protocols define.
 const (
 	CloseNormal        = websocket.CloseNormalClosure
 	CloseGoingAway     = websocket.CloseGoingAway
@@ -32,10 +32,10 @@ const (
 	CloseInternal      = 4500
 )
 
-// Close is why a connection ends.
+// Close is why a connection ends. The reason is cut off after maxReason bytes.
 type Close struct {
 	Code   int
-	Reason string // at most maxReason bytes are sent
+	Reason string
 }
 
 const (
@@ -47,10 +47,10 @@ const (
 	maxReason  = maxControl - 2
 )
 
-// AppendTextHeader adds the header of a text message of so many bytes.
+// AppendTextHeader appends the header of a text message with a payload of length bytes.
 func AppendTextHeader(b []byte, length int) []byte { return appendHeader(b, finalText, length) }
 
-// appendHeader adds the header of an unmasked, final frame (RFC 6455, section 5.2).
+// appendHeader appends the header of an unmasked, final frame (RFC 6455, section 5.2).
 func appendHeader(b []byte, first byte, length int) []byte {
 	switch {
 	case length <= 125:
@@ -61,18 +61,22 @@ func appendHeader(b []byte, first byte, length int) []byte {
 	return binary.BigEndian.AppendUint64(append(b, first, 127), uint64(length))
 }
 
-// Text is a text message.
+// Text returns the frame of a text message.
 func Text(message []byte) []byte {
-	return append(appendHeader(make([]byte, 0, len(message)+10), finalText, len(message)), message...)
+	return append(AppendTextHeader(make([]byte, 0, len(message)+10), len(message)), message...)
 }
 
-// control is a ping, pong or close; what is too long for one is cut off.
-func control(first byte, payload []byte) []byte {
-	payload = payload[:min(len(payload), maxControl)]
-	return append(appendHeader(make([]byte, 0, len(payload)+2), first, len(payload)), payload...)
-}
+// Ping returns a ping without a payload.
+func Ping() []byte { return control(finalPing, nil) }
 
-// Frame cuts the reason between letters: clients take half a letter for a fault of ours.
+// Pong returns the answer to a ping with this payload.
+func Pong(payload []byte) []byte { return control(finalPong, payload) }
+
+// IsClose reports whether the frame is a close frame.
+func IsClose(frame []byte) bool { return len(frame) > 0 && frame[0] == finalClose }
+
+// Frame returns the close frame. It cuts the reason between characters: clients report half a character as an error of the
+// server.
 func (c Close) Frame() []byte {
 	reason := c.Reason[:min(len(c.Reason), maxReason)]
 	if len(reason) < len(c.Reason) {
@@ -81,11 +85,8 @@ func (c Close) Frame() []byte {
 	return control(finalClose, websocket.FormatCloseMessage(c.Code, reason))
 }
 
-// Ping is a ping without a payload.
-func Ping() []byte { return control(finalPing, nil) }
-
-// Pong answers a ping with its payload.
-func Pong(payload []byte) []byte { return control(finalPong, payload) }
-
-// IsClose tells whether the frame is a close.
-func IsClose(frame []byte) bool { return len(frame) > 0 && frame[0] == finalClose }
+// control returns a ping, pong or close frame. A payload that is too long for a control frame is cut off.
+func control(first byte, payload []byte) []byte {
+	payload = payload[:min(len(payload), maxControl)]
+	return append(appendHeader(make([]byte, 0, len(payload)+2), first, len(payload)), payload...)
+}

@@ -4,5 +4,5 @@ package frame
 
 import "syscall"
 
-// send writes what the kernel takes at once. The descriptor is one that does not block.
+// send writes what the kernel accepts at once. The descriptor is in non-blocking mode.
 func send(fd int, p []byte) (int, error) { return syscall.Write(fd, p) }

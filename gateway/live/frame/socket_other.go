@@ -4,11 +4,11 @@ package frame
 
 import "syscall"
 
-// descriptor has all go by the queue.
-func descriptor(uintptr) int { return noDescriptor }
+// directDescriptor returns noDescriptor: every message goes through the queue.
+func directDescriptor(uintptr) int { return noDescriptor }
 
-// writeSome is not called.
-func writeSome(int, []byte) (int, error) { return 0, nil }
+// writeAvailable is not called without a descriptor.
+func writeAvailable(int, []byte) (int, error) { return 0, nil }
 
-// awaitReadable leaves it to the read to wait.
+// awaitReadable returns at once: the read itself waits.
 func awaitReadable(syscall.RawConn) {}

@@ -4,17 +4,17 @@ package frame
 
 import "syscall"
 
-// descriptor is what writeSome writes to. It is good until the connection is closed, which only its
-// socket does, under the same lock as its writes.
-func descriptor(fd uintptr) int { return int(fd) }
+// directDescriptor returns the descriptor for writeAvailable. It is valid until the connection is closed. Only the Writer closes
+// the connection, under the lock that it also holds during writes.
+func directDescriptor(fd uintptr) int { return int(fd) }
 
-// writeSome writes as much as the kernel takes at once, which may be nothing.
-func writeSome(fd int, p []byte) (n int, err error) {
+// writeAvailable writes as many bytes as the kernel accepts at once, which can be none.
+func writeAvailable(fd int, p []byte) (n int, err error) {
 	for n < len(p) {
-		took, err := send(fd, p[n:])
+		written, err := send(fd, p[n:])
 		switch {
-		case took > 0:
-			n += took
+		case written > 0:
+			n += written
 		case err == syscall.EINTR:
 		case err == syscall.EAGAIN, err == nil:
 			return n, nil
@@ -25,10 +25,9 @@ func writeSome(fd int, p []byte) (n int, err error) {
 	return n, nil
 }
 
-// awaitReadable waits until there is something to read, the end of the stream, or the read deadline. It
-// looks without taking anything.
+// awaitReadable blocks until the connection has bytes to read, is at its end, or passes its read deadline. It reads nothing.
 func awaitReadable(raw syscall.RawConn) {
-	_ = raw.Read(peek) // whoever reads then sees the error
+	_ = raw.Read(peek) // the next read returns the error
 }
 
 func peek(fd uintptr) bool {
