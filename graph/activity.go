@@ -45,7 +45,7 @@ func (r mutationResolver) RecordActivity(ctx context.Context, input bff.RecordAc
 	return r.Activities.RecordActivity(ctx, input)
 }
 
-// maxDrinkMl bounds one drink, in millilitres: more is a mistake in the unit.
+// maxDrinkMl is the largest amount of one drink, in millilitres: a larger amount has the wrong unit.
 const maxDrinkMl = 10_000
 
 func (r mutationResolver) RecordWater(ctx context.Context, input bff.RecordWaterInput) (*bff.Activity, error) {

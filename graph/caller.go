@@ -11,11 +11,11 @@ func (r queryResolver) Callers(ctx context.Context, window *bff.CallWindow) ([]*
 	if r.Conduct == nil {
 		return []*bff.CallerUsage{}, nil
 	}
-	far := bff.LastHour
+	span := bff.LastHour
 	if window != nil {
-		far = *window
+		span = *window
 	}
-	usage, err := r.Conduct.Usage(ctx, far)
+	usage, err := r.Conduct.Usage(ctx, span)
 	return nonNil(usage), err
 }
 

@@ -16,15 +16,15 @@ import (
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
-// Codes of documents that do not get as far as a service.
+// Codes of documents that are refused before execution.
 const (
 	codeParseFailed      = "GRAPHQL_PARSE_FAILED"
 	codeValidationFailed = "GRAPHQL_VALIDATION_FAILED"
 )
 
-// Present turns any error into GraphQL's: a message, where it stands in the answer, and the
-// extensions that programs act on. What is INTERNAL goes to the log and not to the caller, unless a
-// service has written it down already.
+// Present returns the presenter that converts any error to a GraphQL error: a message, the path in the
+// response, and extensions for programs. An INTERNAL error is logged and hidden from the caller, unless a
+// service has logged it already.
 func Present(logger *slog.Logger) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		shown := &gqlerror.Error{Path: graphql.GetPath(ctx)}
@@ -40,27 +40,27 @@ func Present(logger *slog.Logger) graphql.ErrorPresenterFunc {
 		if e.Code == errs.Internal && (e.Service == "" || e.Unwrap() != nil) {
 			logger.ErrorContext(ctx, "a field failed", "path", shown.Path.String(), "error", err.Error())
 		}
-		outside := Shown(ctx, e)
-		outside.Path, outside.Locations = shown.Path, shown.Locations
-		return outside
+		public := Public(ctx, e)
+		public.Path, public.Locations = shown.Path, shown.Locations
+		return public
 	}
 }
 
-// plainly mends what gqlparser says of a number that is none for its type: it tells 0 in its place.
-func plainly(fault string) string {
-	if value, of, is := strings.Cut(fault, " as "); is && (value == "cannot use value 0" || value == "cannot use value 0.000000") {
+// plainly corrects gqlparser's message about a number of the wrong type, which names 0 in place of it.
+func plainly(message string) string {
+	if value, of, ok := strings.Cut(message, " as "); ok && (value == "cannot use value 0" || value == "cannot use value 0.000000") {
 		return "cannot use the number as " + of
 	}
-	return fault
+	return message
 }
 
-// Shown is how an error looks outside, before there is an operation that it could belong to.
-func Shown(ctx context.Context, err error) *gqlerror.Error {
+// Public returns the error as callers see it, without a path: for a failure before execution.
+func Public(ctx context.Context, err error) *gqlerror.Error {
 	e := errs.From(err)
 	return &gqlerror.Error{Message: e.Message, Extensions: extensions(ctx, string(e.Code), e.Reason, e)}
 }
 
-// Invalid says that a document cannot run as it was sent.
+// Invalid returns the error of a document, or of variables, that cannot be executed.
 func Invalid(format string, args ...any) *gqlerror.Error {
 	return &gqlerror.Error{Message: fmt.Sprintf(format, args...), Extensions: map[string]any{"code": codeValidationFailed}}
 }
@@ -76,7 +76,7 @@ func RefusePlan(outcome plan.Outcome) error {
 	return Invalid("a variable of @skip or @include is null")
 }
 
-// NoOperation says why a document's operations did not tell which one to run, by the name that was asked for.
+// NoOperation returns the error of a request whose operationName selects no operation of the document.
 func NoOperation(name string) *gqlerror.Error {
 	if name == "" {
 		return Invalid("the document has several operations: name one of them in operationName")
@@ -84,11 +84,11 @@ func NoOperation(name string) *gqlerror.Error {
 	return Invalid("the document has no operation %.100q", name)
 }
 
-// maxFaults is how many faults of a document are told: one can have thousands.
-const maxFaults = 20
+// maxErrors is the largest number of errors of a document in a response: a document can have thousands.
+const maxErrors = 20
 
-// Few gives the first of the errors.
-func Few(problems gqlerror.List) gqlerror.List { return problems[:min(len(problems), maxFaults)] }
+// Truncate returns the first of the errors.
+func Truncate(problems gqlerror.List) gqlerror.List { return problems[:min(len(problems), maxErrors)] }
 
 func isDocumentCode(code string) bool { return code == codeParseFailed || code == codeValidationFailed }
 
@@ -109,7 +109,7 @@ func extensions(ctx context.Context, code, reason string, e *errs.Error) map[str
 	return ext
 }
 
-// Recover turns a panic of a resolver into an INTERNAL error of its field.
+// Recover converts a panic of a resolver to an INTERNAL error of its field.
 func Recover(ctx context.Context, panicked any) error {
 	return fmt.Errorf("panic at %s: %v\n%s", graphql.GetPath(ctx), panicked, debug.Stack())
 }

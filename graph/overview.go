@@ -15,7 +15,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// recentActivities is how many activities the overview shows.
+// recentActivities is the number of activities in the overview.
 const recentActivities = 10
 
 // overviewPart is what the overview reads from one service.
@@ -48,56 +48,55 @@ var overviewParts = map[string]overviewPart{
 // Overview reads from all services at once. The part of a service that fails stays null, and `degraded` names the
 // service: a partial response is better than none.
 func (r queryResolver) Overview(ctx context.Context) (*model.Overview, error) {
-	g := gathering{overview: &model.Overview{AsOf: r.Clock.Now(), Degraded: []bff.ServiceName{}}, selected: selected(ctx)}
+	q := overviewQuery{overview: &model.Overview{AsOf: r.Clock.Now(), Degraded: []bff.ServiceName{}}, selected: selected(ctx)}
 	for name, part := range overviewParts {
-		g.ask(ctx, bff.ServiceNameOf(name), part.field, func(ctx context.Context, o *model.Overview) error { return part.read(r, ctx, o) })
+		q.start(ctx, bff.ServiceNameOf(name), part.field, func(ctx context.Context, o *model.Overview) error { return part.read(r, ctx, o) })
 	}
-	return g.wait()
+	return q.wait()
 }
 
-// gathering asks services side by side; each writes its own field of the overview.
-type gathering struct {
+// overviewQuery calls the services concurrently; each call writes its own field of the overview.
+type overviewQuery struct {
 	group    errgroup.Group
 	mu       sync.Mutex
 	overview *model.Overview
 	selected map[string]bool
 }
 
-// ask calls the service when its field is selected, or when the query wants to know who does not
-// answer.
-func (g *gathering) ask(ctx context.Context, service bff.ServiceName, field string, call func(context.Context, *model.Overview) error) {
-	if !g.selected[field] && !g.selected["degraded"] {
+// start calls the service when its field is selected, or the list of degraded services.
+func (q *overviewQuery) start(ctx context.Context, service bff.ServiceName, field string, call func(context.Context, *model.Overview) error) {
+	if !q.selected[field] && !q.selected["degraded"] {
 		return
 	}
-	g.group.Go(func() error {
+	q.group.Go(func() error {
 		defer func() {
-			if p := recover(); p != nil { // nobody else would: it would end the program
+			if p := recover(); p != nil { // a panic of this goroutine would end the program
 				graphql.AddError(ctx, Recover(ctx, p))
-				g.degrade(service)
+				q.degrade(service)
 			}
 		}()
-		if err := call(ctx, g.overview); err != nil && !isRefusal(err) {
-			g.degrade(service)
+		if err := call(ctx, q.overview); err != nil && !isRefusal(err) {
+			q.degrade(service)
 		}
 		return nil
 	})
 }
 
-func (g *gathering) degrade(service bff.ServiceName) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.overview.Degraded = append(g.overview.Degraded, service)
+func (q *overviewQuery) degrade(service bff.ServiceName) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.overview.Degraded = append(q.overview.Degraded, service)
 }
 
-func (g *gathering) wait() (*model.Overview, error) {
-	if err := g.group.Wait(); err != nil {
+func (q *overviewQuery) wait() (*model.Overview, error) {
+	if err := q.group.Wait(); err != nil {
 		return nil, err
 	}
-	slices.Sort(g.overview.Degraded)
-	return g.overview, nil
+	slices.Sort(q.overview.Degraded)
+	return q.overview, nil
 }
 
-// isRefusal tells an answer, if not the one that was wished for, from no answer.
+// isRefusal reports whether the service has answered: it works, but denies the call.
 func isRefusal(err error) bool {
 	switch errs.From(err).Code {
 	case errs.Unauthenticated, errs.PermissionDenied, errs.NotFound:
@@ -112,10 +111,10 @@ func (r queryResolver) probeAccounts(ctx context.Context, _ *model.Overview) err
 }
 
 func (r queryResolver) activeTrip(ctx context.Context, o *model.Overview) (err error) {
-	who := caller.FromContext(ctx)
-	if who.AccountID == "" {
+	by := caller.FromContext(ctx)
+	if by.AccountID == "" {
 		return nil
 	}
-	o.ActiveTrip, err = r.Ports.Trips.GetOpenTripOfAccount(ctx, who.AccountID)
+	o.ActiveTrip, err = r.Ports.Trips.GetOpenTripOfAccount(ctx, by.AccountID)
 	return err
 }

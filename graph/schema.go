@@ -8,6 +8,6 @@ import (
 )
 
 func (queryResolver) Viewer(ctx context.Context) (*bff.Viewer, error) {
-	who := caller.FromContext(ctx)
-	return &bff.Viewer{AccountID: who.AccountID, APIKeyID: who.APIKeyID, Scopes: who.Scopes, Budget: budgetOf(ctx)}, nil
+	by := caller.FromContext(ctx)
+	return &bff.Viewer{AccountID: by.AccountID, APIKeyID: by.APIKeyID, Scopes: by.Scopes, Budget: budgetOf(ctx)}, nil
 }

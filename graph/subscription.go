@@ -9,31 +9,32 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
-// Feed stands behind the root field of a subscription. A subscription runs once an event: executed
-// under a Feed, its operation tells the Feed the Topic, and answers for the Entity if there is one.
+// Feed connects a subscription's root field with the events of package gateway/live. A subscription is
+// executed once for each event: the execution sets the Feed's Topic, and answers with the Entity if there
+// is one.
 type Feed struct {
-	Topic  bff.Topic // told by the operation
-	Entity bff.Node  // nil when only the topic is wanted
+	Topic  bff.Topic // set by the execution
+	Entity bff.Node  // of the event; nil when only the topic is needed
 }
 
 type feedKey struct{}
 
-// WithFeed gives a context in which a subscription can be executed.
+// WithFeed returns a context in which a subscription can be executed.
 func WithFeed(ctx context.Context, feed *Feed) context.Context {
 	return context.WithValue(ctx, feedKey{}, feed)
 }
 
 func (r subscriptionResolver) ActivityAdded(ctx context.Context, filter *bff.ActivityFilter) (<-chan *bff.Activity, error) {
 	if filter != nil {
-		if err := r.begins(ctx, filter.AccountID, filter.DeviceID); err != nil {
+		if err := r.checkFilter(ctx, filter.AccountID, filter.DeviceID); err != nil {
 			return nil, err
 		}
 	}
-	return answer[*bff.Activity](ctx, bff.Topic{Entity: entity.Activity, Filter: filter})
+	return feed[*bff.Activity](ctx, bff.Topic{Entity: entity.Activity, Filter: filter})
 }
 
 func (subscriptionResolver) DeviceChanged(ctx context.Context, filter *bff.DeviceFilter) (<-chan *bff.Device, error) {
-	return answer[*bff.Device](ctx, bff.Topic{Entity: entity.Device, Filter: filter})
+	return feed[*bff.Device](ctx, bff.Topic{Entity: entity.Device, Filter: filter})
 }
 
 func (subscriptionResolver) TripChanged(ctx context.Context, id *string) (<-chan *bff.Trip, error) {
@@ -44,28 +45,28 @@ func (subscriptionResolver) TripChanged(ctx context.Context, id *string) (<-chan
 		}
 		topic.ID = *id
 	}
-	return answer[*bff.Trip](ctx, topic)
+	return feed[*bff.Trip](ctx, topic)
 }
 
 func (r subscriptionResolver) JobChanged(ctx context.Context, filter *bff.JobFilter) (<-chan *bff.Job, error) {
 	if filter != nil {
-		if err := r.begins(ctx, nil, filter.DeviceID); err != nil {
+		if err := r.checkFilter(ctx, nil, filter.DeviceID); err != nil {
 			return nil, err
 		}
 	}
-	return answer[*bff.Job](ctx, bff.Topic{Entity: entity.Job, Filter: filter})
+	return feed[*bff.Job](ctx, bff.Topic{Entity: entity.Job, Filter: filter})
 }
 
 func (subscriptionResolver) CommandOutput(ctx context.Context, commandID string) (<-chan *bff.LogLine, error) {
 	if err := checkID("commandId", ids.Command, commandID); err != nil {
 		return nil, err
 	}
-	return answer[*bff.LogLine](ctx, bff.Topic{Entity: entity.LogLine, ID: commandID})
+	return feed[*bff.LogLine](ctx, bff.Topic{Entity: entity.LogLine, ID: commandID})
 }
 
-// begins refuses to narrow a subscription by what a query refuses; its events are not asked about.
-func (r subscriptionResolver) begins(ctx context.Context, accountID, deviceID *string) error {
-	if feed, ok := ctx.Value(feedKey{}).(*Feed); !ok || feed.Entity != nil {
+// checkFilter refuses a filter that a query refuses. It runs at the set-up, not for each event.
+func (r subscriptionResolver) checkFilter(ctx context.Context, accountID, deviceID *string) error {
+	if f, ok := ctx.Value(feedKey{}).(*Feed); !ok || f.Entity != nil {
 		return nil
 	}
 	for _, id := range optionalSlice(accountID) {
@@ -81,20 +82,20 @@ func (r subscriptionResolver) begins(ctx context.Context, accountID, deviceID *s
 	return r.withinLimit(ctx, optionalSlice(deviceID)...)
 }
 
-// NeedsStream refuses a subscription on a way that has one answer.
+// NeedsStream returns the error of a subscription over a transport with a single response.
 func NeedsStream() error {
 	return errs.New(errs.FailedPrecondition, "SUBSCRIPTION_NEEDS_STREAM", "subscribe over WebSocket, or with Accept: text/event-stream")
 }
 
-// answer tells the feed the topic, and gives its entity as the only event there is.
-func answer[V bff.Node](ctx context.Context, topic bff.Topic) (<-chan V, error) {
-	feed, ok := ctx.Value(feedKey{}).(*Feed)
+// feed sets the topic of the context's Feed, and returns a channel with its entity as the only event.
+func feed[V bff.Node](ctx context.Context, topic bff.Topic) (<-chan V, error) {
+	f, ok := ctx.Value(feedKey{}).(*Feed)
 	if !ok {
 		return nil, NeedsStream()
 	}
-	feed.Topic = topic
+	f.Topic = topic
 	events := make(chan V, 1)
-	if entity, ok := feed.Entity.(V); ok {
+	if entity, ok := f.Entity.(V); ok {
 		events <- entity
 	}
 	close(events)

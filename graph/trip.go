@@ -26,7 +26,7 @@ func (r queryResolver) Trips(ctx context.Context, filter *bff.TripFilter, first 
 	return &model.TripConnection{Edges: edges, Nodes: page.Items, PageInfo: info, TotalCount: page.Total}, nil
 }
 
-// checkTripFilter refuses ids that can match nothing.
+// checkTripFilter refuses ids of other kinds, and vehicles that the caller cannot see.
 func (r queryResolver) checkTripFilter(ctx context.Context, filter *bff.TripFilter) error {
 	if filter == nil {
 		return nil

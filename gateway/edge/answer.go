@@ -27,7 +27,7 @@ type answer struct {
 // answer is what the client is told of the operation.
 func (one *turn) answer(ctx context.Context) answer {
 	if one.refusal != nil {
-		return answer{Errors: gqlerror.List{graph.Shown(ctx, one.refusal)}}
+		return answer{Errors: gqlerror.List{graph.Public(ctx, one.refusal)}}
 	}
 	out := answer{Errors: one.response.Errors, Extensions: one.response.Extensions}
 	if one.ran {

@@ -87,7 +87,7 @@ func (t transport) unread(ctx context.Context, w http.ResponseWriter, params *gr
 	}
 	t.noteRefusal(ctx, err)
 	tellRetry(w.Header(), errs.From(err).RetryAfter)
-	response.Errors = gqlerror.List{graph.Shown(ctx, err)}
+	response.Errors = gqlerror.List{graph.Public(ctx, err)}
 	return response
 }
 

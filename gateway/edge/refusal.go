@@ -14,7 +14,7 @@ import (
 // refuse answers a request that never got as far as GraphQL, by an HTTP status of its own.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := errs.From(err)
-	shown := graph.Shown(r.Context(), e)
+	shown := graph.Public(r.Context(), e)
 	tellRetry(w.Header(), e.RetryAfter)
 	body, _ := json.Marshal(answer{Errors: gqlerror.List{shown}}) // texts always encode
 	write(w, httpStatus(e), accepted(r), body)

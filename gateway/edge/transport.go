@@ -108,7 +108,7 @@ func (t transport) prepare(w http.ResponseWriter, r *http.Request, executor grap
 		return one
 	}
 	if problems = t.tellCharge(ctx, w, operation, problems); problems != nil {
-		one.response = executor.DispatchError(graphql.WithOperationContext(ctx, operation), graph.Few(problems))
+		one.response = executor.DispatchError(graphql.WithOperationContext(ctx, operation), graph.Truncate(problems))
 	}
 	return one
 }

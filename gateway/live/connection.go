@@ -196,7 +196,7 @@ func (c *connection) init(m protocol.Message) *frame.Close {
 func (c *connection) refused(err error) *frame.Close {
 	e := errs.From(err)
 	if c.dialect.Alive != "" {
-		c.Reply(protocol.Encode("connection_error", "", encoded(graph.Shown(c.context(), e))))
+		c.Reply(protocol.Encode("connection_error", "", encoded(graph.Public(c.context(), e))))
 	}
 	switch e.Code {
 	case errs.Unauthenticated, errs.PermissionDenied:

@@ -47,11 +47,11 @@ func (c *connection) subscribe(m protocol.Message) *frame.Close {
 	ctx := c.context()
 	if full {
 		err := errs.New(errs.ResourceExhausted, "TOO_MANY_SUBSCRIPTIONS", "there are %d operations on this connection already", c.hub.settings.MaxSubscriptions)
-		return c.fail(m.ID, gqlerror.List{graph.Shown(ctx, err)})
+		return c.fail(m.ID, gqlerror.List{graph.Public(ctx, err)})
 	}
 	leave, err := c.hub.letIn(ctx, params.Query)
 	if err != nil {
-		return c.fail(m.ID, gqlerror.List{graph.Shown(ctx, err)})
+		return c.fail(m.ID, gqlerror.List{graph.Public(ctx, err)})
 	}
 	p, problems := c.hub.prepare(ctx, c.executor, params)
 	if problems != nil {
@@ -72,7 +72,7 @@ func (c *connection) listen(ctx context.Context, id string, p *prepared) *frame.
 	c.mu.Unlock()
 	if err := c.hub.subscribe(member, p.request); err != nil {
 		c.take(id)
-		return c.fail(id, gqlerror.List{graph.Shown(ctx, err)})
+		return c.fail(id, gqlerror.List{graph.Public(ctx, err)})
 	}
 	return nil
 }

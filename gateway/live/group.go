@@ -188,7 +188,7 @@ func failed(ctx context.Context, err error) *graphql.Response {
 	if err == nil {
 		err = errs.New(errs.Internal, errs.ReasonInternal, "something went wrong on our side")
 	}
-	return &graphql.Response{Errors: gqlerror.List{graph.Shown(ctx, err)}}
+	return &graphql.Response{Errors: gqlerror.List{graph.Public(ctx, err)}}
 }
 
 // payload is an ExecutionResult; cursor "" leaves the cursor out.

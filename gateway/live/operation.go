@@ -33,17 +33,17 @@ func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, param
 	params.ReadTime = graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}
 	cursor, err := after(params)
 	if err != nil {
-		return nil, gqlerror.List{graph.Shown(ctx, err)}
+		return nil, gqlerror.List{graph.Public(ctx, err)}
 	}
 	operation, problems := executor.CreateOperationContext(ctx, params)
 	if problems != nil {
 		if err := h.chargeUnpriced(ctx, operation); err != nil {
-			return nil, gqlerror.List{graph.Shown(ctx, err)}
+			return nil, gqlerror.List{graph.Public(ctx, err)}
 		}
 		if operation.Doc != nil && operation.Operation == nil {
 			problems = gqlerror.List{graph.NoOperation(params.OperationName)}
 		}
-		return nil, executor.DispatchError(graphql.WithOperationContext(ctx, operation), graph.Few(problems)).Errors
+		return nil, executor.DispatchError(graphql.WithOperationContext(ctx, operation), graph.Truncate(problems)).Errors
 	}
 	p = &prepared{executor: executor, operation: operation}
 	if operation.Operation.Operation != ast.Subscription {
@@ -56,7 +56,7 @@ func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, param
 	}
 	filter, err := bffentity.Select(feed.Topic)
 	if err != nil {
-		return nil, gqlerror.List{graph.Shown(ctx, err)}
+		return nil, gqlerror.List{graph.Public(ctx, err)}
 	}
 	p.request = request{
 		executor: executor, operation: operation, filter: filter, who: caller.FromContext(ctx), after: cursor, text: textOf(params),

@@ -26,7 +26,7 @@ const (
 	Nil
 	Fail
 	Panic
-	Strange // a value that does not belong there
+	Strange // a value of an unexpected type
 )
 
 // World is a state of all objects: the same seed creates the same objects and the same faults. Mutations
@@ -94,7 +94,7 @@ func (w *World) Roll(place ...any) uint64 {
 // Err returns the error of a place.
 func (w *World) Err(place ...any) error { return fmt.Errorf("fault at %v", place) }
 
-// Kind is a named text.
+// Kind is a named string.
 type Kind string
 
 // Level is an enum of numbers.
@@ -106,7 +106,7 @@ const (
 	LevelHigh Level = 2
 )
 
-// MarshalStamp writes a number as a text; 0 is null.
+// MarshalStamp encodes a number as a string; 0 is null.
 func MarshalStamp(i int64) graphql.Marshaler {
 	if i == 0 {
 		return graphql.Null
@@ -114,7 +114,7 @@ func MarshalStamp(i int64) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) { _, _ = io.WriteString(w, `"#`+strconv.FormatInt(i, 10)+`"`) })
 }
 
-// AppendStamp writes the same.
+// AppendStamp appends the same encoding.
 func AppendStamp(b []byte, i int64) ([]byte, bool) {
 	if i == 0 {
 		return b, false
@@ -122,7 +122,7 @@ func AppendStamp(b []byte, i int64) ([]byte, bool) {
 	return append(strconv.AppendInt(append(b, `"#`...), i, 10), '"'), true
 }
 
-// UnmarshalStamp reads a number.
+// UnmarshalStamp decodes a number; it panics for 13.
 func UnmarshalStamp(v any) (int64, error) {
 	i, err := graphql.UnmarshalInt64(v)
 	if i == 13 {
@@ -131,7 +131,7 @@ func UnmarshalStamp(v any) (int64, error) {
 	return i, err
 }
 
-// MarshalRaw writes a text as it is; "" is null.
+// MarshalRaw writes bytes unchanged; no bytes are null.
 func MarshalRaw(s []byte) graphql.Marshaler {
 	if len(s) == 0 {
 		return graphql.Null
@@ -139,10 +139,10 @@ func MarshalRaw(s []byte) graphql.Marshaler {
 	return graphql.WriterFunc(func(w io.Writer) { _, _ = w.Write(s) })
 }
 
-// UnmarshalRaw takes nothing.
-func UnmarshalRaw(any) ([]byte, error) { return nil, errors.New("nothing is taken") }
+// UnmarshalRaw refuses every value.
+func UnmarshalRaw(any) ([]byte, error) { return nil, errors.New("no value is accepted") }
 
-// MarshalGauge writes a number with the context; 0 is null, and one below fails.
+// MarshalGauge encodes a number with the context; 0 is null, and a negative number fails.
 func MarshalGauge(f float64) graphql.ContextMarshaler {
 	if f == 0 {
 		return graphql.Null
@@ -156,13 +156,13 @@ func MarshalGauge(f float64) graphql.ContextMarshaler {
 	})
 }
 
-// UnmarshalGauge takes a number.
+// UnmarshalGauge decodes a number.
 func UnmarshalGauge(_ context.Context, v any) (float64, error) { return graphql.UnmarshalFloat(v) }
 
-// Tag writes itself, and may fail at it.
+// Tag encodes itself; an empty one fails.
 type Tag struct{ Text string }
 
-// MarshalGQLContext writes the tag.
+// MarshalGQLContext encodes the tag.
 func (t Tag) MarshalGQLContext(_ context.Context, w io.Writer) error {
 	if t.Text == "" {
 		return errors.New("an empty tag")
@@ -171,8 +171,10 @@ func (t Tag) MarshalGQLContext(_ context.Context, w io.Writer) error {
 	return err
 }
 
-// UnmarshalGQLContext takes nothing.
-func (t *Tag) UnmarshalGQLContext(context.Context, any) error { return errors.New("nothing is taken") }
+// UnmarshalGQLContext refuses every value.
+func (t *Tag) UnmarshalGQLContext(context.Context, any) error {
+	return errors.New("no value is accepted")
+}
 
 // Node has an id.
 type Node interface{ IsNode() }
@@ -183,7 +185,7 @@ type Named interface{ IsNamed() }
 // Shape has an area.
 type Shape interface{ IsShape() }
 
-// Anything is anything.
+// Anything is a union.
 type Anything interface{ IsAnything() }
 
 // Base is embedded.
@@ -236,12 +238,12 @@ type Thing struct {
 	Tiny         *int8
 }
 
-// IsNode and the others say what a Thing is.
+// IsNode and the others declare the interfaces of Thing.
 func (*Thing) IsNode()     {}
 func (*Thing) IsNamed()    {}
 func (*Thing) IsAnything() {}
 
-// Computed is a method; it may panic.
+// Computed is a method that may panic.
 func (t *Thing) Computed() string {
 	if t.World.Fate(t.ID, "computed") == Panic {
 		panic("computed")
@@ -249,7 +251,7 @@ func (t *Thing) Computed() string {
 	return "computed " + t.ID
 }
 
-// ComputedPart gives a new part each time.
+// ComputedPart returns a new part each time.
 func (t *Thing) ComputedPart() *Part {
 	switch t.World.Fate(t.ID, "computedPart") {
 	case Panic:
@@ -261,7 +263,7 @@ func (t *Thing) ComputedPart() *Part {
 	return &part
 }
 
-// ComputedParts gives new parts each time.
+// ComputedParts returns new parts each time.
 func (t *Thing) ComputedParts() []Part {
 	if t.World.Fate(t.ID, "computedParts") == Panic {
 		panic("computedParts")
@@ -269,10 +271,10 @@ func (t *Thing) ComputedParts() []Part {
 	return []Part{NewPart(t.World, t.ID+"d"), NewPart(t.World, t.ID+"e")}
 }
 
-// Risky may fail.
+// Risky may return an error.
 func (t *Thing) Risky() (*int, error) { return t.risk("risky") }
 
-// RiskyMust may fail, and may not be nil.
+// RiskyMust may return an error, and nil is one.
 func (t *Thing) RiskyMust() (*int, error) { return t.risk("riskyMust") }
 
 func (t *Thing) risk(what string) (*int, error) {
@@ -288,13 +290,13 @@ func (t *Thing) risk(what string) (*int, error) {
 	return &one, nil
 }
 
-// Lucky may have no answer.
+// Lucky may have no value.
 func (t *Thing) Lucky() (int, bool) { return 7, t.World.Fate(t.ID, "lucky") == Fine }
 
-// LuckyMust may have no answer, though it must.
+// LuckyMust may have no value, although it is non-null.
 func (t *Thing) LuckyMust() (int, bool) { return 7, t.World.Fate(t.ID, "luckyMust") == Fine }
 
-// Repeated takes an argument.
+// Repeated has an argument.
 func (t *Thing) Repeated(times int) (string, error) {
 	if times > 3 {
 		return "", errors.New("too often")
@@ -302,7 +304,7 @@ func (t *Thing) Repeated(times int) (string, error) {
 	return fmt.Sprint(t.Name, times), nil
 }
 
-// Patient takes the context.
+// Patient has a context.
 func (t *Thing) Patient(ctx context.Context) (*int, error) {
 	if ctx == nil {
 		return nil, errors.New("no context")
@@ -310,13 +312,13 @@ func (t *Thing) Patient(ctx context.Context) (*int, error) {
 	return t.risk("patient")
 }
 
-// Whole takes the context and gives an object by value.
+// Whole has a context and returns an object by value.
 func (t *Thing) Whole(context.Context) (Part, error) {
 	_, err := t.risk("whole")
 	return NewPart(t.World, t.ID+"w"), err
 }
 
-// Wholes gives lists of objects by value.
+// Wholes returns lists of objects by value.
 func (t *Thing) Wholes(context.Context) ([][]Part, error) {
 	if _, err := t.risk("wholes"); err != nil {
 		return nil, err
@@ -324,7 +326,7 @@ func (t *Thing) Wholes(context.Context) ([][]Part, error) {
 	return [][]Part{{NewPart(t.World, t.ID+"x")}, {}, {NewPart(t.World, t.ID+"y"), NewPart(t.World, t.ID+"z")}}, nil
 }
 
-// Part is kept by value.
+// Part is stored by value.
 type Part struct {
 	World *World
 	Key   string
@@ -332,14 +334,14 @@ type Part struct {
 	Size  *int
 }
 
-// Cell is in lists of lists.
+// Cell is an item of lists of lists.
 type Cell struct {
 	X    int
 	Y    *int
 	Part *Part
 }
 
-// Person is referred to.
+// Person is the target of references.
 type Person struct {
 	World *World
 	ID    string
@@ -347,7 +349,7 @@ type Person struct {
 	Title *string
 }
 
-// IsNode and the others say what a Person is.
+// IsNode and the others declare the interfaces of Person.
 func (*Person) IsNode()     {}
 func (*Person) IsNamed()    {}
 func (*Person) IsAnything() {}
@@ -359,7 +361,7 @@ type Square struct {
 	Area  float64
 }
 
-// IsShape and the others say what a Square is.
+// IsShape and the others declare the interfaces of Square.
 func (Square) IsShape()    {}
 func (Square) IsAnything() {}
 
@@ -370,14 +372,14 @@ type Circle struct {
 	Owner  *Person
 }
 
-// IsShape and the others say what a Circle is.
+// IsShape and the others declare the interfaces of Circle.
 func (*Circle) IsShape()    {}
 func (*Circle) IsAnything() {}
 
-// Stranger is of every interface, and in no schema.
+// Stranger implements every interface, and is not in the schema.
 type Stranger struct{}
 
-// IsNode and the others say what a Stranger claims to be.
+// IsNode and the others declare the interfaces of Stranger.
 func (Stranger) IsNode()     {}
 func (Stranger) IsNamed()    {}
 func (Stranger) IsShape()    {}

@@ -8,7 +8,7 @@ import (
 
 func pointer[T any](v T) *T { return &v }
 
-// maybe gives nil where fate wants it.
+// maybe returns nil where the fate is Nil.
 func maybe[T any](w *World, v T, place ...any) *T {
 	if w.Fate(place...) == Nil {
 		return nil
@@ -16,7 +16,7 @@ func maybe[T any](w *World, v T, place ...any) *T {
 	return &v
 }
 
-// NewThing makes the thing of an id.
+// NewThing returns the thing with an id.
 func NewThing(w *World, id string) *Thing {
 	t := &Thing{
 		Base:    &Base{ID: id, Title: maybe(w, "title \"of\"\n"+id, id, "title")},
@@ -50,7 +50,7 @@ func NewThing(w *World, id string) *Thing {
 	return t
 }
 
-// oddities are of Go types that few bind to.
+// oddities sets fields of unusual Go types.
 func (t *Thing) oddities(id string) {
 	w := t.World
 	gauge := func(place string) float64 {
@@ -75,7 +75,7 @@ func (t *Thing) oddities(id string) {
 	}
 }
 
-// mishaps are what can be wrong with plain values.
+// mishaps sets invalid plain values.
 func (t *Thing) mishaps(id string) {
 	w := t.World
 	if w.Fate(id, "base") == Panic {
@@ -95,7 +95,7 @@ func (t *Thing) mishaps(id string) {
 	}
 }
 
-// relations are values that are objects.
+// relations sets fields that are objects.
 func (t *Thing) relations(id string) {
 	w := t.World
 	t.MaybePart = maybe(w, NewPart(w, id+"s"), id, "maybePart")
@@ -143,12 +143,12 @@ func stamp(w *World, place ...any) int64 {
 	return int64(w.Roll(place...) % 100)
 }
 
-// NewPart makes the part of a key.
+// NewPart returns the part with a key.
 func NewPart(w *World, key string) Part {
 	return Part{World: w, Key: key, Name: "part " + key, Size: maybe(w, 3, key, "size")}
 }
 
-// NewCell makes the cell of a key; nil where fate wants it.
+// NewCell returns the cell with a key; nil where the fate is Nil.
 func NewCell(w *World, key string) *Cell {
 	if w.Fate(key, "cell") == Nil {
 		return nil
@@ -157,12 +157,12 @@ func NewCell(w *World, key string) *Cell {
 	return &Cell{X: len(key), Y: maybe(w, 2, key, "y"), Part: maybe(w, part, key, "part")}
 }
 
-// NewPerson makes the person of an id.
+// NewPerson returns the person with an id.
 func NewPerson(w *World, id string) *Person {
 	return &Person{World: w, ID: id, Name: "person " + id, Title: maybe(w, "Dr", id, "title")}
 }
 
-// NewShapes makes shapes of every kind.
+// NewShapes returns shapes of every kind.
 func NewShapes(w *World, place string) []Shape {
 	var shapes []Shape
 	for i := range w.Roll(place) % 5 {
