@@ -144,13 +144,11 @@ func worse(a, b bff.Fault) bff.Fault {
 // faultOf says whose fault an error is; nobody's for what the gate refuses for want of budget.
 func faultOf(problem *gqlerror.Error) bff.Fault {
 	code, _ := problem.Extensions["code"].(string)
-	switch errs.Code(code) {
-	case errs.Unavailable, errs.DeadlineExceeded, errs.Internal:
+	switch errs.Code(code).Fault() {
+	case errs.FaultService:
 		return bff.FaultOurs
-	case errs.Aborted, errs.Cancelled:
-		return bff.FaultNeither
-	case errs.ResourceExhausted:
-		if problem.Extensions["service"] == nil {
+	case errs.FaultLoad:
+		if errs.Code(code) == errs.ResourceExhausted && problem.Extensions["service"] == nil {
 			return bff.FaultNone
 		}
 		return bff.FaultNeither

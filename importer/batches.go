@@ -130,11 +130,5 @@ func halve[T any](rows []T, send func([]T) error, refused func(rows []T, reason 
 
 // isRefusal tells what is wrong with the rows from what is wrong with the service.
 func isRefusal(e *errs.Error) bool {
-	switch e.Code {
-	case errs.InvalidArgument, errs.FailedPrecondition, errs.AlreadyExists, errs.NotFound:
-		return true
-	case errs.ResourceExhausted:
-		return !e.Retryable()
-	}
-	return false
+	return e.Code.Fault() == errs.FaultInput || e.Code == errs.ResourceExhausted && !e.Retryable()
 }

@@ -283,7 +283,7 @@ func TestRedisAway(t *testing.T) {
 		away, back func(t *testing.T, r *testserver.Redis)
 	}{
 		{"killed", func(t *testing.T, r *testserver.Redis) { r.Kill(t) }, func(t *testing.T, r *testserver.Redis) { r.Start(t) }},
-		{"hung", func(t *testing.T, r *testserver.Redis) { r.Hang(t) }, func(t *testing.T, r *testserver.Redis) { r.GoOn(t) }},
+		{"hung", func(t *testing.T, r *testserver.Redis) { r.Hang(t) }, func(t *testing.T, r *testserver.Redis) { r.Resume(t) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

@@ -42,7 +42,7 @@ func TestLooksGoTogether(t *testing.T) {
 	}
 	server.Hang(t)
 	wait := looks(t, g, 50)
-	server.GoOn(t)
+	server.Resume(t)
 	for _, err := range wait() {
 		if err != nil {
 			t.Error(err)
@@ -60,7 +60,7 @@ func TestLooksFailTogether(t *testing.T) {
 	server := testserver.StartRedis(t)
 	g := openGateway(t, newService(), server, func(o *Options) { o.Redis.Timeout = writeTime })
 	server.Hang(t)
-	defer server.GoOn(t)
+	defer server.Resume(t)
 	for _, err := range looks(t, g, 50)() {
 		if err == nil {
 			t.Error("a look has found something")

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
@@ -191,14 +192,7 @@ const (
 
 // isAnswer tells a service that works, even if it says no, from one that does not.
 func isAnswer(err error) bool {
-	if err == nil {
-		return true
-	}
-	switch errs.From(err).Code {
-	case errs.Unavailable, errs.DeadlineExceeded, errs.Internal:
-		return false
-	}
-	return true
+	return errs.FaultOf(err) != errs.FaultService
 }
 
 func isNobodyThere(err error) bool {
@@ -216,12 +210,5 @@ func pause(ctx context.Context) bool {
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {
 		return false
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return clock.Sleep(ctx, clock.System{}, wait) == nil
 }

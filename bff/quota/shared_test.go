@@ -122,5 +122,5 @@ func TestRedisHangs(t *testing.T) {
 	if slowest > 10*timeout || time.Since(started) > 25*timeout { // of 50 that all wait
 		t.Errorf("50 answers took %s, the slowest %s", time.Since(started), slowest)
 	}
-	server.GoOn(t)
+	server.Resume(t)
 }

@@ -214,7 +214,7 @@ func TestRedisHangsAndIsKilled(t *testing.T) {
 		}
 	}
 	c.check(t, "while Redis hung")
-	redis.GoOn(t)
+	redis.Resume(t)
 	used("when Redis goes on")
 
 	redis.Kill(t)

@@ -1,9 +1,9 @@
-// Package errs is the one error model of Sluice: what went wrong, in words that a caller can act on.
+// Package errs is the error model of Sluice: a code, a reason and a message that a client can act on.
 //
-// A rule that refuses makes an *Error with a canonical code (https://google.aip.dev/193), a stable
-// reason and a sentence. Whatever is not an *Error is a fault of ours: From turns it into INTERNAL
-// and keeps its text away from callers. The wire forms (gRPC status, GraphQL extensions) are made
-// elsewhere, once each: internal/rpc and graph/errors.go.
+// A rule that refuses a request returns an *Error with a canonical code (https://google.aip.dev/193), a stable reason
+// and one sentence. It promises that internals stay inside: From converts any other error to INTERNAL with a neutral
+// message, and keeps the text for logs only. FaultOf is the one classification of errors by who can fix them. The
+// wire formats are encoded elsewhere, once each: gRPC status in internal/rpc, GraphQL extensions in graph/errors.go.
 package errs
 
 import (
@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// Code is one of Google's canonical error names, as gRPC uses them.
+// Code is one of Google's canonical error names, as in gRPC.
 type Code string
 
-// The codes that Sluice answers with.
+// The codes of responses.
 const (
 	InvalidArgument    Code = "INVALID_ARGUMENT"
 	Unauthenticated    Code = "UNAUTHENTICATED"
@@ -32,13 +32,13 @@ const (
 	Internal           Code = "INTERNAL"
 )
 
-// The codes of documents that are asked for by hash, which clients look for.
+// The codes of persisted documents, which GraphQL clients recognize.
 const (
 	PersistedQueryNotFound     Code = "PERSISTED_QUERY_NOT_FOUND"
 	PersistedQueryNotSupported Code = "PERSISTED_QUERY_NOT_SUPPORTED"
 )
 
-// Reasons that more than one service gives. A service's own reasons stand beside its rules.
+// Reasons that several services use. The reasons of one service are defined beside its rules.
 const (
 	ReasonInvalidField    = "INVALID_FIELD"
 	ReasonNotFound        = "NOT_FOUND"
@@ -50,48 +50,48 @@ const (
 	ReasonInternal        = "INTERNAL"
 )
 
-// Error is a refusal or a failure as a caller sees it.
+// Error is a refusal or a failure in the form that a client sees.
 type Error struct {
 	Code       Code
 	Reason     string        // UPPER_SNAKE and stable: programs may switch on it
-	Message    string        // one sentence for a person; no internals
-	Service    string        // who refused: "trip", "device", ...; "" until it crosses a process border
-	RetryAfter time.Duration // when to come back; 0 when unknown
+	Message    string        // one sentence for people, without internals
+	Service    string        // the service that refused: "trip", "device", ...; "" until the error crosses a process boundary
+	RetryAfter time.Duration // the delay before a retry; 0 when unknown
 	cause      error
 }
 
-// New makes an Error; the message is formatted like fmt.Sprintf.
+// New returns an Error. The message is formatted like fmt.Sprintf.
 func New(code Code, reason, format string, args ...any) *Error {
 	return &Error{Code: code, Reason: reason, Message: fmt.Sprintf(format, args...)}
 }
 
-// Invalid says that the named input field is wrong, and why.
+// Invalid returns the error for an invalid input field, with its name and the reason.
 func Invalid(field, format string, args ...any) *Error {
 	return New(InvalidArgument, ReasonInvalidField, "%s: %s", field, fmt.Sprintf(format, args...))
 }
 
-// Missing says that there is no such thing, or that the caller may not know of it.
+// Missing returns the error for an entity that does not exist, or that the caller may not see.
 func Missing(what, id string) *Error {
 	return New(NotFound, ReasonNotFound, "there is no %s %.100q", what, id)
 }
 
-// Denied says that the caller is known and may not do this.
+// Denied returns the error for an authenticated caller who may not do this.
 func Denied(format string, args ...any) *Error {
 	return New(PermissionDenied, ReasonNotAllowed, format, args...)
 }
 
-// Conflict says that the thing has moved on since the caller read it.
+// Conflict returns the error for an entity that is not at the expected version.
 func Conflict(what string, expected, actual int64) *Error {
 	return New(Aborted, ReasonVersionConflict, "the %s is at version %d, not %d: read it again", what, actual, expected)
 }
 
-// Because keeps the cause for logs; it is never shown to callers.
+// Because attaches the cause for logs. A client never sees it.
 func (e *Error) Because(cause error) *Error {
 	e.cause = cause
 	return e
 }
 
-// Error gives the message and, for logs, the cause.
+// Error returns the message and, for logs, the cause.
 func (e *Error) Error() string {
 	if e.cause != nil {
 		return fmt.Sprintf("%s: %v", e.Message, e.cause)
@@ -99,22 +99,22 @@ func (e *Error) Error() string {
 	return e.Message
 }
 
-// Unwrap gives the cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Is matches another *Error by code and reason, so that sentinel values can be compared.
+// Is compares the code and the reason with another *Error, so that sentinel errors can be compared.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code && t.Reason == e.Reason
 }
 
-// Retryable tells whether the same call may succeed later without a change by the caller.
+// Retryable reports whether a retry of the unchanged call may succeed.
 func (e *Error) Retryable() bool {
 	return e.Code == Unavailable || e.Code == DeadlineExceeded || e.RetryAfter > 0
 }
 
-// From finds the *Error in err, or makes one: context ends become DEADLINE_EXCEEDED and CANCELLED,
-// anything else INTERNAL with a message that tells nothing. From(nil) is nil.
+// From returns the *Error in err, or converts it. An ended context becomes DEADLINE_EXCEEDED or CANCELLED. Any other
+// error becomes INTERNAL with a neutral message. From(nil) is nil.
 func From(err error) *Error {
 	if err == nil {
 		return nil
@@ -130,3 +130,39 @@ func From(err error) *Error {
 	}
 	return New(Internal, ReasonInternal, "something went wrong on our side").Because(err)
 }
+
+// Fault says who can fix an error.
+type Fault int
+
+// The faults.
+const (
+	FaultNone    Fault = iota // no error
+	FaultInput                // the request, or the state that it meets: a retry is refused in the same way
+	FaultAccess               // the credentials or the rights of the caller
+	FaultLoad                 // circumstances that pass: a budget, a concurrent change, a cancelled call
+	FaultService              // the service: it is unavailable, too slow or has a defect
+)
+
+// FaultOf classifies err.
+func FaultOf(err error) Fault {
+	if err == nil {
+		return FaultNone
+	}
+	return From(err).Code.Fault()
+}
+
+// Fault classifies an error by its code.
+func (c Code) Fault() Fault {
+	switch c {
+	case Unauthenticated, PermissionDenied:
+		return FaultAccess
+	case ResourceExhausted, Aborted, Cancelled:
+		return FaultLoad
+	case Unavailable, DeadlineExceeded, Internal:
+		return FaultService
+	}
+	return FaultInput
+}
+
+// IsMissing reports whether err is NOT_FOUND.
+func IsMissing(err error) bool { return err != nil && From(err).Code == NotFound }

@@ -7,18 +7,18 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 )
 
-// Children is a table whose rows belong to parents, and are listed by them.
+// Children describes a table whose rows belong to parents and are listed by parent.
 type Children[T any] struct {
 	Table, Columns string
-	Parent         string // the column of the parent's id
+	Parent         string // the column with the id of the parent
 	Order          Newest
 	Scan           func(Row) (T, error)
 	ParentOf       func(T) string
 	CursorOf       func(T) page.Cursor
 }
 
-// Pages reads one page for each parent that has any of the rows, all by one query; the cursor of the
-// request holds for each of them.
+// Pages reads one page for each parent that has rows, by one query. The cursor of the request applies to every
+// parent.
 func (c Children[T]) Pages(ctx context.Context, db *DB, where Where, request page.Request) (map[string]page.Page[T], error) {
 	size, err := request.Size()
 	if err != nil {
@@ -41,7 +41,7 @@ func (c Children[T]) Pages(ctx context.Context, db *DB, where Where, request pag
 	return c.cut(rows, size, totals), nil
 }
 
-// PagesOf reads a page for each of the parents; that of one without rows is empty.
+// PagesOf reads one page for each of the parents. A parent without rows has an empty page.
 func (c Children[T]) PagesOf(ctx context.Context, db *DB, parents []string, request page.Request) (map[string]page.Page[T], error) {
 	empty, err := page.Empty[T](request)
 	if err != nil {
@@ -54,24 +54,24 @@ func (c Children[T]) PagesOf(ctx context.Context, db *DB, parents []string, requ
 		return nil, err
 	}
 	for _, parent := range parents {
-		if _, some := pages[parent]; !some {
+		if _, ok := pages[parent]; !ok {
 			pages[parent] = empty
 		}
 	}
 	return pages, nil
 }
 
-// first is a query of the first rows of each parent.
-func (c Children[T]) first(condition, most string) string {
+// first returns the query of the first rows of each parent.
+func (c Children[T]) first(condition, limit string) string {
 	return `SELECT ` + c.Columns + ` FROM (SELECT ` + c.Columns + `,
 			ROW_NUMBER() OVER (PARTITION BY ` + c.Parent + c.Order.SQL() + `) AS place
 			FROM ` + c.Table + condition + `
-		) AS ranked WHERE place <= ` + most + ` ORDER BY ` + c.Parent + `, place`
+		) AS ranked WHERE place <= ` + limit + ` ORDER BY ` + c.Parent + `, place`
 }
 
 func (c Children[T]) cut(rows []T, size int, totals map[string]int64) map[string]page.Page[T] {
 	byParent := map[string][]T{}
-	for parent := range totals { // one whose last page has passed has a total still
+	for parent := range totals { // a parent without rows behind the cursor still has a total
 		byParent[parent] = nil
 	}
 	for _, row := range rows {

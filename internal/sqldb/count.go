@@ -7,7 +7,7 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 )
 
-// Total counts the rows of a table, when the request asks for it; else it is nil.
+// Total counts the rows of a table when the request asks for a total; otherwise it returns nil.
 func (db *DB) Total(ctx context.Context, request page.Request, table string, where Where) (*int64, error) {
 	if !request.WithTotal {
 		return nil, nil
@@ -19,7 +19,7 @@ func (db *DB) Total(ctx context.Context, request page.Request, table string, whe
 	return &n, nil
 }
 
-// Counts counts the rows of a table for each value of the column that any has.
+// Counts counts the rows of a table for each existing value of the column.
 func (db *DB) Counts(ctx context.Context, table, column string, where Where) (map[string]int64, error) {
 	type count struct {
 		value string

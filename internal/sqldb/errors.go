@@ -9,15 +9,15 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// PostgreSQL's error codes: https://www.postgresql.org/docs/current/errcodes-appendix.html
+// Error codes of PostgreSQL: https://www.postgresql.org/docs/current/errcodes-appendix.html
 const (
 	pgUniqueViolation      = "23505"
 	pgSerializationFailure = "40001"
 	pgDeadlockDetected     = "40P01"
 )
 
-// Violates tells whether err is a violation of the unique index over the columns. PostgreSQL names
-// the index, SQLite the columns, as in "trips.account_id" or "trips.source, trips.external_id".
+// Violates reports whether err violates the unique index over the columns. PostgreSQL names the index, SQLite the
+// columns, as in "trips.account_id" or "trips.source, trips.external_id".
 func Violates(err error, index, columns string) bool {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code == pgUniqueViolation && e.ConstraintName == index
@@ -29,7 +29,8 @@ func Violates(err error, index, columns string) bool {
 	return false
 }
 
-// isContention tells whether a transaction failed only because of others beside it.
+// isContention reports whether a transaction failed only because of concurrent transactions. Such a transaction can
+// be retried.
 func isContention(err error) bool {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code == pgSerializationFailure || e.Code == pgDeadlockDetected

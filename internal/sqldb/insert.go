@@ -8,14 +8,13 @@ import (
 	"strings"
 )
 
-// maxArguments bounds the arguments of one insert of many rows. SQLite takes $1 for a name and looks
-// for it among all names of the statement, so that the time a statement takes grows with the square
-// of its arguments: of rows of 9 columns, 20 a statement go in three times as fast as 100, and twice
-// as fast as 1.
+// maxArguments limits the arguments of one insert of many rows. SQLite treats $1 as a name and searches it among all
+// names of the statement, so the time of a statement grows with the square of its arguments. With rows of 9 columns,
+// batches of 20 rows are three times as fast as batches of 100, and twice as fast as single rows.
 const maxArguments = 200
 
-// Insert inserts rows, which have a value for each of the columns ("id, name"), and tells how many
-// went in. onConflict, "" or as in "ON CONFLICT DO NOTHING", says what becomes of the others.
+// Insert inserts rows with a value for each of the columns ("id, name"), in batches, and returns how many it
+// inserted. The clause onConflict, as in "ON CONFLICT DO NOTHING" or "", defines what happens to duplicates.
 func (tx *Tx) Insert(ctx context.Context, table, columns string, rows [][]any, onConflict string) (inserted int64, err error) {
 	for len(rows) > 0 {
 		width := len(rows[0])
@@ -38,7 +37,7 @@ func (tx *Tx) Insert(ctx context.Context, table, columns string, rows [][]any, o
 	return inserted, nil
 }
 
-// Tuples is placeholders for rows of width values: ($1, $2), ($3, $4).
+// Tuples returns placeholders for rows of width values: ($1, $2), ($3, $4).
 func Tuples(rows, width int) string {
 	var out strings.Builder
 	for i := range rows * width {
@@ -56,7 +55,7 @@ func Tuples(rows, width int) string {
 	return out.String()
 }
 
-// Affects tells whether a statement found a row. It takes what ExecContext gives.
+// Affects reports whether a statement changed a row. Its arguments are the results of ExecContext.
 func Affects(result sql.Result, err error) (bool, error) {
 	if err != nil {
 		return false, err

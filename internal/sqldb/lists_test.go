@@ -21,15 +21,15 @@ CREATE TABLE leaves (id TEXT PRIMARY KEY, tree TEXT NOT NULL, fell_at BIGINT NOT
 `)}}
 }
 
-func TestLists(t *testing.T) {
+func TestListsOnEachEngineReturnExpectedRows(t *testing.T) {
 	t.Parallel()
 	sqltest.OnEachEngine(t, leaves(), func(t *testing.T, open func(*testing.T) *sqldb.DB) {
-		t.Run("many rows go in, known ones do not", func(t *testing.T) { t.Parallel(); insertMany(t, open(t)) })
-		t.Run("text is found whatever the case", func(t *testing.T) { t.Parallel(); contains(t, open(t)) })
-		t.Run("values narrow, none do not", func(t *testing.T) { t.Parallel(); narrow(t, open(t)) })
-		t.Run("the newest come first", func(t *testing.T) { t.Parallel(); newestFirst(t, open(t)) })
-		t.Run("a page a parent", func(t *testing.T) { t.Parallel(); pageAParent(t, open(t)) })
-		t.Run("JSON reads back, missing or not", func(t *testing.T) { t.Parallel(); jsonReadsBack(t, open(t)) })
+		t.Run("insert, many rows with duplicates, stores new rows", func(t *testing.T) { t.Parallel(); insertMany(t, open(t)) })
+		t.Run("Contains, text in another case, matches", func(t *testing.T) { t.Parallel(); contains(t, open(t)) })
+		t.Run("Narrow, without values, matches all", func(t *testing.T) { t.Parallel(); narrow(t, open(t)) })
+		t.Run("Newest, several pages, orders newest first", func(t *testing.T) { t.Parallel(); newestFirst(t, open(t)) })
+		t.Run("Pages, several parents, returns a page each", func(t *testing.T) { t.Parallel(); pageAParent(t, open(t)) })
+		t.Run("JSON, with and without value, is read back", func(t *testing.T) { t.Parallel(); jsonReadsBack(t, open(t)) })
 	})
 }
 

@@ -10,13 +10,13 @@ import (
 	"github.com/pressly/goose/v3/database"
 )
 
-// The two tables that every service has, in each engine's words.
+// The tables that every service has, in the SQL dialect of each engine.
 //
 //go:embed migrations
 var shared embed.FS
 
-// Migrate brings the schema up to date: the tables of this package, then the service's own, which
-// are goose files (00001_name.sql) at the root of migrations. Doing it again changes nothing.
+// Migrate migrates the schema: first the tables of this package, then those of the service, from goose files
+// (00001_name.sql) at the root of migrations. It is idempotent.
 func (db *DB) Migrate(ctx context.Context, migrations fs.FS) error {
 	engine := "sqlite"
 	if db.postgres {

@@ -12,10 +12,9 @@ import (
 	"github.com/sluicehq/sluice/internal/idempotency"
 )
 
-// WriteOnce is Write for a creating call that gives a result. Under a key that was seen within
-// idempotency.Retention it changes nothing: it gives the first result again, or ABORTED when the
-// input is another one. The result must read back from JSON as it was. The zero key makes it a
-// plain Write.
+// WriteOnce is Write with an idempotency key, for a request that creates something. A replay of the key within
+// idempotency.Retention changes nothing and returns the first result, or ABORTED when the input differs. The result
+// must survive a round trip through JSON. With the zero key it is a plain Write.
 func WriteOnce[T any](ctx context.Context, db *DB, key idempotency.Key, now time.Time, change func(tx *Tx) (T, error)) (T, error) {
 	var result T
 	err := db.Write(ctx, func(tx *Tx) error {
@@ -26,7 +25,7 @@ func WriteOnce[T any](ctx context.Context, db *DB, key idempotency.Key, now time
 		if result, err = change(tx); err != nil {
 			return err
 		}
-		return remember(ctx, tx, key, result)
+		return storeResult(ctx, tx, key, result)
 	})
 	if err != nil {
 		var zero T
@@ -35,14 +34,14 @@ func WriteOnce[T any](ctx context.Context, db *DB, key idempotency.Key, now time
 	return result, nil
 }
 
-// recall claims the key, which makes a second call at the same moment wait for this one; when the
-// key was taken it fills result from the first call.
+// recall claims the key, so that a concurrent call with the same key waits for this one. If the key was used before,
+// it decodes the first result.
 func recall(ctx context.Context, tx *Tx, key idempotency.Key, now time.Time, result any) (done bool, err error) {
 	if key.Zero() {
 		return false, nil
 	}
 	if _, err := tx.ExecContext(ctx, `DELETE FROM idempotency WHERE created_at < $1`, Micros(now.Add(-idempotency.Retention))); err != nil {
-		return false, fmt.Errorf("forget old idempotency keys: %w", err)
+		return false, fmt.Errorf("delete expired idempotency keys: %w", err)
 	}
 	claimed, err := Affects(tx.ExecContext(ctx, `INSERT INTO idempotency (caller, value, fingerprint, result, created_at)
 		VALUES ($1, $2, $3, '', $4) ON CONFLICT (caller, value) DO NOTHING`, key.Caller, key.Value, key.Fingerprint, Micros(now)))
@@ -74,17 +73,17 @@ func firstResult(ctx context.Context, tx *Tx, key idempotency.Key, result any) e
 	return nil
 }
 
-func remember(ctx context.Context, tx *Tx, key idempotency.Key, result any) error {
+func storeResult(ctx context.Context, tx *Tx, key idempotency.Key, result any) error {
 	if key.Zero() {
 		return nil
 	}
 	stored, err := json.Marshal(result)
 	if err != nil {
-		return fmt.Errorf("keep the result: %w", err)
+		return fmt.Errorf("store the result: %w", err)
 	}
 	_, err = tx.ExecContext(ctx, `UPDATE idempotency SET result = $1 WHERE caller = $2 AND value = $3`, string(stored), key.Caller, key.Value)
 	if err != nil {
-		return fmt.Errorf("keep the result: %w", err)
+		return fmt.Errorf("store the result: %w", err)
 	}
 	return nil
 }

@@ -8,18 +8,17 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
-// Event tells others that something changed. It becomes known when, and only when, the transaction
-// that emits it is committed.
+// Event announces a committed change. It is published if, and only if, its transaction commits.
 type Event struct {
-	Sequence int64 // the order within this database; set by the store
+	Sequence int64 // the order within this database; assigned by the database
 	ID       string
-	Subject  string // as a broker routes it: event.trip.changed.trip_01…
+	Subject  string // the subject in the broker: event.trip.changed.trip_01…
 	Data     []byte
 	At       time.Time
 }
 
-// Emit adds an event to the transaction. One entity's events keep the order of its changes, because
-// the row of the entity is written, and so locked, before the event is.
+// Emit adds an event to the outbox in this transaction. The events of one entity have the order of its changes,
+// because the row of the entity is written, and so locked, before the event.
 func (tx *Tx) Emit(ctx context.Context, at time.Time, subject string, data []byte) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO outbox (id, subject, data, created_at) VALUES ($1, $2, $3, $4)`,
 		ids.New(ids.Event), subject, data, Micros(at))
@@ -30,8 +29,8 @@ func (tx *Tx) Emit(ctx context.Context, at time.Time, subject string, data []byt
 	return nil
 }
 
-// Emitted tells, by a value, that events were committed since the last one was taken. Other
-// processes on the same database do not tell: look from time to time as well.
+// Emitted receives a value after a commit with events. Several commits may send one value, and commits of other
+// processes send none, so a relay must poll as well.
 func (db *DB) Emitted() <-chan struct{} { return db.emitted }
 
 func (db *DB) signal() {
@@ -41,7 +40,7 @@ func (db *DB) signal() {
 	}
 }
 
-// PendingEvents gives the oldest events that were not yet dropped.
+// PendingEvents returns the oldest events in the outbox.
 func (db *DB) PendingEvents(ctx context.Context, limit int) ([]Event, error) {
 	events, err := Select(ctx, db.read, scanEvent,
 		`SELECT seq, id, subject, data, created_at FROM outbox ORDER BY seq LIMIT $1`, limit)
@@ -59,7 +58,7 @@ func scanEvent(row Row) (Event, error) {
 	return e, err
 }
 
-// DropEvents forgets events that the broker has acknowledged.
+// DropEvents deletes events that the broker has acknowledged.
 func (db *DB) DropEvents(ctx context.Context, events []Event) error {
 	return db.Write(ctx, func(tx *Tx) error {
 		for _, e := range events {

@@ -6,18 +6,18 @@ import (
 	"fmt"
 )
 
-// Row is a row to scan: *sql.Row and *sql.Rows.
+// Row is a row to scan: *sql.Row or *sql.Rows.
 type Row interface {
 	Scan(dest ...any) error
 }
 
-// Source is what rows are read from: DB.Read or a Tx.
+// Source executes queries: DB.Read or a Tx.
 type Source interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 	QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// Select scans all rows that a query gives.
+// Select scans all rows of a query.
 func Select[T any](ctx context.Context, from Source, scan func(Row) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := from.QueryContext(ctx, query, args...)
 	if err != nil {
@@ -28,7 +28,7 @@ func Select[T any](ctx context.Context, from Source, scan func(Row) (T, error), 
 
 // Collect scans all rows and closes them.
 func Collect[T any](rows *sql.Rows, scan func(Row) (T, error)) ([]T, error) {
-	defer func() { _ = rows.Close() }() // Err tells what Close would
+	defer func() { _ = rows.Close() }() // Err returns the same error
 	var all []T
 	for rows.Next() {
 		item, err := scan(rows)
@@ -43,7 +43,7 @@ func Collect[T any](rows *sql.Rows, scan func(Row) (T, error)) ([]T, error) {
 	return all, nil
 }
 
-// Text scans a row of one text.
+// Text scans a row with one text column.
 func Text(row Row) (string, error) {
 	var text string
 	err := row.Scan(&text)

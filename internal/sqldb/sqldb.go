@@ -1,10 +1,10 @@
-// Package sqldb is how a service keeps its rows: one database a service, SQLite in the data folder
-// or PostgreSQL, behind one set of queries.
+// Package sqldb is the SQL layer of the services: one database for each service, SQLite in the data folder or
+// PostgreSQL, with one set of queries for both.
 //
-// It promises: a Write is one transaction, durable when it returns nil; the events it emits and the
-// idempotency key it was made under are rows of that transaction (the outbox pattern). Queries use
-// $1 placeholders, row values and ON CONFLICT, which both engines read; times are integer
-// microseconds since 1970 in UTC.
+// It promises: a Write is one transaction, and durable when it returns nil. The events that it emits and its
+// idempotency key are rows of the same transaction (the outbox pattern). On failure the transaction is rolled back; a
+// deadlock is retried. Queries use $1 placeholders, row values and ON CONFLICT, which both engines support. Times are
+// integer microseconds since 1970 in UTC.
 package sqldb
 
 import (
@@ -25,7 +25,7 @@ import (
 	_ "modernc.org/sqlite" // registers "sqlite"
 )
 
-// DB is one service's database. It is safe for concurrent use.
+// DB is the database of one service. It is safe for concurrent use.
 type DB struct {
 	write    *sql.DB
 	read     *sql.DB
@@ -40,20 +40,20 @@ const (
 	writeRetries = 5
 )
 
-// Option changes how a database is opened.
+// Option configures how a database is opened.
 type Option func(*opening)
 
 type opening struct {
 	tracer trace.TracerProvider
 }
 
-// WithTracing makes a span of every statement that runs within another span.
+// WithTracing creates a span for every statement inside another span.
 func WithTracing(tracer trace.TracerProvider) Option {
 	return func(o *opening) { o.tracer = tracer }
 }
 
-// Open opens the database named by dsn: "postgres://…", or "sqlite:PATH", whose folder is made when
-// it is missing. It does not change the schema: see Migrate.
+// Open opens the database of the dsn: "postgres://…", or "sqlite:PATH", whose folder is created when it does not
+// exist. It does not change the schema: see Migrate.
 func Open(ctx context.Context, dsn string, options ...Option) (*DB, error) {
 	var o opening
 	for _, option := range options {
@@ -68,7 +68,7 @@ func Open(ctx context.Context, dsn string, options ...Option) (*DB, error) {
 	return nil, fmt.Errorf("a database is named postgres://… or sqlite:PATH, not %.20q…", dsn)
 }
 
-// pool opens connections by the driver.
+// pool opens a connection pool with the driver.
 func (o opening) pool(driver, dsn string) (*sql.DB, error) {
 	if o.tracer == nil {
 		return sql.Open(driver, dsn)
@@ -117,7 +117,7 @@ func (o opening) sqlite(ctx context.Context, path string) (*DB, error) {
 	return &DB{write: write, read: read, emitted: make(chan struct{}, 1)}, nil
 }
 
-// makePrivate makes the file for its owner alone; what SQLite puts beside it takes after it.
+// makePrivate creates the file with access for its owner only. SQLite creates its other files with the same mode.
 func makePrivate(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -126,8 +126,8 @@ func makePrivate(path string) error {
 	return file.Close()
 }
 
-// sqlitePool opens path with write-ahead logging, so that readers and the one writer do not wait
-// for each other, and with a sync at every commit, so that what was acknowledged survives a power cut.
+// sqlitePool opens path with write-ahead logging, so that readers and the one writer do not wait for each other, and
+// with a sync at every commit, so that an acknowledged write survives a power failure.
 func (o opening) sqlitePool(ctx context.Context, path string, size int, extra url.Values) (*sql.DB, error) {
 	query := url.Values{"_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
@@ -149,7 +149,7 @@ func (o opening) sqlitePool(ctx context.Context, path string, size int, extra ur
 	return pool, nil
 }
 
-// Close ends all connections.
+// Close closes all connections.
 func (db *DB) Close() error {
 	err := db.write.Close()
 	if db.read == db.write {
@@ -161,21 +161,20 @@ func (db *DB) Close() error {
 	return err
 }
 
-// Ping tells whether the database answers.
+// Ping checks that the database responds.
 func (db *DB) Ping(ctx context.Context) error { return db.read.PingContext(ctx) }
 
-// Read gives what to run queries on that change nothing.
+// Read returns the pool for queries that change nothing.
 func (db *DB) Read() *sql.DB { return db.read }
 
-// Tx is a transaction that may emit events.
+// Tx is a transaction that can emit events.
 type Tx struct {
 	*sql.Tx
 	emitted bool
 }
 
-// Write runs change in one transaction and commits it. When change fails nothing of it stays, and
-// its error comes back as it is. A transaction that the database gave up for the sake of another
-// (a deadlock) is run again, so change must not have effects outside of tx.
+// Write runs change in one transaction and commits it. If change fails, the transaction is rolled back and its error
+// is returned unchanged. After a deadlock the transaction is retried, so change must have no effects outside of tx.
 func (db *DB) Write(ctx context.Context, change func(tx *Tx) error) error {
 	for attempt := 0; ; attempt++ {
 		emitted, err := db.writeOnce(ctx, change)
@@ -199,7 +198,7 @@ func (db *DB) writeOnce(ctx context.Context, change func(tx *Tx) error) (emitted
 	tx := &Tx{Tx: begun}
 	defer func() {
 		if err != nil {
-			_ = begun.Rollback() // the error that led here is the one to tell
+			_ = begun.Rollback() // the first error is the one to return
 		}
 	}()
 	if err := change(tx); err != nil {

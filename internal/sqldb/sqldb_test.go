@@ -23,16 +23,16 @@ CREATE UNIQUE INDEX things_name ON things (name) WHERE size > 0;
 `)}}
 }
 
-func TestBothEngines(t *testing.T) {
+func TestDBOnEachEngineKeepsItsPromises(t *testing.T) {
 	t.Parallel()
 	sqltest.OnEachEngine(t, things(), func(t *testing.T, open func(*testing.T) *sqldb.DB) {
-		t.Run("a failed write leaves nothing", func(t *testing.T) { t.Parallel(); failedWrite(t, open(t)) })
-		t.Run("events come in order and once", func(t *testing.T) { t.Parallel(); eventsInOrder(t, open(t)) })
-		t.Run("a violated index is told by name", func(t *testing.T) { t.Parallel(); violatedIndex(t, open(t)) })
-		t.Run("a repeat answers with the first result", func(t *testing.T) { t.Parallel(); repeat(t, open(t)) })
-		t.Run("a failed call frees its key", func(t *testing.T) { t.Parallel(); failedCallFreesKey(t, open(t)) })
-		t.Run("32 repeats at once write once", func(t *testing.T) { t.Parallel(); repeatsAtOnce(t, open(t)) })
-		t.Run("migrating again changes nothing", func(t *testing.T) { t.Parallel(); migrateAgain(t, open(t)) })
+		t.Run("write, failed, is rolled back", func(t *testing.T) { t.Parallel(); failedWrite(t, open(t)) })
+		t.Run("events, several commits, are pending in order", func(t *testing.T) { t.Parallel(); eventsInOrder(t, open(t)) })
+		t.Run("index, violated, is named", func(t *testing.T) { t.Parallel(); violatedIndex(t, open(t)) })
+		t.Run("key, replayed, returns the first result", func(t *testing.T) { t.Parallel(); repeat(t, open(t)) })
+		t.Run("key, call failed, is released", func(t *testing.T) { t.Parallel(); failedCallFreesKey(t, open(t)) })
+		t.Run("key, 32 concurrent replays, writes once", func(t *testing.T) { t.Parallel(); repeatsAtOnce(t, open(t)) })
+		t.Run("migrations, applied twice, change nothing", func(t *testing.T) { t.Parallel(); migrateAgain(t, open(t)) })
 	})
 }
 
@@ -187,7 +187,7 @@ func migrateAgain(t *testing.T, db *sqldb.DB) {
 	}
 }
 
-func TestOnlyTheOwnerReadsWhatSQLiteKeeps(t *testing.T) {
+func TestOpenSQLiteFilesAreReadableByOwnerOnly(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	db, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(folder, "t.db"))

@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/internal/sqldb"
 )
 
-func TestStatementsWithinASpanAreTraced(t *testing.T) {
+func TestStatementInsideSpanIsTraced(t *testing.T) {
 	t.Parallel()
 	spans := tracetest.NewSpanRecorder()
 	provider := sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans))

@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Micros is how a time is stored.
+// Micros converts a time to its stored form.
 func Micros(t time.Time) int64 { return t.UnixMicro() }
 
-// Time is the time that Micros stored.
+// Time converts a stored time back.
 func Time(micros int64) time.Time { return time.UnixMicro(micros).UTC() }
 
-// NullMicros stores a time that may be missing.
+// NullMicros converts an optional time to its stored form.
 func NullMicros(t *time.Time) sql.NullInt64 {
 	if t == nil {
 		return sql.NullInt64{}
@@ -20,7 +20,7 @@ func NullMicros(t *time.Time) sql.NullInt64 {
 	return sql.NullInt64{Int64: t.UnixMicro(), Valid: true}
 }
 
-// NullTime is the time that NullMicros stored.
+// NullTime converts a stored optional time back.
 func NullTime(micros sql.NullInt64) *time.Time {
 	if !micros.Valid {
 		return nil
@@ -29,7 +29,7 @@ func NullTime(micros sql.NullInt64) *time.Time {
 	return &t
 }
 
-// NullJSON stores a value that may be missing, as JSON.
+// NullJSON encodes an optional value as JSON.
 func NullJSON[T any](value *T) (sql.NullString, error) {
 	if value == nil {
 		return sql.NullString{}, nil
@@ -41,7 +41,7 @@ func NullJSON[T any](value *T) (sql.NullString, error) {
 	return sql.NullString{String: string(text), Valid: true}, nil
 }
 
-// NullValue is the value that NullJSON stored.
+// NullValue decodes an optional value from JSON.
 func NullValue[T any](text sql.NullString) (*T, error) {
 	if !text.Valid {
 		return nil, nil
@@ -53,7 +53,7 @@ func NullValue[T any](text sql.NullString) (*T, error) {
 	return &value, nil
 }
 
-// Texts is values of a named type as plain texts, for Where.In.
+// Texts converts values of a named type to plain texts, for Where.In.
 func Texts[T ~string](values []T) []string {
 	all := make([]string, len(values))
 	for i, value := range values {

@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// Where gathers the conditions of a query and their arguments. The zero Where holds for every row.
+// Where builds the conditions of a query with their arguments. The zero Where matches every row.
 type Where struct {
 	conditions []string
 	args       []any
 }
 
-// And adds a condition, whose question marks stand for args in order.
+// And adds a condition. Its question marks are placeholders for args, in order.
 func (w *Where) And(condition string, args ...any) {
 	for _, arg := range args {
 		condition = strings.Replace(condition, "?", w.Arg(arg), 1)
@@ -19,7 +19,7 @@ func (w *Where) And(condition string, args ...any) {
 	w.conditions = append(w.conditions, condition)
 }
 
-// In adds the condition that the column is one of the values; no values hold for no row.
+// In adds the condition that the column equals one of the values. Without values it matches no row.
 func (w *Where) In(column string, values []string) {
 	if len(values) == 0 {
 		w.conditions = append(w.conditions, "1 = 0")
@@ -32,30 +32,29 @@ func (w *Where) In(column string, values []string) {
 	w.conditions = append(w.conditions, column+" IN ("+strings.Join(marks, ", ")+")")
 }
 
-// Narrow adds In when there are values: no values hold for every row.
+// Narrow adds In if there are values. Without values it matches every row.
 func Narrow[T ~string](w *Where, column string, values []T) {
 	if len(values) > 0 {
 		w.In(column, Texts(values))
 	}
 }
 
-// Contains adds the condition that the column, which holds what Fold gives, has the text in it,
-// whatever the case.
+// Contains adds the condition that the column, whose values were converted by Fold, contains the text in any case.
 func (w *Where) Contains(column, text string) {
 	literal := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(Fold(text))
 	w.And(column+` LIKE ? ESCAPE '\'`, "%"+literal+"%")
 }
 
-// Fold is text as it is searched, whatever the case: the engines differ in what LOWER knows.
+// Fold converts text for a search that ignores case. It is done in Go because the engines differ in LOWER.
 func Fold(text string) string { return strings.ToLower(text) }
 
-// Arg adds an argument and gives its placeholder, for parts of a query outside of the conditions.
+// Arg adds an argument and returns its placeholder, for parts of a query outside of the conditions.
 func (w *Where) Arg(value any) string {
 	w.args = append(w.args, value)
 	return "$" + strconv.Itoa(len(w.args))
 }
 
-// SQL is " WHERE …", or "" when every row will do.
+// SQL returns " WHERE …", or "" without conditions.
 func (w *Where) SQL() string {
 	if len(w.conditions) == 0 {
 		return ""
@@ -63,5 +62,5 @@ func (w *Where) SQL() string {
 	return " WHERE " + strings.Join(w.conditions, " AND ")
 }
 
-// Args are the arguments of all placeholders so far.
+// Args returns the arguments of all placeholders so far.
 func (w *Where) Args() []any { return w.args }

@@ -10,13 +10,13 @@ import (
 	"time"
 )
 
-// NATS is a NATS server of the test's own, with JetStream.
+// NATS is a NATS server with JetStream for one test.
 type NATS struct {
 	binary, dir, port string
 	process           *os.Process
 }
 
-// StartNATS starts a server that ends with the test.
+// StartNATS starts a server that is stopped at the end of the test.
 func StartNATS(t testing.TB) *NATS {
 	t.Helper()
 	n := &NATS{binary: binary(t, "nats", "nats-server", "/usr/sbin"), dir: t.TempDir(), port: FreePort(t)}
@@ -30,10 +30,10 @@ func StartNATS(t testing.TB) *NATS {
 
 func (n *NATS) config() string { return filepath.Join(n.dir, "nats.conf") }
 
-// URL is where the server listens, whether or not it runs.
+// URL returns the address of the server, whether or not it is running.
 func (n *NATS) URL() string { return "nats://127.0.0.1:" + n.port }
 
-// Start starts the server again after Kill, on the same port and with what it had stored.
+// Start starts the server after Kill, on the same port and with its stored data.
 func (n *NATS) Start(t testing.TB) {
 	t.Helper()
 	cmd := exec.Command(n.binary, "-c", n.config())
@@ -41,7 +41,7 @@ func (n *NATS) Start(t testing.TB) {
 	n.process = cmd.Process
 }
 
-// Kill ends the server as a crash would, and waits until nobody listens.
+// Kill kills the server like a crash, and waits until its port is closed.
 func (n *NATS) Kill(t testing.TB) {
 	t.Helper()
 	if err := n.process.Kill(); err != nil {
@@ -56,6 +56,6 @@ func (n *NATS) Kill(t testing.TB) {
 		if time.Now().After(deadline) {
 			t.Fatal("nats-server listens although it was killed")
 		}
-		<-time.After(5 * time.Millisecond) // between two looks at the port
+		<-time.After(5 * time.Millisecond) // between two attempts to connect
 	}
 }

@@ -16,13 +16,13 @@ import (
 	_ "github.com/jackc/pgx/v5/stdlib" // registers "pgx"
 )
 
-// Postgres is a PostgreSQL server of the test's own.
+// Postgres is a PostgreSQL server for one test.
 type Postgres struct {
 	port      string
 	databases atomic.Int64
 }
 
-// StartPostgres starts a server that ends with the test.
+// StartPostgres starts a server that is stopped at the end of the test.
 func StartPostgres(t testing.TB) *Postgres {
 	t.Helper()
 	initdb := binary(t, "postgres", "initdb", "/usr/lib/postgresql/*/bin")
@@ -52,7 +52,7 @@ func StartPostgres(t testing.TB) *Postgres {
 	return p
 }
 
-// unprivileged is whom the server runs as when the test runs as root, which PostgreSQL refuses.
+// unprivileged returns the user of the server when the test runs as root, which PostgreSQL refuses.
 func unprivileged(t testing.TB) *syscall.Credential {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -73,7 +73,7 @@ func unprivileged(t testing.TB) *syscall.Credential {
 	return nil
 }
 
-// NewDatabase makes an empty database and gives its DSN.
+// NewDatabase creates an empty database and returns its DSN.
 func (p *Postgres) NewDatabase(t testing.TB) string {
 	t.Helper()
 	admin, err := sql.Open("pgx", p.dsn("postgres"))
@@ -87,7 +87,7 @@ func (p *Postgres) NewDatabase(t testing.TB) string {
 		if err == nil {
 			return p.dsn(name)
 		}
-		if !strings.Contains(err.Error(), "57P03") { // starting up
+		if !strings.Contains(err.Error(), "57P03") { // code 57P03: the server is starting
 			t.Fatalf("create database: %v", err)
 		}
 	}

@@ -11,13 +11,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Redis is a Redis server of the test's own. It keeps nothing on disk.
+// Redis is a Redis server for one test. It stores nothing on disk.
 type Redis struct {
 	binary, dir, port string
 	process           *os.Process
 }
 
-// StartRedis starts a server that ends with the test.
+// StartRedis starts a server that is stopped at the end of the test.
 func StartRedis(t testing.TB) *Redis {
 	t.Helper()
 	r := &Redis{binary: binary(t, "redis", "redis-server", "/usr/sbin"), dir: t.TempDir(), port: FreePort(t)}
@@ -25,13 +25,13 @@ func StartRedis(t testing.TB) *Redis {
 	return r
 }
 
-// Addr is where the server listens, whether or not it runs: host:port.
+// Addr returns host:port of the server, whether or not it is running.
 func (r *Redis) Addr() string { return "127.0.0.1:" + r.port }
 
-// URL is the same as redis://.
+// URL returns Addr as a redis:// URL.
 func (r *Redis) URL() string { return "redis://" + r.Addr() }
 
-// Start starts the server again after Kill, on the same port and empty.
+// Start starts the server after Kill, on the same port and empty.
 func (r *Redis) Start(t testing.TB) {
 	t.Helper()
 	cmd := exec.Command(r.binary, "--port", r.port, "--bind", "127.0.0.1", "--dir", r.dir, "--save", "", "--appendonly", "no")
@@ -39,7 +39,7 @@ func (r *Redis) Start(t testing.TB) {
 	r.process = cmd.Process
 }
 
-// Kill ends the server as a crash would, and waits until nobody listens.
+// Kill kills the server like a crash, and waits until its port is closed.
 func (r *Redis) Kill(t testing.TB) {
 	t.Helper()
 	r.signal(t, syscall.SIGKILL)
@@ -52,19 +52,19 @@ func (r *Redis) Kill(t testing.TB) {
 		if time.Now().After(deadline) {
 			t.Fatal("redis-server listens although it was killed")
 		}
-		<-time.After(5 * time.Millisecond) // between two looks at the port
+		<-time.After(5 * time.Millisecond) // between two attempts to connect
 	}
 }
 
-// Hang stops the server from answering while its connections stay open.
+// Hang suspends the server, while its connections stay open.
 func (r *Redis) Hang(t testing.TB) {
 	t.Helper()
 	r.signal(t, syscall.SIGSTOP)
-	t.Cleanup(func() { _ = r.process.Signal(syscall.SIGCONT) }) // one that is stopped does not end
+	t.Cleanup(func() { _ = r.process.Signal(syscall.SIGCONT) }) // a suspended process cannot be stopped
 }
 
-// GoOn lets a server that hangs answer again.
-func (r *Redis) GoOn(t testing.TB) {
+// Resume continues a suspended server.
+func (r *Redis) Resume(t testing.TB) {
 	t.Helper()
 	r.signal(t, syscall.SIGCONT)
 }
@@ -76,8 +76,8 @@ func (r *Redis) signal(t testing.TB, signal syscall.Signal) {
 	}
 }
 
-// SleepingDials has goleak overlook what a client of Redis leaves when it is closed while its server is away:
-// a goroutine that sleeps for up to a second before it sees that there is nothing to dial for.
+// SleepingDials has goleak ignore the goroutine of a Redis client that was closed while its server was unavailable.
+// It sleeps for up to a second before it detects the close.
 func SleepingDials() goleak.Option {
 	return goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")
 }

@@ -1,8 +1,8 @@
-// Package testserver starts real servers for tests, each on 127.0.0.1 with a folder of its own,
-// from the binaries on this machine.
+// Package testserver starts real servers for tests, each on 127.0.0.1 with its own folder, from the installed
+// binaries.
 //
-// Where a binary is missing the test is skipped and says so, unless SLUICE_TEST_REQUIRE names the
-// server (redis,postgres,nats): then it fails, so that a green run of CI proves that it ran.
+// If a binary does not exist, the test is skipped with a message. If SLUICE_TEST_REQUIRE names the server
+// (redis,postgres,nats), the test fails instead, so that a green run in CI proves that it ran.
 package testserver
 
 import (
@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// binary finds a program on PATH or in one of the folders; without it the test ends.
+// binary finds a program on PATH or in one of the folders. It ends the test if there is none.
 func binary(t testing.TB, server, name string, folders ...string) string {
 	t.Helper()
 	if path, err := exec.LookPath(name); err == nil {
@@ -40,21 +40,21 @@ func binary(t testing.TB, server, name string, folders ...string) string {
 	return ""
 }
 
-// Ports that are given to servers: below those that the system takes for connections, and for whoever
-// listens at port 0, so that nobody has taken one before its server is there.
+// The port range of servers. It is below the ephemeral ports, so that no connection and no listener on port 0
+// occupies a port before its server starts.
 const (
 	lowestPort  = 10_000
 	highestPort = 32_000
 )
 
-// FreePort gives a port on 127.0.0.1 that nobody listens on, and that no other test, of this process or
-// of another, is given before this one has ended.
+// FreePort returns a free port on 127.0.0.1. No other test, of this process or of another, gets the same port before
+// this test ends.
 func FreePort(t testing.TB) string {
 	t.Helper()
 	for range 1000 {
 		port := strconv.Itoa(lowestPort + rand.IntN(highestPort-lowestPort))
 		at := net.JoinHostPort("127.0.0.1", port)
-		reserved, err := net.ListenPacket("udp", at) // nothing here speaks UDP
+		reserved, err := net.ListenPacket("udp", at) // no server here uses UDP
 		if err != nil {
 			continue
 		}
@@ -73,7 +73,7 @@ func FreePort(t testing.TB) string {
 
 const startTimeout = 30 * time.Second
 
-// start runs the server until the test ends, and waits until it accepts connections on the port.
+// start runs the server until the end of the test, and waits until it accepts connections on the port.
 func start(t testing.TB, cmd *exec.Cmd, port string) {
 	t.Helper()
 	var output bytes.Buffer
@@ -100,7 +100,7 @@ func start(t testing.TB, cmd *exec.Cmd, port string) {
 			t.Fatalf("%s ended at once: %v\n%s", cmd.Path, err, output.String())
 		case <-deadline:
 			t.Fatalf("%s does not listen on port %s", cmd.Path, port)
-		case <-time.After(20 * time.Millisecond): // between two looks at the port
+		case <-time.After(20 * time.Millisecond): // between two attempts to connect
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/worker"
 )
@@ -72,7 +73,7 @@ func (s *Scheduler) recoverRun(ctx context.Context, lost Order, now time.Time) e
 	j, err := s.store.Change(ctx, lost.JobID, lost.RunID, func(j Job, run *Run) (Change, error) {
 		return j.overdue(run, now), nil
 	})
-	if isMissing(err) {
+	if errs.IsMissing(err) {
 		return nil // the job was deleted meanwhile
 	}
 	if err != nil {

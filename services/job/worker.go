@@ -61,7 +61,7 @@ func (w *Worker) Loop(queue Queue) worker.Loop {
 // is answered, cancelled, or leased to another worker.
 func (w *Worker) Handle(ctx context.Context, d Delivery) error {
 	j, err := w.start(ctx, d.Order)
-	if errors.Is(err, errNotToRun) || isMissing(err) {
+	if errors.Is(err, errNotToRun) || errs.IsMissing(err) {
 		return nil
 	}
 	if err != nil {
@@ -166,7 +166,7 @@ func (w *Worker) answer(ctx context.Context, order Order, outcome Outcome) error
 		_, err := w.store.Change(writing, order.JobID, order.RunID, func(j Job, run *Run) (Change, error) {
 			return j.answer(run, outcome, now, jitter), nil
 		})
-		if err == nil || isMissing(err) {
+		if err == nil || errs.IsMissing(err) {
 			w.wake()
 			return nil
 		}
@@ -174,9 +174,4 @@ func (w *Worker) answer(ctx context.Context, order Order, outcome Outcome) error
 			return fmt.Errorf("answer for run %s: %w", order.RunID, err)
 		}
 	}
-}
-
-func isMissing(err error) bool {
-	e, ok := errors.AsType[*errs.Error](err)
-	return ok && e.Code == errs.NotFound
 }

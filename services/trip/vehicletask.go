@@ -173,13 +173,7 @@ func (s *Service) postponeTask(ctx context.Context, t Trip) error {
 }
 
 // isRefusal reports whether a retry of the call would fail in the same way.
-func isRefusal(err error) bool {
-	switch errs.From(err).Code {
-	case errs.FailedPrecondition, errs.NotFound, errs.InvalidArgument:
-		return true
-	}
-	return false
-}
+func isRefusal(err error) bool { return errs.FaultOf(err) == errs.FaultInput }
 
 // ApplyVehiclePosition adds a position of the vehicle to the trip that the vehicle is on. It changes nothing when
 // the vehicle is on no trip, or when the position is older than the start of the trip.

@@ -1,4 +1,5 @@
-// Package sqltest runs a store's test suite on each engine that Sluice supports.
+// Package sqltest runs the conformance suite of a store on each supported engine. It skips an engine whose server is
+// not installed, as testserver does.
 package sqltest
 
 import (
@@ -10,8 +11,8 @@ import (
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
-// OnEachEngine runs the suite on SQLite and on PostgreSQL. Each call of open gives a fresh, migrated
-// database that is closed with the test that asked for it.
+// OnEachEngine runs the suite on SQLite and on PostgreSQL. Each call of open returns an empty, migrated database,
+// which is closed at the end of its test.
 func OnEachEngine(t *testing.T, migrations fs.FS, suite func(t *testing.T, open func(t *testing.T) *sqldb.DB)) {
 	t.Helper()
 	t.Run("SQLite", func(t *testing.T) {
@@ -25,7 +26,7 @@ func OnEachEngine(t *testing.T, migrations fs.FS, suite func(t *testing.T, open 
 	})
 }
 
-// OpenSQLite gives a fresh, migrated SQLite database.
+// OpenSQLite returns an empty, migrated SQLite database.
 func OpenSQLite(t testing.TB, migrations fs.FS) *sqldb.DB {
 	t.Helper()
 	return open(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"), migrations)

@@ -196,11 +196,7 @@ func checkPayload(m device.UpMessage) error {
 
 // blamesDevice reports whether sending the message again would be refused again.
 func blamesDevice(err error) bool {
-	switch errs.From(err).Code {
-	case errs.InvalidArgument, errs.NotFound, errs.FailedPrecondition, errs.AlreadyExists, errs.PermissionDenied:
-		return true
-	}
-	return false
+	return errs.FaultOf(err) == errs.FaultInput || errs.From(err).Code == errs.PermissionDenied
 }
 
 // Welcome does for a device that has just connected what it waits for. One welcomer that fails does

@@ -73,11 +73,7 @@ func (c *Consumer) handlePosition(ctx context.Context, m bus.Message) error {
 
 // dropRefused returns nil for an error that a redelivery would meet again, so that the event is acknowledged.
 func (c *Consumer) dropRefused(ctx context.Context, m bus.Message, err error) error {
-	if err == nil {
-		return nil
-	}
-	switch errs.From(err).Code {
-	case errs.InvalidArgument, errs.NotFound, errs.FailedPrecondition:
+	if errs.FaultOf(err) == errs.FaultInput {
 		c.logDropped(ctx, m, err)
 		return nil
 	}
