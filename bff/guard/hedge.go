@@ -16,6 +16,7 @@ func (c *Conn) hedged(ctx context.Context, method string, request, reply any, op
 	if late == 0 || !ok {
 		return c.attempt(ctx, method, request, reply, options)
 	}
+	replyType := message.ProtoReflect().Type() // read now: the first call resets the reply while the timer runs
 	first, giveUp := context.WithCancel(ctx)
 	defer giveUp()
 	second := &second{ended: make(chan struct{})}
@@ -27,7 +28,7 @@ func (c *Conn) hedged(ctx context.Context, method string, request, reply any, op
 			return
 		}
 		c.options.Metrics.countExtra(c.options.Service, "hedge")
-		second.reply = message.ProtoReflect().New().Interface()
+		second.reply = replyType.New().Interface()
 		if second.answered = c.attempt(secondCtx, method, request, second.reply, options) == nil; second.answered {
 			giveUp()
 		}
