@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/recordings/open"
 )
 
-const maxActivities = 500 // a call
+const maxActivities = 500 // per call
 
 func (in *intake) observations(ctx context.Context, r io.Reader) error {
 	source := in.source("telescope-schedule")
@@ -65,14 +65,14 @@ func (in *intake) hydration(ctx context.Context, r io.Reader) error {
 	})
 }
 
-// passActivities sends what tell makes of rows.
-func passActivities[T any](ctx context.Context, in *intake, rows iter.Seq2[T, error], tell func(T) (Activity, error)) error {
+// passActivities converts rows to activities and sends them in batches.
+func passActivities[T any](ctx context.Context, in *intake, rows iter.Seq2[T, error], convert func(T) (Activity, error)) error {
 	to := newBatches(maxActivities, func(ctx context.Context, _ string, part []Activity) error { return in.sendActivities(ctx, part) })
 	activities := func(yield func(Activity, error) bool) {
 		for row, err := range rows {
 			var a Activity
 			if err == nil {
-				a, err = tell(row)
+				a, err = convert(row)
 			}
 			if !yield(a, err) {
 				return

@@ -10,13 +10,13 @@ import (
 	"github.com/sluicehq/sluice/recordings"
 )
 
-// maxHeld is how many rows wait for their calls, in all batches of a file.
+// maxHeld is the maximum number of buffered rows, in all batches of a file.
 const maxHeld = 20_000
 
-// batches gathers rows that go to a service together, a batch a key. Rows of one key are sent in
-// the order they came.
+// batches buffers rows and sends them to a service in batches, one batch per key. Rows of one key are sent
+// in their order.
 type batches[T any] struct {
-	most int // rows a batch
+	most int // maximum rows per batch
 	send func(ctx context.Context, key string, rows []T) error
 
 	held  int
@@ -67,8 +67,8 @@ func (b *batches[T]) flush(ctx context.Context) error {
 	return nil
 }
 
-// pass puts rows into batches by their keys, until the file ends or cannot be read on: what was
-// good until then is sent.
+// pass adds rows to batches by their keys, until the file ends or a read error. It also sends the valid rows
+// before a read error.
 func pass[T any](ctx context.Context, in *intake, rows iter.Seq2[T, error], to *batches[T], key func(T) (string, error)) error {
 	err := gather(ctx, in, rows, to, key)
 	if ofService(err) {
@@ -105,9 +105,8 @@ func gather[T any](ctx context.Context, in *intake, rows iter.Seq2[T, error], to
 	return nil
 }
 
-// halve sends rows. When the service refuses them for what is in them they are sent again in
-// halves, so that none is left out but for itself. What it refuses goes to refused; other errors
-// end it.
+// halve sends rows. When the service refuses their content, halve retries with each half, so that only
+// invalid rows are dropped. Refused rows go to refused; any other error ends the import.
 func halve[T any](rows []T, send func([]T) error, refused func(rows []T, reason string)) error {
 	err := send(rows)
 	if err == nil {
@@ -128,7 +127,7 @@ func halve[T any](rows []T, send func([]T) error, refused func(rows []T, reason 
 	return nil
 }
 
-// isRefusal tells what is wrong with the rows from what is wrong with the service.
+// isRefusal reports whether the error is about the rows, and not about the service.
 func isRefusal(e *errs.Error) bool {
 	return e.Code.Fault() == errs.FaultInput || e.Code == errs.ResourceExhausted && !e.Retryable()
 }

@@ -10,15 +10,15 @@ import (
 	"github.com/sluicehq/sluice/testdata"
 )
 
-// recorded is one of the recordings that Sluice is shown with.
+// recorded is one recording of the demo.
 type recorded struct {
 	path    string
 	kind    Kind
 	options Options
 }
 
-// demo is what a demo holds. The schedule does not say at which of the observatories of
-// activities/observatory-sites.json it was carried out, so no site is claimed for it.
+// demo lists the recordings of the demo. The schedule does not name the observatory (of those in
+// activities/observatory-sites.json) that executed it, so its observations have no site.
 func demo() []recorded {
 	return []recorded{
 		{"trips/munich-drive-15s.json", KindTrips, Options{Account: "bob", DeviceName: "Munich car"}},
@@ -35,8 +35,8 @@ func demo() []recorded {
 	}
 }
 
-// Demo brings in the recordings that Sluice is shown with, for the demo identities. Brought in again
-// they add nothing, so it may be run again where it was broken off.
+// Demo imports the recordings of the demo for the demo identities. It is idempotent: a retry after an
+// interruption imports only the missing rows.
 func Demo(ctx context.Context, services Services, log *slog.Logger) (Report, error) {
 	all := demo()
 	reports := make([]Report, len(all))

@@ -8,11 +8,11 @@ import (
 
 // File is a file to import.
 type File struct {
-	Name string // for reports and errors, and to name a device by
+	Name string // for reports and errors; also the default name of a device
 	Open func() (fs.File, error)
 }
 
-// OnDisk is the file at the path; "-" is the standard input.
+// OnDisk returns the file at the path; "-" is the standard input.
 func OnDisk(path string) File {
 	if path == "-" {
 		return File{Name: "standard input", Open: func() (fs.File, error) { return os.Stdin, nil }}
@@ -20,27 +20,27 @@ func OnDisk(path string) File {
 	return File{Name: path, Open: func() (fs.File, error) { return os.Open(path) }}
 }
 
-// In is the file at the path in a file system.
+// In returns the file at the path in a file system.
 func In(files fs.FS, path string) File {
 	return File{Name: path, Open: func() (fs.File, error) { return files.Open(path) }}
 }
 
-// unknownSize is that of a pipe.
+// unknownSize is the size of a pipe.
 const unknownSize = -1
 
-// open opens the file and tells progress of what is read.
+// open opens the file and reports reads to progress.
 func (f File) open(progress Progress) (*watched, error) {
 	opened, err := f.Open()
 	if err != nil {
-		return nil, err // names the path
+		return nil, err // the error names the path
 	}
 	info, err := opened.Stat()
 	if err != nil {
-		_ = opened.Close() // nothing was written to it
+		_ = opened.Close() // closing a file without writes cannot lose data
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
 	if info.IsDir() {
-		_ = opened.Close() // likewise
+		_ = opened.Close() // as above
 		return nil, fmt.Errorf("%s is a folder: name the files in it", f.Name)
 	}
 	size := int64(unknownSize)
@@ -53,13 +53,13 @@ func (f File) open(progress Progress) (*watched, error) {
 	return &watched{File: opened, progress: progress}, nil
 }
 
-// watched is an open file whose reading is told.
+// watched is an open file that reports its reads to progress.
 type watched struct {
 	fs.File
 	progress Progress
 }
 
-// Read is io.Reader.
+// Read implements io.Reader.
 func (w *watched) Read(p []byte) (int, error) {
 	n, err := w.File.Read(p)
 	if w.progress != nil && n > 0 {
@@ -68,7 +68,7 @@ func (w *watched) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close is io.Closer.
+// Close implements io.Closer.
 func (w *watched) Close() error {
 	if w.progress != nil {
 		w.progress.Finish()

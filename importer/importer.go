@@ -1,17 +1,16 @@
-// Package importer brings recordings into Sluice: trips, telemetry, observations, water logs and
-// inventories of devices, from files that package recordings can read into the services behind its
-// ports.
+// Package importer imports recordings into the services: trips, telemetry, observations, water logs and
+// inventories of devices, from all files that package recordings can read.
 //
-// What it promises:
+// It promises:
 //
-//   - Nothing twice. Every row has a name in its source that follows from what it says, so the same
-//     file again, whole or after it was cut short, adds only what is missing. Two recordings do not
-//     meet under one name.
-//   - Good rows go in whatever stands beside them. A bad one is a Fault, with its line and the
-//     reason; a file that ends in the middle keeps what came before, and the error says so.
-//   - It streams. What it holds does not grow with the rows of a file: at most 20,000 of them wait
-//     for their call. For each trip it keeps 32 bytes, and takes a million trips a file.
-//   - It speaks as the system, so it is for those who operate Sluice.
+//   - Imports are idempotent. The identity of a row in its source is derived from the row, so a second import
+//     of the same file, complete or truncated, adds only missing rows. Two recordings have different
+//     identities.
+//   - A bad row does not affect the others. It is a Fault with its line and the reason. Of a truncated file
+//     the rows before the end are imported, and the error says so.
+//   - It streams with bounded memory: at most 20,000 rows are buffered in batches. For each trip it stores 32
+//     bytes, up to a million trips per file.
+//   - It calls the services as the system, so it is for operators only.
 package importer
 
 import (
@@ -25,7 +24,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Kind is what files hold.
+// Kind is the kind of the rows of a file.
 type Kind string
 
 // The kinds.
@@ -37,16 +36,16 @@ const (
 	KindDevices      Kind = "devices"
 )
 
-// Kinds are all of them.
+// Kinds lists all kinds.
 func Kinds() []Kind {
 	return []Kind{KindTrips, KindTelemetry, KindObservations, KindHydration, KindDevices}
 }
 
-// Import brings in files of one kind, one after another, and reports on every row.
+// Import imports files of one kind, one after another, and reports on every row.
 //
-// The error joins what is wrong with files: one that cannot be read, ends in the middle, or holds
-// nothing good; the others go in. Options that no file can be read by, and a service that fails, are
-// an *errs.Error and end the import at once. The report is good whatever the error.
+// The error joins the errors of files: a file that is unreadable, truncated, or without a valid row; the
+// other files are imported. Invalid options and a failing service are an *errs.Error and end the import
+// immediately. The report is valid also with an error.
 func Import(ctx context.Context, services Services, kind Kind, files []File, options Options) (Report, error) {
 	var report Report
 	s, err := settle(kind, options)
@@ -77,20 +76,20 @@ func Import(ctx context.Context, services Services, kind Kind, files []File, opt
 	return report, errors.Join(failures...)
 }
 
-// ofService tells the errors of services from those of files: only these are *errs.Error.
+// ofService reports whether an error is of a service, and not of a file: only the former are *errs.Error.
 func ofService(err error) bool {
 	_, ok := errors.AsType[*errs.Error](err)
 	return ok
 }
 
-// intake is one file on its way in.
+// intake is the import of one file.
 type intake struct {
 	settled
 	Counts
 	services  Services
-	accountID string // "" when the rows are everybody's
+	accountID string // "" for public rows
 	file      File
-	report    *Report // where faults go
+	report    *Report // receives the faults
 }
 
 func (in *intake) run(ctx context.Context) error {
@@ -130,7 +129,7 @@ func (in *intake) rows(ctx context.Context, r io.Reader) error {
 	return in.inventory(ctx, r)
 }
 
-// refuse reports n rows from the line on that are left out.
+// refuse reports n dropped rows, the first of which is at the line.
 func (in *intake) refuse(line, n int, reason string) {
 	if n > 1 {
 		reason = fmt.Sprintf("%s (so are %d rows after it)", reason, n-1)
@@ -139,7 +138,7 @@ func (in *intake) refuse(line, n int, reason string) {
 	in.report.fault(Fault{File: in.file.Name, Line: line, Reason: reason})
 }
 
-// took counts rows that a service has taken, stored of which were new.
+// took counts rows that a service has accepted; stored of them were new.
 func (in *intake) took(rows int, stored int64) {
 	in.Stored += stored
 	in.Repeated += int64(rows) - stored

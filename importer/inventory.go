@@ -17,7 +17,7 @@ func (in *intake) inventory(ctx context.Context, r io.Reader) error {
 			if err != nil {
 				return err
 			}
-			if err := in.tell(part, all); err != nil {
+			if err := in.deliverSecrets(part, all); err != nil {
 				return err
 			}
 			in.Devices += made
@@ -29,14 +29,14 @@ func (in *intake) inventory(ctx context.Context, r io.Reader) error {
 	return pass(ctx, in, devices, to, func(recordings.Device) (string, error) { return "", nil })
 }
 
-// tell hands over the secrets of devices that were made.
-func (in *intake) tell(devices []recordings.Device, all []Imported) error {
+// deliverSecrets passes the secrets of new devices to Options.Secrets.
+func (in *intake) deliverSecrets(devices []recordings.Device, all []Imported) error {
 	for i, d := range all {
 		if d.Secret == "" {
 			continue
 		}
 		if err := in.Secrets(devices[i], d.ID, d.Secret); err != nil {
-			return fmt.Errorf("keep the secret of %s: %w", d.ID, err)
+			return fmt.Errorf("store the secret of %s: %w", d.ID, err)
 		}
 	}
 	return nil

@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-	_ "time/tzdata" // zones on machines that have no list of them
+	_ "time/tzdata" // time zones, for machines without a database of them
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
@@ -16,46 +16,45 @@ import (
 	"github.com/sluicehq/sluice/recordings"
 )
 
-// Options is what files may not say. The zero Options suit a file that says everything, of rows that
-// belong to nobody.
+// Options supplement values that files may lack. The zero Options are for a complete file of public rows.
 type Options struct {
-	// Account is whose the rows are: an account id, or the code of a demo identity ("alice"). Trips
-	// and water need one; observations without one are everybody's.
+	// Account is the owner of the rows: an account id, or the code of a demo identity ("alice"). Trips
+	// and water require one; observations without one are public.
 	Account string
-	// Device is the vehicle or the sensor of rows that name none: its key in the source, which is
-	// its name too, or a device id. "" means the name of the file without its ending.
+	// Device is the vehicle or the sensor of rows without one: its key in the source, which is also its
+	// name, or a device id. "" selects the name of the file without its extension.
 	Device string
-	// DeviceName is how the devices that rows name are called, {key} standing for what the rows call
-	// them, as in "Bus {key}". "" means {key}.
+	// DeviceName is the display name of devices in rows; {key} is replaced by their key, as in
+	// "Bus {key}". "" selects {key}.
 	DeviceName string
-	// Key is what readings are kept under; "" means the header of the values where Columns names it,
-	// else "value".
+	// Key is the telemetry key of readings. "" selects the header of the values where Columns names it,
+	// otherwise "value".
 	Key string
-	// Source names what recorded the rows, of a-z, 0-9, ".", "_" and "-". "" means "gpx" or
-	// "recording" for trips, "telemetry", "telescope-schedule", "fitbit", "inventory".
+	// Source is the name of the recorder, of a-z, 0-9, ".", "_" and "-". "" selects "gpx" or "recording"
+	// for trips, "telemetry", "telescope-schedule", "fitbit" or "inventory".
 	Source string
-	// Columns names the header that holds a value, by the value's name: {"latitude": "Breite"}.
+	// Columns maps the name of a value to its header: {"latitude": "Breite"}.
 	Columns map[string]string
-	// TimeZone is where times without an offset were written down, an IANA name; "" means UTC.
+	// TimeZone is the IANA time zone of times without an offset; "" is UTC.
 	TimeZone string
-	// Start is when a GPX track without any time began.
+	// Start is the start of a GPX track without any time.
 	Start time.Time
-	// Date is the day in the time zone, YYYY-MM-DD, of water logs that tell none; "" means today.
+	// Date is the day in the time zone, YYYY-MM-DD, of water logs without one; "" is today.
 	Date string
-	// Site and Telescope are where observations were made; schedules do not say.
+	// Site and Telescope are those of observations; schedules do not contain them.
 	Site, Telescope string
-	// Secrets is given the secrets of devices that are made, told this once; nil for none.
+	// Secrets receives the secret of each new device, which is not available later; nil creates none.
 	Secrets func(device recordings.Device, id, secret string) error
-	// Progress is told how far the reading is; nil for none.
+	// Progress receives the bytes that were read; nil for none.
 	Progress Progress
 }
 
-// settled is options that files of the kind can be read by.
+// settled are validated options for files of one kind.
 type settled struct {
 	Options
 	kind Kind
 	read recordings.Options // for the readers
-	day  time.Time          // of water logs that tell none
+	day  time.Time          // of water logs without one
 }
 
 func settle(kind Kind, o Options) (settled, error) {
@@ -64,7 +63,7 @@ func settle(kind Kind, o Options) (settled, error) {
 		return s, err
 	}
 	if needed := kind == KindTrips || kind == KindHydration; needed && o.Account == "" {
-		return s, errs.Invalid("account", "say whose the %s are", kind)
+		return s, errs.Invalid("account", "name the owner of the %s", kind)
 	}
 	if len(o.Source) > maxSource || strings.Trim(o.Source, "abcdefghijklmnopqrstuvwxyz0123456789._-") != "" {
 		return s, errs.Invalid("source", "must be at most %d of a-z, 0-9, \".\", \"_\" and \"-\"", maxSource)
@@ -89,13 +88,13 @@ func settle(kind Kind, o Options) (settled, error) {
 	return s, nil
 }
 
-const maxSource = 100 // bytes, as activities have it
+const maxSource = 100 // bytes, as in the activity service
 
 func midnight(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, t.Location())
 }
 
-// source is Options.Source, or else the usual one.
+// source returns Options.Source, or the default.
 func (s settled) source(usual string) string {
 	if s.Source != "" {
 		return s.Source
@@ -103,7 +102,7 @@ func (s settled) source(usual string) string {
 	return usual
 }
 
-// findAccount gives the id of the account that the rows are of; "" when they are everybody's.
+// findAccount returns the id of the owner of the rows; "" for public rows.
 func (s settled) findAccount(ctx context.Context, services Services) (string, error) {
 	if s.Account == "" {
 		return "", nil
@@ -128,7 +127,7 @@ func (s settled) findAccount(ctx context.Context, services Services) (string, er
 	return s.Account, nil
 }
 
-// demoIdentity is the identity that a demo lets in by the code.
+// demoIdentity returns the demo identity of the code.
 func demoIdentity(code string) (Identity, bool) {
 	i := Identity{Provider: "DEMO", Subject: code, Role: caller.Member}
 	switch code {
@@ -146,7 +145,7 @@ func demoIdentity(code string) (Identity, bool) {
 	return i, true
 }
 
-// isDevice tells whether Options.Device is the id of a device, not its key in the source.
+// isDevice reports whether Options.Device is the id of a device, and not its key in the source.
 func (s settled) isDevice() bool { return ids.Check(ids.Device, s.Device) == nil }
 
 func (s settled) checkDevice(ctx context.Context, services Services) error {
@@ -165,7 +164,7 @@ func (s settled) checkDevice(ctx context.Context, services Services) error {
 	return nil
 }
 
-// unnamed is the key of the device of rows that name none.
+// unnamed returns the key of the device for rows without one.
 func (in *intake) unnamed() string {
 	if in.Device != "" {
 		return in.Device

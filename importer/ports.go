@@ -8,7 +8,7 @@ import (
 	"github.com/sluicehq/sluice/recordings"
 )
 
-// Services is where rows go. Their errors are *errs.Error.
+// Services are the ports to which rows are sent. Their errors are *errs.Error.
 type Services struct {
 	Accounts   Accounts
 	Devices    Devices
@@ -16,87 +16,88 @@ type Services struct {
 	Activities Activities
 }
 
-// Accounts knows whose a recording can be.
+// Accounts looks up the owner of a recording.
 type Accounts interface {
-	// EnsureAccount finds or makes the account of an identity and gives its id.
+	// EnsureAccount finds or creates the account of an identity and returns its id.
 	EnsureAccount(ctx context.Context, identity Identity) (id string, err error)
-	// HasAccount tells whether there is an account of the id.
+	// HasAccount reports whether the account exists.
 	HasAccount(ctx context.Context, id string) (bool, error)
 }
 
-// Identity is somebody as a provider of identities knows them.
+// Identity is a person as an identity provider describes them.
 type Identity struct {
 	Provider string
 	Subject  string
-	Name     string      // for an account that is made of it
-	Role     caller.Role // for an account that is made of it
+	Name     string      // for a new account
+	Role     caller.Role // for a new account
 }
 
-// Devices keeps devices and what they measured.
+// Devices stores devices and their readings.
 type Devices interface {
-	// EnsureDevices finds or makes devices by their keys in the source, at most 500: their ids in
-	// order, and how many were made. Those that are known stay as they are. When one is refused, none
-	// is made.
+	// EnsureDevices finds or creates devices by their keys in the source, at most 500. It returns their
+	// ids in order and the number of new devices. Known devices do not change. When one device is
+	// refused, none is created.
 	EnsureDevices(ctx context.Context, source string, devices []recordings.Device) (ids []string, made int64, err error)
-	// ImportDevices does the same, and brings those that are known up to date. With secrets, those
-	// that are made get one.
+	// ImportDevices finds or creates devices as EnsureDevices does, and updates known devices. With
+	// secrets it creates a secret for each new device.
 	ImportDevices(ctx context.Context, source string, devices []recordings.Device, secrets bool) (all []Imported, made int64, err error)
-	// KindOf gives the kind of the device (recordings.KindVehicle, ...), "" when there is none.
+	// KindOf returns the kind of the device (recordings.KindVehicle, ...); "" when it does not exist.
 	KindOf(ctx context.Context, id string) (kind string, err error)
-	// RecordReadings keeps what the device measured under a key, at most 5,000 readings, and tells
-	// how many were new.
+	// RecordReadings stores readings of the device under a key, at most 5,000, and returns the number of
+	// new ones.
 	RecordReadings(ctx context.Context, deviceID, key string, readings []recordings.Reading) (stored int64, err error)
 }
 
-// Imported is a device that was found or made.
+// Imported is a known or new device.
 type Imported struct {
 	ID     string
-	Secret string // "" when it was found, or none was asked for
+	Secret string // "" for a known device, and when none was requested
 }
 
-// Trips keeps recorded trips.
+// Trips stores recorded trips.
 type Trips interface {
-	// ImportFixes adds at most 2,000 fixes, in order, to the trip that r and externalID name.
+	// ImportFixes appends at most 2,000 fixes, in order, to the trip of r and externalID.
 	ImportFixes(ctx context.Context, r Recording, externalID string, fixes []recordings.Fix) (Added, error)
-	// ImportRides adds at most 500 trips of which the ends are known; the reasons why others were
-	// left out are by their keys.
+	// ImportRides stores at most 500 trips whose ends are known. It returns the reasons for dropped
+	// rides by their keys.
 	ImportRides(ctx context.Context, r Recording, rides []recordings.Ride) (stored int64, faults map[string]string, err error)
 }
 
-// Recording says what recorded a trip, and of whom.
+// Recording names the recorder, the owner and the vehicle of a trip.
 type Recording struct {
 	Source    string
 	AccountID string
 	VehicleID string
 }
 
-// Added is what became of fixes.
+// Added is the result of ImportFixes.
 type Added struct {
 	Made   bool  // the trip is new
 	Stored int64 // fixes that were new
 }
 
-// Activities keeps what went on.
+// Activities stores activities.
 type Activities interface {
-	// ImportActivities keeps at most 500; the reasons why some were left out are by their indices.
+	// ImportActivities stores at most 500 activities. It returns the reasons for dropped ones by their
+	// indices.
 	ImportActivities(ctx context.Context, activities []Activity) (stored int64, faults map[int]string, err error)
 }
 
-// ActivityKind is what an activity is about.
+// ActivityKind is the kind of an activity.
 type ActivityKind string
 
-// The kinds that recordings have.
+// The kinds of activities in recordings.
 const (
 	Observed ActivityKind = "OBSERVATION"
 	Drunk    ActivityKind = "HYDRATION"
 )
 
-// Activity is something that went on; what is not known is zero.
+// Activity is one activity; unknown fields are zero.
 type Activity struct {
 	Kind       ActivityKind
 	Source     string
 	ExternalID string
-	AccountID  string // "" for everybody's
+	AccountID  string // "" for a public one
 	Title      string
 	StartedAt  time.Time
 	EndedAt    time.Time
@@ -110,14 +111,14 @@ type Activity struct {
 	Line       int // in the file
 }
 
-// Sky is a place on the sky, in degrees.
+// Sky is a position on the sky, in degrees.
 type Sky struct {
 	RightAscension float64 // 0 to 360
 	Declination    float64 // -90 to 90
 	Epoch          string  // "J2000"
 }
 
-// TelescopeWork is what a telescope was asked for.
+// TelescopeWork is a request to a telescope.
 type TelescopeWork struct {
 	Site, Telescope, Instrument, Programme, Observer, Target, Status string
 }

@@ -11,15 +11,15 @@ import (
 	"golang.org/x/term"
 )
 
-// Progress is told how far the reading of files is, one file at a time.
+// Progress receives the progress of reading files, one file at a time.
 type Progress interface {
-	Start(name string, size int64) // in bytes; -1 when it is not known
+	Start(name string, size int64) // in bytes; -1 when it is unknown
 	Add(n int)                     // bytes that were read
 	Finish()
 }
 
-// NewBar shows progress as a bar while w is a terminal; else it is silent. The bar is gone when its
-// file is finished.
+// NewBar returns a progress bar for a terminal. Without a terminal it prints nothing. The bar is removed
+// at the end of its file.
 func NewBar(w *os.File) Progress {
 	return &bar{to: w, visible: term.IsTerminal(int(w.Fd()))}
 }
@@ -30,7 +30,7 @@ type bar struct {
 	current *progressbar.ProgressBar
 }
 
-// Start shows the bar of a file.
+// Start draws the bar of a file.
 func (b *bar) Start(name string, size int64) {
 	b.current = progressbar.NewOptions64(size,
 		progressbar.OptionSetWriter(b.to),
@@ -40,17 +40,17 @@ func (b *bar) Start(name string, size int64) {
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionClearOnFinish(),
 		progressbar.OptionSpinnerType(14),
-		progressbar.OptionSetRenderBlankState(true), // the speed counts from here
+		progressbar.OptionSetRenderBlankState(true), // the rate is measured from here
 	)
 }
 
-// Add moves the bar on. That it could not be drawn is no reason not to import.
+// Add advances the bar. It ignores drawing errors, which must not end an import.
 func (b *bar) Add(n int) { _ = b.current.Add(n) }
 
-// Finish clears the bar.
+// Finish removes the bar.
 func (b *bar) Finish() { _ = b.current.Finish() }
 
-// printable is the name without what would steer the terminal.
+// printable removes control characters of a terminal from the name.
 func printable(name string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

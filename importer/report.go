@@ -1,35 +1,35 @@
 package importer
 
-// maxFaults is how many faults a report keeps.
+// maxFaults is the maximum number of faults in a report.
 const maxFaults = 1_000
 
-// Report is what became of rows.
+// Report is the result of an import.
 type Report struct {
 	Counts
 	Faults []Fault // the first 1,000, in the order of files and mostly of lines
 	Files  []FileReport
 }
 
-// FileReport is what became of the rows of one file.
+// FileReport is the result for one file.
 type FileReport struct {
 	Name string
 	Counts
 }
 
-// Counts counts rows: Rows = Stored + Repeated + Bad, unless the import was broken off.
+// Counts counts rows: Rows = Stored + Repeated + Bad, unless the import was aborted.
 type Counts struct {
-	Rows     int64 // met
+	Rows     int64 // read
 	Stored   int64 // new
-	Repeated int64 // there already
-	Bad      int64 // left out
-	Trips    int64 // made
-	Devices  int64 // made
+	Repeated int64 // known already
+	Bad      int64 // dropped
+	Trips    int64 // created
+	Devices  int64 // created
 }
 
-// Fault is one row that was left out, or several in a row for one reason.
+// Fault is a dropped row, or several consecutive rows with the same reason.
 type Fault struct {
 	File   string
-	Line   int // counted from 1; the first, of several
+	Line   int // counted from 1; the first of several
 	Reason string
 }
 
@@ -48,7 +48,7 @@ func (r *Report) fault(f Fault) {
 	}
 }
 
-// join adds the report of other files.
+// join appends the report of other files.
 func (r *Report) join(other Report) {
 	r.Counts.add(other.Counts)
 	r.Files = append(r.Files, other.Files...)

@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	maxDevices = 500    // a call
-	maxKnown   = 10_000 // ids that a roster remembers; a forgotten one is asked for again
+	maxDevices = 500    // per call
+	maxKnown   = 10_000 // cached ids; an evicted id is looked up again
 )
 
-// roster gives the ids of the devices that rows name by their keys in a source. Those that are noted
-// are asked for together, when the first of them is needed.
+// roster resolves the keys of devices in a source to their ids. Noted keys are looked up in one batch, when
+// the first of them is needed.
 type roster struct {
 	in     *intake
 	source string
@@ -23,7 +23,7 @@ type roster struct {
 	noted  map[string]bool
 }
 
-// entry is the id of a device, or why there is none.
+// entry is the id of a device, or the reason why the device was refused.
 type entry struct {
 	id     string
 	reason string
@@ -33,7 +33,7 @@ func (in *intake) newRoster(source, kind string) *roster {
 	return &roster{in: in, source: source, kind: kind, known: map[string]entry{}, noted: map[string]bool{}}
 }
 
-// note says that the device will be needed; "" is that of rows that name none.
+// note adds the key to the next batch; "" is the device of rows without one.
 func (r *roster) note(ctx context.Context, key string) error {
 	if _, known := r.known[key]; known {
 		return nil
@@ -45,7 +45,7 @@ func (r *roster) note(ctx context.Context, key string) error {
 	return r.find(ctx)
 }
 
-// id gives the id of a device, or the reason why it is refused.
+// id returns the id of a device, or the reason why it was refused.
 func (r *roster) id(ctx context.Context, key string) (id, reason string, err error) {
 	if _, known := r.known[key]; !known {
 		r.noted[key] = true
@@ -57,7 +57,7 @@ func (r *roster) id(ctx context.Context, key string) (id, reason string, err err
 	return e.id, e.reason, nil
 }
 
-// find asks for all that are noted.
+// find looks up all noted keys in one batch.
 func (r *roster) find(ctx context.Context) error {
 	if len(r.known) > maxKnown {
 		clear(r.known)
@@ -82,7 +82,7 @@ func (r *roster) find(ctx context.Context) error {
 }
 
 func (r *roster) ask(ctx context.Context, keys []string, drafts []recordings.Device) error {
-	learn := func(e entry) { // halve goes through the drafts in the order of keys
+	learn := func(e entry) { // halve visits the drafts in the order of keys
 		r.known[keys[0]], keys = e, keys[1:]
 	}
 	return halve(drafts, func(part []recordings.Device) error {

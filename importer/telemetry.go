@@ -8,7 +8,7 @@ import (
 	"github.com/sluicehq/sluice/recordings/open"
 )
 
-const maxReadings = 5_000 // a call
+const maxReadings = 5_000 // per call
 
 func (in *intake) telemetry(ctx context.Context, r io.Reader) error {
 	sensors := in.newRoster(in.source("telemetry"), recordings.KindSensor)

@@ -18,9 +18,9 @@ import (
 )
 
 const (
-	maxFixes = 2_000     // a call
-	maxRides = 500       // a call
-	maxTrips = 1_000_000 // of fixes, a file
+	maxFixes = 2_000     // per call
+	maxRides = 500       // per call
+	maxTrips = 1_000_000 // with fixes, per file
 )
 
 func (in *intake) trips(ctx context.Context, r io.Reader) error {
@@ -39,7 +39,7 @@ func (in *intake) trips(ctx context.Context, r io.Reader) error {
 	return in.fixes(ctx, source, trips.Fixes)
 }
 
-// looksLikeXML leaves what is wrong with r to who reads it.
+// looksLikeXML reports whether r is XML. It ignores read errors, which the next read reports.
 func looksLikeXML(r *bufio.Reader) bool {
 	head, _ := r.Peek(512)
 	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
@@ -83,14 +83,14 @@ func (in *intake) sendFixes(ctx context.Context, r Recording, externalID string,
 	}, func(part []recordings.Fix, reason string) { in.refuse(part[0].Line, len(part), reason) })
 }
 
-// tripNames are the names that the trips of a file have in their source, by the hashes of the
-// file's own keys. A key is often a mere number, which in another file is another trip, so the name
-// is a hash of the key and the first fix: where and when a trip began.
+// tripNames are the external ids of the trips of a file, by the hashes of the keys in the file. A key is
+// often a simple number, which is another trip in another file. Therefore the external id is a hash of the
+// key and the first fix: the position and the time of the start.
 type tripNames map[[16]byte][16]byte
 
 var errTooManyTrips = errors.New("there are more than a million trips in the file: split it")
 
-// note names the trip of the fix, if this is its first.
+// note assigns an external id to the trip of the fix, if this is its first fix.
 func (n tripNames) note(first recordings.Fix) error {
 	key := hash([]byte(first.Trip))
 	if _, known := n[key]; known {
@@ -112,7 +112,7 @@ func (n tripNames) of(trip string) string {
 	return hex.EncodeToString(name[:])
 }
 
-// hash is the first 128 bits of SHA-256.
+// hash returns the first 128 bits of SHA-256.
 func hash(text []byte) (short [16]byte) {
 	sum := sha256.Sum256(text)
 	copy(short[:], sum[:])

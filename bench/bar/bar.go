@@ -1,26 +1,26 @@
-// Package bar is what benchmarks are held to: it prints what was measured beside the bar, and fails the
-// benchmark where that is missed by far. A little beyond the bar is told and not more, because other work
-// on the machine is in every measurement; twice the price of yesterday is a fault, and not the machine's.
+// Package bar compares measurements of benchmarks with their limits. It prints each measurement beside its
+// bar. A bar that is missed by little is only reported, because other load of the machine is part of every
+// measurement. A bar that is missed by a factor of Wide fails the benchmark: that is a regression.
 package bar
 
 import "testing"
 
-// Wide is by how much a bar must be missed, as a factor, to be a failure.
+// Wide is the factor by which a measurement must miss its bar to fail the benchmark.
 const Wide = 1.5
 
-// AtMost reports what was measured, which should not be above the bar.
+// AtMost reports a measurement that should not exceed the bar.
 func AtMost(b testing.TB, what string, measured, bar float64) {
 	b.Helper()
-	hold(b, what, "at most", measured, bar, measured <= bar, measured <= Wide*bar)
+	compare(b, what, "at most", measured, bar, measured <= bar, measured <= Wide*bar)
 }
 
-// AtLeast reports what was measured, which should not be below the bar.
+// AtLeast reports a measurement that should not be below the bar.
 func AtLeast(b testing.TB, what string, measured, bar float64) {
 	b.Helper()
-	hold(b, what, "at least", measured, bar, measured >= bar, measured >= bar/Wide)
+	compare(b, what, "at least", measured, bar, measured >= bar, measured >= bar/Wide)
 }
 
-func hold(b testing.TB, what, side string, measured, bar float64, reached, near bool) {
+func compare(b testing.TB, what, side string, measured, bar float64, reached, near bool) {
 	b.Helper()
 	if b, ok := b.(*testing.B); ok {
 		b.ReportMetric(measured, what)

@@ -17,25 +17,25 @@ import (
 )
 
 type apiKeyCommand struct {
-	Create apiKeyCreateCommand `cmd:"" help:"Make an API key and print its secret, this once."`
+	Create apiKeyCreateCommand `cmd:"" help:"Create an API key and print its secret, which is not shown later."`
 	List   apiKeyListCommand   `cmd:"" help:"List all API keys."`
-	Revoke apiKeyRevokeCommand `cmd:"" help:"End an API key for good."`
+	Revoke apiKeyRevokeCommand `cmd:"" help:"Revoke an API key permanently."`
 }
 
 type apiKeyCreateCommand struct {
-	Name            string        `arg:"" help:"What the key is for."`
-	Scope           []string      `required:"" help:"What it may do, as in device:read; may be given again."`
-	DeviceLabel     []string      `placeholder:"KEY=VALUE" help:"Limits the key to the devices with this label, as in site=north; may be given again."`
-	Role            string        `enum:"ADMIN,OPERATOR,MEMBER" default:"OPERATOR" help:"Whom it acts as: an account of this installation of that role."`
-	PointsPerMinute int           `default:"60000" help:"How many points it may spend a minute."`
-	ValidFor        time.Duration `help:"How long it is good, as in 720h; without end when left out."`
+	Name            string        `arg:"" help:"Name of the key."`
+	Scope           []string      `required:"" help:"Scope of the key, such as device:read; repeatable."`
+	DeviceLabel     []string      `placeholder:"KEY=VALUE" help:"Limits the key to devices with this label, such as site=north; repeatable."`
+	Role            string        `enum:"ADMIN,OPERATOR,MEMBER" default:"OPERATOR" help:"Role of the account of this installation on whose behalf the key acts."`
+	PointsPerMinute int           `default:"60000" help:"Budget in points per minute."`
+	ValidFor        time.Duration `help:"Time until the key expires, such as 720h; without it the key does not expire."`
 
 	config.Config `embed:""`
 }
 
-// Run makes the key.
+// Run creates the key and prints its secret.
 func (c apiKeyCreateCommand) Run(ctx context.Context) error {
-	return onAccounts(ctx, c.Config, func(ctx context.Context, offline *app.Offline) error {
+	return withServices(ctx, c.Config, func(ctx context.Context, offline *app.Offline) error {
 		role := caller.Role(c.Role)
 		account, err := offline.EnsureOwn(ctx, strings.ToLower(c.Role), role)
 		if err != nil {
@@ -50,20 +50,20 @@ func (c apiKeyCreateCommand) Run(ctx context.Context) error {
 			end := time.Now().Add(c.ValidFor)
 			input.ExpiresAt = &end
 		}
-		// Making keys is the right of those who run this command, whatever the key may do.
+		// The operator of this command may create keys with any scope.
 		scopes := append(caller.ScopesOf(role), caller.APIKeyWrite)
 		ctx = caller.NewContext(ctx, caller.Caller{AccountID: account.ID, Role: role, Scopes: scopes})
 		created, err := offline.Accounts().CreateAPIKey(ctx, input)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(os.Stderr, "%s: keep the secret, it is not shown again\n", created.APIKey.ID)
+		fmt.Fprintf(os.Stderr, "%s: store the secret, it is not shown again\n", created.APIKey.ID)
 		_, err = fmt.Fprintln(os.Stdout, *created.Secret)
 		return err
 	})
 }
 
-// deviceLabels writes pairs such as site=north as an object; nil for none.
+// deviceLabels encodes pairs such as site=north as a JSON object. Without pairs it returns nil.
 func deviceLabels(pairs []string) (bff.JSON, error) {
 	if len(pairs) == 0 {
 		return nil, nil
@@ -83,9 +83,9 @@ type apiKeyListCommand struct {
 	config.Config `embed:""`
 }
 
-// Run lists the keys.
+// Run prints all keys as a table.
 func (c apiKeyListCommand) Run(ctx context.Context) error {
-	return onAccounts(ctx, c.Config, func(ctx context.Context, offline *app.Offline) error {
+	return withServices(ctx, c.Config, func(ctx context.Context, offline *app.Offline) error {
 		keys, err := offline.Accounts().ListAPIKeys(ctx)
 		if err != nil {
 			return err
@@ -108,14 +108,14 @@ func day(t *time.Time) string {
 }
 
 type apiKeyRevokeCommand struct {
-	ID string `arg:"" help:"The key's id."`
+	ID string `arg:"" help:"Id of the key."`
 
 	config.Config `embed:""`
 }
 
-// Run ends the key.
+// Run revokes the key.
 func (c apiKeyRevokeCommand) Run(ctx context.Context) error {
-	return onAccounts(ctx, c.Config, func(ctx context.Context, offline *app.Offline) error {
+	return withServices(ctx, c.Config, func(ctx context.Context, offline *app.Offline) error {
 		_, err := offline.Accounts().RevokeAPIKey(ctx, c.ID)
 		return err
 	})
@@ -125,16 +125,16 @@ type migrateCommand struct {
 	config.Config `embed:""`
 }
 
-// Run opens the stores, which brings them up to date.
+// Run opens the stores, which applies their migrations.
 func (c migrateCommand) Run(ctx context.Context) error {
-	return onAccounts(ctx, c.Config, func(context.Context, *app.Offline) error {
+	return withServices(ctx, c.Config, func(context.Context, *app.Offline) error {
 		_, err := fmt.Fprintln(os.Stdout, "the databases are up to date")
 		return err
 	})
 }
 
-// onAccounts works on the services as the system, without a gateway.
-func onAccounts(ctx context.Context, cfg config.Config, work func(ctx context.Context, offline *app.Offline) error) error {
+// withServices opens the services without a gateway, and calls work with the system as the caller.
+func withServices(ctx context.Context, cfg config.Config, work func(ctx context.Context, offline *app.Offline) error) error {
 	offline, err := app.OpenOffline(ctx, cfg, newLogger(cfg))
 	if err != nil {
 		return err

@@ -8,16 +8,16 @@ import (
 )
 
 type configCommand struct {
-	Check configCheckCommand `cmd:"" help:"Say whether the settings are good."`
-	Print configPrintCommand `cmd:"" help:"Print the settings in force, secrets masked."`
-	Doc   configDocCommand   `cmd:"" help:"Print every setting with its default."`
+	Check configCheckCommand `cmd:"" help:"Check the settings."`
+	Print configPrintCommand `cmd:"" help:"Print the effective settings with masked secrets."`
+	Doc   configDocCommand   `cmd:"" help:"Print the documentation of every setting."`
 }
 
 type configCheckCommand struct {
 	config.Config `embed:""`
 }
 
-// Run has nothing left to do: settings that are not good do not get here.
+// Run reports success: invalid settings are refused before it runs.
 func (configCheckCommand) Run() error {
 	_, err := fmt.Fprintln(os.Stdout, "the settings are good")
 	return err
@@ -27,10 +27,10 @@ type configPrintCommand struct {
 	config.Config `embed:""`
 }
 
-// Run prints the settings in force.
+// Run prints the effective settings with masked secrets.
 func (c configPrintCommand) Run() error { return config.Print(os.Stdout, c.Config) }
 
 type configDocCommand struct{}
 
-// Run prints every setting.
+// Run prints the documentation of every setting.
 func (configDocCommand) Run() error { return config.Doc(os.Stdout) }

@@ -17,33 +17,33 @@ import (
 )
 
 type importCommand struct {
-	Kind  string   `arg:"" enum:"trips,telemetry,observations,hydration,devices" help:"What the files hold: trips, telemetry, observations, hydration or devices."`
+	Kind  string   `arg:"" enum:"trips,telemetry,observations,hydration,devices" help:"Kind of the rows: trips, telemetry, observations, hydration or devices."`
 	Files []string `arg:"" name:"file" type:"existingfile" help:"GPX, CSV or JSON; telescope schedules (.sls); Fitbit water days."`
 
-	Account    string            `help:"Whose the rows are: an account id, or in a demo a code such as alice. Without it trips and water belong to an account named Recordings."`
-	Device     string            `help:"Vehicle or sensor of rows that name none: its key, or a device id. The file's name when left out."`
-	DeviceName string            `help:"How devices that rows name are called, as in 'Bus {key}'."`
-	Key        string            `help:"What readings are kept under."`
-	Source     string            `help:"What recorded the rows."`
-	Column     map[string]string `mapsep:"none" help:"Header of a value, as in latitude=Breite; may be given again."`
-	TimeZone   string            `help:"Where times without an offset were written down, as in Europe/London; UTC when left out."`
-	Start      time.Time         `help:"When a track without any time began: RFC 3339."`
-	Secrets    string            `placeholder:"FILE" help:"Where the ids and secrets of devices that are new are written as CSV, this once; the file must not exist."`
-	Date       string            `help:"Day of water logs that tell none: YYYY-MM-DD; today when left out."`
-	Site       string            `help:"Where observations were made."`
-	Telescope  string            `help:"What observations were made with."`
+	Account    string            `help:"Owner of the rows: an account id, or in a demo a code such as alice. Without it trips and water belong to an account named Recordings."`
+	Device     string            `help:"Vehicle or sensor of rows without one: its key, or a device id; by default the name of the file."`
+	DeviceName string            `help:"Display name of devices in rows, such as 'Bus {key}'."`
+	Key        string            `help:"Telemetry key of the readings."`
+	Source     string            `help:"Name of the recorder of the rows."`
+	Column     map[string]string `mapsep:"none" help:"Header of a value, such as latitude=Breite; repeatable."`
+	TimeZone   string            `help:"Time zone of times without an offset, such as Europe/London; by default UTC."`
+	Start      time.Time         `help:"Start of a track without any time, in RFC 3339."`
+	Secrets    string            `placeholder:"FILE" help:"File for the ids and secrets of new devices, as CSV. It must not exist; secrets are not shown later."`
+	Date       string            `help:"Day of water logs without one, as YYYY-MM-DD; by default today."`
+	Site       string            `help:"Site of the observations."`
+	Telescope  string            `help:"Telescope of the observations."`
 
 	config.Config `embed:""`
 }
 
-// Run brings the files in and reports on them.
+// Run imports the files and prints a report.
 func (c importCommand) Run(ctx context.Context) error {
 	offline, err := app.OpenOffline(ctx, c.Config, newLogger(c.Config))
 	if err != nil {
 		return err
 	}
 	report, err := c.load(ctx, offline)
-	tell(os.Stdout, report)
+	printReport(os.Stdout, report)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	return errors.Join(err, offline.Close(stop))
@@ -67,7 +67,7 @@ func (c importCommand) load(ctx context.Context, offline *app.Offline) (importer
 		if err != nil {
 			return importer.Report{}, err
 		}
-		defer func() { _ = secrets.file.Close() }() // every row was written
+		defer func() { _ = secrets.file.Close() }() // every row is flushed by append
 		options.Secrets = secrets.write
 	}
 	files := make([]importer.File, len(c.Files))
@@ -77,11 +77,11 @@ func (c importCommand) load(ctx context.Context, offline *app.Offline) (importer
 	return importer.Import(ctx, offline.Import(), kind, files, options)
 }
 
-// maxFaults is how many bad rows are shown.
+// maxFaults is the number of bad rows that the report prints.
 const maxFaults = 20
 
-// tell says what became of every row.
-func tell(w io.Writer, report importer.Report) {
+// printReport prints the bad rows and the counts of each file.
+func printReport(w io.Writer, report importer.Report) {
 	for i, fault := range report.Faults {
 		if i == maxFaults {
 			fmt.Fprintf(w, "… and %d more bad rows\n", report.Bad-int64(maxFaults))
@@ -94,28 +94,28 @@ func tell(w io.Writer, report importer.Report) {
 	}
 }
 
-// secretsFile takes the secrets of new devices.
+// secretsFile receives the secrets of new devices as CSV.
 type secretsFile struct {
 	file *os.File
 	rows *csv.Writer
 }
 
-// openSecrets makes the file, readable by its owner alone.
+// openSecrets creates the file, readable only by its owner. An existing file is an error.
 func openSecrets(path string) (*secretsFile, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("make the file for secrets: %w", err)
+		return nil, fmt.Errorf("create the file for secrets: %w", err)
 	}
 	s := &secretsFile{file: file, rows: csv.NewWriter(file)}
-	return s, s.keep([]string{"key", "name", "id", "secret"})
+	return s, s.append([]string{"key", "name", "id", "secret"})
 }
 
 func (s *secretsFile) write(device recordings.Device, id, secret string) error {
-	return s.keep([]string{device.Key, device.Name, id, secret})
+	return s.append([]string{device.Key, device.Name, id, secret})
 }
 
-// keep writes a row at once, since a secret is told once.
-func (s *secretsFile) keep(row []string) error {
+// append writes and flushes a row, since a secret is shown only once.
+func (s *secretsFile) append(row []string) error {
 	if err := s.rows.Write(row); err != nil {
 		return err
 	}

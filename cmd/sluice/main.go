@@ -1,5 +1,6 @@
 // Command sluice is one GraphQL API in front of everything that moves: devices, trips, jobs and live
-// activity. Run `sluice serve --demo` and open what it prints.
+// activity. `sluice serve --demo` starts it with recordings and prints its URLs. An error is one line on
+// standard error, and exit code 1.
 package main
 
 import (
@@ -10,7 +11,7 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
-	_ "time/tzdata" // time zones, on machines that have none
+	_ "time/tzdata" // time zones, for machines without a database of them
 
 	"github.com/alecthomas/kong"
 
@@ -18,21 +19,21 @@ import (
 	"github.com/sluicehq/sluice/internal/config"
 )
 
-// commands are what sluice can be told to do.
+// commands are the subcommands of sluice.
 type commands struct {
 	Serve    serveCommand    `cmd:"" help:"Run the gateway and all services in one process."`
 	Gateway  gatewayCommand  `cmd:"" help:"Run the gateway alone."`
 	Service  serviceCommand  `cmd:"" help:"Run one service alone."`
 	Import   importCommand   `cmd:"" help:"Load recordings: trips, telemetry, observations, hydration or devices."`
-	Simulate simulateCommand `cmd:"" help:"Drive many MQTT devices against a running Sluice and report what was stored."`
-	APIKey   apiKeyCommand   `cmd:"" name:"apikey" help:"Make, list and revoke API keys."`
-	Migrate  migrateCommand  `cmd:"" help:"Bring the databases up to date and end."`
+	Simulate simulateCommand `cmd:"" help:"Simulate many MQTT devices against a running Sluice and report what was stored."`
+	APIKey   apiKeyCommand   `cmd:"" name:"apikey" help:"Create, list and revoke API keys."`
+	Migrate  migrateCommand  `cmd:"" help:"Apply the migrations of all databases."`
 	Config   configCommand   `cmd:"" help:"Check, print or document the settings."`
 }
 
 func main() {
-	// SIGHUP too: settings are read at the start, so there is nothing to reload, and a terminal that is
-	// closed should not cut anybody off.
+	// SIGHUP stops the program, too: settings are read only at the start, and a closed terminal should let
+	// running requests finish.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	if err := run(ctx, os.Args[1:]); err != nil {
@@ -52,14 +53,14 @@ func run(ctx context.Context, args []string) error {
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		return misused(err)
+		return withHint(err)
 	}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	return parsed.Run()
 }
 
-// misused adds where to look to an error that only says what is not there.
-func misused(err error) error {
+// withHint adds the help command to an error about an unknown flag or argument.
+func withHint(err error) error {
 	parsing, ok := errors.AsType[*kong.ParseError](err)
 	if !ok || strings.Contains(err.Error(), "did you mean") {
 		return err
@@ -72,7 +73,7 @@ func misused(err error) error {
 	return err
 }
 
-// command is what was asked for, as far as it was understood: "sluice import".
+// command is the command line up to the last known subcommand, such as "sluice import".
 func command(parsing *kong.Context) string {
 	if selected := parsing.Selected(); selected != nil {
 		return "sluice " + selected.Path()

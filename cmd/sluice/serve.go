@@ -15,7 +15,7 @@ import (
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
-// closeTimeout bounds taking the program down.
+// closeTimeout is the deadline for stopping the program.
 const closeTimeout = 10 * time.Second
 
 type serveCommand struct {
@@ -31,9 +31,9 @@ type serviceCommand struct {
 	config.Config `embed:""`
 }
 
-// Run runs everything in one process until it is told to stop.
+// Run runs the gateway and all services in one process until a signal stops it.
 func (c serveCommand) Run(ctx context.Context) error {
-	program, err := app.Serve(ctx, c.Config, begin(c.Config))
+	program, err := app.Serve(ctx, c.Config, setup(c.Config))
 	if err != nil {
 		return err
 	}
@@ -41,9 +41,9 @@ func (c serveCommand) Run(ctx context.Context) error {
 	return untilStopped(ctx, program)
 }
 
-// Run runs the gateway until it is told to stop.
+// Run runs the gateway until a signal stops it.
 func (c gatewayCommand) Run(ctx context.Context) error {
-	program, err := app.Gateway(ctx, c.Config, begin(c.Config))
+	program, err := app.Gateway(ctx, c.Config, setup(c.Config))
 	if err != nil {
 		return err
 	}
@@ -51,9 +51,9 @@ func (c gatewayCommand) Run(ctx context.Context) error {
 	return untilStopped(ctx, program)
 }
 
-// Run runs one service until it is told to stop.
+// Run runs one service until a signal stops it.
 func (c serviceCommand) Run(ctx context.Context) error {
-	program, err := app.Service(ctx, c.Config, c.Name, begin(c.Config))
+	program, err := app.Service(ctx, c.Config, c.Name, setup(c.Config))
 	if err != nil {
 		return err
 	}
@@ -61,8 +61,8 @@ func (c serviceCommand) Run(ctx context.Context) error {
 	return untilStopped(ctx, program)
 }
 
-// begin prepares a process that serves: its log, and its use of memory.
-func begin(c config.Config) *slog.Logger {
+// setup configures the memory limit and returns the logger of a process that serves.
+func setup(c config.Config) *slog.Logger {
 	settings := memory.Settings{Limit: int64(c.Memory.Limit), GCPercent: c.Memory.GCPercent}
 	limit := memory.Tune(settings, memory.Available, os.Getenv)
 	logger := newLogger(c)
@@ -72,11 +72,11 @@ func begin(c config.Config) *slog.Logger {
 
 func newLogger(c config.Config) *slog.Logger {
 	var level slog.Level
-	_ = level.UnmarshalText([]byte(c.Log.Level)) // config has checked it
+	_ = level.UnmarshalText([]byte(c.Log.Level)) // config has validated it
 	return obs.NewLogger(os.Stderr, level, c.Log.Format)
 }
 
-// untilStopped waits for a signal or a failure, and takes the program down.
+// untilStopped waits for a signal or a failure, and then closes the program.
 func untilStopped(ctx context.Context, program *app.Program) error {
 	var failure error
 	select {
@@ -91,7 +91,7 @@ func untilStopped(ctx context.Context, program *app.Program) error {
 	return failure
 }
 
-// welcome says where everything is.
+// welcome prints the URLs of the program and the demo identities.
 func welcome(w io.Writer, program *app.Program, c config.Config) {
 	url := "http://" + program.Addr
 	fmt.Fprintf(w, "\nSluice is ready.\n\n  GraphiQL   %s/graphiql/\n  GraphQL    %s/graphql\n  health     %s/readyz\n", url, url, url)

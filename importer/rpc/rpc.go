@@ -1,7 +1,7 @@
-// Package rpc sends recordings to the services over gRPC: it implements the ports of package
-// importer, and protobuf ends here.
+// Package rpc implements the ports of package importer with gRPC calls to the services. No other package of
+// the importer uses protobuf.
 //
-// Errors arrive as *errs.Error already (internal/rpc) and go up as they are.
+// Errors are *errs.Error (internal/rpc decodes them); they are returned unchanged.
 package rpc
 
 import (
@@ -19,7 +19,7 @@ import (
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
 )
 
-// New gives the services behind the connections, which are those of internal/rpc.
+// New returns the services behind connections of internal/rpc.
 func New(account, device, trip, activity grpc.ClientConnInterface) importer.Services {
 	return importer.Services{
 		Accounts:   accounts{client: accountv1.NewAccountsClient(account)},
