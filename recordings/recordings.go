@@ -1,17 +1,14 @@
-// Package recordings says what a recording read from a file is made of: the
-// fixes and rides of trips, telemetry readings, telescope observations, water
-// logs, and the devices that made them.
+// Package recordings defines the rows of recorded data: fixes and rides of trips, telemetry readings,
+// telescope observations, water logs and devices.
 //
-// The readers are beside it, one a format: gpx, table (CSV and JSON), sls and
-// fitbit; package open picks one by what the file holds. All of them keep the
-// same promises:
+// The readers are its subpackages, one per format: gpx, table (CSV and JSON), sls and fitbit. Package open
+// selects a reader by the content of a file. All readers make the same promises:
 //
-//   - They stream. What they hold does not grow with the file, and one element
-//     of it (a row, a point) may take 1 MiB.
-//   - One bad row is a [Fault], which names the line and the reason; reading
-//     goes on. Any other error is the last thing a reader yields.
-//   - What they yield is finite, in range and valid UTF-8.
-//   - A sequence reads its file, so it can be ranged over once.
+//   - They stream with bounded memory. One element (a row, a point) may have up to 1 MiB.
+//   - A bad row is a [Fault] with its line and the reason, and the reader continues. Any other error is the
+//     last value that a reader yields.
+//   - Values are finite, in range and valid UTF-8. A value that could only be guessed is a Fault or an error.
+//   - A sequence consumes its file, so it can be iterated only once.
 package recordings
 
 import (
@@ -20,30 +17,30 @@ import (
 	"time"
 )
 
-// Fault is one bad row of a file that is otherwise read on.
+// Fault is one bad row of a file. The rows after it are still read.
 type Fault struct {
 	Line   int // counted from 1
 	Reason string
 }
 
-// Error says the line and the reason.
+// Error returns the line and the reason.
 func (f Fault) Error() string {
 	return fmt.Sprintf("line %d: %s", f.Line, f.Reason)
 }
 
-// Options is what the caller knows and the file may not say.
+// Options supplement values that a file may lack.
 type Options struct {
-	// Columns names the header that holds a value, by the value's name:
-	// {"latitude": "Breite"}. Values not named here are found by the usual names.
+	// Columns maps the name of a value to its header: {"latitude": "Breite"}. Other values are found by
+	// their usual headers.
 	Columns map[string]string
-	// Location is where times without an offset were written down; nil is UTC.
+	// Location is the time zone of times without an offset; nil is UTC.
 	Location *time.Location
-	// Start is when a GPX track without any time began. Zero leaves it to the
-	// time the file's metadata gives.
+	// Start is the start of a GPX track without any time. Zero selects the time in the metadata of the
+	// file.
 	Start time.Time
 }
 
-// Zone is the location of times without an offset.
+// Zone returns the time zone of times without an offset.
 func (o Options) Zone() *time.Location {
 	if o.Location == nil {
 		return time.UTC
@@ -51,30 +48,30 @@ func (o Options) Zone() *time.Location {
 	return o.Location
 }
 
-// Position is a place on the WGS 84 ellipsoid, in degrees.
+// Position is a point on the WGS 84 ellipsoid, in degrees.
 type Position struct {
 	Latitude  float64 // -90 to 90
 	Longitude float64 // -180 to 180
 }
 
-// Fix is where a moving thing was at one time.
+// Fix is the position of a moving object at one time.
 type Fix struct {
-	Trip           string // the recording's own key for the trip, unique within the file
-	Vehicle        string // the recording's own key, "" when it names none
+	Trip           string // key of the trip in the recording, unique within the file
+	Vehicle        string // key in the recording, "" when it has none
 	At             time.Time
 	Latitude       float64 // degrees, WGS 84
 	Longitude      float64 // degrees, WGS 84
 	AccuracyMetres *float64
-	// StartsSegment says that the recording paused before this fix, so that the
-	// way from the fix before it is not known. False for the first of a trip.
+	// StartsSegment is true when the recording paused before this fix, so that the path from the previous
+	// fix is unknown. It is false for the first fix of a trip.
 	StartsSegment bool
 	Line          int
 }
 
-// Ride is a finished trip of which only the two ends are known.
+// Ride is a finished trip of which only the start and the end are known.
 type Ride struct {
-	// Key is a hash of what the row says: the same ride has the same key in
-	// whatever file, delimiter or order of columns it is met again.
+	// Key is a hash of the values of the row: the same ride has the same key in any file, with any
+	// delimiter and order of columns.
 	Key           string
 	Vehicle       string // "" when unknown
 	Start, End    time.Time
@@ -84,8 +81,7 @@ type Ride struct {
 	Line          int
 }
 
-// Trips holds the one of the two kinds of rows that a file of trips has; the
-// other is nil.
+// Trips are the rows of a file of trips: fixes or rides. The other sequence is nil.
 type Trips struct {
 	Fixes iter.Seq2[Fix, error]
 	Rides iter.Seq2[Ride, error]
@@ -93,51 +89,49 @@ type Trips struct {
 
 // Reading is one measured value.
 type Reading struct {
-	// Key is a hash of device, time and value: the same reading has the same
-	// key wherever it is met again.
+	// Key is a hash of device, time and value: the same reading has the same key in any file.
 	Key    string
-	Device string // the recording's own key, "" when it names none
+	Device string // key in the recording, "" when it has none
 	At     time.Time
 	Value  float64
 	Line   int
 }
 
-// Statuses of an Observation that most callers ask for. Others are passed on as
-// the file has them, in upper case.
+// The common statuses of an Observation. Other statuses are those of the file, in upper case.
 const (
 	StatusNew    = "NEW"
 	StatusDone   = "DONE"
 	StatusFailed = "FAILED"
 )
 
-// Observation is one request to a telescope and what became of it.
+// Observation is one request to a telescope and its result.
 type Observation struct {
-	// Key names the request whatever its status, so that a schedule read again
-	// after the night says which earlier request it speaks of.
+	// Key identifies the request independent of its status, so that the schedule after the night updates
+	// the request of the schedule before it.
 	Key        string
 	Title      string
 	Site       string
 	Telescope  string
-	Instrument string // what the light went through: filter or camera
-	Programme  string // the schedule file the request came from
+	Instrument string // filter or camera
+	Programme  string // schedule file of the request
 	Observer   string
 	Target     string
 	Status     string
 	Start, End time.Time // of the exposure
-	// RightAscension (0 to 360) and Declination (-90 to 90) are in degrees, and
-	// nil for what has no fixed place on the sky, such as a planet.
+	// RightAscension (0 to 360) and Declination (-90 to 90) are in degrees. They are nil for a target
+	// without a fixed position on the sky, such as a planet.
 	RightAscension *float64
 	Declination    *float64
 	Epoch          string            // of the coordinates, "J2000"; "" without them
-	Fields         map[string]string // what else the file says, by snake_case name
+	Fields         map[string]string // other values of the file, by name in snake_case
 	Line           int
 }
 
-// WaterLog is one drink, or the sum of a day where the file has no more.
+// WaterLog is one drink, or the sum of a day where the file contains only sums.
 type WaterLog struct {
 	LogID    string // a 64-bit integer in decimal; for the sum of a day, the day
 	AmountMl float64
-	Day      time.Time // midnight in Options.Location; zero when the file does not say
+	Day      time.Time // midnight in Options.Location; zero when the file has no date
 	Line     int
 }
 
@@ -149,7 +143,7 @@ const (
 	KindVehicle = "VEHICLE"
 )
 
-// Device is one line of an inventory. Both coordinates are there or neither.
+// Device is one row of an inventory. It has both coordinates or none.
 type Device struct {
 	Key       string
 	Name      string

@@ -1,8 +1,8 @@
-// Package web carries the pages that the gateway serves, built and committed
-// beforehand, so that the binary needs neither Node nor a network: GraphiQL now.
+// Package web embeds the pages that the gateway serves: GraphiQL. They are built and committed beforehand, so
+// that the binary requires neither Node nor a network.
 //
-// It promises that a page loads nothing from another origin, that every file it
-// names is embedded, and that the licences of all that is embedded come with it.
+// It promises that a page loads nothing from another origin, that every file it references is embedded, and
+// that the licences of all embedded files are embedded, too. A file that does not exist is a 404.
 package web
 
 import (
@@ -13,9 +13,8 @@ import (
 //go:embed all:graphiql/dist
 var files embed.FS
 
-// GraphiQLContentSecurityPolicy is the Content-Security-Policy header under
-// which GraphiQL works: scripts, workers, fonts and connections (WebSocket
-// included) of its own origin only, no eval, no framing. Styles may be inline
+// GraphiQLContentSecurityPolicy is the Content-Security-Policy header for GraphiQL: scripts, workers, fonts and
+// connections (including WebSocket) of its own origin only, no eval, no framing. Inline styles are allowed,
 // because the editor writes its theme into the page.
 const GraphiQLContentSecurityPolicy = "default-src 'none'; " +
 	"script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline'; " +
@@ -25,12 +24,11 @@ const GraphiQLContentSecurityPolicy = "default-src 'none'; " +
 // GraphiQL returns the files of the GraphiQL page: index.html, assets/,
 // LICENSES.txt and manifest.json.
 //
-// The page must be served under a path that ends in a slash, for its URLs are
-// relative: served at /graphiql/ it talks to /graphql, and at /x/graphiql/ to
-// /x/graphql. The names in assets/ carry a hash of the content, so these files
-// may be cached for ever; index.html must be asked for each time.
+// The page must be served under a path that ends in a slash, because its URLs are relative: at /graphiql/ it
+// calls /graphql, and at /x/graphiql/ it calls /x/graphql. The names in assets/ contain a hash of the content,
+// so clients may cache these files without expiry; index.html must be revalidated on each request.
 func GraphiQL() fs.FS {
-	// Sub fails on an invalid path only, and this one is a constant.
+	// Sub fails only for an invalid path, and this one is a constant.
 	dist, _ := fs.Sub(files, "graphiql/dist")
 	return dist
 }

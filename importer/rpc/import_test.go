@@ -154,8 +154,8 @@ func TestOptionsThatNoFileCanBeReadBy(t *testing.T) {
 		part    string
 	}{
 		{"a kind that there is not", "songs", importer.Options{}, errs.InvalidArgument, "trips"},
-		{"trips of nobody", importer.KindTrips, importer.Options{}, errs.InvalidArgument, "whose the trips are"},
-		{"water of nobody", importer.KindHydration, importer.Options{}, errs.InvalidArgument, "whose the hydration"},
+		{"trips of nobody", importer.KindTrips, importer.Options{}, errs.InvalidArgument, "name the owner of the trips"},
+		{"water of nobody", importer.KindHydration, importer.Options{}, errs.InvalidArgument, "name the owner of the hydration"},
 		{"an unknown identity", importer.KindTrips, importer.Options{Account: "carol"}, errs.InvalidArgument, "demo identities"},
 		{"the id of something else", importer.KindTrips, importer.Options{Account: someDevice}, errs.InvalidArgument, "not of a account"},
 		{"an account that there is not", importer.KindTrips, importer.Options{Account: someAccount}, errs.NotFound, someAccount},

@@ -1,4 +1,4 @@
-// Package fitbit reads water logs as the Fitbit Web API returns them
+// Package fitbit reads water logs in the JSON of the Fitbit Web API
 // (https://dev.fitbit.com/build/reference/web-api/nutrition/): the logs of a day,
 //
 //	{"summary": {"water": 1300}, "water": [{"amount": 200, "logId": 508693835}]}
@@ -7,9 +7,9 @@
 //
 //	{"foods-log-water": [{"dateTime": "2023-03-28", "value": "1300"}]}
 //
-// the answer to one log just made ({"waterLog": {…}}), and arrays of these.
-// Amounts are taken to be in millilitres, as the API gives them to clients that
-// ask for metric units.
+// the response to a new log ({"waterLog": {…}}), and arrays of these. Amounts are in millilitres, the unit of
+// the API for clients that request metric units. It makes the promises of package recordings; a file that is
+// not JSON yields nothing but an error.
 package fitbit
 
 import (
@@ -29,14 +29,13 @@ import (
 )
 
 const (
-	// maxFile bounds an answer of the API, which is held whole: at about 50 bytes
-	// a log, years of them.
+	// maxFile is the maximum size of a response, which is read into one buffer: several years of logs at
+	// about 50 bytes each.
 	maxFile  = 4 << 20
 	maxDepth = 16
 )
 
-// WaterLogs reads every log there is. A summary that is not the sum of its logs
-// is a Fault.
+// WaterLogs reads all logs of a file. A summary that differs from the sum of its logs is a Fault.
 func WaterLogs(r io.Reader, opts recordings.Options) iter.Seq2[recordings.WaterLog, error] {
 	return func(yield func(recordings.WaterLog, error) bool) {
 		err := read(r, opts, yield)
@@ -46,7 +45,7 @@ func WaterLogs(r io.Reader, opts recordings.Options) iter.Seq2[recordings.WaterL
 	}
 }
 
-// errStopped says that the caller ranges no further.
+// errStopped is returned when the caller ends the iteration.
 var errStopped = errors.New("the reader was stopped")
 
 func read(r io.Reader, opts recordings.Options, yield func(recordings.WaterLog, error) bool) error {
@@ -74,7 +73,7 @@ func read(r io.Reader, opts recordings.Options, yield func(recordings.WaterLog, 
 	return nil
 }
 
-// answer is one answer of the API.
+// answer is one response of the API.
 type answer struct {
 	text  []byte
 	zone  *time.Location
@@ -85,7 +84,7 @@ type answer struct {
 	lines, counted int // line breaks in the first counted bytes of text
 }
 
-// node is a value and where it begins in the text.
+// node is a value and its offset in the text.
 type node struct {
 	raw json.RawMessage
 	at  int
@@ -102,7 +101,7 @@ func (a *answer) explain(err error) error {
 	return err
 }
 
-// line is that of an offset. It counts on from the offset before, either way.
+// line returns the line of an offset. It counts from the previous offset, forwards or backwards.
 func (a *answer) line(at int) int {
 	at = min(at, len(a.text))
 	if at >= a.counted {
@@ -122,7 +121,7 @@ func (a *answer) fault(at int, format string, args ...any) error {
 	return nil
 }
 
-// walk looks for logs in an object, or in each element of an array.
+// walk finds logs in an object, or in each element of an array.
 func (a *answer) walk(n node, depth int) error {
 	if depth > maxDepth {
 		return fmt.Errorf("line %d: brackets are nested more than %d deep", a.line(n.at), maxDepth)
@@ -185,7 +184,7 @@ func (a *answer) element(n node) (amount float64, err error) {
 	return a.log(n)
 }
 
-// compare allows for the rounding of the summary to whole millilitres.
+// compare tolerates a summary that is rounded to whole millilitres.
 func (a *answer) compare(summary node, sum float64) error {
 	if first(summary.raw) != '{' {
 		return nil
@@ -204,11 +203,11 @@ func (a *answer) compare(summary node, sum float64) error {
 	return nil
 }
 
-// log yields one log, or what is wrong with it; the amount is 0 then.
+// log yields one log, or a Fault with an amount of 0.
 func (a *answer) log(n node) (float64, error) {
 	log, err := a.parse(members(n))
 	if err == nil && a.seen[log.LogID] {
-		err = fmt.Errorf("log %s is there twice", log.LogID)
+		err = fmt.Errorf("log %s appears twice", log.LogID)
 	}
 	if err != nil {
 		return 0, a.fault(n.at, "%v", err)
@@ -246,7 +245,7 @@ func (a *answer) parse(m map[string]node) (log recordings.WaterLog, err error) {
 	return log, nil
 }
 
-// maxAmount of one log or day, in millilitres: a mistake of unit above it.
+// maxAmount is the maximum of one log or day, in millilitres. A larger amount has the wrong unit.
 const maxAmount = 100_000
 
 func has(m map[string]node, name string) bool {

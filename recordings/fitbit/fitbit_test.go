@@ -75,7 +75,7 @@ func TestBadLogsAreFaultsByLine(t *testing.T) {
 		recordings.Fault{Line: 5, Reason: "logId \"\""},
 		recordings.Fault{Line: 5, Reason: "amount is missing"},
 		recordings.Fault{Line: 6, Reason: `logId "1.5"`},
-		recordings.Fault{Line: 8, Reason: "log 1 is there twice"},
+		recordings.Fault{Line: 8, Reason: "log 1 appears twice"},
 		recordings.Fault{Line: 10, Reason: `dateTime "28/03/2023"`},
 		recordings.Fault{Line: 11, Reason: `"17" is no water log`},
 		recordings.Fault{Line: 2, Reason: "the summary says 1300 ml, the good logs add up to 200 ml"},

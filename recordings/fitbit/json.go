@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 )
 
-// These take apart JSON that is known to be valid.
+// These functions decompose JSON that is already validated.
 
-// first is the first byte of a value, 0 if there is no value.
+// first returns the first byte of a value, or 0 without a value.
 func first(raw json.RawMessage) byte {
 	raw = bytes.TrimLeft(raw, " \t\r\n")
 	if len(raw) == 0 {
@@ -16,7 +16,7 @@ func first(raw json.RawMessage) byte {
 	return raw[0]
 }
 
-// elements are the elements of an array.
+// elements returns the elements of an array.
 func elements(n node) []node {
 	var all []node
 	inside(n, func(d *json.Decoder) error {
@@ -27,7 +27,7 @@ func elements(n node) []node {
 	return all
 }
 
-// members are the members of an object.
+// members returns the members of an object.
 func members(n node) map[string]node {
 	all := map[string]node{}
 	inside(n, func(d *json.Decoder) error {

@@ -18,8 +18,8 @@ const (
 	maxText  = 4096 // bytes of text in an element that is read
 )
 
-// document walks the elements of a file. A method named after an element is
-// called with its start behind it and returns with its end behind it.
+// document walks the elements of a file. The method of an element is called after its start tag was read,
+// and returns after its end tag was read.
 type document struct {
 	in    *source.Bounded
 	xml   *xml.Decoder
@@ -27,7 +27,7 @@ type document struct {
 	out   sink
 	depth int
 
-	start  time.Time // when a track without any time began
+	start  time.Time // of a track without any time
 	tracks int
 	others int // routes and waypoints
 }
@@ -67,7 +67,7 @@ func (d *document) gpx(child xml.StartElement) error {
 		return d.track()
 	case "metadata":
 		return d.children(d.metadata)
-	case "time": // where GPX 1.0 has it
+	case "time": // its position in GPX 1.0
 		return d.metadata(child)
 	case "rte", "wpt":
 		d.others++
@@ -75,7 +75,7 @@ func (d *document) gpx(child xml.StartElement) error {
 	return d.skip()
 }
 
-// metadata keeps the time of the file, unless the caller gave a better one.
+// metadata reads the time of the file, unless Options.Start is set.
 func (d *document) metadata(child xml.StartElement) error {
 	if child.Name.Local != "time" {
 		return d.skip()
@@ -108,7 +108,7 @@ func (d *document) track() error {
 	if errors.Is(err, errStopped) {
 		return err
 	}
-	// A track that is cut short gives what it has before the error.
+	// A truncated track yields its points before the error.
 	if ended := t.end(); ended != nil {
 		return ended
 	}
@@ -140,7 +140,7 @@ func (d *document) point(t *track, start xml.StartElement) error {
 	return t.add(fix)
 }
 
-// fix reads a point; its time stays zero if none is written.
+// fix reads a point. A point without a time has the zero time.
 func (d *document) fix(start xml.StartElement, written string) (fix recordings.Fix, err error) {
 	if fix.Latitude, err = value.Latitude(attribute(start, "lat")); err != nil {
 		return fix, fmt.Errorf("latitude %w", err)
@@ -166,7 +166,7 @@ func attribute(start xml.StartElement, name string) string {
 	return ""
 }
 
-// children calls read for each element inside the one that has just begun.
+// children calls read for each child of the current element.
 func (d *document) children(read func(xml.StartElement) error) error {
 	for {
 		token, err := d.token()
@@ -184,7 +184,7 @@ func (d *document) children(read func(xml.StartElement) error) error {
 	}
 }
 
-// skip passes over the rest of the element that has just begun.
+// skip ignores the rest of the current element.
 func (d *document) skip() error {
 	for outside := d.depth - 1; d.depth > outside; {
 		if _, err := d.token(); err != nil {
@@ -194,8 +194,7 @@ func (d *document) skip() error {
 	return nil
 }
 
-// text is the trimmed text of the element that has just begun, without that of
-// elements inside it.
+// text returns the trimmed text of the current element, without the text of its children.
 func (d *document) text() (string, error) {
 	var text strings.Builder
 	inside := d.depth

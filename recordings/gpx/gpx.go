@@ -1,11 +1,9 @@
-// Package gpx reads the tracks of GPX 1.1 and 1.0 files
-// (https://www.topografix.com/GPX/1/1/): each track is a trip, and each of its
-// segments after the first a new start after a pause.
+// Package gpx reads the tracks of GPX 1.1 and 1.0 files (https://www.topografix.com/GPX/1/1/): each track is a
+// trip, and each segment after the first starts after a pause.
 //
-// Namespaces, prefixes and extensions are whatever the recorder made of them.
-// Points without a time get one from their neighbours, see [Fixes]. Routes and
-// waypoints are plans and places, not recordings, and are passed over. Document
-// type declarations are not obeyed: no entity is expanded, nothing is fetched.
+// It accepts all namespaces, prefixes and extensions. Points without a time are timed by their neighbours, see
+// [Fixes]. Routes and waypoints are plans and not recordings, and are skipped. Document type declarations are
+// ignored: no entity is expanded, nothing is fetched. It makes the promises of package recordings.
 package gpx
 
 import (
@@ -23,13 +21,11 @@ import (
 
 // Fixes reads the points of every track in the order of the file.
 //
-// A point without a time, between two of its track that have one, is timed by
-// its share of the way between them. A track without any time starts at
-// Options.Start, or else at the time of the file's metadata, and is assumed to
-// have been travelled at 10 m/s. Points that cannot be timed are one Fault a run.
+// A point without a time between two timed points of its track is timed by its share of the distance between
+// them. A track without any time starts at Options.Start, or else at the time of the file's metadata, with an
+// assumed speed of 10 m/s. Each run of points that cannot be timed is one Fault.
 //
-// A file that is cut short yields what came before the cut, then an error that
-// names the line.
+// A truncated file yields the points before its end, then an error that names the line.
 func Fixes(r io.Reader, opts recordings.Options) iter.Seq2[recordings.Fix, error] {
 	return func(yield func(recordings.Fix, error) bool) {
 		err := read(r, opts, sink{yield})
@@ -53,10 +49,10 @@ func read(r io.Reader, opts recordings.Options, out sink) error {
 	return d.read()
 }
 
-// errStopped says that the caller ranges no further.
+// errStopped is returned when the caller ends the iteration.
 var errStopped = errors.New("the reader was stopped")
 
-// sink hands fixes and faults to the caller's loop.
+// sink yields fixes and faults to the caller.
 type sink struct {
 	yield func(recordings.Fix, error) bool
 }
@@ -76,7 +72,7 @@ func (s sink) fault(line int, format string, args ...any) error {
 	return nil
 }
 
-// charset decodes the one legacy encoding that old recorders declare.
+// charset decodes the legacy encoding that old recorders declare.
 func charset(label string, in io.Reader) (io.Reader, error) {
 	switch strings.ToLower(label) {
 	case "us-ascii", "ascii":
@@ -87,12 +83,12 @@ func charset(label string, in io.Reader) (io.Reader, error) {
 	return nil, fmt.Errorf("the encoding %q is not known: save the file as UTF-8", label)
 }
 
-// latin1 turns ISO 8859-1, whose bytes are the code points, into UTF-8. It reads
-// byte by byte, so that lines are counted as they are decoded.
+// latin1 converts ISO 8859-1, whose bytes are the code points, to UTF-8. It reads byte by byte, so that the
+// decoder counts lines correctly.
 type latin1 struct {
 	in    io.Reader
 	buf   [utf8.UTFMax]byte
-	spare byte // the second byte of the last rune, 0 if there is none
+	spare byte // the second byte of the last rune, or 0
 }
 
 func (l *latin1) ReadByte() (byte, error) {

@@ -10,27 +10,27 @@ import (
 )
 
 const (
-	// maxWaiting is how many points in a row may wait for a time.
+	// maxWaiting is the maximum number of consecutive buffered points without a time.
 	maxWaiting = 10_000
-	// assumedSpeed is that of a track without any time, in m/s: a car in town.
+	// assumedSpeed is the speed of a track without any time, in m/s: a car in town.
 	assumedSpeed = 10
 )
 
-// track gives times to the points that have none, and yields all of a track in
-// order. It holds no more than the points since the last that had a time.
+// track assigns times to points without one, and yields all points of a track in order. It buffers only the
+// points since the last timed point.
 type track struct {
 	number int
 	key    string
-	start  time.Time // of a track without any time; zero if nobody knows
+	start  time.Time // of a track without any time; zero if unknown
 	out    sink
 
-	points  int  // met so far, the bad ones too
-	yielded bool // one point at least
-	paused  bool // before the next point that is added
+	points  int  // read so far, including bad points
+	yielded bool // at least one point
+	paused  bool // before the next point
 
 	known   *recordings.Fix  // the last point with a time
 	pacing  *recordings.Fix  // the last point timed by assumedSpeed
-	waiting []recordings.Fix // the points since, all without a time
+	waiting []recordings.Fix // points since then, without a time
 	lost    lost
 }
 
@@ -40,7 +40,7 @@ type lost struct {
 	paused       bool
 }
 
-// rename puts the track's name into its key, as long as nothing has it yet.
+// rename adds the name of the track to its key, before the first fix is yielded.
 func (t *track) rename(text string) {
 	name, err := value.Text(text)
 	if err == nil && name != "" && t.points == 0 {
@@ -48,7 +48,7 @@ func (t *track) rename(text string) {
 	}
 }
 
-// add takes the next point; its time is zero if it has none.
+// add appends the next point. A point without a time has the zero time.
 func (t *track) add(fix recordings.Fix) error {
 	fix.Trip, fix.StartsSegment = t.key, t.paused
 	t.paused = false
@@ -85,7 +85,7 @@ func (t *track) addTimed(fix recordings.Fix) error {
 	return t.yield(fix)
 }
 
-// end yields what still waits when the track is over.
+// end yields the buffered points at the end of the track.
 func (t *track) end() error {
 	switch {
 	case t.pacing != nil:
@@ -99,8 +99,8 @@ func (t *track) end() error {
 	return t.reportLost("none of the %d points has a time, and neither the file nor the caller says when the track began")
 }
 
-// interpolate times the waiting points by their share of the way from the last
-// known point to next; by their number if there is no way.
+// interpolate times the buffered points by their share of the distance from the last timed point to next, or
+// evenly when the distance is zero.
 func (t *track) interpolate(next recordings.Fix) error {
 	whole, from := 0.0, *t.known
 	for _, fix := range append(t.waiting, next) {
@@ -135,7 +135,7 @@ func (t *track) paceWaiting() error {
 	return nil
 }
 
-// pace times a point by the way from the one before it at assumedSpeed.
+// pace times a point by its distance from the previous one, at assumedSpeed.
 func (t *track) pace(fix recordings.Fix) error {
 	fix.At = t.start
 	if before := t.pacing; before != nil {
@@ -163,7 +163,7 @@ func (t *track) lose(fix recordings.Fix) {
 	t.lost.paused = t.lost.paused || fix.StartsSegment
 }
 
-// reportLost yields the run of lost points as one Fault.
+// reportLost yields a run of lost points as one Fault.
 func (t *track) reportLost(format string) error {
 	if t.lost.points == 0 {
 		return nil
@@ -173,7 +173,7 @@ func (t *track) reportLost(format string) error {
 	return t.out.fault(line, "track %d: "+format, t.number, n)
 }
 
-// yield passes a point on, with the pauses of those lost before it.
+// yield yields a point. Lost points before it count as a pause.
 func (t *track) yield(fix recordings.Fix) error {
 	fix.StartsSegment = t.yielded && (fix.StartsSegment || t.lost.paused)
 	t.yielded, t.lost.paused = true, false
@@ -184,8 +184,8 @@ func seconds(s float64) time.Duration {
 	return time.Duration(s * float64(time.Second))
 }
 
-// metres is the great-circle distance by the haversine formula on a sphere of
-// the Earth's mean radius (IUGG: 6371.0088 km).
+// metres returns the great-circle distance by the haversine formula, on a sphere with the Earth's mean radius
+// (IUGG: 6371.0088 km).
 func metres(a, b recordings.Fix) float64 {
 	const radius = 6371008.8
 	lat1, lat2 := radians(a.Latitude), radians(b.Latitude)

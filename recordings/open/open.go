@@ -1,8 +1,7 @@
-// Package open reads a recording of a known kind by what the file holds, whatever
-// it is called: one function a kind, for those who import.
+// Package open selects the reader for a recording of a known kind by the content of the file, independent of
+// its name. It has one function per kind, for importers.
 //
-// Every error names the file, and no error that ends the reading is or wraps a
-// recordings.Fault.
+// It promises that every fatal error names the file, and that no fatal error is or wraps a recordings.Fault.
 package open
 
 import (
@@ -20,10 +19,9 @@ import (
 	"github.com/sluicehq/sluice/recordings/table"
 )
 
-// Trips reads GPX, and fixes or rides in CSV, JSON arrays and JSON Lines. The
-// name is for errors only.
+// Trips reads GPX, and fixes or rides in CSV, JSON arrays and JSON Lines. The name is only for errors.
 func Trips(r io.Reader, name string, opts recordings.Options) (recordings.Trips, error) {
-	in, first, err := look(r, name)
+	in, first, err := sniff(r, name)
 	if err != nil {
 		return recordings.Trips{}, err
 	}
@@ -60,7 +58,7 @@ func Hydration(r io.Reader, name string, opts recordings.Options) iter.Seq2[reco
 	return naming(name, fitbit.WaterLogs(r, opts))
 }
 
-func look(r io.Reader, name string) (*bufio.Reader, byte, error) {
+func sniff(r io.Reader, name string) (*bufio.Reader, byte, error) {
 	in, err := source.Open(r)
 	if err != nil {
 		return nil, 0, fmt.Errorf("%s: %w", name, err)
@@ -72,8 +70,7 @@ func look(r io.Reader, name string) (*bufio.Reader, byte, error) {
 	return in, first, nil
 }
 
-// naming puts the name of the file before the error that ends the reading.
-// Faults pass as they are: their reader knows which file it ranges over.
+// naming adds the name of the file to a fatal error. Faults are unchanged: the caller knows the file.
 func naming[T any](name string, rows iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for row, err := range rows {

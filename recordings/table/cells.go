@@ -11,11 +11,10 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/value"
 )
 
-// maxMeasure is far beyond any distance on Earth in any unit.
+// maxMeasure exceeds any distance on Earth in any unit.
 const maxMeasure = 1e9
 
-// cells reads the values of one row by the names of the columns. Errors begin
-// with the name.
+// cells parses the values of one row by the names of the columns. Errors start with the name.
 type cells struct {
 	row
 	at           map[string]int
@@ -23,7 +22,7 @@ type cells struct {
 	decimalComma bool
 }
 
-// text is that of a column, "" if the row has no such column.
+// text returns the text of a column, or "" when the row lacks it.
 func (c cells) text(name string) string {
 	if i, ok := c.at[name]; ok {
 		return strings.TrimSpace(c.values[i])
@@ -31,7 +30,7 @@ func (c cells) text(name string) string {
 	return ""
 }
 
-// key is the text of a column that names something.
+// key returns the text of a column with a key.
 func (c cells) key(name string) (string, error) {
 	s, err := value.Text(c.text(name))
 	return s, named(name, err)
@@ -51,7 +50,7 @@ func (c cells) decimal(name string) string {
 	return s
 }
 
-// measure is a number from 0 to maxMeasure; nil if the row has none.
+// measure parses a number from 0 to maxMeasure; an empty cell is nil.
 func (c cells) measure(name string) (*float64, error) {
 	if c.text(name) == "" {
 		return nil, nil
@@ -63,7 +62,7 @@ func (c cells) measure(name string) (*float64, error) {
 	return &v, err
 }
 
-// time is that of a column; a time of day needs the date of the column "date".
+// time parses the time of a column. A time of day requires the date in the column "date".
 func (c cells) time(name string) (time.Time, error) {
 	s := c.text(name)
 	if date := c.text("date"); date != "" && len(s) > 2 && s != date && strings.Contains(s[:3], ":") {
@@ -81,8 +80,8 @@ func (c cells) position(latitude, longitude string) (p recordings.Position, err 
 	return p, named(longitude, err)
 }
 
-// point is a position in well-known text (OGC Simple Features), which has the
-// longitude first: POINT(11.56 48.16), with or without SRID and a height.
+// point parses a position in well-known text (OGC Simple Features), in which the longitude is first:
+// POINT(11.56 48.16), with or without an SRID and a height.
 func (c cells) point(name string) (p recordings.Position, err error) {
 	s := strings.ToUpper(c.text(name))
 	if srid, rest, ok := strings.Cut(s, ";"); ok && strings.HasPrefix(srid, "SRID=") {
@@ -102,8 +101,7 @@ func (c cells) point(name string) (p recordings.Position, err error) {
 	return p, nil
 }
 
-// count is a whole number from 0 up, 0 if the row has none. Some tables write it
-// as a decimal, 2.0.
+// count parses a whole number from 0 up; an empty cell is 0. Some tables write it as a decimal, 2.0.
 func (c cells) count(name string) (int, error) {
 	s := strings.TrimSuffix(c.decimal(name), ".0")
 	if s == "" {

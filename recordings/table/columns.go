@@ -10,15 +10,15 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/value"
 )
 
-// column is a value that rows may have.
+// column is a value of a row.
 type column struct {
-	name   string   // what Options.Columns calls it
-	usual  []string // headers it is known by, the likeliest first
+	name   string   // its name in Options.Columns
+	usual  []string // its common headers, the most likely first
 	needed bool
-	unless string // another column that makes up for it
+	unless string // another column that replaces it
 }
 
-// kind is what the rows of a file are.
+// kind is the kind of the rows of a file.
 type kind struct {
 	title   string
 	columns []column
@@ -37,13 +37,13 @@ var (
 
 var fixes = kind{"fixes", []column{
 	{name: "time", usual: timeNames, needed: true},
-	{name: "date", usual: names("date")}, // beside a time of day
+	{name: "date", usual: names("date")}, // of a time of day
 	{name: "latitude", usual: latNames, needed: true, unless: "point"},
 	{name: "longitude", usual: lonNames, needed: true, unless: "point"},
 	{name: "point", usual: names("point wkt geometry geom")},
 	{name: "trip", usual: tripNames},
 	{name: "vehicle", usual: vehicles},
-	{name: "id", usual: names("id")}, // of the vehicle, beside a point
+	{name: "id", usual: names("id")}, // of the vehicle, with a point
 	{name: "accuracy", usual: names("accuracy accuracy_m accuracy_metres accuracy_meters horizontal_accuracy")},
 }}
 
@@ -56,7 +56,7 @@ var rides = kind{"rides", []column{
 	{name: "end_longitude", usual: names("dropoff_lon dropoff_lng dropoff_longitude end_lon end_lng end_longitude to_lon to_lng to_longitude destination_lon destination_lng end_station_longitude"), needed: true},
 	{name: "distance_m", usual: names("distance_m distance_metres distance_meters metered_metres")},
 	{name: "distance_km", usual: names("distance_km distance_kilometres distance_kilometers")},
-	// trip_distance is how the NYC TLC calls its miles.
+	// trip_distance is the header of the NYC TLC, in miles.
 	{name: "distance_miles", usual: names("distance_miles distance_mi miles trip_distance")},
 	{name: "passengers", usual: names("passengers passenger_count")},
 	{name: "trip", usual: tripNames},
@@ -65,7 +65,7 @@ var rides = kind{"rides", []column{
 
 var readings = kind{"readings", []column{
 	{name: "time", usual: timeNames, needed: true},
-	{name: "date", usual: names("date")}, // beside a time of day
+	{name: "date", usual: names("date")}, // of a time of day
 	{name: "value", usual: names("value reading measurement temperature temperature_c temp humidity pressure level"), needed: true},
 	{name: "device", usual: deviceName},
 }}
@@ -79,7 +79,7 @@ var devices = kind{"devices", []column{
 	{name: "longitude", usual: lonNames},
 }}
 
-// named says whether the caller named a column that only this kind has.
+// named reports whether the caller named a column that only this kind has.
 func (k kind) named(columns map[string]string) bool {
 	for name := range columns {
 		if _, ok := k.column(name); ok && !slices.Contains([]string{"trip", "vehicle"}, name) {
@@ -97,7 +97,7 @@ func (k kind) column(name string) (column, bool) {
 	return k.columns[i], true
 }
 
-// has says whether one of the headers is a usual one of the column.
+// has reports whether one of the headers is a usual header of the column.
 func (k kind) has(header []string, name string) bool {
 	c, _ := k.column(name)
 	return c.find(header) >= 0
@@ -112,7 +112,7 @@ func (c column) find(header []string) int {
 	return -1
 }
 
-// bind finds the place of each column in the rows.
+// bind finds the index of each column in the rows.
 func (k kind) bind(r row, named map[string]string) (map[string]int, error) {
 	at := make(map[string]int, len(k.columns))
 	for _, c := range k.columns {
@@ -120,7 +120,7 @@ func (k kind) bind(r row, named map[string]string) (map[string]int, error) {
 			at[c.name] = i
 		}
 	}
-	if err := k.obey(named, r, at); err != nil {
+	if err := k.override(named, r, at); err != nil {
 		return nil, err
 	}
 	for _, c := range k.columns {
@@ -132,8 +132,8 @@ func (k kind) bind(r row, named map[string]string) (map[string]int, error) {
 	return at, k.unitOf(r, at)
 }
 
-// obey puts the columns where the caller says they are.
-func (k kind) obey(named map[string]string, r row, at map[string]int) error {
+// override applies the headers that the caller has named.
+func (k kind) override(named map[string]string, r row, at map[string]int) error {
 	for _, name := range slices.Sorted(maps.Keys(named)) {
 		if _, ok := k.column(name); !ok {
 			return fmt.Errorf("--column %s=…: %s have no such value, only %s", value.Cut(name), k.title, strings.Join(k.names(), ", "))
@@ -151,7 +151,7 @@ func (k kind) obey(named map[string]string, r row, at map[string]int) error {
 	return nil
 }
 
-// unitOf refuses a distance whose unit would have to be guessed.
+// unitOf refuses a distance of unknown unit.
 func (k kind) unitOf(r row, at map[string]int) error {
 	if k.title != rides.title || has(at, "distance_m") || has(at, "distance_km") || has(at, "distance_miles") {
 		return nil
@@ -175,7 +175,7 @@ func has(at map[string]int, name string) bool {
 	return ok
 }
 
-// list shows headers, as many as fit an error.
+// list formats headers for an error, up to a maximum number.
 func list(header []string) string {
 	const most = 30
 	var shown []string

@@ -17,8 +17,8 @@ const (
 	maxColumns    = 4096
 )
 
-// delimiter is the candidate that is most often in the first line with text in
-// it, outside quotes; a comma if none is.
+// delimiter returns the most frequent candidate in the first line with text, outside quotes; by default a
+// comma.
 func delimiter(head []byte) rune {
 	const candidates = ",;\t|"
 	best, most := ',', 0
@@ -43,7 +43,7 @@ func delimiter(head []byte) rune {
 	return best
 }
 
-// csvRows reads rows that are as long as the header.
+// csvRows reads rows with as many fields as the header.
 type csvRows struct {
 	in     *source.Bounded
 	csv    *csv.Reader
@@ -55,11 +55,11 @@ func newCSV(in *source.Bounded, comma rune) (*csvRows, error) {
 	c := &csvRows{in: in, csv: csv.NewReader(in)}
 	c.csv.Comma = comma
 	c.csv.FieldsPerRecord = -1
-	// A space before a quote is tolerated, but tabs are delimiters there.
+	// A space before a quote is accepted, but not where tabs are delimiters.
 	c.csv.TrimLeadingSpace = comma != '\t'
 	header, err := c.csv.Read()
 	if err != nil {
-		// %v: no Fault in it, as without a header there is no reading on.
+		// %v removes the Fault: the file is unreadable without a header.
 		return nil, fmt.Errorf("header: %v", explainCSV(err))
 	}
 	if len(header) > maxColumns {
@@ -93,8 +93,7 @@ func (c *csvRows) next() (row, error) {
 	return row{line: line, header: c.header, raw: c.raw, values: values}, nil
 }
 
-// explainCSV makes a Fault of rows that cannot be taken apart; the reader goes on
-// behind them.
+// explainCSV converts a syntax error to a Fault. The reader continues after the bad rows.
 func explainCSV(err error) error {
 	syntax, ok := errors.AsType[*csv.ParseError](err)
 	if !ok {

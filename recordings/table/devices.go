@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/value"
 )
 
-// labelPrefix begins the header of a column that holds one label.
+// labelPrefix is the prefix of the header of a column with one label.
 const labelPrefix = "label:"
 
 func device(c cells) (recordings.Device, error) {
@@ -43,7 +43,7 @@ func (c cells) deviceKind() (string, error) {
 	return kind, nil
 }
 
-// place is where the device stands, if the row says so.
+// place returns the position of the device, or nil.
 func (c cells) place() (latitude, longitude *float64, err error) {
 	if c.text("latitude") == "" && c.text("longitude") == "" {
 		return nil, nil, nil

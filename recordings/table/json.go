@@ -14,20 +14,20 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/value"
 )
 
-// maxDepth bounds brackets within brackets in one element.
+// maxDepth is the maximum depth of brackets in one element.
 const maxDepth = 64
 
-// jsonRows reads objects from a stream of JSON. It cuts the stream into elements
-// itself, so that a bad one (Python writes NaN) does not end the reading.
+// jsonRows reads objects from a stream of JSON. It splits the stream into elements itself, so that an invalid
+// element (Python writes NaN) does not end the import.
 type jsonRows struct {
 	in  *bufio.Reader
-	cut func() error // puts the next element into buf, its line into line
+	cut func() error // reads the next element into buf, and its line into line
 
-	line, ended int // of the element, of what was read so far
+	line, ended int // of the element, and of the last byte
 	buf         []byte
-	open, done  bool // the array: its bracket was met, its closing one too
+	open, done  bool // the array: its opening and closing brackets were read
 
-	// Of the last object, to be used again while the keys stay the same.
+	// Of the last object, reused while the keys are the same.
 	keys, header, values []string
 }
 
@@ -75,8 +75,7 @@ func (j *jsonRows) cutLine() error {
 	}
 }
 
-// cutElement takes the next element of the array: what is up to a comma or a
-// closing bracket that is inside nothing.
+// cutElement reads the next element of the array, up to a comma or a closing bracket at depth zero.
 func (j *jsonRows) cutElement() error {
 	j.buf = j.buf[:0]
 	if j.done {
@@ -92,7 +91,7 @@ func (j *jsonRows) cutElement() error {
 			continue
 		}
 		if !j.open {
-			j.open = true // the bracket that open saw
+			j.open = true // the bracket that open detected
 			continue
 		}
 		if ends := s.outside() && (b == ',' || b == ']'); ends {
@@ -122,12 +121,12 @@ func (j *jsonRows) take(b byte, s *scanner) error {
 	return nil
 }
 
-// atEnd makes sure that nothing follows the array.
+// atEnd checks that nothing follows the array.
 func (j *jsonRows) atEnd() error {
 	for {
 		b, err := j.in.ReadByte()
 		if err != nil {
-			return err // io.EOF is as it should be
+			return err // io.EOF is expected
 		}
 		if b == '\n' {
 			j.ended++
@@ -149,7 +148,7 @@ func (j *jsonRows) readByte() (byte, error) {
 	return b, err
 }
 
-// scanner knows how deep in brackets and strings it is.
+// scanner tracks the depth of brackets and strings.
 type scanner struct {
 	depth           int
 	quoted, escaped bool
@@ -173,7 +172,7 @@ func (s *scanner) scan(b byte) {
 	}
 }
 
-// object takes the object in buf apart.
+// object parses the object in buf.
 func (j *jsonRows) object() error {
 	if !json.Valid(j.buf) {
 		return fmt.Errorf("not JSON: %w", json.Unmarshal(j.buf, new(json.RawMessage)))
@@ -199,11 +198,11 @@ func (j *jsonRows) object() error {
 	if len(keys) > maxColumns {
 		return errors.New("the object has too many members")
 	}
-	j.keep(keys)
+	j.rememberKeys(keys)
 	return nil
 }
 
-func (j *jsonRows) keep(keys []string) {
+func (j *jsonRows) rememberKeys(keys []string) {
 	if slices.Equal(keys, j.keys) {
 		return
 	}

@@ -10,8 +10,8 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/source"
 )
 
-// open finds out the format, asks choose what the rows are by their normalised
-// headers, and binds the columns of the first row.
+// open detects the format, lets choose select the kind by the normalised headers, and binds the columns of the
+// first row.
 func open(r io.Reader, opts recordings.Options, choose func(header []string) kind) (*sheet, error) {
 	in, err := source.Open(r)
 	if err != nil {
@@ -37,7 +37,7 @@ func open(r io.Reader, opts recordings.Options, choose func(header []string) kin
 	return s, wrap(s.openJSON(choose))
 }
 
-// openJSON looks at the first row for its keys: there is no header.
+// openJSON reads the keys of the first row, because JSON has no header.
 func (s *sheet) openJSON(choose func([]string) kind) error {
 	first, err := s.rows.next()
 	if err == io.EOF {

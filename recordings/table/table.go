@@ -1,10 +1,10 @@
-// Package table reads recordings that come as rows: CSV with any of the usual
-// delimiters, JSON arrays of objects, and JSON Lines.
+// Package table reads recordings that consist of rows: CSV with common delimiters, JSON arrays of objects, and
+// streams of JSON objects.
 //
-// What the rows are called is found out: the delimiter from the first line, the
-// columns from their headers by the usual names, in any case and spelling
-// ("tripID", "Trip ID", "trip-id"). Options.Columns says otherwise. Where the
-// delimiter is not a comma, numbers may have a decimal comma.
+// It detects the delimiter in the first line, and the columns by their common headers, in any case and
+// spelling ("tripID", "Trip ID", "trip-id"). Options.Columns overrides the headers. Where the delimiter is not
+// a comma, numbers may have a decimal comma. It makes the promises of package recordings; a file without the
+// required columns is an error that lists its headers.
 package table
 
 import (
@@ -17,8 +17,8 @@ import (
 	"github.com/sluicehq/sluice/recordings"
 )
 
-// Trips finds out whether the rows are fixes or rides, by their headers, and
-// reads them. Rides have two times, that of the pickup and that of the dropoff.
+// Trips detects by the headers whether the rows are fixes or rides, and reads them. Rides have two times: of
+// the pickup and of the dropoff.
 func Trips(r io.Reader, opts recordings.Options) (recordings.Trips, error) {
 	s, err := open(r, opts, func(header []string) kind {
 		if rides.named(opts.Columns) || rides.has(header, "start") && rides.has(header, "end") {
@@ -35,18 +35,18 @@ func Trips(r io.Reader, opts recordings.Options) (recordings.Trips, error) {
 	return recordings.Trips{Fixes: rows(s, fix)}, nil
 }
 
-// Fixes reads rows that each say where a thing was at one time. Rows of several
-// trips may be mixed; they stay in the order of the file.
+// Fixes reads rows with the position of an object at one time. Rows of several trips may be mixed; they are
+// yielded in the order of the file.
 func Fixes(r io.Reader, opts recordings.Options) iter.Seq2[recordings.Fix, error] {
 	return all(r, opts, fixes, fix)
 }
 
-// Rides reads rows that each are a finished trip.
+// Rides reads rows with one finished trip each.
 func Rides(r io.Reader, opts recordings.Options) iter.Seq2[recordings.Ride, error] {
 	return all(r, opts, rides, ride)
 }
 
-// Readings reads rows that each are one measured value.
+// Readings reads rows with one measured value each.
 func Readings(r io.Reader, opts recordings.Options) iter.Seq2[recordings.Reading, error] {
 	return all(r, opts, readings, reading)
 }
@@ -69,7 +69,7 @@ func all[T any](r io.Reader, opts recordings.Options, k kind, parse func(cells) 
 	}
 }
 
-// rows yields what parse makes of each row; what parse refuses is a Fault.
+// rows yields the parsed rows. An error of parse is a Fault.
 func rows[T any](s *sheet, parse func(cells) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
@@ -102,7 +102,7 @@ func isFault(err error) bool {
 	return ok
 }
 
-// row is one row as it was found. Its slices are good until the next.
+// row is one unparsed row. Its slices are valid until the next row is read.
 type row struct {
 	line   int
 	header []string // normalised by value.Name
@@ -110,8 +110,7 @@ type row struct {
 	values []string
 }
 
-// rowReader gives one row after another, then io.EOF. A recordings.Fault is one
-// row that could not be taken apart.
+// rowReader returns one row after another, then io.EOF. A recordings.Fault is a row with a syntax error.
 type rowReader interface {
 	next() (row, error)
 }
@@ -123,13 +122,13 @@ type sheet struct {
 	opts         recordings.Options
 	decimalComma bool
 
-	first  *row     // looked at already, not yet given
-	header []string // that columns are bound to
+	first  *row     // read already, not yet returned
+	header []string // to which the columns are bound
 	at     map[string]int
 }
 
-// next is the next row with its columns bound. Rows of JSON may differ in their
-// keys; one that lacks a needed key is a Fault, but for the first.
+// next returns the next row with its columns. Rows of JSON may differ in their keys; a row that lacks a
+// required key is a Fault, but the first such row is a fatal error.
 func (s *sheet) next() (cells, error) {
 	var r row
 	var err error

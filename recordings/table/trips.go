@@ -11,7 +11,7 @@ import (
 
 const metresPerMile = 1609.344
 
-// oneTrip is the key of the trip in a file that names none.
+// oneTrip is the key of the trip in a file without trip keys.
 const oneTrip = "1"
 
 func fix(c cells) (recordings.Fix, error) {
@@ -21,7 +21,7 @@ func fix(c cells) (recordings.Fix, error) {
 	var p recordings.Position
 	p, errs[1] = c.where()
 	f.Latitude, f.Longitude = p.Latitude, p.Longitude
-	f.Trip, f.Vehicle, errs[2] = c.whose()
+	f.Trip, f.Vehicle, errs[2] = c.tripAndVehicle()
 	f.AccuracyMetres, errs[3] = c.measure("accuracy")
 	return f, first(errs[:])
 }
@@ -33,17 +33,17 @@ func (c cells) where() (recordings.Position, error) {
 	return c.position("latitude", "longitude")
 }
 
-// whose is the key of the trip and that of the vehicle. Trip numbers may be the
-// vehicle's own, so the key of the trip names both.
-func (c cells) whose() (trip, vehicle string, err error) {
+// tripAndVehicle returns the keys of the trip and of the vehicle. A trip number may be unique only for its
+// vehicle, so the key of the trip contains both.
+func (c cells) tripAndVehicle() (trip, vehicle string, err error) {
 	if trip, err = c.key("trip"); err != nil {
 		return trip, vehicle, err
 	}
 	if vehicle, err = c.key("vehicle"); err != nil {
 		return trip, vehicle, err
 	}
-	// Tables with points in well-known text call the vehicle id; elsewhere an id
-	// is as likely that of the row.
+	// In tables with points in well-known text, id is the vehicle; in other tables it may be the id of the
+	// row.
 	if trip == "" && vehicle == "" && c.text("point") != "" {
 		if vehicle, err = c.key("id"); err != nil {
 			return trip, vehicle, err
@@ -109,7 +109,7 @@ func (c cells) metered() (*float64, error) {
 	return nil, nil
 }
 
-// first is the first error there is.
+// first returns the first error.
 func first(errs []error) error {
 	for _, err := range errs {
 		if err != nil {

@@ -1,5 +1,5 @@
-// Package readtest runs the readers of recordings in tests: over the real
-// recordings, and over long streams that are never held whole.
+// Package readtest runs the readers of recordings in tests: with the real recordings, and with long generated
+// streams. A violated promise of a reader fails the test.
 package readtest
 
 import (
@@ -16,8 +16,7 @@ import (
 	"github.com/sluicehq/sluice/recordings"
 )
 
-// Data is a file under testdata/ at the root of the repository, for packages
-// two folders below it.
+// Data returns a file of testdata/ at the root of the repository, for packages two folders below the root.
 func Data(t testing.TB, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "testdata", filepath.FromSlash(path)))
@@ -27,8 +26,8 @@ func Data(t testing.TB, path string) string {
 	return string(b)
 }
 
-// All reads rows to their end: the good ones, the faults, and what ended it.
-// Anything after a fatal error fails the test.
+// All reads all rows, and returns the good rows, the faults and the fatal error. A value after a fatal error
+// fails the test.
 func All[T any](t testing.TB, rows iter.Seq2[T, error]) (good []T, faults []recordings.Fault, fatal error) {
 	t.Helper()
 	for row, err := range rows {
@@ -48,7 +47,7 @@ func All[T any](t testing.TB, rows iter.Seq2[T, error]) (good []T, faults []reco
 	return good, faults, fatal
 }
 
-// Good reads rows that hold no fault and no error.
+// Good reads rows without a fault and without an error.
 func Good[T any](t testing.TB, rows iter.Seq2[T, error]) []T {
 	t.Helper()
 	good, faults, fatal := All(t, rows)
@@ -58,7 +57,7 @@ func Good[T any](t testing.TB, rows iter.Seq2[T, error]) []T {
 	return good
 }
 
-// WantFaults says which faults were wanted, each by line and a part of its reason.
+// WantFaults compares faults by their line and by a part of their reason.
 func WantFaults(t testing.TB, got []recordings.Fault, want ...recordings.Fault) {
 	t.Helper()
 	if len(got) != len(want) {
@@ -71,7 +70,7 @@ func WantFaults(t testing.TB, got []recordings.Fault, want ...recordings.Fault) 
 	}
 }
 
-// WantError says what the error must say.
+// WantError checks that the error contains all parts.
 func WantError(t testing.TB, err error, parts ...string) {
 	t.Helper()
 	if err == nil {
@@ -84,7 +83,7 @@ func WantError(t testing.TB, err error, parts ...string) {
 	}
 }
 
-// Stream is head, then row(0) to row(n-1), then tail, made as they are read.
+// Stream returns head, then row(0) to row(n-1), then tail. It generates rows during reading.
 func Stream(head string, n int, row func(i int) string, tail string) io.Reader {
 	return &stream{left: head, rows: n, row: row, tail: tail}
 }
@@ -113,8 +112,8 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WantConstantMemory reads 10,000 and 100,000 rows and fails if the second run
-// holds more live memory at its peak than the first, by more than half and 1 MiB.
+// WantConstantMemory reads 10,000 and 100,000 rows. It fails when the peak of live memory of the second run
+// exceeds that of the first by more than a half and 1 MiB.
 func WantConstantMemory[T any](t *testing.T, read func(rows int) iter.Seq2[T, error]) {
 	t.Helper()
 	few, many := peakHeap(t, read(10_000), 10_000), peakHeap(t, read(100_000), 100_000)
@@ -124,7 +123,7 @@ func WantConstantMemory[T any](t *testing.T, read func(rows int) iter.Seq2[T, er
 	}
 }
 
-// peakHeap is how much the live heap grew at most while rows were read.
+// peakHeap returns the peak growth of the live heap during reading.
 func peakHeap[T any](t *testing.T, rows iter.Seq2[T, error], want int) uint64 {
 	t.Helper()
 	before, peak, n := liveHeap(), uint64(0), 0
@@ -149,7 +148,7 @@ func liveHeap() uint64 {
 	return m.HeapAlloc
 }
 
-// WantSane fails on numbers that no reader may yield.
+// WantSane fails on values that no reader may yield.
 func WantSane(t testing.TB, f recordings.Fix) {
 	t.Helper()
 	bad := func(v, most float64) bool { return math.IsNaN(v) || math.Abs(v) > most }

@@ -1,5 +1,5 @@
-// Package source is what every reader of recordings stands on: text that is
-// known to be UTF-8, and a bound on how much of it one element may take.
+// Package source opens the text of recordings for all readers. It promises that the text starts as UTF-8, and
+// that one element has a maximum size; a violation is an error of the whole file.
 package source
 
 import (
@@ -10,13 +10,13 @@ import (
 	"io"
 )
 
-// MaxElement is how many bytes one element (a row, a point) may take.
+// MaxElement is the maximum size of one element (a row, a point), in bytes.
 const MaxElement = 1 << 20
 
-// peekSize is how much of a file is looked at to tell what it is.
+// peekSize is the size of the buffer in which the format of a file is detected.
 const peekSize = 64 << 10
 
-// Errors about a file as a whole.
+// Errors about a whole file.
 var (
 	ErrTooLong = fmt.Errorf("one element takes more than %d bytes", MaxElement)
 	ErrEmpty   = errors.New("the file is empty")
@@ -34,8 +34,8 @@ var unreadable = []struct {
 
 const byteOrderMark = "\xef\xbb\xbf"
 
-// Open looks at the first bytes of r and skips a byte-order mark. It refuses an
-// empty file and what is not text in UTF-8, with the reason.
+// Open checks the first bytes of r and skips a byte-order mark. An empty file, and content that is not UTF-8
+// text, are errors with the reason.
 func Open(r io.Reader) (*bufio.Reader, error) {
 	in := bufio.NewReaderSize(r, peekSize)
 	head, err := Peek(in)
@@ -54,12 +54,12 @@ func Open(r io.Reader) (*bufio.Reader, error) {
 		return nil, errors.New("the file holds zero bytes, so it is not text in UTF-8")
 	}
 	if bytes.HasPrefix(head, []byte(byteOrderMark)) {
-		_, err = in.Discard(len(byteOrderMark)) // cannot fail: they were peeked
+		_, err = in.Discard(len(byteOrderMark)) // cannot fail: they are buffered
 	}
 	return in, err
 }
 
-// Peek gives what in holds next, up to 64 KiB, without taking it.
+// Peek returns the next bytes of in, up to 64 KiB, without consuming them.
 func Peek(in *bufio.Reader) ([]byte, error) {
 	head, err := in.Peek(peekSize)
 	if err != nil && err != io.EOF {
@@ -68,7 +68,7 @@ func Peek(in *bufio.Reader) ([]byte, error) {
 	return head, nil
 }
 
-// First is the first byte of in that is not white space, 0 if there is none.
+// First returns the first byte of in that is not white space, or 0.
 func First(in *bufio.Reader) (byte, error) {
 	head, err := Peek(in)
 	if err != nil {
@@ -80,22 +80,22 @@ func First(in *bufio.Reader) (byte, error) {
 	return head[0], nil
 }
 
-// Bounded gives ErrTooLong when more than MaxElement bytes are read without a
-// call of Next in between. It bounds decoders that read an element whole.
+// Bounded returns ErrTooLong when more than MaxElement bytes are read between two calls of Next. It limits
+// decoders that buffer a whole element.
 type Bounded struct {
 	in   *bufio.Reader
 	left int
 }
 
-// NewBounded bounds in.
+// NewBounded returns a Bounded reader of in.
 func NewBounded(in *bufio.Reader) *Bounded {
 	return &Bounded{in: in, left: MaxElement}
 }
 
-// Next begins the next element.
+// Next starts the next element.
 func (b *Bounded) Next() { b.left = MaxElement }
 
-// Read is io.Reader.
+// Read implements io.Reader.
 func (b *Bounded) Read(p []byte) (int, error) {
 	if b.left <= 0 {
 		return 0, ErrTooLong
@@ -105,7 +105,7 @@ func (b *Bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadByte is io.ByteReader, by which an XML decoder does not read ahead.
+// ReadByte implements io.ByteReader, with which an XML decoder does not read ahead.
 func (b *Bounded) ReadByte() (byte, error) {
 	if b.left <= 0 {
 		return 0, ErrTooLong

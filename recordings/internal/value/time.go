@@ -8,13 +8,13 @@ import (
 	"time"
 )
 
-// Years outside these are a mistake of unit or of typing.
+// A year outside this range is a wrong unit or a typing error.
 const (
 	FirstYear = 1900
 	LastYear  = 2199
 )
 
-// dayOrMonth is a date whose first number may be the day or the month.
+// dayOrMonth matches a date whose first number may be the day or the month.
 var dayOrMonth = regexp.MustCompile(`^\d{1,2}[/.\-]\d{1,2}[/.\-]\d{2,4}(\D|$)`)
 
 var layouts = []string{
@@ -28,10 +28,9 @@ var layouts = []string{
 	"2006-01-02 15:04:05Z07",
 }
 
-// Time reads, and gives in UTC, RFC 3339, its looser relatives ("2006-01-02 15:04:05.5 +0200"), and
-// Unix times. A time without an offset is in loc. A Unix time is told by the
-// count of its digits: 9 or 10 are seconds, 12 or 13 milli-, 15 or 16 micro-, 18
-// or 19 nanoseconds.
+// Time parses RFC 3339, similar forms ("2006-01-02 15:04:05.5 +0200") and Unix times, and returns the time in
+// UTC. A time without an offset is in loc. The number of digits determines the unit of a Unix time: 9 or 10
+// are seconds, 12 or 13 milliseconds, 15 or 16 microseconds, 18 or 19 nanoseconds.
 func Time(s string, loc *time.Location) (time.Time, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -66,9 +65,9 @@ func writtenTime(s string, loc *time.Location) (time.Time, bool) {
 	}
 	clock = strings.TrimSuffix(clock, " UTC")
 	if len(clock) < len(s)-10 && !strings.HasSuffix(clock, "Z") {
-		clock += "Z" // " UTC" was there: what is left is in UTC
+		clock += "Z" // the suffix " UTC" was removed
 	}
-	// The offset may stand apart: " 15:04:05 +0200".
+	// A space may separate the offset: " 15:04:05 +0200".
 	if i := strings.LastIndexByte(clock, ' '); i > 0 {
 		clock = clock[:i] + clock[i+1:]
 	}
@@ -80,7 +79,7 @@ func writtenTime(s string, loc *time.Location) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// unixTime reads digits with an optional fraction of the unit they count.
+// unixTime parses digits with an optional fraction of their unit.
 func unixTime(s string) (time.Time, bool) {
 	whole, fraction, _ := strings.Cut(s, ".")
 	n, err := strconv.ParseInt(whole, 10, 64)
@@ -102,8 +101,7 @@ func unixTime(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// billionths reads the digits after a decimal point; those after the ninth are
-// cut off.
+// billionths parses the digits after a decimal point, up to the ninth.
 func billionths(fraction string) (int64, bool) {
 	if len(fraction) > 9 {
 		fraction = fraction[:9]

@@ -1,6 +1,6 @@
-// Package value reads single values as people and machines write them into
-// recordings: numbers, places on Earth, times, keys. Its errors are reasons a
-// person can act on, and quote what was found.
+// Package value parses single values in the forms that people and machines write: numbers, coordinates, times
+// and keys. It promises that an ambiguous value is an error and not a guess. Errors state the reason and quote
+// the value.
 package value
 
 import (
@@ -16,13 +16,13 @@ import (
 	"unicode/utf8"
 )
 
-// maxText is how many bytes a name or key may take.
+// maxText is the maximum size of a name or key, in bytes.
 const maxText = 1024
 
-// Quote shows what was found, cut to what fits a line.
+// Quote returns s in quotes, shortened for one line of an error.
 func Quote(s string) string { return strconv.Quote(Cut(s)) }
 
-// Cut is s as valid UTF-8 of at most 80 bytes.
+// Cut returns s as valid UTF-8 of at most 80 bytes.
 func Cut(s string) string {
 	const most = 80
 	if len(s) > most {
@@ -31,8 +31,8 @@ func Cut(s string) string {
 	return strings.ToValidUTF8(s, "")
 }
 
-// Text is a name or a key: trimmed, valid UTF-8, without control characters, at
-// most 1024 bytes. It shares no memory with s.
+// Text parses a name or a key: trimmed, valid UTF-8, without control characters, at most 1024 bytes. The
+// result shares no memory with s.
 func Text(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if len(s) > maxText {
@@ -47,7 +47,7 @@ func Text(s string) (string, error) {
 	return strings.Clone(s), nil
 }
 
-// Number is a finite decimal number.
+// Number parses a finite decimal number.
 func Number(s string) (float64, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -66,10 +66,10 @@ func Number(s string) (float64, error) {
 	return v, nil
 }
 
-// Latitude is a number of degrees from -90 to 90.
+// Latitude parses degrees from -90 to 90.
 func Latitude(s string) (float64, error) { return degrees(s, 90) }
 
-// Longitude is a number of degrees from -180 to 180.
+// Longitude parses degrees from -180 to 180.
 func Longitude(s string) (float64, error) { return degrees(s, 180) }
 
 func degrees(s string, most float64) (float64, error) {
@@ -83,8 +83,8 @@ func degrees(s string, most float64) (float64, error) {
 	return v, nil
 }
 
-// Name is s in snake_case, by which headers are compared: "Distance (km)",
-// "distanceKm" and "distance-km" are all distance_km.
+// Name converts s to snake_case, in which headers are compared: "Distance (km)", "distanceKm" and
+// "distance-km" are all distance_km.
 func Name(s string) string {
 	var out strings.Builder
 	var before rune
@@ -102,12 +102,11 @@ func Name(s string) string {
 	return out.String()
 }
 
-// Key is a hash of parts, the same for the same parts in the same order: the
-// first 128 bits of SHA-256 in hexadecimal.
+// Key returns a hash of the parts in their order: the first 128 bits of SHA-256, in hexadecimal.
 func Key(parts ...string) string {
 	var buf []byte
 	for _, p := range parts {
-		// The length first, so that no two lists of parts read the same.
+		// The length prefix makes the encoding of lists unambiguous.
 		buf = binary.AppendUvarint(buf, uint64(len(p)))
 		buf = append(buf, p...)
 	}
@@ -115,8 +114,8 @@ func Key(parts ...string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// FromJSON is the text of a valid JSON value: a string without its quotes, null
-// and no value at all as nothing, all else as written.
+// FromJSON returns the text of a valid JSON value: a string without its quotes, "" for null and for no value,
+// and any other value unchanged.
 func FromJSON(raw json.RawMessage) string {
 	if len(raw) == 0 || string(raw) == "null" {
 		return ""
@@ -128,5 +127,5 @@ func FromJSON(raw json.RawMessage) string {
 	return string(raw)
 }
 
-// Digits is v in the shortest form that reads back as v.
+// Digits formats v with the fewest digits that parse back to v.
 func Digits(v float64) string { return strconv.FormatFloat(v, 'g', -1, 64) }
