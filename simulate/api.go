@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	asOne      = 20 // mutations in one document
-	page       = 50 // devices that are counted in one document
-	atOnce     = 4  // documents
+	perBatch   = 20 // mutations per document
+	page       = 50 // devices per document that counts readings
+	atOnce     = 4  // concurrent documents
 	maxAnswer  = 8 << 20
 	apiTimeout = 30 * time.Second
 )
 
-// api asks Sluice as any caller does.
+// api is a client of the GraphQL API with one credential.
 type api struct {
 	url           string
 	header, value string // the credential
@@ -31,7 +31,7 @@ type api struct {
 	begun         time.Time
 }
 
-// dial signs in, unless there is an API key.
+// dial signs in, unless the options have an API key.
 func dial(ctx context.Context, o Options) (*api, error) {
 	a := &api{url: strings.TrimSuffix(o.URL, "/") + "/graphql", client: &http.Client{Timeout: apiTimeout}, begun: time.Now()}
 	if o.APIKey != "" {
@@ -43,7 +43,7 @@ func dial(ctx context.Context, o Options) (*api, error) {
 			AccessToken string `json:"accessToken"`
 		} `json:"login"`
 	}
-	err := a.ask(ctx, `mutation { login(input: {provider: DEMO, code: "admin"}) { accessToken } }`, nil, &signed)
+	err := a.execute(ctx, `mutation { login(input: {provider: DEMO, code: "admin"}) { accessToken } }`, nil, &signed)
 	if err != nil {
 		return nil, fmt.Errorf("sign in as the demo's administrator; without --demo, give an API key: %w", err)
 	}
@@ -60,8 +60,8 @@ type refusal struct {
 	} `json:"extensions"`
 }
 
-// ask asks once more where it is told when to come back.
-func (a *api) ask(ctx context.Context, query string, variables map[string]any, into any) error {
+// execute sends an operation. It retries once when the error has a retry delay.
+func (a *api) execute(ctx context.Context, query string, variables map[string]any, into any) error {
 	for {
 		refused, err := a.once(ctx, query, variables, into)
 		if err != nil || refused == nil {
@@ -95,7 +95,7 @@ func (a *api) once(ctx context.Context, query string, variables map[string]any, 
 	if err != nil {
 		return nil, fmt.Errorf("ask the API: %w", err)
 	}
-	defer func() { _ = response.Body.Close() }() // was only read
+	defer func() { _ = response.Body.Close() }() // nothing was written
 	var answer struct {
 		Data   json.RawMessage `json:"data"`
 		Errors []refusal       `json:"errors"`
@@ -112,17 +112,17 @@ func (a *api) once(ctx context.Context, query string, variables map[string]any, 
 	return nil, nil
 }
 
-// register makes devices.
-func (a *api) register(ctx context.Context, n int) ([]*gadget, error) {
+// register creates devices.
+func (a *api) register(ctx context.Context, n int) ([]*device, error) {
 	var mu sync.Mutex
-	var made []*gadget
+	var made []*device
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
-	for from := 0; from < n; from += asOne {
+	for from := 0; from < n; from += perBatch {
 		group.Go(func() error {
 			var document strings.Builder
 			document.WriteString("mutation {")
-			for i := from; i < min(n, from+asOne); i++ {
+			for i := from; i < min(n, from+perBatch); i++ {
 				fmt.Fprintf(&document, ` d%d: registerDevice(input: {name: "Simulated %d", kind: SENSOR, labels: {simulated: "yes"}}) { secret device { id } }`, i, i+1)
 			}
 			var answer map[string]struct {
@@ -131,11 +131,11 @@ func (a *api) register(ctx context.Context, n int) ([]*gadget, error) {
 					ID string `json:"id"`
 				} `json:"device"`
 			}
-			err := a.ask(ctx, document.String()+" }", nil, &answer)
+			err := a.execute(ctx, document.String()+" }", nil, &answer)
 			mu.Lock()
 			defer mu.Unlock()
 			for _, d := range answer {
-				made = append(made, &gadget{id: d.Device.ID, secret: d.Secret})
+				made = append(made, &device{id: d.Device.ID, secret: d.Secret})
 			}
 			return err
 		})
@@ -148,17 +148,17 @@ func (a *api) register(ctx context.Context, n int) ([]*gadget, error) {
 }
 
 // remove deletes the devices.
-func (a *api) remove(ctx context.Context, devices []*gadget) error {
+func (a *api) remove(ctx context.Context, devices []*device) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
-	for from := 0; from < len(devices); from += asOne {
+	for from := 0; from < len(devices); from += perBatch {
 		group.Go(func() error {
 			var document strings.Builder
 			document.WriteString("mutation {")
-			for i, d := range devices[from:min(len(devices), from+asOne)] {
+			for i, d := range devices[from:min(len(devices), from+perBatch)] {
 				fmt.Fprintf(&document, ` d%d: deleteDevice(id: "%s")`, i, d.id)
 			}
-			return a.ask(ctx, document.String()+" }", nil, &map[string]string{})
+			return a.execute(ctx, document.String()+" }", nil, &map[string]string{})
 		})
 	}
 	if err := group.Wait(); err != nil {
@@ -167,8 +167,8 @@ func (a *api) remove(ctx context.Context, devices []*gadget) error {
 	return nil
 }
 
-// count counts the readings that the API shows of the devices.
-func (a *api) count(ctx context.Context, devices []*gadget) (int64, error) {
+// count returns the number of readings of the devices in the API.
+func (a *api) count(ctx context.Context, devices []*device) (int64, error) {
 	var total float64
 	for from := 0; from < len(devices); from += page {
 		var ids []string
@@ -184,7 +184,7 @@ func (a *api) count(ctx context.Context, devices []*gadget) (int64, error) {
 				} `json:"telemetry"`
 			} `json:"nodes"`
 		}
-		err := a.ask(ctx, `query($ids: [ID!]!, $from: DateTime!, $to: DateTime!) { nodes(ids: $ids) { ... on Device {
+		err := a.execute(ctx, `query($ids: [ID!]!, $from: DateTime!, $to: DateTime!) { nodes(ids: $ids) { ... on Device {
 			telemetry(keys: ["`+key+`"], from: $from, to: $to, stepSeconds: 86400, aggregate: COUNT) { points { value } } } } }`,
 			map[string]any{"ids": ids, "from": a.begun.Add(-time.Hour), "to": time.Now().Add(time.Hour)}, &answer)
 		if err != nil {
@@ -201,10 +201,10 @@ func (a *api) count(ctx context.Context, devices []*gadget) (int64, error) {
 	return int64(total), nil
 }
 
-// dashboard asks what a dashboard shows: the overview, and some devices with their last minutes.
+// dashboard executes the query of a dashboard: the overview, and devices with their last minutes of telemetry.
 func (a *api) dashboard(ctx context.Context) error {
 	now := time.Now()
-	return a.ask(ctx, `query($from: DateTime!, $to: DateTime!) {
+	return a.execute(ctx, `query($from: DateTime!, $to: DateTime!) {
 		overview { devices { total online offline unknown } }
 		devices(first: 10, orderBy: NEWEST) { nodes { name presence lastSeenAt
 			telemetry(keys: ["`+key+`"], from: $from, to: $to, stepSeconds: 10) { points { at value } } } } }`,

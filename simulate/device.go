@@ -12,25 +12,25 @@ import (
 	"github.com/sluicehq/sluice/testdata"
 )
 
-// key is what the readings are kept under.
+// key is the telemetry key of the readings.
 const key = "temperature"
 
 const (
-	inFlight      = 20 // messages of one device that wait for their acknowledgement
+	inFlight      = 20 // unacknowledged messages of one device
 	deviceTimeout = 30 * time.Second
 	keepAlive     = time.Minute
 )
 
-// gadget is a simulated device.
-type gadget struct {
+// device is a simulated device.
+type device struct {
 	id, secret string
 	client     mqtt.Client
-	flying     chan struct{} // holds a value for each message that waits
+	slots      chan struct{} // semaphore with one slot per unacknowledged message
 	last       time.Time     // of its last reading
 }
 
-func (d *gadget) connect(ctx context.Context, addr string, lost func()) error {
-	d.flying = make(chan struct{}, inFlight)
+func (d *device) connect(ctx context.Context, addr string, lost func()) error {
+	d.slots = make(chan struct{}, inFlight)
 	options := mqtt.NewClientOptions().AddBroker("tcp://" + addr).SetProtocolVersion(4).
 		SetClientID(d.id).SetUsername(d.id).SetPassword(d.secret).SetCleanSession(true).
 		SetKeepAlive(keepAlive).SetConnectTimeout(deviceTimeout).SetOrderMatters(false).
@@ -42,7 +42,7 @@ func (d *gadget) connect(ctx context.Context, addr string, lost func()) error {
 	return nil
 }
 
-// until waits for what the client was told to do.
+// until waits for the result of an operation of the client.
 func until(ctx context.Context, token mqtt.Token) error {
 	select {
 	case <-token.Done():
@@ -54,18 +54,18 @@ func until(ctx context.Context, token mqtt.Token) error {
 	}
 }
 
-func (d *gadget) disconnect() {
+func (d *device) disconnect() {
 	if d.client != nil {
 		d.client.Disconnect(100)
 	}
 }
 
-// message is n readings from the recording's i-th on, the times of which end now.
-func (d *gadget) message(values []float64, i, n int, now time.Time) []byte {
+// message encodes n readings of the recording, from index i. The last reading has the current time.
+func (d *device) message(values []float64, i, n int, now time.Time) []byte {
 	text := []byte{'['}
 	for j := range n {
 		at := now.Add(time.Duration(j-n+1) * time.Millisecond).Truncate(time.Microsecond)
-		if !at.After(d.last) { // a reading is its time and value: no two may be the same
+		if !at.After(d.last) { // time and value identify a reading: duplicates would be deduplicated
 			at = d.last.Add(time.Microsecond)
 		}
 		d.last = at
@@ -81,17 +81,17 @@ func (d *gadget) message(values []float64, i, n int, now time.Time) []byte {
 	return append(text, ']')
 }
 
-// send publishes with quality of service 1. It waits while too many messages wait for their
-// acknowledgement; acknowledged is called with each.
-func (d *gadget) send(ctx context.Context, payload []byte, acknowledged func()) error {
+// send publishes a message with quality of service 1. It waits for a slot while too many messages are
+// unacknowledged. It calls acknowledged for each acknowledgement.
+func (d *device) send(ctx context.Context, payload []byte, acknowledged func()) error {
 	select {
-	case d.flying <- struct{}{}:
+	case d.slots <- struct{}{}:
 	case <-ctx.Done():
 		return ctx.Err()
 	}
 	token := d.client.Publish("devices/"+d.id+"/telemetry", 1, false, payload)
 	go func() {
-		defer func() { <-d.flying }()
+		defer func() { <-d.slots }()
 		if token.WaitTimeout(deviceTimeout) && token.Error() == nil {
 			acknowledged()
 		}
@@ -99,11 +99,11 @@ func (d *gadget) send(ctx context.Context, payload []byte, acknowledged func()) 
 	return nil
 }
 
-// wait waits until no message waits for its acknowledgement.
-func (d *gadget) wait(ctx context.Context) error {
+// wait waits until all messages are acknowledged.
+func (d *device) wait(ctx context.Context) error {
 	for range inFlight {
 		select {
-		case d.flying <- struct{}{}:
+		case d.slots <- struct{}{}:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -111,13 +111,13 @@ func (d *gadget) wait(ctx context.Context) error {
 	return nil
 }
 
-// recording is the values of a machine's temperature until it failed.
+// recording returns the temperatures of a machine until its failure.
 func recording() ([]float64, error) {
 	file, err := testdata.Files.Open("telemetry/machine-temperature.csv")
 	if err != nil {
 		return nil, fmt.Errorf("open the recording: %w", err)
 	}
-	defer func() { _ = file.Close() }() // was only read
+	defer func() { _ = file.Close() }() // nothing was written
 	rows, err := csv.NewReader(file).ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("read the recording: %w", err)

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Latencies sum up how long something took.
+// Latencies summarise durations by percentiles.
 type Latencies struct {
 	N                int
 	Median, P99, Max time.Duration

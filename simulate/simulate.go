@@ -1,9 +1,9 @@
-// Package simulate drives real MQTT clients against a running Sluice: many devices that replay a
-// recording, as fast as asked for, while dashboards ask.
+// Package simulate runs MQTT clients against a running Sluice: many devices replay a recording at a given rate,
+// while dashboards send queries.
 //
-// It uses nothing of Sluice but what every device and every caller has, MQTT and GraphQL, so that what
-// it reports is what was seen from outside: readings that were sent, readings whose message was
-// acknowledged, and readings that the API then shows.
+// It uses only the public interfaces, MQTT and GraphQL, so that the report is the view from outside: readings
+// that were sent, readings in acknowledged messages, and readings in the API. A failure of the set-up ends the
+// simulation with an error; failures during it are counted in the report.
 package simulate
 
 import (
@@ -18,44 +18,44 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// Options say what to simulate. All must be given, but for the credentials of the API.
+// Options configure a simulation. Only the credentials of the API are optional.
 type Options struct {
 	URL      string // of the API: http://127.0.0.1:8080
 	MQTT     string // host:port
 	APIKey   string // "": sign in as the demo's administrator
 	Devices  int
-	Rate     float64       // readings a second, all devices together
-	Batch    int           // readings a message
+	Rate     float64       // readings per second of all devices together
+	Batch    int           // readings per message
 	Duration time.Duration // of sending
-	Readers  int           // dashboards that ask while devices send
-	Keep     bool          // leave the devices there
+	Readers  int           // concurrent dashboard queries while devices send
+	Keep     bool          // do not delete the devices at the end
 
 	Progress io.Writer
 }
 
-// Report is what was seen.
+// Report is the result of a simulation.
 type Report struct {
-	Connected      int           // devices, at the end
-	Lost           int64         // connections that ended before their time
+	Connected      int           // connected devices at the end
+	Lost           int64         // connections that were lost
 	Sent           int64         // readings
-	Acknowledged   int64         // readings in messages that were acknowledged
-	Stored         int64         // readings that the API shows
-	Messages       int64         // that were acknowledged
+	Acknowledged   int64         // readings in acknowledged messages
+	Stored         int64         // readings in the API
+	Messages       int64         // acknowledged messages
 	Took           time.Duration // from the first message to the last acknowledgement
-	StoredAfter    time.Duration // from the last acknowledgement until the API showed as many
+	StoredAfter    time.Duration // from the last acknowledgement until all were in the API
 	Acknowledging  Latencies     // from a message to its acknowledgement
-	Asking         Latencies     // of the dashboards' questions
-	QuestionsWrong int64         // that were answered with an error
+	Asking         Latencies     // of dashboard queries
+	QuestionsWrong int64         // dashboard queries with an error
 }
 
-// how many connect or register at once
+// concurrent connections or registrations
 const (
 	connecting  = 64
 	settleEvery = 500 * time.Millisecond
-	settleLimit = 2 * time.Minute // for what was acknowledged to be shown
+	settleLimit = 2 * time.Minute // for acknowledged readings to appear in the API
 )
 
-// Run simulates until the duration is over or ctx ends.
+// Run simulates until the end of the duration or of ctx.
 func Run(ctx context.Context, o Options) (Report, error) {
 	if err := o.check(); err != nil {
 		return Report{}, err
@@ -87,18 +87,18 @@ func (o Options) check() error {
 	return nil
 }
 
-// removeLimit is how long deleting a device may take: all brokers are asked for its connections, and
-// how many there are nobody knows.
+// removeLimit is the timeout for deleting a device: a broadcast to all brokers finds its connections, and the
+// number of brokers is unknown.
 const removeLimit = 500 * time.Millisecond
 
-// maxBatch keeps a message below 64 KiB.
+// maxBatch limits the payload of a message to 64 KiB.
 const maxBatch = 1_000
 
 type simulation struct {
 	options Options
 	api     *api
 	values  []float64
-	devices []*gadget
+	devices []*device
 
 	sent, acknowledged, messages, lost, wrong atomic.Int64
 	acknowledging, asking                     latencies
@@ -150,7 +150,7 @@ func (s *simulation) disconnect() {
 	all.Wait()
 }
 
-// send has all devices send, and tells how long it took until the last message was acknowledged.
+// send lets all devices send, and returns the time until the last acknowledgement.
 func (s *simulation) send(ctx context.Context) (time.Duration, error) {
 	reading, stop := context.WithCancel(ctx)
 	var readers sync.WaitGroup
@@ -163,16 +163,16 @@ func (s *simulation) send(ctx context.Context) (time.Duration, error) {
 	group, sending := errgroup.WithContext(ctx)
 	every := time.Duration(float64(len(s.devices)*s.options.Batch) / s.options.Rate * float64(time.Second))
 	for i, d := range s.devices {
-		offset := every * time.Duration(i) / time.Duration(len(s.devices)) // so that they do not all send at once
+		offset := every * time.Duration(i) / time.Duration(len(s.devices)) // spreads the devices over time
 		group.Go(func() error { return s.replay(sending, d, begun.Add(offset), every) })
 	}
 	err := group.Wait()
 	return time.Since(begun), err
 }
 
-// replay sends the recording from a device, a message at a time and as many as are due, until the
-// duration is over; then it waits for the acknowledgements.
-func (s *simulation) replay(ctx context.Context, d *gadget, first time.Time, every time.Duration) error {
+// replay sends the recording from a device, message by message at the rate, until the end of the duration.
+// Then it waits for the acknowledgements.
+func (s *simulation) replay(ctx context.Context, d *device, first time.Time, every time.Duration) error {
 	end := first.Add(s.options.Duration)
 	for n, due := 0, first; due.Before(end); n, due = n+1, due.Add(every) {
 		select {
@@ -181,7 +181,7 @@ func (s *simulation) replay(ctx context.Context, d *gadget, first time.Time, eve
 		case <-time.After(time.Until(due)):
 		}
 		if time.Now().After(end) {
-			break // slower than asked for: the report tells
+			break // slower than the rate: the report shows it
 		}
 		payload := d.message(s.values, n*s.options.Batch, s.options.Batch, time.Now())
 		s.sent.Add(int64(s.options.Batch))
@@ -197,7 +197,7 @@ func (s *simulation) replay(ctx context.Context, d *gadget, first time.Time, eve
 	return d.wait(ctx)
 }
 
-// read asks as a dashboard does, over and over.
+// read executes dashboard queries in a loop.
 func (s *simulation) read(ctx context.Context) {
 	for ctx.Err() == nil {
 		asked := time.Now()
@@ -212,7 +212,7 @@ func (s *simulation) read(ctx context.Context) {
 	}
 }
 
-// settle waits until the API shows as many readings as were acknowledged, or no more come.
+// settle waits until all acknowledged readings are in the API, or their number no longer grows.
 func (s *simulation) settle(ctx context.Context) (int64, error) {
 	fmt.Fprintf(s.options.Progress, "counting what is stored\n")
 	deadline := time.Now().Add(settleLimit)

@@ -12,10 +12,10 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/value"
 )
 
-// maxExposure bounds one exposure, in seconds.
+// maxExposure is the maximum length of one exposure, in seconds.
 const maxExposure = 7 * 24 * 3600
 
-// own are the labels that have a place in an Observation; the rest go to Fields.
+// The labels that are fields of an Observation; all others are in Fields.
 const (
 	ownStatus    = "status"
 	ownStart     = "start_jd"
@@ -46,8 +46,8 @@ func (r record) observation() (recordings.Observation, error) {
 	if o.Title == "" {
 		o.Title = o.Target
 	}
-	// Not the status, which changes, nor the path of the image, which is last in
-	// a record and so missing from one that is cut short.
+	// The key excludes the status, which changes, and the path of the image, which is the last line of a
+	// record and therefore absent from a truncated one.
 	o.Key = value.Key("observation", o.Programme, r.fields[ownStart],
 		r.fields[ownTarget], o.Instrument, r.fields[ownDuration])
 	return o, nil
@@ -85,12 +85,11 @@ func (r record) times() (start, end time.Time, err error) {
 	return start, start.Add(time.Duration(secs * float64(time.Second))), nil
 }
 
-// startShape is a Julian date, with or without the same in UTC behind it.
+// startShape is a Julian date, optionally followed by the same time in UTC.
 var startShape = regexp.MustCompile(`^([0-9.]+)(?:\s*\(\s*(.+?)\s+UTC\s*\))?$`)
 
-// startTime reads "2460031.61021 (2023/3/28 02:38:42 UTC)". Five decimals of a
-// day are 0.86 s, so what is printed in UTC is the better of the two, and the
-// Julian date the check on it. Old schedules print minutes, and the month first:
+// startTime parses "2460031.61021 (2023/3/28 02:38:42 UTC)". Five decimals of a day are 0.86 s, so the time in
+// UTC is more precise, and the Julian date is a check. Old schedules print minutes, and the month first:
 // "( 4/25/2015  2:53 UTC)".
 func startTime(s string) (time.Time, error) {
 	m := startShape.FindStringSubmatch(s)
@@ -128,7 +127,7 @@ func fromJulian(jd float64) (time.Time, error) {
 	return time.Unix(int64(math.Round(days*secondsPerDay)), 0).UTC(), nil
 }
 
-// printedTime also says whether it is exact to the second.
+// printedTime also reports whether the time is exact to the second.
 func printedTime(s string) (t time.Time, exact bool, err error) {
 	s = strings.Join(strings.Fields(s), " ")
 	if t, err = time.Parse("2006/1/2 15:04:05", s); err == nil {
@@ -140,7 +139,7 @@ func printedTime(s string) (t time.Time, exact bool, err error) {
 	return t, false, fmt.Errorf("%s is not a time as schedules print it", value.Quote(s))
 }
 
-// others are the fields without a place of their own and with something in them.
+// others returns the non-empty fields that are not fields of an Observation.
 func (r record) others() map[string]string {
 	others := map[string]string{}
 	for label, content := range r.fields {

@@ -1,15 +1,15 @@
-// Package sls reads telescope schedules as the observatory system Talon and its
-// heirs write them, telrun.sls: one record a request, each of numbered lines
+// Package sls reads telescope schedules in the format of the observatory system Talon and its successors,
+// telrun.sls: one record per request, with numbered lines
 //
 //	 0            status: D
 //	 1          Start JD: 2460031.61021 (2023/3/28 02:38:42 UTC)
 //	 7               EDB: Barnard 33,f,05:40:59,-02:27:30,0.00,2000,0
 //	13    duration, secs: 60
 //
-// and so on. Line 0 begins a record; the telescope rewrites its status, N(ew) to
-// D(one) or F(ailed). The other lines are known by their labels, as their
-// numbers differ between versions. EDB is a line of XEphem's database format
-// (https://xephem.github.io/XEphem/Site/help/xephem.html, section 7.1.2).
+// and so on. Line 0 starts a record; the telescope changes its status from N(ew) to D(one) or F(ailed). The
+// other lines are identified by their labels, because their numbers differ between versions. EDB is a line of
+// XEphem's database format (https://xephem.github.io/XEphem/Site/help/xephem.html, section 7.1.2). The package
+// makes the promises of package recordings: a bad record is one Fault.
 package sls
 
 import (
@@ -27,14 +27,14 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/value"
 )
 
-// maxLines bounds one record, and what may stand before the first; the records
-// met have 22.
+// maxLines is the maximum number of lines of one record, and of lines before the first record. Known records
+// have 22.
 const maxLines = 256
 
 var lineShape = regexp.MustCompile(`^ {0,8}(\d{1,3})\s+([^:]{1,64}):(.*)$`)
 
-// Observations reads every request of a schedule. Site and Telescope are left
-// empty: a schedule does not name them.
+// Observations reads all requests of a schedule. Site and Telescope are empty, because a schedule does not
+// contain them.
 func Observations(r io.Reader, _ recordings.Options) iter.Seq2[recordings.Observation, error] {
 	return func(yield func(recordings.Observation, error) bool) {
 		in, err := source.Open(r)
@@ -59,15 +59,15 @@ func Observations(r io.Reader, _ recordings.Options) iter.Seq2[recordings.Observ
 	}
 }
 
-// schedule cuts a file into records.
+// schedule splits a file into records.
 type schedule struct {
 	in      *bufio.Reader
 	line    int
-	ahead   *numbered // a line that was read and belongs to the next record
+	ahead   *numbered // the buffered first line of the next record
 	records int
 }
 
-// numbered is one line of a record. Its label is "" if it could not be taken apart.
+// numbered is one line of a record. The label of an invalid line is "".
 type numbered struct {
 	line    int
 	number  int
@@ -75,7 +75,7 @@ type numbered struct {
 	content string
 }
 
-// record is the lines of one request by their labels.
+// record contains the lines of one request by their labels.
 type record struct {
 	line   int // of its status
 	fields map[string]string
@@ -99,7 +99,7 @@ func (s *schedule) next() (recordings.Observation, error) {
 	return o, nil
 }
 
-// begin finds the line that begins the next record.
+// begin finds the first line of the next record.
 func (s *schedule) begin() (numbered, error) {
 	l, err := s.read()
 	begins := err == nil && l.number == 0 && l.label == "status"
@@ -114,8 +114,8 @@ func (s *schedule) begin() (numbered, error) {
 	return l, recordings.Fault{Line: l.line, Reason: "the line belongs to no record: “0 status:” begins one"}
 }
 
-// fill reads the lines up to the next record. After a bad line it reads on, so
-// that one bad record is one fault.
+// fill reads the lines up to the next record. It continues after a bad line, so that a bad record is one
+// Fault.
 func (s *schedule) fill(rec *record) error {
 	var fault error
 	for n := 0; ; n++ {
@@ -154,7 +154,7 @@ func (r *record) add(l numbered, n int) error {
 	return nil
 }
 
-// read gives the next line that is not blank.
+// read returns the next line that is not blank.
 func (s *schedule) read() (numbered, error) {
 	if l := s.ahead; l != nil {
 		s.ahead = nil
@@ -167,7 +167,7 @@ func (s *schedule) read() (numbered, error) {
 			return numbered{}, fmt.Errorf("line %d is longer than %d bytes", s.line, len(text))
 		}
 		if text = bytes.TrimRight(text, "\r\n \t"); len(text) > 0 && (err == nil || err == io.EOF) {
-			return takeApart(s.line, text), nil
+			return parseLine(s.line, text), nil
 		}
 		if err != nil {
 			return numbered{}, err
@@ -175,11 +175,11 @@ func (s *schedule) read() (numbered, error) {
 	}
 }
 
-func takeApart(line int, text []byte) numbered {
+func parseLine(line int, text []byte) numbered {
 	m := lineShape.FindSubmatch(text)
 	if m == nil {
 		return numbered{line: line, number: -1, content: string(text)}
 	}
-	number, _ := strconv.Atoi(string(m[1])) // up to three digits: cannot fail
+	number, _ := strconv.Atoi(string(m[1])) // up to three digits, cannot fail
 	return numbered{line: line, number: number, label: value.Name(string(m[2])), content: string(m[3])}
 }
