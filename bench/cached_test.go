@@ -33,8 +33,8 @@ var byName, _ = json.Marshal(map[string]any{
 	"extensions": map[string]any{"persistedQuery": map[string]any{"version": 1, "sha256Hash": persisted.Hash(dashboard)}},
 })
 
-// keepingServer answers like server, and keeps answers; without keeps none of them.
-func keepingServer(ports loaders.Ports, redis *cache.RedisOptions, without bool) http.Handler {
+// cachingServer is server with a response cache, which without switches off.
+func cachingServer(ports loaders.Ports, redis *cache.RedisOptions, without bool) http.Handler {
 	c := cache.New(cache.Options{Redis: redis, Memory: 64 << 20, Largest: 1 << 20, Clock: clock.System{}, Logger: calls().Logger})
 	options := graph.Options{
 		Limits: document.Limits{Depth: 15, Aliases: 30}, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(),
@@ -84,11 +84,11 @@ func sameBytes(other http.Handler) http.Handler {
 }
 
 func handleCached(mux *http.ServeMux, ports loaders.Ports) error {
-	kept := asOperator(keepingServer(ports, nil, false))
+	kept := asOperator(cachingServer(ports, nil, false))
 	mux.Handle("/kept", kept)
 	mux.Handle("/bytes", sameBytes(kept))
-	mux.Handle("/users", asAnotherEachTime(keepingServer(ports, nil, false)))
-	mux.Handle("/users-asking", asAnotherEachTime(keepingServer(ports, nil, true)))
+	mux.Handle("/users", asAnotherEachTime(cachingServer(ports, nil, false)))
+	mux.Handle("/users-asking", asAnotherEachTime(cachingServer(ports, nil, true)))
 	url := os.Getenv(redisVariable)
 	if url == "" {
 		return nil
@@ -99,7 +99,7 @@ func handleCached(mux *http.ServeMux, ports loaders.Ports) error {
 		return err
 	}
 	shared := &cache.RedisOptions{Client: client, Timeout: timeout, WriteTime: timeout}
-	mux.Handle("/users-shared", asAnotherEachTime(keepingServer(ports, shared, false)))
+	mux.Handle("/users-shared", asAnotherEachTime(cachingServer(ports, shared, false)))
 	return nil
 }
 

@@ -181,12 +181,12 @@ func cpuOf(b *testing.B, gateway string) int64 {
 
 var request, _ = json.Marshal(map[string]string{"query": dashboard})
 
-// keeping is a client that keeps its connections, as browsers and servers do, and asks for plain answers:
+// httpClient reuses its connections, as browsers and servers do, and requests uncompressed responses:
 // the handler by hand gives no others.
-var keeping = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16, DisableCompression: true}}
+var httpClient = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 16, DisableCompression: true}}
 
 func ask(b *testing.B, gateway, way string) []byte {
-	response, err := keeping.Post(gateway+"/"+way, "application/json", bytes.NewReader(request))
+	response, err := httpClient.Post(gateway+"/"+way, "application/json", bytes.NewReader(request))
 	if err != nil {
 		b.Error(err)
 		return nil

@@ -94,7 +94,7 @@ func (t *target) fetch(b *testing.B) []byte {
 	if t.token != "" {
 		r.Header.Set("Authorization", "Bearer "+t.token)
 	}
-	response, err := keeping.Do(r)
+	response, err := httpClient.Do(r)
 	if err != nil {
 		b.Error(err)
 		return nil
@@ -163,7 +163,7 @@ func startDeployed(b *testing.B, services string) process {
 	for lines := bufio.NewScanner(out); lines.Scan(); {
 		if found := ready.FindStringSubmatch(lines.Text()); found != nil {
 			go func() { _, _ = io.Copy(io.Discard, out) }() // until the program ends
-			token := running(found[1]).ask(b, keeping, "", `mutation { login(input: {provider: DEMO, code: "operator"}) { accessToken } }`, "accessToken")
+			token := running(found[1]).ask(b, httpClient, "", `mutation { login(input: {provider: DEMO, code: "operator"}) { accessToken } }`, "accessToken")
 			return process{url: found[1], token: token, pid: cmd.Process.Pid}
 		}
 	}

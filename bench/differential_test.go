@@ -44,7 +44,7 @@ func answerOf(t *testing.T, handler http.Handler, query string) (text string, er
 
 // The schema's own resolvers answer the same through plans and through gqlgen's executor, whatever is
 // refused, missing or broken (ports that are not there panic).
-func TestPlansAnswerAsStock(t *testing.T) {
+func TestPlansReturnSameAsReferenceExecutor(t *testing.T) {
 	t.Parallel()
 	planned, stock := asOperator(server(inMemory(5), false)), asOperator(server(inMemory(5), true))
 	for _, query := range []string{

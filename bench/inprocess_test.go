@@ -133,7 +133,7 @@ func BenchmarkInProcess(b *testing.B) {
 
 const mostAllocations = 300
 
-func TestADashboardAllocatesLittle(t *testing.T) {
+func TestDashboardInProcessAllocatesLittle(t *testing.T) {
 	answer := answering(inMemory(20), false)
 	if n := testing.AllocsPerRun(200, answer); n > mostAllocations {
 		t.Errorf("a dashboard takes %.0f allocations, %d are allowed", n, mostAllocations)
@@ -182,7 +182,7 @@ func (c crowded) GetDevices(ctx context.Context, ids []string) ([]*bff.Device, e
 
 // A list of a thousand takes no goroutine an element; gqlgen's executor, which does, shows that they
 // would be seen.
-func TestALongListTakesFewGoroutines(t *testing.T) {
+func TestDashboardOfLongListsUsesFewGoroutines(t *testing.T) {
 	peak := func(stock bool) int {
 		ports, most := inMemory(1000), 0
 		ports.Devices = crowded{ports.Devices.(memoryDevices), &most}

@@ -12,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-func TestBatchesKeepTheOrderOfEachKeyAndTheirBounds(t *testing.T) {
+func TestBatchesKeepOrderOfKeysAndBounds(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		most := rapid.IntRange(1, 5).Draw(t, "most")
@@ -43,7 +43,7 @@ func TestBatchesKeepTheOrderOfEachKeyAndTheirBounds(t *testing.T) {
 	})
 }
 
-func TestWhenTooManyRowsWaitTheOldestBatchGoes(t *testing.T) {
+func TestBatchesAtBoundSendOldestFirst(t *testing.T) {
 	t.Parallel()
 	var sent []string
 	b := newBatches(maxHeld, func(_ context.Context, key string, rows []int) error {
@@ -64,7 +64,7 @@ func TestWhenTooManyRowsWaitTheOldestBatchGoes(t *testing.T) {
 	}
 }
 
-func TestOnlyBadRowsAreLeftOut(t *testing.T) {
+func TestHalveDropsOnlyInvalidRows(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rows := rapid.SliceOfN(rapid.IntRange(-3, 30), 1, 50).Draw(t, "rows")
@@ -89,7 +89,7 @@ func TestOnlyBadRowsAreLeftOut(t *testing.T) {
 	})
 }
 
-func TestWhatIsWrongWithTheServiceEndsTheImport(t *testing.T) {
+func TestHalveReturnsErrorsOfService(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		err     *errs.Error
@@ -112,7 +112,7 @@ func TestWhatIsWrongWithTheServiceEndsTheImport(t *testing.T) {
 	}
 }
 
-func TestAReportKeepsThousandFaults(t *testing.T) {
+func TestReportStoresAtMostThousandFaults(t *testing.T) {
 	t.Parallel()
 	var one, all Report
 	for i := range 700 {

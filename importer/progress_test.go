@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestTheBarIsSilentWhereThereIsNoTerminal(t *testing.T) {
+func TestProgressWithoutTerminalPrintsNothing(t *testing.T) {
 	t.Parallel()
 	out, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
 	if err != nil {
@@ -39,7 +39,7 @@ func (n *noted) Start(name string, size int64) { n.name, n.size, n.starts = name
 func (n *noted) Add(bytes int)                 { n.read += int64(bytes) }
 func (n *noted) Finish()                       { n.finish++ }
 
-func TestProgressCountsTheBytesOfTheFile(t *testing.T) {
+func TestProgressCountsBytesOfFile(t *testing.T) {
 	t.Parallel()
 	var got noted
 	r, err := OnDisk("progress_test.go").open(&got)
@@ -59,7 +59,7 @@ func TestProgressCountsTheBytesOfTheFile(t *testing.T) {
 	}
 }
 
-func TestNamesDoNotSteerTheTerminal(t *testing.T) {
+func TestProgressNamesHaveNoControlCharacters(t *testing.T) {
 	t.Parallel()
 	if got := printable("a\x1b[2Jb\r.csv"); got != "a\uFFFD[2Jb\uFFFD.csv" {
 		t.Errorf("%q", got)

@@ -22,7 +22,7 @@ type manifest struct {
 	Sources  map[string]string `json:"sources"`  // path below web/graphiql: SHA-256 in hex
 }
 
-func TestIndexNamesOnlyEmbeddedFiles(t *testing.T) {
+func TestIndexReferencesOnlyEmbeddedFiles(t *testing.T) {
 	t.Parallel()
 	index := read(t, "index.html")
 	reference := regexp.MustCompile(`(?:src|href)="([^"]+)"`)
@@ -44,7 +44,7 @@ func TestIndexNamesOnlyEmbeddedFiles(t *testing.T) {
 	}
 }
 
-func TestAssetsNameOnlyEmbeddedFiles(t *testing.T) {
+func TestAssetsReferenceOnlyEmbeddedFiles(t *testing.T) {
 	t.Parallel()
 	hashed := regexp.MustCompile(`["'(]\./([\w.-]+-[0-9A-Z]{8}\.\w+)["')]`)
 
@@ -88,7 +88,7 @@ func loadElsewhere(text string) string {
 	}
 }
 
-func TestNothingIsLoadedFromElsewhere(t *testing.T) {
+func TestPageLoadsNothingExternal(t *testing.T) {
 	t.Parallel()
 	if match := loadElsewhere(read(t, "index.html")); match != "" {
 		t.Errorf("index.html loads from elsewhere: %s", match)
@@ -100,7 +100,7 @@ func TestNothingIsLoadedFromElsewhere(t *testing.T) {
 	}
 }
 
-func TestLoadsFromElsewhereAreSeen(t *testing.T) {
+func TestExternalLoadsAreDetected(t *testing.T) {
 	t.Parallel()
 	cases := map[string]bool{
 		`<script src="https://example.org/react.js">`:      true,
@@ -166,7 +166,7 @@ func TestManifestNamesEveryDirectDependency(t *testing.T) {
 	}
 }
 
-func TestDistIsBuiltFromTheseSources(t *testing.T) {
+func TestDistMatchesSources(t *testing.T) {
 	t.Parallel()
 	built := readManifest(t).Sources
 	for name, want := range built {

@@ -17,7 +17,7 @@ func (v *verdict) Helper()               {}
 func (v *verdict) Logf(string, ...any)   { v.told = true }
 func (v *verdict) Errorf(string, ...any) { v.failed = true }
 
-func TestOnlyWhatIsFarOffFails(t *testing.T) {
+func TestBarFailsOnlyBeyondWide(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		hold   func(testing.TB, string, float64, float64)

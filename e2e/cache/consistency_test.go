@@ -24,7 +24,7 @@ type deviceName struct {
 
 // Two gateways keep answers in one Redis, which is killed on the way. What one has answered to be
 // changed, neither shows as it was before, alone or in a list.
-func TestGatewaysNeverShowWhatWasBefore(t *testing.T) {
+func TestGatewaysWithSharedCacheNeverReturnStaleData(t *testing.T) {
 	t.Parallel()
 	redis, nats := testserver.StartRedis(t), testserver.StartNATS(t)
 	in := harness.StartServices(t, "--nats-url", nats.URL(), "--redis-url", redis.URL(), "--redis-timeout", "2s")
@@ -87,7 +87,7 @@ func found(t *testing.T, p *harness.Program) (all int) {
 
 // Operators who ask for it are told of each field where it came from: asked twice, the second time from
 // the cache.
-func TestFieldsTellTheirTier(t *testing.T) {
+func TestCacheExtensionReportsTierOfFields(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, harness.DemoArgs(t.TempDir())...)
 	operator, alice := p.SignIn(t, "operator"), p.SignIn(t, "alice")

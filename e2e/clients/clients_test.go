@@ -19,7 +19,7 @@ import (
 const clientsTime = 3 * time.Minute
 
 // The clients that people use run against the program: see e2e/clients.
-func TestPublicClients(t *testing.T) {
+func TestPublicClientsPass(t *testing.T) {
 	t.Parallel()
 	folder := installClients(t)
 	p := harness.Start(t, harness.DemoArgs(t.TempDir(), "--http-max-batch", "10")...)

@@ -16,7 +16,7 @@ import (
 var shellExamples = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
 // The examples of the pages for integrators do what the pages say.
-func TestExamplesOfTheDocs(t *testing.T) {
+func TestDocExamplesReturnData(t *testing.T) {
 	t.Parallel()
 	for _, tool := range []string{"curl", "sha256sum"} {
 		if _, err := exec.LookPath(tool); err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // The public MQTT.js does the same.
-func TestMQTTOfNode(t *testing.T) {
+func TestMQTTJSClientSendsMessages(t *testing.T) {
 	t.Parallel()
 	folder := installClients(t)
 	p := harness.Start(t, harness.DemoArgs(t.TempDir())...)

@@ -17,7 +17,7 @@ import (
 	"github.com/sluicehq/sluice/e2e/harness"
 )
 
-var cameraDoor = regexp.MustCompile(`MQTT +(\S+)\n`)
+var cameraListener = regexp.MustCompile(`MQTT +(\S+)\n`)
 
 // fieldCamera is a camera that connects over MQTT and does what it is told.
 type fieldCamera struct {
@@ -45,7 +45,7 @@ func newFieldCamera(t *testing.T, p *harness.Program, admin string) *fieldCamera
 // connect connects the camera, listening before it is told to be there.
 func (c *fieldCamera) connect(p *harness.Program) {
 	c.t.Helper()
-	found := cameraDoor.FindStringSubmatch(p.Stdout.String())
+	found := cameraListener.FindStringSubmatch(p.Stdout.String())
 	if found == nil {
 		c.t.Fatalf("the program does not say where devices connect:\n%s", p.Stdout)
 	}
@@ -143,7 +143,7 @@ type streamShown struct {
 }
 
 // A partner's page that loops on "start the stream" is the partner's problem, and nobody else's.
-func TestALoopingPartnerDoesNotMakeAStreamFlap(t *testing.T) {
+func TestStreamOfLoopingCallerDoesNotFlap(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, harness.DemoArgs(t.TempDir())...)
 	admin := p.SignIn(t, "admin")
@@ -194,7 +194,7 @@ func TestALoopingPartnerDoesNotMakeAStreamFlap(t *testing.T) {
 	}
 }
 
-func TestASnapshotOfACamera(t *testing.T) {
+func TestSnapshotOfCameraIsServedAsImage(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, harness.DemoArgs(t.TempDir())...)
 	admin := p.SignIn(t, "admin")
@@ -225,7 +225,7 @@ func TestASnapshotOfACamera(t *testing.T) {
 }
 
 // A device that has reported what is wanted is not told again, whatever is killed.
-func TestAKilledServerSendsNoConfigurationAgain(t *testing.T) {
+func TestConfigurationAfterKillIsNotSentTwice(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	p := harness.Launch(t, harness.DemoArgs(data)...)

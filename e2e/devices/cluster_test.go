@@ -107,7 +107,7 @@ func readMetrics(ctx context.Context, p *harness.Program) string {
 
 // Two programs share one NATS and one PostgreSQL, and the devices. One is killed while they send:
 // nothing that was acknowledged is lost, and the other goes on alone.
-func TestTwoProgramsShareDevicesAndOneIsKilled(t *testing.T) {
+func TestDevicesOfTwoProgramsSurviveKillOfOne(t *testing.T) {
 	t.Parallel()
 	devices := "--services-device-database=" + testserver.StartPostgres(t).NewDatabase(t)
 	b := startBroker(t)
@@ -151,9 +151,9 @@ func TestTwoProgramsShareDevicesAndOneIsKilled(t *testing.T) {
 	}
 }
 
-// TestARestartGoesUnnoticed kills the program while 300 devices are connected. Those that come back
+// TestDevicesAfterRestartKeepPresenceAndConfiguration kills the program while 300 devices are connected. Those that come back
 // get no configuration that they have, and nobody is told that they were away.
-func TestARestartGoesUnnoticed(t *testing.T) {
+func TestDevicesAfterRestartKeepPresenceAndConfiguration(t *testing.T) {
 	t.Parallel()
 	serve := harness.DemoArgs(t.TempDir(), "--device-restart-grace", "10m", "--device-offline-grace", "10m") // however slowly they come back
 	p := harness.Start(t, serve...)

@@ -152,7 +152,7 @@ func findTrip(t *testing.T, p *harness.Program, token, id string) journey {
 }
 
 // The device of docs/devices.md, in a shell, carries a command out, and a trip.
-func TestTheDeviceOfThePageCarriesOutCommands(t *testing.T) {
+func TestDocDeviceExecutesCommands(t *testing.T) {
 	t.Parallel()
 	needMosquitto(t)
 	page, err := os.ReadFile("../../docs/devices.md")
@@ -222,7 +222,7 @@ func subscribeCommandOutput(t *testing.T, p *harness.Program, token, id string) 
 }
 
 // A subscriber reads what a device says while it runs a command; positions of a vehicle move its trip.
-func TestOutputIsFollowedAndVehiclesMoveTrips(t *testing.T) {
+func TestCommandOutputIsStreamedAndPositionsMoveTrips(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, harness.DemoArgs(t.TempDir())...)
 	admin, alice := p.SignIn(t, "admin"), p.SignIn(t, "alice")
@@ -252,7 +252,7 @@ func TestOutputIsFollowedAndVehiclesMoveTrips(t *testing.T) {
 
 // The program is killed while devices carry out commands and a vehicle opens for a trip: after the
 // restart each command comes to its end, each device was told of it under one id, and so does the trip.
-func TestKilledAmongCommandsEndsThemAll(t *testing.T) {
+func TestCommandsAfterKillAllEnd(t *testing.T) {
 	t.Parallel()
 	const devices, each = 20, 5
 	data := t.TempDir()
@@ -314,7 +314,7 @@ func TestKilledAmongCommandsEndsThemAll(t *testing.T) {
 
 // The services of devices and of trips run in processes of their own, each with a broker of its own:
 // nothing is heard across, and yet the vehicle opens for the trip, and is locked after it.
-func TestAVehicleOpensAcrossProcesses(t *testing.T) {
+func TestVehicleOpensWithServicesInSeparateProcesses(t *testing.T) {
 	t.Parallel()
 	in := harness.StartInstallation(t)
 	p := in.Gateway

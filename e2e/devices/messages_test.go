@@ -67,7 +67,7 @@ func awaitDevice(t *testing.T, p *harness.Program, token, id, what string, wante
 var shellBlock = regexp.MustCompile("(?s)```sh\n(.*?)```")
 
 // The lines of docs/devices.md work as they stand.
-func TestTheDevicesPageWorksAsWritten(t *testing.T) {
+func TestDocDeviceExamplesWork(t *testing.T) {
 	t.Parallel()
 	needMosquitto(t)
 	page, err := os.ReadFile("../../docs/devices.md")
@@ -170,7 +170,7 @@ func listens(t *testing.T, cmd *exec.Cmd, d harness.Device, addr string) {
 	}
 }
 
-func TestDevicesThatMayNotAreRefusedAndCut(t *testing.T) {
+func TestDevicesWithRevokedCredentialsAreDisconnected(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, harness.DemoArgs(t.TempDir())...)
 	token, addr := p.SignIn(t, "admin"), p.MQTTAddr(t)
@@ -220,9 +220,9 @@ func TestDevicesThatMayNotAreRefusedAndCut(t *testing.T) {
 	}
 }
 
-// TestReadingsThatWereAcknowledgedSurviveKill9 kills the program while devices send. Each reading that
+// TestReadingsAcknowledgedBeforeKillAreKept kills the program while devices send. Each reading that
 // was acknowledged must be there after the restart, once.
-func TestReadingsThatWereAcknowledgedSurviveKill9(t *testing.T) {
+func TestReadingsAcknowledgedBeforeKillAreKept(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	serve := []string{"serve", "--addr", "127.0.0.1:0", "--data", data}
@@ -285,7 +285,7 @@ func TestReadingsThatWereAcknowledgedSurviveKill9(t *testing.T) {
 	}
 }
 
-func TestImportedDevicesGetSecrets(t *testing.T) {
+func TestImportOfDevicesWritesSecretsOnce(t *testing.T) {
 	t.Parallel()
 	data, folder := t.TempDir(), t.TempDir()
 	list, secrets := filepath.Join(folder, "devices.csv"), filepath.Join(folder, "secrets.csv")
@@ -315,7 +315,7 @@ func TestImportedDevicesGetSecrets(t *testing.T) {
 	}
 }
 
-func TestSimulateReportsWhatWasStored(t *testing.T) {
+func TestSimulateReportsStoredReadings(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, harness.DemoArgs(t.TempDir())...)
 	said := harness.MustRun(t, "simulate", "--url", p.URL, "--mqtt", p.MQTTAddr(t), "--devices", "40", "--rate", "800", "--batch", "5", "--duration", "2s")

@@ -69,7 +69,7 @@ func asPhonesSend(drive []fix) []fix {
 
 // A phone's location messages, late ones and repeated ones among them, leave the device where the
 // drive ended, and none is refused.
-func TestAPhonesDriveComesInAsItWasRecorded(t *testing.T) {
+func TestOwnTracksDriveWithLateFixesEndsAtItsLastFix(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, harness.DemoArgs(t.TempDir())...)
 	admin := p.SignIn(t, "admin")

@@ -25,7 +25,7 @@ type startedTrip struct {
 }
 
 // The rules of trips, through a program that nobody else writes to.
-func TestTrips(t *testing.T) {
+func TestTripsHaveOneWinnerPerVehicleAndAccount(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, harness.DemoArgs(t.TempDir())...)
 	vehicles := registerVehicles(t, p, p.SignIn(t, "admin"), contenders)

@@ -12,7 +12,7 @@ import (
 
 const metresPerMile = 1609.344
 
-func TestTaxiTripsOfOneDriver(t *testing.T) {
+func TestDemoTaxiTripsMatchSources(t *testing.T) {
 	t.Parallel()
 	p := harness.Demo(t)
 	alice := p.SignIn(t, "alice")
@@ -34,7 +34,7 @@ func TestTaxiTripsOfOneDriver(t *testing.T) {
 	}
 }
 
-func TestTracksAreMeasuredToTheMetre(t *testing.T) {
+func TestDemoTracksMatchSourcesToTheMetre(t *testing.T) {
 	t.Parallel()
 	p := harness.Demo(t)
 	bob := p.SignIn(t, "bob")
@@ -62,7 +62,7 @@ func TestTracksAreMeasuredToTheMetre(t *testing.T) {
 	}
 }
 
-func TestBusTripsOfOneRoute(t *testing.T) {
+func TestDemoBusTripsMatchSources(t *testing.T) {
 	t.Parallel()
 	p := harness.Demo(t)
 	operator := p.SignIn(t, "operator")
@@ -135,7 +135,7 @@ func TestMachineTemperature(t *testing.T) {
 	}
 }
 
-func TestTelescopeNight(t *testing.T) {
+func TestDemoObservationsMatchSources(t *testing.T) {
 	t.Parallel()
 	p := harness.Demo(t)
 	operator := p.SignIn(t, "operator")
@@ -150,7 +150,7 @@ func TestTelescopeNight(t *testing.T) {
 	}
 }
 
-func TestWaterOfADay(t *testing.T) {
+func TestDemoWaterMatchesSources(t *testing.T) {
 	t.Parallel()
 	p := harness.Demo(t)
 	got := harness.Query[struct {

@@ -71,7 +71,7 @@ func (in *importing) devices(t *testing.T) int {
 }
 
 // Files are imported beside a program that serves: what is good in them is there at once.
-func TestImportBesideARunningProgram(t *testing.T) {
+func TestImportBesideRunningProgramIsVisible(t *testing.T) {
 	t.Parallel()
 	in := startImporting(t)
 	t.Run("a GPX that is cut short", func(t *testing.T) { testCutShort(t, in) })

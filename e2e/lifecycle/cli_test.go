@@ -16,7 +16,7 @@ import (
 )
 
 // What cannot work ends at once, with one line that says what to do.
-func TestWhatCannotWorkIsOneLine(t *testing.T) {
+func TestInvalidCommandLinesAreOneLineErrors(t *testing.T) {
 	t.Parallel()
 	running := harness.Demo(t)
 	folder := t.TempDir()
@@ -66,7 +66,7 @@ func TestWhatCannotWorkIsOneLine(t *testing.T) {
 }
 
 // A signal lets requests that are under way end, takes no new ones, and ends well.
-func TestSignalsDrain(t *testing.T) {
+func TestSignalsDrainRequests(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
 		t.Run(signal.String(), func(t *testing.T) {
@@ -129,7 +129,7 @@ func beginRequest(t *testing.T, p *harness.Program, body string) (finish func() 
 	}
 }
 
-func TestConfigCommands(t *testing.T) {
+func TestConfigCommandsPrintMaskedSettings(t *testing.T) {
 	t.Parallel()
 	if doc := harness.MustRun(t, "config", "doc"); !strings.Contains(doc, "| `http.max_body` | `--http-max-body` | `SLUICE_HTTP_MAX_BODY` | `1MiB` |") {
 		t.Errorf("the doc does not list http.max_body:\n%s", doc)
@@ -153,7 +153,7 @@ func TestConfigCommands(t *testing.T) {
 }
 
 // Keys are made, listed and revoked beside a program that serves, and it knows at once.
-func TestAPIKeyCommands(t *testing.T) {
+func TestAPIKeyCommandsTakeEffectAtOnce(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	p := harness.Start(t, "serve", "--addr", "127.0.0.1:0", "--data", data)

@@ -20,9 +20,9 @@ const (
 	writesOfClient = 250
 )
 
-// TestKilledAmongWritesLosesNothing kills the program twice while eight clients write. What was
+// TestWritesAcknowledgedBeforeKillAreKept kills the program twice while eight clients write. What was
 // acknowledged must be there after each restart. What was not is sent again, and must be there once.
-func TestKilledAmongWritesLosesNothing(t *testing.T) {
+func TestWritesAcknowledgedBeforeKillAreKept(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	key := harness.CreateAPIKey(t, data, "ADMIN", "device:read", "device:write", "job:read", "job:write", "activity:read", "activity:write")
@@ -293,9 +293,9 @@ func checkEvents(t *testing.T, data string, writers []*writer) {
 	}
 }
 
-// TestJobsDueWhileTheProgramWasDownRunOnce kills a program that has jobs ahead, and starts it again
+// TestJobsDueDuringDowntimeRunOnce kills a program that has jobs ahead, and starts it again
 // when they are past due.
-func TestJobsDueWhileTheProgramWasDownRunOnce(t *testing.T) {
+func TestJobsDueDuringDowntimeRunOnce(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	key := harness.CreateAPIKey(t, data, "OPERATOR", "job:read", "job:write")

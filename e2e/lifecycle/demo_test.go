@@ -9,7 +9,7 @@ import (
 )
 
 // What a newcomer sees of the one command.
-func TestDemoTellsANewcomerWhereToGo(t *testing.T) {
+func TestDemoPrintsURLsAndIdentities(t *testing.T) {
 	t.Parallel()
 	p := harness.Demo(t)
 	for _, want := range []string{
@@ -39,7 +39,7 @@ func TestDemoTellsANewcomerWhereToGo(t *testing.T) {
 	}
 }
 
-func TestDashboardIsAnsweredWithoutError(t *testing.T) {
+func TestDemoDashboardHasNoErrors(t *testing.T) {
 	t.Parallel()
 	p := harness.Demo(t)
 	checkBoard(t, harness.Query[harness.Dashboard](t, p, p.SignIn(t, "operator"), harness.DashboardQuery, nil))
@@ -81,7 +81,7 @@ const totals = `{
 	jobs(first: 3) { totalCount nodes { id } }
 }`
 
-func TestSecondStartLoadsNothingAgain(t *testing.T) {
+func TestDemoSecondStartImportsNothing(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	first := harness.Start(t, harness.DemoArgs(data)...)

@@ -12,7 +12,7 @@ import (
 
 // A webhook goes where the configuration lets it, is tried again after a failure, and is left alone
 // after a success.
-func TestWebhookIsTriedUntilItSucceeds(t *testing.T) {
+func TestWebhookJobIsRetriedUntilSuccess(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int32
 	bodies := make(chan string, 10)

@@ -48,7 +48,7 @@ func callersNow(t *testing.T, p *harness.Program, token string) map[string]usage
 }
 
 // A caller that goes wrong is shut out, seen by an operator, and let in again; others notice nothing.
-func TestACallerIsShutOutAndReleased(t *testing.T) {
+func TestCallerWithFailuresIsBlockedUntilReleased(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, "serve", "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir(),
 		"--conduct-failures", "10", "--conduct-repeats", "10", "--conduct-open-for", "10m")
@@ -101,7 +101,7 @@ func TestACallerIsShutOutAndReleased(t *testing.T) {
 }
 
 // A loop is a loop however it is sent: ten calls for one device are let in, and no more.
-func TestALoopIsSeenHoweverItIsSent(t *testing.T) {
+func TestMutationLoopIsDetectedOverEachTransport(t *testing.T) {
 	t.Parallel()
 	const times = 15
 	p := harness.Start(t, harness.DemoArgs(t.TempDir(), "--conduct-repeats", "10", "--conduct-open-for", "10m", "--http-max-batch", "20")...)
@@ -209,7 +209,7 @@ func repeatOverSocket(t *testing.T, p *harness.Program, token, id string, times 
 }
 
 // Who guesses is shut out however it presents what does not hold.
-func TestGuessingOverASocketIsGuessing(t *testing.T) {
+func TestInvalidTokensOverWebSocketTripBreaker(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, harness.DemoArgs(t.TempDir(), "--conduct-failures", "10", "--conduct-open-for", "10m")...)
 	present := func() int {

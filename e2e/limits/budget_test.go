@@ -38,7 +38,7 @@ func TestGatewaysShareBudgets(t *testing.T) {
 
 // Whoever does not listen is refused at the door, in the form of all refusals, and told of to operators;
 // nobody else notices, and what was told holds.
-func TestAFlood(t *testing.T) {
+func TestAnonymousFloodIsRefusedBeforeParsing(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, "serve", "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--quota-anonymous-points", "60")
 	alice, operator := p.SignIn(t, "alice"), p.SignIn(t, "operator") // for 20 points

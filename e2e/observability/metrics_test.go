@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/e2e/harness"
 )
 
-func TestHealth(t *testing.T) {
+func TestHealthEndpointsListParts(t *testing.T) {
 	t.Parallel()
 	p := harness.Demo(t)
 	if status, body := p.Get(t, "/healthz"); status != 200 || !strings.Contains(body, `"ok"`) {
@@ -28,7 +28,7 @@ func TestHealth(t *testing.T) {
 	}
 }
 
-func TestPublicKeysArePublicOnly(t *testing.T) {
+func TestKeySetContainsOnlyPublicKeys(t *testing.T) {
 	t.Parallel()
 	status, body := harness.Demo(t).Get(t, "/.well-known/jwks.json")
 	var set struct{ Keys []map[string]string }
@@ -54,7 +54,7 @@ var (
 )
 
 // Whatever callers send, the metrics stay as many: labels name parts, methods and codes only.
-func TestMetricsStayBounded(t *testing.T) {
+func TestMetricsHaveBoundedSeries(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, "serve", "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir())
 	operator := p.SignIn(t, "operator")

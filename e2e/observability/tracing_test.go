@@ -9,7 +9,7 @@ import (
 )
 
 // A request is one trace, from what its client began, over HTTP, resolvers and calls, to the SQL.
-func TestOneRequestIsOneTrace(t *testing.T) {
+func TestRequestIsOneTraceFromHTTPToSQL(t *testing.T) {
 	t.Parallel()
 	c, endpoint := harness.StartCollector(t)
 	data := t.TempDir()

@@ -14,7 +14,7 @@ import (
 const viewer = `{ viewer { scopes account { name } apiKey { name } } }`
 
 // Credentials, through a gateway and an account service alone.
-func TestCredentials(t *testing.T) {
+func TestInvalidCredentialsAreRefused(t *testing.T) {
 	t.Parallel()
 	data, at := t.TempDir(), "127.0.0.1:"+testserver.FreePort(t)
 	service := []string{"service", "account", "--demo", "--data", data, "--services-account-listen", at}

@@ -100,7 +100,7 @@ func heardOf() []probe {
 }
 
 // There is no place for an id in the schema that the tests of this file leave out.
-func TestAllPlacesForIDsAreProbed(t *testing.T) {
+func TestProbesCoverAllIDArgumentsOfSchema(t *testing.T) {
 	t.Parallel()
 	schema := readSchema(t)
 	probed := map[string]bool{}
@@ -222,7 +222,7 @@ type asked struct{ name, theirs, nothing string }
 // What a caller may not see is answered exactly like what there is not, by whatever field it is asked
 // for: the same status, headers and bytes, but for the request's own id and the id that was asked for;
 // and it is found out by the same calls and the same SQL, so that it takes the same time.
-func TestNobodyFindsOutWhatExists(t *testing.T) {
+func TestForeignEntitiesLookAbsent(t *testing.T) {
 	t.Parallel()
 	t.Run("what is kept", func(t *testing.T) {
 		t.Parallel()

@@ -18,7 +18,7 @@ import (
 
 // Whoever follows what is another's hears exactly what it would hear of what there is not: the same
 // frames, the same end, over WebSocket and as an event stream, also while it changes.
-func TestNobodyHearsWhatExists(t *testing.T) {
+func TestForeignEntitiesLookAbsentToSubscriptions(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, harness.DemoArgs(t.TempDir())...)
 	admin, bob := p.SignIn(t, "admin"), p.SignIn(t, "bob")

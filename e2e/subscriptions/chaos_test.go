@@ -46,7 +46,7 @@ func chaosMutation() string {
 // to go, at random and started again, clients are cut at random; notes that all may see, or only one
 // account, are recorded all the while. In the end every client has seen what it may see, once each and
 // in order.
-func TestSubscribersOutliveChaos(t *testing.T) {
+func TestSubscribersUnderChaosSeeEachEventOnce(t *testing.T) {
 	t.Parallel()
 	clients, lasting := 40, 12*time.Second
 	if os.Getenv(chaosVariable) == "full" {

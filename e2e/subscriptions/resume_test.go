@@ -11,7 +11,7 @@ import (
 
 // A client that is told to go by a program that ends comes back to the next one with its cursor, and
 // misses nothing of what happened meanwhile.
-func TestSubscribersOutliveARestart(t *testing.T) {
+func TestSubscribersResumeAfterRestart(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	p := harness.Start(t, harness.DemoArgs(data)...)

@@ -17,7 +17,7 @@ import (
 
 // HTTP/2 is spoken without TLS too, to those who know beforehand, as proxies do: many requests share
 // one connection.
-func TestHTTP2WithoutTLS(t *testing.T) {
+func TestHTTP2WithoutTLSSharesConnection(t *testing.T) {
 	t.Parallel()
 	p := harness.Demo(t)
 	protocols := new(http.Protocols)
@@ -44,7 +44,7 @@ func TestHTTP2WithoutTLS(t *testing.T) {
 }
 
 // Nobody keeps a connection open that it does nothing with.
-func TestConnectionsThatDoNothingAreClosed(t *testing.T) {
+func TestIdleConnectionsAreClosed(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, harness.DemoArgs(t.TempDir(), "--http-idle-timeout", "1s", "--http-read-header-timeout", "1s")...)
 	for name, said := range map[string]string{

@@ -14,7 +14,7 @@ import (
 )
 
 // Whatever is sent, the answer is a clear error, nothing is written, and the program goes on.
-func TestBadInput(t *testing.T) {
+func TestInvalidInputIsRefusedWithoutWrite(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, harness.DemoArgs(t.TempDir())...)
 	w := newWitness(t, p)

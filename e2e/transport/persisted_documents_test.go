@@ -40,7 +40,7 @@ func trusting(t *testing.T) *harness.Program {
 	return harness.Start(t, harness.DemoArgs(t.TempDir(), "--documents-manifest", manifest, "--documents-only-trusted")...)
 }
 
-func TestOnlyTrustedDocumentsFromOutside(t *testing.T) {
+func TestTrustedDocumentsOnlyRefusesOthers(t *testing.T) {
 	t.Parallel()
 	p := trusting(t)
 	a, err := p.PostBody(t.Context(), "", []byte(`{"documentId": "login"}`))
@@ -77,7 +77,7 @@ func TestOnlyTrustedDocumentsFromOutside(t *testing.T) {
 }
 
 // What one client has registered, others ask for by hash, whichever way they come.
-func TestPersistedDocumentsFromOutside(t *testing.T) {
+func TestPersistedDocumentsAreExecutedByHash(t *testing.T) {
 	t.Parallel()
 	p := harness.Demo(t)
 	text := "query Registered { viewer { scopes } }"
@@ -97,7 +97,7 @@ func TestPersistedDocumentsFromOutside(t *testing.T) {
 }
 
 // Where there is a Redis, what was registered outlives the program, and is there for every other one.
-func TestPersistedDocumentsAreShared(t *testing.T) {
+func TestPersistedDocumentsInRedisOutliveProgram(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
 	text := "query Shared { __typename }"
@@ -117,7 +117,7 @@ func TestPersistedDocumentsAreShared(t *testing.T) {
 }
 
 // A manifest that cannot be trusted ends the program at once, with one line that says why.
-func TestBadManifestsAreOneLine(t *testing.T) {
+func TestInvalidManifestIsOneLineError(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()
 	for name, c := range map[string]struct{ text, says string }{

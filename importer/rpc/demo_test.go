@@ -19,7 +19,7 @@ import (
 
 const metresPerMile = 1609.344
 
-func TestTheDemoHoldsWhatItsSourcesSay(t *testing.T) {
+func TestDemoImportMatchesSources(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	started := time.Now()
@@ -40,7 +40,7 @@ func TestTheDemoHoldsWhatItsSourcesSay(t *testing.T) {
 	h.wantDemo(t)
 }
 
-func (h house) wantDemo(t *testing.T) {
+func (h fixture) wantDemo(t *testing.T) {
 	t.Helper()
 	cars := h.vehicles(t)
 	taxi := h.tripsOf(t, cars["NYC taxi"])
@@ -59,7 +59,7 @@ func (h house) wantDemo(t *testing.T) {
 	h.wantActivities(t)
 }
 
-func (h house) wantWhose(t *testing.T, cars map[string]string) {
+func (h fixture) wantWhose(t *testing.T, cars map[string]string) {
 	t.Helper()
 	for car, code := range map[string]string{"Munich car": "bob", "Višnjan car": "bob", "NYC taxi": "alice", "Bus 4716": "operator"} {
 		if trips, want := h.tripsOf(t, cars[car]), h.account(t, code); len(trips) == 0 || trips[0].GetAccountId() != want {
@@ -74,7 +74,7 @@ func (h house) wantWhose(t *testing.T, cars map[string]string) {
 	}
 }
 
-func (h house) wantBuses(t *testing.T, cars map[string]string) {
+func (h fixture) wantBuses(t *testing.T, cars map[string]string) {
 	t.Helper()
 	buses, trips, fixes := 0, 0, 0
 	for name, id := range cars {
@@ -97,7 +97,7 @@ func (h house) wantBuses(t *testing.T, cars map[string]string) {
 	}
 }
 
-func (h house) wantReadings(t *testing.T) {
+func (h fixture) wantReadings(t *testing.T) {
 	t.Helper()
 	sensors := h.list(t, devicev1.Kind_KIND_SENSOR)
 	reply, err := h.devices.BatchQueryTelemetry(asSystem(t), &devicev1.BatchQueryTelemetryRequest{
@@ -121,7 +121,7 @@ func (h house) wantReadings(t *testing.T) {
 	}
 }
 
-func (h house) wantActivities(t *testing.T) {
+func (h fixture) wantActivities(t *testing.T) {
 	t.Helper()
 	observed := &activityv1.ActivityFilter{Kinds: []activityv1.Kind{activityv1.Kind_KIND_OBSERVATION}}
 	if all := h.count(t, observed); all != 301 {
@@ -141,7 +141,7 @@ func (h house) wantActivities(t *testing.T) {
 	}
 }
 
-func (h house) count(t *testing.T, filter *activityv1.ActivityFilter) int64 {
+func (h fixture) count(t *testing.T, filter *activityv1.ActivityFilter) int64 {
 	t.Helper()
 	reply, err := h.activities.ListActivities(asSystem(t), &activityv1.ListActivitiesRequest{
 		Filter: filter, Page: &typesv1.PageRequest{First: 1, WithTotal: true},
@@ -152,13 +152,13 @@ func (h house) count(t *testing.T, filter *activityv1.ActivityFilter) int64 {
 	return reply.GetPage().GetTotal()
 }
 
-func (h house) vehicles(t *testing.T) map[string]string {
+func (h fixture) vehicles(t *testing.T) map[string]string {
 	t.Helper()
 	return h.list(t, devicev1.Kind_KIND_VEHICLE)
 }
 
 // list is the ids of the devices of a kind by their names.
-func (h house) list(t *testing.T, kind devicev1.Kind) map[string]string {
+func (h fixture) list(t *testing.T, kind devicev1.Kind) map[string]string {
 	t.Helper()
 	reply, err := h.devices.ListDevices(asSystem(t), &devicev1.ListDevicesRequest{
 		Filter: &devicev1.DeviceFilter{Kinds: []devicev1.Kind{kind}}, Page: &typesv1.PageRequest{First: 1000},
@@ -173,7 +173,7 @@ func (h house) list(t *testing.T, kind devicev1.Kind) map[string]string {
 	return byName
 }
 
-func (h house) tripsOf(t *testing.T, vehicleID string) []*tripv1.Trip {
+func (h fixture) tripsOf(t *testing.T, vehicleID string) []*tripv1.Trip {
 	t.Helper()
 	reply, err := h.trips.ListTrips(asSystem(t), &tripv1.ListTripsRequest{
 		Filter: &tripv1.TripFilter{VehicleIds: []string{vehicleID}}, Page: &typesv1.PageRequest{First: 1000},

@@ -32,7 +32,7 @@ func recording(t *testing.T, path string) string {
 	return string(content)
 }
 
-func TestATrackCutShortIsKeptAndTheWholeFileAddsTheRest(t *testing.T) {
+func TestImportOfTruncatedTrackIsCompletedByWholeFile(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	whole := recording(t, "trips/around-visnjan-with-car.gpx")
@@ -52,7 +52,7 @@ func TestATrackCutShortIsKeptAndTheWholeFileAddsTheRest(t *testing.T) {
 	}
 }
 
-func TestBadRowsAreNamedAndTheOthersGoIn(t *testing.T) {
+func TestImportOfInvalidRowsReportsThemAndStoresOthers(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	file := text("drive.csv", "trip,time,lat,lon\n"+
@@ -74,7 +74,7 @@ func TestBadRowsAreNamedAndTheOthersGoIn(t *testing.T) {
 	}
 }
 
-func TestWhatAServiceRefusesIsLaidAtItsRow(t *testing.T) {
+func TestRowsRefusedByServiceAreFaults(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("n", 300)
 	tests := []struct {
@@ -115,7 +115,7 @@ func TestWhatAServiceRefusesIsLaidAtItsRow(t *testing.T) {
 	}
 }
 
-func TestTripsOfOneKeyInTwoFilesAreTwo(t *testing.T) {
+func TestTripsWithSameKeyInTwoFilesAreTwo(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	day := func(date string) importer.File {
@@ -130,7 +130,7 @@ func TestTripsOfOneKeyInTwoFilesAreTwo(t *testing.T) {
 	}
 }
 
-func TestARecordingStaysWithItsAccount(t *testing.T) {
+func TestRecordingOfOtherAccountIsRefused(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	file := text("drive.csv", "time,lat,lon\n2026-01-01 10:00,48,11\n2026-01-01 10:01,48.001,11\n")
@@ -141,7 +141,7 @@ func TestARecordingStaysWithItsAccount(t *testing.T) {
 	wantFault(t, report.Faults[0], "drive.csv", 2, "another account or vehicle (so are 1 rows after it)")
 }
 
-func TestOptionsThatNoFileCanBeReadBy(t *testing.T) {
+func TestInvalidOptionsAreErrors(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	h.in(t, importer.KindTelemetry, text("t.csv", "time,value\n2026-01-01,1\n"), importer.Options{Device: "sensor"})
@@ -175,7 +175,7 @@ func TestOptionsThatNoFileCanBeReadBy(t *testing.T) {
 	}
 }
 
-func TestFilesThatHoldNothingGoodAndOthersBesideThem(t *testing.T) {
+func TestImportOfUnreadableFilesContinuesWithOthers(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	files := []importer.File{
@@ -191,7 +191,7 @@ func TestFilesThatHoldNothingGoodAndOthersBesideThem(t *testing.T) {
 	}
 }
 
-func TestAServiceThatFailsEndsTheImport(t *testing.T) {
+func TestImportWithFailingServiceEnds(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	conn := nobody()
@@ -205,7 +205,7 @@ func TestAServiceThatFailsEndsTheImport(t *testing.T) {
 	}
 }
 
-func TestAnImportThatIsCancelled(t *testing.T) {
+func TestImportWithCancelledContextEnds(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -222,7 +222,7 @@ func (cancelling) Start(string, int64) {}
 func (c cancelling) Add(int)           { c.cancel() }
 func (cancelling) Finish()             {}
 
-func TestDemoIdentitiesAreThoseOfTheSignIn(t *testing.T) {
+func TestDemoIdentitiesMatchSignIn(t *testing.T) {
 	t.Parallel()
 	imported, signedIn := build(t), build(t)
 	file := text("w.json", `{"water":[{"amount":200,"logId":1}]}`)
@@ -243,7 +243,7 @@ func TestDemoIdentitiesAreThoseOfTheSignIn(t *testing.T) {
 	}
 }
 
-func TestTripsOfAKnownAccountInAKnownVehicle(t *testing.T) {
+func TestImportOfTripsByIDsUsesKnownAccountAndVehicle(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	h.in(t, importer.KindDevices, text("fleet.csv", "key,name,kind\n7,Van,vehicle\n"), importer.Options{})
@@ -272,7 +272,7 @@ func long(n int) *madeFile {
 }
 
 // It runs alone, as it measures the heap.
-func TestALongFileStreams(t *testing.T) {
+func TestImportOfLongFileStreams(t *testing.T) {
 	const rows, bad = 100_000, 11
 	h := build(t)
 	heap := &heapWatch{}

@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/testdata"
 )
 
-func (h house) activity(t *testing.T, filter *activityv1.ActivityFilter) *activityv1.Activity {
+func (h fixture) activity(t *testing.T, filter *activityv1.ActivityFilter) *activityv1.Activity {
 	t.Helper()
 	reply, err := h.activities.ListActivities(asSystem(t), &activityv1.ListActivitiesRequest{
 		Filter: filter, Page: &typesv1.PageRequest{First: 1},
@@ -24,7 +24,7 @@ func (h house) activity(t *testing.T, filter *activityv1.ActivityFilter) *activi
 	return reply.GetActivities()[0]
 }
 
-func TestWaterIsOfTheDayThatIsNamed(t *testing.T) {
+func TestWaterWithoutDateUsesNamedDay(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	options := importer.Options{Account: "bob", Date: "2023-03-28", TimeZone: "America/New_York"}
@@ -38,7 +38,7 @@ func TestWaterIsOfTheDayThatIsNamed(t *testing.T) {
 	}
 }
 
-func TestObservationsSayWhatTheScheduleSays(t *testing.T) {
+func TestImportOfObservationsStoresAllFields(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	h.in(t, importer.KindObservations, importer.In(testdata.Files, "activities/telescope-schedule-2023-03-28.sls"),
@@ -59,7 +59,7 @@ func TestObservationsSayWhatTheScheduleSays(t *testing.T) {
 	}
 }
 
-func TestReadingsAreKeptUnderTheHeaderThatIsNamed(t *testing.T) {
+func TestReadingsUseNamedHeaderAsKey(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	h.in(t, importer.KindTelemetry, text("t.csv", "sensor;when;Druck\ns1;2026-07-01 12:00;1,5\ns2;2026-07-01 12:00;2,5\n"),

@@ -39,8 +39,8 @@ import (
 	tripstore "github.com/sluicehq/sluice/services/trip/store"
 )
 
-// house is the services that recordings go to, over real stores.
-type house struct {
+// fixture is a set of services over real stores, to which tests import recordings.
+type fixture struct {
 	importer.Services
 	accounts   accountv1.AccountsClient
 	devices    devicev1.DevicesClient
@@ -57,7 +57,7 @@ func nobody() grpc.ClientConnInterface {
 	return rpc.Within(rpc.NewChannel(calls(), func(grpc.ServiceRegistrar) {}), calls())
 }
 
-func build(t *testing.T) house {
+func build(t *testing.T) fixture {
 	t.Helper()
 	keys, err := signing.Open(t.TempDir())
 	if err != nil {
@@ -76,7 +76,7 @@ func build(t *testing.T) house {
 	})
 	conn := rpc.Within(channel, calls())
 	triprpc.Register(channel, trip.New(tripStore, tripclients.NewVehicles(conn), clock.System{}, trip.Tariff{Currency: "EUR"}))
-	return house{
+	return fixture{
 		Services: importerrpc.New(conn, conn, conn, conn),
 		accounts: accountv1.NewAccountsClient(conn), devices: devicev1.NewDevicesClient(conn),
 		trips: tripv1.NewTripsClient(conn), activities: activityv1.NewActivitiesClient(conn),
@@ -88,7 +88,7 @@ func asSystem(t *testing.T) context.Context {
 	return caller.NewContext(t.Context(), caller.OfSystem())
 }
 
-func (h house) account(t *testing.T, code string) string {
+func (h fixture) account(t *testing.T, code string) string {
 	t.Helper()
 	session, err := h.accounts.Login(t.Context(), &accountv1.LoginRequest{Provider: account.DemoProvider, Code: code})
 	if err != nil {
@@ -108,7 +108,7 @@ func of(name string, open func() fs.File) importer.File {
 }
 
 // in imports one file, which must have no fault.
-func (h house) in(t *testing.T, kind importer.Kind, file importer.File, options importer.Options) importer.Report {
+func (h fixture) in(t *testing.T, kind importer.Kind, file importer.File, options importer.Options) importer.Report {
 	t.Helper()
 	report, err := importer.Import(t.Context(), h.Services, kind, []importer.File{file}, options)
 	if err != nil || report.Bad > 0 {

@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/readtest"
 )
 
-func TestDayOfWater(t *testing.T) {
+func TestWaterDayYieldsAllLogs(t *testing.T) {
 	t.Parallel()
 	logs := readtest.Good(t, logsOf(readtest.Data(t, "hydration/fitbit-water-day.json")))
 	ml := 0.0
@@ -26,7 +26,7 @@ func TestDayOfWater(t *testing.T) {
 	}
 }
 
-func TestRelatives(t *testing.T) {
+func TestSimilarFormatsAreRead(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, file, want string }{
 		{"no summary", `{"water":[{"logId":"9223372036854775807","amount":250.5}]}`, "[9223372036854775807 250.5 0001-01-01]"},
@@ -52,7 +52,7 @@ func TestRelatives(t *testing.T) {
 	}
 }
 
-func TestBadLogsAreFaultsByLine(t *testing.T) {
+func TestInvalidLogsAreFaultsByLine(t *testing.T) {
 	t.Parallel()
 	const file = `{ "summary": {
 "water": 1300 }, "water": [
@@ -82,7 +82,7 @@ func TestBadLogsAreFaultsByLine(t *testing.T) {
 	)
 }
 
-func TestFilesThatCannotBeRead(t *testing.T) {
+func TestUnreadableFilesAreErrors(t *testing.T) {
 	t.Parallel()
 	whole := readtest.Data(t, "hydration/fitbit-water-day.json")
 	tests := []struct{ name, file, want string }{
@@ -102,7 +102,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestReaderStopsWhenTheCallerDoes(t *testing.T) {
+func TestReaderStopsWithCaller(t *testing.T) {
 	t.Parallel()
 	for range logsOf(readtest.Data(t, "hydration/fitbit-water-day.json")) {
 		return // a yield after this would panic

@@ -12,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/readtest"
 )
 
-func TestVisnjanDrive(t *testing.T) {
+func TestVisnjanDriveYieldsAllFixes(t *testing.T) {
 	t.Parallel()
 	fixes := readGood(t, readtest.Data(t, "trips/around-visnjan-with-car.gpx"))
 	if len(fixes) != 104 {
@@ -56,7 +56,7 @@ func TestTracksAreTripsAndSegmentsArePauses(t *testing.T) {
 	}
 }
 
-func TestMissingTimes(t *testing.T) {
+func TestPointsWithoutTimeAreInterpolated(t *testing.T) {
 	t.Parallel()
 	const at = "2024-01-01T00:00:"
 	point := func(lat float64, second string) string {
@@ -114,7 +114,7 @@ func TestTooManyPointsWithoutTime(t *testing.T) {
 	readtest.WantFaults(t, faults, recordings.Fault{Line: 1, Reason: "20000 points"})
 }
 
-func TestBadPointsAreFaultsByLine(t *testing.T) {
+func TestInvalidPointsAreFaultsByLine(t *testing.T) {
 	t.Parallel()
 	const time = "<time>2024-01-01T00:00:00Z</time>"
 	file := "<gpx><trk><trkseg>\n" +
@@ -141,7 +141,7 @@ func TestBadPointsAreFaultsByLine(t *testing.T) {
 	)
 }
 
-func TestCutShortFileYieldsWhatItHas(t *testing.T) {
+func TestTruncatedFileYieldsPointsBeforeError(t *testing.T) {
 	t.Parallel()
 	whole := readtest.Data(t, "trips/around-visnjan-with-car.gpx")
 	half := strings.ReplaceAll(whole[:len(whole)/2], "<trkpt", "\n<trkpt")
@@ -152,7 +152,7 @@ func TestCutShortFileYieldsWhatItHas(t *testing.T) {
 	readtest.WantError(t, fatal, fmt.Sprintf("unexpected end of file at line %d", 1+strings.Count(half, "\n")))
 }
 
-func TestFilesThatCannotBeRead(t *testing.T) {
+func TestUnreadableFilesAreErrors(t *testing.T) {
 	t.Parallel()
 	deep := "<gpx>" + strings.Repeat("<a>", 100)
 	tests := []struct{ name, file, want string }{
@@ -210,7 +210,7 @@ func TestLongTrackStreams(t *testing.T) {
 	})
 }
 
-func TestReaderStopsWhenTheCallerDoes(t *testing.T) {
+func TestReaderStopsWithCaller(t *testing.T) {
 	t.Parallel()
 	for range Fixes(strings.NewReader(readtest.Data(t, "trips/around-visnjan-with-car.gpx")), recordings.Options{}) {
 		return // a yield after this would panic

@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/readtest"
 )
 
-func TestTripsAreKnownByWhatTheyHold(t *testing.T) {
+func TestTripsAreDetectedByContent(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		path         string
@@ -34,7 +34,7 @@ func TestTripsAreKnownByWhatTheyHold(t *testing.T) {
 	}
 }
 
-func TestOtherKinds(t *testing.T) {
+func TestKindsOtherThanTripsAreRead(t *testing.T) {
 	t.Parallel()
 	opts := recordings.Options{}
 	if n := count(t, Telemetry(strings.NewReader(readtest.Data(t, "telemetry/machine-temperature.csv")), "t", opts)); n != 22695 {
@@ -51,7 +51,7 @@ func TestOtherKinds(t *testing.T) {
 	}
 }
 
-func TestErrorsThatEndTheReadingNameTheFileAndAreNoFaults(t *testing.T) {
+func TestFatalErrorsNameFileAndAreNoFaults(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{"", "\xff\xfe", "<kml/>", "a,b\n", "a,\"b\n", "[17]", "{\n}", "[", "{\"water\":[NaN]}"} {
 		ends := map[string]error{}

@@ -15,7 +15,7 @@ import (
 
 const night = "activities/telescope-schedule-2023-03-28.sls"
 
-func TestNightOfMarch28(t *testing.T) {
+func TestScheduleOfNightYieldsAllObservations(t *testing.T) {
 	t.Parallel()
 	observations := readtest.Good(t, read(readtest.Data(t, night)))
 	statuses, keys := map[string]int{}, map[string]bool{}
@@ -31,7 +31,7 @@ func TestNightOfMarch28(t *testing.T) {
 	}
 }
 
-func TestOneObservation(t *testing.T) {
+func TestObservationHasAllFields(t *testing.T) {
 	t.Parallel()
 	observations := readtest.Good(t, read(readtest.Data(t, night)))
 	got := observations[0]
@@ -55,7 +55,7 @@ func TestOneObservation(t *testing.T) {
 	wantSky(t, observations[5], 83.633333, 22.013333) // "05 34 32,+22 00.8"
 }
 
-func TestSchedulesOfOtherYears(t *testing.T) {
+func TestSchedulesOfOldVersionsAreRead(t *testing.T) {
 	t.Parallel()
 	file := edit("Start JD: 2460031.61021 (2023/3/28 02:38:42 UTC)", "start JD: 2457137.62014 ( 4/25/2015  2:53 UTC)",
 		"Barnard 33,f,05:40:59,-02:27:30,0.00,2000,0", "Jupiter,P", "status: D", "status: N", "60\n", "0.5   \r\n")
@@ -68,7 +68,7 @@ func TestSchedulesOfOtherYears(t *testing.T) {
 	}
 }
 
-func TestKeyOutlivesTheStatus(t *testing.T) {
+func TestKeyIsIndependentOfStatus(t *testing.T) {
 	t.Parallel()
 	before := readtest.Good(t, read(edit("status: D", "status: N")))[0]
 	after := readtest.Good(t, read(edit()))[0]
@@ -78,7 +78,7 @@ func TestKeyOutlivesTheStatus(t *testing.T) {
 	}
 }
 
-func TestBadRecordsAreFaultsByLine(t *testing.T) {
+func TestInvalidRecordsAreFaultsByLine(t *testing.T) {
 	t.Parallel()
 	const start, edb = "2460031.61021 (2023/3/28 02:38:42 UTC)", "Barnard 33,f,05:40:59,-02:27:30,0.00,2000,0"
 	tests := []struct {
@@ -117,7 +117,7 @@ func TestBadRecordsAreFaultsByLine(t *testing.T) {
 	}
 }
 
-func TestFilesThatAreNoSchedule(t *testing.T) {
+func TestOtherFilesAreNoSchedule(t *testing.T) {
 	t.Parallel()
 	_, _, fatal := readtest.All(t, read(""))
 	readtest.WantError(t, fatal, "empty")
@@ -128,7 +128,7 @@ func TestFilesThatAreNoSchedule(t *testing.T) {
 	readtest.WantError(t, fatal, "line 23 is longer")
 }
 
-func TestEndlessRecordIsOneFault(t *testing.T) {
+func TestRecordWithTooManyLinesIsOneFault(t *testing.T) {
 	t.Parallel()
 	endless := readtest.Stream(edit(), 10_000, func(i int) string { return fmt.Sprintf("7 label%d: x\n", i) }, "")
 	good, faults, fatal := readtest.All(t, Observations(endless, recordings.Options{}))

@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/readtest"
 )
 
-func TestMunichDrive(t *testing.T) {
+func TestMunichDriveYieldsAllFixes(t *testing.T) {
 	t.Parallel()
 	fixes := readtest.Good(t, Fixes(strings.NewReader(readtest.Data(t, "trips/munich-drive-15s.json")), recordings.Options{}))
 	if len(fixes) != 80 {
@@ -28,7 +28,7 @@ func TestMunichDrive(t *testing.T) {
 	}
 }
 
-func TestLiverpoolBuses(t *testing.T) {
+func TestLiverpoolBusesYieldTripsPerVehicle(t *testing.T) {
 	t.Parallel()
 	file := strings.NewReader(readtest.Data(t, "trips/liverpool-bus-route14.csv"))
 	fixes := readtest.Good(t, Fixes(file, recordings.Options{}))
@@ -47,7 +47,7 @@ func TestLiverpoolBuses(t *testing.T) {
 	}
 }
 
-func TestNewYorkTaxi(t *testing.T) {
+func TestNewYorkTaxiYieldsRidesInMiles(t *testing.T) {
 	t.Parallel()
 	trips, err := Trips(strings.NewReader(readtest.Data(t, "trips/nyc-taxi-one-driver-2013-01.csv")), recordings.Options{})
 	if err != nil || trips.Rides == nil || trips.Fixes != nil {
@@ -92,7 +92,7 @@ func TestMachineTemperature(t *testing.T) {
 	}
 }
 
-func TestSameReadingInEveryDress(t *testing.T) {
+func TestReadingHasSameKeyInEachFormat(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, file string }{
 		{"comma", "device_id,timestamp,value\nm1,2024-01-01 12:00:00,20.5\n"},
@@ -121,7 +121,7 @@ func TestSameReadingInEveryDress(t *testing.T) {
 	}
 }
 
-func TestLocationIsThatOfTimesWithoutOffset(t *testing.T) {
+func TestTimesWithoutOffsetAreInLocation(t *testing.T) {
 	t.Parallel()
 	munich := time.FixedZone("CET", 3600)
 	got := readtest.Good(t, Readings(strings.NewReader("time,value\n2024-01-01 12:00:00,1\n2024-01-01T12:00:00Z,1\n"),
@@ -131,7 +131,7 @@ func TestLocationIsThatOfTimesWithoutOffset(t *testing.T) {
 	}
 }
 
-func TestCallerNamesColumns(t *testing.T) {
+func TestColumnsNamedByCallerOverrideHeaders(t *testing.T) {
 	t.Parallel()
 	const file = "wann,Breite,Länge,Wagen\n2024-01-01 12:00:00,48.1,11.5,w\n"
 	columns := map[string]string{"time": "wann", "latitude": "Breite", "longitude": "Länge", "vehicle": "wagen"}
@@ -144,7 +144,7 @@ func TestCallerNamesColumns(t *testing.T) {
 	}
 }
 
-func TestTripKeysTellVehiclesApart(t *testing.T) {
+func TestTripKeysDifferByVehicle(t *testing.T) {
 	t.Parallel()
 	const file = "vehicle,trip,lat,lon,time,accuracy\n" +
 		"a/b,c,1,1,2024-01-01,5\na,b/c,1,1,2024-01-01,\na,,1,1,2024-01-01,\n,c,1,1,2024-01-01,\n,,1,1,2024-01-01,\n"
@@ -157,7 +157,7 @@ func TestTripKeysTellVehiclesApart(t *testing.T) {
 	}
 }
 
-func TestBadRowsAreFaultsByLine(t *testing.T) {
+func TestInvalidRowsAreFaultsByLine(t *testing.T) {
 	t.Parallel()
 	const file = `time,lat,lon,note
 2024-01-01 00:00:00,NaN,1,
@@ -198,7 +198,7 @@ lines"
 	)
 }
 
-func TestBadRides(t *testing.T) {
+func TestInvalidRidesAreFaults(t *testing.T) {
 	t.Parallel()
 	const head = "pickup_time,dropoff_time,passengers,distance_km,pickup_lon,pickup_lat,dropoff_lon,dropoff_lat\n"
 	tests := []struct{ row, want string }{
@@ -218,7 +218,7 @@ func TestBadRides(t *testing.T) {
 	}
 }
 
-func TestBadElementsOfJSON(t *testing.T) {
+func TestInvalidJSONElementsAreFaults(t *testing.T) {
 	t.Parallel()
 	const file = `[{"time":"2024-01-01","value":1},
 {"time":"2024-01-01","value":NaN},
@@ -241,7 +241,7 @@ func TestBadElementsOfJSON(t *testing.T) {
 	)
 }
 
-func TestCutShortJSON(t *testing.T) {
+func TestTruncatedJSONYieldsRowsBeforeError(t *testing.T) {
 	t.Parallel()
 	whole := readtest.Data(t, "trips/munich-drive-15s.json")
 	good, _, fatal := readtest.All(t, Fixes(strings.NewReader(whole[:len(whole)/2]), recordings.Options{}))
@@ -251,7 +251,7 @@ func TestCutShortJSON(t *testing.T) {
 	readtest.WantError(t, fatal, "unexpected end of file at line 1")
 }
 
-func TestFilesThatCannotBeRead(t *testing.T) {
+func TestUnreadableFilesAreErrors(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name, file string
@@ -286,7 +286,7 @@ func TestFilesThatCannotBeRead(t *testing.T) {
 	}
 }
 
-func TestDistanceNeedsAUnit(t *testing.T) {
+func TestDistanceWithoutUnitIsRefused(t *testing.T) {
 	t.Parallel()
 	const file = "start,end,from_lat,from_lon,to_lat,to_lon,distance\n2024-01-01,2024-01-02,1,1,1,1,3\n"
 	_, err := Trips(strings.NewReader(file), recordings.Options{})
@@ -300,7 +300,7 @@ func TestDistanceNeedsAUnit(t *testing.T) {
 	}
 }
 
-func TestDevices(t *testing.T) {
+func TestDevicesAreReadWithLabels(t *testing.T) {
 	t.Parallel()
 	tests := []struct{ name, file string }{
 		{"CSV", "id,name,kind,label:site,labels,lat,lon\nd1,Door,sensor,north,\"{\"\"floor\"\":2}\",48.1,11.5\n"},
@@ -315,7 +315,7 @@ func TestDevices(t *testing.T) {
 	}
 }
 
-func TestBadDevices(t *testing.T) {
+func TestInvalidDevicesAreFaults(t *testing.T) {
 	t.Parallel()
 	const file = "key,kind,labels,lat,lon\nd,toaster,,,\n,sensor,,,\nd,sensor,[1],,\nd,sensor,,1,\nd,sensor,\"{\"\"a\"\":[]}\",,\nd\x01,sensor,,,\nd,sensor,,,\n"
 	good, faults, fatal := readtest.All(t, Devices(strings.NewReader(file), recordings.Options{}))
@@ -354,7 +354,7 @@ func TestLongTablesStream(t *testing.T) {
 	}
 }
 
-func TestReaderStopsWhenTheCallerDoes(t *testing.T) {
+func TestReaderStopsWithCaller(t *testing.T) {
 	t.Parallel()
 	for range Readings(strings.NewReader("time,value\n2024-01-01,1\n2024-01-01,1\n"), recordings.Options{}) {
 		return // a yield after this would panic

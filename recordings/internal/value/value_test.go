@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestTime(t *testing.T) {
+func TestTimeParsesSimilarForms(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2024, 1, 1, 12, 0, 0, 0, time.UTC)
 	cet := time.FixedZone("CET", 3600)
@@ -40,7 +40,7 @@ func TestTime(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoTime(t *testing.T) {
+func TestInvalidTimesAreErrors(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"", "noon", "20240101", "20240101120000", "1", "-1704110400", "1e9", "01/02/2024", "1.2.2024 12:00",
@@ -52,7 +52,7 @@ func TestWhatIsNoTime(t *testing.T) {
 	}
 }
 
-func TestName(t *testing.T) {
+func TestNameIsSnakeCase(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
 		"Distance (km)": "distance_km", "distanceKm": "distance_km", " Distance-KM ": "distance_km",
@@ -65,7 +65,7 @@ func TestName(t *testing.T) {
 	}
 }
 
-func TestKeysDifferWherePartsDo(t *testing.T) {
+func TestKeysOfDifferentPartsDiffer(t *testing.T) {
 	t.Parallel()
 	if Key("a", "bc") == Key("ab", "c") || Key("a") == Key("a", "") {
 		t.Error("different parts have one key")
