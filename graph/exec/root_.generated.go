@@ -3181,17 +3181,17 @@ func newExecutionContext(
 
 var sources = []*ast.Source{
 	{Name: "../../schema/account.graphqls", Input: `extend type Mutation {
-  "Signs in. An identity that is seen for the first time gets an account."
+  "Signs in. The first sign-in of an identity creates its account."
   login(input: LoginInput!): Session @public @cost(weight: 10)
-  "Changes a refresh token for a new session. Each token is good once: a second use ends the session for good."
+  "Exchanges a refresh token for a new session. A token is valid for one use: a second use revokes the session."
   refreshSession(refreshToken: String!): Session @public @cost(weight: 10)
-  "Ends the session: its refresh token is void at once, its access token when it expires (15 minutes at most)."
+  "Ends the session: its refresh token is invalid at once, its access token when it expires (after 15 minutes at most)."
   logout: Boolean @authenticated @cost(weight: 10)
-  "Makes an API key. Its secret is shown in this answer and never again."
+  "Creates an API key. Its secret is returned in this response only."
   createApiKey(input: CreateApiKeyInput!): CreatedApiKey @requiresScopes(scopes: [["apikey:write"]]) @cost(weight: 10)
-  "Gives the key a new secret; the old one is void at once."
+  "Sets a new secret of the key; the old one is invalid at once."
   rotateApiKey(id: ID!): CreatedApiKey @requiresScopes(scopes: [["apikey:write"]]) @cost(weight: 10)
-  "Ends the key for good."
+  "Revokes the key for ever."
   revokeApiKey(id: ID!): ApiKey @requiresScopes(scopes: [["apikey:write"]]) @cost(weight: 10)
 }
 
@@ -3200,30 +3200,30 @@ extend type Query {
   apiKeys: [ApiKey!] @requiresScopes(scopes: [["apikey:write"]]) @listSize(assumedSize: 20)
 }
 
-"Who is asking, and what they may do."
+"The caller, with its scopes and its budget."
 type Viewer @authenticated {
-  "The account that is signed in, or that the API key acts for."
+  "The signed-in account, or the account that the API key acts for."
   account: Account
-  "The API key that was presented."
+  "The API key of the request."
   apiKey: ApiKey
   scopes: [String!]!
-  "What the caller may spend, after this operation has been paid for at its full cost."
+  "The caller's budget, after the highest cost of this operation is charged."
   budget: Budget
 }
 
-"What a caller may spend, in points: those of extensions.cost and of the headers RateLimit and RateLimit-Policy."
+"The rate limit of a caller, in points: those of extensions.cost and of the headers RateLimit and RateLimit-Policy."
 type Budget @authenticated @cost(weight: 0) {
-  "Of a minute, and at most at once."
+  "Points per minute; also the largest cost at once."
   limit: Int!
-  "What is left."
+  "The remaining points."
   remaining: Int!
-  "It comes back continuously, up to the limit."
+  "Points are restored continuously, up to the limit."
   restorePerSecond: Float!
 }
 
 """
-Somebody who uses Sluice. Members see their own account only. Whoever signs in is told who they are,
-so the rules stand on the fields that lead here.
+A user of Sluice. Members see their own account only. A sign-in returns its account, so the access rules are on
+the fields of this type.
 """
 type Account implements Node @public @cacheControl(maxAge: 30) {
   id: ID!
@@ -3233,22 +3233,22 @@ type Account implements Node @public @cacheControl(maxAge: 30) {
 }
 
 enum Role {
-  "Manages devices and keys."
+  "Manages devices and API keys."
   ADMIN
-  "Sees and operates everything: configures and commands devices, watches through cameras."
+  "Reads and operates everything: configures and commands devices, views cameras."
   OPERATOR
-  "Rents, and sees what is its own."
+  "Rents vehicles, and reads its own data."
   MEMBER
 }
 
 enum IdentityProvider {
-  "The identities of a demo: admin, operator, alice, bob. Refused otherwise."
+  "The demo identities: admin, operator, alice, bob. Refused outside a demo."
   DEMO
 }
 
 input LoginInput {
   provider: IdentityProvider!
-  "What the provider gave; for DEMO the name."
+  "The code of the provider; for DEMO the name."
   code: String!
 }
 
@@ -3256,23 +3256,23 @@ input LoginInput {
 type Session @public {
   "Send it as ` + "`" + `Authorization: Bearer …` + "`" + `."
   accessToken: String!
-  "Good once, for refreshSession."
+  "Valid for one use, in refreshSession."
   refreshToken: String!
   "When the access token expires."
   expiresAt: DateTime!
   account: Account!
 }
 
-"A program's way in: it acts for an account, within its scopes."
+"The credentials of a program: it acts for an account, within its scopes."
 type ApiKey implements Node @authenticated {
   id: ID!
   name: String!
-  "The part of the secret that may be shown."
+  "The public part of the secret."
   prefix: String!
   scopes: [String!]!
-  "It is limited to the devices with all of these labels: others do not exist for it. Null for no limit."
+  "The key is limited to the devices with all of these labels: others do not exist for it. Null for no limit."
   deviceLabels: JSON
-  "How many points it may spend a minute."
+  "Its rate limit, in points per minute."
   pointsPerMinute: Int!
   createdAt: DateTime!
   expiresAt: DateTime
@@ -3283,31 +3283,31 @@ type ApiKey implements Node @authenticated {
 
 input CreateApiKeyInput {
   name: String!
-  "What it may do: device:read, device:write, device:configure, device:command, camera:view, camera:move, trip:read, trip:write, job:read, job:write, activity:read, activity:write, account:read, apikey:write, caller:read, caller:write, schema:read. No more than its maker may."
+  "Its permissions: device:read, device:write, device:configure, device:command, camera:view, camera:move, trip:read, trip:write, job:read, job:write, activity:read, activity:write, account:read, apikey:write, caller:read, caller:write, schema:read. At most those of its creator."
   scopes: [String!]!
-  "Limits the key to the devices with all of these labels, as in {\"site\": \"north\"}: others do not exist for it."
+  "Limits the key to the devices with all of these labels, such as {\"site\": \"north\"}: others do not exist for it."
   deviceLabels: JSON
-  "60,000 when left out."
+  "Default 60,000."
   pointsPerMinute: Int
   expiresAt: DateTime
-  "The same key and input within 24 hours answer with the first result, without the secret; another input is ABORTED."
+  "The same key and input within 24 hours return the first result, without the secret; another input is ABORTED."
   idempotencyKey: String
 }
 
 type CreatedApiKey @requiresScopes(scopes: [["apikey:write"]]) {
   apiKey: ApiKey!
-  "Send it as ` + "`" + `X-API-Key` + "`" + `. Null when an idempotent call is repeated: a secret is shown once."
+  "Send it as ` + "`" + `X-API-Key` + "`" + `. Null in the response to a repeated idempotent call: a secret is returned once."
   secret: String
 }
 `, BuiltIn: false},
 	{Name: "../../schema/activity.graphqls", Input: `extend type Query {
-  "What went on, the newest start first. Members see what is everybody's and what is theirs."
+  "Activities, the newest start first. Members see public activities and their own."
   activities(filter: ActivityFilter, first: Int = 20, after: Cursor): ActivityConnection
     @requiresScopes(scopes: [["activity:read"]])
     @listSize(slicingArguments: ["first"])
   """
   Water drunk from ` + "`" + `from` + "`" + ` (inclusive) to ` + "`" + `to` + "`" + ` (exclusive), by days of the time zone (IANA). Without
-  an account: all that the caller may see, which for members is their own.
+  an account: all that the caller may see, which is their own for members.
   """
   hydration(from: DateTime!, to: DateTime!, timeZone: String = "UTC", accountId: ID): HydrationReport
     @requiresScopes(scopes: [["activity:read"]])
@@ -3315,24 +3315,24 @@ type CreatedApiKey @requiresScopes(scopes: [["apikey:write"]]) {
 }
 
 extend type Mutation {
-  "Records what went on. The same source and external id a second time answer with the first."
+  "Records an activity. A second call with the same source and external id returns the first activity."
   recordActivity(input: RecordActivityInput!): Activity @requiresScopes(scopes: [["activity:write"]]) @cost(weight: 10)
   "Records water that the caller drank."
   recordWater(input: RecordWaterInput!): Activity @requiresScopes(scopes: [["activity:write"]]) @cost(weight: 10)
 }
 
 extend type Subscription {
-  "Activities as they are recorded. Members hear of what is everybody's and of what is theirs."
+  "Activities as they are recorded. Members receive public activities and their own."
   activityAdded(filter: ActivityFilter): Activity! @requiresScopes(scopes: [["activity:read"]])
 }
 
-"Something that went on: an observation, a drink of water, a note."
+"An event in time: an observation, a drink of water, a note."
 type Activity implements Node @requiresScopes(scopes: [["activity:read"]]) @cacheControl(maxAge: 5) {
   id: ID!
   kind: ActivityKind!
-  "Where it was learnt from."
+  "The origin of the record."
   source: String!
-  "Its name in the source."
+  "Its id in the source."
   externalId: String
   title: String!
   content: String
@@ -3342,7 +3342,7 @@ type Activity implements Node @requiresScopes(scopes: [["activity:read"]]) @cach
   organisation: String
   subject: String
   amount: Float
-  "Of the amount, as in ml."
+  "Of the amount, such as ml."
   unit: String
   position: Position
   sky: SkyCoordinates
@@ -3351,7 +3351,7 @@ type Activity implements Node @requiresScopes(scopes: [["activity:read"]]) @cach
   trip: Trip @requiresScopes(scopes: [["trip:read"]]) @cost(weight: 1)
   job: Job @requiresScopes(scopes: [["job:read"]]) @cost(weight: 1)
   links: [Link!]! @listSize(assumedSize: 1)
-  "What else the source tells."
+  "Further data of the source."
   data: JSON
 }
 
@@ -3364,11 +3364,11 @@ enum ActivityKind {
   NOTE
 }
 
-"A place on the sky: degrees in the equatorial system of the epoch."
+"A position on the sky, in degrees of the equatorial system of the epoch."
 type SkyCoordinates @authenticated @cacheControl(maxAge: 60) {
   rightAscension: Float!
   declination: Float!
-  "As in J2000."
+  "Such as J2000."
   epoch: String!
 }
 
@@ -3379,7 +3379,7 @@ type Observation @authenticated @cacheControl(maxAge: 60) {
   programme: String
   observer: String
   target: String
-  "As in DONE or FAILED."
+  "Such as DONE or FAILED."
   status: String
 }
 
@@ -3390,9 +3390,9 @@ type Link @authenticated @cacheControl(maxAge: 60) {
 
 type HydrationReport @authenticated {
   totalMl: Int!
-  "Over the days on which something was logged."
+  "Over the days with an entry."
   dailyAverageMl: Float!
-  "The days on which something was logged."
+  "The days with an entry."
   days: [HydrationDay!]! @listSize(assumedSize: 30)
   "The newest first, at most 1,000."
   entries: [Activity!]! @listSize(assumedSize: 100)
@@ -3412,7 +3412,7 @@ input ConeInput {
   radius: Float!
 }
 
-"All that is named must hold."
+"An activity must match all fields that are set."
 input ActivityFilter {
   kinds: [ActivityKind!]
   sources: [String!]
@@ -3436,7 +3436,7 @@ input ActivityFilter {
 input SkyCoordinatesInput {
   rightAscension: Float!
   declination: Float!
-  "J2000 when left out."
+  "Default J2000."
   epoch: String
 }
 
@@ -3458,12 +3458,12 @@ input LinkInput {
 
 input RecordActivityInput {
   kind: ActivityKind!
-  "` + "`" + `api` + "`" + ` when left out."
+  "Default ` + "`" + `api` + "`" + `."
   source: String
   externalId: String
   title: String!
   content: String
-  "Now, when left out."
+  "Default: now."
   startedAt: DateTime
   endedAt: DateTime
   actor: String
@@ -3479,18 +3479,18 @@ input RecordActivityInput {
   jobId: ID
   links: [LinkInput!]
   data: JSON
-  "Whether everybody may see it; staff only. Otherwise it is the caller's own."
+  "Whether all callers may see it; only staff may set it. Otherwise the activity is private to the caller."
   public: Boolean
-  "The same key and input within 24 hours answer with the first result; another input is ABORTED."
+  "The same key and input within 24 hours return the first result; another input is ABORTED."
   idempotencyKey: String
 }
 
 input RecordWaterInput {
   "Millilitres: more than 0, at most 10,000."
   amountMl: Int!
-  "Now, when left out."
+  "Default: now."
   at: DateTime
-  "The same key and input within 24 hours answer with the first result; another input is ABORTED."
+  "The same key and input within 24 hours return the first result; another input is ABORTED."
   idempotencyKey: String
 }
 
@@ -3498,7 +3498,7 @@ type ActivityConnection @authenticated @cacheControl(maxAge: 60) {
   edges: [ActivityEdge!]!
   nodes: [Activity!]!
   pageInfo: PageInfo!
-  "Of the whole list; counted only when asked for."
+  "Of the whole list; counted only when it is selected."
   totalCount: Int @cost(weight: 1)
 }
 
@@ -3509,39 +3509,39 @@ type ActivityEdge @authenticated @cacheControl(maxAge: 60) {
 `, BuiltIn: false},
 	{Name: "../../schema/call.graphqls", Input: `extend type Query {
   """
-  What API keys called to act on devices, the newest first, refusals included: everything but reads, readings and
-  imports. Kept for a time (30 days unless it is set otherwise), and of one device the last 100,000. For administrators.
+  The audit log: calls by which API keys acted on devices, the newest first, with refused calls. Reads, readings and
+  imports are not logged. Entries are retained for 30 days by default, and the last 100,000 of a device. For administrators.
   """
   deviceCalls(filter: DeviceCallFilter, first: Int = 20, after: Cursor): DeviceCallConnection
     @requiresScopes(scopes: [["apikey:write", "device:read"]])
     @listSize(slicingArguments: ["first"])
 }
 
-"A call by which an API key acted on a device, or was refused to."
+"An entry of the audit log: a call of an API key on a device, executed or refused."
 type DeviceCall @authenticated {
   id: ID!
-  "When it had been answered."
+  "The time of its response."
   at: DateTime!
-  "As named in the request; it may be one that there is not."
+  "The id in the request; the device may not exist."
   deviceId: ID!
   apiKeyId: ID!
-  "Whom the key acts for."
+  "The account that the key acts for."
   accountId: ID!
-  "As in StartStream."
+  "Such as StartStream."
   name: String!
-  "OK, or the code of the refusal."
+  "OK, or the code of the error."
   outcome: String!
-  "The reason of the refusal."
+  "The reason of the error."
   reason: String
   durationMs: Float!
-  "Of the trace (` + "`" + `traceparent` + "`" + `); of the request (` + "`" + `X-Request-Id` + "`" + `) where requests are not traced."
+  "The id of the trace (` + "`" + `traceparent` + "`" + `), or of the request (` + "`" + `X-Request-Id` + "`" + `) when requests are not traced."
   traceId: String
 }
 
 input DeviceCallFilter {
   deviceId: ID
   apiKeyId: ID
-  "OK, or the code of a refusal, as in RESOURCE_EXHAUSTED."
+  "OK, or the code of an error, such as RESOURCE_EXHAUSTED."
   outcome: String
 }
 
@@ -3558,44 +3558,44 @@ type DeviceCallEdge @authenticated {
 }
 `, BuiltIn: false},
 	{Name: "../../schema/caller.graphqls", Input: `extend type Query {
-  "Who calls, how much, and who is refused: those who asked most first, at most 1,000. As the gateway that answers has seen it."
+  "The usage of callers, those with the most requests first, at most 1,000. Counted by the gateway that responds."
   callers(window: CallWindow = LAST_HOUR): [CallerUsage!] @requiresScopes(scopes: [["caller:read"]]) @listSize(assumedSize: 100)
 }
 
 extend type Mutation {
-  "Lets a caller in again that is refused for its conduct, before its time. It is named as in ` + "`" + `callers` + "`" + `."
+  "Closes the circuit breakers of a caller before their time. The name is that of ` + "`" + `callers` + "`" + `."
   releaseCaller(name: String!): CallerUsage @requiresScopes(scopes: [["caller:write"]]) @cost(weight: 10)
 }
 
-"How far back: up to now, from a round time of the clock."
+"A window of time up to now, which starts at a full minute, hour or day."
 enum CallWindow {
   LAST_MINUTE
   LAST_HOUR
   LAST_DAY
 }
 
-"What one caller asked, and what came of it."
+"The requests of one caller, and their outcomes."
 type CallerUsage @requiresScopes(scopes: [["caller:read"]]) {
   "The id of an API key or an account, or a network: an IPv4 address, or the /64 of an IPv6 address."
   name: String!
   kind: CallerKind!
-  "Whose API key it is, or who is signed in."
+  "The owner of the API key, or the signed-in account."
   account: Account
   apiKey: ApiKey
-  "All of them, refused ones included."
+  "All requests, with refused ones."
   requests: Int!
-  "Those that gave nothing, by what the caller asked."
+  "Requests without data because of an error of the caller."
   failed: Int!
-  "Those that gave nothing, by our fault."
+  "Requests without data because of a fault of Sluice."
   faults: Int!
-  "Those that the gate refused before it tried."
+  "Requests that the gateway refused before execution."
   refused: Int!
-  "The same by reason."
+  "Refused requests by reason."
   refusals: [RefusalCount!]! @listSize(assumedSize: 3)
-  "What was spent."
+  "The points that were charged."
   points: Int!
   lastSeenAt: DateTime!
-  "What the caller is refused for its conduct now; empty for nearly all."
+  "The circuit breakers of the caller that are not closed; empty for most callers."
   breakers: [CallerBreaker!]! @listSize(assumedSize: 3)
 }
 
@@ -3605,24 +3605,24 @@ enum CallerKind {
   NETWORK
 }
 
-"How often a caller was refused for a reason: one of those of errors, or OTHER."
+"The number of refused requests with a reason: one of the reasons of errors, or OTHER."
 type RefusalCount @requiresScopes(scopes: [["caller:read"]]) @cost(weight: 0) {
   reason: String!
   count: Int!
 }
 
-"Some operations of a caller that are refused at once."
+"A circuit breaker: it refuses some operations of a caller at once."
 type CallerBreaker @requiresScopes(scopes: [["caller:read"]]) @cost(weight: 0) {
   operation: OperationKind!
-  "The mutation that is called in a loop; null when all operations of the kind are refused."
+  "The mutation that was called in a loop; null when all operations of the kind are refused."
   mutation: String
-  "What it is called for."
+  "The entity that the mutation was called for."
   entity: String
   state: BreakerState!
   "CALLER_TRIPPED or MUTATION_LOOP."
   reason: String!
   since: DateTime!
-  "When one is tried again; null once it is."
+  "The time of the next trial; null during a trial."
   retryAt: DateTime
 }
 
@@ -3630,29 +3630,29 @@ enum OperationKind {
   QUERY
   MUTATION
   SUBSCRIPTION
-  "Whatever comes with credentials from a network that keeps presenting such as do not hold."
+  "All requests with credentials of a network that keeps sending invalid credentials."
   CREDENTIALS
 }
 
 enum BreakerState {
   OPEN
-  "One in a while is let in, to see whether the caller has mended."
+  "Single requests are admitted as a trial."
   HALF_OPEN
 }
 `, BuiltIn: false},
 	{Name: "../../schema/camera.graphqls", Input: `extend type Mutation {
   """
-  Makes the caller a viewer of a camera's stream, or renews its lease: call again before ` + "`" + `leaseUntil` + "`" + `. The first viewer
-  starts the stream; whoever comes while it starts or runs sends the camera nothing. It stops when the last viewer has
-  left, or let its lease end, after a while in which somebody may come back. Who calls too often, and a stream that was
-  started too often, is refused: RESOURCE_EXHAUSTED, STREAM_FLAPPING, with ` + "`" + `retryAfterMs` + "`" + `.
+  Adds the caller to the viewers of a camera's stream, or renews its lease: call it before ` + "`" + `leaseUntil` + "`" + `. The first
+  viewer starts the stream; further viewers send the camera no command. The stream stops some time after the last
+  lease has ended. Too many calls, or too many starts of a stream, are refused with RESOURCE_EXHAUSTED,
+  STREAM_FLAPPING and ` + "`" + `retryAfterMs` + "`" + `.
   """
   startStream(input: StreamInput!): StreamSession @repeats @requiresScopes(scopes: [["camera:view"]]) @cost(weight: 10)
-  "Ends the watching of the caller, or of the ` + "`" + `viewer` + "`" + ` among those who watch through it. Others go on watching."
+  "Ends the lease of the caller, or of one ` + "`" + `viewer` + "`" + ` of the caller. Other viewers keep their leases."
   stopStream(deviceId: ID!, viewer: String): StreamSession @repeats @requiresScopes(scopes: [["camera:view"]]) @cost(weight: 10)
-  "Turns a camera. It answers when the command is on its way: ` + "`" + `Command.status` + "`" + ` tells what became of it."
+  "Moves a camera. It returns when the command is sent: ` + "`" + `Command.status` + "`" + ` is its outcome."
   moveCamera(input: MoveCameraInput!): Command @repeats @requiresScopes(scopes: [["camera:move"]]) @cost(weight: 10)
-  "Has a camera take an image: once the command has SUCCEEDED, ` + "`" + `Command.imageUrl` + "`" + ` is where it can be had for a time."
+  "Takes an image with a camera. When the command has SUCCEEDED, ` + "`" + `Command.imageUrl` + "`" + ` is a signed address of the image."
   takeSnapshot(deviceId: ID!): Command @requiresScopes(scopes: [["camera:view"]]) @cost(weight: 10)
 }
 
@@ -3662,88 +3662,88 @@ extend type Device {
 }
 
 extend type Command {
-  "Where the image of a snapshot that SUCCEEDED can be had: a signed address, good for a time. Null for other commands, and when the image is not there."
+  "A signed address of the image of a snapshot that SUCCEEDED; it expires. Null for other commands, and when there is no image."
   imageUrl: String @requiresScopes(scopes: [["camera:view"]])
 }
 
-"A camera's stream. It runs as long as somebody watches."
+"A camera's stream. It runs while it has viewers."
 type StreamSession @authenticated {
   deviceId: ID!
   state: StreamState!
-  "Since when it is in this state; null when it never ran."
+  "The start of this state; null when the stream never ran."
   since: DateTime
-  "How many watch, all callers together."
+  "The number of viewers of all callers."
   viewers: Int!
-  "Until when the caller is a viewer; null when it is none."
+  "The end of the caller's lease; null without a lease."
   leaseUntil: DateTime
-  "Until when it goes on without viewers."
+  "The end of the stream without viewers."
   lingerUntil: DateTime
-  "What the camera said when the stream started: where to find it, and how to read it."
+  "The camera's reply to the start: the address and the format of the stream."
   answer: JSON
-  "Why it did not start, or stopped by itself: DEVICE_OFFLINE, COMMAND_FAILED, COMMAND_TIMED_OUT."
+  "Why the stream did not start, or stopped without a command: DEVICE_OFFLINE, COMMAND_FAILED, COMMAND_TIMED_OUT."
   reason: String
-  "The same in words."
+  "The reason as text."
   error: String
 }
 
 enum StreamState {
   STOPPED
-  "The camera was told to start it."
+  "The command to start it is sent."
   STARTING
   LIVE
-  "The camera was told to stop it."
+  "The command to stop it is sent."
   STOPPING
 }
 
 input StreamInput {
   deviceId: ID!
-  "Tells apart those who watch through one caller, as in the id of a browser tab: each has a lease. At most 100 a caller."
+  "Distinguishes the viewers of one caller, such as browser tabs: each has a lease. At most 100 for a caller."
   viewer: String
 }
 
-"Where a camera shall look; what is left out stays as it is."
+"The direction of a camera; an omitted field does not change."
 input MoveCameraInput {
   deviceId: ID!
-  "Degrees from the middle, to the right: -180 to 180."
+  "Degrees from the centre, to the right: -180 to 180."
   pan: Float
   "Degrees from the horizon, upward: -90 to 90."
   tilt: Float
-  "Times: 1 to 100."
+  "Factor: 1 to 100."
   zoom: Float
   "0 is nearest, 1 is infinity."
   focus: Float
-  "The same key and input within 24 hours answer with the first result; another input is ABORTED."
+  "The same key and input within 24 hours return the first result; another input is ABORTED."
   idempotencyKey: String
 }
 `, BuiltIn: false},
 	{Name: "../../schema/command.graphqls", Input: `extend type Mutation {
   """
-  Tells a device to do something. To a device that is offline it fails at once, with the reason
+  Sends a command to a device. For a device that is offline it fails at once, with the reason
   DEVICE_OFFLINE, or waits until ` + "`" + `queueUntil` + "`" + `. For staff.
   """
   sendCommand(input: SendCommandInput!): Command @requiresScopes(scopes: [["device:command"]]) @cost(weight: 10)
   """
-  Ends an open command. The device is not told: one that has it already may carry it out, and what it
-  answers is noted in its events. One that moves a lock is cancelled only while it is QUEUED.
+  Cancels an open command. The device is not notified: it may still execute a command that it has received, and
+  its reply becomes a device event. A command to a lock can be cancelled only while it is QUEUED.
   """
   cancelCommand(id: ID!): Command @requiresScopes(scopes: [["device:command"]]) @cost(weight: 10)
 }
 
 extend type Subscription {
-  "What the device says while it runs the command, line by line. For staff."
+  "The output of the device during the command, line by line. For staff."
   commandOutput(commandId: ID!): LogLine! @requiresScopes(scopes: [["device:read"]])
 }
 
 extend type Device {
-  "How the lock of a vehicle stands; null for what has none that opens on command."
+  "The state of a vehicle's lock; null for a device without a remote lock."
   lockState: LockState
-  "What it was told to do, the newest first. For staff."
+  "Its commands, the newest first. For staff."
   commands(first: Int = 20, after: Cursor): CommandConnection @listSize(slicingArguments: ["first"])
-  "What it said while it ran commands, over [` + "`" + `from` + "`" + `, ` + "`" + `to` + "`" + `) by time: the first lines, at most 1,000. For staff."
+  "The output of its commands in [` + "`" + `from` + "`" + `, ` + "`" + `to` + "`" + `) by time: the first lines, at most 1,000. For staff."
   log(from: DateTime!, to: DateTime!, first: Int = 100): [LogLine!] @cost(weight: 2) @listSize(slicingArguments: ["first"])
 }
 
-"LOCKED → UNLOCKING → UNLOCKED → LOCKING → LOCKED, as the vehicle answers."
+"LOCKED → UNLOCKING → UNLOCKED → LOCKING → LOCKED, by the replies of the vehicle."
 enum LockState {
   LOCKED
   UNLOCKING
@@ -3751,33 +3751,33 @@ enum LockState {
   LOCKING
 }
 
-"What a device was told to do, and what became of it."
+"A command to a device, and its outcome."
 type Command implements Node @requiresScopes(scopes: [["device:read"]]) {
   id: ID!
-  "Null with an error when the device is gone."
+  "Null with an error when the device does not exist."
   device: Device @cost(weight: 1)
   name: String!
   arguments: JSON!
   status: CommandStatus!
   "Grows by one with every change."
   version: Int!
-  "Who sent it: an account, an API key, or ` + "`" + `system` + "`" + `."
+  "The sender: an account, an API key, or ` + "`" + `system` + "`" + `."
   caller: String!
   createdAt: DateTime!
-  "How long it waits for a device that is offline."
+  "The time until which it waits for an offline device."
   queueUntil: DateTime
-  "By when it ends: while it is QUEUED by when it must be sent, then by when it must be answered."
+  "While it is QUEUED, the time by which it must be sent; afterwards the time by which the device must reply."
   deadline: DateTime!
   sentAt: DateTime
   acknowledgedAt: DateTime
   finishedAt: DateTime
-  "What the device gave back."
+  "The result of the device."
   result: JSON
   "Why it did not succeed: DEVICE_OFFLINE, COMMAND_FAILED, COMMAND_TIMED_OUT, …"
   reason: String
-  "The same in words."
+  "The reason as text."
   error: String
-  "What the device said while it ran it: the first lines, at most 1,000."
+  "The output of the device: the first lines, at most 1,000."
   log(first: Int = 100): [LogLine!] @cost(weight: 2) @listSize(slicingArguments: ["first"])
 }
 
@@ -3785,11 +3785,11 @@ enum CommandStatus {
   "Waits for the device."
   QUEUED
   SENT
-  "The device has it."
+  "The device has received it."
   ACKNOWLEDGED
   SUCCEEDED
   FAILED
-  "The device did not answer by the deadline."
+  "The device did not reply by the deadline."
   TIMED_OUT
   CANCELLED
 }
@@ -3798,22 +3798,22 @@ type LogLine @authenticated {
   commandId: ID!
   "By the device's clock."
   at: DateTime!
-  "As in stdout."
+  "Such as stdout."
   stream: String!
   text: String!
 }
 
 input SendCommandInput {
   deviceId: ID!
-  "What devices understand is theirs to say; vehicles with a lock: ` + "`" + `unlock` + "`" + `, ` + "`" + `lock` + "`" + `."
+  "The device defines its commands; vehicles with a lock have ` + "`" + `unlock` + "`" + ` and ` + "`" + `lock` + "`" + `."
   name: String!
   "An object of at most 16 KiB."
   arguments: JSON
-  "How long the device has to answer from when it is sent: 1 to 86,400."
+  "The time for the device's reply, in seconds after it is sent: 1 to 86,400."
   timeoutSeconds: Int = 60
-  "How long it waits for a device that is offline, at most 30 days. Without it, it does not."
+  "The time until which it waits for an offline device, at most 30 days from now. Default: it does not wait."
   queueUntil: DateTime
-  "The same key and input within 24 hours answer with the first result; another input is ABORTED."
+  "The same key and input within 24 hours return the first result; another input is ABORTED."
   idempotencyKey: String
 }
 
@@ -3821,7 +3821,7 @@ type CommandConnection @authenticated {
   edges: [CommandEdge!]!
   nodes: [Command!]!
   pageInfo: PageInfo!
-  "Of the whole list; counted only when asked for."
+  "Of the whole list; counted only when it is selected."
   totalCount: Int @cost(weight: 1)
 }
 
@@ -3831,7 +3831,7 @@ type CommandEdge @authenticated {
 }
 `, BuiltIn: false},
 	{Name: "../../schema/device.graphqls", Input: `extend type Query {
-  "A device by its id. Members see the vehicles that can be rented."
+  "A device by its id. Members see the vehicles for rent."
   device(id: ID!): Device @requiresScopes(scopes: [["device:read"]])
   devices(filter: DeviceFilter, orderBy: DeviceOrder = NAME, first: Int = 20, after: Cursor): DeviceConnection
     @requiresScopes(scopes: [["device:read"]])
@@ -3840,51 +3840,51 @@ type CommandEdge @authenticated {
 
 extend type Mutation {
   registerDevice(input: RegisterDeviceInput!): RegisteredDevice @requiresScopes(scopes: [["device:write"]]) @cost(weight: 10)
-  "Gives the device a new secret; the old one is refused from then on, and the device's connections are cut."
+  "Sets a new secret of the device. The old one is refused at once, and the device's connections are closed."
   rotateDeviceSecret(id: ID!): RegisteredDevice @requiresScopes(scopes: [["device:write"]]) @cost(weight: 10)
-  "Changes what is named; the rest stays."
+  "Changes the fields that are set."
   updateDevice(input: UpdateDeviceInput!): Device @requiresScopes(scopes: [["device:write"]]) @cost(weight: 10)
-  "Takes the device out of service and answers with its id. Its history stays."
+  "Deletes the device and returns its id. Its history stays."
   deleteDevice(id: ID!, expectedVersion: Int): ID @requiresScopes(scopes: [["device:write"]]) @cost(weight: 10)
 }
 
 extend type Subscription {
-  "Devices as they are registered and changed; one that is deleted is not heard of any more. Members hear of vehicles."
+  "Devices as they are registered and changed; a deletion sends no event. Members receive vehicles only."
   deviceChanged(filter: DeviceFilter): Device! @requiresScopes(scopes: [["device:read"]])
 }
 
-"Something in the field: a gateway, a camera, a sensor or a vehicle."
+"A remote device: a gateway, a camera, a sensor or a vehicle."
 type Device implements Node @requiresScopes(scopes: [["device:read"]]) @cacheControl(maxAge: 5) {
   id: ID!
   name: String!
   kind: DeviceKind!
-  "Free pairs of words, as in {\"site\": \"north\"}."
+  "Names with values, such as {\"site\": \"north\"}."
   labels: JSON!
   "Grows by one with every change."
   version: Int!
-  "UNKNOWN until it is heard."
+  "UNKNOWN until its first message."
   presence: Presence!
   lastSeenAt: DateTime
-  "Where it was last."
+  "Its last position."
   position: Position
-  "What it last reported of itself, whatever that is: processor, memory, signal."
+  "Its last report of itself, such as processor, memory, signal."
   board: JSON
-  "As it last reported it."
+  "In its last report."
   firmware: String
   createdAt: DateTime!
   """
-  What it measured from ` + "`" + `from` + "`" + ` (inclusive) to ` + "`" + `to` + "`" + ` (exclusive), a series a key. Raw readings, at most
-  50,000, or one point a step: the aggregate of the readings that fall into it; steps without a
-  reading are left out. The time may have 50,000 steps, over all keys.
+  Its readings from ` + "`" + `from` + "`" + ` (inclusive) to ` + "`" + `to` + "`" + ` (exclusive), one series for each key: raw readings, at most
+  50,000, or one point for each step, which is the aggregate of the readings in it. A step without a reading has no
+  point. The time may have 50,000 steps, over all keys.
   """
   telemetry(keys: [String!]!, from: DateTime!, to: DateTime!, stepSeconds: Int, aggregate: Aggregate = AVG): [Series!]
     @cost(weight: 5)
     @listSize(slicingArguments: ["keys"])
-  "What happened to it, the newest first. For staff."
+  "Its events, the newest first. For staff."
   events(first: Int = 20, after: Cursor): DeviceEventConnection @listSize(slicingArguments: ["first"])
-  "The open trip, when it is a vehicle on one that the caller may see."
+  "The open trip of a vehicle, if the caller may see it."
   currentTrip: Trip @requiresScopes(scopes: [["trip:read"]]) @cost(weight: 1)
-  "Jobs that concern it, the newest first."
+  "Jobs about the device, the newest first."
   jobs(first: Int = 20, after: Cursor): JobConnection
     @requiresScopes(scopes: [["job:read"]])
     @listSize(slicingArguments: ["first"])
@@ -3923,8 +3923,8 @@ type Point @authenticated {
   at: DateTime!
   value: Float
   """
-  When the reading came from its device, the first time if it came again. Null for a step, for what is left of readings
-  that were rolled up, and for readings that were imported.
+  The time at which the reading arrived from its device, for the first time if it was sent repeatedly. Null for a step,
+  for readings that are rolled up, and for imported readings.
   """
   arrivedAt: DateTime
 }
@@ -3935,7 +3935,7 @@ type DeviceEvent @authenticated @cacheControl(maxAge: 5) {
   "REGISTERED, UPDATED, IMPORTED, DELETED, SECRET_ROTATED, ONLINE, OFFLINE, REPORTED, MESSAGE_REFUSED, CONFIG_WANTED, CONFIG_REPORTED, COMMAND_LATE, LOCK_CHANGED, LOCK_FAILED, LOCK_DOUBTED, STREAM_CHANGED, STREAM_NOT_STOPPED, CALLED."
   type: String!
   message: String!
-  "Who did it: an account, an API key, or ` + "`" + `system` + "`" + `."
+  "The actor: an account, an API key, or ` + "`" + `system` + "`" + `."
   actor: String!
   data: JSON
 }
@@ -3950,9 +3950,9 @@ type DeviceCounts @authenticated {
 input DeviceFilter {
   kinds: [DeviceKind!]
   presences: [Presence!]
-  "All of these pairs, as in {\"site\": \"north\"}."
+  "All of these labels, such as {\"site\": \"north\"}."
   labels: JSON
-  "Part of the name, whatever the case."
+  "A part of the name, in any letter case."
   nameContains: String
 }
 
@@ -3964,26 +3964,26 @@ enum DeviceOrder {
 input RegisterDeviceInput {
   name: String!
   kind: DeviceKind!
-  "Pairs of words, at most 32."
+  "At most 32 names with values."
   labels: JSON
-  "Whether it is a vehicle that opens on command. A vehicle is, unless this is false."
+  "Whether the vehicle has a remote lock. Default true for a vehicle."
   lock: Boolean
-  "The same key and input within 24 hours answer with the first result; another input is ABORTED."
+  "The same key and input within 24 hours return the first result; another input is ABORTED."
   idempotencyKey: String
 }
 
 type RegisteredDevice @requiresScopes(scopes: [["device:write"]]) {
   device: Device!
-  "What the device connects with, beside its id. Told this once; null in a repeat under the same idempotency key."
+  "The password with which the device connects. Returned once; null in the response to a repeated idempotent call."
   secret: String
 }
 
 input UpdateDeviceInput {
   id: ID!
   name: String
-  "The whole new set of pairs."
+  "All new labels; the old ones are replaced."
   labels: JSON
-  "When the device has moved on, the answer is ABORTED, VERSION_CONFLICT."
+  "Another version of the device is ABORTED, VERSION_CONFLICT."
   expectedVersion: Int
 }
 
@@ -3991,7 +3991,7 @@ type DeviceConnection @authenticated @cacheControl(maxAge: 60) {
   edges: [DeviceEdge!]!
   nodes: [Device!]!
   pageInfo: PageInfo!
-  "Of the whole list; counted only when asked for."
+  "Of the whole list; counted only when it is selected."
   totalCount: Int @cost(weight: 1)
 }
 
@@ -4021,24 +4021,24 @@ type DeviceEventEdge @authenticated @cacheControl(maxAge: 60) {
 }
 
 extend type Mutation {
-  "Schedules work: at a time, on a cron, or at once when neither is given."
+  "Creates a job, which runs at a time, by a cron expression, or at once without either."
   createJob(input: CreateJobInput!): Job @requiresScopes(scopes: [["job:write"]]) @cost(weight: 10)
-  "Changes what is named; the rest stays. A new time replaces the old one."
+  "Changes the fields that are set. A new time replaces the old one."
   updateJob(input: UpdateJobInput!): Job @requiresScopes(scopes: [["job:write"]]) @cost(weight: 10)
-  "Stops the job for good; a run that is under way cannot change that any more."
+  "Cancels the job for ever; a run in progress does not change that."
   cancelJob(id: ID!, expectedVersion: Int): Job @requiresScopes(scopes: [["job:write"]]) @cost(weight: 10)
-  "Runs a job that failed or was cancelled again, from its first attempt."
+  "Restarts a job that failed or was cancelled, from its first attempt."
   retryJob(id: ID!, expectedVersion: Int): Job @requiresScopes(scopes: [["job:write"]]) @cost(weight: 10)
-  "Forgets the job and its runs, and answers with its id."
+  "Deletes the job and its runs, and returns its id."
   deleteJob(id: ID!, expectedVersion: Int): ID @requiresScopes(scopes: [["job:write"]]) @cost(weight: 10)
 }
 
 extend type Subscription {
-  "Jobs as they are made and change; one that is deleted is not heard of any more."
+  "Jobs as they are created and changed; a deletion sends no event."
   jobChanged(filter: JobFilter): Job! @requiresScopes(scopes: [["job:read"]])
 }
 
-"Work to be done at a time, or again and again."
+"Work that runs at a time, or repeatedly."
 type Job implements Node @requiresScopes(scopes: [["job:read"]]) @cacheControl(maxAge: 5) {
   id: ID!
   name: String!
@@ -4049,27 +4049,27 @@ type Job implements Node @requiresScopes(scopes: [["job:read"]]) @cacheControl(m
   status: JobStatus!
   "Grows by one with every change."
   version: Int!
-  "When it was to run, for a job that runs once."
+  "The scheduled time of a job that runs once."
   runAt: DateTime
-  "Five fields, for a job that runs again and again."
+  "Five fields, of a job that runs repeatedly."
   cron: String
-  "IANA name of the zone that the cron is read in."
+  "The IANA name of the time zone of the cron expression."
   timeZone: String
   nextRunAt: DateTime
-  "Of the present or last run."
+  "Of the current or last run."
   attempt: Int!
   maxAttempts: Int!
-  "How long one attempt may take, in seconds."
+  "The longest time of one attempt, in seconds."
   timeoutSeconds: Int!
   device: Device @requiresScopes(scopes: [["device:read"]]) @cost(weight: 1)
-  "0 to 1, when the run tells."
+  "0 to 1, when the run reports it."
   progress: Float
   "Of the last run that ended."
   result: JSON
   error: String
   "The newest first."
   runs(first: Int = 20, after: Cursor): JobRunConnection @listSize(slicingArguments: ["first"])
-  "Who made it: an account, an API key, or ` + "`" + `system` + "`" + `."
+  "The creator: an account, an API key, or ` + "`" + `system` + "`" + `."
   createdBy: String!
   createdAt: DateTime!
   updatedAt: DateTime!
@@ -4085,7 +4085,7 @@ enum JobStatus {
   CANCELLED
 }
 
-"One attempt to do the work."
+"One attempt of a job."
 type JobRun @authenticated @cacheControl(maxAge: 5) {
   id: ID!
   attempt: Int!
@@ -4112,7 +4112,7 @@ input JobFilter {
   statuses: [JobStatus!]
   kinds: [String!]
   deviceId: ID
-  "Part of the name, whatever the case."
+  "A part of the name, in any letter case."
   nameContains: String
 }
 
@@ -4122,18 +4122,18 @@ input CreateJobInput {
   "` + "`" + `webhook` + "`" + `: POSTs {\"url\": …, \"headers\": {…}, \"body\": …}; ` + "`" + `log` + "`" + `: writes {\"message\": …} to the log."
   kind: String!
   payload: JSON!
-  "At this time; in the past: at once."
+  "The time of the run; a time in the past means at once."
   runAt: DateTime
-  "Minute, hour, day of month, month, day of week, as in \"*/5 8-18 * * MON-FRI\"."
+  "Minute, hour, day of month, month, day of week, such as \"*/5 8-18 * * MON-FRI\"."
   cron: String
-  "UTC when left out."
+  "Default UTC."
   timeZone: String
-  "3 when left out."
+  "Default 3."
   maxAttempts: Int
-  "30 when left out."
+  "Default 30."
   timeoutSeconds: Int
   deviceId: ID
-  "The same key and input within 24 hours answer with the first result; another input is ABORTED."
+  "The same key and input within 24 hours return the first result; another input is ABORTED."
   idempotencyKey: String
 }
 
@@ -4143,13 +4143,13 @@ input UpdateJobInput {
   description: String
   payload: JSON
   runAt: DateTime
-  "An empty text makes it a job that runs once, at runAt."
+  "With an empty string the job runs once, at runAt."
   cron: String
   timeZone: String
   maxAttempts: Int
   timeoutSeconds: Int
   deviceId: ID
-  "When the job has moved on, the answer is ABORTED, VERSION_CONFLICT."
+  "Another version of the job is ABORTED, VERSION_CONFLICT."
   expectedVersion: Int
 }
 
@@ -4157,7 +4157,7 @@ type JobConnection @authenticated @cacheControl(maxAge: 60) {
   edges: [JobEdge!]!
   nodes: [Job!]!
   pageInfo: PageInfo!
-  "Of the whole list; counted only when asked for."
+  "Of the whole list; counted only when it is selected."
   totalCount: Int @cost(weight: 1)
 }
 
@@ -4178,22 +4178,22 @@ type JobRunEdge @authenticated @cacheControl(maxAge: 60) {
   node: JobRun!
 }
 `, BuiltIn: false},
-	{Name: "../../schema/schema.graphqls", Input: `"The field may be read by anybody, signed in or not."
+	{Name: "../../schema/schema.graphqls", Input: `"Every caller may read the field, signed in or not."
 directive @public on FIELD_DEFINITION | OBJECT
-"The field may be read by whoever is signed in or holds an API key; what they see of it is theirs."
+"Callers with an access token or an API key may read the field; it shows their own data."
 directive @authenticated on FIELD_DEFINITION | OBJECT | INTERFACE
 "The field needs all scopes of one of the inner lists."
 directive @requiresScopes(scopes: [[String!]!]!) on FIELD_DEFINITION | OBJECT
-"What selecting the field costs, in points; 1 when nothing is said, 0 for plain values."
+"The cost of the field, in points. Default 1, and 0 for plain values."
 directive @cost(weight: Int!) on FIELD_DEFINITION | OBJECT
-"The mutation is meant to be called for the same thing over and over: that is no loop."
+"The mutation is called repeatedly for the same entity by design: loop detection ignores it."
 directive @repeats on FIELD_DEFINITION
-"How long the list, or the lists of the connection, may be: as the slicing argument says, else as assumed. What an item costs is multiplied."
+"The size of the list, or of the lists of the connection: the slicing argument, else the assumed size. It multiplies the cost of an item."
 directive @listSize(assumedSize: Int, slicingArguments: [String!]) on FIELD_DEFINITION
 """
-How old an answer may be that holds the field, in seconds, and whether it is for its caller alone. Of several the least
-counts, and PRIVATE wins. What states nothing makes answers that are not kept. No answer is kept beyond a write of what
-it shows.
+How long a response with the field may be cached, in seconds, and whether it is cached for its caller only. Of several
+fields the lowest age counts, and PRIVATE wins. A response with a field without a directive is not cached. A write to an
+entity evicts every response that shows it.
 """
 directive @cacheControl(maxAge: Int!, scope: CacheControlScope = PRIVATE) on FIELD_DEFINITION | OBJECT
 
@@ -4202,20 +4202,20 @@ enum CacheControlScope {
   PUBLIC
 }
 
-"A time with offset: RFC 3339, as in 2026-11-21T08:30:00.123456Z. Answers are in UTC."
+"A time with offset: RFC 3339, such as 2026-11-21T08:30:00.123456Z. Responses are in UTC."
 scalar DateTime
 "Any JSON value."
 scalar JSON
-"A place in a list: opaque, and good for the list that gave it."
+"A position in a list: opaque, and valid for the list that returned it."
 scalar Cursor
 
-"Whatever has an id of its own."
+"An entity with an id."
 interface Node @authenticated {
   "Opaque; unique over all types."
   id: ID!
 }
 
-"Where a page lies in its list."
+"The position of a page in its list."
 type PageInfo @authenticated @cacheControl(maxAge: 60) {
   hasNextPage: Boolean!
   hasPreviousPage: Boolean!
@@ -4223,34 +4223,34 @@ type PageInfo @authenticated @cacheControl(maxAge: 60) {
   endCursor: Cursor
 }
 
-"A place on Earth at a time."
+"A position on Earth at a time."
 type Position @authenticated @cacheControl(maxAge: 60) {
   "Degrees north, WGS 84."
   latitude: Float!
   "Degrees east, WGS 84."
   longitude: Float!
   at: DateTime!
-  "Metres; 68 % of fixes are nearer than this."
+  "Metres: 68 % of fixes are within this distance."
   accuracy: Float
   place: String
-  "In a track: whether the fix counts for the distance. One that is vague (over 100 m), out of order in time or too far off (over 80 m/s) is kept and does not count."
+  "In a track: whether the fix counts for the distance. A fix that is inaccurate (over 100 m), out of order in time, or too far away (over 80 m/s) is stored but does not count."
   counted: Boolean!
 }
 
-"A place as a caller reports it."
+"A position that a caller reports."
 input PositionInput {
   "Degrees north, WGS 84: -90 to 90."
   latitude: Float!
   "Degrees east, WGS 84: -180 to 180."
   longitude: Float!
-  "When the fix was taken; now, when left out."
+  "The time of the fix. Default: now."
   at: DateTime
   "Metres."
   accuracy: Float
   place: String
 }
 
-"The services behind the gate."
+"The services behind the gateway."
 enum ServiceName {
   ACCOUNT
   DEVICE
@@ -4260,27 +4260,27 @@ enum ServiceName {
 }
 
 type Query {
-  "Anything by its id; null with an error when there is no such thing, or it is not yours to see."
+  "An entity by its id; null with an error when it does not exist or the caller may not see it."
   node(id: ID!): Node @authenticated
-  "Many things by their ids, in the order of the ids; at most 1,000. What cannot be seen is null, with an error."
+  "Entities by their ids, in the order of the ids; at most 1,000. An entity that the caller may not see is null, with an error."
   nodes(ids: [ID!]!): [Node]! @authenticated @listSize(assumedSize: 100, slicingArguments: ["ids"])
-  "Who is asking."
+  "The caller."
   viewer: Viewer @authenticated
-  "The state of everything at a glance. What did not answer is null and named in ` + "`" + `degraded` + "`" + `."
+  "A summary of all services. The field of a service that fails is null, and ` + "`" + `degraded` + "`" + ` names the service."
   overview: Overview @authenticated @cost(weight: 5)
 }
 
 type Mutation
 
 """
-What changes, as it changes: over WebSocket or Server-Sent Events. Each event carries its cursor in
-extensions.cursor; whoever comes back with it (extensions.after, or Last-Event-ID) gets what came since.
+Changes as they happen, over WebSocket or Server-Sent Events. Each event has its cursor in extensions.cursor. A client
+that reconnects with its last cursor (extensions.after, or Last-Event-ID) receives all events since then.
 """
 type Subscription
 
-"Counts and news from every service, gathered at once."
+"Counts and the latest entities of every service."
 type Overview @authenticated {
-  "When the gathering began."
+  "The time at which the services were called."
   asOf: DateTime!
   "The caller's own open trip."
   activeTrip: Trip @requiresScopes(scopes: [["trip:read"]])
@@ -4288,7 +4288,7 @@ type Overview @authenticated {
   jobs: JobCounts @requiresScopes(scopes: [["job:read"]])
   "The ten newest activities that the caller may see."
   recentActivities: [Activity!] @requiresScopes(scopes: [["activity:read"]]) @listSize(assumedSize: 10)
-  "The services that did not answer."
+  "The services that failed."
   degraded: [ServiceName!]!
 }
 `, BuiltIn: false},
@@ -4302,30 +4302,30 @@ type Overview @authenticated {
 
 extend type Mutation {
   """
-  Starts a trip of the caller. An account has one open trip at a time, and so has a vehicle. On a vehicle
-  with a lock it is UNLOCKING until the vehicle has opened, and costs nothing until then.
+  Starts a trip of the caller. An account has at most one open trip, and so has a vehicle. The trip of a vehicle
+  with a lock is UNLOCKING until the vehicle has opened, and is not charged before.
   """
   startTrip(input: StartTripInput!): Trip @requiresScopes(scopes: [["trip:write"]]) @cost(weight: 10)
-  "Adds a fix to the track. The same fix a second time changes nothing."
+  "Adds a fix to the track. A repeated fix has no effect."
   reportPosition(tripId: ID!, position: PositionInput!): Trip @repeats @requiresScopes(scopes: [["trip:write"]]) @cost(weight: 10)
-  "Ends the trip: final. A position is added to the track first. A vehicle with a lock is locked after it."
+  "Ends the trip for ever. The position is added to the track first. A vehicle with a lock is locked afterwards."
   endTrip(tripId: ID!, position: PositionInput, expectedVersion: Int): Trip @requiresScopes(scopes: [["trip:write"]]) @cost(weight: 10)
 }
 
 extend type Subscription {
-  "Trips as they change: the one that is named, else the caller's own, or for staff all."
+  "Trips as they change: the trip with the id, else the caller's own trips, or all trips for staff."
   tripChanged(id: ID): Trip! @requiresScopes(scopes: [["trip:read"]])
 }
 
-"A journey of somebody in a vehicle."
+"A ride of an account in a vehicle."
 type Trip implements Node @requiresScopes(scopes: [["trip:read"]]) @cacheControl(maxAge: 1) {
   id: ID!
   status: TripStatus!
   "Grows by one with every change."
   version: Int!
-  "Whose trip it is; null with an error when the account service does not answer."
+  "The account of the trip; null with an error when the account service is down."
   account: Account @requiresScopes(scopes: [["account:read"]]) @cost(weight: 1)
-  "Null with an error when the device service does not answer."
+  "Null with an error when the device service is down."
   vehicle: Device @requiresScopes(scopes: [["device:read"]]) @cost(weight: 1)
   start: TripPoint!
   "The last fix that counts."
@@ -4340,12 +4340,12 @@ type Trip implements Node @requiresScopes(scopes: [["trip:read"]]) @cacheControl
   fee: Money!
   "Why it FAILED: DEVICE_OFFLINE, COMMAND_TIMED_OUT, ENDED_WHILE_UNLOCKING, …"
   failure: String
-  "The fixes by time, those that do not count marked; a longer track is thinned, its ends kept."
+  "The fixes by time; ` + "`" + `counted` + "`" + ` marks those that count. A longer track is thinned between its ends."
   track(maxPoints: Int = 500): [Position!] @cost(weight: 5) @listSize(assumedSize: 1)
 }
 
 enum TripStatus {
-  "Made, the vehicle not open yet, nothing is charged."
+  "Created; the vehicle is not open yet, and nothing is charged."
   UNLOCKING
   IN_PROGRESS
   FINISHED
@@ -4354,9 +4354,9 @@ enum TripStatus {
 }
 
 enum DistanceSource {
-  "Great-circle way (haversine, mean Earth radius 6371.0088 km) over the fixes that count."
+  "Great-circle distance (haversine, mean Earth radius 6371.0088 km) over the fixes that count."
   TRACK
-  "The vehicle's own meter."
+  "The vehicle's own odometer."
   METER
 }
 
@@ -4366,9 +4366,9 @@ type TripPoint @authenticated @cacheControl(maxAge: 60) {
 }
 
 type Money @authenticated @cacheControl(maxAge: 60) {
-  "In the smallest unit, as in cents."
+  "In the smallest unit, such as cents."
   amountMinor: Int!
-  "ISO 4217, as in EUR."
+  "ISO 4217, such as EUR."
   currency: String!
 }
 
@@ -4385,7 +4385,7 @@ input TripFilter {
 input StartTripInput {
   vehicleId: ID!
   position: PositionInput!
-  "The same key and input within 24 hours answer with the first result; another input is ABORTED."
+  "The same key and input within 24 hours return the first result; another input is ABORTED."
   idempotencyKey: String
 }
 
@@ -4393,7 +4393,7 @@ type TripConnection @authenticated @cacheControl(maxAge: 60) {
   edges: [TripEdge!]!
   nodes: [Trip!]!
   pageInfo: PageInfo!
-  "Of the whole list; counted only when asked for."
+  "Of the whole list; counted only when it is selected."
   totalCount: Int @cost(weight: 1)
 }
 
@@ -4403,23 +4403,23 @@ type TripEdge @authenticated @cacheControl(maxAge: 60) {
 }
 `, BuiltIn: false},
 	{Name: "../../schema/twin.graphqls", Input: `extend type Query {
-  "The JSON Schemas that wanted configurations are held to, at most one a kind of device. For staff."
+  "The JSON Schemas of desired configurations, at most one for each kind of device. For staff."
   deviceConfigSchemas: [DeviceConfigSchema!] @requiresScopes(scopes: [["device:read"]]) @listSize(assumedSize: 4)
 }
 
 extend type Mutation {
   """
-  Says what is wanted of a device: a JSON object of at most 63 KiB. It is delivered when the device is there, again
-  whenever it comes back, and never again once the device has reported that version. What is wanted already makes no
-  new version. What does not fit the schema of the device's kind is INVALID_ARGUMENT with the path of the fault; when
-  ` + "`" + `expectedVersion` + "`" + ` is not the wanted version, the answer is ABORTED, VERSION_CONFLICT (0: nothing was wanted yet).
+  Sets the desired configuration of a device: a JSON object of at most 63 KiB. It is delivered while the device is
+  online, and at each reconnect, until the device has reported that version. An equal configuration creates no new
+  version. A configuration that violates the schema of the device's kind is INVALID_ARGUMENT with the path of the error;
+  an ` + "`" + `expectedVersion` + "`" + ` other than the desired version is ABORTED, VERSION_CONFLICT (0: no configuration yet).
   """
   setDeviceConfig(id: ID!, desired: JSON!, expectedVersion: Int): DeviceConfig
     @requiresScopes(scopes: [["device:configure"]])
     @cost(weight: 10)
   """
-  Holds what is wanted of a kind of device to a JSON Schema (draft 2020-12 unless it names another) from now on; null
-  holds it to none. The schema must stand alone: it cannot refer to others. What is wanted already stays.
+  Sets the JSON Schema (draft 2020-12 unless it names another) that validates desired configurations of a kind of
+  device from now on; null removes it. The schema may not refer to other schemas. Existing configurations stay.
   """
   setDeviceConfigSchema(kind: DeviceKind!, schema: JSON): DeviceConfigSchema
     @requiresScopes(scopes: [["device:write"]])
@@ -4427,25 +4427,25 @@ extend type Mutation {
 }
 
 extend type Device {
-  "Its twin: the configuration that is wanted, and the one that it reports. For staff; null for others."
+  "Its twin: the desired and the reported configuration. For staff; null for others."
   config: DeviceConfig @cost(weight: 1)
 }
 
-"What is wanted of a device, what it reports, and whether they agree."
+"The desired and the reported configuration of a device."
 type DeviceConfig @authenticated {
-  "An object; {} while nothing was wanted."
+  "An object; {} before the first desired configuration."
   desired: JSON!
-  "Grows by one with everything else that is wanted; 0 while nothing was."
+  "Grows by one with every change; 0 before the first desired configuration."
   desiredVersion: Int!
   desiredAt: DateTime
-  "What the device says it has."
+  "The configuration that the device has reported."
   reported: JSON
-  "The wanted version that the device says it has."
+  "The desired version that the device has reported."
   reportedVersion: Int
   reportedAt: DateTime
-  "Whether the device has reported the version that is wanted, or nothing was wanted."
+  "Whether the device has reported the desired version, or there is none."
   inSync: Boolean!
-  "What was wanted, the newest first; the last 1,000 versions are kept. At most 200 in one answer."
+  "The desired configurations, the newest first; the last 1,000 versions are retained. At most 200 in one page."
   history(first: Int = 20, after: Cursor): DeviceConfigVersionConnection @listSize(slicingArguments: ["first"])
 }
 
@@ -4453,7 +4453,7 @@ type DeviceConfigVersion @authenticated {
   version: Int!
   desired: JSON!
   at: DateTime!
-  "Who wanted it: an account or an API key."
+  "The actor: an account or an API key."
   actor: String!
 }
 
@@ -4474,7 +4474,7 @@ type DeviceConfigSchema @authenticated {
   "Null for none."
   schema: JSON
   updatedAt: DateTime!
-  "Who set it."
+  "The actor: an account or an API key."
   actor: String!
 }
 `, BuiltIn: false},

@@ -16,7 +16,7 @@ type ActivityConnection struct {
 	Edges    []*ActivityEdge `json:"edges"`
 	Nodes    []*bff.Activity `json:"nodes"`
 	PageInfo *PageInfo       `json:"pageInfo"`
-	// Of the whole list; counted only when asked for.
+	// Of the whole list; counted only when it is selected.
 	TotalCount *int `json:"totalCount,omitempty"`
 }
 
@@ -29,7 +29,7 @@ type CommandConnection struct {
 	Edges    []*CommandEdge `json:"edges"`
 	Nodes    []*bff.Command `json:"nodes"`
 	PageInfo *PageInfo      `json:"pageInfo"`
-	// Of the whole list; counted only when asked for.
+	// Of the whole list; counted only when it is selected.
 	TotalCount *int `json:"totalCount,omitempty"`
 }
 
@@ -66,7 +66,7 @@ type DeviceConnection struct {
 	Edges    []*DeviceEdge `json:"edges"`
 	Nodes    []*bff.Device `json:"nodes"`
 	PageInfo *PageInfo     `json:"pageInfo"`
-	// Of the whole list; counted only when asked for.
+	// Of the whole list; counted only when it is selected.
 	TotalCount *int `json:"totalCount,omitempty"`
 }
 
@@ -91,7 +91,7 @@ type JobConnection struct {
 	Edges    []*JobEdge `json:"edges"`
 	Nodes    []*bff.Job `json:"nodes"`
 	PageInfo *PageInfo  `json:"pageInfo"`
-	// Of the whole list; counted only when asked for.
+	// Of the whole list; counted only when it is selected.
 	TotalCount *int `json:"totalCount,omitempty"`
 }
 
@@ -115,9 +115,9 @@ type JobRunEdge struct {
 type Mutation struct {
 }
 
-// Counts and news from every service, gathered at once.
+// Counts and the latest entities of every service.
 type Overview struct {
-	// When the gathering began.
+	// The time at which the services were called.
 	AsOf time.Time `json:"asOf"`
 	// The caller's own open trip.
 	ActiveTrip *bff.Trip         `json:"activeTrip,omitempty"`
@@ -125,11 +125,11 @@ type Overview struct {
 	Jobs       *bff.JobCounts    `json:"jobs,omitempty"`
 	// The ten newest activities that the caller may see.
 	RecentActivities []*bff.Activity `json:"recentActivities,omitempty"`
-	// The services that did not answer.
+	// The services that failed.
 	Degraded []bff.ServiceName `json:"degraded"`
 }
 
-// Where a page lies in its list.
+// The position of a page in its list.
 type PageInfo struct {
 	HasNextPage     bool    `json:"hasNextPage"`
 	HasPreviousPage bool    `json:"hasPreviousPage"`
@@ -140,8 +140,8 @@ type PageInfo struct {
 type Query struct {
 }
 
-// What changes, as it changes: over WebSocket or Server-Sent Events. Each event carries its cursor in
-// extensions.cursor; whoever comes back with it (extensions.after, or Last-Event-ID) gets what came since.
+// Changes as they happen, over WebSocket or Server-Sent Events. Each event has its cursor in extensions.cursor. A client
+// that reconnects with its last cursor (extensions.after, or Last-Event-ID) receives all events since then.
 type Subscription struct {
 }
 
@@ -149,7 +149,7 @@ type TripConnection struct {
 	Edges    []*TripEdge `json:"edges"`
 	Nodes    []*bff.Trip `json:"nodes"`
 	PageInfo *PageInfo   `json:"pageInfo"`
-	// Of the whole list; counted only when asked for.
+	// Of the whole list; counted only when it is selected.
 	TotalCount *int `json:"totalCount,omitempty"`
 }
 
