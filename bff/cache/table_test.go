@@ -12,6 +12,8 @@ import (
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/entity"
+	"github.com/sluicehq/sluice/internal/entity/entitytest"
 )
 
 func counter(t *testing.T, c prometheus.Counter) float64 {
@@ -25,10 +27,21 @@ func counter(t *testing.T, c prometheus.Counter) float64 {
 
 // ports are all ports, by the name that the table has for them.
 func ports() map[string]reflect.Type {
-	return map[string]reflect.Type{
-		"Accounts": reflect.TypeFor[bff.Accounts](), "Devices": reflect.TypeFor[bff.Devices](), "Trips": reflect.TypeFor[bff.Trips](),
-		"Jobs": reflect.TypeFor[bff.Jobs](), "Activities": reflect.TypeFor[bff.Activities](),
+	all := map[string]reflect.Type{}
+	for i := range reflect.TypeFor[bff.Ports]().NumField() {
+		port := reflect.TypeFor[bff.Ports]().Field(i)
+		all[port.Name] = port.Type
 	}
+	return all
+}
+
+// wrapped are the types by which the cache wraps the ports, by the names of the ports.
+func wrapped() map[string]reflect.Type {
+	c, all := New(Options{Memory: 1 << 20}), map[string]reflect.Type{}
+	for name, port := range ports() {
+		all[name] = reflect.ValueOf(c).MethodByName(name).Call([]reflect.Value{reflect.Zero(port)})[0].Elem().Type()
+	}
+	return all
 }
 
 func TestTheTableHasARowForEveryMethod(t *testing.T) {
@@ -77,10 +90,7 @@ func TestRowsAreWhole(t *testing.T) {
 // A method that is kept or that writes is one of ours: what is embedded only passes through.
 func TestWhatTheTableSaysIsDone(t *testing.T) {
 	t.Parallel()
-	ours := map[string]reflect.Type{
-		"Accounts": reflect.TypeFor[accounts](), "Devices": reflect.TypeFor[devices](), "Trips": reflect.TypeFor[trips](),
-		"Jobs": reflect.TypeFor[jobs](), "Activities": reflect.TypeFor[activities](),
-	}
+	ours := wrapped()
 	if declares(ours["Accounts"], "KeySet") {
 		t.Fatal("what is embedded is not told from what is declared")
 	}
@@ -125,10 +135,32 @@ func TestSightKnowsWhatACallerIs(t *testing.T) {
 	key := caller.Caller{APIKeyID: "k", AccountID: "a", Role: caller.Operator, PointsPerMinute: 5}
 	limited := key
 	limited.DeviceLabels = map[string]string{"site": "north"}
-	one, _ := sight(staffOrAnybody).rightOf(key)
-	other, _ := sight(staffOrAnybody).rightOf(limited)
-	signedIn, _ := sight(staffOrAnybody).rightOf(caller.Caller{AccountID: "a", Role: caller.Operator})
+	one, _ := sightOf(entity.Device).rightOf(key)
+	other, _ := sightOf(entity.Device).rightOf(limited)
+	signedIn, _ := sightOf(entity.Device).rightOf(caller.Caller{AccountID: "a", Role: caller.Operator})
 	if one == other || one == signedIn || signedIn != staff {
 		t.Errorf("rights are %q, %q and %q", one, other, signedIn)
+	}
+}
+
+// Callers of one right share cached responses, so they must see the same; the rule of internal/entity decides.
+func TestCallersOfOneRightSeeTheSameEntities(t *testing.T) {
+	t.Parallel()
+	fixtures := entitytest.New()
+	for _, kind := range kinds() {
+		for one, a := range fixtures.Callers {
+			for other, b := range fixtures.Callers {
+				rightOfA, known := sightOf(kind).rightOf(a)
+				rightOfB, alsoKnown := sightOf(kind).rightOf(b)
+				if !known || !alsoKnown || rightOfA != rightOfB {
+					continue
+				}
+				for _, facts := range fixtures.Facts() {
+					if kind.Sees(a, facts) != kind.Sees(b, facts) {
+						t.Errorf("%s: %s and %s share the right %q and see %+v differently", kind, one, other, rightOfA, facts)
+					}
+				}
+			}
+		}
 	}
 }

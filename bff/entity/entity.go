@@ -1,14 +1,15 @@
 // Package entity describes each entity once as the gateway shows it: how an event of it is decoded, which facts of
 // its view decide who sees it, under which keys the index of subscriptions finds it, and what the filter of a
-// subscription selects.
+// subscription selects, and what the cache does with each method of its port.
 //
-// It is the gateway's half of internal/entity. An entity without a row here has no events for subscribers: its
-// events invalidate cached responses and end credentials, but reach no subscription. A payload that cannot be
+// It is the gateway's half of internal/entity. Events of an entity without a row, or whose row has no functions of a
+// view, reach no subscription. A payload that cannot be
 // decoded is an error, and the event then has no view.
 package entity
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/rpc"
@@ -17,21 +18,28 @@ import (
 
 // Row describes one entity.
 type Row struct {
-	Kind   entity.Kind
+	Kind    entity.Kind
+	Methods []Method // of the port that reads and writes the entity; the cache works by them
+
+	// These are nil for an entity without events for subscribers.
 	decode func(payload []byte) (bff.Node, error) // nil for an entity that was deleted
 	facts  func(bff.Node) entity.Facts
 	keys   func(bff.Node) []Key
 	filter func(s *Selection, filter any) error // nil for an entity whose topics have no filter
 }
 
-// rows is the one table of the entities that have events for subscribers. It is never written.
+// rows is the one table of the gateway's entities. It is never written.
 var rows = []Row{
-	row(entity.Activity, rpc.DecodeActivity, activityFacts, activityKeys, filtered(selectActivities)),
-	row(entity.Device, rpc.DecodeDevice, deviceFacts, deviceKeys, filtered(selectDevices)),
+	{Kind: entity.Account, Methods: accountMethods},
+	row(entity.Device, rpc.DecodeDevice, deviceFacts, deviceKeys, filtered(selectDevices), deviceMethods...),
 	row(entity.LogLine, rpc.DecodeLogLine, logLineFacts, nil, nil),
-	row(entity.Trip, rpc.DecodeTrip, tripFacts, nil, nil),
-	row(entity.Job, rpc.DecodeJob, jobFacts, jobKeys, filtered(selectJobs)),
+	row(entity.Trip, rpc.DecodeTrip, tripFacts, nil, nil, tripMethods...),
+	row(entity.Job, rpc.DecodeJob, jobFacts, jobKeys, filtered(selectJobs), jobMethods...),
+	row(entity.Activity, rpc.DecodeActivity, activityFacts, activityKeys, filtered(selectActivities), activityMethods...),
 }
+
+// Rows returns all rows.
+func Rows() []Row { return slices.Clone(rows) }
 
 // byKind finds rows by their kind. It is never written.
 var byKind = func() map[entity.Kind]*Row {
@@ -49,9 +57,9 @@ type view[V any] interface {
 }
 
 // row makes the row of an entity from functions of its view; keys may be nil.
-func row[V any, P view[V]](kind entity.Kind, decode func([]byte) (P, error), facts func(P) entity.Facts, keys func(P) []Key, filter func(*Selection, any) error) Row {
+func row[V any, P view[V]](kind entity.Kind, decode func([]byte) (P, error), facts func(P) entity.Facts, keys func(P) []Key, filter func(*Selection, any) error, methods ...Method) Row {
 	r := Row{
-		Kind: kind, filter: filter,
+		Kind: kind, Methods: methods, filter: filter,
 		decode: func(payload []byte) (bff.Node, error) {
 			v, err := decode(payload)
 			if err != nil || v == nil {
@@ -82,7 +90,7 @@ func filtered[F any](compile func(*Selection, *F) error) func(*Selection, any) e
 // deleted entity, has neither.
 func Decode(e *bff.Event, payload []byte) error {
 	r := byKind[e.Entity]
-	if r == nil {
+	if r == nil || r.decode == nil {
 		return nil
 	}
 	node, err := r.decode(payload)
@@ -97,7 +105,7 @@ func Decode(e *bff.Event, payload []byte) error {
 
 // FactsOf returns what the visibility of a view depends on. A view without a row has no facts.
 func FactsOf(kind entity.Kind, node bff.Node) entity.Facts {
-	if r := byKind[kind]; r != nil && node != nil {
+	if r := byKind[kind]; r != nil && r.facts != nil && node != nil {
 		return r.facts(node)
 	}
 	return entity.Facts{}
@@ -106,7 +114,7 @@ func FactsOf(kind entity.Kind, node bff.Node) entity.Facts {
 // KeysOf returns the keys under which a selection that contains the event may be indexed.
 func KeysOf(e *bff.Event) []Key {
 	r := byKind[e.Entity]
-	if r == nil || e.Node == nil {
+	if r == nil || r.keys == nil || e.Node == nil {
 		return nil
 	}
 	return append(r.keys(e.Node), Key{"id", e.Node.GetID()}, Key{"owner", e.Facts.Owner})

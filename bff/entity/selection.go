@@ -28,7 +28,7 @@ const maxValues = 100
 // Select compiles a topic. A topic that is not valid is INVALID_ARGUMENT.
 func Select(topic bff.Topic) (*Selection, error) {
 	r := byKind[topic.Entity]
-	if r == nil {
+	if r == nil || r.decode == nil {
 		return nil, errs.Invalid("subscription", "there are no events of %s", topic.Entity)
 	}
 	s := &Selection{Kind: topic.Entity}
