@@ -16,7 +16,9 @@ import (
 )
 
 // Register serves the use cases as sluice.note.v1.Notes.
-func Register(r grpc.ServiceRegistrar, s *note.Service) { notev1.RegisterNotesServer(r, server{service: s}) }
+func Register(r grpc.ServiceRegistrar, s *note.Service) {
+	notev1.RegisterNotesServer(r, server{service: s})
+}
 
 // Encode encodes a note as the payload of its events.
 func Encode(n note.Note) ([]byte, error) { return proto.Marshal(message(n)) }

@@ -31,7 +31,9 @@ type Store struct {
 }
 
 // New returns a store over a migrated database. encode makes the payload of events.
-func New(db *sqldb.DB, encode func(note.Note) ([]byte, error)) *Store { return &Store{db: db, encode: encode} }
+func New(db *sqldb.DB, encode func(note.Note) ([]byte, error)) *Store {
+	return &Store{db: db, encode: encode}
+}
 
 // Create stores a new note with its event.
 func (s *Store) Create(ctx context.Context, n note.Note) error {
