@@ -38,14 +38,15 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 		options.Downlink, options.Connections = link, link
 	}
 	service := assembly.New(store, h.clock, options)
-	loops := []worker.Loop{
-		worker.Continuous("device due tasks", service.Reconciler.Run),
-		worker.Continuous("twin delivery", func(ctx context.Context) error {
-			return service.Twins.RunDelivery(ctx, func(err error) { h.logger.Warn("a wanted configuration waits", "error", err) })
-		}),
-	}
+	loops := []worker.Loop{service.Reconciler.Loop(), service.Twins.DeliveryLoop()}
 	if link != nil {
-		loops = append(loops, worker.Continuous("device listener", h.listenToDevices(link, service, store)))
+		keeper := presence.NewKeeper(store, link, h.clock, h.logger, presence.Options{
+			Grace: h.config.Device.OfflineGrace, Wait: h.config.Device.RestartGrace, Sweep: presenceSweep, Compare: presenceCompare,
+			Welcome: service.Uplink.Welcome, Check: link.Check(service.Registry),
+		})
+		loops = append(loops, keeper.Loop(), worker.Continuous("device listener", func(ctx context.Context) error {
+			return link.Run(ctx, service.Registry, service.Uplink, keeper)
+		}))
 	}
 	return &opened{
 		name: "device", db: db, old: service.Retention, register: func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) },
@@ -66,15 +67,6 @@ func (h *house) retention() maintenance.RetentionPolicy {
 	return maintenance.RetentionPolicy{
 		Raw: c.RawRetention, Step: c.RollupStep, Rolled: c.RollupRetention, Commands: c.CommandRetention, Events: c.EventRetention, Calls: c.AuditRetention,
 	}
-}
-
-// listenToDevices lets devices in and keeps who is there.
-func (h *house) listenToDevices(link *mqtt.Link, service *assembly.Service, store *devicestore.Store) func(context.Context) error {
-	keeper := presence.NewKeeper(store, link, h.clock, h.logger, presence.Options{
-		Grace: h.config.Device.OfflineGrace, Wait: h.config.Device.RestartGrace, Sweep: presenceSweep, Compare: presenceCompare,
-		Welcome: service.Uplink.Welcome, Check: link.Check(service.Registry),
-	})
-	return func(ctx context.Context) error { return link.Run(ctx, service.Registry, service.Uplink, keeper) }
 }
 
 // countMessages counts what became of what devices said.

@@ -37,7 +37,7 @@ func (s *Scheduler) Wake() { s.wakeup.Wake() }
 // Loop describes the background loop of the scheduler. A pass starts at a wake-up, when the next job is due, and at
 // least every second. It is retried while the store fails.
 func (s *Scheduler) Loop() worker.Loop {
-	return worker.Loop{Name: "job scheduler", Pass: s.RunDue, Interval: schedulerPoll, NextDue: s.store.NextWake, Wakeup: s.wakeup}
+	return worker.Loop{Name: "job scheduler", Pass: s.RunDue, Interval: schedulerPoll, NextDue: s.store.NextWake, Wakeup: s.wakeup, MaxBackoff: schedulerPoll}
 }
 
 // RunDue enqueues all jobs that are due, and recovers all runs that are overdue.

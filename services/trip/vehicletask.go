@@ -209,7 +209,7 @@ func NewTaskRunner(service *Service) *TaskRunner { return &TaskRunner{service: s
 
 // Loop describes the background loop of the runner.
 func (r *TaskRunner) Loop() worker.Loop {
-	return worker.Loop{Name: "trip vehicle tasks", Pass: r.RunDue, Interval: taskPoll}
+	return worker.Loop{Name: "trip vehicle tasks", Pass: r.RunDue, Interval: taskPoll, MaxBackoff: taskPoll}
 }
 
 // RunDue runs all tasks that are due now. The failure of one does not hold back the others.

@@ -96,7 +96,7 @@ func New(store Store, clock clock.Clock, options Options) *Service {
 	s.Uplink = uplink.New(store, clock, uplink.Handlers{
 		Telemetry: s.Telemetry, Commands: s.Commands, Vehicles: s.Vehicles, Cameras: s.Cameras, Twins: s.Twins,
 	}, o.Count)
-	s.Reconciler = maintenance.NewReconciler(store, clock, o.Logger,
+	s.Reconciler = maintenance.NewReconciler(store, clock,
 		maintenance.DueTask{Due: store.DueCommands, Do: s.Commands.Attend},
 		maintenance.DueTask{Due: store.DueLocks, Do: s.Vehicles.Secure},
 		maintenance.DueTask{Due: store.DueStreams, Do: s.Cameras.Attend})

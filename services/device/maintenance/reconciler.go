@@ -12,16 +12,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
 const (
 	pollInterval = time.Second // other processes write due times too, and cannot wake this one
-	minPause     = 5 * time.Millisecond
 	dueBatch     = 64
 )
 
@@ -41,15 +40,14 @@ type DueTask struct {
 
 // Reconciler runs due tasks. Several processes may run one over the same store.
 type Reconciler struct {
-	store  DueStore
-	clock  clock.Clock
-	logger *slog.Logger
-	tasks  []DueTask
+	store DueStore
+	clock clock.Clock
+	tasks []DueTask
 }
 
-// NewReconciler returns a Reconciler; Run starts it.
-func NewReconciler(store DueStore, clock clock.Clock, logger *slog.Logger, tasks ...DueTask) *Reconciler {
-	return &Reconciler{store: store, clock: clock, logger: logger, tasks: tasks}
+// NewReconciler returns a Reconciler, whose loop a worker runs.
+func NewReconciler(store DueStore, clock clock.Clock, tasks ...DueTask) *Reconciler {
+	return &Reconciler{store: store, clock: clock, tasks: tasks}
 }
 
 // RunDue runs all tasks that are due now. A failure of one does not stop the others.
@@ -61,24 +59,9 @@ func (r *Reconciler) RunDue(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-// Run runs due tasks until ctx ends: at each due time, and every pollInterval. Failed tasks are retried.
-func (r *Reconciler) Run(ctx context.Context) error {
-	failing := false
-	for ctx.Err() == nil {
-		err := r.RunDue(ctx)
-		if ctx.Err() != nil {
-			return nil
-		}
-		if err != nil && !failing {
-			r.logger.Error("due tasks of devices fail", "error", err)
-		}
-		if err == nil && failing {
-			r.logger.Info("due tasks of devices succeed again")
-		}
-		failing = err != nil
-		r.wait(ctx, failing)
-	}
-	return nil
+// Loop describes the background loop of the reconciler. A pass starts at each due time, and every pollInterval.
+func (r *Reconciler) Loop() worker.Loop {
+	return worker.Loop{Name: "device due tasks", Pass: r.RunDue, Interval: pollInterval, NextDue: r.store.NextDue, MaxBackoff: pollInterval}
 }
 
 // runTask processes batches of due ids, until none is left or a batch has a failure.
@@ -91,26 +74,12 @@ func runTask(ctx context.Context, task DueTask, now time.Time) error {
 		var failures []error
 		for _, id := range due {
 			// NotFound: the entity was deleted after it was listed.
-			if err := task.Do(ctx, id); err != nil && errs.From(err).Code != errs.NotFound {
+			if err := task.Do(ctx, id); err != nil && !errs.IsMissing(err) {
 				failures = append(failures, err)
 			}
 		}
 		if len(failures) > 0 || len(due) < dueBatch {
 			return errors.Join(failures...)
 		}
-	}
-}
-
-// wait pauses until the next due time, for pollInterval at most.
-func (r *Reconciler) wait(ctx context.Context, failing bool) {
-	pause := pollInterval
-	if next, err := r.store.NextDue(ctx); !failing && err == nil && next != nil {
-		pause = min(pause, max(next.Sub(r.clock.Now()), minPause))
-	}
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }

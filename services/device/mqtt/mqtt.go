@@ -78,7 +78,6 @@ func (l *Link) Run(ctx context.Context, r *registry.Service, u *uplink.Service, 
 	}
 	take := l.taking(u, keeper)
 	parts, ctx := errgroup.WithContext(ctx)
-	parts.Go(func() error { return keeper.Run(ctx) })
 	parts.Go(func() error { return l.field.Watch(ctx, l.noticing(ctx, keeper)) })
 	parts.Go(func() error { return l.field.Consume(ctx, config, take) })
 	parts.Go(func() error { return l.field.ConsumeUnkept(ctx, config, take) })

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
 // Store stores the states. Each method is one transaction; devices that are not there are passed over.
@@ -48,10 +49,11 @@ type Options struct {
 }
 
 const (
-	waiting   = 20_000           // signals that may wait to be stored; further callers wait
-	atOnce    = 500              // devices in one transaction
-	coarse    = 30 * time.Second // how exact it is when a device was last seen
-	forgotten = 10 * time.Minute // after which it is forgotten that a device was heard
+	waiting    = 20_000           // signals that may wait to be stored; further callers wait
+	maxBatches = 20               // batches of one pass
+	atOnce     = 500              // devices in one transaction
+	coarse     = 30 * time.Second // how exact it is when a device was last seen
+	forgotten  = 10 * time.Minute // after which it is forgotten that a device was heard
 )
 
 // Keeper keeps the states up to date. It is safe for concurrent use.
@@ -62,16 +64,21 @@ type Keeper struct {
 	logger  *slog.Logger
 	options Options
 	signals chan Signal
+	wakeup  worker.Wakeup
+
+	// The state of the loop, which one goroutine uses.
+	pending            map[string][]Signal // a batch whose write has failed
+	sweepAt, compareAt time.Time
 
 	mu     sync.Mutex
 	active map[string]time.Time // when a device last sent an Active signal that was passed on
 }
 
-// NewKeeper returns a keeper, which works while it is run.
+// NewKeeper returns a keeper, whose loop a worker runs.
 func NewKeeper(store Store, broker Broker, clock clock.Clock, logger *slog.Logger, options Options) *Keeper {
 	return &Keeper{
 		store: store, broker: broker, clock: clock, logger: logger, options: options,
-		signals: make(chan Signal, waiting), active: map[string]time.Time{},
+		signals: make(chan Signal, waiting), wakeup: worker.NewWakeup(), active: map[string]time.Time{},
 	}
 }
 
@@ -83,6 +90,7 @@ func (k *Keeper) Notice(ctx context.Context, signals ...Signal) {
 		}
 		select {
 		case k.signals <- signal:
+			k.wakeup.Wake()
 		case <-ctx.Done():
 			return
 		}
@@ -104,25 +112,49 @@ func (k *Keeper) news(signal Signal) bool {
 	return true
 }
 
-// Run stores the states until ctx ends.
-func (k *Keeper) Run(ctx context.Context) error {
-	k.retry(ctx, "find who is there after the start", func() error { return k.compare(ctx, true) })
-	sweep, compare := time.NewTicker(k.options.Sweep), time.NewTicker(k.options.Compare)
-	defer sweep.Stop()
-	defer compare.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case first := <-k.signals:
-			batch := k.gather(first)
-			k.retry(ctx, "keep who is there", func() error { return k.keep(ctx, batch) })
-		case <-sweep.C:
-			k.tell(ctx, "find who has gone", k.expire(ctx))
-		case <-compare.C:
-			k.tell(ctx, "compare with who is connected", k.compare(ctx, false))
+// Loop describes the background loop of the keeper. A pass stores the signals that wait, and then, when they are due,
+// finds devices that have gone and compares the states with the connections. Signals whose write fails are retried.
+func (k *Keeper) Loop() worker.Loop {
+	return worker.Loop{Name: "presence", Pass: k.pass, Interval: min(k.options.Sweep, k.options.Compare), Wakeup: k.wakeup, MaxBackoff: time.Second}
+}
+
+func (k *Keeper) pass(ctx context.Context) error {
+	now := time.Now()
+	if k.compareAt.IsZero() {
+		if err := k.compare(ctx, true); err != nil {
+			return fmt.Errorf("compare presence with connections after the start: %w", err)
 		}
+		k.sweepAt, k.compareAt = now.Add(k.options.Sweep), now.Add(k.options.Compare)
 	}
+	if err := k.storeSignals(ctx); err != nil {
+		return fmt.Errorf("store presence: %w", err)
+	}
+	var failures []error
+	if !now.Before(k.sweepAt) {
+		k.sweepAt = now.Add(k.options.Sweep)
+		failures = append(failures, k.expire(ctx))
+	}
+	if !now.Before(k.compareAt) {
+		k.compareAt = now.Add(k.options.Compare)
+		failures = append(failures, k.compare(ctx, false))
+	}
+	return errors.Join(failures...)
+}
+
+// storeSignals writes the signals that wait in batches, maxBatches of them at most so that they do not hold back the
+// rest of the pass. A batch whose write fails stays pending.
+func (k *Keeper) storeSignals(ctx context.Context) error {
+	for range maxBatches {
+		if k.pending = k.gather(k.pending); len(k.pending) == 0 {
+			return nil
+		}
+		if err := k.keep(ctx, k.pending); err != nil {
+			return err
+		}
+		k.pending = nil
+	}
+	k.wakeup.Wake()
+	return nil
 }
 
 func (k *Keeper) tell(ctx context.Context, what string, err error) {
@@ -131,24 +163,11 @@ func (k *Keeper) tell(ctx context.Context, what string, err error) {
 	}
 }
 
-// retry does what must not be left out, again and again until it is done or ctx ends.
-func (k *Keeper) retry(ctx context.Context, what string, do func() error) {
-	for {
-		err := do()
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		k.tell(ctx, what, err)
-		select {
-		case <-ctx.Done():
-		case <-time.After(time.Second):
-		}
+// gather adds the signals that wait to a batch, up to the size of one transaction.
+func (k *Keeper) gather(batch map[string][]Signal) map[string][]Signal {
+	if batch == nil {
+		batch = map[string][]Signal{}
 	}
-}
-
-// gather takes what waits, as much as goes into one transaction.
-func (k *Keeper) gather(first Signal) map[string][]Signal {
-	batch := map[string][]Signal{first.DeviceID: {first}}
 	for len(batch) < atOnce {
 		select {
 		case s := <-k.signals:

@@ -8,19 +8,20 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/worker"
 	"github.com/sluicehq/sluice/services/device"
 )
 
 // delivery hands desired configurations to devices. What is wanted is in the store, with what was
 // handed on, so that a restart forgets none and hands none on twice.
 type delivery struct {
-	woken chan struct{}
-	mu    sync.Mutex
-	again map[string]time.Time // devices that have just connected, and the time of the second delivery
+	wakeup worker.Wakeup
+	mu     sync.Mutex
+	again  map[string]time.Time // devices that have just connected, and the time of the second delivery
 }
 
 func newDelivery() *delivery {
-	return &delivery{woken: make(chan struct{}, 1), again: map[string]time.Time{}}
+	return &delivery{wakeup: worker.NewWakeup(), again: map[string]time.Time{}}
 }
 
 // remind schedules a second delivery: a device that has just connected may not have subscribed yet. A
@@ -47,13 +48,6 @@ func (c *delivery) due(now time.Time) []string {
 	return due
 }
 
-func (c *delivery) wake() {
-	select {
-	case c.woken <- struct{}{}:
-	default:
-	}
-}
-
 const (
 	deliveryBatch = 100
 	// deliveryInterval is how often is looked for what another process was told, or could not hand on.
@@ -63,22 +57,12 @@ const (
 	maxReminders = 100_000 // devices
 )
 
-// RunDelivery hands desired configurations to the devices that are there, until ctx ends. What cannot
-// be delivered is retried; failed receives the error.
-func (s *Service) RunDelivery(ctx context.Context, failed func(error)) error {
-	tick := time.NewTicker(deliveryInterval)
-	defer tick.Stop()
-	for {
-		if _, err := s.DeliverPending(ctx); err != nil && ctx.Err() == nil {
-			failed(err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-s.delivery.woken:
-		case <-tick.C:
-		}
-	}
+// DeliveryLoop describes the background loop that delivers desired configurations. A failed delivery is retried.
+func (s *Service) DeliveryLoop() worker.Loop {
+	return worker.Loop{Name: "twin delivery", Interval: deliveryInterval, Wakeup: s.delivery.wakeup, MaxBackoff: deliveryInterval, Pass: func(ctx context.Context) error {
+		_, err := s.DeliverPending(ctx)
+		return err
+	}}
 }
 
 // DeliverPending sends the desired configuration to devices that are not known to be offline, once a version, and

@@ -111,7 +111,7 @@ func (s *Service) Set(ctx context.Context, in SetInput) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	s.delivery.wake()
+	s.delivery.wakeup.Wake()
 	return changed, nil
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/worker"
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/devicetest"
 	"github.com/sluicehq/sluice/services/device/twin"
@@ -167,13 +168,12 @@ func TestWhatTheBrokerDoesNotTakeIsDeliveredLater(t *testing.T) {
 	f.delivered(t, "the broker is back", `{"version":1,"desired":{}}`)
 }
 
-// Whoever sets a configuration need not wait: the delivery is woken.
+// A new configuration wakes the delivery.
 func TestDeliverySetConfigDeliversAtOnce(t *testing.T) {
 	t.Parallel()
 	f := openTwin(t, device.Camera)
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- f.Twins.RunDelivery(ctx, func(err error) { t.Error(err) }) }()
+	w := worker.New(f.Twins.DeliveryLoop(), worker.Options{})
+	w.Start(t.Context())
 	f.set(t, `{}`)
 	for deadline := time.After(time.Minute); ; {
 		if got := f.mail.take(); len(got) == 1 {
@@ -185,8 +185,7 @@ func TestDeliverySetConfigDeliversAtOnce(t *testing.T) {
 		case <-time.After(time.Millisecond):
 		}
 	}
-	cancel()
-	if err := <-ended; err != nil {
+	if err := w.Stop(t.Context()); err != nil {
 		t.Error(err)
 	}
 }
