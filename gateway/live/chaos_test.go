@@ -20,7 +20,7 @@ import (
 
 // Clients that are cut at random, and gateways that are killed and started again at random, before one
 // NATS: in the end every client has the whole sequence, once each and in order.
-func TestChaos(t *testing.T) {
+func TestClientsAmongRandomCutsAndKillsReceiveEveryEventOnce(t *testing.T) {
 	t.Parallel()
 	const rate = 50 // events a second
 	clients, lasting := 40, 5*time.Second

@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/live"
 )
 
-func TestCompressionIsAgreedAndBounded(t *testing.T) {
+func TestCompressionIsNegotiatedAndDecompressionIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for name, on := range map[string]bool{"on": true, "off": false} {

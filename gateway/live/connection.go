@@ -24,113 +24,113 @@ import (
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
-// connection is a WebSocket. While the client says nothing, it is a goroutine of the smallest stack that
-// waits; what the client says is handled on a larger one, which does not come back to waiting. Whoever
-// has something to say to the client writes to its socket.
+// connection is a WebSocket. While the client sends nothing, its reader is parked on a goroutine with the smallest stack. The
+// client's messages are handled on a larger stack, which is not used for parking. Every goroutine writes to the client through
+// the frame.Writer.
 type connection struct {
-	dialect *protocol.Dialect // what a delivery looks at comes first
+	dialect *protocol.Dialect // first are the fields that a broadcast reads
 	deflate bool              // large messages are compressed
 	frame.Writer
 	hub       *Hub
 	shard     *shard
 	executor  graphql.GraphExecutor
 	websocket *websocket.Conn
-	buffered  *bufio.Reader // what the WebSocket reads from
+	buffered  *bufio.Reader // which the WebSocket reads from
 	requestID string
 	remote    netip.Addr
 	opened    time.Time
 
-	heard   atomic.Int64 // unix nanoseconds
-	pinged  int64        // unix seconds; used by the shard
-	code    atomic.Int32 // it was closed with
-	expires atomic.Int64 // unix seconds; 0 for never
-	greeted atomic.Bool  // connection_init was acknowledged
+	lastMessage  atomic.Int64 // or pong; Unix nanoseconds
+	lastPing     int64        // Unix seconds; used by the shard
+	code         atomic.Int32 // of the close frame; 0 while open
+	expires      atomic.Int64 // Unix seconds; 0 for never
+	acknowledged atomic.Bool  // connection_ack was sent
 
-	// These are used by run only.
-	who     caller.Caller
-	started bool   // connection_init has come
-	release func() // of the caller's connections
+	// Only the reader uses the fields below.
+	who          caller.Caller
+	initReceived bool
+	release      func() // of the caller's number of connections
 
-	mu        sync.Mutex
-	running   []running
-	departing *frame.Close // what it ends with when no query is running any more
-	session   string       // or API key
+	mu         sync.Mutex
+	operations []activeOperation
+	drainClose *frame.Close // to send when no query is running any more; nil while not draining
+	credential string       // id of the session or API key
 }
 
-// run reads what has come, and goes back to waiting on a fresh stack: stacks that have grown stay
-// grown. The last one leaves nothing behind.
-func (c *connection) run() {
+// park waits until the client sends something. Its frame is small, because a connection is here nearly all the time.
+func (c *connection) park() {
+	c.AwaitReadable()
+	c.serve()
+}
+
+// serve handles the messages that have arrived, and parks again on a new goroutine, because a stack that has grown stays large.
+// After the last message it releases all resources.
+func (c *connection) serve() {
 	ended := true
 	defer func() {
 		if p := recover(); p != nil {
 			c.hub.logger.Error("panic in a connection", "panic", fmt.Sprint(p))
-			c.bye(frame.Close{Code: frame.CloseInternal, Reason: "something went wrong on our side"})
+			c.close(frame.Close{Code: frame.CloseInternal, Reason: "something went wrong on our side"})
 		}
 		if ended {
-			c.leave()
+			c.teardown()
 		}
 	}()
 	for more := true; more; more = c.buffered.Buffered() > 0 {
-		if err := c.next(); err != nil {
-			c.explain(err)
+		if err := c.readMessage(); err != nil {
+			c.recordEnd(err)
 			return
 		}
 	}
 	ended = false
-	go c.wait()
+	go c.park()
 }
 
-// wait waits until the client says something, and keeps what it needs for it small.
-func (c *connection) wait() {
-	c.AwaitReadable()
-	c.run()
-}
-
-// next reads and handles one message.
-func (c *connection) next() error {
+// readMessage reads and handles one message.
+func (c *connection) readMessage() error {
 	text, err := c.receive()
 	if err != nil {
 		return err
 	}
-	c.heard.Store(time.Now().UnixNano())
-	if c.code.Load() == 0 { // else the client has not seen yet that we are closing
-		if problem := c.handle(text); problem != nil {
-			c.bye(*problem)
+	c.lastMessage.Store(time.Now().UnixNano())
+	if c.code.Load() == 0 { // else the client has not read the close frame yet
+		if why := c.handle(text); why != nil {
+			c.close(*why)
 		}
 	}
 	putBuffer(text)
 	return nil
 }
 
-// explain remembers how the connection ended, if it was not us. A client that was told of a fault in
-// mid-message is given time to read that: closing at once, with bytes unread, would reset the connection.
-func (c *connection) explain(err error) {
+// recordEnd records the close code when the client has ended the connection. When the server has reported a protocol error in the
+// middle of a message, it lingers, so that the client can read the report.
+func (c *connection) recordEnd(err error) {
 	if e, ok := errors.AsType[*websocket.CloseError](err); ok {
 		c.code.CompareAndSwap(0, int32(e.Code))
 		return
 	}
 	if errors.Is(err, websocket.ErrReadLimit) {
-		c.bye(tooLarge()) // which gorilla has said, unless the length is none
+		c.close(frame.Close{Code: frame.CloseTooBig, Reason: "the message is too large"}) // gorilla has sent it, unless the length is invalid
 	}
 	if c.IsClosing() && !errors.Is(err, os.ErrDeadlineExceeded) {
-		c.code.CompareAndSwap(0, frame.CloseProtocol) // as gorilla has told the client
+		c.code.CompareAndSwap(0, frame.CloseProtocol) // as gorilla has sent it
 		c.Linger()
 	}
 }
 
-// leave takes the connection down. What was queued before a close is given its time by receive, which
-// goes on until the client closes too or a deadline ends it.
-func (c *connection) leave() {
+// teardown ends the operations and releases the connection. Messages queued before a close were given their time: the reader goes on
+// until the client closes too, or until a deadline.
+func (c *connection) teardown() {
 	c.Abort()
 	c.mu.Lock()
-	operations := c.running
-	c.running = nil
+	operations := c.operations
+	c.operations = nil
 	c.mu.Unlock()
-	for _, r := range operations {
-		c.finish(r, "connection")
+	for _, o := range operations {
+		c.finish(o, "connection")
 	}
 	c.Writer.Wait()
-	c.shard.post(item{exit: c})
+	c.shard.post(task{disconnect: c})
 	if c.release != nil {
 		c.release()
 	}
@@ -138,7 +138,7 @@ func (c *connection) leave() {
 	c.hub.work.Done()
 }
 
-// handle does what the message asks; the answer says why the connection has to end.
+// handle processes one message. It returns a reason when the connection must be closed.
 func (c *connection) handle(text []byte) *frame.Close {
 	m, err := c.dialect.Decode(text)
 	if err != nil {
@@ -159,43 +159,50 @@ func (c *connection) handle(text []byte) *frame.Close {
 	return nil
 }
 
-// init finds out who is calling.
+// init authenticates the caller.
 func (c *connection) init(m protocol.Message) *frame.Close {
-	if c.started {
+	if c.initReceived {
 		return &frame.Close{Code: frame.CloseSecondInit, Reason: "Too many initialisation requests"}
 	}
-	c.started = true
+	c.initReceived = true
 	credentials, err := protocol.Credentials(m.Payload)
 	if err == nil && credentials != (auth.Credentials{}) {
-		c.who, err = c.hub.identify(c.context(), credentials)
+		c.who, err = c.hub.authenticate(c.context(), credentials)
 		c.expires.Store(unix(c.who.ExpiresAt))
 	}
 	if err != nil {
-		return c.refused(err)
+		return c.refuse(err)
 	}
-	if c.release, err = c.hub.admit(c.context()); err != nil {
-		return c.refused(err)
+	if c.release, err = c.hub.acquireConnection(c.context()); err != nil {
+		return c.refuse(err)
 	}
-	c.mu.Lock()
-	c.session = credentialOf(c.who)
-	c.mu.Unlock()
-	if c.hub.wasRevoked(credentialOf(c.who)) {
+	if !c.useCredential() {
 		return revoked()
 	}
-	c.greeted.Store(true)
+	c.acknowledged.Store(true)
 	if !c.Reply(protocol.Encode("connection_ack", "", encoded(map[string]any{"cursor": c.hub.source.Cursor()}))) {
-		return flooded()
+		return requestFlood()
 	}
-	if c.dialect.Alive != "" {
-		c.Reply(frame.Text([]byte(c.dialect.Alive)))
+	if c.dialect.KeepAlive != "" {
+		c.Reply(frame.Text([]byte(c.dialect.KeepAlive)))
 	}
 	return nil
 }
 
-// refused says why the caller is not let in. What may be otherwise in a while says so.
-func (c *connection) refused(err error) *frame.Close {
+// useCredential stores the credential of the caller, so that a revocation finds the connection. It returns false when the
+// credential was revoked in the meantime.
+func (c *connection) useCredential() bool {
+	id := credentialOf(c.who)
+	c.mu.Lock()
+	c.credential = id
+	c.mu.Unlock()
+	return !c.hub.wasRevoked(id)
+}
+
+// refuse returns the reason to close a connection whose caller is refused. A code for "try again" is used for errors that pass.
+func (c *connection) refuse(err error) *frame.Close {
 	e := errs.From(err)
-	if c.dialect.Alive != "" {
+	if c.dialect.KeepAlive != "" {
 		c.Reply(protocol.Encode("connection_error", "", encoded(graph.Public(c.context(), e))))
 	}
 	switch e.Code {
@@ -210,39 +217,35 @@ func (c *connection) refused(err error) *frame.Close {
 	return &frame.Close{Code: frame.CloseTryAgain, Reason: e.Message}
 }
 
-// ping is answered. One that presents credentials renews those of the connection; they have to be of
-// the same caller, with the same rights.
+// ping replies with a pong. A ping with credentials renews those of the connection.
 func (c *connection) ping(m protocol.Message) *frame.Close {
 	payload := m.Payload
 	credentials, err := protocol.Credentials(m.Payload)
 	if err != nil || credentials != (auth.Credentials{}) {
-		if !c.greeted.Load() {
+		if !c.acknowledged.Load() {
 			return &frame.Close{Code: frame.CloseUnauthorized, Reason: "Unauthorized"}
 		}
-		if err := c.renew(credentials, err); err != nil {
-			return c.refused(err)
+		if err == nil {
+			err = c.renew(credentials)
 		}
-		payload = encoded(map[string]any{"expiresAt": expiry(c.who)})
+		if err != nil {
+			return c.refuse(err)
+		}
+		var expiresAt *time.Time // null for never
+		if !c.who.ExpiresAt.IsZero() {
+			expiresAt = new(c.who.ExpiresAt.UTC().Truncate(time.Second))
+		}
+		payload = encoded(map[string]any{"expiresAt": expiresAt})
 	}
 	if !c.Reply(protocol.Encode("pong", "", payload)) {
-		return flooded()
+		return requestFlood()
 	}
 	return nil
 }
 
-// expiry is when the caller's credentials expire, as it is told; nil for never.
-func expiry(who caller.Caller) *time.Time {
-	if who.ExpiresAt.IsZero() {
-		return nil
-	}
-	return new(who.ExpiresAt.UTC().Truncate(time.Second))
-}
-
-func (c *connection) renew(credentials auth.Credentials, err error) error {
-	if err != nil {
-		return err
-	}
-	who, err := c.hub.identify(c.context(), credentials)
+// renew replaces the credentials. The new ones must be of the same caller, with the same visibility.
+func (c *connection) renew(credentials auth.Credentials) error {
+	who, err := c.hub.authenticate(c.context(), credentials)
 	if err != nil {
 		return err
 	}
@@ -251,10 +254,7 @@ func (c *connection) renew(credentials auth.Credentials, err error) error {
 	}
 	c.who = who
 	c.expires.Store(unix(who.ExpiresAt))
-	c.mu.Lock()
-	c.session = credentialOf(who)
-	c.mu.Unlock()
-	if c.hub.wasRevoked(credentialOf(who)) {
+	if !c.useCredential() {
 		return errs.New(errs.Unauthenticated, "TOKEN_INVALID", "the credentials were revoked")
 	}
 	return nil
@@ -264,19 +264,19 @@ func revoked() *frame.Close {
 	return &frame.Close{Code: frame.CloseForbidden, Reason: "the credentials were revoked"}
 }
 
-func flooded() *frame.Close {
-	return &frame.Close{Code: frame.ClosePolicy, Reason: "read the answers before you ask for more"}
+func requestFlood() *frame.Close {
+	return &frame.Close{Code: frame.ClosePolicy, Reason: "read the responses before you send more requests"}
 }
 
-// context is that of an operation of this connection.
+// context returns the context of an operation of this connection.
 func (c *connection) context() context.Context {
 	ctx := quota.From(obs.WithRequestID(c.hub.ctx, c.requestID), c.remote)
 	return graphql.StartOperationTrace(caller.NewContext(ctx, c.who))
 }
 
-// identify tells who presents the credentials, within a bounded time. It asks as nobody: what does not hold
-// is held against where it comes from, not against who the connection is so far.
-func (h *Hub) identify(ctx context.Context, credentials auth.Credentials) (caller.Caller, error) {
+// authenticate verifies credentials within the request timeout. It does so as an anonymous caller: credentials that are not valid
+// count against the client's address, not against the present caller of the connection.
+func (h *Hub) authenticate(ctx context.Context, credentials auth.Credentials) (caller.Caller, error) {
 	ctx, cancel := context.WithTimeout(caller.NewContext(ctx, caller.Caller{}), h.settings.RequestTimeout)
 	defer cancel()
 	return h.auth.Caller(ctx, credentials)
@@ -296,7 +296,7 @@ func unix(at time.Time) int64 {
 	return at.Unix()
 }
 
-// appendNext adds the frame of a message with an answer, compressed if that was agreed and is worth it.
+// appendNext appends the frame of a message with a response. It compresses a large one, when that was negotiated.
 func (c *connection) appendNext(b []byte, id string, payload []byte) []byte {
 	if c.deflate && len(payload) >= frame.CompressFrom {
 		return frame.AppendCompressed(b, c.dialect.AppendNext(nil, id, payload))
@@ -304,61 +304,61 @@ func (c *connection) appendNext(b []byte, id string, payload []byte) []byte {
 	return c.dialect.AppendNext(b, id, payload)
 }
 
-// offer is sink.
-func (c *connection) offer(m *member, answers []*answer) (taken int) {
-	b, ends := m.shard.scratch[:0], m.shard.ends[:0]
-	for _, a := range answers {
-		b = c.appendNext(b, m.id, a.payload)
+// offer implements sink.
+func (c *connection) offer(s *subscriber, results []*result) (accepted int) {
+	b, ends := s.shard.buffer[:0], s.shard.ends[:0]
+	for _, r := range results {
+		b = c.appendNext(b, s.id, r.payload)
 		ends = append(ends, len(b))
 	}
-	m.shard.scratch, m.shard.ends = b, ends
-	taken = c.Writer.Offer(b, ends)
-	m.shard.tally.add(answers[:taken]...)
-	return taken
+	s.shard.buffer, s.shard.ends = b, ends
+	accepted = c.Offer(b, ends)
+	s.shard.tally.add(results[:accepted]...)
+	return accepted
 }
 
-// push is sink.
-func (c *connection) push(m *member, a *answer) bool {
-	if !c.Writer.Push(c.appendNext(nil, m.id, a.payload), m.ended.Load) {
+// push implements sink.
+func (c *connection) push(s *subscriber, r *result) bool {
+	if !c.Push(c.appendNext(nil, s.id, r.payload), s.ended.Load) {
 		return false
 	}
 	c.hub.metrics.messages.Inc()
 	return true
 }
 
-// bye is client.
-func (c *connection) bye(why frame.Close) {
+// close implements client.
+func (c *connection) close(why frame.Close) {
 	c.code.CompareAndSwap(0, int32(why.Code))
-	c.Writer.Close(why.Frame())
+	c.Close(why.Frame())
 }
 
-// holds is client.
-func (c *connection) holds(credential string) bool {
+// abort implements client.
+func (c *connection) abort() { c.Abort() }
+
+// usesCredential implements client.
+func (c *connection) usesCredential(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.session == credential
+	return c.credential == id
 }
 
-// look is client.
-func (c *connection) look(now time.Time) {
+// checkTimeouts implements client.
+func (c *connection) checkTimeouts(now time.Time) {
 	s := c.hub.settings
-	silent := now.Sub(time.Unix(0, c.heard.Load()))
+	idle := now.Sub(time.Unix(0, c.lastMessage.Load()))
 	switch expires := c.expires.Load(); {
 	case c.code.Load() != 0:
-	case !c.greeted.Load() && now.Sub(c.opened) >= s.InitTimeout:
-		c.bye(frame.Close{Code: frame.CloseInitTimeout, Reason: "Connection initialisation timeout"})
+	case !c.acknowledged.Load() && now.Sub(c.opened) >= s.InitTimeout:
+		c.close(frame.Close{Code: frame.CloseInitTimeout, Reason: "Connection initialisation timeout"})
 	case expires != 0 && c.hub.clock.Now().Unix() >= expires:
-		c.bye(frame.Close{Code: frame.CloseForbidden, Reason: "the credentials have expired"})
-	case silent >= s.IdleTimeout:
-		c.bye(frame.Close{Code: frame.CloseGoingAway, Reason: "no sign of life"})
-	case c.greeted.Load() && silent >= s.KeepAlive && now.Unix()-c.pinged >= int64(s.KeepAlive/time.Second):
-		c.pinged = now.Unix()
+		c.close(frame.Close{Code: frame.CloseForbidden, Reason: "the credentials have expired"})
+	case idle >= s.IdleTimeout:
+		c.close(frame.Close{Code: frame.CloseGoingAway, Reason: "idle timeout"})
+	case c.acknowledged.Load() && idle >= s.KeepAlive && now.Unix()-c.lastPing >= int64(s.KeepAlive/time.Second):
+		c.lastPing = now.Unix()
 		c.Reply(frame.Ping())
-		if c.dialect.Alive != "" {
-			c.Reply(frame.Text([]byte(c.dialect.Alive)))
+		if c.dialect.KeepAlive != "" {
+			c.Reply(frame.Text([]byte(c.dialect.KeepAlive)))
 		}
 	}
 }
-
-// cut is client.
-func (c *connection) cut() { c.Abort() }

@@ -33,7 +33,7 @@ func (w *world) key(t testing.TB, expires *time.Time) *bff.CreatedApiKey {
 	return key
 }
 
-func TestAKeyThatExpiresEndsTheConnection(t *testing.T) {
+func TestConnectionOfExpiredKeyIsClosed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t)
@@ -66,7 +66,7 @@ func TestAKeyThatExpiresEndsTheConnection(t *testing.T) {
 	stays.barrier()
 }
 
-func TestRenewalTellsWhenCredentialsExpire(t *testing.T) {
+func TestRenewalReturnsExpiryOfCredentials(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t)
@@ -85,7 +85,7 @@ func TestRenewalTellsWhenCredentialsExpire(t *testing.T) {
 }
 
 // A key that is revoked, or was given another secret, ends what was opened with it.
-func TestAKeyThatIsVoidEndsTheConnection(t *testing.T) {
+func TestConnectionOfRevokedOrRotatedKeyIsClosed(t *testing.T) {
 	t.Parallel()
 	for _, change := range []string{"revoked", "rotated"} {
 		t.Run(change, func(t *testing.T) {
@@ -118,7 +118,7 @@ func TestAKeyThatIsVoidEndsTheConnection(t *testing.T) {
 }
 
 // Documents that do not hold are paid for over a socket as over HTTP.
-func TestDocumentsThatDoNotHoldAreCharged(t *testing.T) {
+func TestInvalidDocumentIsChargedToTheBudget(t *testing.T) {
 	t.Parallel()
 	const points = 5
 	w := newWorld(t)
@@ -150,7 +150,7 @@ type faulty struct{ bff.Budgets }
 
 func (faulty) Take(context.Context, string, int) (bff.Budget, error) { panic("a fault") }
 
-func TestAFaultEndsItsOperationAlone(t *testing.T) {
+func TestPanicInOneOperationLeavesTheConnectionOpen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.budgets = faulty{}

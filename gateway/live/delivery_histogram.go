@@ -7,73 +7,73 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// bounds are the upper bounds of latencies, the last of which has none.
+// bounds are the upper bounds of the buckets. One more bucket has no bound.
 var bounds = [...]time.Duration{
 	time.Millisecond, 2500 * time.Microsecond, 5 * time.Millisecond, 10 * time.Millisecond, 25 * time.Millisecond, 50 * time.Millisecond,
 	75 * time.Millisecond, 100 * time.Millisecond, 150 * time.Millisecond, 250 * time.Millisecond, 500 * time.Millisecond,
 	time.Second, 2500 * time.Millisecond, 10 * time.Second,
 }
 
-// tally counts messages and how long they took, for one goroutine: a histogram that many share would
-// cost as much as all else that is done for a message but the writing.
+// tally counts messages and their delivery times for one goroutine. A histogram shared by many goroutines would cost as much
+// as everything else that is done for a message, except the write.
 type tally struct {
 	messages uint64
-	gaps     uint64 // of the messages
+	gaps     uint64 // messages that report a gap
 	sum      time.Duration
 	buckets  [len(bounds) + 1]uint64
 }
 
-// add counts messages that have just been written.
-func (t *tally) add(answers ...*answer) {
+// add counts messages that were written just now.
+func (t *tally) add(results ...*result) {
 	now := time.Now()
-	for _, a := range answers {
-		took := now.Sub(a.at)
+	for _, r := range results {
+		duration := now.Sub(r.at)
 		t.messages++
-		if a.gap {
+		if r.gap {
 			t.gaps++
 		}
-		t.sum += took
+		t.sum += duration
 		i := 0
-		for i < len(bounds) && took > bounds[i] {
+		for i < len(bounds) && duration > bounds[i] {
 			i++
 		}
 		t.buckets[i]++
 	}
 }
 
-// latencies is a histogram that takes tallies.
-type latencies struct {
+// deliveryHistogram is a Prometheus histogram of delivery times: the sum of tallies.
+type deliveryHistogram struct {
 	desc *prometheus.Desc
 	mu   sync.Mutex
-	all  tally
+	sum  tally
 }
 
-func newLatencies(name, help string) *latencies {
-	return &latencies{desc: prometheus.NewDesc(name, help, nil, nil)}
+func newDeliveryHistogram(name, help string) *deliveryHistogram {
+	return &deliveryHistogram{desc: prometheus.NewDesc(name, help, nil, nil)}
 }
 
-func (l *latencies) add(t *tally) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.all.messages += t.messages
-	l.all.sum += t.sum
+func (h *deliveryHistogram) add(t *tally) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sum.messages += t.messages
+	h.sum.sum += t.sum
 	for i, n := range t.buckets {
-		l.all.buckets[i] += n
+		h.sum.buckets[i] += n
 	}
 }
 
-// Describe is prometheus.Collector.
-func (l *latencies) Describe(to chan<- *prometheus.Desc) { to <- l.desc }
+// Describe implements prometheus.Collector.
+func (h *deliveryHistogram) Describe(to chan<- *prometheus.Desc) { to <- h.desc }
 
-// Collect is prometheus.Collector.
-func (l *latencies) Collect(to chan<- prometheus.Metric) {
-	l.mu.Lock()
-	all := l.all
-	l.mu.Unlock()
+// Collect implements prometheus.Collector.
+func (h *deliveryHistogram) Collect(to chan<- prometheus.Metric) {
+	h.mu.Lock()
+	total := h.sum
+	h.mu.Unlock()
 	buckets, below := make(map[float64]uint64, len(bounds)), uint64(0)
 	for i, bound := range bounds {
-		below += all.buckets[i]
+		below += total.buckets[i]
 		buckets[bound.Seconds()] = below
 	}
-	to <- prometheus.MustNewConstHistogram(l.desc, all.messages, all.sum.Seconds(), buckets)
+	to <- prometheus.MustNewConstHistogram(h.desc, total.messages, total.sum.Seconds(), buckets)
 }

@@ -19,63 +19,63 @@ import (
 )
 
 const (
-	// maxPending is how many events may wait for one operation to run. When there are more its members
-	// follow the stream each by itself.
+	// maxPending is the number of events that can wait for the execution of one operation. Beyond it, the subscribers of the group
+	// leave the broadcast and catch up one by one.
 	maxPending = 1024
-	// answersKept is how many answers a group keeps for those of its members who come back together.
-	answersKept = 32
+	// cachedResults is the number of results that a group caches for subscribers that catch up at the same time.
+	cachedResults = 32
 )
 
-// group is the subscriptions with the same operation, variables and visibility: per event the operation
-// runs once, and what it answers is written to each member.
+// group is all subscriptions with the same operation, variables and visibility. It executes the operation once per event,
+// and broadcasts the result to its subscribers.
 type group struct {
-	hub        *Hub
-	key        string
-	filter     *bffentity.Selection
-	visibility visibility
-	executor   graphql.GraphExecutor
-	operation  *graphql.OperationContext
-	members    int // guarded by Hub.mu: how many hold it, wherever they are
+	hub         *Hub
+	key         string
+	selection   *bffentity.Selection
+	visibility  visibility
+	executor    graphql.GraphExecutor
+	operation   *graphql.OperationContext
+	subscribers int // in broadcast and in catch-up; guarded by Hub.mu
 
 	mu      sync.Mutex
 	pending []*eventstream.Event
 	running bool
-	posted  uint64 // the last event whose answer went to the shards
-	since   uint64 // what was before this is not, or no longer, broadcast
+	posted  uint64 // sequence of the last event whose result was posted to the shards
+	since   uint64 // events up to this sequence are not broadcast
 
-	answersMu sync.Mutex
-	answers   map[uint64]*madeOnce
-	order     []uint64
+	resultsMu sync.Mutex
+	results   map[uint64]*cachedResult
+	order     []uint64 // keys of results, the oldest first
 }
 
-// madeOnce is an answer that several followers may ask for.
-type madeOnce struct {
+// cachedResult is a result that several subscribers in catch-up share.
+type cachedResult struct {
 	once   sync.Once
-	answer *answer
+	result *result
 }
 
-// answer is what a group answers to an event.
-type answer struct {
+// result is the response of a group's operation to one event.
+type result struct {
 	sequence uint64
-	at       time.Time // when the event happened
+	at       time.Time // when the event was committed
 	cursor   string
-	gap      bool   // it tells of lost events
+	gap      bool   // the payload reports lost events
 	payload  []byte // an ExecutionResult
 }
 
-// wants tells whether the event is for the group.
-func (g *group) wants(e *eventstream.Event) bool {
-	return e.Gap != nil || (g.filter.Contains(&e.Event) && g.visibility.sees(e))
+// selects reports whether the group receives the event.
+func (g *group) selects(e *eventstream.Event) bool {
+	return e.Gap != nil || (g.selection.Contains(&e.Event) && g.visibility.sees(e))
 }
 
-// enqueue has the operation run for the event. Hub.mu is held, so that events come in order.
+// enqueue adds an event to execute. The caller holds Hub.mu, so that events are enqueued in order.
 func (g *group) enqueue(e *eventstream.Event) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if len(g.pending) >= maxPending {
 		g.pending = nil
 		g.since = e.Sequence
-		g.hub.post(item{expel: g})
+		g.hub.post(task{evict: g})
 		return
 	}
 	g.pending = append(g.pending, e)
@@ -85,105 +85,98 @@ func (g *group) enqueue(e *eventstream.Event) {
 	}
 }
 
-// run answers what is pending and gives it to the shards.
+// run executes the operation for the pending events, and posts the results to the shards.
 func (g *group) run() {
 	g.hub.executing <- struct{}{}
 	defer func() { <-g.hub.executing }()
 	for {
-		events := g.take()
+		g.mu.Lock()
+		events := g.pending
+		g.pending = nil
+		g.running = events != nil
+		g.mu.Unlock()
 		if events == nil {
 			return
 		}
 		for _, e := range events {
-			a := g.make(e)
+			r := g.execute(e)
 			if g.hub.ctx.Err() != nil {
-				return // the run was cut short: whoever comes back elsewhere gets the event there
+				return // the execution was cancelled: a client that resumes on another gateway receives the event there
 			}
 			g.mu.Lock()
 			g.posted = e.Sequence
-			g.hub.post(item{group: g, answer: a})
+			g.hub.post(task{group: g, result: r})
 			g.mu.Unlock()
 		}
 	}
 }
 
-func (g *group) take() []*eventstream.Event {
+// join adds the subscriber to the broadcast. It returns false when the subscriber has not received every event that was
+// broadcast so far. Pending events are broadcast later; the shard skips those that the subscriber has received.
+func (g *group) join(s *subscriber) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	events := g.pending
-	g.pending = nil
-	if events == nil {
-		g.running = false
-	}
-	return events
-}
-
-// join adds the member to the broadcast if it has seen all that was broadcast so far; what is still
-// pending comes after it. Its shard leaves out what it has seen.
-func (g *group) join(m *member) bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if m.seen < max(g.posted, g.since) {
+	if s.position < max(g.posted, g.since) {
 		return false
 	}
-	m.shard.post(item{join: m})
+	s.shard.post(task{join: s})
 	return true
 }
 
-// again is the answer for one of several followers.
-func (g *group) again(e *eventstream.Event) *answer {
-	g.answersMu.Lock()
-	made, ok := g.answers[e.Sequence]
+// replay returns the result of an event for one of several subscribers in catch-up. It executes the operation once.
+func (g *group) replay(e *eventstream.Event) *result {
+	g.resultsMu.Lock()
+	cached, ok := g.results[e.Sequence]
 	if !ok {
-		if g.answers == nil {
-			g.answers = map[uint64]*madeOnce{}
+		if g.results == nil {
+			g.results = map[uint64]*cachedResult{}
 		}
-		if len(g.order) == answersKept {
-			delete(g.answers, g.order[0])
+		if len(g.order) == cachedResults {
+			delete(g.results, g.order[0])
 			g.order = g.order[1:]
 		}
-		made = &madeOnce{}
-		g.answers[e.Sequence] = made
+		cached = &cachedResult{}
+		g.results[e.Sequence] = cached
 		g.order = append(g.order, e.Sequence)
 	}
-	g.answersMu.Unlock()
-	made.once.Do(func() { made.answer = g.make(e) })
-	return made.answer
+	g.resultsMu.Unlock()
+	cached.once.Do(func() { cached.result = g.execute(e) })
+	return cached.result
 }
 
-// make runs the operation for the event.
-func (g *group) make(e *eventstream.Event) *answer {
-	a := &answer{sequence: e.Sequence, at: e.At, cursor: e.Cursor}
+// execute runs the operation for the event. A gap needs no execution.
+func (g *group) execute(e *eventstream.Event) *result {
+	r := &result{sequence: e.Sequence, at: e.At, cursor: e.Cursor}
 	if e.Gap != nil {
-		a.gap, a.payload = true, gapPayload(e)
-		return a
+		r.gap, r.payload = true, gapPayload(e)
+		return r
 	}
 	g.hub.metrics.executions.Inc()
 	ctx, cancel := context.WithTimeout(caller.NewContext(g.hub.ctx, g.visibility.who), g.hub.settings.RequestTimeout)
 	defer cancel()
-	a.payload = payload(g.execute(ctx, e), e.Cursor)
-	if !json.Valid(a.payload) { // a service gave JSON that is none
-		g.hub.logger.Error("the answer to an event is no JSON", "sequence", e.Sequence, "entity", e.Entity, "id", e.ID)
-		a.payload = payload(failed(ctx, errs.New(errs.Internal, errs.ReasonInternal, "something went wrong on our side")), e.Cursor)
+	r.payload = payload(g.dispatch(ctx, e), e.Cursor)
+	if !json.Valid(r.payload) { // a service returned invalid JSON in a JSON field
+		g.hub.logger.Error("the result of an event is not valid JSON", "sequence", e.Sequence, "entity", e.Entity, "id", e.ID)
+		r.payload = payload(failed(ctx, nil), e.Cursor)
 	}
-	return a
+	return r
 }
 
-func (g *group) execute(ctx context.Context, e *eventstream.Event) (response *graphql.Response) {
+func (g *group) dispatch(ctx context.Context, e *eventstream.Event) (response *graphql.Response) {
 	defer func() {
 		if p := recover(); p != nil {
 			g.hub.logger.Error("panic in a subscription", "panic", fmt.Sprint(p), "entity", e.Entity, "id", e.ID)
 			response = failed(ctx, fmt.Errorf("panic: %v", p))
 		}
 	}()
-	feed := &graph.Feed{Entity: e.Node}
-	respond, ctx := g.executor.DispatchOperation(graph.WithFeed(ctx, feed), g.operation)
+	respond, ctx := g.executor.DispatchOperation(graph.WithFeed(ctx, &graph.Feed{Entity: e.Node}), g.operation)
 	if response := respond(ctx); response != nil {
 		return response
 	}
 	return failed(ctx, context.Cause(ctx))
 }
 
+// failed returns a response with the error; nil is an internal error.
 func failed(ctx context.Context, err error) *graphql.Response {
 	if err == nil {
 		err = errs.New(errs.Internal, errs.ReasonInternal, "something went wrong on our side")
@@ -191,7 +184,7 @@ func failed(ctx context.Context, err error) *graphql.Response {
 	return &graphql.Response{Errors: gqlerror.List{graph.Public(ctx, err)}}
 }
 
-// payload is an ExecutionResult; cursor "" leaves the cursor out.
+// payload encodes an ExecutionResult; cursor "" omits the cursor.
 func payload(response *graphql.Response, cursor string) []byte {
 	out := append(make([]byte, 0, len(response.Data)+80), '{')
 	if len(response.Errors) > 0 {
@@ -227,7 +220,7 @@ func encoded(v any) []byte {
 	return out
 }
 
-// gapPayload says that events were lost. Cursors need no escaping.
+// gapPayload encodes the report of lost events. Cursors need no escaping.
 func gapPayload(e *eventstream.Event) []byte {
 	return []byte(`{"data":null,"extensions":{"cursor":` + strconv.Quote(e.Cursor) +
 		`,"gap":{"from":` + strconv.Quote(e.Gap.From) + `,"to":` + strconv.Quote(e.Gap.To) + `}}}`)

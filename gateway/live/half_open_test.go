@@ -100,7 +100,7 @@ func (c *cable) behind(g *gateway) *gateway {
 
 // A client that is gone without a word is ended when it has been silent for the idle time, or when it
 // takes nothing for the write time-out; nothing is left of it.
-func TestHalfOpenConnectionsEnd(t *testing.T) {
+func TestHalfOpenConnectionIsClosed(t *testing.T) {
 	t.Parallel()
 	open := map[string]func(t *testing.T, g *gateway){
 		"websocket": func(t *testing.T, g *gateway) {
@@ -130,7 +130,7 @@ func TestHalfOpenConnectionsEnd(t *testing.T) {
 				if full {
 					fill(t, w, g)
 				}
-				for _, gauge := range []string{"connections", "subscriptions", "groups", "laggards", "queued_bytes"} {
+				for _, gauge := range []string{"connections", "subscriptions", "groups", "catching_up_subscriptions", "queued_bytes"} {
 					g.eventually(t, gauge, 0)
 				}
 			})
@@ -171,7 +171,7 @@ func (g *gateway) connectSecurely(t *testing.T, url string, config *tls.Config) 
 	return p
 }
 
-func TestOverTLSTheProtocolIsTheSame(t *testing.T) {
+func TestProtocolOverTLSIsTheSame(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t)
@@ -203,7 +203,7 @@ func TestOverTLSTheProtocolIsTheSame(t *testing.T) {
 	g.eventually(t, "connections", 0)
 }
 
-func TestOverTLSASlowReaderHoldsBackNobody(t *testing.T) {
+func TestSlowConsumerOverTLSDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t, func(s *live.Settings) { s.QueueBytes, s.WriteTimeout, s.HistoryBytes = 8<<10, soon, 8<<20 })
@@ -218,7 +218,7 @@ func TestOverTLSASlowReaderHoldsBackNobody(t *testing.T) {
 	}
 	large := strings.Repeat("x", 32<<10)
 	var want []string
-	for i := 0; g.metric(t, "lagged_total") == 0 || i < 50; i++ {
+	for i := 0; g.metric(t, "slow_consumers_total") == 0 || i < 50; i++ {
 		if i == 1000 {
 			t.Fatal("the slow one never left the broadcast: the test proves nothing")
 		}
@@ -231,11 +231,11 @@ func TestOverTLSASlowReaderHoldsBackNobody(t *testing.T) {
 	if got, _ := slow.titles("a", len(want)); !slices.Equal(got, want) {
 		t.Errorf("the slow one got %d events, not what was published", len(got))
 	}
-	g.eventually(t, "laggards", 0)
+	g.eventually(t, "catching_up_subscriptions", 0)
 	g.eventually(t, "queued_bytes", 0)
 }
 
-func TestOverTLSAReaderThatTakesNothingIsEnded(t *testing.T) {
+func TestStalledConsumerOverTLSIsClosed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t, func(s *live.Settings) { s.QueueBytes, s.WriteTimeout = 8<<10, 300*time.Millisecond })
@@ -246,12 +246,12 @@ func TestOverTLSAReaderThatTakesNothingIsEnded(t *testing.T) {
 	for range 300 {
 		w.publish(t, note(strings.Repeat("x", 32<<10)))
 	}
-	for _, gauge := range []string{"connections", "subscriptions", "laggards", "queued_bytes"} {
+	for _, gauge := range []string{"connections", "subscriptions", "catching_up_subscriptions", "queued_bytes"} {
 		g.eventually(t, gauge, 0)
 	}
 }
 
-func TestOverTLSDrainingEndsEverybodyAfterTheLastMessage(t *testing.T) {
+func TestDrainOverTLSClosesAfterTheLastMessage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.open(t, func(s *live.Settings) { s.DrainTime = 50 * time.Millisecond })

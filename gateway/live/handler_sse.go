@@ -19,14 +19,14 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// IsEventStream tells whether the request wants Server-Sent Events rather than JSON; the first of equals
-// wins. Some clients say with every request that they could read either.
+// IsEventStream reports whether the client prefers Server-Sent Events to JSON. Of media types with equal quality the first wins.
+// Some clients accept both with every request.
 func IsEventStream(r *http.Request) bool {
 	accept := strings.Join(r.Header.Values("Accept"), ",")
 	if !strings.Contains(strings.ToLower(accept), "event-stream") {
-		return false // as nearly all: this is asked of every request
+		return false // the usual case: this runs for every request
 	}
-	most, is := 0.0, false
+	best, preferred := 0.0, false
 	for part := range strings.SplitSeq(accept, ",") {
 		media, params, err := mime.ParseMediaType(part)
 		if err != nil {
@@ -34,18 +34,18 @@ func IsEventStream(r *http.Request) bool {
 		}
 		switch media {
 		case "text/event-stream", "application/json", "application/graphql-response+json", "application/*", "*/*":
-			if q, err := strconv.ParseFloat(cmp.Or(params["q"], "1"), 64); err == nil && q > most {
-				most, is = q, media == "text/event-stream"
+			if q, err := strconv.ParseFloat(cmp.Or(params["q"], "1"), 64); err == nil && q > best {
+				best, preferred = q, media == "text/event-stream"
 			}
 		}
 	}
-	return is
+	return preferred
 }
 
-// Read reads the operation of a request.
+// Read decodes the operation of a request.
 type Read func(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error)
 
-// EventStream is the transport of one operation over Server-Sent Events, in the distinct connections
+// EventStream returns the transport for one operation over Server-Sent Events, in the distinct connections
 // mode of graphql-sse: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 func (h *Hub) EventStream(read Read, refuse Refuse) graphql.Transport {
 	return eventStream{hub: h, read: read, refuse: refuse}
@@ -57,21 +57,21 @@ type eventStream struct {
 	refuse Refuse
 }
 
-// Supports takes requests for an event stream.
+// Supports reports whether the client asks for an event stream.
 func (t eventStream) Supports(r *http.Request) bool { return IsEventStream(r) }
 
-// Do answers one request, for as long as the client listens.
+// Do serves one request until the operation ends or the client disconnects.
 func (t eventStream) Do(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
 	params, err := t.read(w, r)
 	if err == nil {
-		err = resumeFrom(params, r)
+		err = useLastEventID(params, r)
 	}
 	if err == nil {
-		err = t.hub.accepts()
+		err = t.hub.checkCapacity()
 	}
 	var release func()
 	if err == nil {
-		release, err = t.hub.admit(r.Context())
+		release, err = t.hub.acquireConnection(r.Context())
 	}
 	if err != nil {
 		t.refuse(w, r, err)
@@ -79,12 +79,12 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, executor graphql
 	}
 	defer release()
 	ended := make(chan struct{})
-	if !t.hub.begin(func() { <-ended }) { // the hub waits for the handler
-		t.refuse(w, r, errs.New(errs.Unavailable, "GATEWAY_DRAINING", "this gateway is going down: connect again"))
+	if !t.hub.start(func() { <-ended }) { // Hub.Close waits for the handler
+		t.refuse(w, r, draining())
 		return
 	}
 	defer close(ended)
-	leave, err := t.hub.letIn(r.Context(), params.Query)
+	leave, err := t.hub.enter(r.Context(), params.Query)
 	if err != nil {
 		t.refuse(w, r, err)
 		return
@@ -96,9 +96,9 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, executor graphql
 		leave()
 	}
 	if problems == nil && r.Method == http.MethodGet && p.operation.Operation.Operation == ast.Mutation {
-		t.hub.giveBack(r.Context(), p.operation)
+		t.hub.refund(r.Context(), p.operation)
 		w.Header().Set("Allow", http.MethodPost)
-		t.refuse(w, r, errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "mutations are not run over GET: POST them"))
+		t.refuse(w, r, errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "mutations are not executed over GET: use POST"))
 		return
 	}
 	if problems == nil && p.request.after != "" {
@@ -108,15 +108,14 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, executor graphql
 		}
 	}
 	s := newStream(t.hub, w, r)
-	defer s.leave()
-	s.enter()
+	defer s.disconnect()
+	s.connect()
 	s.serve(r, p, problems)
 }
 
-// resumeFrom takes the cursor of Last-Event-ID, which an EventSource sends by itself, unless the request
-// names a later wish.
-func resumeFrom(params *graphql.RawParams, r *http.Request) error {
-	if _, err := after(params); err != nil {
+// useLastEventID makes the cursor of Last-Event-ID, which an EventSource sends when it reconnects, the cursor to resume from.
+func useLastEventID(params *graphql.RawParams, r *http.Request) error {
+	if _, err := resumeCursor(params); err != nil {
 		return err
 	}
 	last := r.Header.Get("Last-Event-ID")
@@ -126,95 +125,103 @@ func resumeFrom(params *graphql.RawParams, r *http.Request) error {
 	if params.Extensions == nil {
 		params.Extensions = map[string]any{}
 	}
-	params.Extensions["after"] = last // newer than what the URL says, which an EventSource repeats
+	params.Extensions["after"] = last // newer than the one in the URL, which an EventSource repeats
 	return nil
 }
 
-// stream is one event stream: the handler of its request writes what others queue.
+// stream is one event stream. The handler of its request writes the results that other goroutines queue.
 type stream struct {
-	hub     *Hub
-	shard   *shard
-	out     http.ResponseWriter
-	control *http.ResponseController
-	expires int64
-	session string
+	hub        *Hub
+	shard      *shard
+	out        http.ResponseWriter
+	control    *http.ResponseController
+	expires    int64  // Unix seconds; 0 for never
+	credential string // id of the session or API key
 
 	mu     sync.Mutex
-	room   sync.Cond
-	queue  []queuedAnswer
+	shrunk sync.Cond // broadcast when the queue becomes shorter, and at the end
+	queue  []queuedResult
 	queued int // bytes
-	over   bool
-	code   int
-	wake   chan struct{} // holds one when there is something to do
+	ended  bool
+	code   int           // of the close; 0 when the client has disconnected
+	wake   chan struct{} // has an element when results wait or the stream has ended
 }
 
-// queuedAnswer is one that waits to be written.
-type queuedAnswer struct {
-	*answer
-	broadcast bool // and not of a replay
+// queuedResult is a result that waits to be written.
+type queuedResult struct {
+	*result
+	broadcast bool // false for a replay
 }
 
 func newStream(h *Hub, w http.ResponseWriter, r *http.Request) *stream {
 	s := &stream{
 		hub: h, shard: h.pick(), out: w, control: http.NewResponseController(w), wake: make(chan struct{}, 1),
-		session: credentialOf(caller.FromContext(r.Context())), expires: unix(caller.FromContext(r.Context()).ExpiresAt),
+		credential: credentialOf(caller.FromContext(r.Context())), expires: unix(caller.FromContext(r.Context()).ExpiresAt),
 	}
-	s.room.L = &s.mu
+	s.shrunk.L = &s.mu
 	return s
 }
 
-func (s *stream) enter() {
+// connect registers the stream with its shard, and writes the headers.
+func (s *stream) connect() {
 	s.hub.metrics.connected("sse")
-	s.shard.post(item{enter: s})
-	if s.hub.wasRevoked(s.session) {
-		s.bye(*revoked())
+	s.shard.post(task{connect: s})
+	if s.hub.wasRevoked(s.credential) {
+		s.close(*revoked())
 	}
 	header := s.out.Header()
 	header.Set("Content-Type", "text/event-stream; charset=utf-8")
 	header.Set("Cache-Control", "no-store")
-	header.Set("X-Accel-Buffering", "no") // proxies pass events on at once
+	header.Set("X-Accel-Buffering", "no") // proxies forward events at once
 	s.out.WriteHeader(http.StatusOK)
 }
 
-func (s *stream) leave() {
-	s.shard.post(item{exit: s})
+func (s *stream) disconnect() {
+	s.shard.post(task{disconnect: s})
 	s.mu.Lock()
 	code := s.code
 	s.mu.Unlock()
 	s.hub.metrics.disconnected("sse", code)
 }
 
-// serve runs the operation, and ends when it does or the client goes.
-func (s *stream) serve(r *http.Request, p *prepared, problems gqlerror.List) {
+// serve executes the operation. It returns when the operation has ended or the client has disconnected.
+func (s *stream) serve(r *http.Request, p *preparedOperation, problems gqlerror.List) {
 	switch {
 	case problems != nil:
-		s.once(payload(&graphql.Response{Errors: problems}, ""))
+		s.writeOnly(payload(&graphql.Response{Errors: problems}, ""))
 	case p.isSubscription():
-		s.listen(r.Context(), p)
+		s.subscribe(r.Context(), p)
 	default:
 		ctx, cancel := context.WithTimeout(r.Context(), s.hub.settings.RequestTimeout)
 		defer cancel()
-		s.once(payload(p.run(ctx), ""))
+		s.writeOnly(payload(p.dispatch(ctx), ""))
 	}
 }
 
-// once writes one answer and that it was the last.
-func (s *stream) once(payload []byte) {
+// writeOnly writes the only response of the stream, and complete.
+func (s *stream) writeOnly(payload []byte) {
 	if s.write(appendEvent(nil, "", payload)) {
 		s.write([]byte("event: complete\ndata:\n\n"))
 	}
 }
 
-func (s *stream) listen(ctx context.Context, p *prepared) {
-	m := &member{shard: s.shard, to: s}
-	if !s.write(s.beginning(p)) {
+// subscribe starts the subscription, and writes its results until it ends.
+func (s *stream) subscribe(ctx context.Context, p *preparedOperation) {
+	// The first bytes send the headers. Without a cursor to resume from they are an id without an event: an EventSource whose
+	// connection breaks before the first event resumes from it.
+	first := ":\n\n"
+	if p.request.after == "" {
+		first = "id: " + s.hub.source.Cursor() + "\n\n"
+	}
+	if !s.write([]byte(first)) {
 		return
 	}
-	if err := s.hub.subscribe(m, p.request); err != nil {
-		s.once(payload(failed(ctx, err), ""))
+	sub := &subscriber{shard: s.shard, sink: s}
+	if err := s.hub.subscribe(sub, p.request); err != nil {
+		s.writeOnly(payload(failed(ctx, err), ""))
 		return
 	}
-	defer s.hub.end(m, "connection")
+	defer s.hub.unsubscribe(sub, "connection")
 	defer s.finish()
 	keepAlive := time.NewTicker(s.hub.settings.KeepAlive)
 	defer keepAlive.Stop()
@@ -230,56 +237,46 @@ func (s *stream) listen(ctx context.Context, p *prepared) {
 				return
 			}
 		case <-s.wake:
-			answers, over := s.take()
+			results, ended := s.dequeue()
 			b = b[:0]
-			for _, a := range answers {
-				b = appendEvent(b, a.cursor, a.payload)
+			for _, r := range results {
+				b = appendEvent(b, r.cursor, r.payload)
 			}
 			if len(b) > 0 && !s.write(b) {
 				return
 			}
-			s.count(answers)
-			if over {
+			s.count(results)
+			if ended {
 				return
 			}
 		}
 	}
 }
 
-// beginning has the headers go out. It is the id of no event: an EventSource whose connection is cut
-// before there was one comes back with it.
-func (s *stream) beginning(p *prepared) []byte {
-	if p.request.after != "" {
-		return []byte(":\n\n")
-	}
-	return []byte("id: " + s.hub.source.Cursor() + "\n\n")
-}
-
-// finish lets nobody wait for room any more.
+// finish drops the queue, and wakes blocked calls of push.
 func (s *stream) finish() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.over = true
-	s.drop()
-	s.room.Broadcast()
+	s.ended = true
+	s.dropQueue()
+	s.shrunk.Broadcast()
 }
 
-// drop forgets what is queued.
-func (s *stream) drop() {
+func (s *stream) dropQueue() {
 	s.hub.metrics.queued.Add(-int64(s.queued))
 	s.queue, s.queued = nil, 0
 }
 
-// write is false when the client takes nothing any more.
+// write returns false when the client accepts no bytes within the write timeout, or has disconnected.
 func (s *stream) write(b []byte) bool {
-	_ = s.control.SetWriteDeadline(time.Now().Add(s.hub.settings.WriteTimeout)) // where it can be set
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.hub.settings.WriteTimeout)) // where the writer supports it
 	if _, err := s.out.Write(b); err != nil {
 		return false
 	}
 	return s.control.Flush() == nil
 }
 
-// appendEvent adds one event. Payloads and cursors have no line breaks: JSON that a service gave may.
+// appendEvent appends one event. Line breaks in JSON of a service are replaced: a data field is one line.
 func appendEvent(b []byte, cursor string, payload []byte) []byte {
 	if cursor != "" {
 		b = append(append(append(b, "id: "...), cursor...), '\n')
@@ -287,19 +284,19 @@ func appendEvent(b []byte, cursor string, payload []byte) []byte {
 	b = append(b, "event: next\ndata: "...)
 	for _, c := range payload {
 		if c == '\n' || c == '\r' {
-			c = ' ' // between tokens: within texts they are escaped
+			c = ' ' // between JSON tokens; in strings they are escaped
 		}
 		b = append(b, c)
 	}
 	return append(b, "\n\n"...)
 }
 
-// count counts what was written.
-func (s *stream) count(answers []queuedAnswer) {
+// count adds written results to the metrics.
+func (s *stream) count(results []queuedResult) {
 	var t tally
-	for _, a := range answers {
-		if a.broadcast {
-			t.add(a.answer)
+	for _, r := range results {
+		if r.broadcast {
+			t.add(r.result)
 		} else {
 			s.hub.metrics.messages.Inc()
 		}
@@ -307,13 +304,13 @@ func (s *stream) count(answers []queuedAnswer) {
 	s.hub.metrics.count(&t)
 }
 
-func (s *stream) take() (answers []queuedAnswer, over bool) {
+func (s *stream) dequeue() (results []queuedResult, ended bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	answers = s.queue
-	s.drop()
-	s.room.Broadcast()
-	return answers, s.over
+	results = s.queue
+	s.dropQueue()
+	s.shrunk.Broadcast()
+	return results, s.ended
 }
 
 func (s *stream) signal() {
@@ -323,68 +320,69 @@ func (s *stream) signal() {
 	}
 }
 
-func (s *stream) fits(a *answer) bool {
-	return s.queued == 0 || s.queued+len(a.payload) <= s.hub.settings.QueueBytes
+// fits reports whether the queue has space for the result. An empty queue accepts any result.
+func (s *stream) fits(r *result) bool {
+	return s.queued == 0 || s.queued+len(r.payload) <= s.hub.settings.QueueBytes
 }
 
-func (s *stream) put(a *answer, broadcast bool) {
-	s.queue = append(s.queue, queuedAnswer{a, broadcast})
-	s.queued += len(a.payload)
-	s.hub.metrics.queued.Add(int64(len(a.payload)))
+func (s *stream) enqueue(r *result, broadcast bool) {
+	s.queue = append(s.queue, queuedResult{r, broadcast})
+	s.queued += len(r.payload)
+	s.hub.metrics.queued.Add(int64(len(r.payload)))
 	s.signal()
 }
 
-// offer is sink.
-func (s *stream) offer(_ *member, answers []*answer) (taken int) {
+// offer implements sink.
+func (s *stream) offer(_ *subscriber, results []*result) (accepted int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for taken < len(answers) && !s.over && s.fits(answers[taken]) {
-		s.put(answers[taken], true)
-		taken++
+	for accepted < len(results) && !s.ended && s.fits(results[accepted]) {
+		s.enqueue(results[accepted], true)
+		accepted++
 	}
-	if s.over {
-		return len(answers)
+	if s.ended {
+		return len(results)
 	}
-	return taken
+	return accepted
 }
 
-// push is sink.
-func (s *stream) push(m *member, a *answer) bool {
+// push implements sink.
+func (s *stream) push(sub *subscriber, r *result) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for !s.over && !m.ended.Load() && !s.fits(a) {
-		s.room.Wait()
+	for !s.ended && !sub.ended.Load() && !s.fits(r) {
+		s.shrunk.Wait()
 	}
-	if s.over || m.ended.Load() {
+	if s.ended || sub.ended.Load() {
 		return false
 	}
-	s.put(a, false)
+	s.enqueue(r, false)
 	return true
 }
 
-// bye is client. The stream ends without complete, so that an EventSource comes back with its last id.
-func (s *stream) bye(why frame.Close) {
+// close implements client. The stream ends without complete, so that an EventSource reconnects with its last id.
+func (s *stream) close(why frame.Close) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.over {
-		s.over, s.code = true, why.Code
-		s.room.Broadcast()
+	if !s.ended {
+		s.ended, s.code = true, why.Code
+		s.shrunk.Broadcast()
 		s.signal()
 	}
 }
 
-// depart is client. A query is answered in any case.
-func (s *stream) depart(why frame.Close) { s.bye(why) }
+// drain implements client. A running query writes its response in any case.
+func (s *stream) drain(why frame.Close) { s.close(why) }
 
-// cut is client.
-func (s *stream) cut() { s.bye(frame.Close{Code: frame.CloseGoingAway}) }
+// abort implements client.
+func (s *stream) abort() { s.close(frame.Close{Code: frame.CloseGoingAway}) }
 
-// holds is client.
-func (s *stream) holds(credential string) bool { return s.session == credential }
+// usesCredential implements client.
+func (s *stream) usesCredential(id string) bool { return s.credential == id }
 
-// look is client.
-func (s *stream) look(time.Time) {
+// checkTimeouts implements client.
+func (s *stream) checkTimeouts(time.Time) {
 	if s.expires != 0 && s.hub.clock.Now().Unix() >= s.expires {
-		s.bye(frame.Close{Code: frame.CloseForbidden})
+		s.close(frame.Close{Code: frame.CloseForbidden})
 	}
 }

@@ -78,7 +78,7 @@ func (l *listener) next() event {
 	return e
 }
 
-func TestEventStreamsGetEventsAndResume(t *testing.T) {
+func TestEventStreamResumesFromItsLastID(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t)
@@ -106,7 +106,7 @@ func TestEventStreamsGetEventsAndResume(t *testing.T) {
 }
 
 // Who was connected, and cut off before there was an event, has a cursor of that moment.
-func TestWhoHasHeardNothingYetCanResume(t *testing.T) {
+func TestClientWithoutEventsResumesFromItsFirstCursor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t)
@@ -136,7 +136,7 @@ func TestWhoHasHeardNothingYetCanResume(t *testing.T) {
 	}
 }
 
-func TestEventStreamsOfQueriesComplete(t *testing.T) {
+func TestEventStreamOfQueryCompletes(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t)
 	for query, want := range map[string]string{`{ __typename }`: `"data":{"__typename":"Query"}`, `{ nothing }`: "GRAPHQL_VALIDATION_FAILED", added: "UNAUTHENTICATED"} {
@@ -149,7 +149,7 @@ func TestEventStreamsOfQueriesComplete(t *testing.T) {
 	}
 }
 
-func TestEventStreamsAreAskedFor(t *testing.T) {
+func TestAcceptHeaderSelectsEventStream(t *testing.T) {
 	t.Parallel()
 	for accept, want := range map[string]bool{
 		"text/event-stream": true, "Text/Event-Stream; charset=utf-8": true, "application/json;q=0.9, text/event-stream": true,
@@ -166,7 +166,7 @@ func TestEventStreamsAreAskedFor(t *testing.T) {
 	}
 }
 
-func TestEventStreamsThatAreRefused(t *testing.T) {
+func TestEventStreamOfInvalidRequestIsRefused(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t)
 	bearer := "Bearer " + g.world.token(t, "alice")
@@ -187,7 +187,7 @@ func TestEventStreamsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestEventStreamsAreKeptAliveAndDrained(t *testing.T) {
+func TestEventStreamIsKeptAliveAndDrained(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.open(t, func(s *live.Settings) { s.KeepAlive = 20 * time.Millisecond })

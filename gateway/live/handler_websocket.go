@@ -23,11 +23,11 @@ import (
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
-// Refuse answers a request that is not let in.
+// Refuse writes the error response to a request that is not admitted.
 type Refuse func(w http.ResponseWriter, r *http.Request, err error)
 
-// WebSocket is the transport of queries, mutations and subscriptions over a WebSocket. The context of a
-// request says who is calling, unless connection_init says otherwise.
+// WebSocket returns the transport for queries, mutations and subscriptions over a WebSocket. The caller is that of the request's
+// context, unless connection_init has credentials.
 func (h *Hub) WebSocket(refuse Refuse) graphql.Transport {
 	return webSocket{hub: h, refuse: refuse}
 }
@@ -37,19 +37,19 @@ type webSocket struct {
 	refuse Refuse
 }
 
-// Supports takes upgrades.
+// Supports reports whether the request is an upgrade to WebSocket.
 func (t webSocket) Supports(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
 
 const (
-	readBuffer  = 272 // gorilla uses ours when it is larger than 256 bytes, and else makes its own
-	writeBuffer = 512 // not made: gorilla writes no data
+	readBuffer  = 272 // gorilla uses the given buffer when it is larger than 256 bytes; else it allocates its own
+	writeBuffer = 512 // never allocated: gorilla writes no data
 )
 
-// Do upgrades the request and returns: the connection goes on by itself, so that nothing of the
-// request is kept.
+// Do upgrades the request and returns. The connection continues on goroutines of its own, so the memory of the request is
+// released.
 func (t webSocket) Do(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
 	h := t.hub
-	if err := h.accepts(); err != nil {
+	if err := h.checkCapacity(); err != nil {
 		t.refuse(w, r, err)
 		return
 	}
@@ -57,52 +57,52 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 		hub: h, shard: h.pick(), executor: executor, opened: time.Now(), remote: addressOf(r),
 		requestID: obs.RequestID(r.Context()), who: caller.FromContext(r.Context()),
 	}
-	c.heard.Store(c.opened.UnixNano())
+	c.lastMessage.Store(c.opened.UnixNano())
 	c.expires.Store(unix(c.who.ExpiresAt))
-	gate := &gate{}
+	upgrade := &upgradedConn{}
 	upgrader := websocket.Upgrader{
-		WriteBufferSize: writeBuffer, WriteBufferPool: noPool{}, // ReadBufferSize 0: that of the gate
+		WriteBufferSize: writeBuffer, WriteBufferPool: noBuffers{}, // ReadBufferSize 0: the buffer of the hijacked connection
 		EnableCompression: h.settings.Compression,
 		Subprotocols:      []string{protocol.Subprotocol, protocol.LegacySubprotocol}, CheckOrigin: h.originAllowed, HandshakeTimeout: h.settings.InitTimeout,
-		Error: t.notUpgraded,
+		Error: t.refuseUpgrade,
 	}
-	upgraded, err := upgrader.Upgrade(&hijackable{ResponseWriter: w, gate: gate}, r, nil)
+	upgraded, err := upgrader.Upgrade(&hijackWriter{ResponseWriter: w, conn: upgrade}, r, nil)
 	if err != nil {
-		return // it was answered by notUpgraded
+		return // refuseUpgrade has written the response
 	}
-	c.begin(upgraded, gate)
+	c.start(upgraded, upgrade)
 }
 
-// notUpgraded refuses what the upgrader does not like, in the form of all refusals.
-func (t webSocket) notUpgraded(w http.ResponseWriter, r *http.Request, status int, reason error) {
+// refuseUpgrade writes the error response to an upgrade that gorilla refuses, in the form of all error responses.
+func (t webSocket) refuseUpgrade(w http.ResponseWriter, r *http.Request, status int, reason error) {
 	refusal := errs.New(errs.InvalidArgument, "REQUEST_MALFORMED", "%s", reason)
 	switch status {
 	case http.StatusForbidden:
 		refusal = errs.New(errs.PermissionDenied, "CROSS_SITE_REFUSED", "pages of this origin may not call the API")
 	case http.StatusMethodNotAllowed:
 		w.Header().Set("Allow", http.MethodGet)
-		refusal = errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "a WebSocket begins with GET")
+		refusal = errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "a WebSocket starts with GET")
 	case http.StatusInternalServerError:
 		refusal = errs.New(errs.Internal, errs.ReasonInternal, "something went wrong on our side").Because(reason)
 	}
 	t.refuse(w, r, refusal)
 }
 
-// begin takes over an upgraded connection.
-func (c *connection) begin(upgraded *websocket.Conn, gate *gate) {
-	c.websocket, c.buffered, c.deflate = upgraded, gate.buffered, gate.deflate
-	gate.buffered = nil
-	c.Open(gate.Conn, c.hub.settings.QueueBytes, c.hub.settings.WriteTimeout, &c.hub.metrics.queued)
-	gate.socket = &c.Writer
+// start serves an upgraded connection. Hub.Close waits for it until teardown, through all its goroutines.
+func (c *connection) start(upgraded *websocket.Conn, conn *upgradedConn) {
+	c.websocket, c.buffered, c.deflate = upgraded, conn.buffered, conn.deflate
+	conn.buffered = nil
+	c.Open(conn.Conn, c.hub.settings.QueueBytes, c.hub.settings.WriteTimeout, &c.hub.metrics.queued)
+	conn.writer = &c.Writer
 	upgraded.SetReadLimit(c.hub.settings.MaxMessage)
 	upgraded.SetPongHandler(func(string) error {
-		c.heard.Store(time.Now().UnixNano())
+		c.lastMessage.Store(time.Now().UnixNano())
 		return nil
 	})
 	upgraded.SetPingHandler(func(payload string) error {
-		c.heard.Store(time.Now().UnixNano())
+		c.lastMessage.Store(time.Now().UnixNano())
 		if !c.Reply(frame.Pong([]byte(payload))) {
-			c.bye(*flooded())
+			c.close(*requestFlood())
 		}
 		return nil
 	})
@@ -110,64 +110,55 @@ func (c *connection) begin(upgraded *websocket.Conn, gate *gate) {
 	c.dialect = protocol.Of(upgraded.Subprotocol())
 	if c.dialect == nil {
 		c.dialect = protocol.Of(protocol.Subprotocol)
-		c.bye(frame.Close{Code: frame.CloseNoSubprotocol, Reason: "Subprotocol not acceptable"})
+		c.close(frame.Close{Code: frame.CloseNoSubprotocol, Reason: "Subprotocol not acceptable"})
 	}
-	c.hub.enter(c)
+	c.hub.mu.Lock()
+	defer c.hub.mu.Unlock()
+	c.hub.work.Add(1)
+	c.shard.post(task{connect: c})
+	if c.hub.closed {
+		c.close(*goingDown())
+		c.abort()
+	}
+	go c.park()
 }
 
-// enter has the connection go on by itself. It is counted in work until it leaves, through however many
-// goroutines it goes.
-func (h *Hub) enter(c *connection) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.work.Add(1)
-	c.shard.post(item{enter: c})
-	if h.closed {
-		c.bye(*goingDown())
-		c.cut()
-	}
-	go c.wait()
-}
-
-// receive gives the next message, in a buffer to be put back.
+// receive reads the next message, into a buffer for putBuffer.
 func (c *connection) receive() ([]byte, error) {
 	kind, reader, err := c.websocket.NextReader()
 	if err != nil {
 		return nil, err
 	}
 	buffer := getBuffer()
-	// gorilla's limit is for what comes over the wire; this one is for what that unpacks to.
-	most := c.hub.settings.MaxMessage
+	// gorilla limits the bytes on the wire; this is the limit after decompression.
+	limit := c.hub.settings.MaxMessage
 	b := bytes.NewBuffer(buffer)
-	n, err := b.ReadFrom(io.LimitReader(reader, most+1))
+	n, err := b.ReadFrom(io.LimitReader(reader, limit+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case n > most:
+	case n > limit:
 		return nil, websocket.ErrReadLimit
 	case kind != websocket.TextMessage:
-		return buffer, nil // no JSON: it will be refused
+		return buffer, nil // no JSON: Decode refuses it
 	}
 	return b.Bytes(), nil
 }
 
-func tooLarge() frame.Close {
-	return frame.Close{Code: frame.CloseTooBig, Reason: "the message is too large"}
-}
+// maxPooledBuffer is the size of the largest buffer that goes back to the pool.
+const maxPooledBuffer = 16 << 10
 
-const keptBuffer = 16 << 10
-
-var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1<<10); return &b }} // of messages that are being read
+var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 1<<10); return &b }} // for messages of clients
 
 func getBuffer() []byte { return (*buffers.Get().(*[]byte))[:0] }
 
 func putBuffer(b []byte) {
-	if cap(b) <= keptBuffer {
+	if cap(b) <= maxPooledBuffer {
 		buffers.Put(&b)
 	}
 }
 
-// originAllowed lets in programs, which name no origin, pages of the gateway itself, and those of the
+// originAllowed reports whether the client is a program, which sends no origin, a page of the gateway itself, or a page of the
 // settings.
 func (h *Hub) originAllowed(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
@@ -178,62 +169,62 @@ func (h *Hub) originAllowed(r *http.Request) bool {
 	return err == nil && strings.EqualFold(u.Host, r.Host)
 }
 
-// hijackable gives the upgrader a connection behind a gate.
-type hijackable struct {
+// hijackWriter hijacks the connection of a request as an upgradedConn.
+type hijackWriter struct {
 	http.ResponseWriter
-	gate *gate
+	conn *upgradedConn
 }
 
-// Hijack is http.Hijacker.
-func (w *hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+// Hijack implements http.Hijacker.
+func (w *hijackWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
 	if err != nil {
-		return nil, nil, fmt.Errorf("take over the connection: %w", err)
+		return nil, nil, fmt.Errorf("hijack the connection: %w", err)
 	}
-	w.gate.Conn = conn
+	w.conn.Conn = conn
 	if buffered.Reader.Buffered() > 0 {
-		return w.gate, buffered, nil // gorilla refuses it
+		return w.conn, buffered, nil // gorilla refuses bytes before the handshake
 	}
-	w.gate.buffered = bufio.NewReaderSize(w.gate, readBuffer)
-	return w.gate, bufio.NewReadWriter(w.gate.buffered, buffered.Writer), nil
+	w.conn.buffered = bufio.NewReaderSize(w.conn, readBuffer)
+	return w.conn, bufio.NewReadWriter(w.conn.buffered, buffered.Writer), nil
 }
 
-// gate is the connection as the upgrader and gorilla see it. Once it has a socket, all that gorilla
-// writes, which is control messages, goes there: the socket is the only one that writes.
-type gate struct {
+// upgradedConn is the connection that gorilla uses. After the upgrade, all that gorilla writes, which is control frames, goes to
+// the frame.Writer: no other code writes to the connection.
+type upgradedConn struct {
 	net.Conn
-	socket   *frame.Writer
+	writer   *frame.Writer // nil until the upgrade is complete
 	buffered *bufio.Reader
-	deflate  bool // was agreed
+	deflate  bool // compression was negotiated
 }
 
-// Write is net.Conn.
-func (g *gate) Write(p []byte) (int, error) {
+// Write implements net.Conn.
+func (c *upgradedConn) Write(p []byte) (int, error) {
 	switch {
-	case g.socket == nil: // the answer to the upgrade
-		g.deflate = bytes.Contains(p, []byte("permessage-deflate"))
-		return g.Conn.Write(p)
+	case c.writer == nil: // the response to the upgrade
+		c.deflate = bytes.Contains(p, []byte("permessage-deflate"))
+		return c.Conn.Write(p)
 	case frame.IsClose(p):
-		g.socket.Close(p)
+		c.writer.Close(p)
 	default:
-		g.socket.Reply(p)
+		c.writer.Reply(p)
 	}
 	return len(p), nil
 }
 
-// SetWriteDeadline is net.Conn. Deadlines are the socket's to set.
-func (g *gate) SetWriteDeadline(at time.Time) error {
-	if g.socket != nil {
+// SetWriteDeadline implements net.Conn. After the upgrade, only the frame.Writer sets deadlines.
+func (c *upgradedConn) SetWriteDeadline(at time.Time) error {
+	if c.writer != nil {
 		return nil
 	}
-	return g.Conn.SetWriteDeadline(at)
+	return c.Conn.SetWriteDeadline(at)
 }
 
-// noPool keeps gorilla from holding a write buffer for each connection: it writes no data.
-type noPool struct{}
+// noBuffers is an empty buffer pool, so that gorilla holds no write buffer per connection. It writes no data.
+type noBuffers struct{}
 
-// Get is websocket.BufferPool.
-func (noPool) Get() any { return nil }
+// Get implements websocket.BufferPool.
+func (noBuffers) Get() any { return nil }
 
-// Put is websocket.BufferPool.
-func (noPool) Put(any) {}
+// Put implements websocket.BufferPool.
+func (noBuffers) Put(any) {}

@@ -16,7 +16,7 @@ import (
 )
 
 // Ten thousand subscriptions on one connection: those beyond the limit are refused one by one.
-func TestTenThousandSubscriptions(t *testing.T) {
+func TestSubscriptionsBeyondTheLimitAreRefusedOneByOne(t *testing.T) {
 	t.Parallel()
 	const many = 10_000
 	w := newWorld(t)
@@ -41,7 +41,7 @@ func TestTenThousandSubscriptions(t *testing.T) {
 
 // Bytes that are no messages, and no frames even, end the connection with a code, or by its client's
 // going, and nothing is left of it.
-func TestRandomBytes(t *testing.T) {
+func TestRandomBytesCloseTheConnectionAndLeakNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t)

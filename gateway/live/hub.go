@@ -1,14 +1,3 @@
-// Package live pushes what changes to whoever subscribed, over WebSocket and Server-Sent Events.
-//
-// It promises: per event, an operation runs once for all who asked the same and may see the same. A
-// subscription has no holes and no repeats: each event carries its cursor, whoever comes back with
-// one gets what came since, on any gateway, and what is no longer kept is told as a gap. Nobody waits
-// for a slow reader: its queue is bounded, and when it is full it follows the stream by itself, at
-// its own pace, until it has caught up.
-//
-// The way of an event: source reads the stream; Hub finds the groups that want it (index, filter,
-// visibility); a group runs its operation; shards write the answer to the members. Nobody needs a
-// goroutine or a timer to be subscribed.
 package live
 
 import (
@@ -32,60 +21,60 @@ import (
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/gateway/gqlrequest"
 	"github.com/sluicehq/sluice/gateway/live/eventstream"
-	"github.com/sluicehq/sluice/gateway/live/filter"
 	"github.com/sluicehq/sluice/gateway/live/frame"
+	"github.com/sluicehq/sluice/gateway/live/selection"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Settings bound what subscribers may take. All must be set.
+// Settings are the limits and timeouts of subscriptions. All must be set.
 type Settings struct {
 	InitTimeout      time.Duration // from the upgrade to connection_init
-	IdleTimeout      time.Duration // without a sign of life; at least twice KeepAlive
-	WriteTimeout     time.Duration // for a reader that takes nothing
-	KeepAlive        time.Duration // between signs of life to the client
-	DrainTime        time.Duration // over which closing is spread
-	RequestTimeout   time.Duration // for a query, a mutation, or one run of a subscription
-	MaxTotal         int           // connections, all together
-	MaxConnections   int           // a caller
-	MaxSubscriptions int           // a connection, queries and mutations that are running included
-	MaxMessage       int64         // bytes that a client may send at once
-	QueueBytes       int           // bytes that wait for a slow reader
-	History          int           // events kept in memory for those who come back
+	IdleTimeout      time.Duration // without a message or pong of the client; at least twice KeepAlive
+	WriteTimeout     time.Duration // within which a client must accept some bytes
+	KeepAlive        time.Duration // between pings to the client
+	DrainTime        time.Duration // over which a drain closes the connections
+	RequestTimeout   time.Duration // for a query, a mutation, or one execution of a subscription
+	MaxTotal         int           // connections in total
+	MaxConnections   int           // connections per caller
+	MaxSubscriptions int           // operations per connection, running queries and mutations included
+	MaxMessage       int64         // bytes of a client's message
+	QueueBytes       int           // bytes in the queue of a slow consumer
+	History          int           // events in memory for clients that resume
 	HistoryBytes     int64
-	Compression      bool // per message, when the client can
+	Compression      bool // per message, when the client supports it
 }
 
-// Authenticator tells who presents credentials. It is told of API keys that have changed.
+// Authenticator verifies credentials. Forget drops its cached verdict on an API key that has changed.
 type Authenticator interface {
 	Caller(ctx context.Context, c auth.Credentials) (caller.Caller, error)
 	Forget(id string)
 }
 
-// Options are what a Hub needs.
+// Options are the dependencies of a Hub.
 type Options struct {
 	JetStream jetstream.JetStream
-	Decode    func(e *bff.Event, data []byte) error // reads Node and Facts
+	Decode    func(e *bff.Event, data []byte) error // sets Node and Facts
 	Auth      Authenticator
 	Secret    []byte   // of cursors, the same on all gateways
-	Origins   []string // whose pages may connect, beside the gateway's own; "*" for any
+	Origins   []string // of pages that may connect, besides the gateway's own; "*" for all
 	Settings  Settings
-	Requests  gqlrequest.Limits // none for the usual ones
+	Requests  gqlrequest.Limits // zero for the usual limits
 	Clock     clock.Clock
 	Logger    *slog.Logger
-	Registry  prometheus.Registerer // nil: nobody looks
-	// Enter lets an operation of the context's caller begin, or refuses it; leave is called once, when
-	// it has ended, or when it is a subscription that has begun. Nil lets all in.
+	Registry  prometheus.Registerer // nil: no metrics are exported
+	// Enter admits an operation of the context's caller, or refuses it. leave is called once: when the operation has ended,
+	// or, for a subscription, when it has started. Nil admits every operation.
 	Enter func(ctx context.Context, document string) (leave func(), err error)
-	// Budgets are charged for documents that are refused before they have a price. Nil for none.
+	// Budgets are charged for documents that are refused before their cost is known. Nil charges nothing.
 	Budgets bff.Budgets
 }
 
-// maxExecuting is how many groups run their operation at once, a core.
+// maxExecuting is the number of groups per core that execute their operation at the same time.
 const maxExecuting = 64
 
-// Hub is one gateway's subscriptions.
+// Hub holds the subscriptions of one gateway.
 type Hub struct {
 	settings Settings
 	requests gqlrequest.Limits
@@ -100,34 +89,35 @@ type Hub struct {
 	source   *eventstream.Source
 	shards   []*shard
 
-	ctx       context.Context // of all that runs here
+	ctx       context.Context // of all goroutines of the hub
 	cancel    context.CancelFunc
-	work      sync.WaitGroup // everything but the shards
-	executing chan struct{}  // one in it for each group that runs
+	work      sync.WaitGroup // all goroutines but the shards
+	executing chan struct{}  // a semaphore: one element per group that executes
 	draining  atomic.Bool
 	nextShard atomic.Uint32
 
-	closing    sync.Once
+	closeOnce  sync.Once
 	closeError error
 
 	mu      sync.Mutex
 	groups  map[string]*group
-	index   *filter.Index[*group]
-	callers map[string]int // connections
+	index   *selection.Index[*group]
+	callers map[string]int // number of connections per caller
 	closed  bool
 
-	revoked     [revokedKept]string // credentials, the latest ones
+	revoked     [maxRevoked]string // the latest revoked credentials, a ring buffer
 	revocations int
 }
 
-// New looks at the stream and begins to follow it.
+// New reads the state of the stream, and starts to follow it.
 func New(ctx context.Context, options Options) (*Hub, error) {
 	c, err := eventstream.NewCursors(options.Secret)
 	if err != nil {
 		return nil, err
 	}
 	s, err := eventstream.New(ctx, eventstream.Options{
-		JetStream: options.JetStream, Decode: options.Decode, Cursors: c, History: options.Settings.History, HistoryBytes: int(options.Settings.HistoryBytes),
+		JetStream: options.JetStream, Decode: options.Decode, Cursors: c,
+		History: options.Settings.History, HistoryBytes: int(options.Settings.HistoryBytes),
 	})
 	if err != nil {
 		return nil, err
@@ -137,7 +127,7 @@ func New(ctx context.Context, options Options) (*Hub, error) {
 	}
 	h := &Hub{
 		settings: options.Settings, requests: options.Requests, auth: options.Auth, origins: options.Origins, clock: options.Clock, logger: options.Logger,
-		cursors: c, source: s, groups: map[string]*group{}, index: filter.NewIndex[*group](), callers: map[string]int{}, entered: options.Enter, budgets: options.Budgets,
+		cursors: c, source: s, groups: map[string]*group{}, index: selection.NewIndex[*group](), callers: map[string]int{}, entered: options.Enter, budgets: options.Budgets,
 		executing: make(chan struct{}, maxExecuting*runtime.GOMAXPROCS(0)),
 	}
 	if h.metrics, err = newMetrics(options.Registry, h); err != nil {
@@ -155,13 +145,13 @@ func New(ctx context.Context, options Options) (*Hub, error) {
 }
 
 const (
-	feedBackoff    = 100 * time.Millisecond
-	feedMaxBackoff = 5 * time.Second
+	followBackoff    = 100 * time.Millisecond
+	followMaxBackoff = 5 * time.Second
 )
 
-// follow feeds the stream to the groups until the hub ends. A broker that is away is waited for.
+// follow publishes the events of the stream to the groups until the hub ends. While the broker is away, it retries.
 func (h *Hub) follow() {
-	wait := feedBackoff
+	wait := followBackoff
 	for h.ctx.Err() == nil {
 		before := h.source.Position()
 		err := h.source.Follow(h.ctx, h.publish)
@@ -169,18 +159,20 @@ func (h *Hub) follow() {
 			return
 		}
 		if errors.Is(err, eventstream.ErrEpoch) {
-			h.beginAnew()
+			h.logger.Error("the stream of events was created anew: events of the old stream that subscribers have not received are lost")
+			h.post(task{closeAll: &frame.Close{Code: frame.CloseRestart, Reason: "resume"}})
+			_ = h.source.Restart(h.ctx) // on failure the next Follow returns ErrEpoch
 		}
 		if h.source.Position() > before {
-			wait = feedBackoff
+			wait = followBackoff
 		}
-		h.logger.Warn("the stream of events is away: subscribers wait", "error", err)
-		h.pause(wait)
-		wait = min(2*wait, feedMaxBackoff)
+		h.logger.Warn("the stream of events is not available: subscribers wait", "error", err)
+		h.sleep(wait)
+		wait = min(2*wait, followMaxBackoff)
 	}
 }
 
-func (h *Hub) pause(d time.Duration) {
+func (h *Hub) sleep(d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
@@ -189,15 +181,15 @@ func (h *Hub) pause(d time.Duration) {
 	}
 }
 
-// publish hands an event to the groups that want it.
+// publish enqueues an event for the groups that select it, and closes the connections of credentials that it revokes.
 func (h *Hub) publish(e *eventstream.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	lost, fresh := h.source.Append(e)
-	if lost != nil {
-		h.index.All(func(g *group) { g.enqueue(lost) })
+	gap, isNew := h.source.Append(e)
+	if gap != nil {
+		h.index.All(func(g *group) { g.enqueue(gap) })
 	}
-	if !fresh {
+	if !isNew {
 		return
 	}
 	h.metrics.events.WithLabelValues(eventLabel(e.Entity)).Inc()
@@ -210,49 +202,46 @@ func (h *Hub) publish(e *eventstream.Event) {
 		h.auth.Forget(e.ID)
 	}
 	switch {
-	case e.Entity == bff.EntityAPIKey && e.Change == "rotated": // it lives on, under another secret
-		h.post(item{revoke: e.ID})
+	case e.Entity == bff.EntityAPIKey && e.Change == "rotated": // the key stays valid, with another secret
+		h.post(task{revoke: e.ID})
 	case e.Entity == bff.EntitySession && e.Change == "ended", e.Entity == bff.EntityAPIKey && e.Change == "revoked":
 		h.revoked[h.revocations%len(h.revoked)] = e.ID
 		h.revocations++
-		h.post(item{revoke: e.ID})
+		h.post(task{revoke: e.ID})
 	}
 }
 
-// beginAnew is for a stream that lost everything: all come back, and are told of the gap.
-func (h *Hub) beginAnew() {
-	h.logger.Error("the stream of events was made anew: what subscribers have not seen of the old one is lost")
-	h.post(item{closing: &frame.Close{Code: frame.CloseRestart, Reason: "resume"}})
-	_ = h.source.Restart(h.ctx) // when it fails, follow finds the new stream once more
-}
+// maxRevoked is the number of latest revocations that the hub remembers, for connections that are being set up.
+const maxRevoked = 256
 
-// revokedKept is how many revocations are remembered, for who is being let in just then.
-const revokedKept = 256
-
-// wasRevoked tells whether the credential was revoked lately. Who has verified one, and is known to its
-// shard under it, asks once more: the event may have passed in between.
+// wasRevoked reports whether the credential was revoked recently. A new connection checks it after its shard knows the
+// credential: the event of the revocation can have passed between verification and that moment.
 func (h *Hub) wasRevoked(credential string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return credential != "" && slices.Contains(h.revoked[:], credential)
 }
 
-// post gives the item to every shard.
-func (h *Hub) post(i item) {
+// post queues the task for every shard.
+func (h *Hub) post(t task) {
 	for _, s := range h.shards {
-		s.post(i)
+		s.post(t)
 	}
 }
 
-// pick spreads connections over the shards.
+// pick returns the shard of the next connection, round robin.
 func (h *Hub) pick() *shard {
 	return h.shards[int(h.nextShard.Add(1))%len(h.shards)]
 }
 
-// accepts tells why no connection can be taken, if so.
-func (h *Hub) accepts() error {
+func draining() error {
+	return errs.New(errs.Unavailable, "GATEWAY_DRAINING", "this gateway is going down: connect again")
+}
+
+// checkCapacity returns an error when the gateway accepts no more connections.
+func (h *Hub) checkCapacity() error {
 	if h.draining.Load() {
-		return errs.New(errs.Unavailable, "GATEWAY_DRAINING", "this gateway is going down: connect again")
+		return draining()
 	}
 	if h.metrics.open() >= int64(h.settings.MaxTotal) {
 		return errs.New(errs.ResourceExhausted, "TOO_MANY_CONNECTIONS", "this gateway holds %d connections already", h.settings.MaxTotal)
@@ -260,31 +249,30 @@ func (h *Hub) accepts() error {
 	return nil
 }
 
-// admit counts a connection of the context's caller, who is the same as for budgets; release has to be called when it has ended.
-func (h *Hub) admit(ctx context.Context) (release func(), err error) {
-	who := quota.Key(ctx)
+// acquireConnection counts a connection of the context's caller, the same caller as for budgets. release must be called when the
+// connection has ended.
+func (h *Hub) acquireConnection(ctx context.Context) (release func(), err error) {
+	key := quota.Key(ctx)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed || h.draining.Load() {
-		return nil, errs.New(errs.Unavailable, "GATEWAY_DRAINING", "this gateway is going down: connect again")
+		return nil, draining()
 	}
-	if h.callers[who] >= h.settings.MaxConnections {
+	if h.callers[key] >= h.settings.MaxConnections {
 		return nil, errs.New(errs.ResourceExhausted, "TOO_MANY_CONNECTIONS", "there are %d connections of this caller already", h.settings.MaxConnections)
 	}
-	h.callers[who]++
-	return func() { h.release(who) }, nil
+	h.callers[key]++
+	return func() {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.callers[key]--; h.callers[key] == 0 {
+			delete(h.callers, key)
+		}
+	}, nil
 }
 
-func (h *Hub) release(who string) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.callers[who]--; h.callers[who] == 0 {
-		delete(h.callers, who)
-	}
-}
-
-// begin runs the work of a connection until it ends by itself; it is not begun when the hub has ended.
-func (h *Hub) begin(work func()) bool {
+// start runs work on a goroutine that Close waits for. It returns false, without running it, after Close.
+func (h *Hub) start(work func()) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -294,26 +282,25 @@ func (h *Hub) begin(work func()) bool {
 	return true
 }
 
-// addressOf is where a request comes from: as the entrance found out, else its peer.
+// addressOf returns the client's address: the one that the edge found in the request, else that of the peer.
 func addressOf(r *http.Request) netip.Addr {
 	if address := quota.Address(r.Context()); address.IsValid() {
 		return address
 	}
-	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // one that does not read is not valid
+	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // an address that cannot be parsed is not valid
 	return peer.Addr()
 }
 
-// letIn lets an operation of the context's caller begin; leave is called when it has ended.
-func (h *Hub) letIn(ctx context.Context, document string) (leave func(), err error) {
+// enter admits an operation of the context's caller. leave is called when the operation has ended.
+func (h *Hub) enter(ctx context.Context, document string) (leave func(), err error) {
 	if h.entered == nil {
 		return func() {}, nil
 	}
 	return h.entered(ctx, document)
 }
 
-// Drain tells every client to come back elsewhere, one after another over the drain time, each after
-// its last queued message, and after the answers to the queries that it has running. It returns when all
-// have gone, or ctx ends: whoever is left then is told to come back without more ado.
+// Drain closes the connections one after another over the drain time, each after its queued messages and after the responses to
+// its running queries. It returns when all are closed. When ctx ends first, it closes the rest at once.
 func (h *Hub) Drain(ctx context.Context) {
 	h.mu.Lock()
 	h.draining.Store(true)
@@ -322,11 +309,15 @@ func (h *Hub) Drain(ctx context.Context) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for h.metrics.open() > 0 && ctx.Err() == nil {
-		h.post(item{drain: h.share(time.Since(started))})
+		share := 1.0
+		if elapsed := time.Since(started); elapsed < h.settings.DrainTime {
+			share = float64(elapsed) / float64(h.settings.DrainTime)
+		}
+		h.post(task{drain: share})
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			h.post(item{closing: goingDown()})
+			h.post(task{closeAll: goingDown()})
 			return
 		}
 	}
@@ -336,25 +327,17 @@ func goingDown() *frame.Close {
 	return &frame.Close{Code: frame.CloseRestart, Reason: "this gateway is going down: resume on another"}
 }
 
-// share is how much of the connections should be gone by now, from 0 to 1.
-func (h *Hub) share(elapsed time.Duration) float64 {
-	if elapsed >= h.settings.DrainTime {
-		return 1
-	}
-	return float64(elapsed) / float64(h.settings.DrainTime)
-}
-
-// Close drains, ends what is left, and waits for it. Once more does nothing.
+// Close drains, ends the remaining connections, and waits for all goroutines. Later calls do nothing.
 func (h *Hub) Close(ctx context.Context) error {
-	h.closing.Do(func() { h.closeError = h.close(ctx) })
+	h.closeOnce.Do(func() { h.closeError = h.close(ctx) })
 	return h.closeError
 }
 
-// Abort is Close without a word to anybody, as when the process dies.
+// Abort ends all connections at once without a close frame, like a crash of the process.
 func (h *Hub) Abort() {
-	gone, cancel := context.WithCancel(context.Background())
+	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
-	h.closing.Do(func() { h.closeError = h.close(gone) })
+	h.closeOnce.Do(func() { h.closeError = h.close(cancelled) })
 }
 
 func (h *Hub) close(ctx context.Context) error {
@@ -363,7 +346,7 @@ func (h *Hub) close(ctx context.Context) error {
 	h.closed = true
 	h.mu.Unlock()
 	h.cancel()
-	h.post(item{abort: true})
+	h.post(task{abort: true})
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -378,10 +361,10 @@ func (h *Hub) close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	select { // what was aborted ends at once
+	select { // aborted connections end at once
 	case <-ended:
 		return nil
 	case <-time.After(2 * time.Second):
-		return fmt.Errorf("subscriptions go on: %w", ctx.Err())
+		return fmt.Errorf("subscriptions have not ended: %w", ctx.Err())
 	}
 }

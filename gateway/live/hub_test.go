@@ -12,7 +12,7 @@ import (
 	activityv1 "github.com/sluicehq/sluice/services/gen/activity/v1"
 )
 
-func TestAnEventRunsTheOperationOnceForAll(t *testing.T) {
+func TestEventExecutesOncePerGroup(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t)
@@ -47,7 +47,7 @@ func TestAnEventRunsTheOperationOnceForAll(t *testing.T) {
 	}
 }
 
-func TestMembersNeverShareAnAnswer(t *testing.T) {
+func TestCallersWithDifferentVisibilityShareNoResult(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t)
@@ -82,7 +82,7 @@ func TestMembersNeverShareAnAnswer(t *testing.T) {
 
 // What was published while nobody listened, while the replay goes on, and after it, comes once and in
 // order, on the gateway that gave the cursor and on another.
-func TestResumeLeavesNoHoleAndNoRepeat(t *testing.T) {
+func TestResumeDeliversEveryEventOnceInOrder(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	one, two := w.gateway(t), w.gateway(t)
@@ -117,10 +117,10 @@ func TestResumeLeavesNoHoleAndNoRepeat(t *testing.T) {
 		}
 	}
 	publishing.Wait()
-	two.eventually(t, "laggards", 0)
+	two.eventually(t, "catching_up_subscriptions", 0)
 }
 
-func TestWhatIsNotKeptIsAGap(t *testing.T) {
+func TestResumeBeforeRetentionStartsWithGap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t)
@@ -156,7 +156,7 @@ func purge(t *testing.T, w *world, upTo uint64) {
 	}
 }
 
-func TestCursorsOfOthersAreRefused(t *testing.T) {
+func TestInvalidCursorIsRefused(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t)
 	p := g.connect(t, "alice")
@@ -173,7 +173,7 @@ func TestCursorsOfOthersAreRefused(t *testing.T) {
 func purgeTo(sequence uint64) jetstream.StreamPurgeOpt { return jetstream.WithPurgeSequence(sequence) }
 
 // A cursor of a stream that is no more, as of a broker that was set up anew, begins with a gap.
-func TestACursorOfAnotherStreamIsAGap(t *testing.T) {
+func TestResumeFromAnotherStreamStartsWithGap(t *testing.T) {
 	t.Parallel()
 	old, w := newWorld(t), newWorld(t)
 	p := old.gateway(t).connect(t, "alice")

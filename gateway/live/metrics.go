@@ -11,26 +11,26 @@ import (
 	"github.com/sluicehq/sluice/gateway/live/frame"
 )
 
-// metrics are kept whether or not anyone looks. Every label has a few known values.
+// metrics are updated with and without a registry. Every label has a few known values.
 type metrics struct {
-	registry      prometheus.Registerer // nil: nobody looks
+	registry      prometheus.Registerer // nil: not exported
 	connections   atomic.Int64
 	subscriptions atomic.Int64
 	queued        atomic.Int64 // bytes
 
-	gauges     []prometheus.Collector
-	opened     *prometheus.CounterVec // by transport
-	closed     *prometheus.CounterVec // by transport and code
-	begun      prometheus.Counter
-	ended      *prometheus.CounterVec // by reason
-	events     *prometheus.CounterVec // by entity
-	executions prometheus.Counter
-	messages   prometheus.Counter
-	replays    prometheus.Counter
-	lagged     prometheus.Counter
-	laggards   prometheus.Gauge
-	gaps       prometheus.Counter
-	delivery   *latencies
+	gauges        []prometheus.Collector
+	opened        *prometheus.CounterVec // by transport
+	closed        *prometheus.CounterVec // by transport and code
+	started       prometheus.Counter
+	ended         *prometheus.CounterVec // by reason
+	events        *prometheus.CounterVec // by entity
+	executions    prometheus.Counter
+	messages      prometheus.Counter
+	replays       prometheus.Counter
+	slowConsumers prometheus.Counter
+	catchingUp    prometheus.Gauge
+	gaps          prometheus.Counter
+	delivery      *deliveryHistogram
 }
 
 func newMetrics(registry prometheus.Registerer, h *Hub) (*metrics, error) {
@@ -41,18 +41,18 @@ func newMetrics(registry prometheus.Registerer, h *Hub) (*metrics, error) {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_live_" + name, Help: help}, labels)
 	}
 	m := &metrics{
-		opened:     by("connections_opened_total", "Connections that were let in.", "transport"),
-		closed:     by("connections_closed_total", "Connections that have ended, by the code they were told.", "transport", "code"),
-		begun:      counter("subscriptions_begun_total", "Subscriptions that were let in."),
-		ended:      by("subscriptions_ended_total", "Subscriptions that have ended.", "reason"),
-		events:     by("events_total", "Events that came in.", "entity"),
-		executions: counter("executions_total", "Runs of an operation for an event."),
-		messages:   counter("messages_total", "Messages with an event that were written or queued."),
-		replays:    counter("replays_total", "Subscriptions that began after a cursor."),
-		lagged:     counter("lagged_total", "Times that a subscription left the broadcast because its reader was slow."),
-		gaps:       counter("gaps_total", "Times that a subscriber was told of lost events."),
-		laggards:   prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_live_laggards", Help: "Subscriptions that follow the stream by themselves."}),
-		delivery:   newLatencies("sluice_live_delivery_seconds", "From an event's commit to its message on the socket, in broadcast."),
+		opened:        by("connections_opened_total", "Connections that were accepted.", "transport"),
+		closed:        by("connections_closed_total", "Connections that have ended, by the code of their close.", "transport", "code"),
+		started:       counter("subscriptions_started_total", "Subscriptions that were admitted."),
+		ended:         by("subscriptions_ended_total", "Subscriptions that have ended.", "reason"),
+		events:        by("events_total", "Events that were received from the broker.", "entity"),
+		executions:    counter("executions_total", "Executions of an operation for an event."),
+		messages:      counter("messages_total", "Messages with an event that were written or queued."),
+		replays:       counter("replays_total", "Subscriptions that resumed from a cursor."),
+		slowConsumers: counter("slow_consumers_total", "Times that a subscription left the broadcast because its client was slow."),
+		gaps:          counter("gaps_total", "Gaps that were sent to subscribers: ranges of lost events."),
+		catchingUp:    prometheus.NewGauge(prometheus.GaugeOpts{Name: "sluice_live_catching_up_subscriptions", Help: "Subscriptions that replay the stream until they join the broadcast."}),
+		delivery:      newDeliveryHistogram("sluice_live_delivery_seconds", "Time from the commit of an event to its message on the socket, in broadcast."),
 	}
 	m.gauges = m.gaugesOf(h)
 	if registry == nil {
@@ -74,7 +74,7 @@ func (m *metrics) gaugesOf(h *Hub) []prometheus.Collector {
 	return []prometheus.Collector{
 		gauge("connections", "Connections that are open.", func() float64 { return float64(m.connections.Load()) }),
 		gauge("subscriptions", "Subscriptions that are open.", func() float64 { return float64(m.subscriptions.Load()) }),
-		gauge("queued_bytes", "Bytes that wait for readers who are slow.", func() float64 { return float64(m.queued.Load()) }),
+		gauge("queued_bytes", "Bytes in the queues of slow consumers.", func() float64 { return float64(m.queued.Load()) }),
 		gauge("groups", "Groups of equal subscriptions.", func() float64 {
 			h.mu.Lock()
 			defer h.mu.Unlock()
@@ -85,7 +85,7 @@ func (m *metrics) gaugesOf(h *Hub) []prometheus.Collector {
 
 func (m *metrics) collectors() []prometheus.Collector {
 	return append([]prometheus.Collector{
-		m.opened, m.closed, m.begun, m.ended, m.events, m.executions, m.messages, m.replays, m.lagged, m.laggards, m.gaps, m.delivery,
+		m.opened, m.closed, m.started, m.ended, m.events, m.executions, m.messages, m.replays, m.slowConsumers, m.catchingUp, m.gaps, m.delivery,
 	}, m.gauges...)
 }
 
@@ -110,7 +110,7 @@ func (m *metrics) disconnected(transport string, code int) {
 	m.closed.WithLabelValues(transport, codeLabel(code)).Inc()
 }
 
-// codeLabel keeps codes that clients choose out of the labels.
+// codeLabel returns "other" for codes that a client has chosen, to bound the number of labels.
 func codeLabel(code int) string {
 	switch code {
 	case frame.CloseNormal, frame.CloseGoingAway, frame.CloseProtocol, frame.ClosePolicy, frame.CloseTooBig, frame.CloseRestart, frame.CloseTryAgain, frame.CloseBadRequest, frame.CloseUnauthorized,
@@ -124,7 +124,7 @@ func codeLabel(code int) string {
 
 func (m *metrics) subscribed() {
 	m.subscriptions.Add(1)
-	m.begun.Inc()
+	m.started.Inc()
 }
 
 func (m *metrics) unsubscribed(reason string) {
@@ -132,7 +132,7 @@ func (m *metrics) unsubscribed(reason string) {
 	m.ended.WithLabelValues(reason).Inc()
 }
 
-// count adds what was tallied, and begins the tally anew.
+// count adds the tally to the metrics, and resets it.
 func (m *metrics) count(t *tally) {
 	if t.messages == 0 {
 		return

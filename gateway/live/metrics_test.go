@@ -27,7 +27,7 @@ func (g *gateway) family(t testing.TB, name string) *dto.MetricFamily {
 }
 
 // What one subscriber over each transport, one event, one replay and one end leave behind.
-func TestMetricsTellWhatHappened(t *testing.T) {
+func TestMetricsCountConnectionsEventsAndReplays(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t)
@@ -44,12 +44,12 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	l.next()
 	p.subscribe("b", added, `{"after":"`+cursor+`"}`)
 	p.next("b")
-	g.eventually(t, "laggards", 0)
+	g.eventually(t, "catching_up_subscriptions", 0)
 	g.eventually(t, "messages_total", 5)
 	for name, want := range map[string]float64{
-		"connections": 2, "subscriptions": 3, "groups": 1, "queued_bytes": 0, "laggards": 0,
-		"connections_opened_total": 2, "connections_closed_total": 0, "subscriptions_begun_total": 3, "subscriptions_ended_total": 0,
-		"events_total": 2, "replays_total": 1, "lagged_total": 0, "gaps_total": 0,
+		"connections": 2, "subscriptions": 3, "groups": 1, "queued_bytes": 0, "catching_up_subscriptions": 0,
+		"connections_opened_total": 2, "connections_closed_total": 0, "subscriptions_started_total": 3, "subscriptions_ended_total": 0,
+		"events_total": 2, "replays_total": 1, "slow_consumers_total": 0, "gaps_total": 0,
 	} {
 		if got := g.metric(t, name); got != want {
 			t.Errorf("%s is %v, want %v", name, got, want)
@@ -67,10 +67,10 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	}
 	_ = p.Close()
 	l.cancel()
-	for _, gauge := range []string{"connections", "subscriptions", "groups", "queued_bytes", "laggards"} {
+	for _, gauge := range []string{"connections", "subscriptions", "groups", "queued_bytes", "catching_up_subscriptions"} {
 		g.eventually(t, gauge, 0)
 	}
-	if begun, ended := g.metric(t, "subscriptions_begun_total"), g.metric(t, "subscriptions_ended_total"); begun != ended {
+	if begun, ended := g.metric(t, "subscriptions_started_total"), g.metric(t, "subscriptions_ended_total"); begun != ended {
 		t.Errorf("%v begun, %v ended", begun, ended)
 	}
 	if opened, closed := g.metric(t, "connections_opened_total"), g.metric(t, "connections_closed_total"); opened != closed {
@@ -79,7 +79,7 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 }
 
 // What waits for slow readers is counted, and no longer once they are gone, however they go.
-func TestQueuedBytesAreThoseOfSlowReaders(t *testing.T) {
+func TestQueuedBytesMetricCountsSlowConsumers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t, func(s *live.Settings) { s.WriteTimeout = soon })
@@ -102,11 +102,11 @@ func TestQueuedBytesAreThoseOfSlowReaders(t *testing.T) {
 	_ = p.Close()
 	l.cancel()
 	g.eventually(t, "queued_bytes", 0)
-	g.eventually(t, "laggards", 0)
+	g.eventually(t, "catching_up_subscriptions", 0)
 }
 
 // A reader that was slow once, and is not any more, stays connected however long nothing happens.
-func TestAReaderThatWasSlowOnceStays(t *testing.T) {
+func TestSlowConsumerThatCaughtUpStaysConnected(t *testing.T) {
 	t.Parallel()
 	const patience = 5 * time.Second
 	w := newWorld(t)
@@ -116,11 +116,11 @@ func TestAReaderThatWasSlowOnceStays(t *testing.T) {
 	p.subscribe("a", added, "")
 	p.barrier()
 	published := 0
-	for ; g.metric(t, "lagged_total") == 0; published++ {
+	for ; g.metric(t, "slow_consumers_total") == 0; published++ {
 		w.publish(t, note(fmt.Sprint(published, strings.Repeat("x", 16<<10))))
 	}
 	p.titles("a", published)
-	g.eventually(t, "laggards", 0)
+	g.eventually(t, "catching_up_subscriptions", 0)
 	<-time.After(patience + patience/2) // the last write had its time-out, which has passed
 	w.publish(t, note("after"))
 	if e := p.next("a"); e.title() != "after" {

@@ -14,30 +14,30 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// prepared is an operation that was let in: a subscription when it has a filter, else a query or a
-// mutation that can be run.
-type prepared struct {
+// preparedOperation is an admitted operation: a subscription when its request has a selection, else a query or a mutation to
+// dispatch.
+type preparedOperation struct {
 	executor  graphql.GraphExecutor
 	operation *graphql.OperationContext
 	request   request
 }
 
-// prepare reads the operation and checks that the caller of ctx may run it.
-func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, params *graphql.RawParams) (p *prepared, problems gqlerror.List) {
-	defer func() { // one operation's fault is not the other operations' of its connection
+// prepare parses and validates the operation, and checks that the caller of ctx may execute it.
+func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, params *graphql.RawParams) (p *preparedOperation, problems gqlerror.List) {
+	defer func() { // a panic in one operation must not end the other operations of its connection
 		if panicked := recover(); panicked != nil {
-			h.logger.Error("panic in preparing an operation", "panic", fmt.Sprint(panicked))
+			h.logger.Error("panic while an operation was prepared", "panic", fmt.Sprint(panicked))
 			p, problems = nil, failed(ctx, nil).Errors
 		}
 	}()
 	params.ReadTime = graphql.TraceTiming{Start: graphql.Now(), End: graphql.Now()}
-	cursor, err := after(params)
+	cursor, err := resumeCursor(params)
 	if err != nil {
 		return nil, gqlerror.List{graph.Public(ctx, err)}
 	}
 	operation, problems := executor.CreateOperationContext(ctx, params)
 	if problems != nil {
-		if err := h.chargeUnpriced(ctx, operation); err != nil {
+		if err := h.chargeRefused(ctx, operation); err != nil {
 			return nil, gqlerror.List{graph.Public(ctx, err)}
 		}
 		if operation.Doc != nil && operation.Operation == nil {
@@ -45,7 +45,7 @@ func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, param
 		}
 		return nil, executor.DispatchError(graphql.WithOperationContext(ctx, operation), graph.Truncate(problems)).Errors
 	}
-	p = &prepared{executor: executor, operation: operation}
+	p = &preparedOperation{executor: executor, operation: operation}
 	if operation.Operation.Operation != ast.Subscription {
 		return p, nil
 	}
@@ -54,19 +54,19 @@ func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, param
 	if feed.Topic.Entity == "" {
 		return nil, refusal(ctx, respond(ctx))
 	}
-	filter, err := bffentity.Select(feed.Topic)
+	selected, err := bffentity.Select(feed.Topic)
 	if err != nil {
 		return nil, gqlerror.List{graph.Public(ctx, err)}
 	}
 	p.request = request{
-		executor: executor, operation: operation, filter: filter, who: caller.FromContext(ctx), after: cursor, text: textOf(params),
+		executor: executor, operation: operation, selection: selected, who: caller.FromContext(ctx), after: cursor, text: textOf(params),
 	}
 	return p, nil
 }
 
-// chargeUnpriced takes a point for a document that was refused before it had a price, as over HTTP:
-// reading it was work too. The error is the refusal when there is none left.
-func (h *Hub) chargeUnpriced(ctx context.Context, operation *graphql.OperationContext) error {
+// chargeRefused charges one point for a document that was refused before its cost was known, as over HTTP, because parsing it
+// costs time too. The error says that the caller's budget is exhausted.
+func (h *Hub) chargeRefused(ctx context.Context, operation *graphql.OperationContext) error {
 	if h.budgets == nil || graph.ChargeOf(operation) != nil {
 		return nil
 	}
@@ -74,8 +74,8 @@ func (h *Hub) chargeUnpriced(ctx context.Context, operation *graphql.OperationCo
 	return err
 }
 
-// giveBack gives back what an operation was charged that is not run.
-func (h *Hub) giveBack(ctx context.Context, operation *graphql.OperationContext) {
+// refund returns the points of an operation that is not executed.
+func (h *Hub) refund(ctx context.Context, operation *graphql.OperationContext) {
 	if charge := graph.ChargeOf(operation); charge != nil && h.budgets != nil {
 		charge.GiveBack(ctx, h.budgets)
 	}
@@ -88,10 +88,10 @@ func refusal(ctx context.Context, response *graphql.Response) gqlerror.List {
 	return failed(ctx, context.Cause(ctx)).Errors
 }
 
-func (p *prepared) isSubscription() bool { return p.request.filter != nil }
+func (p *preparedOperation) isSubscription() bool { return p.request.selection != nil }
 
-// run runs a query or a mutation.
-func (p *prepared) run(ctx context.Context) *graphql.Response {
+// dispatch executes a query or a mutation.
+func (p *preparedOperation) dispatch(ctx context.Context) *graphql.Response {
 	respond, ctx := p.executor.DispatchOperation(ctx, p.operation)
 	if response := respond(ctx); response != nil {
 		return response
@@ -99,8 +99,8 @@ func (p *prepared) run(ctx context.Context) *graphql.Response {
 	return failed(ctx, context.Cause(ctx))
 }
 
-// after is the cursor to resume after, or "".
-func after(params *graphql.RawParams) (string, error) {
+// resumeCursor returns the cursor to resume from, or "".
+func resumeCursor(params *graphql.RawParams) (string, error) {
 	switch cursor := params.Extensions["after"].(type) {
 	case nil:
 		return "", nil

@@ -16,7 +16,7 @@ import (
 
 // Every rule of the protocols that ends a connection. A step that begins with "<" is a message that is
 // awaited, any other is said.
-func TestFaultsCloseTheConnection(t *testing.T) {
+func TestProtocolErrorClosesTheConnectionWithItsCode(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t)
 	const hello, greeted = `{"type":"connection_init"}`, "<connection_ack"
@@ -65,7 +65,7 @@ func TestFaultsCloseTheConnection(t *testing.T) {
 }
 
 // Frames that no client library sends.
-func TestFaultyFramesCloseTheConnection(t *testing.T) {
+func TestInvalidFrameClosesTheConnection(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t)
 	for name, c := range map[string]struct {
@@ -103,7 +103,7 @@ func (p *peer) do(steps []string) {
 	}
 }
 
-func TestTheSubprotocolIsNegotiated(t *testing.T) {
+func TestSubprotocolIsNegotiated(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t)
 	for offered, want := range map[string]string{
@@ -119,7 +119,7 @@ func TestTheSubprotocolIsNegotiated(t *testing.T) {
 	}
 }
 
-func TestOriginsAreChecked(t *testing.T) {
+func TestUpgradeFromUnknownOriginIsRefused(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t)
 	for origin, want := range map[string]int{
@@ -137,7 +137,7 @@ func TestOriginsAreChecked(t *testing.T) {
 	}
 }
 
-func TestUpgradesThatAreRefused(t *testing.T) {
+func TestInvalidUpgradeIsRefused(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t)
 	for name, c := range map[string]struct {
@@ -169,13 +169,13 @@ func TestUpgradesThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestInitHasItsTime(t *testing.T) {
+func TestConnectionWithoutInitIsClosedAfterTimeout(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t, func(s *live.Settings) { s.InitTimeout = 10 * time.Millisecond })
 	g.dial(t, "graphql-transport-ws").closes(4408)
 }
 
-func TestSilenceEndsTheConnection(t *testing.T) {
+func TestIdleConnectionIsClosed(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t, func(s *live.Settings) { s.IdleTimeout, s.KeepAlive = 10*time.Second, 2*time.Second })
 	answers, silent := g.connect(t, "alice"), g.connect(t, "bob")
@@ -200,7 +200,7 @@ func TestSilenceEndsTheConnection(t *testing.T) {
 	}
 }
 
-func TestPingIsAnsweredAndRenewsCredentials(t *testing.T) {
+func TestPingReturnsPongAndRenewsCredentials(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t)
 	p := g.connect(t, "alice")
@@ -224,7 +224,7 @@ func TestPingIsAnsweredAndRenewsCredentials(t *testing.T) {
 	p.closes(4403)
 }
 
-func TestRevokedCredentialsEndTheConnection(t *testing.T) {
+func TestConnectionOfRevokedSessionIsClosed(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t)
@@ -235,7 +235,7 @@ func TestRevokedCredentialsEndTheConnection(t *testing.T) {
 	other.barrier()
 }
 
-func TestOperationsOverTheSocket(t *testing.T) {
+func TestQueriesAndMutationsRunOverWebSocket(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t)
 	p := g.connect(t, "alice")
@@ -268,7 +268,7 @@ func TestOperationsOverTheSocket(t *testing.T) {
 	}
 }
 
-func TestOperationsThatAreRefused(t *testing.T) {
+func TestInvalidOperationReturnsError(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t)
 	for name, c := range map[string]struct{ who, query, code string }{
@@ -304,7 +304,7 @@ func TestOperationsThatAreRefused(t *testing.T) {
 	}
 }
 
-func TestLimitsAreRefusedClearly(t *testing.T) {
+func TestRequestBeyondALimitReturnsItsReason(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t, func(s *live.Settings) { s.MaxSubscriptions, s.MaxConnections, s.MaxTotal = 3, 2, 4 })
@@ -329,7 +329,7 @@ func TestLimitsAreRefusedClearly(t *testing.T) {
 	}
 }
 
-func TestTheOlderProtocol(t *testing.T) {
+func TestLegacyProtocolRunsSubscriptions(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t)
@@ -351,7 +351,7 @@ func TestTheOlderProtocol(t *testing.T) {
 	refused.closes(4403)
 }
 
-func TestEveryStartHasOneEnd(t *testing.T) {
+func TestEveryOperationEndsOnce(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t)
 	for range 5 {
@@ -364,7 +364,7 @@ func TestEveryStartHasOneEnd(t *testing.T) {
 		_ = p.Close()
 	}
 	g.eventually(t, "connections", 0)
-	for begun, ended := range map[string]string{"subscriptions_begun_total": "subscriptions_ended_total", "connections_opened_total": "connections_closed_total"} {
+	for begun, ended := range map[string]string{"subscriptions_started_total": "subscriptions_ended_total", "connections_opened_total": "connections_closed_total"} {
 		if b, e := g.metric(t, begun), g.metric(t, ended); b == 0 || b != e {
 			t.Errorf("%v %s, %v %s", b, begun, e, ended)
 		}

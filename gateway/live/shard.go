@@ -8,79 +8,79 @@ import (
 	"github.com/sluicehq/sluice/gateway/live/frame"
 )
 
-// item is one thing for a shard to do: one field of it is set.
-type item struct {
-	group  *group // with answer: write it to the members that are in the group's room
-	answer *answer
-	join   *member
-	leave  *member
-	expel  *group // its members follow the stream each by itself from now on
-	enter  client
-	exit   client
+// task is one unit of work of a shard. Exactly one of its fields is set, except that result has a group.
+type task struct {
+	group      *group // with result: write the result to the subscribers of the group
+	result     *result
+	join       *subscriber // enters the broadcast
+	leave      *subscriber // leaves the broadcast
+	evict      *group      // all subscribers of the group leave the broadcast and catch up
+	connect    client
+	disconnect client
 
-	revoke  string       // the session or API key whose connections end
-	closing *frame.Close // all connections end
-	drain   float64      // the share of connections that should be gone by now
-	abort   bool         // all connections end at once
+	revoke   string       // close the connections of this session or API key
+	closeAll *frame.Close // close all connections
+	drain    float64      // the share of connections that should be closed by now
+	abort    bool         // end all connections at once
 }
 
-// client is a connection as its shard looks after it.
+// client is a connection as its shard uses it.
 type client interface {
-	// look is called now and then, for what has to be done in time.
-	look(now time.Time)
-	// holds tells whether the connection lives on the session or API key.
-	holds(credential string) bool
-	// bye ends the connection with the code after what is queued.
-	bye(c frame.Close)
-	// depart is bye after what is asked of the gateway has been answered.
-	depart(c frame.Close)
-	// cut ends it at once.
-	cut()
+	// checkTimeouts is called once a second. It pings the client, and closes a connection whose time is over.
+	checkTimeouts(now time.Time)
+	// usesCredential reports whether the connection was authenticated by the session or API key.
+	usesCredential(id string) bool
+	// close ends the connection after its queued messages.
+	close(why frame.Close)
+	// drain ends the connection after the responses to its running queries.
+	drain(why frame.Close)
+	// abort ends the connection at once.
+	abort()
 }
 
 const (
-	batchMost = 64 // items that are worked on before anything is written
-	lookEvery = time.Second
+	maxTasks      = 64 // tasks that are processed before results are written
+	checkInterval = time.Second
 )
 
-// shard owns some of the connections: it writes to the members that are in broadcast. A shard never
-// waits for a client.
+// shard owns some of the connections. It writes the broadcast to their subscribers, on one goroutine that never waits for a
+// client.
 type shard struct {
 	hub   *Hub
-	wake  chan struct{} // holds one when items wait
+	wake  chan struct{} // has an element when tasks wait
 	done  chan struct{} // closed to stop
 	ended chan struct{}
 
 	mu    sync.Mutex
-	items []item
+	tasks []task
 
-	// These are used by run only.
-	scratch []byte // messages that are being written
-	ends    []int  // where each of them ends
-	tally   tally  // of what was written since it was last counted
-	rooms   map[*group]*room
-	clients map[client]bool // whether it was told to go
-	told    int             // how many were, also of those that have gone since
+	// Only the goroutine of run uses the fields below.
+	buffer  []byte // messages that are being written
+	ends    []int  // offsets at which they end
+	tally   tally  // of the messages since the last update of the metrics
+	fanouts map[*group]*fanout
+	clients map[client]bool // whether a drain has closed the connection
+	drained int             // connections that a drain has closed, including those that have ended since
 }
 
-// room is the members of a group in one shard, and the answers that they have not been given yet.
-type room struct {
-	group   *group
-	members []*member
-	answers []*answer
+// fanout is the subscribers of a group in one shard, and the results that were not written to them yet.
+type fanout struct {
+	group       *group
+	subscribers []*subscriber
+	results     []*result
 }
 
 func newShard(h *Hub) *shard {
 	return &shard{
 		hub: h, wake: make(chan struct{}, 1), done: make(chan struct{}), ended: make(chan struct{}),
-		rooms: map[*group]*room{}, clients: map[client]bool{},
+		fanouts: map[*group]*fanout{}, clients: map[client]bool{},
 	}
 }
 
-// post never waits.
-func (s *shard) post(i item) {
+// post queues a task. It never blocks.
+func (s *shard) post(t task) {
 	s.mu.Lock()
-	s.items = append(s.items, i)
+	s.tasks = append(s.tasks, t)
 	s.mu.Unlock()
 	select {
 	case s.wake <- struct{}{}:
@@ -95,7 +95,7 @@ func (s *shard) stop() {
 
 func (s *shard) run() {
 	defer close(s.ended)
-	tick := time.NewTicker(lookEvery)
+	tick := time.NewTicker(checkInterval)
 	defer tick.Stop()
 	for {
 		select {
@@ -104,7 +104,7 @@ func (s *shard) run() {
 			}
 		case now := <-tick.C:
 			for c := range s.clients {
-				c.look(now)
+				c.checkTimeouts(now)
 			}
 		case <-s.done:
 			return
@@ -112,166 +112,162 @@ func (s *shard) run() {
 	}
 }
 
-// batch works on some items, and tells whether there may be more.
+// batch processes some tasks. It returns false when there were none. Results of one batch are written together.
 func (s *shard) batch() bool {
 	s.mu.Lock()
-	items := s.items
-	if len(items) > batchMost {
-		s.items = items[batchMost:]
-		items = items[:batchMost]
+	tasks := s.tasks
+	if len(tasks) > maxTasks {
+		s.tasks = tasks[maxTasks:]
+		tasks = tasks[:maxTasks]
 	} else {
-		s.items = nil
+		s.tasks = nil
 	}
 	s.mu.Unlock()
-	var touched []*room
-	for _, i := range items {
-		if i.answer == nil {
-			touched = s.flush(touched)
-			s.do(i)
+	var changed []*fanout
+	for _, t := range tasks {
+		if t.result == nil {
+			changed = s.flush(changed)
+			s.process(t)
 			continue
 		}
-		r := s.rooms[i.group]
-		if r == nil {
+		f := s.fanouts[t.group]
+		if f == nil {
 			continue
 		}
-		if len(r.answers) == 0 {
-			touched = append(touched, r)
+		if len(f.results) == 0 {
+			changed = append(changed, f)
 		}
-		r.answers = append(r.answers, i.answer)
+		f.results = append(f.results, t.result)
 	}
-	s.flush(touched)
-	return len(items) > 0
+	s.flush(changed)
+	return len(tasks) > 0
 }
 
-// flush writes the answers of the rooms to their members. Those that have no room follow by themselves.
-func (s *shard) flush(touched []*room) []*room {
-	for _, r := range touched {
-		for n := len(r.members) - 1; n >= 0; n-- { // from the end: leaving moves the last one
-			m := r.members[n]
-			if !s.write(m, r.answers) {
-				s.leave(m)
-				s.hub.metrics.lagged.Inc()
-				s.hub.chase(m)
+// flush writes the results of the fan-outs to their subscribers. A subscriber whose queue is full is a slow consumer: it leaves
+// the broadcast and catches up.
+func (s *shard) flush(changed []*fanout) []*fanout {
+	for _, f := range changed {
+		for n := len(f.subscribers) - 1; n >= 0; n-- { // from the end: leave moves the last one
+			if sub := f.subscribers[n]; !s.write(sub, f.results) {
+				s.leave(sub)
+				s.hub.metrics.slowConsumers.Inc()
+				s.hub.startCatchUp(sub)
 			}
 		}
-		clear(r.answers)
-		r.answers = r.answers[:0]
-		s.tidy(r)
+		clear(f.results)
+		f.results = f.results[:0]
+		s.removeIfEmpty(f)
 	}
 	s.hub.metrics.count(&s.tally)
-	return touched[:0]
+	return changed[:0]
 }
 
-// write is false when not all could be written.
-func (s *shard) write(m *member, answers []*answer) bool {
-	for len(answers) > 0 && answers[0].sequence <= m.seen {
-		answers = answers[1:]
+// write writes the results that the subscriber has not received. It returns false when not all fit.
+func (s *shard) write(sub *subscriber, results []*result) bool {
+	for len(results) > 0 && results[0].sequence <= sub.position {
+		results = results[1:]
 	}
-	if len(answers) == 0 || m.ended.Load() {
+	if len(results) == 0 || sub.ended.Load() {
 		return true
 	}
-	taken := m.to.offer(m, answers)
-	if taken > 0 {
-		m.seen = answers[taken-1].sequence
+	accepted := sub.sink.offer(sub, results)
+	if accepted > 0 {
+		sub.position = results[accepted-1].sequence
 	}
-	return taken == len(answers)
+	return accepted == len(results)
 }
 
-func (s *shard) do(i item) {
+// process does a task that is not a result.
+func (s *shard) process(t task) {
 	switch {
-	case i.join != nil:
-		s.join(i.join)
-	case i.leave != nil:
-		s.leave(i.leave)
-	case i.expel != nil:
-		s.expel(i.expel)
-	case i.enter != nil:
-		s.clients[i.enter] = false
-	case i.exit != nil:
-		delete(s.clients, i.exit)
-	case i.revoke != "":
-		s.each(func(c client) {
-			if c.holds(i.revoke) {
-				c.bye(*revoked())
+	case t.join != nil:
+		s.join(t.join)
+	case t.leave != nil:
+		s.leave(t.leave)
+	case t.evict != nil:
+		s.evict(t.evict)
+	case t.connect != nil:
+		s.clients[t.connect] = false
+	case t.disconnect != nil:
+		delete(s.clients, t.disconnect)
+	case t.drain > 0:
+		s.drain(t.drain)
+	default:
+		for c := range s.clients {
+			switch {
+			case t.closeAll != nil:
+				c.close(*t.closeAll)
+			case t.abort:
+				c.abort()
+			case c.usesCredential(t.revoke):
+				c.close(*revoked())
 			}
-		})
-	case i.closing != nil:
-		s.each(func(c client) { c.bye(*i.closing) })
-	case i.drain > 0:
-		s.drain(i.drain)
-	case i.abort:
-		s.each(client.cut)
-	}
-}
-
-func (s *shard) each(do func(client)) {
-	for c := range s.clients {
-		do(c)
-	}
-}
-
-func (s *shard) join(m *member) {
-	if m.ended.Load() {
-		return
-	}
-	r := s.rooms[m.group]
-	if r == nil {
-		r = &room{group: m.group}
-		s.rooms[m.group] = r
-	}
-	m.at = len(r.members)
-	r.members = append(r.members, m)
-}
-
-// leave takes the member out of its room, if it is there.
-func (s *shard) leave(m *member) {
-	r := s.rooms[m.group]
-	if r == nil || m.at >= len(r.members) || r.members[m.at] != m {
-		return
-	}
-	r.members = remove(r.members, m.at)
-	if m.at < len(r.members) {
-		r.members[m.at].at = m.at
-	}
-	s.tidy(r)
-}
-
-// tidy forgets a room that nobody is in.
-func (s *shard) tidy(r *room) {
-	if len(r.members) == 0 && len(r.answers) == 0 {
-		delete(s.rooms, r.group)
-	}
-}
-
-func (s *shard) expel(g *group) {
-	r := s.rooms[g]
-	if r == nil {
-		return
-	}
-	delete(s.rooms, g)
-	for _, m := range r.members {
-		s.hub.metrics.lagged.Inc()
-		s.hub.chase(m)
-	}
-}
-
-// drain tells as many clients to go as the share wants.
-func (s *shard) drain(share float64) {
-	staying := 0
-	for _, told := range s.clients {
-		if !told {
-			staying++
 		}
 	}
-	want := int(math.Ceil(share * float64(staying+s.told)))
-	for c, told := range s.clients {
-		if s.told >= want {
+}
+
+func (s *shard) join(joining *subscriber) {
+	if joining.ended.Load() {
+		return
+	}
+	f := s.fanouts[joining.group]
+	if f == nil {
+		f = &fanout{group: joining.group}
+		s.fanouts[joining.group] = f
+	}
+	joining.slot = len(f.subscribers)
+	f.subscribers = append(f.subscribers, joining)
+}
+
+// leave removes the subscriber from the broadcast, if it is there.
+func (s *shard) leave(leaving *subscriber) {
+	f := s.fanouts[leaving.group]
+	if f == nil || leaving.slot >= len(f.subscribers) || f.subscribers[leaving.slot] != leaving {
+		return
+	}
+	f.subscribers = remove(f.subscribers, leaving.slot)
+	if leaving.slot < len(f.subscribers) {
+		f.subscribers[leaving.slot].slot = leaving.slot
+	}
+	s.removeIfEmpty(f)
+}
+
+func (s *shard) removeIfEmpty(f *fanout) {
+	if len(f.subscribers) == 0 && len(f.results) == 0 {
+		delete(s.fanouts, f.group)
+	}
+}
+
+// evict moves all subscribers of the group from the broadcast to catch-up.
+func (s *shard) evict(g *group) {
+	f := s.fanouts[g]
+	if f == nil {
+		return
+	}
+	delete(s.fanouts, g)
+	for _, sub := range f.subscribers {
+		s.hub.metrics.slowConsumers.Inc()
+		s.hub.startCatchUp(sub)
+	}
+}
+
+// drain closes further connections until their share of all connections is reached.
+func (s *shard) drain(share float64) {
+	remaining := 0
+	for _, drained := range s.clients {
+		if !drained {
+			remaining++
+		}
+	}
+	target := int(math.Ceil(share * float64(remaining+s.drained)))
+	for c, drained := range s.clients {
+		if s.drained >= target {
 			return
 		}
-		if !told {
+		if !drained {
 			s.clients[c] = true
-			s.told++
-			c.depart(*goingDown())
+			s.drained++
+			c.drain(*goingDown())
 		}
 	}
 }

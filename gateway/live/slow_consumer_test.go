@@ -17,7 +17,7 @@ import (
 
 // A reader that stands still holds back nobody, has little kept for it, and gets everything once it
 // reads again.
-func TestASlowReaderHoldsBackNobodyAndMissesNothing(t *testing.T) {
+func TestSlowConsumerMissesNothingAndDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t, func(s *live.Settings) { s.QueueBytes, s.WriteTimeout, s.HistoryBytes = 8<<10, soon, 8<<20 })
@@ -38,13 +38,13 @@ func TestASlowReaderHoldsBackNobodyAndMissesNothing(t *testing.T) {
 			t.Fatalf("the quick one got %.10q", e.title())
 		}
 	}
-	if g.metric(t, "lagged_total") == 0 {
+	if g.metric(t, "slow_consumers_total") == 0 {
 		t.Fatal("the slow one never left the broadcast: the test proves nothing")
 	}
 	if got, _ := slow.titles("a", events); !slices.Equal(got, want) {
 		t.Errorf("the slow one got %d events, not what was published", len(got))
 	}
-	g.eventually(t, "laggards", 0)
+	g.eventually(t, "catching_up_subscriptions", 0)
 	w.publish(t, note("after"))
 	for _, p := range []*peer{slow, quick} {
 		if e := p.next("a"); e.title() != "after" {
@@ -61,7 +61,7 @@ func small(t *testing.T, p *peer) {
 	}
 }
 
-func TestAReaderThatTakesNothingIsEnded(t *testing.T) {
+func TestStalledConsumerIsClosedAndResumes(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.gateway(t, func(s *live.Settings) { s.QueueBytes, s.WriteTimeout = 8<<10, 200*time.Millisecond })
@@ -74,11 +74,11 @@ func TestAReaderThatTakesNothingIsEnded(t *testing.T) {
 	}
 	g.eventually(t, "connections", 0)
 	g.eventually(t, "subscriptions", 0)
-	g.eventually(t, "laggards", 0)
+	g.eventually(t, "catching_up_subscriptions", 0)
 }
 
 // Whoever asks without reading is ended too, and not by running out of memory.
-func TestAFloodOfQuestionsIsEnded(t *testing.T) {
+func TestRequestFloodClosesTheConnection(t *testing.T) {
 	t.Parallel()
 	g := newWorld(t).gateway(t, func(s *live.Settings) { s.QueueBytes, s.WriteTimeout = 8<<10, 500*time.Millisecond })
 	p := g.connect(t, "alice")
@@ -104,7 +104,7 @@ func (d slowDevices) UpdateDevice(ctx context.Context, input bff.UpdateDeviceInp
 	return d.Devices.UpdateDevice(ctx, input)
 }
 
-func TestDrainingWaitsForAnswers(t *testing.T) {
+func TestDrainWaitsForRunningQueries(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	slow := slowDevices{Devices: w.ports.Devices, begun: make(chan struct{}), goOn: make(chan struct{})}
@@ -132,7 +132,7 @@ func TestDrainingWaitsForAnswers(t *testing.T) {
 	<-closed
 }
 
-func TestDrainingEndsEverybodyAfterTheLastMessage(t *testing.T) {
+func TestDrainClosesAfterTheLastMessage(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	g := w.open(t, func(s *live.Settings) { s.DrainTime = 3 * time.Second })

@@ -16,7 +16,7 @@ import (
 
 // One client that reads a byte now and then, among many: the others do not notice, little is kept for
 // it, and it comes back to the full sequence.
-func TestATrickleAmongManyIsNotNoticed(t *testing.T) {
+func TestTrickleReaderDelaysNoOther(t *testing.T) {
 	const crowd, events, large = 500, 30, 12 << 10
 	w := newWorld(t)
 	g := w.gateway(t, func(s *live.Settings) { s.WriteTimeout, s.IdleTimeout = soon, 10*soon })
@@ -53,7 +53,7 @@ func TestATrickleAmongManyIsNotNoticed(t *testing.T) {
 	if beside > 4*alone+soon/2 { // whoever waits for the trickle waits for its write time-out
 		t.Errorf("beside the trickle it took %v, without it %v", beside, alone)
 	}
-	if g.metric(t, "lagged_total") == 0 && g.metric(t, "connections") > crowd {
+	if g.metric(t, "slow_consumers_total") == 0 && g.metric(t, "connections") > crowd {
 		t.Error("the trickle neither left the broadcast nor was ended: the test proves nothing")
 	}
 	close(stop)

@@ -21,8 +21,8 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// The sub-protocols, the better one first: that of graphql-ws, and the older one of
-// subscriptions-transport-ws, which confusingly is the one that is called graphql-ws.
+// The subprotocols: that of the library graphql-ws, and the older one of the library subscriptions-transport-ws. The name of the
+// older one is graphql-ws, like the name of the newer library.
 //
 // https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
 // https://github.com/apollographql/subscriptions-transport-ws/blob/master/PROTOCOL.md
@@ -31,9 +31,10 @@ const (
 	LegacySubprotocol = "graphql-ws"
 )
 
-// Kind is what a message of a client means in either protocol.
+// Kind is the meaning of a client's message in both protocols.
 type Kind int
 
+// The kinds. Terminate exists in the older protocol only.
 const (
 	unknown Kind = iota
 	Init
@@ -44,49 +45,49 @@ const (
 	Terminate
 )
 
-// Dialect is how a protocol names things.
+// Dialect is the message format of one protocol.
 type Dialect struct {
-	kinds map[string]Kind
-	next  string
-	List  bool   // an error message carries a list of errors, and not one
-	Alive string // a message that is a sign of life; "" for a ping of the WebSocket
+	kinds     map[string]Kind
+	next      string
+	ErrorList bool   // the payload of an error message is a list of errors, not one error
+	KeepAlive string // a message that shows that the connection is alive; "" when a WebSocket ping is enough
 }
 
-// Of is the dialect of a subprotocol; nil when there is none of the name.
+// Of returns the dialect of a subprotocol; nil when the name is unknown.
 func Of(subprotocol string) *Dialect { return dialects[subprotocol] }
 
 // dialects are never written.
 var dialects = map[string]*Dialect{
-	Subprotocol: {next: "next", List: true, kinds: map[string]Kind{
+	Subprotocol: {next: "next", ErrorList: true, kinds: map[string]Kind{
 		"connection_init": Init, "ping": Ping, "pong": Pong, "subscribe": Subscribe, "complete": Complete,
 	}},
-	LegacySubprotocol: {next: "data", Alive: `{"type":"ka"}`, kinds: map[string]Kind{
+	LegacySubprotocol: {next: "data", KeepAlive: `{"type":"ka"}`, kinds: map[string]Kind{
 		"connection_init": Init, "start": Subscribe, "stop": Complete, "connection_terminate": Terminate,
 	}},
 }
 
-// Message is one from a client.
+// Message is a message of a client.
 type Message struct {
 	Kind    Kind
 	ID      string
-	Payload json.RawMessage // nil when it has none
+	Payload json.RawMessage // nil when absent
 }
 
-// maxID is how long the id of a subscription may be: it is written with every message.
+// maxID is the largest number of bytes of a subscription's id, because every message repeats it.
 const maxID = 128
 
-// Decode reads a message; an error of it says what is wrong, to the client.
+// Decode parses a message. The text of its error is for the client.
 func (d *Dialect) Decode(text []byte) (Message, error) {
 	var raw struct {
 		Type    *string         `json:"type"`
 		ID      *string         `json:"id"`
 		Payload json.RawMessage `json:"payload"`
 	}
-	if !utf8.Valid(text) { // neither gorilla nor package json minds, and a pong would say it again
-		return Message{}, errors.New("the message is no UTF-8")
+	if !utf8.Valid(text) { // neither gorilla nor encoding/json checks it, and a pong would repeat it
+		return Message{}, errors.New("the message is not valid UTF-8")
 	}
 	if err := json.Unmarshal(text, &raw); err != nil {
-		return Message{}, errors.New("a message must be a JSON object whose type and id are texts")
+		return Message{}, errors.New("a message must be a JSON object whose type and id are strings")
 	}
 	if raw.Type == nil {
 		return Message{}, errors.New("the message has no type")
@@ -116,19 +117,19 @@ func (d *Dialect) Decode(text []byte) (Message, error) {
 	return m, nil
 }
 
-// Operation reads the payload of subscribe.
+// Operation decodes the payload of a subscribe message.
 func Operation(limits gqlrequest.Limits, text json.RawMessage) (*graphql.RawParams, error) {
-	asked, err := limits.Read(text)
+	request, err := limits.Read(text)
 	if err != nil {
 		return nil, errors.New(errs.From(err).Message)
 	}
 	return &graphql.RawParams{
-		Query: asked.Query, OperationName: asked.OperationName, Variables: asked.Variables, Extensions: asked.Extensions,
+		Query: request.Query, OperationName: request.OperationName, Variables: request.Variables, Extensions: request.Extensions,
 	}, nil
 }
 
-// Credentials reads what connection_init presents: an Authorization like the header's, or an API key
-// under the header's name or apiKey. Names are compared without case.
+// Credentials decodes the credentials in the payload of connection_init or ping: Authorization with the value of the header, or an
+// API key as X-API-Key or apiKey. The case of names does not matter.
 func Credentials(payload json.RawMessage) (auth.Credentials, error) {
 	if payload == nil {
 		return auth.Credentials{}, nil
@@ -153,7 +154,7 @@ func Credentials(payload json.RawMessage) (auth.Credentials, error) {
 	return auth.FromHeader(header)
 }
 
-// AppendNext adds the frame of a message with an answer.
+// AppendNext appends the frame of a message with the response of an operation. The id is in JSON.
 func (d *Dialect) AppendNext(b []byte, id string, payload []byte) []byte {
 	length := len(`{"id":,"type":"","payload":}`) + len(id) + len(d.next) + len(payload)
 	b = frame.AppendTextHeader(b, length)
@@ -163,7 +164,7 @@ func (d *Dialect) AppendNext(b []byte, id string, payload []byte) []byte {
 	return append(b, '}')
 }
 
-// Encode is a message without an answer. The payload is JSON, or nil for none.
+// Encode returns the frame of any other message. The id and the payload are in JSON; "" and nil omit them.
 func Encode(kind, id string, payload []byte) []byte {
 	b := append([]byte(`{"type":"`), kind...)
 	b = append(b, '"')

@@ -30,7 +30,7 @@ func FuzzEventStreamRequest(f *testing.F) {
 		if IsEventStream(r) && !strings.Contains(strings.ToLower(accept), "text/event-stream") {
 			t.Errorf("%q wants no event stream", accept)
 		}
-		if err := resumeFrom(params, r); err != nil {
+		if err := useLastEventID(params, r); err != nil {
 			t.Error(err)
 		}
 	})
@@ -74,7 +74,7 @@ func TestVisibilityFollowsTheRuleOfServices(t *testing.T) {
 	}
 }
 
-func TestOnlyEqualVisibilitiesShareAGroup(t *testing.T) {
+func TestOnlyCallersWithEqualVisibilityShareAGroup(t *testing.T) {
 	t.Parallel()
 	different := map[string]caller.Caller{
 		"alice":            {Role: caller.Member, AccountID: "a", Scopes: []string{"x", "y"}},

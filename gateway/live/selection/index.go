@@ -1,8 +1,8 @@
-// Package filter indexes the selections of subscriptions by the events that they contain.
+// Package selection indexes the selections of subscriptions by the events that they contain.
 //
 // It promises that the cost of an event grows with the selections that contain it, not with all of them. bff/entity
 // compiles a selection, and refuses arguments that are not valid. Nothing in this package fails.
-package filter
+package selection
 
 import (
 	"github.com/sluicehq/sluice/bff"
@@ -10,43 +10,42 @@ import (
 	"github.com/sluicehq/sluice/internal/entity"
 )
 
-// Index finds the subscribers whose filters select an event, at a cost that grows with those and not with all.
-// It is not safe for concurrent use.
+// Index finds the subscribers whose selection contains an event. It is not safe for concurrent use.
 type Index[S comparable] struct {
 	byKind map[entity.Kind]*kindIndex[S]
 }
 
 type kindIndex[S comparable] struct {
-	every map[S]*bffentity.Selection // those that no property narrows
+	every map[S]*bffentity.Selection // selections that no key narrows
 	byKey map[bffentity.Key]map[S]*bffentity.Selection
 }
 
 // NewIndex returns an index without subscribers.
 func NewIndex[S comparable]() *Index[S] { return &Index[S]{byKind: map[entity.Kind]*kindIndex[S]{}} }
 
-// Add adds a subscriber under its filter.
-func (x *Index[S]) Add(f *bffentity.Selection, subscriber S) {
-	kind := x.byKind[f.Kind]
+// Add adds a subscriber with its selection.
+func (x *Index[S]) Add(s *bffentity.Selection, subscriber S) {
+	kind := x.byKind[s.Kind]
 	if kind == nil {
 		kind = &kindIndex[S]{every: map[S]*bffentity.Selection{}, byKey: map[bffentity.Key]map[S]*bffentity.Selection{}}
-		x.byKind[f.Kind] = kind
+		x.byKind[s.Kind] = kind
 	}
-	if f.Keys == nil {
-		kind.every[subscriber] = f
+	if s.Keys == nil {
+		kind.every[subscriber] = s
 	}
-	for _, k := range f.Keys {
+	for _, k := range s.Keys {
 		if kind.byKey[k] == nil {
 			kind.byKey[k] = map[S]*bffentity.Selection{}
 		}
-		kind.byKey[k][subscriber] = f
+		kind.byKey[k][subscriber] = s
 	}
 }
 
-// Remove removes a subscriber that was added under the filter.
-func (x *Index[S]) Remove(f *bffentity.Selection, subscriber S) {
-	kind := x.byKind[f.Kind]
+// Remove removes a subscriber that was added with this selection.
+func (x *Index[S]) Remove(s *bffentity.Selection, subscriber S) {
+	kind := x.byKind[s.Kind]
 	delete(kind.every, subscriber)
-	for _, k := range f.Keys {
+	for _, k := range s.Keys {
 		delete(kind.byKey[k], subscriber)
 		if len(kind.byKey[k]) == 0 {
 			delete(kind.byKey, k)
@@ -54,15 +53,15 @@ func (x *Index[S]) Remove(f *bffentity.Selection, subscriber S) {
 	}
 }
 
-// Each calls yield once for every subscriber whose filter selects the event: a subscriber is under one property only, and an
-// event has one value of it, or one that the filter names.
+// Each calls yield once for every subscriber whose selection contains the event. It does so only once, because all keys of a
+// selection are of one property, and an event has one value of this property that the selection names.
 func (x *Index[S]) Each(e *bff.Event, yield func(S)) {
 	kind := x.byKind[e.Entity]
 	if kind == nil || e.Node == nil {
 		return
 	}
-	for subscriber, f := range kind.every {
-		if f.Contains(e) {
+	for subscriber, s := range kind.every {
+		if s.Contains(e) {
 			yield(subscriber)
 		}
 	}
@@ -70,8 +69,8 @@ func (x *Index[S]) Each(e *bff.Event, yield func(S)) {
 		return
 	}
 	for _, k := range bffentity.KeysOf(e) {
-		for subscriber, f := range kind.byKey[k] {
-			if f.Contains(e) {
+		for subscriber, s := range kind.byKey[k] {
+			if s.Contains(e) {
 				yield(subscriber)
 			}
 		}

@@ -1,4 +1,4 @@
-package filter
+package selection
 
 import (
 	"fmt"
@@ -12,8 +12,8 @@ import (
 
 func text(s string) *string { return &s }
 
-// filters are all that can be named, each with an event that it selects and one that it does not.
-var filters = map[string]struct {
+// cases are all arguments of filters, each with an event that the filter selects and one that it does not.
+var cases = map[string]struct {
 	topic   bff.Topic
 	yes, no bff.Node
 }{
@@ -55,9 +55,9 @@ func moment(second int64) *time.Time {
 	return &at
 }
 
-func TestFiltersSelectAndTheIndexFindsThem(t *testing.T) {
+func TestIndexFindsSelectionOfEachFilter(t *testing.T) {
 	t.Parallel()
-	for name, c := range filters {
+	for name, c := range cases {
 		f, err := bffentity.Select(c.topic)
 		if err != nil {
 			t.Fatal(err)
@@ -77,7 +77,7 @@ func TestFiltersSelectAndTheIndexFindsThem(t *testing.T) {
 }
 
 // The cost of an event grows with the groups that it concerns, not with all that there are.
-func TestTheIndexLooksAtFew(t *testing.T) {
+func TestIndexChecksOnlySelectionsWithAKeyOfTheEvent(t *testing.T) {
 	t.Parallel()
 	x := NewIndex[int]()
 	looked := 0
