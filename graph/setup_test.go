@@ -196,6 +196,7 @@ func (l *line) lead(conn grpc.ClientConnInterface) {
 
 func (l *line) Invoke(ctx context.Context, method string, request, reply any, options ...grpc.CallOption) error {
 	l.ledger.note(l.service + " " + method[strings.LastIndexByte(method, '/')+1:])
+	recordCall(ctx, method, request)
 	l.mu.Lock()
 	conn := l.conn
 	l.mu.Unlock()
