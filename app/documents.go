@@ -8,7 +8,7 @@ import (
 	"github.com/sluicehq/sluice/bff/cache/documents"
 	"github.com/sluicehq/sluice/bff/persisted"
 	"github.com/sluicehq/sluice/bff/quota"
-	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 )
 
 // documents are those that can be asked for by name: read from the manifest, or registered as the
@@ -38,7 +38,7 @@ func (h *house) manifest(path string) (map[string]string, error) {
 		return nil, err
 	}
 	return persisted.ReadManifest(text, func(text string) error {
-		return graph.CheckDocument(text, h.documentLimits(), h.config.HTTP.MaxTokens)
+		return pipeline.CheckDocument(text, h.documentLimits(), h.config.HTTP.MaxTokens)
 	})
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/gqlrequest"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/graph/plan"
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/catalog"
@@ -111,7 +112,7 @@ func (h *house) entrance(ctx context.Context, ports bff.Ports, health *edge.Heal
 	authenticator := auth.Remembering(ports.Accounts, h.config.Auth.Issuer, h.clock, auth.Memory{For: h.config.Auth.CacheTTL, Count: h.config.Auth.CacheEntries})
 	ports.Accounts = authenticator.Watch(ports.Accounts)
 	watched, load := h.watched(), h.overloaded(budgets)
-	server := graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock, Conduct: watched}, graph.Options{
+	server := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock, Conduct: watched}, pipeline.Options{
 		Responses: h.responses,
 		Limits:    h.documentLimits(), Known: known, Introspection: h.config.HTTP.Introspection || h.config.Demo, Budgets: budgets,
 		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing,

@@ -21,6 +21,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/obs"
@@ -52,7 +53,7 @@ func (keyring) VerifyAPIKey(_ context.Context, key string) (*bff.ApiKey, error) 
 func limited(ports loaders.Ports) http.Handler {
 	budgets := quota.New(quota.NewMemory(clock.System{}, 1000), quota.Options{Account: 1 << 30, Anonymous: 1 << 30, InFlight: 256})
 	watched := abuse.New(abuse.Options{Window: time.Minute, Failures: 200, Repeats: 120, OpenFor: 30 * time.Second, Kept: 1000, Key: quota.Key})
-	s := graph.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}, Conduct: watched}, graph.Options{
+	s := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}, Conduct: watched}, pipeline.Options{
 		Limits: document.Limits{Depth: 15, Aliases: 30}, Budgets: budgets, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(),
 	})
 	return edge.New(edge.Parts{

@@ -21,6 +21,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/obs"
@@ -36,7 +37,7 @@ var byName, _ = json.Marshal(map[string]any{
 // cachingServer is server with a response cache, which without switches off.
 func cachingServer(ports loaders.Ports, redis *cache.RedisOptions, without bool) http.Handler {
 	c := cache.New(cache.Options{Redis: redis, Memory: 64 << 20, Largest: 1 << 20, Clock: clock.System{}, Logger: calls().Logger})
-	options := graph.Options{
+	options := pipeline.Options{
 		Limits: document.Limits{Depth: 15, Aliases: 30}, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(),
 		Known: persisted.New(persisted.Options{Trusted: map[string]string{"dashboard": dashboard}}),
 	}
@@ -47,7 +48,7 @@ func cachingServer(ports loaders.Ports, redis *cache.RedisOptions, without bool)
 			Jobs: c.Jobs(ports.Jobs), Activities: c.Activities(ports.Activities),
 		}
 	}
-	s := graph.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}}, options)
+	s := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}}, options)
 	s.AddTransport(edge.Transport(1<<20, calls().Logger))
 	return s
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/edge/fastreject"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/memory"
@@ -96,7 +97,7 @@ func portsOver(conn grpc.ClientConnInterface) loaders.Ports {
 }
 
 func server(ports loaders.Ports, stock bool) http.Handler {
-	s := graph.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}}, graph.Options{
+	s := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}}, pipeline.Options{
 		Limits: document.Limits{Depth: 15, Aliases: 30}, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(), Reference: stock,
 	})
 	s.AddTransport(edge.Transport(1<<20, calls().Logger))

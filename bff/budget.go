@@ -18,3 +18,24 @@ type Budgets interface {
 	// Give gives points back that were not spent.
 	Give(ctx context.Context, points int)
 }
+
+// ChargeExtension is the name under which an operation's statistics hold its *Charge.
+const ChargeExtension = "charge"
+
+// Charge is the points that an operation took from its caller's budget.
+type Charge struct {
+	Requested int    // the points of the most expensive response
+	Actual    int    // the points of the response itself; 0 when the operation was refused
+	Budget    Budget // the rest of the caller's budget
+}
+
+// Settle refunds the points that were taken and not spent.
+func (c *Charge) Settle(ctx context.Context, budgets Budgets, spent int) {
+	unspent := c.Actual - spent
+	if unspent <= 0 {
+		return
+	}
+	budgets.Give(ctx, unspent)
+	c.Budget.Remaining = min(c.Budget.Remaining+unspent, c.Budget.Limit)
+	c.Actual = spent
+}

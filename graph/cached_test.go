@@ -16,7 +16,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/cache"
 	"github.com/sluicehq/sluice/bff/persisted"
-	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/graph/plan/author"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -79,9 +79,9 @@ func TestCachedAnswersAreTheServicesAnswers(t *testing.T) {
 		secret: h.text(t, h.signIn(t, "admin"), `mutation { createApiKey(input: {name: "k", scopes: ["device:read", "job:read"], deviceLabels: {site: "north"}}) { secret } }`,
 			nil, "createApiKey", "secret"),
 	})
-	asking := h.gateway(h.ports(), graph.Options{Budgets: plenty{}, Logger: silent(), Known: shelf(t)}, 2*time.Minute)
+	asking := h.gateway(h.ports(), pipeline.Options{Budgets: plenty{}, Logger: silent(), Known: shelf(t)}, 2*time.Minute)
 	ports, responses, registry := h.cached(t, h.ports())
-	keeping := h.gateway(ports, graph.Options{Budgets: plenty{}, Logger: silent(), Known: shelf(t), Responses: responses}, 2*time.Minute)
+	keeping := h.gateway(ports, pipeline.Options{Budgets: plenty{}, Logger: silent(), Known: shelf(t), Responses: responses}, 2*time.Minute)
 	dice := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 	writer := &writer{house: h, gateway: keeping, dice: dice}
 	seen, authors := make([]*known, len(callers)), make([]*author.Author, len(callers))

@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"github.com/sluicehq/sluice/bff"
-	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 )
 
 // purse is a budget without end that counts what it gives.
@@ -44,13 +44,13 @@ func TestWhatWasAnsweredIsPaidFor(t *testing.T) {
 		t.Run(fmt.Sprintf("stock %v", stock), func(t *testing.T) {
 			t.Parallel()
 			p := &purse{}
-			h := open(t, func(o *graph.Options) { o.Budgets, o.Reference = p, stock })
+			h := open(t, func(o *pipeline.Options) { o.Budgets, o.Reference = p, stock })
 			admin := h.signIn(t, "admin")
 			for _, c := range cases {
 				*p = purse{}
 				a := h.ask(t, admin, c.document, nil)
 				var told struct {
-					Extensions struct{ Cost graph.Charge }
+					Extensions struct{ Cost bff.Charge }
 				}
 				if err := json.Unmarshal([]byte(a.text), &told); err != nil {
 					t.Fatal(err)

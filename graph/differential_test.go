@@ -15,7 +15,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/bff"
-	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/graph/plan"
 	"github.com/sluicehq/sluice/graph/plan/author"
 	"github.com/sluicehq/sluice/graph/plan/plantest"
@@ -39,7 +39,7 @@ type who struct {
 
 // demo is a house that holds the recordings, and what they have none of: a trip under way, jobs, notes
 // on all of them, and API keys.
-func demo(t testing.TB, changes ...func(*graph.Options)) (*house, []who) {
+func demo(t testing.TB, changes ...func(*pipeline.Options)) (*house, []who) {
 	t.Helper()
 	h := open(t, changes...)
 	services := importerrpc.New(h.lines["account"], h.lines["device"], h.lines["trip"], h.lines["activity"])
@@ -176,8 +176,8 @@ func newTwins(h *house) *twins {
 		}
 	}
 	ports := faulty(writable(h.ports()))
-	two.planned = h.gateway(ports, graph.Options{Budgets: plenty{}, Logger: silent(), Count: count}, 2*time.Minute)
-	two.stock = h.gateway(ports, graph.Options{Budgets: plenty{}, Logger: silent(), Reference: true}, 2*time.Minute)
+	two.planned = h.gateway(ports, pipeline.Options{Budgets: plenty{}, Logger: silent(), Count: count}, 2*time.Minute)
+	two.stock = h.gateway(ports, pipeline.Options{Budgets: plenty{}, Logger: silent(), Reference: true}, 2*time.Minute)
 	return two
 }
 

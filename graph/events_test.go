@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/graph/plan"
 	"github.com/sluicehq/sluice/graph/plan/author"
 	"github.com/sluicehq/sluice/graph/plan/plantest"
@@ -33,10 +34,10 @@ func (l *lent) Do(_ http.ResponseWriter, _ *http.Request, executor graphql.Graph
 }
 
 // executor is what executes the operations of a gateway.
-func (h *house) executor(options graph.Options) graphql.GraphExecutor {
+func (h *house) executor(options pipeline.Options) graphql.GraphExecutor {
 	options.Limits.Depth, options.Limits.Aliases, options.Tokens = 15, 100, 5000
 	options.Logger, options.Tracing = silent(), obs.NoTracing()
-	server, l := graph.NewServer(&graph.Resolver{Ports: faulty(h.ports()), Clock: h.clock}, options), &lent{}
+	server, l := pipeline.NewServer(&graph.Resolver{Ports: faulty(h.ports()), Clock: h.clock}, options), &lent{}
 	server.AddTransport(l)
 	server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil))
 	return l.executor
@@ -132,14 +133,14 @@ func TestPlanGivesTheReferenceEvents(t *testing.T) {
 	k := look(t, h, callers[0])
 	entities := h.entities(t, k)
 	planned, handedBack := 0, 0
-	plans := h.executor(graph.Options{Count: func(o plan.Outcome) {
+	plans := h.executor(pipeline.Options{Count: func(o plan.Outcome) {
 		if o == plan.Planned {
 			planned++
 		} else {
 			handedBack++
 		}
 	}})
-	stock := h.executor(graph.Options{Reference: true})
+	stock := h.executor(pipeline.Options{Reference: true})
 	a := documents(k, caller.ScopesOf(caller.Admin), 7)
 	member := caller.Caller{AccountID: k.ids["account"][0], Role: caller.Member, Scopes: caller.ScopesOf(caller.Member)}
 	answered, withErrors := 0, 0

@@ -15,7 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/graph/plan"
 	"github.com/sluicehq/sluice/graph/plan/plantest"
 )
@@ -75,9 +75,9 @@ type target struct {
 func newTarget(f *testing.F) *target {
 	f.Helper()
 	x := &target{alarm: &alarm{}, outcomes: make(chan plan.Outcome, 10)}
-	h, callers := demo(f, func(o *graph.Options) { o.Logger = slog.New(x.alarm) })
+	h, callers := demo(f, func(o *pipeline.Options) { o.Logger = slog.New(x.alarm) })
 	x.callers = callers
-	x.gateway = h.gateway(faulty(h.ports()), graph.Options{Logger: h.logger, Budgets: plenty{}, Count: func(o plan.Outcome) { x.outcomes <- o }}, time.Minute)
+	x.gateway = h.gateway(faulty(h.ports()), pipeline.Options{Logger: h.logger, Budgets: plenty{}, Count: func(o plan.Outcome) { x.outcomes <- o }}, time.Minute)
 	x.addSeeds(f, h)
 	return x
 }

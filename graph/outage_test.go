@@ -17,7 +17,7 @@ import (
 
 	"github.com/sluicehq/sluice/bff/guard"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
-	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/loaders"
 )
@@ -105,7 +105,7 @@ func openClinic(t *testing.T, ill string) *clinic {
 		Accounts: bffrpc.NewAccounts(conn("account")), Devices: bffrpc.NewDevices(conn("device")), Trips: bffrpc.NewTrips(conn("trip")),
 		Jobs: bffrpc.NewJobs(conn("job")), Activities: bffrpc.NewActivities(conn("activity")),
 	}
-	c.house.Handler = c.gateway(ports, graph.Options{Logger: silent()}, c.times.request)
+	c.house.Handler = c.gateway(ports, pipeline.Options{Logger: silent()}, c.times.request)
 	return c
 }
 

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/bff"
-	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 )
 
 // What does not answer is null and named; the rest is there.
@@ -53,7 +53,7 @@ func TestOverviewSurvivesAPanic(t *testing.T) {
 	operator := h.signIn(t, "operator")
 	ports := h.ports()
 	ports.Jobs = brokenJobs{ports.Jobs}
-	h.Handler = h.gateway(ports, graph.Options{Logger: silent()}, time.Minute)
+	h.Handler = h.gateway(ports, pipeline.Options{Logger: silent()}, time.Minute)
 	a := h.ask(t, operator, `{ overview { jobs { total } devices { total } degraded } }`, nil)
 	overview, _ := a.Data["overview"].(map[string]any)
 	if overview["jobs"] != nil || overview["devices"] == nil || fmt.Sprint(overview["degraded"]) != "[JOB]" {

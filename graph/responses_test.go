@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/bff/persisted"
-	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 )
 
 // asks is a gateway that keeps whole answers, and what is asked of it.
@@ -23,7 +23,7 @@ func openKeeping(t *testing.T) (*asks, []who) {
 	t.Helper()
 	h, callers := demo(t)
 	ports, responses, _ := h.cached(t, h.ports())
-	return &asks{h, h.gateway(ports, graph.Options{Budgets: plenty{}, Logger: silent(), Known: shelf(t), Responses: responses}, 2*time.Minute)}, callers
+	return &asks{h, h.gateway(ports, pipeline.Options{Budgets: plenty{}, Logger: silent(), Known: shelf(t), Responses: responses}, 2*time.Minute)}, callers
 }
 
 // ask asks by the name of a document, or with its text alone; and tells by extensions.cache whether the
@@ -45,7 +45,7 @@ func (a *asks) askIn(t *testing.T, ctx context.Context, w who, query string, var
 	}
 	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "/graphql", strings.NewReader(string(body)))
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set(graph.CacheHeader, "1")
+	r.Header.Set(pipeline.CacheHeader, "1")
 	r.Header.Set(w.header, w.secret)
 	answer = httptest.NewRecorder()
 	a.gateway.ServeHTTP(answer, r)

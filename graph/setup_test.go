@@ -21,6 +21,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/obs"
 	"github.com/sluicehq/sluice/internal/rpc"
@@ -56,9 +57,9 @@ type house struct {
 }
 
 // open opens it with what the changes make of the options.
-func open(t testing.TB, changes ...func(*graph.Options)) *house {
+func open(t testing.TB, changes ...func(*pipeline.Options)) *house {
 	t.Helper()
-	inside := graph.Options{Logger: silent()}
+	inside := pipeline.Options{Logger: silent()}
 	for _, change := range changes {
 		change(&inside)
 	}
@@ -85,10 +86,10 @@ func (h *house) ports() loaders.Ports {
 }
 
 // gateway is an entrance whose resolvers ask the ports, and whose requests end in time.
-func (h *house) gateway(ports loaders.Ports, options graph.Options, timeout time.Duration) http.Handler {
+func (h *house) gateway(ports loaders.Ports, options pipeline.Options, timeout time.Duration) http.Handler {
 	options.Limits, options.Tokens, options.Tracing = document.Limits{Depth: 15, Aliases: 100}, 5000, obs.NoTracing()
 	return edge.New(edge.Parts{
-		GraphQL: graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, options),
+		GraphQL: pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, options),
 		Auth:    auth.New(bffrpc.NewAccounts(h.guarded("account")), account.DefaultIssuer, h.clock), Health: edge.NewHealth(nil),
 	}, edge.Options{RequestTimeout: timeout, MaxBody: 1 << 20, Logger: h.logger, Tracing: obs.NoTracing()})
 }
@@ -235,7 +236,7 @@ func (h *house) ask(t testing.TB, who, document string, variables map[string]any
 	}
 	r := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(string(body)))
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set(graph.CostHeader, "1")
+	r.Header.Set(pipeline.CostHeader, "1")
 	if who != "" {
 		r.Header.Set("Authorization", who)
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/bff"
-	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 )
 
 // gated are devices whose lists wait to be let go on. It counts them: each is an execution.
@@ -55,7 +55,7 @@ func openTogether(t *testing.T) (*together, []who) {
 	ports, responses, _ := h.cached(t, h.ports())
 	x := &together{looked: &atomic.Int64{}, gate: gated{ports.Devices, make(chan struct{}, 100), make(chan struct{})}}
 	ports.Devices = x.gate
-	x.asks = &asks{h, h.gateway(ports, graph.Options{
+	x.asks = &asks{h, h.gateway(ports, pipeline.Options{
 		Budgets: plenty{}, Logger: silent(), Known: shelf(t), Responses: looked{responses, x.looked},
 	}, 2*time.Minute)}
 	return x, callers

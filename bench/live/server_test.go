@@ -32,6 +32,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/live"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
@@ -221,7 +222,7 @@ func gateway(registry *prometheus.Registry) (http.Handler, publisher, error) {
 		Jobs: bffrpc.NewJobs(nobody), Activities: bffrpc.NewActivities(nobody),
 	}
 	handler := edge.New(edge.Parts{
-		GraphQL: graph.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}}, graph.Options{
+		GraphQL: pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}}, pipeline.Options{
 			Limits: document.Limits{Depth: 15, Aliases: 100}, Tokens: 5000, Logger: logger, Tracing: obs.NoTracing(),
 		}),
 		Auth: auth.New(ports.Accounts, "x", clock.System{}), Health: edge.NewHealth(nil), Live: hub,

@@ -15,6 +15,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 )
 
 // answer is a response of the form that the specification has: data is absent when nothing ran.
@@ -60,7 +61,7 @@ func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, one *tu
 		return
 	}
 	if one.ran && len(out.Errors) == 0 {
-		tellFreshness(w.Header(), graph.FreshnessOf(one.operation))
+		tellFreshness(w.Header(), pipeline.FreshnessOf(one.operation))
 	}
 	if one.isQuery() {
 		parts = t.compressed(w, r, parts)
@@ -70,7 +71,7 @@ func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, one *tu
 
 // tellFreshness sets Cache-Control as the schema's @cacheControl allows. What is not said to be fresh
 // is not kept.
-func tellFreshness(h http.Header, f graph.Freshness) {
+func tellFreshness(h http.Header, f pipeline.Freshness) {
 	left := int(f.Left / time.Second)
 	if left < 1 {
 		return

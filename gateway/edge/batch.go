@@ -6,7 +6,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 
-	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
@@ -52,7 +52,7 @@ func (one *turn) price() int {
 	if one.operation == nil || one.refusal != nil || one.response != nil {
 		return 0
 	}
-	if charge := graph.ChargeOf(one.operation); charge != nil {
+	if charge := pipeline.ChargeOf(one.operation); charge != nil {
 		return charge.Requested
 	}
 	return 0

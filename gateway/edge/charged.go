@@ -14,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
@@ -79,7 +80,7 @@ func (t transport) unread(ctx context.Context, w http.ResponseWriter, params *gr
 		var points int
 		if left, points, err = t.quota.Early(ctx, params.Query); err != nil {
 			tellBudget(w.Header(), left, err)
-			response.Extensions = graph.CostOf(ctx, params.Headers, &graph.Charge{Requested: points, Budget: left})
+			response.Extensions = pipeline.CostOf(ctx, params.Headers, &bff.Charge{Requested: points, Budget: left})
 		}
 	}
 	if err == nil {
@@ -124,7 +125,7 @@ func (t transport) chargeUnpriced(ctx context.Context, w http.ResponseWriter) er
 // tellCharge sets the headers of a budget. An operation that was refused before it had a price is
 // charged for being read; when that cannot be paid for either, this is the refusal.
 func (t transport) tellCharge(ctx context.Context, w http.ResponseWriter, operation *graphql.OperationContext, problems gqlerror.List) gqlerror.List {
-	charge := graph.ChargeOf(operation)
+	charge := pipeline.ChargeOf(operation)
 	if charge == nil && problems != nil {
 		if err := t.chargeUnpriced(ctx, w); err != nil {
 			return gqlerror.List{gqlerror.Wrap(err)}
@@ -143,15 +144,15 @@ func (t transport) tellCharge(ctx context.Context, w http.ResponseWriter, operat
 
 // giveBack gives back what an operation was charged that did not run.
 func (t transport) giveBack(ctx context.Context, w http.ResponseWriter, operation *graphql.OperationContext) {
-	if charge := graph.ChargeOf(operation); charge != nil && t.quota != nil {
-		charge.GiveBack(ctx, t.quota)
+	if charge := pipeline.ChargeOf(operation); charge != nil && t.quota != nil {
+		charge.Settle(ctx, t.quota, 0)
 		tellBudget(w.Header(), charge.Budget, nil)
 	}
 }
 
 // tellSpent sets the headers of a budget anew: an answer may have cost less than it was charged for.
 func (t transport) tellSpent(w http.ResponseWriter, operation *graphql.OperationContext) {
-	if charge := graph.ChargeOf(operation); charge != nil {
+	if charge := pipeline.ChargeOf(operation); charge != nil {
 		tellBudget(w.Header(), charge.Budget, nil)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/gateway/edge/fastreject"
 	"github.com/sluicehq/sluice/gateway/live"
-	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
@@ -92,7 +92,7 @@ func (d *door) shut(who caller.Caller, key string) (told refusal, shut bool) {
 // answer cannot be one: no browser sends credentials in headers, or JSON, but for a script.
 func (d *door) refuse(w http.ResponseWriter, r *http.Request, by claim, told refusal) {
 	bounded(w, r, d.timeout)
-	told.id, told.costs = requestID(r), graph.WantsCost(by.who, r.Header)
+	told.id, told.costs = requestID(r), pipeline.WantsCost(by.who, r.Header)
 	media, h := accepted(r), w.Header()
 	set(h, d.fixed)
 	if !by.who.Known() && r.Header.Get("Content-Type") != mediaJSON {

@@ -15,7 +15,7 @@ import (
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/gateway/gqlrequest"
-	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
@@ -61,7 +61,7 @@ func FuzzRequest(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	h := openInside(f, &quota.Options{Account: 1 << 30, Anonymous: 1 << 30, InFlight: 10}, func(o *graph.Options) {
+	h := openInside(f, &quota.Options{Account: 1 << 30, Anonymous: 1 << 30, InFlight: 10}, func(o *pipeline.Options) {
 		o.Logger, o.Introspection = logger, true
 		o.Known = persisted.New(persisted.Options{Persisted: store, ByAnyone: true, Trusted: map[string]string{"me": "{ viewer { scopes } }"}})
 	}, func(_ *edge.Parts, o *edge.Options) {

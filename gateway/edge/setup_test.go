@@ -23,6 +23,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/obs"
 	"github.com/sluicehq/sluice/internal/rpc"
@@ -58,11 +59,11 @@ func open(t testing.TB, changes ...change) *house {
 // openCounting is open, with budgets.
 func openCounting(t testing.TB, limits *quota.Options, changes ...change) *house {
 	t.Helper()
-	return openInside(t, limits, func(*graph.Options) {}, changes...)
+	return openInside(t, limits, func(*pipeline.Options) {}, changes...)
 }
 
 // openInside is openCounting, with what is inside bent too.
-func openInside(t testing.TB, limits *quota.Options, bend func(*graph.Options), changes ...change) *house {
+func openInside(t testing.TB, limits *quota.Options, bend func(*pipeline.Options), changes ...change) *house {
 	t.Helper()
 	signer, err := signing.Open(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
@@ -78,7 +79,7 @@ func openInside(t testing.TB, limits *quota.Options, bend func(*graph.Options), 
 		Jobs:       bffrpc.NewJobs(h.guarded(t, "job", away(t, calls))),
 		Activities: bffrpc.NewActivities(h.guarded(t, "activity", away(t, calls))),
 	}
-	inside := graph.Options{
+	inside := pipeline.Options{
 		Limits: document.Limits{Depth: 15, Aliases: 30, Cost: 10_000}, Tokens: 2000, Logger: logger, Tracing: obs.NoTracing(),
 	}
 	var callers *quota.Callers
@@ -89,7 +90,7 @@ func openInside(t testing.TB, limits *quota.Options, bend func(*graph.Options), 
 		inside.Budgets = callers
 	}
 	bend(&inside)
-	h.graphQL = graph.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, inside)
+	h.graphQL = pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, inside)
 	h.health = edge.NewHealth(nil)
 	parts := edge.Parts{
 		GraphQL: h.graphQL, Auth: auth.Remembering(ports.Accounts, issuer, h.clock, auth.Memory{For: time.Minute, Count: 100}), Health: h.health, Quota: callers,

@@ -29,6 +29,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/live"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
@@ -167,7 +168,7 @@ func (w *world) open(t testing.TB, change ...func(*live.Settings)) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := graph.NewServer(&graph.Resolver{Ports: w.ports, Clock: w.clock}, graph.Options{
+	server := pipeline.NewServer(&graph.Resolver{Ports: w.ports, Clock: w.clock}, pipeline.Options{
 		Limits: document.Limits{Depth: 15, Aliases: 100}, Tokens: 5000, Logger: logger, Tracing: obs.NoTracing(),
 	})
 	g.server = httptest.NewServer(edge.New(

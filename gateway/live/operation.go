@@ -11,6 +11,7 @@ import (
 	bffentity "github.com/sluicehq/sluice/bff/entity"
 	"github.com/sluicehq/sluice/gateway/live/eventstream"
 	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
@@ -67,7 +68,7 @@ func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, param
 // chargeRefused charges one point for a document that was refused before its cost was known, as over HTTP, because parsing it
 // costs time too. The error says that the caller's budget is exhausted.
 func (h *Hub) chargeRefused(ctx context.Context, operation *graphql.OperationContext) error {
-	if h.budgets == nil || graph.ChargeOf(operation) != nil {
+	if h.budgets == nil || pipeline.ChargeOf(operation) != nil {
 		return nil
 	}
 	_, err := h.budgets.Take(ctx, operation.RawQuery, 1)
@@ -76,8 +77,8 @@ func (h *Hub) chargeRefused(ctx context.Context, operation *graphql.OperationCon
 
 // refund returns the points of an operation that is not executed.
 func (h *Hub) refund(ctx context.Context, operation *graphql.OperationContext) {
-	if charge := graph.ChargeOf(operation); charge != nil && h.budgets != nil {
-		charge.GiveBack(ctx, h.budgets)
+	if charge := pipeline.ChargeOf(operation); charge != nil && h.budgets != nil {
+		charge.Settle(ctx, h.budgets, 0)
 	}
 }
 

@@ -1,4 +1,4 @@
-package graph
+package pipeline
 
 import (
 	"context"
@@ -19,19 +19,9 @@ import (
 // CostHeader asks for extensions.cost, with "1". Programs with an API key get it unasked.
 const CostHeader = "Sluice-Cost"
 
-// Charge is what an operation was charged.
-type Charge struct {
-	Requested int        // what it costs at most, in points
-	Actual    int        // what its answer cost, in the end: 0 when it was refused
-	Budget    bff.Budget // what its caller has left
-}
-
-// chargeKey is where gqlgen keeps what extensions have to say of an operation.
-const chargeKey = "charge"
-
 // ChargeOf tells what an operation was charged; nil when it did not get as far, or nobody counts.
-func ChargeOf(request *graphql.OperationContext) *Charge {
-	charge, _ := request.Stats.GetExtension(chargeKey).(*Charge)
+func ChargeOf(request *graphql.OperationContext) *bff.Charge {
+	charge, _ := request.Stats.GetExtension(bff.ChargeExtension).(*bff.Charge)
 	return charge
 }
 
@@ -43,26 +33,12 @@ func (o *operation) charge(ctx context.Context, request *graphql.OperationContex
 		return err
 	}
 	left, err := o.budgets.Take(ctx, request.RawQuery, points)
-	charge := &Charge{Requested: points, Budget: left}
+	charge := &bff.Charge{Requested: points, Budget: left}
 	if err == nil {
 		charge.Actual = points
 	}
-	request.Stats.SetExtension(chargeKey, charge)
+	request.Stats.SetExtension(bff.ChargeExtension, charge)
 	return err
-}
-
-// GiveBack gives back what an operation was charged that then did not run.
-func (c *Charge) GiveBack(ctx context.Context, budgets bff.Budgets) { c.settle(ctx, budgets, 0) }
-
-// settle gives back what was taken beyond what was spent.
-func (c *Charge) settle(ctx context.Context, budgets bff.Budgets, spent int) {
-	unspent := c.Actual - spent
-	if unspent <= 0 {
-		return
-	}
-	budgets.Give(ctx, unspent)
-	c.Budget.Remaining = min(c.Budget.Remaining+unspent, c.Budget.Limit)
-	c.Actual = spent
 }
 
 // spent settles the charge of the operation in ctx, whose answer cost the points. A subscription is
@@ -73,7 +49,7 @@ func (o Options) spent(ctx context.Context, points int) {
 	if charge == nil || o.Budgets == nil || request.Operation.Operation == ast.Subscription {
 		return
 	}
-	charge.settle(ctx, o.Budgets, max(points, 1))
+	charge.Settle(ctx, o.Budgets, max(points, 1))
 }
 
 // reference is gqlgen's own executor. Tests and benchmarks compare the responses and costs of plans with it.
@@ -153,7 +129,7 @@ func WantsCost(who caller.Caller, headers http.Header) bool {
 }
 
 // CostOf gives extensions.cost of a charge to those who want it, else nil.
-func CostOf(ctx context.Context, headers http.Header, charge *Charge) map[string]any {
+func CostOf(ctx context.Context, headers http.Header, charge *bff.Charge) map[string]any {
 	if charge == nil || !WantsCost(caller.FromContext(ctx), headers) {
 		return nil
 	}
@@ -177,13 +153,4 @@ func showCost(ctx context.Context, request *graphql.OperationContext, response *
 		return
 	}
 	maps.Copy(response.Extensions, shown)
-}
-
-// budgetOf is what the caller of the operation in ctx has left; nil when nobody counts.
-func budgetOf(ctx context.Context) *bff.Budget {
-	charge := ChargeOf(graphql.GetOperationContext(ctx))
-	if charge == nil {
-		return nil
-	}
-	return &charge.Budget
 }

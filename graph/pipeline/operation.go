@@ -1,4 +1,4 @@
-package graph
+package pipeline
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/obs"
@@ -81,7 +82,7 @@ func (o *operation) MutateOperationContext(ctx context.Context, request *graphql
 		}
 	}
 	if err := prepared.CheckVariables(request.Variables); err != nil {
-		return Invalid("%s", err)
+		return graph.Invalid("%s", err)
 	}
 	if err := oneStream(request); err != nil {
 		return err
@@ -109,7 +110,7 @@ func oneStream(request *graphql.OperationContext) *gqlerror.Error {
 	}
 	streams := graphql.CollectFields(request, request.Operation.SelectionSet, []string{"Subscription"})
 	if len(streams) != 1 {
-		return Invalid("a subscription must select one field of Subscription, and this one selects %d", len(streams))
+		return graph.Invalid("a subscription must select one field of Subscription, and this one selects %d", len(streams))
 	}
 	return nil
 }

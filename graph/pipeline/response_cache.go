@@ -1,4 +1,4 @@
-package graph
+package pipeline
 
 import (
 	"context"
@@ -118,7 +118,7 @@ func (o *operation) again(found *bff.KeptResponse) graphql.ResponseHandler {
 		return o.InterceptResponse(ctx, func(ctx context.Context) *graphql.Response {
 			request := graphql.GetOperationContext(ctx)
 			if charge := ChargeOf(request); charge != nil && o.budgets != nil {
-				charge.settle(ctx, o.budgets, found.Points)
+				charge.Settle(ctx, o.budgets, found.Points)
 			}
 			response := &graphql.Response{Data: found.Data}
 			if tellsReads(ctx, request) {

@@ -1,4 +1,13 @@
-package graph
+// Package pipeline executes GraphQL operations: everything between a request that was read and its response.
+//
+// An operation passes these steps: a persisted document is looked up by its hash or id, the text is bounded,
+// parsed and validated, admission decides, the response cache is asked, and the plan runs. Documents, with
+// their cost and their plans, are cached by the hash of their text. The server that NewServer returns has no
+// transport: gateway/edge adds them.
+//
+// A document that breaks a bound is refused before it is compared with the schema. A failed field is null, with
+// an error that graph.Present makes. A panic of a resolver is an INTERNAL error of its field.
+package pipeline
 
 import (
 	"context"
@@ -14,6 +23,7 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/graph/exec"
 	"github.com/sluicehq/sluice/graph/plan"
@@ -38,15 +48,15 @@ type Options struct {
 
 // NewServer gives what executes operations. It has no transport yet: gateway/edge adds those. It panics
 // when references and schema do not fit, which no configuration can bring about.
-func NewServer(resolver *Resolver, options Options) *handler.Server {
+func NewServer(resolver *graph.Resolver, options Options) *handler.Server {
 	schema := executable(resolver, options)
 	documents, err := newDocuments(schema.Schema(), options.Limits, options.Tokens)
 	if err != nil {
 		panic(err)
 	}
 	server := handler.New(schema)
-	server.SetErrorPresenter(Present(options.Logger))
-	server.SetRecoverFunc(Recover)
+	server.SetErrorPresenter(graph.Present(options.Logger))
+	server.SetRecoverFunc(graph.Recover)
 	server.SetParserTokenLimit(options.Tokens)
 	server.SetQueryCache(documents)
 	server.SetDisableSuggestion(!options.Introspection)
@@ -84,15 +94,15 @@ func CheckDocument(text string, limits document.Limits, tokens int) error {
 }
 
 // executable returns the schema, executed by plans.
-func executable(resolver *Resolver, options Options) graphql.ExecutableSchema {
-	references := References(resolver.Ports)
+func executable(resolver *graph.Resolver, options Options) graphql.ExecutableSchema {
+	references := graph.References(resolver.Ports)
 	source := exec.Planned(exec.Config{Resolvers: exec.WithReferences(resolver, references)})
 	if options.Reference {
 		return reference{source.Schema, options, weights(source.Schema.Schema())}
 	}
 	schema, err := plan.New(source, plan.Options{
 		References: references,
-		Refusal:    RefusePlan,
+		Refusal:    graph.RefusePlan,
 		Operation:  func(request *graphql.OperationContext) *plan.Operation { return &preparedOf(request).plans },
 		Count:      options.Count,
 		Weight:     func(field *ast.FieldDefinition) int { return document.Weight(source.Schema.Schema(), field) },
