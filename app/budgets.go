@@ -32,7 +32,7 @@ func (h *house) budgets() (*quota.Callers, error) {
 
 // watched is how callers of the gateway behave.
 func (h *house) watched() *abuse.Callers {
-	c := h.config.Conduct
+	c := h.config.Abuse
 	return abuse.New(abuse.Options{
 		Window: c.Window, Failures: c.Failures, Repeats: c.Repeats, OpenFor: c.OpenFor, Kept: c.Callers,
 		Key: quota.Key, Registry: h.registry,

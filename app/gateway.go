@@ -112,7 +112,7 @@ func (h *house) entrance(ctx context.Context, ports bff.Ports, health *edge.Heal
 	authenticator := auth.Remembering(ports.Accounts, h.config.Auth.Issuer, h.clock, auth.Memory{For: h.config.Auth.CacheTTL, Count: h.config.Auth.CacheEntries})
 	ports.Accounts = authenticator.Watch(ports.Accounts)
 	watched, load := h.watched(), h.overloaded(budgets)
-	server := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock, Conduct: watched}, pipeline.Options{
+	server := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock, Abuse: watched}, pipeline.Options{
 		Responses: h.responses,
 		Limits:    h.documentLimits(), Known: known, Introspection: h.config.HTTP.Introspection || h.config.Demo, Budgets: budgets,
 		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing,
@@ -130,7 +130,7 @@ func (h *house) entrance(ctx context.Context, ports bff.Ports, health *edge.Heal
 		KeySet:  func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },
 		Health:  health,
 		Quota:   budgets,
-		Conduct: watched,
+		Abuse:   watched,
 		Load:    load,
 	}
 	options := edge.Options{

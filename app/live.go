@@ -20,12 +20,12 @@ import (
 // watching verifies what is said over a WebSocket as the entrance verifies headers.
 type watching struct {
 	*auth.Authenticator
-	conduct *abuse.Callers
+	abuse *abuse.Callers
 }
 
 // Caller is live.Authenticator.
 func (w watching) Caller(ctx context.Context, c auth.Credentials) (caller.Caller, error) {
-	return w.conduct.Verify(ctx, func() (caller.Caller, error) { return w.Authenticator.Caller(ctx, c) })
+	return w.abuse.Verify(ctx, func() (caller.Caller, error) { return w.Authenticator.Caller(ctx, c) })
 }
 
 // subscriptions follows the events of the broker; without one there are none.

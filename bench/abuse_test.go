@@ -49,16 +49,16 @@ func (keyring) VerifyAPIKey(_ context.Context, key string) (*bff.ApiKey, error) 
 	return &bff.ApiKey{ID: key, AccountID: id("account", 1), AccountRole: bff.Role(caller.Operator), Scopes: caller.ScopesOf(caller.Operator), PointsPerMinute: points}, nil
 }
 
-// limited is the whole entrance, with keys, budgets and conduct.
+// limited is the whole entrance, with keys, budgets and abuse.
 func limited(ports loaders.Ports) http.Handler {
 	budgets := quota.New(quota.NewMemory(clock.System{}, 1000), quota.Options{Account: 1 << 30, Anonymous: 1 << 30, InFlight: 256})
 	watched := abuse.New(abuse.Options{Window: time.Minute, Failures: 200, Repeats: 120, OpenFor: 30 * time.Second, Kept: 1000, Key: quota.Key})
-	s := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}, Conduct: watched}, pipeline.Options{
+	s := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}, Abuse: watched}, pipeline.Options{
 		Limits: document.Limits{Depth: 15, Aliases: 30}, Budgets: budgets, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(),
 	})
 	return edge.New(edge.Parts{
 		GraphQL: s, Auth: auth.Remembering(keyring{}, "bench", clock.System{}, auth.Memory{For: 5 * time.Second, Count: 1000}),
-		Health: edge.NewHealth(nil), Quota: budgets, Conduct: watched,
+		Health: edge.NewHealth(nil), Quota: budgets, Abuse: watched,
 	}, edge.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, Logger: calls().Logger, Tracing: obs.NoTracing()})
 }
 

@@ -41,9 +41,9 @@ type Target struct {
 	Entity   string // an id
 }
 
-// Conduct watches how callers behave, and refuses those who misbehave for a while. The caller is
+// Abuse watches how callers behave, and refuses those who misbehave for a while. The caller is
 // that of the context. Its refusals are RESOURCE_EXHAUSTED with the time after which to come back.
-type Conduct interface {
+type Abuse interface {
 	// Admit refuses a caller whose operations of the kind kept failing by its own fault.
 	Admit(ctx context.Context, kind OperationKind) error
 	// Repeat refuses a caller that does the same to the same thing in a loop.
@@ -53,7 +53,7 @@ type Conduct interface {
 
 	// Usage tells what callers did in the window, those who asked most first.
 	Usage(ctx context.Context, window CallWindow) ([]*CallerUsage, error)
-	// Release lets a caller in again that is refused for its conduct; NOT_FOUND when there is none.
+	// Release lets a caller in again that is refused for abuse; NOT_FOUND when there is none.
 	Release(ctx context.Context, name string) (*CallerUsage, error)
 }
 

@@ -8,20 +8,20 @@ import (
 )
 
 func (r queryResolver) Callers(ctx context.Context, window *bff.CallWindow) ([]*bff.CallerUsage, error) {
-	if r.Conduct == nil {
+	if r.Abuse == nil {
 		return []*bff.CallerUsage{}, nil
 	}
 	span := bff.LastHour
 	if window != nil {
 		span = *window
 	}
-	usage, err := r.Conduct.Usage(ctx, span)
+	usage, err := r.Abuse.Usage(ctx, span)
 	return nonNil(usage), err
 }
 
 func (r mutationResolver) ReleaseCaller(ctx context.Context, name string) (*bff.CallerUsage, error) {
-	if r.Conduct == nil {
+	if r.Abuse == nil {
 		return nil, errs.Missing("caller", name)
 	}
-	return r.Conduct.Release(ctx, name)
+	return r.Abuse.Release(ctx, name)
 }

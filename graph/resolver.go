@@ -26,8 +26,8 @@ import (
 // Resolver resolves the root fields.
 type Resolver struct {
 	loaders.Ports
-	Clock   clock.Clock
-	Conduct bff.Conduct // nil records no usage
+	Clock clock.Clock
+	Abuse bff.Abuse // nil records no usage
 }
 
 type (

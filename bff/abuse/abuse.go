@@ -50,7 +50,7 @@ type Callers struct {
 	trips    *prometheus.CounterVec
 }
 
-var _ bff.Conduct = (*Callers)(nil)
+var _ bff.Abuse = (*Callers)(nil)
 
 // New watches callers that nothing is known of.
 func New(options Options) *Callers {
@@ -63,7 +63,7 @@ func New(options Options) *Callers {
 	c := &Callers{
 		options: options, known: known,
 		trips: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sluice_callers_tripped_total", Help: "Times that a caller was shut out for its conduct, by reason.",
+			Name: "sluice_callers_tripped_total", Help: "Times that a caller was refused for abuse, by reason.",
 		}, []string{"reason"}),
 	}
 	for _, reason := range reasons {

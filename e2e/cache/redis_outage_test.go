@@ -179,7 +179,7 @@ func TestGatewaysWithHangingRedisReturnNoErrors(t *testing.T) {
 	t.Parallel()
 	redis, nats := testserver.StartRedis(t), testserver.StartNATS(t)
 	in := harness.StartServices(t, "--nats-url", nats.URL(), "--redis-url", redis.URL(), "--redis-timeout", redisTimeout.String(),
-		"--conduct-repeats", "1000000", "--quota-account-points", "1000000000", "--quota-anonymous-points", "30", "--overload-queue-time", "0")
+		"--abuse-repeats", "1000000", "--quota-account-points", "1000000000", "--quota-anonymous-points", "30", "--overload-queue-time", "0")
 	gateways := []*harness.Program{in.StartGateway(t, harness.ServiceToken), in.StartGateway(t, harness.ServiceToken)}
 	c := &crowd{gateways: gateways, token: gateways[0].SignIn(t, "admin")}
 	var devices []string

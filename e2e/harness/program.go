@@ -62,7 +62,7 @@ func Launch(t *testing.T, args ...string) *Program {
 var testSettings = []string{
 	"SLUICE_MQTT_ADDR=127.0.0.1:0",
 	"SLUICE_QUOTA_ACCOUNT_POINTS=" + unlimited, "SLUICE_QUOTA_ANONYMOUS_POINTS=" + unlimited,
-	"SLUICE_CONDUCT_FAILURES=" + unlimited, "SLUICE_CONDUCT_REPEATS=" + unlimited,
+	"SLUICE_ABUSE_FAILURES=" + unlimited, "SLUICE_ABUSE_REPEATS=" + unlimited,
 	"SLUICE_OVERLOAD_QUEUE_TIME=0s", // load shedding depends on the machine, too
 	"SLUICE_HTTP_REQUEST_TIMEOUT=30s", "SLUICE_CALL_TIMEOUT=15s", "SLUICE_REDIS_TIMEOUT=2s",
 	"OTEL_BSP_MAX_QUEUE_SIZE=100000", // spans in the export queue; a full queue drops spans

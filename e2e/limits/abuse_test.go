@@ -51,7 +51,7 @@ func callersNow(t *testing.T, p *harness.Program, token string) map[string]usage
 func TestCallerWithFailuresIsBlockedUntilReleased(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, "serve", "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir(),
-		"--conduct-failures", "10", "--conduct-repeats", "10", "--conduct-open-for", "10m")
+		"--abuse-failures", "10", "--abuse-repeats", "10", "--abuse-open-for", "10m")
 	alice, operator, admin := p.SignIn(t, "alice"), p.SignIn(t, "operator"), p.SignIn(t, "admin")
 	const missing = `{ trip(id: "trip_01jd2k0f3qe8x9w5t7v6m4n2p0") { id } }`
 	for range 10 {
@@ -104,7 +104,7 @@ func TestCallerWithFailuresIsBlockedUntilReleased(t *testing.T) {
 func TestMutationLoopIsDetectedOverEachTransport(t *testing.T) {
 	t.Parallel()
 	const times = 15
-	p := harness.Start(t, harness.DemoArgs(t.TempDir(), "--conduct-repeats", "10", "--conduct-open-for", "10m", "--http-max-batch", "20")...)
+	p := harness.Start(t, harness.DemoArgs(t.TempDir(), "--abuse-repeats", "10", "--abuse-open-for", "10m", "--http-max-batch", "20")...)
 	admin := p.SignIn(t, "admin")
 	once := func(i int) string { return fmt.Sprintf(`updateDevice(input: {id: $id, name: "%d"}) { id }`, i) }
 	single := func(i int) string { return "mutation($id: ID!) { " + once(i) + " }" }
@@ -211,7 +211,7 @@ func repeatOverSocket(t *testing.T, p *harness.Program, token, id string, times 
 // Who guesses is shut out however it presents what does not hold.
 func TestInvalidTokensOverWebSocketTripBreaker(t *testing.T) {
 	t.Parallel()
-	p := harness.Start(t, harness.DemoArgs(t.TempDir(), "--conduct-failures", "10", "--conduct-open-for", "10m")...)
+	p := harness.Start(t, harness.DemoArgs(t.TempDir(), "--abuse-failures", "10", "--abuse-open-for", "10m")...)
 	present := func() int {
 		conn := p.Dial(t, nil)
 		if err := conn.WriteJSON(harness.Vars{"type": "connection_init", "payload": harness.Vars{"Authorization": "Bearer guess"}}); err != nil {

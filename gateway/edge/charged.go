@@ -72,8 +72,8 @@ func (t transport) unread(ctx context.Context, w http.ResponseWriter, params *gr
 	if t.overload != nil {
 		err = t.overload.Admit(ctx, params.Query)
 	}
-	if err == nil && t.conduct != nil {
-		err = t.conduct.Unread(ctx, params.Query)
+	if err == nil && t.abuse != nil {
+		err = t.abuse.Unread(ctx, params.Query)
 	}
 	if err == nil && t.quota != nil {
 		var left bff.Budget
@@ -94,16 +94,16 @@ func (t transport) unread(ctx context.Context, w http.ResponseWriter, params *gr
 
 // noteRefusal tells of a request that nothing further is told of.
 func (t transport) noteRefusal(ctx context.Context, err error) {
-	if t.conduct != nil {
-		t.conduct.Note(ctx, bff.Outcome{Refused: errs.From(err).Reason})
+	if t.abuse != nil {
+		t.abuse.Note(ctx, bff.Outcome{Refused: errs.From(err).Reason})
 	}
 }
 
 // chargeUnread is chargeUnpriced for what is no GraphQL at all.
 func (t transport) chargeUnread(ctx context.Context, w http.ResponseWriter) error {
 	err := t.chargeUnpriced(ctx, w)
-	if t.conduct != nil && err == nil {
-		t.conduct.Note(ctx, bff.Outcome{Kind: bff.KindQuery, Points: 1, Fault: bff.FaultCaller})
+	if t.abuse != nil && err == nil {
+		t.abuse.Note(ctx, bff.Outcome{Kind: bff.KindQuery, Points: 1, Fault: bff.FaultCaller})
 	}
 	if err != nil {
 		t.noteRefusal(ctx, err)

@@ -24,7 +24,7 @@ type door struct {
 	next    http.Handler
 	auth    *auth.Authenticator
 	quota   *quota.Callers
-	conduct *abuse.Callers // nil watches nobody
+	abuse   *abuse.Callers // nil watches nobody
 	proxies []netip.Prefix
 	origins origins
 	timeout time.Duration // of a body that nobody reads
@@ -38,7 +38,7 @@ func (o Options) doorOf(parts Parts, next http.Handler) http.Handler {
 	}
 	fixed, page := closing()
 	return &door{
-		next: next, auth: parts.Auth, quota: parts.Quota, conduct: parts.Conduct, proxies: o.TrustedProxies,
+		next: next, auth: parts.Auth, quota: parts.Quota, abuse: parts.Abuse, proxies: o.TrustedProxies,
 		origins: originsOf(o.CORSOrigins), timeout: o.RequestTimeout, fixed: fixed, page: page,
 	}
 }
@@ -82,8 +82,8 @@ func (d *door) shut(who caller.Caller, key string) (told refusal, shut bool) {
 	if told.wait <= 0 {
 		return told, false
 	}
-	if d.conduct != nil {
-		d.conduct.Refused(who, key, quota.ReasonExhausted)
+	if d.abuse != nil {
+		d.abuse.Refused(who, key, quota.ReasonExhausted)
 	}
 	return told, true
 }

@@ -212,7 +212,7 @@ func TestRefusalsAtTheDoorAreCounted(t *testing.T) {
 	watched := abuse.New(abuse.Options{
 		Window: time.Minute, Failures: 10_000, Repeats: 100, OpenFor: time.Second, Kept: 100, Key: quota.Key, Registry: registry,
 	})
-	f := doors()["a key"](t, func(p *edge.Parts, _ *edge.Options) { p.Conduct = watched })
+	f := doors()["a key"](t, func(p *edge.Parts, _ *edge.Options) { p.Abuse = watched })
 	before := refusals(t, watched)
 	for range 50 {
 		f.fetch(f.dear())

@@ -50,7 +50,7 @@ type Parts struct {
 	KeySet  func(ctx context.Context) ([]byte, error)
 	Health  *Health
 	Quota   *quota.Callers // nil for no budgets
-	Conduct *abuse.Callers // nil watches nobody
+	Abuse   *abuse.Callers // nil watches nobody
 	Load    *overload.Gate // nil refuses nobody
 	Live    *live.Hub      // nil for no subscriptions
 	Images  http.Handler   // nil keeps no images
@@ -63,7 +63,7 @@ func New(parts Parts, options Options) http.Handler {
 	}
 	plain := transport{
 		requests: options.Requests, maxBody: options.MaxBody, maxCost: options.MaxCost, compress: options.CompressFrom, logger: options.Logger,
-		quota: parts.Quota, conduct: parts.Conduct, overload: parts.Load, writers: gzipWriters(),
+		quota: parts.Quota, abuse: parts.Abuse, overload: parts.Load, writers: gzipWriters(),
 	}
 	if parts.Live != nil {
 		parts.GraphQL.AddTransport(parts.Live.WebSocket(options.refuse))
@@ -97,7 +97,7 @@ func (o Options) around(next http.Handler) http.Handler {
 
 // graphQL lets in who may, in what form they may.
 func graphQL(parts Parts, options Options) http.Handler {
-	checked := options.authenticated(parts.Auth, parts.Conduct, parts.GraphQL)
+	checked := options.authenticated(parts.Auth, parts.Abuse, parts.GraphQL)
 	return crossOrigin(originsOf(options.CORSOrigins), wellFormed(options.located(checked)))
 }
 

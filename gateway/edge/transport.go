@@ -39,7 +39,7 @@ type transport struct {
 	compress int // bytes from which on answers are compressed; 0 for never
 	logger   *slog.Logger
 	quota    *quota.Callers // nil for no budgets
-	conduct  *abuse.Callers // nil watches nobody
+	abuse    *abuse.Callers // nil watches nobody
 	overload *overload.Gate // nil refuses nobody
 	writers  *sync.Pool     // of gzip.Writer
 }

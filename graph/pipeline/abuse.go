@@ -76,7 +76,7 @@ func idsIn(schema *ast.Schema, of *ast.Type, value any) []string {
 
 // note tells how the operation ended. Events of a subscription tell nothing of its caller.
 func (o *operation) note(ctx context.Context, request *graphql.OperationContext, response *graphql.Response) {
-	if o.conduct == nil || response == nil {
+	if o.abuse == nil || response == nil {
 		return
 	}
 	if request.Operation != nil && request.Operation.Operation == ast.Subscription && len(response.Data) > 0 {
@@ -90,19 +90,19 @@ func (o *operation) note(ctx context.Context, request *graphql.OperationContext,
 		outcome.Points = charge.Actual
 	}
 	outcome.Fault, outcome.Refused = verdict(request, response)
-	o.conduct.Note(ctx, outcome)
+	o.abuse.Note(ctx, outcome)
 }
 
 // noteBegun tells of a subscription that was let in; its end tells nothing of its caller.
 func (o *operation) noteBegun(ctx context.Context, request *graphql.OperationContext) {
-	if o.conduct == nil || request.Operation.Operation != ast.Subscription {
+	if o.abuse == nil || request.Operation.Operation != ast.Subscription {
 		return
 	}
 	outcome := bff.Outcome{Kind: bff.KindSubscription}
 	if charge := ChargeOf(request); charge != nil {
 		outcome.Points = charge.Actual
 	}
-	o.conduct.Note(ctx, outcome)
+	o.abuse.Note(ctx, outcome)
 }
 
 // verdict says whose fault it is that an operation gave nothing; one that gave anything is nobody's.

@@ -24,7 +24,7 @@ type operation struct {
 	ports     bff.Ports
 	limits    document.Limits
 	budgets   bff.Budgets // nil charges nobody
-	conduct   bff.Conduct // nil watches nobody
+	abuse     bff.Abuse   // nil watches nobody
 	tracing   *obs.Tracing
 	documents *documents
 
@@ -63,8 +63,8 @@ func (o *operation) MutateOperationParameters(ctx context.Context, params *graph
 // MutateOperationContext lets the operation in, or refuses it before anything runs. Refusals are
 // presented when they are answered.
 func (o *operation) MutateOperationContext(ctx context.Context, request *graphql.OperationContext) *gqlerror.Error {
-	if o.conduct != nil {
-		if err := o.conduct.Admit(ctx, kindOf(request.Operation)); err != nil {
+	if o.abuse != nil {
+		if err := o.abuse.Admit(ctx, kindOf(request.Operation)); err != nil {
 			return gqlerror.Wrap(err)
 		}
 	}
@@ -87,8 +87,8 @@ func (o *operation) MutateOperationContext(ctx context.Context, request *graphql
 	if err := oneStream(request); err != nil {
 		return err
 	}
-	if o.conduct != nil {
-		if err := o.conduct.Repeat(ctx, targets(o.documents.schema, request)); err != nil {
+	if o.abuse != nil {
+		if err := o.abuse.Repeat(ctx, targets(o.documents.schema, request)); err != nil {
 			return gqlerror.Wrap(err)
 		}
 	}

@@ -63,7 +63,7 @@ func NewServer(resolver *graph.Resolver, options Options) *handler.Server {
 	server.SetValidationRulesFn(func() *rules.Rules { return document.Rules(options.Introspection) })
 	server.Use(extension.Introspection{})
 	server.Use(&operation{
-		ports: resolver.Ports, limits: options.Limits, budgets: options.Budgets, conduct: resolver.Conduct, tracing: options.Tracing, documents: documents,
+		ports: resolver.Ports, limits: options.Limits, budgets: options.Budgets, abuse: resolver.Abuse, tracing: options.Tracing, documents: documents,
 		known: options.Known, responses: options.Responses, introspection: options.Introspection,
 	})
 	return server

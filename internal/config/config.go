@@ -45,7 +45,7 @@ type Config struct {
 	Camera       Camera        `embed:"" prefix:"camera-" group:"Devices"`
 	Live         Live          `embed:"" prefix:"live-" group:"Subscriptions"`
 	Quota        Quota         `embed:"" prefix:"quota-" group:"Budgets"`
-	Conduct      Conduct       `embed:"" prefix:"conduct-" group:"Budgets"`
+	Abuse        Abuse         `embed:"" prefix:"abuse-" group:"Budgets"`
 	Overload     Overload      `embed:"" prefix:"overload-" group:"Budgets"`
 	Redis        Redis         `embed:"" prefix:"redis-" group:"Redis"`
 	Cache        Cache         `embed:"" prefix:"cache-" group:"Cache"`
@@ -207,13 +207,13 @@ type Quota struct {
 	Callers         int `default:"100000" min:"100" help:"Maximum number of callers in memory, about 300 bytes each; the least recently seen is evicted first."`
 }
 
-// Conduct says when a caller is shut out for what it does.
-type Conduct struct {
-	Window   time.Duration `default:"1m" min:"1s" help:"In how long failures and repeats of a caller are counted."`
-	Failures int           `default:"200" min:"10" help:"Operations of one kind that must fail by the caller's own fault in that time, and be nine in ten of all, for the caller to be refused them."`
-	Repeats  int           `default:"120" min:"10" help:"How often a caller may call the same mutation for the same thing in that time."`
-	OpenFor  time.Duration `default:"30s" min:"100ms" help:"How long it is refused before one is tried again."`
-	Callers  int           `default:"5000" min:"100" help:"How many callers are watched, up to 4 KB each; who has not come for the longest time is forgotten first."`
+// Abuse defines when a caller is refused for what it does.
+type Abuse struct {
+	Window   time.Duration `default:"1m" min:"1s" help:"Window in which the failures and the repeated mutations of a caller are counted."`
+	Failures int           `default:"200" min:"10" help:"Failed operations of one kind within the window that open the caller's breaker for this kind: failures by the caller's own fault, and at least 90% of its operations."`
+	Repeats  int           `default:"120" min:"10" help:"Maximum number of calls of one mutation for one entity within the window."`
+	OpenFor  time.Duration `default:"30s" min:"100ms" help:"How long a breaker stays open before it admits one trial operation."`
+	Callers  int           `default:"5000" min:"100" help:"Maximum number of observed callers, up to 4 KB each; the least active is evicted first."`
 }
 
 // Overload configures load shedding.
