@@ -13,19 +13,19 @@ type Tier string
 
 // The tiers.
 const (
-	TierMemory Tier = "MEMORY" // kept by this gateway
-	TierRedis  Tier = "REDIS"  // kept by all gateways
-	TierJoined Tier = "JOINED" // being made for somebody else
+	TierMemory    Tier = "MEMORY"    // kept by this gateway
+	TierRedis     Tier = "REDIS"     // kept by all gateways
+	TierCoalesced Tier = "COALESCED" // being made for somebody else
 )
 
 // CacheUse counts how answers were come by.
 type CacheUse struct {
-	Memory int `json:"memory,omitempty"` // kept by this gateway
-	Redis  int `json:"redis,omitempty"`  // kept by all gateways
-	Joined int `json:"joined,omitempty"` // asked for by somebody else just then
-	Missed int `json:"missed,omitempty"` // not kept
-	Stale  int `json:"stale,omitempty"`  // kept, and ended since
-	Passed int `json:"passed,omitempty"` // not looked for: not kept at all, or the cache was away
+	Memory    int `json:"memory,omitempty"`    // kept by this gateway
+	Redis     int `json:"redis,omitempty"`     // kept by all gateways
+	Coalesced int `json:"coalesced,omitempty"` // asked for by somebody else just then
+	Missed    int `json:"missed,omitempty"`    // not kept
+	Stale     int `json:"stale,omitempty"`     // kept, and ended since
+	Bypassed  int `json:"bypassed,omitempty"`  // not looked for: not kept at all, or the cache was away
 
 	// Life is the least that is left of those that were kept.
 	Life time.Duration `json:"-"`
@@ -35,10 +35,10 @@ type CacheUse struct {
 func (u *CacheUse) Add(more CacheUse) {
 	u.Memory += more.Memory
 	u.Redis += more.Redis
-	u.Joined += more.Joined
+	u.Coalesced += more.Coalesced
 	u.Missed += more.Missed
 	u.Stale += more.Stale
-	u.Passed += more.Passed
+	u.Bypassed += more.Bypassed
 	u.Bound(more.Life)
 }
 
@@ -58,12 +58,12 @@ const (
 	CacheMiss    CacheResult = "MISS"    // nothing was
 	CacheStale   CacheResult = "STALE"   // nothing could be used, and some of it had been ended by a write
 	CachePartial CacheResult = "PARTIAL" // some was
-	CachePassed  CacheResult = "PASSED"  // nothing was looked for
+	CacheBypass  CacheResult = "BYPASS"  // nothing was looked for
 )
 
 // Result is the use in one word.
 func (u CacheUse) Result() CacheResult {
-	found, asked := u.Memory+u.Redis+u.Joined, u.Missed+u.Stale+u.Passed
+	found, asked := u.Memory+u.Redis+u.Coalesced, u.Missed+u.Stale+u.Bypassed
 	switch {
 	case found > 0 && asked == 0:
 		return CacheHit
@@ -74,14 +74,14 @@ func (u CacheUse) Result() CacheResult {
 	case u.Missed > 0:
 		return CacheMiss
 	}
-	return CachePassed
+	return CacheBypass
 }
 
 // Tier is the farthest that what was found came from; "" when nothing was.
 func (u CacheUse) Tier() Tier {
 	switch {
-	case u.Joined > 0:
-		return TierJoined
+	case u.Coalesced > 0:
+		return TierCoalesced
 	case u.Redis > 0:
 		return TierRedis
 	case u.Memory > 0:
@@ -96,11 +96,11 @@ type Reads struct {
 	above *Reads   // which notes it; nil for that of the operation
 	paths []string // of the fields that read this
 
-	mu       sync.Mutex
-	methods  map[string]CacheUse
-	entities map[Entity]bool
-	passing  bool
-	fields   map[string]*FieldReads // by path; nil when nobody wants to know
+	mu          sync.Mutex
+	methods     map[string]CacheUse
+	entities    map[Entity]bool
+	uncacheable bool
+	fields      map[string]*FieldReads // by path; nil when nobody wants to know
 }
 
 // FieldReads is what a field of the answer read.
@@ -130,10 +130,10 @@ func (r *Reads) ByField() bool { return r != nil && (r.above != nil || r.fields 
 // Note notes answers to a method, which are of the entity.
 func (r *Reads) Note(method string, of Entity, use CacheUse) { r.note(method, of, use, false) }
 
-// NotePassing notes an answer of which nobody can tell when it ends.
-func (r *Reads) NotePassing(method string) { r.note(method, "", CacheUse{Passed: 1}, true) }
+// NoteUncacheable notes an answer of which nobody can tell when it ends.
+func (r *Reads) NoteUncacheable(method string) { r.note(method, "", CacheUse{Bypassed: 1}, true) }
 
-func (r *Reads) note(method string, of Entity, use CacheUse, passing bool) {
+func (r *Reads) note(method string, of Entity, use CacheUse, uncacheable bool) {
 	if r == nil {
 		return
 	}
@@ -150,7 +150,7 @@ func (r *Reads) note(method string, of Entity, use CacheUse, passing bool) {
 	sum.Add(use)
 	r.methods[method] = sum
 	r.entities[of] = true
-	r.passing = r.passing || passing
+	r.uncacheable = r.uncacheable || uncacheable
 	for _, path := range paths {
 		f := r.fields[path]
 		if f == nil {
@@ -185,7 +185,7 @@ func (r *Reads) Entities() (entities []Entity, known bool) {
 			entities = append(entities, e)
 		}
 	}
-	return entities, !r.passing
+	return entities, !r.uncacheable
 }
 
 // Methods are the counts, by method.

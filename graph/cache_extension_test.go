@@ -18,7 +18,7 @@ type fieldTold struct {
 	Memory      int
 	Missed      int
 	Stale       int
-	Passed      int
+	Bypassed    int
 }
 
 // fields is what extensions.cache says of an answer's fields, by path.
@@ -88,7 +88,7 @@ func TestFieldsTellWhereTheyCameFrom(t *testing.T) {
 		maps.Copy(told, others)
 		return told
 	}
-	passing := map[string]string{"moving.nodes.vehicle.config": "PASSED"}
+	passing := map[string]string{"moving.nodes.vehicle.config": "BYPASS"}
 	check("the first time", as("MISS", passing))
 	check("again", as("HIT MEMORY", passing))
 	a.ask(t, admin, `mutation { updateDevice(input: {id: "`+car+`", name: "Newer"}) { id } }`, nil, false)

@@ -38,11 +38,11 @@ func (a accounts) EnsureAccount(ctx context.Context, identity bff.Identity) (*bf
 }
 
 func (a accounts) ListAPIKeys(ctx context.Context) ([]*bff.ApiKey, error) {
-	bff.ReadsOf(ctx).NotePassing("Accounts.ListAPIKeys")
+	bff.ReadsOf(ctx).NoteUncacheable("Accounts.ListAPIKeys")
 	return a.Accounts.ListAPIKeys(ctx)
 }
 
 func (a accounts) GetAPIKeys(ctx context.Context, ids []string) ([]*bff.ApiKey, error) {
-	bff.ReadsOf(ctx).NotePassing("Accounts.GetAPIKeys")
+	bff.ReadsOf(ctx).NoteUncacheable("Accounts.GetAPIKeys")
 	return a.Accounts.GetAPIKeys(ctx, ids)
 }

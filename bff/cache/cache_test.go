@@ -148,7 +148,7 @@ func TestEqualReadsAreOneCall(t *testing.T) {
 		for range others {
 			go func() { answers <- names(t, bff.WithReads(as(t, operator()), reads), g, "a") }()
 		}
-		eventually(t, "all to have joined", func() bool { return reads.Methods()["Devices.GetDevices"].Joined == others })
+		eventually(t, "all to have joined", func() bool { return reads.Methods()["Devices.GetDevices"].Coalesced == others })
 		cancel() // does not fail the others
 		if got := <-gone; got != "CANCELLED" {
 			t.Errorf("who went away got %s", got)

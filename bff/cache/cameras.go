@@ -33,11 +33,11 @@ func (d devices) TakeSnapshot(ctx context.Context, deviceID string, upload bff.J
 }
 
 func (d devices) GetStreams(ctx context.Context, deviceIDs []string) (map[string]*bff.StreamSession, error) {
-	bff.ReadsOf(ctx).NotePassing("Devices.GetStreams")
+	bff.ReadsOf(ctx).NoteUncacheable("Devices.GetStreams")
 	return d.Devices.GetStreams(ctx, deviceIDs)
 }
 
 func (d devices) ListDeviceCalls(ctx context.Context, filter *bff.DeviceCallFilter, page bff.PageRequest) (bff.Page[bff.DeviceCall], error) {
-	bff.ReadsOf(ctx).NotePassing("Devices.ListDeviceCalls")
+	bff.ReadsOf(ctx).NoteUncacheable("Devices.ListDeviceCalls")
 	return d.Devices.ListDeviceCalls(ctx, filter, page)
 }

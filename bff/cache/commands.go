@@ -21,22 +21,22 @@ func (d devices) CancelCommand(ctx context.Context, id string) (*bff.Command, er
 }
 
 func (d devices) GetCommands(ctx context.Context, ids []string) ([]*bff.Command, error) {
-	bff.ReadsOf(ctx).NotePassing("Devices.GetCommands")
+	bff.ReadsOf(ctx).NoteUncacheable("Devices.GetCommands")
 	return d.Devices.GetCommands(ctx, ids)
 }
 
 func (d devices) ListDeviceCommands(ctx context.Context, deviceIDs []string, page bff.PageRequest) (map[string]bff.Page[bff.Command], error) {
-	bff.ReadsOf(ctx).NotePassing("Devices.ListDeviceCommands")
+	bff.ReadsOf(ctx).NoteUncacheable("Devices.ListDeviceCommands")
 	return d.Devices.ListDeviceCommands(ctx, deviceIDs, page)
 }
 
 func (d devices) GetCommandLogs(ctx context.Context, commandIDs []string, first int) (map[string][]*bff.LogLine, error) {
-	bff.ReadsOf(ctx).NotePassing("Devices.GetCommandLogs")
+	bff.ReadsOf(ctx).NoteUncacheable("Devices.GetCommandLogs")
 	return d.Devices.GetCommandLogs(ctx, commandIDs, first)
 }
 
 func (d devices) GetDeviceLogs(ctx context.Context, deviceIDs []string, query bff.LogQuery) (map[string][]*bff.LogLine, error) {
-	bff.ReadsOf(ctx).NotePassing("Devices.GetDeviceLogs")
+	bff.ReadsOf(ctx).NoteUncacheable("Devices.GetDeviceLogs")
 	return d.Devices.GetDeviceLogs(ctx, deviceIDs, query)
 }
 
@@ -47,16 +47,16 @@ func (d devices) SetDeviceConfig(ctx context.Context, deviceID string, desired b
 }
 
 func (d devices) GetDeviceConfigs(ctx context.Context, deviceIDs []string) (map[string]*bff.DeviceConfig, error) {
-	bff.ReadsOf(ctx).NotePassing("Devices.GetDeviceConfigs")
+	bff.ReadsOf(ctx).NoteUncacheable("Devices.GetDeviceConfigs")
 	return d.Devices.GetDeviceConfigs(ctx, deviceIDs)
 }
 
 func (d devices) ListConfigVersions(ctx context.Context, deviceIDs []string, page bff.PageRequest) (map[string]bff.Page[bff.DeviceConfigVersion], error) {
-	bff.ReadsOf(ctx).NotePassing("Devices.ListConfigVersions")
+	bff.ReadsOf(ctx).NoteUncacheable("Devices.ListConfigVersions")
 	return d.Devices.ListConfigVersions(ctx, deviceIDs, page)
 }
 
 func (d devices) ListDeviceConfigSchemas(ctx context.Context) ([]*bff.DeviceConfigSchema, error) {
-	bff.ReadsOf(ctx).NotePassing("Devices.ListDeviceConfigSchemas")
+	bff.ReadsOf(ctx).NoteUncacheable("Devices.ListDeviceConfigSchemas")
 	return d.Devices.ListDeviceConfigSchemas(ctx)
 }

@@ -65,7 +65,7 @@ func (d devices) ListDeviceEvents(ctx context.Context, deviceIDs []string, page 
 }
 
 func (d devices) QueryTelemetry(ctx context.Context, deviceIDs []string, query bff.TelemetryQuery) (map[string][]*bff.Series, error) {
-	bff.ReadsOf(ctx).NotePassing("Devices.QueryTelemetry")
+	bff.ReadsOf(ctx).NoteUncacheable("Devices.QueryTelemetry")
 	return d.Devices.QueryTelemetry(ctx, deviceIDs, query)
 }
 

@@ -55,7 +55,7 @@ func (r *read[V]) join(ctx context.Context, l *lookup[V], ask fetch[V]) []*fligh
 			key := l.flightKey(i)
 			if f, ok := r.flights[key]; ok {
 				flights[n] = f
-				l.use.Joined++
+				l.use.Coalesced++
 				continue
 			}
 			r.flights[key] = &places[n]

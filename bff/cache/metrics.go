@@ -36,7 +36,7 @@ func newMetrics(registry prometheus.Registerer, c *Cache) *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_cache_" + name, Help: help}, labels)
 	}
 	m := &metrics{
-		reads:   by("reads_total", "Answers that were looked for, by how they were come by: memory, redis, joined, missed, stale, passed.", "method", "outcome"),
+		reads:   by("reads_total", "Answers that were looked for, by how they were come by: memory, redis, coalesced, missed, stale, bypassed.", "method", "outcome"),
 		refused: by("not_kept_total", "Values that were not kept or not believed.", "reason"),
 		endings: by("invalidations_total", "Tags that got a new version.", "by"),
 		moved:   by("redis_bytes_total", "Bytes of values from and to Redis.", "direction"),
@@ -55,18 +55,18 @@ func newMetrics(registry prometheus.Registerer, c *Cache) *metrics {
 }
 
 // uses counts how the answers of one method were come by.
-type uses struct{ memory, redis, joined, missed, stale, passed prometheus.Counter }
+type uses struct{ memory, redis, coalesced, missed, stale, bypassed prometheus.Counter }
 
 func (m *metrics) uses(method string) uses {
 	of := func(outcome string) prometheus.Counter { return m.reads.WithLabelValues(method, outcome) }
-	return uses{of(tierMemory), of(tierRedis), of("joined"), of("missed"), of("stale"), of("passed")}
+	return uses{of(tierMemory), of(tierRedis), of("coalesced"), of("missed"), of("stale"), of("bypassed")}
 }
 
 func (u uses) count(use bff.CacheUse) {
 	for _, c := range [...]struct {
 		counter prometheus.Counter
 		n       int
-	}{{u.memory, use.Memory}, {u.redis, use.Redis}, {u.joined, use.Joined}, {u.missed, use.Missed}, {u.stale, use.Stale}, {u.passed, use.Passed}} {
+	}{{u.memory, use.Memory}, {u.redis, use.Redis}, {u.coalesced, use.Coalesced}, {u.missed, use.Missed}, {u.stale, use.Stale}, {u.bypassed, use.Bypassed}} {
 		if c.n > 0 {
 			c.counter.Add(float64(c.n))
 		}

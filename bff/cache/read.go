@@ -73,12 +73,12 @@ func (r *read[V]) get(ctx context.Context, args string, ids []string, ask fetch[
 	who := caller.FromContext(ctx)
 	right, known := r.row.sight.rightOf(who)
 	if !known || !who.Has(r.row.scope) || r.cache.closed.Load() || len(ids) == 0 || tooLong(ids) {
-		reads.Note(r.row.method, r.row.of, bff.CacheUse{Passed: len(ids)})
+		reads.Note(r.row.method, r.row.of, bff.CacheUse{Bypassed: len(ids)})
 		return ask(ctx, ids)
 	}
 	l, err := r.look(right, args, ids)
 	if err != nil {
-		use := bff.CacheUse{Passed: len(ids)}
+		use := bff.CacheUse{Bypassed: len(ids)}
 		r.uses.count(use)
 		reads.Note(r.row.method, r.row.of, use)
 		return ask(ctx, ids)

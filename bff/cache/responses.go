@@ -53,7 +53,7 @@ func (r *responses) Find(ctx context.Context, key bff.ResponseKey) (*bff.KeptRes
 	}
 	versions, values, err := r.cache.versions.look(r.tags, wanted)
 	if err != nil || !versions[0].settled() {
-		r.form.uses.count(bff.CacheUse{Passed: 1})
+		r.form.uses.count(bff.CacheUse{Bypassed: 1})
 		return nil, nil
 	}
 	l.versions = versions
@@ -65,7 +65,7 @@ func (r *responses) Find(ctx context.Context, key bff.ResponseKey) (*bff.KeptRes
 		return found, nil
 	}
 	if found := l.join(ctx); found != nil {
-		r.form.uses.count(bff.CacheUse{Joined: 1})
+		r.form.uses.count(bff.CacheUse{Coalesced: 1})
 		return found, nil
 	}
 	r.form.uses.count(bff.CacheUse{Missed: 1})
@@ -110,7 +110,7 @@ func (l *sought) join(ctx context.Context) *bff.KeptResponse {
 		}
 		e, _ := l.inMemory(l.name)
 		if found := l.good(e, l.versions); found != nil {
-			found.Tier = bff.TierJoined
+			found.Tier = bff.TierCoalesced
 			return found
 		}
 		if other.of.err == nil {

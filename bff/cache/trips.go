@@ -79,7 +79,7 @@ func (t trips) GetOpenTripOfAccount(ctx context.Context, accountID string) (*bff
 }
 
 func (t trips) GetTracks(ctx context.Context, tripIDs []string, maxPoints int) (map[string][]*bff.Position, error) {
-	bff.ReadsOf(ctx).NotePassing("Trips.GetTracks")
+	bff.ReadsOf(ctx).NoteUncacheable("Trips.GetTracks")
 	return t.Trips.GetTracks(ctx, tripIDs, maxPoints)
 }
 
