@@ -13,7 +13,7 @@ import (
 
 // documents are those that can be asked for by name: read from the manifest, or registered as the
 // program runs, here or in the Redis of the settings.
-func (h *house) documents() (*persisted.Library, error) {
+func (h *house) documents() (*persisted.Documents, error) {
 	settings := h.config.Documents
 	options := persisted.Options{OnlyTrusted: settings.OnlyTrusted, ByAnyone: settings.AnonymousRegistration}
 	var err error

@@ -109,8 +109,8 @@ func (h *house) entrance(ctx context.Context, ports bff.Ports, health *edge.Heal
 		return nil, err
 	}
 	ports.Devices = media.Devices(ports.Devices, images)
-	authenticator := auth.Remembering(ports.Accounts, h.config.Auth.Issuer, h.clock, auth.Memory{For: h.config.Auth.CacheTTL, Count: h.config.Auth.CacheEntries})
-	ports.Accounts = authenticator.Watch(ports.Accounts)
+	authenticator := auth.NewCached(ports.Accounts, h.config.Auth.Issuer, h.clock, auth.CacheOptions{TTL: h.config.Auth.CacheTTL, Entries: h.config.Auth.CacheEntries})
+	ports.Accounts = authenticator.Invalidating(ports.Accounts)
 	watched, load := h.watched(), h.overloaded(budgets)
 	server := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock, Abuse: watched}, pipeline.Options{
 		Responses: h.responses,

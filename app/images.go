@@ -35,6 +35,6 @@ func (h *house) images() (*media.Images, error) {
 		return nil, fmt.Errorf("keep images: %w", err)
 	}
 	h.program.closing.add("images", func(context.Context) error { return images.Close() })
-	h.start(retention.New(h.clock, h.logger, retention.After("images", c.ImageRetention, images.Forget)).Loop("image retention"))
+	h.start(retention.New(h.clock, h.logger, retention.After("images", c.ImageRetention, images.Delete)).Loop("image retention"))
 	return images, nil
 }

@@ -57,7 +57,7 @@ func limited(ports loaders.Ports) http.Handler {
 		Limits: document.Limits{Depth: 15, Aliases: 30}, Budgets: budgets, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(),
 	})
 	return edge.New(edge.Parts{
-		GraphQL: s, Auth: auth.Remembering(keyring{}, "bench", clock.System{}, auth.Memory{For: 5 * time.Second, Count: 1000}),
+		GraphQL: s, Auth: auth.NewCached(keyring{}, "bench", clock.System{}, auth.CacheOptions{TTL: 5 * time.Second, Entries: 1000}),
 		Health: edge.NewHealth(nil), Quota: budgets, Abuse: watched,
 	}, edge.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, Logger: calls().Logger, Tracing: obs.NoTracing()})
 }

@@ -60,7 +60,7 @@ func wholeAnswers(t testing.TB, registry *prometheus.Registry) (n float64) {
 }
 
 // shelf is a library in which clients register what they ask.
-func shelf(t testing.TB) *persisted.Library {
+func shelf(t testing.TB) *persisted.Documents {
 	t.Helper()
 	memory, err := persisted.NewMemory(64 << 20)
 	if err != nil {

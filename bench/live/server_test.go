@@ -193,7 +193,7 @@ func (member) Caller(context.Context, auth.Credentials) (caller.Caller, error) {
 	return caller.Caller{AccountID: ids.New(ids.Account), Role: caller.Operator, Scopes: caller.ScopesOf(caller.Operator)}, nil
 }
 
-func (member) Forget(string) {}
+func (member) Invalidate(string) {}
 
 func gateway(registry *prometheus.Registry) (http.Handler, publisher, error) {
 	folder, err := os.MkdirTemp("", "sluice-bench-")

@@ -1,11 +1,13 @@
-// Package auth finds out who is calling: whoever signed an access token, or holds an API key.
+// Package auth authenticates callers by an access token or an API key.
 //
-// Access tokens are verified here, under the public keys of the account service, so that most
-// requests cost no call; only RS256 is taken. API keys are verified by the account service. With a
-// Memory what credentials were found to be is kept for a moment, refusals too, so that neither a busy
-// nor a stubborn caller costs a verification each time; a key that is revoked is void at once where
-// that is known (see Forget), elsewhere when the moment is over. What is presented and does not hold is refused:
-// nobody is let in as anonymous by mistake.
+// Access tokens are verified here, with the public keys of the account service, so that most requests cost no call; only RS256 is
+// accepted. API keys are verified by the account service. With CacheOptions, verdicts on credentials are cached for a short TTL,
+// refusals too, so that neither a busy caller nor one that retries invalid credentials costs a verification per request.
+//
+// It promises that credentials which are not valid are refused: a request never becomes anonymous by mistake. A revoked key is
+// refused at once on a gateway that receives the event (see Invalidate), elsewhere after the TTL.
+//
+// While the account service is away, known public keys are used longer, and API keys without a cached verdict are UNAVAILABLE.
 package auth
 
 import (
@@ -25,27 +27,27 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Audience is whom access tokens are for.
+// Audience is the audience of access tokens.
 const Audience = "sluice"
 
-// Authenticator tells who is calling.
+// Authenticator verifies credentials.
 type Authenticator struct {
 	accounts bff.Accounts
 	keys     *keySet
-	apiKeys  *remembered // what they were found to be; nil keeps nothing
-	tokens   *remembered // the same for access tokens
+	apiKeys  *verdictCache // nil: verdicts are not cached
+	tokens   *verdictCache
 	parser   *jwt.Parser
 }
 
-// New verifies tokens of the issuer, and remembers nothing.
+// New returns an Authenticator for tokens of the issuer that caches nothing.
 func New(accounts bff.Accounts, issuer string, clk clock.Clock) *Authenticator {
-	return Remembering(accounts, issuer, clk, Memory{})
+	return NewCached(accounts, issuer, clk, CacheOptions{})
 }
 
-// Remembering is New, with a memory of verdicts.
-func Remembering(accounts bff.Accounts, issuer string, clk clock.Clock, memory Memory) *Authenticator {
+// NewCached returns an Authenticator that caches verdicts.
+func NewCached(accounts bff.Accounts, issuer string, clk clock.Clock, cache CacheOptions) *Authenticator {
 	return &Authenticator{
-		apiKeys: newRemembered(memory, clk), tokens: newRemembered(memory, clk),
+		apiKeys: newVerdictCache(cache, clk), tokens: newVerdictCache(cache, clk),
 		accounts: accounts,
 		keys:     newKeySet(accounts, clk),
 		parser: jwt.NewParser(
@@ -56,18 +58,18 @@ func Remembering(accounts bff.Accounts, issuer string, clk clock.Clock, memory M
 	}
 }
 
-// Credentials are what a request presents.
+// Credentials are the credentials of a request: an access token, an API key, or none.
 type Credentials struct {
 	Bearer string
 	APIKey string
 }
 
-// FromHeader reads `Authorization: Bearer …` and `X-API-Key`.
+// FromHeader returns the credentials in `Authorization: Bearer …` and `X-API-Key`.
 func FromHeader(header http.Header) (Credentials, error) {
 	if len(header["Authorization"]) > 1 || len(header["X-Api-Key"]) > 1 {
 		return Credentials{}, refused("AUTHORIZATION_AMBIGUOUS", "send one access token or one API key")
 	}
-	c := Credentials{APIKey: strings.TrimSpace(header.Get("X-Api-Key"))} // canonical: the look-up costs nothing then
+	c := Credentials{APIKey: strings.TrimSpace(header.Get("X-Api-Key"))} // the canonical form, which needs no allocation
 	if value := header.Get("Authorization"); value != "" {
 		scheme, token, _ := strings.Cut(value, " ")
 		if !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(token) == "" {
@@ -81,8 +83,8 @@ func FromHeader(header http.Header) (Credentials, error) {
 	return c, nil
 }
 
-// FromRequest is FromHeader. A GET for an event stream may also present an access token as
-// access_token in its URL (RFC 6750, section 2.3), because an EventSource can set no headers.
+// FromRequest returns the credentials of a request. A GET for an event stream can have the access token as access_token in its URL
+// (RFC 6750, section 2.3), because an EventSource cannot set headers.
 func FromRequest(r *http.Request) (Credentials, error) {
 	c, err := FromHeader(r.Header)
 	if err != nil || r.Method != http.MethodGet || !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
@@ -98,30 +100,30 @@ func FromRequest(r *http.Request) (Credentials, error) {
 	return Credentials{Bearer: token}, nil
 }
 
-// Caller tells who presents the credentials; nobody when there are none. Credentials that do not
-// hold are UNAUTHENTICATED; UNAVAILABLE when it cannot be told.
+// Caller verifies the credentials and returns their caller; the anonymous caller when there are none. The error is UNAUTHENTICATED
+// for credentials that are not valid, and UNAVAILABLE when they cannot be verified now.
 func (a *Authenticator) Caller(ctx context.Context, c Credentials) (caller.Caller, error) {
 	switch {
 	case c.Bearer != "":
-		return a.tokens.find(ctx, c.Bearer, func(ctx context.Context) (caller.Caller, error) { return a.bearer(ctx, c.Bearer) })
+		return a.tokens.verify(ctx, c.Bearer, func(ctx context.Context) (caller.Caller, error) { return a.bearer(ctx, c.Bearer) })
 	case c.APIKey != "":
-		return a.apiKeys.find(ctx, c.APIKey, func(ctx context.Context) (caller.Caller, error) { return a.apiKey(ctx, c.APIKey) })
+		return a.apiKeys.verify(ctx, c.APIKey, func(ctx context.Context) (caller.Caller, error) { return a.apiKey(ctx, c.APIKey) })
 	}
 	return caller.Caller{}, nil
 }
 
-// Known is Caller as far as it is remembered: it verifies nothing and asks nobody.
-func (a *Authenticator) Known(c Credentials) (who caller.Caller, held bool) {
+// Cached returns the caller of a cached verdict. It verifies nothing and calls no service.
+func (a *Authenticator) Cached(c Credentials) (who caller.Caller, found bool) {
 	switch {
 	case c.Bearer != "":
-		return a.tokens.known(c.Bearer)
+		return a.tokens.cached(c.Bearer)
 	case c.APIKey != "":
-		return a.apiKeys.known(c.APIKey)
+		return a.apiKeys.cached(c.APIKey)
 	}
 	return caller.Caller{}, true
 }
 
-// claims are what an access token says.
+// claims are the claims of an access token.
 type claims struct {
 	jwt.RegisteredClaims
 	Session string      `json:"sid"`
@@ -129,24 +131,24 @@ type claims struct {
 }
 
 func (a *Authenticator) bearer(ctx context.Context, token string) (caller.Caller, error) {
-	var said claims
-	_, err := a.parser.ParseWithClaims(token, &said, func(t *jwt.Token) (any, error) {
+	var content claims
+	_, err := a.parser.ParseWithClaims(token, &content, func(t *jwt.Token) (any, error) {
 		kid, _ := t.Header["kid"].(string)
 		return a.keys.find(ctx, kid)
 	})
 	if err != nil {
 		return caller.Caller{}, tokenRefusal(err)
 	}
-	if said.Subject == "" || !isOfAccounts(said.Role) {
-		return caller.Caller{}, refused("TOKEN_INVALID", "the access token does not hold")
+	if content.Subject == "" || !isAccountRole(content.Role) {
+		return caller.Caller{}, refused("TOKEN_INVALID", "the access token is not valid")
 	}
 	return caller.Caller{
-		AccountID: said.Subject, SessionID: said.Session, Role: said.Role, Scopes: caller.ScopesOf(said.Role), ExpiresAt: said.ExpiresAt.Time,
+		AccountID: content.Subject, SessionID: content.Session, Role: content.Role, Scopes: caller.ScopesOf(content.Role), ExpiresAt: content.ExpiresAt.Time,
 	}, nil
 }
 
-// isOfAccounts tells the roles that an account may have. Sluice itself never comes in by the gate.
-func isOfAccounts(role caller.Role) bool {
+// isAccountRole reports whether an account can have the role. The role of Sluice itself is never authenticated by credentials.
+func isAccountRole(role caller.Role) bool {
 	return role == caller.Admin || role == caller.Operator || role == caller.Member
 }
 
@@ -157,21 +159,21 @@ func tokenRefusal(err error) error {
 	if errors.Is(err, jwt.ErrTokenExpired) {
 		return refused("TOKEN_EXPIRED", "the access token has expired: refresh the session").Because(err)
 	}
-	return refused("TOKEN_INVALID", "the access token does not hold").Because(err)
+	return refused("TOKEN_INVALID", "the access token is not valid").Because(err)
 }
 
-// apiKey gives the key's scopes, as far as its account still has them.
+// apiKey verifies an API key. Its caller has the scopes of the key that the account still has.
 func (a *Authenticator) apiKey(ctx context.Context, key string) (caller.Caller, error) {
 	found, err := a.accounts.VerifyAPIKey(ctx, key)
 	if err != nil {
 		return caller.Caller{}, err
 	}
 	role := caller.Role(found.AccountRole)
-	if !isOfAccounts(role) {
-		return caller.Caller{}, refused("API_KEY_UNKNOWN", "the API key does not hold")
+	if !isAccountRole(role) {
+		return caller.Caller{}, refused("API_KEY_UNKNOWN", "the API key is not valid")
 	}
-	held := caller.ScopesOf(role)
-	scopes := slices.DeleteFunc(slices.Clone(found.Scopes), func(scope string) bool { return !slices.Contains(held, scope) })
+	allowed := caller.ScopesOf(role)
+	scopes := slices.DeleteFunc(slices.Clone(found.Scopes), func(scope string) bool { return !slices.Contains(allowed, scope) })
 	limit, err := deviceLabels(found)
 	if err != nil {
 		return caller.Caller{}, err
@@ -186,13 +188,13 @@ func (a *Authenticator) apiKey(ctx context.Context, key string) (caller.Caller, 
 	return who, nil
 }
 
-// deviceLabels is the limit of the key. A limit that does not read must not become none.
+// deviceLabels returns the label limit of the key. A limit that cannot be decoded is refused: it must not become no limit.
 func deviceLabels(key *bff.ApiKey) (limit map[string]string, err error) {
 	if len(key.DeviceLabels) == 0 {
 		return nil, nil
 	}
 	if err := json.Unmarshal(key.DeviceLabels, &limit); err != nil {
-		return nil, refused("API_KEY_UNKNOWN", "the API key does not hold").Because(err)
+		return nil, refused("API_KEY_UNKNOWN", "the API key is not valid").Because(err)
 	}
 	return limit, nil
 }

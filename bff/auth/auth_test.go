@@ -34,7 +34,7 @@ func reason(err error) string {
 	return errs.From(err).Reason
 }
 
-func TestNobodyPresentsNothing(t *testing.T) {
+func TestRequestWithoutCredentialsIsAnonymous(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	who, err := h.auth.Caller(t.Context(), auth.Credentials{})
@@ -43,7 +43,7 @@ func TestNobodyPresentsNothing(t *testing.T) {
 	}
 }
 
-func TestAnAccessTokenTellsWhoSignedIn(t *testing.T) {
+func TestAccessTokenReturnsItsCaller(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	for code, role := range map[string]caller.Role{"admin": caller.Admin, "operator": caller.Operator, "alice": caller.Member} {
@@ -59,7 +59,7 @@ func TestAnAccessTokenTellsWhoSignedIn(t *testing.T) {
 	}
 }
 
-func TestAnAccessTokenExpires(t *testing.T) {
+func TestExpiredAccessTokenIsRefused(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	session := h.signIn(t, "alice")
@@ -106,7 +106,7 @@ func but(said jwt.MapClaims, name string, value any) jwt.MapClaims {
 	return changed
 }
 
-func TestTokensThatDoNotHold(t *testing.T) {
+func TestInvalidAccessTokenIsRefused(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	private, kid := h.privateKey(t)
@@ -130,7 +130,7 @@ func TestTokensThatDoNotHold(t *testing.T) {
 		{"alg none", sealed(t, jwt.SigningMethodNone, kid, said, jwt.UnsafeAllowNoneSignatureType), "TOKEN_INVALID"},
 		{"HS256 under the public key", sealed(t, jwt.SigningMethodHS256, kid, said, publicPEM(t, &private.PublicKey)), "TOKEN_INVALID"},
 		{"RS512", sealed(t, jwt.SigningMethodRS512, kid, said, private), "TOKEN_INVALID"},
-		{"another key under our name", sealed(t, jwt.SigningMethodRS256, kid, said, strangersKey(t)), "TOKEN_INVALID"},
+		{"another key under our name", sealed(t, jwt.SigningMethodRS256, kid, said, unknownKey(t)), "TOKEN_INVALID"},
 		{"no kid", sealed(t, jwt.SigningMethodRS256, nil, said, private), "TOKEN_INVALID"},
 		{"a kid that is a number", sealed(t, jwt.SigningMethodRS256, 7, said, private), "TOKEN_INVALID"},
 		{"an unknown kid", sealed(t, jwt.SigningMethodRS256, "other", said, private), "TOKEN_INVALID"},
@@ -145,7 +145,7 @@ func TestTokensThatDoNotHold(t *testing.T) {
 		{"an unknown role", sign(but(said, "role", "ROOT")), "TOKEN_INVALID"},
 		{"Sluice itself", sign(but(said, "role", "SYSTEM")), "TOKEN_INVALID"},
 		{"expired", sign(but(said, "exp", now.Add(-time.Minute).Unix())), "TOKEN_EXPIRED"},
-		{"expired and tampered with", sealed(t, jwt.SigningMethodRS256, kid, but(said, "exp", 1), strangersKey(t)), "TOKEN_INVALID"},
+		{"expired and tampered with", sealed(t, jwt.SigningMethodRS256, kid, but(said, "exp", 1), unknownKey(t)), "TOKEN_INVALID"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -168,7 +168,7 @@ func publicPEM(t *testing.T, key *rsa.PublicKey) []byte {
 }
 
 // privateKey is the key that the account service signs under.
-func (h *house) privateKey(t *testing.T) (*rsa.PrivateKey, string) {
+func (h *fixture) privateKey(t *testing.T) (*rsa.PrivateKey, string) {
 	t.Helper()
 	text, err := os.ReadFile(h.keyFolder + "/0001.pem")
 	if err != nil {
@@ -184,7 +184,7 @@ func (h *house) privateKey(t *testing.T) (*rsa.PrivateKey, string) {
 }
 
 // An API key may do what it was given, as far as its account still may.
-func TestAnAPIKeyActsWithinItsAccount(t *testing.T) {
+func TestAPIKeyHasOnlyScopesOfItsAccount(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	admin := h.signIn(t, "admin")
@@ -219,7 +219,7 @@ func TestAnAPIKeyActsWithinItsAccount(t *testing.T) {
 	}
 }
 
-func TestFromHeader(t *testing.T) {
+func TestFromHeaderReadsOneCredential(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
 		name   string

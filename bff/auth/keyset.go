@@ -17,71 +17,68 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Keys are read again when they are old, and when a token names one that is not known, but not more
-// often than that: strangers name keys that do not exist.
+// The key set is refreshed when it is stale, and when a token names an unknown key. It is refreshed at most once per
+// minRefreshInterval, because anyone can send tokens that name keys which do not exist.
 const (
-	keysFresh  = 10 * time.Minute
-	keysReread = 10 * time.Second
+	keySetTTL          = 10 * time.Minute
+	minRefreshInterval = 10 * time.Second
 )
 
-// keySet is the account service's public keys.
+// keySet caches the public keys of the account service.
 type keySet struct {
 	accounts bff.Accounts
 	clock    clock.Clock
 	flight   singleflight.Group
 
-	mu      sync.Mutex
-	keys    map[string]*rsa.PublicKey
-	readAt  time.Time
-	triedAt time.Time // when reading was last tried, in vain or not
+	mu        sync.Mutex
+	keys      map[string]*rsa.PublicKey
+	refreshed time.Time
+	attempted time.Time // time of the last refresh, successful or not
 }
 
 func newKeySet(accounts bff.Accounts, clk clock.Clock) *keySet {
 	return &keySet{accounts: accounts, clock: clk}
 }
 
+// find returns the public key with the id, after a refresh when that is necessary.
 func (s *keySet) find(ctx context.Context, kid string) (*rsa.PublicKey, error) {
-	key, age, tried := s.known(kid)
-	if key != nil && (age < keysFresh || tried < keysReread) {
+	key, age, sinceAttempt := s.cached(kid)
+	if key != nil && (age < keySetTTL || sinceAttempt < minRefreshInterval) {
 		return key, nil
 	}
-	if key == nil && age < keysReread {
+	if key == nil && age < minRefreshInterval {
 		return nil, fmt.Errorf("no key %.80q", kid)
 	}
-	if err := s.read(ctx); err != nil {
+	if err := s.refresh(ctx); err != nil {
 		if key != nil {
-			return key, nil // an old key beats none while the account service is away
+			return key, nil // a stale key is used while the account service is away
 		}
 		return nil, err
 	}
-	if key, _, _ = s.known(kid); key == nil {
+	if key, _, _ = s.cached(kid); key == nil {
 		return nil, fmt.Errorf("no key %.80q", kid)
 	}
 	return key, nil
 }
 
-// known also tells how long ago the keys were read, and were tried to be read.
-func (s *keySet) known(kid string) (key *rsa.PublicKey, age, tried time.Duration) {
+// cached returns the key from the cache, the age of the key set, and the time since the last attempt to refresh it.
+func (s *keySet) cached(kid string) (key *rsa.PublicKey, age, sinceAttempt time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock.Now()
-	return s.keys[kid], now.Sub(s.readAt), now.Sub(s.triedAt)
+	return s.keys[kid], now.Sub(s.refreshed), now.Sub(s.attempted)
 }
 
-func (s *keySet) keep(keys map[string]*rsa.PublicKey) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.triedAt = s.clock.Now()
-	if keys != nil {
-		s.keys, s.readAt = keys, s.triedAt
-	}
-}
-
-// read asks once for all who wait; one caller that goes away does not end it for the others.
-func (s *keySet) read(ctx context.Context) error {
+// refresh fetches the key set, once for all concurrent requests. The end of one request does not cancel it for the others.
+func (s *keySet) refresh(ctx context.Context) error {
 	_, err, _ := s.flight.Do("", func() (any, error) {
-		keys, err := s.ask(context.WithoutCancel(ctx))
-		s.keep(keys)
+		keys, err := s.fetch(context.WithoutCancel(ctx))
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.attempted = s.clock.Now()
+		if keys != nil {
+			s.keys, s.refreshed = keys, s.attempted
+		}
 		return nil, err
 	})
 	if err != nil {
@@ -90,7 +87,7 @@ func (s *keySet) read(ctx context.Context) error {
 	return nil
 }
 
-func (s *keySet) ask(ctx context.Context) (map[string]*rsa.PublicKey, error) {
+func (s *keySet) fetch(ctx context.Context) (map[string]*rsa.PublicKey, error) {
 	set, err := s.accounts.KeySet(ctx)
 	if err != nil {
 		return nil, err
@@ -98,13 +95,13 @@ func (s *keySet) ask(ctx context.Context) (map[string]*rsa.PublicKey, error) {
 	return parseKeySet(set)
 }
 
-// parseKeySet reads the RSA keys of a JWK set (RFC 7517, RFC 7518 section 6.3).
+// parseKeySet returns the RSA keys of a JWK set (RFC 7517, RFC 7518 section 6.3).
 func parseKeySet(text []byte) (map[string]*rsa.PublicKey, error) {
 	var set struct {
 		Keys []struct{ Kty, Kid, N, E string } `json:"keys"`
 	}
 	if err := json.Unmarshal(text, &set); err != nil {
-		return nil, fmt.Errorf("read the key set: %w", err)
+		return nil, fmt.Errorf("decode the key set: %w", err)
 	}
 	keys := make(map[string]*rsa.PublicKey, len(set.Keys))
 	for _, k := range set.Keys {
@@ -114,7 +111,7 @@ func parseKeySet(text []byte) (map[string]*rsa.PublicKey, error) {
 		n, nErr := number(k.N)
 		e, eErr := number(k.E)
 		if nErr != nil || eErr != nil || n.BitLen() < 2048 || e.BitLen() < 2 || e.BitLen() > 31 {
-			return nil, fmt.Errorf("key %.80q of the set is no RSA key of 2048 bits or more", k.Kid)
+			return nil, fmt.Errorf("key %.80q of the set is not an RSA key of 2048 bits or more", k.Kid)
 		}
 		keys[k.Kid] = &rsa.PublicKey{N: n, E: int(e.Int64())}
 	}

@@ -12,9 +12,9 @@ import (
 	"github.com/sluicehq/sluice/services/account/signing"
 )
 
-func (h *house) reads() int { return h.line.count("GetKeySet") }
+func (h *fixture) reads() int { return h.conn.count("GetKeySet") }
 
-func TestTokensCostNoCall(t *testing.T) {
+func TestTokenVerificationWithKnownKeyCallsNoService(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	token := h.signIn(t, "alice").AccessToken
@@ -37,10 +37,10 @@ func TestTokensCostNoCall(t *testing.T) {
 	}
 }
 
-func TestStrangersCannotHaveTheKeysReadAllTheTime(t *testing.T) {
+func TestUnknownKeyIDsRefreshTheKeySetAtMostOncePerInterval(t *testing.T) {
 	t.Parallel()
 	h := open(t)
-	stranger := strangersKey(t)
+	stranger := unknownKey(t)
 	for _, step := range []struct {
 		advance time.Duration
 		reads   int
@@ -58,7 +58,7 @@ func TestStrangersCannotHaveTheKeysReadAllTheTime(t *testing.T) {
 	}
 }
 
-func TestNewKeysAreLearnt(t *testing.T) {
+func TestTokenOfNewKeyRefreshesTheKeySet(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	old := h.signIn(t, "alice").AccessToken
@@ -77,7 +77,7 @@ func TestNewKeysAreLearnt(t *testing.T) {
 	}
 }
 
-func TestWithoutKeysItCannotBeTold(t *testing.T) {
+func TestTokenWithoutKeySetIsUnavailable(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	token := h.signIn(t, "alice").AccessToken
@@ -94,7 +94,7 @@ func TestWithoutKeysItCannotBeTold(t *testing.T) {
 
 // Old keys beat none: who has signed in goes on while the account service is away, and does not wait
 // for it at every request.
-func TestOldKeysAreUsedWhileTheServiceIsAway(t *testing.T) {
+func TestStaleKeysAreUsedWhileTheServiceIsAway(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	token := h.signIn(t, "alice").AccessToken

@@ -30,25 +30,25 @@ import (
 
 const issuer = "https://sluice.test"
 
-// house is an Authenticator before a real account service.
-type house struct {
+// fixture is an Authenticator before a real account service.
+type fixture struct {
 	auth      *auth.Authenticator
 	accounts  bff.Accounts
 	clock     *clock.Manual
 	db        *sqldb.DB
 	keyFolder string
-	line      *line
+	conn      *countingConn
 }
 
-func open(t *testing.T) *house {
+func open(t *testing.T) *fixture {
 	t.Helper()
-	h := &house{
+	h := &fixture{
 		clock: clock.NewManual(time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)),
 		db:    sqltest.OpenSQLite(t, accountstore.Migrations()), keyFolder: filepath.Join(t.TempDir(), "keys"),
-		line: &line{calls: map[string]int{}},
+		conn: &countingConn{calls: map[string]int{}},
 	}
 	h.start(t)
-	h.accounts = bffrpc.NewAccounts(h.line)
+	h.accounts = bffrpc.NewAccounts(h.conn)
 	h.auth = auth.New(h.accounts, issuer, h.clock)
 	return h
 }
@@ -58,7 +58,7 @@ func calls() rpc.Options {
 }
 
 // start runs the account service with the keys that are in its folder now.
-func (h *house) start(t *testing.T) {
+func (h *fixture) start(t *testing.T) {
 	t.Helper()
 	signer, err := signing.Open(h.keyFolder)
 	if err != nil {
@@ -68,21 +68,21 @@ func (h *house) start(t *testing.T) {
 		Issuer:     issuer,
 		Identities: map[string]account.IdentityProvider{account.DemoProvider: account.DemoIdentities{}},
 	})
-	h.line.lead(rpc.Within(rpc.NewChannel(calls(), func(r grpc.ServiceRegistrar) { accountrpc.Register(r, service) }), calls()))
+	h.conn.redirect(rpc.Within(rpc.NewChannel(calls(), func(r grpc.ServiceRegistrar) { accountrpc.Register(r, service) }), calls()))
 }
 
 // stop takes the account service away.
-func (h *house) stop(t *testing.T) {
+func (h *fixture) stop(t *testing.T) {
 	t.Helper()
 	conn, err := rpc.Dial("127.0.0.1:1", calls())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	h.line.lead(conn)
+	h.conn.redirect(conn)
 }
 
-func (h *house) signIn(t *testing.T, code string) *bff.Session {
+func (h *fixture) signIn(t *testing.T, code string) *bff.Session {
 	t.Helper()
 	session, err := h.accounts.Login(t.Context(), bff.LoginInput{Provider: "DEMO", Code: code})
 	if err != nil {
@@ -92,7 +92,7 @@ func (h *house) signIn(t *testing.T, code string) *bff.Session {
 }
 
 // giveRole changes what an account is trusted with; there is no call for that.
-func (h *house) giveRole(t *testing.T, name string, role caller.Role) {
+func (h *fixture) giveRole(t *testing.T, name string, role caller.Role) {
 	t.Helper()
 	err := h.db.Write(t.Context(), func(tx *sqldb.Tx) error {
 		_, err := tx.ExecContext(t.Context(), `UPDATE accounts SET role = $1 WHERE lower(name) = $2`, string(role), name)
@@ -103,26 +103,26 @@ func (h *house) giveRole(t *testing.T, name string, role caller.Role) {
 	}
 }
 
-// line is a connection that counts calls and may be led elsewhere.
-type line struct {
+// countingConn counts calls, and its target can be replaced.
+type countingConn struct {
 	mu    sync.Mutex
 	conn  grpc.ClientConnInterface
 	calls map[string]int // by method
 }
 
-func (l *line) lead(conn grpc.ClientConnInterface) {
+func (l *countingConn) redirect(conn grpc.ClientConnInterface) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.conn = conn
 }
 
-func (l *line) count(method string) int {
+func (l *countingConn) count(method string) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.calls[method]
 }
 
-func (l *line) Invoke(ctx context.Context, method string, request, reply any, options ...grpc.CallOption) error {
+func (l *countingConn) Invoke(ctx context.Context, method string, request, reply any, options ...grpc.CallOption) error {
 	l.mu.Lock()
 	l.calls[method[strings.LastIndexByte(method, '/')+1:]]++
 	conn := l.conn
@@ -130,11 +130,11 @@ func (l *line) Invoke(ctx context.Context, method string, request, reply any, op
 	return conn.Invoke(ctx, method, request, reply, options...)
 }
 
-func (l *line) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
+func (l *countingConn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
 	return l.conn.NewStream(ctx, desc, method, options...)
 }
 
-func strangersKey(t *testing.T) *rsa.PrivateKey {
+func unknownKey(t *testing.T) *rsa.PrivateKey {
 	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {

@@ -16,62 +16,63 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Memory says how long and how many verdicts on credentials are kept; the zero Memory keeps none.
-type Memory struct {
-	For   time.Duration
-	Count int // about 500 bytes each
+// CacheOptions bound the cache of verdicts on credentials. The zero value caches nothing.
+type CacheOptions struct {
+	TTL     time.Duration
+	Entries int // about 500 bytes each
 }
 
-// remembered keeps what credentials were found to be, by their hash: neither they nor a way back to
-// them is kept.
-type remembered struct {
+// verdictCache caches verdicts by the hash of the credentials, so that it holds no secret.
+type verdictCache struct {
 	clock    clock.Clock
-	memory   Memory
+	ttl      time.Duration
 	verdicts *otter.Cache[[sha256.Size]byte, verdict]
 	flight   singleflight.Group
 
 	mu    sync.Mutex
-	epoch int // of what was forgotten: what was asked before is not kept after
+	epoch int // number of invalidations: a verdict of an earlier epoch is not stored
 }
 
-// verdict is what credentials were found to be.
+// verdict is the result of a verification.
 type verdict struct {
 	who     caller.Caller
 	refusal error
-	until   time.Time
+	expires time.Time
 }
 
-func newRemembered(memory Memory, clk clock.Clock) *remembered {
-	if memory.For <= 0 || memory.Count <= 0 {
+// newVerdictCache returns nil when the options cache nothing.
+func newVerdictCache(options CacheOptions, clk clock.Clock) *verdictCache {
+	if options.TTL <= 0 || options.Entries <= 0 {
 		return nil
 	}
-	verdicts := otter.Must(&otter.Options[[sha256.Size]byte, verdict]{
-		MaximumSize: memory.Count, Executor: func(evict func()) { evict() }, // the bound is exact
-	})
-	return &remembered{clock: clk, memory: memory, verdicts: verdicts}
+	return &verdictCache{clock: clk, ttl: options.TTL, verdicts: otter.Must(&otter.Options[[sha256.Size]byte, verdict]{
+		MaximumSize: options.Entries, Executor: func(evict func()) { evict() }, // the bound is exact
+	})}
 }
 
-// find tells what the credentials were found to be, or finds out, once for all who ask meanwhile. An
-// answer that tells nothing of the credentials is not kept.
-func (r *remembered) find(ctx context.Context, secret string, ask func(ctx context.Context) (caller.Caller, error)) (caller.Caller, error) {
-	if r == nil {
-		return ask(ctx)
+// verify returns the cached verdict on the credentials, or verifies them, once for all concurrent requests. Errors that say nothing
+// about the credentials are not cached.
+func (c *verdictCache) verify(ctx context.Context, secret string, verify func(ctx context.Context) (caller.Caller, error)) (caller.Caller, error) {
+	if c == nil {
+		return verify(ctx)
 	}
 	hash := sha256.Sum256([]byte(secret))
-	if v, known := r.verdict(hash); known {
+	if v, found := c.lookup(hash); found {
 		return v.who, v.refusal
 	}
-	epoch := r.now()
-	found, err, _ := r.flight.Do(string(hash[:])+strconv.Itoa(epoch), func() (any, error) {
-		who, err := ask(context.WithoutCancel(ctx))
-		v := verdict{who: who, refusal: err, until: r.clock.Now().Add(r.memory.For)}
+	c.mu.Lock()
+	epoch := c.epoch
+	c.mu.Unlock()
+	found, err, _ := c.flight.Do(string(hash[:])+strconv.Itoa(epoch), func() (any, error) {
+		who, err := verify(context.WithoutCancel(ctx))
+		v := verdict{who: who, refusal: err, expires: c.clock.Now().Add(c.ttl)}
 		if err != nil && errs.From(err).Code != errs.Unauthenticated {
 			return v, err
 		}
-		if !who.ExpiresAt.IsZero() && who.ExpiresAt.Before(v.until) {
-			v.until = who.ExpiresAt
+		if !who.ExpiresAt.IsZero() && who.ExpiresAt.Before(v.expires) {
+			v.expires = who.ExpiresAt
 		}
-		r.keep(hash, v, epoch)
+		c.store(hash, v, epoch)
 		return v, err
 	})
 	if err != nil {
@@ -80,74 +81,71 @@ func (r *remembered) find(ctx context.Context, secret string, ask func(ctx conte
 	return found.(verdict).who, nil
 }
 
-// known is find without finding out.
-func (r *remembered) known(secret string) (who caller.Caller, held bool) {
-	if r == nil {
+// cached returns the caller of a cached verdict. It verifies nothing.
+func (c *verdictCache) cached(secret string) (who caller.Caller, found bool) {
+	if c == nil {
 		return caller.Caller{}, false
 	}
-	v, known := r.verdict(sha256.Sum256([]byte(secret)))
-	if !known || v.refusal != nil {
+	v, found := c.lookup(sha256.Sum256([]byte(secret)))
+	if !found || v.refusal != nil {
 		return caller.Caller{}, false
 	}
 	return v.who, true
 }
 
-// verdict is one that is kept, and still holds.
-func (r *remembered) verdict(hash [sha256.Size]byte) (v verdict, known bool) {
-	v, known = r.verdicts.GetIfPresent(hash)
-	return v, known && r.clock.Now().Before(v.until)
+// lookup returns a cached verdict that has not expired.
+func (c *verdictCache) lookup(hash [sha256.Size]byte) (v verdict, found bool) {
+	v, found = c.verdicts.GetIfPresent(hash)
+	return v, found && c.clock.Now().Before(v.expires)
 }
 
-func (r *remembered) now() (epoch int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.epoch
-}
-
-func (r *remembered) keep(hash [sha256.Size]byte, v verdict, epoch int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if epoch == r.epoch {
-		r.verdicts.Set(hash, v)
+func (c *verdictCache) store(hash [sha256.Size]byte, v verdict, epoch int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if epoch == c.epoch {
+		c.verdicts.Set(hash, v)
 	}
 }
 
-// forget drops what is known of an API key, also what is being asked.
-func (r *remembered) forget(id string) {
-	if r == nil {
+// invalidate drops the verdicts on an API key, and those of verifications that are running.
+func (c *verdictCache) invalidate(id string) {
+	if c == nil {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.epoch++
-	for hash, v := range r.verdicts.All() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.epoch++
+	for hash, v := range c.verdicts.All() {
 		if v.who.APIKeyID == id {
-			r.verdicts.Invalidate(hash)
+			c.verdicts.Invalidate(hash)
 		}
 	}
 }
 
-// Forget has the API key verified anew from now on: it was revoked, or has another secret.
-func (a *Authenticator) Forget(id string) { a.apiKeys.forget(id) }
+// Invalidate drops the cached verdict on an API key, after it was revoked or has got another secret.
+func (a *Authenticator) Invalidate(id string) { a.apiKeys.invalidate(id) }
 
-// Watch has keys forgotten that are revoked or rotated through this gateway, before that is answered.
-func (a *Authenticator) Watch(accounts bff.Accounts) bff.Accounts { return watched{accounts, a} }
+// Invalidating returns a port that invalidates the verdict on an API key that is revoked or rotated through this gateway, before it
+// returns the response.
+func (a *Authenticator) Invalidating(accounts bff.Accounts) bff.Accounts {
+	return invalidating{accounts, a}
+}
 
-type watched struct {
+type invalidating struct {
 	bff.Accounts
 	auth *Authenticator
 }
 
-// RevokeAPIKey ends a key.
-func (w watched) RevokeAPIKey(ctx context.Context, id string) (*bff.ApiKey, error) {
-	key, err := w.Accounts.RevokeAPIKey(ctx, id)
-	w.auth.Forget(id)
+// RevokeAPIKey revokes a key.
+func (i invalidating) RevokeAPIKey(ctx context.Context, id string) (*bff.ApiKey, error) {
+	key, err := i.Accounts.RevokeAPIKey(ctx, id)
+	i.auth.Invalidate(id)
 	return key, err
 }
 
-// RotateAPIKey gives a key a new secret.
-func (w watched) RotateAPIKey(ctx context.Context, id string) (*bff.CreatedApiKey, error) {
-	key, err := w.Accounts.RotateAPIKey(ctx, id)
-	w.auth.Forget(id)
+// RotateAPIKey replaces the secret of a key.
+func (i invalidating) RotateAPIKey(ctx context.Context, id string) (*bff.CreatedApiKey, error) {
+	key, err := i.Accounts.RotateAPIKey(ctx, id)
+	i.auth.Invalidate(id)
 	return key, err
 }

@@ -13,14 +13,14 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-const keptFor = 5 * time.Second
+const cacheTTL = 5 * time.Second
 
-// remembering opens a house whose Authenticator keeps verdicts, with a key of the administrator.
-func remembering(t *testing.T, expires *time.Time) (h *house, admin context.Context, key *bff.CreatedApiKey) {
+// remembering opens a fixture whose Authenticator keeps verdicts, with a key of the administrator.
+func openCached(t *testing.T, expires *time.Time) (h *fixture, admin context.Context, key *bff.CreatedApiKey) {
 	t.Helper()
 	h = open(t)
-	h.auth = auth.Remembering(h.accounts, issuer, h.clock, auth.Memory{For: keptFor, Count: 100})
-	h.accounts = h.auth.Watch(h.accounts)
+	h.auth = auth.NewCached(h.accounts, issuer, h.clock, auth.CacheOptions{TTL: cacheTTL, Entries: 100})
+	h.accounts = h.auth.Invalidating(h.accounts)
 	session := h.signIn(t, "admin")
 	admin = caller.NewContext(t.Context(), caller.Caller{AccountID: session.Account.ID, Role: caller.Admin, Scopes: caller.ScopesOf(caller.Admin)})
 	key, err := h.accounts.CreateAPIKey(admin, bff.CreateApiKeyInput{Name: "k", Scopes: []string{caller.TripRead}, ExpiresAt: expires})
@@ -31,60 +31,60 @@ func remembering(t *testing.T, expires *time.Time) (h *house, admin context.Cont
 }
 
 // present tells the reason why a key does not hold, or "".
-func (h *house) present(t *testing.T, key string) string {
+func (h *fixture) present(t *testing.T, key string) string {
 	t.Helper()
 	_, err := h.auth.Caller(t.Context(), auth.Credentials{APIKey: key})
 	return reason(err)
 }
 
-func TestAKeyIsVerifiedOnceInAWhile(t *testing.T) {
+func TestAPIKeyIsVerifiedOncePerTTL(t *testing.T) {
 	t.Parallel()
-	h, _, key := remembering(t, nil)
+	h, _, key := openCached(t, nil)
 	unknown := (*key.Secret)[:len(*key.Secret)-1] + "x"
 	for _, c := range []struct {
 		key   string
 		holds bool
 	}{{*key.Secret, true}, {unknown, false}} {
-		before := h.line.count("VerifyApiKey")
+		before := h.conn.count("VerifyApiKey")
 		for range 100 {
 			if (h.present(t, c.key) == "") != c.holds {
 				t.Fatal("the verdict has changed")
 			}
 		}
-		if n := h.line.count("VerifyApiKey") - before; n != 1 {
+		if n := h.conn.count("VerifyApiKey") - before; n != 1 {
 			t.Errorf("100 requests cost %d verifications, want 1", n)
 		}
-		h.clock.Advance(keptFor)
+		h.clock.Advance(cacheTTL)
 		h.present(t, c.key)
-		if n := h.line.count("VerifyApiKey") - before; n != 2 {
-			t.Errorf("after %s it was verified %d times, want 2", keptFor, n)
+		if n := h.conn.count("VerifyApiKey") - before; n != 2 {
+			t.Errorf("after %s it was verified %d times, want 2", cacheTTL, n)
 		}
 	}
 }
 
-func TestWhatEndsAKeyAtOnce(t *testing.T) {
+func TestChangedAPIKeyIsVerifiedAgainAtOnce(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(t *testing.T, h *house, admin context.Context, id string){
-		"revoked here": func(t *testing.T, h *house, admin context.Context, id string) {
+	for name, end := range map[string]func(t *testing.T, h *fixture, admin context.Context, id string){
+		"revoked here": func(t *testing.T, h *fixture, admin context.Context, id string) {
 			t.Helper()
 			if _, err := h.accounts.RevokeAPIKey(admin, id); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"rotated here": func(t *testing.T, h *house, admin context.Context, id string) {
+		"rotated here": func(t *testing.T, h *fixture, admin context.Context, id string) {
 			t.Helper()
 			if _, err := h.accounts.RotateAPIKey(admin, id); err != nil {
 				t.Fatal(err)
 			}
 		},
-		"revoked elsewhere, and an event tells": func(t *testing.T, h *house, admin context.Context, id string) {
+		"revoked elsewhere, and an event tells": func(t *testing.T, h *fixture, admin context.Context, id string) {
 			t.Helper()
-			if _, err := bffrpc.NewAccounts(h.line).RevokeAPIKey(admin, id); err != nil {
+			if _, err := bffrpc.NewAccounts(h.conn).RevokeAPIKey(admin, id); err != nil {
 				t.Fatal(err)
 			}
-			h.auth.Forget(id)
+			h.auth.Invalidate(id)
 		},
-		"its own end": func(_ *testing.T, h *house, _ context.Context, _ string) { h.clock.Advance(time.Second) },
+		"its own end": func(_ *testing.T, h *fixture, _ context.Context, _ string) { h.clock.Advance(time.Second) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,7 +93,7 @@ func TestWhatEndsAKeyAtOnce(t *testing.T) {
 				at := time.Date(2026, 7, 1, 12, 0, 1, 0, time.UTC)
 				expires = &at
 			}
-			h, admin, key := remembering(t, expires)
+			h, admin, key := openCached(t, expires)
 			if why := h.present(t, *key.Secret); why != "" {
 				t.Fatal(why)
 			}
@@ -106,23 +106,23 @@ func TestWhatEndsAKeyAtOnce(t *testing.T) {
 }
 
 // Where nothing tells of it, a revoked key is good until the verdict is too old.
-func TestAKeyThatIsRevokedUnheard(t *testing.T) {
+func TestAPIKeyRevokedElsewhereIsRefusedAfterTTL(t *testing.T) {
 	t.Parallel()
-	h, admin, key := remembering(t, nil)
+	h, admin, key := openCached(t, nil)
 	h.present(t, *key.Secret)
-	if _, err := bffrpc.NewAccounts(h.line).RevokeAPIKey(admin, key.APIKey.ID); err != nil {
+	if _, err := bffrpc.NewAccounts(h.conn).RevokeAPIKey(admin, key.APIKey.ID); err != nil {
 		t.Fatal(err)
 	}
-	h.clock.Advance(keptFor)
+	h.clock.Advance(cacheTTL)
 	if h.present(t, *key.Secret) != "API_KEY_REVOKED" {
 		t.Error("it still holds")
 	}
 }
 
 // A service that is away tells nothing of a key, and nothing is kept of that.
-func TestAVerdictThatIsNone(t *testing.T) {
+func TestUnavailableServiceIsNotCachedAsVerdict(t *testing.T) {
 	t.Parallel()
-	h, _, key := remembering(t, nil)
+	h, _, key := openCached(t, nil)
 	h.stop(t)
 	if why := h.present(t, *key.Secret); why != "SERVICE_UNAVAILABLE" {
 		t.Fatalf("answered %q", why)
@@ -149,12 +149,12 @@ func (s *slowVerifier) VerifyAPIKey(ctx context.Context, key string) (*bff.ApiKe
 	return found, err
 }
 
-func TestAKeyThatIsRevokedWhileItIsVerified(t *testing.T) {
+func TestAPIKeyRevokedDuringVerificationIsNotCached(t *testing.T) {
 	t.Parallel()
-	h, admin, key := remembering(t, nil)
+	h, admin, key := openCached(t, nil)
 	slow := &slowVerifier{Accounts: h.accounts, asked: make(chan struct{}), goOn: make(chan struct{})}
-	h.auth = auth.Remembering(slow, issuer, h.clock, auth.Memory{For: keptFor, Count: 100})
-	h.accounts = h.auth.Watch(slow)
+	h.auth = auth.NewCached(slow, issuer, h.clock, auth.CacheOptions{TTL: cacheTTL, Entries: 100})
+	h.accounts = h.auth.Invalidating(slow)
 	var first sync.WaitGroup
 	first.Go(func() { _, _ = h.auth.Caller(t.Context(), auth.Credentials{APIKey: *key.Secret}) }) // it held when it was asked
 	<-slow.asked
@@ -169,27 +169,27 @@ func TestAKeyThatIsRevokedWhileItIsVerified(t *testing.T) {
 }
 
 // Credentials that do not hold cannot fill the memory.
-func TestVerdictsAtTheirBoundAreEvicted(t *testing.T) {
+func TestVerdictCacheAtItsBoundEvicts(t *testing.T) {
 	t.Parallel()
-	h, _, key := remembering(t, nil)
+	h, _, key := openCached(t, nil)
 	h.present(t, *key.Secret)
 	for i := range 1000 {
 		h.present(t, fmt.Sprint("nonsense ", i))
 	}
-	before := h.line.count("VerifyApiKey")
+	before := h.conn.count("VerifyApiKey")
 	h.present(t, *key.Secret)
 	for i := range 1000 {
 		h.present(t, fmt.Sprint("nonsense ", i))
 	}
-	if n := h.line.count("VerifyApiKey") - before; n < 1001-2*100 {
+	if n := h.conn.count("VerifyApiKey") - before; n < 1001-2*100 {
 		t.Errorf("%d verifications of 1,001 credentials, and the bound is 100 verdicts", n)
 	}
 }
 
 // Access tokens are verified once in a while too, and never beyond their own end.
-func TestATokenIsRememberedUntilItsEnd(t *testing.T) {
+func TestTokenVerdictExpiresWithTheToken(t *testing.T) {
 	t.Parallel()
-	h, _, _ := remembering(t, nil)
+	h, _, _ := openCached(t, nil)
 	session := h.signIn(t, "alice")
 	h.clock.Advance(session.ExpiresAt.Add(-time.Second).Sub(h.clock.Now()))
 	for _, step := range []struct {

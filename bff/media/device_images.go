@@ -6,52 +6,52 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// devices is the port with places for images, and addresses of those that were taken.
+// devices is the port with signed URLs for the upload and the download of images.
 type devices struct {
 	bff.Devices
 	images *Images
 }
 
-// Devices lets the port's cameras take images.
+// Devices returns a port whose snapshots upload to images.
 func Devices(port bff.Devices, images *Images) bff.Devices {
 	return devices{Devices: port, images: images}
 }
 
-// TakeSnapshot says where the image goes.
+// TakeSnapshot adds the signed upload URL to the command.
 func (d devices) TakeSnapshot(ctx context.Context, deviceID string, _ bff.JSON) (*bff.Command, error) {
-	upload, err := d.images.place(ctx, deviceID)
+	upload, err := d.images.uploadArguments(ctx, deviceID)
 	if err != nil {
 		return nil, err
 	}
 	return d.Devices.TakeSnapshot(ctx, deviceID, upload)
 }
 
-// GetCommands tells where the images are.
+// GetCommands adds the URLs of images.
 func (d devices) GetCommands(ctx context.Context, ids []string) ([]*bff.Command, error) {
 	found, err := d.Devices.GetCommands(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	return found, d.addressed(ctx, found)
+	return found, d.addImageURLs(ctx, found)
 }
 
-// ListDeviceCommands tells where the images are.
+// ListDeviceCommands adds the URLs of images.
 func (d devices) ListDeviceCommands(ctx context.Context, deviceIDs []string, request bff.PageRequest) (map[string]bff.Page[bff.Command], error) {
 	pages, err := d.Devices.ListDeviceCommands(ctx, deviceIDs, request)
 	if err != nil {
 		return nil, err
 	}
 	for _, page := range pages {
-		if err := d.addressed(ctx, page.Items); err != nil {
+		if err := d.addImageURLs(ctx, page.Items); err != nil {
 			return nil, err
 		}
 	}
 	return pages, nil
 }
 
-func (d devices) addressed(ctx context.Context, commands []*bff.Command) error {
+func (d devices) addImageURLs(ctx context.Context, commands []*bff.Command) error {
 	for _, c := range commands {
-		address, err := d.images.address(ctx, c)
+		address, err := d.images.downloadURL(ctx, c)
 		if err != nil {
 			return err
 		}

@@ -1,9 +1,8 @@
-// Package media keeps the images that cameras take, and hands out addresses under which they are put
-// and had.
+// Package media stores the images of cameras, and serves them under signed URLs.
 //
-// An address is signed, good for one image, one method and a time. It promises that what is put is an
-// image of a kind and a size that are allowed, that nothing that is there is written over, and that an
-// image goes when it is told to (Forget).
+// A signed URL is valid for one image, one method and a limited time. It promises that an upload is an image of an allowed type and
+// size, that no image is overwritten, and that an image is deleted after its retention (Delete). A URL that is not valid is
+// refused before the storage is read. An upload that fails leaves no image, and the camera can retry while its URL is valid.
 package media
 
 import (
@@ -17,6 +16,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,36 +29,36 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
-// Path is where the addresses lead.
+// Path is the path of the signed URLs.
 const Path = "/images"
 
-// Options say where images are kept and for how long.
+// Options are the settings of Images.
 type Options struct {
 	Dir       string
-	PublicURL string // how cameras and callers reach the gateway, as in https://sluice.example.org
-	Secret    []byte // addresses are signed under it, the same for all gateways
-	MaxBytes  int64  // of an image
-	PutFor    time.Duration
-	GetFor    time.Duration
+	PublicURL string        // of the gateway for cameras and clients, as in https://sluice.example.org
+	Secret    []byte        // signs the URLs; the same for all gateways
+	MaxBytes  int64         // of an image
+	PutFor    time.Duration // lifetime of an upload URL
+	GetFor    time.Duration // lifetime of a download URL
 	Clock     clock.Clock
 	Logger    *slog.Logger
 }
 
-// Images keeps images.
+// Images stores and serves images.
 type Images struct {
 	options Options
 	bucket  *blob.Bucket
 	signer  *fileblob.URLSignerHMAC
 }
 
-// Open keeps images in a folder, which is made if it is not there.
+// Open opens the folder of images, and creates it when it does not exist.
 func Open(options Options) (*Images, error) {
 	base, err := url.Parse(strings.TrimSuffix(options.PublicURL, "/") + Path)
 	if err != nil {
 		return nil, fmt.Errorf("read the public URL: %w", err)
 	}
 	mac := hmac.New(sha256.New, options.Secret)
-	_, _ = mac.Write([]byte("images")) // it never fails
+	_, _ = mac.Write([]byte("images")) // never fails
 	signer := fileblob.NewURLSignerHMAC(base, mac.Sum(nil))
 	bucket, err := fileblob.OpenBucket(options.Dir, &fileblob.Options{
 		URLSigner: signer, CreateDir: true, DirFileMode: 0o700, NoTempDir: true,
@@ -69,11 +69,11 @@ func Open(options Options) (*Images, error) {
 	return &Images{options: options, bucket: bucket, signer: signer}, nil
 }
 
-// Close lets the folder go.
+// Close closes the folder.
 func (m *Images) Close() error { return m.bucket.Close() }
 
-// placed is the arguments of the command by which a camera takes an image.
-type placed struct {
+// snapshotArguments are the arguments of the command takeSnapshot.
+type snapshotArguments struct {
 	Image  string `json:"image"` // the key
 	Upload upload `json:"upload"`
 }
@@ -86,43 +86,43 @@ type upload struct {
 	ExpiresAt    time.Time `json:"expiresAt"`
 }
 
-// kinds are the types of images that may be put.
-func kinds() []string { return []string{"image/jpeg", "image/png", "image/webp"} }
+// contentTypes returns the allowed types of images.
+func contentTypes() []string { return []string{"image/jpeg", "image/png", "image/webp"} }
 
-// place makes a place for an image of the device, as the arguments of the command.
-func (m *Images) place(ctx context.Context, deviceID string) (bff.JSON, error) {
+// uploadArguments returns the arguments of a command that uploads an image of the device.
+func (m *Images) uploadArguments(ctx context.Context, deviceID string) (bff.JSON, error) {
 	key := "snapshots/" + deviceID + "/" + ids.New(ids.Image)
 	address, err := m.bucket.SignedURL(ctx, key, &blob.SignedURLOptions{Method: http.MethodPut, Expiry: m.options.PutFor})
 	if err != nil {
-		return nil, fmt.Errorf("sign an address: %w", err)
+		return nil, fmt.Errorf("sign a URL: %w", err)
 	}
-	return json.Marshal(placed{Image: key, Upload: upload{
-		URL: address, Method: http.MethodPut, ContentTypes: kinds(), MaxBytes: m.options.MaxBytes,
+	return json.Marshal(snapshotArguments{Image: key, Upload: upload{
+		URL: address, Method: http.MethodPut, ContentTypes: contentTypes(), MaxBytes: m.options.MaxBytes,
 		ExpiresAt: m.options.Clock.Now().Add(m.options.PutFor),
 	}})
 }
 
-// address is where the image of a command can be had; "" when it has none, or none any more.
-func (m *Images) address(ctx context.Context, c *bff.Command) (string, error) {
-	var to placed
-	if c.Name != "takeSnapshot" || c.Status != "SUCCEEDED" || json.Unmarshal(c.Arguments, &to) != nil {
+// downloadURL returns the signed URL of the image of a command; "" when there is no image, or retention has deleted it.
+func (m *Images) downloadURL(ctx context.Context, c *bff.Command) (string, error) {
+	var arguments snapshotArguments
+	if c.Name != "takeSnapshot" || c.Status != "SUCCEEDED" || json.Unmarshal(c.Arguments, &arguments) != nil {
 		return "", nil
 	}
-	if !strings.HasPrefix(to.Image, "snapshots/"+c.DeviceID+"/") {
+	if !strings.HasPrefix(arguments.Image, "snapshots/"+c.DeviceID+"/") {
 		return "", nil
 	}
-	if there, err := m.bucket.Exists(ctx, to.Image); err != nil || !there {
+	if exists, err := m.bucket.Exists(ctx, arguments.Image); err != nil || !exists {
 		return "", err
 	}
-	return m.bucket.SignedURL(ctx, to.Image, &blob.SignedURLOptions{Method: http.MethodGet, Expiry: m.options.GetFor})
+	return m.bucket.SignedURL(ctx, arguments.Image, &blob.SignedURLOptions{Method: http.MethodGet, Expiry: m.options.GetFor})
 }
 
-// ServeHTTP takes and gives images.
+// ServeHTTP serves uploads and downloads.
 func (m *Images) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	key, err := m.signer.KeyFromURL(r.Context(), r.URL)
 	method := r.URL.Query().Get("method")
 	if err != nil || method != r.Method && (method != http.MethodGet || r.Method != http.MethodHead) {
-		http.Error(w, "this address does not hold, or no longer", http.StatusForbidden)
+		http.Error(w, "this address is not valid, or no longer", http.StatusForbidden)
 		return
 	}
 	if r.Method == http.MethodPut {
@@ -132,15 +132,15 @@ func (m *Images) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	m.get(w, r, key)
 }
 
-// uploadTime is how long a camera may take to send an image, over a slow line.
-const uploadTime = 60 * time.Second
+// uploadTimeout is the timeout of an upload over a slow network.
+const uploadTimeout = 60 * time.Second
 
 func (m *Images) put(w http.ResponseWriter, r *http.Request, key string) {
 	if r.ContentLength > m.options.MaxBytes {
 		http.Error(w, fmt.Sprintf("an image has at most %d bytes", m.options.MaxBytes), http.StatusRequestEntityTooLarge)
 		return
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadTime)) // a writer that cannot has a time of its own
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadTimeout)) // a writer without deadlines has a timeout of its own
 	image, err := io.ReadAll(http.MaxBytesReader(w, r.Body, m.options.MaxBytes))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		http.Error(w, fmt.Sprintf("an image has at most %d bytes", m.options.MaxBytes), http.StatusRequestEntityTooLarge)
@@ -150,35 +150,26 @@ func (m *Images) put(w http.ResponseWriter, r *http.Request, key string) {
 		http.Error(w, "the image did not arrive", http.StatusBadRequest)
 		return
 	}
-	kind := http.DetectContentType(image)
-	if said, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !allowed(kind) || said != kind {
-		http.Error(w, "the body must be what Content-Type says: "+strings.Join(kinds(), ", "), http.StatusUnsupportedMediaType)
+	contentType := http.DetectContentType(image)
+	if header, _, _ := strings.Cut(r.Header.Get("Content-Type"), ";"); !slices.Contains(contentTypes(), contentType) || header != contentType {
+		http.Error(w, "the body must be what Content-Type says: "+strings.Join(contentTypes(), ", "), http.StatusUnsupportedMediaType)
 		return
 	}
-	switch isNew, err := m.keep(r.Context(), key, kind, image); {
+	switch isNew, err := m.store(r.Context(), key, contentType, image); {
 	case err == nil && isNew:
 		w.WriteHeader(http.StatusCreated)
 	case err == nil:
 		http.Error(w, "there is an image already", http.StatusConflict)
 	default:
-		m.options.Logger.ErrorContext(r.Context(), "an image was not kept", "error", err)
-		http.Error(w, "the image was not kept: try again", http.StatusInternalServerError)
+		m.options.Logger.ErrorContext(r.Context(), "an image was not stored", "error", err)
+		http.Error(w, "the image was not stored: try again", http.StatusInternalServerError)
 	}
 }
 
-func allowed(kind string) bool {
-	for _, known := range kinds() {
-		if kind == known {
-			return true
-		}
-	}
-	return false
-}
-
-// keep tells whether there was no image yet.
-func (m *Images) keep(ctx context.Context, key, kind string, image []byte) (isNew bool, err error) {
-	ctx = context.WithoutCancel(ctx) // the time of the request was for its body
-	err = m.bucket.WriteAll(ctx, key, image, &blob.WriterOptions{ContentType: kind, IfNotExist: true})
+// store writes the image. It returns false when there is an image with this key already.
+func (m *Images) store(ctx context.Context, key, contentType string, image []byte) (isNew bool, err error) {
+	ctx = context.WithoutCancel(ctx) // the deadline of the request was for its body
+	err = m.bucket.WriteAll(ctx, key, image, &blob.WriterOptions{ContentType: contentType, IfNotExist: true})
 	if gcerrors.Code(err) == gcerrors.FailedPrecondition {
 		return false, nil
 	}
@@ -191,33 +182,32 @@ func (m *Images) get(w http.ResponseWriter, r *http.Request, key string) {
 		http.Error(w, "there is no such image, or no longer", http.StatusNotFound)
 		return
 	}
-	defer func() { _ = reader.Close() }() // nothing was written
+	defer func() { _ = reader.Close() }() // a reader has nothing to flush
 	w.Header().Set("Content-Type", reader.ContentType())
 	w.Header().Set("Content-Security-Policy", "default-src 'none'; sandbox")
-	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin") // pages of partners show it
+	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin") // pages of partners embed it
 	w.Header().Set("Cache-Control", "private, max-age=300")
 	http.ServeContent(w, r, "", reader.ModTime(), reader)
 }
 
-// Forget lets at most so many images go that are from before the time, and tells how many: see
-// retention.Delete.
-func (m *Images) Forget(ctx context.Context, before time.Time, most int) (gone int64, err error) {
+// Delete deletes images from before a time, at most limit of them, and returns their number. It is a retention.Delete.
+func (m *Images) Delete(ctx context.Context, before time.Time, limit int) (deleted int64, err error) {
 	all := m.bucket.List(&blob.ListOptions{Prefix: "snapshots/"})
-	for gone < int64(most) {
+	for deleted < int64(limit) {
 		object, err := all.Next(ctx)
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return gone, fmt.Errorf("list images: %w", err)
+			return deleted, fmt.Errorf("list images: %w", err)
 		}
 		if object.ModTime.After(before) {
 			continue
 		}
 		if err := m.bucket.Delete(ctx, object.Key); err != nil {
-			return gone, fmt.Errorf("let an image go: %w", err)
+			return deleted, fmt.Errorf("delete an image: %w", err)
 		}
-		gone++
+		deleted++
 	}
-	return gone, nil
+	return deleted, nil
 }

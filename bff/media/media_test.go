@@ -19,31 +19,33 @@ import (
 	"github.com/sluicehq/sluice/internal/clock"
 )
 
-// lens is a port of one camera; its commands are kept.
-type lens struct {
+// cameraPort is a port of one camera; its commands are kept.
+type cameraPort struct {
 	bff.Devices
 	taken []*bff.Command
 }
 
-func (l *lens) TakeSnapshot(_ context.Context, deviceID string, upload bff.JSON) (*bff.Command, error) {
+func (l *cameraPort) TakeSnapshot(_ context.Context, deviceID string, upload bff.JSON) (*bff.Command, error) {
 	c := &bff.Command{ID: "command_1", DeviceID: deviceID, Name: "takeSnapshot", Arguments: upload, Status: "SENT"}
 	l.taken = append(l.taken, c)
 	return c, nil
 }
 
-func (l *lens) GetCommands(context.Context, []string) ([]*bff.Command, error) { return l.taken, nil }
-
-type darkroom struct {
-	images *media.Images
-	server *httptest.Server
-	port   bff.Devices
-	lens   *lens
-	clock  *clock.Manual
+func (l *cameraPort) GetCommands(context.Context, []string) ([]*bff.Command, error) {
+	return l.taken, nil
 }
 
-func open(t *testing.T) darkroom {
+type fixture struct {
+	images     *media.Images
+	server     *httptest.Server
+	port       bff.Devices
+	cameraPort *cameraPort
+	clock      *clock.Manual
+}
+
+func open(t *testing.T) fixture {
 	t.Helper()
-	d := darkroom{lens: &lens{}, clock: clock.NewManual(time.Now())}
+	d := fixture{cameraPort: &cameraPort{}, clock: clock.NewManual(time.Now())}
 	d.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { d.images.ServeHTTP(w, r) }))
 	t.Cleanup(d.server.Close)
 	var err error
@@ -55,12 +57,12 @@ func open(t *testing.T) darkroom {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.images.Close() })
-	d.port = media.Devices(d.lens, d.images)
+	d.port = media.Devices(d.cameraPort, d.images)
 	return d
 }
 
 // place is where the camera is told to put an image.
-func (d darkroom) place(t *testing.T) string {
+func (d fixture) place(t *testing.T) string {
 	t.Helper()
 	c, err := d.port.TakeSnapshot(t.Context(), "device_1", nil)
 	if err != nil {
@@ -80,7 +82,7 @@ func (d darkroom) place(t *testing.T) string {
 	return told.Upload.URL
 }
 
-func (d darkroom) send(t *testing.T, method, address, kind string, body []byte) (status int, answer []byte) {
+func (d fixture) send(t *testing.T, method, address, kind string, body []byte) (status int, answer []byte) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, address, bytes.NewReader(body))
 	if err != nil {
@@ -108,7 +110,7 @@ func picture(t *testing.T) []byte {
 	return out.Bytes()
 }
 
-func TestAnImageIsPutAndHad(t *testing.T) {
+func TestImageIsUploadedAndDownloaded(t *testing.T) {
 	t.Parallel()
 	d, want := open(t), picture(t)
 	place := d.place(t)
@@ -118,7 +120,7 @@ func TestAnImageIsPutAndHad(t *testing.T) {
 	if found, err := d.port.GetCommands(t.Context(), nil); err != nil || found[0].ImageURL != nil {
 		t.Errorf("before the camera has answered: %+v, %v", found[0], err)
 	}
-	d.lens.taken[0].Status = "SUCCEEDED"
+	d.cameraPort.taken[0].Status = "SUCCEEDED"
 	found, err := d.port.GetCommands(t.Context(), nil)
 	if err != nil || found[0].ImageURL == nil {
 		t.Fatalf("%+v, %v", found[0], err)
@@ -132,24 +134,24 @@ func TestAnImageIsPutAndHad(t *testing.T) {
 	if status, _ := d.send(t, http.MethodPut, place, "image/png", want); status != http.StatusConflict {
 		t.Errorf("put again: %d", status)
 	}
-	if n, err := d.images.Forget(t.Context(), time.Now().Add(-time.Hour), 10); err != nil || n != 0 {
+	if n, err := d.images.Delete(t.Context(), time.Now().Add(-time.Hour), 10); err != nil || n != 0 {
 		t.Errorf("within its time %d went, %v", n, err)
 	}
 	d.clock.Advance(2 * time.Hour)
-	if n, err := d.images.Forget(t.Context(), time.Now().Add(time.Hour), 10); err != nil || n != 1 {
+	if n, err := d.images.Delete(t.Context(), time.Now().Add(time.Hour), 10); err != nil || n != 1 {
 		t.Errorf("after its time %d went, %v", n, err)
 	}
 	if status, _ := d.send(t, http.MethodGet, *found[0].ImageURL, "", nil); status != http.StatusNotFound {
 		t.Errorf("after its time: %d", status)
 	}
-	d.lens.taken[0].ImageURL = nil
+	d.cameraPort.taken[0].ImageURL = nil
 	if found, err := d.port.GetCommands(t.Context(), nil); err != nil || found[0].ImageURL != nil {
 		t.Errorf("an address of what is gone: %+v, %v", found[0], err)
 	}
 }
 
 // Whoever makes an address up is not told whether there is such an image.
-func TestMadeUpAddressesTellNothing(t *testing.T) {
+func TestInvalidAddressRevealsNothing(t *testing.T) {
 	t.Parallel()
 	d := open(t)
 	there, empty := d.place(t), d.place(t)
@@ -170,7 +172,7 @@ func TestMadeUpAddressesTellNothing(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotTaken(t *testing.T) {
+func TestInvalidUploadIsRefused(t *testing.T) {
 	t.Parallel()
 	d, image := open(t), picture(t)
 	place := d.place(t)

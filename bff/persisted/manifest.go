@@ -10,15 +10,14 @@ import (
 	"strings"
 )
 
-// apolloFormat names Apollo's form of a manifest.
+// apolloFormat is the name of Apollo's manifest format.
 const apolloFormat = "apollo-persisted-query-manifest"
 
-// maxID bounds the id of a document, in bytes.
+// maxID is the largest number of bytes in the id of a document.
 const maxID = 200
 
-// ReadManifest reads which documents are trusted, by id: Apollo's persisted query manifest, or one JSON
-// object of ids and texts, as Relay's compiler and graphql-codegen write it. Each text must pass check;
-// an error names the first that does not.
+// ReadManifest decodes the trusted documents by id: Apollo's persisted query manifest, or a JSON object of ids and texts, as Relay's
+// compiler and graphql-codegen write it. Each text must pass check; the error names the first document that does not.
 func ReadManifest(text []byte, check func(text string) error) (map[string]string, error) {
 	trusted, err := readManifest(text)
 	if err != nil {
@@ -26,7 +25,7 @@ func ReadManifest(text []byte, check func(text string) error) (map[string]string
 	}
 	for _, id := range slices.Sorted(maps.Keys(trusted)) {
 		if id == "" || len(id) > maxID {
-			return nil, fmt.Errorf("an id has 1 to %d bytes, and not %.60q", maxID, id)
+			return nil, fmt.Errorf("an id must have 1 to %d bytes: %.60q", maxID, id)
 		}
 		if isSHA256(id) && id != Hash(trusted[id]) {
 			return nil, fmt.Errorf("document %.60q: the id looks like the SHA-256 of its text and is not", id)
@@ -41,7 +40,7 @@ func ReadManifest(text []byte, check func(text string) error) (map[string]string
 func readManifest(text []byte) (map[string]string, error) {
 	var members map[string]json.RawMessage
 	if err := json.Unmarshal(text, &members); err != nil {
-		return nil, fmt.Errorf("it is no JSON object: %w", err)
+		return nil, fmt.Errorf("it is not a JSON object: %w", err)
 	}
 	if bytes.Equal(members["format"], []byte(`"`+apolloFormat+`"`)) {
 		return readApollo(text)
@@ -50,7 +49,7 @@ func readManifest(text []byte) (map[string]string, error) {
 	for id, raw := range members {
 		var document string
 		if err := json.Unmarshal(raw, &document); err != nil {
-			return nil, fmt.Errorf("document %.60q is no text; nor is the file of the format %q", id, apolloFormat)
+			return nil, fmt.Errorf("document %.60q is not a string, and the file does not have the format %q", id, apolloFormat)
 		}
 		trusted[id] = document
 	}
@@ -66,7 +65,7 @@ func readApollo(text []byte) (map[string]string, error) {
 		} `json:"operations"`
 	}
 	if err := json.Unmarshal(text, &manifest); err != nil {
-		return nil, fmt.Errorf("it is no manifest of the format %q: %w", apolloFormat, err)
+		return nil, fmt.Errorf("it is not a manifest of the format %q: %w", apolloFormat, err)
 	}
 	if manifest.Version != 1 {
 		return nil, fmt.Errorf("it is of version %d; only version 1 is known", manifest.Version)

@@ -8,32 +8,34 @@ import (
 	"github.com/maypok86/otter/v2"
 )
 
-// Memory is a store in memory, bounded by what it holds.
+// Memory is a Store in memory with a bound in bytes.
 type Memory struct {
-	kept *otter.Cache[string, string]
+	texts *otter.Cache[string, string]
 }
 
 var _ Store = (*Memory)(nil)
 
-// besides is what a text takes in memory beside itself: its hash, and the store's own.
-const besides = 300
+// entryOverhead is the memory of an entry besides its text, in bytes: its hash and the bookkeeping of the cache.
+const entryOverhead = 300
 
-// NewMemory keeps texts of as many bytes; whatever was not asked for lately goes first.
+// NewMemory returns a store for this many bytes. At the bound it evicts texts that are rarely requested.
 func NewMemory(bytes int64) (*Memory, error) {
-	kept, err := otter.New(&otter.Options[string, string]{
+	texts, err := otter.New(&otter.Options[string, string]{
 		MaximumWeight: uint64(max(bytes, 0)),
-		Weigher:       func(_, text string) uint32 { return uint32(len(text)) + besides },
+		Weigher:       func(_, text string) uint32 { return uint32(len(text)) + entryOverhead },
 	})
 	if err != nil {
-		return nil, fmt.Errorf("keep persisted documents: %w", err)
+		return nil, fmt.Errorf("create the store of persisted documents: %w", err)
 	}
-	return &Memory{kept: kept}, nil
+	return &Memory{texts: texts}, nil
 }
 
-// Get is Store.
-func (m *Memory) Get(_ context.Context, hash string) (string, bool) { return m.kept.GetIfPresent(hash) }
+// Get implements Store.
+func (m *Memory) Get(_ context.Context, hash string) (string, bool) {
+	return m.texts.GetIfPresent(hash)
+}
 
-// Put is Store.
+// Put implements Store.
 func (m *Memory) Put(_ context.Context, hash, text string) {
-	m.kept.Set(hash, strings.Clone(text)) // not with the whole request that it came in
+	m.texts.Set(hash, strings.Clone(text)) // a substring would hold the whole request in memory
 }

@@ -1,9 +1,10 @@
-// Package persisted keeps the documents that can be asked for without their text: trusted ones, which are
-// there from the start, and persisted ones, which clients register as they go (Apollo's automatic
-// persisted queries, https://www.apollographql.com/docs/apollo-server/performance/apq).
+// Package persisted finds documents that a request names by hash or id instead of their text: trusted documents of the operator's
+// manifest, and persisted documents that clients register (Apollo's automatic persisted queries,
+// https://www.apollographql.com/docs/apollo-server/performance/apq).
 //
-// It promises that a hash leads to the text that has it, whatever a shared store may say; that what is
-// registered is bounded; and that, where only trusted documents are allowed, nothing else gets through.
+// It promises that a hash finds only the text with this hash, even when a shared store returns another; that registered documents are
+// bounded; and that only trusted documents pass where OnlyTrusted is set. A store may evict or lose a document: then the client
+// receives PERSISTED_QUERY_NOT_FOUND, and sends the text.
 package persisted
 
 import (
@@ -17,58 +18,58 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Store keeps texts by their hash. It may forget any of them at any time.
+// Store holds texts by their hash. It may evict any of them at any time.
 type Store interface {
 	Get(ctx context.Context, hash string) (text string, found bool)
 	Put(ctx context.Context, hash, text string)
 }
 
-// Options are what a library needs.
+// Options are the settings of Documents.
 type Options struct {
 	Trusted     map[string]string // texts by id
-	OnlyTrusted bool              // for API keys, and for those who have not signed in
-	Persisted   Store             // nil: nothing can be registered
-	ByAnyone    bool              // whoever has not signed in may register too
+	OnlyTrusted bool              // for API keys and anonymous callers
+	Persisted   Store             // nil: clients cannot register documents
+	ByAnyone    bool              // anonymous callers may register documents too
 }
 
-// Library finds documents.
-type Library struct {
+// Documents finds documents.
+type Documents struct {
 	options Options
 	ids     map[string]string // of trusted documents, by the hash of their text
 }
 
-var _ bff.Documents = (*Library)(nil)
+var _ bff.Documents = (*Documents)(nil)
 
-// New opens a library.
-func New(options Options) *Library {
-	l := &Library{options: options, ids: make(map[string]string, len(options.Trusted))}
+// New returns the documents of the options.
+func New(options Options) *Documents {
+	d := &Documents{options: options, ids: make(map[string]string, len(options.Trusted))}
 	for id, text := range options.Trusted {
-		l.ids[Hash(text)] = id
+		d.ids[Hash(text)] = id
 	}
-	return l
+	return d
 }
 
-// Hash is the SHA-256 of the text, in hex.
+// Hash returns the SHA-256 of the text in hexadecimal.
 func Hash(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:])
 }
 
-// Find is bff.Documents.
-func (l *Library) Find(ctx context.Context, name bff.DocumentName) (bff.Document, error) {
+// Find implements bff.Documents.
+func (d *Documents) Find(ctx context.Context, name bff.DocumentName) (bff.Document, error) {
 	id, hash := name.ID, strings.ToLower(name.Hash)
 	if after, ok := strings.CutPrefix(id, "sha256:"); ok {
 		id, hash = "", strings.ToLower(after)
 	}
-	if document, found := l.trusted(id, hash, name.Text); found {
+	if document, found := d.trusted(id, hash, name.Text); found {
 		if name.Text != "" && name.Text != document.Text {
 			return bff.Document{}, mismatch()
 		}
 		return document, nil
 	}
-	if who := caller.FromContext(ctx); l.options.OnlyTrusted && (!who.Known() || who.APIKeyID != "") {
+	if who := caller.FromContext(ctx); d.options.OnlyTrusted && (!who.Known() || who.APIKeyID != "") {
 		return bff.Document{}, errs.New(errs.PermissionDenied, "DOCUMENT_NOT_TRUSTED",
-			"only documents that are known beforehand are run here for API keys and for those who have not signed in")
+			"only trusted documents are executed here for API keys and anonymous callers")
 	}
 	switch {
 	case id == "" && hash == "":
@@ -76,27 +77,27 @@ func (l *Library) Find(ctx context.Context, name bff.DocumentName) (bff.Document
 	case hash == "":
 		return bff.Document{}, notFound()
 	}
-	return l.persisted(ctx, hash, name.Text)
+	return d.persisted(ctx, hash, name.Text)
 }
 
-// trusted looks for a document by whatever is told of it.
-func (l *Library) trusted(id, hash, text string) (bff.Document, bool) {
-	if len(l.options.Trusted) == 0 {
+// trusted returns the trusted document with the id, the hash or, without both, the text.
+func (d *Documents) trusted(id, hash, text string) (bff.Document, bool) {
+	if len(d.options.Trusted) == 0 {
 		return bff.Document{}, false
 	}
 	if id == "" && hash == "" {
 		hash = Hash(text)
 	}
-	for _, id := range []string{id, hash, l.ids[hash]} {
-		if text, found := l.options.Trusted[id]; found {
+	for _, id := range []string{id, hash, d.ids[hash]} {
+		if text, found := d.options.Trusted[id]; found {
 			return bff.Document{Text: text, ID: id, Trusted: true}, true
 		}
 	}
 	return bff.Document{}, false
 }
 
-func (l *Library) persisted(ctx context.Context, hash, text string) (bff.Document, error) {
-	if l.options.Persisted == nil {
+func (d *Documents) persisted(ctx context.Context, hash, text string) (bff.Document, error) {
+	if d.options.Persisted == nil {
 		return bff.Document{}, errs.New(errs.PersistedQueryNotSupported, "PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
 	}
 	if text != "" {
@@ -105,21 +106,21 @@ func (l *Library) persisted(ctx context.Context, hash, text string) (bff.Documen
 		}
 		return bff.Document{Text: text, ID: hash, Fresh: true}, nil
 	}
-	text, found := l.options.Persisted.Get(ctx, hash)
+	text, found := d.options.Persisted.Get(ctx, hash)
 	if !found || Hash(text) != hash {
 		return bff.Document{}, notFound()
 	}
 	return bff.Document{Text: text, ID: hash}, nil
 }
 
-// Keep is bff.Documents.
-func (l *Library) Keep(ctx context.Context, document bff.Document) {
-	if document.Fresh && (l.options.ByAnyone || caller.FromContext(ctx).Known()) {
-		l.options.Persisted.Put(ctx, document.ID, document.Text)
+// Keep implements bff.Documents.
+func (d *Documents) Keep(ctx context.Context, document bff.Document) {
+	if document.Fresh && (d.options.ByAnyone || caller.FromContext(ctx).Known()) {
+		d.options.Persisted.Put(ctx, document.ID, document.Text)
 	}
 }
 
-// notFound has the message that older clients look for.
+// notFound returns the error with the message that older clients compare.
 func notFound() error {
 	return errs.New(errs.PersistedQueryNotFound, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
 }

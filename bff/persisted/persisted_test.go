@@ -19,7 +19,7 @@ const (
 	otherText   = "{ viewer { scopes } }"
 )
 
-func open(t testing.TB, change func(*persisted.Options)) *persisted.Library {
+func open(t testing.TB, change func(*persisted.Options)) *persisted.Documents {
 	t.Helper()
 	store, err := persisted.NewMemory(1 << 20)
 	if err != nil {
@@ -43,7 +43,7 @@ var (
 	key    = caller.Caller{AccountID: "account_1", APIKeyID: "apikey_1", Role: caller.Member}
 )
 
-func TestWhatIsFound(t *testing.T) {
+func TestFindReturnsDocumentOrReason(t *testing.T) {
 	t.Parallel()
 	h := persisted.Hash
 	registered := open(t, nil)
@@ -51,12 +51,12 @@ func TestWhatIsFound(t *testing.T) {
 	only := open(t, func(o *persisted.Options) { o.OnlyTrusted = true })
 	none := open(t, func(o *persisted.Options) { o.Persisted, o.Trusted = nil, nil })
 	for _, c := range []struct {
-		name    string
-		library *persisted.Library
-		who     caller.Caller
-		asked   bff.DocumentName
-		want    bff.Document
-		reason  string
+		name      string
+		documents *persisted.Documents
+		who       caller.Caller
+		asked     bff.DocumentName
+		want      bff.Document
+		reason    string
 	}{
 		{"a text", registered, nobody, bff.DocumentName{Text: otherText}, bff.Document{Text: otherText}, ""},
 		{"a hash", registered, nobody, bff.DocumentName{Hash: h(otherText)}, bff.Document{Text: otherText, ID: h(otherText)}, ""},
@@ -88,7 +88,7 @@ func TestWhatIsFound(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			got, err := c.library.Find(as(t, c.who), c.asked)
+			got, err := c.documents.Find(as(t, c.who), c.asked)
 			var reason string
 			if err != nil {
 				reason = errs.From(err).Reason
@@ -101,7 +101,7 @@ func TestWhatIsFound(t *testing.T) {
 }
 
 // Whoever has not signed in may use what others registered, and registers nothing unless it is allowed.
-func TestWhoMayRegister(t *testing.T) {
+func TestAnonymousCallerRegistersOnlyWhenAllowed(t *testing.T) {
 	t.Parallel()
 	fresh := bff.Document{Text: otherText, ID: persisted.Hash(otherText), Fresh: true}
 	for _, c := range []struct {
@@ -129,7 +129,7 @@ func TestWhoMayRegister(t *testing.T) {
 }
 
 // A flood of documents pushes out others, and takes no more memory than it may.
-func TestMemoryIsBounded(t *testing.T) {
+func TestMemoryAtItsBoundEvicts(t *testing.T) {
 	t.Parallel()
 	store, err := persisted.NewMemory(100_000)
 	if err != nil {
@@ -157,7 +157,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
-func TestManifests(t *testing.T) {
+func TestReadManifestAcceptsBothFormatsAndNamesErrors(t *testing.T) {
 	t.Parallel()
 	fine := func(string) error { return nil }
 	sum := persisted.Hash(trustedText)
@@ -172,13 +172,13 @@ func TestManifests(t *testing.T) {
 			fine, map[string]string{sum: trustedText}, ""},
 		{"ids and texts", `{"trips-1": ` + string(quoted) + `, "` + sum + `": ` + string(quoted) + `}`, fine, map[string]string{"trips-1": trustedText, sum: trustedText}, ""},
 		{"nothing in it", `{}`, fine, map[string]string{}, ""},
-		{"no JSON", `trips`, fine, nil, "no JSON object"},
-		{"a list", `[]`, fine, nil, "no JSON object"},
-		{"a number", `{"trips-1": 7}`, fine, nil, `document "trips-1" is no text`},
+		{"no JSON", `trips`, fine, nil, "not a JSON object"},
+		{"a list", `[]`, fine, nil, "not a JSON object"},
+		{"a number", `{"trips-1": 7}`, fine, nil, `document "trips-1" is not a string`},
 		{"another version", `{"format": "apollo-persisted-query-manifest", "version": 2, "operations": []}`, fine, nil, "version 2"},
 		{"no operations", `{"format": "apollo-persisted-query-manifest", "version": 1}`, fine, nil, "no operations"},
 		{"an id twice", `{"format": "apollo-persisted-query-manifest", "version": 1, "operations": [{"id": "a", "body": "{ a }"}, {"id": "a", "body": "{ b }"}]}`, fine, nil, `"a" twice`},
-		{"an empty id", `{"": "{ a }"}`, fine, nil, "an id has"},
+		{"an empty id", `{"": "{ a }"}`, fine, nil, "an id must have"},
 		{"a hash that is not that of the text", `{"` + persisted.Hash("x") + `": "{ a }"}`, fine, nil, "SHA-256"},
 		{"a document that does not fit", `{"a": "{ nothing }"}`, func(string) error { return errors.New("there is no field") }, nil, `document "a": there is no field`},
 	} {

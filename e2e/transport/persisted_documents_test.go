@@ -124,7 +124,7 @@ func TestInvalidManifestIsOneLineError(t *testing.T) {
 		"a field that is not there": {`{"a": "{ nothing }"}`, `document "a": input:1:3: Cannot query field "nothing"`},
 		"no GraphQL":                {`{"a": "{"}`, `document "a"`},
 		"too deep":                  {`{"a": "` + strings.Repeat("{ viewer ", 20) + strings.Repeat("}", 20) + `"}`, `levels of fields`},
-		"no JSON":                   {`a`, `no JSON object`},
+		"no JSON":                   {`a`, `not a JSON object`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -56,7 +56,7 @@ func (d *door) again(status int, h http.Header, named bool, by claim, told refus
 	var body []byte
 	n := 0
 	return func(text []byte) ([]byte, bool) {
-		who, known := d.auth.Known(by.presented)
+		who, known := d.auth.Cached(by.presented)
 		if !known {
 			return text, false
 		}

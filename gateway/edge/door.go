@@ -50,7 +50,7 @@ func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	presented, err := auth.FromRequest(r)
-	who, known := d.auth.Known(presented)
+	who, known := d.auth.Cached(presented)
 	if err != nil || !known {
 		d.next.ServeHTTP(w, r)
 		return

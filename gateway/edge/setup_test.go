@@ -93,7 +93,7 @@ func openInside(t testing.TB, limits *quota.Options, bend func(*pipeline.Options
 	h.graphQL = pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, inside)
 	h.health = edge.NewHealth(nil)
 	parts := edge.Parts{
-		GraphQL: h.graphQL, Auth: auth.Remembering(ports.Accounts, issuer, h.clock, auth.Memory{For: time.Minute, Count: 100}), Health: h.health, Quota: callers,
+		GraphQL: h.graphQL, Auth: auth.NewCached(ports.Accounts, issuer, h.clock, auth.CacheOptions{TTL: time.Minute, Entries: 100}), Health: h.health, Quota: callers,
 		KeySet: func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },
 	}
 	options := edge.Options{

@@ -118,7 +118,7 @@ func TestConnectionOfRevokedOrRotatedKeyIsClosed(t *testing.T) {
 }
 
 // Documents that do not hold are paid for over a socket as over HTTP.
-func TestInvalidDocumentIsChargedToTheBudget(t *testing.T) {
+func TestInvalidDocumentCostsAPoint(t *testing.T) {
 	t.Parallel()
 	const points = 5
 	w := newWorld(t)

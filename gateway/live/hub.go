@@ -46,10 +46,10 @@ type Settings struct {
 	Compression      bool // per message, when the client supports it
 }
 
-// Authenticator verifies credentials. Forget drops its cached verdict on an API key that has changed.
+// Authenticator verifies credentials. Invalidate drops its cached verdict on an API key that has changed.
 type Authenticator interface {
 	Caller(ctx context.Context, c auth.Credentials) (caller.Caller, error)
-	Forget(id string)
+	Invalidate(id string)
 }
 
 // Options are the dependencies of a Hub.
@@ -199,7 +199,7 @@ func (h *Hub) publish(e *eventstream.Event) {
 		}
 	})
 	if e.Entity == bff.EntityAPIKey {
-		h.auth.Forget(e.ID)
+		h.auth.Invalidate(e.ID)
 	}
 	switch {
 	case e.Entity == bff.EntityAPIKey && e.Change == "rotated": // the key stays valid, with another secret
