@@ -1,16 +1,15 @@
-// Package activity keeps what goes on in the world: observations, water drunk, trips, what devices
-// and jobs did, notes.
+// Package activity records activities: observations, water drunk, trips, actions of devices and jobs, notes.
 //
-// The model: an Activity is told once and stays as it was told; nothing changes or removes it. It
-// belongs to one account, or to everybody. Who tells it may name it by source and external id.
+// Model: an Activity is recorded once and never changes. It belongs to one account, or it is public. The client
+// may name it by source and external id, which deduplicates repeated writes.
 //
-// The invariants, which hold however many callers there are at once:
+// Invariants, also under concurrent callers:
 //
-//   - Of one account, a source and external id name one activity; telling it again answers with the
-//     first, whatever else the second one says. Names of different accounts never meet, so that
-//     nobody learns by guessing names what others told, nor takes a name away from them.
-//   - Nobody sees an activity but its account and staff, unless it is everybody's.
-//   - What is stored emits one event with the activity; what was there already emits none.
+//   - In one account, a source and external id name one activity. A second record with the same name returns the
+//     first activity, whatever its other fields say. Names of different accounts are independent, so a caller
+//     cannot find or block names of other accounts by guessing.
+//   - Only its account and staff see an activity, unless it is public.
+//   - A stored activity emits one event with the activity as its payload. A duplicate emits none.
 //
 // A use case that fails has changed nothing.
 package activity
@@ -21,7 +20,7 @@ import (
 	"github.com/sluicehq/sluice/internal/entity"
 )
 
-// Kind is what an activity is about.
+// Kind is the subject of an activity.
 type Kind string
 
 // The kinds.
@@ -42,18 +41,18 @@ func (k Kind) known() bool {
 	return false
 }
 
-// Activity is something that went on. Texts that are not known are "".
+// Activity is one recorded action or observation. Unknown texts are "".
 type Activity struct {
 	ID         string
 	Kind       Kind
-	Source     string // who tells it: a-z, 0-9, ".", "_", "-"
+	Source     string // the origin of the record: a-z, 0-9, ".", "_", "-"
 	ExternalID string // its name in the source; "" for none
-	AccountID  string // whose it is; "" for everybody's
+	AccountID  string // the owner; "" for a public activity
 
 	Title     string
 	Content   string
 	StartedAt time.Time
-	EndedAt   *time.Time // nil when it has no end, or none is known
+	EndedAt   *time.Time // nil without a known end
 
 	Actor        string
 	Organisation string
@@ -63,7 +62,7 @@ type Activity struct {
 
 	Position    *Position
 	Sky         *Sky
-	Observation Observation // zero when there was none
+	Observation Observation // zero for other kinds
 
 	DeviceID string
 	TripID   string
@@ -79,16 +78,16 @@ func (a Activity) Facts() entity.Facts {
 	return entity.Facts{Owner: a.AccountID, Public: a.AccountID == ""}
 }
 
-// Position is a place on Earth at a time.
+// Position is a point on Earth at a time.
 type Position struct {
 	Latitude  float64   `json:"latitude"`  // degrees, WGS 84, -90 to 90
 	Longitude float64   `json:"longitude"` // degrees, WGS 84, -180 to 180
 	At        time.Time `json:"at"`
 	Accuracy  *float64  `json:"accuracy,omitempty"` // metres; nil when unknown
-	Place     string    `json:"place,omitempty"`    // its name, for people
+	Place     string    `json:"place,omitempty"`    // the name of the place, for display
 }
 
-// Observation is what a telescope did.
+// Observation describes the telescope, its request and its state.
 type Observation struct {
 	Site       string
 	Telescope  string
@@ -99,7 +98,7 @@ type Observation struct {
 	Status     string
 }
 
-// Link leads to more.
+// Link is a URL with further information.
 type Link struct {
 	URL   string `json:"url"` // http or https
 	Title string `json:"title,omitempty"`

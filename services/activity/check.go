@@ -12,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// The bounds of what is told; texts in characters, unless they are said to be in bytes.
+// The bounds of the input: texts in characters, except where the comment says bytes.
 const (
 	maxTitle      = 500
 	maxContent    = 20_000
@@ -20,7 +20,7 @@ const (
 	maxSource     = 100   // bytes
 	maxExternalID = 1_024 // bytes
 	maxUnit       = 20
-	maxAmount     = 1e300  // so that sums of amounts are finite
+	maxAmount     = 1e300  // keeps sums of amounts finite
 	maxDrink      = 10_000 // ml
 	maxLinks      = 20
 	maxURL        = 2_000    // bytes
@@ -32,7 +32,7 @@ const (
 	millilitres   = "ml"
 )
 
-// checked is the activity in the form that is kept, with its defaults, or INVALID_ARGUMENT.
+// checked returns the activity in its stored form, with defaults, or INVALID_ARGUMENT.
 func (a Activity) checked(now time.Time) (Activity, error) {
 	if a.Kind == "" {
 		return a, errs.Invalid("kind", "is missing")
@@ -153,7 +153,7 @@ func (a *Activity) checkPlaces() error {
 	return nil
 }
 
-// checked is the position as it is kept. Without a time it is of the start of the activity.
+// checked returns the position in its stored form. A position without a time gets the start of the activity.
 func (p Position) checked(startedAt time.Time) (Position, error) {
 	if err := input.Place("position", p.Latitude, p.Longitude, p.Accuracy); err != nil {
 		return p, err

@@ -19,14 +19,14 @@ func water(ml float64) Activity {
 	return Activity{Kind: Hydration, Title: "Water", Amount: &ml, Unit: "ml"}
 }
 
-func TestDefaults(t *testing.T) {
+func TestMissingFieldsGetDefaults(t *testing.T) {
 	t.Parallel()
 	ended := noon().Add(time.Hour + 999).In(time.FixedZone("there", 3600))
-	told := Activity{
+	input := Activity{
 		Kind: Note, Title: "A note", EndedAt: &ended, Links: []Link{},
 		Position: &Position{Latitude: math.Copysign(0, -1)}, Sky: &Sky{Declination: math.Copysign(0, -1)},
 	}
-	got, err := told.checked(noon())
+	got, err := input.checked(noon())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,12 +40,12 @@ func TestDefaults(t *testing.T) {
 	if math.Signbit(got.Position.Latitude) || math.Signbit(got.Sky.Declination) {
 		t.Error("a zero is negative")
 	}
-	if told.Position.At != (time.Time{}) || told.Sky.Epoch != "" || told.EndedAt != &ended {
-		t.Errorf("what was told has changed: %+v", told)
+	if input.Position.At != (time.Time{}) || input.Sky.Epoch != "" || input.EndedAt != &ended {
+		t.Errorf("the input has changed: %+v", input)
 	}
 }
 
-func TestAccepted(t *testing.T) {
+func TestValidInputIsAccepted(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Activity){
 		"longest title":     func(a *Activity) { a.Title = strings.Repeat("ü", 500) },
@@ -84,7 +84,7 @@ func make20(url string) []Link {
 	return links
 }
 
-func TestRefused(t *testing.T) {
+func TestInvalidInputIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		field  string
@@ -147,7 +147,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-func TestFilterRefused(t *testing.T) {
+func TestInvalidFilterIsRefused(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		field  string
@@ -176,7 +176,7 @@ func TestFilterRefused(t *testing.T) {
 	}
 }
 
-func TestAnswersFitAMessage(t *testing.T) {
+func TestListOfLargeActivitiesFitsOneMessage(t *testing.T) {
 	t.Parallel()
 	large := Activity{Content: strings.Repeat("x", 80_000)}
 	for _, tt := range []struct{ of, want int }{{0, 0}, {1, 1}, {103, 103}, {104, 103}, {1_000, 103}} {
@@ -184,11 +184,11 @@ func TestAnswersFitAMessage(t *testing.T) {
 		for i := range all {
 			all[i] = large
 		}
-		if got := fitting(all); got != tt.want {
+		if got := fitsResponse(all); got != tt.want {
 			t.Errorf("%d of %d fit, want %d", got, tt.of, tt.want)
 		}
 	}
-	if got := fitting([]Activity{{Data: strings.Repeat("x", maxAnswer)}, {}}); got != 1 {
+	if got := fitsResponse([]Activity{{Data: strings.Repeat("x", maxResponse)}, {}}); got != 1 {
 		t.Errorf("%d fit where the first is too large", got)
 	}
 }

@@ -9,17 +9,17 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// maxSources bounds how many sources one filter names.
+// maxSources bounds the sources of one filter.
 const maxSources = 100
 
-// Filter narrows to the activities of which all that it names holds; what is empty does not narrow.
+// Filter selects the activities that match all of its fields. An empty field matches every activity.
 type Filter struct {
 	Kinds         []Kind
 	Sources       []string
 	StartedFrom   *time.Time // inclusive
 	StartedBefore *time.Time // exclusive
 
-	// These are the same but for case.
+	// Texts are compared without case.
 	Actor      string
 	Telescope  string
 	Instrument string
@@ -28,12 +28,12 @@ type Filter struct {
 	Target     string
 	Status     string // of the observation
 
-	Cone      *Cone // activities that have standard coordinates within; see Sky.Standard
+	Cone      *Cone // activities with standard coordinates inside; see Sky.Standard
 	AccountID string
 	DeviceID  string
 }
 
-// check refuses what cannot be asked.
+// check returns INVALID_ARGUMENT for a filter out of its bounds.
 func (f Filter) check() error {
 	for _, kind := range f.Kinds {
 		if !kind.known() {
@@ -94,7 +94,7 @@ func (f Filter) checkTimes() error {
 	return nil
 }
 
-// Selection is the activities that a filter selects among the visible ones.
+// Selection is a filter over the visible activities.
 type Selection struct {
 	Filter  Filter
 	Visible entity.Visibility

@@ -21,31 +21,30 @@ const (
 	maxYears   = 100   // a report
 )
 
-// HydrationInput asks for the water of a stretch of time.
+// HydrationInput selects the water entries of a time range.
 type HydrationInput struct {
 	From      time.Time // inclusive
 	To        time.Time // exclusive; at most 100 years after From
-	TimeZone  string    // IANA: where a day begins; "" for UTC
-	AccountID string    // "" for all that the caller may see
+	TimeZone  string    // IANA name of the zone that defines days; "" for UTC
+	AccountID string    // "" for all visible accounts
 }
 
-// HydrationReport adds up water. Sums are rounded to whole millilitres, each for itself.
+// HydrationReport sums water entries. Each sum is rounded to whole millilitres on its own.
 type HydrationReport struct {
 	TotalMl        int64
-	DailyAverageMl float64        // over the days on which something was logged; 0 without any
-	Days           []HydrationDay // on which something was logged, in order
+	DailyAverageMl float64        // over the days with entries; 0 without entries
+	Days           []HydrationDay // days with entries, in order
 	Entries        []Activity     // the newest first, at most 1,000
 }
 
-// HydrationDay is the water of one day, from midnight to midnight where it was asked for, be that 23
-// hours, 24 or 25.
+// HydrationDay is the water of one day, from midnight to midnight in the zone of the report: 23, 24 or 25 hours.
 type HydrationDay struct {
 	Date    string // YYYY-MM-DD
 	TotalMl int64
 }
 
-// ReportHydration adds up the water that the caller may see. Members may ask for their own account:
-// any other is PERMISSION_DENIED, whether or not it exists.
+// ReportHydration sums the water entries that the caller may see. A member may name only the own account. Any other
+// account is PERMISSION_DENIED, whether or not it exists.
 func (s *Service) ReportHydration(ctx context.Context, in HydrationInput) (HydrationReport, error) {
 	who, err := caller.Require(ctx, caller.ActivityRead)
 	if err != nil {
@@ -90,8 +89,8 @@ func (in HydrationInput) checked() (*time.Location, error) {
 	return input.Zone("timeZone", cmp.Or(in.TimeZone, "UTC"))
 }
 
-// entries are the activities in the order of their ids. Activities do not change, so they are those
-// that were added up, though they are read later.
+// entries returns the activities in the order of the ids. Activities do not change, so a later read returns the same
+// entries that the sums include.
 func (s *Service) entries(ctx context.Context, activityIDs []string, visible entity.Visibility) ([]Activity, error) {
 	if len(activityIDs) == 0 {
 		return nil, nil
@@ -100,12 +99,12 @@ func (s *Service) entries(ctx context.Context, activityIDs []string, visible ent
 	if err != nil {
 		return nil, err
 	}
-	place := make(map[string]int, len(activityIDs))
+	index := make(map[string]int, len(activityIDs))
 	for i, id := range activityIDs {
-		place[id] = i
+		index[id] = i
 	}
-	slices.SortFunc(entries, func(a, b Activity) int { return cmp.Compare(place[a.ID], place[b.ID]) })
-	return entries[:fitting(entries)], nil
+	slices.SortFunc(entries, func(a, b Activity) int { return cmp.Compare(index[a.ID], index[b.ID]) })
+	return entries[:fitsResponse(entries)], nil
 }
 
 type date struct {
@@ -116,8 +115,8 @@ type date struct {
 
 func (d date) String() string { return fmt.Sprintf("%04d-%02d-%02d", d.year, d.month, d.day) }
 
-// tally gathers amounts that come the newest first. Days are kept by date, as a clock that is set
-// back past midnight comes to the same date twice.
+// tally sums amounts that arrive the newest first. It groups them by date, because a clock that is set back past
+// midnight reaches the same date twice.
 type tally struct {
 	zone   *time.Location
 	total  float64
@@ -137,9 +136,9 @@ func (t *tally) add(a Amount) error {
 }
 
 func (t *tally) report() HydrationReport {
-	report := HydrationReport{TotalMl: whole(t.total), Days: make([]HydrationDay, 0, len(t.days))}
+	report := HydrationReport{TotalMl: roundMl(t.total), Days: make([]HydrationDay, 0, len(t.days))}
 	for on, total := range t.days {
-		report.Days = append(report.Days, HydrationDay{Date: on.String(), TotalMl: whole(total)})
+		report.Days = append(report.Days, HydrationDay{Date: on.String(), TotalMl: roundMl(total)})
 	}
 	slices.SortFunc(report.Days, func(a, b HydrationDay) int { return strings.Compare(a.Date, b.Date) })
 	if len(t.days) > 0 {
@@ -148,4 +147,4 @@ func (t *tally) report() HydrationReport {
 	return report
 }
 
-func whole(ml float64) int64 { return int64(math.Round(ml)) }
+func roundMl(ml float64) int64 { return int64(math.Round(ml)) }

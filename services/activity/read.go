@@ -10,11 +10,11 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 )
 
-// maxAnswer is how many bytes of text a list answers with, so that it fits a message even when
-// somebody filled it with the largest activities there can be.
-const maxAnswer = 8 << 20
+// maxResponse bounds the bytes of text in a list, so that the response fits one gRPC message even with the largest
+// possible activities.
+const maxResponse = 8 << 20
 
-// BatchGet gives those of the activities that there are and the caller may see.
+// BatchGet returns the activities that exist and that the caller may see.
 func (s *Service) BatchGet(ctx context.Context, activityIDs []string) ([]Activity, error) {
 	who, err := caller.Require(ctx, caller.ActivityRead)
 	if err != nil {
@@ -27,8 +27,8 @@ func (s *Service) BatchGet(ctx context.Context, activityIDs []string) ([]Activit
 	return s.store.Get(ctx, known, entity.Activity.Visibility(who))
 }
 
-// List gives a page of the activities that the filter selects and the caller may see, the newest
-// start first. It has fewer than asked for, and more behind it, when they are very large.
+// List returns a page of the visible activities that match the filter, the newest start first. A page of very large
+// activities is shorter than requested, and its cursor continues after it.
 func (s *Service) List(ctx context.Context, filter Filter, request page.Request) (page.Page[Activity], error) {
 	selection, err := s.selection(ctx, filter)
 	if err != nil {
@@ -38,14 +38,14 @@ func (s *Service) List(ctx context.Context, filter Filter, request page.Request)
 	if err != nil {
 		return page.Page[Activity]{}, err
 	}
-	if n := fitting(p.Items); n < len(p.Items) {
+	if n := fitsResponse(p.Items); n < len(p.Items) {
 		p.Items, p.Cursors, p.HasNext = p.Items[:n], p.Cursors[:n], true
 	}
 	return p, nil
 }
 
-// SumAmounts adds up the amounts of what the filter selects and the caller may see, and tells how
-// many activities have one. Units are not told apart: filter by kind or source.
+// SumAmounts returns the sum of the amounts of the visible activities that match the filter, and the number of
+// activities with an amount. It does not distinguish units: filter by kind or source.
 func (s *Service) SumAmounts(ctx context.Context, filter Filter) (sum float64, count int64, err error) {
 	selection, err := s.selection(ctx, filter)
 	if err != nil {
@@ -65,18 +65,18 @@ func (s *Service) selection(ctx context.Context, filter Filter) (Selection, erro
 	return Selection{Filter: filter, Visible: entity.Activity.Visibility(who)}, nil
 }
 
-// fitting tells how many of the activities, from the first, fit an answer: at least one.
-func fitting(all []Activity) int {
+// fitsResponse returns how many of the activities, from the first, fit a response: at least one.
+func fitsResponse(all []Activity) int {
 	bytes := 0
 	for i, a := range all {
-		if bytes += a.weight(); bytes > maxAnswer && i > 0 {
+		if bytes += a.weight(); bytes > maxResponse && i > 0 {
 			return i
 		}
 	}
 	return len(all)
 }
 
-// weight is about how many bytes the activity takes in a message.
+// weight estimates the bytes of the activity in a message.
 func (a Activity) weight() int {
 	const others = 1_000
 	bytes := others + len(a.Title) + len(a.Content) + len(a.Data)

@@ -11,52 +11,52 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
-// MaxImport is how many activities one Import takes.
+// MaxImport bounds the batch of one Import.
 const MaxImport = 1_000
 
-// Service is the use cases. It is safe for concurrent use.
+// Service implements the use cases. It is safe for concurrent use.
 type Service struct {
 	store Store
 	clock clock.Clock
 }
 
-// New gives the use cases over a store.
+// New returns the use cases over a store.
 func New(store Store, clock clock.Clock) *Service {
 	return &Service{store: store, clock: clock}
 }
 
-// RecordInput asks to keep an activity.
+// RecordInput is a new activity.
 type RecordInput struct {
-	// Activity is what went on; its ID and CreatedAt are not read. Staff say whose it is; what
-	// others tell is their own. Without a source it is of "api", without a start it starts now.
+	// Activity has the fields to store; its ID and CreatedAt are ignored. Staff set the account; other callers record
+	// for their own account. The default source is "api", the default start is now.
 	Activity       Activity
 	IdempotencyKey string // "" for none
 }
 
-// Record keeps what the caller tells. A source and external id that its account has told before
-// answer with the first activity.
+// Record stores the activity of the caller. A source and external id that the account has used before return the first
+// activity (deduplication).
 func (s *Service) Record(ctx context.Context, in RecordInput) (Activity, error) {
 	who, err := caller.Require(ctx, caller.ActivityWrite)
 	if err != nil {
 		return Activity{}, err
 	}
-	told, err := in.Activity.ownedBy(who)
-	told.ID, told.CreatedAt = "", time.Time{}
+	activity, err := in.Activity.ownedBy(who)
+	activity.ID, activity.CreatedAt = "", time.Time{}
 	if err != nil {
 		return Activity{}, err
 	}
-	made, err := s.made(told)
+	created, err := s.newActivity(activity)
 	if err != nil {
 		return Activity{}, err
 	}
-	key, err := idempotency.NewKey(ctx, in.IdempotencyKey, "RecordActivity", told) // not of what was made of it: that has the time of the call
+	key, err := idempotency.NewKey(ctx, in.IdempotencyKey, "RecordActivity", activity) // without defaults: they depend on the time of the call
 	if err != nil {
 		return Activity{}, err
 	}
-	return s.store.Create(ctx, key, made)
+	return s.store.Create(ctx, key, created)
 }
 
-// ownedBy settles whose the activity is that the caller tells.
+// ownedBy sets the owner of an activity that the caller records, or refuses the owner that it names.
 func (a Activity) ownedBy(who caller.Caller) (Activity, error) {
 	if who.Staff() {
 		return a, nil
@@ -71,30 +71,30 @@ func (a Activity) ownedBy(who caller.Caller) (Activity, error) {
 	return a, nil
 }
 
-// made is what was told as a new activity, checked.
-func (s *Service) made(told Activity) (Activity, error) {
+// newActivity returns the checked input as a new activity, with an id and the time of creation.
+func (s *Service) newActivity(input Activity) (Activity, error) {
 	now := s.clock.Now()
-	made, err := told.checked(now)
-	made.ID, made.CreatedAt = ids.New(ids.Activity), now
-	return made, err
+	created, err := input.checked(now)
+	created.ID, created.CreatedAt = ids.New(ids.Activity), now
+	return created, err
 }
 
-// Imported is what became of an import.
+// Imported is the result of an import.
 type Imported struct {
 	Stored   int64
-	Repeated int64 // were there already
+	Repeated int64 // duplicates of stored activities
 	Faults   []Fault
 }
 
-// Fault says why an activity was left out.
+// Fault is the reason why one activity was refused.
 type Fault struct {
 	Index  int // in the input
 	Reason string
 }
 
-// Import keeps those of at most MaxImport activities that are good and new, in one transaction. It
-// is for the system and administrators, who say whose each of them is.
-func (s *Service) Import(ctx context.Context, told []Activity) (Imported, error) {
+// Import stores the valid and new activities of a batch of at most MaxImport, in one transaction. Only the system and
+// administrators may import. They set the account of each activity.
+func (s *Service) Import(ctx context.Context, batch []Activity) (Imported, error) {
 	who, err := caller.Require(ctx, caller.ActivityWrite)
 	if err != nil {
 		return Imported{}, err
@@ -102,24 +102,24 @@ func (s *Service) Import(ctx context.Context, told []Activity) (Imported, error)
 	if !who.Administers() {
 		return Imported{}, errs.Denied("only administrators import activities")
 	}
-	if len(told) > MaxImport {
+	if len(batch) > MaxImport {
 		return Imported{}, errs.Invalid("activities", "are more than %d", MaxImport)
 	}
 	var out Imported
-	made := make([]Activity, 0, len(told))
-	for i, a := range told {
-		if a, err = s.made(a); err != nil {
+	created := make([]Activity, 0, len(batch))
+	for i, a := range batch {
+		if a, err = s.newActivity(a); err != nil {
 			out.Faults = append(out.Faults, Fault{Index: i, Reason: err.Error()})
 			continue
 		}
-		made = append(made, a)
+		created = append(created, a)
 	}
-	if len(made) == 0 {
+	if len(created) == 0 {
 		return out, nil
 	}
-	if out.Stored, err = s.store.Import(ctx, made); err != nil {
+	if out.Stored, err = s.store.Import(ctx, created); err != nil {
 		return Imported{}, err
 	}
-	out.Repeated = int64(len(made)) - out.Stored
+	out.Repeated = int64(len(created)) - out.Stored
 	return out, nil
 }

@@ -7,26 +7,26 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// J2000 is the epoch of coordinates that do not name one.
+// J2000 is the default epoch of coordinates.
 const J2000 = "J2000"
 
-// epochShape is a Julian or Besselian year, or the ICRS, which has none.
+// epochShape matches a Julian or Besselian year, or ICRS, which has no epoch.
 var epochShape = regexp.MustCompile(`^(?:ICRS|[JB][0-9]{4}(?:\.[0-9]{1,6})?)$`)
 
-// Sky is a place on the sky: degrees in the equatorial system of the epoch.
+// Sky is a position on the sky, in degrees of the equatorial system of the epoch.
 type Sky struct {
 	RightAscension float64 // from 0 to below 360
 	Declination    float64 // -90 to 90
 	Epoch          string
 }
 
-// Standard tells whether the coordinates are ICRS, or J2000, which is the same to 0.03 arcseconds.
-// Only those can be compared with a cone.
+// Standard reports whether the coordinates are ICRS, or J2000, which equals ICRS to 0.03 arcseconds. A cone matches only
+// standard coordinates.
 func (s Sky) Standard() bool {
 	return s.Epoch == J2000 || s.Epoch == "J2000.0" || s.Epoch == "ICRS"
 }
 
-// Direction is where the coordinates point.
+// Direction returns the unit vector of the coordinates.
 func (s Sky) Direction() Vector { return direction(s.RightAscension, s.Declination) }
 
 func (s Sky) checked() (Sky, error) {
@@ -43,7 +43,7 @@ func (s Sky) checked() (Sky, error) {
 	return s, nil
 }
 
-// checkEquatorial refuses NaN too, of which no comparison holds.
+// checkEquatorial refuses NaN too, because every comparison with NaN is false.
 func checkEquatorial(field string, rightAscension, declination float64) error {
 	if !(rightAscension >= 0 && rightAscension < 360) {
 		return errs.Invalid(field+".rightAscension", "must be at least 0 and below 360 degrees")
@@ -60,12 +60,12 @@ type Vector struct{ X, Y, Z float64 }
 func direction(rightAscension, declination float64) Vector {
 	sinRA, cosRA := math.Sincos(radians(rightAscension))
 	sinDec, cosDec := math.Sincos(radians(declination))
-	return Vector{X: settled(cosDec * cosRA), Y: settled(cosDec * sinRA), Z: settled(sinDec)}
+	return Vector{X: flushTiny(cosDec * cosRA), Y: flushTiny(cosDec * sinRA), Z: flushTiny(sinDec)}
 }
 
-// settled makes zero of what is next to it: the square of a component that is too small has no
-// double, for which PostgreSQL fails the whole query.
-func settled(component float64) float64 {
+// flushTiny replaces a component close to zero by zero. The square of a smaller component underflows, and PostgreSQL
+// fails the whole query on underflow.
+func flushTiny(component float64) float64 {
 	if math.Abs(component) < 1e-30 {
 		return 0
 	}
@@ -74,7 +74,7 @@ func settled(component float64) float64 {
 
 func radians(degrees float64) float64 { return degrees * math.Pi / 180 }
 
-// Cone is a circle on the sky: ICRS, in degrees. Its edge belongs to it.
+// Cone is a circle on the sky: ICRS, in degrees, edge included.
 type Cone struct {
 	RightAscension float64 // from 0 to below 360
 	Declination    float64 // -90 to 90
@@ -91,26 +91,24 @@ func (c Cone) check() error {
 	return nil
 }
 
-// Cap is a Cone in terms that need arithmetic only: the square of the chord, which is the straight
-// way through the sphere between two of its points at the angle t, is (2 sin(t/2))². See J. Gray
-// and others, There Goes the Neighborhood: Relational Algebra for Spatial Data Search,
-// MSR-TR-2004-32, Microsoft Research 2004.
+// Cap is a Cone in a form that SQL evaluates with arithmetic only. The chord is the straight line between two points of
+// the sphere; its square at the angle t is (2 sin(t/2))². See J. Gray and others, There Goes the Neighborhood:
+// Relational Algebra for Spatial Data Search, MSR-TR-2004-32, Microsoft Research 2004.
 //
-// A direction is in the cap when the squared chord from Axis to it is at most SquaredChord; or,
-// when Beyond, at least that.
+// A direction is in the cap when its squared chord from Axis is at most SquaredChord, or, with Beyond, at least
+// SquaredChord.
 type Cap struct {
 	Axis         Vector
 	SquaredChord float64
 	Beyond       bool
-	MinZ, MaxZ   float64 // the band of declination in which all of the cap lies
+	MinZ, MaxZ   float64 // the band of declination that contains the cap
 }
 
-// edge is how far beyond its edge a cone reaches, in radians, so that rounding leaves out nothing
-// that lies on it: 2 billionths of an arcsecond.
+// edge extends a cone, in radians, so that rounding excludes no point on its edge: 2 billionths of an arcsecond.
 const edge = 1e-14
 
-// Cap is the cone as a Cap. Chords lose their precision towards 180 degrees, so a cone of more than
-// 90 is what lies far enough from the opposite direction.
+// Cap returns the cone as a Cap. Chords lose precision towards 180 degrees, so a cone above 90 degrees is the set of
+// directions far enough from the opposite axis.
 func (c Cone) Cap() Cap {
 	axis := direction(c.RightAscension, c.Declination)
 	south, north := math.Max(-90, c.Declination-c.Radius), math.Min(90, c.Declination+c.Radius)

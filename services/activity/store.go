@@ -9,28 +9,28 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 )
 
-// Store keeps activities. Each write is one transaction: activities and their events are there
-// together or not at all, and durable when the method returns nil.
+// Store persists activities. Each write is one transaction: activities and their events commit together or not at all,
+// and are durable when the method returns nil.
 type Store interface {
-	// Create keeps a new activity and emits its event. When the account has one of the same source
-	// and external id, it gives that one instead, however many ask at once. A repeat under the key
-	// gives the first result.
-	Create(ctx context.Context, key idempotency.Key, made Activity) (Activity, error)
+	// Create inserts an activity and emits its event. When the account has an activity with the same source and
+	// external id, it returns that one, also under concurrent calls. A replay of the idempotency key returns the
+	// first result.
+	Create(ctx context.Context, key idempotency.Key, created Activity) (Activity, error)
 
-	// Import does what Create does for all of them, in one transaction, and tells how many were new.
-	Import(ctx context.Context, made []Activity) (stored int64, err error)
+	// Import creates a batch in one transaction, and returns the number of new activities.
+	Import(ctx context.Context, created []Activity) (stored int64, err error)
 
-	// Get gives those of the activities that there are and can be seen, in any order.
+	// Get returns the activities that exist and are visible, in any order.
 	Get(ctx context.Context, ids []string, visible entity.Visibility) ([]Activity, error)
 
-	// List gives a page of the selection, the newest start first.
+	// List returns a page of the selection, the newest start first.
 	List(ctx context.Context, selection Selection, request page.Request) (page.Page[Activity], error)
 
-	// Sum adds up the amounts of the selection, and tells how many activities have one.
+	// Sum returns the sum of the amounts of the selection, and the number of activities with an amount.
 	Sum(ctx context.Context, selection Selection) (sum float64, count int64, err error)
 
-	// Amounts visits the activities of the selection that have an amount, the newest start first,
-	// and holds one at a time. An error of visit ends it and comes back as it is.
+	// Amounts calls visit for each activity of the selection with an amount, the newest start first. It buffers one
+	// row at a time. An error of visit stops the iteration and is returned unchanged.
 	Amounts(ctx context.Context, selection Selection, visit func(Amount) error) error
 }
 

@@ -33,7 +33,7 @@ func asked(from, to time.Time, zone, accountID string) *activityv1.ReportHydrati
 }
 
 // drink records water at moments; the first is 1 ml, and each is twice the one before.
-func drink(ctx context.Context, t *testing.T, h house, moments ...string) {
+func drink(ctx context.Context, t *testing.T, h environment, moments ...string) {
 	t.Helper()
 	ml := 1.0
 	for _, moment := range moments {
@@ -52,7 +52,7 @@ func days(report *activityv1.HydrationReport) string {
 	return strings.Join(out, ", ")
 }
 
-func TestDaysOfTimeZones(t *testing.T) {
+func TestHydrationDaysFollowTheTimeZone(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, zone string
@@ -92,7 +92,7 @@ func TestDaysOfTimeZones(t *testing.T) {
 	}
 }
 
-func TestReport(t *testing.T) {
+func TestHydrationReportHasSumsAndEntries(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	member, _ := as(t, caller.Member)
@@ -118,7 +118,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-func TestReportOfMoreThanItsEntries(t *testing.T) {
+func TestHydrationReportOverTheEntryBoundSumsAll(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	const n = 1_100
@@ -143,7 +143,7 @@ func TestReportOfMoreThanItsEntries(t *testing.T) {
 	}
 }
 
-func TestReportRefuses(t *testing.T) {
+func TestInvalidHydrationInputIsRefused(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	admin, _ := as(t, caller.Admin)
@@ -164,7 +164,7 @@ func TestReportRefuses(t *testing.T) {
 	}
 }
 
-func TestOthersWaterIsNotSeen(t *testing.T) {
+func TestHydrationOfAnotherAccountIsRefused(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	alice, aliceID := as(t, caller.Member)

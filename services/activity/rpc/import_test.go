@@ -31,7 +31,7 @@ func observed(n int) []*activityv1.Activity {
 	return all
 }
 
-func TestImportOfANight(t *testing.T) {
+func TestImportOfANightIsStoredOnce(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	for round, want := range []struct{ stored, repeated int64 }{{301, 0}, {0, 301}} {
@@ -54,7 +54,7 @@ func TestImportOfANight(t *testing.T) {
 	}
 }
 
-func TestImportTellsWhatIsWrong(t *testing.T) {
+func TestImportReportsInvalidActivities(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	admin, _ := as(t, caller.Admin)
@@ -77,7 +77,7 @@ func TestImportTellsWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestWhoMayImport(t *testing.T) {
+func TestImportByMemberIsRefused(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	member, _ := as(t, caller.Member)

@@ -12,7 +12,7 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// EncodeActivity gives the bytes of the activity's message, which events carry.
+// EncodeActivity returns the protobuf payload of the activity for its events.
 func EncodeActivity(a activity.Activity) ([]byte, error) {
 	out, err := proto.Marshal(message(a))
 	if err != nil {
@@ -65,7 +65,7 @@ func positionMessage(p *activity.Position) *typesv1.Position {
 	}
 }
 
-// observationMessage is nil when there was none.
+// observationMessage returns nil without an observation.
 func observationMessage(o activity.Observation) *activityv1.Observation {
 	if o == (activity.Observation{}) {
 		return nil

@@ -33,7 +33,7 @@ func full() *activityv1.Activity {
 	}
 }
 
-func TestRecordedReadsBackAndIsTold(t *testing.T) {
+func TestRecordReadBackAndEventAreUnchanged(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	member, account := as(t, caller.Member)
@@ -65,13 +65,13 @@ func TestRecordedReadsBackAndIsTold(t *testing.T) {
 	if err != nil || len(events) != 1 || events[0].Subject != "event.activity.added."+kept.GetId() {
 		t.Fatalf("%d events, %v", len(events), err)
 	}
-	var told activityv1.Activity
-	if err := proto.Unmarshal(events[0].Data, &told); err != nil || !proto.Equal(&told, want) {
-		t.Errorf("told %v, %v", &told, err)
+	var payload activityv1.Activity
+	if err := proto.Unmarshal(events[0].Data, &payload); err != nil || !proto.Equal(&payload, want) {
+		t.Errorf("payload %v, %v", &payload, err)
 	}
 }
 
-func TestWhoMayRecord(t *testing.T) {
+func TestRecordForAnotherAccountNeedsStaff(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	member, account := as(t, caller.Member)
@@ -104,7 +104,7 @@ func TestWhoMayRecord(t *testing.T) {
 	}
 }
 
-func TestNamesCannotBeGuessedNorTaken(t *testing.T) {
+func TestNameOfAnotherAccountIsIndependent(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	alice, _ := as(t, caller.Member)
@@ -126,7 +126,7 @@ func TestNamesCannotBeGuessedNorTaken(t *testing.T) {
 	}
 }
 
-func TestRepeatsUnderAKey(t *testing.T) {
+func TestReplayedIdempotencyKeyReturnsFirstResult(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	alice, _ := as(t, caller.Member)
@@ -148,7 +148,7 @@ func TestRepeatsUnderAKey(t *testing.T) {
 	}
 }
 
-func TestSameNameAtOnceIsOneActivity(t *testing.T) {
+func TestConcurrentRecordsWithOneNameStoreOneActivity(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	member, _ := as(t, caller.Member)
@@ -177,7 +177,7 @@ func TestSameNameAtOnceIsOneActivity(t *testing.T) {
 	}
 }
 
-func TestMessagesThatMakeNoSense(t *testing.T) {
+func TestInvalidMessageIsRefused(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	member, _ := as(t, caller.Member)

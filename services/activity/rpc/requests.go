@@ -10,8 +10,8 @@ import (
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
 )
 
-// told is the activity that a message tells of.
-func told(m *activityv1.Activity) activity.Activity {
+// fromProto returns the activity of a message.
+func fromProto(m *activityv1.Activity) activity.Activity {
 	o := m.GetObservation()
 	a := activity.Activity{
 		Kind: kind(m.GetKind()), Source: m.GetSource(), ExternalID: m.GetExternalId(), AccountID: m.GetAccountId(),
@@ -49,8 +49,8 @@ func sky(m *activityv1.SkyCoordinates) *activity.Sky {
 	return &activity.Sky{RightAscension: m.GetRightAscension(), Declination: m.GetDeclination(), Epoch: m.GetEpoch()}
 }
 
-// moment is the zero time when the message has none, and a year that is refused for what is no time
-// and for what would be taken for none.
+// moment returns the zero time for a message without a time. For an invalid timestamp, and for one that equals the zero
+// time, it returns a year that the use cases refuse.
 func moment(m *timestamppb.Timestamp) time.Time {
 	switch {
 	case m == nil:
@@ -86,7 +86,7 @@ func kind(m activityv1.Kind) activity.Kind {
 	case activityv1.Kind_KIND_NOTE:
 		return activity.Note
 	}
-	return activity.Kind(m.String()) // its number, which is no kind
+	return activity.Kind(m.String()) // the number, which the use cases refuse
 }
 
 func filter(m *activityv1.ActivityFilter) activity.Filter {

@@ -1,9 +1,8 @@
-// Package rpc speaks the contract of the activity service (services/proto/activity/v1): requests
-// into the use cases, activities and errors out.
+// Package rpc is the gRPC server of the activity service (services/proto/activity/v1). It converts requests into calls
+// of the use cases, and activities and errors into messages.
 //
-// It refuses nothing itself. What a message cannot say, such as a kind that is not known or a
-// timestamp out of range, becomes a value that the use cases refuse, so that there is one place
-// that knows what is good.
+// It refuses no request itself. A value that the domain cannot represent, such as an unknown kind or a timestamp out of
+// range, becomes a value that the use cases refuse, so the rules have one home.
 package rpc
 
 import (
@@ -27,7 +26,7 @@ type server struct {
 }
 
 func (s server) RecordActivity(ctx context.Context, r *activityv1.RecordActivityRequest) (*activityv1.Activity, error) {
-	a, err := s.service.Record(ctx, activity.RecordInput{Activity: told(r.GetActivity()), IdempotencyKey: r.GetIdempotencyKey()})
+	a, err := s.service.Record(ctx, activity.RecordInput{Activity: fromProto(r.GetActivity()), IdempotencyKey: r.GetIdempotencyKey()})
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +36,7 @@ func (s server) RecordActivity(ctx context.Context, r *activityv1.RecordActivity
 func (s server) ImportActivities(ctx context.Context, r *activityv1.ImportActivitiesRequest) (*activityv1.ImportActivitiesResponse, error) {
 	all := make([]activity.Activity, len(r.GetActivities()))
 	for i, m := range r.GetActivities() {
-		all[i] = told(m)
+		all[i] = fromProto(m)
 	}
 	done, err := s.service.Import(ctx, all)
 	if err != nil {

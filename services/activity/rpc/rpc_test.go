@@ -23,21 +23,21 @@ import (
 	activityv1 "github.com/sluicehq/sluice/services/gen/activity/v1"
 )
 
-// house is the service with its store, as a gateway sees it.
-type house struct {
+// environment is the service with its store, behind its gRPC contract.
+type environment struct {
 	activityv1.ActivitiesClient
 	db    *sqldb.DB
 	clock *clock.Manual
 }
 
-func open(t *testing.T) house {
+func open(t *testing.T) environment {
 	t.Helper()
 	db := sqltest.OpenSQLite(t, store.Migrations())
 	now := clock.NewManual(noon())
 	service := activity.New(store.New(db, rpc.EncodeActivity), now)
 	options := base.Options{Logger: slog.New(slog.DiscardHandler), Tracing: obs.NoTracing()}
 	channel := base.NewChannel(options, func(r grpc.ServiceRegistrar) { rpc.Register(r, service) })
-	return house{ActivitiesClient: activityv1.NewActivitiesClient(base.Within(channel, options)), db: db, clock: now}
+	return environment{ActivitiesClient: activityv1.NewActivitiesClient(base.Within(channel, options)), db: db, clock: now}
 }
 
 func noon() time.Time { return time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC) }
@@ -69,7 +69,7 @@ func water(ml float64) *activityv1.Activity {
 	return &activityv1.Activity{Kind: activityv1.Kind_KIND_HYDRATION, Title: "Water", Amount: &ml, Unit: "ml"}
 }
 
-func record(ctx context.Context, t *testing.T, h house, a *activityv1.Activity) *activityv1.Activity {
+func record(ctx context.Context, t *testing.T, h environment, a *activityv1.Activity) *activityv1.Activity {
 	t.Helper()
 	kept, err := h.RecordActivity(ctx, &activityv1.RecordActivityRequest{Activity: a})
 	if err != nil {

@@ -11,12 +11,12 @@ import (
 	"github.com/sluicehq/sluice/services/activity"
 )
 
-// newest is the one order of activities.
+// newest returns the order of all lists of activities.
 func newest() sqldb.Newest {
 	return sqldb.Newest{Name: "activities/newest", Column: "started_at", Kind: ids.Activity}
 }
 
-// Get gives activities by id: see activity.Store.
+// Get implements activity.Store.
 func (s *Store) Get(ctx context.Context, ids []string, visible entity.Visibility) ([]activity.Activity, error) {
 	var w sqldb.Where
 	w.In("id", ids)
@@ -24,7 +24,7 @@ func (s *Store) Get(ctx context.Context, ids []string, visible entity.Visibility
 	return s.query(ctx, `SELECT `+columns+` FROM activities`+w.SQL(), w.Args())
 }
 
-// List gives a page of activities: see activity.Store.
+// List implements activity.Store.
 func (s *Store) List(ctx context.Context, selection activity.Selection, request page.Request) (page.Page[activity.Activity], error) {
 	size, err := request.Size()
 	if err != nil {
@@ -50,7 +50,7 @@ func (s *Store) List(ctx context.Context, selection activity.Selection, request 
 	return cut, nil
 }
 
-// Sum adds up amounts: see activity.Store.
+// Sum implements activity.Store.
 func (s *Store) Sum(ctx context.Context, selection activity.Selection) (sum float64, count int64, err error) {
 	w := where(selection.Filter)
 	narrow(&w, selection.Visible)
@@ -61,7 +61,7 @@ func (s *Store) Sum(ctx context.Context, selection activity.Selection) (sum floa
 	return sum, count, nil
 }
 
-// Amounts visits amounts one by one: see activity.Store.
+// Amounts implements activity.Store.
 func (s *Store) Amounts(ctx context.Context, selection activity.Selection, visit func(activity.Amount) error) error {
 	w := where(selection.Filter)
 	w.And("amount IS NOT NULL")
@@ -70,7 +70,7 @@ func (s *Store) Amounts(ctx context.Context, selection activity.Selection, visit
 	if err != nil {
 		return fmt.Errorf("read amounts: %w", err)
 	}
-	defer func() { _ = rows.Close() }() // Err tells what Close would
+	defer func() { _ = rows.Close() }() // Err returns the same error
 	for rows.Next() {
 		var a activity.Amount
 		var started int64

@@ -10,17 +10,17 @@ import (
 	"github.com/sluicehq/sluice/services/activity"
 )
 
-// columns are what an activity is read from, in the order of scan.
+// columns lists the columns of an activity, in the order of scan.
 const columns = `id, kind, source, external_id, account_id, title, content, started_at, ended_at,
 	actor, organisation, subject, amount, unit, position, right_ascension, declination, epoch,
 	site, telescope, instrument, programme, observer, target, status,
 	device_id, trip_id, job_id, links, data, created_at`
 
-// compared are the columns that only filters read.
+// compared lists the columns that only filters read.
 const compared = `actor_folded, telescope_folded, instrument_folded, programme_folded, observer_folded,
 	target_folded, status_folded, sky_x, sky_y, sky_z`
 
-// insert tells whether the activity was new: false when its account has one of the same name.
+// insert inserts the activity. isNew is false when the account has an activity with the same name (deduplication).
 func insert(ctx context.Context, tx *sqldb.Tx, a activity.Activity) (isNew bool, err error) {
 	kept, err := values(a)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/sluicehq/sluice/services/activity"
 )
 
-// where holds for the rows that a filter selects.
+// where returns the SQL condition of a filter.
 func where(f activity.Filter) sqldb.Where {
 	var w sqldb.Where
 	sqldb.Narrow(&w, "kind", f.Kinds)
@@ -24,7 +24,7 @@ func where(f activity.Filter) sqldb.Where {
 	}
 	if f.DeviceID != "" {
 		w.And("device_id = ?", f.DeviceID)
-		w.And("device_id <> ''") // as the partial index says it, so that both engines see that it applies
+		w.And("device_id <> ''") // the words of the partial index, so that both planners use it
 	}
 	whereTexts(&w, f)
 	if f.Cone != nil {
@@ -33,7 +33,7 @@ func where(f activity.Filter) sqldb.Where {
 	return w
 }
 
-// ceilMicros is the first moment that is stored from at on.
+// ceilMicros rounds up to the microseconds that the store has.
 func ceilMicros(at time.Time) int64 {
 	micros := sqldb.Micros(at)
 	if sqldb.Time(micros).Before(at) {
@@ -42,7 +42,7 @@ func ceilMicros(at time.Time) int64 {
 	return micros
 }
 
-// narrow adds the condition that holds for the visible rows: entity.Visibility in SQL.
+// narrow adds the SQL condition of a visibility.
 func narrow(w *sqldb.Where, visible entity.Visibility) {
 	switch {
 	case visible.All:
@@ -57,8 +57,8 @@ func narrow(w *sqldb.Where, visible entity.Visibility) {
 	}
 }
 
-// newestVisible returns a query of the columns, among which are started_at and id, over the visible rows for which w
-// holds, the newest start first. It reads public rows and the rows of the account from an index each and merges
+// newestVisible returns a query of the columns, among which are started_at and id, over the visible rows that match
+// w, the newest start first. It reads public rows and the rows of the account from an index each and merges
 // them, so the cost of a page does not grow with the number of rows of either.
 func newestVisible(columns string, w *sqldb.Where, visible entity.Visibility) string {
 	read := `SELECT ` + columns + ` FROM activities`
@@ -68,7 +68,7 @@ func newestVisible(columns string, w *sqldb.Where, visible entity.Visibility) st
 	}
 	mine := w.Arg(visible.Owner)
 	owned := func(condition string) string {
-		part := *w // shares the array of w, so its text is made before the next part
+		part := *w // shares the array of w, so its text is built before the next part
 		part.And(condition)
 		return read + part.SQL()
 	}
@@ -91,7 +91,7 @@ func whereTexts(w *sqldb.Where, f activity.Filter) {
 	}
 }
 
-// within compares squared chords: see activity.Cap. The band of sky_z is what the index narrows to.
+// within compares squared chords: see activity.Cap. The index on sky_z restricts the scan to the band of declination.
 func within(w *sqldb.Where, c activity.Cap) {
 	w.And("sky_z BETWEEN ? AND ?", c.MinZ, c.MaxZ)
 	x, y, z := w.Arg(c.Axis.X), w.Arg(c.Axis.Y), w.Arg(c.Axis.Z)

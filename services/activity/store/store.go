@@ -1,8 +1,7 @@
-// Package store keeps activities in SQL, on SQLite or PostgreSQL.
+// Package store persists activities in SQL, on SQLite or PostgreSQL. It implements activity.Store.
 //
-// It promises what activity.Store asks for. A unique index over source, external id and account
-// holds the rule that such a name stands for one activity: of two that are told at once, the second
-// waits for the first and is answered with it.
+// A unique index over source, external id and account deduplicates activities by name: of two concurrent inserts, the
+// second waits for the first and returns it.
 package store
 
 import (
@@ -21,11 +20,11 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// Migrations is the schema, for sqldb.DB.Migrate.
+// Migrations returns the schema migrations, for sqldb.DB.Migrate.
 func Migrations() fs.FS {
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return migrations // cannot be: the folder is embedded above
+		return migrations // impossible: the folder is embedded above
 	}
 	return sub
 }
@@ -36,12 +35,12 @@ type Store struct {
 	encode func(activity.Activity) ([]byte, error)
 }
 
-// New gives a store over a migrated database. Events carry what encode makes of an activity.
+// New returns a store over a migrated database. encode returns the payload of an event.
 func New(db *sqldb.DB, encode func(activity.Activity) ([]byte, error)) *Store {
 	return &Store{db: db, encode: encode}
 }
 
-// Create keeps an activity, or gives the first of its name: see activity.Store.
+// Create implements activity.Store.
 func (s *Store) Create(ctx context.Context, key idempotency.Key, made activity.Activity) (activity.Activity, error) {
 	kept, err := sqldb.WriteOnce(ctx, s.db, key, made.CreatedAt, func(tx *sqldb.Tx) (activity.Activity, error) {
 		isNew, err := insert(ctx, tx, made)
@@ -59,9 +58,8 @@ func (s *Store) Create(ctx context.Context, key idempotency.Key, made activity.A
 	return kept, nil
 }
 
-// Import keeps those of the activities whose names are new: see activity.Store. They are inserted
-// in the order of their names, so that imports of the same at once wait for each other instead of
-// locking each other out; their events come in the order of the input.
+// Import implements activity.Store. It inserts in the order of the names, so concurrent imports of the same names wait
+// for each other and do not deadlock. The events are in the order of the input.
 func (s *Store) Import(ctx context.Context, made []activity.Activity) (stored int64, err error) {
 	places := byName(made)
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -90,7 +88,7 @@ func (s *Store) Import(ctx context.Context, made []activity.Activity) (stored in
 	return stored, nil
 }
 
-// byName is the places of the activities in the order of their names; of one name, in their own.
+// byName returns the indexes of the activities in the order of their names, and for equal names in input order.
 func byName(made []activity.Activity) []int {
 	places := make([]int, len(made))
 	for i := range places {
@@ -111,7 +109,7 @@ func (s *Store) emit(ctx context.Context, tx *sqldb.Tx, a activity.Activity) err
 	return tx.Emit(ctx, a.CreatedAt, "event.activity.added."+a.ID, payload)
 }
 
-// first is the activity that has the name which the other one was to have.
+// first returns the stored activity with the name of the other one.
 func first(ctx context.Context, tx *sqldb.Tx, other activity.Activity) (activity.Activity, error) {
 	return scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM activities
 		WHERE source = $1 AND external_id = $2 AND account_id = $3 AND external_id <> ''`,

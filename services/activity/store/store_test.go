@@ -23,8 +23,8 @@ func TestStore(t *testing.T) {
 		t.Run("conformance", func(t *testing.T) {
 			storetest.Run(t, func(t *testing.T) activity.Store { return store.New(open(t), encode) })
 		})
-		t.Run("what is new emits one event", func(t *testing.T) { t.Parallel(); events(t, open(t)) })
-		t.Run("without its event nothing is kept", func(t *testing.T) { t.Parallel(); noEvent(t, open(t)) })
+		t.Run("new activity emits one event", func(t *testing.T) { t.Parallel(); events(t, open(t)) })
+		t.Run("failed event rolls the activity back", func(t *testing.T) { t.Parallel(); noEvent(t, open(t)) })
 	})
 }
 
@@ -51,12 +51,12 @@ func events(t *testing.T, db *sqldb.DB) {
 		t.Fatalf("%d events, %v", len(pending), err)
 	}
 	for i, want := range []activity.Activity{a, c, b} {
-		var told activity.Activity
-		if err := json.Unmarshal(pending[i].Data, &told); err != nil {
+		var payload activity.Activity
+		if err := json.Unmarshal(pending[i].Data, &payload); err != nil {
 			t.Fatal(err)
 		}
-		if told.ID != want.ID || pending[i].Subject != "event.activity.added."+want.ID {
-			t.Errorf("event %d is %s of %s", i, pending[i].Subject, told.ID)
+		if payload.ID != want.ID || pending[i].Subject != "event.activity.added."+want.ID {
+			t.Errorf("event %d is %s of %s", i, pending[i].Subject, payload.ID)
 		}
 	}
 }

@@ -18,7 +18,7 @@ import (
 func listsAll(t *testing.T, s activity.Store) {
 	mine := ids.New(ids.Account)
 	var made []activity.Activity
-	for i, minutes := range []int{3, 1, 2, 2, 2, -7, 5} { // three at one time: the id decides
+	for i, minutes := range []int{3, 1, 2, 2, 2, -7, 5} { // three with one start: the id decides
 		made = append(made, create(t, s, with(note(minutes), func(a *activity.Activity) {
 			a.AccountID = []string{"", mine}[i%2]
 		})))
@@ -40,8 +40,8 @@ func listsAll(t *testing.T, s activity.Store) {
 	}
 }
 
-// paged reads by pages what started up to some minutes after noon. Between the pages it adds others
-// of that time, which come in front and move nothing.
+// paged reads pages of the activities that started up to some minutes after noon. Between the pages it inserts newer
+// activities, which must not move a page.
 func paged(t *testing.T, s activity.Store, selection activity.Selection, minutes int) []string {
 	t.Helper()
 	before := noon().Add(time.Duration(minutes+1) * time.Minute)
@@ -170,7 +170,7 @@ func listRefuses(t *testing.T, s activity.Store) {
 	}
 }
 
-// drunk is water of an account.
+// drunk returns a water entry of an account.
 func drunk(minutes int, ml float64, accountID string) activity.Activity {
 	return with(note(minutes), func(a *activity.Activity) {
 		a.Kind, a.Amount, a.Unit, a.AccountID = activity.Hydration, &ml, "ml", accountID

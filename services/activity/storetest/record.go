@@ -36,11 +36,11 @@ func full() activity.Activity {
 	}
 }
 
-func readsBack(t *testing.T, s activity.Store) { keptAsMade(t, s, full()) }
+func readsBack(t *testing.T, s activity.Store) { storedUnchanged(t, s, full()) }
 
-func bareReadsBack(t *testing.T, s activity.Store) { keptAsMade(t, s, note(0)) }
+func bareReadsBack(t *testing.T, s activity.Store) { storedUnchanged(t, s, note(0)) }
 
-func keptAsMade(t *testing.T, s activity.Store, want activity.Activity) {
+func storedUnchanged(t *testing.T, s activity.Store, want activity.Activity) {
 	t.Helper()
 	if got := create(t, s, want); !reflect.DeepEqual(got, want) {
 		t.Errorf("answers with\n%+v, want\n%+v", got, want)
@@ -53,7 +53,7 @@ func keptAsMade(t *testing.T, s activity.Store, want activity.Activity) {
 
 func getLeavesOut(t *testing.T, s activity.Store) {
 	mine, others := ids.New(ids.Account), ids.New(ids.Account)
-	public, own, foreign := create(t, s, told("a", "")), create(t, s, told("b", mine)), create(t, s, told("c", others))
+	public, own, foreign := create(t, s, named("a", "")), create(t, s, named("b", mine)), create(t, s, named("c", others))
 	asked := []string{public.ID, own.ID, foreign.ID, ids.New(ids.Activity), "no id"}
 	for name, tt := range map[string]struct {
 		visible entity.Visibility
@@ -70,9 +70,9 @@ func getLeavesOut(t *testing.T, s activity.Store) {
 	}
 }
 
-func toldAgain(t *testing.T, s activity.Store) {
+func duplicateReturnsFirst(t *testing.T, s activity.Store) {
 	want := create(t, s, full())
-	again := told(want.ExternalID, want.AccountID)
+	again := named(want.ExternalID, want.AccountID)
 	again.Source = want.Source
 	if got := create(t, s, again); !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%+v, want\n%+v", got, want)
@@ -82,10 +82,10 @@ func toldAgain(t *testing.T, s activity.Store) {
 	}
 }
 
-func namesOfAccounts(t *testing.T, s activity.Store) {
+func accountsHaveTheirOwnNames(t *testing.T, s activity.Store) {
 	for _, account := range []string{"", ids.New(ids.Account), ids.New(ids.Account)} {
 		for _, source := range []string{"one", "two"} {
-			made := with(told("same", account), func(a *activity.Activity) { a.Source = source })
+			made := with(named("same", account), func(a *activity.Activity) { a.Source = source })
 			if got := create(t, s, made); got.ID != made.ID {
 				t.Errorf("%s of %q gives another one's", source, account)
 			}
@@ -94,20 +94,20 @@ func namesOfAccounts(t *testing.T, s activity.Store) {
 }
 
 func withoutName(t *testing.T, s activity.Store) {
-	create(t, s, told("", ""))
-	create(t, s, told("", ""))
+	create(t, s, named("", ""))
+	create(t, s, named("", ""))
 	if got := listed(t, s, every(activity.Filter{})); len(got) != 2 {
 		t.Errorf("%d are kept", len(got))
 	}
 }
 
-func toldAtOnce(t *testing.T, s activity.Store) {
+func concurrentDuplicates(t *testing.T, s activity.Store) {
 	got := make([]activity.Activity, 32)
 	var wg sync.WaitGroup
 	for i := range got {
 		wg.Go(func() {
 			var err error
-			if got[i], err = s.Create(t.Context(), idempotency.Key{}, told("same", "")); err != nil {
+			if got[i], err = s.Create(t.Context(), idempotency.Key{}, named("same", "")); err != nil {
 				t.Error(err)
 			}
 		})
@@ -139,11 +139,11 @@ func repeatedKey(t *testing.T, s activity.Store) {
 	}
 }
 
-// night is activities by name, from one number to below the other.
+// night returns named activities, from one number to below the other.
 func night(from, to int) []activity.Activity {
 	var made []activity.Activity
 	for i := from; i < to; i++ {
-		made = append(made, told(fmt.Sprint("request ", i), ""))
+		made = append(made, named(fmt.Sprint("request ", i), ""))
 	}
 	return made
 }

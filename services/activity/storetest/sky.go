@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/services/activity"
 )
 
-// seenAt is a note of something at a place on the sky.
+// seenAt returns a note with a position on the sky.
 func seenAt(rightAscension, declination float64) activity.Activity {
 	return with(note(0), func(a *activity.Activity) {
 		a.Sky = &activity.Sky{RightAscension: rightAscension, Declination: declination, Epoch: activity.J2000}
@@ -48,7 +48,7 @@ func coneTable(t *testing.T, s activity.Store) {
 	}
 }
 
-// coneRandom asks for cones whose edge runs through one of the points, and a little to either side.
+// coneRandom lists cones whose edge is at one of the points, and a little to either side of it.
 func coneRandom(t *testing.T, s activity.Store) {
 	random := rand.New(rand.NewPCG(2026, 5))
 	points := make([]activity.Activity, 300)
@@ -80,7 +80,7 @@ func coneRandom(t *testing.T, s activity.Store) {
 	}
 }
 
-// wantWithin compares all points but the one on the edge.
+// wantWithin compares all points except the one on the edge.
 func wantWithin(t *testing.T, points []activity.Activity, cone activity.Cone, but string, got []string) {
 	t.Helper()
 	got = sorted(got)
@@ -93,7 +93,7 @@ func wantWithin(t *testing.T, points []activity.Activity, cone activity.Cone, bu
 	}
 }
 
-// randomPlace is anywhere, and often near a pole or right ascension 0.
+// randomPlace returns a random position, often near a pole or right ascension 0.
 func randomPlace(random *rand.Rand) (rightAscension, declination float64) {
 	rightAscension, declination = 360*random.Float64(), 180*math.Asin(2*random.Float64()-1)/math.Pi
 	switch random.IntN(4) {
@@ -107,7 +107,7 @@ func randomPlace(random *rand.Rand) (rightAscension, declination float64) {
 	return rightAscension, declination
 }
 
-// vincenty is the great-circle distance in degrees by the formula of T. Vincenty for a sphere
+// vincenty returns the great-circle distance in degrees by the formula of T. Vincenty for a sphere
 // (Direct and Inverse Solutions of Geodesics on the Ellipsoid, Survey Review 23, 1975), which is
 // accurate at all distances.
 func vincenty(rightAscension, declination float64, to activity.Sky) float64 {

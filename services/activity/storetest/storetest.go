@@ -1,4 +1,4 @@
-// Package storetest is what every activity.Store must pass.
+// Package storetest is the conformance suite of activity.Store.
 package storetest
 
 import (
@@ -13,30 +13,30 @@ import (
 	"github.com/sluicehq/sluice/services/activity"
 )
 
-// Run runs the suite. Each call of open gives a store that holds nothing.
+// Run runs the suite. Each call of open returns an empty store.
 func Run(t *testing.T, open func(t *testing.T) activity.Store) {
 	for name, test := range map[string]func(*testing.T, activity.Store){
-		"an activity reads back as it was kept":           readsBack,
-		"a bare activity reads back as it was kept":       bareReadsBack,
-		"get leaves out what is not there or not seen":    getLeavesOut,
-		"a name told again gives the first":               toldAgain,
-		"a name is of its account":                        namesOfAccounts,
-		"without a name every activity is new":            withoutName,
-		"a name 32 times at once is kept once":            toldAtOnce,
-		"a repeat under a key gives the first":            repeatedKey,
-		"an import keeps what is new":                     importsNew,
-		"imports of the same at once keep each once":      importsAtOnce,
-		"a list runs through all, the newest start first": listsAll,
-		"a list is narrowed by its filter":                listsFiltered,
-		"a list is narrowed to what is seen":              listsSeen,
-		"get and list follow the rule of visibility":      visibilityFollowsTheRule,
-		"a list refuses foreign cursors and bad sizes":    listRefuses,
-		"amounts are added up":                            sums,
-		"amounts are visited, the newest start first":     visitsAmounts,
-		"a cone holds what is within, edges too":          coneTable,
-		"cones agree with the great circle":               coneRandom,
-		"a cone holds standard coordinates only":          coneEpochs,
-		"coordinates next to zero are as good as any":     coneTiny,
+		"activity, read back, is unchanged":                          readsBack,
+		"activity without optional fields, read back, is unchanged":  bareReadsBack,
+		"get, missing or invisible ids, omits them":                  getLeavesOut,
+		"create, repeated name, returns the first activity":          duplicateReturnsFirst,
+		"create, same name in two accounts, stores both":             accountsHaveTheirOwnNames,
+		"create without a name, repeated, stores both":               withoutName,
+		"create, one name 32 times concurrently, stores one":         concurrentDuplicates,
+		"create, replayed idempotency key, returns the first result": repeatedKey,
+		"import, new and stored names, stores the new ones":          importsNew,
+		"import, same batch concurrently, stores each once":          importsAtOnce,
+		"list, all pages, is complete and newest first":              listsAll,
+		"list, with a filter, has the matching rows":                 listsFiltered,
+		"list, with a visibility, has the visible rows":              listsSeen,
+		"get and list, every caller, agree with Sees":                visibilityFollowsTheRule,
+		"list, foreign cursor or bad size, is refused":               listRefuses,
+		"sum, rows with and without amounts, counts the former":      sums,
+		"amounts, all rows, are visited newest first":                visitsAmounts,
+		"cone, table of cases, includes its edge":                    coneTable,
+		"cone, random cases, agrees with the great circle":           coneRandom,
+		"cone, other epochs, excludes them":                          coneEpochs,
+		"cone, coordinates close to zero, do not underflow":          coneTiny,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -47,7 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) activity.Store) {
 
 func noon() time.Time { return time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC) }
 
-// note is a new activity of everybody's that started some minutes after noon.
+// note returns a new public activity that started some minutes after noon.
 func note(minutes int) activity.Activity {
 	return activity.Activity{
 		ID: ids.New(ids.Activity), Kind: activity.Note, Source: "test", Title: "A note",
@@ -55,14 +55,14 @@ func note(minutes int) activity.Activity {
 	}
 }
 
-// told is a note by name.
-func told(externalID, accountID string) activity.Activity {
+// named returns a note with a name.
+func named(externalID, accountID string) activity.Activity {
 	a := note(0)
 	a.ExternalID, a.AccountID = externalID, accountID
 	return a
 }
 
-// with is an activity with something changed.
+// with returns the activity after a change.
 func with(a activity.Activity, change func(*activity.Activity)) activity.Activity {
 	change(&a)
 	return a
@@ -83,7 +83,7 @@ func every(f activity.Filter) activity.Selection {
 	return activity.Selection{Filter: f, Visible: all()}
 }
 
-// listed is all that a selection has, up to 1,000.
+// listed returns the ids of the selection, up to 1,000.
 func listed(t *testing.T, s activity.Store, selection activity.Selection) []string {
 	t.Helper()
 	p, err := s.List(t.Context(), selection, page.Request{First: page.Max, WithTotal: true})
