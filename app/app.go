@@ -25,6 +25,7 @@ import (
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/obs"
+	"github.com/sluicehq/sluice/internal/redisdb"
 	"github.com/sluicehq/sluice/internal/rpc"
 	"github.com/sluicehq/sluice/internal/worker"
 )
@@ -66,9 +67,9 @@ type house struct {
 	listener net.Listener // nil for a program that does not listen
 	hub      *live.Hub    // of a gateway with a broker
 
-	responses bff.Responses            // of a gateway that keeps answers
-	breakers  map[string]func() string // between Redis and the parts that use it
-	field     *bus.Field               // nil when devices do not connect here
+	responses bff.Responses   // of a gateway that keeps answers
+	redis     *redisdb.Client // nil without Redis
+	field     *bus.Field      // nil when devices do not connect here
 	guards    []*guard.Conn
 }
 

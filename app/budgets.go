@@ -13,21 +13,14 @@ import (
 )
 
 // budgets is what callers of the gateway may spend: counted here, or in the Redis of the settings.
-func (h *house) budgets() (*quota.Callers, error) {
+func (h *house) budgets() *quota.Callers {
 	settings := h.config.Quota
 	options := quota.Options{Account: settings.AccountPoints, Anonymous: settings.AnonymousPoints, InFlight: settings.InFlight, Clock: h.clock}
 	memory := quota.NewMemory(h.clock, settings.Callers)
-	if h.config.Redis.URL == "" {
-		return quota.New(memory, options), nil
+	if h.redis == nil {
+		return quota.New(memory, options)
 	}
-	client, err := quota.Connect(h.config.Redis.URL.Reveal(), h.config.Redis.Timeout)
-	if err != nil {
-		return nil, err
-	}
-	h.program.closing.add("redis", func(context.Context) error { return client.Close() })
-	shared := quota.NewShared(client, memory, quota.SharedOptions{Timeout: h.config.Redis.Timeout, Logger: h.logger})
-	h.watchRedis("budgets", shared.State)
-	return quota.New(shared, options), nil
+	return quota.New(quota.NewShared(h.redis, memory), options)
 }
 
 // watched is how callers of the gateway behave.

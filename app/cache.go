@@ -6,7 +6,6 @@ import (
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/cache"
-	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/config"
@@ -15,8 +14,11 @@ import (
 // cached keeps what the ports answer, unless nobody could tell when it ends: without a broker changes
 // that pass through no gateway are not heard of, and without Redis those through other gateways.
 func (h *house) cached(ctx context.Context, ports bff.Ports, b *bus.Bus, sole bool) (bff.Ports, error) {
+	if err := h.openRedis(); err != nil {
+		return ports, err
+	}
 	settings := h.config.Cache
-	shared := h.config.Redis.URL != ""
+	shared := h.redis != nil
 	if !settings.Enabled || b == nil || !shared && !sole && !settings.SingleGateway {
 		h.logger.Info("answers of the services are not kept", "enabled", settings.Enabled, "broker", b != nil, "redis", shared)
 		return ports, nil
@@ -26,17 +28,10 @@ func (h *house) cached(ctx context.Context, ports bff.Ports, b *bus.Bus, sole bo
 		Clock: h.clock, Logger: h.logger, Registry: h.registry,
 	}
 	if shared {
-		client, err := quota.Patience(h.config.Redis.URL.Reveal(), h.config.Redis.Timeout)
-		if err != nil {
-			return ports, err
-		}
-		options.Redis = &cache.RedisOptions{Client: client, Timeout: h.config.Redis.Timeout, WriteTime: 2 * h.config.CallTimeout}
+		options.Redis = &cache.RedisOptions{Client: h.redis, WriteTime: 2 * h.config.CallTimeout}
 	}
 	c := cache.New(options)
 	h.program.closing.add("cache", c.Close)
-	if shared {
-		h.watchRedis("cache", c.State)
-	}
 	stop, err := c.Neighbours(b.JetStream().Conn())
 	if err != nil {
 		return ports, err

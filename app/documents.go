@@ -1,13 +1,11 @@
 package app
 
 import (
-	"context"
 	"fmt"
 	"os"
 
 	"github.com/sluicehq/sluice/bff/cache/documents"
 	"github.com/sluicehq/sluice/bff/persisted"
-	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/graph/pipeline"
 )
 
@@ -43,18 +41,9 @@ func (h *house) manifest(path string) (map[string]string, error) {
 }
 
 func (h *house) persisted() (persisted.Store, error) {
-	near, err := persisted.NewMemory(int64(h.config.Documents.Memory))
-	if err != nil || h.config.Redis.URL == "" {
-		return near, err
+	memory, err := persisted.NewMemory(int64(h.config.Documents.Memory))
+	if err != nil || h.redis == nil {
+		return memory, err
 	}
-	client, err := quota.Connect(h.config.Redis.URL.Reveal(), h.config.Redis.Timeout)
-	if err != nil {
-		return nil, err
-	}
-	h.program.closing.add("redis of documents", func(context.Context) error { return client.Close() })
-	shared := documents.New(client, near, documents.Options{
-		Timeout: h.config.Redis.Timeout, Keep: h.config.Documents.TTL, Logger: h.logger,
-	})
-	h.watchRedis("documents", shared.State)
-	return shared, nil
+	return documents.New(h.redis, memory, documents.Options{TTL: h.config.Documents.TTL, Logger: h.logger}), nil
 }

@@ -25,6 +25,7 @@ import (
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/redisdb"
 )
 
 // ports gives the services as resolvers ask them, each behind its guard.
@@ -58,24 +59,28 @@ func (h *house) services() any {
 	return told
 }
 
-// redis tells how Redis looks from each part that uses it.
-func (h *house) redis() any {
-	told := map[string]any{}
-	for part, state := range h.breakers {
-		told[part] = map[string]string{"breaker": state()}
+// openRedis opens the Redis client of the settings, if there is one. Several parts of the gateway share it.
+func (h *house) openRedis() error {
+	if h.config.Redis.URL == "" {
+		return nil
 	}
-	return told
+	client, err := redisdb.Open(redisdb.Options{
+		URL: h.config.Redis.URL.Reveal(), Timeout: h.config.Redis.Timeout, Logger: h.logger, Registry: h.registry,
+	})
+	if err != nil {
+		return err
+	}
+	h.redis = client
+	h.program.closing.add("redis", func(context.Context) error { return client.Close() })
+	return nil
 }
 
-// watchRedis has metrics and /readyz?verbose tell of the breaker between a part and Redis.
-func (h *house) watchRedis(part string, state func() string) {
-	if h.breakers == nil {
-		h.breakers = map[string]func() string{}
+// redisState describes the circuit breaker of Redis for /readyz?verbose.
+func (h *house) redisState() any {
+	if h.redis == nil {
+		return map[string]string{}
 	}
-	h.breakers[part] = state
-	h.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "sluice_redis_breaker_state", Help: "Whether the part asks Redis: 0 yes, 1 one in a while, 2 no.", ConstLabels: prometheus.Labels{"part": part},
-	}, func() float64 { return map[string]float64{"half-open": 1, "open": 2}[state()] }))
+	return map[string]string{"breaker": h.redis.State()}
 }
 
 // countOperations counts operations by how they are executed.
@@ -92,10 +97,7 @@ func (h *house) countOperations() func(plan.Outcome) {
 
 // entrance is the HTTP side of the gateway.
 func (h *house) entrance(ctx context.Context, ports bff.Ports, health *edge.Health, b *bus.Bus) (http.Handler, error) {
-	budgets, err := h.budgets()
-	if err != nil {
-		return nil, err
-	}
+	budgets := h.budgets()
 	proxies, err := h.trustedProxies()
 	if err != nil {
 		return nil, err
@@ -142,7 +144,7 @@ func (h *house) entrance(ctx context.Context, ports bff.Ports, health *edge.Heal
 		options.Registry = h.registry
 	}
 	health.Explain(func() map[string]any {
-		return map[string]any{"services": h.services(), "redis": h.redis()}
+		return map[string]any{"services": h.services(), "redis": h.redisState()}
 	})
 	return edge.New(parts, options), nil
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/sluicehq/sluice/bench/bar"
 	"github.com/sluicehq/sluice/bff/cache"
 	"github.com/sluicehq/sluice/bff/persisted"
-	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
@@ -25,6 +24,7 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/obs"
+	"github.com/sluicehq/sluice/internal/redisdb"
 	"github.com/sluicehq/sluice/internal/testserver"
 	"github.com/sluicehq/sluice/loaders"
 )
@@ -95,11 +95,11 @@ func handleCached(mux *http.ServeMux, ports loaders.Ports) error {
 		return nil
 	}
 	const timeout = time.Second // of a machine that is kept busy
-	client, err := quota.Patience(url, timeout)
+	client, err := redisdb.Open(redisdb.Options{URL: url, Timeout: timeout, Logger: calls().Logger})
 	if err != nil {
 		return err
 	}
-	shared := &cache.RedisOptions{Client: client, Timeout: timeout, WriteTime: timeout}
+	shared := &cache.RedisOptions{Client: client, WriteTime: timeout}
 	mux.Handle("/users-shared", asAnotherEachTime(cachingServer(ports, shared, false)))
 	return nil
 }

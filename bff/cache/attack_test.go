@@ -12,7 +12,6 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sluicehq/sluice/bff"
-	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
@@ -82,12 +81,7 @@ func TestWhateverBefallsRedis(t *testing.T) {
 			server := testserver.StartRedis(t)
 			s := newService("a", "b")
 			gateways := []bff.Devices{openGateway(t, s, server, nil), openGateway(t, s, server, nil)}
-			options, err := redis.ParseURL(server.URL())
-			if err != nil {
-				t.Fatal(err)
-			}
-			client := redis.NewClient(options)
-			defer func() { _ = client.Close() }()
+			client := inspect(t, server)
 			ctx, stop := context.WithCancel(as(t, operator()))
 			var attacker sync.WaitGroup
 			attacker.Go(func() {
@@ -131,29 +125,24 @@ func TestWhateverBefallsRedis(t *testing.T) {
 func TestARedisThatSaysNo(t *testing.T) {
 	t.Parallel()
 	primary, server := testserver.StartRedis(t), testserver.StartRedis(t)
-	options, err := redis.ParseURL(server.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := redis.NewClient(options)
-	defer func() { _ = client.Close() }()
+	client := inspect(t, server)
 	_, port, _ := strings.Cut(primary.Addr(), ":")
 	if err := client.ReplicaOf(t.Context(), "127.0.0.1", port).Err(); err != nil {
 		t.Fatal(err)
 	}
+	locked := testserver.StartRedis(t)
+	if err := inspect(t, locked).ConfigSet(t.Context(), "requirepass", "another").Err(); err != nil {
+		t.Fatal(err)
+	}
 	for name, url := range map[string]string{
-		"a password that is wrong": strings.Replace(primary.URL(), "redis://", "redis://:sesame@", 1),
+		"a password that is wrong": strings.Replace(locked.URL(), "redis://", "redis://:sesame@", 1),
 		"a replica":                server.URL(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := newService("a")
-			patient, err := quota.Patience(url, time.Second)
-			if err != nil {
-				t.Fatal(err)
-			}
 			g := newGateway(t, s, func(o *Options) {
-				o.Redis = &RedisOptions{Client: patient, Timeout: time.Second, WriteTime: writeTime}
+				o.Redis = connect(t, url, time.Second)
 			})
 			ctx := as(t, operator())
 			for i := range 10 {

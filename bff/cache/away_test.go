@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/testserver"
@@ -90,12 +89,7 @@ func (w *wire) mend() { w.isCut.Store(false) }
 // over has a gateway reach Redis over the wire, and wait for little.
 func over(t *testing.T, w *wire) func(*Options) {
 	return func(o *Options) {
-		const timeout = time.Second
-		client, err := quota.Patience(w.url(), timeout)
-		if err != nil {
-			t.Fatal(err)
-		}
-		o.Redis = &RedisOptions{Client: client, Timeout: timeout, WriteTime: writeTime}
+		o.Redis = connect(t, w.url(), time.Second)
 	}
 }
 
@@ -262,7 +256,7 @@ func TestAGatewayThatDiesBeforeItTells(t *testing.T) {
 	})
 	names(t, ctx, first, id)
 	eventually(t, "it to be kept in Redis", func() bool {
-		keys, err := first.versions.(*shared).client.Keys(ctx, prefix+"*value:*").Result()
+		keys, err := inspect(t, server).Keys(ctx, prefix+"*value:*").Result()
 		return err == nil && len(keys) == 1
 	})
 	die()

@@ -83,17 +83,5 @@ func (c *Cache) Close(ctx context.Context) error {
 		return fmt.Errorf("the cache's calls have not ended: %w", ctx.Err())
 	}
 	c.memory.StopAllGoroutines()
-	if s, ok := c.versions.(*shared); ok {
-		return s.client.Close()
-	}
 	return nil
-}
-
-// State is that of the breaker of Redis: "closed", "half-open", "open"; "" without Redis.
-func (c *Cache) State() string {
-	s, ok := c.versions.(*shared)
-	if !ok {
-		return ""
-	}
-	return s.breaker.State().String()
 }

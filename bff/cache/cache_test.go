@@ -241,7 +241,7 @@ func TestWhatIsWrongInRedisIsAMiss(t *testing.T) {
 	one, other := openGateway(t, s, server, nil), openGateway(t, s, server, nil)
 	ctx := as(t, operator())
 	names(t, ctx, one, "a")
-	client := one.versions.(*shared).client
+	client := inspect(t, server)
 	var key string
 	eventually(t, "the value", func() bool {
 		keys, err := client.Keys(ctx, prefix+"value:*").Result()

@@ -138,8 +138,8 @@ func changed(subject string) []string {
 func (s *shared) placeKey() string { return s.own() + "place" }
 
 func (s *shared) place(ctx context.Context) (found place, ok bool) {
-	err := s.do(ctx, func(ctx context.Context) error {
-		text, err := s.client.Get(ctx, s.placeKey()).Result()
+	err := s.do(ctx, func(ctx context.Context, client *redis.Client) error {
+		text, err := client.Get(ctx, s.placeKey()).Result()
 		found, ok = parsePlace(text)
 		if err == redis.Nil {
 			return nil
@@ -154,7 +154,7 @@ func (s *shared) keepPlace(ctx context.Context, at place) {
 	if s.debts.any() {
 		return
 	}
-	_ = s.do(ctx, func(ctx context.Context) error { // an older place only means that more is told twice
-		return s.client.Set(ctx, s.placeKey(), at.String(), 0).Err()
+	_ = s.do(ctx, func(ctx context.Context, client *redis.Client) error { // an older place only means that more is told twice
+		return client.Set(ctx, s.placeKey(), at.String(), 0).Err()
 	})
 }

@@ -2,11 +2,12 @@ package cache
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
-	"github.com/sony/gobreaker/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sluicehq/sluice/internal/redisdb"
 )
 
 // namesAtOnce is about how many names one question to Redis has.
@@ -86,12 +87,10 @@ func (s *shared) ask(q *question) {
 		}
 	}
 	failed := s.line.next(err)
-	if err == nil || errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
+	if err == nil || redisdb.IsRefused(err) {
 		return
 	}
-	for range min(failed+len(together)-1, failuresToLeave) { // each was a question
-		_, _ = s.breaker.Execute(func() (struct{}, error) { return struct{}{}, err })
-	}
+	s.client.ReportFailures(err, failed+len(together)-1) // each was a question
 }
 
 // askFor asks what several want to know at once. Each name is asked for once.
@@ -137,14 +136,14 @@ func (s *shared) askFor(together []*question) error {
 
 // answers gives what stands under the names, the first of which are of tags.
 func (s *shared) answers(names []string, tags int) (answer []any, versions []version, err error) {
-	err = s.do(context.Background(), func(ctx context.Context) error {
+	err = s.do(context.Background(), func(ctx context.Context, client *redis.Client) error {
 		began := time.Now()
-		answer, err = s.client.MGet(ctx, names...).Result()
+		answer, err = client.MGet(ctx, names...).Result()
 		s.metrics.redis.Observe(time.Since(began).Seconds())
 		if err != nil {
 			return err
 		}
-		versions, err = s.settle(ctx, names[:tags], answer[:tags])
+		versions, err = s.settle(ctx, client, names[:tags], answer[:tags])
 		return err
 	})
 	size := 0

@@ -36,7 +36,7 @@ func TestLooksGoTogether(t *testing.T) {
 	server := testserver.StartRedis(t)
 	g := openGateway(t, newService(), server, nil)
 	_, _, _ = g.versions.look([]string{"device"}, nil) // which draws a version
-	client := g.versions.(*shared).client
+	client := inspect(t, server)
 	if err := client.ConfigResetStat(t.Context()).Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestLooksGoTogether(t *testing.T) {
 func TestLooksFailTogether(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
-	g := openGateway(t, newService(), server, func(o *Options) { o.Redis.Timeout = writeTime })
+	g := openGateway(t, newService(), server, func(o *Options) { o.Redis = connect(t, server.URL(), writeTime) })
 	server.Hang(t)
 	defer server.Resume(t)
 	for _, err := range looks(t, g, 50)() {
@@ -69,7 +69,7 @@ func TestLooksFailTogether(t *testing.T) {
 	if line := &g.versions.(*shared).line; line.asking || len(line.waiting) != 0 {
 		t.Errorf("somebody asks (%v), and %d wait", line.asking, len(line.waiting))
 	}
-	if state := g.State(); state != "open" {
+	if state := g.versions.(*shared).client.State(); state != "open" {
 		t.Errorf("after many questions had failed the breaker is %s", state)
 	}
 }
@@ -86,7 +86,7 @@ func TestWhatIsPrivateIsSharedWhenItIsAskedForAgain(t *testing.T) {
 	names(t, ctx, one, "a", "x")
 	names(t, ctx, other, "a", "x")
 	s.check(t, "by way of each gateway", "get a x", "get a x")
-	if keys, err := one.versions.(*shared).client.Keys(ctx, prefix+"value:*").Result(); err != nil || len(keys) > 0 {
+	if keys, err := inspect(t, server).Keys(ctx, prefix+"value:*").Result(); err != nil || len(keys) > 0 {
 		t.Errorf("Redis has %q, %v", keys, err)
 	}
 	names(t, ctx, one, "a", "x")

@@ -3,6 +3,8 @@ package cache
 import (
 	"context"
 	"sync/atomic"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // What waits to be written to Redis. More than that is not kept there.
@@ -53,8 +55,8 @@ func (s *shared) write(ctx context.Context) {
 // writeSome writes a value and those behind it.
 func (s *shared) writeSome(ctx context.Context, v kept) {
 	size, written := 0, 0
-	_ = s.do(ctx, func(ctx context.Context) error { // what is not kept is asked for again
-		pipe := s.client.Pipeline()
+	_ = s.do(ctx, func(ctx context.Context, client *redis.Client) error { // what is not kept is asked for again
+		pipe := client.Pipeline()
 		for more := true; more; {
 			pipe.Set(ctx, s.valueKey(v.key), v.value, v.life)
 			size += len(v.key) + len(v.value)

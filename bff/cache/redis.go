@@ -14,7 +14,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/sony/gobreaker/v2"
+
+	"github.com/sluicehq/sluice/internal/redisdb"
 )
 
 //go:embed mark.lua
@@ -32,20 +33,13 @@ const prefix = "{sluice:cache}:"
 // tagLife is how long a version is kept that nobody writes: longer than any entry.
 const tagLife = time.Hour
 
-// How Redis is left alone when it does not answer.
-const (
-	failuresToLeave = 3
-	leftAlone       = time.Second
-)
-
 // comeBack is how long a gateway may take to reach a Redis that is back: its client tries once a second
 // when it has failed often.
 const comeBack = 2 * time.Second
 
 // RedisOptions say how Redis is reached.
 type RedisOptions struct {
-	Client  *redis.Options
-	Timeout time.Duration // of one question
+	Client *redisdb.Client // no call was made with it yet
 	// WriteTime is how long a write to a service may take, from its being sent to its being answered.
 	WriteTime time.Duration
 }
@@ -53,11 +47,10 @@ type RedisOptions struct {
 // shared is the versions of gateways that share a Redis. What this gateway could not tell Redis it
 // owes: until it has, it takes nothing from the cache.
 type shared struct {
-	client  *redis.Client
+	client  *redisdb.Client
 	options RedisOptions
 	logger  *slog.Logger
 	metrics *metrics
-	breaker *gobreaker.CircuitBreaker[struct{}]
 	debts   *debts
 	trust   trust
 
@@ -76,18 +69,11 @@ var errAway = errors.New("the versions of the cache cannot be told")
 
 func newShared(options RedisOptions, logger *slog.Logger, m *metrics) *shared {
 	s := &shared{options: options, logger: logger, metrics: m, debts: newDebts(), queue: newQueue()}
-	client := *options.Client
-	client.OnConnect = s.greet
-	s.client = redis.NewClient(&client)
-	s.breaker = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
-		Name: "cache in redis", Timeout: leftAlone, MaxRequests: 1,
-		ReadyToTrip: func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToLeave },
-		OnStateChange: func(_ string, from, to gobreaker.State) {
-			logger.Warn("cache in redis", "from", from.String(), "to", to.String())
-			if to == gobreaker.StateOpen {
-				s.debts.owe(everything) // others may have failed to tell it what they wrote
-			}
-		},
+	s.client = options.Client
+	s.client.OnConnect(s.greet)
+	s.client.OnBreakerOpen(func() { // others may have failed to tell it what they wrote
+		s.trust.lose()
+		s.debts.owe(everything)
 	})
 	return s
 }
@@ -135,32 +121,26 @@ func (s *shared) valueKey(key string) string { return s.own() + "value:" + key }
 
 func millis(d time.Duration) int64 { return max(d.Milliseconds(), 1) }
 
-// do asks Redis, unless it is left alone.
-func (s *shared) do(ctx context.Context, question func(ctx context.Context) error) error {
-	_, err := s.breaker.Execute(func() (struct{}, error) { return struct{}{}, s.try(ctx, question) })
-	return err
+// do asks Redis, unless the breaker is open.
+func (s *shared) do(ctx context.Context, call redisdb.Call) error {
+	return s.client.Do(ctx, s.noting(call))
 }
 
-// insist asks Redis even if it is left alone: of writes it must be told when it can be, because others
-// may reach it. That it could not be told is a reason to leave it alone, as what was asked in vain is:
-// who owes something asks nothing.
-func (s *shared) insist(ctx context.Context, question func(ctx context.Context) error) error {
-	err := s.try(ctx, question)
-	if err != nil {
-		_, _ = s.breaker.Execute(func() (struct{}, error) { return struct{}{}, err }) // which counts it
-	}
-	return err
+// insist asks Redis even if the breaker is open: of writes it must be told when it can be, because others
+// may reach it.
+func (s *shared) insist(ctx context.Context, call redisdb.Call) error {
+	return s.client.DoAlways(ctx, s.noting(call))
 }
 
-// try asks Redis for a bounded time. Whoever goes away meanwhile does not end that.
-func (s *shared) try(ctx context.Context, question func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Timeout)
-	defer cancel()
-	err := question(ctx)
-	if err != nil {
-		s.trust.lose()
+// noting notes that a call has failed.
+func (s *shared) noting(call redisdb.Call) redisdb.Call {
+	return func(ctx context.Context, client *redis.Client) error {
+		err := call(ctx, client)
+		if err != nil {
+			s.trust.lose()
+		}
+		return err
 	}
-	return err
 }
 
 func (s *shared) look(tags, keys []string) ([]version, [][]byte, error) {
@@ -181,7 +161,7 @@ func (s *shared) look(tags, keys []string) ([]version, [][]byte, error) {
 
 // settle reads versions, and draws them for tags that have none. What is no version of ours is taken
 // away: the next one who asks draws one.
-func (s *shared) settle(ctx context.Context, names []string, answer []any) ([]version, error) {
+func (s *shared) settle(ctx context.Context, client *redis.Client, names []string, answer []any) ([]version, error) {
 	found := make([]version, len(names))
 	var missing []int
 	var broken []string
@@ -191,14 +171,14 @@ func (s *shared) settle(ctx context.Context, names []string, answer []any) ([]ve
 			missing = append(missing, i)
 			continue
 		}
-		if found[i] = parseVersion(text); !found[i].settled() && (!strings.HasPrefix(text, marked) || s.stuck(ctx, names[i])) {
+		if found[i] = parseVersion(text); !found[i].settled() && (!strings.HasPrefix(text, marked) || s.stuck(ctx, client, names[i])) {
 			broken = append(broken, names[i])
 		}
 	}
 	if len(missing)+len(broken) == 0 {
 		return found, nil
 	}
-	pipe := s.client.Pipeline()
+	pipe := client.Pipeline()
 	now := make([]*redis.StringCmd, len(missing))
 	for at, i := range missing {
 		pipe.SetNX(ctx, names[i], newVersion().String(), tagLife)
@@ -212,7 +192,7 @@ func (s *shared) settle(ctx context.Context, names []string, answer []any) ([]ve
 	}
 	for at, i := range missing {
 		if found[i] = parseVersion(now[at].Val()); says(now[at].Err(), saysOtherType) {
-			_ = s.client.Del(ctx, names[i]).Err() // until then it is no version
+			_ = client.Del(ctx, names[i]).Err() // until then it is no version
 		}
 	}
 	return found, nil
@@ -222,12 +202,12 @@ func (s *shared) settle(ctx context.Context, names []string, answer []any) ([]ve
 const marked = "!"
 
 // stuck tells now and then of a mark that would never end, which is none of ours.
-func (s *shared) stuck(ctx context.Context, name string) bool {
+func (s *shared) stuck(ctx context.Context, client *redis.Client, name string) bool {
 	const seldom = 50
 	if rand.IntN(seldom) > 0 {
 		return false
 	}
-	left, err := s.client.PTTL(ctx, name).Result()
+	left, err := client.PTTL(ctx, name).Result()
 	return err == nil && left == -1
 }
 
@@ -244,8 +224,8 @@ func says(err error, what string) bool {
 }
 
 func (s *shared) mark(ctx context.Context, writer string, tags []string) {
-	err := s.insist(ctx, func(ctx context.Context) error {
-		return s.client.Eval(ctx, markScript, s.tagKeys(tags), writer, millis(s.options.WriteTime)).Err()
+	err := s.insist(ctx, func(ctx context.Context, client *redis.Client) error {
+		return client.Eval(ctx, markScript, s.tagKeys(tags), writer, millis(s.options.WriteTime)).Err()
 	})
 	if err != nil {
 		s.logger.DebugContext(ctx, "a write is not marked", "error", err.Error())
@@ -272,7 +252,7 @@ func (s *shared) release(ctx context.Context, writer string, tags []string) {
 	if writer == "" || s.neighbour == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.Timeout)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.client.Timeout())
 	defer cancel()
 	if err := s.neighbour(ctx, tags); err != nil {
 		s.logger.WarnContext(ctx, "neither this gateway nor another could tell redis of a write: others may keep what was before it until its event arrives",
@@ -281,8 +261,8 @@ func (s *shared) release(ctx context.Context, writer string, tags []string) {
 }
 
 func (s *shared) tell(ctx context.Context, writer string, tags []string) error {
-	return s.insist(ctx, func(ctx context.Context) error {
-		return s.client.Eval(ctx, releaseScript, s.tagKeys(tags), writer, newVersion().String(), millis(tagLife)).Err()
+	return s.insist(ctx, func(ctx context.Context, client *redis.Client) error {
+		return client.Eval(ctx, releaseScript, s.tagKeys(tags), writer, newVersion().String(), millis(tagLife)).Err()
 	})
 }
 

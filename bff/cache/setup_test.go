@@ -10,13 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/sluicehq/sluice/bff"
-	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/redisdb"
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
@@ -140,11 +141,7 @@ func openGateway(t *testing.T, s bff.Devices, server *testserver.Redis, change f
 	g := newGateway(t, s, func(o *Options) {
 		if server != nil {
 			const timeout = 10 * time.Second
-			client, err := quota.Patience(server.URL(), timeout)
-			if err != nil {
-				t.Fatal(err)
-			}
-			o.Redis = &RedisOptions{Client: client, Timeout: timeout, WriteTime: writeTime}
+			o.Redis = connect(t, server.URL(), timeout)
 		}
 		if change != nil {
 			change(o)
@@ -152,6 +149,25 @@ func openGateway(t *testing.T, s bff.Devices, server *testserver.Redis, change f
 	})
 	g.awaitUse(t)
 	return g
+}
+
+// connect opens the Redis client of a gateway.
+func connect(t testing.TB, url string, timeout time.Duration) *RedisOptions {
+	t.Helper()
+	client, err := redisdb.Open(redisdb.Options{URL: url, Timeout: timeout, Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return &RedisOptions{Client: client, WriteTime: writeTime}
+}
+
+// inspect returns a client of the server that belongs to no gateway.
+func inspect(t testing.TB, server *testserver.Redis) *redis.Client {
+	t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	t.Cleanup(func() { _ = client.Close() })
+	return client
 }
 
 // newGateway opens a gateway that need not be of any use.

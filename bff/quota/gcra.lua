@@ -1,28 +1,27 @@
--- Takes points from a budget that comes back continuously, by the generic cell rate algorithm: what
--- is kept is the time at which the budget will be whole again. Points below 0 are given back.
--- KEYS[1]: the budget; ARGV: microseconds a point takes to come back, the limit, the points, and those
--- of before that are given back first.
--- Answers: whether they were taken, what is left, microseconds until there are as many.
-local interval, limit, points, given = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+-- Takes points from a budget that refills continuously, by the generic cell rate algorithm (GCRA). The key holds the
+-- time at which the budget is full again, in microseconds.
+-- KEYS[1]: the budget. ARGV: microseconds per point, the limit, the points, the refund that is added first.
+-- Reply: 1 if the points were taken, the points left, microseconds until there are enough.
+local interval, limit, points, refund = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 
--- Since 2025, so that microseconds leave room for their fractions in a double.
+-- The epoch is 2025, so that a double has bits left for fractions of a microsecond.
 local time = redis.call('TIME')
 local now = (tonumber(time[1]) - 1735689600) * 1000000 + tonumber(time[2])
 
--- Not beyond what an empty budget needs: the limit may have been lower, or the clock ahead.
+-- At most the refill time of an empty budget: the limit may have been lower before, or the clock ahead.
 local span = limit * interval
-local whole = tonumber(redis.call('GET', KEYS[1]) or now)
-whole = math.max(math.min(math.max(whole, now), now + span) - given * interval, now)
+local full = tonumber(redis.call('GET', KEYS[1]) or now)
+full = math.max(math.min(math.max(full, now), now + span) - refund * interval, now)
 
-local after = whole + points * interval
+local after = full + points * interval
 local enough = points == 0 or after <= now + span + 0.001
-local kept = enough and after or whole
-if kept <= now then
+local stored = enough and after or full
+if stored <= now then
   redis.call('DEL', KEYS[1])
-elseif given > 0 or (enough and points > 0) then
-  redis.call('SET', KEYS[1], string.format('%.6f', kept), 'PX', math.ceil((kept - now) / 1000))
+elseif refund > 0 or (enough and points > 0) then
+  redis.call('SET', KEYS[1], string.format('%.6f', stored), 'PX', math.ceil((stored - now) / 1000))
 end
-local left = math.floor((now + span - kept) / interval + 0.000001)
+local left = math.floor((now + span - stored) / interval + 0.000001)
 if enough then
   return {1, left, 0}
 end

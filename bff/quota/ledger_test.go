@@ -9,12 +9,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
 	"go.uber.org/goleak"
 
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/redisdb"
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
@@ -22,34 +22,33 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testserver.SleepingDials(
 
 func noon() time.Time { return time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC) }
 
-// soon is how long Redis may take on a busy machine, where it is not what is tested.
+// soon is a timeout that a busy machine does not reach.
 const soon = 20 * time.Second
 
-// slow is a limit of which next to nothing comes back while a test runs: one point in six seconds.
+// slow is a limit that refills one point in six seconds, so next to none during a test.
 const slow = 10
 
-// ledgers are all ledgers that there are, each fresh.
+// ledgers returns a constructor for each ledger.
 func ledgers(t *testing.T) map[string]func(*testing.T) quota.Ledger {
 	t.Helper()
 	return map[string]func(*testing.T) quota.Ledger{
 		"memory": func(*testing.T) quota.Ledger { return quota.NewMemory(clock.System{}, 100) },
 		"redis": func(t *testing.T) quota.Ledger {
-			return shared(t, connect(t, testserver.StartRedis(t).URL(), soon), soon)
+			return shared(connect(t, testserver.StartRedis(t).URL(), soon))
 		},
-		"memory, with redis away": func(t *testing.T) quota.Ledger {
-			return shared(t, connect(t, "redis://127.0.0.1:1", time.Second), time.Second)
+		"memory, without redis": func(t *testing.T) quota.Ledger {
+			return shared(connect(t, "redis://127.0.0.1:1", time.Second))
 		},
 	}
 }
 
-func shared(t *testing.T, client *redis.Client, timeout time.Duration) *quota.Shared {
-	t.Helper()
-	return quota.NewShared(client, quota.NewMemory(clock.System{}, 100), quota.SharedOptions{Timeout: timeout, Logger: slog.New(slog.DiscardHandler)})
+func shared(client *redisdb.Client) *quota.Shared {
+	return quota.NewShared(client, quota.NewMemory(clock.System{}, 100))
 }
 
-func connect(t *testing.T, url string, timeout time.Duration) *redis.Client {
+func connect(t *testing.T, url string, timeout time.Duration) *redisdb.Client {
 	t.Helper()
-	client, err := quota.Connect(url, timeout)
+	client, err := redisdb.Open(redisdb.Options{URL: url, Timeout: timeout, Logger: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,23 +56,23 @@ func connect(t *testing.T, url string, timeout time.Duration) *redis.Client {
 	return client
 }
 
-// step is one call and what it gives.
+// step is one call and its result.
 type step struct {
 	take, give int
 	left       int
 	refused    bool
 }
 
-func TestLedger(t *testing.T) {
+func TestLedgerTakeAndGiveKeepTheBalance(t *testing.T) {
 	t.Parallel()
 	cases := map[string][]step{
-		"a newcomer has all of it":     {{take: 0, left: slow}},
-		"looking costs nothing":        {{take: 4, left: 6}, {take: 0, left: 6}, {take: 0, left: 6}},
-		"all of it at once":            {{take: slow, left: 0}, {take: 1, left: 0, refused: true}},
-		"a refusal takes nothing":      {{take: 7, left: 3}, {take: 4, left: 3, refused: true}, {take: 3, left: 0}},
-		"what is given back is there":  {{take: slow, left: 0}, {give: 4}, {take: 4, left: 0}, {take: 1, refused: true}},
-		"no more than was there":       {{take: 2, left: 8}, {give: 200}, {take: 0, left: slow}, {take: slow, left: 0}, {take: 1, refused: true}},
-		"nothing is more than nothing": {{take: slow, left: 0}, {take: 0, left: 0}},
+		"an unknown key has a full budget":   {{take: 0, left: slow}},
+		"reading takes nothing":              {{take: 4, left: 6}, {take: 0, left: 6}, {take: 0, left: 6}},
+		"a full budget can be taken at once": {{take: slow, left: 0}, {take: 1, left: 0, refused: true}},
+		"a refusal takes nothing":            {{take: 7, left: 3}, {take: 4, left: 3, refused: true}, {take: 3, left: 0}},
+		"a refund can be taken":              {{take: slow, left: 0}, {give: 4}, {take: 4, left: 0}, {take: 1, refused: true}},
+		"a refund does not exceed the limit": {{take: 2, left: 8}, {give: 200}, {take: 0, left: slow}, {take: slow, left: 0}, {take: 1, refused: true}},
+		"zero points fit an empty budget":    {{take: slow, left: 0}, {take: 0, left: 0}},
 	}
 	for kind, open := range ledgers(t) {
 		t.Run(kind, func(t *testing.T) {
@@ -105,12 +104,12 @@ func checkRefusal(t *testing.T, err error, most time.Duration) {
 		t.Fatalf("refused by %v", err)
 	}
 	if refusal.RetryAfter <= 0 || refusal.RetryAfter > most {
-		t.Errorf("come back in %s, want at most %s", refusal.RetryAfter, most)
+		t.Errorf("RetryAfter is %s, want at most %s", refusal.RetryAfter, most)
 	}
 }
 
-// A refusal tells when there will be enough, and then there is.
-func TestComingBackWhenToldIsEnough(t *testing.T) {
+// A retry after RetryAfter finds enough points.
+func TestLedgerTakeAfterRetryAfterSucceeds(t *testing.T) {
 	t.Parallel()
 	for kind, open := range ledgers(t) {
 		t.Run(kind, func(t *testing.T) {
@@ -125,7 +124,7 @@ func TestComingBackWhenToldIsEnough(t *testing.T) {
 			if err == nil {
 				return
 			}
-			<-time.After(errs.From(err).RetryAfter) // what the caller is told to do
+			<-time.After(errs.From(err).RetryAfter) // as the client must
 			if left, err := ledger.Take(t.Context(), "x", limit, points); err != nil {
 				t.Errorf("refused again: %+v, %v", left, err)
 			}
@@ -133,8 +132,8 @@ func TestComingBackWhenToldIsEnough(t *testing.T) {
 	}
 }
 
-// A budget comes back evenly, up to its limit.
-func TestPointsComeBack(t *testing.T) {
+// A budget refills evenly, up to its limit.
+func TestMemoryBudgetRefillsContinuously(t *testing.T) {
 	t.Parallel()
 	clk := clock.NewManual(noon())
 	ledger := quota.NewMemory(clk, 10)
@@ -152,8 +151,8 @@ func TestPointsComeBack(t *testing.T) {
 	}
 }
 
-// A key that gets another limit spends by that one from then on.
-func TestALimitThatChanges(t *testing.T) {
+// A new limit of a key applies at once.
+func TestLedgerTakeAfterTheLimitChangedUsesTheNewLimit(t *testing.T) {
 	t.Parallel()
 	for kind, open := range ledgers(t) {
 		t.Run(kind, func(t *testing.T) {
@@ -176,8 +175,8 @@ func TestALimitThatChanges(t *testing.T) {
 	}
 }
 
-// However many come at once, no more is taken than there is.
-func TestNobodySpendsMoreThanThereIs(t *testing.T) {
+// Concurrent calls take no more points than the budget has.
+func TestLedgerConcurrentTakesNeverExceedTheBudget(t *testing.T) {
 	t.Parallel()
 	for kind, open := range ledgers(t) {
 		t.Run(kind, func(t *testing.T) {

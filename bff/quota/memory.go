@@ -21,7 +21,7 @@ type Memory struct {
 
 var _ Ledger = (*Memory)(nil)
 
-// NewMemory keeps at most as many callers, about 300 bytes each.
+// NewMemory returns a ledger for at most so many callers, about 300 bytes each.
 func NewMemory(clk clock.Clock, callers int) *Memory {
 	return &Memory{clock: clk, buckets: otter.Must(&otter.Options[string, *rate.Limiter]{
 		MaximumSize: max(callers, 1), Executor: func(evict func()) { evict() }, // the bound is exact
@@ -41,17 +41,16 @@ func (m *Memory) Take(_ context.Context, key string, limit, points int) (bff.Bud
 	return left, exhausted(points, left, perMinute(float64(points)-tokens, limit))
 }
 
-// Give gives points back. A limiter takes what is below nothing for a gift, and caps it at its burst
-// when it counts the next time.
+// Give refunds points: a limiter adds negative tokens, and caps the sum at its burst on the next request.
 func (m *Memory) Give(_ context.Context, key string, limit, points int) {
 	now := m.clock.Now()
 	m.bucket(key, limit, now).AllowN(now, -points)
 }
 
-// rounding makes up for fractions that are lost when points come back in fractions of time.
+// rounding corrects fractions of a point that the limiter loses when it refills.
 const rounding = 1e-6
 
-// bucket is the caller's, brought to the limit that it has now.
+// bucket returns the token bucket of the caller, with its current limit.
 func (m *Memory) bucket(key string, limit int, now time.Time) *rate.Limiter {
 	bucket, known := m.buckets.GetIfPresent(key)
 	if !known {
@@ -64,7 +63,7 @@ func (m *Memory) bucket(key string, limit int, now time.Time) *rate.Limiter {
 	return bucket
 }
 
-// perMinute is how long points take to come back.
+// perMinute returns how long the refill of the points takes.
 func perMinute(points float64, limit int) time.Duration {
 	return time.Duration(max(points, 0) / float64(limit) * float64(time.Minute))
 }

@@ -7,20 +7,19 @@ import (
 
 type addressKey struct{}
 
-// From gives a context whose request comes from the address.
+// From returns a context with the network address of its request.
 func From(ctx context.Context, address netip.Addr) context.Context {
 	return context.WithValue(ctx, addressKey{}, address)
 }
 
-// Address is where the context's request comes from; not valid when that is not known.
+// Address returns the network address of the context's request. It is invalid when the address is unknown.
 func Address(ctx context.Context) netip.Addr {
 	address, _ := ctx.Value(addressKey{}).(netip.Addr)
 	return address
 }
 
-// network is the key of the network that an address belongs to: an IPv4 address, or the /64 of an IPv6
-// address, because that is the least that one customer gets (RFC 6177). Requests that come from nowhere
-// share one.
+// network returns the key of the network of an address: an IPv4 address, or the /64 prefix of an IPv6 address, because
+// a customer gets at least a /64 (RFC 6177). Requests without an address share one key.
 func network(address netip.Addr) string {
 	if !address.IsValid() {
 		return "network:unknown"
@@ -29,6 +28,6 @@ func network(address netip.Addr) string {
 	if address.Is4() {
 		return "network:" + address.String()
 	}
-	prefix, _ := address.Prefix(64) // every IPv6 address has one
+	prefix, _ := address.Prefix(64) // valid for every IPv6 address
 	return "network:" + prefix.String()
 }

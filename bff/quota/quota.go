@@ -1,12 +1,12 @@
-// Package quota says what a caller may spend: points by time, and requests at once.
+// Package quota limits what each caller may use: points by time, and requests in flight.
 //
-// Every caller has a budget of points, restored continuously: an API key by its own limit, an
-// account by that of the settings, and whoever has not signed in by network address. A Ledger keeps
-// the budgets: Memory for one gateway, Shared for many, in Redis.
+// Each caller has a budget of points that refills continuously: an API key has its own limit, an account the limit of
+// the settings, and an anonymous client shares the budget of its network address. A Ledger counts the budgets: Memory
+// for one gateway, Shared for several gateways, in Redis.
 //
-// It promises: points are taken all or none, and before they are spent; a refusal says when to come
-// back, and then there are enough; a caller costs a bounded amount of memory, and so do all callers
-// together; when Redis is away each gateway counts by itself and none stops counting.
+// It promises: points are taken all or none, before the operation runs; a refusal has a RetryAfter, and a retry after
+// it finds enough points; the memory for one caller, and for all callers together, is bounded. While Redis is
+// unavailable each gateway counts in its own memory, and no gateway stops counting.
 package quota
 
 import (
@@ -24,84 +24,84 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Ledger keeps what callers have left. A limit is both what comes back in a minute and what there is
-// at most. A key that is not known has its whole budget.
+// Ledger counts the budgets of callers by key. A limit is both the refill per minute and the size of the token bucket.
+// An unknown key has a full budget.
 type Ledger interface {
-	// Take takes the points, all or none; 0 points only looks. What is left is told in both cases. A
-	// refusal is RESOURCE_EXHAUSTED with the time after which there will be as many; more than the
-	// limit may not be asked for.
+	// Take takes the points, all or none, and returns what is left in both cases; 0 points only read it. A refusal
+	// is RESOURCE_EXHAUSTED, and its RetryAfter is the time until there are enough points. The points must not
+	// exceed the limit.
 	Take(ctx context.Context, key string, limit, points int) (bff.Budget, error)
-	// Give gives points back, up to the limit.
+	// Give refunds points, up to the limit.
 	Give(ctx context.Context, key string, limit, points int)
 }
 
-// ReasonExhausted is that of refusals for want of points.
+// ReasonExhausted is the reason of a refusal when the budget has too few points.
 const ReasonExhausted = "BUDGET_EXHAUSTED"
 
-// Options say what callers may spend.
+// Options are the limits of callers.
 type Options struct {
 	Account   int // points a minute
-	Anonymous int // points a minute, of a network address
-	InFlight  int // requests at once
+	Anonymous int // points a minute for a network address
+	InFlight  int // concurrent requests
 	Clock     clock.Clock
 }
 
-// Callers is what all callers have left. It is safe for concurrent use.
+// Callers are the budgets of all callers. It is safe for concurrent use.
 type Callers struct {
 	ledger  Ledger
 	options Options
 
-	seed     maphash.Seed
-	known    *otter.Cache[string, *standing]
-	shuts    latest // until when anybody is shut out
-	mu       sync.Mutex
-	inFlight map[string]int // only callers with a request in flight
+	seed         maphash.Seed
+	records      *otter.Cache[string, *record]
+	blockedUntil latestTime // until when any caller is blocked
+	mu           sync.Mutex
+	inFlight     map[string]int // of callers with a request in flight
 }
 
-// keptKnown is of how many callers it is kept what they were told, about 300 bytes each.
-const keptKnown = 10_000
+// maxRecords bounds the callers with a record, about 300 bytes each.
+const maxRecords = 10_000
 
 var _ bff.Budgets = (*Callers)(nil)
 
-// New keeps the callers' budgets in the ledger.
+// New returns Callers whose budgets the ledger counts.
 func New(ledger Ledger, options Options) *Callers {
 	if options.Clock == nil {
 		options.Clock = clock.System{}
 	}
-	known := otter.Must(&otter.Options[string, *standing]{MaximumSize: keptKnown, Executor: func(evict func()) { evict() }})
-	return &Callers{ledger: ledger, options: options, known: known, inFlight: map[string]int{}, seed: maphash.MakeSeed()}
+	records := otter.Must(&otter.Options[string, *record]{MaximumSize: maxRecords, Executor: func(evict func()) { evict() }})
+	return &Callers{ledger: ledger, options: options, records: records, inFlight: map[string]int{}, seed: maphash.MakeSeed()}
 }
 
-// Take takes points for a document from the budget of the context's caller. More than the whole budget
-// is INVALID_ARGUMENT: no waiting would help.
+// Take takes the points of a document from the budget of the context's caller. More points than the whole budget are
+// INVALID_ARGUMENT, because no retry can succeed.
 func (c *Callers) Take(ctx context.Context, document string, points int) (bff.Budget, error) {
 	key, limit := c.holder(ctx)
 	if points <= limit {
 		left, err := c.ledger.Take(ctx, key, limit, points)
-		told := uint64(0)
+		refused := uint64(0)
 		if err != nil {
-			told = c.hash(document)
+			refused = c.hash(document)
 		}
-		c.standing(key).took(told, points, left, err, c.options.Clock.Now())
+		c.recordOf(key).update(refused, points, left, err, c.options.Clock.Now())
 		return left, err
 	}
-	budget, err := c.ledger.Take(ctx, key, limit, 0)
+	left, err := c.ledger.Take(ctx, key, limit, 0)
 	if err != nil {
-		return budget, err
+		return left, err
 	}
-	return budget, errs.New(errs.InvalidArgument, "QUERY_TOO_EXPENSIVE", "the query costs %d points, and you may spend %d a minute", points, limit)
+	return left, errs.New(errs.InvalidArgument, "QUERY_TOO_EXPENSIVE", "the query costs %d points, and you may spend %d a minute", points, limit)
 }
 
-// standing is what is known of the caller.
-func (c *Callers) standing(key string) *standing {
-	if s, known := c.known.GetIfPresent(key); known {
-		return s
+// recordOf returns the record of the caller, and creates it if there is none.
+func (c *Callers) recordOf(key string) *record {
+	if r, known := c.records.GetIfPresent(key); known {
+		return r
 	}
-	s, _ := c.known.SetIfAbsent(key, &standing{shuts: &c.shuts})
-	return s
+	r, _ := c.records.SetIfAbsent(key, &record{blockedUntil: &c.blockedUntil})
+	return r
 }
 
-// hash tells documents apart; 0 for none.
+// hash identifies a document; 0 for none.
 func (c *Callers) hash(document string) uint64 {
 	if document == "" {
 		return 0
@@ -109,60 +109,60 @@ func (c *Callers) hash(document string) uint64 {
 	return max(maphash.String(c.seed, document), 1)
 }
 
-// Early refuses a caller that was refused the document, and comes back before it was told to, without
-// a look at the ledger. What it was refused is told again.
+// Early refuses a document that the context's caller retries before its RetryAfter has passed. It repeats the refusal
+// without a lookup in the ledger.
 func (c *Callers) Early(ctx context.Context, document string) (left bff.Budget, points int, err error) {
 	key, limit := c.holder(ctx)
-	s, known := c.known.GetIfPresent(key)
+	r, known := c.records.GetIfPresent(key)
 	if !known || document == "" {
 		return bff.Budget{}, 0, nil
 	}
-	left, points, wait := s.again(c.hash(document), limit, c.options.Clock.Now())
+	left, points, wait := r.checkRepeat(c.hash(document), limit, c.options.Clock.Now())
 	if wait <= 0 {
 		return bff.Budget{}, 0, nil
 	}
 	return left, points, exhausted(points, left, wait)
 }
 
-// ShutsAnybody tells whether there may be somebody whom Shut refuses, and costs nothing.
-func (c *Callers) ShutsAnybody() bool { return c.shuts.after(c.options.Clock.Now()) }
+// ShutsAnybody reports whether any caller may be blocked. It costs one atomic load.
+func (c *Callers) ShutsAnybody() bool { return c.blockedUntil.after(c.options.Clock.Now()) }
 
-// Shut refuses a caller that keeps coming back before it was told to, whatever it asks, until the
-// earliest of the times that it was told; 0 lets it in. The key is KeyOf the caller.
+// Shut returns how long a caller is blocked that repeatedly retries too early, for any request; 0 admits it. The wait
+// ends at the earliest RetryAfter that the caller received. The key is KeyOf the caller.
 func (c *Callers) Shut(who caller.Caller, key string) (left bff.Budget, wait time.Duration) {
-	s, known := c.known.GetIfPresent(key)
+	r, known := c.records.GetIfPresent(key)
 	if !known {
 		return bff.Budget{}, 0
 	}
-	left, wait = s.shut(c.limit(who), c.options.Clock.Now())
+	left, wait = r.checkBlock(c.limit(who), c.options.Clock.Now())
 	if wait <= 0 {
 		return bff.Budget{}, 0
 	}
-	return left, inMilliseconds(wait)
+	return left, ceilMilliseconds(wait)
 }
 
-// Spent is the share of its budget that the context's caller had spent when it last took of it, 0 to 1;
-// 0 for a caller that is not known.
+// Spent returns the share of the budget that the context's caller had spent at its last request, 0 to 1; 0 for an
+// unknown caller.
 func (c *Callers) Spent(ctx context.Context) float64 {
 	key, _ := c.holder(ctx)
-	if s, known := c.known.GetIfPresent(key); known {
-		return s.spent()
+	if r, known := c.records.GetIfPresent(key); known {
+		return r.spentShare()
 	}
 	return 0
 }
 
-// Give gives points back to the context's caller.
+// Give refunds points to the context's caller.
 func (c *Callers) Give(ctx context.Context, points int) {
 	key, limit := c.holder(ctx)
-	if s, known := c.known.GetIfPresent(key); known {
-		s.given()
+	if r, known := c.records.GetIfPresent(key); known {
+		r.refunded()
 	}
 	c.ledger.Give(ctx, key, limit, points)
 }
 
-// Enter lets a request of the context's caller in, as long as there are not too many of them. The
-// request calls leave, once, when it has ended.
-func (c *Callers) Enter(ctx context.Context) (leave func(), err error) {
+// Enter acquires a slot for a request of the context's caller, or refuses it when all slots of the caller are taken.
+// The request calls release once, when it ends.
+func (c *Callers) Enter(ctx context.Context) (release func(), err error) {
 	key, _ := c.holder(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -172,22 +172,20 @@ func (c *Callers) Enter(ctx context.Context) (leave func(), err error) {
 		return nil, refusal
 	}
 	c.inFlight[key]++
-	return func() { c.left(key) }, nil
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.inFlight[key]--; c.inFlight[key] == 0 {
+			delete(c.inFlight, key)
+		}
+	}, nil
 }
 
-func (c *Callers) left(key string) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.inFlight[key]--; c.inFlight[key] == 0 {
-		delete(c.inFlight, key)
-	}
-}
-
-// Key names the context's caller, as in what it spends and how it behaves: the API key, else the
-// account, else the network.
+// Key returns the key of the context's caller, for budgets and for usage: the API key, else the account, else the
+// network.
 func Key(ctx context.Context) string { return KeyOf(caller.FromContext(ctx), Address(ctx)) }
 
-// KeyOf is the Key of a caller that comes from the address.
+// KeyOf returns the Key of a caller with this network address.
 func KeyOf(who caller.Caller, from netip.Addr) string {
 	if who.Known() {
 		return who.Name()
@@ -195,7 +193,7 @@ func KeyOf(who caller.Caller, from netip.Addr) string {
 	return network(from)
 }
 
-// holder tells whose budget the context's caller spends, and what it is.
+// holder returns the key and the limit of the budget that the context's caller spends.
 func (c *Callers) holder(ctx context.Context) (key string, limit int) {
 	who := caller.FromContext(ctx)
 	return KeyOf(who, Address(ctx)), c.limit(who)
@@ -211,20 +209,20 @@ func (c *Callers) limit(who caller.Caller) int {
 	return c.options.Account
 }
 
-// budget is what is left of a limit.
+// budget returns the Budget for what remains of a limit.
 func budget(limit, remaining int) bff.Budget {
 	return bff.Budget{Limit: limit, Remaining: remaining, RestorePerSecond: float64(limit) / 60}
 }
 
-// exhausted refuses points, which there will be after the wait.
+// exhausted returns the refusal of points that will be there after the wait.
 func exhausted(points int, left bff.Budget, wait time.Duration) error {
-	wait = inMilliseconds(wait)
+	wait = ceilMilliseconds(wait)
 	refusal := errs.New(errs.ResourceExhausted, ReasonExhausted, "the query costs %d points and you have %d left: come back in %s", points, left.Remaining, wait)
 	refusal.RetryAfter = wait
 	return refusal
 }
 
-// inMilliseconds is a wait in whole milliseconds, after which it is over.
-func inMilliseconds(wait time.Duration) time.Duration {
+// ceilMilliseconds rounds a wait up to whole milliseconds.
+func ceilMilliseconds(wait time.Duration) time.Duration {
 	return max(wait.Truncate(time.Millisecond)+time.Millisecond, 0)
 }

@@ -2,105 +2,74 @@ package quota
 
 import (
 	"context"
-	"log/slog"
 	"sync"
 	"time"
 
 	"github.com/maypok86/otter/v2"
 	"github.com/redis/go-redis/v9"
-	"github.com/sony/gobreaker/v2"
 
 	"github.com/sluicehq/sluice/bff"
-	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/redisdb"
 )
 
-// SharedOptions say how long Redis is waited for.
-type SharedOptions struct {
-	Timeout time.Duration // of one question
-	Logger  *slog.Logger
-}
-
-// Shared is a ledger of many gateways, in Redis. When Redis does not answer in time the gateway goes
-// by its own memory: a caller then has one budget at each gateway. After three failures in a row
-// Redis is left alone for a second at a time, so that nobody waits for it.
+// Shared is a ledger in Redis that many gateways share. While Redis is unavailable each gateway counts in its own
+// memory, so that a caller then has one budget at each gateway.
 //
-// What is given back is told to Redis with the caller's next request here, so that it costs no round
-// trip of its own; what a caller that does not come back is owed is forgotten.
+// A refund is buffered in memory and sent with the caller's next request to this gateway, so that it costs no round
+// trip of its own. The refund of a caller that sends no further request is dropped.
 type Shared struct {
-	redis   *inRedis
-	memory  *Memory
-	timeout time.Duration
-	breaker *gobreaker.CircuitBreaker[bff.Budget]
+	client *redisdb.Client
+	ledger redisLedger
+	memory *Memory
 
-	mu   sync.Mutex
-	owed *otter.Cache[string, int]
+	mu      sync.Mutex
+	refunds *otter.Cache[string, int] // buffered points, by key
 }
 
 var _ Ledger = (*Shared)(nil)
 
-// How Redis is left alone when it does not answer.
-const (
-	failuresToLeave = 3
-	leftAlone       = time.Second
-	owedCallers     = 10_000 // at most as many are owed something at once
-)
+// maxBufferedRefunds bounds the callers with a buffered refund.
+const maxBufferedRefunds = 10_000
 
-// NewShared keeps budgets where the client leads to, and in memory when that does not answer.
-func NewShared(client redis.Scripter, memory *Memory, options SharedOptions) *Shared {
-	owed := otter.Must(&otter.Options[string, int]{MaximumSize: owedCallers})
-	return &Shared{redis: newInRedis(client), memory: memory, timeout: options.Timeout, owed: owed,
-		breaker: gobreaker.NewCircuitBreaker[bff.Budget](gobreaker.Settings{
-			Name:         "redis",
-			Timeout:      leftAlone,
-			MaxRequests:  1,
-			ReadyToTrip:  func(c gobreaker.Counts) bool { return c.ConsecutiveFailures >= failuresToLeave },
-			IsSuccessful: func(err error) bool { return err == nil || isRefusal(err) },
-			OnStateChange: func(_ string, from, to gobreaker.State) {
-				options.Logger.Warn("budgets in redis", "from", from.String(), "to", to.String())
-			},
-		})}
+// NewShared returns a ledger that falls back to the memory while Redis is unavailable.
+func NewShared(client *redisdb.Client, memory *Memory) *Shared {
+	refunds := otter.Must(&otter.Options[string, int]{MaximumSize: maxBufferedRefunds})
+	return &Shared{client: client, ledger: newRedisLedger(), memory: memory, refunds: refunds}
 }
 
 // Take takes points.
-func (s *Shared) Take(ctx context.Context, key string, limit, points int) (bff.Budget, error) {
-	owed := s.settle(key)
-	left, err := s.ask(ctx, key, limit, points, owed)
-	if err == nil || isRefusal(err) {
-		return left, err
+func (s *Shared) Take(ctx context.Context, key string, limit, points int) (left bff.Budget, err error) {
+	refund := s.drainRefund(key)
+	var taken bool
+	var wait time.Duration
+	err = s.client.Do(ctx, func(ctx context.Context, client *redis.Client) (err error) {
+		left, taken, wait, err = s.ledger.take(ctx, client, key, limit, points, refund)
+		return err
+	})
+	switch {
+	case err != nil:
+		if refund > 0 {
+			s.memory.Give(ctx, key, limit, refund)
+		}
+		return s.memory.Take(ctx, key, limit, points)
+	case !taken:
+		return left, exhausted(points, left, wait)
 	}
-	if owed > 0 {
-		s.memory.Give(ctx, key, limit, owed)
-	}
-	return s.memory.Take(ctx, key, limit, points)
+	return left, nil
 }
 
-// Give gives points back with the caller's next request.
+// Give buffers a refund until the caller's next request.
 func (s *Shared) Give(_ context.Context, key string, limit, points int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	owed, _ := s.owed.GetIfPresent(key)
-	s.owed.Set(key, min(owed+points, limit))
+	buffered, _ := s.refunds.GetIfPresent(key)
+	s.refunds.Set(key, min(buffered+points, limit))
 }
 
-// settle forgets what the caller is owed, and gives it.
-func (s *Shared) settle(key string) int {
+// drainRefund removes the buffered refund of a caller and returns it.
+func (s *Shared) drainRefund(key string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	owed, _ := s.owed.Invalidate(key)
-	return owed
+	buffered, _ := s.refunds.Invalidate(key)
+	return buffered
 }
-
-// ask goes to Redis even for a caller that goes away meanwhile: that tells nothing of Redis.
-func (s *Shared) ask(ctx context.Context, key string, limit, points, owed int) (bff.Budget, error) {
-	return s.breaker.Execute(func() (bff.Budget, error) {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
-		defer cancel()
-		return s.redis.take(ctx, key, limit, points, owed)
-	})
-}
-
-// State is that of the breaker of Redis: "closed", "half-open", "open".
-func (s *Shared) State() string { return s.breaker.State().String() }
-
-// isRefusal tells an answer that says no from none.
-func isRefusal(err error) bool { return errs.From(err).Code == errs.ResourceExhausted }

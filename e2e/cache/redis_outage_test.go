@@ -144,22 +144,22 @@ func questions(t *testing.T, p *harness.Program) int {
 	return n
 }
 
-// What gateways tell of the cache's breaker, on their page and as a figure. One that has opened is half
+// What gateways tell of the breaker of Redis, on their page and as a figure. One that has opened is half
 // open after a second, until Redis answers.
 var (
 	closedBreaker = regexp.MustCompile(`^closed 0$`)
 	openedBreaker = regexp.MustCompile(`^(open|half-open) [12]$`)
 )
 
-var breakerState = regexp.MustCompile(`(?m)^sluice_redis_breaker_state\{part="cache"\} (\d)$`)
+var breakerState = regexp.MustCompile(`(?m)^sluice_redis_breaker_state (\d)$`)
 
-// breakers waits until the gateways tell this of the cache's breaker, and are ready all the same.
+// breakers waits until the gateways tell this of the breaker of Redis, and are ready all the same.
 func breakers(t *testing.T, gateways []*harness.Program, want *regexp.Regexp) {
 	t.Helper()
 	for i, p := range gateways {
 		harness.Eventually(t, harness.Timeout, fmt.Sprintf("gateway %d says of the breaker %v", i, want), func() bool {
 			var said struct {
-				Redis map[string]struct{ Breaker string }
+				Redis struct{ Breaker string }
 			}
 			status, body := p.Get(t, "/readyz?verbose")
 			if err := json.Unmarshal([]byte(body), &said); err != nil || status != http.StatusOK {
@@ -167,7 +167,7 @@ func breakers(t *testing.T, gateways []*harness.Program, want *regexp.Regexp) {
 			}
 			_, told := p.Get(t, "/metrics")
 			state := breakerState.FindStringSubmatch(told)
-			return state != nil && want.MatchString(said.Redis["cache"].Breaker+" "+state[1])
+			return state != nil && want.MatchString(said.Redis.Breaker+" "+state[1])
 		})
 	}
 }

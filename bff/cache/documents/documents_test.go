@@ -10,29 +10,34 @@ import (
 
 	"github.com/sluicehq/sluice/bff/cache/documents"
 	"github.com/sluicehq/sluice/bff/persisted"
+	"github.com/sluicehq/sluice/internal/redisdb"
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
-// sharing is a gateway's documents, shared in the Redis.
-func sharing(t *testing.T, server *testserver.Redis) *documents.Shared {
+// openShared returns the store of one gateway.
+func openShared(t *testing.T, server *testserver.Redis) *documents.Shared {
 	t.Helper()
-	near, err := persisted.NewMemory(1 << 20)
+	memory, err := persisted.NewMemory(1 << 20)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := redis.NewClient(&redis.Options{Addr: server.Addr(), MaxRetries: -1, DialTimeout: time.Second, ContextTimeoutEnabled: true})
+	logger := slog.New(slog.DiscardHandler)
+	client, err := redisdb.Open(redisdb.Options{URL: server.URL(), Timeout: time.Second, Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(func() { _ = client.Close() })
-	return documents.New(client, near, documents.Options{Timeout: 500 * time.Millisecond, Keep: time.Hour, Logger: slog.New(slog.DiscardHandler)})
+	return documents.New(client, memory, documents.Options{TTL: time.Hour, Logger: logger})
 }
 
-func TestWhatOneGatewayRegistersAllKnow(t *testing.T) {
+func TestSharedPutOfOneGatewayIsFoundByAnother(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
-	one, two := sharing(t, server), sharing(t, server)
+	one, two := openShared(t, server), openShared(t, server)
 	text := "{ viewer { scopes } }"
 	hash := persisted.Hash(text)
 	if _, found := two.Get(t.Context(), hash); found {
-		t.Fatal("a document is there before anybody registered it")
+		t.Fatal("a document is there before a gateway registered it")
 	}
 	one.Put(t.Context(), hash, text)
 	if got, found := two.Get(t.Context(), hash); !found || got != text {
@@ -51,8 +56,8 @@ func TestWhatOneGatewayRegistersAllKnow(t *testing.T) {
 	}
 }
 
-// Whoever can write into Redis cannot have a gateway run another document than was asked for.
-func TestATextThatIsNotOfItsHashIsNotTaken(t *testing.T) {
+// A client with write access to Redis cannot replace a document by another one.
+func TestSharedGetOfATextWithAnotherHashFindsNothing(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
@@ -61,15 +66,15 @@ func TestATextThatIsNotOfItsHashIsNotTaken(t *testing.T) {
 	if err := client.Set(t.Context(), "sluice:document:"+hash, "mutation { logout }", 0).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if got, found := sharing(t, server).Get(t.Context(), hash); found {
+	if got, found := openShared(t, server).Get(t.Context(), hash); found {
 		t.Errorf("found %q", got)
 	}
 }
 
-func TestAHangingRedisIsNotWaitedFor(t *testing.T) {
+func TestSharedGetWhenRedisHangsWaitsForABoundedTime(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
-	gateway := sharing(t, server)
+	gateway := openShared(t, server)
 	server.Hang(t)
 	for range 20 { // three wait, the others do not
 		if _, found := gateway.Get(t.Context(), strings.Repeat("0", 64)); found {
