@@ -204,7 +204,7 @@ type Quota struct {
 	AccountPoints   int `default:"600000" min:"1" max:"1000000000" help:"Budget of an account, in points per minute."`
 	AnonymousPoints int `default:"6000" min:"1" max:"1000000000" help:"Budget of an anonymous caller, in points per minute and network address (a /64 for IPv6)."`
 	InFlight        int `default:"256" min:"1" help:"Maximum number of concurrent requests per caller."`
-	Callers         int `default:"100000" min:"100" help:"Maximum number of callers in memory, about 300 bytes each; the least recently seen is evicted first."`
+	Callers         int `default:"100000" min:"100" help:"Maximum number of callers in memory, about 300 bytes each; those with the fewest requests are evicted first."`
 }
 
 // Abuse defines when a caller is refused for what it does.
