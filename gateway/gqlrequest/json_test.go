@@ -75,7 +75,8 @@ func twiceIn(t *testing.T, d *json.Decoder) (twice bool) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			twice = names[name] || twiceIn(t, d) || twice
+			nested := twiceIn(t, d) // also after a duplicate: the value must be read
+			twice = twice || names[name] || nested
 			names[name] = true
 		}
 	default:
