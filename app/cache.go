@@ -24,7 +24,7 @@ func (h *house) cached(ctx context.Context, ports bff.Ports, b *bus.Bus, sole bo
 		return ports, nil
 	}
 	options := cache.Options{
-		Memory: int64(settings.Memory), Largest: int(settings.MaxEntry),
+		Memory: int64(settings.Memory), MaxEntry: int(settings.MaxEntry),
 		Clock: h.clock, Logger: h.logger, Registry: h.registry,
 	}
 	if shared {
@@ -32,7 +32,7 @@ func (h *house) cached(ctx context.Context, ports bff.Ports, b *bus.Bus, sole bo
 	}
 	c := cache.New(options)
 	h.program.closing.add("cache", c.Close)
-	stop, err := c.Neighbours(b.JetStream().Conn())
+	stop, err := c.ListenToPeers(b.JetStream().Conn())
 	if err != nil {
 		return ports, err
 	}

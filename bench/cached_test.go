@@ -36,7 +36,7 @@ var byName, _ = json.Marshal(map[string]any{
 
 // cachingServer is server with a response cache, which without switches off.
 func cachingServer(ports loaders.Ports, redis *cache.RedisOptions, without bool) http.Handler {
-	c := cache.New(cache.Options{Redis: redis, Memory: 64 << 20, Largest: 1 << 20, Clock: clock.System{}, Logger: calls().Logger})
+	c := cache.New(cache.Options{Redis: redis, Memory: 64 << 20, MaxEntry: 1 << 20, Clock: clock.System{}, Logger: calls().Logger})
 	options := pipeline.Options{
 		Limits: document.Limits{Depth: 15, Aliases: 30}, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(),
 		Known: persisted.New(persisted.Options{Trusted: map[string]string{"dashboard": dashboard}}),

@@ -8,30 +8,30 @@ import (
 	"time"
 )
 
-// Tier is where an answer was found.
+// Tier is where a response was found.
 type Tier string
 
 // The tiers.
 const (
-	TierMemory    Tier = "MEMORY"    // kept by this gateway
-	TierRedis     Tier = "REDIS"     // kept by all gateways
-	TierCoalesced Tier = "COALESCED" // being made for somebody else
+	TierMemory    Tier = "MEMORY"    // in the memory of this gateway
+	TierRedis     Tier = "REDIS"     // in Redis, which all gateways share
+	TierCoalesced Tier = "COALESCED" // in progress for another caller
 )
 
-// CacheUse counts how answers were come by.
+// CacheUse counts reads by their outcome, each id one.
 type CacheUse struct {
-	Memory    int `json:"memory,omitempty"`    // kept by this gateway
-	Redis     int `json:"redis,omitempty"`     // kept by all gateways
-	Coalesced int `json:"coalesced,omitempty"` // asked for by somebody else just then
-	Missed    int `json:"missed,omitempty"`    // not kept
-	Stale     int `json:"stale,omitempty"`     // kept, and ended since
-	Bypassed  int `json:"bypassed,omitempty"`  // not looked for: not kept at all, or the cache was away
+	Memory    int `json:"memory,omitempty"`    // hits in the memory of this gateway
+	Redis     int `json:"redis,omitempty"`     // hits in Redis
+	Coalesced int `json:"coalesced,omitempty"` // joined a call in progress
+	Missed    int `json:"missed,omitempty"`    // without an entry
+	Stale     int `json:"stale,omitempty"`     // with an invalidated entry
+	Bypassed  int `json:"bypassed,omitempty"`  // without a lookup: not cacheable, or the cache was unavailable
 
-	// Life is the least that is left of those that were kept.
-	Life time.Duration `json:"-"`
+	// TTL is the shortest time left of the hits; 0 without a hit.
+	TTL time.Duration `json:"-"`
 }
 
-// Add adds what is counted.
+// Add adds the counts.
 func (u *CacheUse) Add(more CacheUse) {
 	u.Memory += more.Memory
 	u.Redis += more.Redis
@@ -39,35 +39,35 @@ func (u *CacheUse) Add(more CacheUse) {
 	u.Missed += more.Missed
 	u.Stale += more.Stale
 	u.Bypassed += more.Bypassed
-	u.Bound(more.Life)
+	u.BoundTTL(more.TTL)
 }
 
-// Bound notes how much is left of one that was kept; 0 is of none.
-func (u *CacheUse) Bound(life time.Duration) {
-	if life > 0 && (u.Life == 0 || life < u.Life) {
-		u.Life = life
+// BoundTTL lowers the TTL to the time left of a hit; 0 changes nothing.
+func (u *CacheUse) BoundTTL(left time.Duration) {
+	if left > 0 && (u.TTL == 0 || left < u.TTL) {
+		u.TTL = left
 	}
 }
 
-// CacheResult is a use in one word.
+// CacheResult summarizes a CacheUse.
 type CacheResult string
 
 // The results.
 const (
-	CacheHit     CacheResult = "HIT"     // all was kept, or asked for just then
-	CacheMiss    CacheResult = "MISS"    // nothing was
-	CacheStale   CacheResult = "STALE"   // nothing could be used, and some of it had been ended by a write
-	CachePartial CacheResult = "PARTIAL" // some was
-	CacheBypass  CacheResult = "BYPASS"  // nothing was looked for
+	CacheHit     CacheResult = "HIT"     // all reads were hits, or joined a call in progress
+	CacheMiss    CacheResult = "MISS"    // no read was a hit
+	CacheStale   CacheResult = "STALE"   // no read was a hit, and a write had invalidated at least one entry
+	CachePartial CacheResult = "PARTIAL" // some reads were hits
+	CacheBypass  CacheResult = "BYPASS"  // no read was looked up
 )
 
-// Result is the use in one word.
+// Result returns the summary.
 func (u CacheUse) Result() CacheResult {
-	found, asked := u.Memory+u.Redis+u.Coalesced, u.Missed+u.Stale+u.Bypassed
+	hits, others := u.Memory+u.Redis+u.Coalesced, u.Missed+u.Stale+u.Bypassed
 	switch {
-	case found > 0 && asked == 0:
+	case hits > 0 && others == 0:
 		return CacheHit
-	case found > 0:
+	case hits > 0:
 		return CachePartial
 	case u.Stale > 0:
 		return CacheStale
@@ -77,7 +77,7 @@ func (u CacheUse) Result() CacheResult {
 	return CacheBypass
 }
 
-// Tier is the farthest that what was found came from; "" when nothing was.
+// Tier returns the farthest tier of the hits; "" without a hit.
 func (u CacheUse) Tier() Tier {
 	switch {
 	case u.Coalesced > 0:
@@ -90,47 +90,47 @@ func (u CacheUse) Tier() Tier {
 	return ""
 }
 
-// Reads notes what an operation read through the ports: what its answer is made of. It is safe for
-// concurrent use; the nil Reads notes nothing.
+// Reads notes what an operation reads through the ports, which is what its response contains. It is safe for concurrent
+// use; a nil Reads notes nothing.
 type Reads struct {
-	above *Reads   // which notes it; nil for that of the operation
-	paths []string // of the fields that read this
+	parent *Reads   // notes for it; nil for the Reads of the operation
+	paths  []string // of the fields that read this
 
 	mu          sync.Mutex
 	methods     map[string]CacheUse
 	entities    map[Entity]bool
 	uncacheable bool
-	fields      map[string]*FieldReads // by path; nil when nobody wants to know
+	fields      map[string]*FieldReads // by path; nil without notes by field
 }
 
-// FieldReads is what a field of the answer read.
+// FieldReads is what one field of the response reads.
 type FieldReads struct {
-	Path    string // without the places in lists: "trips.nodes.vehicle"
+	Path    string // without list indexes: "trips.nodes.vehicle"
 	Methods []string
 	Use     CacheUse
 }
 
-// NewReads notes what is read by fields too.
+// NewReads returns a Reads that also notes by field.
 func NewReads() *Reads { return &Reads{fields: map[string]*FieldReads{}} }
 
-// At notes what the fields of the paths read together.
+// At returns a Reads for the fields of the paths, which read together.
 func (r *Reads) At(paths ...string) *Reads {
 	if !r.ByField() {
 		return r
 	}
-	if r.above != nil {
-		r = r.above
+	if r.parent != nil {
+		r = r.parent
 	}
-	return &Reads{above: r, paths: paths}
+	return &Reads{parent: r, paths: paths}
 }
 
-// ByField tells whether it notes what fields read.
-func (r *Reads) ByField() bool { return r != nil && (r.above != nil || r.fields != nil) }
+// ByField reports whether it notes by field.
+func (r *Reads) ByField() bool { return r != nil && (r.parent != nil || r.fields != nil) }
 
-// Note notes answers to a method, which are of the entity.
+// Note notes reads of a method, which returns entities of the kind.
 func (r *Reads) Note(method string, of Entity, use CacheUse) { r.note(method, of, use, false) }
 
-// NoteUncacheable notes an answer of which nobody can tell when it ends.
+// NoteUncacheable notes a read whose response no event invalidates.
 func (r *Reads) NoteUncacheable(method string) { r.note(method, "", CacheUse{Bypassed: 1}, true) }
 
 func (r *Reads) note(method string, of Entity, use CacheUse, uncacheable bool) {
@@ -138,8 +138,8 @@ func (r *Reads) note(method string, of Entity, use CacheUse, uncacheable bool) {
 		return
 	}
 	paths := r.paths
-	if r.above != nil {
-		r = r.above
+	if r.parent != nil {
+		r = r.parent
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -164,7 +164,7 @@ func (r *Reads) note(method string, of Entity, use CacheUse, uncacheable bool) {
 	}
 }
 
-// Fields are what the fields read, in the order of their paths.
+// Fields returns the notes by field, in the order of their paths.
 func (r *Reads) Fields() []FieldReads {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -176,7 +176,7 @@ func (r *Reads) Fields() []FieldReads {
 	return fields
 }
 
-// Entities are those that were read; known is false when something else was too.
+// Entities returns the kinds that were read. known is false if the operation also read something uncacheable.
 func (r *Reads) Entities() (entities []Entity, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -188,7 +188,7 @@ func (r *Reads) Entities() (entities []Entity, known bool) {
 	return entities, !r.uncacheable
 }
 
-// Methods are the counts, by method.
+// Methods returns the counts by method.
 func (r *Reads) Methods() map[string]CacheUse {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -201,12 +201,12 @@ func (r *Reads) Methods() map[string]CacheUse {
 
 type readsKey struct{}
 
-// WithReads gives a context whose reads are noted.
+// WithReads returns a context whose reads are noted.
 func WithReads(ctx context.Context, reads *Reads) context.Context {
 	return context.WithValue(ctx, readsKey{}, reads)
 }
 
-// ReadsOf is what notes the reads of ctx; nil when nobody does.
+// ReadsOf returns the Reads of ctx; nil without one.
 func ReadsOf(ctx context.Context) *Reads {
 	reads, _ := ctx.Value(readsKey{}).(*Reads)
 	return reads

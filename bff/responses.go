@@ -5,35 +5,35 @@ import (
 	"time"
 )
 
-// ResponseKey is what the answer to a query depends on, beside what its caller may see.
+// ResponseKey is what the response to a query depends on, beside the rights of its caller.
 type ResponseKey struct {
-	Document  [32]byte // hash of its text, and of the schema
+	Document  [32]byte // hash of its text and of the schema
 	Operation string
 	Variables map[string]any
-	Private   bool // the answer is for its caller alone
+	Private   bool // the response is for its caller alone
 }
 
-// KeptResponse is the data of an answer without errors.
-type KeptResponse struct {
+// CachedResponse is the data of a response without errors.
+type CachedResponse struct {
 	Data   []byte
-	Points int           // what it cost
-	Life   time.Duration // how long it is good for, when nothing ends it earlier
+	Points int           // its cost
+	TTL    time.Duration // the time left, if no write invalidates it earlier
 	Tier   Tier          // where it was found
 }
 
-// Responses keeps whole answers for as long as nothing is written of what they were made of.
+// Responses caches responses to whole queries until a write changes an entity that they contain.
 type Responses interface {
-	// Find gives the answer that is kept. When an equal one is being made it waits for that, as long as
-	// ctx lets it. When there is none it gives what takes the one that is made then; nil when none can be
-	// kept.
-	Find(ctx context.Context, key ResponseKey) (*KeptResponse, Making)
+	// Lookup returns the cached response. While an equal request is in progress it waits for that response, until ctx
+	// ends. Without a cached response it returns the flight that stores the response to this request; nil when the
+	// response cannot be cached.
+	Lookup(ctx context.Context, key ResponseKey) (*CachedResponse, ResponseFlight)
 }
 
-// Making is an answer that is being made. Equal requests wait for its end.
-type Making interface {
-	// Keep keeps the answer, which was made of the reads.
-	Keep(reads *Reads, made KeptResponse)
-	// End is to be called, whatever became of it, with the context of its request: when that has ended
-	// somebody else makes the answer.
-	End(ctx context.Context)
+// ResponseFlight is a request in progress. Equal requests wait until it finishes.
+type ResponseFlight interface {
+	// Store stores the response, which contains what the reads noted.
+	Store(reads *Reads, response CachedResponse)
+	// Finish must be called in any case, with the context of the request. If that context has ended, one of the
+	// waiting requests executes the query.
+	Finish(ctx context.Context)
 }

@@ -27,7 +27,7 @@ import (
 func (h *house) cached(t testing.TB, ports loaders.Ports) (loaders.Ports, bff.Responses, *prometheus.Registry) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
-	c := cache.New(cache.Options{Memory: 64 << 20, Largest: 1 << 20, Clock: h.clock, Logger: silent(), Registry: registry})
+	c := cache.New(cache.Options{Memory: 64 << 20, MaxEntry: 1 << 20, Clock: h.clock, Logger: silent(), Registry: registry})
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()

@@ -49,7 +49,7 @@ func (a *asks) askIn(t *testing.T, ctx context.Context, w who, query string, var
 	r.Header.Set(w.header, w.secret)
 	answer = httptest.NewRecorder()
 	a.gateway.ServeHTTP(answer, r)
-	return answer, strings.Contains(answer.Body.String(), `"whole":true`)
+	return answer, strings.Contains(answer.Body.String(), `"cachedResponse":true`)
 }
 
 const trucks = `query Trucks($n: Int!) { devices(first: $n) { nodes { id name version } } }`

@@ -36,9 +36,9 @@ type looked struct {
 	n *atomic.Int64
 }
 
-func (l looked) Find(ctx context.Context, key bff.ResponseKey) (*bff.KeptResponse, bff.Making) {
+func (l looked) Lookup(ctx context.Context, key bff.ResponseKey) (*bff.CachedResponse, bff.ResponseFlight) {
 	l.n.Add(1)
-	return l.Responses.Find(ctx, key)
+	return l.Responses.Lookup(ctx, key)
 }
 
 // together is a gateway whose executions wait.

@@ -6,14 +6,14 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// accounts keeps accounts. What it does not name passes through.
+// accounts caches the accounts of a port. Embedded methods bypass the cache.
 type accounts struct {
 	bff.Accounts
 	cache *Cache
 	get   *read[*bff.Account]
 }
 
-// Accounts keeps answers of the port.
+// Accounts wraps the port in the cache.
 func (c *Cache) Accounts(port bff.Accounts) bff.Accounts {
 	return accounts{Accounts: port, cache: c, get: newRead[*bff.Account](c, "Accounts.GetAccounts", true, nil)}
 }

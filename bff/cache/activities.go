@@ -6,7 +6,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// activities keeps activities. What it does not name passes through.
+// activities caches the activities of a port. Embedded methods bypass the cache.
 type activities struct {
 	bff.Activities
 	cache  *Cache
@@ -23,7 +23,7 @@ type activityListArgs struct {
 	Page   bff.PageRequest
 }
 
-// Activities keeps answers of the port.
+// Activities wraps the port in the cache.
 func (c *Cache) Activities(port bff.Activities) bff.Activities {
 	return activities{
 		Activities: port, cache: c,
@@ -42,17 +42,15 @@ func (a activities) GetActivities(ctx context.Context, ids []string) ([]*bff.Act
 }
 
 func (a activities) ListActivities(ctx context.Context, filter *bff.ActivityFilter, page bff.PageRequest) (bff.Page[bff.Activity], error) {
-	found, _, err := only(ctx, a.list, a.listArgs.key(activityListArgs{filter, page}), func(ctx context.Context) (bff.Page[bff.Activity], bool, error) {
-		return value(a.Activities.ListActivities(ctx, filter, page))
+	return getSingle(ctx, a.list, a.listArgs.key(activityListArgs{filter, page}), func(ctx context.Context) (bff.Page[bff.Activity], error) {
+		return a.Activities.ListActivities(ctx, filter, page)
 	})
-	return found, err
 }
 
 func (a activities) ReportHydration(ctx context.Context, query bff.HydrationQuery) (*bff.HydrationReport, error) {
-	found, _, err := only(ctx, a.report, a.reportArgs.key(query), func(ctx context.Context) (*bff.HydrationReport, bool, error) {
-		return value(a.Activities.ReportHydration(ctx, query))
+	return getSingle(ctx, a.report, a.reportArgs.key(query), func(ctx context.Context) (*bff.HydrationReport, error) {
+		return a.Activities.ReportHydration(ctx, query)
 	})
-	return found, err
 }
 
 func (a activities) RecordActivity(ctx context.Context, input bff.RecordActivityInput) (*bff.Activity, error) {

@@ -15,8 +15,8 @@ import (
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
-// each does something to all keys that there are.
-func each(do func(ctx context.Context, c *redis.Client, key string)) func(context.Context, *redis.Client) {
+// eachKey applies a function to all keys.
+func eachKey(do func(ctx context.Context, c *redis.Client, key string)) func(context.Context, *redis.Client) {
 	return func(ctx context.Context, c *redis.Client) {
 		for _, key := range c.Keys(ctx, "*").Val() {
 			do(ctx, c, key)
@@ -32,35 +32,34 @@ func garbage(n int) string {
 	return string(b)
 }
 
-const endsAll = "it ends all connections"
+const closesAll = "it closes all connections"
 
-// attacks are what may befall Redis, by what it does then. Connections are ended once a write at most: one
-// that Redis can be told of neither before nor after, with no neighbour to ask, is seen by the other
-// gateway when its event arrives.
+// attacks are faults of Redis by name. Connections are closed at most once for each write: the other gateway sees a write
+// that could neither be marked nor released, without a peer, only when its event arrives.
 func attacks(writes <-chan struct{}) map[string]func(ctx context.Context, c *redis.Client) {
 	return map[string]func(ctx context.Context, c *redis.Client){
-		"it loses all": func(ctx context.Context, c *redis.Client) { c.FlushAll(ctx) },
-		"random bytes": each(func(ctx context.Context, c *redis.Client, key string) { c.Set(ctx, key, garbage(rand.IntN(100)), 0) }),
-		"cut short": each(func(ctx context.Context, c *redis.Client, key string) {
+		"it loses all data": func(ctx context.Context, c *redis.Client) { c.FlushAll(ctx) },
+		"random bytes":      eachKey(func(ctx context.Context, c *redis.Client, key string) { c.Set(ctx, key, garbage(rand.IntN(100)), 0) }),
+		"truncated values": eachKey(func(ctx context.Context, c *redis.Client, key string) {
 			text := c.Get(ctx, key).Val()
-			// By one byte at least: whole, it could put back a version that a write has taken away meanwhile,
-			// and who has versions put back is believed.
+			// Shorter by at least one byte: the full text could restore a version that a write has replaced meanwhile, which
+			// no gateway can detect.
 			c.Set(ctx, key, text[:rand.IntN(max(len(text), 1))], 0)
 		}),
-		"another type": each(func(ctx context.Context, c *redis.Client, key string) {
+		"another type": eachKey(func(ctx context.Context, c *redis.Client, key string) {
 			c.Del(ctx, key)
 			c.LPush(ctx, key, "x")
 		}),
-		"some go": each(func(ctx context.Context, c *redis.Client, key string) {
+		"some keys vanish": eachKey(func(ctx context.Context, c *redis.Client, key string) {
 			if rand.IntN(3) == 0 {
 				c.Del(ctx, key)
 			}
 		}),
 		"it is full": func(ctx context.Context, c *redis.Client) { c.ConfigSet(ctx, "maxmemory", "1") },
-		"it is full now and then": func(ctx context.Context, c *redis.Client) {
+		"it is full at random times": func(ctx context.Context, c *redis.Client) {
 			c.ConfigSet(ctx, "maxmemory", fmt.Sprint(rand.IntN(2)))
 		},
-		endsAll: func(ctx context.Context, c *redis.Client) {
+		closesAll: func(ctx context.Context, c *redis.Client) {
 			select {
 			case <-writes:
 				c.Do(ctx, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
@@ -70,9 +69,9 @@ func attacks(writes <-chan struct{}) map[string]func(ctx context.Context, c *red
 	}
 }
 
-// Whatever befalls what stands in Redis, no caller is told an error, and nobody sees what was before a
-// write that was answered. When it is over the cache is used again.
-func TestWhateverBefallsRedis(t *testing.T) {
+// With any fault of Redis no caller receives an error, and no read returns a value from before a finished write. After the
+// fault the cache is used.
+func TestReadsDuringFaultsOfRedisAreNeverStale(t *testing.T) {
 	t.Parallel()
 	writes := make(chan struct{})
 	for name, attack := range attacks(writes) {
@@ -92,27 +91,27 @@ func TestWhateverBefallsRedis(t *testing.T) {
 			})
 			for i := range 100 {
 				want := fmt.Sprint(i)
-				if name == endsAll {
+				if name == closesAll {
 					select {
 					case writes <- struct{}{}:
-					default: // the attacker is not back from the last
+					default: // the attacker is busy
 					}
 				}
 				rename(t, ctx, gateways[i%2], "a", want)
 				for n := range 4 {
-					if got := names(t, ctx, gateways[n%2], "a", "b"); got != want+",as made" {
-						t.Fatalf("after %s was written a gateway gives %s", want, got)
+					if got := names(t, ctx, gateways[n%2], "a", "b"); got != want+",initial" {
+						t.Fatalf("after the write of %s a gateway returns %s", want, got)
 					}
 				}
 			}
 			stop()
 			attacker.Wait()
 			client.ConfigSet(t.Context(), "maxmemory", "0")
-			eventually(t, "the cache to be used again", func() bool {
+			eventually(t, "a use of the cache", func() bool {
 				s.calls()
 				for _, g := range gateways {
-					if got := names(t, as(t, operator()), g, "a", "b"); got != "99,as made" {
-						t.Fatalf("when it is over a gateway gives %s", got)
+					if got := names(t, as(t, operator()), g, "a", "b"); got != "99,initial" {
+						t.Fatalf("after the fault a gateway returns %s", got)
 					}
 				}
 				return len(s.calls()) == 0
@@ -121,8 +120,8 @@ func TestWhateverBefallsRedis(t *testing.T) {
 	}
 }
 
-// A Redis that does not let the gateway in, or takes no writes, is as if it were not there.
-func TestARedisThatSaysNo(t *testing.T) {
+// A Redis that refuses the password or all writes is like an unavailable one.
+func TestReadsWithARedisThatRefusesCallsBypassTheCache(t *testing.T) {
 	t.Parallel()
 	primary, server := testserver.StartRedis(t), testserver.StartRedis(t)
 	client := inspect(t, server)
@@ -135,8 +134,8 @@ func TestARedisThatSaysNo(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, url := range map[string]string{
-		"a password that is wrong": strings.Replace(locked.URL(), "redis://", "redis://:sesame@", 1),
-		"a replica":                server.URL(),
+		"a wrong password": strings.Replace(locked.URL(), "redis://", "redis://:sesame@", 1),
+		"a replica":        server.URL(),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -149,12 +148,12 @@ func TestARedisThatSaysNo(t *testing.T) {
 				rename(t, ctx, g, "a", fmt.Sprint(i))
 				for range 2 {
 					if got := names(t, ctx, g, "a"); got != fmt.Sprint(i) {
-						t.Errorf("after %d was written it gives %s", i, got)
+						t.Errorf("after the write of %d it returns %s", i, got)
 					}
 				}
 			}
 			if n := len(s.calls()); n != 30 {
-				t.Errorf("the service was asked %d times, want 30", n)
+				t.Errorf("the service has %d calls, want 30", n)
 			}
 		})
 	}

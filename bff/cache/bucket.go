@@ -6,128 +6,130 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/sluicehq/sluice/bff/cache/versions"
 )
 
-// entry is one answer, or that there is none.
+// entry is one cached response, or the fact that there is none.
 type entry struct {
-	value  any
-	absent bool
-	stamp  stamp
-	until  time.Time
-	size   int
-	told   atomic.Bool // all gateways have it, or are about to
+	value     any
+	absent    bool
+	stamp     versions.Stamp
+	expiresAt time.Time
+	size      int
+	shared    atomic.Bool // it is in Redis, or enqueued for it
 }
 
-// kept tells it from one that was left empty.
-func (e *entry) kept() bool { return !e.until.IsZero() }
+// isFilled tells an entry from one that was left empty.
+func (e *entry) isFilled() bool { return !e.expiresAt.IsZero() }
 
-// overhead is about what an entry takes beside its value, in bytes.
-const overhead = 300
+// entryOverhead is about how many bytes an entry takes in memory beside its value.
+const entryOverhead = 300
 
-// shelf is entries that have one place in memory: all those of one question of one caller, else a single
-// one. So what nobody asks twice costs one place a question, and not one for each id that it was about.
-type shelf struct {
+// bucket is entries under one key in memory: all entries of one read of one caller if they are private, else a single
+// entry. So a private read that is never repeated takes one key, and not one for each id.
+type bucket struct {
 	mu    sync.Mutex
 	items []item // in the order of their ids
 	size  int
 }
 
-// item is an entry on a shelf.
+// item is an entry in a bucket.
 type item struct {
 	id    string
 	entry *entry
 }
 
-// roomOnAShelf is how many entries one has. When it is full, it is begun anew.
-const roomOnAShelf = 1000
+// maxBucketItems bounds a bucket. A full bucket is emptied.
+const maxBucketItems = 1000
 
-func (s *shelf) weight() uint32 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return uint32(s.size)
+func (b *bucket) weight() uint32 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return uint32(b.size)
 }
 
-func search(items []item, id string) (at int, there bool) {
+func search(items []item, id string) (index int, found bool) {
 	return slices.BinarySearchFunc(items, id, func(i item, id string) int { return strings.Compare(i.id, id) })
 }
 
-// find gives what there is under the ids.
-func (s *shelf) find(ids []string, found []*entry) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// find sets the entries of the ids that are in the bucket.
+func (b *bucket) find(ids []string, entries []*entry) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	for i, id := range ids {
-		if at, there := search(s.items, id); there {
-			found[i] = s.items[at].entry
+		if index, found := search(b.items, id); found {
+			entries[i] = b.items[index].entry
 		}
 	}
 }
 
-// add puts items on the shelf, in place of those with the same ids.
-func (s *shelf) add(items []item) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.items)+len(items) > roomOnAShelf {
-		s.items = nil
+// add inserts items, and replaces those with the same ids.
+func (b *bucket) add(items []item) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.items)+len(items) > maxBucketItems {
+		b.items = nil
 	}
-	old := len(s.items)
-	for _, new := range items {
-		if at, there := search(s.items[:old], new.id); there {
-			s.items[at] = new
+	before := len(b.items)
+	for _, added := range items {
+		if index, found := search(b.items[:before], added.id); found {
+			b.items[index] = added
 			continue
 		}
-		s.items = append(s.items, new)
+		b.items = append(b.items, added)
 	}
-	slices.SortStableFunc(s.items, func(a, b item) int { return strings.Compare(a.id, b.id) })
-	s.items = slices.CompactFunc(s.items, func(a, b item) bool { return a.id == b.id })
-	s.size = 0
-	for _, i := range s.items {
-		s.size += len(i.id) + i.entry.size + overhead
+	slices.SortStableFunc(b.items, func(x, y item) int { return strings.Compare(x.id, y.id) })
+	b.items = slices.CompactFunc(b.items, func(x, y item) bool { return x.id == y.id })
+	b.size = 0
+	for _, i := range b.items {
+		b.size += len(i.id) + i.entry.size + entryOverhead
 	}
 }
 
-// kept gives what is in memory under the ids.
-func (c *Cache) kept(start string, private bool, ids []string, found []*entry) {
+// find sets the entries of the ids that are in memory.
+func (c *Cache) find(prefix string, private bool, ids []string, entries []*entry) {
 	if private {
-		if s, ok := c.memory.GetIfPresent(start); ok {
-			s.find(ids, found)
+		if b, ok := c.memory.GetIfPresent(prefix); ok {
+			b.find(ids, entries)
 		}
 		return
 	}
 	for i, id := range ids {
-		if s, ok := c.memory.GetIfPresent(start + id); ok {
-			s.find(ids[i:i+1], found[i:i+1])
+		if b, ok := c.memory.GetIfPresent(prefix + id); ok {
+			b.find(ids[i:i+1], entries[i:i+1])
 		}
 	}
 }
 
-// onShelf is what is in memory of what is private.
-func (c *Cache) onShelf(start string) []item {
-	s, ok := c.memory.GetIfPresent(start)
+// privateItems returns all items of a private read in memory.
+func (c *Cache) privateItems(prefix string) []item {
+	b, ok := c.memory.GetIfPresent(prefix)
 	if !ok {
 		return nil
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Clone(s.items)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.Clone(b.items)
 }
 
-// keep keeps items in memory.
-func (c *Cache) keep(start string, private bool, items []item) {
+// store stores items in memory.
+func (c *Cache) store(prefix string, private bool, items []item) {
 	if len(items) == 0 {
 		return
 	}
 	if !private {
-		for i, one := range items {
-			s := &shelf{}
-			s.add(items[i : i+1])
-			c.memory.Set(start+one.id, s)
+		for i, single := range items {
+			b := &bucket{}
+			b.add(items[i : i+1])
+			c.memory.Set(prefix+single.id, b)
 		}
 		return
 	}
-	s, ok := c.memory.GetIfPresent(start)
+	b, ok := c.memory.GetIfPresent(prefix)
 	if !ok {
-		s = &shelf{}
+		b = &bucket{}
 	}
-	s.add(items)
-	c.memory.Set(start, s) // which weighs it
+	b.add(items)
+	c.memory.Set(prefix, b) // measures its weight
 }

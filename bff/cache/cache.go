@@ -1,12 +1,12 @@
-// Package cache keeps answers of the services: in the memory of this gateway, and for all gateways in
-// Redis. It implements the ports of bff over other ports.
+// Package cache caches responses of the services: in the memory of this gateway and, for all gateways, in Redis. It
+// implements the ports of bff over other ports.
 //
-// It promises: once a write has been answered, no read through any gateway gives what was before it.
-// Entries carry the versions of their tags as they were before the service was asked, and are good for
-// as long as those stand; a write takes the versions away before it is sent and sets new ones before
-// it is answered (docs/adr/0006-versioned-cache.md has the protocol). When versions cannot be told, as when Redis
-// is away, the services answer. What one caller may see is never shown to one who may not: the right
-// to see is part of each key. What is kept, for whom, and what ends it stands in table.go.
+// It promises: after the response to a write, no read through any gateway returns a value from before that write. Each
+// entry carries the versions that its tags had before the service received the read, and is served only while these
+// versions hold. A write invalidates the versions before the service receives it, and sets new ones before its caller
+// receives the response (docs/adr/0006-versioned-cache.md describes the protocol). If the versions are unknown, as when
+// Redis is unavailable, the services respond. No caller receives an entry of a caller with other rights, because the right
+// is part of each key. Package policy states what is cached, for which callers, and what invalidates it.
 package cache
 
 import (
@@ -15,63 +15,75 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/maypok86/otter/v2"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/sluicehq/sluice/bff/cache/policy"
+	"github.com/sluicehq/sluice/bff/cache/versions"
 	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/redisdb"
 )
 
-// Options say what a cache is made of.
-type Options struct {
-	Redis    *RedisOptions // nil for a gateway that is alone
-	Memory   int64         // bytes of answers in memory, about
-	Largest  int           // bytes of the largest answer that is kept
-	Clock    clock.Clock
-	Logger   *slog.Logger
-	Registry prometheus.Registerer // nil: nobody looks
-
-	blind bool // versions are not compared; only to see that tests notice
+// RedisOptions configure what gateways share.
+type RedisOptions struct {
+	Client *redisdb.Client // no call was made with it yet
+	// WriteTime is the longest time of a write, from the request to the service to its response.
+	WriteTime time.Duration
 }
 
-// Cache is what this gateway keeps. It is safe for concurrent use.
+// Options configure a Cache.
+type Options struct {
+	Redis    *RedisOptions // nil for a gateway that runs alone
+	Memory   int64         // bytes of entries in memory, about
+	MaxEntry int           // bytes of the largest entry
+	Clock    clock.Clock
+	Logger   *slog.Logger
+	Registry prometheus.Registerer // nil registers no metrics
+
+	ignoreVersions bool // serves stale entries, to prove that the tests detect them
+}
+
+// Cache is the cache of one gateway. It is safe for concurrent use.
 type Cache struct {
-	options  Options
-	versions versions
-	alone    bool // there is no other gateway to share anything with
-	memory   *otter.Cache[string, *shelf]
-	metrics  *metrics
-	rows     map[string]row
+	options        Options
+	versions       versions.Store
+	versionMetrics *versions.Metrics
+	alone          bool // no other gateway shares entries
+	memory         *otter.Cache[string, *bucket]
+	metrics        *metrics
+	rules          map[string]policy.Rule
 
 	closed  atomic.Bool
 	stop    context.CancelFunc
-	running sync.WaitGroup // flights, and what pays debts
+	running sync.WaitGroup // flights, and the background work of versions
 }
 
-// New opens a cache; it is to be closed.
+// New returns a Cache, which must be closed.
 func New(options Options) *Cache {
 	ctx, stop := context.WithCancel(context.Background())
-	c := &Cache{options: options, stop: stop, rows: map[string]row{}}
-	for _, r := range table() {
-		c.rows[r.method] = r
-	}
-	c.memory = otter.Must(&otter.Options[string, *shelf]{
+	c := &Cache{options: options, stop: stop, rules: policy.Rules(), versionMetrics: versions.NewMetrics(options.Registry)}
+	c.memory = otter.Must(&otter.Options[string, *bucket]{
 		MaximumWeight: uint64(max(options.Memory, 1)),
-		Weigher:       func(key string, s *shelf) uint32 { return uint32(len(key)) + s.weight() },
+		Weigher:       func(key string, b *bucket) uint32 { return uint32(len(key)) + b.weight() },
 	})
 	c.metrics = newMetrics(options.Registry, c)
 	if options.Redis == nil {
-		c.versions, c.alone = newLocal(), true
+		c.versions, c.alone = versions.NewLocal(), true
 		return c
 	}
-	s := newShared(*options.Redis, options.Logger, c.metrics)
-	c.versions = s
-	c.running.Go(func() { s.pay(ctx) })
-	c.running.Go(func() { s.write(ctx) })
+	shared := versions.NewShared(versions.Options{
+		Client: options.Redis.Client, WriteTime: options.Redis.WriteTime, Logger: options.Logger, Metrics: c.versionMetrics,
+	})
+	c.versions = shared
+	c.running.Go(func() { shared.Run(ctx) })
 	return c
 }
 
-// Close waits for what is under way; answers then come from the services.
+// Close waits for flights. Reads after it go to the services.
 func (c *Cache) Close(ctx context.Context) error {
 	c.closed.Store(true)
 	c.stop()
@@ -84,4 +96,18 @@ func (c *Cache) Close(ctx context.Context) error {
 	}
 	c.memory.StopAllGoroutines()
 	return nil
+}
+
+// Follower returns what invalidates the entities of events.
+func (c *Cache) Follower(ctx context.Context, js jetstream.JetStream) (*versions.Follower, error) {
+	return versions.NewFollower(ctx, js, c.versions, c.options.Logger, c.versionMetrics)
+}
+
+// ListenToPeers lets gateways invalidate tags for each other while one of them cannot reach Redis. A gateway without Redis
+// has no peers.
+func (c *Cache) ListenToPeers(conn *nats.Conn) (stop func() error, err error) {
+	if shared, ok := c.versions.(*versions.Shared); ok {
+		return shared.ListenToPeers(conn)
+	}
+	return func() error { return nil }, nil
 }

@@ -8,33 +8,34 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/cache/policy"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
-func TestWhatIsKeptIsNotAskedForAgain(t *testing.T) {
+func TestCacheSecondReadIsServedFromTheCache(t *testing.T) {
 	t.Parallel()
 	eachTier(t, func(t *testing.T, server *testserver.Redis) {
 		s := newService("a", "b", "c")
 		g := openGateway(t, s, server, nil)
 		ctx := as(t, operator())
-		if got := names(t, ctx, g, "a", "x"); got != "as made,-" {
+		if got := names(t, ctx, g, "a", "x"); got != "initial,-" {
 			t.Errorf("got %s", got)
 		}
 		s.check(t, "the first time", "get a x")
 		for range 2 {
-			if got := names(t, ctx, g, "c", "a", "b", "x"); got != "as made,as made,as made,-" {
+			if got := names(t, ctx, g, "c", "a", "b", "x"); got != "initial,initial,initial,-" {
 				t.Errorf("got %s", got)
 			}
 		}
 		s.check(t, "only what is missing", "get c b")
-		g.clock.Advance(brief + time.Millisecond)
+		g.clock.Advance(policy.AbsentTTL + time.Millisecond)
 		names(t, ctx, g, "a", "b", "c", "x")
-		s.check(t, "when it is over", "get a b c x")
+		s.check(t, "after the TTL", "get a b c x")
 	})
 }
 
-func TestAWriteEndsWhatWasKept(t *testing.T) {
+func TestCacheWriteInvalidatesTheEntityAndLists(t *testing.T) {
 	t.Parallel()
 	eachTier(t, func(t *testing.T, server *testserver.Redis) {
 		s := newService("a", "b")
@@ -51,7 +52,7 @@ func TestAWriteEndsWhatWasKept(t *testing.T) {
 		list()
 		s.calls()
 		rename(t, ctx, g, "a", "renamed")
-		if got := names(t, ctx, g, "a", "b"); got != "renamed,as made" {
+		if got := names(t, ctx, g, "a", "b"); got != "renamed,initial" {
 			t.Errorf("got %s", got)
 		}
 		list()
@@ -63,43 +64,43 @@ func TestAWriteEndsWhatWasKept(t *testing.T) {
 		if got := names(t, ctx, g, "a", "new"); got != "renamed,new" || list() != 3 {
 			t.Errorf("got %s", got)
 		}
-		s.check(t, "after one is made", "register new", "get new", "list 5")
+		s.check(t, "after a registration", "register new", "get new", "list 5")
 	})
 }
 
-// A slow reader cannot put back what was before a write, nor keep what it reads while one is under way.
-func TestASlowReaderCannotResurrectAnOldValue(t *testing.T) {
+// A slow read can neither restore a value from before a write, nor store a value while a write is in progress.
+func TestCacheSlowReadAcrossAWriteIsNotStored(t *testing.T) {
 	t.Parallel()
 	eachTier(t, func(t *testing.T, server *testserver.Redis) {
 		s := newService("a")
 		g := openGateway(t, s, server, nil)
 		ctx := as(t, operator())
-		read, goOn := make(chan struct{}), make(chan struct{})
+		read, proceed := make(chan struct{}), make(chan struct{})
 		s.between = func(call string) {
 			if call == "get a" {
 				read <- struct{}{}
-				<-goOn
+				<-proceed
 			}
 		}
 		slow := make(chan string)
 		go func() { slow <- names(t, ctx, g, "a") }()
-		<-read // it has the old value
+		<-read // it has read the old name
 		rename(t, ctx, g, "a", "new")
 		fresh := make(chan string)
 		go func() { fresh <- names(t, ctx, g, "a") }()
-		<-read // it did not join the one before the write
-		close(goOn)
-		if old, got := <-slow, <-fresh; old != "as made" || got != "new" {
-			t.Errorf("who came before the write got %s, who came after it %s", old, got)
+		<-read // it did not join the flight from before the write
+		close(proceed)
+		if old, got := <-slow, <-fresh; old != "initial" || got != "new" {
+			t.Errorf("the read before the write returns %s, the one after it %s", old, got)
 		}
 		s.between = nil
 		if got := names(t, ctx, g, "a"); got != "new" {
-			t.Errorf("kept %s", got)
+			t.Errorf("the entry is %s", got)
 		}
 	})
 }
 
-func TestNothingIsKeptWhileAWriteIsUnderWay(t *testing.T) {
+func TestCacheReadDuringAWriteIsNotStored(t *testing.T) {
 	t.Parallel()
 	eachTier(t, func(t *testing.T, server *testserver.Redis) {
 		s := newService("a", "b")
@@ -114,48 +115,48 @@ func TestNothingIsKeptWhileAWriteIsUnderWay(t *testing.T) {
 			}
 			defer close(done)
 			for range 2 {
-				if got := names(t, ctx, g, "a", "b"); got != "as made,as made" {
+				if got := names(t, ctx, g, "a", "b"); got != "initial,initial" {
 					t.Errorf("got %s", got)
 				}
 			}
 		}
 		rename(t, ctx, g, "a", "new")
 		<-done
-		s.check(t, "what is being written is asked for each time", "get a", "get a", "update a")
+		s.check(t, "during the write", "get a", "get a", "update a")
 		if got := names(t, ctx, g, "a"); got != "new" {
 			t.Errorf("got %s", got)
 		}
 	})
 }
 
-func TestEqualReadsAreOneCall(t *testing.T) {
+func TestCacheEqualConcurrentReadsAreOneCall(t *testing.T) {
 	t.Parallel()
 	eachTier(t, func(t *testing.T, server *testserver.Redis) {
 		s := newService("a", "b")
 		g := openGateway(t, s, server, nil)
-		asked, goOn := make(chan struct{}), make(chan struct{})
+		called, proceed := make(chan struct{}), make(chan struct{})
 		s.before = func(string) {
-			asked <- struct{}{}
-			<-goOn
+			called <- struct{}{}
+			<-proceed
 		}
 		first, cancel := context.WithCancel(as(t, operator()))
-		gone := make(chan string)
-		go func() { gone <- names(t, first, g, "a") }()
-		<-asked
+		cancelled := make(chan string)
+		go func() { cancelled <- names(t, first, g, "a") }()
+		<-called
 		const others = 10
 		reads := &bff.Reads{}
 		answers := make(chan string, others)
 		for range others {
 			go func() { answers <- names(t, bff.WithReads(as(t, operator()), reads), g, "a") }()
 		}
-		eventually(t, "all to have joined", func() bool { return reads.Methods()["Devices.GetDevices"].Coalesced == others })
-		cancel() // does not fail the others
-		if got := <-gone; got != "CANCELLED" {
-			t.Errorf("who went away got %s", got)
+		eventually(t, "all reads to join", func() bool { return reads.Methods()["Devices.GetDevices"].Coalesced == others })
+		cancel() // the other reads continue
+		if got := <-cancelled; got != "CANCELLED" {
+			t.Errorf("the cancelled read returns %s", got)
 		}
-		close(goOn)
+		close(proceed)
 		for range others {
-			if got := <-answers; got != "as made" {
+			if got := <-answers; got != "initial" {
 				t.Errorf("got %s", got)
 			}
 		}
@@ -163,7 +164,7 @@ func TestEqualReadsAreOneCall(t *testing.T) {
 	})
 }
 
-func TestEveryoneSeesWhatIsTheirs(t *testing.T) {
+func TestCacheCallersWithOtherRightsShareNoEntries(t *testing.T) {
 	t.Parallel()
 	eachTier(t, func(t *testing.T, server *testserver.Redis) {
 		s := newService("a", "b")
@@ -180,18 +181,18 @@ func TestEveryoneSeesWhatIsTheirs(t *testing.T) {
 			{caller.Caller{AccountID: "account_2", Role: caller.Admin, Scopes: caller.ScopesOf(caller.Admin)}, 2, false},
 			{member("account_3"), 1, true},
 			{member("account_4"), 1, false},
-			{limited, 2, true},         // the service refuses, which is not for the cache to say
+			{limited, 2, true},         // the service refuses, not the cache
 			{caller.Caller{}, 1, true}, // likewise
 		} {
 			page, err := g.ListDevices(as(t, c.who), nil, "NAME", bff.PageRequest{})
-			if asked := len(s.calls()) > 0; err != nil || len(page.Items) != c.want || asked != c.call {
-				t.Errorf("%+v sees %d devices, %v; the service was asked: %v", c.who, len(page.Items), err, asked)
+			if called := len(s.calls()) > 0; err != nil || len(page.Items) != c.want || called != c.call {
+				t.Errorf("%+v sees %d devices, %v; the service was called: %v", c.who, len(page.Items), err, called)
 			}
 		}
 	})
 }
 
-func TestErrorsAreNotKept(t *testing.T) {
+func TestCacheErrorsAndPanicsAreNotStored(t *testing.T) {
 	t.Parallel()
 	eachTier(t, func(t *testing.T, server *testserver.Redis) {
 		s := newService("a")
@@ -201,7 +202,7 @@ func TestErrorsAreNotKept(t *testing.T) {
 			t.Errorf("got %s", got)
 		}
 		s.fail = nil
-		if got := names(t, as(t, operator()), g, "a"); got != "as made" {
+		if got := names(t, as(t, operator()), g, "a"); got != "initial" {
 			t.Errorf("got %s", got)
 		}
 		s.before = func(string) { panic("sesame") }
@@ -211,7 +212,7 @@ func TestErrorsAreNotKept(t *testing.T) {
 	})
 }
 
-func TestGatewaysShareWhatTheyKeep(t *testing.T) {
+func TestCacheEntryOfOneGatewayIsServedByAnother(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
 	s := newService("a", "b")
@@ -219,9 +220,9 @@ func TestGatewaysShareWhatTheyKeep(t *testing.T) {
 	ctx := as(t, operator())
 	names(t, ctx, one, "a", "x")
 	s.calls()
-	eventually(t, "the other gateway to find it", func() bool {
+	eventually(t, "a hit at the other gateway", func() bool {
 		got := names(t, ctx, other, "a", "x")
-		return got == "as made,-" && len(s.calls()) == 0
+		return got == "initial,-" && len(s.calls()) == 0
 	})
 	rename(t, ctx, other, "a", "new")
 	if got := names(t, ctx, one, "a"); got != "new" {
@@ -233,8 +234,8 @@ func TestGatewaysShareWhatTheyKeep(t *testing.T) {
 	}
 }
 
-// What does not read, or is of another type, is as if it were not there.
-func TestWhatIsWrongInRedisIsAMiss(t *testing.T) {
+// A corrupt value in Redis counts as missing.
+func TestCacheCorruptValueInRedisIsAMiss(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
 	s := newService("a")
@@ -259,16 +260,16 @@ func TestWhatIsWrongInRedisIsAMiss(t *testing.T) {
 	if err := client.Set(ctx, key, value, time.Minute).Err(); err != nil {
 		t.Fatal(err)
 	}
-	if got := names(t, ctx, other, "a"); got != "as made" {
+	if got := names(t, ctx, other, "a"); got != "initial" {
 		t.Errorf("got %s", got)
 	}
 	s.check(t, "a corrupt value", "get a")
-	if n := counter(t, other.metrics.refused.WithLabelValues(corrupt)); n != 1 {
+	if n := counter(t, other.metrics.rejected.WithLabelValues(reasonCorrupt)); n != 1 {
 		t.Errorf("%v corrupt values were counted", n)
 	}
 }
 
-func TestAValueThatIsTooLargeIsNotKept(t *testing.T) {
+func TestCacheTooLargeValueIsNotStored(t *testing.T) {
 	t.Parallel()
 	eachTier(t, func(t *testing.T, server *testserver.Redis) {
 		s := newService("a")
@@ -278,13 +279,13 @@ func TestAValueThatIsTooLargeIsNotKept(t *testing.T) {
 		names(t, ctx, g, "a")
 		names(t, ctx, g, "a")
 		s.check(t, "each time", "get a", "get a")
-		if n := counter(t, g.metrics.refused.WithLabelValues(tooLarge)); n != 2 {
+		if n := counter(t, g.metrics.rejected.WithLabelValues(reasonTooLarge)); n != 2 {
 			t.Errorf("%v large values were counted", n)
 		}
 	})
 }
 
-func TestReadsTellWhatTheyFound(t *testing.T) {
+func TestReadsNoteOutcomesAndKinds(t *testing.T) {
 	t.Parallel()
 	s := newService("a", "b")
 	g := openGateway(t, s, nil, nil)
@@ -293,10 +294,35 @@ func TestReadsTellWhatTheyFound(t *testing.T) {
 	rename(t, ctx, g, "b", "new")
 	reads := &bff.Reads{}
 	names(t, bff.WithReads(ctx, reads), g, "a", "b", "c")
-	if got, want := reads.Methods()["Devices.GetDevices"], (bff.CacheUse{Memory: 1, Stale: 1, Missed: 1, Life: 5 * time.Second}); got != want {
+	if got, want := reads.Methods()["Devices.GetDevices"], (bff.CacheUse{Memory: 1, Stale: 1, Missed: 1, TTL: 5 * time.Second}); got != want {
 		t.Errorf("noted %+v, want %+v", got, want)
 	}
 	if of, known := reads.Entities(); len(of) != 1 || of[0] != bff.EntityDevice || !known {
 		t.Errorf("noted %v, %v", of, known)
 	}
+}
+
+// A private entry is written to Redis when it is read a second time.
+func TestCachePrivateEntryIsSharedAtItsSecondRead(t *testing.T) {
+	t.Parallel()
+	server := testserver.StartRedis(t)
+	s := newService("a")
+	one, other := openGateway(t, s, server, nil), openGateway(t, s, server, nil)
+	key := operator()
+	key.APIKeyID = "apikey_1"
+	ctx := as(t, key)
+	names(t, ctx, one, "a", "x")
+	names(t, ctx, other, "a", "x")
+	s.check(t, "through each gateway", "get a x", "get a x")
+	if keys, err := inspect(t, server).Keys(ctx, prefix+"value:*").Result(); err != nil || len(keys) > 0 {
+		t.Errorf("Redis has %q, %v", keys, err)
+	}
+	names(t, ctx, one, "a", "x")
+	s.check(t, "at the second read")
+	other.memory.InvalidateAll()
+	eventually(t, "a hit at the other gateway", func() bool {
+		got := names(t, ctx, other, "a", "x")
+		other.memory.InvalidateAll()
+		return got == "initial,-" && len(s.calls()) == 0
+	})
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// Streams and calls are not kept; driving a camera is told by its events.
+// Streams and the audit log are not cached. A camera command adds an event to its device.
 
 func (d devices) StartStream(ctx context.Context, input bff.StreamInput) (*bff.StreamSession, error) {
 	return write(ctx, d.cache, "Devices.StartStream", []string{input.DeviceID}, func(ctx context.Context) (*bff.StreamSession, error) {

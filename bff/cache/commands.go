@@ -6,7 +6,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// Commands and configurations are not kept; telling a device something changes the device.
+// Commands and configurations are not cached. A command changes its device.
 
 func (d devices) SendCommand(ctx context.Context, input bff.SendCommandInput) (*bff.Command, error) {
 	return write(ctx, d.cache, "Devices.SendCommand", []string{input.DeviceID}, func(ctx context.Context) (*bff.Command, error) {
@@ -15,7 +15,7 @@ func (d devices) SendCommand(ctx context.Context, input bff.SendCommandInput) (*
 }
 
 func (d devices) CancelCommand(ctx context.Context, id string) (*bff.Command, error) {
-	return write(ctx, d.cache, "Devices.CancelCommand", nil, changing(d.cache, func(ctx context.Context) (*bff.Command, error) {
+	return write(ctx, d.cache, "Devices.CancelCommand", nil, invalidatingDevice(d.cache, func(ctx context.Context) (*bff.Command, error) {
 		return d.Devices.CancelCommand(ctx, id)
 	}, func(c *bff.Command) string { return c.DeviceID }))
 }

@@ -6,7 +6,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// devices keeps devices. What it does not name passes through.
+// devices caches the devices of a port. Embedded methods bypass the cache.
 type devices struct {
 	bff.Devices
 	cache  *Cache
@@ -25,7 +25,7 @@ type deviceListArgs struct {
 	Page   bff.PageRequest
 }
 
-// Devices keeps answers of the port.
+// Devices wraps the port in the cache.
 func (c *Cache) Devices(port bff.Devices) bff.Devices {
 	return devices{
 		Devices: port, cache: c,
@@ -45,17 +45,15 @@ func (d devices) GetDevices(ctx context.Context, ids []string) ([]*bff.Device, e
 }
 
 func (d devices) ListDevices(ctx context.Context, filter *bff.DeviceFilter, order bff.DeviceOrder, page bff.PageRequest) (bff.Page[bff.Device], error) {
-	found, _, err := only(ctx, d.list, d.listArgs.key(deviceListArgs{filter, order, page}), func(ctx context.Context) (bff.Page[bff.Device], bool, error) {
-		return value(d.Devices.ListDevices(ctx, filter, order, page))
+	return getSingle(ctx, d.list, d.listArgs.key(deviceListArgs{filter, order, page}), func(ctx context.Context) (bff.Page[bff.Device], error) {
+		return d.Devices.ListDevices(ctx, filter, order, page)
 	})
-	return found, err
 }
 
 func (d devices) CountDevices(ctx context.Context) (*bff.DeviceCounts, error) {
-	found, _, err := only(ctx, d.count, "", func(ctx context.Context) (*bff.DeviceCounts, bool, error) {
-		return value(d.Devices.CountDevices(ctx))
+	return getSingle(ctx, d.count, "", func(ctx context.Context) (*bff.DeviceCounts, error) {
+		return d.Devices.CountDevices(ctx)
 	})
-	return found, err
 }
 
 func (d devices) ListDeviceEvents(ctx context.Context, deviceIDs []string, page bff.PageRequest) (map[string]bff.Page[bff.DeviceEvent], error) {

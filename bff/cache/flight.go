@@ -6,171 +6,173 @@ import (
 	"runtime/debug"
 	"time"
 
+	"github.com/sluicehq/sluice/bff/cache/policy"
+	"github.com/sluicehq/sluice/bff/cache/versions"
 	"github.com/sluicehq/sluice/internal/stack"
 )
 
-// flightKey is an equal read: of the same, for the same right to see, and after the same writes. A
-// read that began after a write must not join one that began before it.
+// flightKey identifies equal reads: of the same id, with the same right, and after the same writes. A read that began
+// after a write must not join a flight from before it.
 type flightKey struct {
-	start, id string
-	own, kind stamp
+	prefix, id string
+	own, kind  versions.Stamp
 }
 
-// flight is an answer that is being fetched.
+// flight is one response that is being fetched. Equal reads share it (single flight).
 type flight[V any] struct {
-	of    *journey
-	value V
-	there bool
+	fetch  *fetch
+	value  V
+	exists bool
 }
 
-// journey is what is fetched together. Flights have their answers when it is done.
-type journey struct {
+// fetch is one call to the service for several flights. Their values are set when it is done.
+type fetch struct {
 	done chan struct{}
 	err  error
 }
 
-// led is an id that this read fetches, for itself and for those who join it.
-type led[V any] struct {
-	at     int // among the ids
-	flight *flight[V]
-	shared bool // may be joined and kept
+// leader is an id whose flight this read leads: it calls the service for all reads that join the flight.
+type leader[V any] struct {
+	index    int // of the id
+	flight   *flight[V]
+	joinable bool // other reads may join the flight, and its value may be stored
 }
 
 func (l *lookup[V]) flightKey(i int) flightKey {
-	return flightKey{l.start, l.ids[i], l.stamp(i), l.nothing()}
+	return flightKey{l.prefix, l.ids[i], l.stamp(i), l.absentStamp()}
 }
 
-// join gives a flight for each missing id: one that is under way, or one that begins here.
-func (r *read[V]) join(ctx context.Context, l *lookup[V], ask fetch[V]) []*flight[V] {
+// join returns a flight for each missing id. It joins a flight in progress, or starts one.
+func (r *read[V]) join(ctx context.Context, l *lookup[V], call fetchFunc[V]) []*flight[V] {
 	if len(l.missing) == 0 {
 		return nil
 	}
 	flights := make([]*flight[V], len(l.missing))
-	mine := make([]led[V], 0, len(l.missing))
-	here, places := &journey{done: make(chan struct{})}, make([]flight[V], len(l.missing))
+	leaders := make([]leader[V], 0, len(l.missing))
+	started, all := &fetch{done: make(chan struct{})}, make([]flight[V], len(l.missing))
 	r.mu.Lock()
 	for n, i := range l.missing {
-		shared := r.cache.options.blind || l.stamp(i).settled() && l.kind.settled()
-		if shared {
+		joinable := r.cache.options.ignoreVersions || l.stamp(i).IsStable() && l.kind.IsStable()
+		if joinable {
 			key := l.flightKey(i)
 			if f, ok := r.flights[key]; ok {
 				flights[n] = f
 				l.use.Coalesced++
 				continue
 			}
-			r.flights[key] = &places[n]
+			r.flights[key] = &all[n]
 		}
-		places[n].of = here
-		flights[n] = &places[n]
-		mine = append(mine, led[V]{at: i, flight: flights[n], shared: shared})
+		all[n].fetch = started
+		flights[n] = &all[n]
+		leaders = append(leaders, leader[V]{index: i, flight: flights[n], joinable: joinable})
 	}
 	r.mu.Unlock()
-	if len(mine) > 0 {
-		r.cache.running.Go(func() { r.fly(context.WithoutCancel(ctx), l, here, mine, ask) })
+	if len(leaders) > 0 {
+		r.cache.running.Go(func() { r.start(context.WithoutCancel(ctx), l, started, leaders, call) })
 	}
 	return flights
 }
 
-// fly asks the service, whoever of those who wait goes away meanwhile; the guard bounds how long.
-func (r *read[V]) fly(ctx context.Context, l *lookup[V], here *journey, mine []led[V], ask fetch[V]) {
+// start calls the service and finishes the flights. It continues when its caller goes away, because others may have
+// joined; the guard bounds its time.
+func (r *read[V]) start(ctx context.Context, l *lookup[V], f *fetch, leaders []leader[V], call fetchFunc[V]) {
 	stack.Grow()
 	ids := l.ids
-	if len(mine) < len(ids) {
-		ids = make([]string, len(mine))
-		for n, m := range mine {
-			ids[n] = l.ids[m.at]
+	if len(leaders) < len(ids) {
+		ids = make([]string, len(leaders))
+		for n, lead := range leaders {
+			ids[n] = l.ids[lead.index]
 		}
 	}
-	answers, err := askSafely(ctx, ids, ask)
+	values, err := recovered(ctx, ids, call)
 	now := r.cache.options.Clock.Now()
 	if err == nil {
-		for _, m := range mine {
-			m.flight.value, m.flight.there = answers[l.ids[m.at]]
+		for _, lead := range leaders {
+			lead.flight.value, lead.flight.exists = values[l.ids[lead.index]]
 		}
 	}
-	here.err = err
-	stored := r.store(l, mine, here, now)
-	r.land(l, mine, here)
-	r.share(l, mine, stored, now)
+	f.err = err
+	entries := r.storeAll(l, leaders, f, now)
+	r.finish(l, leaders, f)
+	r.share(l, leaders, entries, now)
 }
 
-// share keeps what was stored for all gateways, if there are others and it is not private.
-func (r *read[V]) share(l *lookup[V], mine []led[V], stored []entry, now time.Time) {
-	if r.cache.alone || l.private || len(stored) == 0 {
-		return
-	}
-	keep := make([]kept, 0, len(stored))
-	for n, m := range mine {
-		if e := &stored[n]; e.kept() {
-			keep = r.encoded(keep, l.start+l.ids[m.at], e, m.flight.value, now)
+// recovered calls the service. A panic of the call becomes an error, because its goroutine has no other recovery.
+func recovered[V any](ctx context.Context, ids []string, call fetchFunc[V]) (values map[string]V, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic in a call of the cache: %v\n%s", p, debug.Stack())
 		}
-	}
-	r.cache.versions.put(keep)
+	}()
+	return call(ctx, ids)
 }
 
-// encoded adds an entry as it stands in Redis, unless it is too large.
-func (r *read[V]) encoded(to []kept, key string, e *entry, value V, now time.Time) []kept {
-	b := r.encode(e, value)
-	if len(b) > r.cache.options.Largest {
-		return to
-	}
-	return append(to, kept{key: key, value: b, life: e.until.Sub(now)})
-}
-
-func (r *read[V]) land(l *lookup[V], mine []led[V], here *journey) {
+// finish removes the flights and wakes the reads that joined them.
+func (r *read[V]) finish(l *lookup[V], leaders []leader[V], f *fetch) {
 	r.mu.Lock()
-	for _, m := range mine {
-		if m.shared {
-			delete(r.flights, l.flightKey(m.at))
+	for _, lead := range leaders {
+		if lead.joinable {
+			delete(r.flights, l.flightKey(lead.index))
 		}
 	}
 	r.mu.Unlock()
-	close(here.done)
+	close(f.done)
 }
 
-// askSafely makes a panic an error: nobody would catch it where it is.
-func askSafely[V any](ctx context.Context, ids []string, ask fetch[V]) (answers map[string]V, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("panic while asking for what is not kept: %v\n%s", p, debug.Stack())
-		}
-	}()
-	return ask(ctx, ids)
-}
-
-// store keeps answers in memory, and gives an entry for each: an empty one for what is not kept.
-func (r *read[V]) store(l *lookup[V], mine []led[V], here *journey, now time.Time) []entry {
-	if here.err != nil || r.cache.closed.Load() {
+// storeAll stores the responses in memory. It returns an entry for each leader, an empty one for a response that must
+// not be stored.
+func (r *read[V]) storeAll(l *lookup[V], leaders []leader[V], f *fetch, now time.Time) []entry {
+	if f.err != nil || r.cache.closed.Load() {
 		return nil
 	}
-	entries, items := make([]entry, len(mine)), make([]item, 0, len(mine))
-	for n, m := range mine {
-		if m.shared && r.fill(&entries[n], l, m, now) {
-			items = append(items, item{l.ids[m.at], &entries[n]})
+	entries, items := make([]entry, len(leaders)), make([]item, 0, len(leaders))
+	for n, lead := range leaders {
+		if lead.joinable && r.fill(&entries[n], l, lead, now) {
+			items = append(items, item{l.ids[lead.index], &entries[n]})
 		}
 	}
-	r.cache.keep(l.start, l.private, items)
+	r.cache.store(l.prefix, l.private, items)
 	return entries
 }
 
-// fill makes the entry of an answer, unless it is not to be kept.
-func (r *read[V]) fill(e *entry, l *lookup[V], m led[V], now time.Time) bool {
-	life := r.row.keep
-	size := 0
-	stamp := l.stamp(m.at)
-	switch {
-	case !m.flight.there:
-		stamp, life = l.nothing(), min(life, brief)
-	case r.keep != nil:
-		life = r.keep(m.flight.value)
-		fallthrough
-	default:
-		size = r.codec.size(m.flight.value)
+// fill fills the entry of a response, unless the response is too large.
+func (r *read[V]) fill(e *entry, l *lookup[V], lead leader[V], now time.Time) bool {
+	ttl, size, stamp := r.rule.TTL, 0, l.stamp(lead.index)
+	if lead.flight.exists {
+		if r.ttl != nil {
+			ttl = r.ttl(lead.flight.value)
+		}
+		size = r.codec.Size(lead.flight.value)
+	} else {
+		stamp, ttl = l.absentStamp(), min(ttl, policy.AbsentTTL)
 	}
-	if size > r.cache.options.Largest {
-		r.cache.metrics.notKept(tooLarge)
+	if size > r.cache.options.MaxEntry {
+		r.cache.metrics.countRejected(reasonTooLarge)
 		return false
 	}
-	e.value, e.absent, e.stamp, e.size, e.until = m.flight.value, !m.flight.there, stamp, size, now.Add(life)
+	e.value, e.absent, e.stamp, e.size, e.expiresAt = lead.flight.value, !lead.flight.exists, stamp, size, now.Add(ttl)
 	return true
+}
+
+// share writes the entries to Redis for the other gateways. Private entries follow when they are read a second time.
+func (r *read[V]) share(l *lookup[V], leaders []leader[V], entries []entry, now time.Time) {
+	if r.cache.alone || l.private || len(entries) == 0 {
+		return
+	}
+	values := make([]versions.Value, 0, len(entries))
+	for n, lead := range leaders {
+		if e := &entries[n]; e.isFilled() {
+			values = r.appendValue(values, l.prefix+l.ids[lead.index], e, lead.flight.value, now)
+		}
+	}
+	r.cache.versions.Put(values)
+}
+
+// appendValue appends an encoded entry, unless it is too large.
+func (r *read[V]) appendValue(values []versions.Value, key string, e *entry, value V, now time.Time) []versions.Value {
+	b := r.encode(e, value)
+	if len(b) > r.cache.options.MaxEntry {
+		return values
+	}
+	return append(values, versions.Value{Key: key, Data: b, TTL: e.expiresAt.Sub(now)})
 }

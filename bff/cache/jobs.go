@@ -6,7 +6,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// jobs keeps jobs. What it does not name passes through.
+// jobs caches the jobs of a port. Embedded methods bypass the cache.
 type jobs struct {
 	bff.Jobs
 	cache    *Cache
@@ -25,7 +25,7 @@ type jobListArgs struct {
 	Page   bff.PageRequest
 }
 
-// Jobs keeps answers of the port.
+// Jobs wraps the port in the cache.
 func (c *Cache) Jobs(port bff.Jobs) bff.Jobs {
 	return jobs{
 		Jobs: port, cache: c,
@@ -46,17 +46,15 @@ func (j jobs) GetJobs(ctx context.Context, ids []string) ([]*bff.Job, error) {
 }
 
 func (j jobs) ListJobs(ctx context.Context, filter *bff.JobFilter, page bff.PageRequest) (bff.Page[bff.Job], error) {
-	found, _, err := only(ctx, j.list, j.listArgs.key(jobListArgs{filter, page}), func(ctx context.Context) (bff.Page[bff.Job], bool, error) {
-		return value(j.Jobs.ListJobs(ctx, filter, page))
+	return getSingle(ctx, j.list, j.listArgs.key(jobListArgs{filter, page}), func(ctx context.Context) (bff.Page[bff.Job], error) {
+		return j.Jobs.ListJobs(ctx, filter, page)
 	})
-	return found, err
 }
 
 func (j jobs) CountJobs(ctx context.Context) (*bff.JobCounts, error) {
-	found, _, err := only(ctx, j.count, "", func(ctx context.Context) (*bff.JobCounts, bool, error) {
-		return value(j.Jobs.CountJobs(ctx))
+	return getSingle(ctx, j.count, "", func(ctx context.Context) (*bff.JobCounts, error) {
+		return j.Jobs.CountJobs(ctx)
 	})
-	return found, err
 }
 
 func (j jobs) ListDeviceJobs(ctx context.Context, deviceIDs []string, page bff.PageRequest) (map[string]bff.Page[bff.Job], error) {

@@ -17,7 +17,7 @@ import (
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
-// register is what a device's name is to porcupine: what was written last is what is read.
+// register is the name of a device for porcupine: a read returns the last write.
 type register struct {
 	id    string
 	write string // "" for a read
@@ -37,7 +37,7 @@ func registers() porcupine.Model {
 			}
 			return parts
 		},
-		Init: func() any { return "as made" },
+		Init: func() any { return "initial" },
 		Step: func(state, input, output any) (bool, any) {
 			if in := input.(register); in.write != "" {
 				return true, in.write
@@ -57,7 +57,7 @@ func registers() porcupine.Model {
 type crowd struct {
 	gateways []bff.Devices
 	ids      []string
-	lasting  time.Duration
+	duration time.Duration
 
 	began   time.Time
 	mu      sync.Mutex
@@ -71,12 +71,12 @@ func (c *crowd) run(t *testing.T, clients int) {
 	for n := range clients {
 		all.Go(func() {
 			who := operator()
-			if n%2 == 1 { // what a key sees is kept otherwise
+			if n%2 == 1 { // entries of an API key are private
 				who.APIKeyID = fmt.Sprint("apikey_", n%4)
 			}
 			ctx := caller.NewContext(context.Background(), who)
 			dice := rand.New(rand.NewPCG(uint64(n), uint64(time.Now().UnixNano())))
-			for i := 0; time.Since(c.began) < c.lasting; i++ {
+			for i := 0; time.Since(c.began) < c.duration; i++ {
 				if err := c.step(ctx, n, fmt.Sprintf("%d.%d", n, i), dice); err != nil {
 					t.Errorf("client %d: %v", n, err)
 					return
@@ -109,7 +109,7 @@ func (c *crowd) step(ctx context.Context, client int, name string, dice *rand.Ra
 	return nil
 }
 
-// delays makes the service answer after a random while: before it does anything, and after.
+// delays lets the service wait for a random time before and after its work.
 func delays(s *service) {
 	wait := func(string) {
 		if rand.IntN(3) > 0 {
@@ -119,13 +119,13 @@ func delays(s *service) {
 	s.before, s.between = wait, wait
 }
 
-// restarts kills Redis and starts it again, at random, until the channel is closed.
+// restarts kills and starts Redis at random times until the channel is closed.
 func restarts(t *testing.T, server *testserver.Redis, stop <-chan struct{}) (times int) {
 	for {
 		select {
 		case <-stop:
 			return times
-		case <-time.After(writeTime + comeBack + rand.N(1500*time.Millisecond)): // so that it is used in between
+		case <-time.After(writeTime + recoveryTime + rand.N(1500*time.Millisecond)): // so that it is used between two restarts
 		}
 		server.Kill(t)
 		<-time.After(rand.N(30 * time.Millisecond))
@@ -134,22 +134,21 @@ func restarts(t *testing.T, server *testserver.Redis, stop <-chan struct{}) (tim
 	}
 }
 
-// Two gateways and one Redis that is killed now and then are as one copy of the data: every read gives
-// what was written last, whoever wrote it.
-func TestNoStaleAnswer(t *testing.T) {
+// Two gateways with a Redis that is killed at random are linearizable: each read returns the last write through either.
+func TestReadsAndWritesThroughTwoGatewaysAreLinearizable(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
-		name  string
-		blind bool
-	}{{"no violation", false}, {"without comparing versions there is one", true}} {
+		name           string
+		ignoreVersions bool
+	}{{"no violation", false}, {"a violation without comparing versions", true}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			server := testserver.StartRedis(t)
 			s := newService("a", "b", "c", "d", "e")
-			one := openGateway(t, s, server, func(o *Options) { o.blind = c.blind })
-			other := openGateway(t, s, server, func(o *Options) { o.blind = c.blind })
+			one := openGateway(t, s, server, func(o *Options) { o.ignoreVersions = c.ignoreVersions })
+			other := openGateway(t, s, server, func(o *Options) { o.ignoreVersions = c.ignoreVersions })
 			delays(s)
-			crowd := &crowd{gateways: []bff.Devices{one, other}, ids: []string{"a", "b", "c", "d", "e"}, lasting: howLong()}
+			crowd := &crowd{gateways: []bff.Devices{one, other}, ids: []string{"a", "b", "c", "d", "e"}, duration: duration()}
 			stop := make(chan struct{})
 			var killed atomic.Int64
 			var killer sync.WaitGroup
@@ -158,21 +157,21 @@ func TestNoStaleAnswer(t *testing.T) {
 			close(stop)
 			killer.Wait()
 			result, _ := porcupine.CheckOperationsVerbose(registers(), crowd.history, 2*time.Minute)
-			found := counter(t, one.metrics.reads.WithLabelValues("Devices.GetDevices", tierMemory)) +
-				counter(t, one.metrics.reads.WithLabelValues("Devices.GetDevices", tierRedis))
-			t.Logf("%d operations, Redis killed %d times; the first gateway found %v in the cache", len(crowd.history), killed.Load(), found)
+			found := counter(t, one.metrics.reads.WithLabelValues("Devices.GetDevices", outcomeMemory)) +
+				counter(t, one.metrics.reads.WithLabelValues("Devices.GetDevices", outcomeRedis))
+			t.Logf("%d operations, Redis killed %d times; the first gateway had %v hits", len(crowd.history), killed.Load(), found)
 			if found == 0 || killed.Load() == 0 {
 				t.Error("the cache was not used, or Redis not killed: this proves nothing")
 			}
-			if want := map[bool]porcupine.CheckResult{false: porcupine.Ok, true: porcupine.Illegal}[c.blind]; result != want {
+			if want := map[bool]porcupine.CheckResult{false: porcupine.Ok, true: porcupine.Illegal}[c.ignoreVersions]; result != want {
 				t.Errorf("porcupine says %v, want %v", result, want)
 			}
 		})
 	}
 }
 
-// howLong the crowd goes on; a longer run is asked for by a variable.
-func howLong() time.Duration {
+// duration returns how long the crowd runs; an environment variable extends it.
+func duration() time.Duration {
 	if long, err := time.ParseDuration(os.Getenv("SLUICE_TEST_LONG")); err == nil {
 		return long
 	}

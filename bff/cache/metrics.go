@@ -4,65 +4,57 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/cache/versions"
 )
 
-// The values of labels.
+// Values of labels.
 const (
-	tierMemory = "memory"
-	tierRedis  = "redis"
+	outcomeMemory = "memory"
+	outcomeRedis  = "redis"
 
-	tooLarge  = "too_large"
-	corrupt   = "corrupt"
-	queueFull = "queue_full"
-	redisFull = "redis_full"
-
-	byWrite = "write"
-	byEvent = "event"
+	reasonTooLarge = "too_large"
+	reasonCorrupt  = "corrupt"
 )
 
-// metrics are kept whether or not anyone looks. Every label has a few known values.
+// metrics count with or without a registry. Each label has a few known values.
 type metrics struct {
-	reads   *prometheus.CounterVec
-	refused *prometheus.CounterVec
-	endings *prometheus.CounterVec
-	moved   *prometheus.CounterVec
-	seconds *prometheus.HistogramVec
-	memory  prometheus.Observer // of seconds
-	redis   prometheus.Observer
+	reads    *prometheus.CounterVec
+	rejected *prometheus.CounterVec
+	lookups  prometheus.Histogram // in memory
 }
 
 func newMetrics(registry prometheus.Registerer, c *Cache) *metrics {
-	by := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_cache_" + name, Help: help}, labels)
-	}
 	m := &metrics{
-		reads:   by("reads_total", "Answers that were looked for, by how they were come by: memory, redis, coalesced, missed, stale, bypassed.", "method", "outcome"),
-		refused: by("not_kept_total", "Values that were not kept or not believed.", "reason"),
-		endings: by("invalidations_total", "Tags that got a new version.", "by"),
-		moved:   by("redis_bytes_total", "Bytes of values from and to Redis.", "direction"),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "sluice_cache_seconds", Help: "How long a look into a tier took.", Buckets: prometheus.ExponentialBuckets(1e-6, 4, 10),
-		}, []string{"tier"}),
+		reads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_cache_reads_total", Help: "Reads by outcome, each id one: memory, redis, coalesced, missed, stale, bypassed.",
+		}, []string{"method", "outcome"}),
+		rejected: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "sluice_cache_rejected_values_total", Help: "Values that were not stored or not served, by reason: too_large, corrupt.",
+		}, []string{"reason"}),
+		lookups: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "sluice_cache_memory_lookup_duration_seconds", Help: "Duration of lookups in memory.", Buckets: versions.LookupBuckets(),
+		}),
 	}
-	m.memory, m.redis = m.seconds.WithLabelValues(tierMemory), m.seconds.WithLabelValues(tierRedis)
 	if registry == nil {
 		return m
 	}
-	registry.MustRegister(m.reads, m.refused, m.endings, m.moved, m.seconds,
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_cache_memory_bytes", Help: "Size of what is kept in memory, about."},
+	registry.MustRegister(m.reads, m.rejected, m.lookups,
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "sluice_cache_memory_bytes", Help: "Size of the entries in memory, about."},
 			func() float64 { return float64(c.memory.WeightedSize()) }))
 	return m
 }
 
-// uses counts how the answers of one method were come by.
-type uses struct{ memory, redis, coalesced, missed, stale, bypassed prometheus.Counter }
+func (m *metrics) countRejected(reason string) { m.rejected.WithLabelValues(reason).Inc() }
 
-func (m *metrics) uses(method string) uses {
+// useCounters count the reads of one method by their outcome.
+type useCounters struct{ memory, redis, coalesced, missed, stale, bypassed prometheus.Counter }
+
+func (m *metrics) useCounters(method string) useCounters {
 	of := func(outcome string) prometheus.Counter { return m.reads.WithLabelValues(method, outcome) }
-	return uses{of(tierMemory), of(tierRedis), of("coalesced"), of("missed"), of("stale"), of("bypassed")}
+	return useCounters{of(outcomeMemory), of(outcomeRedis), of("coalesced"), of("missed"), of("stale"), of("bypassed")}
 }
 
-func (u uses) count(use bff.CacheUse) {
+func (u useCounters) count(use bff.CacheUse) {
 	for _, c := range [...]struct {
 		counter prometheus.Counter
 		n       int
@@ -71,10 +63,4 @@ func (u uses) count(use bff.CacheUse) {
 			c.counter.Add(float64(c.n))
 		}
 	}
-}
-
-func (m *metrics) notKept(reason string)  { m.refused.WithLabelValues(reason).Inc() }
-func (m *metrics) ended(by string, n int) { m.endings.WithLabelValues(by).Add(float64(n)) }
-func (m *metrics) bytes(direction string, n int) {
-	m.moved.WithLabelValues(direction).Add(float64(n))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,8 +15,8 @@ import (
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
-// wire is the network between one gateway and Redis, which can be cut.
-type wire struct {
+// network is the network between one gateway and Redis, which can be cut.
+type network struct {
 	listener net.Listener
 	to       string
 	mu       sync.Mutex
@@ -24,37 +25,37 @@ type wire struct {
 	running  sync.WaitGroup
 }
 
-func newWire(t *testing.T, to string) *wire {
+func newNetwork(t *testing.T, to string) *network {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{listener: listener, to: to, open: map[net.Conn]bool{}}
-	w.running.Go(w.accept)
+	n := &network{listener: listener, to: to, open: map[net.Conn]bool{}}
+	n.running.Go(n.accept)
 	t.Cleanup(func() {
 		_ = listener.Close()
-		w.cut()
-		w.running.Wait()
+		n.cut()
+		n.running.Wait()
 	})
-	return w
+	return n
 }
 
-func (w *wire) url() string { return "redis://" + w.listener.Addr().String() }
+func (n *network) url() string { return "redis://" + n.listener.Addr().String() }
 
-func (w *wire) accept() {
+func (n *network) accept() {
 	for {
-		near, err := w.listener.Accept()
+		near, err := n.listener.Accept()
 		if err != nil {
 			return
 		}
-		far, err := net.Dial("tcp", w.to)
-		if err != nil || !w.keep(near, far) {
+		far, err := net.Dial("tcp", n.to)
+		if err != nil || !n.track(near, far) {
 			_ = near.Close()
 			continue
 		}
 		for _, pair := range [][2]net.Conn{{near, far}, {far, near}} {
-			w.running.Go(func() {
+			n.running.Go(func() {
 				_, _ = io.Copy(pair[0], pair[1])
 				_ = pair[0].Close()
 			})
@@ -62,34 +63,34 @@ func (w *wire) accept() {
 	}
 }
 
-func (w *wire) keep(conns ...net.Conn) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.isCut.Load() {
+func (n *network) track(conns ...net.Conn) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.isCut.Load() {
 		return false
 	}
 	for _, c := range conns {
-		w.open[c] = true
+		n.open[c] = true
 	}
 	return true
 }
 
-func (w *wire) cut() {
-	w.isCut.Store(true)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for c := range w.open {
-		_ = c.Close()
+func (n *network) cut() {
+	n.isCut.Store(true)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for conn := range n.open {
+		_ = conn.Close()
 	}
-	clear(w.open)
+	clear(n.open)
 }
 
-func (w *wire) mend() { w.isCut.Store(false) }
+func (n *network) mend() { n.isCut.Store(false) }
 
-// over has a gateway reach Redis over the wire, and wait for little.
-func over(t *testing.T, w *wire) func(*Options) {
+// over connects a gateway to Redis over the network, with a short timeout.
+func over(t *testing.T, n *network) func(*Options) {
 	return func(o *Options) {
-		o.Redis = connect(t, w.url(), time.Second)
+		o.Redis = connect(t, n.url(), time.Second)
 	}
 }
 
@@ -109,9 +110,9 @@ func openBus(t *testing.T) *bus.Bus {
 	return b
 }
 
-func (g *gateway) hear(t *testing.T, b *bus.Bus) {
+func (g *gateway) listen(t *testing.T, b *bus.Bus) {
 	t.Helper()
-	stop, err := g.Neighbours(b.JetStream().Conn())
+	stop, err := g.ListenToPeers(b.JetStream().Conn())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,76 +135,76 @@ func (g *gateway) follow(t *testing.T, b *bus.Bus) {
 	t.Cleanup(func() { cancel(); running.Wait() })
 }
 
-// One gateway can reach Redis and another cannot. The one that cannot takes nothing from the cache, and
-// has the other tell Redis of its writes before it answers them: nobody sees what was before.
-func TestAGatewayThatIsCutOff(t *testing.T) {
+// One of two gateways cannot reach Redis. It serves nothing from the cache, and its peer invalidates tags for it before its
+// writes return, so that no read is stale.
+func TestGatewayWithoutRedisInvalidatesThroughItsPeer(t *testing.T) {
 	t.Parallel()
 	server, b := testserver.StartRedis(t), openBus(t)
-	w := newWire(t, server.Addr())
+	n := newNetwork(t, server.Addr())
 	s := newService("a")
-	reaches, cutOff := openGateway(t, s, server, nil), openGateway(t, s, nil, over(t, w))
-	reaches.hear(t, b)
-	cutOff.hear(t, b)
+	connected, isolated := openGateway(t, s, server, nil), openGateway(t, s, nil, over(t, n))
+	connected.listen(t, b)
+	isolated.listen(t, b)
 	ctx := as(t, operator())
-	kept := func(g *gateway) bool {
+	caches := func(g *gateway) bool {
 		names(t, ctx, g, "a")
 		s.calls()
 		names(t, ctx, g, "a")
 		return len(s.calls()) == 0
 	}
-	eventually(t, "both to keep it", func() bool { return kept(reaches) && kept(cutOff) })
-	w.cut()
+	eventually(t, "entries of both gateways", func() bool { return caches(connected) && caches(isolated) })
+	n.cut()
 	for _, name := range []string{"first", "second", "third", "fourth"} {
-		rename(t, ctx, cutOff, "a", name)
-		if one, other := names(t, ctx, reaches, "a"), names(t, ctx, cutOff, "a"); one != name || other != name {
-			t.Fatalf("after %s was answered one gateway gives %s, the one that is cut off %s", name, one, other)
+		rename(t, ctx, isolated, "a", name)
+		if one, other := names(t, ctx, connected, "a"), names(t, ctx, isolated, "a"); one != name || other != name {
+			t.Fatalf("after the write of %s one gateway returns %s, the isolated one %s", name, one, other)
 		}
-		if !kept(reaches) || kept(cutOff) {
-			t.Errorf("who reaches Redis keeps: %v; who does not: %v", kept(reaches), kept(cutOff))
+		if !caches(connected) || caches(isolated) {
+			t.Errorf("the connected gateway caches: %v; the isolated one: %v", caches(connected), caches(isolated))
 		}
-		rename(t, ctx, reaches, "a", "other "+name)
-		if got := names(t, ctx, cutOff, "a"); got != "other "+name {
-			t.Fatalf("the one that is cut off gives %s", got)
+		rename(t, ctx, connected, "a", "other "+name)
+		if got := names(t, ctx, isolated, "a"); got != "other "+name {
+			t.Fatalf("the isolated gateway returns %s", got)
 		}
 	}
-	w.mend()
-	eventually(t, "the one that was cut off to keep again", func() bool {
-		if got := names(t, ctx, cutOff, "a"); got != "other fourth" {
-			t.Fatalf("back again it gives %s", got)
+	n.mend()
+	eventually(t, "entries of the reconnected gateway", func() bool {
+		if got := names(t, ctx, isolated, "a"); got != "other fourth" {
+			t.Fatalf("after the outage it returns %s", got)
 		}
-		return kept(cutOff)
+		return caches(isolated)
 	})
 }
 
-// With nobody to ask, a write through a gateway that is cut off is told by its event, and by the
-// gateway itself as soon as it can.
-func TestAWriteThatCouldNotBeTold(t *testing.T) {
+// Without a peer, the event of a write through an isolated gateway invalidates its tags, or the gateway does it after the
+// outage.
+func TestWriteThroughAnIsolatedGatewayIsInvalidatedLater(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name string
-		tell func(t *testing.T, b *bus.Bus, w *wire, id string)
+		act  func(t *testing.T, b *bus.Bus, n *network, id string)
 	}{
-		{"its event tells", func(t *testing.T, b *bus.Bus, _ *wire, id string) { publish(t, b, id) }},
-		{"the gateway tells when it is back", func(_ *testing.T, _ *bus.Bus, w *wire, _ string) { w.mend() }},
+		{"by its event", func(t *testing.T, b *bus.Bus, _ *network, id string) { publish(t, b, id) }},
+		{"by the backlog after the outage", func(_ *testing.T, _ *bus.Bus, n *network, _ string) { n.mend() }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			server, b := testserver.StartRedis(t), openBus(t)
-			w := newWire(t, server.Addr())
+			n := newNetwork(t, server.Addr())
 			id := ids.New(ids.Device)
 			s := newService(id)
-			reaches, cutOff := openGateway(t, s, server, nil), openGateway(t, s, nil, over(t, w))
-			reaches.follow(t, b)
-			cutOff.follow(t, b)
+			connected, isolated := openGateway(t, s, server, nil), openGateway(t, s, nil, over(t, n))
+			connected.follow(t, b)
+			isolated.follow(t, b)
 			ctx := as(t, operator())
-			names(t, ctx, reaches, id)
-			w.cut()
-			rename(t, ctx, cutOff, id, "new")
-			if got := names(t, ctx, cutOff, id); got != "new" {
-				t.Errorf("who wrote sees %s", got)
+			names(t, ctx, connected, id)
+			n.cut()
+			rename(t, ctx, isolated, id, "new")
+			if got := names(t, ctx, isolated, id); got != "new" {
+				t.Errorf("the writer reads %s", got)
 			}
-			c.tell(t, b, w, id)
-			eventually(t, "the other gateway to see it", func() bool { return names(t, ctx, reaches, id) == "new" })
+			c.act(t, b, n, id)
+			eventually(t, "the new name at the other gateway", func() bool { return names(t, ctx, connected, id) == "new" })
 		})
 	}
 }
@@ -216,8 +217,8 @@ func publish(t *testing.T, b *bus.Bus, id string) {
 	}
 }
 
-// What passes through no gateway is heard of by its event.
-func TestEventsEndWhatWasKept(t *testing.T) {
+// A write through no gateway is invalidated by its event.
+func TestEventInvalidatesTheEntriesOfItsEntity(t *testing.T) {
 	t.Parallel()
 	eachTier(t, func(t *testing.T, server *testserver.Redis) {
 		b := openBus(t)
@@ -233,9 +234,9 @@ func TestEventsEndWhatWasKept(t *testing.T) {
 	})
 }
 
-// A gateway dies between a service's commit and telling of it, and no other is there: the next one to
-// start hears of it, before anything is taken from the cache.
-func TestAGatewayThatDiesBeforeItTells(t *testing.T) {
+// A gateway dies between the commit of a write and its invalidation, and there is no other. The next gateway reads the event
+// before it serves an entry.
+func TestFollowerContinuesWhereADeadGatewayStopped(t *testing.T) {
 	t.Parallel()
 	server, b := testserver.StartRedis(t), openBus(t)
 	id := ids.New(ids.Device)
@@ -245,32 +246,31 @@ func TestAGatewayThatDiesBeforeItTells(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	following, die := context.WithCancel(t.Context())
+	following, kill := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { follower.Run(following) })
 	publish(t, b, ids.New(ids.Device))
 	ctx := as(t, operator())
-	eventually(t, "its place to be kept", func() bool {
-		at, ok := first.versions.(*shared).place(ctx)
-		return ok && at.sequence == 1
+	eventually(t, "the stored position", func() bool {
+		keys := inspect(t, server).Keys(ctx, prefix+"*:position").Val()
+		return len(keys) == 1 && strings.HasSuffix(inspect(t, server).Get(ctx, keys[0]).Val(), " 1")
 	})
 	names(t, ctx, first, id)
-	eventually(t, "it to be kept in Redis", func() bool {
+	eventually(t, "the value in Redis", func() bool {
 		keys, err := inspect(t, server).Keys(ctx, prefix+"*value:*").Result()
 		return err == nil && len(keys) == 1
 	})
-	die()
+	kill()
 	running.Wait()
-	s.change(id, "changed") // committed, and told by nobody
+	s.change(id, "changed") // committed, and not invalidated
 	publish(t, b, id)
 	next := openGateway(t, s, server, nil)
 	next.follow(t, b)
-	eventually(t, "the next gateway to see it", func() bool { return names(t, ctx, next, id) == "changed" })
+	eventually(t, "the new name at the next gateway", func() bool { return names(t, ctx, next, id) == "changed" })
 }
 
-// Redis is killed, hangs, and comes back: answers come from the services, in time, and nothing from
-// before it went is believed.
-func TestRedisAway(t *testing.T) {
+// While Redis is killed or hangs, responses come from the services in time. After it no entry from before is served.
+func TestReadsDuringAnOutageOfRedisAreServedByTheServices(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name       string
@@ -282,9 +282,9 @@ func TestRedisAway(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			server := testserver.StartRedis(t)
-			w := newWire(t, server.Addr())
+			n := newNetwork(t, server.Addr())
 			s := newService("a", "b")
-			one, other := openGateway(t, s, nil, over(t, w)), openGateway(t, s, nil, over(t, w))
+			one, other := openGateway(t, s, nil, over(t, n)), openGateway(t, s, nil, over(t, n))
 			ctx := as(t, operator())
 			for _, g := range []*gateway{one, other} {
 				names(t, ctx, g, "a", "b")
@@ -301,21 +301,21 @@ func TestRedisAway(t *testing.T) {
 				slowest = max(slowest, time.Since(began))
 			}
 			if got := names(t, ctx, other, "a"); got != "new" {
-				t.Errorf("the other gateway gives %s", got)
+				t.Errorf("the other gateway returns %s", got)
 			}
 			if n := len(s.calls()); n != 25 {
-				t.Errorf("the service was asked %d times, want 25", n)
+				t.Errorf("the service has %d calls, want 25", n)
 			}
 			if slowest > soon/2 {
-				t.Errorf("an answer took %s", slowest)
+				t.Errorf("a read took %s", slowest)
 			}
 			rename(t, ctx, other, "b", "changed meanwhile")
 			c.back(t, server)
-			eventually(t, "the cache to be used again", func() bool {
+			eventually(t, "a use of the cache", func() bool {
 				s.calls()
 				for _, g := range []*gateway{one, other} {
 					if got := names(t, ctx, g, "a", "b"); got != "new,changed meanwhile" {
-						t.Fatalf("back again it gives %s", got)
+						t.Fatalf("after the outage it returns %s", got)
 					}
 				}
 				return len(s.calls()) == 0
@@ -324,8 +324,8 @@ func TestRedisAway(t *testing.T) {
 	}
 }
 
-// Installations that share a Redis share nothing in it.
-func TestInstallationsAreKeptApart(t *testing.T) {
+// Installations that share a Redis share no entries.
+func TestInstallationsWithOneRedisShareNoEntries(t *testing.T) {
 	t.Parallel()
 	server := testserver.StartRedis(t)
 	one, other := newService("a"), newService("a")
@@ -338,12 +338,12 @@ func TestInstallationsAreKeptApart(t *testing.T) {
 		g.awaitUse(t)
 	}
 	for range 3 {
-		if got := names(t, ctx, first, "a") + ", " + names(t, ctx, second, "a"); got != "as made, another" {
-			t.Fatalf("they give %s", got)
+		if got := names(t, ctx, first, "a") + ", " + names(t, ctx, second, "a"); got != "initial, another" {
+			t.Fatalf("they return %s", got)
 		}
 	}
 	rename(t, ctx, first, "a", "new")
 	if got := names(t, ctx, first, "a") + ", " + names(t, ctx, second, "a"); got != "new, another" {
-		t.Errorf("they give %s", got)
+		t.Errorf("they return %s", got)
 	}
 }

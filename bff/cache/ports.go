@@ -1,30 +1,32 @@
 package cache
 
 import (
+	"context"
 	"reflect"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/cache/codec"
 )
 
-// identified is an entity that is kept by its id.
+// identified is an entity that is cached by its id.
 type identified[V any] interface {
 	*V
 	GetID() string
 }
 
-// byID is the answer of a batch read as fetch has it.
+// byID indexes the response of a batch read by id.
 func byID[V any, P identified[V]](found []P, err error) (map[string]P, error) {
 	if err != nil {
 		return nil, err
 	}
-	answers := make(map[string]P, len(found))
+	values := make(map[string]P, len(found))
 	for _, v := range found {
-		answers[v.GetID()] = v
+		values[v.GetID()] = v
 	}
-	return answers, nil
+	return values, nil
 }
 
-// inOrder lists what was found, in the order of the ids.
+// inOrder lists the found entities in the order of the ids, each once.
 func inOrder[V any](ids []string, found map[string]*V, err error) ([]*V, error) {
 	if err != nil {
 		return nil, err
@@ -33,27 +35,30 @@ func inOrder[V any](ids []string, found map[string]*V, err error) ([]*V, error) 
 	for _, id := range ids {
 		if v, ok := found[id]; ok {
 			all = append(all, v)
-			delete(found, id) // an id that is asked for twice
+			delete(found, id) // ids may repeat
 		}
 	}
 	return all, nil
 }
 
-// arguments makes keys of the arguments of a method.
-type arguments[A any] struct{ codec *codec }
-
-func newArguments[A any]() arguments[A] {
-	codec, err := newCodec(reflect.TypeFor[A]())
-	if err != nil {
-		panic(err) // arguments that make no key, which a test sees
-	}
-	return arguments[A]{codec}
+// getSingle reads a method that has one response and no id.
+func getSingle[V any](ctx context.Context, r *read[V], args string, call func(ctx context.Context) (V, error)) (V, error) {
+	found, err := r.get(ctx, args, []string{""}, func(ctx context.Context, _ []string) (map[string]V, error) {
+		value, err := call(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return map[string]V{"": value}, nil
+	})
+	return found[""], err
 }
 
-func (a arguments[A]) key(args A) string { return digest(a.codec, args) }
+// arguments turns the arguments of a method into a part of a key.
+type arguments[A any] struct{ codec *codec.Codec }
 
-// value makes the answer of a method that has one always.
-func value[V any](v V, err error) (V, bool, error) { return v, true, err }
+func newArguments[A any]() arguments[A] { return arguments[A]{codec.Must(reflect.TypeFor[A]())} }
+
+func (a arguments[A]) key(args A) string { return a.codec.Digest(args) }
 
 var (
 	_ bff.Accounts   = accounts{}

@@ -2,149 +2,143 @@ package cache
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"reflect"
 	"sync"
 	"time"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/cache/codec"
+	"github.com/sluicehq/sluice/bff/cache/policy"
+	"github.com/sluicehq/sluice/bff/cache/versions"
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// read is one method of a port whose answers are kept: for many ids at once, each with its own answer.
+// read is one cached method of a port: a batch read with one response for each id.
 type read[V any] struct {
-	cache *Cache
-	row   row
-	codec *codec
-	start string // of the keys
-	uses  uses
-	own   bool                  // the answers are each kept under the tag of their id, not under that of the kind
-	keep  func(V) time.Duration // for how long; nil for what the row says
+	cache    *Cache
+	rule     policy.Rule
+	codec    *codec.Codec
+	prefix   string // of the keys
+	counters useCounters
+	perID    bool                  // a response is cached under the tag of its id, not of the kind
+	ttl      func(V) time.Duration // nil for the TTL of the rule
 
 	mu      sync.Mutex
 	flights map[flightKey]*flight[V]
 }
 
-// fetch asks the service: what it leaves out is not there.
-type fetch[V any] func(ctx context.Context, ids []string) (map[string]V, error)
+// fetchFunc calls the service. An id without a value in the result does not exist.
+type fetchFunc[V any] func(ctx context.Context, ids []string) (map[string]V, error)
 
-func newRead[V any](c *Cache, method string, own bool, keep func(V) time.Duration) *read[V] {
-	codec, err := newCodec(reflect.TypeFor[V]())
-	if err != nil {
-		panic(err) // a view that cannot be kept, which a test sees
-	}
+func newRead[V any](c *Cache, method string, perID bool, ttl func(V) time.Duration) *read[V] {
+	valueCodec := codec.Must(reflect.TypeFor[V]())
 	return &read[V]{
-		cache: c, row: c.rows[method], codec: codec, start: method + " " + codec.fingerprint + " ", uses: c.metrics.uses(method),
-		own: own, keep: keep, flights: map[flightKey]*flight[V]{},
+		cache: c, rule: c.rules[method], codec: valueCodec, prefix: method + " " + valueCodec.Fingerprint() + " ",
+		counters: c.metrics.useCounters(method), perID: perID, ttl: ttl, flights: map[flightKey]*flight[V]{},
 	}
 }
 
-// maxID bounds the ids that are looked for, in bytes.
-const maxID = 100
-
-// lookup is one read on its way: of each id the version of its tag, and what was found.
+// lookup is the state of one read: the version of the tag of each id, and the values that were found.
 type lookup[V any] struct {
-	start   string // of the keys
-	private bool   // nobody else sees the same
-	ids     []string
-	all     version   // of everything
-	kind    version   // of the kind
-	own     []version // of the ids; nil when they are under the tag of the kind
-	found   map[string]V
-	missing []int
-	again   bool // private, and asked for again: to be kept for all gateways
-	use     bff.CacheUse
+	prefix   string // of the keys
+	private  bool   // no other caller shares the entries
+	ids      []string
+	all      versions.Version   // of the tag of every entry
+	kind     versions.Version   // of the tag of the kind
+	own      []versions.Version // of the tags of the ids; nil for entries under the tag of the kind
+	found    map[string]V
+	missing  []int
+	repeated bool // a private entry is read a second time, so it is worth sharing
+	use      bff.CacheUse
 }
 
-// stamp is that of what there is under an id, and nothing that of what there is not.
-func (l *lookup[V]) stamp(i int) stamp {
+// stamp returns the current stamp of an existing entity, and absentStamp that of a missing one.
+func (l *lookup[V]) stamp(i int) versions.Stamp {
 	if l.own == nil {
-		return l.nothing()
+		return l.absentStamp()
 	}
-	return stamp{l.all, l.own[i]}
+	return versions.Stamp{All: l.all, Own: l.own[i]}
 }
 
-func (l *lookup[V]) nothing() stamp { return stamp{l.all, l.kind} }
+func (l *lookup[V]) absentStamp() versions.Stamp { return versions.Stamp{All: l.all, Own: l.kind} }
 
-// get gives what there is of the ids. The args are all else that the answer depends on.
-func (r *read[V]) get(ctx context.Context, args string, ids []string, ask fetch[V]) (map[string]V, error) {
+// get returns the values of the ids. The args identify everything else that the response depends on.
+func (r *read[V]) get(ctx context.Context, args string, ids []string, fetch fetchFunc[V]) (map[string]V, error) {
 	reads := bff.ReadsOf(ctx)
-	who := caller.FromContext(ctx)
-	right, known := r.row.sight.rightOf(who)
-	if !known || !who.Has(r.row.scope) || r.cache.closed.Load() || len(ids) == 0 || tooLong(ids) {
-		reads.Note(r.row.method, r.row.of, bff.CacheUse{Bypassed: len(ids)})
-		return ask(ctx, ids)
+	bypassed := bff.CacheUse{Bypassed: len(ids)}
+	right, known := r.rule.RightOf(caller.FromContext(ctx))
+	if !known || r.cache.closed.Load() || len(ids) == 0 || anyTooLong(ids) {
+		reads.Note(r.rule.Name, r.rule.Kind, bypassed)
+		return fetch(ctx, ids)
 	}
-	l, err := r.look(right, args, ids)
+	l, err := r.lookup(right, args, ids)
 	if err != nil {
-		use := bff.CacheUse{Bypassed: len(ids)}
-		r.uses.count(use)
-		reads.Note(r.row.method, r.row.of, use)
-		return ask(ctx, ids)
+		r.counters.count(bypassed)
+		reads.Note(r.rule.Name, r.rule.Kind, bypassed)
+		return fetch(ctx, ids)
 	}
-	flights := r.join(ctx, l, ask)
-	r.uses.count(l.use)
-	reads.Note(r.row.method, r.row.of, l.use)
+	flights := r.join(ctx, l, fetch)
+	r.counters.count(l.use)
+	reads.Note(r.rule.Name, r.rule.Kind, l.use)
 	for i, f := range flights {
 		select {
-		case <-f.of.done:
+		case <-f.fetch.done:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		if f.of.err != nil {
-			return nil, f.of.err
+		if f.fetch.err != nil {
+			return nil, f.fetch.err
 		}
-		if f.there {
+		if f.exists {
 			l.found[ids[l.missing[i]]] = f.value
 		}
 	}
 	return l.found, nil
 }
 
-func tooLong(ids []string) bool {
+func anyTooLong(ids []string) bool {
 	for _, id := range ids {
-		if len(id) > maxID {
+		if len(id) > policy.MaxIDBytes {
 			return true
 		}
 	}
 	return false
 }
 
-// look finds what is kept, in one question to Redis for all ids.
-func (r *read[V]) look(right, args string, ids []string) (*lookup[V], error) {
-	l := &lookup[V]{start: r.start + right + " " + args + " ", private: private(right), ids: ids, found: make(map[string]V, len(ids))}
-	began := time.Now()
+// lookup finds the current entries, with one round trip to Redis for all ids.
+func (r *read[V]) lookup(right, args string, ids []string) (*lookup[V], error) {
+	l := &lookup[V]{prefix: r.prefix + right + " " + args + " ", private: policy.IsPrivate(right), ids: ids, found: make(map[string]V, len(ids))}
+	started := time.Now()
 	entries := make([]*entry, len(ids))
-	r.cache.kept(l.start, l.private, ids, entries)
-	r.cache.metrics.memory.Observe(time.Since(began).Seconds())
-	wanted := r.wanted(l, entries)
-	versions, values, err := r.cache.versions.look(r.tags(ids), wanted)
+	r.cache.find(l.prefix, l.private, ids, entries)
+	r.cache.metrics.lookups.Observe(time.Since(started).Seconds())
+	keys := r.redisKeys(l, entries)
+	found, values, err := r.cache.versions.Lookup(r.tags(ids), keys)
 	if err != nil {
 		return nil, err
 	}
-	l.all, l.kind = versions[0], versions[1]
-	if r.own {
-		l.own = versions[2:]
+	l.all, l.kind = found[0], found[1]
+	if r.perID {
+		l.own = found[2:]
 	}
 	var fromRedis []item
-	shared := r.decodeAll(l, entries, wanted, values)
+	decoded := r.decodeAll(l, entries, keys, values)
 	for i, e := range entries {
 		if e == nil {
-			e = shared[i]
+			e = decoded[i]
 		}
-		if r.weigh(l, i, e, entries[i] == nil) && entries[i] == nil {
-			e.told.Store(true)
+		if r.validate(l, i, e, entries[i] == nil) && entries[i] == nil {
+			e.shared.Store(true)
 			fromRedis = append(fromRedis, item{ids[i], e})
 		}
 	}
-	r.cache.keep(l.start, l.private, fromRedis)
-	r.tell(l)
+	r.cache.store(l.prefix, l.private, fromRedis)
+	r.shareRepeated(l)
 	return l, nil
 }
 
-// wanted are the keys in Redis of what is not in memory: one for all that is private.
-func (r *read[V]) wanted(l *lookup[V], entries []*entry) (keys []string) {
+// redisKeys returns the keys in Redis of the ids that are not in memory. All entries of a private read have one key.
+func (r *read[V]) redisKeys(l *lookup[V], entries []*entry) (keys []string) {
 	if r.cache.alone {
 		return nil
 	}
@@ -152,95 +146,126 @@ func (r *read[V]) wanted(l *lookup[V], entries []*entry) (keys []string) {
 		switch {
 		case entries[i] != nil:
 		case l.private:
-			return []string{l.start}
+			return []string{l.prefix}
 		default:
-			keys = append(keys, l.start+id)
+			keys = append(keys, l.prefix+id)
 		}
 	}
 	return keys
 }
 
-// decodeAll reads what Redis has of the ids that were wanted.
-func (r *read[V]) decodeAll(l *lookup[V], entries []*entry, keys []string, values [][]byte) []*entry {
-	shared := make([]*entry, len(entries))
-	if len(keys) == 0 || len(values) == 0 {
-		return shared
+// tags returns the tags of a read: of every entry, of the kind, and of the ids.
+func (r *read[V]) tags(ids []string) []string {
+	tags := make([]string, 0, 2+len(ids))
+	tags = append(tags, policy.TagAll, string(r.rule.Kind))
+	if r.perID {
+		for _, id := range ids {
+			tags = append(tags, policy.EntityTag(r.rule.Kind, id))
+		}
 	}
-	var packed map[string][]byte
+	return tags
+}
+
+// decodeAll decodes the values from Redis, in the order of the ids; nil for an id without a value.
+func (r *read[V]) decodeAll(l *lookup[V], entries []*entry, keys []string, values [][]byte) []*entry {
+	decoded := make([]*entry, len(entries))
+	if len(keys) == 0 || len(values) == 0 {
+		return decoded
+	}
+	var page map[string][]byte
 	if l.private {
-		packed = r.unpack(l.start, values[0])
+		var err error
+		if page, err = codec.Unpack(values[0]); err != nil {
+			r.cache.reportCorrupt(l.prefix, err)
+		}
 	}
 	next := 0
 	for i, e := range entries {
 		switch {
 		case e != nil:
 		case l.private:
-			shared[i] = r.decode(l.start, packed[l.ids[i]])
+			decoded[i] = r.decode(l.prefix, page[l.ids[i]])
 		default:
-			shared[i] = r.decode(keys[next], values[next])
+			decoded[i] = r.decode(keys[next], values[next])
 			next++
 		}
 	}
-	return shared
+	return decoded
 }
 
-// tell keeps for all gateways what is asked for again of what is private, as one value: next to nothing
-// that is asked for once is asked for by way of another gateway.
-func (r *read[V]) tell(l *lookup[V]) {
-	if !l.again {
+// decode decodes an entry from Redis; nil for a missing or corrupt one.
+func (r *read[V]) decode(key string, b []byte) *entry {
+	if b == nil {
+		return nil
+	}
+	var value V
+	h, err := r.codec.DecodeEntry(b, &value)
+	if err != nil {
+		r.cache.reportCorrupt(key, err)
+		return nil
+	}
+	e := &entry{absent: h.Absent, size: 2 * len(b), expiresAt: h.ExpiresAt, stamp: h.Stamp}
+	if !h.Absent {
+		e.value = value
+	}
+	return e
+}
+
+func (c *Cache) reportCorrupt(key string, err error) {
+	c.metrics.countRejected(reasonCorrupt)
+	c.options.Logger.Warn("an entry of the cache is corrupt", "key", key, "error", err.Error())
+}
+
+// encode encodes an entry for Redis.
+func (r *read[V]) encode(e *entry, value V) []byte {
+	return r.codec.EncodeEntry(codec.Header{Absent: e.absent, ExpiresAt: e.expiresAt, Stamp: e.stamp}, value)
+}
+
+// shareRepeated writes a private page to Redis when one of its entries is read a second time. A private read that is not
+// repeated is hardly ever made through another gateway.
+func (r *read[V]) shareRepeated(l *lookup[V]) {
+	if !l.repeated {
 		return
 	}
 	now := r.cache.options.Clock.Now()
-	var packed []byte
-	life := time.Duration(0)
-	for _, i := range r.cache.onShelf(l.start) {
-		if left := i.entry.until.Sub(now); left > 0 {
+	var page []byte
+	ttl := time.Duration(0)
+	for _, i := range r.cache.privateItems(l.prefix) {
+		if left := i.entry.expiresAt.Sub(now); left > 0 {
 			value, _ := i.entry.value.(V)
-			packed = pack(packed, i.id, r.encode(i.entry, value))
-			life = max(life, left)
-			i.entry.told.Store(true)
+			page = codec.Pack(page, i.id, r.encode(i.entry, value))
+			ttl = max(ttl, left)
+			i.entry.shared.Store(true)
 		}
 	}
-	if len(packed) > 0 && len(packed) <= r.cache.options.Largest {
-		r.cache.versions.put([]kept{{key: l.start, value: packed, life: life}})
+	if len(page) > 0 && len(page) <= r.cache.options.MaxEntry {
+		r.cache.versions.Put([]versions.Value{{Key: l.prefix, Data: page, TTL: ttl}})
 	}
 }
 
-func (r *read[V]) tags(ids []string) []string {
-	tags := make([]string, 0, 2+len(ids))
-	tags = append(tags, everything, string(r.row.of))
-	if r.own {
-		for _, id := range ids {
-			tags = append(tags, entityTag(r.row.of, id))
-		}
-	}
-	return tags
-}
-
-func entityTag(of bff.Entity, id string) string { return string(of) + " " + id }
-
-// weigh takes what was found, if it is good, or notes what is missing.
-func (r *read[V]) weigh(l *lookup[V], i int, e *entry, fromRedis bool) (taken bool) {
+// validate serves a current entry; it adds the id of any other to the missing ones. It reports whether it served the
+// entry.
+func (r *read[V]) validate(l *lookup[V], i int, e *entry, fromRedis bool) (served bool) {
 	left := time.Duration(0)
 	if e != nil {
-		left = e.until.Sub(r.cache.options.Clock.Now())
+		left = e.expiresAt.Sub(r.cache.options.Clock.Now())
 	}
 	switch {
 	case left <= 0:
 		l.use.Missed++
 		l.missing = append(l.missing, i)
 		return false
-	case !r.good(l, i, e):
+	case !r.isCurrent(l, i, e):
 		l.use.Stale++
 		l.missing = append(l.missing, i)
 		return false
 	}
-	l.use.Bound(left)
+	l.use.BoundTTL(left)
 	if fromRedis {
 		l.use.Redis++
 	} else {
 		l.use.Memory++
-		l.again = l.again || l.private && !r.cache.alone && !e.told.Load()
+		l.repeated = l.repeated || l.private && !r.cache.alone && !e.shared.Load()
 	}
 	if value, ok := e.value.(V); ok && !e.absent {
 		l.found[l.ids[i]] = value
@@ -248,33 +273,14 @@ func (r *read[V]) weigh(l *lookup[V], i int, e *entry, fromRedis bool) (taken bo
 	return true
 }
 
-// good tells whether nothing has been written since the entry was read.
-func (r *read[V]) good(l *lookup[V], i int, e *entry) bool {
-	if r.cache.options.blind {
+// isCurrent reports whether no write has invalidated the entry since it was read.
+func (r *read[V]) isCurrent(l *lookup[V], i int, e *entry) bool {
+	if r.cache.options.ignoreVersions {
 		return true
 	}
-	want := l.stamp(i)
+	current := l.stamp(i)
 	if e.absent {
-		want = l.nothing()
+		current = l.absentStamp()
 	}
-	return want.settled() && e.stamp == want
-}
-
-// digest is arguments as a part of a key.
-func digest(c *codec, args any) string {
-	sum := sha256.Sum256(c.append(nil, args))
-	return hex.EncodeToString(sum[:])
-}
-
-// only is a read of one answer, which has no id.
-func only[V any](ctx context.Context, r *read[V], args string, ask func(ctx context.Context) (V, bool, error)) (V, bool, error) {
-	found, err := r.get(ctx, args, []string{""}, func(ctx context.Context, _ []string) (map[string]V, error) {
-		value, there, err := ask(ctx)
-		if err != nil || !there {
-			return nil, err
-		}
-		return map[string]V{"": value}, nil
-	})
-	value, there := found[""]
-	return value, there, err
+	return current.IsStable() && e.stamp == current
 }

@@ -7,152 +7,141 @@ import (
 	"slices"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/cache/policy"
+	"github.com/sluicehq/sluice/bff/cache/versions"
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// responses keeps whole answers, under the tags of the kinds that they were made of.
+// responses caches responses to whole queries, under the tags of the kinds of entities that they contain.
 type responses struct {
 	cache *Cache
-	form  *read[response] // how they stand in Redis
-	tags  []string        // of everything, then of each kind
+	read  *read[response] // its codec, counters and flights
+	tags  []string        // the tag of every entry, then that of each kind
 }
 
-// response is an answer as it is kept.
+// response is a cached response.
 type response struct {
 	Data   []byte
 	Points int
-	Kinds  int // a bit for each
+	Kinds  int // one bit for each kind
 }
 
 var _ bff.Responses = (*responses)(nil)
 
-// wholeAnswers names them in metrics.
-const wholeAnswers = "Responses"
+// responsesMethod is the method of responses in metrics and keys.
+const responsesMethod = "Responses"
 
-// Responses keeps whole answers.
+// Responses returns the cache of responses to whole queries.
 func (c *Cache) Responses() bff.Responses {
-	r := &responses{cache: c, form: newRead[response](c, wholeAnswers, false, nil), tags: []string{everything}}
-	for _, kind := range kinds() {
+	r := &responses{cache: c, read: newRead[response](c, responsesMethod, false, nil), tags: []string{policy.TagAll}}
+	for _, kind := range policy.Kinds() {
 		r.tags = append(r.tags, string(kind))
 	}
 	return r
 }
 
-// Find gives the answer that is kept, or one that is being made, or what takes the next one.
-func (r *responses) Find(ctx context.Context, key bff.ResponseKey) (*bff.KeptResponse, bff.Making) {
+// Lookup returns the cached response or that of an equal request in progress, else the flight that stores the next one.
+func (r *responses) Lookup(ctx context.Context, key bff.ResponseKey) (*bff.CachedResponse, bff.ResponseFlight) {
 	who := caller.FromContext(ctx)
-	name, known := nameOf(key, who)
+	name, known := responseKey(key, who)
 	if !known || r.cache.closed.Load() {
 		return nil, nil
 	}
-	l := &sought{responses: r, name: name, private: key.Private && !who.Staff()}
-	e, here := r.inMemory(name)
-	var wanted []string
-	if !here && !r.cache.alone {
-		wanted = []string{name}
+	e, inMemory := r.find(name)
+	var keys []string
+	if !inMemory && !r.cache.alone {
+		keys = []string{name}
 	}
-	versions, values, err := r.cache.versions.look(r.tags, wanted)
-	if err != nil || !versions[0].settled() {
-		r.form.uses.count(bff.CacheUse{Bypassed: 1})
+	found, values, err := r.cache.versions.Lookup(r.tags, keys)
+	if err != nil || !found[0].IsStable() {
+		r.read.counters.count(bff.CacheUse{Bypassed: 1})
 		return nil, nil
 	}
-	l.versions = versions
 	if len(values) > 0 {
-		e = r.form.decode(name, values[0])
+		e = r.read.decode(name, values[0])
 	}
-	if found := r.good(e, versions); found != nil {
-		found.Tier = r.note(name, e, here)
-		return found, nil
+	if cached := r.validate(e, found); cached != nil {
+		cached.Tier = r.noteHit(name, e, inMemory)
+		return cached, nil
 	}
-	if found := l.join(ctx); found != nil {
-		r.form.uses.count(bff.CacheUse{Coalesced: 1})
-		return found, nil
+	f := &responseFlight{responses: r, name: name, private: key.Private && !who.Staff(), versions: found}
+	if cached := f.join(ctx); cached != nil {
+		r.read.counters.count(bff.CacheUse{Coalesced: 1})
+		return cached, nil
 	}
-	r.form.uses.count(bff.CacheUse{Missed: 1})
-	return nil, l
+	r.read.counters.count(bff.CacheUse{Missed: 1})
+	return nil, f
 }
 
-// sought is an answer that is not there: it is being made.
-type sought struct {
-	*responses
-	name     string
-	private  bool // for its caller alone, to whom it is to be shown again before others keep it
-	versions []version
-	leads    bool // equal requests wait for it
-	here     flight[response]
+// find returns the entry in memory.
+func (r *responses) find(name string) (*entry, bool) {
+	var found [1]*entry
+	r.cache.find(name, true, []string{""}, found[:])
+	return found[0], found[0] != nil
 }
 
-// key is an equal request: by who sees the same, and after the same writes.
-func (l *sought) key() (key flightKey, settled bool) {
-	s, settled := joint(l.versions, 1<<len(kinds())-1)
-	return flightKey{start: l.name, own: s}, settled
-}
-
-// rounds is how often a request waits for others whose callers go away.
-const rounds = 3
-
-// join waits for an equal answer that is being made, or lets others wait for this one. Whoever has waited
-// for one that cannot be shown to others makes its own beside others who do so, and not after them.
-func (l *sought) join(ctx context.Context) *bff.KeptResponse {
-	key, settled := l.key()
-	if !settled {
-		return nil
+// noteHit counts a hit. It shares an entry in memory with the other gateways, because it is read a second time.
+func (r *responses) noteHit(name string, e *entry, inMemory bool) bff.Tier {
+	if inMemory {
+		r.read.counters.count(bff.CacheUse{Memory: 1})
+		r.share(name, e)
+		return bff.TierMemory
 	}
-	for range rounds {
-		other := l.lead(key)
-		if other == nil {
-			return nil
-		}
-		select {
-		case <-other.of.done:
-		case <-ctx.Done():
-			return nil
-		}
-		e, _ := l.inMemory(l.name)
-		if found := l.good(e, l.versions); found != nil {
-			found.Tier = bff.TierCoalesced
-			return found
-		}
-		if other.of.err == nil {
-			return nil
-		}
-	}
-	return nil
+	r.read.counters.count(bff.CacheUse{Redis: 1})
+	e.shared.Store(true)
+	r.cache.store(name, true, []item{{"", e}})
+	return bff.TierRedis
 }
 
-// lead makes this the request that others wait for, unless there is one.
-func (l *sought) lead(key flightKey) (other *flight[response]) {
-	l.form.mu.Lock()
-	defer l.form.mu.Unlock()
-	if other, underWay := l.form.flights[key]; underWay {
-		return other
-	}
-	l.here.of = &journey{done: make(chan struct{})}
-	l.form.flights[key] = &l.here
-	l.leads = true
-	return nil
-}
-
-// End lets those go on who wait.
-func (l *sought) End(ctx context.Context) {
-	if !l.leads {
+// share enqueues an entry for Redis, once.
+func (r *responses) share(name string, e *entry) {
+	value, ok := e.value.(response)
+	if !ok || r.cache.alone || r.cache.closed.Load() || e.shared.Swap(true) {
 		return
 	}
-	l.leads = false
-	l.here.of.err = ctx.Err()
-	key, _ := l.key()
-	l.form.mu.Lock()
-	delete(l.form.flights, key)
-	l.form.mu.Unlock()
-	close(l.here.of.done)
+	r.cache.versions.Put(r.read.appendValue(nil, name, e, value, r.cache.options.Clock.Now()))
 }
 
-// nameOf is the key of an answer. An answer to its caller alone is kept for that caller, not for all
-// who see the same: it may show who they are.
-func nameOf(key bff.ResponseKey, who caller.Caller) (name string, known bool) {
+// validate returns the response of a current entry, else nil.
+func (r *responses) validate(e *entry, found []versions.Version) *bff.CachedResponse {
+	if e == nil {
+		return nil
+	}
+	cached, ok := e.value.(response)
+	left := e.expiresAt.Sub(r.cache.options.Clock.Now())
+	if !ok || left <= 0 {
+		return nil
+	}
+	current, stable := stampOf(found, cached.Kinds)
+	if !r.cache.options.ignoreVersions && (!stable || e.stamp != current) {
+		return nil
+	}
+	return &bff.CachedResponse{Data: cached.Data, Points: cached.Points, TTL: left}
+}
+
+// stampOf returns the stamp of a response with entities of several kinds. It is not stable while a write of one of the
+// kinds is in progress.
+func stampOf(found []versions.Version, kinds int) (s versions.Stamp, stable bool) {
+	text := make([]byte, 0, versions.Size*8)
+	for i, v := range found[1:] {
+		if kinds&(1<<i) == 0 {
+			continue
+		}
+		if !v.IsStable() {
+			return versions.Stamp{}, false
+		}
+		text = v.Append(text)
+	}
+	sum := sha256.Sum256(text)
+	return versions.Stamp{All: found[0], Own: versions.Decode(sum[:])}, found[0].IsStable()
+}
+
+// responseKey returns the key of a response. A private response is cached for its caller alone, not for all callers with
+// the same rights, because it may contain the identity of the caller.
+func responseKey(key bff.ResponseKey, who caller.Caller) (name string, known bool) {
 	right := "public"
 	if key.Private {
-		if right, known = sight(itself).rightOf(who); !known {
+		if right, known = policy.OwnRight(who); !known {
 			return "", false
 		}
 	}
@@ -169,102 +158,110 @@ func nameOf(key bff.ResponseKey, who caller.Caller) (name string, known bool) {
 		text = append(append(text, part...), 0)
 	}
 	sum := sha256.Sum256(text)
-	return wholeAnswers + " " + string(sum[:]), true
+	return responsesMethod + " " + string(sum[:]), true
 }
 
-// itself is for what is of one caller.
-func itself(who caller.Caller) (string, bool) {
-	return string(who.Role) + " " + who.Name(), who.Known()
+// responseFlight is a request whose response is not cached and is being executed.
+type responseFlight struct {
+	*responses
+	name     string
+	private  bool // the response is for its caller alone; Redis stores it when it is read a second time
+	versions []versions.Version
+	leads    bool // equal requests wait for this one
+	flight   flight[response]
 }
 
-func (r *responses) good(e *entry, versions []version) *bff.KeptResponse {
-	if e == nil {
-		return nil
-	}
-	kept, ok := e.value.(response)
-	left := e.until.Sub(r.cache.options.Clock.Now())
-	if !ok || left <= 0 {
-		return nil
-	}
-	want, settled := joint(versions, kept.Kinds)
-	if !r.cache.options.blind && (!settled || e.stamp != want) {
-		return nil
-	}
-	return &bff.KeptResponse{Data: kept.Data, Points: kept.Points, Life: left}
+// key identifies equal requests: with the same right and after the same writes.
+func (f *responseFlight) key() (key flightKey, stable bool) {
+	s, stable := stampOf(f.versions, 1<<len(policy.Kinds())-1)
+	return flightKey{prefix: f.name, own: s}, stable
 }
 
-// joint is the stamp of what was made of several kinds; settled is false when one of them is being
-// written.
-func joint(versions []version, kinds int) (s stamp, settled bool) {
-	text := make([]byte, 0, 16*8)
-	for i, v := range versions[1:] {
-		if kinds&(1<<i) == 0 {
-			continue
+// maxJoins is how often a request waits for a leader. A leader whose client goes away leaves nothing to serve.
+const maxJoins = 3
+
+// join waits for an equal request in progress and returns its response, or makes this request the leader. A request that
+// waited for a response which cannot be shared executes beside the others, not after them.
+func (f *responseFlight) join(ctx context.Context) *bff.CachedResponse {
+	key, stable := f.key()
+	if !stable {
+		return nil
+	}
+	for range maxJoins {
+		other := f.lead(key)
+		if other == nil {
+			return nil
 		}
-		if !v.settled() {
-			return stamp{}, false
+		select {
+		case <-other.fetch.done:
+		case <-ctx.Done():
+			return nil
 		}
-		text = v.append(text)
+		e, _ := f.find(f.name)
+		if cached := f.validate(e, f.versions); cached != nil {
+			cached.Tier = bff.TierCoalesced
+			return cached
+		}
+		if other.fetch.err == nil {
+			return nil
+		}
 	}
-	sum := sha256.Sum256(text)
-	return stamp{versions[0], versionOf(sum[:])}, versions[0].settled()
+	return nil
 }
 
-// Keep keeps an answer that was made after the versions were looked at.
-func (l *sought) Keep(reads *bff.Reads, made bff.KeptResponse) {
-	r := l.responses
-	of, known := reads.Entities()
+// lead makes this request the leader, unless there is one, which it returns.
+func (f *responseFlight) lead(key flightKey) (other *flight[response]) {
+	f.read.mu.Lock()
+	defer f.read.mu.Unlock()
+	if other, inProgress := f.read.flights[key]; inProgress {
+		return other
+	}
+	f.flight.fetch = &fetch{done: make(chan struct{})}
+	f.read.flights[key] = &f.flight
+	f.leads = true
+	return nil
+}
+
+// Store stores the response, which was executed after the lookup of its versions.
+func (f *responseFlight) Store(reads *bff.Reads, executed bff.CachedResponse) {
+	kinds, known := reads.Entities()
 	if !known {
 		return
 	}
-	value := response{Data: made.Data, Points: made.Points}
-	for _, kind := range of {
-		i := slices.Index(kinds(), kind)
+	value := response{Data: executed.Data, Points: executed.Points}
+	for _, kind := range kinds {
+		i := slices.Index(policy.Kinds(), kind)
 		if i < 0 {
 			return
 		}
 		value.Kinds |= 1 << i
 	}
-	s, settled := joint(l.versions, value.Kinds)
-	if !settled {
+	s, stable := stampOf(f.versions, value.Kinds)
+	if !stable {
 		return
 	}
-	e := &entry{value: value, stamp: s, until: r.cache.options.Clock.Now().Add(made.Life), size: len(value.Data)}
-	if e.size > r.cache.options.Largest {
-		r.cache.metrics.notKept(tooLarge)
+	c := f.cache
+	e := &entry{value: value, stamp: s, expiresAt: c.options.Clock.Now().Add(executed.TTL), size: len(value.Data)}
+	if e.size > c.options.MaxEntry {
+		c.metrics.countRejected(reasonTooLarge)
 		return
 	}
-	r.cache.keep(l.name, true, []item{{"", e}})
-	if !l.private {
-		r.tell(l.name, e)
+	c.store(f.name, true, []item{{"", e}})
+	if !f.private {
+		f.share(f.name, e)
 	}
 }
 
-// tell keeps an answer for all gateways.
-func (r *responses) tell(name string, e *entry) {
-	value, ok := e.value.(response)
-	if !ok || r.cache.alone || r.cache.closed.Load() || e.told.Swap(true) {
+// Finish wakes the requests that wait for this one.
+func (f *responseFlight) Finish(ctx context.Context) {
+	if !f.leads {
 		return
 	}
-	r.cache.versions.put(r.form.encoded(nil, name, e, value, r.cache.options.Clock.Now()))
-}
-
-func (r *responses) inMemory(name string) (*entry, bool) {
-	var found [1]*entry
-	r.cache.kept(name, true, []string{""}, found[:])
-	return found[0], found[0] != nil
-}
-
-// note counts an answer that was found. What is of one caller goes to all gateways when it is asked for
-// again.
-func (r *responses) note(name string, e *entry, here bool) bff.Tier {
-	if here {
-		r.form.uses.count(bff.CacheUse{Memory: 1})
-		r.tell(name, e)
-		return bff.TierMemory
-	}
-	r.form.uses.count(bff.CacheUse{Redis: 1})
-	e.told.Store(true)
-	r.cache.keep(name, true, []item{{"", e}})
-	return bff.TierRedis
+	f.leads = false
+	f.flight.fetch.err = ctx.Err()
+	key, _ := f.key()
+	f.read.mu.Lock()
+	delete(f.read.flights, key)
+	f.read.mu.Unlock()
+	close(f.flight.fetch.done)
 }

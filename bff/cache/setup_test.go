@@ -14,6 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/cache/policy"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -23,38 +24,40 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m, testserver.SleepingDials()) }
 
-// soon bounds every wait of these tests.
+// soon bounds each wait of these tests.
 const soon = time.Minute
 
-// writeTime is how long writes may take in these tests, and so how long a new Redis is not used.
+// writeTime is the longest time of a write in these tests, and so the time in which a new Redis is not used.
 const writeTime = 300 * time.Millisecond
 
-// service is devices as their service has them: every call sees all that was answered before it. It
-// writes down what it is asked.
+// recoveryTime is that of package versions: the quarantine after an outage.
+const recoveryTime = 2 * time.Second
+
+// service is a device service in memory: each call sees all writes that returned before it. It logs its calls.
 type service struct {
 	bff.Devices
 	mu      sync.Mutex
 	devices map[string]bff.Device
-	asked   []string
+	log     []string
 	fail    error
-	before  func(call string) // runs before a call does anything; may be nil
-	between func(call string) // runs when a call has done what it does, before it answers; may be nil
+	before  func(call string) // runs at the begin of a call; may be nil
+	between func(call string) // runs after the work of a call and before it returns; may be nil
 }
 
 func newService(ids ...string) *service {
 	s := &service{devices: map[string]bff.Device{}}
 	for _, id := range ids {
-		s.devices[id] = bff.Device{ID: id, Name: "as made", Kind: "VEHICLE", Version: 1, CreatedAt: time.Unix(1, 0).UTC()}
+		s.devices[id] = bff.Device{ID: id, Name: "initial", Kind: "VEHICLE", Version: 1, CreatedAt: time.Unix(1, 0).UTC()}
 	}
 	return s
 }
 
-func (s *service) call(call string) (leave func(), err error) {
+func (s *service) call(call string) (end func(), err error) {
 	if s.before != nil {
 		s.before(call)
 	}
 	s.mu.Lock()
-	s.asked = append(s.asked, call)
+	s.log = append(s.log, call)
 	return func() {
 		s.mu.Unlock()
 		if s.between != nil {
@@ -64,8 +67,8 @@ func (s *service) call(call string) (leave func(), err error) {
 }
 
 func (s *service) GetDevices(_ context.Context, ids []string) ([]*bff.Device, error) {
-	leave, err := s.call("get " + strings.Join(ids, " "))
-	defer leave()
+	end, err := s.call("get " + strings.Join(ids, " "))
+	defer end()
 	var found []*bff.Device
 	for _, id := range ids {
 		if d, ok := s.devices[id]; ok {
@@ -76,8 +79,8 @@ func (s *service) GetDevices(_ context.Context, ids []string) ([]*bff.Device, er
 }
 
 func (s *service) ListDevices(ctx context.Context, _ *bff.DeviceFilter, _ bff.DeviceOrder, page bff.PageRequest) (bff.Page[bff.Device], error) {
-	leave, err := s.call(fmt.Sprint("list ", page.First))
-	defer leave()
+	end, err := s.call(fmt.Sprint("list ", page.First))
+	defer end()
 	var p bff.Page[bff.Device]
 	for _, d := range s.devices {
 		if caller.FromContext(ctx).Staff() || d.Kind == "VEHICLE" {
@@ -89,8 +92,8 @@ func (s *service) ListDevices(ctx context.Context, _ *bff.DeviceFilter, _ bff.De
 }
 
 func (s *service) UpdateDevice(_ context.Context, input bff.UpdateDeviceInput) (*bff.Device, error) {
-	leave, err := s.call("update " + input.ID)
-	defer leave()
+	end, err := s.call("update " + input.ID)
+	defer end()
 	d, ok := s.devices[input.ID]
 	if err != nil || !ok {
 		return nil, err
@@ -101,14 +104,14 @@ func (s *service) UpdateDevice(_ context.Context, input bff.UpdateDeviceInput) (
 }
 
 func (s *service) RegisterDevice(_ context.Context, input bff.RegisterDeviceInput) (*bff.RegisteredDevice, error) {
-	leave, err := s.call("register " + input.Name)
-	defer leave()
+	end, err := s.call("register " + input.Name)
+	defer end()
 	d := bff.Device{ID: input.Name, Name: input.Name, Kind: input.Kind}
 	s.devices[d.ID] = d
 	return &bff.RegisteredDevice{Device: &d}, err
 }
 
-// change is a write that does not pass through a gateway.
+// change is a write through no gateway.
 func (s *service) change(id, name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -117,25 +120,28 @@ func (s *service) change(id, name string) {
 	s.devices[id] = d
 }
 
-// calls are those since the last time.
+// calls returns the calls since the last time.
 func (s *service) calls() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	asked := s.asked
-	s.asked = nil
-	return asked
+	log := s.log
+	s.log = nil
+	return log
 }
 
-// gateway is a cache over a service.
+// gateway is a cache in front of a service.
 type gateway struct {
 	*Cache
 	bff.Devices
 	clock *clock.Manual
 }
 
+// prefix begins all keys of the cache in Redis.
+const prefix = "{sluice:cache}:"
+
 func noon() time.Time { return time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC) }
 
-// openGateway opens a gateway over the service: on Redis, when there is one.
+// openGateway opens a gateway whose cache can be used, with Redis if there is a server.
 func openGateway(t *testing.T, s bff.Devices, server *testserver.Redis, change func(*Options)) *gateway {
 	t.Helper()
 	g := newGateway(t, s, func(o *Options) {
@@ -170,11 +176,11 @@ func inspect(t testing.TB, server *testserver.Redis) *redis.Client {
 	return client
 }
 
-// newGateway opens a gateway that need not be of any use.
+// newGateway opens a gateway whose cache may be unusable.
 func newGateway(t *testing.T, s bff.Devices, change func(*Options)) *gateway {
 	t.Helper()
 	clk := clock.NewManual(noon())
-	options := Options{Memory: 1 << 20, Largest: 10_000, Clock: clk, Logger: slog.New(slog.DiscardHandler)}
+	options := Options{Memory: 1 << 20, MaxEntry: 10_000, Clock: clk, Logger: slog.New(slog.DiscardHandler)}
 	change(&options)
 	c := New(options)
 	t.Cleanup(func() {
@@ -187,21 +193,20 @@ func newGateway(t *testing.T, s bff.Devices, change func(*Options)) *gateway {
 	return &gateway{Cache: c, Devices: c.Devices(s), clock: clk}
 }
 
-// awaitUse waits until entries may be kept, which in a new Redis is only when no write from before can
-// be under way.
+// awaitUse waits until the cache stores entries. In a new Redis it does so when no earlier write can be in progress.
 func (g *gateway) awaitUse(t *testing.T) {
 	t.Helper()
 	eventually(t, "the cache to be used", func() bool {
-		found, _, err := g.versions.look([]string{everything}, nil)
-		return err == nil && found[0].settled()
+		found, _, err := g.versions.Lookup([]string{policy.TagAll}, nil)
+		return err == nil && found[0].IsStable()
 	})
 }
 
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(soon); !holds(); <-time.After(5 * time.Millisecond) { // between two looks
+	for deadline := time.Now().Add(soon); !holds(); <-time.After(5 * time.Millisecond) { // between two attempts
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("timed out while waiting for %s", what)
 		}
 	}
 }
@@ -219,7 +224,7 @@ func member(id string) caller.Caller {
 	return caller.Caller{AccountID: id, Role: caller.Member, Scopes: caller.ScopesOf(caller.Member)}
 }
 
-// names gives what a read shows, id by id; "-" for what is not there.
+// names reads devices and returns their names in the order of the ids; "-" for a missing one.
 func names(t *testing.T, ctx context.Context, g bff.Devices, ids ...string) string {
 	t.Helper()
 	found, err := g.GetDevices(ctx, ids)
@@ -245,15 +250,15 @@ func rename(t *testing.T, ctx context.Context, g bff.Devices, id, name string) {
 	}
 }
 
-// check compares what the service was asked.
+// check compares the calls of the service.
 func (s *service) check(t *testing.T, what string, want ...string) {
 	t.Helper()
 	if got := s.calls(); !slices.Equal(got, want) {
-		t.Errorf("%s: the service was asked %q, want %q", what, got, want)
+		t.Errorf("%s: the calls of the service are %q, want %q", what, got, want)
 	}
 }
 
-// eachTier runs a test on a gateway that is alone, and on one with Redis.
+// eachTier runs a test on a gateway that runs alone, and on one with Redis.
 func eachTier(t *testing.T, test func(t *testing.T, server *testserver.Redis)) {
 	t.Run("alone", func(t *testing.T) { t.Parallel(); test(t, nil) })
 	t.Run("with redis", func(t *testing.T) { t.Parallel(); test(t, testserver.StartRedis(t)) })

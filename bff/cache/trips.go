@@ -5,9 +5,12 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/cache/policy"
+	bffentity "github.com/sluicehq/sluice/bff/entity"
+	"github.com/sluicehq/sluice/internal/entity"
 )
 
-// trips keeps trips. What it does not name passes through.
+// trips caches the trips of a port. Embedded methods bypass the cache.
 type trips struct {
 	bff.Trips
 	cache     *Cache
@@ -24,14 +27,14 @@ type tripListArgs struct {
 	Page   bff.PageRequest
 }
 
-// Trips keeps answers of the port.
+// Trips wraps the port in the cache.
 func (c *Cache) Trips(port bff.Trips) bff.Trips {
-	settled := c.rows["Trips.GetTrips"].keep
+	endedTTL := c.rules["Trips.GetTrips"].TTL
 	return trips{
 		Trips: port, cache: c,
-		get: newRead(c, "Trips.GetTrips", true, func(t *bff.Trip) time.Duration { return lasting(settled, t) }),
+		get: newRead(c, "Trips.GetTrips", true, func(t *bff.Trip) time.Duration { return tripTTL(endedTTL, t) }),
 		list: newRead(c, "Trips.ListTrips", false, func(p bff.Page[bff.Trip]) time.Duration {
-			return lasting(settled, p.Items...)
+			return tripTTL(endedTTL, p.Items...)
 		}),
 		onVehicle: newRead[*bff.Trip](c, "Trips.GetOpenTripsByVehicle", false, nil),
 		ofAccount: newRead[*bff.Trip](c, "Trips.GetOpenTripOfAccount", false, nil),
@@ -39,14 +42,14 @@ func (c *Cache) Trips(port bff.Trips) bff.Trips {
 	}
 }
 
-// lasting is how long trips are kept: those under way tick.
-func lasting(settled time.Duration, all ...*bff.Trip) time.Duration {
+// tripTTL returns the TTL of a response with these trips: a trip in progress changes each second.
+func tripTTL(endedTTL time.Duration, all ...*bff.Trip) time.Duration {
 	for _, t := range all {
 		if t.Status == "UNLOCKING" || t.Status == "IN_PROGRESS" {
-			return ticking
+			return bffentity.InProgressTTL
 		}
 	}
-	return settled
+	return endedTTL
 }
 
 func (t trips) GetTrips(ctx context.Context, ids []string) ([]*bff.Trip, error) {
@@ -57,10 +60,9 @@ func (t trips) GetTrips(ctx context.Context, ids []string) ([]*bff.Trip, error) 
 }
 
 func (t trips) ListTrips(ctx context.Context, filter *bff.TripFilter, page bff.PageRequest) (bff.Page[bff.Trip], error) {
-	found, _, err := only(ctx, t.list, t.listArgs.key(tripListArgs{filter, page}), func(ctx context.Context) (bff.Page[bff.Trip], bool, error) {
-		return value(t.Trips.ListTrips(ctx, filter, page))
+	return getSingle(ctx, t.list, t.listArgs.key(tripListArgs{filter, page}), func(ctx context.Context) (bff.Page[bff.Trip], error) {
+		return t.Trips.ListTrips(ctx, filter, page)
 	})
-	return found, err
 }
 
 func (t trips) GetOpenTripsByVehicle(ctx context.Context, vehicleIDs []string) (map[string]*bff.Trip, error) {
@@ -86,7 +88,7 @@ func (t trips) GetTracks(ctx context.Context, tripIDs []string, maxPoints int) (
 func (t trips) StartTrip(ctx context.Context, input bff.StartTripInput) (*bff.Trip, error) {
 	return write(ctx, t.cache, "Trips.StartTrip", nil, func(ctx context.Context) (*bff.Trip, error) {
 		return t.Trips.StartTrip(ctx, input)
-	}, tagsOf(bff.EntityDevice, input.VehicleID)...)
+	}, policy.Tags(entity.Device, input.VehicleID)...)
 }
 
 func (t trips) ReportPosition(ctx context.Context, tripID string, position bff.PositionInput) (*bff.Trip, error) {
@@ -96,7 +98,7 @@ func (t trips) ReportPosition(ctx context.Context, tripID string, position bff.P
 }
 
 func (t trips) EndTrip(ctx context.Context, tripID string, position *bff.PositionInput, expectedVersion *int) (*bff.Trip, error) {
-	return write(ctx, t.cache, "Trips.EndTrip", []string{tripID}, changing(t.cache, func(ctx context.Context) (*bff.Trip, error) {
+	return write(ctx, t.cache, "Trips.EndTrip", []string{tripID}, invalidatingDevice(t.cache, func(ctx context.Context) (*bff.Trip, error) {
 		return t.Trips.EndTrip(ctx, tripID, position, expectedVersion)
-	}, func(trip *bff.Trip) string { return trip.VehicleID }), string(bff.EntityDevice))
+	}, func(trip *bff.Trip) string { return trip.VehicleID }), string(entity.Device))
 }

@@ -3,40 +3,32 @@ package cache
 import (
 	"context"
 
-	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/cache/policy"
+	"github.com/sluicehq/sluice/bff/cache/versions"
+	"github.com/sluicehq/sluice/internal/entity"
 )
 
-// changing is a call of which only the answer tells which device it changed.
-func changing[V any](c *Cache, call func(ctx context.Context) (V, error), device func(V) string) func(ctx context.Context) (V, error) {
-	return func(ctx context.Context) (V, error) {
-		answer, err := call(ctx)
-		if err == nil {
-			c.versions.release(ctx, "", tagsOf(bff.EntityDevice, device(answer)))
-		}
-		return answer, err
-	}
-}
-
-// write makes a write of a kind, which changes the entities of the ids: what is kept of them is not
-// believed while it is under way, nor after it. A write that fails may have been done all the same.
-// It may change what is of other tags too.
-func write[V any](ctx context.Context, c *Cache, method string, ids []string, call func(ctx context.Context) (V, error), also ...string) (V, error) {
-	tags := append(tagsOf(c.rows[method].of, ids...), also...)
-	writer := newVersion().String()
-	c.versions.mark(ctx, writer, tags)
+// write executes a write that changes the entities of the ids. It invalidates their entries, those of their kind, and
+// those of the extra tags, before and after the write. It does so after an error too, because a failed write may have
+// changed them.
+func write[V any](ctx context.Context, c *Cache, method string, ids []string, call func(ctx context.Context) (V, error), extraTags ...string) (V, error) {
+	tags := append(policy.Tags(c.rules[method].Kind, ids...), extraTags...)
+	writer := versions.NewWriter()
+	c.versions.Mark(ctx, writer, tags)
 	defer func() {
-		c.versions.release(ctx, writer, tags)
-		c.metrics.ended(byWrite, len(tags))
+		c.versions.Release(ctx, writer, tags)
+		c.versionMetrics.CountInvalidations(versions.SourceWrite, len(tags))
 	}()
 	return call(ctx)
 }
 
-func tagsOf(of bff.Entity, ids ...string) []string {
-	tags := []string{string(of)}
-	for _, id := range ids {
-		if id != "" && len(id) <= maxID {
-			tags = append(tags, entityTag(of, id))
+// invalidatingDevice wraps a write whose response names the device that it changed.
+func invalidatingDevice[V any](c *Cache, call func(ctx context.Context) (V, error), deviceID func(V) string) func(ctx context.Context) (V, error) {
+	return func(ctx context.Context) (V, error) {
+		response, err := call(ctx)
+		if err == nil {
+			c.versions.Release(ctx, "", policy.Tags(entity.Device, deviceID(response)))
 		}
+		return response, err
 	}
-	return tags
 }

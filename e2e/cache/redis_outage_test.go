@@ -127,7 +127,7 @@ func (c *crowd) goOn(t *testing.T, writes int64) {
 	harness.Eventually(t, 3*harness.Timeout, "the crowd goes on", func() bool { return c.written.Load() >= until })
 }
 
-var redisQuestions = regexp.MustCompile(`(?m)^sluice_cache_seconds_count\{tier="redis"\} (\d+)`)
+var redisQuestions = regexp.MustCompile(`(?m)^sluice_cache_redis_lookup_duration_seconds_count (\d+)`)
 
 // questions is how often a gateway's cache has asked Redis.
 func questions(t *testing.T, p *harness.Program) int {

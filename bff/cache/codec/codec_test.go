@@ -1,19 +1,18 @@
-package cache
+package codec
 
 import (
 	"bytes"
 	"encoding/binary"
-	"log/slog"
 	"math"
 	"reflect"
 	"testing"
 	"time"
 
 	"github.com/sluicehq/sluice/bff"
-	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/bff/cache/versions"
 )
 
-// sample is a value with everything that views have: there, empty, and not there.
+// sample returns a value with set, empty and nil fields of each type that views have.
 func sample() bff.Page[bff.Activity] {
 	zero, amount, text, total := 0.0, math.SmallestNonzeroFloat64, "π\x00", 0
 	at := time.Date(1969, 12, 31, 23, 59, 59, 999_999_999, time.UTC)
@@ -27,32 +26,32 @@ func sample() bff.Page[bff.Activity] {
 	}
 }
 
-func TestValuesComeOutAsTheyWentIn(t *testing.T) {
+func TestCodecDecodeOfAnEncodedValueReturnsAnEqualValue(t *testing.T) {
 	t.Parallel()
-	c, err := newCodec(reflect.TypeFor[bff.Page[bff.Activity]]())
+	c, err := New(reflect.TypeFor[bff.Page[bff.Activity]]())
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := sample()
 	var got bff.Page[bff.Activity]
-	if err := c.read(c.append(nil, want), &got); err != nil {
+	if err := c.Decode(c.Append(nil, want), &got); err != nil {
 		t.Fatal(err)
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
-	if c, err = newCodec(reflect.TypeFor[bff.Device]()); err != nil {
+	if c, err = New(reflect.TypeFor[bff.Device]()); err != nil {
 		t.Fatal(err)
 	}
 	for _, labels := range []map[string]string{nil, {}, {"b": "2", "a": "1", "": ""}} {
 		want, got := bff.Device{ID: "d", Labels: labels}, bff.Device{}
-		if err := c.read(c.append(nil, want), &got); err != nil || !reflect.DeepEqual(got.Labels, want.Labels) {
+		if err := c.Decode(c.Append(nil, want), &got); err != nil || !reflect.DeepEqual(got.Labels, want.Labels) {
 			t.Errorf("got %#v, %v, want %#v", got.Labels, err, want.Labels)
 		}
 	}
 }
 
-func TestATypeThatChangesHasAnotherFingerprint(t *testing.T) {
+func TestCodecOfAChangedTypeHasAnotherFingerprint(t *testing.T) {
 	t.Parallel()
 	type first struct{ A, B string }
 	type renamed struct{ A, C string }
@@ -66,46 +65,48 @@ func TestATypeThatChangesHasAnotherFingerprint(t *testing.T) {
 	for _, of := range []reflect.Type{
 		reflect.TypeFor[first](), reflect.TypeFor[renamed](), reflect.TypeFor[retyped](), reflect.TypeFor[nested](), reflect.TypeFor[nestedRenamed](),
 	} {
-		c, err := newCodec(of)
+		c, err := New(of)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if other, ok := seen[c.fingerprint]; ok {
+		if other, ok := seen[c.Fingerprint()]; ok {
 			t.Errorf("%v has the fingerprint of %v", of, other)
 		}
-		seen[c.fingerprint] = of
+		seen[c.Fingerprint()] = of
 	}
 	for _, of := range []reflect.Type{reflect.TypeFor[map[int]string](), reflect.TypeFor[struct{ a int }](), reflect.TypeFor[any]()} {
-		if _, err := newCodec(of); err == nil {
-			t.Errorf("%v can be kept", of)
+		if _, err := New(of); err == nil {
+			t.Errorf("%v has a codec", of)
 		}
 	}
 }
 
-// Whatever stands in Redis reads as an entry or is an error; it never panics, nor takes memory that it
-// does not have. What reads is written again as it was.
-func FuzzParse(f *testing.F) {
-	c := New(Options{Memory: 1, Clock: clock.System{}, Logger: slog.New(slog.DiscardHandler)})
-	pages := newRead[bff.Page[bff.Activity]](c, "Activities.ListActivities", false, nil)
-	devices := newRead[*bff.Device](c, "Devices.GetDevices", true, nil)
-	e := &entry{until: noon(), stamp: stamp{newVersion(), newVersion()}}
-	f.Add(pages.encode(e, sample())[checksumSize:])
-	f.Add(devices.encode(e, &bff.Device{ID: "d", Labels: map[string]string{"a": "b"}})[checksumSize:])
-	f.Add(devices.encode(&entry{absent: true, until: noon()}, nil)[checksumSize:])
+// Any bytes decode to an entry or to an error, without a panic and without a large allocation. A decoded entry is equal
+// after another round trip.
+func FuzzDecodeEntry(f *testing.F) {
+	pages, devices := Must(reflect.TypeFor[bff.Page[bff.Activity]]()), Must(reflect.TypeFor[*bff.Device]())
+	noon := time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)
+	h := Header{ExpiresAt: noon, Stamp: versions.Stamp{All: versions.New(), Own: versions.New()}}
+	f.Add(pages.EncodeEntry(h, sample())[checksumSize:])
+	f.Add(devices.EncodeEntry(h, &bff.Device{ID: "d", Labels: map[string]string{"a": "b"}})[checksumSize:])
+	f.Add(devices.EncodeEntry(Header{Absent: true, ExpiresAt: noon}, nil)[checksumSize:])
 	f.Fuzz(func(t *testing.T, rest []byte) {
-		b := binary.LittleEndian.AppendUint32(nil, checksum(rest)) // else all would fail for the same reason
+		b := binary.LittleEndian.AppendUint32(nil, checksum(rest)) // else each input would fail at the checksum
 		b = append(b, rest...)
-		if e, err := devices.parse(b); err == nil && !e.absent {
-			again, err := devices.parse(devices.encode(e, e.value.(*bff.Device)))
-			if err != nil || again.stamp != e.stamp {
-				t.Errorf("%x reads as %+v, which does not come back: %v", b, e.value, err)
+		var device, decoded *bff.Device
+		if h, err := devices.DecodeEntry(b, &device); err == nil && !h.Absent {
+			second, err := devices.DecodeEntry(devices.EncodeEntry(h, device), &decoded)
+			if err != nil || second.Stamp != h.Stamp {
+				t.Errorf("%x decodes to %+v, which does not survive a round trip: %v", b, device, err)
 			}
 		}
-		_, _ = pages.parse(b)
-		_, _ = pages.parse(rest)
-		for id, entry := range devices.unpack("key", rest) {
-			if again := devices.unpack("key", pack(nil, id, entry)); !bytes.Equal(again[id], entry) {
-				t.Errorf("%x does not come back from %q", entry, id)
+		var page bff.Page[bff.Activity]
+		_, _ = pages.DecodeEntry(b, &page)
+		_, _ = pages.DecodeEntry(rest, &page)
+		entries, _ := Unpack(rest)
+		for id, entry := range entries {
+			if packed, err := Unpack(Pack(nil, id, entry)); err != nil || !bytes.Equal(packed[id], entry) {
+				t.Errorf("the entry %x of %q does not survive a round trip: %v", entry, id, err)
 			}
 		}
 	})

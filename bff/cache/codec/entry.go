@@ -1,85 +1,75 @@
-package cache
+package codec
 
 import (
 	"encoding/binary"
 	"hash/crc32"
 	"time"
+
+	"github.com/sluicehq/sluice/bff/cache/versions"
 )
 
-// An entry in Redis: a checksum of the rest, whether there is a value, until when it is good (in
-// milliseconds of Unix time), the versions of its stamp, the value.
+// Header is what an entry in Redis has beside its value.
+type Header struct {
+	Absent    bool // the service has no value; the entry has none either
+	ExpiresAt time.Time
+	Stamp     versions.Stamp
+}
+
+// An entry in Redis has a checksum of the rest, the flag of a value, the time of expiry in milliseconds of Unix time, the
+// versions of its stamp, and the value.
 const (
 	checksumSize = 4
-	headSize     = checksumSize + 1 + 8 + 4*8
+	headerSize   = checksumSize + 1 + 8 + 2*versions.Size
 )
 
 func checksum(b []byte) uint32 { return crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)) }
 
-func (r *read[V]) encode(e *entry, value V) []byte {
+// EncodeEntry encodes an entry for Redis.
+func (c *Codec) EncodeEntry(h Header, value any) []byte {
 	b := make([]byte, checksumSize, 512)
-	b = append(b, flag(!e.absent))
-	b = binary.LittleEndian.AppendUint64(b, uint64(e.until.UnixMilli()))
-	b = e.stamp.of.append(e.stamp.all.append(b))
-	if !e.absent {
-		b = r.codec.append(b, value)
+	b = append(b, flag(!h.Absent))
+	b = binary.LittleEndian.AppendUint64(b, uint64(h.ExpiresAt.UnixMilli()))
+	b = h.Stamp.Own.Append(h.Stamp.All.Append(b))
+	if !h.Absent {
+		b = c.Append(b, value)
 	}
 	binary.LittleEndian.PutUint32(b, checksum(b[checksumSize:]))
 	return b
 }
 
-// decode reads what encode wrote; nil for nothing, and for what does not read.
-func (r *read[V]) decode(key string, b []byte) *entry {
-	if b == nil {
-		return nil
+// DecodeEntry decodes an entry from Redis, and its value into the value of the pointer.
+func (c *Codec) DecodeEntry(b []byte, pointer any) (Header, error) {
+	if len(b) < headerSize || binary.LittleEndian.Uint32(b) != checksum(b[checksumSize:]) || b[checksumSize] > 1 {
+		return Header{}, ErrCorrupt
 	}
-	e, err := r.parse(b)
-	if err != nil {
-		r.cache.metrics.notKept(corrupt)
-		r.cache.options.Logger.Warn("an entry of the cache does not read", "key", key, "error", err.Error())
-		return nil
+	fields := b[checksumSize+1 : headerSize]
+	h := Header{
+		Absent:    b[checksumSize] == 0,
+		ExpiresAt: time.UnixMilli(int64(binary.LittleEndian.Uint64(fields))),
+		Stamp:     versions.Stamp{All: versions.Decode(fields[8:]), Own: versions.Decode(fields[8+versions.Size:])},
 	}
-	return e
+	if h.Absent {
+		return h, nil
+	}
+	return h, c.Decode(b[headerSize:], pointer)
 }
 
-func (r *read[V]) parse(b []byte) (*entry, error) {
-	if len(b) < headSize || binary.LittleEndian.Uint32(b) != checksum(b[checksumSize:]) || b[checksumSize] > 1 {
-		return nil, errCorrupt
-	}
-	head := b[checksumSize+1 : headSize]
-	e := &entry{
-		absent: b[checksumSize] == 0, size: 2 * len(b),
-		until: time.UnixMilli(int64(binary.LittleEndian.Uint64(head))),
-		stamp: stamp{versionOf(head[8:]), versionOf(head[24:])},
-	}
-	if e.absent {
-		return e, nil
-	}
-	var value V
-	if err := r.codec.read(b[headSize:], &value); err != nil {
-		return nil, err
-	}
-	e.value = value
-	return e, nil
+// Pack appends an encoded entry to a page, which is one value in Redis.
+func Pack(page []byte, id string, entry []byte) []byte {
+	page = append(binary.AppendUvarint(page, uint64(len(id))), id...)
+	return append(binary.AppendUvarint(page, uint64(len(entry))), entry...)
 }
 
-// pack adds an entry to those that are one value in Redis.
-func pack(to []byte, id string, entry []byte) []byte {
-	to = append(binary.AppendUvarint(to, uint64(len(id))), id...)
-	return append(binary.AppendUvarint(to, uint64(len(entry))), entry...)
-}
-
-// unpack gives what was packed; nothing for what does not read. Each entry has a checksum of its own.
-func (r *read[V]) unpack(key string, packed []byte) map[string][]byte {
+// Unpack returns the encoded entries of a page by their ids.
+func Unpack(page []byte) (map[string][]byte, error) {
 	entries := map[string][]byte{}
-	for rest := (&reader{rest: packed}); len(rest.rest) > 0; {
-		id := string(rest.take(rest.length(1)))
-		entry := rest.take(rest.length(1))
-		if rest.err != nil {
-			r.cache.metrics.notKept(corrupt)
-			r.cache.options.Logger.Warn("entries of the cache do not read", "key", key, "error", rest.err.Error())
-			return nil
+	for d := (&decoder{rest: page}); len(d.rest) > 0; {
+		id := string(d.take(d.length()))
+		entry := d.take(d.length())
+		if d.err != nil {
+			return nil, d.err
 		}
 		entries[id] = entry
 	}
-	return entries
+	return entries, nil
 }

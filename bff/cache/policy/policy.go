@@ -1,9 +1,16 @@
-package cache
+// Package policy states what the cache does with each method of each port, which callers share a cached response, and
+// which tags a write invalidates.
+//
+// It promises that two callers share a cached response only if the services show both the same entities: the right of
+// the caller is part of each key. A caller whose right is unknown bypasses the cache, so that the service decides.
+package policy
 
 import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
+	"strings"
 	"time"
 
 	bffentity "github.com/sluicehq/sluice/bff/entity"
@@ -11,58 +18,75 @@ import (
 	"github.com/sluicehq/sluice/internal/entity"
 )
 
-// use is what the cache does about a method of a port.
-type use = bffentity.CacheUse
+// AbsentTTL is the TTL of the fact that an entity does not exist.
+const AbsentTTL = 5 * time.Second
 
-const (
-	never  = bffentity.Bypass
-	keeps  = bffentity.Cached
-	writes = bffentity.Invalidates
-)
+// MaxIDBytes bounds the ids that are cached.
+const MaxIDBytes = 100
 
-// row is what is done about one method; bff/entity describes the methods with their entity.
-type row struct {
-	method string // "Devices.GetDevices"
-	use    use
-	of     entity.Kind   // what is read or written
-	scope  string        // without it a caller is refused, by the service
-	sight  sight         // who sees the same
-	keep   time.Duration // how long an answer is good for when nothing ends it earlier
-	note   string        // why
+// Rule is what the cache does with one method. bff/entity describes the methods with their entity.
+type Rule struct {
+	bffentity.Method
+	Kind entity.Kind // what the method reads or writes
 }
 
-// brief is how long it is kept that there is nothing.
-const brief = 5 * time.Second
-
-// ticking is how long a trip that is under way is kept: its fee and duration are of the moment.
-const ticking = bffentity.InProgressTTL
-
-// table is everything that is kept and everything that ends it: one row for each method of each port.
-func table() []row {
-	var rows []row
-	for _, described := range bffentity.Rows() {
-		for _, m := range described.Methods {
-			rows = append(rows, row{m.Name, m.Use, described.Kind, m.Scope, sightOf(described.Kind), m.TTL, m.Reason})
+// Rules returns the rules by method. There is one for each method of each port.
+func Rules() map[string]Rule {
+	rules := map[string]Rule{}
+	for _, row := range bffentity.Rows() {
+		for _, m := range row.Methods {
+			rules[m.Name] = Rule{m, row.Kind}
 		}
 	}
-	return rows
+	return rules
 }
 
-// kinds are the entities of the table.
-func kinds() []entity.Kind { return bffentity.CachedKinds }
+// Kinds returns the kinds of cached entities.
+func Kinds() []entity.Kind { return bffentity.CachedKinds }
 
-// sight tells callers who see different things apart: those with the same text see the same. It
-// mirrors the rule of the service that answers; known is false for those whom the service refuses, or
-// for whom this cannot be told. It is asked of who has signed in: API keys are limited in more ways,
-// and share nothing but with themselves.
-type sight func(who caller.Caller) (right string, known bool)
+// Rights that many callers share.
+const (
+	staffRight  = "staff"
+	memberRight = "member"
+)
 
-// rightOf is the caller's right to see, as a part of keys.
-func (s sight) rightOf(who caller.Caller) (right string, known bool) {
-	if who.APIKeyID == "" {
-		return s(who)
+// RightOf returns the right of a caller to read with this rule. known is false for a caller without the scope, and for
+// one whose right is unknown.
+func (r Rule) RightOf(who caller.Caller) (right string, known bool) {
+	if !who.Has(r.Scope) {
+		return "", false
 	}
-	who.SessionID, who.PointsPerMinute, who.ExpiresAt = "", 0, time.Time{} // these are for the gate, not for services
+	return rightOf(r.Kind, who)
+}
+
+// rightOf returns a text that is equal for callers who see the same entities of the kind, by the rule of
+// internal/entity: staff see all entities, and others their own or, where entities have no owner, the same part.
+func rightOf(kind entity.Kind, who caller.Caller) (right string, known bool) {
+	if who.APIKeyID != "" {
+		return keyRight(who)
+	}
+	visible := kind.Visibility(who)
+	switch {
+	case visible.All:
+		return staffRight, true
+	case visible.Owner != "":
+		return visible.Owner, true
+	}
+	return memberRight, who.Known() && len(visible.Kinds) > 0
+}
+
+// OwnRight returns a right that no other caller shares.
+func OwnRight(who caller.Caller) (right string, known bool) {
+	if who.APIKeyID != "" {
+		return keyRight(who)
+	}
+	return string(who.Role) + " " + who.Name(), who.Known()
+}
+
+// keyRight returns the right of an API key. Its limits differ from those of its account, so it shares no response with
+// another caller.
+func keyRight(who caller.Caller) (right string, known bool) {
+	who.SessionID, who.PointsPerMinute, who.ExpiresAt = "", 0, time.Time{} // no service decides by these
 	text, err := json.Marshal(who)
 	if err != nil {
 		return "", false
@@ -71,26 +95,28 @@ func (s sight) rightOf(who caller.Caller) (right string, known bool) {
 	return "key " + hex.EncodeToString(sum[:16]), true
 }
 
-// Rights of many.
-const (
-	staff   = "staff"
-	members = "member"
-)
+// IsPrivate reports whether one caller alone has the right.
+func IsPrivate(right string) bool { return right != staffRight && right != memberRight }
 
-// private tells whether the right is of one caller alone.
-func private(right string) bool { return right != staff && right != members }
+// TagAll is the tag of every entry.
+const TagAll = "all"
 
-// sightOf is the sight of the callers of a kind, by the rule of internal/entity: staff see all, and others their own
-// or, where entities have no owner, the same part.
-func sightOf(kind entity.Kind) sight {
-	return func(who caller.Caller) (string, bool) {
-		visible := kind.Visibility(who)
-		switch {
-		case visible.All:
-			return staff, true
-		case visible.Owner != "":
-			return visible.Owner, true
+// EntityTag returns the tag of one entity. The tag of a kind is its name.
+func EntityTag(kind entity.Kind, id string) string { return string(kind) + " " + id }
+
+// Tags returns the tags that a change of the entities invalidates: the tag of the kind, and those of the entities.
+func Tags(kind entity.Kind, ids ...string) []string {
+	tags := []string{string(kind)}
+	for _, id := range ids {
+		if id != "" && len(id) <= MaxIDBytes {
+			tags = append(tags, EntityTag(kind, id))
 		}
-		return members, who.Known() && len(visible.Kinds) > 0
 	}
+	return tags
+}
+
+// IsTag reports whether the text is a tag of a kind or of an entity.
+func IsTag(text string) bool {
+	kind, id, _ := strings.Cut(text, " ")
+	return slices.Contains(Kinds(), entity.Kind(kind)) && len(id) <= MaxIDBytes
 }

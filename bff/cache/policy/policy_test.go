@@ -1,144 +1,84 @@
-package cache
+package policy
 
 import (
 	"reflect"
-	"runtime"
 	"slices"
-	"strings"
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
-
 	"github.com/sluicehq/sluice/bff"
+	bffentity "github.com/sluicehq/sluice/bff/entity"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/entity/entitytest"
 )
 
-func counter(t *testing.T, c prometheus.Counter) float64 {
-	t.Helper()
-	var m dto.Metric
-	if err := c.Write(&m); err != nil {
-		t.Fatal(err)
-	}
-	return m.GetCounter().GetValue()
-}
-
-// ports are all ports, by the name that the table has for them.
-func ports() map[string]reflect.Type {
-	all := map[string]reflect.Type{}
-	for i := range reflect.TypeFor[bff.Ports]().NumField() {
-		port := reflect.TypeFor[bff.Ports]().Field(i)
-		all[port.Name] = port.Type
-	}
-	return all
-}
-
-// wrapped are the types by which the cache wraps the ports, by the names of the ports.
-func wrapped() map[string]reflect.Type {
-	c, all := New(Options{Memory: 1 << 20}), map[string]reflect.Type{}
-	for name, port := range ports() {
-		all[name] = reflect.ValueOf(c).MethodByName(name).Call([]reflect.Value{reflect.Zero(port)})[0].Elem().Type()
-	}
-	return all
-}
-
-func TestTheTableHasARowForEveryMethod(t *testing.T) {
+func TestRulesHaveOneRuleForEachMethod(t *testing.T) {
 	t.Parallel()
-	rows := map[string]row{}
-	for _, r := range table() {
-		if _, twice := rows[r.method]; twice {
-			t.Errorf("%s has two rows", r.method)
-		}
-		rows[r.method] = r
-	}
-	for port, methods := range ports() {
-		for i := range methods.NumMethod() {
-			name := port + "." + methods.Method(i).Name
-			if _, ok := rows[name]; !ok {
-				t.Errorf("%s has no row: say whether its answers are kept, or what it ends", name)
+	seen := map[string]bool{}
+	for _, row := range bffentity.Rows() {
+		for _, m := range row.Methods {
+			if seen[m.Name] {
+				t.Errorf("%s has two rules", m.Name)
 			}
-			delete(rows, name)
+			seen[m.Name] = true
 		}
 	}
-	for name := range rows {
-		t.Errorf("%s has a row, and there is no such method", name)
+	ports := reflect.TypeFor[bff.Ports]()
+	for i := range ports.NumField() {
+		port := ports.Field(i)
+		for n := range port.Type.NumMethod() {
+			name := port.Name + "." + port.Type.Method(n).Name
+			if !seen[name] {
+				t.Errorf("%s has no rule: state whether its responses are cached, or what it invalidates", name)
+			}
+			delete(seen, name)
+		}
+	}
+	for name := range seen {
+		t.Errorf("%s has a rule, and there is no such method", name)
 	}
 }
 
-func TestRowsAreWhole(t *testing.T) {
+func TestRulesAreComplete(t *testing.T) {
 	t.Parallel()
-	for _, r := range table() {
-		switch r.use {
-		case never:
-			if r.note == "" {
-				t.Errorf("%s: say why its answers are not kept", r.method)
+	for _, r := range Rules() {
+		switch r.Use {
+		case bffentity.Bypass:
+			if r.Reason == "" {
+				t.Errorf("%s: state why its responses are not cached", r.Name)
 			}
-		case keeps:
-			if r.scope == "" || r.sight == nil || r.keep <= 0 || !slices.Contains(kinds(), r.of) {
-				t.Errorf("%s: say of what, for whom and how long its answers are kept", r.method)
+		case bffentity.Cached:
+			if r.Scope == "" || r.TTL <= 0 || !slices.Contains(Kinds(), r.Kind) {
+				t.Errorf("%s: state the kind, the scope and the TTL of its responses", r.Name)
 			}
-		case writes:
-			if !slices.Contains(kinds(), r.of) {
-				t.Errorf("%s: say what it ends", r.method)
+		case bffentity.Invalidates:
+			if !slices.Contains(Kinds(), r.Kind) {
+				t.Errorf("%s: state what it invalidates", r.Name)
 			}
 		}
 	}
 }
 
-// A method that is kept or that writes is one of ours: what is embedded only passes through.
-func TestWhatTheTableSaysIsDone(t *testing.T) {
+// Each field of a caller may limit what it sees. A new field must be added here, with whether rights depend on it.
+func TestRightCoversEachFieldOfACaller(t *testing.T) {
 	t.Parallel()
-	ours := wrapped()
-	if declares(ours["Accounts"], "KeySet") {
-		t.Fatal("what is embedded is not told from what is declared")
+	covered := map[string]string{
+		"AccountID": "own entities", "Role": "staff or not", "Scopes": "the scope of the rule, and of keys all",
+		"APIKeyID": "each key alone", "DeviceLabels": "of keys only", "SessionID": "no", "PointsPerMinute": "no", "ExpiresAt": "no: an expired key is refused",
 	}
-	for _, r := range table() {
-		port, name, _ := strings.Cut(r.method, ".")
-		reads := slices.ContainsFunc([]string{"Get", "List", "Query", "Count", "Report"}, func(verb string) bool {
-			return strings.HasPrefix(name, verb)
-		})
-		if (r.use != never || reads && name != "ReportPosition") && !declares(ours[port], name) {
-			t.Errorf("%s only passes through", r.method) // a read that is not kept must be noted all the same
-		}
-	}
-}
-
-// declares tells a method of the type itself from one of what it embeds: that one panics on the zero
-// value before anything else can, for it has no port.
-func declares(of reflect.Type, name string) bool {
-	method, ok := of.MethodByName(name)
-	return ok && !strings.Contains(sourceOf(method), "<autogenerated>")
-}
-
-// sourceOf is the file of a method.
-func sourceOf(method reflect.Method) string {
-	file, _ := runtime.FuncForPC(method.Func.Pointer()).FileLine(method.Func.Pointer())
-	return file
-}
-
-// What a caller is made of may limit what it sees. Whoever adds to it says here whether sight tells by
-// it: of who has signed in only the role and the account count.
-func TestSightKnowsWhatACallerIs(t *testing.T) {
-	t.Parallel()
-	counts := map[string]string{
-		"AccountID": "ownAccount", "Role": "staff or not", "Scopes": "the scope of the row, and of keys all",
-		"APIKeyID": "each key for itself", "DeviceLabels": "of keys only", "SessionID": "no", "PointsPerMinute": "no", "ExpiresAt": "no: a key that has expired does not call",
-	}
-	of := reflect.TypeFor[caller.Caller]()
-	for i := range of.NumField() {
-		if counts[of.Field(i).Name] == "" {
-			t.Errorf("does %s limit what a caller sees?", of.Field(i).Name)
+	fields := reflect.TypeFor[caller.Caller]()
+	for i := range fields.NumField() {
+		if covered[fields.Field(i).Name] == "" {
+			t.Errorf("does %s limit what a caller sees?", fields.Field(i).Name)
 		}
 	}
 	key := caller.Caller{APIKeyID: "k", AccountID: "a", Role: caller.Operator, PointsPerMinute: 5}
 	limited := key
 	limited.DeviceLabels = map[string]string{"site": "north"}
-	one, _ := sightOf(entity.Device).rightOf(key)
-	other, _ := sightOf(entity.Device).rightOf(limited)
-	signedIn, _ := sightOf(entity.Device).rightOf(caller.Caller{AccountID: "a", Role: caller.Operator})
-	if one == other || one == signedIn || signedIn != staff {
+	one, _ := rightOf(entity.Device, key)
+	other, _ := rightOf(entity.Device, limited)
+	signedIn, _ := rightOf(entity.Device, caller.Caller{AccountID: "a", Role: caller.Operator})
+	if one == other || one == signedIn || signedIn != staffRight {
 		t.Errorf("rights are %q, %q and %q", one, other, signedIn)
 	}
 }
@@ -147,11 +87,11 @@ func TestSightKnowsWhatACallerIs(t *testing.T) {
 func TestCallersOfOneRightSeeTheSameEntities(t *testing.T) {
 	t.Parallel()
 	fixtures := entitytest.New()
-	for _, kind := range kinds() {
+	for _, kind := range Kinds() {
 		for one, a := range fixtures.Callers {
 			for other, b := range fixtures.Callers {
-				rightOfA, known := sightOf(kind).rightOf(a)
-				rightOfB, alsoKnown := sightOf(kind).rightOf(b)
+				rightOfA, known := rightOf(kind, a)
+				rightOfB, alsoKnown := rightOf(kind, b)
 				if !known || !alsoKnown || rightOfA != rightOfB {
 					continue
 				}

@@ -1,4 +1,4 @@
-package cache
+package versions
 
 import (
 	"context"
@@ -10,148 +10,148 @@ import (
 	"github.com/sluicehq/sluice/internal/redisdb"
 )
 
-// namesAtOnce is about how many names one question to Redis has.
-const namesAtOnce = 5000
+// maxBatchNames is about how many names one MGET has.
+const maxBatchNames = 5000
 
-// question is what a look asks Redis, and the answer.
-type question struct {
+// lookup is one Lookup that waits for its result.
+type lookup struct {
 	tags, keys []string
-	found      []version
+	versions   []Version
 	values     [][]byte
 	err        error
-	turn       chan []*question // has those who are to be asked for; closed when the question has its answer
+	batch      chan []*lookup // receives the batch that this lookup executes; closed when the result is there
 }
 
-// line is where questions wait for their turn. One is under way at a time: those that come meanwhile go
-// together as the next one, so that under load a look costs a part of a round trip.
-type line struct {
+// coalescer batches concurrent lookups. One batch is in flight at a time; the lookups that arrive meanwhile are the next
+// batch. So under load a lookup costs a part of a round trip.
+type coalescer struct {
 	mu      sync.Mutex
-	waiting []*question
-	asking  bool
+	waiting []*lookup
+	busy    bool
 }
 
-// enter gives what is to be asked now, or nothing: then somebody else asks, or tells whose turn it is.
-func (l *line) enter(q *question) []*question {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.asking {
-		l.asking = true
-		return []*question{q}
+// enter returns the batch that the lookup executes at once, or nil when a batch is in flight.
+func (c *coalescer) enter(l *lookup) []*lookup {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.busy {
+		c.busy = true
+		return []*lookup{l}
 	}
-	l.waiting = append(l.waiting, q)
+	c.waiting = append(c.waiting, l)
 	return nil
 }
 
-// next gives the turn to those who wait. When Redis has just failed nobody else waits for it as long:
-// they all have failed. It tells how many.
-func (l *line) next(err error) (failed int) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+// next hands the waiting lookups as a batch to the first of them. After an error of Redis they fail at once instead,
+// because each would wait for the same timeout; next returns how many failed.
+func (c *coalescer) next(err error) (failures int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	n, names := 0, 0
-	for ; n < len(l.waiting) && (names < namesAtOnce || err != nil); n++ {
-		names += len(l.waiting[n].tags) + len(l.waiting[n].keys)
+	for ; n < len(c.waiting) && (names < maxBatchNames || err != nil); n++ {
+		names += len(c.waiting[n].tags) + len(c.waiting[n].keys)
 	}
-	together := l.waiting[:n:n]
-	if l.waiting = l.waiting[n:]; len(l.waiting) == 0 {
-		l.waiting = nil
+	batch := c.waiting[:n:n]
+	if c.waiting = c.waiting[n:]; len(c.waiting) == 0 {
+		c.waiting = nil
 	}
 	switch {
 	case n == 0:
-		l.asking = false
+		c.busy = false
 	case err != nil:
-		l.asking = false
-		for _, q := range together {
-			q.err = err
-			close(q.turn)
+		c.busy = false
+		for _, l := range batch {
+			l.err = err
+			close(l.batch)
 		}
 		return n
 	default:
-		together[0].turn <- together
+		batch[0].batch <- batch
 	}
 	return 0
 }
 
-// ask asks Redis, alone or together with others.
-func (s *shared) ask(q *question) {
-	together := s.line.enter(q)
-	if together == nil {
-		if together = <-q.turn; together == nil {
+// execute executes the lookup, alone or in a batch.
+func (s *Shared) execute(l *lookup) {
+	batch := s.coalescer.enter(l)
+	if batch == nil {
+		if batch = <-l.batch; batch == nil {
 			return
 		}
 	}
-	err := s.askFor(together)
-	for _, other := range together {
+	err := s.executeBatch(batch)
+	for _, other := range batch {
 		other.err = err
-		if other != q {
-			close(other.turn)
+		if other != l {
+			close(other.batch)
 		}
 	}
-	failed := s.line.next(err)
+	failures := s.coalescer.next(err)
 	if err == nil || redisdb.IsRefused(err) {
 		return
 	}
-	s.client.ReportFailures(err, failed+len(together)-1) // each was a question
+	s.client.ReportFailures(err, failures+len(batch)-1) // the breaker counts each lookup
 }
 
-// askFor asks what several want to know at once. Each name is asked for once.
-func (s *shared) askFor(together []*question) error {
-	most := 0
-	for _, q := range together {
-		most += len(q.tags) + len(q.keys)
+// executeBatch executes the lookups in one MGET. Each name occurs in it once.
+func (s *Shared) executeBatch(batch []*lookup) error {
+	size := 0
+	for _, l := range batch {
+		size += len(l.tags) + len(l.keys)
 	}
-	names, places := make([]string, 0, most), make(map[string]int, most)
-	place := func(name string) {
-		if _, there := places[name]; !there {
-			places[name] = len(names)
+	names, indexes := make([]string, 0, size), make(map[string]int, size)
+	add := func(name string) {
+		if _, found := indexes[name]; !found {
+			indexes[name] = len(names)
 			names = append(names, name)
 		}
 	}
-	for _, q := range together {
-		for _, tag := range q.tags {
-			place(tag)
+	for _, l := range batch {
+		for _, tag := range l.tags {
+			add(tag)
 		}
 	}
 	tags := len(names)
-	for _, q := range together {
-		for _, key := range q.keys {
-			place(key)
+	for _, l := range batch {
+		for _, key := range l.keys {
+			add(key)
 		}
 	}
-	answer, versions, err := s.answers(names, tags)
+	values, versions, err := s.get(names, tags)
 	if err != nil {
 		return err
 	}
-	for _, q := range together {
-		for i, tag := range q.tags {
-			q.found[i] = versions[places[tag]]
+	for _, l := range batch {
+		for i, tag := range l.tags {
+			l.versions[i] = versions[indexes[tag]]
 		}
-		for i, key := range q.keys {
-			if text, ok := answer[places[key]].(string); ok {
-				q.values[i] = []byte(text)
+		for i, key := range l.keys {
+			if text, ok := values[indexes[key]].(string); ok {
+				l.values[i] = []byte(text)
 			}
 		}
 	}
 	return nil
 }
 
-// answers gives what stands under the names, the first of which are of tags.
-func (s *shared) answers(names []string, tags int) (answer []any, versions []version, err error) {
+// get returns the values of the names, the first of which are tags, and the versions of the tags.
+func (s *Shared) get(names []string, tags int) (values []any, versions []Version, err error) {
 	err = s.do(context.Background(), func(ctx context.Context, client *redis.Client) error {
-		began := time.Now()
-		answer, err = client.MGet(ctx, names...).Result()
-		s.metrics.redis.Observe(time.Since(began).Seconds())
+		started := time.Now()
+		values, err = client.MGet(ctx, names...).Result()
+		s.metrics.lookups.Observe(time.Since(started).Seconds())
 		if err != nil {
 			return err
 		}
-		versions, err = s.settle(ctx, client, names[:tags], answer[:tags])
+		versions, err = s.resolve(ctx, client, names[:tags], values[:tags])
 		return err
 	})
 	size := 0
-	for _, value := range answer[min(tags, len(answer)):] {
+	for _, value := range values[min(tags, len(values)):] {
 		if text, ok := value.(string); ok {
 			size += len(text)
 		}
 	}
-	s.metrics.bytes("read", size)
-	return answer, versions, err
+	s.metrics.countBytes(directionRead, size)
+	return values, versions, err
 }

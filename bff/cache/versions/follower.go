@@ -1,8 +1,9 @@
-package cache
+package versions
 
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"time"
@@ -10,82 +11,85 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/redis/go-redis/v9"
 
-	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/cache/policy"
 	"github.com/sluicehq/sluice/internal/bus"
+	"github.com/sluicehq/sluice/internal/entity"
 )
 
-// Follower ends what events tell has changed. Every gateway follows all events, so that one that
-// cannot reach Redis holds up no other.
+// Follower invalidates the entities of events. Each gateway follows all events, so that a gateway that cannot reach
+// Redis delays no other.
 type Follower struct {
-	cache *Cache
-	js    jetstream.JetStream
-	at    place
+	store   Store
+	shared  *Shared // nil without Redis
+	js      jetstream.JetStream
+	logger  *slog.Logger
+	metrics *Metrics
+	at      position
 }
 
-// place is how far a stream of events was followed. A stream that was made anew is another one.
-type place struct {
+// position is a position in a stream of events. A stream that was created again has other positions.
+type position struct {
 	created  int64
 	sequence uint64
 }
 
-// stream is the name of an installation: no two streams of events were made at the same moment.
-func (p place) stream() string { return strconv.FormatInt(p.created, 36) }
+// installation returns the name of an installation: no two streams of events are created at the same nanosecond.
+func (p position) installation() string { return strconv.FormatInt(p.created, 36) }
 
-func (p place) String() string { return fmt.Sprintf("%d %d", p.created, p.sequence) }
+func (p position) String() string { return fmt.Sprintf("%d %d", p.created, p.sequence) }
 
-func parsePlace(text string) (p place, ok bool) {
+func parsePosition(text string) (p position, ok bool) {
 	n, err := fmt.Sscanf(text, "%d %d", &p.created, &p.sequence)
 	return p, err == nil && n == 2
 }
 
-// Follower begins where the last gateway ended that followed the events for this Redis: a write whose
-// gateway died before it could tell of it has left an event. Without Redis it begins now, because
-// nothing is kept yet.
-func (c *Cache) Follower(ctx context.Context, js jetstream.JetStream) (*Follower, error) {
-	f := &Follower{cache: c, js: js}
+// NewFollower returns a Follower that continues at the position in Redis, where the last gateway stopped: a gateway that
+// died between the commit of a write and its invalidation has left an event. Without Redis it begins at the end of the
+// stream, because nothing is cached yet.
+func NewFollower(ctx context.Context, js jetstream.JetStream, store Store, logger *slog.Logger, metrics *Metrics) (*Follower, error) {
+	f := &Follower{store: store, js: js, logger: logger, metrics: metrics}
 	last, err := f.last(ctx)
 	if err != nil {
 		return nil, err
 	}
 	f.at = last
-	s, ok := c.versions.(*shared)
-	if !ok {
+	if f.shared, _ = store.(*Shared); f.shared == nil {
 		return f, nil
 	}
-	s.begin(last.stream())
-	if kept, ok := s.place(ctx); ok && kept.created == last.created && kept.sequence <= last.sequence {
-		f.at = kept
+	f.shared.setInstallation(last.installation())
+	if stored, ok := f.shared.readPosition(ctx); ok && stored.created == last.created && stored.sequence <= last.sequence {
+		f.at = stored
 		return f, nil
 	}
-	s.release(ctx, "", []string{everything}) // nobody knows what was missed
+	store.Release(ctx, "", []string{policy.TagAll}) // an unknown number of events was missed
 	return f, nil
 }
 
-func (f *Follower) last(ctx context.Context) (place, error) {
+func (f *Follower) last(ctx context.Context) (position, error) {
 	info, err := bus.LookAtEvents(ctx, f.js)
 	if err != nil {
-		return place{}, err
+		return position{}, err
 	}
-	return place{info.Created.UnixNano(), info.State.LastSeq}, nil
+	return position{info.Created.UnixNano(), info.State.LastSeq}, nil
 }
 
-// Run follows the events until ctx ends.
+// Run follows the events until ctx ends. After a failure it retries with a backoff.
 func (f *Follower) Run(ctx context.Context) {
-	const least, most = 50 * time.Millisecond, 2 * time.Second
-	pause := least
+	const minBackoff, maxBackoff = 50 * time.Millisecond, 2 * time.Second
+	backoff := minBackoff
 	for ctx.Err() == nil {
 		before := f.at
 		err := f.follow(ctx)
 		if f.at != before {
-			pause = least
+			backoff = minBackoff
 		}
 		if ctx.Err() == nil {
-			f.cache.options.Logger.Warn("the cache does not hear of events", "error", err.Error())
+			f.logger.Warn("the cache cannot follow events", "error", err.Error())
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause):
-			pause = min(2*pause, most)
+		case <-time.After(backoff):
+			backoff = min(2*backoff, maxBackoff)
 		}
 	}
 }
@@ -97,50 +101,50 @@ func (f *Follower) follow(ctx context.Context) error {
 	}
 	if last.created != f.at.created || last.sequence < f.at.sequence {
 		f.at = last
-		if s, ok := f.cache.versions.(*shared); ok {
-			s.begin(last.stream())
+		if f.shared != nil {
+			f.shared.setInstallation(last.installation())
 		}
-		f.cache.versions.release(ctx, "", []string{everything})
+		f.store.Release(ctx, "", []string{policy.TagAll})
 	}
-	return bus.Follow(ctx, f.js, f.at.sequence, true, func(message jetstream.Msg) error { return f.take(ctx, message) })
+	return bus.Follow(ctx, f.js, f.at.sequence, true, func(message jetstream.Msg) error { return f.handle(ctx, message) })
 }
 
-func (f *Follower) take(ctx context.Context, message jetstream.Msg) error {
+func (f *Follower) handle(ctx context.Context, message jetstream.Msg) error {
 	m, err := bus.Decode(message)
 	if err != nil {
 		return err
 	}
-	tags := changed(m.Subject)
+	tags := tagsOf(m.Subject)
 	if m.Sequence > f.at.sequence+1 && f.at.sequence > 0 {
-		tags = []string{everything} // retention has passed what was not followed
+		tags = []string{policy.TagAll} // retention deleted events that this gateway has not read
 	}
 	f.at.sequence = m.Sequence
 	if len(tags) == 0 {
 		return nil
 	}
-	f.cache.versions.release(ctx, "", tags)
-	f.cache.metrics.ended(byEvent, len(tags))
-	if s, ok := f.cache.versions.(*shared); ok {
-		s.keepPlace(ctx, f.at)
+	f.store.Release(ctx, "", tags)
+	f.metrics.CountInvalidations(SourceEvent, len(tags))
+	if f.shared != nil {
+		f.shared.writePosition(ctx, f.at)
 	}
 	return nil
 }
 
-// changed are the tags of what an event tells of.
-func changed(subject string) []string {
-	entity, _, id, err := bus.ParseEventSubject(subject)
-	if err != nil || !slices.Contains(kinds(), bff.Entity(entity)) {
+// tagsOf returns the tags that an event invalidates.
+func tagsOf(subject string) []string {
+	kind, _, id, err := bus.ParseEventSubject(subject)
+	if err != nil || !slices.Contains(policy.Kinds(), entity.Kind(kind)) {
 		return nil
 	}
-	return tagsOf(bff.Entity(entity), id)
+	return policy.Tags(entity.Kind(kind), id)
 }
 
-func (s *shared) placeKey() string { return s.own() + "place" }
+func (s *Shared) positionKey() string { return s.prefix() + "position" }
 
-func (s *shared) place(ctx context.Context) (found place, ok bool) {
+func (s *Shared) readPosition(ctx context.Context) (found position, ok bool) {
 	err := s.do(ctx, func(ctx context.Context, client *redis.Client) error {
-		text, err := client.Get(ctx, s.placeKey()).Result()
-		found, ok = parsePlace(text)
+		text, err := client.Get(ctx, s.positionKey()).Result()
+		found, ok = parsePosition(text)
 		if err == redis.Nil {
 			return nil
 		}
@@ -149,12 +153,13 @@ func (s *shared) place(ctx context.Context) (found place, ok bool) {
 	return found, ok && err == nil
 }
 
-// keepPlace notes how far events were followed, unless Redis has yet to be told of one of them.
-func (s *shared) keepPlace(ctx context.Context, at place) {
-	if s.debts.any() {
+// writePosition stores the position, unless an invalidation of an earlier event is still in the backlog. If it fails, the
+// next gateway handles some events twice, which is harmless.
+func (s *Shared) writePosition(ctx context.Context, at position) {
+	if !s.backlog.isEmpty() {
 		return
 	}
-	_ = s.do(ctx, func(ctx context.Context, client *redis.Client) error { // an older place only means that more is told twice
-		return client.Set(ctx, s.placeKey(), at.String(), 0).Err()
+	_ = s.do(ctx, func(ctx context.Context, client *redis.Client) error {
+		return client.Set(ctx, s.positionKey(), at.String(), 0).Err()
 	})
 }

@@ -1,58 +1,96 @@
-package cache
+package versions
 
 import (
+	"context"
 	"maps"
+	"slices"
 	"sync"
+	"time"
+
+	"github.com/sluicehq/sluice/bff/cache/policy"
 )
 
-// maxDebts is how many tags are told apart; beyond it everything is owed.
-const maxDebts = 1000
+// maxBacklog bounds the tags in the backlog. A fuller backlog invalidates all entries.
+const maxBacklog = 1000
 
-// debts are tags of which Redis must be told before this gateway takes anything from the cache again.
-type debts struct {
-	owed chan struct{} // has a value when something was added
+// flushInterval is the pause between two attempts to flush the backlog.
+const flushInterval = 100 * time.Millisecond
+
+// backlog is the tags that must be invalidated in Redis before this gateway uses the cache.
+type backlog struct {
+	wake chan struct{} // has a value when a tag was added
 	mu   sync.Mutex
-	tags map[string]int // how often each was owed, so that one that is owed anew while it is paid stays
+	tags map[string]int // how often each was enqueued, so that a tag that is enqueued during a flush remains
 }
 
-func newDebts() *debts { return &debts{owed: make(chan struct{}, 1), tags: map[string]int{}} }
+func newBacklog() *backlog { return &backlog{wake: make(chan struct{}, 1), tags: map[string]int{}} }
 
-func (d *debts) owe(tags ...string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.tags)+len(tags) > maxDebts {
-		tags = []string{everything}
-		d.tags = map[string]int{everything: d.tags[everything]}
+func (b *backlog) enqueue(tags ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.tags)+len(tags) > maxBacklog {
+		tags = []string{policy.TagAll}
+		b.tags = map[string]int{policy.TagAll: b.tags[policy.TagAll]}
 	}
 	for _, tag := range tags {
-		d.tags[tag]++
+		b.tags[tag]++
 	}
 	select {
-	case d.owed <- struct{}{}:
+	case b.wake <- struct{}{}:
 	default:
 	}
 }
 
-func (d *debts) any() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return len(d.tags) > 0
+func (b *backlog) isEmpty() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.tags) == 0
 }
 
-func (d *debts) list() map[string]int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return maps.Clone(d.tags)
+func (b *backlog) snapshot() map[string]int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return maps.Clone(b.tags)
 }
 
-// paid takes off what was paid, and tells whether nothing is left.
-func (d *debts) paid(paid map[string]int) bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for tag, times := range paid {
-		if d.tags[tag] == times {
-			delete(d.tags, tag)
+// remove removes flushed tags. It reports whether the backlog is empty.
+func (b *backlog) remove(flushed map[string]int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for tag, times := range flushed {
+		if b.tags[tag] == times {
+			delete(b.tags, tag)
 		}
 	}
-	return len(d.tags) == 0
+	return len(b.tags) == 0
+}
+
+// flushBacklog flushes the backlog as soon as Redis is available, until ctx ends.
+func (s *Shared) flushBacklog(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.backlog.wake:
+		}
+		for !s.flushOnce(ctx) {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(flushInterval):
+			}
+		}
+	}
+}
+
+// flushOnce reports whether the backlog is empty.
+func (s *Shared) flushOnce(ctx context.Context) bool {
+	tags := s.backlog.snapshot()
+	if len(tags) == 0 {
+		return true
+	}
+	if s.release(ctx, "", slices.Collect(maps.Keys(tags))) != nil {
+		return false
+	}
+	return s.backlog.remove(tags)
 }

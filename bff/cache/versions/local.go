@@ -1,4 +1,4 @@
-package cache
+package versions
 
 import (
 	"context"
@@ -7,75 +7,83 @@ import (
 	"time"
 )
 
-// versions says at what version tags are. A write marks its tags before it is sent and releases them
-// when it has been answered, before its own caller is: in between the tags have no version, and after
-// it one that no entry was read under.
-type versions interface {
-	// look gives the versions of the tags, and what is kept for all gateways under the keys; nil for
-	// what is not. An error says that neither can be told now.
-	look(tags, keys []string) ([]version, [][]byte, error)
-	// mark begins a write; the writer is a name that nobody else has. It may fail: release then does
-	// what is left.
-	mark(ctx context.Context, writer string, tags []string)
-	// release ends a write, or tells of one by somebody else, who has no name.
-	release(ctx context.Context, writer string, tags []string)
-	// put keeps values for all gateways, soon.
-	put(values []kept)
+// Store holds the versions of tags. A write marks its tags before the service receives it and releases them after the
+// response. Between the two the tags have no stable version, and afterwards one under which no entry was read.
+type Store interface {
+	// Lookup returns the versions of the tags, and the values that gateways share under the keys; nil for a missing
+	// value. An error means that no version is known now.
+	Lookup(tags, keys []string) ([]Version, [][]byte, error)
+	// Mark begins a write. The writer is a unique name. If Mark fails, Release invalidates the tags alone.
+	Mark(ctx context.Context, writer string, tags []string)
+	// Release ends a write. The writer is "" for a write that another process made and that is over.
+	Release(ctx context.Context, writer string, tags []string)
+	// Put enqueues values that gateways share. Nothing waits for them.
+	Put(values []Value)
 }
 
-// kept is a value as it is kept for all gateways.
-type kept struct {
-	key   string
-	value []byte
-	life  time.Duration
+// Value is an encoded entry that gateways share.
+type Value struct {
+	Key  string
+	Data []byte
+	TTL  time.Duration
 }
 
-// slots is how many versions a gateway keeps that is alone. Tags that share a slot end together.
+// NewWriter returns a unique name for a writer.
+func NewWriter() string { return New().String() }
+
+// slots is the number of version slots of a gateway that runs alone. Tags with the same slot are invalidated together.
 const slots = 1 << 16
 
-// local is the versions of a gateway that is alone: every write passes through it, or is told to it.
-// A slot counts finished writes, and in its lowest bits those that are under way.
-type local struct {
+// Local is the versions of a gateway that runs alone: it sees every write, or the event of it. A slot counts the
+// finished writes, and in its lowest bits the writes in progress.
+type Local struct {
 	seed  maphash.Seed
 	boot  uint64
 	slots [slots]atomic.Uint64
 }
 
+var _ Store = (*Local)(nil)
+
 const (
-	underWay = 1 << 16 // writes of one slot at once
-	finished = underWay
+	maxInProgress = 1 << 16 // writes of one slot at once
+	finishedWrite = maxInProgress
 )
 
-func newLocal() *local { return &local{seed: maphash.MakeSeed(), boot: newVersion().a} }
+// NewLocal returns a store in memory.
+func NewLocal() *Local { return &Local{seed: maphash.MakeSeed(), boot: New().a} }
 
-func (l *local) slot(tag string) *atomic.Uint64 {
+func (l *Local) slot(tag string) *atomic.Uint64 {
 	return &l.slots[maphash.String(l.seed, tag)%slots]
 }
 
-func (l *local) look(tags, keys []string) ([]version, [][]byte, error) {
-	found := make([]version, len(tags))
+// Lookup returns the versions of the tags, and no values.
+func (l *Local) Lookup(tags, keys []string) ([]Version, [][]byte, error) {
+	found := make([]Version, len(tags))
 	for i, tag := range tags {
-		if n := l.slot(tag).Load(); n%underWay == 0 {
-			found[i] = version{l.boot, n}
+		if n := l.slot(tag).Load(); n%maxInProgress == 0 {
+			found[i] = Version{l.boot, n}
 		}
 	}
 	return found, make([][]byte, len(keys)), nil
 }
 
-func (l *local) mark(_ context.Context, _ string, tags []string) {
+// Mark begins a write.
+func (l *Local) Mark(_ context.Context, _ string, tags []string) {
 	for _, tag := range tags {
 		l.slot(tag).Add(1)
 	}
 }
 
-func (l *local) release(_ context.Context, writer string, tags []string) {
+// Release ends a write.
+func (l *Local) Release(_ context.Context, writer string, tags []string) {
 	for _, tag := range tags {
 		if writer == "" {
-			l.slot(tag).Add(finished)
+			l.slot(tag).Add(finishedWrite)
 			continue
 		}
-		l.slot(tag).Add(finished - 1)
+		l.slot(tag).Add(finishedWrite - 1)
 	}
 }
 
-func (*local) put([]kept) {}
+// Put drops the values, because there is no other gateway.
+func (*Local) Put([]Value) {}

@@ -1,4 +1,4 @@
-package cache
+package versions
 
 import (
 	"context"
@@ -9,47 +9,38 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/cache/policy"
 )
 
-// askSubject is where gateways ask each other to tell Redis of a write: the tags, one a line.
-const askSubject = "sluice.cache.ended"
+// peerSubject is the subject of requests between gateways to invalidate tags in Redis. The payload has one tag a line.
+const peerSubject = "sluice.cache.ended"
 
-// Neighbours lets a gateway that cannot reach Redis have another tell it of a write, before the write
-// is answered. Without Redis there is nobody to tell.
-func (c *Cache) Neighbours(conn *nats.Conn) (stop func() error, err error) {
-	s, ok := c.versions.(*shared)
-	if !ok {
-		return func() error { return nil }, nil
-	}
-	subscription, err := conn.Subscribe(askSubject, s.tellForOther)
+// ListenToPeers serves the invalidation requests of other gateways that cannot reach Redis, and lets this gateway send
+// such requests before a write of its own returns. stop ends both.
+func (s *Shared) ListenToPeers(conn *nats.Conn) (stop func() error, err error) {
+	subscription, err := conn.Subscribe(peerSubject, s.servePeer)
 	if err != nil {
-		return nil, fmt.Errorf("listen to other gateways: %w", err)
+		return nil, fmt.Errorf("subscribe to invalidations of other gateways: %w", err)
 	}
-	s.neighbour = func(ctx context.Context, tags []string) error {
-		_, err := conn.RequestWithContext(ctx, askSubject, []byte(strings.Join(tags, "\n")))
+	s.askPeer = func(ctx context.Context, tags []string) error {
+		_, err := conn.RequestWithContext(ctx, peerSubject, []byte(strings.Join(tags, "\n")))
 		return err
 	}
 	return func() error {
 		if err := subscription.Unsubscribe(); err != nil && !errors.Is(err, nats.ErrConnectionClosed) {
-			return fmt.Errorf("stop listening to other gateways: %w", err)
+			return fmt.Errorf("unsubscribe from invalidations of other gateways: %w", err)
 		}
 		return nil
 	}, nil
 }
 
-// tellForOther answers only when Redis was told: whoever asks hears of nobody else.
-func (s *shared) tellForOther(m *nats.Msg) {
+// servePeer responds only after Redis has the invalidation, so that the requester takes the first response of any peer.
+func (s *Shared) servePeer(m *nats.Msg) {
 	tags := strings.Split(string(m.Data), "\n")
-	if len(tags) > maxDebts || slices.ContainsFunc(tags, unknownTag) {
+	if len(tags) > maxBacklog || slices.ContainsFunc(tags, func(tag string) bool { return !policy.IsTag(tag) }) {
 		return
 	}
-	if s.tell(context.Background(), "", tags) == nil {
-		_ = m.Respond(nil) // who does not hear it waits in vain, for a bounded time
+	if s.release(context.Background(), "", tags) == nil {
+		_ = m.Respond(nil) // without a response the requester waits until its timeout
 	}
-}
-
-func unknownTag(tag string) bool {
-	of, id, _ := strings.Cut(tag, " ")
-	return !slices.Contains(kinds(), bff.Entity(of)) || len(id) > maxID
 }

@@ -1,39 +1,39 @@
-package cache
+package versions
 
 import (
 	"sync/atomic"
 	"time"
 )
 
-// trust is whether Redis is believed. Others may have been cut off together with this gateway, and have
-// written what Redis does not know of: whoever could not reach it believes it again only when they have
-// had the time to come back too.
-type trust struct {
-	// since is 0 while it is believed, lost from a failure to the next success, and after that the time
-	// of that success, in nanoseconds of Unix time.
+// quarantine is the time after a failure of Redis in which this gateway serves nothing from the cache. The failure may
+// have cut off other gateways too, whose writes have not invalidated their tags in Redis yet. So the quarantine ends
+// only after the recovery time of a gateway, counted from the first success.
+type quarantine struct {
+	// since is 0 without a quarantine, failed from a failure to the next success, and then the time of that success
+	// in nanoseconds of Unix time.
 	since atomic.Int64
 }
 
-const lost = -1
+const failed = -1
 
-// lose notes a failure.
-func (t *trust) lose() { t.since.Store(lost) }
+// start begins a quarantine after a failure.
+func (q *quarantine) start() { q.since.Store(failed) }
 
-// waits tells whether there is no use in asking yet.
-func (t *trust) waits() bool {
-	since := t.since.Load()
-	return since > 0 && time.Since(time.Unix(0, since)) < comeBack
+// isRunning reports whether the quarantine cannot end yet, so that a lookup is useless.
+func (q *quarantine) isRunning() bool {
+	since := q.since.Load()
+	return since > 0 && time.Since(time.Unix(0, since)) < recoveryTime
 }
 
-// again notes a success, and tells whether Redis is believed.
-func (t *trust) again() bool {
-	since := t.since.Load()
+// succeed records a success of Redis. It reports whether no quarantine remains.
+func (q *quarantine) succeed() bool {
+	since := q.since.Load()
 	switch {
 	case since == 0:
 		return true
-	case since == lost:
-		t.since.CompareAndSwap(lost, time.Now().UnixNano())
+	case since == failed:
+		q.since.CompareAndSwap(failed, time.Now().UnixNano())
 		return false
 	}
-	return !t.waits() && t.since.CompareAndSwap(since, 0)
+	return !q.isRunning() && q.since.CompareAndSwap(since, 0)
 }

@@ -1,4 +1,4 @@
-package cache
+package versions
 
 import (
 	"context"
@@ -6,15 +6,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/sluicehq/sluice/bff/cache/policy"
 	"github.com/sluicehq/sluice/internal/redisdb"
 )
 
@@ -24,154 +24,174 @@ var markScript string
 //go:embed release.lua
 var releaseScript string
 
-//go:embed greet.lua
-var greetScript string
+//go:embed detect_restart.lua
+var detectRestartScript string
 
-// prefix begins every key. All keys lie in one slot of a cluster.
-const prefix = "{sluice:cache}:"
+// commonPrefix begins every key. All keys lie in one slot of a Redis cluster.
+const commonPrefix = "{sluice:cache}:"
 
-// tagLife is how long a version is kept that nobody writes: longer than any entry.
-const tagLife = time.Hour
+// tagTTL is the TTL of a version: longer than that of any entry.
+const tagTTL = time.Hour
 
-// comeBack is how long a gateway may take to reach a Redis that is back: its client tries once a second
-// when it has failed often.
-const comeBack = 2 * time.Second
+// recoveryTime is how long a gateway may take to reach a Redis that is available again: its client tries once a second
+// after several failures.
+const recoveryTime = 2 * time.Second
 
-// RedisOptions say how Redis is reached.
-type RedisOptions struct {
-	Client *redisdb.Client // no call was made with it yet
-	// WriteTime is how long a write to a service may take, from its being sent to its being answered.
-	WriteTime time.Duration
+// Options configure a Shared store.
+type Options struct {
+	Client    *redisdb.Client // no call was made with it yet
+	WriteTime time.Duration   // the longest time of a write, from the request to the service to its response
+	Logger    *slog.Logger
+	Metrics   *Metrics
 }
 
-// shared is the versions of gateways that share a Redis. What this gateway could not tell Redis it
-// owes: until it has, it takes nothing from the cache.
-type shared struct {
-	client  *redisdb.Client
-	options RedisOptions
-	logger  *slog.Logger
-	metrics *metrics
-	debts   *debts
-	trust   trust
+// Shared is the versions and values of gateways that share a Redis.
+type Shared struct {
+	client     *redisdb.Client
+	writeTime  time.Duration
+	logger     *slog.Logger
+	metrics    *Metrics
+	backlog    *backlog
+	quarantine quarantine
+	coalescer  coalescer
+	queue      writeQueue
 
-	line  line
-	queue queue
-
-	installation atomic.Pointer[string] // what its keys begin with
-	// neighbour has another gateway tell Redis what this one cannot; nil when there is no way to ask.
-	neighbour func(ctx context.Context, tags []string) error
+	installation atomic.Pointer[string] // the prefix of its keys
+	// askPeer lets another gateway invalidate tags in Redis; nil without a broker.
+	askPeer func(ctx context.Context, tags []string) error
 }
 
-var _ versions = (*shared)(nil)
+var _ Store = (*Shared)(nil)
 
-// errAway says that versions cannot be told now.
-var errAway = errors.New("the versions of the cache cannot be told")
+// errUnknown says that no version is known now.
+var errUnknown = errors.New("the versions of the cache are unknown")
 
-func newShared(options RedisOptions, logger *slog.Logger, m *metrics) *shared {
-	s := &shared{options: options, logger: logger, metrics: m, debts: newDebts(), queue: newQueue()}
-	s.client = options.Client
-	s.client.OnConnect(s.greet)
-	s.client.OnBreakerOpen(func() { // others may have failed to tell it what they wrote
-		s.trust.lose()
-		s.debts.owe(everything)
+// NewShared returns a store in Redis. Run executes its background work.
+func NewShared(options Options) *Shared {
+	s := &Shared{
+		client: options.Client, writeTime: options.WriteTime, logger: options.Logger, metrics: options.Metrics,
+		backlog: newBacklog(), queue: newWriteQueue(),
+	}
+	s.client.OnConnect(s.detectRestart)
+	s.client.OnBreakerOpen(func() { // invalidations of other gateways may have failed too
+		s.quarantine.start()
+		s.backlog.enqueue(policy.TagAll)
 	})
 	return s
 }
 
-// everything is the tag of every entry.
-const everything = "all"
+// Run flushes the backlog and writes queued values until ctx ends.
+func (s *Shared) Run(ctx context.Context) {
+	var flushing sync.WaitGroup
+	flushing.Go(func() { s.flushBacklog(ctx) })
+	s.writeQueued(ctx)
+	flushing.Wait()
+}
 
-// greet sees to it that nothing is believed of a Redis that is not the process it was.
-func (s *shared) greet(ctx context.Context, conn *redis.Conn) error {
+// detectRestart invalidates all entries of a Redis server that is another process than before. It runs on each new
+// connection.
+func (s *Shared) detectRestart(ctx context.Context, conn *redis.Conn) error {
 	info, err := conn.InfoMap(ctx, "server").Result()
 	if err != nil {
-		return fmt.Errorf("ask redis which process it is: %w", err)
+		return fmt.Errorf("read the run id of redis: %w", err)
 	}
 	run := info["Server"]["run_id"]
 	if run == "" {
-		return errors.New("redis does not say which process it is")
+		return errors.New("redis has no run id")
 	}
-	return conn.Eval(ctx, greetScript, []string{prefix + "run", s.tagKey(everything)}, run, millis(s.options.WriteTime+comeBack)).Err()
+	keys := []string{commonPrefix + "run", s.tagKey(policy.TagAll)}
+	return conn.Eval(ctx, detectRestartScript, keys, run, milliseconds(s.writeTime+recoveryTime)).Err()
 }
 
-// begin keeps installations apart that share a Redis: what is of one begins with the name of its stream
-// of events.
-func (s *shared) begin(stream string) {
-	own := prefix + stream + ":"
-	s.installation.Store(&own)
+// setInstallation sets the prefix of the keys, so that installations can share a Redis. The name of an installation is
+// that of its stream of events.
+func (s *Shared) setInstallation(name string) {
+	prefix := commonPrefix + name + ":"
+	s.installation.Store(&prefix)
 }
 
-// own is what the keys of this installation begin with.
-func (s *shared) own() string {
-	if own := s.installation.Load(); own != nil {
-		return *own
+// prefix returns the prefix of the keys of this installation.
+func (s *Shared) prefix() string {
+	if prefix := s.installation.Load(); prefix != nil {
+		return *prefix
 	}
-	return prefix
+	return commonPrefix
 }
 
-// tagKey is where the version of a tag stands. That of everything is the same for all installations.
-func (s *shared) tagKey(tag string) string {
-	if tag == everything {
-		return prefix + "tag:" + tag
+// tagKey returns the key of the version of a tag. All installations share the key of TagAll.
+func (s *Shared) tagKey(tag string) string {
+	if tag == policy.TagAll {
+		return commonPrefix + "tag:" + tag
 	}
-	return s.own() + "tag:" + tag
+	return s.prefix() + "tag:" + tag
 }
 
-func (s *shared) valueKey(key string) string { return s.own() + "value:" + key }
-
-func millis(d time.Duration) int64 { return max(d.Milliseconds(), 1) }
-
-// do asks Redis, unless the breaker is open.
-func (s *shared) do(ctx context.Context, call redisdb.Call) error {
-	return s.client.Do(ctx, s.noting(call))
+func (s *Shared) tagKeys(tags []string) []string {
+	keys := make([]string, len(tags))
+	for i, tag := range tags {
+		keys[i] = s.tagKey(tag)
+	}
+	return keys
 }
 
-// insist asks Redis even if the breaker is open: of writes it must be told when it can be, because others
-// may reach it.
-func (s *shared) insist(ctx context.Context, call redisdb.Call) error {
-	return s.client.DoAlways(ctx, s.noting(call))
+func (s *Shared) valueKey(key string) string { return s.prefix() + "value:" + key }
+
+func milliseconds(d time.Duration) int64 { return max(d.Milliseconds(), 1) }
+
+// do calls Redis, unless the breaker is open.
+func (s *Shared) do(ctx context.Context, call redisdb.Call) error {
+	return s.client.Do(ctx, s.quarantined(call))
 }
 
-// noting notes that a call has failed.
-func (s *shared) noting(call redisdb.Call) redisdb.Call {
+// doAlways calls Redis even if the breaker is open: other gateways may reach Redis, so an invalidation must not wait
+// for a trial call.
+func (s *Shared) doAlways(ctx context.Context, call redisdb.Call) error {
+	return s.client.DoAlways(ctx, s.quarantined(call))
+}
+
+// quarantined starts a quarantine if the call fails.
+func (s *Shared) quarantined(call redisdb.Call) redisdb.Call {
 	return func(ctx context.Context, client *redis.Client) error {
 		err := call(ctx, client)
 		if err != nil {
-			s.trust.lose()
+			s.quarantine.start()
 		}
 		return err
 	}
 }
 
-func (s *shared) look(tags, keys []string) ([]version, [][]byte, error) {
-	if s.debts.any() || s.trust.waits() {
-		return nil, nil, errAway
+// Lookup returns the versions of the tags and the values of the keys.
+func (s *Shared) Lookup(tags, keys []string) ([]Version, [][]byte, error) {
+	if !s.backlog.isEmpty() || s.quarantine.isRunning() {
+		return nil, nil, errUnknown
 	}
-	q := &question{tags: s.tagKeys(tags), values: make([][]byte, len(keys)), found: make([]version, len(tags)), turn: make(chan []*question, 1)}
-	q.keys = make([]string, len(keys))
+	l := &lookup{
+		tags: s.tagKeys(tags), keys: make([]string, len(keys)), versions: make([]Version, len(tags)), values: make([][]byte, len(keys)),
+		batch: make(chan []*lookup, 1),
+	}
 	for i, key := range keys {
-		q.keys[i] = s.valueKey(key)
+		l.keys[i] = s.valueKey(key)
 	}
-	s.ask(q)
-	if q.err != nil || s.debts.any() || !s.trust.again() {
-		return nil, nil, errors.Join(errAway, q.err)
+	s.execute(l)
+	if l.err != nil || !s.backlog.isEmpty() || !s.quarantine.succeed() {
+		return nil, nil, errors.Join(errUnknown, l.err)
 	}
-	return q.found, q.values, nil
+	return l.versions, l.values, nil
 }
 
-// settle reads versions, and draws them for tags that have none. What is no version of ours is taken
-// away: the next one who asks draws one.
-func (s *shared) settle(ctx context.Context, client *redis.Client, names []string, answer []any) ([]version, error) {
-	found := make([]version, len(names))
+// resolve parses the versions of tags, and draws one for a tag without a version. It deletes a value that is neither a
+// version nor a mark, so that the next lookup draws one.
+func (s *Shared) resolve(ctx context.Context, client *redis.Client, names []string, values []any) ([]Version, error) {
+	found := make([]Version, len(names))
 	var missing []int
 	var broken []string
-	for i, value := range answer {
+	for i, value := range values {
 		text, ok := value.(string)
 		if !ok {
 			missing = append(missing, i)
 			continue
 		}
-		if found[i] = parseVersion(text); !found[i].settled() && (!strings.HasPrefix(text, marked) || s.stuck(ctx, client, names[i])) {
+		if found[i] = parse(text); !found[i].IsStable() && (!strings.HasPrefix(text, markPrefix) || hasNoTTL(ctx, client, names[i])) {
 			broken = append(broken, names[i])
 		}
 	}
@@ -179,122 +199,78 @@ func (s *shared) settle(ctx context.Context, client *redis.Client, names []strin
 		return found, nil
 	}
 	pipe := client.Pipeline()
-	now := make([]*redis.StringCmd, len(missing))
-	for at, i := range missing {
-		pipe.SetNX(ctx, names[i], newVersion().String(), tagLife)
-		now[at] = pipe.Get(ctx, names[i])
+	drawn := make([]*redis.StringCmd, len(missing))
+	for n, i := range missing {
+		pipe.SetNX(ctx, names[i], New().String(), tagTTL)
+		drawn[n] = pipe.Get(ctx, names[i])
 	}
 	if len(broken) > 0 {
 		pipe.Del(ctx, broken...)
 	}
-	if _, err := pipe.Exec(ctx); err != nil && !says(err, saysFull) && !says(err, saysOtherType) {
+	if _, err := pipe.Exec(ctx); err != nil && !isReply(err, replyFull) && !isReply(err, replyOtherType) {
 		return nil, err
 	}
-	for at, i := range missing {
-		if found[i] = parseVersion(now[at].Val()); says(now[at].Err(), saysOtherType) {
-			_ = client.Del(ctx, names[i]).Err() // until then it is no version
+	for n, i := range missing {
+		if found[i] = parse(drawn[n].Val()); isReply(drawn[n].Err(), replyOtherType) {
+			_ = client.Del(ctx, names[i]).Err() // until then the tag has no version
 		}
 	}
 	return found, nil
 }
 
-// marked begins a tag that is being written.
-const marked = "!"
+// markPrefix begins the value of a tag while a write of it is in progress.
+const markPrefix = "!"
 
-// stuck tells now and then of a mark that would never end, which is none of ours.
-func (s *shared) stuck(ctx context.Context, client *redis.Client, name string) bool {
-	const seldom = 50
-	if rand.IntN(seldom) > 0 {
+// hasNoTTL checks one of fifty marks, and reports whether it never expires. Such a mark is not of a gateway.
+func hasNoTTL(ctx context.Context, client *redis.Client, name string) bool {
+	const checkEvery = 50
+	if rand.IntN(checkEvery) > 0 {
 		return false
 	}
-	left, err := client.PTTL(ctx, name).Result()
-	return err == nil && left == -1
+	ttl, err := client.PTTL(ctx, name).Result()
+	return err == nil && ttl == -1
 }
 
-// What Redis says.
+// Prefixes of error replies.
 const (
-	saysFull      = "OOM "
-	saysOtherType = "WRONGTYPE "
+	replyFull      = "OOM "
+	replyOtherType = "WRONGTYPE "
 )
 
-// says tells whether the error is an answer of Redis, and this one.
-func says(err error, what string) bool {
-	said, ok := errors.AsType[redis.Error](err)
-	return ok && strings.HasPrefix(said.Error(), what)
+func isReply(err error, prefix string) bool {
+	reply, ok := errors.AsType[redis.Error](err)
+	return ok && strings.HasPrefix(reply.Error(), prefix)
 }
 
-func (s *shared) mark(ctx context.Context, writer string, tags []string) {
-	err := s.insist(ctx, func(ctx context.Context, client *redis.Client) error {
-		return client.Eval(ctx, markScript, s.tagKeys(tags), writer, millis(s.options.WriteTime)).Err()
+// Mark begins a write.
+func (s *Shared) Mark(ctx context.Context, writer string, tags []string) {
+	err := s.doAlways(ctx, func(ctx context.Context, client *redis.Client) error {
+		return client.Eval(ctx, markScript, s.tagKeys(tags), writer, milliseconds(s.writeTime)).Err()
 	})
 	if err != nil {
 		s.logger.DebugContext(ctx, "a write is not marked", "error", err.Error())
 	}
 }
 
-func (s *shared) tagKeys(tags []string) []string {
-	keys, own := make([]string, len(tags)), s.own()
-	for i, tag := range tags {
-		if keys[i] = own + "tag:" + tag; tag == everything {
-			keys[i] = s.tagKey(tag)
-		}
-	}
-	return keys
-}
-
-// release tells Redis, else has another gateway tell it, and owes it in any case.
-func (s *shared) release(ctx context.Context, writer string, tags []string) {
-	err := s.tell(ctx, writer, tags)
-	if err == nil {
+// Release ends a write. If Redis is unavailable, it asks a peer to invalidate the tags, and enqueues them in any case.
+func (s *Shared) Release(ctx context.Context, writer string, tags []string) {
+	if s.release(ctx, writer, tags) == nil {
 		return
 	}
-	s.debts.owe(tags...)
-	if writer == "" || s.neighbour == nil {
+	s.backlog.enqueue(tags...)
+	if writer == "" || s.askPeer == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.client.Timeout())
 	defer cancel()
-	if err := s.neighbour(ctx, tags); err != nil {
-		s.logger.WarnContext(ctx, "neither this gateway nor another could tell redis of a write: others may keep what was before it until its event arrives",
+	if err := s.askPeer(ctx, tags); err != nil {
+		s.logger.WarnContext(ctx, "neither this gateway nor a peer could invalidate tags in redis: other gateways may serve stale entries until the event of the write arrives",
 			"tags", strings.Join(tags, " "))
 	}
 }
 
-func (s *shared) tell(ctx context.Context, writer string, tags []string) error {
-	return s.insist(ctx, func(ctx context.Context, client *redis.Client) error {
-		return client.Eval(ctx, releaseScript, s.tagKeys(tags), writer, newVersion().String(), millis(tagLife)).Err()
+func (s *Shared) release(ctx context.Context, writer string, tags []string) error {
+	return s.doAlways(ctx, func(ctx context.Context, client *redis.Client) error {
+		return client.Eval(ctx, releaseScript, s.tagKeys(tags), writer, New().String(), milliseconds(tagTTL)).Err()
 	})
-}
-
-// payEvery is how often it is tried to pay what is owed.
-const payEvery = 100 * time.Millisecond
-
-// pay pays what is owed as soon as Redis takes it, until ctx ends.
-func (s *shared) pay(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.debts.owed:
-		}
-		for !s.payOnce(ctx) {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(payEvery):
-			}
-		}
-	}
-}
-
-// payOnce tells whether nothing is owed any more.
-func (s *shared) payOnce(ctx context.Context) bool {
-	owed := s.debts.list()
-	if len(owed) == 0 {
-		return true
-	}
-	if s.tell(ctx, "", slices.Collect(maps.Keys(owed))) != nil {
-		return false
-	}
-	return s.debts.paid(owed)
 }

@@ -1,4 +1,4 @@
-package cache
+package versions
 
 import (
 	"context"
@@ -7,28 +7,29 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// What waits to be written to Redis. More than that is not kept there.
+// Bounds of the queue of values for Redis. Values beyond them are dropped.
 const (
-	queuedValues = 4096
-	queuedBytes  = 16 << 20
+	maxQueuedValues = 4096
+	maxQueuedBytes  = 16 << 20
 )
 
-// writtenAtOnce is about how many bytes are written to Redis in one go.
-const writtenAtOnce = 256 << 10
+// maxBatchBytes is about how many bytes one pipeline writes to Redis.
+const maxBatchBytes = 256 << 10
 
-// queue is values on their way to Redis. Nobody waits for them: what is written late has the versions
-// that it was read under, as if it had been written at once.
-type queue struct {
-	values chan kept
+// writeQueue is a buffer of values for Redis. No request waits for it. A value that is written late carries the versions
+// under which it was read, so it is as correct as one that is written at once.
+type writeQueue struct {
+	values chan Value
 	bytes  atomic.Int64
 }
 
-func newQueue() queue { return queue{values: make(chan kept, queuedValues)} }
+func newWriteQueue() writeQueue { return writeQueue{values: make(chan Value, maxQueuedValues)} }
 
-func (s *shared) put(values []kept) {
+// Put enqueues values. It drops those for which the queue has no space.
+func (s *Shared) Put(values []Value) {
 	for _, v := range values {
-		size := int64(len(v.key) + len(v.value))
-		if s.queue.bytes.Add(size) <= queuedBytes {
+		size := int64(len(v.Key) + len(v.Data))
+		if s.queue.bytes.Add(size) <= maxQueuedBytes {
 			select {
 			case s.queue.values <- v:
 				continue
@@ -36,32 +37,32 @@ func (s *shared) put(values []kept) {
 			}
 		}
 		s.queue.bytes.Add(-size)
-		s.metrics.notKept(queueFull)
+		s.metrics.countDropped(reasonQueueFull)
 	}
 }
 
-// write writes what is in the queue, until ctx ends.
-func (s *shared) write(ctx context.Context) {
+// writeQueued writes the values of the queue to Redis until ctx ends.
+func (s *Shared) writeQueued(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case v := <-s.queue.values:
-			s.writeSome(ctx, v)
+			s.writeBatch(ctx, v)
 		}
 	}
 }
 
-// writeSome writes a value and those behind it.
-func (s *shared) writeSome(ctx context.Context, v kept) {
+// writeBatch writes the value and the next ones of the queue in one pipeline. A value that is not written will be a miss.
+func (s *Shared) writeBatch(ctx context.Context, v Value) {
 	size, written := 0, 0
-	_ = s.do(ctx, func(ctx context.Context, client *redis.Client) error { // what is not kept is asked for again
+	_ = s.do(ctx, func(ctx context.Context, client *redis.Client) error {
 		pipe := client.Pipeline()
 		for more := true; more; {
-			pipe.Set(ctx, s.valueKey(v.key), v.value, v.life)
-			size += len(v.key) + len(v.value)
-			written += len(v.value)
-			if more = size < writtenAtOnce; more {
+			pipe.Set(ctx, s.valueKey(v.Key), v.Data, v.TTL)
+			size += len(v.Key) + len(v.Data)
+			written += len(v.Data)
+			if more = size < maxBatchBytes; more {
 				select {
 				case v = <-s.queue.values:
 				default:
@@ -70,15 +71,15 @@ func (s *shared) writeSome(ctx context.Context, v kept) {
 			}
 		}
 		_, err := pipe.Exec(ctx)
-		if says(err, saysFull) {
-			s.metrics.notKept(redisFull)
+		if isReply(err, replyFull) {
+			s.metrics.countDropped(reasonRedisFull)
 			return nil
 		}
 		return err
 	})
-	if size == 0 { // Redis is left alone
-		size = len(v.key) + len(v.value)
+	if size == 0 { // the breaker refused the call
+		size = len(v.Key) + len(v.Data)
 	}
 	s.queue.bytes.Add(-int64(size))
-	s.metrics.bytes("written", written)
+	s.metrics.countBytes(directionWritten, written)
 }
