@@ -6,64 +6,77 @@ import (
 	"time"
 )
 
-// shares bounds the calls that one caller has under way, so that there is room for the others whatever it
-// does. Who has not signed in is one caller here: nobody tells them apart this far inside.
-type shares struct {
-	most int
+// bulkhead bounds the calls in flight: of all callers together, and of each caller to half of them, so that one caller
+// cannot take all slots. Anonymous clients count as one caller, because the guard cannot distinguish them.
+type bulkhead struct {
+	slots chan struct{} // a semaphore: one value for each call in flight
+	limit int           // of one caller
 
-	mu sync.Mutex
-	of map[string]*share // of callers with calls under way
+	mu      sync.Mutex
+	callers map[string]*callerSlots // of callers with calls
 }
 
-type share struct {
-	room  chan struct{} // one in it for each call under way
-	users int           // calls under way, or waiting
+type callerSlots struct {
+	slots chan struct{} // a semaphore, as above
+	users int           // calls in flight or waiting
 }
 
-// enter takes a place, and waits for one for a moment; false when there is none.
-func (s *shares) enter(ctx context.Context, name string, wait time.Duration) bool {
-	s.mu.Lock()
-	own := s.of[name]
+func newBulkhead(inFlight int) *bulkhead {
+	return &bulkhead{slots: make(chan struct{}, inFlight), limit: max(inFlight/2, 1), callers: map[string]*callerSlots{}}
+}
+
+func (b *bulkhead) inFlight() int { return len(b.slots) }
+
+// acquire acquires a slot of the caller and a slot of all. For each it waits up to the given time; it returns false when
+// there is none.
+func (b *bulkhead) acquire(ctx context.Context, name string, wait time.Duration) bool {
+	b.mu.Lock()
+	own := b.callers[name]
 	if own == nil {
-		own = &share{room: make(chan struct{}, s.most)}
-		s.of[name] = own
+		own = &callerSlots{slots: make(chan struct{}, b.limit)}
+		b.callers[name] = own
 	}
 	own.users++
-	s.mu.Unlock()
-	if place(ctx, own.room, wait) {
-		return true
+	b.mu.Unlock()
+	if acquire(ctx, own.slots, wait) {
+		if acquire(ctx, b.slots, wait) {
+			return true
+		}
+		<-own.slots
 	}
-	s.gone(name, own)
+	b.drop(name, own)
 	return false
 }
 
-func (s *shares) leave(name string) {
-	s.mu.Lock()
-	own := s.of[name]
-	s.mu.Unlock()
-	<-own.room
-	s.gone(name, own)
+func (b *bulkhead) release(name string) {
+	<-b.slots
+	b.mu.Lock()
+	own := b.callers[name]
+	b.mu.Unlock()
+	<-own.slots
+	b.drop(name, own)
 }
 
-func (s *shares) gone(name string, own *share) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// drop removes the slots of a caller without calls.
+func (b *bulkhead) drop(name string, own *callerSlots) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	if own.users--; own.users == 0 {
-		delete(s.of, name)
+		delete(b.callers, name)
 	}
 }
 
-// place takes one in the room, and waits for it for a moment.
-func place(ctx context.Context, room chan struct{}, wait time.Duration) bool {
+// acquire acquires a slot of the semaphore, and waits up to the given time for one.
+func acquire(ctx context.Context, slots chan struct{}, wait time.Duration) bool {
 	select {
-	case room <- struct{}{}:
+	case slots <- struct{}{}:
 		return true
 	default:
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
-	case room <- struct{}{}:
+	case slots <- struct{}{}:
 		return true
 	case <-ctx.Done():
 		return false

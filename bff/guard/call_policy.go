@@ -2,43 +2,43 @@ package guard
 
 import "strings"
 
-// sort says what may be done with a call beyond making it.
-type sort struct {
-	again  bool // it changes nothing: one that found nobody may be made again
-	hedged bool // and it is cheap: one that is late may be made a second time beside
+// callPolicy says which extra calls a method allows.
+type callPolicy struct {
+	retry bool // it changes nothing, so a call that did not reach the service may be retried
+	hedge bool // it is also cheap, so a late call may be sent a second time
 }
 
-// sorts is the one table of that, by the verbs with which the methods of the contracts begin, the first
-// that fits. What is not in it is a write: made once, unless it carries an idempotency key.
-var sorts = []struct {
-	verb string
-	sort
+// policies is the table of call policies by the prefix of the method; the first match counts. A method without a match is
+// a write: it is not retried without an idempotency key, and never hedged.
+var policies = []struct {
+	prefix string
+	callPolicy
 }{
-	{"ReportPosition", sort{}},
-	{"BatchGetTracks", sort{again: true}},      // large answers
-	{"BatchQueryTelemetry", sort{again: true}}, // works long for them
-	{"Sum", sort{again: true}},
-	{"Report", sort{again: true}},
-	{"BatchGet", sort{again: true, hedged: true}},
-	{"BatchList", sort{again: true, hedged: true}},
-	{"BatchQuery", sort{again: true}},
-	{"Get", sort{again: true, hedged: true}},
-	{"List", sort{again: true, hedged: true}},
-	{"Count", sort{again: true, hedged: true}},
+	{"ReportPosition", callPolicy{}},
+	{"BatchGetTracks", callPolicy{retry: true}},      // large replies
+	{"BatchQueryTelemetry", callPolicy{retry: true}}, // expensive
+	{"Sum", callPolicy{retry: true}},
+	{"Report", callPolicy{retry: true}},
+	{"BatchGet", callPolicy{retry: true, hedge: true}},
+	{"BatchList", callPolicy{retry: true, hedge: true}},
+	{"BatchQuery", callPolicy{retry: true}},
+	{"Get", callPolicy{retry: true, hedge: true}},
+	{"List", callPolicy{retry: true, hedge: true}},
+	{"Count", callPolicy{retry: true, hedge: true}},
 }
 
-func sortOf(method string) sort {
+func policyOf(method string) callPolicy {
 	name := method[strings.LastIndexByte(method, '/')+1:]
-	for _, s := range sorts {
-		if strings.HasPrefix(name, s.verb) {
-			return s.sort
+	for _, p := range policies {
+		if strings.HasPrefix(name, p.prefix) {
+			return p.callPolicy
 		}
 	}
-	return sort{}
+	return callPolicy{}
 }
 
-// hasKey tells a write that may be made again, because its service knows it by its key.
-func hasKey(request any) bool {
+// hasIdempotencyKey reports whether the service recognizes a retry of the write by its key.
+func hasIdempotencyKey(request any) bool {
 	keyed, ok := request.(interface{ GetIdempotencyKey() string })
 	return ok && keyed.GetIdempotencyKey() != ""
 }

@@ -26,22 +26,21 @@ const (
 	write = "/sluice.trip.v1.Trips/ReportPosition"
 )
 
-// script is a service as its callers find it: it answers each call by a function, the last again and
-// again.
+// script is a service with one result for each call; the last result repeats.
 type script struct {
 	mu      sync.Mutex
-	answers []func(ctx context.Context) error
+	results []func(ctx context.Context) error
 	calls   int
 }
 
-func plays(answers ...func(ctx context.Context) error) *script { return &script{answers: answers} }
+func newScript(results ...func(ctx context.Context) error) *script { return &script{results: results} }
 
 func (s *script) Invoke(ctx context.Context, _ string, _, _ any, _ ...grpc.CallOption) error {
 	s.mu.Lock()
-	answer := s.answers[min(s.calls, len(s.answers)-1)]
+	result := s.results[min(s.calls, len(s.results)-1)]
 	s.calls++
 	s.mu.Unlock()
-	return answer(ctx)
+	return result(ctx)
 }
 
 func (s *script) NewStream(context.Context, *grpc.StreamDesc, string, ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -54,33 +53,33 @@ func (s *script) count() int {
 	return s.calls
 }
 
-func with(err error) func(context.Context) error {
+func returns(err error) func(context.Context) error {
 	return func(context.Context) error { return err }
 }
 
-func fine(context.Context) error { return nil }
+func succeeds(context.Context) error { return nil }
 
 func hangs(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-func nobody() error { return errs.New(errs.Unavailable, errs.ReasonServiceDown, "nobody there") }
+func unreachable() error { return errs.New(errs.Unavailable, errs.ReasonServiceDown, "unreachable") }
 
 func options() guard.Options {
 	return guard.Options{Service: "trip", Timeout: time.Second, Failures: 3, OpenFor: 10 * time.Second, Logger: slog.New(slog.DiscardHandler)}
 }
 
-// called tells the reason of the answer to a call, "" for none.
-func called(ctx context.Context, conn grpc.ClientConnInterface, method string) string {
+// reasonOf calls the method and returns the reason of its error; "" without an error.
+func reasonOf(ctx context.Context, conn grpc.ClientConnInterface, method string) string {
 	if err := conn.Invoke(ctx, method, nil, nil); err != nil {
 		return errs.From(err).Reason
 	}
 	return ""
 }
 
-// Every call of every contract is either a read, which may be made twice, or is made once.
-func TestReadsAreTriedTwiceAndWritesOnce(t *testing.T) {
+// A method of a contract is either a read, which is retried, or a write, which is not.
+func TestConnUnreachableServiceRetriesReadsOnly(t *testing.T) {
 	t.Parallel()
 	reads := " GetKeySet BatchGetAccounts ListApiKeys BatchGetApiKeys" +
 		" BatchGetActivities ListActivities SumAmounts ReportHydration" +
@@ -97,8 +96,8 @@ func TestReadsAreTriedTwiceAndWritesOnce(t *testing.T) {
 				if strings.Contains(reads, " "+method.MethodName+" ") {
 					want = 2
 				}
-				service := plays(with(nobody()))
-				called(t.Context(), guard.Wrap(service, options()), "/"+contract.ServiceName+"/"+method.MethodName)
+				service := newScript(returns(unreachable()))
+				reasonOf(t.Context(), guard.Wrap(service, options()), "/"+contract.ServiceName+"/"+method.MethodName)
 				if n := service.count(); n != want {
 					t.Errorf("%d calls, want %d", n, want)
 				}
@@ -107,7 +106,7 @@ func TestReadsAreTriedTwiceAndWritesOnce(t *testing.T) {
 	}
 }
 
-func TestOnlyWhatFoundNobodyIsTriedAgain(t *testing.T) {
+func TestConnRetriesOnlyCallsThatDidNotReachTheService(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name   string
@@ -115,23 +114,23 @@ func TestOnlyWhatFoundNobodyIsTriedAgain(t *testing.T) {
 		calls  int
 		reason string
 	}{
-		{"nobody there", nobody(), 2, ""},
-		{"a service that asks to come later", errs.New(errs.Unavailable, "DRAINING", "later"), 1, "DRAINING"},
+		{"unreachable", unreachable(), 2, ""},
+		{"a draining service", errs.New(errs.Unavailable, "DRAINING", "later"), 1, "DRAINING"},
 		{"late", errs.New(errs.DeadlineExceeded, errs.ReasonDeadline, "late"), 1, errs.ReasonDeadline},
 		{"a fault", errors.New("fault"), 1, errs.ReasonInternal},
 		{"a refusal", errs.Missing("trip", "x"), 1, errs.ReasonNotFound},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			service := plays(with(c.first), fine)
-			if reason := called(t.Context(), guard.Wrap(service, options()), read); reason != c.reason || service.count() != c.calls {
+			service := newScript(returns(c.first), succeeds)
+			if reason := reasonOf(t.Context(), guard.Wrap(service, options()), read); reason != c.reason || service.count() != c.calls {
 				t.Errorf("%q after %d calls", reason, service.count())
 			}
 		})
 	}
 }
 
-func TestACallHasItsShareOfTheTime(t *testing.T) {
+func TestConnCallEndsAtTheEarlierDeadline(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name         string
@@ -151,7 +150,7 @@ func TestACallHasItsShareOfTheTime(t *testing.T) {
 					defer cancel()
 				}
 				started := time.Now()
-				reason := called(ctx, guard.Wrap(plays(hangs), options()), read)
+				reason := reasonOf(ctx, guard.Wrap(newScript(hangs), options()), read)
 				if took := time.Since(started); reason != errs.ReasonDeadline || took != c.want {
 					t.Errorf("%q after %v, want %v", reason, took, c.want)
 				}
@@ -160,96 +159,95 @@ func TestACallHasItsShareOfTheTime(t *testing.T) {
 	}
 }
 
-// outcome is what came of a call, and whether it counts against the service.
-func TestWhatOpensTheBreaker(t *testing.T) {
+func TestBreakerOpensAfterFailuresOfTheServiceOnly(t *testing.T) {
 	t.Parallel()
 	late := func(ctx context.Context) error { time.Sleep(900 * time.Millisecond); return context.DeadlineExceeded }
 	for _, c := range []struct {
 		name   string
-		answer func(context.Context) error
+		result func(context.Context) error
 		opens  bool
 	}{
-		{"nobody there", with(nobody()), true},
+		{"unreachable", returns(unreachable()), true},
 		{"late", late, true},
-		{"a fault", with(errors.New("fault")), true},
-		{"fine", fine, false},
-		{"a caller who left no time", with(context.DeadlineExceeded), false},
-		{"a caller who went away", with(context.Canceled), false},
-		{"bad input", with(errs.Invalid("x", "y")), false},
-		{"unknown", with(errs.Missing("trip", "x")), false},
-		{"not allowed", with(errs.Denied("no")), false},
-		{"not signed in", with(errs.New(errs.Unauthenticated, "X", "no")), false},
-		{"a conflict", with(errs.Conflict("trip", 1, 2)), false},
-		{"a rule", with(errs.New(errs.FailedPrecondition, "TRIP_ALREADY_OPEN", "no")), false},
-		{"too much", with(errs.New(errs.ResourceExhausted, "X", "no")), false},
+		{"a fault", returns(errors.New("fault")), true},
+		{"succeeds", succeeds, false},
+		{"a caller who left no time", returns(context.DeadlineExceeded), false},
+		{"a cancelled call", returns(context.Canceled), false},
+		{"bad input", returns(errs.Invalid("x", "y")), false},
+		{"missing", returns(errs.Missing("trip", "x")), false},
+		{"not allowed", returns(errs.Denied("no")), false},
+		{"not signed in", returns(errs.New(errs.Unauthenticated, "X", "no")), false},
+		{"a conflict", returns(errs.Conflict("trip", 1, 2)), false},
+		{"a rule", returns(errs.New(errs.FailedPrecondition, "TRIP_ALREADY_OPEN", "no")), false},
+		{"too much", returns(errs.New(errs.ResourceExhausted, "X", "no")), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				service := plays(c.answer)
+				service := newScript(c.result)
 				conn := guard.Wrap(service, options())
 				for range 10 {
-					called(t.Context(), conn, write)
+					reasonOf(t.Context(), conn, write)
 				}
 				want := 10
 				if c.opens {
 					want = 3
 				}
-				if service.count() != want || conn.Open() != c.opens {
-					t.Errorf("the service was called %d times, open %v", service.count(), conn.Open())
+				if service.count() != want || conn.IsOpen() != c.opens {
+					t.Errorf("the service was called %d times, open %v", service.count(), conn.IsOpen())
 				}
 			})
 		})
 	}
 }
 
-func TestOneAnswerForgivesTheFailuresBefore(t *testing.T) {
+func TestBreakerSuccessResetsTheCount(t *testing.T) {
 	t.Parallel()
-	fails := with(errors.New("fault"))
-	service := plays(fails, fails, fine, fails, fails, with(errs.Missing("trip", "x")), fails, fails)
+	fails := returns(errors.New("fault"))
+	service := newScript(fails, fails, succeeds, fails, fails, returns(errs.Missing("trip", "x")), fails, fails)
 	conn := guard.Wrap(service, options())
 	for range 8 {
-		called(t.Context(), conn, write)
+		reasonOf(t.Context(), conn, write)
 	}
-	if conn.Open() || service.count() != 8 {
-		t.Errorf("open %v after %d calls", conn.Open(), service.count())
+	if conn.IsOpen() || service.count() != 8 {
+		t.Errorf("open %v after %d calls", conn.IsOpen(), service.count())
 	}
 }
 
-func TestACallerWhoGoesAwayForgivesNothing(t *testing.T) {
+func TestBreakerCancelledCallDoesNotResetTheCount(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		fails, leaves := with(nobody()), with(context.Canceled)
-		service := plays(fails, leaves, fails, leaves, fails, leaves, fails, fine)
+		fails, cancels := returns(unreachable()), returns(context.Canceled)
+		service := newScript(fails, cancels, fails, cancels, fails, cancels, fails, succeeds)
 		conn := guard.Wrap(service, options())
 		for range 5 {
-			called(t.Context(), conn, write)
+			reasonOf(t.Context(), conn, write)
 		}
-		if !conn.Open() {
+		if !conn.IsOpen() {
 			t.Error("three failures in a row have not opened it")
 		}
 		time.Sleep(10*time.Second + 1)
-		called(t.Context(), conn, write) // the trial's caller leaves
-		called(t.Context(), conn, write) // the next trial fails
-		if reason := called(t.Context(), conn, write); reason != "CIRCUIT_OPEN" {
+		reasonOf(t.Context(), conn, write) // the caller of the trial call goes away
+		reasonOf(t.Context(), conn, write) // the next trial fails
+		if reason := reasonOf(t.Context(), conn, write); reason != "CIRCUIT_OPEN" {
 			t.Errorf("after a trial that failed: %q", reason)
 		}
 	})
 }
 
-func TestAnOpenBreakerAnswersAtOnce(t *testing.T) {
+func TestBreakerOpenRefusesCallsAtOnce(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		service := plays(with(nobody()))
+		service := newScript(returns(unreachable()))
 		conn := guard.Wrap(service, options())
 		for range 3 {
-			called(t.Context(), conn, write)
+			reasonOf(t.Context(), conn, write)
 		}
 		started := time.Now()
 		for _, method := range []string{read, write} {
 			e := errs.From(conn.Invoke(t.Context(), method, nil, nil))
 			if e.Code != errs.Unavailable || e.Reason != "CIRCUIT_OPEN" || e.Service != "trip" || e.RetryAfter != 10*time.Second {
-				t.Errorf("answered %+v", e)
+				t.Errorf("the error is %+v", e)
 			}
 		}
 		if time.Since(started) != 0 || service.count() != 3 {
@@ -258,51 +256,51 @@ func TestAnOpenBreakerAnswersAtOnce(t *testing.T) {
 	})
 }
 
-func TestATrialCallDecides(t *testing.T) {
+func TestBreakerTrialCallDecidesTheState(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name  string
 		trial func(context.Context) error
-		next  string // what the call after the trial is answered
+		next  string // the reason of the call after the trial
 	}{
-		{"that is fine closes it", fine, ""},
-		{"that is refused closes it", with(errs.Missing("trip", "x")), ""},
-		{"that fails opens it again", with(nobody()), "CIRCUIT_OPEN"},
-		{"that its caller gives up leaves it to the next", with(context.Canceled), ""},
+		{"a success closes it", succeeds, ""},
+		{"a refusal closes it", returns(errs.Missing("trip", "x")), ""},
+		{"a failure opens it", returns(unreachable()), "CIRCUIT_OPEN"},
+		{"a cancelled call leaves it half-open", returns(context.Canceled), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				fails := with(nobody())
-				service := plays(fails, fails, fails, c.trial, fine)
+				fails := returns(unreachable())
+				service := newScript(fails, fails, fails, c.trial, succeeds)
 				conn := guard.Wrap(service, options())
 				for range 3 {
-					called(t.Context(), conn, write)
+					reasonOf(t.Context(), conn, write)
 				}
 				time.Sleep(10*time.Second + 1)
-				called(t.Context(), conn, write)
-				if reason := called(t.Context(), conn, write); reason != c.next {
-					t.Errorf("the next call is answered %q, want %q", reason, c.next)
+				reasonOf(t.Context(), conn, write)
+				if reason := reasonOf(t.Context(), conn, write); reason != c.next {
+					t.Errorf("the reason of the next call is %q, want %q", reason, c.next)
 				}
 			})
 		})
 	}
 }
 
-func TestOnlyOneCallIsATrial(t *testing.T) {
+func TestBreakerHalfOpenAdmitsOneCall(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		fails := with(nobody())
-		service := plays(fails, fails, fails, hangs)
+		fails := returns(unreachable())
+		service := newScript(fails, fails, fails, hangs)
 		conn := guard.Wrap(service, options())
 		for range 3 {
-			called(t.Context(), conn, write)
+			reasonOf(t.Context(), conn, write)
 		}
 		time.Sleep(10*time.Second + 1)
 		var trial sync.WaitGroup
-		trial.Go(func() { called(t.Context(), conn, write) })
+		trial.Go(func() { reasonOf(t.Context(), conn, write) })
 		synctest.Wait()
-		if reason := called(t.Context(), conn, write); reason != "CIRCUIT_OPEN" {
+		if reason := reasonOf(t.Context(), conn, write); reason != "CIRCUIT_OPEN" {
 			t.Errorf("beside the trial: %q", reason)
 		}
 		trial.Wait()

@@ -8,40 +8,40 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// hedged makes a call, and when that is late a second one beside it; the first answer counts, and the
-// other call is ended before it is given.
+// hedged executes a call, and a second one beside it when the first is late. The first successful reply wins, and the
+// other call is cancelled and ends before hedged returns.
 func (c *Conn) hedged(ctx context.Context, method string, request, reply any, options []grpc.CallOption) error {
-	late := c.methods.of(method).late()
+	late := c.latencies.of(method).late()
 	message, ok := reply.(proto.Message)
 	if late == 0 || !ok {
 		return c.attempt(ctx, method, request, reply, options)
 	}
 	replyType := message.ProtoReflect().Type() // read now: the first call resets the reply while the timer runs
-	first, giveUp := context.WithCancel(ctx)
-	defer giveUp()
-	second := &second{ended: make(chan struct{})}
-	secondCtx, end := context.WithCancel(ctx)
-	defer end()
-	timer := time.AfterFunc(max(late+late/4, leastLate), func() {
-		defer close(second.ended)
-		if c.Open() || !c.spare.spend() {
+	firstCtx, cancelFirst := context.WithCancel(ctx)
+	defer cancelFirst()
+	hedgeCtx, cancelHedge := context.WithCancel(ctx)
+	defer cancelHedge()
+	second := &hedge{done: make(chan struct{})}
+	timer := time.AfterFunc(max(late+late/4, minHedgeDelay), func() {
+		defer close(second.done)
+		if c.IsOpen() || !c.budget.withdraw() {
 			return
 		}
 		c.options.Metrics.countExtra(c.options.Service, "hedge")
 		second.reply = replyType.New().Interface()
-		if second.answered = c.attempt(secondCtx, method, request, second.reply, options) == nil; second.answered {
-			giveUp()
+		if second.succeeded = c.attempt(hedgeCtx, method, request, second.reply, options) == nil; second.succeeded {
+			cancelFirst()
 		}
 	})
-	err := c.attempt(first, method, request, reply, options)
+	err := c.attempt(firstCtx, method, request, reply, options)
 	if timer.Stop() {
 		return err
 	}
 	if err == nil {
-		end()
+		cancelHedge()
 	}
-	<-second.ended
-	if err == nil || !second.answered {
+	<-second.done
+	if err == nil || !second.succeeded {
 		return err
 	}
 	proto.Reset(message)
@@ -49,9 +49,9 @@ func (c *Conn) hedged(ctx context.Context, method string, request, reply any, op
 	return nil
 }
 
-// second is a call beside a late one. Whoever waits for its end may read it.
-type second struct {
-	ended    chan struct{}
-	reply    proto.Message
-	answered bool
+// hedge is the second call. Its other fields may be read after done is closed.
+type hedge struct {
+	done      chan struct{}
+	reply     proto.Message
+	succeeded bool
 }

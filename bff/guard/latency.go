@@ -6,45 +6,45 @@ import (
 	"time"
 )
 
-// Late is what takes a quarter longer than nineteen in twenty of the latest calls: many services take
-// the same time always.
+// A call is late when it takes a quarter longer than the 95th percentile of the latest calls: many services always take
+// about the same time.
 const (
-	latest     = 128
-	enough     = 32                   // calls before anything is late
-	recount    = 16                   // calls between looks
-	leastLate  = 2 * time.Millisecond // nothing is late before
-	percentile = 95
+	sampleSize    = 128                  // latest calls of which the latency is known
+	minSamples    = 32                   // calls before any call is late
+	recomputeRate = 16                   // calls between two computations
+	minHedgeDelay = 2 * time.Millisecond // a hedge is not sent earlier
+	percentile    = 95
 )
 
-// latency knows how long the latest calls took that were answered.
+// latency holds the latencies of the latest successful calls in a ring buffer.
 type latency struct {
-	mu    sync.Mutex
-	took  [latest]time.Duration
-	count int
-	p95   time.Duration
+	mu      sync.Mutex
+	samples [sampleSize]time.Duration
+	count   int
+	p95     time.Duration
 }
 
-func (l *latency) note(took time.Duration) {
+func (l *latency) observe(took time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.took[l.count%latest] = took
+	l.samples[l.count%sampleSize] = took
 	l.count++
-	if l.count%recount == 0 && l.count >= enough {
-		sorted := l.took
-		known := sorted[:min(l.count, latest)]
+	if l.count%recomputeRate == 0 && l.count >= minSamples {
+		sorted := l.samples
+		known := sorted[:min(l.count, sampleSize)]
 		slices.Sort(known)
 		l.p95 = known[len(known)*percentile/100]
 	}
 }
 
-// late is the 95th percentile; 0 while too few calls are known.
+// late returns the 95th percentile; 0 while there are too few samples.
 func (l *latency) late() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.p95
 }
 
-// latencies are those of methods.
+// latencies holds one latency for each method.
 type latencies struct {
 	mu       sync.Mutex
 	byMethod map[string]*latency

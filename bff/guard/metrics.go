@@ -7,28 +7,28 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// State is how a service looks from here.
+// State is the state of a guarded service, as this gateway sees it.
 type State struct {
 	Service  string
-	Breaker  string // "closed", "half-open", "open"
+	Breaker  string // "closed", "half-open" or "open"
 	InFlight int
-	Limit    int           // of those
-	P95      time.Duration // of the latest calls that were answered; 0 while there are few
+	Limit    int           // of the calls in flight
+	P95      time.Duration // the 95th percentile of the latest successful calls; 0 while there are few
 }
 
-// State tells how the service looks.
+// State returns the state of the service.
 func (c *Conn) State() State {
 	return State{
 		Service: c.options.Service, Breaker: c.breaker.State().String(),
-		InFlight: len(c.room), Limit: cap(c.room), P95: c.all.late(),
+		InFlight: c.bulkhead.inFlight(), Limit: c.options.InFlight, P95: c.latency.late(),
 	}
 }
 
-// Metrics count what guards do, for all services.
+// Metrics count what the guards of all services do.
 type Metrics struct {
 	registry prometheus.Registerer
-	extra    *prometheus.CounterVec // by service and why
-	refused  *prometheus.CounterVec // by service and why
+	extra    *prometheus.CounterVec
+	refused  *prometheus.CounterVec
 }
 
 // NewMetrics registers the metrics of guards.
@@ -36,38 +36,38 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		registry: registry,
 		extra: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sluice_guard_extra_calls_total", Help: "Calls to services beyond those asked for: retries, and second reads beside late ones.",
-		}, []string{"service", "why"}),
+			Name: "sluice_guard_extra_calls_total", Help: "Calls to services that repeat another call, by reason: retry, hedge.",
+		}, []string{"service", "reason"}),
 		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sluice_guard_refused_total", Help: "Calls to services that were not made: the breaker was open, or too many were under way.",
-		}, []string{"service", "why"}),
+			Name: "sluice_guard_refused_calls_total", Help: "Calls that were not sent to a service, by reason: open (circuit breaker), busy (no slot).",
+		}, []string{"service", "reason"}),
 	}
 	registry.MustRegister(m.extra, m.refused)
 	return m
 }
 
-// watch shows the state of a service.
-func (m *Metrics) watch(c *Conn) {
+// register registers gauges for the state of a service.
+func (m *Metrics) register(c *Conn) {
 	gauge := func(name, help string, value func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "sluice_guard_" + name, Help: help, ConstLabels: prometheus.Labels{"service": c.options.Service},
 		}, value))
 	}
-	gauge("breaker_state", "Whether calls to the service are made: 0 yes, 1 one in a while, 2 no.", func() float64 {
+	gauge("breaker_state", "State of the circuit breaker of the service: 0 closed, 1 half-open, 2 open.", func() float64 {
 		return map[gobreaker.State]float64{gobreaker.StateHalfOpen: 1, gobreaker.StateOpen: 2}[c.breaker.State()]
 	})
-	gauge("calls_in_flight", "Calls to the service that are under way.", func() float64 { return float64(len(c.room)) })
-	gauge("p95_seconds", "How long nineteen in twenty of the latest calls took at most.", func() float64 { return c.all.late().Seconds() })
+	gauge("calls_in_flight", "Calls to the service in flight.", func() float64 { return float64(c.bulkhead.inFlight()) })
+	gauge("latency_p95_seconds", "95th percentile of the latency of the latest successful calls.", func() float64 { return c.latency.late().Seconds() })
 }
 
-func (m *Metrics) countExtra(service, why string) {
+func (m *Metrics) countExtra(service, reason string) {
 	if m != nil {
-		m.extra.WithLabelValues(service, why).Inc()
+		m.extra.WithLabelValues(service, reason).Inc()
 	}
 }
 
-func (m *Metrics) countRefused(service, why string) {
+func (m *Metrics) countRefused(service, reason string) {
 	if m != nil {
-		m.refused.WithLabelValues(service, why).Inc()
+		m.refused.WithLabelValues(service, reason).Inc()
 	}
 }

@@ -2,31 +2,31 @@ package guard
 
 import "sync"
 
-// Extra calls are at most so many for each call, and so many at once after a quiet time.
+// Each call deposits a part of a token; an extra call withdraws one.
 const (
-	sparePerCall = 0.1
-	mostSpare    = 10
+	tokensPerCall = 0.1
+	maxTokens     = 10 // after a quiet time
 )
 
-// spare is what may be spent on calls beyond those that were asked for, so that a service in trouble
-// is not given much more to do for being in trouble.
-type spare struct {
-	mu   sync.Mutex
-	left float64
+// retryBudget bounds retries and hedges to a share of all calls, so that they do not overload a service in trouble.
+type retryBudget struct {
+	mu     sync.Mutex
+	tokens float64
 }
 
-func (s *spare) earn() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.left = min(s.left+sparePerCall, mostSpare)
+func (b *retryBudget) deposit() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.tokens = min(b.tokens+tokensPerCall, maxTokens)
 }
 
-func (s *spare) spend() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.left < 1 {
+// withdraw reports whether the budget allows an extra call.
+func (b *retryBudget) withdraw() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.tokens < 1 {
 		return false
 	}
-	s.left--
+	b.tokens--
 	return true
 }

@@ -18,14 +18,14 @@ import (
 	tripv1 "github.com/sluicehq/sluice/services/gen/trip/v1"
 )
 
-// trips is a trip service that answers as it is told.
+// trips is a trip service with a given result.
 type trips struct {
 	tripv1.UnimplementedTripsServer
-	answer func(ctx context.Context) error
+	result func(ctx context.Context) error
 }
 
 func (s trips) BatchGetTrips(ctx context.Context, _ *tripv1.BatchGetTripsRequest) (*tripv1.BatchGetTripsResponse, error) {
-	return &tripv1.BatchGetTripsResponse{}, s.answer(ctx)
+	return &tripv1.BatchGetTripsResponse{}, s.result(ctx)
 }
 
 func calls() rpc.Options {
@@ -33,13 +33,13 @@ func calls() rpc.Options {
 }
 
 // serve runs a trip service at the address until stop is called.
-func serve(t *testing.T, addr string, answer func(ctx context.Context) error) (at string, stop func()) {
+func serve(t *testing.T, addr string, result func(ctx context.Context) error) (at string, stop func()) {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := rpc.NewServer(calls(), func(r grpc.ServiceRegistrar) { tripv1.RegisterTripsServer(r, trips{answer: answer}) })
+	server := rpc.NewServer(calls(), func(r grpc.ServiceRegistrar) { tripv1.RegisterTripsServer(r, trips{result: result}) })
 	ended := make(chan error, 1)
 	go func() { ended <- server.Serve(listener) }()
 	stopped := false
@@ -54,7 +54,7 @@ func serve(t *testing.T, addr string, answer func(ctx context.Context) error) (a
 	return listener.Addr().String(), stop
 }
 
-// dial gives a guarded client and the connection below it.
+// dial returns a guarded client and the connection below it.
 func dial(t *testing.T, addr string, options guard.Options) (tripv1.TripsClient, *guard.Conn, *grpc.ClientConn) {
 	t.Helper()
 	conn, err := rpc.Dial(addr, calls())
@@ -66,38 +66,38 @@ func dial(t *testing.T, addr string, options guard.Options) (tripv1.TripsClient,
 	return tripv1.NewTripsClient(guarded), guarded, conn
 }
 
-func ask(ctx context.Context, client tripv1.TripsClient) *errs.Error {
+func call(ctx context.Context, client tripv1.TripsClient) *errs.Error {
 	_, err := client.BatchGetTrips(ctx, &tripv1.BatchGetTripsRequest{})
 	return errs.From(err)
 }
 
-func TestAServiceThatIsStoppedAndStarted(t *testing.T) {
+func TestConnRestartedServiceIsCalled(t *testing.T) {
 	t.Parallel()
-	addr, stop := serve(t, "127.0.0.1:"+testserver.FreePort(t), fine)
+	addr, stop := serve(t, "127.0.0.1:"+testserver.FreePort(t), succeeds)
 	o := options()
 	o.Timeout, o.OpenFor = 20*time.Second, 3*time.Second
 	client, guarded, conn := dial(t, addr, o)
-	if e := ask(t.Context(), client); e != nil {
+	if e := call(t.Context(), client); e != nil {
 		t.Fatalf("while it runs: %v", e)
 	}
 	stop()
 	for range 3 {
-		if e := ask(t.Context(), client); e == nil || e.Code != errs.Unavailable || e.Service != "trip" {
+		if e := call(t.Context(), client); e == nil || e.Code != errs.Unavailable || e.Service != "trip" {
 			t.Errorf("while it is stopped: %+v", e)
 		}
 	}
-	if !guarded.Open() {
+	if !guarded.IsOpen() {
 		t.Error("the breaker has not opened")
 	}
-	serve(t, addr, fine)
+	serve(t, addr, succeeds)
 	ready(t, conn)
 	<-time.After(o.OpenFor + time.Millisecond)
-	if e := ask(t.Context(), client); e != nil || guarded.Open() {
+	if e := call(t.Context(), client); e != nil || guarded.IsOpen() {
 		t.Errorf("when it runs again: %v", e)
 	}
 }
 
-// ready waits until the connection is made again.
+// ready waits until the connection is established.
 func ready(t *testing.T, conn *grpc.ClientConn) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -106,12 +106,12 @@ func ready(t *testing.T, conn *grpc.ClientConn) {
 	for state := conn.GetState(); state != connectivity.Ready; state = conn.GetState() {
 		conn.Connect()
 		if !conn.WaitForStateChange(ctx, state) {
-			t.Fatal("the connection is not made again")
+			t.Fatal("the connection is not established")
 		}
 	}
 }
 
-func TestAServiceThatHangs(t *testing.T) {
+func TestConnHungServiceOpensTheBreaker(t *testing.T) {
 	t.Parallel()
 	deadlines := make(chan time.Time, 10)
 	addr, _ := serve(t, "127.0.0.1:0", func(ctx context.Context) error {
@@ -125,19 +125,19 @@ func TestAServiceThatHangs(t *testing.T) {
 	client, guarded, _ := dial(t, addr, o)
 	started := time.Now()
 	for range o.Failures {
-		if e := ask(t.Context(), client); e == nil || e.Code != errs.DeadlineExceeded || e.Service != "trip" {
+		if e := call(t.Context(), client); e == nil || e.Code != errs.DeadlineExceeded || e.Service != "trip" {
 			t.Errorf("while it hangs: %+v", e)
 		}
 	}
 	if left := (<-deadlines).Sub(started); left > 2*o.Timeout {
-		t.Errorf("the service was given %v", left)
+		t.Errorf("the deadline of the service is %v", left)
 	}
-	if e := ask(t.Context(), client); e == nil || e.Reason != "CIRCUIT_OPEN" || !guarded.Open() {
+	if e := call(t.Context(), client); e == nil || e.Reason != "CIRCUIT_OPEN" || !guarded.IsOpen() {
 		t.Errorf("after %d that hung: %+v", o.Failures, e)
 	}
 }
 
-func TestCallersThatGoAwayAreNotTheServicesFault(t *testing.T) {
+func TestConnCancelledCallsDoNotOpenTheBreaker(t *testing.T) {
 	t.Parallel()
 	entered := make(chan struct{})
 	addr, _ := serve(t, "127.0.0.1:0", func(ctx context.Context) error {
@@ -150,15 +150,15 @@ func TestCallersThatGoAwayAreNotTheServicesFault(t *testing.T) {
 	client, guarded, _ := dial(t, addr, o)
 	for range 5 * o.Failures {
 		ctx, cancel := context.WithCancel(t.Context())
-		answered := make(chan *errs.Error, 1)
-		go func() { answered <- ask(ctx, client) }()
+		result := make(chan *errs.Error, 1)
+		go func() { result <- call(ctx, client) }()
 		<-entered
 		cancel()
-		if e := <-answered; e == nil || e.Code != errs.Cancelled {
-			t.Errorf("who goes away is told %+v", e)
+		if e := <-result; e == nil || e.Code != errs.Cancelled {
+			t.Errorf("a cancelled call returns %+v", e)
 		}
 	}
-	if guarded.Open() {
+	if guarded.IsOpen() {
 		t.Error("the breaker has opened")
 	}
 }
