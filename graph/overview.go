@@ -98,11 +98,7 @@ func (q *overviewQuery) wait() (*model.Overview, error) {
 
 // isRefusal reports whether the service has answered: it works, but denies the call.
 func isRefusal(err error) bool {
-	switch errs.From(err).Code {
-	case errs.Unauthenticated, errs.PermissionDenied, errs.NotFound:
-		return true
-	}
-	return false
+	return errs.FaultOf(err) == errs.FaultAccess || errs.IsMissing(err)
 }
 
 func (r queryResolver) probeAccounts(ctx context.Context, _ *model.Overview) error {

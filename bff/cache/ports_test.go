@@ -71,6 +71,6 @@ func declares(of reflect.Type, name string) bool {
 
 // sourceOf returns the file of a method.
 func sourceOf(method reflect.Method) string {
-	file, _ := runtime.FuncForPC(method.Func.Pointer()).FileLine(method.Func.Pointer())
-	return file
+	frame, _ := runtime.CallersFrames([]uintptr{method.Func.Pointer() + 1}).Next()
+	return frame.File
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/sluicehq/sluice/internal/clock"
 )
 
-// Memory is a ledger of one process. It holds a bounded number of callers. At the bound it evicts those with the fewest
-// requests; an evicted caller has a whole budget again. A caller that requests often stays, so it cannot renew its budget
-// with a flood of requests from other callers.
+// Memory is a ledger of one process for a bounded number of callers. At the bound it evicts the callers with the fewest
+// requests; an evicted caller has a full budget at its next request. A caller that requests often is not evicted, so it
+// cannot renew its budget with a flood of requests from other callers.
 type Memory struct {
 	clock   clock.Clock
 	buckets *otter.Cache[string, *rate.Limiter]

@@ -105,7 +105,7 @@ func (r *record) spentShare() float64 {
 
 func (r *record) isBlocked(now time.Time) bool { return r.decayedAt.Sub(now) > penaltyThreshold }
 
-// publishBlock tells all readers of blockedUntil that a caller is blocked.
+// publishBlock extends blockedUntil while the caller is blocked.
 func (r *record) publishBlock(now time.Time) {
 	if r.isBlocked(now) {
 		r.blockedUntil.extend(r.earliestAt)

@@ -15,8 +15,8 @@ import (
 //go:embed gcra.lua
 var gcraScript string
 
-// redisLedger counts budgets by the generic cell rate algorithm (GCRA). A key holds the time at which its budget is
-// full again, by the clock of Redis, and expires then.
+// redisLedger counts budgets by the generic cell rate algorithm (GCRA). The value of a key is the time at which
+// the refill of the budget ends, by the clock of Redis. The key expires then.
 type redisLedger struct{ script *redis.Script }
 
 func newRedisLedger() redisLedger { return redisLedger{redis.NewScript(gcraScript)} }

@@ -131,38 +131,5 @@ func From(err error) *Error {
 	return New(Internal, ReasonInternal, "something went wrong on our side").Because(err)
 }
 
-// Fault says who can fix an error.
-type Fault int
-
-// The faults.
-const (
-	FaultNone    Fault = iota // no error
-	FaultInput                // the request, or the state that it meets: a retry is refused in the same way
-	FaultAccess               // the credentials or the rights of the caller
-	FaultLoad                 // circumstances that pass: a budget, a concurrent change, a cancelled call
-	FaultService              // the service: it is unavailable, too slow or has a defect
-)
-
-// FaultOf classifies err.
-func FaultOf(err error) Fault {
-	if err == nil {
-		return FaultNone
-	}
-	return From(err).Code.Fault()
-}
-
-// Fault classifies an error by its code.
-func (c Code) Fault() Fault {
-	switch c {
-	case Unauthenticated, PermissionDenied:
-		return FaultAccess
-	case ResourceExhausted, Aborted, Cancelled:
-		return FaultLoad
-	case Unavailable, DeadlineExceeded, Internal:
-		return FaultService
-	}
-	return FaultInput
-}
-
 // IsMissing reports whether err is NOT_FOUND.
 func IsMissing(err error) bool { return err != nil && From(err).Code == NotFound }
