@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"sync"
 	"time"
 
@@ -21,7 +22,6 @@ import (
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/guard"
 	"github.com/sluicehq/sluice/gateway/live"
-	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/config"
 	"github.com/sluicehq/sluice/internal/obs"
@@ -69,7 +69,8 @@ type house struct {
 
 	responses bff.Responses   // of a gateway that keeps answers
 	redis     *redisdb.Client // nil without Redis
-	field     *bus.Field      // nil when devices do not connect here
+	online    bool            // it has a broker: devices may connect
+	devices   http.Handler    // MQTT over WebSocket; nil when the device service runs elsewhere
 	guards    []*guard.Conn
 }
 

@@ -2,6 +2,8 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -12,11 +14,12 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/assembly"
 	"github.com/sluicehq/sluice/services/device/camera"
+	"github.com/sluicehq/sluice/services/device/ingress"
 	"github.com/sluicehq/sluice/services/device/maintenance"
-	"github.com/sluicehq/sluice/services/device/mqtt"
 	"github.com/sluicehq/sluice/services/device/presence"
 	devicerpc "github.com/sluicehq/sluice/services/device/rpc"
 	devicestore "github.com/sluicehq/sluice/services/device/store"
+	"github.com/sluicehq/sluice/services/device/uplink"
 )
 
 // How often it is looked at who has gone, and at who is connected.
@@ -32,26 +35,93 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 	}
 	store := devicestore.New(db, devicerpc.Encoding())
 	options := assembly.Options{Logger: h.logger, Count: h.countMessages(), Streams: h.streamRules(), Retention: h.retention()}
-	var link *mqtt.Link
-	if h.field != nil {
-		link = mqtt.New(h.field, h.logger)
-		options.Downlink, options.Connections = link, link
+	part := &opened{name: "device", db: db}
+	if !h.online {
+		service := assembly.New(store, h.clock, options)
+		part.register = func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) }
+		return part, nil
 	}
+	listener, err := h.listenForDevices(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	options.Downlink, options.Connections = listener, listener
 	service := assembly.New(store, h.clock, options)
-	loops := []worker.Loop{service.Reconciler.Loop(), service.Twins.DeliveryLoop()}
-	if link != nil {
-		keeper := presence.NewKeeper(store, link, h.clock, h.logger, presence.Options{
-			Grace: h.config.Device.OfflineGrace, Wait: h.config.Device.RestartGrace, Sweep: presenceSweep, Compare: presenceCompare,
-			Welcome: service.Uplink.Welcome, Check: link.Check(service.Registry),
-		})
-		loops = append(loops, keeper.Loop(), worker.Continuous("device listener", func(ctx context.Context) error {
-			return link.Run(ctx, service.Registry, service.Uplink, keeper)
+	keeper := presence.NewKeeper(store, listener, h.clock, h.logger, presence.Options{
+		Grace: h.config.Device.OfflineGrace, Wait: h.config.Device.RestartGrace, Sweep: presenceSweep, Compare: presenceCompare,
+		Welcome: listener.Greet,
+	})
+	loops := []worker.Loop{service.Reconciler.Loop(), service.Twins.DeliveryLoop(), keeper.Loop()}
+	part.old = service.Retention
+	part.register = func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) }
+	part.loops = func(b *bus.Bus) []worker.Loop {
+		parts := ingress.Parts{Registry: service.Registry, Uplink: service.Uplink, Keeper: keeper}
+		if h.config.NATS.URL != "" {
+			parts.Peers = b
+		}
+		return append(loops, worker.Continuous("device listener", func(ctx context.Context) error {
+			if err := h.takeOverMessages(ctx, b, service.Uplink); err != nil {
+				return err
+			}
+			return listener.Run(ctx, parts)
 		}))
 	}
-	return &opened{
-		name: "device", db: db, old: service.Retention, register: func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) },
-		loops: func(*bus.Bus) []worker.Loop { return loops },
-	}, nil
+	return part, nil
+}
+
+// listenForDevices takes the address for devices. They wait until the listener runs.
+func (h *house) listenForDevices(ctx context.Context, store *devicestore.Store) (*ingress.Listener, error) {
+	c := h.config.MQTT
+	options := ingress.Options{
+		Addr: c.Addr, Clock: h.clock, Logger: h.logger, ProxyToken: h.config.ServiceToken.Reveal(),
+		Limits: ingress.Limits{
+			MaxPacket: int(c.MaxPacket), ConnectTimeout: c.ConnectTimeout, MaxKeepAlive: c.MaxKeepAlive,
+			WriteQueue: int(c.WriteQueue), WriteTimeout: c.WriteTimeout,
+			Connections: c.MaxConnections, SessionTTL: c.SessionTTL, Subscriptions: c.MaxSubscriptions,
+			Messages: c.MessageRate, Bytes: int(c.ByteRate), Burst: c.Burst,
+			Unauthenticated: c.MaxUnauthenticated, UnauthenticatedPerAddress: c.MaxUnauthenticatedPerAddress,
+		},
+	}
+	if c.TLSCert != "" {
+		certificate, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+		if err != nil {
+			return nil, fmt.Errorf("read mqtt.tls_cert and mqtt.tls_key: %w", err)
+		}
+		options.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12}
+	}
+	listener, err := ingress.Listen(ctx, store, options)
+	if err != nil {
+		return nil, fmt.Errorf("cannot listen for devices: %w: choose another address for devices with --mqtt-addr", err)
+	}
+	h.program.closing.add("device address", func(context.Context) error { return listener.Close() })
+	h.program.MQTT, h.devices = listener.Addr(), listener
+	h.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "sluice_device_connections", Help: "Connected MQTT clients.",
+	}, func() float64 { return float64(listener.Connections()) }))
+	return listener, nil
+}
+
+// takeOverMessages stores what an MQTT listener of NATS, by which devices connected to earlier versions, left behind.
+func (h *house) takeOverMessages(ctx context.Context, b *bus.Bus, u *uplink.Service) error {
+	found, err := b.TakeOverMQTT(ctx, func(ctx context.Context, stored []bus.MQTTMessage) error {
+		messages := make([]device.UpMessage, len(stored))
+		for i, m := range stored {
+			messages[i] = device.UpMessage{DeviceID: m.DeviceID, Topic: device.UpTopic(m.Topic), Payload: m.Data, ArrivedAt: m.ArrivedAt}
+		}
+		for _, outcome := range u.TakeAll(ctx, messages) {
+			if outcome.Err != nil {
+				return outcome.Err
+			}
+		}
+		return nil
+	})
+	switch {
+	case err != nil:
+		return fmt.Errorf("take over messages of an earlier version: %w", err)
+	case found && h.config.NATS.URL != "":
+		h.logger.Warn("the NATS servers had an MQTT listener: switch it off, devices connect to the device service")
+	}
+	return nil
 }
 
 func (h *house) streamRules() camera.Rules {

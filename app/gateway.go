@@ -173,7 +173,7 @@ func (h *house) serve(handler http.Handler, health *edge.Health) {
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	server := &http.Server{
-		Handler: handler, ReadHeaderTimeout: h.config.HTTP.ReadHeaderTimeout, IdleTimeout: h.config.HTTP.IdleTimeout,
+		Handler: h.withDevices(handler), ReadHeaderTimeout: h.config.HTTP.ReadHeaderTimeout, IdleTimeout: h.config.HTTP.IdleTimeout,
 		Protocols: protocols, MaxHeaderBytes: 64 << 10,
 	}
 	h.run("http", func(context.Context) error {

@@ -198,16 +198,19 @@ func (f flaky) Lock(ctx context.Context, vehicleID, tripID string) error {
 
 // Deliver is the downlink: a message may be refused (or the process may die before it), lost, doubled
 // and overtaken.
-func (r *rental) Deliver(_ context.Context, deviceID string, _ device.DownTopic, payload []byte) error {
+func (r *rental) Deliver(_ context.Context, m device.DownMessage) error {
 	if r.happens(10) {
 		return errors.New("the broker is away")
 	}
-	v := r.vehicle(deviceID)
+	v := r.vehicle(m.DeviceID)
 	for copies := r.copies(); copies > 0; copies-- {
-		v.inbox = append(v.inbox, payload)
+		v.inbox = append(v.inbox, m.Payload)
 	}
 	return nil
 }
+
+// Route is the downlink: there is one process.
+func (r *rental) Route(context.Context, string) (bool, error) { return true, nil }
 
 func (r *rental) vehicle(id string) *vehicle {
 	return r.vehicles[slices.IndexFunc(r.vehicles, func(v *vehicle) bool { return v.id == id })]

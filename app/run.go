@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"maps"
 	"os"
-	"slices"
 
 	"google.golang.org/grpc"
 
@@ -32,7 +31,7 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Progra
 		if err != nil {
 			return err
 		}
-		b, err := h.openBus(ctx, "nats", slices.Contains(here, "device"))
+		b, err := h.openBus(ctx, "nats")
 		if err != nil {
 			return err
 		}
@@ -82,7 +81,7 @@ func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Prog
 		}
 		var b *bus.Bus
 		if cfg.NATS.URL != "" {
-			if b, err = h.openBus(ctx, "nats-gateway", false); err != nil {
+			if b, err = h.openBus(ctx, "nats-gateway"); err != nil {
 				return err
 			}
 			checks["events"] = func(context.Context) error { return b.Ready() }
@@ -111,7 +110,7 @@ func Service(ctx context.Context, cfg config.Config, name string, logger *slog.L
 		if err := makeData(cfg.Data); err != nil {
 			return err
 		}
-		b, err := h.openBus(ctx, "nats-"+name, name == "device")
+		b, err := h.openBus(ctx, "nats-"+name)
 		if err != nil {
 			return err
 		}
@@ -127,6 +126,9 @@ func Service(ctx context.Context, cfg config.Config, name string, logger *slog.L
 		}
 		h.work(s, b)
 		h.serveService(s)
+		if err := h.serveWebSockets(ctx); err != nil {
+			return err
+		}
 		if cfg.NATS.URL == "" {
 			logger.Warn("the events of this service stay in this process: give all parts one broker with nats.url", "service", name)
 		}

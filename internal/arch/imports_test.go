@@ -23,7 +23,8 @@ var gatewayLayers = []string{"gateway/edge", "gateway/live", "gateway/admission"
 // deviceLayers is the order of the packages of the device service, each line above the next one. Packages on one
 // line do not import each other.
 var deviceLayers = [][]string{
-	{"assembly", "mqtt"},
+	{"assembly"},
+	{"ingress"},
 	{"uplink"},
 	{"vehicle", "camera"},
 	{"registry", "telemetry", "command", "twin", "maintenance", "presence"},

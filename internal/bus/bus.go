@@ -33,8 +33,6 @@ type Options struct {
 	CredentialsFile string      // a NATS .creds file; user and password may stand in URL instead
 	TLS             *tls.Config // for a remote broker; nil means the machine's roots for tls://
 
-	Field *FieldOptions // where devices connect; nil: nowhere
-
 	EventsMaxAge   time.Duration // how long EVENTS are kept; default DefaultEventsMaxAge
 	EventsMaxBytes int64         // how much of EVENTS is kept; default DefaultEventsMaxBytes
 	Replicas       int           // copies of each stream in a cluster; default 1
@@ -77,8 +75,6 @@ func (o Options) check() error {
 		return fmt.Errorf("at least %d bytes of events must be kept, not %d", minEventsMaxBytes, o.EventsMaxBytes)
 	case o.Replicas < 0 || o.Replicas > 5:
 		return fmt.Errorf("a stream has 1 to 5 replicas, not %d", o.Replicas)
-	case o.Field != nil && o.URL != "" && (o.Field.SystemURL == "" || o.Field.IssuerSeed == ""):
-		return errors.New("devices on a remote broker need its system account and the key that signs who they are")
 	case o.SyncInterval < 0:
 		return fmt.Errorf("the sync interval cannot be %v", o.SyncInterval)
 	}
@@ -96,7 +92,6 @@ type Bus struct {
 	conn    *nats.Conn
 	closed  chan struct{} // closed when conn has ended for good
 	js      jetstream.JetStream
-	field   *Field // nil when devices do not connect here
 	metrics *metrics
 }
 
@@ -139,11 +134,6 @@ func (b *Bus) open(ctx context.Context, options Options) (err error) {
 	if err := declareStreams(ctx, b.js, options); err != nil {
 		return err
 	}
-	if options.Field != nil {
-		if b.field, err = b.openField(ctx, options); err != nil {
-			return fmt.Errorf("open the field: %w", err)
-		}
-	}
 	b.metrics, err = newMetrics(options.Registry, b)
 	return err
 }
@@ -175,7 +165,6 @@ func (b *Bus) Publish(ctx context.Context, m Message) error {
 // first it ends them hard and says so. Relays and consumers are to be stopped before.
 func (b *Bus) Close(ctx context.Context) error {
 	b.metrics.unregister()
-	b.field.close()
 	err := b.disconnect(ctx)
 	if b.broker != nil {
 		err = errors.Join(err, b.broker.stop(ctx))

@@ -24,9 +24,6 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(childFolder); dir != "" {
 		publishUntilKilled(dir)
 	}
-	if dir := os.Getenv(fieldFolder); dir != "" {
-		acknowledgeUntilKilled(dir)
-	}
 	goleak.VerifyTestMain(m)
 }
 

@@ -39,13 +39,6 @@ func (b *Bus) connect(ctx context.Context, options Options, embedded *server.Ser
 		nats.DrainTimeout(drainTimeout),
 	)
 	if embedded != nil {
-		if b.broker.gate != nil {
-			identity, err := as(b.broker.gate.house)
-			if err != nil {
-				return nil, err
-			}
-			settings = append(settings, identity)
-		}
 		return nats.Connect("", append(settings, nats.InProcessServer(embedded))...)
 	}
 	if options.CredentialsFile != "" {

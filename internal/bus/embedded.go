@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -21,16 +20,11 @@ const (
 	brokerStore = 1 << 40
 )
 
-// ErrListen says that the address where devices shall connect cannot be had.
-var ErrListen = errors.New("cannot listen for devices")
-
-// broker is a NATS server in this process. It is reached through pipes; nothing listens, but for
-// devices.
+// broker is a NATS server in this process. It is reached through pipes; nothing listens.
 type broker struct {
 	server *server.Server
 	lock   *os.File
 	before []string // the streams that were on disk before it started
-	gate   *gate    // who may enter where devices do; nil when they do not
 }
 
 func startBroker(options Options) (*broker, error) {
@@ -51,14 +45,7 @@ func startBroker(options Options) (*broker, error) {
 
 func (b *broker) start(options Options) error {
 	log := &brokerLog{logger: options.Logger.With("part", "broker")}
-	settings := serverOptions(options)
-	if options.Field != nil {
-		var err error
-		if b.gate, err = openGate(settings, *options.Field); err != nil {
-			return fmt.Errorf("let devices in: %w", err)
-		}
-	}
-	s, err := server.NewServer(settings)
+	s, err := server.NewServer(serverOptions(options))
 	if err != nil {
 		return fmt.Errorf("set up the broker: %w", err)
 	}
@@ -67,9 +54,6 @@ func (b *broker) start(options Options) error {
 	if err := log.fatal(); err != nil {
 		s.Shutdown()
 		s.WaitForShutdown()
-		if strings.Contains(err.Error(), "MQTT") {
-			err = fmt.Errorf("%w: %w", ErrListen, err)
-		}
 		return fmt.Errorf("start the broker in %s: %w", options.StoreDir, err)
 	}
 	if !s.ReadyForConnections(brokerStart) {
@@ -81,8 +65,7 @@ func (b *broker) start(options Options) error {
 	return nil
 }
 
-// serverOptions configures the embedded server. DontListen concerns TCP clients only; the listener of
-// devices is openGate's.
+// serverOptions configures the embedded server.
 func serverOptions(options Options) *server.Options {
 	return &server.Options{
 		ServerName:         options.Name,

@@ -142,17 +142,29 @@ type Breaker struct {
 // NATS configures the broker and the retention of events.
 type NATS struct {
 	URL            Secret        `name:"url" help:"NATS servers, as nats://host:port, separated by commas; empty for the embedded server."`
-	SystemURL      Secret        `name:"system-url" help:"The same servers with a user of their system account, which reports the connected devices; required for devices that connect to them."`
-	IssuerSeed     Secret        `help:"Seed of the account key (SA…) that is the issuer in the servers' auth_callout; required for devices that connect to them."`
 	EventsMaxAge   time.Duration `default:"72h" min:"1s" help:"Retention of events, for subscribers that resume."`
 	EventsMaxBytes Size          `default:"1GiB" min:"1MiB" help:"Maximum size of the event stream."`
 }
 
-// MQTT configures the listener for devices.
+// MQTT configures the listener for devices, and what one device can make it hold.
 type MQTT struct {
-	Addr    string `default:"127.0.0.1:1883" help:"Address of the MQTT listener for devices, as host:port; port 0 selects a free port, empty disables it. With nats.url devices connect to those servers."`
-	TLSCert string `placeholder:"FILE" help:"TLS certificate of the MQTT listener, in PEM; with mqtt.tls_key it accepts TLS only."`
-	TLSKey  string `placeholder:"FILE" help:"Private key of the certificate, in PEM."`
+	Addr                         string        `default:"127.0.0.1:1883" help:"Address of the MQTT listener for devices, as host:port; port 0 selects a free port, empty disables it."`
+	WebsocketAddr                string        `default:"127.0.0.1:9112" help:"Address at which a device service that runs separately takes MQTT over WebSocket from the gateway, as host:port; empty disables it."`
+	TLSCert                      string        `placeholder:"FILE" help:"TLS certificate of the MQTT listener, in PEM; with mqtt.tls_key it accepts TLS only."`
+	TLSKey                       string        `placeholder:"FILE" help:"Private key of the certificate, in PEM."`
+	MaxPacket                    Size          `default:"68KiB" min:"1KiB" max:"1MiB" help:"Maximum size of a packet from a device; a larger one closes the connection."`
+	ConnectTimeout               time.Duration `default:"10s" min:"100ms" help:"Timeout from the first byte of a connection to the end of its CONNECT."`
+	MaxKeepAlive                 time.Duration `default:"20m" min:"1s" max:"18h" help:"Maximum keep-alive; a device that asks for more or for none has this one. A connection ends after one and a half times its keep-alive without a byte."`
+	MaxConnections               int           `default:"4" min:"1" max:"100" help:"Maximum number of connections and of sessions of a device; a further one closes the oldest."`
+	SessionTTL                   time.Duration `default:"168h" min:"1s" help:"Maximum TTL of a session without a connection."`
+	MaxSubscriptions             int           `default:"8" min:"1" help:"Maximum number of subscriptions of a session."`
+	MessageRate                  int           `default:"200" min:"1" help:"Rate limit per device, in messages per second; packets over it are read slower, and with quality of service 0 dropped."`
+	ByteRate                     Size          `default:"256KiB" min:"1KiB" help:"Rate limit per device, in bytes per second."`
+	Burst                        time.Duration `default:"5s" min:"0s" help:"Burst of both rate limits, as the time in which it refills."`
+	WriteQueue                   Size          `default:"256KiB" min:"72KiB" help:"Size of the write queue of a connection; a slow consumer with a full queue is closed."`
+	WriteTimeout                 time.Duration `default:"10s" min:"100ms" help:"Timeout for a device that reads nothing of its queue."`
+	MaxUnauthenticated           int           `default:"1000" min:"10" help:"Maximum number of connections whose CONNECT is not accepted yet; a further one closes the oldest of them."`
+	MaxUnauthenticatedPerAddress int           `default:"256" min:"1" help:"Maximum number of such connections per address."`
 }
 
 // Device configures presence and retention in the device service.
@@ -161,7 +173,7 @@ type Device struct {
 	RawRetention     time.Duration `default:"0s" min:"0s" help:"Retention of raw readings; afterwards each step has their count, sum, minimum, maximum and last value. 0 is unlimited."`
 	RollupStep       time.Duration `default:"5m" min:"1s" help:"Length of a rollup step."`
 	RollupRetention  time.Duration `default:"0s" min:"0s" help:"Retention of the rollup steps. 0 is unlimited."`
-	RestartGrace     time.Duration `default:"90s" min:"1s" help:"Time for devices to reconnect after a restart of the broker before they are OFFLINE: one and a half times their keep-alive."`
+	RestartGrace     time.Duration `default:"90s" min:"1s" help:"Time for devices to reconnect after the end of the process that held their connections before they are OFFLINE: one and a half times their keep-alive."`
 	CommandRetention time.Duration `default:"2160h" min:"0s" help:"Retention of finished commands and their logs. 0 is unlimited."`
 	EventRetention   time.Duration `default:"8760h" min:"0s" help:"Retention of device events. 0 is unlimited."`
 	AuditRetention   time.Duration `default:"720h" min:"1h" help:"Retention of the audit log: calls of API keys that act on devices."`

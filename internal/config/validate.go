@@ -35,7 +35,7 @@ func (c Config) crossChecks() []error {
 	errs := []error{
 		notEmpty("data", c.Data), notEmpty("auth.issuer", c.Auth.Issuer),
 		checkListen("addr", c.Addr), c.checkTimes(), c.checkToken(), c.checkCurrency(),
-		checkServers("nats.url", c.NATS.URL), checkServers("nats.system_url", c.NATS.SystemURL), c.checkDevices(), checkEndpoint("telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint), checkPublicURL("http.public_url", c.HTTP.PublicURL),
+		checkServers("nats.url", c.NATS.URL), c.checkDevices(), checkEndpoint("telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint), checkPublicURL("http.public_url", c.HTTP.PublicURL),
 	}
 	errs = append(errs, checkRedis("redis.url", c.Redis.URL), c.checkDocuments())
 	for _, origin := range c.HTTP.CORSOrigins {
@@ -51,12 +51,6 @@ func (c Config) crossChecks() []error {
 func (c Config) checkDevices() error {
 	if (c.MQTT.TLSCert == "") != (c.MQTT.TLSKey == "") {
 		return invalid("mqtt.tls_key", "set both the certificate and its key, or none")
-	}
-	if (c.NATS.SystemURL == "") != (c.NATS.IssuerSeed == "") {
-		return invalid("nats.issuer_seed", "set both it and nats.system_url, or none")
-	}
-	if c.NATS.SystemURL != "" && c.NATS.URL == "" {
-		return invalid("nats.system_url", "it is for the servers of nats.url, which is empty")
 	}
 	if raw := c.Device.RawRetention; raw != 0 && raw < time.Hour {
 		return invalid("device.raw_retention", "must be at least 1h, since devices may send messages again")

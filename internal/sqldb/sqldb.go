@@ -170,12 +170,18 @@ func (db *DB) Read() *sql.DB { return db.read }
 // Tx is a transaction that can emit events.
 type Tx struct {
 	*sql.Tx
+	db      *DB
 	emitted bool
 }
 
 // Write runs change in one transaction and commits it. If change fails, the transaction is rolled back and its error
 // is returned unchanged. After a deadlock the transaction is retried, so change must have no effects outside of tx.
+//
+// Under the context of a Group, it joins the transaction of the group.
 func (db *DB) Write(ctx context.Context, change func(tx *Tx) error) error {
+	if tx, ok := ctx.Value(groupKey{}).(*Tx); ok && tx.db == db {
+		return tx.nested(ctx, change)
+	}
 	for attempt := 0; ; attempt++ {
 		emitted, err := db.writeOnce(ctx, change)
 		if err == nil {
@@ -195,7 +201,7 @@ func (db *DB) writeOnce(ctx context.Context, change func(tx *Tx) error) (emitted
 	if err != nil {
 		return false, fmt.Errorf("begin: %w", err)
 	}
-	tx := &Tx{Tx: begun}
+	tx := &Tx{Tx: begun, db: db}
 	defer func() {
 		if err != nil {
 			_ = begun.Rollback() // the first error is the one to return

@@ -1,11 +1,11 @@
-// Package device knows what is out in the field: gateways, cameras, sensors and vehicles. It says what a
-// device is, who may see it, what happens to it and which messages it sends and receives. The packages below define what
-// is done with devices:
+// Package device defines devices: gateways, cameras, sensors and vehicles, who may see them, their events, and the
+// messages that they send and receive. The packages below are the use cases:
 //
-//   - registry: which devices there are, their secrets and their events
-//   - presence: who of them is there
-//   - uplink: what they say, and which room takes it
-//   - telemetry: what they measured
+//   - ingress: where devices connect, over MQTT
+//   - registry: registration, secrets and events
+//   - presence: which devices are connected
+//   - uplink: dispatches their messages to the packages that handle them
+//   - telemetry: readings
 //   - command: commands and their outcome; vehicle: how vehicles are unlocked and locked
 //   - camera: moves, images, and streams that run as long as a client watches
 //   - twin: desired and reported configuration

@@ -2,6 +2,7 @@ package device
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -14,19 +15,61 @@ const (
 	DownCommands DownTopic = "commands"
 )
 
-// Downlink carries messages to devices.
-type Downlink interface {
-	// Deliver hands the payload to the broker for the device, at least once. nil: the broker stores it
-	// until the device has it, when the device has a persistent session, or passes it on now, or
-	// no client is subscribed.
-	Deliver(ctx context.Context, deviceID string, topic DownTopic, payload []byte) error
+// DownMessage is a message to a device.
+type DownMessage struct {
+	DeviceID  string
+	Topic     DownTopic
+	Payload   []byte
+	ExpiresAt time.Time // zero for never; the deadline of a command
 }
 
-// Nowhere is the downlink of a service that no broker was given.
-type Nowhere struct{}
+// ErrNotSubscribed reports that the device has no connection in this process that subscribes to the topic.
+var ErrNotSubscribed = errors.New("the device is not subscribed in this process")
+
+// Downlink carries messages to devices.
+type Downlink interface {
+	// Route reports whether this process is the one to send to the device: it holds a connection of the device, or
+	// no process does. Otherwise Route notifies the process that holds the connection, which reads from the store
+	// what it has to send.
+	Route(ctx context.Context, deviceID string) (bool, error)
+
+	// Deliver sends the message to the connections of the device in this process. A command is delivered when it is
+	// in a write queue, since the device answers it on commands/ack; a configuration when the device has acknowledged
+	// it by PUBACK. ErrNotSubscribed when no connection here subscribes to the topic.
+	Deliver(ctx context.Context, m DownMessage) error
+}
+
+// NoDownlink is the downlink of a service without a listener for devices.
+type NoDownlink struct{}
+
+// Route returns true.
+func (NoDownlink) Route(context.Context, string) (bool, error) { return true, nil }
 
 // Deliver does nothing.
-func (Nowhere) Deliver(context.Context, string, DownTopic, []byte) error { return nil }
+func (NoDownlink) Deliver(context.Context, DownMessage) error { return nil }
+
+// deferredKey is the context key of the functions that Defer collects.
+type deferredKey struct{}
+
+// WithDeferred returns a context whose deferred functions the caller runs by run, once its transaction has committed.
+func WithDeferred(ctx context.Context) (deferring context.Context, run func(ctx context.Context)) {
+	var functions []func(context.Context)
+	return context.WithValue(ctx, deferredKey{}, &functions), func(ctx context.Context) {
+		for _, f := range functions {
+			f(ctx)
+		}
+	}
+}
+
+// Defer runs f after the commit when the context belongs to a transaction of several messages, and else at once.
+// What f does must be repairable from the store: a crash may lose it.
+func Defer(ctx context.Context, f func(ctx context.Context)) {
+	if functions, ok := ctx.Value(deferredKey{}).(*[]func(context.Context)); ok && functions != nil {
+		*functions = append(*functions, f)
+		return
+	}
+	f(ctx)
+}
 
 // UpTopic is what a message of a device is about. Over MQTT the topic is devices/<device id>/<topic>.
 type UpTopic string
@@ -54,8 +97,8 @@ const MaxPayload = 64 << 10
 // UpMessage is a message from an authenticated device. It may be redelivered.
 type UpMessage struct {
 	DeviceID  string
-	Topic     UpTopic
+	Topic     UpTopic // the whole topic, when Foreign
+	Foreign   bool    // the topic is not below devices/<device id>/
 	Payload   []byte
-	ArrivedAt time.Time // when the broker took it
-	Sequence  uint64    // grows from message to message of the broker
+	ArrivedAt time.Time
 }

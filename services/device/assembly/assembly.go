@@ -9,6 +9,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/camera"
 	"github.com/sluicehq/sluice/services/device/command"
+	"github.com/sluicehq/sluice/services/device/ingress"
 	"github.com/sluicehq/sluice/services/device/maintenance"
 	"github.com/sluicehq/sluice/services/device/registry"
 	"github.com/sluicehq/sluice/services/device/telemetry"
@@ -29,6 +30,7 @@ type Store interface {
 	uplink.Store
 	maintenance.RetentionStore
 	maintenance.DueStore
+	ingress.Sessions
 }
 
 // Encoding encodes the payload of events.
@@ -52,7 +54,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.Downlink == nil {
-		o.Downlink = device.Nowhere{}
+		o.Downlink = device.NoDownlink{}
 	}
 	if o.Connections == nil {
 		o.Connections = registry.NoConnections{}

@@ -30,7 +30,7 @@ func (s *Service) Attend(ctx context.Context, id string) error {
 	if c.DueAt == nil || c.DueAt.After(now) {
 		return nil
 	}
-	_, err = s.dispatch(ctx, id, 0, false)
+	_, err = s.dispatch(ctx, c.DeviceID, id, 0, false)
 	return err
 }
 
@@ -42,7 +42,7 @@ func (s *Service) SendWaiting(ctx context.Context, deviceID string) error {
 	}
 	var failures []error
 	for _, id := range waiting {
-		if _, err := s.dispatch(ctx, id, repeatPause, true); err != nil {
+		if _, err := s.dispatch(ctx, deviceID, id, repeatPause, true); err != nil {
 			failures = append(failures, err)
 		}
 	}

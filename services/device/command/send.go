@@ -3,6 +3,7 @@ package command
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -149,7 +150,7 @@ func (s *Service) Dispatched(ctx context.Context, c Command) Command {
 	if c.Status != Queued || c.DueAt == nil || c.DueAt.After(s.clock.Now()) {
 		return c
 	}
-	if sent, err := s.dispatch(ctx, c.ID, resendAfter, false); err == nil {
+	if sent, err := s.dispatch(ctx, c.DeviceID, c.ID, resendAfter, false); err == nil {
 		return sent
 	}
 	return c
@@ -158,11 +159,15 @@ func (s *Service) Dispatched(ctx context.Context, c Command) Command {
 // dispatch sends an open command that the device has not acknowledged, unless it was sent less than
 // the pause ago; back reports that the device has just reconnected. The command is marked first: the Reconciler resends a command whose mark was not followed by a message,
 // Reconciler, and a message without a mark could go out for a command that is cancelled.
-func (s *Service) dispatch(ctx context.Context, id string, pause time.Duration, back bool) (Command, error) {
+func (s *Service) dispatch(ctx context.Context, deviceID, id string, pause time.Duration, back bool) (Command, error) {
 	send, now := false, s.clock.Now()
+	here, err := s.downlink.Route(ctx, deviceID)
+	if err != nil {
+		return Command{}, err
+	}
 	c, err := s.store.Decide(ctx, Target{CommandID: id, Now: now}, func(at State) (Changes, error) {
 		c := *at.Command
-		send = (c.Status == Queued || c.Status == Sent && now.Sub(*c.LastSentAt) >= pause) && now.Before(c.Deadline) && !at.Device.Deleted
+		send = (c.Status == Queued || c.Status == Sent && now.Sub(*c.LastSentAt) >= pause) && now.Before(c.Deadline) && !at.Device.Deleted && here
 		if !send {
 			return Changes{Answer: c}, nil
 		}
@@ -176,10 +181,11 @@ func (s *Service) dispatch(ctx context.Context, id string, pause time.Duration, 
 	if err != nil {
 		return c, fmt.Errorf("write command %s: %w", c.ID, err)
 	}
-	if err := s.downlink.Deliver(ctx, c.DeviceID, device.DownCommands, payload); err != nil {
+	m := device.DownMessage{DeviceID: c.DeviceID, Topic: device.DownCommands, Payload: payload, ExpiresAt: c.Deadline}
+	if err := s.downlink.Deliver(ctx, m); err != nil && !errors.Is(err, device.ErrNotSubscribed) {
 		return c, fmt.Errorf("deliver command %s: %w", c.ID, err)
 	}
-	return c, nil
+	return c, nil // a device that is not subscribed receives it when it subscribes
 }
 
 // Cancel ends an open command. The device is not told: one that has it already may carry it out, and

@@ -41,18 +41,21 @@ type Order struct {
 	Deadline  time.Time
 }
 
+// Route returns true.
+func (r *Radio) Route(context.Context, string) (bool, error) { return true, nil }
+
 // Deliver takes a message to a device.
-func (r *Radio) Deliver(_ context.Context, deviceID string, topic device.DownTopic, payload []byte) error {
+func (r *Radio) Deliver(_ context.Context, m device.DownMessage) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.Down {
 		return errors.New("the broker is away")
 	}
-	if topic != device.DownCommands {
+	if m.Topic != device.DownCommands {
 		return nil
 	}
-	order := Order{DeviceID: deviceID}
-	if err := json.Unmarshal(payload, &order); err != nil {
+	order := Order{DeviceID: m.DeviceID}
+	if err := json.Unmarshal(m.Payload, &order); err != nil {
 		return err
 	}
 	r.sent = append(r.sent, order)

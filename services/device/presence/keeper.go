@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,8 +45,6 @@ type Options struct {
 
 	// Welcome does what a device that has come waits for. It may be called again.
 	Welcome func(ctx context.Context, deviceID string) error
-	// Check receives who is connected at each comparison.
-	Check func(ctx context.Context, connected map[string]time.Time) error
 }
 
 const (
@@ -244,7 +243,7 @@ func (k *Keeper) compare(ctx context.Context, started bool) error {
 		}
 	}
 	k.forget(now)
-	return errors.Join(k.found(ctx, connected, known), k.doubt(ctx, missing, now, started), k.check(ctx, connected))
+	return errors.Join(k.found(ctx, connected, known), k.doubt(ctx, missing, now, started))
 }
 
 // found records a connection for each connected device that was not known to be connected.
@@ -269,6 +268,17 @@ func (k *Keeper) found(ctx context.Context, connected map[string]time.Time, know
 	return k.keep(ctx, batch)
 }
 
+// Doubt records that a process which held connections of the devices has died. Those without another connection are
+// UNKNOWN until they reconnect, and OFFLINE after Options.Wait.
+func (k *Keeper) Doubt(ctx context.Context, deviceIDs []string) error {
+	connected, err := k.broker.Connected(ctx)
+	if err != nil {
+		return err
+	}
+	missing := slices.DeleteFunc(deviceIDs, func(id string) bool { _, there := connected[id]; return there })
+	return k.doubt(ctx, missing, k.clock.Now(), true)
+}
+
 func (k *Keeper) doubt(ctx context.Context, missing []string, now time.Time, started bool) error {
 	for len(missing) > 0 {
 		n := min(len(missing), atOnce)
@@ -284,13 +294,6 @@ func (k *Keeper) doubt(ctx context.Context, missing []string, now time.Time, sta
 		missing = missing[n:]
 	}
 	return nil
-}
-
-func (k *Keeper) check(ctx context.Context, connected map[string]time.Time) error {
-	if len(connected) == 0 {
-		return nil
-	}
-	return k.options.Check(ctx, connected)
 }
 
 func (k *Keeper) forget(now time.Time) {

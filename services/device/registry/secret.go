@@ -9,7 +9,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -31,10 +30,11 @@ func newSecret() (secret, hash string) {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails
 	secret = base64.RawURLEncoding.EncodeToString(random[:])
-	return secret, hashSecret(secret)
+	return secret, HashSecret(secret)
 }
 
-func hashSecret(secret string) string {
+// HashSecret returns the hash by which a secret is stored.
+func HashSecret(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:])
 }
@@ -71,7 +71,7 @@ func (s *Service) RotateSecret(ctx context.Context, id string) (Registration, er
 	return Registration{Device: d, Secret: secret}, nil
 }
 
-// shut cuts the connections of the device. When that fails, Strangers will find them.
+// shut cuts the connections of the device. A process that is not notified finds that the sessions have ended.
 func (s *Service) shut(ctx context.Context, id string) {
 	if err := s.connections.Cut(context.WithoutCancel(ctx), id); err != nil {
 		s.logger.Warn("the connections of a device were not cut yet", "device", id, "error", err)
@@ -101,16 +101,16 @@ func (s *Service) Authenticate(ctx context.Context, id, secret string) error {
 	if err != nil {
 		return fmt.Errorf("look up the secret of %s: %w", id, err)
 	}
-	if hash == "" || subtle.ConstantTimeCompare([]byte(hash), []byte(hashSecret(secret))) != 1 {
+	if hash == "" || subtle.ConstantTimeCompare([]byte(hash), []byte(HashSecret(secret))) != 1 {
 		return refused
 	}
 	return nil
 }
 
-// Strangers returns those of the connected, each with when its oldest connection began, who may not be:
-// devices that were deleted, or have another secret since.
-func (s *Service) Strangers(ctx context.Context, connected map[string]time.Time) ([]string, error) {
-	return s.store.Strangers(ctx, connected)
+// Exists reports whether there is a device with a secret.
+func (s *Service) Exists(ctx context.Context, id string) bool {
+	hash, err := s.store.SecretHash(ctx, id)
+	return err == nil && hash != ""
 }
 
 // issued makes a change that brings a new device with a secret.

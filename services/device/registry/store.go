@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"time"
 
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/page"
@@ -40,10 +39,6 @@ type Store interface {
 
 	// SecretHash returns the hash of the device's secret; "" when there is no such device, or it has none.
 	SecretHash(ctx context.Context, deviceID string) (string, error)
-
-	// Strangers returns those of the connected, each with when its oldest connection began, who are not
-	// there or have a newer secret.
-	Strangers(ctx context.Context, connected map[string]time.Time) ([]string, error)
 }
 
 // Decide decides about a device; nil when it stays as it is.

@@ -212,7 +212,8 @@ func (s *Store) Unacknowledged(ctx context.Context, deviceID string) ([]string, 
 // DueCommands returns commands that are due: see command.Store.
 func (s *Store) DueCommands(ctx context.Context, now time.Time, most int) ([]string, error) {
 	due, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM commands
-		WHERE due_at <= $1 ORDER BY due_at LIMIT $2`, sqldb.Micros(now), most)
+		WHERE due_at <= $1 AND (deadline <= $1 OR NOT EXISTS (`+heldElsewhere("commands.device_id", "$2")+`))
+		ORDER BY due_at LIMIT $3`, sqldb.Micros(now), s.node, most)
 	if err != nil {
 		return nil, fmt.Errorf("read commands that are due: %w", err)
 	}
@@ -223,8 +224,8 @@ func (s *Store) DueCommands(ctx context.Context, now time.Time, most int) ([]str
 func (s *Store) NextDue(ctx context.Context) (*time.Time, error) {
 	var next sql.NullInt64
 	err := s.db.Read().QueryRowContext(ctx, `SELECT MIN(due) FROM (
-		SELECT MIN(due_at) AS due FROM commands WHERE due_at IS NOT NULL
-		UNION ALL SELECT MIN(lock_due_at) AS due FROM devices WHERE lock_due_at IS NOT NULL AND NOT deleted) AS dues`).Scan(&next)
+		SELECT MIN(due_at) AS due FROM commands WHERE due_at IS NOT NULL AND NOT EXISTS (`+heldElsewhere("commands.device_id", "$1")+`)
+		UNION ALL SELECT MIN(lock_due_at) AS due FROM devices WHERE lock_due_at IS NOT NULL AND NOT deleted) AS dues`, s.node).Scan(&next)
 	if err != nil {
 		return nil, fmt.Errorf("read what is due next: %w", err)
 	}

@@ -5,9 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
-	"time"
 
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/device"
@@ -42,29 +39,3 @@ func (s *Store) SecretHash(ctx context.Context, deviceID string) (string, error)
 
 // lookAtOnce is how many devices are looked up in one query.
 const lookAtOnce = 500
-
-// Strangers returns who may not be connected: see registry.Store.
-func (s *Store) Strangers(ctx context.Context, connected map[string]time.Time) ([]string, error) {
-	var strangers []string
-	for ids := range slices.Chunk(slices.Sorted(maps.Keys(connected)), lookAtOnce) {
-		var w sqldb.Where
-		w.In("device_id", ids)
-		made := map[string]time.Time{}
-		_, err := sqldb.Select(ctx, s.db.Read(), func(row sqldb.Row) (struct{}, error) {
-			var id string
-			var at int64
-			err := row.Scan(&id, &at)
-			made[id] = sqldb.Time(at)
-			return struct{}{}, err
-		}, `SELECT device_id, made_at FROM device_secrets`+w.SQL(), w.Args()...)
-		if err != nil {
-			return nil, fmt.Errorf("read when secrets were made: %w", err)
-		}
-		for _, id := range ids {
-			if at, known := made[id]; !known || at.After(connected[id]) {
-				strangers = append(strangers, id)
-			}
-		}
-	}
-	return strangers, nil
-}

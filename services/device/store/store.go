@@ -8,6 +8,7 @@ package store
 
 import (
 	"context"
+	"crypto/rand"
 	"database/sql"
 	"embed"
 	"errors"
@@ -43,11 +44,12 @@ var _ assembly.Store = (*Store)(nil)
 type Store struct {
 	db     *sqldb.DB
 	encode assembly.Encoding
+	node   string // names this process among those that share the database
 }
 
 // New returns a store over a migrated database. Events carry what encode makes of things.
 func New(db *sqldb.DB, encode assembly.Encoding) *Store {
-	return &Store{db: db, encode: encode}
+	return &Store{db: db, encode: encode, node: rand.Text()}
 }
 
 // Create stores a new device: see registry.Store.
@@ -162,6 +164,9 @@ func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, change device.Change) 
 		return err
 	}
 	if err := keepSecret(ctx, tx, change); err != nil {
+		return err
+	}
+	if err := endSessions(ctx, tx, change); err != nil {
 		return err
 	}
 	return s.emit(ctx, tx, change.Event.At, strings.ToLower(string(change.Event.Type)), change.Device)

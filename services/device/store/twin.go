@@ -138,11 +138,11 @@ func (s *Store) ConfigVersions(ctx context.Context, deviceIDs []string, request 
 }
 
 // UndeliveredConfigs returns what is to be handed on: see twin.Store.
-func (s *Store) UndeliveredConfigs(ctx context.Context, limit int) ([]twin.Config, error) {
+func (s *Store) UndeliveredConfigs(ctx context.Context, after string, limit int) ([]twin.Config, error) {
 	configs, err := sqldb.Select(ctx, s.db.Read(), scanConfig, selectConfigs+`
 		WHERE c.desired_version > c.delivered_version AND (c.reported_version IS NULL OR c.reported_version <> c.desired_version)
-			AND d.presence <> $1 AND NOT d.deleted
-		ORDER BY c.device_id LIMIT $2`, string(device.Offline), limit)
+			AND d.presence <> $1 AND NOT d.deleted AND c.device_id > $2 AND NOT EXISTS (`+heldElsewhere("c.device_id", "$3")+`)
+		ORDER BY c.device_id LIMIT $4`, string(device.Offline), after, s.node, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read what is to be delivered: %w", err)
 	}

@@ -78,6 +78,11 @@ func Run(t *testing.T, open func(t *testing.T) assembly.Store) {
 		"commands that are long over are forgotten":          forgetsCommands,
 		"long logs are forgotten in parts":                   forgetsLongLogs,
 		"of a busy device the newest are kept":               trims,
+		"a session continues until its TTL":                  sessionsContinue,
+		"sessions of a device are bounded":                   sessionsAreBounded,
+		"sessions end with the secret":                       sessionsEndWithTheSecret,
+		"sessions of a dead process are released":            processesAreReleased,
+		"writes of a group commit together":                  groupsCommitTogether,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -142,7 +142,7 @@ func deliversConfigsOnce(t *testing.T, s assembly.Store) {
 	mustChangeConfig(t, s, has.ID, report(1, "{}"))
 	undelivered := func() []twin.Config {
 		t.Helper()
-		found, err := s.UndeliveredConfigs(t.Context(), 10)
+		found, err := s.UndeliveredConfigs(t.Context(), "", 10)
 		if err != nil {
 			t.Fatal(err)
 		}

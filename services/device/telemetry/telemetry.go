@@ -104,25 +104,40 @@ func (s *Service) Take(ctx context.Context, recordings []Recording) error {
 
 // CheckReadings returns the readings as they are stored.
 func CheckReadings(readings []Reading) ([]Reading, error) {
-	if len(readings) == 0 || len(readings) > maxReadings {
-		return nil, errs.Invalid("readings", "must be 1 to %d", maxReadings)
+	if err := CheckCount(len(readings)); err != nil {
+		return nil, err
 	}
-	kept := make([]Reading, len(readings))
+	checked := make([]Reading, len(readings))
 	for i, r := range readings {
-		field := fmt.Sprintf("readings[%d]", i)
-		if err := input.Name(field+".key", r.Key, maxTelemetryKey); err != nil {
+		var err error
+		if checked[i], err = CheckReading(fmt.Sprintf("readings[%d]", i), r); err != nil {
 			return nil, err
 		}
-		at, err := input.Time(field+".at", r.At)
-		if err != nil {
-			return nil, err
-		}
-		if !(math.Abs(r.Value) <= maxValue) {
-			return nil, errs.Invalid(field+".value", "must be a number between -%g and %g", maxValue, maxValue)
-		}
-		kept[i] = Reading{Key: r.Key, At: at, Value: r.Value}
 	}
-	return kept, nil
+	return checked, nil
+}
+
+// CheckCount refuses a number of readings that one call may not have.
+func CheckCount(n int) error {
+	if n == 0 || n > maxReadings {
+		return errs.Invalid("readings", "must be 1 to %d", maxReadings)
+	}
+	return nil
+}
+
+// CheckReading returns the reading as it is stored.
+func CheckReading(field string, r Reading) (Reading, error) {
+	if err := input.Name(field+".key", r.Key, maxTelemetryKey); err != nil {
+		return Reading{}, err
+	}
+	at, err := input.Time(field+".at", r.At)
+	if err != nil {
+		return Reading{}, err
+	}
+	if !(math.Abs(r.Value) <= maxValue) {
+		return Reading{}, errs.Invalid(field+".value", "must be a number between -%g and %g", maxValue, maxValue)
+	}
+	return Reading{Key: r.Key, At: at, Value: r.Value}, nil
 }
 
 // newest is the time of the newest reading that is not after now; nil when there is none.

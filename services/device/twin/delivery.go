@@ -8,56 +8,86 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/sluicehq/sluice/internal/worker"
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// delivery hands desired configurations to devices. What is wanted is in the store, with what was
-// handed on, so that a restart forgets none and hands none on twice.
+// delivery sends desired configurations to devices. The store has the version that each device acknowledged by PUBACK,
+// so that a restart neither loses nor repeats a delivery.
 type delivery struct {
 	wakeup worker.Wakeup
 	mu     sync.Mutex
-	again  map[string]time.Time // devices that have just connected, and the time of the second delivery
+	// delayed has the devices whose delivery failed, with the time of the next attempt.
+	delayed map[string]backoff
+	// welcomed has the time of the last delivery to a device that connected.
+	welcomed map[string]time.Time
 }
 
-func newDelivery() *delivery {
-	return &delivery{wakeup: worker.NewWakeup(), again: map[string]time.Time{}}
-}
-
-// remind schedules a second delivery: a device that has just connected may not have subscribed yet. A
-// reminder lost with the process is repaired by the next connection.
-func (c *delivery) remind(deviceID string, at time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if len(c.again) < maxReminders {
-		c.again[deviceID] = at
-	}
-}
-
-// due removes and returns the devices whose second delivery is due.
-func (c *delivery) due(now time.Time) []string {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	var due []string
-	for id, at := range c.again {
-		if !at.After(now) && len(due) < deliveryBatch {
-			due = append(due, id)
-			delete(c.again, id)
-		}
-	}
-	return due
+type backoff struct {
+	version int64
+	next    time.Time
+	wait    time.Duration
 }
 
 const (
-	deliveryBatch = 100
-	// deliveryInterval is how often is looked for what another process was told, or could not hand on.
+	deliveryBatch = 500 // configurations of one read
+	atOnce        = 64  // concurrent deliveries; each waits for a PUBACK
+	// deliveryInterval is the poll interval for configurations that another process stored.
 	deliveryInterval = 2 * time.Second
-	// remindAfter is how long a device may take to subscribe after it has connected.
-	remindAfter  = time.Second
-	maxReminders = 100_000 // devices
+	retryMin         = 2 * time.Second
+	retryMax         = time.Minute
+	// repeatPause prevents a second delivery when a connection is noticed twice.
+	repeatPause = time.Second
+	maxDelayed  = 100_000 // devices in memory
 )
 
-// DeliveryLoop describes the background loop that delivers desired configurations. A failed delivery is retried.
+func newDelivery() *delivery {
+	return &delivery{wakeup: worker.NewWakeup(), delayed: map[string]backoff{}, welcomed: map[string]time.Time{}}
+}
+
+// due reports whether the version may be delivered now: it never failed, or its backoff has passed.
+func (d *delivery) due(c Config, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	b, failed := d.delayed[c.DeviceID]
+	return !failed || b.version != c.DesiredVersion || !b.next.After(now)
+}
+
+// settle records the outcome of a delivery.
+func (d *delivery) settle(c Config, failed bool, now time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	b := d.delayed[c.DeviceID]
+	if !failed || len(d.delayed) >= maxDelayed {
+		delete(d.delayed, c.DeviceID)
+		return
+	}
+	if b.version != c.DesiredVersion {
+		b = backoff{version: c.DesiredVersion}
+	}
+	b.wait = min(max(2*b.wait, retryMin), retryMax)
+	b.next = now.Add(b.wait)
+	d.delayed[c.DeviceID] = b
+}
+
+// welcome reports whether a device that connects is due for a delivery, and records it.
+func (d *delivery) welcome(deviceID string, now time.Time) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if last, known := d.welcomed[deviceID]; known && now.Before(last.Add(repeatPause)) {
+		return false
+	}
+	if len(d.welcomed) >= maxDelayed {
+		clear(d.welcomed)
+	}
+	d.welcomed[deviceID] = now
+	return true
+}
+
+// DeliveryLoop describes the background loop that delivers desired configurations. A failed delivery is retried with
+// backoff.
 func (s *Service) DeliveryLoop() worker.Loop {
 	return worker.Loop{Name: "twin delivery", Interval: deliveryInterval, Wakeup: s.delivery.wakeup, MaxBackoff: deliveryInterval, Pass: func(ctx context.Context) error {
 		_, err := s.DeliverPending(ctx)
@@ -65,86 +95,98 @@ func (s *Service) DeliveryLoop() worker.Loop {
 	}}
 }
 
-// DeliverPending sends the desired configuration to devices that are not known to be offline, once a version, and
-// returns how many it sent. A device that reconnects receives it again, unless it has reported it.
+// DeliverPending delivers the desired configurations that their devices have neither acknowledged nor reported, and
+// returns the number of deliveries. It passes over devices that are OFFLINE, not subscribed, or connected to another
+// process.
 func (s *Service) DeliverPending(ctx context.Context) (int, error) {
-	done, err := s.deliverReminders(ctx)
-	if err != nil {
-		return done, err
-	}
-	for {
-		pending, err := s.store.UndeliveredConfigs(ctx, deliveryBatch)
+	done := 0
+	for after := ""; ; {
+		pending, err := s.store.UndeliveredConfigs(ctx, after, deliveryBatch)
 		if err != nil || len(pending) == 0 {
 			return done, err
 		}
-		var handed []Config
-		var failures []error
-		for _, c := range pending {
-			if err := s.deliver(ctx, c); err != nil {
-				failures = append(failures, err)
-				continue
-			}
-			handed = append(handed, c)
-		}
-		if err := s.store.MarkDelivered(ctx, handed); err != nil {
+		after = pending[len(pending)-1].DeviceID
+		delivered, failure := s.deliverAll(ctx, pending)
+		if err := s.store.MarkDelivered(ctx, delivered); err != nil {
 			return done, err
 		}
-		done += len(handed)
-		if len(failures) > 0 || len(pending) < deliveryBatch {
-			return done, errors.Join(failures...)
+		done += len(delivered)
+		if failure != nil || len(pending) < deliveryBatch {
+			return done, failure
 		}
 	}
 }
 
-// deliverReminders sends the second delivery, except to devices that have reported.
-func (s *Service) deliverReminders(ctx context.Context) (done int, err error) {
-	for {
-		due := s.delivery.due(s.clock.Now())
-		if len(due) == 0 {
-			return done, nil
+// deliverAll returns the configurations that were acknowledged.
+func (s *Service) deliverAll(ctx context.Context, pending []Config) (delivered []Config, failure error) {
+	var mu sync.Mutex
+	var all errgroup.Group
+	all.SetLimit(atOnce)
+	for _, c := range pending {
+		if !s.delivery.due(c, s.clock.Now()) {
+			continue
 		}
-		configs, err := s.store.GetConfigs(ctx, due)
-		if err != nil {
-			return done, err
-		}
-		for _, c := range configs {
-			if c.InSync() {
-				continue
+		all.Go(func() error {
+			err := s.deliver(ctx, c)
+			s.delivery.settle(c, err != nil, s.clock.Now())
+			mu.Lock()
+			defer mu.Unlock()
+			switch {
+			case err == nil:
+				delivered = append(delivered, c)
+			case !errors.Is(err, device.ErrNotSubscribed):
+				failure = errors.Join(failure, err)
 			}
-			if err := s.deliver(ctx, c); err != nil {
-				return done, err
-			}
-			done++
-		}
+			return nil
+		})
 	}
+	_ = all.Wait() // the functions return no error
+	return delivered, failure
 }
 
-// wantedMessage is the payload of config/desired.
-type wantedMessage struct {
+// desiredMessage is the payload of config/desired.
+type desiredMessage struct {
 	Version int64           `json:"version"`
 	Desired json.RawMessage `json:"desired"`
 }
 
 func (s *Service) deliver(ctx context.Context, c Config) error {
-	payload, err := json.Marshal(wantedMessage{Version: c.DesiredVersion, Desired: json.RawMessage(c.Desired)})
+	payload, err := json.Marshal(desiredMessage{Version: c.DesiredVersion, Desired: json.RawMessage(c.Desired)})
 	if err != nil {
 		return fmt.Errorf("write the configuration of %s: %w", c.DeviceID, err)
 	}
-	if err := s.downlink.Deliver(ctx, c.DeviceID, device.DownConfig, payload); err != nil {
+	if err := s.downlink.Deliver(ctx, device.DownMessage{DeviceID: c.DeviceID, Topic: device.DownConfig, Payload: payload}); err != nil {
 		return fmt.Errorf("deliver the configuration of %s: %w", c.DeviceID, err)
 	}
 	return nil
 }
 
-// Welcome sends a device that has just connected its desired configuration, unless it is in sync.
+// Welcome delivers its desired configuration to a device that has connected or subscribed, unless it is in sync.
 func (s *Service) Welcome(ctx context.Context, deviceID string) error {
 	found, err := s.store.GetConfigs(ctx, []string{deviceID})
 	if err != nil || len(found) == 0 || found[0].InSync() {
 		return err
 	}
-	if err := s.deliver(ctx, found[0]); err != nil {
+	here, err := s.downlink.Route(ctx, deviceID)
+	if err != nil || !here || !s.delivery.welcome(deviceID, s.clock.Now()) {
 		return err
 	}
-	s.delivery.remind(deviceID, s.clock.Now().Add(remindAfter))
+	err = s.deliver(ctx, found[0])
+	s.delivery.settle(found[0], err != nil, s.clock.Now())
+	if errors.Is(err, device.ErrNotSubscribed) {
+		s.delivery.forget(deviceID)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	return s.store.MarkDelivered(ctx, found)
+}
+
+// forget makes the next welcome of the device due: nothing was delivered.
+func (d *delivery) forget(deviceID string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.welcomed, deviceID)
+	delete(d.delayed, deviceID)
 }

@@ -33,9 +33,9 @@ type Store interface {
 	// ConfigVersions returns a page of what was wanted of each device, the newest first.
 	ConfigVersions(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[Version], error)
 
-	// UndeliveredConfigs returns configurations that are wanted, were not reported, and were not handed
-	// on in this version, of devices that are not known to be away.
-	UndeliveredConfigs(ctx context.Context, limit int) ([]Config, error)
+	// UndeliveredConfigs returns configurations whose desired version was neither reported nor delivered, of devices
+	// behind after in order of their ids. It leaves out devices that are OFFLINE or connected to another process.
+	UndeliveredConfigs(ctx context.Context, after string, limit int) ([]Config, error)
 
 	// MarkDelivered remembers that the versions were handed on.
 	MarkDelivered(ctx context.Context, delivered []Config) error

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/errs"
@@ -80,15 +81,96 @@ func orArrival(field string, sentAt *moment, arrived time.Time) (time.Time, erro
 	return sentAt.Time, nil
 }
 
-// sample is values at a time: {"at": "…", "values": {"temperature": 21.5}}.
-type sample struct {
-	At     *moment             `json:"at"`
-	Values map[string]*float64 `json:"values"`
+// The limits of a payload, as of a request of the gateway: how deep lists and objects nest, and how many values there are.
+const (
+	maxDepth  = 32
+	maxValues = 20_000
+)
+
+// checkShape refuses a payload that is too deep or has too many values, before anything is decoded. Text that is not
+// JSON is left to the decoder.
+func checkShape(payload []byte) error {
+	depth, values, quoted := 0, 1, false
+	for i := 0; i < len(payload); i++ {
+		switch b := payload[i]; {
+		case quoted && b == '\\':
+			i++
+		case b == '"':
+			quoted = !quoted
+		case quoted:
+		case b == '{' || b == '[':
+			depth++
+			values++
+		case b == '}' || b == ']':
+			depth--
+		case b == ',':
+			values++
+		}
+		if depth > maxDepth {
+			return errs.Invalid("payload", "nests deeper than %d", maxDepth)
+		}
+		if values > maxValues {
+			return errs.Invalid("payload", "has more than %d values", maxValues)
+		}
+	}
+	return nil
 }
 
-// readReadings reads a message of telemetry: a sample, a list of samples, or values alone.
+// partialError refuses some items of a message. It unwraps to the refusal that names them.
+type partialError struct{ refusal *errs.Error }
+
+func (e *partialError) Error() string { return e.refusal.Error() }
+func (e *partialError) Unwrap() error { return e.refusal }
+
+// itemRefusals collects the refused items of one message.
+type itemRefusals struct {
+	first error
+	named []string
+	count int
+}
+
+// maxNamedItems bounds the refused items that a note names; it has the number of all.
+const maxNamedItems = 20
+
+// add records the refusal of an item.
+func (r *itemRefusals) add(err error) {
+	if r.count++; r.count == 1 {
+		r.first = err
+	}
+	if len(r.named) < maxNamedItems {
+		r.named = append(r.named, errs.From(err).Message)
+	}
+}
+
+// err returns nil without a refusal, the refusal of the message when no item is good, and else a partial error.
+func (r *itemRefusals) err(good int) error {
+	switch {
+	case r.count == 0:
+		return nil
+	case good == 0 && r.count == 1:
+		return r.first
+	}
+	words := strings.Join(r.named, "; ")
+	if more := r.count - len(r.named); more > 0 {
+		words += fmt.Sprintf("; and %d more", more)
+	}
+	refusal := errs.Invalid("payload", "%d of %d items are refused: %s", r.count, r.count+good, words)
+	if good == 0 {
+		return refusal
+	}
+	return &partialError{refusal}
+}
+
+// sample is values at a time: {"at": "…", "values": {"temperature": 21.5}}.
+type sample struct {
+	At     *moment                    `json:"at"`
+	Values map[string]json.RawMessage `json:"values"`
+}
+
+// readReadings reads a message of telemetry: a sample, a list of samples, or values alone. The error is partial when
+// some readings are good.
 func readReadings(m device.UpMessage) ([]telemetry.Reading, error) {
-	samples, err := readSamples(m)
+	samples, refusals, err := readSamples(m)
 	if err != nil {
 		return nil, err
 	}
@@ -96,40 +178,65 @@ func readReadings(m device.UpMessage) ([]telemetry.Reading, error) {
 	for i, s := range samples {
 		at, err := orArrival(fmt.Sprintf("[%d].at", i), s.At, m.ArrivedAt)
 		if err != nil {
-			return nil, err
+			refusals.add(err)
+			continue
 		}
 		for _, key := range slices.Sorted(maps.Keys(s.Values)) {
-			if s.Values[key] == nil {
-				return nil, errs.Invalid("payload", "%.80q must be a number", key)
+			reading, err := readReading(key, at, s.Values[key])
+			if err != nil {
+				refusals.add(err)
+				continue
 			}
-			all = append(all, telemetry.Reading{Key: key, At: at, Value: *s.Values[key]})
+			all = append(all, reading)
 		}
 	}
-	return telemetry.CheckReadings(all)
+	if len(all) == 0 && refusals.count > 0 {
+		return nil, refusals.err(0)
+	}
+	if err := telemetry.CheckCount(len(all)); err != nil {
+		return nil, err
+	}
+	return all, refusals.err(len(all))
 }
 
-func readSamples(m device.UpMessage) ([]sample, error) {
+func readReading(key string, at time.Time, text json.RawMessage) (telemetry.Reading, error) {
+	var value *float64
+	if err := json.Unmarshal(text, &value); err != nil {
+		return telemetry.Reading{}, errs.Invalid("payload", "%.80q %s", key, badJSON(err))
+	}
+	if value == nil {
+		return telemetry.Reading{}, errs.Invalid("payload", "%.80q must be a number", key)
+	}
+	return telemetry.CheckReading("values", telemetry.Reading{Key: key, At: at, Value: *value})
+}
+
+// readSamples reads the samples of a message. Of a list, samples that cannot be read are refused alone.
+func readSamples(m device.UpMessage) (samples []sample, refusals itemRefusals, err error) {
 	if first := bytes.TrimLeft(m.Payload, " \t\r\n"); len(first) > 0 && first[0] == '[' {
-		var list []sample
-		err := decode(m.Payload, &list)
-		return list, err
+		var list []json.RawMessage
+		if err := decode(m.Payload, &list); err != nil {
+			return nil, refusals, err
+		}
+		for i, text := range list {
+			var one sample
+			if err := json.Unmarshal(text, &one); err != nil {
+				refusals.add(errs.Invalid(fmt.Sprintf("[%d]", i), "%s", badJSON(err)))
+				one = sample{}
+			}
+			samples = append(samples, one) // an empty one keeps the index of those behind it
+		}
+		return samples, refusals, nil
 	}
-	var named struct {
-		Values json.RawMessage `json:"values"`
+	var values map[string]json.RawMessage
+	if err := decode(m.Payload, &values); err != nil {
+		return nil, refusals, err
 	}
-	if err := decode(m.Payload, &named); err != nil {
-		return nil, err
-	}
-	if values := bytes.TrimSpace(named.Values); len(values) > 0 && values[0] == '{' {
+	if named := bytes.TrimSpace(values["values"]); len(named) > 0 && named[0] == '{' {
 		var one sample
 		err := decode(m.Payload, &one)
-		return []sample{one}, err
+		return []sample{one}, refusals, err
 	}
-	var alone map[string]*float64
-	if err := decode(m.Payload, &alone); err != nil {
-		return nil, err
-	}
-	return []sample{{Values: alone}}, nil
+	return []sample{{Values: values}}, refusals, nil
 }
 
 // place is a position as devices tell it. Phones call its parts by their short names.
@@ -145,31 +252,34 @@ type place struct {
 	Acc *float64 `json:"acc"`
 }
 
-// readPositions reads a message of positions: one, or a list.
+// readPositions reads a message of positions: one, or a list. The error is partial when some of a list are good.
 func readPositions(m device.UpMessage) ([]device.Position, error) {
-	var places []place
+	list := []json.RawMessage{m.Payload}
 	if first := bytes.TrimLeft(m.Payload, " \t\r\n"); len(first) > 0 && first[0] == '[' {
-		if err := decode(m.Payload, &places); err != nil {
-			return nil, err
-		}
-	} else {
-		places = make([]place, 1)
-		if err := decode(m.Payload, &places[0]); err != nil {
+		if err := decode(m.Payload, &list); err != nil {
 			return nil, err
 		}
 	}
-	if len(places) == 0 || len(places) > maxPlaces {
+	if len(list) == 0 || len(list) > maxPlaces {
 		return nil, errs.Invalid("payload", "must be 1 to %d positions", maxPlaces)
 	}
-	all := make([]device.Position, len(places))
-	for i, p := range places {
-		position, err := p.position(fmt.Sprintf("[%d]", i), m.ArrivedAt)
-		if err != nil {
-			return nil, err
+	var all []device.Position
+	var refusals itemRefusals
+	for i, text := range list {
+		var p place
+		field := fmt.Sprintf("[%d]", i)
+		err := decode(text, &p)
+		var position *device.Position
+		if err == nil {
+			position, err = p.position(field, m.ArrivedAt)
 		}
-		all[i] = *position
+		if err != nil {
+			refusals.add(err)
+			continue
+		}
+		all = append(all, *position)
 	}
-	return all, nil
+	return all, refusals.err(len(all))
 }
 
 const maxPlaces = 500 // a message

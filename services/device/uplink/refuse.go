@@ -18,7 +18,6 @@ type refusal struct {
 	Bytes     int            `json:"bytes"`
 	Unnoted   int            `json:"unnoted,omitempty"` // refusals before it that were only counted
 	ArrivedAt string         `json:"arrivedAt"`
-	Sequence  uint64         `json:"sequence,omitempty"`
 }
 
 // reportsAMinute is how many events of one device the event log takes.
@@ -37,7 +36,7 @@ func (s *Service) refuse(ctx context.Context, m device.UpMessage, why *errs.Erro
 	}
 	e, err := device.Noted(m.DeviceID, now, Refused, why.Message, m.DeviceID, refusal{
 		Topic: m.Topic, Reason: why.Reason, Bytes: len(m.Payload), Unnoted: s.pace.Skipped(refusals + m.DeviceID),
-		ArrivedAt: m.ArrivedAt.UTC().Format(time.RFC3339Nano), Sequence: m.Sequence,
+		ArrivedAt: m.ArrivedAt.UTC().Format(time.RFC3339Nano),
 	})
 	if err != nil {
 		return err

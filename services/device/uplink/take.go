@@ -14,11 +14,13 @@ import (
 const Reported device.EventType = "REPORTED"
 
 func (s *Service) takePositions(ctx context.Context, m device.UpMessage) error {
-	positions, err := readPositions(m)
-	if err != nil {
-		return err
+	positions, partial := readPositions(m)
+	if len(positions) > 0 {
+		if err := s.store.Observe(ctx, m.DeviceID, positions, s.clock.Now()); err != nil {
+			return err
+		}
 	}
-	return s.store.Observe(ctx, m.DeviceID, positions, s.clock.Now())
+	return partial
 }
 
 // ReportedState is what a device told of itself.
@@ -59,6 +61,9 @@ type happening struct {
 }
 
 const maxMessage = 1_000 // characters
+
+// Note adds an event to the device, if it exists.
+func (s *Service) Note(ctx context.Context, e device.Event) error { return s.store.Note(ctx, e) }
 
 // takeEvent notes what the device says happened. Of one that says too much, the rest is refused.
 func (s *Service) takeEvent(ctx context.Context, m device.UpMessage) error {

@@ -34,8 +34,8 @@ func TestGoodMessagesAreTakenWhateverStandsBesideThem(t *testing.T) {
 		message(a.ID, device.UpTelemetry, `{"t": 2}`),
 	}
 	for range 2 {
-		for i, err := range f.Uplink.TakeAll(t.Context(), batch) {
-			if err != nil {
+		for i, outcome := range f.Uplink.TakeAll(t.Context(), batch) {
+			if err := outcome.Err; err != nil {
 				t.Errorf("message %d comes again: %v", i, err)
 			}
 		}

@@ -39,6 +39,10 @@ type Store interface {
 	// version is unchanged; a change is published.
 	Report(ctx context.Context, deviceID string, state ReportedState, now time.Time) error
 
+	// Group runs change in one transaction, which every write of a store under its context joins. A write that fails
+	// is rolled back alone. change may run twice.
+	Group(ctx context.Context, change func(ctx context.Context) error) error
+
 	// Note writes down what happened to a device and leaves the device as it is. Of a device that is
 	// not there, nothing is written.
 	Note(ctx context.Context, e device.Event) error
@@ -65,11 +69,18 @@ func New(store Store, clock clock.Clock, handlers Handlers, count Count) *Servic
 	return s
 }
 
-// taker does what a message asks for. An error that is the device's fault (INVALID_ARGUMENT,
-// NOT_FOUND, FAILED_PRECONDITION, ALREADY_EXISTS, PERMISSION_DENIED) refuses the message: it is noted
-// in the device's event log and does not be redelivered. After any other error it is redelivered, so a
-// taker must bear a message twice.
+// taker processes a message. An error that is the device's fault (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION,
+// ALREADY_EXISTS, PERMISSION_DENIED) refuses the message: it is noted in the device's event log and is not retried.
+// After a partial error the message is taken but for the items that the error names. After any other error the message
+// is retried, so a taker must be idempotent.
 type taker func(ctx context.Context, m device.UpMessage) error
+
+// Outcome is the result of one message. The zero Outcome: it is stored.
+type Outcome struct {
+	Err     error       // it could not be stored now, and may be retried
+	Refused *errs.Error // it is refused for good, which is noted in the device's events
+	Partial bool        // of several items some were refused: Refused names them, the others are stored
+}
 
 // takers says who takes what. A topic without a row is refused.
 func (s *Service) takers() map[device.UpTopic]taker {
@@ -85,17 +96,23 @@ func (s *Service) takers() map[device.UpTopic]taker {
 	}
 }
 
-// takeResult has the camera processed whose stream waited for the command.
+// takeResult also updates the stream that waits for the command, after the commit: the due tasks of the camera do it
+// when a crash prevents that.
 func (s *Service) takeResult(ctx context.Context, m device.UpMessage) error {
 	commandID, err := s.handlers.Commands.TakeResult(ctx, m)
 	if err != nil {
 		return err
 	}
-	return s.handlers.Cameras.Answered(ctx, m.DeviceID, commandID)
+	var failure error
+	device.Defer(ctx, func(ctx context.Context) { failure = s.handlers.Cameras.Answered(ctx, m.DeviceID, commandID) })
+	return failure // nil when deferred
 }
 
 func (s *Service) untaken(_ context.Context, m device.UpMessage) error {
-	return errs.Invalid("topic", "nobody takes %.80q", m.Topic)
+	if m.Foreign {
+		return errs.Invalid("topic", "%.80q is not a topic of this device", m.Topic)
+	}
+	return errs.Invalid("topic", "%.80q is not a topic that devices publish to", m.Topic)
 }
 
 // welcomer does what a device that has just connected waits for. It may be called again for the same
@@ -107,38 +124,71 @@ func (s *Service) welcomers() []welcomer {
 	return []welcomer{s.handlers.Commands.SendWaiting, s.handlers.Vehicles.Hurry, s.handlers.Twins.Welcome}
 }
 
-// TakeAll handles messages of devices, and says of each what Take would. Telemetry is stored in one
-// transaction.
-func (s *Service) TakeAll(ctx context.Context, messages []device.UpMessage) []error {
-	outcomes := make([]error, len(messages))
-	var recordings []telemetry.Recording
-	var of []int // which message a recording is of
+// TakeAll processes messages of devices in one transaction, and returns the outcome of each. A message that fails
+// does not fail the others. An error of the transaction is the outcome of all of them.
+func (s *Service) TakeAll(ctx context.Context, messages []device.UpMessage) []Outcome {
+	readings := make([]parsed, len(messages))
 	for i, m := range messages {
-		if m.Topic != device.UpTelemetry {
-			outcomes[i] = s.Take(ctx, m)
-			continue
+		if m.Topic == device.UpTelemetry && !m.Foreign {
+			readings[i].recording, readings[i].err = readRecording(m)
 		}
-		recording, err := readRecording(m)
+	}
+	outcomes := make([]Outcome, len(messages))
+	deferring, run := device.WithDeferred(ctx)
+	err := s.store.Group(deferring, func(ctx context.Context) error {
+		s.takeReadings(ctx, messages, readings, outcomes)
+		for i, m := range messages {
+			if m.Topic != device.UpTelemetry || m.Foreign {
+				outcomes[i] = s.takeOne(ctx, m)
+			}
+		}
+		return ctx.Err()
+	})
+	for i, m := range messages {
 		if err != nil {
-			outcomes[i] = s.settle(ctx, m, err)
-			continue
+			outcomes[i] = Outcome{Err: err}
 		}
-		recordings, of = append(recordings, recording), append(of, i)
-	}
-	if len(recordings) == 0 {
-		return outcomes
-	}
-	err := s.handlers.Telemetry.Take(ctx, recordings)
-	for _, i := range of {
-		outcomes[i] = err
+		s.countOutcome(m, outcomes[i])
 	}
 	if err == nil {
-		s.count(device.UpTelemetry, "taken", len(of))
+		run(ctx)
 	}
 	return outcomes
 }
 
-// readRecording reads a message of telemetry.
+// parsed is a message of telemetry; err names items that were refused, or refuses the message.
+type parsed struct {
+	recording telemetry.Recording
+	err       error
+}
+
+// takeReadings stores the readings of all messages by one insert. When that fails, each message is stored alone.
+func (s *Service) takeReadings(ctx context.Context, messages []device.UpMessage, readings []parsed, outcomes []Outcome) {
+	var recordings []telemetry.Recording
+	for _, p := range readings {
+		if len(p.recording.Readings) > 0 {
+			recordings = append(recordings, p.recording)
+		}
+	}
+	var together error
+	if len(recordings) > 0 {
+		together = s.handlers.Telemetry.Take(ctx, recordings)
+	}
+	for i, p := range readings {
+		if len(p.recording.Readings) == 0 && p.err == nil {
+			continue // not telemetry
+		}
+		failure := p.err
+		if together != nil && len(p.recording.Readings) > 0 {
+			if err := s.handlers.Telemetry.Take(ctx, []telemetry.Recording{p.recording}); err != nil {
+				failure = err
+			}
+		}
+		outcomes[i] = s.settle(ctx, messages[i], failure)
+	}
+}
+
+// readRecording reads a message of telemetry. A partial error comes with the readings that are good.
 func readRecording(m device.UpMessage) (telemetry.Recording, error) {
 	if err := checkPayload(m); err != nil {
 		return telemetry.Recording{}, err
@@ -148,18 +198,26 @@ func readRecording(m device.UpMessage) (telemetry.Recording, error) {
 }
 
 func (s *Service) takeTelemetry(ctx context.Context, m device.UpMessage) error {
-	recording, err := readRecording(m)
-	if err != nil {
-		return err
+	recording, partial := readRecording(m)
+	if len(recording.Readings) > 0 {
+		if err := s.handlers.Telemetry.Take(ctx, []telemetry.Recording{recording}); err != nil {
+			return err
+		}
 	}
-	return s.handlers.Telemetry.Take(ctx, []telemetry.Recording{recording})
+	return partial
 }
 
-// Take handles one message of a device. nil: done with, also when it was refused; that is noted in
-// the device's event log. An error: not now, deliver it again.
+// Take processes one message of a device. nil: it is stored, or refused and noted in the device's event log. An error:
+// it could not be stored now.
 func (s *Service) Take(ctx context.Context, m device.UpMessage) error {
+	outcome := s.takeOne(ctx, m)
+	s.countOutcome(m, outcome)
+	return outcome.Err
+}
+
+func (s *Service) takeOne(ctx context.Context, m device.UpMessage) Outcome {
 	take, known := s.takes[m.Topic]
-	if !known {
+	if !known || m.Foreign {
 		take = s.untaken
 	}
 	err := checkPayload(m)
@@ -169,29 +227,39 @@ func (s *Service) Take(ctx context.Context, m device.UpMessage) error {
 	return s.settle(ctx, m, err)
 }
 
-// settle counts the outcome of the message, and notes when it was refused.
-func (s *Service) settle(ctx context.Context, m device.UpMessage, err error) error {
+// settle makes the outcome of the error, and notes a refusal.
+func (s *Service) settle(ctx context.Context, m device.UpMessage, err error) Outcome {
+	if err == nil {
+		return Outcome{}
+	}
+	if !blamesDevice(err) {
+		return Outcome{Err: err}
+	}
+	_, partial := errors.AsType[*partialError](err)
+	refused := errs.From(err)
+	return Outcome{Refused: refused, Partial: partial, Err: s.refuse(ctx, m, refused)}
+}
+
+func (s *Service) countOutcome(m device.UpMessage, outcome Outcome) {
 	topic := m.Topic
-	if _, known := s.takes[topic]; !known {
+	if _, known := s.takes[topic]; !known || m.Foreign {
 		topic = "other"
 	}
 	switch {
-	case err == nil:
-		s.count(topic, "taken", 1)
-		return nil
-	case blamesDevice(err):
+	case outcome.Err != nil:
+		s.count(topic, "failed", 1)
+	case outcome.Refused != nil && !outcome.Partial:
 		s.count(topic, "refused", 1)
-		return s.refuse(ctx, m, errs.From(err))
+	default:
+		s.count(topic, "taken", 1)
 	}
-	s.count(topic, "failed", 1)
-	return err
 }
 
 func checkPayload(m device.UpMessage) error {
 	if len(m.Payload) > device.MaxPayload {
 		return errs.Invalid("payload", "has %d bytes, more than %d", len(m.Payload), device.MaxPayload)
 	}
-	return nil
+	return checkShape(m.Payload)
 }
 
 // blamesDevice reports whether sending the message again would be refused again.

@@ -1,0 +1,40 @@
+package sqldb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+type groupKey struct{}
+
+// Group runs change in one transaction, which each Write under the context of change joins: many small writes share
+// one commit. A Write that fails is rolled back to its savepoint and does not fail the group. Reads outside of the
+// transaction (DB.Read) do not see uncommitted writes of the group. change must use one goroutine. It may run twice,
+// as the change of Write.
+func (db *DB) Group(ctx context.Context, change func(ctx context.Context) error) error {
+	return db.Write(ctx, func(tx *Tx) error {
+		return change(context.WithValue(ctx, groupKey{}, tx))
+	})
+}
+
+// nested runs change within a savepoint of the transaction.
+func (tx *Tx) nested(ctx context.Context, change func(tx *Tx) error) error {
+	if _, err := tx.ExecContext(ctx, "SAVEPOINT nested"); err != nil {
+		return fmt.Errorf("begin a nested write: %w", err)
+	}
+	emitted := tx.emitted
+	if err := change(tx); err != nil {
+		tx.emitted = emitted
+		_, rollback := tx.ExecContext(ctx, "ROLLBACK TO SAVEPOINT nested")
+		_, release := tx.ExecContext(ctx, "RELEASE SAVEPOINT nested")
+		if failed := errors.Join(rollback, release); failed != nil {
+			return errors.Join(err, fmt.Errorf("roll back a nested write: %w", failed))
+		}
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "RELEASE SAVEPOINT nested"); err != nil {
+		return fmt.Errorf("end a nested write: %w", err)
+	}
+	return nil
+}

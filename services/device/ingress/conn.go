@@ -1,0 +1,492 @@
+package ingress
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mochi-mqtt/server/v2/packets"
+
+	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/presence"
+	"github.com/sluicehq/sluice/services/device/uplink"
+)
+
+// Why the server closes a connection.
+var (
+	takenOver    = packets.ErrSessionTakenOver
+	shuttingDown = packets.ErrServerShuttingDown
+	evicted      = packets.Code{Code: packets.ErrQuotaExceeded.Code, Reason: "too many connections of this device"}
+	revoked      = packets.Code{Code: packets.ErrNotAuthorized.Code, Reason: "the device was deleted, or its secret replaced"}
+	slowConsumer = packets.Code{Code: packets.ErrQuotaExceeded.Code, Reason: "the client does not read what it is sent"}
+	notStored    = packets.Code{Code: packets.ErrServerUnavailable.Code, Reason: "the message cannot be stored now: send it again"}
+)
+
+const (
+	readBuffer   = 4 << 10
+	batchSize    = 256                    // messages of one connection in a group
+	closeTimeout = 2 * time.Second        // for the last packets of a connection that is closed
+	maxInflight  = 32                     // deliveries to a client without PUBACK
+	noteDelay    = 500 * time.Millisecond // of all packets of a connection, before it is noted
+)
+
+// conn is the connection of a client. Its goroutine reads and processes packets. A second one writes, only while
+// packets are queued.
+type conn struct {
+	l       *Listener
+	net     net.Conn
+	r       *bufio.Reader
+	address string
+
+	// Set by CONNECT.
+	version     byte
+	key         Key
+	generation  int64
+	ttl         time.Duration
+	keepAlive   time.Duration // how long the client may be silent; 0 before CONNECT
+	limiter     *limiter
+	will        *will
+	terse       bool // the client asked for no reason strings
+	maxOutgoing int  // bytes of a packet; 0 for any
+
+	throttled bool // noted
+	delayed   time.Duration
+	dropped   int // messages of quality of service 0 over the rate
+
+	mu         sync.Mutex
+	out        []byte // encoded packets that wait
+	busy       int    // bytes that are being written
+	writing    bool
+	closing    bool
+	cause      packets.Code // why it was closed by the server
+	ended      chan struct{}
+	filters    []Filter
+	inflight   map[uint16]chan struct{} // closed by PUBACK
+	lastID     uint16
+	receiveMax int
+}
+
+// will is the last will of a client.
+type will struct {
+	message device.UpMessage
+	delay   time.Duration
+}
+
+func newConn(l *Listener, accepted net.Conn, address string) *conn {
+	c := &conn{l: l, net: accepted, address: address, version: 4, ended: make(chan struct{}), receiveMax: maxInflight}
+	c.r = bufio.NewReaderSize(alive{c}, readBuffer)
+	return c
+}
+
+// alive reads from the socket. Every byte counts as a sign of life.
+type alive struct{ c *conn }
+
+func (a alive) Read(p []byte) (int, error) {
+	if a.c.keepAlive > 0 {
+		if err := a.c.net.SetReadDeadline(time.Now().Add(a.c.keepAlive)); err != nil {
+			return 0, err
+		}
+	}
+	return a.c.net.Read(p)
+}
+
+// run serves the connection until it ends.
+func (c *conn) run() {
+	defer c.recovered()
+	c.l.guests.add(c)
+	accepted := c.connect()
+	c.l.guests.remove(c)
+	if !accepted {
+		c.close(packets.CodeSuccess)
+		return
+	}
+	graceful := false
+	defer func() {
+		c.close(packets.CodeSuccess)
+		c.end(graceful)
+	}()
+	defer c.recovered()
+	graceful = c.read()
+}
+
+// recovered ends this connection alone after a panic.
+func (c *conn) recovered() {
+	if r := recover(); r != nil {
+		c.l.logger.Error("a connection of a device failed", "device", c.key.DeviceID, "panic", r, "stack", string(debug.Stack()))
+		c.close(packets.ErrUnspecifiedError)
+	}
+}
+
+// end releases the session and publishes the last will.
+func (c *conn) end(graceful bool) {
+	close(c.ended)
+	ctx, cancel := context.WithTimeout(c.l.ctx, 2*attemptTimeout)
+	defer cancel()
+	now := c.l.options.Clock.Now()
+	here := c.l.remove(c)
+	// When this fails, watchNodes releases the session later.
+	if err := c.l.sessions.ReleaseSession(ctx, c.key, c.generation, &c.ttl, now); err != nil && ctx.Err() == nil {
+		c.l.logger.Warn("a session is not released yet", "device", c.key.DeviceID, "error", err)
+	}
+	if cause := c.closedBy(); cause == shuttingDown {
+		return // the device reconnects to another process, or to this one after its restart
+	}
+	if here {
+		c.l.keeper.Notice(ctx, presence.Signal{DeviceID: c.key.DeviceID, Kind: presence.Disconnected, At: now})
+	}
+	if c.will != nil && !graceful {
+		c.l.leave(c)
+	}
+}
+
+// leave publishes the last will of a connection, after its delay unless the client reconnects before.
+func (l *Listener) leave(c *conn) {
+	publish := func() {
+		m := c.will.message
+		m.ArrivedAt = l.options.Clock.Now()
+		l.commits.store(l.ctx, []device.UpMessage{m})
+	}
+	delay := min(c.will.delay, c.ttl)
+	if delay <= 0 {
+		if c.limiter.allow(len(c.will.message.Payload)) {
+			publish()
+		}
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if _, back := l.conns[c.key]; back || l.closed {
+		return
+	}
+	if before := l.wills[c.key]; before != nil {
+		before.Stop()
+	}
+	l.wills[c.key] = time.AfterFunc(delay, func() {
+		l.mu.Lock()
+		delete(l.wills, c.key)
+		l.mu.Unlock()
+		publish()
+	})
+}
+
+// publication is a PUBLISH that waits for its commit.
+type publication struct {
+	message  device.UpMessage
+	packetID uint16
+	qos      byte
+}
+
+// read processes packets until the connection ends, and reports whether the client took its leave. All complete
+// packets in the read buffer are committed together.
+func (c *conn) read() (graceful bool) {
+	var waiting []publication
+	for {
+		if len(waiting) > 0 && (len(waiting) >= batchSize || !buffered(c.r)) {
+			if !c.commit(waiting) {
+				return false
+			}
+			waiting = waiting[:0]
+		}
+		p, size, err := readPacket(c.r, c.version, c.l.limits.MaxPacket)
+		if err != nil {
+			c.fail(err)
+			return false
+		}
+		publish := p.FixedHeader.Type == packets.Publish
+		if publish && p.FixedHeader.Qos == 0 && !c.limiter.allow(size) {
+			c.drop()
+			continue
+		}
+		if !publish || p.FixedHeader.Qos > 0 {
+			if delay := c.limiter.reserve(1, size); delay > 0 {
+				if len(waiting) > 0 && !c.commit(waiting) {
+					return false
+				}
+				waiting = waiting[:0]
+				c.throttle(delay)
+			}
+		}
+		if publish {
+			one, err := c.published(p)
+			if err != nil {
+				c.fail(err)
+				return false
+			}
+			waiting = append(waiting, one)
+			continue
+		}
+		if p.FixedHeader.Type == packets.Disconnect {
+			c.commit(waiting)
+			return c.disconnected(p)
+		}
+		if err := c.process(p); err != nil {
+			c.fail(err)
+			return false
+		}
+	}
+}
+
+// throttle delays the next packet of a device over its rate. The delay is noted once.
+func (c *conn) throttle(delay time.Duration) {
+	if c.delayed += delay; c.delayed > noteDelay && !c.throttled {
+		c.throttled = true
+		c.l.note(c.key.DeviceID, Throttled, fmt.Sprintf("sends more than %d messages or %d bytes a second: its messages are read slower",
+			c.l.limits.Messages, c.l.limits.Bytes), map[string]any{"clientId": c.key.ClientID})
+	}
+	timer := time.NewTimer(delay)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-c.l.ctx.Done():
+	}
+}
+
+// drop counts a message of quality of service 0 over the rate.
+func (c *conn) drop() {
+	c.dropped++
+	if c.dropped&(c.dropped-1) == 0 { // at 1, 2, 4, …
+		c.l.note(c.key.DeviceID, Throttled, fmt.Sprintf("sends more than its rate: %d messages of quality of service 0 were dropped", c.dropped),
+			map[string]any{"clientId": c.key.ClientID, "dropped": c.dropped})
+	}
+}
+
+// published is the message of a PUBLISH.
+func (c *conn) published(p *packets.Packet) (publication, error) {
+	if p.FixedHeader.Qos > 1 {
+		return publication{}, packets.ErrQosNotSupported
+	}
+	if code := p.PublishValidate(0); code != packets.CodeSuccess {
+		return publication{}, code
+	}
+	return publication{c.message(p.TopicName, p.Payload), p.PacketID, p.FixedHeader.Qos}, nil
+}
+
+func (c *conn) message(topic string, payload []byte) device.UpMessage {
+	m := device.UpMessage{DeviceID: c.key.DeviceID, Payload: payload, ArrivedAt: c.l.options.Clock.Now()}
+	own, ok := strings.CutPrefix(topic, topicPrefix+c.key.DeviceID+"/")
+	if !ok {
+		own, m.Foreign = topic, true
+	}
+	m.Topic = device.UpTopic(own)
+	return m
+}
+
+// commit stores the messages, and acknowledges them in their order. It returns false when one cannot be stored: the
+// connection is then closed, without an acknowledgement of this one and those behind it.
+func (c *conn) commit(waiting []publication) bool {
+	if len(waiting) == 0 {
+		return true
+	}
+	messages := make([]device.UpMessage, len(waiting))
+	for i, one := range waiting {
+		messages[i] = one.message
+	}
+	outcomes := c.l.commits.store(c.l.ctx, messages)
+	acks := make([]byte, 0, 4*len(waiting))
+	for i, o := range outcomes {
+		if o.Err != nil {
+			_ = c.enqueue(acks) // it fails when the connection has ended
+			c.close(notStored)
+			return false
+		}
+		if waiting[i].qos > 0 {
+			acks = c.acknowledge(acks, waiting[i], o)
+		}
+	}
+	c.l.keeper.Notice(c.l.ctx, presence.Signal{DeviceID: c.key.DeviceID, Kind: presence.Active, At: messages[0].ArrivedAt})
+	return c.enqueue(acks) == nil
+}
+
+// acknowledge appends PUBACK.
+func (c *conn) acknowledge(acks []byte, one publication, o uplink.Outcome) []byte {
+	if c.version < 5 || o.Refused == nil {
+		return append(acks, packets.Puback<<4, 2, byte(one.packetID>>8), byte(one.packetID))
+	}
+	code := packets.ErrPayloadFormatInvalid.Code
+	switch {
+	case o.Partial:
+		code = packets.CodeSuccess.Code
+	case one.message.Foreign:
+		code = packets.ErrNotAuthorized.Code
+	case strings.HasPrefix(o.Refused.Message, "topic"):
+		code = packets.ErrTopicNameInvalid.Code
+	}
+	p := packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Puback}, ProtocolVersion: c.version, PacketID: one.packetID, ReasonCode: code,
+		Properties: packets.Properties{ReasonString: fmt.Sprintf("%.500s", o.Refused.Message)}, Mods: c.mods(),
+	}
+	return append(acks, encode(&p)...)
+}
+
+func (c *conn) mods() packets.Mods {
+	return packets.Mods{DisallowProblemInfo: c.terse, MaxSize: uint32(c.maxOutgoing)}
+}
+
+// process handles the packets that are no message.
+func (c *conn) process(p *packets.Packet) error {
+	switch p.FixedHeader.Type {
+	case packets.Pingreq:
+		return c.enqueue([]byte{packets.Pingresp << 4, 0})
+	case packets.Puback:
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if waiting, known := c.inflight[p.PacketID]; known {
+			close(waiting)
+			delete(c.inflight, p.PacketID)
+		}
+		return nil
+	case packets.Subscribe:
+		return c.subscribe(p)
+	case packets.Unsubscribe:
+		return c.unsubscribe(p)
+	}
+	return packets.ErrProtocolViolation // a second CONNECT among others
+}
+
+// subscribe grants the filters below the topics of the device.
+func (c *conn) subscribe(p *packets.Packet) error {
+	if code := p.SubscribeValidate(); code != packets.CodeSuccess {
+		return code
+	}
+	if len(p.Properties.SubscriptionIdentifier) > 0 {
+		return packets.ErrSubscriptionIdentifiersNotSupported
+	}
+	c.mu.Lock()
+	filters := append([]Filter(nil), c.filters...)
+	c.mu.Unlock()
+	codes := make([]byte, len(p.Filters))
+	for i, asked := range p.Filters {
+		topic := strings.Clone(asked.Filter)
+		at := -1
+		for j, f := range filters {
+			if f.Topic == topic {
+				at = j
+			}
+		}
+		switch {
+		case strings.HasPrefix(topic, "$share/"):
+			codes[i] = packets.ErrSharedSubscriptionsNotSupported.Code
+		case !ownFilter(c.key.DeviceID, topic):
+			codes[i] = packets.ErrNotAuthorized.Code
+		case at < 0 && len(filters) >= c.l.limits.Subscriptions:
+			codes[i] = packets.ErrQuotaExceeded.Code
+		default:
+			codes[i] = min(asked.Qos, 1)
+			if at < 0 {
+				filters = append(filters, Filter{topic, codes[i]})
+			} else {
+				filters[at].QoS = codes[i]
+			}
+		}
+	}
+	if err := c.keepFilters(filters); err != nil {
+		for i := range codes {
+			codes[i] = packets.ErrUnspecifiedError.Code
+		}
+	}
+	for i := range codes {
+		if c.version < 5 && codes[i] >= 0x80 {
+			codes[i] = 0x80
+		}
+	}
+	ack := packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Suback}, ProtocolVersion: c.version, PacketID: p.PacketID, ReasonCodes: codes, Mods: c.mods(),
+	}
+	if err := c.enqueue(encode(&ack)); err != nil {
+		return err
+	}
+	c.l.greet(c.key.DeviceID)
+	return nil
+}
+
+// keepFilters replaces the filters, in the store when the session outlives the connection.
+func (c *conn) keepFilters(filters []Filter) error {
+	if c.ttl > 0 {
+		ctx, cancel := context.WithTimeout(c.l.ctx, attemptTimeout)
+		defer cancel()
+		if err := c.l.sessions.SubscribeSession(ctx, c.key, c.generation, filters); err != nil {
+			c.l.logger.Warn("a subscription is not stored", "device", c.key.DeviceID, "error", err)
+			return err
+		}
+	}
+	c.mu.Lock()
+	c.filters = filters
+	c.mu.Unlock()
+	return nil
+}
+
+func (c *conn) unsubscribe(p *packets.Packet) error {
+	if code := p.UnsubscribeValidate(); code != packets.CodeSuccess {
+		return code
+	}
+	c.mu.Lock()
+	filters := append([]Filter(nil), c.filters...)
+	c.mu.Unlock()
+	codes := make([]byte, len(p.Filters))
+	for i, asked := range p.Filters {
+		codes[i] = packets.CodeNoSubscriptionExisted.Code
+		for j, f := range filters {
+			if f.Topic == asked.Filter {
+				filters = append(filters[:j], filters[j+1:]...)
+				codes[i] = packets.CodeSuccess.Code
+				break
+			}
+		}
+	}
+	if err := c.keepFilters(filters); err != nil {
+		return packets.ErrServerUnavailable
+	}
+	ack := packets.Packet{
+		FixedHeader: packets.FixedHeader{Type: packets.Unsuback}, ProtocolVersion: c.version, PacketID: p.PacketID, ReasonCodes: codes, Mods: c.mods(),
+	}
+	return c.enqueue(encode(&ack))
+}
+
+// disconnected reports whether the client left without asking for its last will.
+func (c *conn) disconnected(p *packets.Packet) (graceful bool) {
+	if p.Properties.SessionExpiryIntervalFlag && c.ttl > 0 {
+		c.ttl = sessionTTL(p.Properties.SessionExpiryInterval, c.l.limits.SessionTTL)
+	}
+	return p.ReasonCode != packets.CodeDisconnectWillMessage.Code
+}
+
+// fail closes the connection after an error of reading. A fault of the client is sent to it, and noted.
+func (c *conn) fail(err error) {
+	code, ok := errors.AsType[packets.Code](err)
+	switch {
+	case ok:
+		c.l.note(c.key.DeviceID, Closed, "a connection was closed: "+code.Reason, map[string]any{"clientId": c.key.ClientID, "code": code.Code})
+		c.close(code)
+	case isTimeout(err):
+		c.close(packets.ErrKeepAliveTimeout)
+	default:
+		c.close(packets.CodeSuccess)
+	}
+	if !ok && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
+		c.l.logger.Debug("a connection of a device ended", "device", c.key.DeviceID, "error", err)
+	}
+}
+
+func isTimeout(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
+}
+
+// encode encodes a packet that the server sends.
+func encode(p *packets.Packet) []byte {
+	var buf bytes.Buffer
+	encoders := map[byte]func(*bytes.Buffer) error{
+		packets.Connack: p.ConnackEncode, packets.Publish: p.PublishEncode, packets.Puback: p.PubackEncode,
+		packets.Suback: p.SubackEncode, packets.Unsuback: p.UnsubackEncode, packets.Disconnect: p.DisconnectEncode,
+	}
+	_ = encoders[p.FixedHeader.Type](&buf) // fails only for a PUBLISH without a packet id
+	return buf.Bytes()
+}

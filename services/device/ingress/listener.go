@@ -1,0 +1,343 @@
+// Package ingress is where devices connect: MQTT 3.1.1 and 5 over TCP, TLS and WebSocket.
+//
+// It promises that PUBACK means stored: the acknowledgement of a message follows the commit of the transaction that
+// the message is in. A message that cannot be stored now gets no PUBACK; the connection is closed after retries. A
+// message that is refused for good is acknowledged, with a reason code in MQTT 5, and noted in the device's events.
+//
+// What a device can make the server hold is bounded, per device: message and byte rates, connections, sessions,
+// subscriptions, the write queue. Each connection has one goroutine that reads. Nobody else waits for a socket: packets
+// go to a bounded queue, and a slow consumer is closed.
+//
+// Any number of processes listen. The store has the owner of each session, under a generation that grows; a connection
+// whose generation is not the highest closes. Messages between processes only make this faster.
+package ingress
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/presence"
+	"github.com/sluicehq/sluice/services/device/registry"
+	"github.com/sluicehq/sluice/services/device/uplink"
+)
+
+// Limits bound what clients can make the server hold.
+type Limits struct {
+	MaxPacket      int           // bytes
+	ConnectTimeout time.Duration // from the first byte to the end of CONNECT
+	MaxKeepAlive   time.Duration
+	WriteQueue     int           // bytes
+	WriteTimeout   time.Duration // of one write to a client that does not read
+
+	Connections   int           // and sessions, a device
+	SessionTTL    time.Duration // of a session without a connection
+	Subscriptions int           // a session
+	Messages      int           // a second and device
+	Bytes         int           // a second and device
+	Burst         time.Duration // of both rates
+
+	Unauthenticated           int // connections before their CONNECT is accepted, in all
+	UnauthenticatedPerAddress int
+}
+
+// Peers notifies the other processes. Its messages may be lost.
+type Peers interface {
+	Notify(subject string, data []byte) error
+	Listen(ctx context.Context, subject string, handle func(data []byte)) error
+}
+
+// Options configure a Listener. Limits must be given.
+type Options struct {
+	Addr   string      // host:port; "" listens for WebSockets only
+	TLS    *tls.Config // nil for none
+	Limits Limits
+	Clock  clock.Clock
+	Logger *slog.Logger
+	// ProxyToken is the secret of a reverse proxy whose X-Forwarded-For is believed; "" believes none.
+	ProxyToken string
+}
+
+// Listener accepts devices. It is the downlink of the device service, and knows which devices are connected. It is safe
+// for concurrent use.
+type Listener struct {
+	options  Options
+	limits   Limits
+	sessions Sessions
+	logger   *slog.Logger
+	tcp      net.Listener // nil without Addr
+	notices  *device.Pace
+	limiters *limiters
+	guests   *guests
+	commits  *committer
+	running  sync.WaitGroup // connections
+
+	// Set by Run.
+	ready    chan struct{} // closed when these are set
+	registry *registry.Service
+	uplink   *uplink.Service
+	keeper   *presence.Keeper
+	peers    Peers
+	ctx      context.Context
+
+	mu      sync.Mutex
+	closed  bool
+	conns   map[Key]*conn
+	devices map[string]map[*conn]struct{}
+	wills   map[Key]*time.Timer // delayed last wills
+	welcome welcomes
+}
+
+// Listen takes the address. Clients wait until Run.
+func Listen(ctx context.Context, sessions Sessions, options Options) (*Listener, error) {
+	l := &Listener{
+		options: options, limits: options.Limits, sessions: sessions, logger: options.Logger,
+		notices: device.NewPace(), limiters: newLimiters(options.Limits), guests: newGuests(options.Limits),
+		ready: make(chan struct{}), conns: map[Key]*conn{}, devices: map[string]map[*conn]struct{}{}, wills: map[Key]*time.Timer{},
+		welcome: welcomes{running: map[string]bool{}, slots: make(chan struct{}, welcomesAtOnce)},
+	}
+	if options.Addr == "" {
+		return l, nil
+	}
+	var err error
+	l.tcp, err = (&net.ListenConfig{}).Listen(ctx, "tcp", options.Addr)
+	if err != nil {
+		return nil, err
+	}
+	if options.TLS != nil {
+		l.tcp = tls.NewListener(l.tcp, options.TLS)
+	}
+	return l, nil
+}
+
+// Addr is where the listener accepts TCP; "" when it does not.
+func (l *Listener) Addr() string {
+	if l.tcp == nil {
+		return ""
+	}
+	return l.tcp.Addr().String()
+}
+
+// Close stops a listener that was not run.
+func (l *Listener) Close() error {
+	if l.tcp == nil {
+		return nil
+	}
+	if err := l.tcp.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// Parts are what the listener uses of the device service. Peers is nil for a single process.
+type Parts struct {
+	Registry *registry.Service
+	Uplink   *uplink.Service
+	Keeper   *presence.Keeper
+	Peers    Peers
+}
+
+// drainTimeout is how long connections may take to end when the listener stops.
+const drainTimeout = 3 * time.Second
+
+// Run accepts devices until ctx ends. Then it closes all connections, whose sessions stay.
+func (l *Listener) Run(ctx context.Context, parts Parts) error {
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	l.registry, l.uplink, l.keeper, l.peers, l.ctx = parts.Registry, parts.Uplink, parts.Keeper, parts.Peers, running
+	l.commits = newCommitter(parts.Uplink, l.logger)
+	close(l.ready)
+	var background sync.WaitGroup
+	background.Go(func() { l.commits.run(running) })
+	background.Go(func() { l.watchPeers(ctx) })
+	background.Go(func() { l.watchNodes(ctx) })
+	background.Go(func() { l.limiters.sweep(ctx) })
+	failed := make(chan error, 1)
+	if l.tcp != nil {
+		background.Go(func() { failed <- l.accept(ctx) })
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	err = errors.Join(err, l.Close())
+	l.drain()
+	if _, failure := l.sessions.ReleaseNode(running, "", l.options.Clock.Now()); failure != nil {
+		l.logger.Warn("the sessions of this process are not released", "error", failure)
+	}
+	stop()
+	background.Wait()
+	return err
+}
+
+// accept serves TCP connections. An error that passes, as too many open files, is waited for.
+func (l *Listener) accept(ctx context.Context) error {
+	for {
+		accepted, err := l.tcp.Accept()
+		switch {
+		case err == nil:
+			l.serve(accepted, addressOf(accepted.RemoteAddr().String()))
+		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+			return nil
+		default:
+			l.logger.Warn("a device cannot be accepted", "error", err)
+			sleep(ctx, 100*time.Millisecond)
+		}
+	}
+}
+
+// serve serves a connection in a goroutine.
+func (l *Listener) serve(accepted net.Conn, address string) {
+	c := newConn(l, accepted, address)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		_ = accepted.Close() // it is of no use any more
+		return
+	}
+	l.running.Go(c.run)
+}
+
+// drain closes all connections.
+func (l *Listener) drain() {
+	l.mu.Lock()
+	l.closed = true
+	for _, timer := range l.wills {
+		timer.Stop()
+	}
+	conns := make([]*conn, 0, len(l.conns))
+	for _, c := range l.conns {
+		conns = append(conns, c)
+	}
+	l.mu.Unlock()
+	for _, c := range conns {
+		c.close(shuttingDown)
+	}
+	l.guests.closeAll()
+	ended := make(chan struct{})
+	go func() { l.running.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(drainTimeout):
+	}
+}
+
+// Connections returns the number of connected clients.
+func (l *Listener) Connections() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.conns)
+}
+
+// add registers a connection under its generation, and closes the one that had its session. It returns false when a
+// later generation is there.
+func (l *Listener) add(c *conn) bool {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return false
+	}
+	before := l.conns[c.key]
+	if before != nil && before.generation > c.generation {
+		l.mu.Unlock()
+		return false
+	}
+	l.conns[c.key] = c
+	if l.devices[c.key.DeviceID] == nil {
+		l.devices[c.key.DeviceID] = map[*conn]struct{}{}
+	}
+	if before != nil {
+		delete(l.devices[c.key.DeviceID], before)
+	}
+	l.devices[c.key.DeviceID][c] = struct{}{}
+	if timer := l.wills[c.key]; timer != nil {
+		timer.Stop()
+		delete(l.wills, c.key)
+	}
+	l.mu.Unlock()
+	if before != nil {
+		before.close(takenOver)
+	}
+	return true
+}
+
+// remove reports whether the connection was registered: it was not taken over in this process.
+func (l *Listener) remove(c *conn) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.conns[c.key] != c {
+		return false
+	}
+	delete(l.conns, c.key)
+	if all := l.devices[c.key.DeviceID]; len(all) > 1 {
+		delete(all, c)
+	} else {
+		delete(l.devices, c.key.DeviceID)
+	}
+	return true
+}
+
+// of returns the connections of the device in this process, or all for "".
+func (l *Listener) of(deviceID string) []*conn {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var all []*conn
+	if deviceID == "" {
+		for _, c := range l.conns {
+			all = append(all, c)
+		}
+		return all
+	}
+	for c := range l.devices[deviceID] {
+		all = append(all, c)
+	}
+	return all
+}
+
+// note adds an event to the device, at most a few of one kind a minute.
+func (l *Listener) note(deviceID string, what device.EventType, message string, data map[string]any) {
+	name := string(what) + " " + deviceID
+	now := l.options.Clock.Now()
+	if !l.notices.May(name, device.Rate{AtOnce: 5, AMinute: 1}, now) {
+		return
+	}
+	if data == nil {
+		data = map[string]any{}
+	}
+	if skipped := l.notices.Skipped(name); skipped > 0 {
+		data["unnoted"] = skipped
+	}
+	e, err := device.Noted(deviceID, now, what, message, "system", data)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(l.ctx, attemptTimeout)
+		defer cancel()
+		err = l.uplink.Note(ctx, e)
+	}
+	if err != nil {
+		l.logger.Warn("an event of a device is not noted", "device", deviceID, "type", what, "error", err)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// addressOf returns the host of host:port.
+func addressOf(hostPort string) string {
+	if host, _, err := net.SplitHostPort(hostPort); err == nil {
+		return host
+	}
+	return hostPort
+}

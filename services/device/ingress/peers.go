@@ -1,0 +1,162 @@
+package ingress
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Messages between processes: a verb and a device id, to one process or to all.
+const (
+	peerSubject = "device.ingress." // + the name of a process, or "all"
+	verbGreet   = "greet"           // send what waits in the store
+	verbVerify  = "verify"          // compare the connections of the device with the store
+)
+
+const (
+	heartbeat   = 2 * time.Second
+	maxMisses   = 4               // heartbeats without a change, after which a process is dead
+	verifyEvery = 3               // heartbeats between comparisons of all connections
+	orphanAge   = time.Minute     // of an ownership without a connection, before it is released
+	nodeTimeout = 5 * time.Second // of one round
+)
+
+func (l *Listener) notify(node, verb, deviceID string) {
+	if l.peers == nil {
+		return
+	}
+	if err := l.peers.Notify(peerSubject+node, []byte(verb+" "+deviceID)); err != nil {
+		l.logger.Debug("another process is not notified", "error", err) // it finds out from the store
+	}
+}
+
+// losing closes connections that lost their session to an acquired one, here and in other processes.
+func (l *Listener) losing(owned Ownership) {
+	for _, key := range owned.Evicted {
+		l.mu.Lock()
+		c := l.conns[key]
+		l.mu.Unlock()
+		if c != nil {
+			l.note(key.DeviceID, Closed, "a connection was closed: "+evicted.Reason, map[string]any{"clientId": key.ClientID})
+			c.close(evicted)
+		}
+	}
+	slices.Sort(owned.Nodes)
+	for _, node := range slices.Compact(owned.Nodes) {
+		l.notify(node, verbVerify, "")
+	}
+}
+
+// Cut closes the connections of the device in all processes: see registry.Connections. The sessions have ended in the
+// store, so that a process that is not notified finds out.
+func (l *Listener) Cut(_ context.Context, deviceID string) error {
+	for _, c := range l.of(deviceID) {
+		c.close(revoked)
+	}
+	l.notify("all", verbVerify, deviceID)
+	return nil
+}
+
+// Connected returns the devices that are connected to any process: see presence.Broker.
+func (l *Listener) Connected(ctx context.Context) (map[string]time.Time, error) {
+	return l.sessions.ConnectedDevices(ctx)
+}
+
+// watchPeers processes the messages of other processes until ctx ends.
+func (l *Listener) watchPeers(ctx context.Context) {
+	if l.peers == nil {
+		return
+	}
+	handle := func(data []byte) {
+		switch verb, deviceID, _ := strings.Cut(string(data), " "); verb {
+		case verbGreet:
+			l.greet(deviceID)
+		case verbVerify:
+			l.verify(ctx, deviceID)
+		}
+	}
+	for _, node := range []string{"all", l.sessions.Node()} {
+		if err := l.peers.Listen(ctx, peerSubject+node, handle); err != nil {
+			l.logger.Warn("messages of other processes are not read", "error", err)
+		}
+	}
+	<-ctx.Done()
+}
+
+// verify closes the connections of the device, or of all for "", whose session another connection owns or that has
+// ended.
+func (l *Listener) verify(ctx context.Context, deviceID string) {
+	conns := l.of(deviceID) // before the store is read: a later connection is not in what was read
+	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
+	defer cancel()
+	owned, err := l.sessions.OwnedSessions(ctx, deviceID)
+	if err != nil {
+		l.logger.Warn("the ownership of connections is not verified", "error", err)
+		return
+	}
+	for _, c := range conns {
+		if owned[c.key] != c.generation {
+			c.close(takenOver)
+		}
+		delete(owned, c.key)
+	}
+	now := l.options.Clock.Now()
+	for key, generation := range owned {
+		if now.Sub(time.UnixMicro(generation)) < orphanAge || l.has(key) {
+			continue // it connects just now
+		}
+		if err := l.sessions.ReleaseSession(ctx, key, generation, nil, now); err != nil {
+			l.logger.Warn("a session is not released yet", "device", key.DeviceID, "error", err)
+		}
+	}
+}
+
+func (l *Listener) has(key Key) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.conns[key] != nil
+}
+
+// watchNodes sends heartbeats, and releases the sessions of processes whose heartbeats have stopped: their devices are
+// UNKNOWN until they reconnect.
+func (l *Listener) watchNodes(ctx context.Context) {
+	seen, misses := map[string]int64{}, map[string]int{}
+	for round := 1; ctx.Err() == nil; round++ {
+		beats, err := l.sessions.Heartbeat(ctx)
+		if err != nil && ctx.Err() == nil {
+			l.logger.Warn("the heartbeat of this process is not stored", "error", err)
+		}
+		for node, beat := range beats {
+			if node == l.sessions.Node() || seen[node] != beat {
+				seen[node], misses[node] = beat, 0
+				continue
+			}
+			if misses[node]++; misses[node] >= maxMisses || beat == 0 {
+				l.bury(ctx, node)
+				delete(seen, node)
+				delete(misses, node)
+			}
+		}
+		if err == nil && round%verifyEvery == 0 {
+			l.verify(ctx, "")
+			if err := l.sessions.ExpireSessions(ctx, l.options.Clock.Now()); err != nil {
+				l.logger.Warn("expired sessions are not deleted", "error", err)
+			}
+		}
+		sleep(ctx, heartbeat)
+	}
+}
+
+// bury releases the sessions of a dead process.
+func (l *Listener) bury(ctx context.Context, node string) {
+	ids, err := l.sessions.ReleaseNode(ctx, node, l.options.Clock.Now())
+	if err == nil {
+		err = l.keeper.Doubt(ctx, ids)
+	}
+	if err != nil {
+		l.logger.Warn("the sessions of a dead process are not released", "error", err)
+		return
+	}
+	l.logger.Info("a process that accepted devices has died", "devices", len(ids))
+}

@@ -1,0 +1,121 @@
+package ingress
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+)
+
+// Key names a session: one MQTT client of a device.
+type Key struct {
+	DeviceID string
+	ClientID string
+}
+
+// Filter is a subscription of a session.
+type Filter struct {
+	Topic string `json:"topic"`
+	QoS   byte   `json:"qos"`
+}
+
+// Claim asks for the ownership of a session.
+type Claim struct {
+	Key
+	SecretHash string // of the secret that was verified: a rotation between both is detected
+	Clean      bool   // start without the filters of an earlier session
+	TTL        time.Duration
+	Limit      int // sessions a device
+	Now        time.Time
+}
+
+// Ownership is an acquired session.
+type Ownership struct {
+	Generation int64
+	Present    bool // an earlier session continues
+	Filters    []Filter
+	Evicted    []Key    // sessions over the limit, which ended: those without a connection first, then the oldest
+	Nodes      []string // other processes that hold a connection which lost its session by this
+}
+
+// ErrSecretChanged reports that the device was deleted, or its secret rotated, since it was verified.
+var ErrSecretChanged = errors.New("the secret is no longer valid")
+
+// Sessions persists sessions, and which process owns the connection of each. Each method is one transaction.
+type Sessions interface {
+	// AcquireSession makes this process the owner under a generation higher than all before.
+	AcquireSession(ctx context.Context, claim Claim) (Ownership, error)
+
+	// SubscribeSession replaces the filters, unless a later generation owns the session.
+	SubscribeSession(ctx context.Context, key Key, generation int64, filters []Filter) error
+
+	// ReleaseSession ends the ownership. The session stays for its TTL, which ttl replaces unless it is nil.
+	ReleaseSession(ctx context.Context, key Key, generation int64, ttl *time.Duration, now time.Time) error
+
+	// OwnedSessions returns the generations of the sessions that this process owns, of the device or of all ("").
+	OwnedSessions(ctx context.Context, deviceID string) (map[Key]int64, error)
+
+	// HolderNodes returns the other processes that hold a connection of the device.
+	HolderNodes(ctx context.Context, deviceID string) ([]string, error)
+
+	// ConnectedDevices returns the devices that are connected to any process, and since when.
+	ConnectedDevices(ctx context.Context) (map[string]time.Time, error)
+
+	// Heartbeat records that this process is alive, and returns the heartbeats of all processes.
+	Heartbeat(ctx context.Context) (map[string]int64, error)
+
+	// ReleaseNode ends the ownerships of a process, "" for this one, and returns the devices that it held.
+	ReleaseNode(ctx context.Context, node string, now time.Time) (deviceIDs []string, err error)
+
+	// ExpireSessions deletes expired sessions.
+	ExpireSessions(ctx context.Context, now time.Time) error
+
+	// Node is the name of this process.
+	Node() string
+}
+
+const topicPrefix = "devices/"
+
+// ownFilter reports whether the filter is valid and stays below the topics of the device.
+func ownFilter(deviceID, filter string) bool {
+	rest, own := strings.CutPrefix(filter, topicPrefix+deviceID)
+	if !own || rest != "" && rest[0] != '/' {
+		return false
+	}
+	levels := strings.Split(rest, "/")
+	for i, level := range levels {
+		wildcard := strings.ContainsAny(level, "+#")
+		if wildcard && len(level) > 1 || level == "#" && i < len(levels)-1 {
+			return false
+		}
+	}
+	return true
+}
+
+// matches reports whether the topic belongs to the filter.
+func matches(filter, topic string) bool {
+	for {
+		level, filterRest, filterMore := strings.Cut(filter, "/")
+		if level == "#" {
+			return true
+		}
+		name, topicRest, topicMore := strings.Cut(topic, "/")
+		if level != "+" && level != name {
+			return false
+		}
+		if !filterMore || !topicMore {
+			return filterMore == topicMore || filterRest == "#" && !topicMore
+		}
+		filter, topic = filterRest, topicRest
+	}
+}
+
+// granted returns the highest quality of service of the filters that match the topic.
+func granted(filters []Filter, topic string) (qos byte, subscribed bool) {
+	for _, f := range filters {
+		if matches(f.Topic, topic) {
+			qos, subscribed = max(qos, f.QoS), true
+		}
+	}
+	return qos, subscribed
+}
