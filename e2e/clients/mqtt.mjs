@@ -5,41 +5,71 @@ import mqtt from 'mqtt';
 import { headers, url } from './program.mjs';
 
 const { MQTT_HOST: host, MQTT_PORT: port, ID: id, SECRET: secret } = process.env;
-const connect = (more) => mqtt.connectAsync({
-  host, port: Number(port), protocolVersion: 4, clientId: id, username: id, password: secret, reconnectPeriod: 0, ...more,
-});
+const transports = { tcp: { host, port: Number(port) }, websocket: { brokerUrl: url.replace(/^http/, 'ws').replace(/graphql$/, 'mqtt') } };
+const connect = ({ brokerUrl, ...more }) => {
+  const options = { clientId: id, username: id, password: secret, reconnectPeriod: 0, ...more };
+  return brokerUrl ? mqtt.connectAsync(brokerUrl, options) : mqtt.connectAsync(options);
+};
+
+async function ask(query) {
+  const response = await fetch(url, { method: 'POST', headers: { ...headers, 'Content-Type': 'application/json' }, body: JSON.stringify({ query }) });
+  const { data, errors } = await response.json();
+  assert.equal(errors, undefined, JSON.stringify(errors));
+  return data;
+}
 
 // until asks the API until it shows what is wanted.
 async function until(fields, wanted) {
   for (let tries = 0; ; tries++) {
-    const response = await fetch(url, {
-      method: 'POST', headers: { ...headers, 'Content-Type': 'application/json' },
-      body: JSON.stringify({ query: `{ device(id: "${id}") { ${fields} } }` }),
-    });
-    const { data } = await response.json();
+    const data = await ask(`{ device(id: "${id}") { ${fields} } }`);
     if (wanted(data.device)) return data.device;
     assert.ok(tries < 200, JSON.stringify(data));
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
 }
 
-test('mqtt is refused with a wrong secret', async () => {
-  await assert.rejects(connect({ password: 'wrong', clientId: `${id}-wrong` }), /Not authorized/i);
-});
+let value = 0;
+for (const [name, transport] of Object.entries(transports)) {
+  for (const protocolVersion of [4, 5]) {
+    const as = (more) => connect({ ...transport, protocolVersion, ...more });
 
-test('mqtt tells telemetry, hears its own topics, and is ONLINE', async () => {
-  const client = await connect();
-  const heard = new Promise((resolve) => client.once('message', (topic, payload) => resolve([topic, String(payload)])));
-  const [granted] = await client.subscribeAsync(`devices/${id}/#`, { qos: 1 });
-  assert.equal(granted.qos, 1);
-  const message = JSON.stringify([{ at: Date.now(), values: { temperature: 7.5 } }]);
-  await client.publishAsync(`devices/${id}/telemetry`, message, { qos: 1 });
-  assert.deepEqual(await heard, [`devices/${id}/telemetry`, message]);
-  const device = await until('presence telemetry(keys: ["temperature"], from: "2020-01-01T00:00:00Z", to: "2100-01-01T00:00:00Z") { points { value } }',
-    (d) => d.presence === 'ONLINE' && d.telemetry[0].points.length > 0);
-  assert.deepEqual(device.telemetry[0].points, [{ value: 7.5 }]);
-  await client.endAsync();
-});
+    test(`mqtt ${protocolVersion} over ${name} is refused with a wrong secret`, async () => {
+      await assert.rejects(as({ password: 'wrong', clientId: `${id}-wrong` }), /Not authorized|Bad User Name or Password/i);
+    });
+
+    test(`mqtt ${protocolVersion} over ${name} publishes telemetry, receives commands, and is ONLINE`, async () => {
+      const client = await as({});
+      const [granted] = await client.subscribeAsync(`devices/${id}/#`, { qos: 1 });
+      assert.equal(granted.qos, 1);
+      await until('presence', (d) => d.presence === 'ONLINE');
+      const heard = new Promise((resolve) => client.once('message', (topic, payload) => resolve([topic, JSON.parse(payload)])));
+      await ask(`mutation { sendCommand(input: {deviceId: "${id}", name: "blink${protocolVersion}${name}"}) { id } }`);
+      const [topic, command] = await heard;
+      assert.equal(topic, `devices/${id}/commands`);
+      await client.publishAsync(`devices/${id}/commands/result`, JSON.stringify({ id: command.id, ok: true }), { qos: 1 });
+      value += 0.5;
+      await client.publishAsync(`devices/${id}/telemetry`, JSON.stringify([{ at: Date.now(), values: { temperature: value } }]), { qos: 1 });
+      const device = await until('telemetry(keys: ["temperature"], from: "2020-01-01T00:00:00Z", to: "2100-01-01T00:00:00Z") { points { value } }', () => true);
+      assert.equal(device.telemetry[0].points.at(-1).value, value); // PUBACK means stored
+      await client.endAsync();
+    });
+
+    test(`mqtt ${protocolVersion} over ${name} continues a lasting session`, async () => {
+      const lasting = { clean: false, clientId: `${id}-lasting`, properties: { sessionExpiryInterval: 60 } };
+      const client = await as(lasting);
+      await client.subscribeAsync(`devices/${id}/commands`, { qos: 1 });
+      await client.endAsync();
+      const again = await new Promise((resolve, reject) => {
+        const options = { clientId: id, username: id, password: secret, reconnectPeriod: 0, protocolVersion, ...transport, ...lasting };
+        const c = transport.brokerUrl ? mqtt.connect(transport.brokerUrl, options) : mqtt.connect(options);
+        c.once('connect', (packet) => resolve({ c, packet }));
+        c.once('error', reject);
+      });
+      assert.equal(again.packet.sessionPresent, true);
+      await again.c.endAsync();
+    });
+  }
+}
 
 test('mqtt is not granted the topics of others', async () => {
   const client = await connect({ clientId: `${id}-curious` });
