@@ -56,10 +56,17 @@ func open(t *testing.T, change func(l *ingress.Limits)) *site {
 // openOn opens a process on the database.
 func openOn(t *testing.T, db *sqldb.DB, bounds ingress.Limits) *site {
 	t.Helper()
+	return openWith(t, db, bounds, func(*ingress.Options) {})
+}
+
+func openWith(t *testing.T, db *sqldb.DB, bounds ingress.Limits, change func(*ingress.Options)) *site {
+	t.Helper()
 	s := &site{db: db, store: store.New(db, rpc.Encoding())}
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
+	options := ingress.Options{Addr: "127.0.0.1:0", Limits: bounds, Clock: clock.System{}, Logger: logger}
+	change(&options)
 	var err error
-	s.listener, err = ingress.Listen(t.Context(), s.store, ingress.Options{Addr: "127.0.0.1:0", Limits: bounds, Clock: clock.System{}, Logger: logger})
+	s.listener, err = ingress.Listen(t.Context(), s.store, options)
 	if err != nil {
 		t.Fatal(err)
 	}
