@@ -1,4 +1,4 @@
-package pipeline
+package admission
 
 import (
 	"context"
@@ -9,11 +9,12 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
-// repeatsDirective marks mutations that are meant to be called for the same thing over and over.
+// repeatsDirective marks mutations that are meant to be called repeatedly for one entity.
 const repeatsDirective = "repeats"
 
 func kindOf(operation *ast.OperationDefinition) bff.OperationKind {
@@ -26,36 +27,35 @@ func kindOf(operation *ast.OperationDefinition) bff.OperationKind {
 	return bff.KindQuery
 }
 
-// kindOfText guesses what a document was meant to be that does not read.
-func kindOfText(document string) bff.OperationKind {
-	if strings.Contains(document, string(ast.Mutation)) {
-		return bff.KindMutation
-	}
-	return bff.KindQuery
-}
-
-// targets are the mutations of the operation and what they change: the ids among their arguments, and
-// those that their inputs must have. What an input may refer to beside is not changed by it.
+// targets returns the mutations of the operation with the entities that they change: the ids among their
+// arguments, and the ids that their inputs require. An optional id of an input is a reference, not a target.
 func targets(schema *ast.Schema, request *graphql.OperationContext) []bff.Target {
 	if request.Operation.Operation != ast.Mutation {
 		return nil
 	}
 	var found []bff.Target
 	for _, field := range graphql.CollectFields(request, request.Operation.SelectionSet, []string{"Mutation"}) {
-		if isIntrospection(field) || field.Definition.Directives.ForName(repeatsDirective) != nil {
+		if pipeline.IsIntrospection(field) || field.Definition.Directives.ForName(repeatsDirective) != nil {
 			continue
 		}
-		arguments := field.ArgumentMap(request.Variables)
-		for _, argument := range field.Definition.Arguments {
-			for _, id := range idsIn(schema, argument.Type, arguments[argument.Name]) {
-				found = append(found, bff.Target{Mutation: field.Name, Entity: id})
-			}
+		for _, id := range idsOf(schema, request, field) {
+			found = append(found, bff.Target{Mutation: field.Name, Entity: id})
 		}
 	}
 	return found
 }
 
-// idsIn are the ids that a value of the type is, or must have.
+// idsOf returns the ids among the arguments of a field.
+func idsOf(schema *ast.Schema, request *graphql.OperationContext, field graphql.CollectedField) []string {
+	var found []string
+	arguments := field.ArgumentMap(request.Variables)
+	for _, argument := range field.Definition.Arguments {
+		found = append(found, idsIn(schema, argument.Type, arguments[argument.Name])...)
+	}
+	return found
+}
+
+// idsIn returns the ids that a value of the type is, or requires.
 func idsIn(schema *ast.Schema, of *ast.Type, value any) []string {
 	input, isInput := value.(map[string]any)
 	if !isInput {
@@ -74,38 +74,39 @@ func idsIn(schema *ast.Schema, of *ast.Type, value any) []string {
 	return found
 }
 
-// note tells how the operation ended. Events of a subscription tell nothing of its caller.
-func (o *operation) note(ctx context.Context, request *graphql.OperationContext, response *graphql.Response) {
-	if o.abuse == nil || response == nil {
+// note records how the operation ended. The events of a subscription say nothing about its caller.
+func (c *Controller) note(ctx context.Context, request *graphql.OperationContext, response *graphql.Response) {
+	outcome := bff.Outcome{Kind: bff.KindQuery}
+	switch {
+	case request.Operation == nil:
+		if strings.Contains(request.RawQuery, string(ast.Mutation)) { // what a document was meant to be that is invalid
+			outcome.Kind = bff.KindMutation
+		}
+	case request.Operation.Operation == ast.Subscription && len(response.Data) > 0:
 		return
-	}
-	if request.Operation != nil && request.Operation.Operation == ast.Subscription && len(response.Data) > 0 {
-		return
-	}
-	outcome := bff.Outcome{Kind: kindOfText(request.RawQuery)}
-	if request.Operation != nil {
+	default:
 		outcome.Kind = kindOf(request.Operation)
 	}
-	if charge := ChargeOf(request); charge != nil {
+	if charge := pipeline.ChargeOf(request); charge != nil {
 		outcome.Points = charge.Actual
 	}
 	outcome.Fault, outcome.Refused = verdict(request, response)
-	o.abuse.Note(ctx, outcome)
+	c.abuse.Note(ctx, outcome)
 }
 
-// noteBegun tells of a subscription that was let in; its end tells nothing of its caller.
-func (o *operation) noteBegun(ctx context.Context, request *graphql.OperationContext) {
-	if o.abuse == nil || request.Operation.Operation != ast.Subscription {
+// noteStarted records the start of a subscription. Its end says nothing about its caller.
+func (c *Controller) noteStarted(ctx context.Context, request *graphql.OperationContext) {
+	if request.Operation.Operation != ast.Subscription {
 		return
 	}
 	outcome := bff.Outcome{Kind: bff.KindSubscription}
-	if charge := ChargeOf(request); charge != nil {
+	if charge := pipeline.ChargeOf(request); charge != nil {
 		outcome.Points = charge.Actual
 	}
-	o.abuse.Note(ctx, outcome)
+	c.abuse.Note(ctx, outcome)
 }
 
-// verdict says whose fault it is that an operation gave nothing; one that gave anything is nobody's.
+// verdict returns whose fault it is that an operation has no data at all. Partial data are nobody's fault.
 func verdict(request *graphql.OperationContext, response *graphql.Response) (fault bff.Fault, refused string) {
 	if len(response.Errors) == 0 {
 		return bff.FaultNone, ""
@@ -120,28 +121,22 @@ func verdict(request *graphql.OperationContext, response *graphql.Response) (fau
 		if len(problem.Path) == 1 {
 			failed[problem.Path.String()] = true
 		}
-		fault = worse(fault, at)
+		if at == bff.FaultOurs || fault == bff.FaultOurs {
+			fault = bff.FaultOurs // a caller that may have failed by our fault is not blamed
+		} else {
+			fault = max(fault, at)
+		}
 	}
-	if len(response.Data) > 0 && string(response.Data) != "null" && len(failed) < answers(request) {
-		return bff.FaultNone, ""
+	if len(response.Data) > 0 && string(response.Data) != "null" {
+		fields := graphql.CollectFields(request, request.Operation.SelectionSet, []string{"Query", "Mutation", "Subscription"})
+		if len(failed) < len(fields) {
+			return bff.FaultNone, ""
+		}
 	}
 	return fault, ""
 }
 
-// answers counts what the operation asks at its root.
-func answers(request *graphql.OperationContext) int {
-	return len(graphql.CollectFields(request, request.Operation.SelectionSet, []string{"Query", "Mutation", "Subscription"}))
-}
-
-// worse puts our faults above all: who may have failed by one is not blamed.
-func worse(a, b bff.Fault) bff.Fault {
-	if a == bff.FaultOurs || b == bff.FaultOurs {
-		return bff.FaultOurs
-	}
-	return max(a, b)
-}
-
-// faultOf says whose fault an error is; nobody's for what the gate refuses for want of budget.
+// faultOf returns whose fault an error is; FaultNone for a refusal by admission for want of points or slots.
 func faultOf(problem *gqlerror.Error) bff.Fault {
 	code, _ := problem.Extensions["code"].(string)
 	switch errs.Code(code).Fault() {

@@ -6,111 +6,124 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/sluicehq/sluice/bff/abuse"
+	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/edge/fastreject"
 	"github.com/sluicehq/sluice/gateway/live"
-	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// door refuses callers that keep coming back before they were told to, before anything else is done for
-// them: their bodies are not read, nothing is traced or written down, and only counters tell of it.
+// blockList is the outermost middleware. It refuses callers that keep retrying too early before anything else is
+// done for them: their bodies are not read, nothing is traced or logged, and only counters record them.
 //
-// It stands before the rest of the entrance and knows only what the rest has found out: who it cannot
-// tell, and whoever was never told to wait, goes on to where all is checked.
-type door struct {
-	next    http.Handler
-	auth    *auth.Authenticator
-	quota   *quota.Callers
-	abuse   *abuse.Callers // nil watches nobody
-	proxies []netip.Prefix
-	origins origins
-	timeout time.Duration // of a body that nobody reads
-	fixed   []header
-	page    []header
+// It knows only the credentials that the authenticator has cached. Any other request passes: admission checks the
+// block list again once the caller is known.
+type blockList struct {
+	next      http.Handler
+	auth      *auth.Authenticator
+	admission *admission.Controller
+	proxies   []netip.Prefix
+	origins   origins
+	timeout   time.Duration // of a body that nobody reads
+	fixed     []header
+	page      []header
 }
 
-func (o Options) doorOf(parts Parts, next http.Handler) http.Handler {
-	if parts.Quota == nil {
-		return next
-	}
-	fixed, page := closing()
-	return &door{
-		next: next, auth: parts.Auth, quota: parts.Quota, abuse: parts.Abuse, proxies: o.TrustedProxies,
+func (o Options) blockList(parts Parts, next http.Handler) http.Handler {
+	fixed, page := securityHeaders()
+	return &blockList{
+		next: next, auth: parts.Auth, admission: parts.Admission, proxies: o.TrustedProxies,
 		origins: originsOf(o.CORSOrigins), timeout: o.RequestTimeout, fixed: fixed, page: page,
 	}
 }
 
-// ServeHTTP refuses, or goes on.
-func (d *door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !d.quota.ShutsAnybody() || !asks(r) {
-		d.next.ServeHTTP(w, r)
+// ServeHTTP refuses a request of a blocked caller, and passes any other on.
+func (l *blockList) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !l.admission.BlocksAnybody() || !isOperation(r) {
+		l.next.ServeHTTP(w, r)
 		return
 	}
 	presented, err := auth.FromRequest(r)
-	who, known := d.auth.Cached(presented)
+	by, known := l.auth.Cached(presented)
 	if err != nil || !known {
-		d.next.ServeHTTP(w, r)
+		l.next.ServeHTTP(w, r)
 		return
 	}
-	by := claim{presented, who, quota.KeyOf(who, addressOf(r, d.proxies))}
-	told, shut := d.shut(who, by.key)
-	if !shut {
-		d.next.ServeHTTP(w, r)
+	c := claim{presented, by, quota.KeyOf(by, addressOf(r, l.proxies))}
+	left, wait := l.admission.Block(by, c.key)
+	if wait <= 0 {
+		l.next.ServeHTTP(w, r)
 		return
 	}
-	d.refuse(w, r, by, told)
+	l.refuse(w, r, c, rejection{left: left, wait: wait})
 }
 
-// claim is what is known of whose a request is.
+// claim is the caller of a request.
 type claim struct {
 	presented auth.Credentials
-	who       caller.Caller
+	by        caller.Caller
 	key       string
 }
 
-// asks tells requests to the API from others, and from connections, which have a protocol of their own.
-func asks(r *http.Request) bool {
+// isOperation reports whether a request is an operation over HTTP: WebSockets have a protocol of their own.
+func isOperation(r *http.Request) bool {
 	return r.URL.Path == graphQLPath && (r.Method == http.MethodPost || r.Method == http.MethodGet) && r.Header["Upgrade"] == nil
 }
 
-// shut gives the refusal of a caller, if it is to be refused now, and counts it.
-func (d *door) shut(who caller.Caller, key string) (told refusal, shut bool) {
-	told.left, told.wait = d.quota.Shut(who, key)
-	if told.wait <= 0 {
-		return told, false
-	}
-	if d.abuse != nil {
-		d.abuse.Refused(who, key, quota.ReasonExhausted)
-	}
-	return told, true
-}
-
-// refuse answers as the rest of the entrance would. Of its headers those of pages are left out where the
-// answer cannot be one: no browser sends credentials in headers, or JSON, but for a script.
-func (d *door) refuse(w http.ResponseWriter, r *http.Request, by claim, told refusal) {
-	bounded(w, r, d.timeout)
-	told.id, told.costs = requestID(r), pipeline.WantsCost(by.who, r.Header)
+// refuse responds as the other middleware would. The headers that protect pages are left out where the response
+// cannot be a page: browsers send credentials in headers, or JSON, for scripts only.
+func (l *blockList) refuse(w http.ResponseWriter, r *http.Request, c claim, refused rejection) {
+	setDeadlines(w, r, l.timeout)
+	refused.id, refused.showsCost = requestID(r), admission.ShowsCost(c.by, r.Header)
 	media, h := accepted(r), w.Header()
-	set(h, d.fixed)
-	if !by.who.Known() && r.Header.Get("Content-Type") != mediaJSON {
-		set(h, d.page)
+	set(h, l.fixed)
+	if !c.by.Known() && r.Header.Get("Content-Type") != mediaJSON {
+		set(h, l.page)
 	}
-	policy, rest := rateLimit(told.left, told.wait)
-	values := [...]string{told.id, media + "; charset=utf-8", policy, rest, strconv.Itoa(seconds(told.wait))}
+	policy, rest := admission.RateLimit(refused.left, refused.wait)
+	values := [...]string{refused.id, media + "; charset=utf-8", policy, rest, strconv.Itoa(admission.Seconds(refused.wait))}
 	for i, name := range [...]string{requestIDHeader, "Content-Type", "Ratelimit-Policy", headerLimit, headerRetry} {
 		h[name] = values[i : i+1 : i+1]
 	}
-	d.origins.tell(h, r)
+	l.origins.allow(h, r)
 	status := http.StatusTooManyRequests
 	if media == mediaJSON && !live.IsEventStream(r) {
-		status = http.StatusOK // as the specification wants of this media type for an answer in GraphQL's form
+		status = http.StatusOK // the specification requires it of this media type for a result in GraphQL's form
 	}
 	fastreject.Again(r, func() fastreject.Answer {
-		return d.again(status, h, r.Header.Get(requestIDHeader) == told.id, by, told)
+		return l.repeated(status, h, r.Header.Get(requestIDHeader) == refused.id, c, refused)
 	})
 	w.WriteHeader(status)
-	_, _ = w.Write(told.append(make([]byte, 0, 512))) // a client that went away needs no answer
+	_, _ = w.Write(refused.append(make([]byte, 0, 512))) // a client that has gone needs no response
+}
+
+// rejection is the content of a refusal by the block list.
+type rejection struct {
+	id        string // of the request
+	left      bff.Budget
+	wait      time.Duration
+	showsCost bool
+}
+
+// append appends the body of the refusal. It has no requested cost, because nobody has read the request.
+func (refused rejection) append(text []byte) []byte {
+	text = append(text, `{"errors":[{"message":"`...)
+	text = append(text, admission.BlockedMessage(refused.wait)...)
+	text = append(text, `","extensions":{"code":"RESOURCE_EXHAUSTED","reason":"`+quota.ReasonExhausted+`","requestId":"`...)
+	text = append(text, refused.id...) // letters, digits and few marks
+	text = append(text, `","retryAfterMs":`...)
+	text = strconv.AppendInt(text, refused.wait.Milliseconds(), 10)
+	text = append(text, `,"retryable":true}}]`...)
+	if refused.showsCost {
+		text = append(text, `,"extensions":{"cost":{"actual":0,"limit":`...)
+		text = strconv.AppendInt(text, int64(refused.left.Limit), 10)
+		text = append(text, `,"remaining":`...)
+		text = strconv.AppendInt(text, int64(refused.left.Remaining), 10)
+		text = append(text, `,"restorePerSecond":`...)
+		text = strconv.AppendFloat(text, refused.left.RestorePerSecond, 'f', -1, 64)
+		text = append(text, "}}"...)
+	}
+	return append(text, '}')
 }

@@ -18,11 +18,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/sluicehq/sluice/bff/abuse"
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/media"
-	"github.com/sluicehq/sluice/bff/overload"
-	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/gqlrequest"
 	"github.com/sluicehq/sluice/gateway/live"
 	"github.com/sluicehq/sluice/internal/obs"
@@ -34,7 +32,6 @@ type Options struct {
 	RequestTimeout time.Duration     // of a request, everything included
 	MaxBody        int64             // bytes
 	Requests       gqlrequest.Limits // of a body's JSON; none for the usual ones
-	MaxCost        int               // points of all operations of one request; 0 bounds nothing
 	CompressFrom   int               // bytes of an answer; 0 to never compress
 	CORSOrigins    []string          // "*" for any
 	TrustedProxies []netip.Prefix
@@ -45,15 +42,13 @@ type Options struct {
 
 // Parts are what the server stands in front of.
 type Parts struct {
-	GraphQL *handler.Server
-	Auth    *auth.Authenticator
-	KeySet  func(ctx context.Context) ([]byte, error)
-	Health  *Health
-	Quota   *quota.Callers // nil for no budgets
-	Abuse   *abuse.Callers // nil watches nobody
-	Load    *overload.Gate // nil refuses nobody
-	Live    *live.Hub      // nil for no subscriptions
-	Images  http.Handler   // nil keeps no images
+	GraphQL   *handler.Server
+	Admission *admission.Controller // the one of GraphQL
+	Auth      *auth.Authenticator
+	KeySet    func(ctx context.Context) ([]byte, error)
+	Health    *Health
+	Live      *live.Hub    // nil for no subscriptions
+	Images    http.Handler // nil keeps no images
 }
 
 // New gives the whole entrance.
@@ -62,8 +57,8 @@ func New(parts Parts, options Options) http.Handler {
 		options.Requests = gqlrequest.Usual()
 	}
 	plain := transport{
-		requests: options.Requests, maxBody: options.MaxBody, maxCost: options.MaxCost, compress: options.CompressFrom, logger: options.Logger,
-		quota: parts.Quota, abuse: parts.Abuse, overload: parts.Load, writers: gzipWriters(),
+		requests: options.Requests, maxBody: options.MaxBody, compress: options.CompressFrom, logger: options.Logger,
+		admission: parts.Admission, writers: gzipWriters(),
 	}
 	if parts.Live != nil {
 		parts.GraphQL.AddTransport(parts.Live.WebSocket(options.refuse))
@@ -84,20 +79,20 @@ func New(parts Parts, options Options) http.Handler {
 	if options.Registry != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(options.Registry, promhttp.HandlerOpts{}))
 	}
-	return options.doorOf(parts, options.around(mux))
+	return options.blockList(parts, options.middleware(mux))
 }
 
 // graphQLPath is where the API is.
 const graphQLPath = "/graphql"
 
-// around is what every request passes through, outermost first.
-func (o Options) around(next http.Handler) http.Handler {
+// middleware is what every request passes through, outermost first.
+func (o Options) middleware(next http.Handler) http.Handler {
 	return identified(o.recovered(o.observed(secured(o.timed(next)))))
 }
 
 // graphQL lets in who may, in what form they may.
 func graphQL(parts Parts, options Options) http.Handler {
-	checked := options.authenticated(parts.Auth, parts.Abuse, parts.GraphQL)
+	checked := options.authenticated(parts.Auth, parts.Admission, parts.GraphQL)
 	return crossOrigin(originsOf(options.CORSOrigins), wellFormed(options.located(checked)))
 }
 

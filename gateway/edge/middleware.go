@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -16,8 +17,9 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/sluicehq/sluice/bff/abuse"
 	"github.com/sluicehq/sluice/bff/auth"
+	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/live"
 	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/caller"
@@ -113,9 +115,9 @@ func set(h http.Header, fixed []header) {
 	}
 }
 
-// closing are the headers that keep browsers from being talked into something by any answer, and those
+// securityHeaders are the headers that keep browsers from being talked into something by any answer, and those
 // that keep them from it by what may be shown as a page or be part of one.
-func closing() (any, page []header) {
+func securityHeaders() (any, page []header) {
 	any = []header{
 		{"X-Content-Type-Options", []string{"nosniff"}},
 		{"Content-Security-Policy", []string{"default-src 'none'; frame-ancestors 'none'"}}, // GraphiQL has one of its own
@@ -132,7 +134,7 @@ func closing() (any, page []header) {
 
 // secured sets the headers that close what nobody has opened.
 func secured(next http.Handler) http.Handler {
-	fixed := slices.Concat(closing())
+	fixed := slices.Concat(securityHeaders())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		set(w.Header(), fixed)
 		next.ServeHTTP(w, r)
@@ -142,7 +144,7 @@ func secured(next http.Handler) http.Handler {
 // timed ends every request in time, but for those that stay: gateway/live has times of its own for them.
 func (o Options) timed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		bounded(w, r, o.RequestTimeout)
+		setDeadlines(w, r, o.RequestTimeout)
 		if r.URL.Path == graphQLPath && (websocket.IsWebSocketUpgrade(r) || live.IsEventStream(r)) {
 			_ = http.NewResponseController(w).SetWriteDeadline(time.Time{})
 			next.ServeHTTP(w, r)
@@ -154,9 +156,9 @@ func (o Options) timed(next http.Handler) http.Handler {
 	})
 }
 
-// bounded has a body waited for as long as a request may take, also by net/http when it was not read,
+// setDeadlines has a body waited for as long as a request may take, also by net/http when it was not read,
 // and a client that does not read its answer as long again.
-func bounded(w http.ResponseWriter, r *http.Request, timeout time.Duration) {
+func setDeadlines(w http.ResponseWriter, r *http.Request, timeout time.Duration) {
 	control, now := http.NewResponseController(w), time.Now() // not all connections have deadlines
 	if r.ContentLength != 0 {
 		_ = control.SetReadDeadline(now.Add(timeout))
@@ -175,8 +177,8 @@ func originsOf(listed []string) origins {
 	return all
 }
 
-// tell lets the page that asks read the answer, if it may call the API.
-func (all origins) tell(h http.Header, r *http.Request) {
+// allow lets the page that asks read the answer, if it may call the API.
+func (all origins) allow(h http.Header, r *http.Request) {
 	origin := r.Header.Get("Origin")
 	if origin == "" || !all[origin] && !all["*"] {
 		return
@@ -191,7 +193,7 @@ func (all origins) tell(h http.Header, r *http.Request) {
 func crossOrigin(allowed origins, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Origin")
-		allowed.tell(w.Header(), r)
+		allowed.allow(w.Header(), r)
 		if r.Method != http.MethodOptions {
 			if fromElsewhere(r) && !allowed["*"] && !allowed[r.Header.Get("Origin")] {
 				refuse(w, r, errs.New(errs.PermissionDenied, "CROSS_SITE_REFUSED", "pages of this origin may not call the API"))
@@ -201,7 +203,7 @@ func crossOrigin(allowed origins, next http.Handler) http.Handler {
 			return
 		}
 		w.Header().Set("Access-Control-Allow-Methods", "GET, POST")
-		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, X-API-Key, "+pipeline.CostHeader+", "+pipeline.CacheHeader+", "+requestIDHeader)
+		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, X-API-Key, "+admission.CostHeader+", "+pipeline.CacheHeader+", "+requestIDHeader)
 		w.Header().Set("Access-Control-Max-Age", "7200")
 		w.WriteHeader(http.StatusNoContent)
 	})
@@ -215,7 +217,7 @@ func fromElsewhere(r *http.Request) bool {
 }
 
 // authenticated finds out who is calling, before anything is parsed.
-func (o Options) authenticated(authenticator *auth.Authenticator, watched *abuse.Callers, next http.Handler) http.Handler {
+func (o Options) authenticated(authenticator *auth.Authenticator, control *admission.Controller, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		credentials, err := auth.FromRequest(r)
 		if err != nil {
@@ -224,8 +226,8 @@ func (o Options) authenticated(authenticator *auth.Authenticator, watched *abuse
 		}
 		verify := func() (caller.Caller, error) { return authenticator.Caller(r.Context(), credentials) }
 		var who caller.Caller
-		if watched != nil && credentials != (auth.Credentials{}) {
-			who, err = watched.Verify(r.Context(), verify)
+		if credentials != (auth.Credentials{}) {
+			who, err = control.Verify(r.Context(), verify)
 		} else {
 			who, err = verify()
 		}
@@ -243,4 +245,37 @@ func (o Options) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		o.Logger.ErrorContext(r.Context(), "a request failed", "path", r.URL.Path, "error", err.Error())
 	}
 	refuse(w, r, err)
+}
+
+// located adds the address of the client to the context, so that anonymous callers can be told apart.
+func (o Options) located(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		next.ServeHTTP(w, r.WithContext(quota.From(r.Context(), addressOf(r, o.TrustedProxies))))
+	})
+}
+
+// addressOf returns the address of the client: that of its connection, or, when this is a trusted proxy, the last
+// address in X-Forwarded-For that is none. Any address before it may be forged.
+func addressOf(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	at := peer.Addr().Unmap()
+	if !isIn(at, trusted) {
+		return at
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0 && isIn(at, trusted); i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		at = hop.Unmap()
+	}
+	return at
+}
+
+func isIn(address netip.Addr, networks []netip.Prefix) bool {
+	return slices.ContainsFunc(networks, func(n netip.Prefix) bool { return n.Contains(address.WithZone("")) })
 }

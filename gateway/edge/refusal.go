@@ -7,6 +7,7 @@ import (
 
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/errs"
 )
@@ -15,8 +16,8 @@ import (
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := errs.From(err)
 	shown := graph.Public(r.Context(), e)
-	tellRetry(w.Header(), e.RetryAfter)
-	body, _ := json.Marshal(answer{Errors: gqlerror.List{shown}}) // texts always encode
+	admission.ReportRetry(w.Header(), e.RetryAfter)
+	body, _ := json.Marshal(result{Errors: gqlerror.List{shown}}) // texts always encode
 	write(w, httpStatus(e), accepted(r), body)
 }
 

@@ -14,25 +14,26 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/pipeline"
 )
 
-// answer is a response of the form that the specification has: data is absent when nothing ran.
-type answer struct {
+// result is an execution result as the specification defines it: data is absent if nothing ran.
+type result struct {
 	Errors     gqlerror.List    `json:"errors,omitempty"`
 	Data       *json.RawMessage `json:"data,omitempty"`
 	Extensions map[string]any   `json:"extensions,omitempty"`
 }
 
-// answer is what the client is told of the operation.
-func (one *turn) answer(ctx context.Context) answer {
-	if one.refusal != nil {
-		return answer{Errors: gqlerror.List{graph.Public(ctx, one.refusal)}}
+// resultOf returns the result of an operation.
+func resultOf(ctx context.Context, o *admission.Operation) result {
+	if o.Refusal != nil {
+		return result{Errors: gqlerror.List{graph.Public(ctx, o.Refusal)}}
 	}
-	out := answer{Errors: one.response.Errors, Extensions: one.response.Extensions}
-	if one.ran {
-		data := one.response.Data
+	out := result{Errors: o.Response.Errors, Extensions: o.Response.Extensions}
+	if o.Ran {
+		data := o.Response.Data
 		if len(data) == 0 {
 			data = json.RawMessage("null")
 		}
@@ -41,14 +42,16 @@ func (one *turn) answer(ctx context.Context) answer {
 	return out
 }
 
-// isQuery tells whether what is answered came of a query.
-func (one *turn) isQuery() bool { return one.ran && one.operation.Operation.Operation == ast.Query }
+// isQuery reports whether the operation is a query that ran.
+func isQuery(o *admission.Operation) bool {
+	return o.Ran && o.Context.Operation.Operation == ast.Query
+}
 
-// writeResponse answers with what came of the operation.
-func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, one *turn) {
-	out, status := one.answer(r.Context()), http.StatusOK
-	if !one.ran {
-		status = requestStatus(one.response.Errors)
+// writeResponse writes the result of an operation.
+func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, o *admission.Operation) {
+	out, status := resultOf(r.Context(), o), http.StatusOK
+	if !o.Ran {
+		status = requestStatus(o.Response.Errors)
 	}
 	media := accepted(r)
 	if media == mediaJSON && status < http.StatusInternalServerError && status != http.StatusMethodNotAllowed {
@@ -56,22 +59,21 @@ func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, one *tu
 	}
 	parts, err := out.encode()
 	if err != nil {
-		t.logger.ErrorContext(r.Context(), "an answer is no JSON", "error", err.Error())
-		refuse(w, r, fmt.Errorf("write the answer: %w", err))
+		t.logger.ErrorContext(r.Context(), "a response is no JSON", "error", err.Error())
+		refuse(w, r, fmt.Errorf("write the response: %w", err))
 		return
 	}
-	if one.ran && len(out.Errors) == 0 {
-		tellFreshness(w.Header(), pipeline.FreshnessOf(one.operation))
+	if o.Ran && len(out.Errors) == 0 {
+		setFreshness(w.Header(), pipeline.FreshnessOf(o.Context))
 	}
-	if one.isQuery() {
+	if isQuery(o) {
 		parts = t.compressed(w, r, parts)
 	}
 	write(w, status, media, parts...)
 }
 
-// tellFreshness sets Cache-Control as the schema's @cacheControl allows. What is not said to be fresh
-// is not kept.
-func tellFreshness(h http.Header, f pipeline.Freshness) {
+// setFreshness sets Cache-Control as the schema's @cacheControl permits. A response without freshness is not stored.
+func setFreshness(h http.Header, f pipeline.Freshness) {
 	left := int(f.Left / time.Second)
 	if left < 1 {
 		return
@@ -84,9 +86,9 @@ func tellFreshness(h http.Header, f pipeline.Freshness) {
 	h.Set("Cache-Control", scope+", max-age="+strconv.Itoa(left))
 }
 
-// encode gives the text of the answer, in parts. The data are as they are: executor and scalars wrote
-// JSON, and reading it again would cost as much as writing it did.
-func (a answer) encode() ([][]byte, error) {
+// encode returns the JSON of the result, in parts. The data stay as they are: executor and scalars wrote JSON, and
+// to parse it again would cost as much as to write it.
+func (a result) encode() ([][]byte, error) {
 	if a.Data == nil {
 		text, err := json.Marshal(a)
 		return [][]byte{text}, err

@@ -17,9 +17,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
-	"github.com/sluicehq/sluice/bff/abuse"
-	"github.com/sluicehq/sluice/bff/overload"
-	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/gqlrequest"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -31,114 +29,78 @@ const (
 	mediaJSON    = "application/json"
 )
 
-// transport answers queries over GET, and queries and mutations over POST.
+// transport executes queries over GET, and queries and mutations over POST.
 type transport struct {
-	requests gqlrequest.Limits
-	maxBody  int64
-	maxCost  int // points of all operations of a request together; 0 bounds nothing
-	compress int // bytes from which on answers are compressed; 0 for never
-	logger   *slog.Logger
-	quota    *quota.Callers // nil for no budgets
-	abuse    *abuse.Callers // nil watches nobody
-	overload *overload.Gate // nil refuses nobody
-	writers  *sync.Pool     // of gzip.Writer
+	requests  gqlrequest.Limits
+	maxBody   int64
+	compress  int // minimum bytes of a compressed response; 0 compresses none
+	logger    *slog.Logger
+	admission *admission.Controller
+	writers   *sync.Pool // of gzip.Writer
 }
 
 var _ graphql.Transport = transport{}
 
-// Transport answers over HTTP alone, without what New puts around it. Bodies are bounded, in bytes.
-func Transport(maxBody int64, logger *slog.Logger) graphql.Transport {
-	return transport{requests: gqlrequest.Usual(), maxBody: maxBody, logger: logger, writers: gzipWriters()}
+// Transport returns the transport over HTTP alone, without the middleware of New. Bodies are bounded, in bytes.
+func Transport(maxBody int64, logger *slog.Logger, control *admission.Controller) graphql.Transport {
+	return transport{requests: gqlrequest.Usual(), maxBody: maxBody, logger: logger, admission: control, writers: gzipWriters()}
 }
 
-// Supports takes all that wellFormed lets through. Transports that take some of it, as those of
-// subscriptions, are added before this one.
+// Supports accepts every request that wellFormed accepts. The transports of subscriptions, which accept some of
+// these, are added before this one.
 func (transport) Supports(*http.Request) bool { return true }
 
-// Do answers one request.
+// Do responds to one request.
 func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
 	defer t.recovered(w, r, executor)
 	ctx := r.Context()
-	leave, err := t.enter(ctx)
+	release, err := t.admission.Arrive(ctx)
 	if err != nil {
-		t.noteRefusal(ctx, err)
 		refuse(w, r, err)
 		return
 	}
-	defer leave()
+	defer release()
 	all, list, err := t.readAll(w, r)
 	if err != nil {
-		refuse(w, r, cmp.Or(t.chargeUnread(ctx, w), err))
+		malformed := &admission.Operation{}
+		refusal := t.admission.ChargeMalformed(ctx, malformed)
+		admission.Report(w.Header(), malformed.Budget, malformed.Retry)
+		refuse(w, r, cmp.Or(refusal, err))
 		return
 	}
 	if list {
-		t.doAll(w, r, executor, all)
+		t.executeBatch(w, r, executor, all)
 		return
 	}
-	one := t.prepare(w, r, executor, all[0])
-	if t.run(w, r, executor, one); one.refusal != nil {
-		refuse(w, r, one.refusal)
+	o := t.admission.Admit(ctx, executor, all[0], carries(w, r.Method))
+	run(ctx, o)
+	admission.Report(w.Header(), o.Budget, o.Retry)
+	if o.Refusal != nil {
+		refuse(w, r, o.Refusal)
 		return
 	}
-	t.writeResponse(w, r, one)
+	t.writeResponse(w, r, o)
 }
 
-// turn is one operation of a request on its way to its answer.
-type turn struct {
-	operation *graphql.OperationContext // nil when it was refused before it was read
-	refusal   error                     // has a status of its own, and no response
-	response  *graphql.Response         // nil until there is one
-	ran       bool
+// run executes an operation that was admitted.
+func run(ctx context.Context, o *admission.Operation) {
+	if o.Refusal == nil && o.Response == nil {
+		o.Run(ctx)
+	}
 }
 
-// prepare lets an operation in, or refuses it.
-func (t transport) prepare(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor, params *graphql.RawParams) *turn {
-	ctx := r.Context()
-	if response := t.unread(ctx, w, params); response != nil {
-		return &turn{response: response}
+// carries returns why an operation is not executed for a request of the method.
+func carries(w http.ResponseWriter, method string) admission.Carries {
+	return func(operation *ast.OperationDefinition) error {
+		switch {
+		case operation.Operation == ast.Subscription:
+			return graph.NeedsStream()
+		case method == http.MethodGet && operation.Operation == ast.Mutation:
+			w.Header().Set("Allow", http.MethodPost)
+			return errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "only queries are answered over GET: POST the mutation")
+		}
+		return nil
 	}
-	operation, problems := executor.CreateOperationContext(ctx, params)
-	if problems != nil && operation.Doc != nil && operation.Operation == nil {
-		problems = gqlerror.List{graph.NoOperation(params.OperationName)}
-	}
-	one := &turn{operation: operation}
-	if err := misplaced(w, r.Method, operation.Operation); err != nil {
-		t.giveBack(ctx, w, operation)
-		one.refusal = cmp.Or(t.chargeUnread(ctx, w), err)
-		return one
-	}
-	if problems = t.tellCharge(ctx, w, operation, problems); problems != nil {
-		one.response = executor.DispatchError(graphql.WithOperationContext(ctx, operation), graph.Truncate(problems))
-	}
-	return one
-}
-
-// run answers an operation that was let in.
-func (t transport) run(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor, one *turn) {
-	if one.refusal != nil || one.response != nil {
-		return
-	}
-	respond, ctx := executor.DispatchOperation(r.Context(), one.operation)
-	if one.response = respond(ctx); one.response == nil { // the time was over before anything ran
-		t.giveBack(ctx, w, one.operation)
-		one.refusal = context.Cause(ctx)
-		return
-	}
-	one.ran = true
-	t.tellSpent(w, one.operation)
-}
-
-// misplaced says why the operation, if there is one, is not run for a request of the method.
-func misplaced(w http.ResponseWriter, method string, operation *ast.OperationDefinition) error {
-	switch {
-	case operation == nil:
-	case operation.Operation == ast.Subscription:
-		return graph.NeedsStream()
-	case method == http.MethodGet && operation.Operation == ast.Mutation:
-		w.Header().Set("Allow", http.MethodPost)
-		return errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "only queries are answered over GET: POST the mutation")
-	}
-	return nil
 }
 
 // recovered answers a panic here, because gqlgen's handler would answer it in a form of its own.
@@ -146,7 +108,7 @@ func (t transport) recovered(w http.ResponseWriter, r *http.Request, executor gr
 	if p := recover(); p != nil {
 		ctx := graphql.WithOperationContext(r.Context(), &graphql.OperationContext{})
 		response := executor.DispatchError(ctx, gqlerror.List{gqlerror.Wrap(graph.Recover(ctx, p))})
-		t.writeResponse(w, r, &turn{response: response})
+		t.writeResponse(w, r, &admission.Operation{Response: response})
 	}
 }
 

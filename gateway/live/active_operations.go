@@ -49,11 +49,14 @@ func (c *connection) subscribe(m protocol.Message) *frame.Close {
 		err := errs.New(errs.ResourceExhausted, "TOO_MANY_SUBSCRIPTIONS", "there are %d operations on this connection already", c.hub.settings.MaxSubscriptions)
 		return c.fail(m.ID, gqlerror.List{graph.Public(ctx, err)})
 	}
-	leave, err := c.hub.enter(ctx, params.Query)
+	leave, err := c.hub.admission.Arrive(ctx)
 	if err != nil {
 		return c.fail(m.ID, gqlerror.List{graph.Public(ctx, err)})
 	}
-	p, problems := c.hub.prepare(ctx, c.executor, params)
+	p, problems, err := c.hub.prepare(ctx, c.executor, params, carriesAll)
+	if err != nil {
+		problems = gqlerror.List{graph.Public(ctx, err)}
+	}
 	if problems != nil {
 		leave()
 		return c.fail(m.ID, problems)
@@ -99,7 +102,7 @@ func (c *connection) respond(ctx context.Context, id string, p *preparedOperatio
 	}
 	encodedID := string(encoded(id))
 	var next []byte
-	if p.operation.Operation.Operation == ast.Mutation { // compressed beside the client's input, its length would reveal secrets
+	if p.operation.Context.Operation.Operation == ast.Mutation { // compressed beside the client's input, its length would reveal secrets
 		next = c.dialect.AppendNext(nil, encodedID, body)
 	} else {
 		next = c.appendNext(nil, encodedID, body)

@@ -279,7 +279,7 @@ func (c *connection) context() context.Context {
 func (h *Hub) authenticate(ctx context.Context, credentials auth.Credentials) (caller.Caller, error) {
 	ctx, cancel := context.WithTimeout(caller.NewContext(ctx, caller.Caller{}), h.settings.RequestTimeout)
 	defer cancel()
-	return h.auth.Caller(ctx, credentials)
+	return h.admission.Verify(ctx, func() (caller.Caller, error) { return h.auth.Caller(ctx, credentials) })
 }
 
 func credentialOf(who caller.Caller) string {

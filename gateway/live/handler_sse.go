@@ -62,6 +62,13 @@ func (t eventStream) Supports(r *http.Request) bool { return IsEventStream(r) }
 
 // Do serves one request until the operation ends or the client disconnects.
 func (t eventStream) Do(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
+	leave, err := t.hub.admission.Arrive(r.Context())
+	if err != nil {
+		t.refuse(w, r, err)
+		return
+	}
+	leave = sync.OnceFunc(leave)
+	defer leave()
 	params, err := t.read(w, r)
 	if err == nil {
 		err = useLastEventID(params, r)
@@ -84,22 +91,19 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, executor graphql
 		return
 	}
 	defer close(ended)
-	leave, err := t.hub.enter(r.Context(), params.Query)
+	p, problems, err := t.hub.prepare(r.Context(), executor, params, func(operation *ast.OperationDefinition) error {
+		if r.Method != http.MethodGet || operation.Operation != ast.Mutation {
+			return nil
+		}
+		w.Header().Set("Allow", http.MethodPost)
+		return errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "mutations are not executed over GET: use POST")
+	})
 	if err != nil {
 		t.refuse(w, r, err)
 		return
 	}
-	leave = sync.OnceFunc(leave)
-	defer leave()
-	p, problems := t.hub.prepare(r.Context(), executor, params)
 	if problems == nil && p.isSubscription() {
 		leave()
-	}
-	if problems == nil && r.Method == http.MethodGet && p.operation.Operation.Operation == ast.Mutation {
-		t.hub.refund(r.Context(), p.operation)
-		w.Header().Set("Allow", http.MethodPost)
-		t.refuse(w, r, errs.New(errs.InvalidArgument, "METHOD_NOT_ALLOWED", "mutations are not executed over GET: use POST"))
-		return
 	}
 	if problems == nil && p.request.after != "" {
 		if _, err := t.hub.cursors.Decode(p.request.after); err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/gqlrequest"
 	"github.com/sluicehq/sluice/gateway/live/eventstream"
 	"github.com/sluicehq/sluice/gateway/live/frame"
@@ -64,11 +65,7 @@ type Options struct {
 	Clock     clock.Clock
 	Logger    *slog.Logger
 	Registry  prometheus.Registerer // nil: no metrics are exported
-	// Enter admits an operation of the context's caller, or refuses it. leave is called once: when the operation has ended,
-	// or, for a subscription, when it has started. Nil admits every operation.
-	Enter func(ctx context.Context, document string) (leave func(), err error)
-	// Budgets are charged for documents that are refused before their cost is known. Nil charges nothing.
-	Budgets bff.Budgets
+	Admission *admission.Controller // of the server that executes the operations
 }
 
 // maxExecuting is the number of groups per core that execute their operation at the same time.
@@ -76,18 +73,17 @@ const maxExecuting = 64
 
 // Hub holds the subscriptions of one gateway.
 type Hub struct {
-	settings Settings
-	requests gqlrequest.Limits
-	auth     Authenticator
-	origins  []string
-	clock    clock.Clock
-	logger   *slog.Logger
-	metrics  *metrics
-	entered  func(ctx context.Context, document string) (leave func(), err error)
-	budgets  bff.Budgets // nil for none
-	cursors  *eventstream.Cursors
-	source   *eventstream.Source
-	shards   []*shard
+	settings  Settings
+	requests  gqlrequest.Limits
+	auth      Authenticator
+	origins   []string
+	clock     clock.Clock
+	logger    *slog.Logger
+	metrics   *metrics
+	admission *admission.Controller
+	cursors   *eventstream.Cursors
+	source    *eventstream.Source
+	shards    []*shard
 
 	ctx       context.Context // of all goroutines of the hub
 	cancel    context.CancelFunc
@@ -127,7 +123,7 @@ func New(ctx context.Context, options Options) (*Hub, error) {
 	}
 	h := &Hub{
 		settings: options.Settings, requests: options.Requests, auth: options.Auth, origins: options.Origins, clock: options.Clock, logger: options.Logger,
-		cursors: c, source: s, groups: map[string]*group{}, index: selection.NewIndex[*group](), callers: map[string]int{}, entered: options.Enter, budgets: options.Budgets,
+		cursors: c, source: s, groups: map[string]*group{}, index: selection.NewIndex[*group](), callers: map[string]int{}, admission: options.Admission,
 		executing: make(chan struct{}, maxExecuting*runtime.GOMAXPROCS(0)),
 	}
 	if h.metrics, err = newMetrics(options.Registry, h); err != nil {
@@ -289,14 +285,6 @@ func addressOf(r *http.Request) netip.Addr {
 	}
 	peer, _ := netip.ParseAddrPort(r.RemoteAddr) // an address that cannot be parsed is not valid
 	return peer.Addr()
-}
-
-// enter admits an operation of the context's caller. leave is called when the operation has ended.
-func (h *Hub) enter(ctx context.Context, document string) (leave func(), err error) {
-	if h.entered == nil {
-		return func() {}, nil
-	}
-	return h.entered(ctx, document)
 }
 
 // Drain closes the connections one after another over the drain time, each after its queued messages and after the responses to

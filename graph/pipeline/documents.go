@@ -139,6 +139,11 @@ func remembered(ctx context.Context) *preparedDocument {
 	return d
 }
 
+// PreparedOf returns the analysis of the request's operation.
+func PreparedOf(request *graphql.OperationContext) *document.Prepared {
+	return preparedOf(request).Prepared
+}
+
 // preparedOf gives what is known of the request's operation.
 func preparedOf(request *graphql.OperationContext) *preparedOperation {
 	d, _ := request.Stats.GetExtension(documentKey).(*preparedDocument)

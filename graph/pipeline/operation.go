@@ -6,37 +6,27 @@ import (
 	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
-	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluicehq/sluice/bff"
-	"github.com/sluicehq/sluice/graph"
-	"github.com/sluicehq/sluice/graph/document"
-	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
-// operation is what happens around every operation: it is let in or refused, gets loaders of its
-// own, and is traced.
+// operation is the pipeline as an extension of gqlgen: it looks up and bounds documents, traces operations, and
+// asks the response cache.
 type operation struct {
-	ports     bff.Ports
-	limits    document.Limits
-	budgets   bff.Budgets // nil charges nobody
-	abuse     bff.Abuse   // nil watches nobody
 	tracing   *obs.Tracing
 	documents *documents
-
-	known         bff.Documents // by name; nil for none
-	responses     bff.Responses // nil keeps none
-	introspection bool          // by everybody
+	admission Admission
+	persisted bff.Documents // nil for none
+	responses bff.Responses // nil caches none
 }
 
 var _ interface {
 	graphql.HandlerExtension
 	graphql.OperationParameterMutator
-	graphql.OperationContextMutator
 	graphql.OperationInterceptor
 	graphql.ResponseInterceptor
 	graphql.FieldInterceptor
@@ -60,57 +50,19 @@ func (o *operation) MutateOperationParameters(ctx context.Context, params *graph
 	return gqlerror.Wrap(err)
 }
 
-// MutateOperationContext lets the operation in, or refuses it before anything runs. Refusals are
-// presented when they are answered.
-func (o *operation) MutateOperationContext(ctx context.Context, request *graphql.OperationContext) *gqlerror.Error {
-	if o.abuse != nil {
-		if err := o.abuse.Admit(ctx, kindOf(request.Operation)); err != nil {
-			return gqlerror.Wrap(err)
-		}
-	}
-	prepared := preparedOf(request)
-	if err := prepared.CheckLimits(o.limits); err != nil {
-		return gqlerror.Wrap(err)
-	}
-	if err := prepared.CheckAccess(caller.FromContext(ctx)); err != nil {
-		o.keepRefused(ctx, request, err)
-		return gqlerror.Wrap(err)
-	}
-	if !o.introspection {
-		if err := prepared.CheckIntrospection(caller.FromContext(ctx)); err != nil {
-			return gqlerror.Wrap(err)
-		}
-	}
-	if err := prepared.CheckVariables(request.Variables); err != nil {
-		return graph.Invalid("%s", err)
-	}
-	if err := oneStream(request); err != nil {
-		return err
-	}
-	if o.abuse != nil {
-		if err := o.abuse.Repeat(ctx, targets(o.documents.schema, request)); err != nil {
-			return gqlerror.Wrap(err)
-		}
-	}
-	if err := o.charge(ctx, request, prepared.Prepared); err != nil {
-		return gqlerror.Wrap(err)
-	}
-	if named := DocumentOf(request); named.Fresh {
-		o.known.Keep(ctx, named)
-	}
-	o.noteBegun(ctx, request)
-	return nil
-}
+// registration registers a persisted document that came with its text, once admission has admitted its operation.
+type registration struct{ persisted bff.Documents }
 
-// oneStream refuses a subscription to several streams, which validation lets through when they are one
-// field under several names, and to none, which @skip and @include can make of one.
-func oneStream(request *graphql.OperationContext) *gqlerror.Error {
-	if request.Operation.Operation != ast.Subscription {
-		return nil
-	}
-	streams := graphql.CollectFields(request, request.Operation.SelectionSet, []string{"Subscription"})
-	if len(streams) != 1 {
-		return graph.Invalid("a subscription must select one field of Subscription, and this one selects %d", len(streams))
+// ExtensionName is graphql.HandlerExtension.
+func (registration) ExtensionName() string { return "Registration" }
+
+// Validate is graphql.HandlerExtension. It accepts every schema.
+func (registration) Validate(graphql.ExecutableSchema) error { return nil }
+
+// MutateOperationContext is graphql.OperationContextMutator.
+func (r registration) MutateOperationContext(ctx context.Context, request *graphql.OperationContext) *gqlerror.Error {
+	if named := DocumentOf(request); named.Fresh {
+		r.persisted.Keep(ctx, named)
 	}
 	return nil
 }
@@ -120,24 +72,20 @@ func (o *operation) InterceptOperation(ctx context.Context, next graphql.Operati
 	return o.answered(ctx, graphql.GetOperationContext(ctx), next)
 }
 
-// InterceptResponse traces the operation, if there is one: a document that does not read has none.
+// InterceptResponse traces the operation. A document that was not parsed has none.
 func (o *operation) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	request := graphql.GetOperationContext(ctx)
 	if request.Operation == nil {
-		response := next(ctx)
-		o.note(ctx, request, response)
-		return response
+		return next(ctx)
 	}
 	ctx, span := o.tracing.Start(ctx, "graphql "+string(request.Operation.Operation),
 		trace.WithAttributes(attribute.String("graphql.operation.name", request.OperationName)))
 	defer span.End()
-	response := next(ctx)
-	showCost(ctx, request, response)
-	o.note(ctx, request, response)
-	return response
+	return next(ctx)
 }
 
-func isIntrospection(field graphql.CollectedField) bool { return strings.HasPrefix(field.Name, "__") }
+// IsIntrospection reports whether the field belongs to the introspection of the schema, __typename included.
+func IsIntrospection(field graphql.CollectedField) bool { return strings.HasPrefix(field.Name, "__") }
 
 // InterceptField traces resolvers, and attributes their cached reads to their field.
 func (o *operation) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {

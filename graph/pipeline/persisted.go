@@ -25,13 +25,13 @@ func (o *operation) find(ctx context.Context, params *graphql.RawParams) error {
 	if err != nil {
 		return err
 	}
-	if o.known == nil {
+	if o.persisted == nil {
 		if params.Query == "" {
 			return errs.New(errs.PersistedQueryNotSupported, "PERSISTED_QUERY_NOT_SUPPORTED", "PersistedQueryNotSupported")
 		}
 		return nil
 	}
-	found, err := o.known.Find(ctx, name)
+	found, err := o.persisted.Find(ctx, name)
 	if err != nil {
 		return err
 	}

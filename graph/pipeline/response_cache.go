@@ -115,16 +115,18 @@ func (o *operation) again(found *bff.CachedResponse) graphql.ResponseHandler {
 			return nil
 		}
 		given = true
-		return o.InterceptResponse(ctx, func(ctx context.Context) *graphql.Response {
+		// gqlgen calls interceptors of responses for its own executor only.
+		intercepted := func(ctx context.Context) *graphql.Response {
 			request := graphql.GetOperationContext(ctx)
-			if charge := ChargeOf(request); charge != nil && o.budgets != nil {
-				charge.Settle(ctx, o.budgets, found.Points)
-			}
+			o.admission.Settle(ctx, found.Points)
 			response := &graphql.Response{Data: found.Data}
 			if tellsReads(ctx, request) {
 				response.Extensions = map[string]any{"cache": map[string]any{"cachedResponse": true, "tier": found.Tier, "expiresInMs": found.TTL.Milliseconds()}}
 			}
 			return response
+		}
+		return o.InterceptResponse(ctx, func(ctx context.Context) *graphql.Response {
+			return o.admission.InterceptResponse(ctx, intercepted)
 		})
 	}
 }

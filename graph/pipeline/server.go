@@ -30,24 +30,32 @@ import (
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
-// Options are what a server needs beside its resolver.
-type Options struct {
-	Limits document.Limits
-	Known  bff.Documents // by name; nil for none
-	// Responses keeps whole answers; nil keeps none.
-	Responses bff.Responses
-	Budgets   bff.Budgets // what callers may spend; nil for no end of it
-	Tokens    int         // most tokens of a document
-	Logger    *slog.Logger
-	Tracing   *obs.Tracing
-	Count     func(plan.Outcome) // is told how each operation is executed; may be nil
-	// Introspection lets everybody look into the schema, and refusals suggest what else is in it.
-	Introspection bool
-	Reference     bool // gqlgen's own executor runs everything, to compare plans with
+// Admission decides which operations may run, and settles what they cost. gateway/admission implements it.
+type Admission interface {
+	graphql.HandlerExtension
+	graphql.OperationContextMutator
+	graphql.ResponseInterceptor
+	// Settle receives the cost in points of the response to the operation in ctx.
+	Settle(ctx context.Context, points int)
 }
 
-// NewServer gives what executes operations. It has no transport yet: gateway/edge adds those. It panics
-// when references and schema do not fit, which no configuration can bring about.
+// Options configure a server, in addition to its resolver.
+type Options struct {
+	Admission Admission // required
+	Limits    document.Limits
+	Persisted bff.Documents // nil for none
+	Responses bff.Responses // caches whole responses; nil caches none
+	Tokens    int           // maximum per document
+	Logger    *slog.Logger
+	Tracing   *obs.Tracing
+	Count     func(plan.Outcome) // receives how each operation is executed; may be nil
+	// Introspection permits all callers to read the schema, and validation errors to suggest names of it.
+	Introspection bool
+	Reference     bool // gqlgen's own executor runs everything: tests compare plans with it
+}
+
+// NewServer returns the executor of operations. It has no transport: gateway/edge adds them. It panics if the
+// references do not fit the schema, which no configuration can cause.
 func NewServer(resolver *graph.Resolver, options Options) *handler.Server {
 	schema := executable(resolver, options)
 	documents, err := newDocuments(schema.Schema(), options.Limits, options.Tokens)
@@ -63,13 +71,16 @@ func NewServer(resolver *graph.Resolver, options Options) *handler.Server {
 	server.SetValidationRulesFn(func() *rules.Rules { return document.Rules(options.Introspection) })
 	server.Use(extension.Introspection{})
 	server.Use(&operation{
-		ports: resolver.Ports, limits: options.Limits, budgets: options.Budgets, abuse: resolver.Abuse, tracing: options.Tracing, documents: documents,
-		known: options.Known, responses: options.Responses, introspection: options.Introspection,
+		tracing: options.Tracing, documents: documents, admission: options.Admission, persisted: options.Persisted, responses: options.Responses,
 	})
+	server.Use(options.Admission)
+	if options.Persisted != nil {
+		server.Use(registration{options.Persisted})
+	}
 	return server
 }
 
-// CheckDocument says what is wrong with a document, if anything is.
+// CheckDocument returns what is wrong with a document, or nil.
 func CheckDocument(text string, limits document.Limits, tokens int) error {
 	schema := exec.NewExecutableSchema(exec.Config{}).Schema()
 	parsed, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, tokens)
@@ -98,7 +109,7 @@ func executable(resolver *graph.Resolver, options Options) graphql.ExecutableSch
 	references := graph.References(resolver.Ports)
 	source := exec.Planned(exec.Config{Resolvers: exec.WithReferences(resolver, references)})
 	if options.Reference {
-		return reference{source.Schema, options, weights(source.Schema.Schema())}
+		return reference{source.Schema, options.Admission, weights(source.Schema.Schema())}
 	}
 	schema, err := plan.New(source, plan.Options{
 		References: references,
@@ -106,7 +117,7 @@ func executable(resolver *graph.Resolver, options Options) graphql.ExecutableSch
 		Operation:  func(request *graphql.OperationContext) *plan.Operation { return &preparedOf(request).plans },
 		Count:      options.Count,
 		Weight:     func(field *ast.FieldDefinition) int { return document.Weight(source.Schema.Schema(), field) },
-		Spent:      options.spent,
+		Spent:      options.Admission.Settle,
 		Trace: func(ctx context.Context, call plan.LoaderCall) (context.Context, func()) {
 			ctx, span := options.Tracing.Start(ctx, "load "+call.Loader)
 			if reads := bff.ReadsOf(ctx); reads.ByField() {
