@@ -15,6 +15,7 @@ import (
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/guard"
 	"github.com/sluicehq/sluice/bff/media"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/gateway/edge/fastreject"
 	"github.com/sluicehq/sluice/gateway/gqlrequest"
@@ -90,19 +91,19 @@ func (h *house) countOperations() func(plan.Outcome) {
 	}, []string{"outcome"})
 	h.registry.MustRegister(operations)
 	for _, outcome := range plan.Outcomes() {
-		operations.WithLabelValues(string(outcome)) // 0 is told too
+		operations.WithLabelValues(string(outcome)) // exports 0 before the first one
 	}
 	return func(outcome plan.Outcome) { operations.WithLabelValues(string(outcome)).Inc() }
 }
 
-// entrance is the HTTP side of the gateway.
-func (h *house) entrance(ctx context.Context, ports bff.Ports, health *edge.Health, b *bus.Bus) (http.Handler, error) {
+// handler returns the HTTP handler of the gateway.
+func (h *house) handler(ctx context.Context, ports bff.Ports, health *edge.Health, b *bus.Bus) (http.Handler, error) {
 	budgets := h.budgets()
 	proxies, err := h.trustedProxies()
 	if err != nil {
 		return nil, err
 	}
-	known, err := h.documents()
+	documents, err := h.documents()
 	if err != nil {
 		return nil, err
 	}
@@ -113,31 +114,31 @@ func (h *house) entrance(ctx context.Context, ports bff.Ports, health *edge.Heal
 	ports.Devices = media.Devices(ports.Devices, images)
 	authenticator := auth.NewCached(ports.Accounts, h.config.Auth.Issuer, h.clock, auth.CacheOptions{TTL: h.config.Auth.CacheTTL, Entries: h.config.Auth.CacheEntries})
 	ports.Accounts = authenticator.Invalidating(ports.Accounts)
-	watched, load := h.watched(), h.overloaded(budgets)
-	server := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock, Abuse: watched}, pipeline.Options{
-		Responses: h.responses,
-		Limits:    h.documentLimits(), Known: known, Introspection: h.config.HTTP.Introspection || h.config.Demo, Budgets: budgets,
-		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing,
-		Count: h.countOperations(),
+	usage, introspection := h.abuse(), h.config.HTTP.Introspection || h.config.Demo
+	admit := admission.New(admission.Options{
+		Limits: h.documentLimits(), Introspection: introspection, Refusals: ports.Devices,
+		Budgets: budgets, Abuse: usage, Overload: h.overload(budgets),
 	})
-	hub, err := h.subscriptions(ctx, watching{authenticator, watched}, budgets, entering(budgets, watched, load), b)
+	server := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock, Abuse: usage}, pipeline.Options{
+		Admission: admit, Limits: h.documentLimits(), Persisted: documents, Responses: h.responses, Introspection: introspection,
+		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing, Count: h.countOperations(),
+	})
+	hub, err := h.subscriptions(ctx, authenticator, admit, b)
 	if err != nil {
 		return nil, err
 	}
 	parts := edge.Parts{
-		GraphQL: server,
-		Auth:    authenticator,
-		Live:    hub,
-		Images:  images,
-		KeySet:  func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },
-		Health:  health,
-		Quota:   budgets,
-		Abuse:   watched,
-		Load:    load,
+		GraphQL:   server,
+		Admission: admit,
+		Auth:      authenticator,
+		Live:      hub,
+		Images:    images,
+		KeySet:    func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },
+		Health:    health,
 	}
 	options := edge.Options{
 		RequestTimeout: h.config.HTTP.RequestTimeout, MaxBody: int64(h.config.HTTP.MaxBody),
-		Requests: h.requests(), MaxCost: h.config.HTTP.MaxCost, CompressFrom: int(h.config.HTTP.CompressionThreshold),
+		Requests: h.requests(), CompressFrom: int(h.config.HTTP.CompressionThreshold),
 		CORSOrigins: h.config.HTTP.CORSOrigins, TrustedProxies: proxies, Logger: h.logger, Tracing: h.tracing,
 	}
 	if h.config.Telemetry.Metrics {

@@ -6,30 +6,16 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/sluicehq/sluice/bff"
-	"github.com/sluicehq/sluice/bff/abuse"
-	"github.com/sluicehq/sluice/bff/auth"
 	bffentity "github.com/sluicehq/sluice/bff/entity"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/gateway/live"
 	"github.com/sluicehq/sluice/gateway/live/eventstream"
 	"github.com/sluicehq/sluice/internal/bus"
-	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// watching verifies what is said over a WebSocket as the entrance verifies headers.
-type watching struct {
-	*auth.Authenticator
-	abuse *abuse.Callers
-}
-
-// Caller is live.Authenticator.
-func (w watching) Caller(ctx context.Context, c auth.Credentials) (caller.Caller, error) {
-	return w.abuse.Verify(ctx, func() (caller.Caller, error) { return w.Authenticator.Caller(ctx, c) })
-}
-
-// subscriptions follows the events of the broker; without one there are none.
-func (h *house) subscriptions(ctx context.Context, authenticator live.Authenticator, budgets bff.Budgets, enter enterer, b *bus.Bus) (*live.Hub, error) {
+// subscriptions returns the hub that follows the events of the broker, or nil without a broker.
+func (h *house) subscriptions(ctx context.Context, authenticator live.Authenticator, admit *admission.Controller, b *bus.Bus) (*live.Hub, error) {
 	if b == nil {
 		h.logger.Warn("there are no subscriptions: give all parts one broker with nats.url")
 		return nil, nil
@@ -41,7 +27,7 @@ func (h *house) subscriptions(ctx context.Context, authenticator live.Authentica
 	l := h.config.Live
 	hub, err := live.New(ctx, live.Options{
 		JetStream: b.JetStream(), Decode: bffentity.Decode, Auth: authenticator, Secret: secret,
-		Origins: h.config.HTTP.CORSOrigins, Clock: h.clock, Logger: h.logger, Registry: h.registry, Enter: enter, Budgets: budgets,
+		Origins: h.config.HTTP.CORSOrigins, Clock: h.clock, Logger: h.logger, Registry: h.registry, Admission: admit,
 		Requests: h.requests(),
 		Settings: live.Settings{
 			InitTimeout: l.InitTimeout, IdleTimeout: l.IdleTimeout, KeepAlive: l.KeepAlive, WriteTimeout: l.WriteTimeout,

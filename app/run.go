@@ -58,7 +58,7 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Progra
 		if err != nil {
 			return err
 		}
-		handler, err := h.entrance(ctx, ports, health, b)
+		handler, err := h.handler(ctx, ports, health, b)
 		if err != nil {
 			return err
 		}
@@ -91,7 +91,7 @@ func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Prog
 		if err != nil {
 			return err
 		}
-		handler, err := h.entrance(ctx, ports, health, b)
+		handler, err := h.handler(ctx, ports, health, b)
 		if err != nil {
 			return err
 		}

@@ -18,6 +18,7 @@ import (
 	"github.com/sluicehq/sluice/bff/abuse"
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
@@ -53,12 +54,14 @@ func (keyring) VerifyAPIKey(_ context.Context, key string) (*bff.ApiKey, error) 
 func limited(ports loaders.Ports) http.Handler {
 	budgets := quota.New(quota.NewMemory(clock.System{}, 1000), quota.Options{Account: 1 << 30, Anonymous: 1 << 30, InFlight: 256})
 	watched := abuse.New(abuse.Options{Window: time.Minute, Failures: 200, Repeats: 120, OpenFor: 30 * time.Second, Kept: 1000, Key: quota.Key})
+	limits := document.Limits{Depth: 15, Aliases: 30}
+	control := admission.New(admission.Options{Limits: limits, Budgets: budgets, Abuse: watched})
 	s := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}, Abuse: watched}, pipeline.Options{
-		Limits: document.Limits{Depth: 15, Aliases: 30}, Budgets: budgets, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(),
+		Admission: control, Limits: limits, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(),
 	})
 	return edge.New(edge.Parts{
 		GraphQL: s, Auth: auth.NewCached(keyring{}, "bench", clock.System{}, auth.CacheOptions{TTL: 5 * time.Second, Entries: 1000}),
-		Health: edge.NewHealth(nil), Quota: budgets, Abuse: watched,
+		Health: edge.NewHealth(nil), Admission: control,
 	}, edge.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, Logger: calls().Logger, Tracing: obs.NoTracing()})
 }
 

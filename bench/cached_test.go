@@ -17,9 +17,9 @@ import (
 	"github.com/sluicehq/sluice/bench/bar"
 	"github.com/sluicehq/sluice/bff/cache"
 	"github.com/sluicehq/sluice/bff/persisted"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/graph"
-	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
@@ -38,8 +38,8 @@ var byName, _ = json.Marshal(map[string]any{
 func cachingServer(ports loaders.Ports, redis *cache.RedisOptions, without bool) http.Handler {
 	c := cache.New(cache.Options{Redis: redis, Memory: 64 << 20, MaxEntry: 1 << 20, Clock: clock.System{}, Logger: calls().Logger})
 	options := pipeline.Options{
-		Limits: document.Limits{Depth: 15, Aliases: 30}, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(),
-		Known: persisted.New(persisted.Options{Trusted: map[string]string{"dashboard": dashboard}}),
+		Admission: admission.New(admission.Options{Limits: documentLimits}), Limits: documentLimits, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(),
+		Persisted: persisted.New(persisted.Options{Trusted: map[string]string{"dashboard": dashboard}}),
 	}
 	if !without {
 		options.Responses = c.Responses()
@@ -49,7 +49,7 @@ func cachingServer(ports loaders.Ports, redis *cache.RedisOptions, without bool)
 		}
 	}
 	s := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}}, options)
-	s.AddTransport(edge.Transport(1<<20, calls().Logger))
+	s.AddTransport(edge.Transport(1<<20, calls().Logger, options.Admission.(*admission.Controller)))
 	return s
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/sluicehq/sluice/bench/bar"
 	"github.com/sluicehq/sluice/bff/guard"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/gateway/edge/fastreject"
 	"github.com/sluicehq/sluice/graph"
@@ -96,11 +97,15 @@ func portsOver(conn grpc.ClientConnInterface) loaders.Ports {
 	}
 }
 
+// documentLimits bound the documents of the benchmarks.
+var documentLimits = document.Limits{Depth: 15, Aliases: 30}
+
 func server(ports loaders.Ports, stock bool) http.Handler {
+	control := admission.New(admission.Options{Limits: documentLimits})
 	s := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}}, pipeline.Options{
-		Limits: document.Limits{Depth: 15, Aliases: 30}, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(), Reference: stock,
+		Admission: control, Limits: documentLimits, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(), Reference: stock,
 	})
-	s.AddTransport(edge.Transport(1<<20, calls().Logger))
+	s.AddTransport(edge.Transport(1<<20, calls().Logger, control))
 	return s
 }
 

@@ -79,9 +79,9 @@ func TestCachedAnswersAreTheServicesAnswers(t *testing.T) {
 		secret: h.text(t, h.signIn(t, "admin"), `mutation { createApiKey(input: {name: "k", scopes: ["device:read", "job:read"], deviceLabels: {site: "north"}}) { secret } }`,
 			nil, "createApiKey", "secret"),
 	})
-	asking := h.gateway(h.ports(), pipeline.Options{Budgets: plenty{}, Logger: silent(), Known: shelf(t)}, 2*time.Minute)
+	asking := h.gateway(h.ports(), pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Persisted: shelf(t)}, 2*time.Minute)
 	ports, responses, registry := h.cached(t, h.ports())
-	keeping := h.gateway(ports, pipeline.Options{Budgets: plenty{}, Logger: silent(), Known: shelf(t), Responses: responses}, 2*time.Minute)
+	keeping := h.gateway(ports, pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Persisted: shelf(t), Responses: responses}, 2*time.Minute)
 	dice := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 	writer := &writer{house: h, gateway: keeping, dice: dice}
 	seen, authors := make([]*known, len(callers)), make([]*author.Author, len(callers))

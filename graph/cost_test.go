@@ -44,7 +44,7 @@ func TestWhatWasAnsweredIsPaidFor(t *testing.T) {
 		t.Run(fmt.Sprintf("stock %v", stock), func(t *testing.T) {
 			t.Parallel()
 			p := &purse{}
-			h := open(t, func(o *pipeline.Options) { o.Budgets, o.Reference = p, stock })
+			h := open(t, func(o *pipeline.Options) { o.Admission, o.Reference = charging(p), stock })
 			admin := h.signIn(t, "admin")
 			for _, c := range cases {
 				*p = purse{}

@@ -176,8 +176,8 @@ func newTwins(h *house) *twins {
 		}
 	}
 	ports := faulty(writable(h.ports()))
-	two.planned = h.gateway(ports, pipeline.Options{Budgets: plenty{}, Logger: silent(), Count: count}, 2*time.Minute)
-	two.stock = h.gateway(ports, pipeline.Options{Budgets: plenty{}, Logger: silent(), Reference: true}, 2*time.Minute)
+	two.planned = h.gateway(ports, pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Count: count}, 2*time.Minute)
+	two.stock = h.gateway(ports, pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Reference: true}, 2*time.Minute)
 	return two
 }
 

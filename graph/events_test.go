@@ -15,6 +15,7 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/graph/plan"
@@ -36,7 +37,7 @@ func (l *lent) Do(_ http.ResponseWriter, _ *http.Request, executor graphql.Graph
 // executor is what executes the operations of a gateway.
 func (h *house) executor(options pipeline.Options) graphql.GraphExecutor {
 	options.Limits.Depth, options.Limits.Aliases, options.Tokens = 15, 100, 5000
-	options.Logger, options.Tracing = silent(), obs.NoTracing()
+	options.Logger, options.Tracing, options.Admission = silent(), obs.NoTracing(), admission.New(admission.Options{Limits: limits})
 	server, l := pipeline.NewServer(&graph.Resolver{Ports: faulty(h.ports()), Clock: h.clock}, options), &lent{}
 	server.AddTransport(l)
 	server.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "/", nil))

@@ -77,7 +77,7 @@ func newTarget(f *testing.F) *target {
 	x := &target{alarm: &alarm{}, outcomes: make(chan plan.Outcome, 10)}
 	h, callers := demo(f, func(o *pipeline.Options) { o.Logger = slog.New(x.alarm) })
 	x.callers = callers
-	x.gateway = h.gateway(faulty(h.ports()), pipeline.Options{Logger: h.logger, Budgets: plenty{}, Count: func(o plan.Outcome) { x.outcomes <- o }}, time.Minute)
+	x.gateway = h.gateway(faulty(h.ports()), pipeline.Options{Logger: h.logger, Admission: charging(plenty{}), Count: func(o plan.Outcome) { x.outcomes <- o }}, time.Minute)
 	x.addSeeds(f, h)
 	return x
 }

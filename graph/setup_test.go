@@ -15,13 +15,16 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/guard"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/graph/pipeline"
+	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/obs"
 	"github.com/sluicehq/sluice/internal/rpc"
@@ -76,6 +79,24 @@ func open(t testing.TB, changes ...func(*pipeline.Options)) *house {
 	return h
 }
 
+// limits bound the documents of these tests.
+var limits = document.Limits{Depth: 15, Aliases: 100}
+
+// pointsOnly is budgets without a bound on concurrent requests, and without a block list.
+type pointsOnly struct{ bff.Budgets }
+
+func (pointsOnly) ShutsAnybody() bool                                            { return false }
+func (pointsOnly) Shut(caller.Caller, string) (left bff.Budget, _ time.Duration) { return left, 0 }
+func (pointsOnly) Enter(context.Context) (func(), error)                         { return func() {}, nil }
+func (pointsOnly) Early(context.Context, string) (left bff.Budget, _ int, _ error) {
+	return left, 0, nil
+}
+
+// charging returns the admission of a gateway whose callers pay from the budgets.
+func charging(budgets bff.Budgets) pipeline.Admission {
+	return admission.New(admission.Options{Limits: limits, Budgets: pointsOnly{budgets}})
+}
+
 // ports ask the services.
 func (h *house) ports() loaders.Ports {
 	return loaders.Ports{
@@ -87,10 +108,14 @@ func (h *house) ports() loaders.Ports {
 
 // gateway is an entrance whose resolvers ask the ports, and whose requests end in time.
 func (h *house) gateway(ports loaders.Ports, options pipeline.Options, timeout time.Duration) http.Handler {
-	options.Limits, options.Tokens, options.Tracing = document.Limits{Depth: 15, Aliases: 100}, 5000, obs.NoTracing()
+	options.Limits, options.Tokens, options.Tracing = limits, 5000, obs.NoTracing()
+	if options.Admission == nil {
+		options.Admission = admission.New(admission.Options{Limits: limits, Refusals: ports.Devices})
+	}
 	return edge.New(edge.Parts{
-		GraphQL: pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, options),
-		Auth:    auth.New(bffrpc.NewAccounts(h.guarded("account")), account.DefaultIssuer, h.clock), Health: edge.NewHealth(nil),
+		GraphQL:   pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, options),
+		Admission: options.Admission.(*admission.Controller),
+		Auth:      auth.New(bffrpc.NewAccounts(h.guarded("account")), account.DefaultIssuer, h.clock), Health: edge.NewHealth(nil),
 	}, edge.Options{RequestTimeout: timeout, MaxBody: 1 << 20, Logger: h.logger, Tracing: obs.NoTracing()})
 }
 
@@ -236,7 +261,7 @@ func (h *house) ask(t testing.TB, who, document string, variables map[string]any
 	}
 	r := httptest.NewRequest(http.MethodPost, "/graphql", strings.NewReader(string(body)))
 	r.Header.Set("Content-Type", "application/json")
-	r.Header.Set(pipeline.CostHeader, "1")
+	r.Header.Set(admission.CostHeader, "1")
 	if who != "" {
 		r.Header.Set("Authorization", who)
 	}

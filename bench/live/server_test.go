@@ -28,6 +28,7 @@ import (
 	"github.com/sluicehq/sluice/bff/auth"
 	bffentity "github.com/sluicehq/sluice/bff/entity"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/gateway/live"
 	"github.com/sluicehq/sluice/graph"
@@ -205,8 +206,10 @@ func gateway(registry *prometheus.Registry) (http.Handler, publisher, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	limits := document.Limits{Depth: 15, Aliases: 100}
+	control := admission.New(admission.Options{Limits: limits})
 	hub, err := live.New(context.Background(), live.Options{
-		JetStream: b.JetStream(), Decode: bffentity.Decode, Auth: member{}, Secret: []byte("of the benchmark"), Clock: clock.System{}, Logger: logger, Registry: registry,
+		JetStream: b.JetStream(), Decode: bffentity.Decode, Auth: member{}, Secret: []byte("of the benchmark"), Clock: clock.System{}, Logger: logger, Registry: registry, Admission: control,
 		Settings: live.Settings{
 			InitTimeout: 30 * time.Second, IdleTimeout: time.Hour, WriteTimeout: 10 * time.Second, KeepAlive: 20 * time.Minute, RequestTimeout: 10 * time.Second,
 			MaxTotal: 50_000, MaxConnections: 50_000, MaxSubscriptions: 100, MaxMessage: 64 << 10, QueueBytes: 256 << 10, History: 1000, HistoryBytes: 16 << 20,
@@ -223,9 +226,9 @@ func gateway(registry *prometheus.Registry) (http.Handler, publisher, error) {
 	}
 	handler := edge.New(edge.Parts{
 		GraphQL: pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}}, pipeline.Options{
-			Limits: document.Limits{Depth: 15, Aliases: 100}, Tokens: 5000, Logger: logger, Tracing: obs.NoTracing(),
+			Admission: control, Limits: limits, Tokens: 5000, Logger: logger, Tracing: obs.NoTracing(),
 		}),
-		Auth: auth.New(ports.Accounts, "x", clock.System{}), Health: edge.NewHealth(nil), Live: hub,
+		Admission: control, Auth: auth.New(ports.Accounts, "x", clock.System{}), Health: edge.NewHealth(nil), Live: hub,
 	}, edge.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, Logger: logger, Tracing: obs.NoTracing()})
 	var number atomic.Int64
 	return handler, func(text string) error { return b.Publish(context.Background(), message(text, number.Add(1))) }, nil

@@ -14,8 +14,8 @@ import (
 // openBatching takes up to five operations a request.
 func openBatching(t *testing.T, limits *quota.Options) *house {
 	t.Helper()
-	return openCounting(t, limits, func(_ *edge.Parts, o *edge.Options) {
-		o.Requests, o.MaxCost, o.CompressFrom = gqlrequest.Usual(), 50, 200
+	return openInside(t, limits, func(o *inside) { o.Limits.Cost = 50 }, func(_ *edge.Parts, o *edge.Options) {
+		o.Requests, o.CompressFrom = gqlrequest.Usual(), 200
 		o.Requests.Batch = 5
 	})
 }

@@ -22,7 +22,6 @@ import (
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/abuse"
 	"github.com/sluicehq/sluice/bff/quota"
-	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/gateway/edge/fastreject"
 )
 
@@ -34,8 +33,9 @@ type flood struct {
 }
 
 // doors open a house before each kind of caller, and have it flood the gate.
+const dear = "{ trips(first: 19) { nodes { id } } }" // more than half of the budget
+
 func doors() map[string]func(t testing.TB, changes ...change) *flood {
-	const dear = "{ trips(first: 19) { nodes { id } } }"
 	by := func(request func(t testing.TB, h *house) func() *http.Request) func(testing.TB, ...change) *flood {
 		return func(t testing.TB, changes ...change) *flood {
 			h := openCounting(t, &quota.Options{Account: 30, Anonymous: 30, InFlight: 2}, changes...)
@@ -66,7 +66,7 @@ func (f *flood) spend(t testing.TB) {
 	t.Helper()
 	for range 1000 {
 		a := f.do(t, f.dear())
-		if strings.Contains(a.text, "keep coming back") {
+		if strings.Contains(a.text, "keep retrying") {
 			return
 		}
 		f.refused = a
@@ -159,7 +159,7 @@ func TestWhatTheDoorTells(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			a := all[c.of].do(t, with(all[c.of].dear(), c.headers...))
-			if a.status != c.status || a.extension("reason") != "BUDGET_EXHAUSTED" || !strings.Contains(a.text, "keep coming back") {
+			if a.status != c.status || a.extension("reason") != "BUDGET_EXHAUSTED" || !strings.Contains(a.text, "keep retrying") {
 				t.Errorf("answered %d %s", a.status, a.text)
 			}
 			for name, want := range c.want {
@@ -183,14 +183,17 @@ func TestWhoPassesTheDoor(t *testing.T) {
 			f := open(t)
 			passes := func(who string, r *http.Request) {
 				t.Helper()
-				if a := f.fetch(r); strings.Contains(a.text, "keep coming back") {
+				if a := f.fetch(r); strings.Contains(a.text, "keep retrying") {
 					t.Errorf("%s: %d %s", who, a.status, a.text)
 				}
 			}
 			elsewhere := post(query("{ __typename }"))
 			elsewhere.RemoteAddr = "198.51.100.7:1"
 			passes("somebody else", elsewhere)
-			passes("a connection", with(f.dear(), "Upgrade", "websocket", "Connection", "Upgrade"))
+			upgrade := with(f.dear(), "Upgrade", "websocket", "Connection", "Upgrade") // passes the block list, then admission asks it again
+			if a := f.fetch(upgrade); a.status != http.StatusTooManyRequests || a.header.Get("X-Content-Type-Options") == "" {
+				t.Errorf("an upgrade: %d %s", a.status, a.text)
+			}
 			passes("what does not hold", with(post(query("{ __typename }")), "X-API-Key", "sesame"))
 			passes("health", at("/healthz"))
 			f.clock.Advance(f.told())
@@ -212,7 +215,10 @@ func TestRefusalsAtTheDoorAreCounted(t *testing.T) {
 	watched := abuse.New(abuse.Options{
 		Window: time.Minute, Failures: 10_000, Repeats: 100, OpenFor: time.Second, Kept: 100, Key: quota.Key, Registry: registry,
 	})
-	f := doors()["a key"](t, func(p *edge.Parts, _ *edge.Options) { p.Abuse = watched })
+	h := openInside(t, &quota.Options{Account: 30, Anonymous: 30, InFlight: 2}, func(o *inside) { o.admit.Abuse = watched })
+	secret := h.apiKey(t, `pointsPerMinute: 30`)
+	f := &flood{house: h, dear: func() *http.Request { return post(query(dear), "X-API-Key", secret, "Accept", acceptGraphQL) }}
+	f.spend(t)
 	before := refusals(t, watched)
 	for range 50 {
 		f.fetch(f.dear())
@@ -311,7 +317,7 @@ func TestTheDoorstep(t *testing.T) {
 					t.Errorf("answered with %v, and at the door with %v", a.header, want.header)
 				}
 				f.clock.Advance(f.told())
-				if a := ask(); inside.Load() == before || strings.Contains(a.text, "keep coming back") {
+				if a := ask(); inside.Load() == before || strings.Contains(a.text, "keep retrying") {
 					t.Errorf("when it was told to: %d %s", a.status, a.text)
 				}
 			})

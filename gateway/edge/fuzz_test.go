@@ -15,7 +15,6 @@ import (
 	"github.com/sluicehq/sluice/bff/quota"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/gateway/gqlrequest"
-	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
@@ -61,12 +60,12 @@ func FuzzRequest(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	h := openInside(f, &quota.Options{Account: 1 << 30, Anonymous: 1 << 30, InFlight: 10}, func(o *pipeline.Options) {
-		o.Logger, o.Introspection = logger, true
-		o.Known = persisted.New(persisted.Options{Persisted: store, ByAnyone: true, Trusted: map[string]string{"me": "{ viewer { scopes } }"}})
+	h := openInside(f, &quota.Options{Account: 1 << 30, Anonymous: 1 << 30, InFlight: 10}, func(o *inside) {
+		o.Logger, o.Introspection, o.Limits.Cost = logger, true, 1000
+		o.Persisted = persisted.New(persisted.Options{Persisted: store, ByAnyone: true, Trusted: map[string]string{"me": "{ viewer { scopes } }"}})
 	}, func(_ *edge.Parts, o *edge.Options) {
 		o.Logger, o.RequestTimeout, o.CompressFrom = logger, timeout, 100
-		o.Requests, o.MaxCost = gqlrequest.Usual(), 1000
+		o.Requests = gqlrequest.Usual()
 		o.Requests.Batch = 3
 	})
 	who := h.signIn(f, "operator")

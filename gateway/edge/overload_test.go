@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/bff/overload"
-	"github.com/sluicehq/sluice/gateway/edge"
 )
 
 // With too much to do those who have not signed in are refused first, and health is told all the time.
@@ -19,7 +18,7 @@ func TestOverload(t *testing.T) {
 	gate := overload.New(overload.Options{
 		QueueTime: time.Millisecond, Logger: slog.New(slog.DiscardHandler), Spent: func(context.Context) float64 { return 0 },
 	})
-	loaded := openCounting(t, points(), func(p *edge.Parts, _ *edge.Options) { p.Load = gate })
+	loaded := openInside(t, points(), func(o *inside) { o.admit.Overload = gate })
 	alice := loaded.signIn(t, "alice")
 	ask := func(headers ...string) answer {
 		return loaded.do(t, post(query("{ viewer { scopes } }"), append(headers, "Accept", acceptGraphQL)...))

@@ -8,7 +8,6 @@ import (
 
 	"github.com/sluicehq/sluice/bff/persisted"
 	"github.com/sluicehq/sluice/bff/quota"
-	"github.com/sluicehq/sluice/graph/pipeline"
 )
 
 // lending is a house whose documents can be asked for by name.
@@ -22,7 +21,7 @@ func lending(t testing.TB, limits *quota.Options, change func(*persisted.Options
 	if change != nil {
 		change(&options)
 	}
-	return openInside(t, limits, func(o *pipeline.Options) { o.Known = persisted.New(options) })
+	return openInside(t, limits, func(o *inside) { o.Persisted = persisted.New(options) })
 }
 
 func extensions(hash string) string {

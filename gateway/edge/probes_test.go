@@ -7,8 +7,6 @@ import (
 	"net/url"
 	"strings"
 	"testing"
-
-	"github.com/sluicehq/sluice/graph/pipeline"
 )
 
 // What public tools send to find out how a GraphQL server can be abused, and what comes of it: the
@@ -124,7 +122,7 @@ func TestProbesOfWhatIsOpen(t *testing.T) {
 // Where everybody may look into the schema, refusals help.
 func TestSuggestionsWhereTheSchemaIsOpen(t *testing.T) {
 	t.Parallel()
-	h := openInside(t, nil, func(o *pipeline.Options) { o.Introspection = true })
+	h := openInside(t, nil, func(o *inside) { o.Introspection = true })
 	if a := h.do(t, post(query("{ __schema { queryType { name } } }"))); string(a.Data) != `{"__schema":{"queryType":{"name":"Query"}}}` {
 		t.Errorf("answered %s", a.text)
 	}

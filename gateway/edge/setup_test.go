@@ -20,6 +20,7 @@ import (
 	"github.com/sluicehq/sluice/bff/guard"
 	"github.com/sluicehq/sluice/bff/quota"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/graph/document"
@@ -59,11 +60,17 @@ func open(t testing.TB, changes ...change) *house {
 // openCounting is open, with budgets.
 func openCounting(t testing.TB, limits *quota.Options, changes ...change) *house {
 	t.Helper()
-	return openInside(t, limits, func(*pipeline.Options) {}, changes...)
+	return openInside(t, limits, func(*inside) {}, changes...)
 }
 
-// openInside is openCounting, with what is inside bent too.
-func openInside(t testing.TB, limits *quota.Options, bend func(*pipeline.Options), changes ...change) *house {
+// inside is the options of the pipeline and of admission.
+type inside struct {
+	pipeline.Options
+	admit admission.Options
+}
+
+// openInside is openCounting with other options of the pipeline and of admission.
+func openInside(t testing.TB, limits *quota.Options, bend func(*inside), changes ...change) *house {
 	t.Helper()
 	signer, err := signing.Open(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
@@ -79,21 +86,22 @@ func openInside(t testing.TB, limits *quota.Options, bend func(*pipeline.Options
 		Jobs:       bffrpc.NewJobs(h.guarded(t, "job", away(t, calls))),
 		Activities: bffrpc.NewActivities(h.guarded(t, "activity", away(t, calls))),
 	}
-	inside := pipeline.Options{
+	in := inside{Options: pipeline.Options{
 		Limits: document.Limits{Depth: 15, Aliases: 30, Cost: 10_000}, Tokens: 2000, Logger: logger, Tracing: obs.NoTracing(),
-	}
-	var callers *quota.Callers
+	}}
 	if limits != nil {
 		spending := *limits
 		spending.Clock = h.clock
-		callers = quota.New(quota.NewMemory(h.clock, 1000), spending)
-		inside.Budgets = callers
+		in.admit.Budgets = quota.New(quota.NewMemory(h.clock, 1000), spending)
 	}
-	bend(&inside)
-	h.graphQL = pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, inside)
+	bend(&in)
+	in.admit.Limits, in.admit.Introspection = in.Limits, in.Introspection
+	control := admission.New(in.admit)
+	in.Admission = control
+	h.graphQL = pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, in.Options)
 	h.health = edge.NewHealth(nil)
 	parts := edge.Parts{
-		GraphQL: h.graphQL, Auth: auth.NewCached(ports.Accounts, issuer, h.clock, auth.CacheOptions{TTL: time.Minute, Entries: 100}), Health: h.health, Quota: callers,
+		GraphQL: h.graphQL, Auth: auth.NewCached(ports.Accounts, issuer, h.clock, auth.CacheOptions{TTL: time.Minute, Entries: 100}), Health: h.health, Admission: control,
 		KeySet: func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },
 	}
 	options := edge.Options{

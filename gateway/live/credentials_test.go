@@ -11,6 +11,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/quota"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/ids"
@@ -138,22 +139,27 @@ func TestInvalidDocumentCostsAPoint(t *testing.T) {
 	if text := answer(points, `{ nothing }`); !strings.Contains(text, "RESOURCE_EXHAUSTED") || !strings.Contains(text, "retryAfterMs") {
 		t.Errorf("beyond the budget: %s", text)
 	}
-	request, _ := http.NewRequest(http.MethodPost, g.server.URL+"/graphql", strings.NewReader(`{"query":"{ nothing }"}`)) // the URL reads
+	request, _ := http.NewRequest(http.MethodPost, g.server.URL+"/graphql", strings.NewReader(`{"query":"{ nothingElse }"}`)) // the URL is valid
 	l := g.listen(t, request, "Content-Type", "application/json", "Authorization", "Bearer "+w.token(t, "alice"))
 	if f := l.fields(); !strings.Contains(f["data"], "RESOURCE_EXHAUSTED") {
 		t.Errorf("over the event stream: %v", f)
 	}
 }
 
-// faulty has a fault for documents that do not hold.
-type faulty struct{ bff.Budgets }
+// faulty panics when an invalid document is charged.
+type faulty struct{ admission.Budgets }
 
-func (faulty) Take(context.Context, string, int) (bff.Budget, error) { panic("a fault") }
+func (f faulty) Take(ctx context.Context, document string, points int) (bff.Budget, error) {
+	if strings.Contains(document, "nothing") {
+		panic("a fault")
+	}
+	return f.Budgets.Take(ctx, document, points)
+}
 
 func TestPanicInOneOperationLeavesTheConnectionOpen(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.budgets = faulty{}
+	w.budgets = faulty{quota.New(quota.NewMemory(w.clock, 1000), quota.Options{Account: 1000, Anonymous: 1000, InFlight: 100, Clock: w.clock})}
 	g := w.gateway(t)
 	p := g.connect(t, "alice")
 	p.subscribe("a", added, "")

@@ -25,6 +25,7 @@ import (
 	"github.com/sluicehq/sluice/bff/auth"
 	bffentity "github.com/sluicehq/sluice/bff/entity"
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
+	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/gateway/live"
 	"github.com/sluicehq/sluice/graph"
@@ -64,7 +65,7 @@ type world struct {
 	devices grpc.ClientConnInterface
 	loads   atomic.Int64 // calls to the device service
 
-	budgets bff.Budgets // nil for none
+	budgets admission.Budgets // nil for none
 
 	signIn sync.Once
 	signed string // the token of cachedToken
@@ -160,19 +161,21 @@ func (w *world) open(t testing.TB, change ...func(*live.Settings)) *gateway {
 	logger := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelWarn}))
 	g := &gateway{world: w, registry: prometheus.NewRegistry()}
 	authenticator := auth.New(w.ports.Accounts, account.DefaultIssuer, w.clock)
+	limits := document.Limits{Depth: 15, Aliases: 100}
+	control := admission.New(admission.Options{Limits: limits, Budgets: w.budgets})
 	var err error
 	g.hub, err = live.New(t.Context(), live.Options{
 		JetStream: w.bus.JetStream(), Decode: bffentity.Decode, Auth: authenticator, Secret: []byte(secret),
-		Origins: []string{"https://app.test"}, Settings: s, Clock: w.clock, Logger: logger, Registry: g.registry, Budgets: w.budgets,
+		Origins: []string{"https://app.test"}, Settings: s, Clock: w.clock, Logger: logger, Registry: g.registry, Admission: control,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	server := pipeline.NewServer(&graph.Resolver{Ports: w.ports, Clock: w.clock}, pipeline.Options{
-		Limits: document.Limits{Depth: 15, Aliases: 100}, Tokens: 5000, Logger: logger, Tracing: obs.NoTracing(),
+		Admission: control, Limits: limits, Tokens: 5000, Logger: logger, Tracing: obs.NoTracing(),
 	})
 	g.server = httptest.NewServer(edge.New(
-		edge.Parts{GraphQL: server, Auth: authenticator, Live: g.hub, Health: edge.NewHealth(nil)},
+		edge.Parts{GraphQL: server, Admission: control, Auth: authenticator, Live: g.hub, Health: edge.NewHealth(nil)},
 		edge.Options{RequestTimeout: soon, MaxBody: 1 << 20, CORSOrigins: []string{"https://app.test"}, Logger: logger, Tracing: obs.NoTracing()}))
 	return g
 }
