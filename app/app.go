@@ -1,9 +1,8 @@
-// Package app puts the parts of Sluice together and runs them: all in one process, or one part
-// alone.
+// Package app composes the parts of Sluice and runs them: all in one process, or one part alone.
 //
-// A Program that has started listens and is ready; Close takes it down in the reverse order in which
-// it came up, within a bounded time, and leaves nothing running. Several Programs may run in one
-// process, each on its own folder and port.
+// A Program that has started is listening and ready. Close stops its parts in the reverse order of their start,
+// within the deadline of its context, and leaves no goroutine running. When a part cannot start, the parts before it
+// are stopped and the error is returned. Several Programs may run in one process, each with its own folder and port.
 package app
 
 import (
@@ -32,18 +31,18 @@ import (
 
 // Program is a running Sluice, or a part of it.
 type Program struct {
-	Addr   string // where it listens: host:port
-	MQTT   string // where devices connect to it: host:port; "" when they do not
+	Addr   string // listen address of the gateway: host:port
+	MQTT   string // listen address for devices: host:port; "" without devices
 	APIKey string // the demo's API key; "" without --demo
 
 	closing closers
 	failed  chan error
 }
 
-// Failed gives an error when the program can no longer do its work; it should then be closed.
+// Failed receives an error when the program can no longer work. The owner then closes it.
 func (p *Program) Failed() <-chan error { return p.failed }
 
-// fail reports an error of a part that should have gone on; the first is enough.
+// fail reports the error of a part that ended early. Only the first error is reported.
 func (p *Program) fail(err error) {
 	select {
 	case p.failed <- err:
@@ -51,11 +50,11 @@ func (p *Program) fail(err error) {
 	}
 }
 
-// Close takes the program down. It may be called more than once.
+// Close stops the program. It is idempotent.
 func (p *Program) Close(ctx context.Context) error { return p.closing.close(ctx) }
 
-// house is what all parts of a program share.
-type house struct {
+// wiring holds the dependencies that the parts of a program share.
+type wiring struct {
 	config   config.Config
 	logger   *slog.Logger
 	clock    clock.Clock
@@ -67,29 +66,29 @@ type house struct {
 	listener net.Listener // nil for a program that does not listen
 	hub      *live.Hub    // of a gateway with a broker
 
-	responses bff.Responses   // of a gateway that keeps answers
+	responses bff.Responses   // of a gateway with a response cache
 	redis     *redisdb.Client // nil without Redis
 	online    bool            // it has a broker: devices may connect
 	devices   http.Handler    // MQTT over WebSocket; nil when the device service runs elsewhere
 	guards    []*guard.Conn
 }
 
-// door is where a program listens; the zero door is for one that does not.
-type door struct {
-	setting string // which flag says so
+// listenAddress is the address of a program, and the setting that names it. The zero value does not listen.
+type listenAddress struct {
+	setting string // name of the flag
 	addr    string
 }
 
-// build starts a program part by part; when a part fails, those before it are taken down again. It
-// takes the address first, because nothing else is worth doing when that is taken.
-func build(ctx context.Context, cfg config.Config, logger *slog.Logger, at door, parts func(ctx context.Context, h *house) error) (*Program, error) {
+// build starts the parts of a program in order. When one fails, it stops the parts before it. It opens the listener
+// first, because an address in use makes every further step useless.
+func build(ctx context.Context, cfg config.Config, logger *slog.Logger, at listenAddress, parts func(ctx context.Context, w *wiring) error) (*Program, error) {
 	p := &Program{failed: make(chan error, 1)}
-	h, err := newHouse(ctx, cfg, logger, p)
+	w, err := newWiring(ctx, cfg, logger, p)
 	if err == nil {
-		err = h.listen(ctx, at)
+		err = w.listen(ctx, at)
 	}
 	if err == nil {
-		err = parts(ctx, h)
+		err = parts(ctx, w)
 	}
 	if err == nil {
 		return p, nil
@@ -99,27 +98,27 @@ func build(ctx context.Context, cfg config.Config, logger *slog.Logger, at door,
 	return nil, errors.Join(err, p.Close(stop))
 }
 
-// listen takes the address. Whoever comes before the program is ready waits.
-func (h *house) listen(ctx context.Context, at door) error {
+// listen opens the listener. Connections before the program is ready wait in its backlog.
+func (w *wiring) listen(ctx context.Context, at listenAddress) error {
 	if at.addr == "" {
 		return nil
 	}
-	config := net.ListenConfig{Control: unacknowledged(h.config.Live.IdleTimeout)}
+	config := net.ListenConfig{Control: unacknowledged(w.config.Live.IdleTimeout)}
 	listener, err := config.Listen(ctx, "tcp", at.addr)
 	if err != nil {
 		return fmt.Errorf("cannot listen on %s: %w: choose another address with --%s", at.addr, errors.Unwrap(err), at.setting)
 	}
-	h.listener, h.program.Addr = listener, listener.Addr().String()
-	h.program.closing.add("listener", func(context.Context) error {
+	w.listener, w.program.Addr = listener, listener.Addr().String()
+	w.program.closing.add("listener", func(context.Context) error {
 		if err := listener.Close(); !errors.Is(err, net.ErrClosed) {
-			return err // a server that has served has closed it
+			return err // the server that served has already closed it
 		}
 		return nil
 	})
 	return nil
 }
 
-func newHouse(ctx context.Context, cfg config.Config, logger *slog.Logger, p *Program) (*house, error) {
+func newWiring(ctx context.Context, cfg config.Config, logger *slog.Logger, p *Program) (*wiring, error) {
 	tracing, err := obs.NewTracing(ctx, cfg.Telemetry.OTLPEndpoint, cfg.Telemetry.TraceRatio)
 	if err != nil {
 		return nil, err
@@ -131,25 +130,25 @@ func newHouse(ctx context.Context, cfg config.Config, logger *slog.Logger, p *Pr
 	if err != nil {
 		return nil, err
 	}
-	return &house{
+	return &wiring{
 		config: cfg, logger: logger, clock: clock.System{}, registry: registry, tracing: tracing, program: p,
 		calls:   rpc.Options{Token: cfg.ServiceToken.Reveal(), Logger: logger, Tracing: tracing, Metrics: rpc.NewMetrics(registry)},
 		workers: worker.Options{Logger: logger, Metrics: metrics},
 	}, nil
 }
 
-// run keeps a goroutine going until the program is closed.
-func (h *house) run(name string, work func(ctx context.Context) error) {
+// run runs a goroutine until the program is closed.
+func (w *wiring) run(name string, work func(ctx context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		if err := work(ctx); err != nil && ctx.Err() == nil {
-			h.logger.Error("a part has ended", "part", name, "error", err)
-			h.program.fail(fmt.Errorf("%s: %w", name, err))
+			w.logger.Error("a part has ended", "part", name, "error", err)
+			w.program.fail(fmt.Errorf("%s: %w", name, err))
 		}
 	}()
-	h.program.closing.add(name, func(stop context.Context) error {
+	w.program.closing.add(name, func(stop context.Context) error {
 		cancel()
 		select {
 		case <-ended:
@@ -162,13 +161,13 @@ func (h *house) run(name string, work func(ctx context.Context) error) {
 
 // start runs background loops until the program is closed. A loop that fails is retried; a permanent error of one
 // fails the program.
-func (h *house) start(loops ...worker.Loop) {
+func (w *wiring) start(loops ...worker.Loop) {
 	for _, loop := range loops {
-		h.run(loop.Name, worker.New(loop, h.workers).Run)
+		w.run(loop.Name, worker.New(loop, w.workers).Run)
 	}
 }
 
-// closers take things down, the last first.
+// closers is a stack of named clean-up functions: the last added runs first.
 type closers struct {
 	mu    sync.Mutex
 	named []closer
@@ -185,7 +184,7 @@ func (c *closers) add(name string, stop func(context.Context) error) {
 	c.named = append(c.named, closer{name, stop})
 }
 
-// close goes on past what fails, and tells all that did.
+// close runs all functions, also after a failure, and joins their errors.
 func (c *closers) close(ctx context.Context) error {
 	c.mu.Lock()
 	named := c.named

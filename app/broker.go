@@ -9,16 +9,16 @@ import (
 
 // openBus opens the broker: the servers that the settings name, or one in this process that stores its streams in the
 // folder.
-func (h *house) openBus(ctx context.Context, folder string) (*bus.Bus, error) {
+func (w *wiring) openBus(ctx context.Context, folder string) (*bus.Bus, error) {
 	b, err := bus.Open(ctx, bus.Options{
-		URL: h.config.NATS.URL.Reveal(), StoreDir: filepath.Join(h.config.Data, folder),
-		EventsMaxAge: h.config.NATS.EventsMaxAge, EventsMaxBytes: int64(h.config.NATS.EventsMaxBytes),
-		Logger: h.logger, Registry: h.registry,
+		URL: w.config.NATS.URL.Reveal(), StoreDir: filepath.Join(w.config.Data, folder),
+		EventsMaxAge: w.config.NATS.EventsMaxAge, EventsMaxBytes: int64(w.config.NATS.EventsMaxBytes),
+		Logger: w.logger, Registry: w.registry,
 	})
 	if err != nil {
 		return nil, err
 	}
-	h.program.closing.add("events", b.Close)
-	h.online = true
+	w.program.closing.add("events", b.Close)
+	w.online = true
 	return b, nil
 }

@@ -11,49 +11,49 @@ import (
 	"github.com/sluicehq/sluice/internal/config"
 )
 
-// cached keeps what the ports answer, unless nobody could tell when it ends: without a broker changes
-// that pass through no gateway are not heard of, and without Redis those through other gateways.
-func (h *house) cached(ctx context.Context, ports bff.Ports, b *bus.Bus, sole bool) (bff.Ports, error) {
-	if err := h.openRedis(); err != nil {
+// cached wraps the ports in the cache, if every change can invalidate it. Without a broker, changes that pass through no
+// gateway cannot. Without Redis, changes through other gateways cannot.
+func (w *wiring) cached(ctx context.Context, ports bff.Ports, b *bus.Bus, sole bool) (bff.Ports, error) {
+	if err := w.openRedis(); err != nil {
 		return ports, err
 	}
-	settings := h.config.Cache
-	shared := h.redis != nil
+	settings := w.config.Cache
+	shared := w.redis != nil
 	if !settings.Enabled || b == nil || !shared && !sole && !settings.SingleGateway {
-		h.logger.Info("answers of the services are not kept", "enabled", settings.Enabled, "broker", b != nil, "redis", shared)
+		w.logger.Info("answers of the services are not kept", "enabled", settings.Enabled, "broker", b != nil, "redis", shared)
 		return ports, nil
 	}
 	options := cache.Options{
 		Memory: int64(settings.Memory), MaxEntry: int(settings.MaxEntry),
-		Clock: h.clock, Logger: h.logger, Registry: h.registry,
+		Clock: w.clock, Logger: w.logger, Registry: w.registry,
 	}
 	if shared {
-		options.Redis = &cache.RedisOptions{Client: h.redis, WriteTime: 2 * h.config.CallTimeout}
+		options.Redis = &cache.RedisOptions{Client: w.redis, WriteTime: 2 * w.config.CallTimeout}
 	}
 	c := cache.New(options)
-	h.program.closing.add("cache", c.Close)
+	w.program.closing.add("cache", c.Close)
 	stop, err := c.ListenToPeers(b.JetStream().Conn())
 	if err != nil {
 		return ports, err
 	}
-	h.program.closing.add("cache of other gateways", func(context.Context) error { return stop() })
+	w.program.closing.add("cache of other gateways", func(context.Context) error { return stop() })
 	follower, err := c.Follower(ctx, b.JetStream())
 	if err != nil {
 		return ports, err
 	}
-	h.run("cache events", func(ctx context.Context) error {
+	w.run("cache events", func(ctx context.Context) error {
 		follower.Run(ctx)
 		return nil
 	})
-	h.responses = c.Responses()
+	w.responses = c.Responses()
 	for _, part := range parts() {
 		part.cache(&ports, c)
 	}
 	return ports, nil
 }
 
-// aloneIn tells whether no other gateway can reach these rows: the services, their databases and
-// their broker all belong to this process.
+// aloneIn reports whether no other gateway can reach these rows: the services, their databases and their broker all
+// belong to this process.
 func aloneIn(cfg config.Config, here []string) bool {
 	for _, name := range here {
 		if dsn, err := cfg.DSN(name); err != nil || !strings.HasPrefix(dsn, "sqlite:") {

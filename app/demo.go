@@ -20,37 +20,37 @@ import (
 	"github.com/sluicehq/sluice/services/account"
 )
 
-// What the demo leaves in the data folder.
+// The files of the demo in the data folder.
 const (
-	demoLoaded = "demo-loaded"  // the recordings are in
-	demoAPIKey = "demo-api-key" // the secret of the demo's API key, for its owner alone
+	demoLoaded = "demo-loaded"  // the recordings are loaded
+	demoAPIKey = "demo-api-key" // the secret of the demo's API key, readable by its owner only
 )
 
-// DemoIdentities are the codes that sign in to the demo.
+// DemoIdentities are the sign-in codes of the demo.
 func DemoIdentities() []string { return []string{"admin", "operator", "alice", "bob"} }
 
-// prepareDemo makes the demo's accounts, its API key, and, once, its recordings and jobs.
-func (h *house) prepareDemo(ctx context.Context, conns map[string]grpc.ClientConnInterface) error {
+// prepareDemo creates the demo's accounts and its API key, and loads its recordings and jobs once.
+func (w *wiring) prepareDemo(ctx context.Context, conns map[string]grpc.ClientConnInterface) error {
 	ctx = caller.NewContext(ctx, caller.OfSystem())
 	accounts := bffrpc.NewAccounts(conns["account"])
 	admin, err := ensureDemoAccounts(ctx, accounts)
 	if err != nil {
 		return fmt.Errorf("make the demo accounts: %w", err)
 	}
-	if h.program.APIKey, err = h.demoAPIKey(ctx, accounts, admin); err != nil {
+	if w.program.APIKey, err = w.demoAPIKey(ctx, accounts, admin); err != nil {
 		return fmt.Errorf("make the demo's API key: %w", err)
 	}
-	marker := filepath.Join(h.config.Data, demoLoaded)
+	marker := filepath.Join(w.config.Data, demoLoaded)
 	if _, err := os.Stat(marker); err == nil {
 		return nil
 	}
 	started := time.Now()
-	h.logger.Info("loading the recordings, this once")
-	if err := h.loadDemo(ctx, conns); err != nil {
+	w.logger.Info("loading the recordings, this once")
+	if err := w.loadDemo(ctx, conns); err != nil {
 		return fmt.Errorf("load the recordings: %w", err)
 	}
-	h.logger.Info("recordings loaded", "took", time.Since(started).Round(time.Millisecond))
-	return os.WriteFile(marker, []byte(h.clock.Now().Format(time.RFC3339)+"\n"), 0o600)
+	w.logger.Info("recordings loaded", "took", time.Since(started).Round(time.Millisecond))
+	return os.WriteFile(marker, []byte(w.clock.Now().Format(time.RFC3339)+"\n"), 0o600)
 }
 
 func ensureDemoAccounts(ctx context.Context, accounts bff.Accounts) (admin *bff.Account, err error) {
@@ -72,9 +72,9 @@ func ensureDemoAccounts(ctx context.Context, accounts bff.Accounts) (admin *bff.
 	return admin, nil
 }
 
-// demoAPIKey gives the key that an earlier start made, as long as it holds, else a new one.
-func (h *house) demoAPIKey(ctx context.Context, accounts bff.Accounts, admin *bff.Account) (string, error) {
-	file := filepath.Join(h.config.Data, demoAPIKey)
+// demoAPIKey returns the key of an earlier start while it is valid, else a new one.
+func (w *wiring) demoAPIKey(ctx context.Context, accounts bff.Accounts, admin *bff.Account) (string, error) {
+	file := filepath.Join(w.config.Data, demoAPIKey)
 	kept, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", err
@@ -85,7 +85,7 @@ func (h *house) demoAPIKey(ctx context.Context, accounts bff.Accounts, admin *bf
 		}
 	}
 	ctx = caller.NewContext(ctx, caller.Caller{AccountID: admin.ID, Role: caller.Admin, Scopes: caller.ScopesOf(caller.Admin)})
-	points := min(h.config.Quota.AccountPoints, account.MaxPointsPerMinute) // as somebody who signs in
+	points := min(w.config.Quota.AccountPoints, account.MaxPointsPerMinute) // the budget of an account
 	created, err := accounts.CreateAPIKey(ctx, bff.CreateApiKeyInput{
 		Name:            "demo",
 		PointsPerMinute: &points,
@@ -97,16 +97,16 @@ func (h *house) demoAPIKey(ctx context.Context, accounts bff.Accounts, admin *bf
 	return *created.Secret, os.WriteFile(file, []byte(*created.Secret+"\n"), 0o600)
 }
 
-func (h *house) loadDemo(ctx context.Context, conns map[string]grpc.ClientConnInterface) error {
+func (w *wiring) loadDemo(ctx context.Context, conns map[string]grpc.ClientConnInterface) error {
 	services := importerrpc.New(conns["account"], conns["device"], conns["trip"], conns["activity"])
-	if _, err := importer.Demo(ctx, services, h.logger); err != nil {
+	if _, err := importer.Demo(ctx, services, w.logger); err != nil {
 		return err
 	}
-	return h.demoJobs(ctx, bffrpc.NewDevices(conns["device"]), bffrpc.NewJobs(conns["job"]))
+	return w.demoJobs(ctx, bffrpc.NewDevices(conns["device"]), bffrpc.NewJobs(conns["job"]))
 }
 
-// demoJobs makes a job of each sort, those of devices about a device of the recordings.
-func (h *house) demoJobs(ctx context.Context, devices bff.Devices, jobs bff.Jobs) error {
+// demoJobs creates a job of each kind. Jobs for devices refer to a device of the recordings.
+func (w *wiring) demoJobs(ctx context.Context, devices bff.Devices, jobs bff.Jobs) error {
 	sensors, err := devices.ListDevices(ctx, &bff.DeviceFilter{Kinds: []bff.DeviceKind{"SENSOR"}}, "NAME", bff.PageRequest{First: 1})
 	if err != nil {
 		return err
@@ -116,7 +116,7 @@ func (h *house) demoJobs(ctx context.Context, devices bff.Devices, jobs bff.Jobs
 		sensor = &sensors.Items[0].ID
 	}
 	text := func(s string) *string { return &s }
-	tomorrow := h.clock.Now().Add(24 * time.Hour).Truncate(time.Hour)
+	tomorrow := w.clock.Now().Add(24 * time.Hour).Truncate(time.Hour)
 	for _, input := range []bff.CreateJobInput{
 		{Name: "Say hello", Description: text("Runs once, at once."), Kind: "log", Payload: bff.JSON(`{"message":"hello"}`)},
 		{Name: "Drink some water", Description: text("Every half hour of the day."), Kind: "log", Payload: bff.JSON(`{"message":"time to drink"}`), Cron: text("*/30 8-20 * * *"), TimeZone: text("Europe/Berlin")},

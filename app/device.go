@@ -28,27 +28,27 @@ const (
 	presenceCompare = 30 * time.Second
 )
 
-func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
-	db, err := h.openStore(ctx, "device", devicestore.Migrations())
+func openDevice(ctx context.Context, w *wiring, _ connector) (*opened, error) {
+	db, err := w.openStore(ctx, "device", devicestore.Migrations())
 	if err != nil {
 		return nil, err
 	}
 	store := devicestore.New(db, devicerpc.Encoding())
-	options := assembly.Options{Logger: h.logger, Count: h.countMessages(), Streams: h.streamRules(), Retention: h.retention()}
+	options := assembly.Options{Logger: w.logger, Count: w.countMessages(), Streams: w.streamRules(), Retention: w.retention()}
 	part := &opened{name: "device", db: db}
-	if !h.online {
-		service := assembly.New(store, h.clock, options)
+	if !w.online {
+		service := assembly.New(store, w.clock, options)
 		part.register = func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) }
 		return part, nil
 	}
-	listener, err := h.listenForDevices(ctx, store)
+	listener, err := w.listenForDevices(ctx, store)
 	if err != nil {
 		return nil, err
 	}
 	options.Downlink, options.Connections = listener, listener
-	service := assembly.New(store, h.clock, options)
-	keeper := presence.NewKeeper(store, listener, h.clock, h.logger, presence.Options{
-		Grace: h.config.Device.OfflineGrace, Wait: h.config.Device.RestartGrace, Sweep: presenceSweep, Compare: presenceCompare,
+	service := assembly.New(store, w.clock, options)
+	keeper := presence.NewKeeper(store, listener, w.clock, w.logger, presence.Options{
+		Grace: w.config.Device.OfflineGrace, Wait: w.config.Device.RestartGrace, Sweep: presenceSweep, Compare: presenceCompare,
 		Welcome: listener.Greet,
 	})
 	loops := []worker.Loop{service.Reconciler.Loop(), service.Twins.DeliveryLoop(), keeper.Loop()}
@@ -56,11 +56,11 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 	part.register = func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) }
 	part.loops = func(b *bus.Bus) []worker.Loop {
 		parts := ingress.Parts{Registry: service.Registry, Uplink: service.Uplink, Keeper: keeper}
-		if h.config.NATS.URL != "" {
+		if w.config.NATS.URL != "" {
 			parts.Peers = b
 		}
 		return append(loops, worker.Continuous("device listener", func(ctx context.Context) error {
-			if err := h.takeOverMessages(ctx, b, service.Uplink); err != nil {
+			if err := w.takeOverMessages(ctx, b, service.Uplink); err != nil {
 				return err
 			}
 			return listener.Run(ctx, parts)
@@ -70,10 +70,10 @@ func openDevice(ctx context.Context, h *house, _ connector) (*opened, error) {
 }
 
 // listenForDevices takes the address for devices. They wait until the listener runs.
-func (h *house) listenForDevices(ctx context.Context, store *devicestore.Store) (*ingress.Listener, error) {
-	c := h.config.MQTT
+func (w *wiring) listenForDevices(ctx context.Context, store *devicestore.Store) (*ingress.Listener, error) {
+	c := w.config.MQTT
 	options := ingress.Options{
-		Addr: c.Addr, Clock: h.clock, Logger: h.logger, ProxyToken: h.config.ServiceToken.Reveal(),
+		Addr: c.Addr, Clock: w.clock, Logger: w.logger, ProxyToken: w.config.ServiceToken.Reveal(),
 		Limits: ingress.Limits{
 			MaxPacket: int(c.MaxPacket), ConnectTimeout: c.ConnectTimeout, MaxKeepAlive: c.MaxKeepAlive,
 			WriteQueue: int(c.WriteQueue), WriteTimeout: c.WriteTimeout,
@@ -93,16 +93,16 @@ func (h *house) listenForDevices(ctx context.Context, store *devicestore.Store) 
 	if err != nil {
 		return nil, fmt.Errorf("cannot listen for devices: %w: choose another address for devices with --mqtt-addr", err)
 	}
-	h.program.closing.add("device address", func(context.Context) error { return listener.Close() })
-	h.program.MQTT, h.devices = listener.Addr(), listener
-	h.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+	w.program.closing.add("device address", func(context.Context) error { return listener.Close() })
+	w.program.MQTT, w.devices = listener.Addr(), listener
+	w.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "sluice_device_connections", Help: "Connected MQTT clients.",
 	}, func() float64 { return float64(listener.Connections()) }))
 	return listener, nil
 }
 
 // takeOverMessages stores what an MQTT listener of NATS, by which devices connected to earlier versions, left behind.
-func (h *house) takeOverMessages(ctx context.Context, b *bus.Bus, u *uplink.Service) error {
+func (w *wiring) takeOverMessages(ctx context.Context, b *bus.Bus, u *uplink.Service) error {
 	found, err := b.TakeOverMQTT(ctx, func(ctx context.Context, stored []bus.MQTTMessage) error {
 		messages := make([]device.UpMessage, len(stored))
 		for i, m := range stored {
@@ -118,33 +118,33 @@ func (h *house) takeOverMessages(ctx context.Context, b *bus.Bus, u *uplink.Serv
 	switch {
 	case err != nil:
 		return fmt.Errorf("take over messages of an earlier version: %w", err)
-	case found && h.config.NATS.URL != "":
-		h.logger.Warn("the NATS servers had an MQTT listener: switch it off, devices connect to the device service")
+	case found && w.config.NATS.URL != "":
+		w.logger.Warn("the NATS servers had an MQTT listener: switch it off, devices connect to the device service")
 	}
 	return nil
 }
 
-func (h *house) streamRules() camera.Rules {
-	c := h.config.Camera
+func (w *wiring) streamRules() camera.Rules {
+	c := w.config.Camera
 	return camera.Rules{
 		Lease: c.Lease, Linger: c.Linger, Window: c.Window,
 		Starts: c.MaxStarts, StartsByCaller: c.MaxStartsPerCaller, CallsPerMinute: c.CallsPerMinute,
 	}
 }
 
-func (h *house) retention() maintenance.RetentionPolicy {
-	c := h.config.Device
+func (w *wiring) retention() maintenance.RetentionPolicy {
+	c := w.config.Device
 	return maintenance.RetentionPolicy{
 		Raw: c.RawRetention, Step: c.RollupStep, Rolled: c.RollupRetention, Commands: c.CommandRetention, Events: c.EventRetention, Calls: c.AuditRetention,
 	}
 }
 
 // countMessages counts what became of what devices said.
-func (h *house) countMessages() func(device.UpTopic, string, int) {
+func (w *wiring) countMessages() func(device.UpTopic, string, int) {
 	messages := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_device_messages_total", Help: "Messages of devices by topic and what became of them; under readings, those that were sent and those that were stored.",
 	}, []string{"topic", "outcome"})
-	h.registry.MustRegister(messages)
+	w.registry.MustRegister(messages)
 	return func(topic device.UpTopic, outcome string, n int) {
 		messages.WithLabelValues(string(topic), outcome).Add(float64(n))
 	}

@@ -29,15 +29,15 @@ import (
 	"github.com/sluicehq/sluice/internal/redisdb"
 )
 
-// ports gives the services as resolvers ask them, each behind its guard.
-func (h *house) ports(conns map[string]grpc.ClientConnInterface) bff.Ports {
-	settings, metrics := h.config.Breaker, guard.NewMetrics(h.registry)
+// ports returns the ports of the resolvers, each with a guard around its service.
+func (w *wiring) ports(conns map[string]grpc.ClientConnInterface) bff.Ports {
+	settings, metrics := w.config.Breaker, guard.NewMetrics(w.registry)
 	guarded := func(service string) grpc.ClientConnInterface {
 		conn := guard.Wrap(conns[service], guard.Options{
-			Service: service, Timeout: h.config.CallTimeout, Failures: settings.Failures, OpenFor: settings.OpenDuration,
-			InFlight: settings.InFlight, Wait: settings.QueueTimeout, Hedge: settings.Hedge, Logger: h.logger, Metrics: metrics,
+			Service: service, Timeout: w.config.CallTimeout, Failures: settings.Failures, OpenFor: settings.OpenDuration,
+			InFlight: settings.InFlight, Wait: settings.QueueTimeout, Hedge: settings.Hedge, Logger: w.logger, Metrics: metrics,
 		})
-		h.guards = append(h.guards, conn)
+		w.guards = append(w.guards, conn)
 		return conn
 	}
 	var ports bff.Ports
@@ -48,10 +48,10 @@ func (h *house) ports(conns map[string]grpc.ClientConnInterface) bff.Ports {
 	return ports
 }
 
-// services tells how they look from this gateway.
-func (h *house) services() any {
+// services describes breaker, calls in flight and latency of each service for /readyz?verbose.
+func (w *wiring) services() any {
 	told := map[string]any{}
-	for _, conn := range h.guards {
+	for _, conn := range w.guards {
 		s := conn.State()
 		told[s.Service] = map[string]any{
 			"breaker": s.Breaker, "inFlight": s.InFlight, "limit": s.Limit, "p95Ms": float64(s.P95.Microseconds()) / 1000,
@@ -61,35 +61,35 @@ func (h *house) services() any {
 }
 
 // openRedis opens the Redis client of the settings, if there is one. Several parts of the gateway share it.
-func (h *house) openRedis() error {
-	if h.config.Redis.URL == "" {
+func (w *wiring) openRedis() error {
+	if w.config.Redis.URL == "" {
 		return nil
 	}
 	client, err := redisdb.Open(redisdb.Options{
-		URL: h.config.Redis.URL.Reveal(), Timeout: h.config.Redis.Timeout, Logger: h.logger, Registry: h.registry,
+		URL: w.config.Redis.URL.Reveal(), Timeout: w.config.Redis.Timeout, Logger: w.logger, Registry: w.registry,
 	})
 	if err != nil {
 		return err
 	}
-	h.redis = client
-	h.program.closing.add("redis", func(context.Context) error { return client.Close() })
+	w.redis = client
+	w.program.closing.add("redis", func(context.Context) error { return client.Close() })
 	return nil
 }
 
 // redisState describes the circuit breaker of Redis for /readyz?verbose.
-func (h *house) redisState() any {
-	if h.redis == nil {
+func (w *wiring) redisState() any {
+	if w.redis == nil {
 		return map[string]string{}
 	}
-	return map[string]string{"breaker": h.redis.State()}
+	return map[string]string{"breaker": w.redis.State()}
 }
 
 // countOperations counts operations by how they are executed.
-func (h *house) countOperations() func(plan.Outcome) {
+func (w *wiring) countOperations() func(plan.Outcome) {
 	operations := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_graphql_operations_total", Help: "Operations by outcome: planned, why gqlgen's own executor ran them, or why they were refused.",
 	}, []string{"outcome"})
-	h.registry.MustRegister(operations)
+	w.registry.MustRegister(operations)
 	for _, outcome := range plan.Outcomes() {
 		operations.WithLabelValues(string(outcome)) // exports 0 before the first one
 	}
@@ -97,33 +97,33 @@ func (h *house) countOperations() func(plan.Outcome) {
 }
 
 // handler returns the HTTP handler of the gateway.
-func (h *house) handler(ctx context.Context, ports bff.Ports, health *edge.Health, b *bus.Bus) (http.Handler, error) {
-	budgets := h.budgets()
-	proxies, err := h.trustedProxies()
+func (w *wiring) handler(ctx context.Context, ports bff.Ports, health *edge.Health, b *bus.Bus) (http.Handler, error) {
+	budgets := w.budgets()
+	proxies, err := w.trustedProxies()
 	if err != nil {
 		return nil, err
 	}
-	documents, err := h.documents()
+	documents, err := w.documents()
 	if err != nil {
 		return nil, err
 	}
-	images, err := h.images()
+	images, err := w.images()
 	if err != nil {
 		return nil, err
 	}
 	ports.Devices = media.Devices(ports.Devices, images)
-	authenticator := auth.NewCached(ports.Accounts, h.config.Auth.Issuer, h.clock, auth.CacheOptions{TTL: h.config.Auth.CacheTTL, Entries: h.config.Auth.CacheEntries})
+	authenticator := auth.NewCached(ports.Accounts, w.config.Auth.Issuer, w.clock, auth.CacheOptions{TTL: w.config.Auth.CacheTTL, Entries: w.config.Auth.CacheEntries})
 	ports.Accounts = authenticator.Invalidating(ports.Accounts)
-	usage, introspection := h.abuse(), h.config.HTTP.Introspection || h.config.Demo
+	usage, introspection := w.abuse(), w.config.HTTP.Introspection || w.config.Demo
 	admit := admission.New(admission.Options{
-		Limits: h.documentLimits(), Introspection: introspection, Refusals: ports.Devices,
-		Budgets: budgets, Abuse: usage, Overload: h.overload(budgets),
+		Limits: w.documentLimits(), Introspection: introspection, Refusals: ports.Devices,
+		Budgets: budgets, Abuse: usage, Overload: w.overload(budgets),
 	})
-	server := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock, Abuse: usage}, pipeline.Options{
-		Admission: admit, Limits: h.documentLimits(), Persisted: documents, Responses: h.responses, Introspection: introspection,
-		Tokens: h.config.HTTP.MaxTokens, Logger: h.logger, Tracing: h.tracing, Count: h.countOperations(),
+	server := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: w.clock, Abuse: usage}, pipeline.Options{
+		Admission: admit, Limits: w.documentLimits(), Persisted: documents, Responses: w.responses, Introspection: introspection,
+		Tokens: w.config.HTTP.MaxTokens, Logger: w.logger, Tracing: w.tracing, Count: w.countOperations(),
 	})
-	hub, err := h.subscriptions(ctx, authenticator, admit, b)
+	hub, err := w.subscriptions(ctx, authenticator, admit, b)
 	if err != nil {
 		return nil, err
 	}
@@ -137,21 +137,21 @@ func (h *house) handler(ctx context.Context, ports bff.Ports, health *edge.Healt
 		Health:    health,
 	}
 	options := edge.Options{
-		RequestTimeout: h.config.HTTP.RequestTimeout, MaxBody: int64(h.config.HTTP.MaxBody),
-		Requests: h.requests(), CompressFrom: int(h.config.HTTP.CompressionThreshold),
-		CORSOrigins: h.config.HTTP.CORSOrigins, TrustedProxies: proxies, Logger: h.logger, Tracing: h.tracing,
+		RequestTimeout: w.config.HTTP.RequestTimeout, MaxBody: int64(w.config.HTTP.MaxBody),
+		Requests: w.requests(), CompressFrom: int(w.config.HTTP.CompressionThreshold),
+		CORSOrigins: w.config.HTTP.CORSOrigins, TrustedProxies: proxies, Logger: w.logger, Tracing: w.tracing,
 	}
-	if h.config.Telemetry.Metrics {
-		options.Registry = h.registry
+	if w.config.Telemetry.Metrics {
+		options.Registry = w.registry
 	}
 	health.Explain(func() map[string]any {
-		return map[string]any{"services": h.services(), "redis": h.redisState()}
+		return map[string]any{"services": w.services(), "redis": w.redisState()}
 	})
 	return edge.New(parts, options), nil
 }
 
-func (h *house) documentLimits() document.Limits {
-	limits := h.config.HTTP
+func (w *wiring) documentLimits() document.Limits {
+	limits := w.config.HTTP
 	return document.Limits{
 		Depth: limits.MaxDepth, Aliases: limits.MaxAliases, Cost: limits.MaxCost, Fields: limits.MaxFields,
 		RootFields: limits.MaxRootFields, Directives: limits.MaxDirectives, FieldDirectives: limits.MaxFieldDirectives,
@@ -159,43 +159,42 @@ func (h *house) documentLimits() document.Limits {
 	}
 }
 
-// requests bounds what is decoded of a request.
-func (h *house) requests() gqlrequest.Limits {
+// requests returns the bounds of a request's JSON.
+func (w *wiring) requests() gqlrequest.Limits {
 	return gqlrequest.Limits{
-		Depth: h.config.HTTP.MaxJSONDepth, Values: h.config.HTTP.MaxJSONValues, Variables: int(h.config.HTTP.MaxVariables),
-		Batch: h.config.HTTP.MaxBatch,
+		Depth: w.config.HTTP.MaxJSONDepth, Values: w.config.HTTP.MaxJSONValues, Variables: int(w.config.HTTP.MaxVariables),
+		Batch: w.config.HTTP.MaxBatch,
 	}
 }
 
-// serve answers HTTP until the program is closed: then it is no
-// longer ready, takes no new connections, and lets running requests end.
-func (h *house) serve(handler http.Handler, health *edge.Health) {
+// serve serves HTTP until the program is closed. Then readiness fails, the listener closes, and running requests drain.
+func (w *wiring) serve(handler http.Handler, health *edge.Health) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	server := &http.Server{
-		Handler: h.withDevices(handler), ReadHeaderTimeout: h.config.HTTP.ReadHeaderTimeout, IdleTimeout: h.config.HTTP.IdleTimeout,
+		Handler: w.withDevices(handler), ReadHeaderTimeout: w.config.HTTP.ReadHeaderTimeout, IdleTimeout: w.config.HTTP.IdleTimeout,
 		Protocols: protocols, MaxHeaderBytes: 64 << 10,
 	}
-	h.run("http", func(context.Context) error {
-		if err := fastreject.Serve(server, h.listener, h.config.HTTP.RequestTimeout); !errors.Is(err, http.ErrServerClosed) {
+	w.run("http", func(context.Context) error {
+		if err := fastreject.Serve(server, w.listener, w.config.HTTP.RequestTimeout); !errors.Is(err, http.ErrServerClosed) {
 			return err
 		}
 		return nil
 	})
-	h.program.closing.add("http requests", func(stop context.Context) error {
+	w.program.closing.add("http requests", func(stop context.Context) error {
 		health.Drain()
-		stop, cancel := context.WithTimeout(stop, h.config.HTTP.DrainTimeout)
+		stop, cancel := context.WithTimeout(stop, w.config.HTTP.DrainTimeout)
 		defer cancel()
 		if err := server.Shutdown(stop); err != nil {
 			return errors.Join(fmt.Errorf("requests did not end in time: %w", err), server.Close())
 		}
 		return nil
 	})
-	h.drainFirst(health)
+	w.drainFirst(health)
 }
 
-// answers checks that a service in another process is up, by gRPC's health protocol.
+// answers returns a check of a service in another process, by gRPC's health protocol.
 func answers(conn grpc.ClientConnInterface) func(context.Context) error {
 	return func(ctx context.Context) error {
 		reply, err := healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{})
@@ -209,8 +208,8 @@ func answers(conn grpc.ClientConnInterface) func(context.Context) error {
 	}
 }
 
-// remote reaches the services that run elsewhere; here names those that run in this process.
-func (h *house) remote(names, here []string, addr func(service string) (string, error)) (map[string]grpc.ClientConnInterface, error) {
+// remote dials the services of other processes. here names the services of this process.
+func (w *wiring) remote(names, here []string, addr func(service string) (string, error)) (map[string]grpc.ClientConnInterface, error) {
 	conns := map[string]grpc.ClientConnInterface{}
 	for _, name := range names {
 		if slices.Contains(here, name) {
@@ -220,7 +219,7 @@ func (h *house) remote(names, here []string, addr func(service string) (string, 
 		if err != nil {
 			return nil, err
 		}
-		if conns[name], err = h.dial(name, at); err != nil {
+		if conns[name], err = w.dial(name, at); err != nil {
 			return nil, err
 		}
 	}

@@ -9,9 +9,9 @@ import (
 // tcpUserTimeout is TCP_USER_TIMEOUT of tcp(7), in milliseconds.
 const tcpUserTimeout = 18
 
-// unacknowledged bounds how long what is sent may stay without an answer of the other machine: connections
-// inherit it. Without it one to a client that has vanished lives for a quarter of an hour on what the
-// kernel sends again and again; an event stream has no other way of knowing.
+// unacknowledged bounds the time that sent bytes may stay unacknowledged by the peer. Accepted connections inherit it.
+// Without it, the kernel retransmits to a vanished client for a quarter of an hour, and an event stream has no other
+// way to notice.
 func unacknowledged(most time.Duration) func(network, address string, c syscall.RawConn) error {
 	return func(_, _ string, c syscall.RawConn) error {
 		var failure error

@@ -7,5 +7,5 @@ import (
 	"time"
 )
 
-// unacknowledged leaves it to the system how long what is sent may stay without an answer.
+// unacknowledged keeps the default of the system.
 func unacknowledged(time.Duration) func(network, address string, c syscall.RawConn) error { return nil }

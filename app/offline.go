@@ -16,21 +16,21 @@ import (
 	"github.com/sluicehq/sluice/internal/config"
 )
 
-// Offline is the services over their stores, without gateway and broker: what commands work on. Its
-// events wait in the outboxes until a Sluice that serves relays them; one may serve meanwhile.
+// Offline is the services over their stores, without gateway and broker, for commands. Its events stay in the outboxes
+// until a serving Sluice relays them. A Sluice may serve at the same time.
 type Offline struct {
 	program *Program
 	conns   map[string]grpc.ClientConnInterface
 }
 
-// OpenOffline opens the services, and so brings their stores up to date.
+// OpenOffline opens the services and migrates their stores.
 func OpenOffline(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Offline, error) {
 	o := &Offline{}
-	program, err := build(ctx, cfg, logger, door{}, func(ctx context.Context, h *house) error {
+	program, err := build(ctx, cfg, logger, listenAddress{}, func(ctx context.Context, w *wiring) error {
 		if err := makeData(cfg.Data); err != nil {
 			return err
 		}
-		_, conns, err := h.local(ctx, catalog.Names(), reachIn(nil))
+		_, conns, err := w.local(ctx, catalog.Names(), reachIn(nil))
 		o.conns = conns
 		return err
 	})
@@ -41,16 +41,15 @@ func OpenOffline(ctx context.Context, cfg config.Config, logger *slog.Logger) (*
 // Close closes the stores.
 func (o *Offline) Close(ctx context.Context) error { return o.program.Close(ctx) }
 
-// Accounts is the account service.
+// Accounts returns the account service.
 func (o *Offline) Accounts() bff.Accounts { return bffrpc.NewAccounts(o.conns["account"]) }
 
-// Import is the services as the importer needs them.
+// Import returns the ports of the importer.
 func (o *Offline) Import() importer.Services {
 	return importerrpc.New(o.conns["account"], o.conns["device"], o.conns["trip"], o.conns["activity"])
 }
 
-// EnsureOwn finds or makes an account that stands for this installation itself, as for those who
-// operate it from the command line. Nobody can sign in to it.
+// EnsureOwn finds or creates an account that represents this installation, as for the command line. It has no sign-in.
 func (o *Offline) EnsureOwn(ctx context.Context, name string, role caller.Role) (*bff.Account, error) {
 	ctx = caller.NewContext(ctx, caller.OfSystem())
 	account, err := o.Accounts().EnsureAccount(ctx, bff.Identity{Provider: "INSTALLATION", Subject: name, Name: name, Role: bff.Role(role)})

@@ -16,10 +16,10 @@ import (
 	"github.com/sluicehq/sluice/internal/rpc"
 )
 
-// Serve runs the gateway and all services in one process, but for those whose address the settings
-// give: they run elsewhere.
+// Serve runs the gateway and all services in one process, except services with an address in the settings, which run in
+// other processes.
 func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Program, error) {
-	return build(ctx, cfg, logger, door{"addr", cfg.Addr}, func(ctx context.Context, h *house) error {
+	return build(ctx, cfg, logger, listenAddress{"addr", cfg.Addr}, func(ctx context.Context, w *wiring) error {
 		if err := makeData(cfg.Data); err != nil {
 			return err
 		}
@@ -27,15 +27,15 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Progra
 		if err != nil {
 			return err
 		}
-		elsewhere, err := h.remote(catalog.Names(), here, whereItListens(cfg.Services))
+		elsewhere, err := w.remote(catalog.Names(), here, whereItListens(cfg.Services))
 		if err != nil {
 			return err
 		}
-		b, err := h.openBus(ctx, "nats")
+		b, err := w.openBus(ctx, "nats")
 		if err != nil {
 			return err
 		}
-		services, conns, err := h.local(ctx, here, reachIn(elsewhere))
+		services, conns, err := w.local(ctx, here, reachIn(elsewhere))
 		if err != nil {
 			return err
 		}
@@ -43,35 +43,34 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Progra
 		checks := map[string]func(context.Context) error{"events": func(context.Context) error { return b.Ready() }}
 		for _, s := range services {
 			checks[s.name] = s.db.Ping
-			h.work(s, b)
+			w.work(s, b)
 		}
 		for name, conn := range elsewhere {
 			checks[name] = answers(conn)
 		}
 		if cfg.Demo {
-			if err := h.prepareDemo(ctx, conns); err != nil {
+			if err := w.prepareDemo(ctx, conns); err != nil {
 				return err
 			}
 		}
 		health := edge.NewHealth(checks)
-		ports, err := h.cached(ctx, h.ports(conns), b, aloneIn(cfg, here))
+		ports, err := w.cached(ctx, w.ports(conns), b, aloneIn(cfg, here))
 		if err != nil {
 			return err
 		}
-		handler, err := h.handler(ctx, ports, health, b)
+		handler, err := w.handler(ctx, ports, health, b)
 		if err != nil {
 			return err
 		}
-		h.serve(handler, health)
+		w.serve(handler, health)
 		return nil
 	})
 }
 
-// Gateway runs the gateway alone; the services are where the settings say, else where they listen
-// by default.
+// Gateway runs the gateway alone. It dials the services at their address in the settings, or at their default address.
 func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Program, error) {
-	return build(ctx, cfg, logger, door{"addr", cfg.Addr}, func(ctx context.Context, h *house) error {
-		conns, err := h.remote(catalog.Names(), nil, whereItListens(cfg.Services))
+	return build(ctx, cfg, logger, listenAddress{"addr", cfg.Addr}, func(ctx context.Context, w *wiring) error {
+		conns, err := w.remote(catalog.Names(), nil, whereItListens(cfg.Services))
 		if err != nil {
 			return err
 		}
@@ -81,21 +80,21 @@ func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Prog
 		}
 		var b *bus.Bus
 		if cfg.NATS.URL != "" {
-			if b, err = h.openBus(ctx, "nats-gateway"); err != nil {
+			if b, err = w.openBus(ctx, "nats-gateway"); err != nil {
 				return err
 			}
 			checks["events"] = func(context.Context) error { return b.Ready() }
 		}
 		health := edge.NewHealth(checks)
-		ports, err := h.cached(ctx, h.ports(conns), b, false)
+		ports, err := w.cached(ctx, w.ports(conns), b, false)
 		if err != nil {
 			return err
 		}
-		handler, err := h.handler(ctx, ports, health, b)
+		handler, err := w.handler(ctx, ports, health, b)
 		if err != nil {
 			return err
 		}
-		h.serve(handler, health)
+		w.serve(handler, health)
 		return nil
 	})
 }
@@ -106,27 +105,27 @@ func Service(ctx context.Context, cfg config.Config, name string, logger *slog.L
 	if err != nil {
 		return nil, err
 	}
-	return build(ctx, cfg, logger, door{"services-" + name + "-listen", settings.Listen}, func(ctx context.Context, h *house) error {
+	return build(ctx, cfg, logger, listenAddress{"services-" + name + "-listen", settings.Listen}, func(ctx context.Context, w *wiring) error {
 		if err := makeData(cfg.Data); err != nil {
 			return err
 		}
-		b, err := h.openBus(ctx, "nats-"+name)
+		b, err := w.openBus(ctx, "nats-"+name)
 		if err != nil {
 			return err
 		}
-		s, err := parts()[name].open(ctx, h, func(service string) (grpc.ClientConnInterface, error) {
+		s, err := parts()[name].open(ctx, w, func(service string) (grpc.ClientConnInterface, error) {
 			at, err := whereItListens(cfg.Services)(service)
 			if err != nil {
 				return nil, err
 			}
-			return h.dial(service, at)
+			return w.dial(service, at)
 		})
 		if err != nil {
 			return err
 		}
-		h.work(s, b)
-		h.serveService(s)
-		if err := h.serveWebSockets(ctx); err != nil {
+		w.work(s, b)
+		w.serveService(s)
+		if err := w.serveWebSockets(ctx); err != nil {
 			return err
 		}
 		if cfg.NATS.URL == "" {
@@ -136,10 +135,10 @@ func Service(ctx context.Context, cfg config.Config, name string, logger *slog.L
 	})
 }
 
-func (h *house) serveService(s *opened) {
-	server := rpc.NewServer(h.calls, s.register)
-	h.run("grpc", func(context.Context) error { return server.Serve(h.listener) })
-	h.program.closing.add("grpc calls", func(stop context.Context) error {
+func (w *wiring) serveService(s *opened) {
+	server := rpc.NewServer(w.calls, s.register)
+	w.run("grpc", func(context.Context) error { return server.Serve(w.listener) })
+	w.program.closing.add("grpc calls", func(stop context.Context) error {
 		ended := make(chan struct{})
 		go func() { defer close(ended); server.GracefulStop() }()
 		select {
@@ -152,7 +151,7 @@ func (h *house) serveService(s *opened) {
 	})
 }
 
-// inThisProcess names the services without an address.
+// inThisProcess returns the services without an address in the settings.
 func inThisProcess(services config.Services) ([]string, error) {
 	var names []string
 	for _, name := range catalog.Names() {
@@ -167,7 +166,7 @@ func inThisProcess(services config.Services) ([]string, error) {
 	return names, nil
 }
 
-// whereItListens is the address of a service, else the one that it listens at.
+// whereItListens returns the address of a service, or its default listen address.
 func whereItListens(services config.Services) func(string) (string, error) {
 	return func(name string) (string, error) {
 		s, err := services.Get(name)
@@ -190,7 +189,7 @@ func reachIn(conns map[string]grpc.ClientConnInterface) connector {
 	}
 }
 
-// makeData makes the data folder, readable by its owner alone, and checks that it can be written.
+// makeData creates the data folder, readable by its owner only, and checks that it is writable.
 func makeData(folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("cannot make the data folder: %w: choose another with --data", err)

@@ -37,19 +37,19 @@ import (
 	tripstore "github.com/sluicehq/sluice/services/trip/store"
 )
 
-// opened is a service whose store is open.
+// opened is a service with an open store.
 type opened struct {
 	name     string
 	db       *sqldb.DB
 	register func(grpc.ServiceRegistrar)
-	old      []retention.Task               // lets go of what is old
+	old      []retention.Task               // retention tasks
 	loops    func(b *bus.Bus) []worker.Loop // its own background loops; nil for none
 }
 
-// opener opens a service; connect reaches others.
-type opener func(ctx context.Context, h *house, connect connector) (*opened, error)
+// opener opens a service. connect dials other services.
+type opener func(ctx context.Context, w *wiring, connect connector) (*opened, error)
 
-// connector gives the connection to a service.
+// connector returns the connection to a service.
 type connector func(service string) (grpc.ClientConnInterface, error)
 
 // part connects one service to this program.
@@ -91,45 +91,45 @@ func parts() map[string]part {
 }
 
 // openStore opens and migrates a service's database, and closes it with the program.
-func (h *house) openStore(ctx context.Context, service string, migrations fs.FS) (*sqldb.DB, error) {
-	dsn, err := h.config.DSN(service)
+func (w *wiring) openStore(ctx context.Context, service string, migrations fs.FS) (*sqldb.DB, error) {
+	dsn, err := w.config.DSN(service)
 	if err != nil {
 		return nil, err
 	}
 	var options []sqldb.Option
-	if h.config.Telemetry.OTLPEndpoint != "" {
-		options = append(options, sqldb.WithTracing(h.tracing.Provider()))
+	if w.config.Telemetry.OTLPEndpoint != "" {
+		options = append(options, sqldb.WithTracing(w.tracing.Provider()))
 	}
 	db, err := sqldb.Open(ctx, dsn, options...)
 	if err != nil {
 		return nil, fmt.Errorf("the %s service: %w", service, err)
 	}
-	h.program.closing.add(service+" store", func(context.Context) error { return db.Close() })
+	w.program.closing.add(service+" store", func(context.Context) error { return db.Close() })
 	if err := db.Migrate(ctx, migrations); err != nil {
 		return nil, fmt.Errorf("the %s service: %w", service, err)
 	}
 	return db, nil
 }
 
-func openAccount(ctx context.Context, h *house, _ connector) (*opened, error) {
-	db, err := h.openStore(ctx, "account", accountstore.Migrations())
+func openAccount(ctx context.Context, w *wiring, _ connector) (*opened, error) {
+	db, err := w.openStore(ctx, "account", accountstore.Migrations())
 	if err != nil {
 		return nil, err
 	}
-	signer, err := signing.Open(filepath.Join(h.config.Data, "keys"))
+	signer, err := signing.Open(filepath.Join(w.config.Data, "keys"))
 	if err != nil {
 		return nil, fmt.Errorf("open the signing keys: %w", err)
 	}
-	options := account.Options{Issuer: h.config.Auth.Issuer, AccessTTL: h.config.Auth.AccessTTL, RefreshTTL: h.config.Auth.RefreshTTL}
-	if h.config.Demo {
+	options := account.Options{Issuer: w.config.Auth.Issuer, AccessTTL: w.config.Auth.AccessTTL, RefreshTTL: w.config.Auth.RefreshTTL}
+	if w.config.Demo {
 		options.Identities = map[string]account.IdentityProvider{account.DemoProvider: account.DemoIdentities{}}
 	}
-	service := account.New(accountstore.New(db, accountrpc.EncodeAccount, accountrpc.EncodeAPIKey), signer, h.clock, options)
+	service := account.New(accountstore.New(db, accountrpc.EncodeAccount, accountrpc.EncodeAPIKey), signer, w.clock, options)
 	return &opened{name: "account", db: db, register: func(r grpc.ServiceRegistrar) { accountrpc.Register(r, service) }}, nil
 }
 
-func openTrip(ctx context.Context, h *house, connect connector) (*opened, error) {
-	db, err := h.openStore(ctx, "trip", tripstore.Migrations())
+func openTrip(ctx context.Context, w *wiring, connect connector) (*opened, error) {
+	db, err := w.openStore(ctx, "trip", tripstore.Migrations())
 	if err != nil {
 		return nil, err
 	}
@@ -137,68 +137,67 @@ func openTrip(ctx context.Context, h *house, connect connector) (*opened, error)
 	if err != nil {
 		return nil, err
 	}
-	t := h.config.Trip.Tariff
+	t := w.config.Trip.Tariff
 	tariff := trip.Tariff{Currency: t.Currency, StartFeeMinor: t.StartFeeMinor, PerKilometreMinor: t.PerKmMinor, PerMinuteMinor: t.PerMinuteMinor}
 	if err := tariff.Check(); err != nil {
 		return nil, fmt.Errorf("trip.tariff: %w", err)
 	}
-	service := trip.New(tripstore.New(db, triprpc.EncodeTrip), tripclients.NewVehicles(devices), h.clock, tariff)
+	service := trip.New(tripstore.New(db, triprpc.EncodeTrip), tripclients.NewVehicles(devices), w.clock, tariff)
 	return &opened{
 		name: "trip", db: db,
 		register: func(r grpc.ServiceRegistrar) { triprpc.Register(r, service) },
 		loops: func(b *bus.Bus) []worker.Loop {
 			decoders := tripevents.Decoders{Opening: tripclients.DecodeOpening, Position: tripclients.DecodePosition}
-			return append(tripevents.New(b, service, decoders, h.logger).Loops(), trip.NewTaskRunner(service).Loop())
+			return append(tripevents.New(b, service, decoders, w.logger).Loops(), trip.NewTaskRunner(service).Loop())
 		},
 	}, nil
 }
 
-func openJob(ctx context.Context, h *house, _ connector) (*opened, error) {
-	db, err := h.openStore(ctx, "job", jobstore.Migrations())
+func openJob(ctx context.Context, w *wiring, _ connector) (*opened, error) {
+	db, err := w.openStore(ctx, "job", jobstore.Migrations())
 	if err != nil {
 		return nil, err
 	}
 	kinds := job.Kinds{
-		"log":     logline.New(h.logger),
-		"webhook": webhook.New(webhook.Options{AllowPrivate: h.config.Job.WebhookAllowPrivate}),
+		"log":     logline.New(w.logger),
+		"webhook": webhook.New(webhook.Options{AllowPrivate: w.config.Job.WebhookAllowPrivate}),
 	}
 	store := jobstore.New(db, jobrpc.EncodeJob, jobrpc.EncodeOrder)
-	scheduler := job.NewScheduler(store, h.clock, h.logger)
-	service := job.New(store, h.clock, kinds, scheduler.Wake)
-	jobs := job.NewWorker(store, h.clock, kinds, h.logger, scheduler.Wake)
+	scheduler := job.NewScheduler(store, w.clock, w.logger)
+	service := job.New(store, w.clock, kinds, scheduler.Wake)
+	jobs := job.NewWorker(store, w.clock, kinds, w.logger, scheduler.Wake)
 	return &opened{
-		name: "job", db: db, old: []retention.Task{retention.After("finished jobs", h.config.Job.FinishedRetention, store.DeleteFinished)},
+		name: "job", db: db, old: []retention.Task{retention.After("finished jobs", w.config.Job.FinishedRetention, store.DeleteFinished)},
 		register: func(r grpc.ServiceRegistrar) { jobrpc.Register(r, service) },
 		loops: func(b *bus.Bus) []worker.Loop {
-			orders := queue.New(b, jobrpc.DecodeOrder, h.logger, queue.Options{Concurrency: h.config.Job.Workers})
+			orders := queue.New(b, jobrpc.DecodeOrder, w.logger, queue.Options{Concurrency: w.config.Job.Workers})
 			return []worker.Loop{scheduler.Loop(), jobs.Loop(orders)}
 		},
 	}, nil
 }
 
-func openActivity(ctx context.Context, h *house, _ connector) (*opened, error) {
-	db, err := h.openStore(ctx, "activity", activitystore.Migrations())
+func openActivity(ctx context.Context, w *wiring, _ connector) (*opened, error) {
+	db, err := w.openStore(ctx, "activity", activitystore.Migrations())
 	if err != nil {
 		return nil, err
 	}
-	service := activity.New(activitystore.New(db, activityrpc.EncodeActivity), h.clock)
+	service := activity.New(activitystore.New(db, activityrpc.EncodeActivity), w.clock)
 	return &opened{name: "activity", db: db, register: func(r grpc.ServiceRegistrar) { activityrpc.Register(r, service) }}, nil
 }
 
-// work starts what a service does beside answering: it relays its events, runs its own work and lets go of
-// what is old.
-func (h *house) work(s *opened, b *bus.Bus) {
-	h.start(bus.NewRelay(b, s.db, bus.RelayOptions{Service: s.name, Clock: h.clock}).Loop())
+// work starts the background work of a service: the relay of its events, its own loops and retention.
+func (w *wiring) work(s *opened, b *bus.Bus) {
+	w.start(bus.NewRelay(b, s.db, bus.RelayOptions{Service: s.name, Clock: w.clock}).Loop())
 	if s.loops != nil {
-		h.start(s.loops(b)...)
+		w.start(s.loops(b)...)
 	}
 	if len(s.old) > 0 {
-		h.start(retention.New(h.clock, h.logger, s.old...).Loop(s.name + " retention"))
+		w.start(retention.New(w.clock, w.logger, s.old...).Loop(s.name + " retention"))
 	}
 }
 
-// local opens services in this process and gives the way to them.
-func (h *house) local(ctx context.Context, names []string, connect connector) ([]*opened, map[string]grpc.ClientConnInterface, error) {
+// local opens services in this process and returns their connections.
+func (w *wiring) local(ctx context.Context, names []string, connect connector) ([]*opened, map[string]grpc.ClientConnInterface, error) {
 	services := make([]*opened, 0, len(names))
 	conns := make(map[string]grpc.ClientConnInterface, len(names))
 	reach := func(service string) (grpc.ClientConnInterface, error) {
@@ -208,22 +207,22 @@ func (h *house) local(ctx context.Context, names []string, connect connector) ([
 		return connect(service)
 	}
 	for _, name := range names {
-		s, err := parts()[name].open(ctx, h, reach)
+		s, err := parts()[name].open(ctx, w, reach)
 		if err != nil {
 			return nil, nil, err
 		}
 		services = append(services, s)
-		conns[name] = rpc.Within(rpc.NewChannel(h.calls, s.register), h.calls)
+		conns[name] = rpc.Within(rpc.NewChannel(w.calls, s.register), w.calls)
 	}
 	return services, conns, nil
 }
 
-// dial reaches a service in another process.
-func (h *house) dial(service, addr string) (grpc.ClientConnInterface, error) {
-	conn, err := rpc.Dial(addr, h.calls)
+// dial connects to a service in another process.
+func (w *wiring) dial(service, addr string) (grpc.ClientConnInterface, error) {
+	conn, err := rpc.Dial(addr, w.calls)
 	if err != nil {
 		return nil, fmt.Errorf("reach the %s service: %w", service, err)
 	}
-	h.program.closing.add(service+" connection", func(context.Context) error { return conn.Close() })
+	w.program.closing.add(service+" connection", func(context.Context) error { return conn.Close() })
 	return conn, nil
 }

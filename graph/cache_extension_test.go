@@ -64,7 +64,7 @@ func TestFieldsTellWhereTheyCameFrom(t *testing.T) {
 	answer, _ := a.ask(t, admin, `{ trips(first: 1) { nodes { vehicle { id } } } }`, nil, false)
 	_, rest, _ := strings.Cut(answer.Body.String(), `"id":"`)
 	car, _, _ := strings.Cut(rest, `"`)
-	a.house.clock.Advance(time.Minute)
+	a.environment.clock.Advance(time.Minute)
 
 	check := func(when string, want map[string]string) {
 		t.Helper()
@@ -96,6 +96,6 @@ func TestFieldsTellWhereTheyCameFrom(t *testing.T) {
 	after["devices"], after["overview"] = "STALE", "PARTIAL MEMORY"
 	after["moving.nodes.vehicle"], after["jobs.nodes.device"] = "PARTIAL MEMORY", "PARTIAL MEMORY" // one of them was written
 	check("after a write of one device", as("HIT MEMORY", after))
-	a.house.clock.Advance(time.Minute)
+	a.environment.clock.Advance(time.Minute)
 	check("when it is over", as("MISS", passing))
 }

@@ -24,7 +24,7 @@ import (
 )
 
 // cached keeps what the ports answer.
-func (h *house) cached(t testing.TB, ports loaders.Ports) (loaders.Ports, bff.Responses, *prometheus.Registry) {
+func (h *environment) cached(t testing.TB, ports loaders.Ports) (loaders.Ports, bff.Responses, *prometheus.Registry) {
 	t.Helper()
 	registry := prometheus.NewRegistry()
 	c := cache.New(cache.Options{Memory: 64 << 20, MaxEntry: 1 << 20, Clock: h.clock, Logger: silent(), Registry: registry})
@@ -83,7 +83,7 @@ func TestCachedAnswersAreTheServicesAnswers(t *testing.T) {
 	ports, responses, registry := h.cached(t, h.ports())
 	keeping := h.gateway(ports, pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Persisted: shelf(t), Responses: responses}, 2*time.Minute)
 	dice := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
-	writer := &writer{house: h, gateway: keeping, dice: dice}
+	writer := &writer{environment: h, gateway: keeping, dice: dice}
 	seen, authors := make([]*known, len(callers)), make([]*author.Author, len(callers))
 	for i, c := range callers {
 		seen[i] = look(t, h, c)
@@ -135,7 +135,7 @@ func total(calls map[string]int) (n int) {
 
 // writer makes mutations at random.
 type writer struct {
-	house   *house
+	environment   *environment
 	gateway http.Handler
 	dice    *rand.Rand
 	written int
@@ -165,7 +165,7 @@ func (w *writer) write(t testing.TB, by who, seen *known) {
 	}
 	choice := w.dice.IntN(len(documents) + 1)
 	if choice == len(documents) {
-		w.house.clock.Advance(time.Minute + time.Second) // longer than anything is kept
+		w.environment.clock.Advance(time.Minute + time.Second) // longer than anything is kept
 		return
 	}
 	document := documents[choice]

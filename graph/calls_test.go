@@ -93,7 +93,7 @@ func TestServiceCallsAreConstantAsRowsGrow(t *testing.T) {
 }
 
 // fill makes n devices, and n trips, jobs and activities that concern them.
-func (h *house) fill(t *testing.T, n int) {
+func (h *environment) fill(t *testing.T, n int) {
 	t.Helper()
 	ctx := caller.NewContext(t.Context(), caller.OfSystem())
 	devices := h.fillDevices(t, ctx, n)
@@ -119,7 +119,7 @@ func (h *house) fill(t *testing.T, n int) {
 	}
 }
 
-func (h *house) fillCommands(t *testing.T, ctx context.Context, devices []string) {
+func (h *environment) fillCommands(t *testing.T, ctx context.Context, devices []string) {
 	t.Helper()
 	commands := devicev1.NewCommandsClient(h.lines["device"])
 	for _, device := range devices {
@@ -129,11 +129,11 @@ func (h *house) fillCommands(t *testing.T, ctx context.Context, devices []string
 	}
 }
 
-func (h *house) ago(seconds int) *timestamppb.Timestamp {
+func (h *environment) ago(seconds int) *timestamppb.Timestamp {
 	return timestamppb.New(h.clock.Now().Add(-time.Duration(seconds) * time.Second))
 }
 
-func (h *house) fillDevices(t *testing.T, ctx context.Context, n int) []string {
+func (h *environment) fillDevices(t *testing.T, ctx context.Context, n int) []string {
 	t.Helper()
 	imported := make([]*devicev1.ImportedDevice, n)
 	for i := range imported {
@@ -150,7 +150,7 @@ func (h *house) fillDevices(t *testing.T, ctx context.Context, n int) []string {
 	return ids
 }
 
-func (h *house) fillTrips(t *testing.T, ctx context.Context, vehicles []string) {
+func (h *environment) fillTrips(t *testing.T, ctx context.Context, vehicles []string) {
 	t.Helper()
 	driver, err := accountv1.NewAccountsClient(h.lines["account"]).EnsureAccount(ctx, &accountv1.EnsureAccountRequest{
 		Provider: "DEMO", Subject: "alice", Name: "Alice", Role: accountv1.Role_ROLE_MEMBER,

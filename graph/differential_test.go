@@ -37,9 +37,9 @@ type who struct {
 	scopes               []string
 }
 
-// demo is a house that holds the recordings, and what they have none of: a trip under way, jobs, notes
+// demo is a environment that holds the recordings, and what they have none of: a trip under way, jobs, notes
 // on all of them, and API keys.
-func demo(t testing.TB, changes ...func(*pipeline.Options)) (*house, []who) {
+func demo(t testing.TB, changes ...func(*pipeline.Options)) (*environment, []who) {
 	t.Helper()
 	h := open(t, changes...)
 	services := importerrpc.New(h.lines["account"], h.lines["device"], h.lines["trip"], h.lines["activity"])
@@ -60,7 +60,7 @@ func demo(t testing.TB, changes ...func(*pipeline.Options)) (*house, []who) {
 }
 
 // callers are somebody of each sort.
-func (h *house) callers(t testing.TB, admin string) []who {
+func (h *environment) callers(t testing.TB, admin string) []who {
 	t.Helper()
 	key := func(scopes ...string) string {
 		return h.text(t, admin, `mutation($scopes: [String!]!) { createApiKey(input: {name: "k", scopes: $scopes}) { secret } }`,
@@ -166,7 +166,7 @@ type twins struct {
 	otherwise      atomic.Int64 // handed back
 }
 
-func newTwins(h *house) *twins {
+func newTwins(h *environment) *twins {
 	two := &twins{}
 	count := func(outcome plan.Outcome) {
 		if outcome == plan.Planned {

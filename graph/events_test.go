@@ -35,7 +35,7 @@ func (l *lent) Do(_ http.ResponseWriter, _ *http.Request, executor graphql.Graph
 }
 
 // executor is what executes the operations of a gateway.
-func (h *house) executor(options pipeline.Options) graphql.GraphExecutor {
+func (h *environment) executor(options pipeline.Options) graphql.GraphExecutor {
 	options.Limits.Depth, options.Limits.Aliases, options.Tokens = 15, 100, 5000
 	options.Logger, options.Tracing, options.Admission = silent(), obs.NoTracing(), admission.New(admission.Options{Limits: limits})
 	server, l := pipeline.NewServer(&graph.Resolver{Ports: faulty(h.ports()), Clock: h.clock}, options), &lent{}
@@ -96,7 +96,7 @@ func (e event) nulled() event {
 }
 
 // entities are some of what subscriptions tell of, by their field.
-func (h *house) entities(t *testing.T, k *known) map[string][]bff.Node {
+func (h *environment) entities(t *testing.T, k *known) map[string][]bff.Node {
 	t.Helper()
 	ctx, ports := caller.NewContext(t.Context(), caller.OfSystem()), h.ports()
 	of := map[string][]bff.Node{}

@@ -66,7 +66,7 @@ type target struct {
 	callers  []who
 	alarm    *alarm
 	outcomes chan plan.Outcome // of the request
-	names    *strings.Replacer // what seeds call things by is what they are called in this house
+	names    *strings.Replacer // what seeds call things by is what they are called in this environment
 	rested   sync.Once
 	resting  int // goroutines of a gateway without requests
 	leaks    goleak.Option
@@ -82,9 +82,9 @@ func newTarget(f *testing.F) *target {
 	return x
 }
 
-// addSeeds writes documents as they would be asked. The ids in them are of this house, whose things
+// addSeeds writes documents as they would be asked. The ids in them are of this environment, whose things
 // have others each time, so seeds call them "device~3".
-func (x *target) addSeeds(f *testing.F, h *house) {
+func (x *target) addSeeds(f *testing.F, h *environment) {
 	f.Helper()
 	var there, back []string
 	k := look(f, h, x.callers[0])

@@ -8,7 +8,7 @@ import (
 )
 
 // oneOfEach makes one thing of each kind and gives their ids, by type.
-func (h *house) oneOfEach(t testing.TB) map[string]string {
+func (h *environment) oneOfEach(t testing.TB) map[string]string {
 	t.Helper()
 	admin, alice := h.signIn(t, "admin"), h.signIn(t, "alice")
 	made := map[string]string{

@@ -81,7 +81,7 @@ func timesOfOutage() times {
 
 // clinic is a gateway whose services can fall ill, one after another, and which works all the time.
 type clinic struct {
-	*house
+	*environment
 	patients map[string]*patient
 	times    times
 }
@@ -90,7 +90,7 @@ type clinic struct {
 // look ill too.
 func openClinic(t *testing.T, ill string) *clinic {
 	t.Helper()
-	c := &clinic{house: open(t), patients: map[string]*patient{}, times: timesOfOutage()}
+	c := &clinic{environment: open(t), patients: map[string]*patient{}, times: timesOfOutage()}
 	conn := func(service string) grpc.ClientConnInterface {
 		c.patients[service] = &patient{ClientConnInterface: c.lines[service], service: service, takes: c.times.slow}
 		call := c.times.request / 2
@@ -105,7 +105,7 @@ func openClinic(t *testing.T, ill string) *clinic {
 		Accounts: bffrpc.NewAccounts(conn("account")), Devices: bffrpc.NewDevices(conn("device")), Trips: bffrpc.NewTrips(conn("trip")),
 		Jobs: bffrpc.NewJobs(conn("job")), Activities: bffrpc.NewActivities(conn("activity")),
 	}
-	c.house.Handler = c.gateway(ports, pipeline.Options{Logger: silent()}, c.times.request)
+	c.environment.Handler = c.gateway(ports, pipeline.Options{Logger: silent()}, c.times.request)
 	return c
 }
 

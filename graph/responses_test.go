@@ -15,7 +15,7 @@ import (
 
 // asks is a gateway that keeps whole answers, and what is asked of it.
 type asks struct {
-	house   *house
+	environment   *environment
 	gateway http.Handler
 }
 
@@ -94,8 +94,8 @@ func TestWhatEndsAWholeAnswer(t *testing.T) {
 		end  func(t *testing.T, a *asks, admin who)
 		ends bool
 	}{
-		"time":                         {func(_ *testing.T, a *asks, _ who) { a.house.clock.Advance(5 * time.Second) }, true},
-		"less time":                    {func(_ *testing.T, a *asks, _ who) { a.house.clock.Advance(4 * time.Second) }, false},
+		"time":                         {func(_ *testing.T, a *asks, _ who) { a.environment.clock.Advance(5 * time.Second) }, true},
+		"less time":                    {func(_ *testing.T, a *asks, _ who) { a.environment.clock.Advance(4 * time.Second) }, false},
 		"a write of what it shows":     {write(`mutation { registerDevice(input: {name: "new", kind: VEHICLE}) { device { id } } }`), true},
 		"a write of something else":    {write(`mutation { recordWater(input: {amountMl: 1}) { id } }`), false},
 		"a write that says no":         {write(`mutation { deleteDevice(id: "device_01jd2k0f3qe8x9w5t7v6m4n2p0") }`), true},

@@ -50,8 +50,8 @@ import (
 	tripstore "github.com/sluicehq/sluice/services/trip/store"
 )
 
-// house is a whole gateway before all five services, each with a store of its own, in one process.
-type house struct {
+// environment is a whole gateway before all five services, each with a store of its own, in one process.
+type environment struct {
 	http.Handler
 	clock  *clock.Manual
 	logger *slog.Logger // of gateway and services
@@ -60,13 +60,13 @@ type house struct {
 }
 
 // open opens it with what the changes make of the options.
-func open(t testing.TB, changes ...func(*pipeline.Options)) *house {
+func open(t testing.TB, changes ...func(*pipeline.Options)) *environment {
 	t.Helper()
 	inside := pipeline.Options{Logger: silent()}
 	for _, change := range changes {
 		change(&inside)
 	}
-	h := &house{
+	h := &environment{
 		clock: clock.NewManual(time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)), logger: inside.Logger,
 		calls: &ledger{calls: map[string]int{}}, lines: map[string]*line{},
 	}
@@ -98,7 +98,7 @@ func charging(budgets bff.Budgets) pipeline.Admission {
 }
 
 // ports ask the services.
-func (h *house) ports() loaders.Ports {
+func (h *environment) ports() loaders.Ports {
 	return loaders.Ports{
 		Accounts: bffrpc.NewAccounts(h.guarded("account")), Devices: bffrpc.NewDevices(h.guarded("device")),
 		Trips: bffrpc.NewTrips(h.guarded("trip")), Jobs: bffrpc.NewJobs(h.guarded("job")),
@@ -107,7 +107,7 @@ func (h *house) ports() loaders.Ports {
 }
 
 // gateway is an entrance whose resolvers ask the ports, and whose requests end in time.
-func (h *house) gateway(ports loaders.Ports, options pipeline.Options, timeout time.Duration) http.Handler {
+func (h *environment) gateway(ports loaders.Ports, options pipeline.Options, timeout time.Duration) http.Handler {
 	options.Limits, options.Tokens, options.Tracing = limits, 5000, obs.NoTracing()
 	if options.Admission == nil {
 		options.Admission = admission.New(admission.Options{Limits: limits, Refusals: ports.Devices})
@@ -121,20 +121,20 @@ func (h *house) gateway(ports loaders.Ports, options pipeline.Options, timeout t
 
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func (h *house) options() rpc.Options { return rpc.Options{Logger: h.logger, Tracing: obs.NoTracing()} }
+func (h *environment) options() rpc.Options { return rpc.Options{Logger: h.logger, Tracing: obs.NoTracing()} }
 
-func (h *house) serve(service string, register func(grpc.ServiceRegistrar)) {
+func (h *environment) serve(service string, register func(grpc.ServiceRegistrar)) {
 	conn := rpc.Within(rpc.NewChannel(h.options(), register), h.options())
 	h.lines[service] = &line{conn: conn, service: service, ledger: h.calls}
 }
 
-func (h *house) guarded(service string) grpc.ClientConnInterface {
+func (h *environment) guarded(service string) grpc.ClientConnInterface {
 	return guard.Wrap(h.lines[service], guard.Options{
 		Service: service, Timeout: time.Minute, Failures: 1000, OpenFor: time.Second, Logger: h.logger,
 	})
 }
 
-func (h *house) account(t testing.TB) func(grpc.ServiceRegistrar) {
+func (h *environment) account(t testing.TB) func(grpc.ServiceRegistrar) {
 	t.Helper()
 	signer, err := signing.Open(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
@@ -147,13 +147,13 @@ func (h *house) account(t testing.TB) func(grpc.ServiceRegistrar) {
 	return func(r grpc.ServiceRegistrar) { accountrpc.Register(r, s) }
 }
 
-func (h *house) device(t testing.TB) func(grpc.ServiceRegistrar) {
+func (h *environment) device(t testing.TB) func(grpc.ServiceRegistrar) {
 	t.Helper()
 	s := assembly.New(devicestore.New(sqltest.OpenSQLite(t, devicestore.Migrations()), devicerpc.Encoding()), h.clock, assembly.Options{})
 	return func(r grpc.ServiceRegistrar) { devicerpc.Register(r, s) }
 }
 
-func (h *house) trip(t testing.TB) func(grpc.ServiceRegistrar) {
+func (h *environment) trip(t testing.TB) func(grpc.ServiceRegistrar) {
 	t.Helper()
 	store := tripstore.New(sqltest.OpenSQLite(t, tripstore.Migrations()), triprpc.EncodeTrip)
 	tariff := trip.Tariff{Currency: "EUR", StartFeeMinor: 100, PerKilometreMinor: 50, PerMinuteMinor: 20}
@@ -161,21 +161,21 @@ func (h *house) trip(t testing.TB) func(grpc.ServiceRegistrar) {
 	return func(r grpc.ServiceRegistrar) { triprpc.Register(r, s) }
 }
 
-func (h *house) job(t testing.TB) func(grpc.ServiceRegistrar) {
+func (h *environment) job(t testing.TB) func(grpc.ServiceRegistrar) {
 	t.Helper()
 	store := jobstore.New(sqltest.OpenSQLite(t, jobstore.Migrations()), jobrpc.EncodeJob, jobrpc.EncodeOrder)
 	s := job.New(store, h.clock, job.Kinds{"log": logline.New(silent())}, func() {})
 	return func(r grpc.ServiceRegistrar) { jobrpc.Register(r, s) }
 }
 
-func (h *house) activity(t testing.TB) func(grpc.ServiceRegistrar) {
+func (h *environment) activity(t testing.TB) func(grpc.ServiceRegistrar) {
 	t.Helper()
 	s := activity.New(activitystore.New(sqltest.OpenSQLite(t, activitystore.Migrations()), activityrpc.EncodeActivity), h.clock)
 	return func(r grpc.ServiceRegistrar) { activityrpc.Register(r, s) }
 }
 
 // stop takes a service away for good.
-func (h *house) stop(t *testing.T, service string) {
+func (h *environment) stop(t *testing.T, service string) {
 	t.Helper()
 	conn, err := rpc.Dial("127.0.0.1:1", h.options())
 	if err != nil {
@@ -253,7 +253,7 @@ type answer struct {
 }
 
 // ask runs a document as somebody: an Authorization header, or "" for nobody.
-func (h *house) ask(t testing.TB, who, document string, variables map[string]any) answer {
+func (h *environment) ask(t testing.TB, who, document string, variables map[string]any) answer {
 	t.Helper()
 	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
 	if err != nil {
@@ -275,7 +275,7 @@ func (h *house) ask(t testing.TB, who, document string, variables map[string]any
 }
 
 // get runs a document that must succeed, and gives what the path of names leads to.
-func (h *house) get(t testing.TB, who, document string, variables map[string]any, path ...string) any {
+func (h *environment) get(t testing.TB, who, document string, variables map[string]any, path ...string) any {
 	t.Helper()
 	a := h.ask(t, who, document, variables)
 	if len(a.Errors) > 0 {
@@ -292,7 +292,7 @@ func (h *house) get(t testing.TB, who, document string, variables map[string]any
 	return at
 }
 
-func (h *house) text(t testing.TB, who, document string, variables map[string]any, path ...string) string {
+func (h *environment) text(t testing.TB, who, document string, variables map[string]any, path ...string) string {
 	t.Helper()
 	text, ok := h.get(t, who, document, variables, path...).(string)
 	if !ok {
@@ -302,7 +302,7 @@ func (h *house) text(t testing.TB, who, document string, variables map[string]an
 }
 
 // signIn gives the Authorization header of a demo identity.
-func (h *house) signIn(t testing.TB, code string) string {
+func (h *environment) signIn(t testing.TB, code string) string {
 	t.Helper()
 	return "Bearer " + h.text(t, "", `mutation($code: String!) { login(input: {provider: DEMO, code: $code}) { accessToken } }`,
 		map[string]any{"code": code}, "login", "accessToken")

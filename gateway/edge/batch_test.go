@@ -12,7 +12,7 @@ import (
 )
 
 // openBatching takes up to five operations a request.
-func openBatching(t *testing.T, limits *quota.Options) *house {
+func openBatching(t *testing.T, limits *quota.Options) *environment {
 	t.Helper()
 	return openInside(t, limits, func(o *inside) { o.Limits.Cost = 50 }, func(_ *edge.Parts, o *edge.Options) {
 		o.Requests, o.CompressFrom = gqlrequest.Usual(), 200

@@ -27,36 +27,36 @@ import (
 
 // flood is a caller that spent its budget and does not listen.
 type flood struct {
-	*house
+	*environment
 	dear    func() *http.Request
 	refused answer // before it was shut out
 }
 
-// doors open a house before each kind of caller, and have it flood the gate.
+// doors open a environment before each kind of caller, and have it flood the gate.
 const dear = "{ trips(first: 19) { nodes { id } } }" // more than half of the budget
 
 func doors() map[string]func(t testing.TB, changes ...change) *flood {
-	by := func(request func(t testing.TB, h *house) func() *http.Request) func(testing.TB, ...change) *flood {
+	by := func(request func(t testing.TB, h *environment) func() *http.Request) func(testing.TB, ...change) *flood {
 		return func(t testing.TB, changes ...change) *flood {
 			h := openCounting(t, &quota.Options{Account: 30, Anonymous: 30, InFlight: 2}, changes...)
-			f := &flood{house: h, dear: request(t, h)}
+			f := &flood{environment: h, dear: request(t, h)}
 			f.spend(t)
 			return f
 		}
 	}
 	return map[string]func(testing.TB, ...change) *flood{
-		"a key": by(func(t testing.TB, h *house) func() *http.Request {
+		"a key": by(func(t testing.TB, h *environment) func() *http.Request {
 			secret := h.apiKey(t, `pointsPerMinute: 30`)
 			return func() *http.Request { return post(query(dear), "X-API-Key", secret, "Accept", acceptGraphQL) }
 		}),
-		"an account": by(func(t testing.TB, h *house) func() *http.Request {
+		"an account": by(func(t testing.TB, h *environment) func() *http.Request {
 			who := h.signIn(t, "alice")
 			return func() *http.Request { return post(query(dear), "Authorization", who, "Accept", acceptGraphQL) }
 		}),
-		"nobody": by(func(testing.TB, *house) func() *http.Request {
+		"nobody": by(func(testing.TB, *environment) func() *http.Request {
 			return func() *http.Request { return post("nonsense", "Accept", acceptGraphQL) }
 		}),
-		"nobody's page": by(func(testing.TB, *house) func() *http.Request {
+		"nobody's page": by(func(testing.TB, *environment) func() *http.Request {
 			return func() *http.Request { return get(url.Values{"query": {"{ __typename"}}, "Accept", acceptGraphQL) }
 		}),
 	}
@@ -217,7 +217,7 @@ func TestRefusalsAtTheDoorAreCounted(t *testing.T) {
 	})
 	h := openInside(t, &quota.Options{Account: 30, Anonymous: 30, InFlight: 2}, func(o *inside) { o.admit.Abuse = watched })
 	secret := h.apiKey(t, `pointsPerMinute: 30`)
-	f := &flood{house: h, dear: func() *http.Request { return post(query(dear), "X-API-Key", secret, "Accept", acceptGraphQL) }}
+	f := &flood{environment: h, dear: func() *http.Request { return post(query(dear), "X-API-Key", secret, "Accept", acceptGraphQL) }}
 	f.spend(t)
 	before := refusals(t, watched)
 	for range 50 {

@@ -79,7 +79,7 @@ func TestAKeySpendsByItsOwnLimit(t *testing.T) {
 }
 
 // apiKey makes a key with a clause of CreateApiKeyInput.
-func (h *house) apiKey(t testing.TB, clause string) string {
+func (h *environment) apiKey(t testing.TB, clause string) string {
 	t.Helper()
 	made := h.do(t, post(query(`mutation { createApiKey(input: {name: "x", scopes: ["trip:read"], `+clause+`}) { secret } }`),
 		"Authorization", h.signIn(t, "admin")))

@@ -87,7 +87,7 @@ func TestRequestsThatOtherSitesCause(t *testing.T) {
 	ask := url.Values{"query": {"{ __typename }"}}
 	for _, c := range []struct {
 		name    string
-		house   *house
+		environment   *environment
 		headers []string
 		status  int
 	}{
@@ -104,7 +104,7 @@ func TestRequestsThatOtherSitesCause(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			for _, request := range []*http.Request{get(ask, c.headers...), post(query("{ __typename }"), c.headers...)} {
-				a := c.house.do(t, request)
+				a := c.environment.do(t, request)
 				if a.status != c.status || c.status == 403 && a.extension("reason") != "CROSS_SITE_REFUSED" {
 					t.Errorf("%s: %d %s", request.Method, a.status, a.text)
 				}

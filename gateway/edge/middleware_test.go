@@ -49,7 +49,7 @@ func TestPagesOfOtherOriginsAreListed(t *testing.T) {
 	anybody := open(t, func(_ *edge.Parts, o *edge.Options) { o.CORSOrigins = []string{"*"} })
 	for _, c := range []struct {
 		name    string
-		house   *house
+		environment   *environment
 		origin  string
 		allowed string
 	}{
@@ -64,7 +64,7 @@ func TestPagesOfOtherOriginsAreListed(t *testing.T) {
 			t.Parallel()
 			preflight := with(httptest.NewRequest(http.MethodOptions, "/graphql", nil),
 				"Origin", c.origin, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization, content-type")
-			before, answer := c.house.fetch(preflight), c.house.fetch(post(query("{ __typename }"), "Origin", c.origin))
+			before, answer := c.environment.fetch(preflight), c.environment.fetch(post(query("{ __typename }"), "Origin", c.origin))
 			for _, a := range []answerOf{{"preflight", before, 204}, {"request", answer, 200}} {
 				if a.status != a.want || a.header.Get("Access-Control-Allow-Origin") != c.allowed {
 					t.Errorf("%s: %d, allowed %q", a.name, a.status, a.header.Get("Access-Control-Allow-Origin"))
@@ -118,7 +118,7 @@ func TestReadiness(t *testing.T) {
 	}
 	for _, c := range []struct {
 		name   string
-		house  *house
+		environment  *environment
 		status int
 		says   string
 	}{
@@ -127,10 +127,10 @@ func TestReadiness(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			if a := c.house.fetch(at("/readyz")); a.status != c.status || strings.TrimSpace(a.text) != c.says {
+			if a := c.environment.fetch(at("/readyz")); a.status != c.status || strings.TrimSpace(a.text) != c.says {
 				t.Errorf("answered %d %s", a.status, a.text)
 			}
-			if a := c.house.fetch(at("/healthz")); a.status != 200 {
+			if a := c.environment.fetch(at("/healthz")); a.status != 200 {
 				t.Errorf("the process does not live: %d %s", a.status, a.text)
 			}
 		})
@@ -217,7 +217,7 @@ func TestFaultsAreMaskedAndWrittenDown(t *testing.T) {
 	panicking.graphQL.AroundOperations(func(context.Context, graphql.OperationHandler) graphql.ResponseHandler { panic(secret) })
 	for _, c := range []struct {
 		name    string
-		house   *house
+		environment   *environment
 		request *http.Request
 	}{
 		{"an error", open(t, failing(func() ([]byte, error) { return nil, errors.New(secret) })), at("/.well-known/jwks.json")},
@@ -227,7 +227,7 @@ func TestFaultsAreMaskedAndWrittenDown(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			a := c.house.do(t, c.request)
+			a := c.environment.do(t, c.request)
 			if a.status != 500 || a.code() != "INTERNAL" || len(a.Data) > 0 || !strings.HasPrefix(a.header.Get("Content-Type"), acceptJSON) {
 				t.Errorf("answered %d %v %s", a.status, a.header, a.text)
 			}
@@ -236,7 +236,7 @@ func TestFaultsAreMaskedAndWrittenDown(t *testing.T) {
 					t.Errorf("the answer shows %q: %s", inside, a.text)
 				}
 			}
-			if log := c.house.log.String(); !strings.Contains(log, `"level":"ERROR"`) || !strings.Contains(log, a.extension("requestId")) {
+			if log := c.environment.log.String(); !strings.Contains(log, `"level":"ERROR"`) || !strings.Contains(log, a.extension("requestId")) {
 				t.Errorf("the log does not tell of it: %s", log)
 			}
 		})

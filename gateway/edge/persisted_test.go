@@ -10,8 +10,8 @@ import (
 	"github.com/sluicehq/sluice/bff/quota"
 )
 
-// lending is a house whose documents can be asked for by name.
-func lending(t testing.TB, limits *quota.Options, change func(*persisted.Options)) *house {
+// lending is a environment whose documents can be asked for by name.
+func lending(t testing.TB, limits *quota.Options, change func(*persisted.Options)) *environment {
 	t.Helper()
 	store, err := persisted.NewMemory(1 << 20)
 	if err != nil {

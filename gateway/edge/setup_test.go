@@ -39,8 +39,8 @@ import (
 // issuer is who signs the access tokens of these tests.
 const issuer = "https://sluice.test"
 
-// house is a gateway before a real account service; the other services are away.
-type house struct {
+// environment is a gateway before a real account service; the other services are away.
+type environment struct {
 	http.Handler
 	clock   *clock.Manual
 	signer  *signing.Keys
@@ -52,13 +52,13 @@ type house struct {
 // change bends the parts or the options before the entrance is built.
 type change func(*edge.Parts, *edge.Options)
 
-func open(t testing.TB, changes ...change) *house {
+func open(t testing.TB, changes ...change) *environment {
 	t.Helper()
 	return openCounting(t, nil, changes...)
 }
 
 // openCounting is open, with budgets.
-func openCounting(t testing.TB, limits *quota.Options, changes ...change) *house {
+func openCounting(t testing.TB, limits *quota.Options, changes ...change) *environment {
 	t.Helper()
 	return openInside(t, limits, func(*inside) {}, changes...)
 }
@@ -70,13 +70,13 @@ type inside struct {
 }
 
 // openInside is openCounting with other options of the pipeline and of admission.
-func openInside(t testing.TB, limits *quota.Options, bend func(*inside), changes ...change) *house {
+func openInside(t testing.TB, limits *quota.Options, bend func(*inside), changes ...change) *environment {
 	t.Helper()
 	signer, err := signing.Open(filepath.Join(t.TempDir(), "keys"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &house{clock: clock.NewManual(time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)), signer: signer, log: &journal{}}
+	h := &environment{clock: clock.NewManual(time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)), signer: signer, log: &journal{}}
 	logger := obs.NewLogger(h.log, slog.LevelDebug, "json")
 	calls := rpc.Options{Logger: logger, Tracing: obs.NoTracing()}
 	ports := loaders.Ports{
@@ -115,7 +115,7 @@ func openInside(t testing.TB, limits *quota.Options, bend func(*inside), changes
 	return h
 }
 
-func (h *house) accounts(t testing.TB, calls rpc.Options) grpc.ClientConnInterface {
+func (h *environment) accounts(t testing.TB, calls rpc.Options) grpc.ClientConnInterface {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "account.db"))
 	if err != nil {
@@ -144,7 +144,7 @@ func away(t testing.TB, calls rpc.Options) grpc.ClientConnInterface {
 	return conn
 }
 
-func (h *house) guarded(t testing.TB, service string, conn grpc.ClientConnInterface) grpc.ClientConnInterface {
+func (h *environment) guarded(t testing.TB, service string, conn grpc.ClientConnInterface) grpc.ClientConnInterface {
 	t.Helper()
 	return guard.Wrap(conn, guard.Options{
 		Service: service, Timeout: 20 * time.Second, Failures: 5, OpenFor: time.Second, Logger: slog.New(slog.DiscardHandler),
@@ -194,7 +194,7 @@ func (a answer) extension(name string) string {
 }
 
 // do sends a request whose answer is of GraphQL's form.
-func (h *house) do(t testing.TB, r *http.Request) answer {
+func (h *environment) do(t testing.TB, r *http.Request) answer {
 	t.Helper()
 	a := h.fetch(r)
 	if err := json.Unmarshal([]byte(a.text), &a); err != nil {
@@ -204,7 +204,7 @@ func (h *house) do(t testing.TB, r *http.Request) answer {
 }
 
 // fetch sends a request.
-func (h *house) fetch(r *http.Request) answer {
+func (h *environment) fetch(r *http.Request) answer {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)
 	return answer{status: w.Code, header: w.Header(), text: w.Body.String()}
@@ -231,7 +231,7 @@ func query(text string) string {
 }
 
 // signIn gives the Authorization header of a demo identity.
-func (h *house) signIn(t testing.TB, code string) string {
+func (h *environment) signIn(t testing.TB, code string) string {
 	t.Helper()
 	a := h.do(t, post(query(`mutation { login(input: {provider: DEMO, code: "`+code+`"}) { accessToken } }`)))
 	var data struct{ Login struct{ AccessToken string } }
