@@ -95,7 +95,7 @@ type rental struct {
 	ctx   context.Context
 	dice  *rand.Rand
 	trace []string
-	calm  bool // nothing goes wrong any more
+	quiet  bool // nothing goes wrong any more
 
 	clock     *clock.Manual
 	deviceDB  *sqldb.DB
@@ -103,7 +103,7 @@ type rental struct {
 	kept      *devicestore.Store
 	devices   *assembly.Service
 	trips     *trip.Service
-	attendant *maintenance.Reconciler
+	runner *maintenance.Reconciler
 	tasks     *trip.TaskRunner
 
 	accounts []string
@@ -150,7 +150,7 @@ func newRental(t *testing.T, seed uint64) *rental {
 
 func (r *rental) restartDevices() {
 	r.devices = assembly.New(r.kept, r.clock, assembly.Options{Downlink: r})
-	r.attendant = r.devices.Reconciler
+	r.runner = r.devices.Reconciler
 }
 
 func (r *rental) restartTrips() {
@@ -217,7 +217,7 @@ func (r *rental) vehicle(id string) *vehicle {
 }
 
 // happens tells whether something goes wrong that does in so many of a hundred cases.
-func (r *rental) happens(percent int) bool { return !r.calm && r.dice.IntN(100) < percent }
+func (r *rental) happens(percent int) bool { return !r.quiet && r.dice.IntN(100) < percent }
 
 func (r *rental) copies() int {
 	switch {
@@ -390,7 +390,7 @@ func (r *rental) tellTrips() {
 func (r *rental) look() {
 	r.say("what is due is looked for")
 	if r.happens(50) {
-		_ = r.attendant.RunDue(r.ctx) // what fails is done again
+		_ = r.runner.RunDue(r.ctx) // what fails is done again
 		return
 	}
 	_ = r.tasks.RunDue(r.ctx)
@@ -423,7 +423,7 @@ func (r *rental) staff(v *vehicle) {
 // connect has a vehicle come or go. One that comes tells how its lock stands.
 func (r *rental) connect(v *vehicle) {
 	presence := []device.Presence{device.Online, device.Online, device.Offline, device.Unknown}[r.dice.IntN(4)]
-	if r.calm {
+	if r.quiet {
 		presence = device.Online
 	}
 	r.say("%s is %s", v.id, presence)
@@ -435,7 +435,7 @@ func (r *rental) connect(v *vehicle) {
 		return
 	}
 	r.reportLock(v)
-	if err := r.devices.Uplink.Welcome(r.t.Context(), v.id); err != nil && r.calm {
+	if err := r.devices.Uplink.Welcome(r.t.Context(), v.id); err != nil && r.quiet {
 		r.t.Error(err)
 	}
 }
@@ -581,8 +581,8 @@ func (r *rental) checkTrips() {
 // settle lets everything come to its end while nothing goes wrong any more: trips in progress are ended.
 func (r *rental) settle() {
 	r.t.Helper()
-	r.calm = true
-	r.say("calm")
+	r.quiet = true
+	r.say("quiet")
 	for len(r.late) > 0 {
 		r.arriveLate()
 	}
@@ -595,7 +595,7 @@ func (r *rental) settle() {
 			r.check()
 			r.drain(v)
 		}
-		r.must(r.attendant.RunDue(r.ctx))
+		r.must(r.runner.RunDue(r.ctx))
 		r.check()
 		r.must(r.tasks.RunDue(r.ctx))
 		r.check()

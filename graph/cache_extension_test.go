@@ -59,7 +59,7 @@ func TestFieldsTellWhereTheyCameFrom(t *testing.T) {
 		overview { devices { total } jobs { scheduled } }
 		devices(first: 1) { nodes { id ... on Device { currentTrip { id } } } }
 	}`
-	a, callers := openKeeping(t)
+	a, callers := openCached(t)
 	admin := callers[0]
 	answer, _ := a.ask(t, admin, `{ trips(first: 1) { nodes { vehicle { id } } } }`, nil, false)
 	_, rest, _ := strings.Cut(answer.Body.String(), `"id":"`)

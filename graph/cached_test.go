@@ -59,8 +59,8 @@ func wholeAnswers(t testing.TB, registry *prometheus.Registry) (n float64) {
 	return n
 }
 
-// shelf is a library in which clients register what they ask.
-func shelf(t testing.TB) *persisted.Documents {
+// registry is a library in which clients register what they ask.
+func registry(t testing.TB) *persisted.Documents {
 	t.Helper()
 	memory, err := persisted.NewMemory(64 << 20)
 	if err != nil {
@@ -79,11 +79,11 @@ func TestCachedAnswersAreTheServicesAnswers(t *testing.T) {
 		secret: h.text(t, h.signIn(t, "admin"), `mutation { createApiKey(input: {name: "k", scopes: ["device:read", "job:read"], deviceLabels: {site: "north"}}) { secret } }`,
 			nil, "createApiKey", "secret"),
 	})
-	asking := h.gateway(h.ports(), pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Persisted: shelf(t)}, 2*time.Minute)
+	asking := h.gateway(h.ports(), pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Persisted: registry(t)}, 2*time.Minute)
 	ports, responses, registry := h.cached(t, h.ports())
-	keeping := h.gateway(ports, pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Persisted: shelf(t), Responses: responses}, 2*time.Minute)
+	caching := h.gateway(ports, pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Persisted: registry(t), Responses: responses}, 2*time.Minute)
 	dice := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
-	writer := &writer{environment: h, gateway: keeping, dice: dice}
+	writer := &writer{environment: h, gateway: caching, dice: dice}
 	seen, authors := make([]*known, len(callers)), make([]*author.Author, len(callers))
 	for i, c := range callers {
 		seen[i] = look(t, h, c)
@@ -111,7 +111,7 @@ func TestCachedAnswersAreTheServicesAnswers(t *testing.T) {
 		want := tell(t, through(t, asking, t.Context(), callers[c], body))
 		calls := total(h.calls.take())
 		for time := range 2 {
-			got := tell(t, through(t, keeping, t.Context(), callers[c], body))
+			got := tell(t, through(t, caching, t.Context(), callers[c], body))
 			if what := want.differs(got); what != "" {
 				t.Fatalf("%s, time %d: the %s differ\n%s\n%v\nwant %.3000s\ngot  %.3000s", callers[c].name, time, what, query, variables, fmt.Sprint(want), fmt.Sprint(got))
 			}
@@ -235,7 +235,7 @@ func TestNobodySeesWhatIsKeptForAnother(t *testing.T) {
 	t.Parallel()
 	h, callers := demo(t)
 	asking := h.ports()
-	keeping, _, _ := h.cached(t, h.ports())
+	caching, _, _ := h.cached(t, h.ports())
 	seen := look(t, h, callers[0])
 	accounts := []string{look(t, h, callers[2]).ids["account"][0], look(t, h, callers[3]).ids["account"][0], look(t, h, callers[0]).ids["account"][0]}
 	h.get(t, callers[2].secret, `mutation { recordWater(input: {amountMl: 1}) { id } }`, nil)
@@ -256,7 +256,7 @@ func TestNobodySeesWhatIsKeptForAnother(t *testing.T) {
 		for range 2 {
 			for as, who := range all {
 				ctx := caller.NewContext(t.Context(), who)
-				want, got := shown(read(ctx, asking)), shown(read(ctx, keeping))
+				want, got := shown(read(ctx, asking)), shown(read(ctx, caching))
 				different[want] = true
 				if got != want {
 					t.Errorf("%s: %s sees %.300s\nwant %.300s", name, as, got, want)

@@ -19,11 +19,11 @@ type asks struct {
 	gateway http.Handler
 }
 
-func openKeeping(t *testing.T) (*asks, []who) {
+func openCached(t *testing.T) (*asks, []who) {
 	t.Helper()
 	h, callers := demo(t)
 	ports, responses, _ := h.cached(t, h.ports())
-	return &asks{h, h.gateway(ports, pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Persisted: shelf(t), Responses: responses}, 2*time.Minute)}, callers
+	return &asks{h, h.gateway(ports, pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Persisted: registry(t), Responses: responses}, 2*time.Minute)}, callers
 }
 
 // ask asks by the name of a document, or with its text alone; and tells by extensions.cache whether the
@@ -56,7 +56,7 @@ const trucks = `query Trucks($n: Int!) { devices(first: $n) { nodes { id name ve
 
 func TestAWholeAnswerIsKept(t *testing.T) {
 	t.Parallel()
-	a, callers := openKeeping(t)
+	a, callers := openCached(t)
 	admin, operator := callers[0], callers[1]
 	two, three := map[string]any{"n": 2}, map[string]any{"n": 3}
 	for _, c := range []struct {
@@ -104,7 +104,7 @@ func TestWhatEndsAWholeAnswer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a, callers := openKeeping(t)
+			a, callers := openCached(t)
 			variables := map[string]any{"n": 100}
 			before, _ := a.ask(t, callers[1], trucks, variables, true)
 			if _, whole := a.ask(t, callers[1], trucks, variables, true); !whole {

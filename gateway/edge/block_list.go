@@ -92,7 +92,7 @@ func (l *blockList) refuse(w http.ResponseWriter, r *http.Request, c claim, refu
 	if media == mediaJSON && !live.IsEventStream(r) {
 		status = http.StatusOK // the specification requires it of this media type for a result in GraphQL's form
 	}
-	fastreject.Again(r, func() fastreject.Answer {
+	fastreject.Repeat(r, func() fastreject.Responder {
 		return l.repeated(status, h, r.Header.Get(requestIDHeader) == refused.id, c, refused)
 	})
 	w.WriteHeader(status)

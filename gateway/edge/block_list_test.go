@@ -32,10 +32,10 @@ type flood struct {
 	refused answer // before it was shut out
 }
 
-// doors open a environment before each kind of caller, and have it flood the gate.
+// floods open an environment for each kind of caller, and block the caller.
 const dear = "{ trips(first: 19) { nodes { id } } }" // more than half of the budget
 
-func doors() map[string]func(t testing.TB, changes ...change) *flood {
+func floods() map[string]func(t testing.TB, changes ...change) *flood {
 	by := func(request func(t testing.TB, h *environment) func() *http.Request) func(testing.TB, ...change) *flood {
 		return func(t testing.TB, changes ...change) *flood {
 			h := openCounting(t, &quota.Options{Account: 30, Anonymous: 30, InFlight: 2}, changes...)
@@ -83,9 +83,9 @@ func (u untouched) Read([]byte) (int, error) {
 }
 
 // Whoever keeps coming back early is told the same as before, without a look at what it asks.
-func TestTheDoor(t *testing.T) {
+func TestBlockedCallerIsRefusedUnread(t *testing.T) {
 	t.Parallel()
-	for name, open := range doors() {
+	for name, open := range floods() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := open(t)
@@ -130,10 +130,10 @@ func kinds(extensions map[string]any) map[string]bool {
 	return names
 }
 
-func TestWhatTheDoorTells(t *testing.T) {
+func TestRefusalOfTheBlockListIsComplete(t *testing.T) {
 	t.Parallel()
 	all := map[string]*flood{}
-	for name, open := range doors() {
+	for name, open := range floods() {
 		all[name] = open(t)
 	}
 	for _, c := range []struct {
@@ -174,10 +174,10 @@ func TestWhatTheDoorTells(t *testing.T) {
 	}
 }
 
-// The door is for who floods, for what it asks, and for as long as it was told.
-func TestWhoPassesTheDoor(t *testing.T) {
+// The block list refuses the blocked caller only, on the API only, until the time of Retry-After.
+func TestBlockListPassesOtherCallersAndPaths(t *testing.T) {
 	t.Parallel()
-	for name, open := range doors() {
+	for name, open := range floods() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			f := open(t)
@@ -208,8 +208,8 @@ func (f *flood) told() time.Duration {
 	return time.Duration(ms) * time.Millisecond
 }
 
-// Refusals at the door are told of like all others.
-func TestRefusalsAtTheDoorAreCounted(t *testing.T) {
+// Refusals by the block list are told of like all others.
+func TestRefusalsOfTheBlockListAreCounted(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
 	watched := abuse.New(abuse.Options{
@@ -258,10 +258,10 @@ func refusals(t *testing.T, watched *abuse.Callers) int {
 	return most.Refused
 }
 
-// What comes again and again on one connection is told the same by the doorstep as by the door.
-func TestTheDoorstep(t *testing.T) {
+// What comes again and again on one connection is told the same by the connection as by the block list.
+func TestRepeatedRequestOnOneConnectionGetsTheSameRefusal(t *testing.T) {
 	t.Parallel()
-	for name, open := range doors() {
+	for name, open := range floods() {
 		for _, own := range []string{"", "mine"} {
 			t.Run(name+own, func(t *testing.T) {
 				t.Parallel()
@@ -291,7 +291,7 @@ func TestTheDoorstep(t *testing.T) {
 				a, before := answer{}, int64(-1)
 				for tries := 0; inside.Load() != before; tries++ { // a busy client opens a connection now and then
 					if before = inside.Load(); tries == 100 {
-						t.Fatal("the door is asked each time")
+						t.Fatal("the block list is asked each time")
 					}
 					a = ask()
 				}
@@ -301,7 +301,7 @@ func TestTheDoorstep(t *testing.T) {
 				f.ServeHTTP(recorder, again)
 				want := answer{status: recorder.Code, header: recorder.Header(), text: recorder.Body.String()}
 				if a.status != want.status || varying.ReplaceAllString(a.text, "-") != varying.ReplaceAllString(want.text, "-") {
-					t.Errorf("answered %d %s, and at the door %d %s", a.status, a.text, want.status, want.text)
+					t.Errorf("answered %d %s, and by the block list %d %s", a.status, a.text, want.status, want.text)
 				}
 				if id := a.header.Get("X-Request-Id"); id == "" || id != a.extension("requestId") || own != "" && id != own || id == ask().header.Get("X-Request-Id") && own == "" {
 					t.Errorf("the error is of request %q, the answer of %q", a.extension("requestId"), id)
@@ -314,7 +314,7 @@ func TestTheDoorstep(t *testing.T) {
 					want.header.Del(one)
 				}
 				if !reflect.DeepEqual(a.header, want.header) {
-					t.Errorf("answered with %v, and at the door with %v", a.header, want.header)
+					t.Errorf("answered with %v, and by the block list with %v", a.header, want.header)
 				}
 				f.clock.Advance(f.told())
 				if a := ask(); inside.Load() == before || strings.Contains(a.text, "keep retrying") {
@@ -328,7 +328,7 @@ func TestTheDoorstep(t *testing.T) {
 // varying is what no two refusals share.
 var varying = regexp.MustCompile(`"requestId":"[^"]*"`)
 
-// serve answers on a port, and counts what reaches the door.
+// serve answers on a port, and counts the requests that reach the block list.
 func (f *flood) serve(t *testing.T) (inside *atomic.Int64, address string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -356,15 +356,15 @@ func (b blank) Header() http.Header         { return b.header }
 func (b blank) WriteHeader(int)             {}
 func (b blank) Write(p []byte) (int, error) { return len(p), nil }
 
-// What a refusal costs at the door, by what it allocates: that is the same on every machine. A few texts
+// What a refusal costs by the block list, by what it allocates: that is the same on every machine. A few texts
 // for the answer, and nothing for the question.
 func TestWhatARefusalCosts(t *testing.T) {
 	const limit = 15
-	for name, open := range doors() {
+	for name, open := range floods() {
 		f := open(t)
 		w, r := blank{http.Header{}}, f.dear()
 		if n := testing.AllocsPerRun(100, func() { f.ServeHTTP(w, r) }); n > limit {
-			t.Errorf("%s: a refusal at the door allocates %.0f times, want %d at most", name, n, limit)
+			t.Errorf("%s: a refusal by the block list allocates %.0f times, want %d at most", name, n, limit)
 		}
 	}
 }

@@ -52,7 +52,7 @@ func TestCredentialsThatDoNotHold(t *testing.T) {
 	}
 }
 
-func TestWhoeverHasNotSignedInIsAskedTo(t *testing.T) {
+func TestAnonymousCallerIsAskedToSignIn(t *testing.T) {
 	t.Parallel()
 	h := open(t)
 	for accept, status := range map[string]int{acceptGraphQL: http.StatusUnauthorized, acceptJSON: http.StatusOK} {

@@ -19,7 +19,7 @@ import (
 )
 
 // Whatever is posted, the answer is JSON of GraphQL's form, and nothing of ours went wrong.
-func FuzzEntrance(f *testing.F) {
+func FuzzHandler(f *testing.F) {
 	for _, seed := range []string{
 		``, `{}`, `[]`, `null`, `{"query": "{ __typename }"}`, `{"query": "{"}`,
 		`{"query": "query($a: Int!, $b: [DeviceKind!], $c: DeviceFilter) { devices(first: $a, filter: {kinds: $b}) { nodes { id } } }", "variables": {"a": 1e3, "b": "X", "c": {"labels": [1]}}}`,

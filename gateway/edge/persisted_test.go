@@ -106,7 +106,7 @@ func TestPersistedQueriesThatAreRefused(t *testing.T) {
 }
 
 // Asking for what is not there is work too.
-func TestAskingForUnknownHashesIsCharged(t *testing.T) {
+func TestUnknownHashCostsAPoint(t *testing.T) {
 	t.Parallel()
 	h := lending(t, &quota.Options{Account: 600, Anonymous: 10, InFlight: 10}, nil)
 	var last answer

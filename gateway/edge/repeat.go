@@ -19,7 +19,7 @@ const (
 
 // repeated returns the function that refuses the same request again on its connection, with the same headers but
 // for those that have changed since.
-func (l *blockList) repeated(status int, h http.Header, named bool, c claim, refused rejection) fastreject.Answer {
+func (l *blockList) repeated(status int, h http.Header, named bool, c claim, refused rejection) fastreject.Responder {
 	var head bytes.Buffer
 	fmt.Fprintf(&head, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
 	_ = h.WriteSubset(&head, map[string]bool{requestIDHeader: true, headerLimit: true, headerRetry: true}) // a buffer never fails

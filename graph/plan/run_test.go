@@ -77,7 +77,7 @@ func gated(t *testing.T) (*executor.Executor, *gates) {
 	return newExecutor(schema), g
 }
 
-func calm(ctx context.Context) context.Context {
+func quiet(ctx context.Context) context.Context {
 	return context.WithValue(ctx, worldKey{}, &plantest.World{Seed: 1})
 }
 
@@ -85,7 +85,7 @@ func TestLevelMakesOneCallForEachLoader(t *testing.T) {
 	t.Parallel()
 	e, g := gated(t)
 	close(g.slow)
-	got := run(calm(t.Context()), e, `{
+	got := run(quiet(t.Context()), e, `{
 		things(first: 2) { owner { id best { id best { id } } } again: owner { id } }
 		must { owner { id best { id } } }
 	}`, nil)
@@ -104,7 +104,7 @@ func TestSlowFieldDelaysNoOtherBranch(t *testing.T) {
 	e, g := gated(t)
 	done := make(chan answer)
 	go func() {
-		done <- run(calm(t.Context()), e, `{
+		done <- run(quiet(t.Context()), e, `{
 			things(first: 2) { boss { id best { id } } }
 			must { name owner { id } }
 		}`, nil)
@@ -126,7 +126,7 @@ func TestSlowFieldDelaysNoOtherBranch(t *testing.T) {
 func TestCancelledQueryEnds(t *testing.T) {
 	t.Parallel()
 	e, g := gated(t)
-	ctx, cancel := context.WithCancel(calm(t.Context()))
+	ctx, cancel := context.WithCancel(quiet(t.Context()))
 	done := make(chan answer)
 	go func() { done <- run(ctx, e, `{ things(first: 1) { boss { id } } must { name } }`, nil) }()
 	<-g.called
@@ -150,8 +150,8 @@ func TestUnplannedOperationRunsInTheReferenceExecutor(t *testing.T) {
 		`{ label loose { name } }`:                              plan.Unsupported,
 	} {
 		clear(p.outcomes)
-		got := run(calm(t.Context()), p.planned, query, nil)
-		if want := run(calm(t.Context()), p.reference, query, nil); got.data == "" || got.differs(want) != "" {
+		got := run(quiet(t.Context()), p.planned, query, nil)
+		if want := run(quiet(t.Context()), p.reference, query, nil); got.data == "" || got.differs(want) != "" {
 			t.Errorf("%s gives %.300v, gqlgen's executor %.300v", query, got, want)
 		}
 		if p.outcomes[want] != 1 || len(p.outcomes) != 1 {
@@ -218,7 +218,7 @@ func TestCombinationsBeyondTheLimitAreRefused(t *testing.T) {
 		for i := range 5 {
 			variables[fmt.Sprint("v", i)] = combination>>i&1 == 1
 		}
-		want, got := run(calm(t.Context()), p.reference, query, variables), run(calm(t.Context()), p.planned, query, variables)
+		want, got := run(quiet(t.Context()), p.reference, query, variables), run(quiet(t.Context()), p.planned, query, variables)
 		if what := want.differs(got); (what != "") != (combination == 16) {
 			t.Errorf("combination %d: %v, gqlgen's executor %v", combination, got, want)
 		}

@@ -126,7 +126,7 @@ func TestPlanGivesTheReferenceEvents(t *testing.T) {
 func TestSubscriptionEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	p := newPair(t)
-	ctx, cancel := context.WithCancel(calm(t.Context()))
+	ctx, cancel := context.WithCancel(quiet(t.Context()))
 	request, refused := p.planned.CreateOperationContext(graphql.StartOperationTrace(ctx), &graphql.RawParams{Query: `subscription { counted }`})
 	if refused != nil {
 		t.Fatal(refused)

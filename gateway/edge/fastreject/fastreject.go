@@ -1,14 +1,13 @@
-// Package fastreject answers a request that comes again and again on one connection without its being read
-// as HTTP: a program in a loop sends the same bytes each time, and net/http takes several times as long
-// to make a request of them as it takes to see that they are the same.
+// Package fastreject refuses a request that is repeated on one connection without parsing it as HTTP. A client in a
+// loop sends the same bytes each time, and net/http needs several times as long to parse them as a comparison needs.
 //
-// A handler that refuses a request says so with Again. When the next on the connection begins with
-// exactly the same line and header fields, the function that it gave is asked, and may answer in its
-// place; of the body nothing counts but its length, which stands among them.
+// A handler that refuses a request registers the refusal with Repeat. When the next request on the connection begins
+// with exactly the same request line and header fields, the registered function may respond in place of the handler. Of
+// the body only its length counts, which is one of the header fields.
 //
-// It promises that whatever is not such a request reaches net/http as it came, byte for byte: bytes are
-// compared only where a request begins and all before it has been answered, and taken only if they are
-// one whole request and nothing more.
+// It promises that every other request reaches net/http byte for byte. Bytes are compared only at the start of a request
+// after all earlier requests have their responses, and consumed only when they are one complete request. A client that
+// does not read its response is disconnected after the timeout.
 package fastreject
 
 import (
@@ -21,43 +20,41 @@ import (
 	"time"
 )
 
-// Answer gives the whole answer to a request that is one of those again, appended to text, which it may
-// keep no longer; false has the request go to the handler.
-type Answer func(text []byte) (answer []byte, ok bool)
+// Responder appends the complete HTTP response of a repeated request to the buffer, which it must not retain. With ok
+// false, the request goes to the handler.
+type Responder func(buffer []byte) (response []byte, ok bool)
 
 type contextKey struct{}
 
-// Serve is server.Serve, with connections on which Again has an effect. Clients that do not take an
-// answer are left after the timeout.
+// Serve is server.Serve with connections on which Repeat has an effect. The timeout bounds the write of a response.
 func Serve(server *http.Server, listener net.Listener, timeout time.Duration) error {
 	server.ConnState = func(c net.Conn, state http.ConnState) {
 		if c, ok := c.(*conn); ok {
-			c.turn(state)
+			c.changeState(state)
 		}
 	}
 	server.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
 		return context.WithValue(ctx, contextKey{}, c)
 	}
-	return server.Serve(doorstep{listener, timeout})
+	return server.Serve(observedListener{listener, timeout})
 }
 
-// Again has requests answered that come on the same connection and are this one again. It is called by
-// the handler, each time that a request gets as far; it does nothing where it cannot be told what is, and
-// asks for the function when it can.
-func Again(r *http.Request, answer func() Answer) {
+// Repeat registers a responder for repetitions of the request on its connection. The handler calls it for each request
+// that it refuses. It does nothing for a request whose bytes are not known exactly.
+func Repeat(r *http.Request, responder func() Responder) {
 	c, ok := r.Context().Value(contextKey{}).(*conn)
 	if ok && r.ProtoMajor == 1 && r.ProtoMinor == 1 && !r.Close && r.ContentLength >= 0 && len(r.TransferEncoding) == 0 && r.Header["Expect"] == nil {
-		c.again(r.Method, int(r.ContentLength), answer)
+		c.register(r.Method, int(r.ContentLength), responder)
 	}
 }
 
-type doorstep struct {
+type observedListener struct {
 	net.Listener
 	timeout time.Duration
 }
 
-// Accept is net.Listener.
-func (d doorstep) Accept() (net.Conn, error) {
+// Accept implements net.Listener.
+func (d observedListener) Accept() (net.Conn, error) {
 	c, err := d.Listener.Accept()
 	if tcp, ok := c.(*net.TCPConn); ok {
 		return &conn{TCPConn: tcp, timeout: d.timeout}, err
@@ -65,31 +62,30 @@ func (d doorstep) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// conn is a connection that net/http reads, into a buffer that cannot be looked into. So that it is known
-// to be empty where a request begins, what is answered here must have come twice before: the first shows
-// that nothing is left after it, so that the second begins with what is read then.
+// conn is a connection that net/http reads into a buffer of its own. A request is refused here only after it arrived
+// twice: the first one shows that the buffer of net/http is empty after it, so the second one begins with the next read.
 type conn struct {
 	*net.TCPConn
-	timeout time.Duration
-	watched atomic.Bool // once a request was refused
+	timeout  time.Duration
+	observed atomic.Bool // after the first refusal
 
 	mu    sync.Mutex
-	idle  bool   // all requests have been answered: the next read begins one, or goes on with its head
-	came  []byte // what the last request began with
-	reads int    // that the last request took, those in the background of its handler included
-	whole bool   // they gave that request and nothing more
-	after bool   // the last request came after one that was whole
+	idle  bool   // all requests have responses: the next read begins or continues the head of a request
+	first []byte // the first read of the last request
+	reads int    // of the last request, including those in the background of its handler
+	exact bool   // the reads were that request and no more
+	after bool   // the request before the last one was exact
 
-	head   []byte // of the request that is answered here; none while there is none
-	length int    // of that request
-	answer Answer
-	text   []byte // to answer with
+	head      []byte // of the registered request; nil without one
+	length    int    // of that request
+	responder Responder
+	buffer    []byte // of the response
 }
 
-// turn is told when a head has been read, when its request has been answered, and when there will be none
-// any more.
-func (c *conn) turn(state http.ConnState) {
-	if !c.watched.Load() {
+// changeState follows the states of net/http: active after the head of a request, idle after its response, hijacked after
+// an upgrade.
+func (c *conn) changeState(state http.ConnState) {
+	if !c.observed.Load() {
 		return
 	}
 	c.mu.Lock()
@@ -99,77 +95,76 @@ func (c *conn) turn(state http.ConnState) {
 	case http.StateIdle:
 		c.idle = true
 	case http.StateHijacked:
-		c.forget()
-		c.watched.Store(false)
+		c.reset()
+		c.observed.Store(false)
 	}
 }
 
-// endOfHead is what a head ends with.
+// endOfHead ends the head of a request.
 const endOfHead = "\r\n\r\n"
 
-// again learns the request that came last, if one read gave all of it.
+// register registers the last request, if one read contained all of it.
 //
-// That read was made before the head was complete. It begins with the method, so that no line end is
-// split, and has no line ends but those of HTTP, which are read in one way only: thus the first empty line
-// in it is the end of the head, and the length of the body tells where the request ends.
-func (c *conn) again(method string, body int, answer func() Answer) {
-	c.watched.Store(true)
+// That read begins with the method, so no line end is split, and it has only CRLF line ends, which have one
+// interpretation. So its first empty line ends the head, and the length of the body gives the end of the request.
+func (c *conn) register(method string, body int, responder func() Responder) {
+	c.observed.Store(true)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	end := bytes.Index(c.came, []byte(endOfHead)) + len(endOfHead)
-	if c.reads != 1 || end < len(endOfHead) || end+body != len(c.came) || !bytes.HasPrefix(c.came, []byte(method+" ")) {
+	end := bytes.Index(c.first, []byte(endOfHead)) + len(endOfHead)
+	if c.reads != 1 || end < len(endOfHead) || end+body != len(c.first) || !bytes.HasPrefix(c.first, []byte(method+" ")) {
 		return
 	}
-	head := c.came[:end]
+	head := c.first[:end]
 	if bytes.Count(head, []byte("\n")) != bytes.Count(head, []byte("\r\n")) {
 		return
 	}
-	c.whole = true
+	c.exact = true
 	if c.after {
-		c.head, c.length, c.answer = bytes.Clone(head), len(c.came), answer()
+		c.head, c.length, c.responder = bytes.Clone(head), len(c.first), responder()
 	}
 }
 
-// Read is net.Conn.
+// Read implements net.Conn.
 func (c *conn) Read(p []byte) (int, error) {
-	if !c.watched.Load() {
+	if !c.observed.Load() {
 		return c.TCPConn.Read(p)
 	}
-	for answered := false; ; answered = true {
+	for responded := false; ; responded = true {
 		n, err := c.TCPConn.Read(p)
-		if n == 0 || !c.isAgain(p[:n]) {
-			if answered {
+		if n == 0 || !c.respondsTo(p[:n]) {
+			if responded {
 				_ = c.SetWriteDeadline(time.Time{})
 			}
 			return n, err
 		}
 		_ = c.SetWriteDeadline(time.Now().Add(c.timeout))
-		if _, err := c.Write(c.text); err != nil {
+		if _, err := c.Write(c.buffer); err != nil {
 			return 0, err
 		}
 	}
 }
 
-// isAgain tells whether the bytes are the request that is answered here, and makes the answer.
-func (c *conn) isAgain(came []byte) bool {
+// respondsTo reports whether the bytes are the registered request, and fills the buffer with its response.
+func (c *conn) respondsTo(read []byte) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.idle {
 		c.reads++
-		c.forget()
+		c.reset()
 		return false
 	}
-	if c.head != nil && len(came) == c.length && bytes.HasPrefix(came, c.head) {
-		text, ok := c.answer(c.text[:0])
-		if c.text = text; ok {
+	if c.head != nil && len(read) == c.length && bytes.HasPrefix(read, c.head) {
+		response, ok := c.responder(c.buffer[:0])
+		if c.buffer = response; ok {
 			return true
 		}
 	}
-	after := c.whole
-	c.forget()
-	c.idle, c.reads, c.after, c.came = false, 1, after, append(c.came[:0], came...)
+	after := c.exact
+	c.reset()
+	c.idle, c.reads, c.after, c.first = false, 1, after, append(c.first[:0], read...)
 	return false
 }
 
-// forget is for what may not be as it was known to be.
-func (c *conn) forget() { c.head, c.answer, c.whole = nil, nil, false }
+// reset drops the registered request, because the state of the connection is no longer known.
+func (c *conn) reset() { c.head, c.responder, c.exact = nil, nil, false }

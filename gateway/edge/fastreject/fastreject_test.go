@@ -31,7 +31,7 @@ type gate struct {
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.inside.Add(1)
 	if r.URL.Path == "/refused" && !g.open.Load() {
-		fastreject.Again(r, func() fastreject.Answer { return g.answer })
+		fastreject.Repeat(r, func() fastreject.Responder { return g.answer })
 		w.Header().Set("Content-Type", "text/plain")
 		w.WriteHeader(http.StatusTooManyRequests)
 		_, _ = io.WriteString(w, "no")

@@ -47,14 +47,14 @@ func TestWhatIsKnownToBeTheSame(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			one := &conn{}
-			one.watched.Store(true)
+			one.observed.Store(true)
 			for _, steps := range c.after {
 				for _, step := range steps {
 					happens(one, step)
 				}
 			}
-			one.turn(http.StateIdle)
-			if taken := one.isAgain([]byte(same)); taken != c.taken {
+			one.changeState(http.StateIdle)
+			if taken := one.respondsTo([]byte(same)); taken != c.taken {
 				t.Errorf("taken for the same: %t", taken)
 			}
 		})
@@ -64,11 +64,11 @@ func TestWhatIsKnownToBeTheSame(t *testing.T) {
 func happens(c *conn, step any) {
 	switch step := step.(type) {
 	case read:
-		c.isAgain([]byte(step))
+		c.respondsTo([]byte(step))
 	case state:
-		c.turn(http.ConnState(step))
+		c.changeState(http.ConnState(step))
 	case again:
-		c.again(http.MethodGet, int(step), func() Answer {
+		c.register(http.MethodGet, int(step), func() Responder {
 			return func(text []byte) ([]byte, bool) { return text, true }
 		})
 	}
