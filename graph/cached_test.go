@@ -59,8 +59,8 @@ func wholeAnswers(t testing.TB, registry *prometheus.Registry) (n float64) {
 	return n
 }
 
-// registry is a library in which clients register what they ask.
-func registry(t testing.TB) *persisted.Documents {
+// documentRegistry returns persisted documents that any client registers.
+func documentRegistry(t testing.TB) *persisted.Documents {
 	t.Helper()
 	memory, err := persisted.NewMemory(64 << 20)
 	if err != nil {
@@ -79,9 +79,9 @@ func TestCachedAnswersAreTheServicesAnswers(t *testing.T) {
 		secret: h.text(t, h.signIn(t, "admin"), `mutation { createApiKey(input: {name: "k", scopes: ["device:read", "job:read"], deviceLabels: {site: "north"}}) { secret } }`,
 			nil, "createApiKey", "secret"),
 	})
-	asking := h.gateway(h.ports(), pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Persisted: registry(t)}, 2*time.Minute)
+	asking := h.gateway(h.ports(), pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Persisted: documentRegistry(t)}, 2*time.Minute)
 	ports, responses, registry := h.cached(t, h.ports())
-	caching := h.gateway(ports, pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Persisted: registry(t), Responses: responses}, 2*time.Minute)
+	caching := h.gateway(ports, pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Persisted: documentRegistry(t), Responses: responses}, 2*time.Minute)
 	dice := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano())))
 	writer := &writer{environment: h, gateway: caching, dice: dice}
 	seen, authors := make([]*known, len(callers)), make([]*author.Author, len(callers))

@@ -23,7 +23,7 @@ func openCached(t *testing.T) (*asks, []who) {
 	t.Helper()
 	h, callers := demo(t)
 	ports, responses, _ := h.cached(t, h.ports())
-	return &asks{h, h.gateway(ports, pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Persisted: registry(t), Responses: responses}, 2*time.Minute)}, callers
+	return &asks{h, h.gateway(ports, pipeline.Options{Admission: charging(plenty{}), Logger: silent(), Persisted: documentRegistry(t), Responses: responses}, 2*time.Minute)}, callers
 }
 
 // ask asks by the name of a document, or with its text alone; and tells by extensions.cache whether the

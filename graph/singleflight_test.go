@@ -56,7 +56,7 @@ func openTogether(t *testing.T) (*together, []who) {
 	x := &together{looked: &atomic.Int64{}, gate: gated{ports.Devices, make(chan struct{}, 100), make(chan struct{})}}
 	ports.Devices = x.gate
 	x.asks = &asks{h, h.gateway(ports, pipeline.Options{
-		Admission: charging(plenty{}), Logger: silent(), Persisted: registry(t), Responses: looked{responses, x.looked},
+		Admission: charging(plenty{}), Logger: silent(), Persisted: documentRegistry(t), Responses: looked{responses, x.looked},
 	}, 2*time.Minute)}
 	return x, callers
 }
