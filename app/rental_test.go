@@ -95,16 +95,16 @@ type rental struct {
 	ctx   context.Context
 	dice  *rand.Rand
 	trace []string
-	quiet  bool // nothing goes wrong any more
+	quiet bool // nothing goes wrong any more
 
-	clock     *clock.Manual
-	deviceDB  *sqldb.DB
-	tripDB    *sqldb.DB
-	kept      *devicestore.Store
-	devices   *assembly.Service
-	trips     *trip.Service
-	runner *maintenance.Reconciler
-	tasks     *trip.TaskRunner
+	clock    *clock.Manual
+	deviceDB *sqldb.DB
+	tripDB   *sqldb.DB
+	kept     *devicestore.Store
+	devices  *assembly.Service
+	trips    *trip.Service
+	runner   *maintenance.Reconciler
+	tasks    *trip.TaskRunner
 
 	accounts []string
 	vehicles []*vehicle

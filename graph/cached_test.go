@@ -135,10 +135,10 @@ func total(calls map[string]int) (n int) {
 
 // writer makes mutations at random.
 type writer struct {
-	environment   *environment
-	gateway http.Handler
-	dice    *rand.Rand
-	written int
+	environment *environment
+	gateway     http.Handler
+	dice        *rand.Rand
+	written     int
 }
 
 // write makes one mutation, which may be refused, or lets time pass.

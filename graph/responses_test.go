@@ -15,8 +15,8 @@ import (
 
 // asks is a gateway that keeps whole answers, and what is asked of it.
 type asks struct {
-	environment   *environment
-	gateway http.Handler
+	environment *environment
+	gateway     http.Handler
 }
 
 func openCached(t *testing.T) (*asks, []who) {

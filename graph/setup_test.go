@@ -121,7 +121,9 @@ func (h *environment) gateway(ports loaders.Ports, options pipeline.Options, tim
 
 func silent() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
-func (h *environment) options() rpc.Options { return rpc.Options{Logger: h.logger, Tracing: obs.NoTracing()} }
+func (h *environment) options() rpc.Options {
+	return rpc.Options{Logger: h.logger, Tracing: obs.NoTracing()}
+}
 
 func (h *environment) serve(service string, register func(grpc.ServiceRegistrar)) {
 	conn := rpc.Within(rpc.NewChannel(h.options(), register), h.options())

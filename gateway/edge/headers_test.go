@@ -86,10 +86,10 @@ func TestRequestsThatOtherSitesCause(t *testing.T) {
 	anybody := open(t, func(_ *edge.Parts, o *edge.Options) { o.CORSOrigins = []string{"*"} })
 	ask := url.Values{"query": {"{ __typename }"}}
 	for _, c := range []struct {
-		name    string
-		environment   *environment
-		headers []string
-		status  int
+		name        string
+		environment *environment
+		headers     []string
+		status      int
 	}{
 		{"a program", h, nil, 200},
 		{"a page of the gateway", h, []string{"Sec-Fetch-Site", "same-origin"}, 200},

@@ -48,10 +48,10 @@ func TestPagesOfOtherOriginsAreListed(t *testing.T) {
 	listed := open(t)
 	anybody := open(t, func(_ *edge.Parts, o *edge.Options) { o.CORSOrigins = []string{"*"} })
 	for _, c := range []struct {
-		name    string
-		environment   *environment
-		origin  string
-		allowed string
+		name        string
+		environment *environment
+		origin      string
+		allowed     string
 	}{
 		{"listed", listed, "https://app.test", "https://app.test"},
 		{"not listed", listed, "https://evil.test", ""},
@@ -117,10 +117,10 @@ func TestReadiness(t *testing.T) {
 		}
 	}
 	for _, c := range []struct {
-		name   string
-		environment  *environment
-		status int
-		says   string
+		name        string
+		environment *environment
+		status      int
+		says        string
 	}{
 		{"all is well", open(t, checks(nil)), 200, `{"parts":["events","trip"],"status":"ready"}`},
 		{"a part is down", open(t, checks(down)), 503, `{"down":["trip"],"status":"not ready"}`},
@@ -216,9 +216,9 @@ func TestFaultsAreMaskedAndWrittenDown(t *testing.T) {
 	panicking := open(t)
 	panicking.graphQL.AroundOperations(func(context.Context, graphql.OperationHandler) graphql.ResponseHandler { panic(secret) })
 	for _, c := range []struct {
-		name    string
-		environment   *environment
-		request *http.Request
+		name        string
+		environment *environment
+		request     *http.Request
 	}{
 		{"an error", open(t, failing(func() ([]byte, error) { return nil, errors.New(secret) })), at("/.well-known/jwks.json")},
 		{"a panic", open(t, failing(func() ([]byte, error) { panic(secret) })), at("/.well-known/jwks.json")},
