@@ -12,5 +12,5 @@ func (r mutationResolver) AddNote(ctx context.Context, text string) (*bff.Note, 
 }
 
 func (subscriptionResolver) NoteAdded(ctx context.Context) (<-chan *bff.Note, error) {
-	return answer[*bff.Note](ctx, bff.Topic{Entity: entity.Note})
+	return feed[*bff.Note](ctx, bff.Topic{Entity: entity.Note})
 }
