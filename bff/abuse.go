@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// OperationKind is what a caller asks the gate to run.
+// OperationKind is the kind of an operation that the gateway admits.
 type OperationKind string
 
 // The kinds of operations.
@@ -13,51 +13,52 @@ const (
 	KindQuery        OperationKind = "QUERY"
 	KindMutation     OperationKind = "MUTATION"
 	KindSubscription OperationKind = "SUBSCRIPTION"
-	KindCredentials  OperationKind = "CREDENTIALS" // what a network presents, before its caller is known
+	KindCredentials  OperationKind = "CREDENTIALS" // verification of credentials, before the caller is known
 )
 
-// Fault says whose fault it is that an operation gave nothing.
+// Fault says who caused that an operation has no data.
 type Fault int
 
 // The faults.
 const (
-	FaultNone    Fault = iota // it gave something
-	FaultCaller               // the caller asked for what cannot be
-	FaultOurs                 // a service is down, late or broken
-	FaultNeither              // a conflict, or the caller went away
+	FaultNone    Fault = iota // it has data
+	FaultCaller               // the request is not valid
+	FaultOurs                 // a service is unavailable, timed out or broken
+	FaultNeither              // a conflict, or the client closed the connection
 )
 
-// Outcome is how an operation ended.
+// Outcome is the result of an operation, as the abuse protection counts it.
 type Outcome struct {
 	Kind    OperationKind
-	Points  int    // what it cost in the end
+	Points  int    // cost after the refund
 	Fault   Fault  //
-	Refused string // the reason of the gate's own refusal: nothing was tried
+	Refused string // reason of the gateway's own refusal; nothing ran
 }
 
-// Target is a mutation and what it changes.
+// Target is a mutation and the entity that it changes.
 type Target struct {
 	Mutation string // "updateDevice"
 	Entity   string // an id
 }
 
-// Abuse watches how callers behave, and refuses those who misbehave for a while. The caller is
-// that of the context. Its refusals are RESOURCE_EXHAUSTED with the time after which to come back.
+// Abuse is the abuse protection: it counts operations by caller, and blocks a caller that misbehaves for a while.
+// The caller is that of the context. A refusal is RESOURCE_EXHAUSTED with the time after which a retry may pass.
 type Abuse interface {
-	// Admit refuses a caller whose operations of the kind kept failing by its own fault.
+	// Admit refuses a caller whose circuit breaker for the kind is open, because its operations failed by its own
+	// fault.
 	Admit(ctx context.Context, kind OperationKind) error
-	// Repeat refuses a caller that does the same to the same thing in a loop.
+	// Repeat refuses a caller that repeats the same mutation of the same entity in a loop.
 	Repeat(ctx context.Context, targets []Target) error
-	// Note is told how every operation ended.
+	// Note counts the outcome of an operation. It must be called once for each operation.
 	Note(ctx context.Context, outcome Outcome)
 
-	// Usage tells what callers did in the window, those who asked most first.
+	// Usage returns the usage of callers in the window, the one with the most operations first.
 	Usage(ctx context.Context, window CallWindow) ([]*CallerUsage, error)
-	// Release lets a caller in again that is refused for abuse; NOT_FOUND when there is none.
+	// Release closes the circuit breakers of a caller; NOT_FOUND when none is open.
 	Release(ctx context.Context, name string) (*CallerUsage, error)
 }
 
-// CallWindow is how far back usage is told.
+// CallWindow is the time over which usage is counted.
 type CallWindow string
 
 // The windows.
@@ -67,7 +68,7 @@ const (
 	LastDay    CallWindow = "LAST_DAY"
 )
 
-// CallerKind is what a caller is known by.
+// CallerKind is the kind of identity by which usage is counted.
 type CallerKind string
 
 // The kinds of callers.
@@ -77,15 +78,15 @@ const (
 	CallerNetwork CallerKind = "NETWORK"
 )
 
-// CallerUsage is what one caller did.
+// CallerUsage is the usage of one caller.
 type CallerUsage struct {
 	Name       string
 	Kind       CallerKind
-	AccountID  string // "" for a network
+	AccountID  string // "" for an address
 	APIKeyID   string // "" without an API key
 	Requests   int
-	Failed     int // by the caller's fault
-	Faults     int // by ours
+	Failed     int // by the fault of the caller
+	Faults     int // by the fault of the server
 	Refused    int
 	Refusals   []*RefusalCount
 	Points     int
@@ -93,13 +94,13 @@ type CallerUsage struct {
 	Breakers   []*CallerBreaker
 }
 
-// RefusalCount is how often a caller was refused for a reason.
+// RefusalCount is the number of refusals of a caller for one reason.
 type RefusalCount struct {
 	Reason string
 	Count  int
 }
 
-// BreakerState is that of a breaker.
+// BreakerState is the state of a circuit breaker.
 type BreakerState string
 
 // The states.
@@ -108,7 +109,7 @@ const (
 	BreakerHalfOpen BreakerState = "HALF_OPEN"
 )
 
-// CallerBreaker refuses some operations of a caller.
+// CallerBreaker is a circuit breaker that refuses some operations of one caller.
 type CallerBreaker struct {
 	Operation OperationKind
 	Mutation  *string // of a loop
@@ -116,5 +117,5 @@ type CallerBreaker struct {
 	State     BreakerState
 	Reason    string
 	Since     time.Time
-	RetryAt   *time.Time // nil once it is tried again
+	RetryAt   *time.Time // nil once the breaker is half-open
 }

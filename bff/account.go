@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Accounts is who may call. GetAccounts and GetAPIKeys are batch reads.
+// Accounts is the port of the account service: sign-in, accounts and API keys. GetAccounts and GetAPIKeys are batch
+// reads.
 type Accounts interface {
 	Login(ctx context.Context, input LoginInput) (*Session, error)
 	RefreshSession(ctx context.Context, refreshToken string) (*Session, error)
@@ -22,13 +23,13 @@ type Accounts interface {
 	GetAPIKeys(ctx context.Context, ids []string) ([]*ApiKey, error)
 }
 
-// Role is what an account is trusted with: ADMIN, OPERATOR or MEMBER.
+// Role is the role of an account: ADMIN, OPERATOR or MEMBER.
 type Role string
 
-// IdentityProvider says who vouches for a sign-in.
+// IdentityProvider is the provider that vouches for a sign-in.
 type IdentityProvider string
 
-// Identity is somebody as a provider knows them.
+// Identity is a user as a provider knows them.
 type Identity struct {
 	Provider IdentityProvider
 	Subject  string
@@ -36,7 +37,7 @@ type Identity struct {
 	Role     Role
 }
 
-// Account is somebody who uses Sluice.
+// Account is a user of Sluice.
 type Account struct {
 	ID        string
 	Name      string
@@ -44,13 +45,13 @@ type Account struct {
 	CreatedAt time.Time
 }
 
-// LoginInput signs in.
+// LoginInput is the input of a sign-in.
 type LoginInput struct {
 	Provider IdentityProvider
 	Code     string
 }
 
-// Session is a sign-in.
+// Session is a sign-in with its tokens.
 type Session struct {
 	AccessToken  string
 	RefreshToken string
@@ -58,15 +59,15 @@ type Session struct {
 	Account      *Account
 }
 
-// ApiKey is a program's way in. It is spelt as the schema spells it.
+// ApiKey is the credential of a program. Its name is spelt as in the schema.
 type ApiKey struct {
 	ID              string
-	AccountID       string // whom it acts for
+	AccountID       string // of the account that it acts for
 	AccountRole     Role   // of that account
 	Name            string
 	Prefix          string
 	Scopes          []string
-	DeviceLabels    JSON // an object of texts; nil for no limit
+	DeviceLabels    JSON // an object of strings; nil for no limit
 	PointsPerMinute int
 	CreatedAt       time.Time
 	ExpiresAt       *time.Time
@@ -74,38 +75,38 @@ type ApiKey struct {
 	RevokedAt       *time.Time
 }
 
-// CreateApiKeyInput makes an API key.
+// CreateApiKeyInput is the input that creates an API key.
 type CreateApiKeyInput struct {
 	Name            string
 	Scopes          []string
-	DeviceLabels    JSON // an object of texts
+	DeviceLabels    JSON // an object of strings
 	PointsPerMinute *int
 	ExpiresAt       *time.Time
 	IdempotencyKey  *string
 }
 
-// CreatedApiKey is an API key with its secret, which is shown once.
+// CreatedApiKey is an API key with its secret, which is in no other response.
 type CreatedApiKey struct {
 	APIKey *ApiKey
 	Secret *string
 }
 
-// Viewer is who is asking.
+// Viewer is the caller of a request.
 type Viewer struct {
-	AccountID string // "" for nobody
+	AccountID string // "" for an anonymous caller
 	APIKeyID  string // "" without an API key
 	Scopes    []string
-	Budget    *Budget // nil when nobody counts
+	Budget    *Budget // nil when there is no rate limit
 }
 
-// IsNode marks what has an id of its own.
+// IsNode marks an entity with an id of its own.
 func (*Account) IsNode() {}
 
-// GetID gives the id.
+// GetID returns the id.
 func (a *Account) GetID() string { return a.ID }
 
-// IsNode marks what has an id of its own.
+// IsNode marks an entity with an id of its own.
 func (*ApiKey) IsNode() {}
 
-// GetID gives the id.
+// GetID returns the id.
 func (k *ApiKey) GetID() string { return k.ID }

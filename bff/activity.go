@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Activities is what goes on in the world. GetActivities is a batch read.
+// Activities is the port of the activity service. GetActivities is a batch read.
 type Activities interface {
 	RecordActivity(ctx context.Context, input RecordActivityInput) (*Activity, error)
 	GetActivities(ctx context.Context, ids []string) ([]*Activity, error)
@@ -16,10 +16,10 @@ type Activities interface {
 // ActivityKind is OBSERVATION, HYDRATION, TRIP, DEVICE, JOB or NOTE.
 type ActivityKind string
 
-// Hydration is the kind of a drink of water.
+// Hydration is the kind of an activity that records drinking water.
 const Hydration ActivityKind = "HYDRATION"
 
-// Activity is something that went on.
+// Activity is an event in the world, such as an observation or a drink of water.
 type Activity struct {
 	ID           string
 	Kind         ActivityKind
@@ -38,26 +38,26 @@ type Activity struct {
 	Sky          *SkyCoordinates
 	Observation  *Observation
 	AccountID    string // of its owner; "" for a public activity. The schema does not show it
-	DeviceID     string // "" when it concerns none
-	TripID       string // likewise
-	JobID        string // likewise
+	DeviceID     string // "" when it concerns no device
+	TripID       string // "" when it concerns no trip
+	JobID        string // "" when it concerns no job
 	Links        []*Link
 	Data         JSON
 }
 
-// SkyCoordinates is a place on the sky, in degrees.
+// SkyCoordinates is a position on the sky, in degrees.
 type SkyCoordinates struct {
 	RightAscension float64
 	Declination    float64
 	Epoch          string
 }
 
-// Observation is what a telescope did.
+// Observation is what a telescope observed.
 type Observation struct {
 	Site, Telescope, Instrument, Programme, Observer, Target, Status *string
 }
 
-// Link leads to more.
+// Link is a web address with more information.
 type Link struct {
 	URL   string
 	Title *string
@@ -70,7 +70,7 @@ type ConeInput struct {
 	Radius         float64
 }
 
-// ActivityFilter selects activities; all that is named must hold.
+// ActivityFilter selects activities that meet every condition in it.
 type ActivityFilter struct {
 	Kinds         []ActivityKind
 	Sources       []string
@@ -88,25 +88,25 @@ type ActivityFilter struct {
 	AccountID     *string
 }
 
-// SkyCoordinatesInput is a place on the sky as a caller gives it.
+// SkyCoordinatesInput is the input of a position on the sky.
 type SkyCoordinatesInput struct {
 	RightAscension float64
 	Declination    float64
 	Epoch          *string
 }
 
-// ObservationInput is what a telescope did, as a caller tells it.
+// ObservationInput is the input of an observation.
 type ObservationInput struct {
 	Site, Telescope, Instrument, Programme, Observer, Target, Status *string
 }
 
-// LinkInput leads to more.
+// LinkInput is the input of a link.
 type LinkInput struct {
 	URL   string
 	Title *string
 }
 
-// RecordActivityInput records what went on.
+// RecordActivityInput is the input that records an activity.
 type RecordActivityInput struct {
 	Kind           ActivityKind
 	Source         *string
@@ -132,21 +132,21 @@ type RecordActivityInput struct {
 	IdempotencyKey *string
 }
 
-// RecordWaterInput records a drink of water.
+// RecordWaterInput is the input that records a drink of water.
 type RecordWaterInput struct {
 	AmountMl       int
 	At             *time.Time
 	IdempotencyKey *string
 }
 
-// HydrationQuery asks for the water of [From, To).
+// HydrationQuery selects the water of the half-open interval [From, To).
 type HydrationQuery struct {
 	From, To  time.Time
 	TimeZone  string // IANA
-	AccountID string // "" for all that the caller may see
+	AccountID string // "" for all activities that the caller sees
 }
 
-// HydrationReport adds up water, in millilitres.
+// HydrationReport is a sum of water, in millilitres.
 type HydrationReport struct {
 	TotalMl        int
 	DailyAverageMl float64
@@ -154,14 +154,14 @@ type HydrationReport struct {
 	Entries        []*Activity
 }
 
-// HydrationDay is one day's water.
+// HydrationDay is the water of one day.
 type HydrationDay struct {
 	Date    string // YYYY-MM-DD
 	TotalMl int
 }
 
-// IsNode marks what has an id of its own.
+// IsNode marks an entity with an id of its own.
 func (*Activity) IsNode() {}
 
-// GetID gives the id.
+// GetID returns the id.
 func (a *Activity) GetID() string { return a.ID }

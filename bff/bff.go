@@ -1,10 +1,9 @@
-// Package bff is what the gateway knows: the views that the API shows, and the ports through which
-// resolvers ask for them.
+// Package bff has the views that the API shows, and the ports by which resolvers call services.
 //
-// Views carry the schema's names and no protobuf; ports are implemented by bff/rpc and wrapped by
-// what guards and caches. Every port acts on behalf of the caller in its context (internal/caller)
-// and answers with *errs.Error. Batch reads leave out what there is not, or what the caller may not
-// see: the two are the same to a caller.
+// Views have the names of the schema and no protobuf. bff/rpc implements the ports; bff/guard and bff/cache wrap
+// them. Every call of a port acts for the caller in its context (internal/caller), and an error is an *errs.Error. A
+// batch read leaves out ids that do not exist and ids that the caller does not see: a caller cannot tell the two
+// apart.
 package bff
 
 import (
@@ -22,42 +21,42 @@ func ServiceNameOf(service string) ServiceName { return ServiceName(strings.ToUp
 // JSON is one JSON value, as text.
 type JSON = json.RawMessage
 
-// Node is whatever has an id of its own.
+// Node is an entity with an id of its own.
 type Node interface {
 	IsNode()
 	GetID() string
 }
 
-// PageRequest asks for a page of a list.
+// PageRequest requests one page of a list.
 type PageRequest struct {
-	First     int    // how many at most; 0 means 20
+	First     int    // most items of the page; 0 means 20
 	After     string // the cursor of the item before the page
-	WithTotal bool   // count all items too
+	WithTotal bool   // count all items of the list too
 }
 
-// Page is a stretch of a list.
+// Page is one page of a list.
 type Page[T any] struct {
 	Items   []*T
-	Cursors []string // one an item
+	Cursors []string // one for each item
 	HasNext bool
-	Total   *int // only when asked for
+	Total   *int // nil unless the request has WithTotal
 }
 
-// Position is a place on Earth at a time: degrees in WGS 84.
+// Position is a position on Earth at a time: degrees in WGS 84.
 type Position struct {
 	Latitude  float64
 	Longitude float64
 	At        time.Time
 	Accuracy  *float64 // metres
 	Place     *string
-	Counted   bool // in a track: whether it counts for the distance
+	Counted   bool // in a track: the distance includes it
 }
 
-// PositionInput is a place as a caller reports it.
+// PositionInput is the input of a position.
 type PositionInput struct {
 	Latitude  float64    `json:"latitude"`
 	Longitude float64    `json:"longitude"`
-	At        *time.Time `json:"at"` // now, when left out
+	At        *time.Time `json:"at"` // nil means now
 	Accuracy  *float64   `json:"accuracy"`
 	Place     *string    `json:"place"`
 }

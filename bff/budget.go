@@ -2,20 +2,20 @@ package bff
 
 import "context"
 
-// Budget is what a caller may spend, in points.
+// Budget is the token bucket of a caller, in points.
 type Budget struct {
-	Limit            int // of a minute, and at most at once
+	Limit            int // points per minute, and the size of the bucket
 	Remaining        int
 	RestorePerSecond float64
 }
 
-// Budgets is what callers have left to spend. The caller is that of the context.
+// Budgets is the rate limit of callers. The caller is that of the context.
 type Budgets interface {
-	// Take takes points for a document before they are spent, all or none. A refusal is
-	// RESOURCE_EXHAUSTED with the time after which the caller will have them; until then the same
-	// document may be refused without a look. The budget is what is left, in both cases.
+	// Take takes the points of a document from the bucket before it runs, all or none. A refusal is
+	// RESOURCE_EXHAUSTED with the time after which the bucket has enough points; until then the same document may be
+	// refused without being parsed. The returned budget is the state of the bucket in both cases.
 	Take(ctx context.Context, document string, points int) (Budget, error)
-	// Give gives points back that were not spent.
+	// Give refunds points that were not used.
 	Give(ctx context.Context, points int)
 }
 

@@ -5,16 +5,15 @@ import (
 	"time"
 )
 
-// DeviceCalls tells what API keys called to act on devices.
+// DeviceCalls is the audit log: the calls by which API keys acted on devices.
 type DeviceCalls interface {
 	ListDeviceCalls(ctx context.Context, filter *DeviceCallFilter, page PageRequest) (Page[DeviceCall], error)
-	// KeepRefusal keeps that the calling API key was refused, by the code and the reason, before the device
-	// service was asked for what name says.
+	// KeepRefusal records that the gateway refused a call of an API key before it reached the device service. name is
+	// the method; code and reason are those of the error.
 	KeepRefusal(ctx context.Context, deviceID, name, code, reason string) error
 }
 
-// DeviceCall is a call by which an API key acted on a device, or was refused to. It is spelt as the
-// schema spells it.
+// DeviceCall is one call by which an API key acted on a device, or tried to. Its fields are spelt as in the schema.
 type DeviceCall struct {
 	ID         string
 	At         time.Time
@@ -28,7 +27,7 @@ type DeviceCall struct {
 	TraceID    *string
 }
 
-// DeviceCallFilter narrows a list of calls.
+// DeviceCallFilter selects calls that meet every condition in it.
 type DeviceCallFilter struct {
 	DeviceID *string
 	ApiKeyID *string

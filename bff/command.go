@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// Commands is what devices are told to do. All but SendCommand and CancelCommand are batch reads.
+// Commands is the part of the device service for commands. All methods but SendCommand and CancelCommand are batch
+// reads.
 type Commands interface {
 	SendCommand(ctx context.Context, input SendCommandInput) (*Command, error)
 	CancelCommand(ctx context.Context, id string) (*Command, error)
@@ -21,7 +22,7 @@ type CommandStatus string
 // LockState is LOCKED, UNLOCKING, UNLOCKED or LOCKING.
 type LockState string
 
-// Command is what a device was told to do, and what became of it.
+// Command is a command to a device, with its outcome.
 type Command struct {
 	ID             string
 	DeviceID       string
@@ -39,10 +40,10 @@ type Command struct {
 	Result         JSON
 	Reason         *string
 	Error          *string
-	ImageURL       *string // where the image of a snapshot can be had; who keeps images knows it
+	ImageURL       *string // address of the snapshot's image; the adapter that stores images sets it
 }
 
-// LogLine is what a device said while it ran a command.
+// LogLine is a line that a device logs while it runs a command.
 type LogLine struct {
 	CommandID string
 	DeviceID  string
@@ -51,13 +52,13 @@ type LogLine struct {
 	Text      string
 }
 
-// LogQuery asks for the first lines over [From, To).
+// LogQuery selects the first lines of the half-open interval [From, To).
 type LogQuery struct {
 	From, To time.Time
 	First    int
 }
 
-// SendCommandInput tells a device to do something.
+// SendCommandInput is the input that sends a command to a device.
 type SendCommandInput struct {
 	DeviceID       string
 	Name           string
@@ -67,14 +68,14 @@ type SendCommandInput struct {
 	IdempotencyKey *string
 }
 
-// IsNode marks what has an id of its own.
+// IsNode marks an entity with an id of its own.
 func (*Command) IsNode() {}
 
-// GetID gives the id.
+// GetID returns the id.
 func (c *Command) GetID() string { return c.ID }
 
-// IsNode marks what events can be about.
+// IsNode marks the payload of an event.
 func (*LogLine) IsNode() {}
 
-// GetID gives the id of the command, which subscribers ask for.
+// GetID returns the id of the command, by which subscribers select lines.
 func (l *LogLine) GetID() string { return l.CommandID }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Devices is what is out in the field. GetDevices, ListDeviceEvents and QueryTelemetry are batch
-// reads: one call for many devices.
+// Devices is the port of the device service. GetDevices, ListDeviceEvents and QueryTelemetry are batch reads: one
+// call for many devices.
 type Devices interface {
 	RegisterDevice(ctx context.Context, input RegisterDeviceInput) (*RegisteredDevice, error)
 	RotateDeviceSecret(ctx context.Context, id string) (*RegisteredDevice, error)
@@ -37,7 +37,7 @@ type DeviceOrder string
 // Aggregate is AVG, MIN, MAX, SUM, COUNT or LAST.
 type Aggregate string
 
-// Device is something in the field.
+// Device is a device in the field.
 type Device struct {
 	ID         string
 	Name       string
@@ -47,13 +47,13 @@ type Device struct {
 	Presence   Presence
 	LastSeenAt *time.Time
 	Position   *Position
-	Board      JSON // an object; nil when it reported none
+	Board      JSON // an object; nil when the device reported none
 	Firmware   *string
 	CreatedAt  time.Time
 	LockState  *LockState
 }
 
-// DeviceFilter selects devices; all that is named must hold.
+// DeviceFilter selects devices that meet every condition in it.
 type DeviceFilter struct {
 	Kinds        []DeviceKind
 	Presences    []Presence
@@ -61,7 +61,7 @@ type DeviceFilter struct {
 	NameContains *string
 }
 
-// RegisterDeviceInput makes a device known.
+// RegisterDeviceInput is the input that registers a device.
 type RegisterDeviceInput struct {
 	Name           string
 	Kind           DeviceKind
@@ -73,10 +73,10 @@ type RegisterDeviceInput struct {
 // RegisteredDevice is a device with its secret.
 type RegisteredDevice struct {
 	Device *Device
-	Secret *string // told once
+	Secret *string // in this response only
 }
 
-// UpdateDeviceInput changes what is not nil.
+// UpdateDeviceInput changes the fields that are not nil.
 type UpdateDeviceInput struct {
 	ID              string
 	Name            *string
@@ -84,12 +84,12 @@ type UpdateDeviceInput struct {
 	ExpectedVersion *int
 }
 
-// DeviceCounts counts the devices that the caller may see.
+// DeviceCounts is the number of devices that the caller sees, by presence.
 type DeviceCounts struct {
 	Total, Online, Offline, Unknown int
 }
 
-// DeviceEvent is something that happened to a device.
+// DeviceEvent is an entry in the history of a device.
 type DeviceEvent struct {
 	ID      string
 	At      time.Time
@@ -99,7 +99,7 @@ type DeviceEvent struct {
 	Data    JSON
 }
 
-// TelemetryQuery asks for series over [From, To).
+// TelemetryQuery selects series of the half-open interval [From, To).
 type TelemetryQuery struct {
 	Keys        []string
 	From, To    time.Time
@@ -107,21 +107,21 @@ type TelemetryQuery struct {
 	Aggregate   Aggregate
 }
 
-// Series is one key's readings by time.
+// Series is the readings of one key, ordered by time.
 type Series struct {
 	Key    string
 	Points []*Point
 }
 
-// Point is a reading, or the aggregate of a step.
+// Point is one reading, or the aggregate of one step.
 type Point struct {
 	At        time.Time
 	Value     *float64
-	ArrivedAt *time.Time // nil for a step, and for what did not come from the device itself
+	ArrivedAt *time.Time // nil for a step, and for a reading that the device itself did not send
 }
 
-// IsNode marks what has an id of its own.
+// IsNode marks an entity with an id of its own.
 func (*Device) IsNode() {}
 
-// GetID gives the id.
+// GetID returns the id.
 func (d *Device) GetID() string { return d.ID }

@@ -2,26 +2,26 @@ package bff
 
 import "context"
 
-// DocumentName is how a request says which document it means: by its text, by the hash of its text, by
-// an id, or by its text with one of these.
+// DocumentName is how a request identifies its document: by the text, by the hash of the text, by an id, or by the
+// text with one of these.
 type DocumentName struct {
 	Text string
 	Hash string // SHA-256 of the text, in hex
 	ID   string
 }
 
-// Document is a document that a request may run.
+// Document is a document that a request may execute.
 type Document struct {
 	Text    string
-	ID      string // its id among the trusted ones, or its hash; "" when it came by its text alone
-	Trusted bool   // it was there when the gateway started
-	Fresh   bool   // its text came with its hash: it may be kept once it has proved valid
+	ID      string // its id among the trusted documents, or its hash; "" when only the text was sent
+	Trusted bool   // loaded when the gateway started
+	Fresh   bool   // the text was sent with its hash: it may be persisted once it is valid
 }
 
-// Documents knows documents by name. The caller is that of the context.
+// Documents is the store of persisted documents. The caller is that of the context.
 type Documents interface {
-	// Find gives the document, or refuses it: PERSISTED_QUERY_NOT_FOUND asks for its text.
+	// Find returns the document. It refuses a document that may not run; PERSISTED_QUERY_NOT_FOUND requests the text.
 	Find(ctx context.Context, name DocumentName) (Document, error)
-	// Keep keeps a fresh document, which is valid and within limits, to be found by its hash.
+	// Keep persists a fresh document, which is valid and within limits, under its hash.
 	Keep(ctx context.Context, document Document)
 }

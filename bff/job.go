@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Jobs is work to be done. GetJobs, ListDeviceJobs and ListJobRuns are batch reads.
+// Jobs is the port of the job service. GetJobs, ListDeviceJobs and ListJobRuns are batch reads.
 type Jobs interface {
 	CreateJob(ctx context.Context, input CreateJobInput) (*Job, error)
 	UpdateJob(ctx context.Context, input UpdateJobInput) (*Job, error)
@@ -19,10 +19,10 @@ type Jobs interface {
 	ListJobRuns(ctx context.Context, jobIDs []string, page PageRequest) (map[string]Page[JobRun], error)
 }
 
-// JobStatus is where a job or a run stands.
+// JobStatus is the status of a job or a run.
 type JobStatus string
 
-// Job is work to be done at a time, or again and again.
+// Job is work that is scheduled for a time, or that recurs.
 type Job struct {
 	ID             string
 	Name           string
@@ -38,7 +38,7 @@ type Job struct {
 	Attempt        int
 	MaxAttempts    int
 	TimeoutSeconds int
-	DeviceID       string // "" when it concerns none
+	DeviceID       string // "" when it concerns no device
 	Progress       *float64
 	Result         JSON
 	Error          *string
@@ -47,7 +47,7 @@ type Job struct {
 	UpdatedAt      time.Time
 }
 
-// JobRun is one attempt to do the work.
+// JobRun is one attempt of a job.
 type JobRun struct {
 	ID         string
 	Attempt    int
@@ -59,12 +59,12 @@ type JobRun struct {
 	Error      *string
 }
 
-// JobCounts counts the jobs that the caller may see.
+// JobCounts is the number of jobs that the caller sees, by status.
 type JobCounts struct {
 	Total, Scheduled, Queued, Running, Succeeded, Failed, Retrying, Cancelled int
 }
 
-// JobFilter selects jobs; all that is named must hold.
+// JobFilter selects jobs that meet every condition in it.
 type JobFilter struct {
 	Statuses     []JobStatus
 	Kinds        []string
@@ -72,7 +72,7 @@ type JobFilter struct {
 	NameContains *string
 }
 
-// CreateJobInput schedules work.
+// CreateJobInput is the input that schedules a job.
 type CreateJobInput struct {
 	Name           string
 	Description    *string
@@ -87,7 +87,7 @@ type CreateJobInput struct {
 	IdempotencyKey *string
 }
 
-// UpdateJobInput changes what is not nil.
+// UpdateJobInput changes the fields that are not nil.
 type UpdateJobInput struct {
 	ID              string
 	Name            *string
@@ -102,8 +102,8 @@ type UpdateJobInput struct {
 	ExpectedVersion *int
 }
 
-// IsNode marks what has an id of its own.
+// IsNode marks an entity with an id of its own.
 func (*Job) IsNode() {}
 
-// GetID gives the id.
+// GetID returns the id.
 func (j *Job) GetID() string { return j.ID }

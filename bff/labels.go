@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// Labels reads an object of texts; nil for none. A null among them is no text.
+// Labels decodes an object of strings; nil for none. A null value is an error.
 func Labels(v JSON) (map[string]string, error) {
 	if len(v) == 0 || string(v) == "null" {
 		return nil, nil

@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// Trips is who drives what. GetTrips, GetOpenTripsByVehicle and GetTracks are batch reads.
+// Trips is the port of the trip service. GetTrips, GetOpenTripsByVehicle and GetTracks are batch reads.
 type Trips interface {
 	StartTrip(ctx context.Context, input StartTripInput) (*Trip, error)
 	ReportPosition(ctx context.Context, tripID string, position PositionInput) (*Trip, error)
 	EndTrip(ctx context.Context, tripID string, position *PositionInput, expectedVersion *int) (*Trip, error)
 	GetTrips(ctx context.Context, ids []string) ([]*Trip, error)
 	ListTrips(ctx context.Context, filter *TripFilter, page PageRequest) (Page[Trip], error)
-	// GetOpenTripsByVehicle answers by vehicle.
+	// GetOpenTripsByVehicle returns the open trips by the id of the vehicle.
 	GetOpenTripsByVehicle(ctx context.Context, vehicleIDs []string) (map[string]*Trip, error)
-	// GetOpenTripOfAccount is nil without an error when there is none.
+	// GetOpenTripOfAccount returns nil without an error when the account has no open trip.
 	GetOpenTripOfAccount(ctx context.Context, accountID string) (*Trip, error)
-	// GetTracks answers by trip.
+	// GetTracks returns the tracks by the id of the trip.
 	GetTracks(ctx context.Context, tripIDs []string, maxPoints int) (map[string][]*Position, error)
 }
 
@@ -26,7 +26,7 @@ type TripStatus string
 // DistanceSource is TRACK or METER.
 type DistanceSource string
 
-// Trip is a journey of somebody in a vehicle.
+// Trip is a ride of an account with a vehicle.
 type Trip struct {
 	ID              string
 	Status          TripStatus
@@ -43,7 +43,7 @@ type Trip struct {
 	Failure         *string
 }
 
-// TripPoint is where a trip was at a time.
+// TripPoint is a position of a trip at a time.
 type TripPoint struct {
 	Position *Position
 	At       time.Time
@@ -55,7 +55,7 @@ type Money struct {
 	Currency    string
 }
 
-// TripFilter selects trips; all that is named must hold.
+// TripFilter selects trips that meet every condition in it.
 type TripFilter struct {
 	AccountIds    []string
 	VehicleIds    []string
@@ -64,15 +64,15 @@ type TripFilter struct {
 	StartedBefore *time.Time // exclusive
 }
 
-// StartTripInput starts a trip.
+// StartTripInput is the input that starts a trip.
 type StartTripInput struct {
 	VehicleID      string
 	Position       *PositionInput
 	IdempotencyKey *string
 }
 
-// IsNode marks what has an id of its own.
+// IsNode marks an entity with an id of its own.
 func (*Trip) IsNode() {}
 
-// GetID gives the id.
+// GetID returns the id.
 func (t *Trip) GetID() string { return t.ID }

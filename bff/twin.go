@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Twins is the configuration that is wanted of devices, and the one that they report. GetDeviceConfigs
-// and ListConfigVersions are batch reads.
+// Twins is the part of the device service for configurations: the desired one and the reported one of each device.
+// GetDeviceConfigs and ListConfigVersions are batch reads.
 type Twins interface {
 	SetDeviceConfig(ctx context.Context, deviceID string, desired JSON, expectedVersion *int) (*DeviceConfig, error)
 	GetDeviceConfigs(ctx context.Context, deviceIDs []string) (map[string]*DeviceConfig, error)
@@ -15,7 +15,7 @@ type Twins interface {
 	ListDeviceConfigSchemas(ctx context.Context) ([]*DeviceConfigSchema, error)
 }
 
-// DeviceConfig is a device's twin.
+// DeviceConfig is the twin of a device.
 type DeviceConfig struct {
 	DeviceID        string
 	Desired         JSON
@@ -27,7 +27,7 @@ type DeviceConfig struct {
 	InSync          bool
 }
 
-// DeviceConfigVersion is a configuration that is or was wanted.
+// DeviceConfigVersion is a version of the desired configuration.
 type DeviceConfigVersion struct {
 	Version int
 	Desired JSON
@@ -35,7 +35,7 @@ type DeviceConfigVersion struct {
 	Actor   string
 }
 
-// DeviceConfigSchema is the JSON Schema that wanted configurations of a kind are held to.
+// DeviceConfigSchema is the JSON Schema that validates desired configurations of a kind of device.
 type DeviceConfigSchema struct {
 	Kind      DeviceKind
 	Schema    JSON // nil for none

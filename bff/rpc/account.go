@@ -9,33 +9,33 @@ import (
 	accountv1 "github.com/sluicehq/sluice/services/gen/account/v1"
 )
 
-// Accounts asks the account service.
+// Accounts calls the account service. It implements bff.Accounts.
 type Accounts struct{ client accountv1.AccountsClient }
 
 var _ bff.Accounts = Accounts{}
 
-// NewAccounts asks over the connection.
+// NewAccounts returns the port over a connection.
 func NewAccounts(conn grpc.ClientConnInterface) Accounts {
 	return Accounts{client: accountv1.NewAccountsClient(conn)}
 }
 
-// Login signs in.
+// Login exchanges the code of an identity provider for a session.
 func (a Accounts) Login(ctx context.Context, input bff.LoginInput) (*bff.Session, error) {
 	return one(session)(a.client.Login(ctx, &accountv1.LoginRequest{Provider: string(input.Provider), Code: input.Code}))
 }
 
-// RefreshSession changes a refresh token for a new session.
+// RefreshSession exchanges a refresh token for a new session.
 func (a Accounts) RefreshSession(ctx context.Context, refreshToken string) (*bff.Session, error) {
 	return one(session)(a.client.RefreshSession(ctx, &accountv1.RefreshSessionRequest{RefreshToken: refreshToken}))
 }
 
-// Logout ends the caller's session.
+// Logout ends the session of the caller.
 func (a Accounts) Logout(ctx context.Context) error {
 	_, err := a.client.Logout(ctx, &accountv1.LogoutRequest{})
 	return err
 }
 
-// KeySet gives the public keys of access tokens.
+// KeySet returns the public keys that verify access tokens.
 func (a Accounts) KeySet(ctx context.Context) (bff.JSON, error) {
 	m, err := a.client.GetKeySet(ctx, &accountv1.GetKeySetRequest{})
 	if err != nil {
@@ -44,7 +44,7 @@ func (a Accounts) KeySet(ctx context.Context) (bff.JSON, error) {
 	return bff.JSON(m.GetJson()), nil
 }
 
-// EnsureAccount finds or makes the account of an identity.
+// EnsureAccount returns the account of an identity, and creates it when there is none.
 func (a Accounts) EnsureAccount(ctx context.Context, identity bff.Identity) (*bff.Account, error) {
 	return one(account)(a.client.EnsureAccount(ctx, &accountv1.EnsureAccountRequest{
 		Provider: string(identity.Provider), Subject: identity.Subject, Name: identity.Name,
@@ -52,7 +52,7 @@ func (a Accounts) EnsureAccount(ctx context.Context, identity bff.Identity) (*bf
 	}))
 }
 
-// GetAccounts gives the accounts that there are.
+// GetAccounts returns the accounts of the ids that the caller sees.
 func (a Accounts) GetAccounts(ctx context.Context, ids []string) ([]*bff.Account, error) {
 	m, err := a.client.BatchGetAccounts(ctx, &accountv1.BatchGetRequest{Ids: ids})
 	if err != nil {
@@ -61,12 +61,12 @@ func (a Accounts) GetAccounts(ctx context.Context, ids []string) ([]*bff.Account
 	return each(m.GetAccounts(), account), nil
 }
 
-// VerifyAPIKey tells whose an API key is.
+// VerifyAPIKey returns the API key of a secret.
 func (a Accounts) VerifyAPIKey(ctx context.Context, key string) (*bff.ApiKey, error) {
 	return one(apiKey)(a.client.VerifyApiKey(ctx, &accountv1.VerifyApiKeyRequest{Key: key}))
 }
 
-// CreateAPIKey makes an API key.
+// CreateAPIKey creates an API key.
 func (a Accounts) CreateAPIKey(ctx context.Context, input bff.CreateApiKeyInput) (*bff.CreatedApiKey, error) {
 	limit, err := labels("deviceLabels", input.DeviceLabels)
 	if err != nil {
@@ -82,17 +82,17 @@ func (a Accounts) CreateAPIKey(ctx context.Context, input bff.CreateApiKeyInput)
 	return one(createdAPIKey)(a.client.CreateApiKey(ctx, request))
 }
 
-// RotateAPIKey gives a key a new secret.
+// RotateAPIKey replaces the secret of an API key.
 func (a Accounts) RotateAPIKey(ctx context.Context, id string) (*bff.CreatedApiKey, error) {
 	return one(createdAPIKey)(a.client.RotateApiKey(ctx, &accountv1.RotateApiKeyRequest{Id: id}))
 }
 
-// RevokeAPIKey ends a key.
+// RevokeAPIKey revokes an API key.
 func (a Accounts) RevokeAPIKey(ctx context.Context, id string) (*bff.ApiKey, error) {
 	return one(apiKey)(a.client.RevokeApiKey(ctx, &accountv1.RevokeApiKeyRequest{Id: id}))
 }
 
-// ListAPIKeys gives the keys that the caller may see.
+// ListAPIKeys returns the API keys that the caller sees.
 func (a Accounts) ListAPIKeys(ctx context.Context) ([]*bff.ApiKey, error) {
 	m, err := a.client.ListApiKeys(ctx, &accountv1.ListApiKeysRequest{})
 	if err != nil {
@@ -101,7 +101,7 @@ func (a Accounts) ListAPIKeys(ctx context.Context) ([]*bff.ApiKey, error) {
 	return each(m.GetApiKeys(), apiKey), nil
 }
 
-// GetAPIKeys gives the keys that there are.
+// GetAPIKeys returns the API keys of the ids that the caller sees.
 func (a Accounts) GetAPIKeys(ctx context.Context, ids []string) ([]*bff.ApiKey, error) {
 	m, err := a.client.BatchGetApiKeys(ctx, &accountv1.BatchGetRequest{Ids: ids})
 	if err != nil {

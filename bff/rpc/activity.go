@@ -12,17 +12,17 @@ import (
 	activityv1 "github.com/sluicehq/sluice/services/gen/activity/v1"
 )
 
-// Activities asks the activity service.
+// Activities calls the activity service. It implements bff.Activities.
 type Activities struct{ client activityv1.ActivitiesClient }
 
 var _ bff.Activities = Activities{}
 
-// NewActivities asks over the connection.
+// NewActivities returns the port over a connection.
 func NewActivities(conn grpc.ClientConnInterface) Activities {
 	return Activities{client: activityv1.NewActivitiesClient(conn)}
 }
 
-// RecordActivity records what went on: the caller's own, or everybody's when staff say so.
+// RecordActivity records an activity of the caller's account, or a public one when staff request that.
 func (a Activities) RecordActivity(ctx context.Context, input bff.RecordActivityInput) (*bff.Activity, error) {
 	who := caller.FromContext(ctx)
 	m := activityMessage(input)
@@ -36,7 +36,7 @@ func (a Activities) RecordActivity(ctx context.Context, input bff.RecordActivity
 	return one(activity)(a.client.RecordActivity(ctx, &activityv1.RecordActivityRequest{Activity: m, IdempotencyKey: text(input.IdempotencyKey)}))
 }
 
-// GetActivities gives the activities that there are.
+// GetActivities returns the activities of the ids that the caller sees.
 func (a Activities) GetActivities(ctx context.Context, ids []string) ([]*bff.Activity, error) {
 	m, err := a.client.BatchGetActivities(ctx, &activityv1.BatchGetActivitiesRequest{Ids: ids})
 	if err != nil {
@@ -45,7 +45,7 @@ func (a Activities) GetActivities(ctx context.Context, ids []string) ([]*bff.Act
 	return each(m.GetActivities(), activity), nil
 }
 
-// ListActivities gives a page of activities.
+// ListActivities returns a page of activities.
 func (a Activities) ListActivities(ctx context.Context, filter *bff.ActivityFilter, request bff.PageRequest) (bff.Page[bff.Activity], error) {
 	m, err := a.client.ListActivities(ctx, &activityv1.ListActivitiesRequest{Filter: activityFilter(filter), Page: pageRequest(request)})
 	if err != nil {
@@ -54,7 +54,7 @@ func (a Activities) ListActivities(ctx context.Context, filter *bff.ActivityFilt
 	return page(m.GetActivities(), m.GetPage(), activity), nil
 }
 
-// ReportHydration adds up water.
+// ReportHydration returns the sum of the water.
 func (a Activities) ReportHydration(ctx context.Context, query bff.HydrationQuery) (*bff.HydrationReport, error) {
 	m, err := a.client.ReportHydration(ctx, &activityv1.ReportHydrationRequest{
 		From: timestamppb.New(query.From), To: timestamppb.New(query.To), TimeZone: query.TimeZone, AccountId: query.AccountID,

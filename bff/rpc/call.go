@@ -9,14 +9,14 @@ import (
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
 )
 
-// deviceCalls asks the device service what was called.
+// deviceCalls calls the audit log of the device service.
 type deviceCalls struct{ client devicev1.CallsClient }
 
 func newDeviceCalls(conn grpc.ClientConnInterface) deviceCalls {
 	return deviceCalls{client: devicev1.NewCallsClient(conn)}
 }
 
-// ListDeviceCalls gives a page of calls.
+// ListDeviceCalls returns a page of the audit log.
 func (d deviceCalls) ListDeviceCalls(ctx context.Context, filter *bff.DeviceCallFilter, request bff.PageRequest) (bff.Page[bff.DeviceCall], error) {
 	in := &devicev1.ListCallsRequest{Page: pageRequest(request)}
 	if filter != nil {
@@ -29,7 +29,7 @@ func (d deviceCalls) ListDeviceCalls(ctx context.Context, filter *bff.DeviceCall
 	return page(m.GetCalls(), m.GetPage(), deviceCall), nil
 }
 
-// KeepRefusal keeps that a call was refused.
+// KeepRefusal adds a call that the gateway refused to the audit log.
 func (d deviceCalls) KeepRefusal(ctx context.Context, deviceID, name, code, reason string) error {
 	_, err := d.client.KeepRefusal(ctx, &devicev1.KeepRefusalRequest{DeviceId: deviceID, Name: name, Outcome: code, Reason: reason})
 	return err

@@ -9,12 +9,12 @@ import (
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
 )
 
-// commands is the part of Devices that tells them what to do.
+// commands calls the device service for commands.
 type commands struct{ client devicev1.CommandsClient }
 
 var _ bff.Commands = commands{}
 
-// SendCommand tells a device to do something.
+// SendCommand sends a command to a device.
 func (c commands) SendCommand(ctx context.Context, input bff.SendCommandInput) (*bff.Command, error) {
 	request := &devicev1.SendCommandRequest{
 		DeviceId: input.DeviceID, Name: input.Name, QueueUntil: timestamp(input.QueueUntil), IdempotencyKey: text(input.IdempotencyKey),
@@ -28,12 +28,12 @@ func (c commands) SendCommand(ctx context.Context, input bff.SendCommandInput) (
 	return one(command)(c.client.SendCommand(ctx, request))
 }
 
-// CancelCommand ends an open command.
+// CancelCommand cancels an open command.
 func (c commands) CancelCommand(ctx context.Context, id string) (*bff.Command, error) {
 	return one(command)(c.client.CancelCommand(ctx, &devicev1.CancelCommandRequest{Id: id}))
 }
 
-// GetCommands gives the commands that there are.
+// GetCommands returns the commands of the ids that the caller sees.
 func (c commands) GetCommands(ctx context.Context, ids []string) ([]*bff.Command, error) {
 	m, err := c.client.BatchGetCommands(ctx, &devicev1.BatchGetCommandsRequest{Ids: ids})
 	if err != nil {
@@ -42,7 +42,7 @@ func (c commands) GetCommands(ctx context.Context, ids []string) ([]*bff.Command
 	return each(m.GetCommands(), command), nil
 }
 
-// ListDeviceCommands gives a page of commands a device.
+// ListDeviceCommands returns a page of commands for each device.
 func (c commands) ListDeviceCommands(ctx context.Context, deviceIDs []string, request bff.PageRequest) (map[string]bff.Page[bff.Command], error) {
 	m, err := c.client.BatchListCommands(ctx, &devicev1.BatchListCommandsRequest{DeviceIds: deviceIDs, Page: pageRequest(request)})
 	if err != nil {
@@ -55,7 +55,7 @@ func (c commands) ListDeviceCommands(ctx context.Context, deviceIDs []string, re
 	return pages, nil
 }
 
-// GetCommandLogs gives the beginnings of logs, by command.
+// GetCommandLogs returns the first lines of the log of each command.
 func (c commands) GetCommandLogs(ctx context.Context, commandIDs []string, first int) (map[string][]*bff.LogLine, error) {
 	m, err := c.client.BatchGetCommandLogs(ctx, &devicev1.BatchGetCommandLogsRequest{CommandIds: commandIDs, First: *number(&first)})
 	if err != nil {
@@ -64,7 +64,7 @@ func (c commands) GetCommandLogs(ctx context.Context, commandIDs []string, first
 	return linesBy(m, func(l *bff.LogLine) string { return l.CommandID }), nil
 }
 
-// GetDeviceLogs gives what devices logged over a time, by device.
+// GetDeviceLogs returns the first lines that each device logged in an interval.
 func (c commands) GetDeviceLogs(ctx context.Context, deviceIDs []string, query bff.LogQuery) (map[string][]*bff.LogLine, error) {
 	m, err := c.client.BatchGetDeviceLogs(ctx, &devicev1.BatchGetDeviceLogsRequest{
 		DeviceIds: deviceIDs, From: timestamppb.New(query.From), To: timestamppb.New(query.To), First: *number(&query.First),
@@ -97,7 +97,7 @@ func logLine(m *devicev1.LogLine) *bff.LogLine {
 	return &bff.LogLine{CommandID: m.GetCommandId(), DeviceID: m.GetDeviceId(), At: m.GetAt().AsTime(), Stream: m.GetStream(), Text: m.GetText()}
 }
 
-// lockState is null for what has no lock.
+// lockState returns nil for a device without a lock.
 func lockState(s devicev1.LockState) *bff.LockState {
 	if s == devicev1.LockState_LOCK_STATE_UNSPECIFIED {
 		return nil

@@ -1,8 +1,8 @@
-// Package rpc asks the services over gRPC on behalf of resolvers: it implements the ports of bff,
-// and protobuf ends here.
+// Package rpc calls the services over gRPC for resolvers. It implements the ports of bff, and it is the last package
+// of the gateway that knows protobuf.
 //
-// One file a service: the calls above, the messages below. Errors arrive as *errs.Error already
-// (internal/rpc) and go up as they are.
+// There is one file for each service: the calls first, the conversion of messages below. internal/rpc has decoded an
+// error to an *errs.Error already, and this package returns it unchanged.
 package rpc
 
 import (
@@ -16,7 +16,7 @@ import (
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
 )
 
-// each turns every message into a view.
+// each converts every message to a view.
 func each[M, V any](messages []M, view func(M) V) []V {
 	views := make([]V, len(messages))
 	for i, m := range messages {
@@ -25,7 +25,7 @@ func each[M, V any](messages []M, view func(M) V) []V {
 	return views
 }
 
-// one turns the answer of a call into a view, unless the call failed.
+// one converts the reply of a call to a view; it returns the error of a call that failed.
 func one[M, V any](view func(M) *V) func(message M, err error) (*V, error) {
 	return func(message M, err error) (*V, error) {
 		if err != nil {
@@ -63,7 +63,7 @@ func optionalTime(t *timestamppb.Timestamp) *time.Time {
 	return &at
 }
 
-// optionalText is nil for the empty text, which in protobuf is no text.
+// optionalText returns nil for the empty string, because protobuf has no null for strings.
 func optionalText(s string) *string {
 	if s == "" {
 		return nil
@@ -85,10 +85,10 @@ func optionalJSON(s string) bff.JSON {
 	return bff.JSON(s)
 }
 
-// enum takes the prefix off a name of protobuf: KIND_CAMERA is CAMERA.
+// enum removes the prefix of a protobuf name: KIND_CAMERA is CAMERA.
 func enum[E ~string](name, prefix string) E { return E(strings.TrimPrefix(name, prefix)) }
 
-// enumValue finds the number of a name of the schema; 0 is UNSPECIFIED.
+// enumValue returns the number of a name of the schema; 0 is UNSPECIFIED.
 func enumValue[E ~int32](values map[string]int32, prefix, name string) E {
 	return E(values[prefix+name])
 }
@@ -123,7 +123,7 @@ func position(p *typesv1.Position) *bff.Position {
 	}
 }
 
-// positionMessage leaves the time out when the caller did: the service says when now is.
+// positionMessage encodes a position. Without a time the service uses its own clock.
 func positionMessage(p *bff.PositionInput) *typesv1.Position {
 	if p == nil {
 		return nil
@@ -133,7 +133,7 @@ func positionMessage(p *bff.PositionInput) *typesv1.Position {
 	}
 }
 
-// nonNil makes an empty map of none: on the wire they are the same, to GraphQL they are not.
+// nonNil returns an empty map for nil: the two are equal in protobuf and different in GraphQL.
 func nonNil(labels map[string]string) map[string]string {
 	if labels == nil {
 		return map[string]string{}
@@ -147,7 +147,7 @@ func labelsJSON(labels map[string]string) bff.JSON {
 	}
 	encoded, err := json.Marshal(labels)
 	if err != nil {
-		return bff.JSON("{}") // texts always encode
+		return bff.JSON("{}") // strings always encode
 	}
 	return encoded
 }

@@ -9,21 +9,21 @@ import (
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
 )
 
-// twins asks the device service for configurations.
+// twins calls the device service for configurations.
 type twins struct{ client devicev1.TwinsClient }
 
 func newTwins(conn grpc.ClientConnInterface) twins {
 	return twins{client: devicev1.NewTwinsClient(conn)}
 }
 
-// SetDeviceConfig says what is wanted of a device.
+// SetDeviceConfig sets the desired configuration of a device.
 func (t twins) SetDeviceConfig(ctx context.Context, deviceID string, desired bff.JSON, expectedVersion *int) (*bff.DeviceConfig, error) {
 	return one(deviceConfig)(t.client.SetConfig(ctx, &devicev1.SetConfigRequest{
 		DeviceId: deviceID, DesiredJson: string(desired), ExpectedVersion: version(expectedVersion),
 	}))
 }
 
-// GetDeviceConfigs gives the configurations of devices, by their ids.
+// GetDeviceConfigs returns the configurations of devices, by the id of the device.
 func (t twins) GetDeviceConfigs(ctx context.Context, deviceIDs []string) (map[string]*bff.DeviceConfig, error) {
 	m, err := t.client.BatchGetConfigs(ctx, &devicev1.BatchGetConfigsRequest{DeviceIds: deviceIDs})
 	if err != nil {
@@ -36,7 +36,7 @@ func (t twins) GetDeviceConfigs(ctx context.Context, deviceIDs []string) (map[st
 	return configs, nil
 }
 
-// ListConfigVersions gives a page a device of what was wanted of it.
+// ListConfigVersions returns a page of desired configurations for each device.
 func (t twins) ListConfigVersions(ctx context.Context, deviceIDs []string, request bff.PageRequest) (map[string]bff.Page[bff.DeviceConfigVersion], error) {
 	m, err := t.client.BatchListConfigVersions(ctx, &devicev1.BatchListConfigVersionsRequest{DeviceIds: deviceIDs, Page: pageRequest(request)})
 	if err != nil {
@@ -49,7 +49,7 @@ func (t twins) ListConfigVersions(ctx context.Context, deviceIDs []string, reque
 	return pages, nil
 }
 
-// SetDeviceConfigSchema holds what is wanted of a kind of device to a schema; null holds it to none.
+// SetDeviceConfigSchema sets the schema that validates desired configurations of a kind; null removes it.
 func (t twins) SetDeviceConfigSchema(ctx context.Context, kind bff.DeviceKind, schema bff.JSON) (*bff.DeviceConfigSchema, error) {
 	request := &devicev1.ConfigSchema{Kind: enumValue[devicev1.Kind](devicev1.Kind_value, "KIND_", string(kind))}
 	if named(schema) {
@@ -58,7 +58,7 @@ func (t twins) SetDeviceConfigSchema(ctx context.Context, kind bff.DeviceKind, s
 	return one(configSchema)(t.client.SetConfigSchema(ctx, request))
 }
 
-// ListDeviceConfigSchemas gives the schemas that there are.
+// ListDeviceConfigSchemas returns all schemas.
 func (t twins) ListDeviceConfigSchemas(ctx context.Context) ([]*bff.DeviceConfigSchema, error) {
 	m, err := t.client.ListConfigSchemas(ctx, &devicev1.ListConfigSchemasRequest{})
 	if err != nil {
