@@ -1,8 +1,7 @@
-// Package caller says on whose behalf a call is made, from the gate down to the rule that decides.
+// Package caller has the identity on whose behalf a call is made, from the gateway down to the rule that decides.
 //
-// The gate finds out who is calling and puts a Caller into the context; internal/rpc carries it to
-// the services; their rules read it. A context without one belongs to nobody, and nobody may do
-// anything.
+// The gateway authenticates a request and puts the Caller into the context. internal/rpc sends it to the services,
+// and their rules read it. A context without a Caller is anonymous, and an anonymous caller is refused.
 package caller
 
 import (
@@ -17,7 +16,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Role is what an account is trusted with.
+// Role is the role of an account.
 type Role string
 
 // The roles. System is Sluice itself: schedulers, importers and relays.
@@ -28,8 +27,8 @@ const (
 	System   Role = "SYSTEM"
 )
 
-// Scopes name what a caller may do. A role has all of its scopes, an API key those that it was given.
-// internal/catalog states which service a scope belongs to, and which roles have it.
+// Scopes name the operations that a caller may call. A role has all of its scopes; an API key has a subset.
+// internal/catalog states the service and the roles of each scope.
 const (
 	AccountRead     = "account:read"
 	APIKeyWrite     = "apikey:write"
@@ -47,29 +46,29 @@ const (
 	ActivityWrite   = "activity:write"
 	CallerRead      = "caller:read"
 	CallerWrite     = "caller:write"
-	SchemaRead      = "schema:read" // to introspect, where not everybody may
+	SchemaRead      = "schema:read" // introspection, where it is not public
 )
 
-// Caller is who asks.
+// Caller is the identity of a caller.
 type Caller struct {
-	AccountID string   // the account that acts, or that owns the API key; "" for nobody and for the system
-	APIKeyID  string   // set when an API key was presented
-	SessionID string   // set when an access token was presented: the session it belongs to
-	Role      Role     // "" for nobody
-	Scopes    []string // what it may do
+	AccountID string   // the account that acts, or that owns the API key; "" for an anonymous caller and for the system
+	APIKeyID  string   // "" unless the credential is an API key
+	SessionID string   // the session of the access token; "" for other credentials
+	Role      Role     // "" for an anonymous caller
+	Scopes    []string // the operations that it may call
 
-	// DeviceLabels limits an API key to the devices that have all of these labels: others do not exist
-	// for it. None for no limit.
+	// DeviceLabels limits an API key to devices with all of these labels: to the key, other devices do not exist. No
+	// labels are no limit.
 	DeviceLabels map[string]string
 
-	// These only the gate knows.
-	PointsPerMinute int       // the budget of the API key
-	ExpiresAt       time.Time // when what was presented stops to hold; zero when it holds until it is revoked
+	// Only the gateway uses the fields below.
+	PointsPerMinute int       // the rate limit of the API key
+	ExpiresAt       time.Time // of the credential; zero for one that is valid until it is revoked
 }
 
-// ScopesOf returns the scopes of a role: those that internal/catalog gives it, and those of the gateway itself.
-// MEMBER rents and records its own activity. OPERATOR also operates: it configures and commands devices, and
-// watches through cameras. ADMIN also manages devices and API keys. An unknown role has none.
+// ScopesOf returns the scopes of a role: those of internal/catalog, and those of the gateway itself. MEMBER rents
+// vehicles and records its own activity. OPERATOR also configures and commands devices, and watches cameras. ADMIN
+// also manages devices and API keys. An unknown role has no scopes.
 func ScopesOf(role Role) []string {
 	rank := slices.Index([]Role{Member, Operator, Admin, System}, role)
 	var scopes []string
@@ -90,7 +89,7 @@ func ScopesOf(role Role) []string {
 	return scopes
 }
 
-// SeesLabels tells whether a device that has the labels may exist for the caller.
+// SeesLabels reports whether a device with the labels is within the limit of the caller.
 func (c Caller) SeesLabels(labels map[string]string) bool {
 	for key, value := range c.DeviceLabels {
 		if got, ok := labels[key]; !ok || got != value {
@@ -100,27 +99,27 @@ func (c Caller) SeesLabels(labels map[string]string) bool {
 	return true
 }
 
-// OfSystem is the caller for work that Sluice does on its own account.
+// OfSystem returns the caller of background work of Sluice itself.
 func OfSystem() Caller { return Caller{Role: System, Scopes: ScopesOf(System)} }
 
-// Known tells whether anybody is there.
+// Known reports whether the caller is authenticated.
 func (c Caller) Known() bool { return c.Role != "" }
 
-// Has tells whether the caller may do what scope names.
+// Has reports whether the caller has the scope.
 func (c Caller) Has(scope string) bool { return slices.Contains(c.Scopes, scope) }
 
-// Staff tells whether the caller may see and act on what belongs to others.
+// Staff reports whether the caller may see and change entities of other accounts.
 func (c Caller) Staff() bool { return c.Role == Admin || c.Role == Operator || c.Role == System }
 
-// Administers tells whether the caller may do what changes the installation, such as importing.
+// Administers reports whether the caller may change the installation, for example import recordings.
 func (c Caller) Administers() bool { return c.Role == Admin || c.Role == System }
 
-// MayActFor tells whether the caller may see and act on what belongs to the account.
+// MayActFor reports whether the caller may see and change entities of the account.
 func (c Caller) MayActFor(accountID string) bool {
 	return c.Staff() || (c.AccountID != "" && c.AccountID == accountID)
 }
 
-// Name identifies the caller in records of who did what: the API key, else the account, else the role.
+// Name identifies the caller in records: by the API key, else by the account, else by the role.
 func (c Caller) Name() string {
 	switch {
 	case c.APIKeyID != "":
@@ -135,20 +134,20 @@ func (c Caller) Name() string {
 
 type contextKey struct{}
 
-// held is a caller in a context, with the text that it travels as.
+// held is the Caller of a context, with its encoded form.
 type held struct {
 	Caller
 	text func() (string, error)
 }
 
-// NewContext gives a context whose calls are made on behalf of c.
+// NewContext returns a context that carries the caller.
 func NewContext(ctx context.Context, c Caller) context.Context {
 	h := &held{Caller: c}
 	h.text = sync.OnceValues(h.encode)
 	return context.WithValue(ctx, contextKey{}, h)
 }
 
-// FromContext tells on whose behalf ctx acts; nobody when it does not say.
+// FromContext returns the caller of a context; an anonymous one when it carries none.
 func FromContext(ctx context.Context) Caller {
 	if h, ok := ctx.Value(contextKey{}).(*held); ok {
 		return h.Caller
@@ -156,8 +155,8 @@ func FromContext(ctx context.Context) Caller {
 	return Caller{}
 }
 
-// Encoded gives the caller of ctx as text that Decode reads, "" for nobody. It is written once, however
-// many calls are made under the context.
+// Encoded returns the caller of a context in the form that Decode reads; "" for an anonymous one. It is encoded once
+// for all calls under the context.
 func Encoded(ctx context.Context) (string, error) {
 	h, ok := ctx.Value(contextKey{}).(*held)
 	if !ok || !h.Known() {
@@ -174,7 +173,7 @@ func (h *held) encode() (string, error) {
 	return string(text), nil
 }
 
-// Decode reads what Encoded wrote; what does not read is nobody.
+// Decode decodes the result of Encoded. Other input is an anonymous caller.
 func Decode(text string) Caller {
 	var c Caller
 	if err := json.Unmarshal([]byte(text), &c); err != nil {
@@ -183,8 +182,8 @@ func Decode(text string) Caller {
 	return c
 }
 
-// Require gives the caller of ctx when it may do what scope names: UNAUTHENTICATED for nobody,
-// PERMISSION_DENIED for somebody who may not.
+// Require returns the caller of a context that has the scope. It is UNAUTHENTICATED for an anonymous caller, and
+// PERMISSION_DENIED for a caller without the scope.
 func Require(ctx context.Context, scope string) (Caller, error) {
 	c := FromContext(ctx)
 	if !c.Known() {

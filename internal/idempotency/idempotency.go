@@ -1,8 +1,8 @@
-// Package idempotency says which creating calls are repeats of one another.
+// Package idempotency identifies calls that are retries of one another.
 //
-// A caller who does not know whether a call arrived sends it again with the same key. A store keeps
-// the key with the write, for Retention, and answers a repeat with the first result; the same key
-// with another input is refused.
+// A client that does not know whether its call arrived retries it with the same idempotency key. The store stores the
+// key in the transaction of the write, and replays the first result for a retry within Retention. The same key with
+// other input is refused with IDEMPOTENCY_KEY_REUSED.
 package idempotency
 
 import (
@@ -17,22 +17,21 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// Retention is how long a key is remembered.
+// Retention is how long a key is stored.
 const Retention = 24 * time.Hour
 
-// MaxKeyLength bounds what a caller may send as a key, in bytes.
+// MaxKeyLength is the limit of a key, in bytes.
 const MaxKeyLength = 200
 
-// Key is one caller's key for one call. The zero Key stands for a call without one.
+// Key is the idempotency key of one call. The zero Key is for a call without one.
 type Key struct {
-	Caller      string // whose key it is: keys of different callers never meet
-	Value       string // what the caller sent
-	Fingerprint string // of the method and its input: tells a repeat from another call
+	Caller      string // the owner of the key: keys of different callers are distinct
+	Value       string // the key that the client sent
+	Fingerprint string // hash of the method and its input: equal for a retry only
 }
 
-// NewKey makes the Key of a call by the caller in ctx. An empty value gives the zero Key; a value
-// that is too long or no text is INVALID_ARGUMENT. The request is what the call asks for: two that
-// are the same as JSON are repeats.
+// NewKey returns the Key of a call by the caller of the context. An empty value returns the zero Key; a value that is
+// too long or not one line is INVALID_ARGUMENT. Requests that are equal as JSON have equal fingerprints.
 func NewKey(ctx context.Context, value, method string, request any) (Key, error) {
 	if value == "" {
 		return Key{}, nil
@@ -51,5 +50,5 @@ func NewKey(ctx context.Context, value, method string, request any) (Key, error)
 	return Key{Caller: caller.FromContext(ctx).Name(), Value: value, Fingerprint: hex.EncodeToString(hash.Sum(nil))}, nil
 }
 
-// Zero tells whether the call came without a key.
+// Zero reports whether the call has no key.
 func (k Key) Zero() bool { return k.Value == "" }

@@ -1,10 +1,9 @@
-// Package ids makes and reads the identifiers of everything that Sluice keeps.
+// Package ids creates and parses the identifiers of all entities.
 //
-// An identifier is a TypeID (https://github.com/jetify-com/typeid/tree/main/spec): the kind, an
-// underscore, and a UUIDv7 in 26 letters of Crockford's base32, as in
-// "trip_01jd2k0f3qe8x9w5t7v6m4n2p0". It says what it names wherever it is seen, sorts by time of
-// making, and is the same in a store, a log line, a topic and the GraphQL API. Callers treat it as
-// opaque.
+// An identifier is a TypeID (https://github.com/jetify-com/typeid/tree/main/spec): the kind, an underscore, and a
+// UUIDv7 as 26 characters of Crockford's base32, as in "trip_01jd2k0f3qe8x9w5t7v6m4n2p0". It shows what it
+// identifies, sorts by time of creation, and is the same in a store, a log line, a subject of events and the GraphQL
+// API. To callers it is opaque. Parse and Check return an error for every other string.
 package ids
 
 import (
@@ -14,10 +13,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// Kind is what an identifier names.
+// Kind is the kind of entity that an identifier names.
 type Kind string
 
-// The kinds that Sluice keeps.
+// The kinds. A kind with visibility rules has a row in internal/entity.
 const (
 	Account  Kind = "account"
 	APIKey   Kind = "apikey"
@@ -38,12 +37,12 @@ const alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
 
 const suffixLength = 26
 
-// New makes an identifier that nobody has.
+// New returns a new unique identifier.
 func New(kind Kind) string {
 	return string(kind) + "_" + encode(uuid.Must(uuid.NewV7()))
 }
 
-// Parse tells the kind of id. It refuses whatever New cannot have made.
+// Parse returns the kind of an identifier. It refuses every string that New cannot return.
 func Parse(id string) (Kind, error) {
 	kind, suffix, ok := strings.Cut(id, "_")
 	if !ok || kind == "" || len(kind) > 63 || strings.Trim(kind, "abcdefghijklmnopqrstuvwxyz") != "" {
@@ -55,7 +54,7 @@ func Parse(id string) (Kind, error) {
 	return Kind(kind), nil
 }
 
-// Check refuses an id that is not one of the kind.
+// Check refuses an identifier of another kind.
 func Check(kind Kind, id string) error {
 	got, err := Parse(id)
 	if err != nil {
@@ -67,7 +66,7 @@ func Check(kind Kind, id string) error {
 	return nil
 }
 
-// encode writes 128 bits as 26 letters, the first of which carries 3 bits.
+// encode encodes 128 bits as 26 characters; the first one carries 3 bits.
 func encode(u uuid.UUID) string {
 	var out [suffixLength]byte
 	var acc uint32

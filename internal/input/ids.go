@@ -7,10 +7,10 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
-// MaxIDs bounds the ids of one call.
+// MaxIDs is the limit of ids in one call.
 const MaxIDs = 1_000
 
-// ID refuses what cannot be the id of the kind.
+// ID refuses an id that is not valid for the kind.
 func ID(field string, kind ids.Kind, id string) error {
 	if err := ids.Check(kind, id); err != nil {
 		return errs.Invalid(field, "%v", err)
@@ -18,7 +18,7 @@ func ID(field string, kind ids.Kind, id string) error {
 	return nil
 }
 
-// OptionalID is ID for a reference: "" refers to nothing, and passes.
+// OptionalID is ID for a reference that may be "".
 func OptionalID(field string, kind ids.Kind, id string) error {
 	if id == "" {
 		return nil
@@ -26,8 +26,8 @@ func OptionalID(field string, kind ids.Kind, id string) error {
 	return ID(field, kind, id)
 }
 
-// IDs is those that can be ids of the kind, each once and sorted. The others name nothing, which is
-// no error: a batch answers with what there is. More than MaxIDs are refused.
+// IDs returns the valid ids of the kind, sorted and without duplicates. An id that is not valid identifies nothing,
+// which is no error, because a batch read returns what exists. More than MaxIDs ids are refused.
 func IDs(field string, kind ids.Kind, all []string) ([]string, error) {
 	if len(all) > MaxIDs {
 		return nil, errs.Invalid(field, "are more than %d", MaxIDs)

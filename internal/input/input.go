@@ -1,8 +1,7 @@
-// Package input checks what callers send, where every service holds it to the same rule.
+// Package input validates the input of callers, where every service has the same rule.
 //
-// Each check names the field that it refuses, as INVALID_ARGUMENT with a sentence that says what the
-// field must be. Bounds on the length are the caller's to give. What passes can be kept by SQLite
-// and PostgreSQL and read back as it was.
+// A check returns INVALID_ARGUMENT, which names the field and what it must be. The caller of a check chooses the
+// limit of the length. Input that passes is stored by SQLite and PostgreSQL and read back unchanged.
 package input
 
 import (
@@ -12,14 +11,14 @@ import (
 	"math"
 	"strings"
 	"time"
-	_ "time/tzdata" // zones on machines that have no list of them
+	_ "time/tzdata" // time zones for machines without a database of them
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Line refuses what is not one line of at most most characters; "" passes.
+// Line refuses text that is not one line of at most most characters; "" passes.
 func Line(field, text string, most int) error {
 	if err := oneLine(field, text); err != nil {
 		return err
@@ -27,7 +26,7 @@ func Line(field, text string, most int) error {
 	return short(field, text, most)
 }
 
-// Name refuses what Line refuses, and what nobody could read.
+// Name refuses the same as Line, and text without a visible character.
 func Name(field, text string, most int) error {
 	if strings.TrimSpace(text) == "" {
 		return errs.Invalid(field, "is missing")
@@ -35,8 +34,7 @@ func Name(field, text string, most int) error {
 	return Line(field, text, most)
 }
 
-// Key refuses what Line refuses, but counts bytes, and "": it is for what is looked up, so that it
-// fits an index.
+// Key refuses the same as Line, with the limit in bytes, and "". It is for columns with an index.
 func Key(field, text string, most int) error {
 	switch {
 	case text == "":
@@ -47,8 +45,8 @@ func Key(field, text string, most int) error {
 	return oneLine(field, text)
 }
 
-// Text refuses what is not text, of any number of lines, of at most most characters; "" passes.
-// PostgreSQL keeps no NUL.
+// Text refuses text that is not valid UTF-8 of at most most characters; lines and "" pass. It refuses NUL, which
+// PostgreSQL does not store.
 func Text(field, text string, most int) error {
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 		return errs.Invalid(field, "must be UTF-8 without NUL")
@@ -56,7 +54,7 @@ func Text(field, text string, most int) error {
 	return short(field, text, most)
 }
 
-// JSON refuses what is not a JSON value of at most most bytes.
+// JSON refuses text that is not a JSON value of at most most bytes.
 func JSON(field, text string, most int) error {
 	if len(text) > most {
 		return errs.Invalid(field, "is longer than %d bytes", most)
@@ -67,8 +65,7 @@ func JSON(field, text string, most int) error {
 	return nil
 }
 
-// Object reads a JSON object of the fields that the struct to has, and of no others. The refusal
-// says that it must be of the shape.
+// Object decodes a JSON object with the fields of the struct to and no others. The error states the shape.
 func Object(field, text, shape string, to any) error {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.DisallowUnknownFields()
@@ -101,7 +98,7 @@ const (
 	EndYear   = 2200
 )
 
-// Time is the time as stores keep it: in UTC and whole microseconds.
+// Time returns the time as stores have it: in UTC and whole microseconds.
 func Time(field string, at time.Time) (time.Time, error) {
 	at = at.UTC()
 	if at.Year() < FirstYear || at.Year() >= EndYear {
@@ -110,7 +107,7 @@ func Time(field string, at time.Time) (time.Time, error) {
 	return at.Truncate(time.Microsecond), nil
 }
 
-// OptionalTime is Time for what may be nil.
+// OptionalTime is Time for a time that may be nil.
 func OptionalTime(field string, at *time.Time) (*time.Time, error) {
 	if at == nil {
 		return nil, nil
@@ -122,11 +119,11 @@ func OptionalTime(field string, at *time.Time) (*time.Time, error) {
 	return &kept, nil
 }
 
-// maxZone bounds the name of a time zone, in bytes.
+// maxZone is the limit of the name of a time zone, in bytes.
 const maxZone = 64
 
-// Zone finds a time zone by its name in the IANA database. "Local" is none, though Go knows it: it
-// is wherever the server stands.
+// Zone returns the time zone of the name in the IANA database. It refuses "Local", which Go accepts: that is the zone
+// of the server.
 func Zone(field, name string) (*time.Location, error) {
 	if name == "" || name == "Local" || len(name) > maxZone {
 		return nil, errs.Invalid(field, "is not the IANA name of a time zone, as in \"Europe/Berlin\"")
@@ -138,8 +135,8 @@ func Zone(field, name string) (*time.Location, error) {
 	return zone, nil
 }
 
-// Place refuses what is no place on Earth: degrees in WGS 84, and metres of accuracy where it is
-// known. NaN is neither.
+// Place refuses a position that is not on Earth: degrees in WGS 84, and an accuracy in metres where it is known. It
+// refuses NaN.
 func Place(field string, latitude, longitude float64, accuracy *float64) error {
 	switch {
 	case !(math.Abs(latitude) <= 90):

@@ -1,8 +1,7 @@
-// Package obs makes Sluice visible: structured logs that carry the request they belong to, traces
-// over OTLP, and the metrics registry.
+// Package obs is the observability of Sluice: structured logs with the id of their request, and traces over OTLP.
 //
-// It promises that a log line written with a request's context names its request and trace, and
-// that nothing here fails a request.
+// A log line under the context of a request has the ids of its request and trace. A failure to export a trace fails
+// no request.
 package obs
 
 import (
@@ -22,18 +21,18 @@ import (
 
 type requestIDKey struct{}
 
-// WithRequestID gives a context that belongs to the request.
+// WithRequestID returns a context with the id of a request.
 func WithRequestID(ctx context.Context, id string) context.Context {
 	return context.WithValue(ctx, requestIDKey{}, id)
 }
 
-// RequestID is the request that ctx belongs to, or "".
+// RequestID returns the id of the request of a context, or "".
 func RequestID(ctx context.Context) string {
 	id, _ := ctx.Value(requestIDKey{}).(string)
 	return id
 }
 
-// NewLogger writes lines of the level and above to w, as "json" or as "text".
+// NewLogger returns a logger that writes lines of at least the level to w, in the format "json" or "text".
 func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if format == "json" {
@@ -42,7 +41,7 @@ func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 	return slog.New(contextHandler{slog.NewTextHandler(w, options)})
 }
 
-// contextHandler adds what the context knows of the request.
+// contextHandler adds the ids of the request and the trace of the context to each line.
 type contextHandler struct{ slog.Handler }
 
 func (h contextHandler) Handle(ctx context.Context, record slog.Record) error {
@@ -63,7 +62,7 @@ func (h contextHandler) WithGroup(name string) slog.Handler {
 	return contextHandler{h.Handler.WithGroup(name)}
 }
 
-// Tracing makes spans and carries them between processes (W3C Trace Context).
+// Tracing starts spans and propagates them between processes (W3C Trace Context).
 type Tracing struct {
 	provider   trace.TracerProvider
 	tracer     trace.Tracer
@@ -71,7 +70,7 @@ type Tracing struct {
 	shutdown   func(context.Context) error
 }
 
-// NoTracing makes spans that nobody sees, at next to no cost.
+// NoTracing returns a Tracing whose spans are dropped, at almost no cost.
 func NoTracing() *Tracing {
 	return tracing(noop.NewTracerProvider(), func(context.Context) error { return nil })
 }
@@ -82,8 +81,8 @@ func tracing(provider trace.TracerProvider, shutdown func(context.Context) error
 	}
 }
 
-// NewTracing exports the ratio (0 to 1) of all traces to the OTLP endpoint (a gRPC URL, as in
-// http://127.0.0.1:4317); without an endpoint it is NoTracing.
+// NewTracing returns a Tracing that exports a ratio (0 to 1) of all traces to an OTLP endpoint, a gRPC URL such as
+// http://127.0.0.1:4317. Without an endpoint it is NoTracing.
 func NewTracing(ctx context.Context, endpoint string, ratio float64) (*Tracing, error) {
 	if endpoint == "" {
 		return NoTracing(), nil
@@ -95,7 +94,7 @@ func NewTracing(ctx context.Context, endpoint string, ratio float64) (*Tracing, 
 	return NewTracingTo(sdktrace.NewBatchSpanProcessor(exporter), ratio), nil
 }
 
-// NewTracingTo hands finished spans to the processor.
+// NewTracingTo returns a Tracing that sends finished spans to the processor.
 func NewTracingTo(processor sdktrace.SpanProcessor, ratio float64) *Tracing {
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithSpanProcessor(processor),
@@ -105,23 +104,23 @@ func NewTracingTo(processor sdktrace.SpanProcessor, ratio float64) *Tracing {
 	return tracing(provider, provider.Shutdown)
 }
 
-// Provider is for libraries that make spans of their own.
+// Provider returns the tracer provider, for libraries with spans of their own.
 func (t *Tracing) Provider() trace.TracerProvider { return t.provider }
 
-// Start begins a span below the one in ctx.
+// Start starts a span as a child of the span of the context.
 func (t *Tracing) Start(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
 	return t.tracer.Start(ctx, name, options...)
 }
 
-// Inject writes the span of ctx into what goes to another process.
+// Inject encodes the span of the context for another process.
 func (t *Tracing) Inject(ctx context.Context, carrier propagation.TextMapCarrier) {
 	t.propagator.Inject(ctx, carrier)
 }
 
-// Extract reads what Inject wrote.
+// Extract decodes the span that Inject encoded.
 func (t *Tracing) Extract(ctx context.Context, carrier propagation.TextMapCarrier) context.Context {
 	return t.propagator.Extract(ctx, carrier)
 }
 
-// Shutdown sends what is left to send.
+// Shutdown flushes the spans that are not exported yet.
 func (t *Tracing) Shutdown(ctx context.Context) error { return t.shutdown(ctx) }

@@ -1,6 +1,6 @@
-// Package page cuts long lists into pages by keyset: a page starts after the last row of the one
-// before, found by its sort key and id, so that a page costs the same wherever it lies and rows
-// that come or go in between neither repeat nor vanish.
+// Package page pages through lists by keyset: a page starts after the last row of the previous page, found by sort
+// key and id. The cost of a page does not depend on its offset, and rows that are added or deleted between two pages
+// neither repeat nor hide other rows. A cursor of another list is INVALID_ARGUMENT.
 package page
 
 import (
@@ -12,20 +12,20 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Default and Max bound how many items a page has.
+// Default and Max are the default and the largest size of a page.
 const (
 	Default = 20
 	Max     = 1000
 )
 
-// Request asks for a page.
+// Request requests one page.
 type Request struct {
-	First     int    // how many items at most; 0 means Default
+	First     int    // most items of the page; 0 means Default
 	After     string // the cursor of the item before the page; "" for the first page
-	WithTotal bool   // whether to count all items too
+	WithTotal bool   // count all items of the list too
 }
 
-// Size is how many items the page may have; out of 0..Max is INVALID_ARGUMENT.
+// Size returns the largest number of items of the page; outside 0..Max it is INVALID_ARGUMENT.
 func (r Request) Size() (int, error) {
 	switch {
 	case r.First == 0:
@@ -36,15 +36,15 @@ func (r Request) Size() (int, error) {
 	return r.First, nil
 }
 
-// Page is a stretch of a list.
+// Page is one page of a list.
 type Page[T any] struct {
 	Items   []T
-	Cursors []string // one an item
+	Cursors []string // one for each item
 	HasNext bool
-	Total   *int64 // only when asked for
+	Total   *int64 // nil unless the request has WithTotal
 }
 
-// Cut makes a Page of rows that were read with one row too many, to learn whether more follow.
+// Cut returns the page of rows that were read with one extra row, which shows whether a next page exists.
 func Cut[T any](rows []T, size int, cursorOf func(T) Cursor) Page[T] {
 	p := Page[T]{Items: rows, HasNext: len(rows) > size}
 	if p.HasNext {
@@ -57,7 +57,7 @@ func Cut[T any](rows []T, size int, cursorOf func(T) Cursor) Page[T] {
 	return p
 }
 
-// Empty is the page of a list of nothing.
+// Empty returns the page of an empty list.
 func Empty[T any](request Request) (Page[T], error) {
 	if _, err := request.Size(); err != nil {
 		return Page[T]{}, err
@@ -69,22 +69,22 @@ func Empty[T any](request Request) (Page[T], error) {
 	return p, nil
 }
 
-// BadCursor says that a cursor was not made by the list that it was sent to.
+// BadCursor is the error of a cursor of another list.
 func BadCursor() *errs.Error { return errs.Invalid("after", "is not a cursor of this list") }
 
-// Cursor is a place in a list: the sort key and the id of an item, under the order they belong to.
+// Cursor is the position of an item in a list: its sort key and id, under the name of the order.
 type Cursor struct {
-	Order string // the list's order; a cursor of another order is BadCursor()
-	Key   string // the item's sort key, as text
+	Order string // the name of the order; ParseCursor refuses a cursor of another one
+	Key   string // the sort key of the item, as text
 	ID    string
 }
 
-// AtTime is the place of an item that sorts by time.
+// AtTime returns the cursor of an item that is sorted by time.
 func AtTime(order string, at time.Time, id string) Cursor {
 	return Cursor{Order: order, Key: strconv.FormatInt(at.UnixMicro(), 10), ID: id}
 }
 
-// Micros is the sort key of a cursor made by AtTime, in microseconds since 1970.
+// Micros returns the sort key of a cursor of AtTime, in microseconds since 1970.
 func (c Cursor) Micros() (int64, error) {
 	at, err := strconv.ParseInt(c.Key, 10, 64)
 	if err != nil {
@@ -93,16 +93,16 @@ func (c Cursor) Micros() (int64, error) {
 	return at, nil
 }
 
-// String is the cursor as callers hold it: opaque.
+// String encodes the cursor; callers treat the result as opaque.
 func (c Cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString([]byte(c.Order + "\x00" + c.Key + "\x00" + c.ID))
 }
 
-// maxCursor bounds what is decoded, in bytes.
+// maxCursor is the limit of an encoded cursor, in bytes.
 const maxCursor = 1024
 
-// ParseCursor reads what String wrote for the same order; anything else is INVALID_ARGUMENT. The
-// empty string is no cursor: ok is false.
+// ParseCursor decodes a cursor of the order; other input is INVALID_ARGUMENT. For the empty string ok is false,
+// without an error.
 func ParseCursor(order, text string) (c Cursor, ok bool, err error) {
 	if text == "" {
 		return Cursor{}, false, nil

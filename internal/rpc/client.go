@@ -12,8 +12,8 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// Dial gives a connection to a service that listens at addr. It connects when it is first used, and
-// again whenever it must; until then calls fail with UNAVAILABLE.
+// Dial returns a connection to a service at addr. It connects at the first call, and reconnects with backoff; a call
+// without a connection fails with UNAVAILABLE.
 func Dial(addr string, options Options) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+addr,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -26,7 +26,7 @@ func Dial(addr string, options Options) (*grpc.ClientConn, error) {
 	)
 }
 
-// Within wraps an in-process channel so that its callers get what those of Dial get.
+// Within wraps an in-process channel, so that its calls have the same interceptor as those over Dial.
 func Within(channel grpc.ClientConnInterface, options Options) grpc.ClientConnInterface {
 	return grpchan.InterceptClientConn(channel, options.client, nil)
 }

@@ -6,19 +6,20 @@ import (
 	"google.golang.org/grpc/mem"
 )
 
-// codec is protobuf as gRPC speaks it, for less: messages are written into pooled buffers by generated
-// code, and what is read is read into one buffer that the texts of the message point into, so that a
-// message costs one allocation for all of its texts. That buffer lives as long as any of them.
+// codec is the protobuf codec of gRPC with fewer allocations. Generated code encodes a message into a pooled buffer.
+// A message is decoded from one buffer, and its strings point into that buffer, so all strings of a message cost one
+// allocation. The buffer lives as long as any of them.
 //
-// It takes the other side at its word that texts are UTF-8: both sides are Sluice.
+// The codec does not validate that strings are UTF-8, because both ends are Sluice.
 type codec struct{ stock encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
 
-// Name is that of the content type that both sides have spoken before: application/grpc+proto.
+// Name returns the name of the content type of gRPC's own codec: application/grpc+proto.
 func (codec) Name() string { return proto.Name }
 
-// Marshal writes a message. Those without generated code, as of the health service, go the usual way.
+// Marshal encodes a message. A message without generated code, such as that of the health service, takes gRPC's own
+// codec.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	m, ok := v.(interface {
 		SizeVT() int
@@ -41,11 +42,11 @@ func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	return mem.BufferSlice{mem.NewBuffer(text, pool)}, nil
 }
 
-// Unmarshal reads a message.
+// Unmarshal decodes a message.
 func (c codec) Unmarshal(data mem.BufferSlice, v any) error {
 	m, ok := v.(interface{ UnmarshalVTUnsafe([]byte) error })
 	if !ok {
 		return c.stock.Unmarshal(data, v)
 	}
-	return m.UnmarshalVTUnsafe(data.Materialize()) // a copy: gRPC takes its buffers back
+	return m.UnmarshalVTUnsafe(data.Materialize()) // a copy: gRPC reuses its buffers
 }

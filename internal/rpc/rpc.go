@@ -1,10 +1,10 @@
-// Package rpc is how the parts of Sluice call each other: gRPC, over TCP between processes and over
-// an in-process channel within one, by the same code either way.
+// Package rpc is the gRPC client and server of Sluice: over TCP between processes, and over an in-process channel
+// within one, by the same code.
 //
-// What it carries beside the message: the caller, the request id, the trace and the deadline.
-// Errors cross as gRPC status with ErrorInfo and come out as the *errs.Error that went in, with the
-// name of the service. A panic in a handler is INTERNAL and a log line, never the end of the
-// process. A server that listens takes calls only with the shared token, when there is one.
+// A call carries the caller, the request id, the trace and the deadline. An error crosses as a gRPC status with
+// ErrorInfo, and the client decodes it to an equal *errs.Error with the name of the service. A panic in a handler is
+// INTERNAL and a log line, and the process goes on. A server on a listener refuses calls without the shared token,
+// when there is one. A service that cannot be reached is UNAVAILABLE.
 package rpc
 
 import (
@@ -21,29 +21,29 @@ import (
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
-// Options are what both ends of a call share.
+// Options are the options that client and server share.
 type Options struct {
-	Token   string // shared by all processes of one installation; "" asks for none
+	Token   string // shared by all processes of one installation; "" disables the check
 	Logger  *slog.Logger
 	Tracing *obs.Tracing
 	Metrics *Metrics
 }
 
-// Metadata keys. A key that ends in -bin carries bytes.
+// The keys of metadata. A key with the suffix -bin has a binary value.
 const (
 	callerKey    = "sluice-caller-bin"
 	requestIDKey = "sluice-request-id"
 	tokenKey     = "sluice-token"
 )
 
-// Metrics count calls by service, method and code, and time them.
+// Metrics count calls by service, method and code, and measure their time.
 type Metrics struct {
 	clientCalls *prometheus.CounterVec
 	clientTime  *prometheus.HistogramVec
 	serverCalls *prometheus.CounterVec
 }
 
-// NewMetrics registers the metrics of calls.
+// NewMetrics registers the metrics.
 func NewMetrics(registry prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		clientCalls: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -61,7 +61,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	return m
 }
 
-// split takes "/sluice.trip.v1.Trips/StartTrip" apart into "trip" and "StartTrip".
+// split splits "/sluice.trip.v1.Trips/StartTrip" into "trip" and "StartTrip".
 func split(fullMethod string) (service, method string) {
 	path, method, _ := strings.Cut(strings.TrimPrefix(fullMethod, "/"), "/")
 	if rest, ours := strings.CutPrefix(path, "sluice."); ours {
@@ -72,7 +72,7 @@ func split(fullMethod string) (service, method string) {
 	return path, method
 }
 
-// outgoing puts into the metadata what the server must know.
+// outgoing adds the metadata that the server decodes.
 func (o Options) outgoing(ctx context.Context) (context.Context, error) {
 	pairs := make(pairs, 0, 8)
 	who, err := caller.Encoded(ctx)
@@ -92,7 +92,7 @@ func (o Options) outgoing(ctx context.Context) (context.Context, error) {
 	return metadata.AppendToOutgoingContext(metadata.NewOutgoingContext(ctx, nil), pairs...), nil
 }
 
-// incoming reads what outgoing wrote. What does not read as a caller is nobody.
+// incoming decodes the metadata of outgoing. A caller that cannot be decoded is anonymous.
 func (o Options) incoming(ctx context.Context) context.Context {
 	md, _ := metadata.FromIncomingContext(ctx)
 	ctx = o.Tracing.Extract(ctx, carrier(md))
@@ -112,15 +112,15 @@ func first(md metadata.MD, key string) string {
 	return ""
 }
 
-// pairs are keys and values that go out: a map would be taken apart again. Trace context is written
-// into them and not read.
+// pairs are keys and values of outgoing metadata. A map would be converted to pairs. Trace context is injected into
+// them and never extracted.
 type pairs []string
 
 func (p *pairs) Set(key, value string) { *p = append(*p, key, value) }
 func (*pairs) Get(string) string       { return "" }
 func (*pairs) Keys() []string          { return nil }
 
-// carrier reads trace context out of what came in.
+// carrier is incoming metadata, from which trace context is extracted.
 type carrier metadata.MD
 
 func (c carrier) Get(key string) string { return first(metadata.MD(c), key) }

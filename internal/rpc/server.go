@@ -19,18 +19,18 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// maxMessage bounds a message, in bytes: a page of 1,000 items with room to spare.
+// maxMessage is the limit of a message, in bytes. A page of 1,000 items is smaller.
 const maxMessage = 16 << 20
 
-// window is how much either side of a connection may send before it is told to go on, in bytes. It is
-// fixed: probing for a better one costs a ping a few messages, and this holds a large page.
+// window is the flow-control window of each direction of a connection, in bytes. It is fixed: gRPC's estimate of a
+// better one costs a ping for every few messages, and this window is larger than a large page.
 const window = 1 << 20
 
 func reconnect() backoff.Config {
 	return backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second}
 }
 
-// NewServer gives a server for services in processes of their own, with gRPC's health service
+// NewServer returns a server for a service in a process of its own, with gRPC's health service
 // (https://github.com/grpc/grpc/blob/master/doc/health-checking.md) and reflection.
 func NewServer(options Options, register func(grpc.ServiceRegistrar)) *grpc.Server {
 	server := grpc.NewServer(
@@ -46,14 +46,14 @@ func NewServer(options Options, register func(grpc.ServiceRegistrar)) *grpc.Serv
 	return server
 }
 
-// NewChannel gives services within this process; see Within for calling them.
+// NewChannel returns a channel to a service in this process; see Within for the client side.
 func NewChannel(options Options, register func(grpc.ServiceRegistrar)) *inprocgrpc.Channel {
 	channel := (&inprocgrpc.Channel{}).WithServerUnaryInterceptor(options.server(false))
 	register(channel)
 	return channel
 }
 
-// server wraps every handler. Health and reflection are open: probes have no token.
+// server is the interceptor of every handler. Health and reflection do not check the token, because probes have none.
 func (o Options) server(checkToken bool) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 		service, method := split(info.FullMethod)
@@ -81,7 +81,7 @@ func (o Options) trusted(ctx context.Context) bool {
 	return subtle.ConstantTimeCompare([]byte(tokenOf(ctx)), []byte(o.Token)) == 1
 }
 
-// answer turns a panic of the handler into an error.
+// answer recovers a panic of the handler and returns an error.
 func (o Options) answer(ctx context.Context, request any, handle grpc.UnaryHandler) (reply any, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -91,7 +91,7 @@ func (o Options) answer(ctx context.Context, request any, handle grpc.UnaryHandl
 	return handle(ctx, request)
 }
 
-// logged writes down what the caller will not be told.
+// logged writes the cause of an error to the log, because the response does not have it.
 func (o Options) logged(ctx context.Context, service, method string, err error) error {
 	if err == nil {
 		return nil

@@ -12,10 +12,10 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// domain ends the domain of our ErrorInfo: "trip.sluice" is the trip service.
+// domain is the suffix of the domain in ErrorInfo: "trip.sluice" is the trip service.
 const domain = ".sluice"
 
-// canonical pairs our codes with gRPC's; INTERNAL stands for all others.
+// canonical maps error codes to those of gRPC; a code that it lacks is INTERNAL.
 func canonical() map[errs.Code]codes.Code {
 	return map[errs.Code]codes.Code{
 		errs.InvalidArgument:    codes.InvalidArgument,
@@ -48,7 +48,7 @@ func errorCode(code codes.Code) errs.Code {
 	return errs.Internal
 }
 
-// toStatus is err as it goes over the wire; causes stay behind.
+// toStatus encodes an error as a status, without its causes.
 func toStatus(service string, err error) error {
 	e := errs.From(err)
 	if e == nil {
@@ -70,7 +70,7 @@ func toStatus(service string, err error) error {
 	return detailed.Err()
 }
 
-// fromStatus is what toStatus wrote, or what gRPC itself says of a call to the service.
+// fromStatus decodes a status of toStatus, or an error that gRPC itself reports about the call.
 func fromStatus(service string, err error) *errs.Error {
 	s := status.Convert(err)
 	e := &errs.Error{Code: errorCode(s.Code()), Message: s.Message(), Service: service}
@@ -88,7 +88,7 @@ func fromStatus(service string, err error) *errs.Error {
 	return e
 }
 
-// transportError says what gRPC found, without addresses: those are for the log.
+// transportError is an error of gRPC itself, without addresses; they are in the log only.
 func transportError(service string, code errs.Code, err error) *errs.Error {
 	switch code {
 	case errs.Unavailable:
