@@ -1,20 +1,18 @@
-// Package account is who may call Sluice: accounts, their sign-ins, and the API keys of programs.
+// Package account has the identities that may call Sluice: accounts, their sessions, and the API keys of programs.
 //
-// The model. An Account has a role, and identities: names that a provider vouches for, each of them
-// of one account only. A sign-in opens a Session, which lives as long as its newest refresh token.
-// A session's refresh tokens are a family: one of them is good, and each is good once. An APIKey
-// acts for one account within its own scopes.
+// The model. An Account has a role, and identities: subjects of a provider, each of one account only. A sign-in opens
+// a Session, which expires with its newest refresh token. The refresh tokens of a session are a family: one of them
+// is valid, and each is valid once. An APIKey acts for one account within its own scopes.
 //
-// The invariants, kept by the store under concurrency: an identity has one account; of two uses of
-// one refresh token one wins and the other ends the family, since one of the two callers must be a
-// thief (RFC 9700 section 4.14); a prefix names one API key; an API key that was revoked stays so.
+// The invariants, which the store holds under concurrency: an identity has one account; of two uses of one refresh
+// token the first succeeds and the second ends the session, because one of the two clients must be a thief (RFC 9700
+// section 4.14); a prefix identifies one API key; a revoked API key is never valid again.
 //
-// Secrets. Refresh tokens and API keys are random and kept as SHA-256 only: who reads the database
-// can use neither, and a lost one cannot be shown again. Neither ever is part of an event, an error
-// or a kept result.
+// Secrets. Refresh tokens and API keys are random, and stored as SHA-256 only: a reader of the database can use
+// neither, and a lost one cannot be shown again. Neither is ever part of an event, an error or a stored result.
 //
-// On failure. A change and its event are one transaction. Access tokens cannot be taken back: one
-// of an ended session stays good until it expires, which is why it is short-lived.
+// On failure. A change and its event are one transaction. An access token cannot be revoked: one of an ended session
+// is valid until it expires, so its TTL is short.
 package account
 
 import (
@@ -23,14 +21,14 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// Account is somebody who uses Sluice.
+// Account is a user of Sluice.
 type Account struct {
 	ID        string
 	Name      string
 	Role      caller.Role
 	CreatedAt time.Time
-	Version   int64 // 1 when made, one more with each change
+	Version   int64 // 1 at creation, and one more with each change
 }
 
-// maxName bounds the name of an account or an API key, in characters.
+// maxName is the limit of the name of an account or an API key, in characters.
 const maxName = 200

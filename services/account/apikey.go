@@ -10,23 +10,23 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// APIKey is a program's way in. Its secret is not part of it.
+// APIKey is the credential of a program, without its secret.
 type APIKey struct {
 	ID              string
-	AccountID       string // whom it acts for
+	AccountID       string // the account that it acts for
 	Role            caller.Role
 	Name            string
-	Prefix          string // the part of the secret that may be shown; unique
+	Prefix          string // the public part of the secret; unique
 	Scopes          []string
-	DeviceLabels    map[string]string `json:",omitempty"` // it is limited to devices with all of these; nil for no limit
+	DeviceLabels    map[string]string `json:",omitempty"` // limits the key to devices with all of these labels; nil for no limit
 	PointsPerMinute int
 	CreatedAt       time.Time
 	ExpiresAt       *time.Time
-	LastUsedAt      *time.Time // to the minute
+	LastUsedAt      *time.Time // with a resolution of a minute
 	RevokedAt       *time.Time
 }
 
-// Bounds of what an API key is made of.
+// The limits of an API key.
 const (
 	DefaultPointsPerMinute = 60_000
 	MaxPointsPerMinute     = 1_000_000
@@ -36,7 +36,7 @@ const (
 	maxLabelValue          = 255
 )
 
-// Usable tells why the key is not good at that time: ErrAPIKeyRevoked, ErrAPIKeyExpired or nil.
+// Usable returns why the key is not valid at the time: ErrAPIKeyRevoked, ErrAPIKeyExpired or nil.
 func (k APIKey) Usable(now time.Time) error {
 	switch {
 	case k.RevokedAt != nil:
@@ -47,8 +47,7 @@ func (k APIKey) Usable(now time.Time) error {
 	return nil
 }
 
-// Rotate is the key under a new secret. A key that is no longer good cannot come back that way:
-// FAILED_PRECONDITION.
+// Rotate returns the key with a new secret. A key that is revoked or expired is FAILED_PRECONDITION.
 func (k APIKey) Rotate(prefix string, now time.Time) (APIKey, error) {
 	if err := k.Usable(now); err != nil {
 		over := errs.From(err)
@@ -58,7 +57,7 @@ func (k APIKey) Rotate(prefix string, now time.Time) (APIKey, error) {
 	return k, nil
 }
 
-// Revoke is the key after its end. A key that was revoked before is left as it is: changed is false.
+// Revoke returns the revoked key. For a key that is revoked already changed is false.
 func (k APIKey) Revoke(now time.Time) (revoked APIKey, changed bool) {
 	if k.RevokedAt != nil {
 		return k, false
@@ -67,17 +66,17 @@ func (k APIKey) Revoke(now time.Time) (revoked APIKey, changed bool) {
 	return k, true
 }
 
-// CreateAPIKeyInput makes an API key.
+// CreateAPIKeyInput is the input that creates an API key.
 type CreateAPIKeyInput struct {
 	Name            string
 	Scopes          []string
-	DeviceLabels    map[string]string // limits the key to devices with all of these; none for no limit
+	DeviceLabels    map[string]string // limits the key to devices with all of these labels; none for no limit
 	PointsPerMinute int               // 0 means DefaultPointsPerMinute
-	ExpiresAt       *time.Time        // nil: it lives until it is revoked
+	ExpiresAt       *time.Time        // nil for a key that is valid until it is revoked
 	IdempotencyKey  string
 }
 
-// normal is the input in the form that it is kept and compared in.
+// normal returns the input in the form in which it is stored and compared.
 func (in CreateAPIKeyInput) normal() CreateAPIKeyInput {
 	in.Scopes = slices.Compact(slices.Sorted(slices.Values(in.Scopes)))
 	if len(in.DeviceLabels) == 0 {
@@ -144,8 +143,7 @@ func checkScopes(scopes []string) error {
 	return nil
 }
 
-// checkHeld keeps a caller from giving away what it does not have: scopes, and devices beyond those
-// that it is limited to.
+// checkHeld refuses to grant more than the caller has: other scopes, or devices outside the caller's limit.
 func checkHeld(who caller.Caller, scopes []string, deviceLabels map[string]string) error {
 	if !who.SeesLabels(deviceLabels) {
 		return errs.New(errs.PermissionDenied, ReasonScopeNotHeld, "you cannot give a key for more devices than your own key is limited to: name its labels in deviceLabels")

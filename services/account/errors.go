@@ -2,7 +2,7 @@ package account
 
 import "github.com/sluicehq/sluice/internal/errs"
 
-// Reasons of refusals. They are stable: programs switch on them.
+// The reasons of errors. They are stable, because programs switch on them.
 const (
 	ReasonLoginRefused        = "LOGIN_REFUSED"
 	ReasonProviderDisabled    = "PROVIDER_DISABLED"
@@ -18,7 +18,7 @@ const (
 	ReasonScopeNotHeld        = "SCOPE_NOT_HELD"
 )
 
-// Refusals of sign-ins and sessions.
+// The errors of sign-ins and sessions.
 var (
 	ErrLoginRefused        = errs.New(errs.Unauthenticated, ReasonLoginRefused, "the identity provider does not know this code")
 	ErrProviderDisabled    = errs.New(errs.FailedPrecondition, ReasonProviderDisabled, "sign-in through this provider is not enabled here")
@@ -29,7 +29,7 @@ var (
 	ErrRefreshTokenUnknown = errs.New(errs.Unauthenticated, ReasonRefreshTokenUnknown, "this refresh token is not known: sign in again")
 )
 
-// Refusals of API keys. The last two are told only to who has the secret.
+// The errors of API keys. Only a caller with the secret receives the last two.
 var (
 	ErrAPIKeyMalformed = errs.New(errs.Unauthenticated, ReasonAPIKeyMalformed, "this is not an API key: check for missing or mistyped characters")
 	ErrAPIKeyUnknown   = errs.New(errs.Unauthenticated, ReasonAPIKeyUnknown, "this API key is not known")

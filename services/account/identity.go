@@ -9,28 +9,27 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// Identity is somebody as a provider knows them.
+// Identity is a user as a provider knows them.
 type Identity struct {
-	Subject string      // unique within the provider, and never given to another person
-	Name    string      // for an account that is made of it
-	Role    caller.Role // for an account that is made of it: ADMIN, OPERATOR or MEMBER
+	Subject string      // unique within the provider, and never reused for another person
+	Name    string      // of an account that is created for the identity
+	Role    caller.Role // of an account that is created for the identity: ADMIN, OPERATOR or MEMBER
 }
 
-// IdentityProvider tells who signs in.
+// IdentityProvider identifies a user at the sign-in.
 type IdentityProvider interface {
-	// Identify gives the identity that the code stands for. A code may be good once only.
-	// ErrLoginRefused when it stands for nobody.
+	// Identify returns the identity of a code, which may be valid once only. An invalid code is ErrLoginRefused.
 	Identify(ctx context.Context, code string) (Identity, error)
 }
 
-// DemoProvider is the name of DemoIdentities among Options.Identities.
+// DemoProvider is the name of DemoIdentities in Options.Identities.
 const DemoProvider = "DEMO"
 
-// DemoIdentities lets anybody in as admin, operator, alice or bob: the codes are the subjects. It is
-// for demos and must be on in nothing else.
+// DemoIdentities identifies every caller as admin, operator, alice or bob: the codes are the subjects. It is for
+// demos only.
 type DemoIdentities struct{}
 
-// Identify gives the identity that is called code.
+// Identify returns the identity with the name of the code.
 func (DemoIdentities) Identify(_ context.Context, code string) (Identity, error) {
 	switch code {
 	case "admin":
@@ -45,7 +44,7 @@ func (DemoIdentities) Identify(_ context.Context, code string) (Identity, error)
 	return Identity{}, ErrLoginRefused
 }
 
-// Bounds of what identifies somebody, in bytes.
+// The limits of an identity, in bytes.
 const (
 	maxProvider = 63
 	maxSubject  = 255

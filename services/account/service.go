@@ -14,16 +14,16 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// Options are what an installation chooses. The zero Options let nobody sign in.
+// Options are the options of an installation. With the zero Options every sign-in is refused.
 type Options struct {
-	Identities map[string]IdentityProvider // who vouches for sign-ins, by the provider's name
+	Identities map[string]IdentityProvider // the providers of identities, by name
 	Issuer     string                      // iss of access tokens; "" means DefaultIssuer
 	AccessTTL  time.Duration               // of access tokens, whole seconds; 0 means DefaultAccessTTL
 	RefreshTTL time.Duration               // of each refresh token; 0 means DefaultRefreshTTL
-	NoteWait   time.Duration               // how long a call waits for the note that its API key was used; 0 means DefaultNoteWait
+	NoteWait   time.Duration               // timeout of the write of APIKey.LastUsedAt during a call; 0 means DefaultNoteWait
 }
 
-// Defaults of Options.
+// The defaults of Options.
 const (
 	DefaultIssuer     = "sluice"
 	DefaultAccessTTL  = 15 * time.Minute
@@ -39,7 +39,7 @@ type Service struct {
 	options Options
 }
 
-// New makes the service.
+// New returns the use cases over a store.
 func New(store Store, signer Signer, clock clock.Clock, options Options) *Service {
 	if options.Issuer == "" {
 		options.Issuer = DefaultIssuer
@@ -56,8 +56,8 @@ func New(store Store, signer Signer, clock clock.Clock, options Options) *Servic
 	return &Service{store: store, signer: signer, clock: clock, options: options}
 }
 
-// EnsureAccount finds the account of an identity, or makes it of the name and the role. For the
-// system only.
+// EnsureAccount returns the account of an identity, and creates it with the name and the role when there is none.
+// Only the system may call it.
 func (s *Service) EnsureAccount(ctx context.Context, provider string, identity Identity) (Account, error) {
 	who, err := caller.Require(ctx, caller.AccountRead)
 	if err != nil {
@@ -82,8 +82,8 @@ func (s *Service) ensure(ctx context.Context, provider string, identity Identity
 	return found, nil
 }
 
-// BatchGetAccounts gives those that there are and the caller may see, in no promised order: members
-// see themselves, staff everybody.
+// BatchGetAccounts returns the accounts of the ids that the caller sees, in any order: members see their own, staff
+// see all.
 func (s *Service) BatchGetAccounts(ctx context.Context, wanted []string) ([]Account, error) {
 	who, err := caller.Require(ctx, caller.AccountRead)
 	if err != nil {

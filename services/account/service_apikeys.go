@@ -17,14 +17,14 @@ import (
 	"github.com/sluicehq/sluice/services/account/apikey"
 )
 
-// CreatedAPIKey is an API key with its secret, which nobody can show again.
+// CreatedAPIKey is an API key with its secret, which no other call returns.
 type CreatedAPIKey struct {
 	APIKey APIKey
-	Secret string // "" when the call was a repeat of an earlier one
+	Secret string // "" for a retry under the same idempotency key
 }
 
-// CreateAPIKey makes an API key that acts for the caller's account, with no more scopes than the
-// caller has, for no more devices: SCOPE_NOT_HELD.
+// CreateAPIKey creates an API key that acts for the caller's account. A scope or a device that the caller itself does
+// not have is SCOPE_NOT_HELD.
 func (s *Service) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (CreatedAPIKey, error) {
 	who, err := caller.Require(ctx, caller.APIKeyWrite)
 	if err != nil {
@@ -71,8 +71,8 @@ func (s *Service) keepNew(ctx context.Context, once idempotency.Key, key APIKey)
 	return created, nil
 }
 
-// RotateAPIKey gives the key a new secret; the old one is void at once. The caller must have the
-// key's scopes, or it would gain them with the secret: SCOPE_NOT_HELD.
+// RotateAPIKey replaces the secret of a key; the old secret is invalid at once. A caller without all scopes of the
+// key would gain them with the secret, so it is refused: SCOPE_NOT_HELD.
 func (s *Service) RotateAPIKey(ctx context.Context, id string) (CreatedAPIKey, error) {
 	who, key, err := s.managed(ctx, id)
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *Service) RotateAPIKey(ctx context.Context, id string) (CreatedAPIKey, e
 	return created, nil
 }
 
-// RevokeAPIKey ends the key for good. Doing it again changes nothing.
+// RevokeAPIKey revokes a key for good. A second call changes nothing.
 func (s *Service) RevokeAPIKey(ctx context.Context, id string) (APIKey, error) {
 	if _, _, err := s.managed(ctx, id); err != nil {
 		return APIKey{}, err
@@ -105,8 +105,7 @@ func (s *Service) RevokeAPIKey(ctx context.Context, id string) (APIKey, error) {
 	return revoked, nil
 }
 
-// managed gives the caller, and the key that it wants to change. A key of somebody else's does not
-// exist for it.
+// managed returns the caller, and the key that it may change. A key of another account is NOT_FOUND.
 func (s *Service) managed(ctx context.Context, id string) (caller.Caller, APIKey, error) {
 	who, err := caller.Require(ctx, caller.APIKeyWrite)
 	if err != nil {
@@ -125,10 +124,10 @@ func (s *Service) managed(ctx context.Context, id string) (caller.Caller, APIKey
 	return who, found[0], nil
 }
 
-// maxListed bounds ListAPIKeys.
+// maxListed is the limit of ListAPIKeys.
 const maxListed = 1000
 
-// ListAPIKeys gives the caller's keys, or everybody's for administrators: the newest first, at most
+// ListAPIKeys returns the keys of the caller's account, or all keys for administrators: the newest first, at most
 // 1,000.
 func (s *Service) ListAPIKeys(ctx context.Context) ([]APIKey, error) {
 	who, err := caller.Require(ctx, caller.APIKeyWrite)
@@ -146,8 +145,8 @@ func (s *Service) ListAPIKeys(ctx context.Context) ([]APIKey, error) {
 	return keys, nil
 }
 
-// BatchGetAPIKeys gives those that there are and the caller may see, in no promised order: what it
-// may manage and, whatever its scopes, the key that it called with.
+// BatchGetAPIKeys returns the keys of the ids that the caller sees, in any order, and also the key of the call
+// itself, whatever its scopes are.
 func (s *Service) BatchGetAPIKeys(ctx context.Context, wanted []string) ([]APIKey, error) {
 	who := caller.FromContext(ctx)
 	_, refused := caller.Require(ctx, caller.APIKeyWrite)
@@ -177,8 +176,8 @@ func (s *Service) BatchGetAPIKeys(ctx context.Context, wanted []string) ([]APIKe
 	return seen, nil
 }
 
-// VerifyAPIKey tells whose key it is. It needs no caller: the secret is the proof. A typo is told
-// without a look-up; the work for a prefix that nobody has is the same as for one that somebody has.
+// VerifyAPIKey returns the key of a secret. It needs no caller, because the secret is the proof. A typo is detected
+// without a lookup, and an unknown prefix costs the same work as a known one.
 func (s *Service) VerifyAPIKey(ctx context.Context, text string) (APIKey, error) {
 	presented, err := apikey.Parse(text)
 	if err != nil {
@@ -201,11 +200,11 @@ func (s *Service) VerifyAPIKey(ctx context.Context, text string) (APIKey, error)
 	return s.touched(ctx, found, now), nil
 }
 
-// touchEvery is how often a use of a key is noted.
+// touchEvery is the resolution of APIKey.LastUsedAt.
 const touchEvery = time.Minute
 
-// touched notes that the key was used. A note that cannot be made in time is left out: it must not turn away
-// a caller whose key is good, and the next use makes it.
+// touched stores that the key was used. When the write does not finish within its timeout it is dropped, because it
+// must not refuse a caller with a valid key; the next call writes it.
 func (s *Service) touched(ctx context.Context, key APIKey, now time.Time) APIKey {
 	since := now.Add(-touchEvery)
 	if key.LastUsedAt != nil && key.LastUsedAt.After(since) {
@@ -219,7 +218,7 @@ func (s *Service) touched(ctx context.Context, key APIKey, now time.Time) APIKey
 	return key
 }
 
-// maxPrefixes bounds how often a prefix is drawn; that the first one is taken is as good as never.
+// maxPrefixes is the limit of attempts to find a free prefix; a collision is very unlikely.
 const maxPrefixes = 4
 
 func withFreshSecret(keep func(secret apikey.Key) error) error {

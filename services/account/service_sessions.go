@@ -11,16 +11,16 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
-// Credentials are what a sign-in or a refresh gives.
+// Credentials are the tokens of a sign-in or a refresh.
 type Credentials struct {
 	AccessToken  string    // a JWT, see Claims
-	RefreshToken string    // opaque, good once
+	RefreshToken string    // opaque, valid once
 	ExpiresAt    time.Time // of the access token
 	Account      Account
 }
 
-// Login signs in whom the provider knows by the code; an identity seen for the first time gets an
-// account. It needs no caller. PROVIDER_DISABLED, LOGIN_REFUSED.
+// Login opens a session for the identity of a code; an identity without an account gets one. It needs no caller.
+// Errors: PROVIDER_DISABLED, LOGIN_REFUSED.
 func (s *Service) Login(ctx context.Context, provider, code string) (Credentials, error) {
 	identities, ok := s.options.Identities[provider]
 	switch {
@@ -53,9 +53,9 @@ func (s *Service) openSession(ctx context.Context, of Account) (Credentials, err
 	return s.credentials(session, of, token, now)
 }
 
-// RefreshSession changes a refresh token for new credentials. Whoever has the token may: it needs no
-// caller. A token that comes a second time ends its session (REFRESH_TOKEN_REUSED), be it stolen or
-// only sent twice at once: who sent it cannot be told apart (RFC 9700 section 4.14).
+// RefreshSession exchanges a refresh token for new credentials. It needs no caller, because the token is the proof. A
+// second use of a token ends its session (REFRESH_TOKEN_REUSED): a thief and a client that retries cannot be told
+// apart (RFC 9700 section 4.14).
 func (s *Service) RefreshSession(ctx context.Context, token string) (Credentials, error) {
 	now := s.clock.Now()
 	next := newRefreshToken()
@@ -80,9 +80,8 @@ func (s *Service) RefreshSession(ctx context.Context, token string) (Credentials
 	return Credentials{}, ErrSessionEnded
 }
 
-// Logout ends the session of the caller, and the one that the refresh token belongs to when one is
-// given. Doing it again changes nothing; a token that is not known is as good as ended (RFC 7009
-// section 2.2). NO_SESSION for a caller that has none.
+// Logout ends the session of the caller, and the session of the refresh token when one is sent. A second call changes
+// nothing, and an unknown token is no error (RFC 7009 section 2.2). NO_SESSION for a caller without a session.
 func (s *Service) Logout(ctx context.Context, token string) error {
 	who := caller.FromContext(ctx)
 	switch {
@@ -107,10 +106,10 @@ func (s *Service) Logout(ctx context.Context, token string) error {
 	return nil
 }
 
-// KeySet is the public keys of access tokens, as a JWK set in JSON (RFC 7517). It is for everybody.
+// KeySet returns the public keys of access tokens, as a JWK set in JSON (RFC 7517). It is public.
 func (s *Service) KeySet() []byte { return s.signer.KeySet() }
 
-// credentials signs the access token. Its times are cut to whole seconds, which is what a JWT holds.
+// credentials signs an access token. Its times are whole seconds, as in a JWT.
 func (s *Service) credentials(session Session, of Account, refreshToken string, now time.Time) (Credentials, error) {
 	issued := now.Truncate(time.Second)
 	claims := Claims{
@@ -125,8 +124,8 @@ func (s *Service) credentials(session Session, of Account, refreshToken string, 
 	return Credentials{AccessToken: signed, RefreshToken: refreshToken, ExpiresAt: claims.ExpiresAt, Account: of}, nil
 }
 
-// What is over is kept for a while, so that who comes late learns why, and then forgotten some rows
-// with each call, so that no call pays for all.
+// Expired rows are stored for a while, so that a late client receives the true error. Each call then deletes a
+// limited number of them.
 const (
 	keepExpired  = 7 * 24 * time.Hour
 	forgetAtOnce = 100

@@ -7,20 +7,19 @@ import (
 	"time"
 )
 
-// Hash is the SHA-256 of a secret. A plain hash is enough: the secrets are random and too long to
-// be guessed.
+// Hash is the SHA-256 of a secret. A plain hash is enough, because the secrets are random and long.
 type Hash [sha256.Size]byte
 
-// Session is a sign-in, and the family of the refresh tokens that came of it.
+// Session is a sign-in with the family of its refresh tokens.
 type Session struct {
 	ID        string
 	AccountID string
 	CreatedAt time.Time
 	ExpiresAt time.Time  // of its newest refresh token
-	EndedAt   *time.Time // when it was ended, by logout or by a stolen token
+	EndedAt   *time.Time // by logout, or by a reused token
 }
 
-// RefreshToken is what a store keeps of a refresh token.
+// RefreshToken is a refresh token as it is stored.
 type RefreshToken struct {
 	Hash      Hash
 	SessionID string
@@ -28,19 +27,19 @@ type RefreshToken struct {
 	Used      bool
 }
 
-// Verdict is what is to be done about a refresh token that was presented.
+// Verdict is the decision about a refresh token that a client presents.
 type Verdict int
 
 // The verdicts.
 const (
-	Rotate  Verdict = iota + 1 // give the next token
-	Reused                     // it was used before: end the family
-	Ended                      // the session is over
-	Expired                    // it came too late
+	Rotate  Verdict = iota + 1 // replace it by the next token
+	Reused                     // it was used before: end the session
+	Ended                      // the session has ended
+	Expired                    // the token has expired
 )
 
-// Judge decides about a token of the session. That a token was used counts first: it is the sign of
-// theft, whatever else is wrong.
+// Judge returns the decision about a token of the session. Reuse has priority over every other fault, because it is
+// the sign of theft.
 func (s Session) Judge(token RefreshToken, now time.Time) Verdict {
 	switch {
 	case token.Used:
@@ -53,7 +52,7 @@ func (s Session) Judge(token RefreshToken, now time.Time) Verdict {
 	return Rotate
 }
 
-// refreshTokenBytes is 256 bits: nobody guesses one.
+// refreshTokenBytes is 256 bits of randomness.
 const refreshTokenBytes = 32
 
 func newRefreshToken() string {

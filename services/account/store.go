@@ -8,71 +8,68 @@ import (
 	"github.com/sluicehq/sluice/internal/idempotency"
 )
 
-// Store keeps accounts, sessions and API keys. Each method is one transaction: all of it happens, or
-// nothing. Each change emits its event in that transaction. It is safe for concurrent use.
+// Store stores accounts, sessions and API keys. Each method is one transaction, which also emits the event of the
+// change. It is safe for concurrent use.
 type Store interface {
 	Accounts
 	Sessions
 	APIKeys
 }
 
-// Accounts is the part of Store that keeps accounts.
+// Accounts is the part of Store for accounts.
 type Accounts interface {
-	// EnsureAccount gives the account of the provider's subject. When there is none it keeps
-	// candidate as that; of many calls at once one does. Event: account.created.
+	// EnsureAccount returns the account of the provider's subject. When there is none it stores candidate; of
+	// concurrent calls one does. Event: account.created.
 	EnsureAccount(ctx context.Context, provider, subject string, candidate Account) (Account, error)
-	// GetAccounts gives those that there are, in no promised order.
+	// GetAccounts returns the accounts of the ids, in any order.
 	GetAccounts(ctx context.Context, ids []string) ([]Account, error)
 }
 
-// Sessions is the part of Store that keeps sign-ins.
+// Sessions is the part of Store for sessions.
 type Sessions interface {
-	// OpenSession keeps a new session and its first refresh token.
+	// OpenSession stores a new session and its first refresh token.
 	OpenSession(ctx context.Context, session Session, first Hash) error
-	// UseRefreshToken applies Session.Judge to the presented token, one use of a family at a time:
-	// on Rotate the token becomes used and next takes its place until expires; on Reused the
-	// session ends (event: session.ended, unless it had ended before). ErrRefreshTokenUnknown when
-	// there is no such token.
+	// UseRefreshToken applies Session.Judge to the presented token, and serializes the uses of one family. On Rotate
+	// the token becomes used, and next is valid until expires. On Reused the session ends (event: session.ended,
+	// unless it had ended). ErrRefreshTokenUnknown when there is no such token.
 	UseRefreshToken(ctx context.Context, presented, next Hash, expires, now time.Time) (Use, error)
-	// EndSession ends a session; one that has ended, or does not exist, is left alone. Event:
-	// session.ended.
+	// EndSession ends a session. It does nothing for one that has ended or does not exist. Event: session.ended.
 	EndSession(ctx context.Context, id string, now time.Time) error
-	// EndSessionOf does the same to the session that the refresh token belongs to.
+	// EndSessionOf ends the session of the refresh token, as EndSession does.
 	EndSessionOf(ctx context.Context, token Hash, now time.Time) error
-	// DeleteExpired forgets at most limit refresh tokens, and at most limit sessions without any,
-	// that expired before the time.
+	// DeleteExpired deletes at most limit refresh tokens, and at most limit sessions without tokens, that expired
+	// before the time.
 	DeleteExpired(ctx context.Context, before time.Time, limit int) error
 }
 
-// Use is what came of a refresh token that was presented.
+// Use is the decision about a presented refresh token, with its session and account.
 type Use struct {
 	Verdict Verdict
 	Session Session
 	Account Account
 }
 
-// APIKeys is the part of Store that keeps API keys.
+// APIKeys is the part of Store for API keys.
 type APIKeys interface {
-	// CreateAPIKey keeps a new key with the hash of its secret. Under an idempotency key that was
-	// seen before it gives the first call's APIKey. ErrPrefixTaken when another key has the prefix.
-	// Event: apikey.created.
+	// CreateAPIKey stores a new key with the hash of its secret. A retry under an idempotency key returns the APIKey
+	// of the first call. ErrPrefixTaken when another key has the prefix. Event: apikey.created.
 	CreateAPIKey(ctx context.Context, once idempotency.Key, key APIKey, secret Hash) (APIKey, error)
-	// RotateAPIKey applies APIKey.Rotate and keeps the new secret's hash in place of the old one's.
-	// NOT_FOUND when there is no such key, ErrPrefixTaken as above. Event: apikey.rotated.
+	// RotateAPIKey applies APIKey.Rotate, and replaces the hash of the secret. NOT_FOUND when there is no such key;
+	// ErrPrefixTaken when another key has the prefix. Event: apikey.rotated.
 	RotateAPIKey(ctx context.Context, id, prefix string, secret Hash, now time.Time) (APIKey, error)
-	// RevokeAPIKey applies APIKey.Revoke. NOT_FOUND when there is no such key. Event:
-	// apikey.revoked, the first time.
+	// RevokeAPIKey applies APIKey.Revoke. NOT_FOUND when there is no such key. Event: apikey.revoked, at the first
+	// call.
 	RevokeAPIKey(ctx context.Context, id string, now time.Time) (APIKey, error)
-	// FindAPIKey gives the key with the prefix, and its secret's hash. ErrAPIKeyUnknown and the
-	// zero Hash when there is none.
+	// FindAPIKey returns the key with the prefix, and the hash of its secret. ErrAPIKeyUnknown and the zero Hash when
+	// there is none.
 	FindAPIKey(ctx context.Context, prefix string) (APIKey, Hash, error)
-	// TouchAPIKey notes a use of the key, unless one was noted after since. No event.
+	// TouchAPIKey stores the time of a use, unless the stored time is after since. It emits no event.
 	TouchAPIKey(ctx context.Context, id string, now, since time.Time) error
-	// ListAPIKeys gives keys of the account, or of all for "", the newest first.
+	// ListAPIKeys returns the keys of the account, or of all accounts for "", the newest first.
 	ListAPIKeys(ctx context.Context, accountID string, limit int) ([]APIKey, error)
-	// GetAPIKeys gives those that there are, in no promised order.
+	// GetAPIKeys returns the keys of the ids, in any order.
 	GetAPIKeys(ctx context.Context, ids []string) ([]APIKey, error)
 }
 
-// ErrPrefixTaken says that another API key has the prefix: try another one.
+// ErrPrefixTaken is the error of a prefix that another API key has: retry with another one.
 var ErrPrefixTaken = errors.New("the prefix belongs to another API key")

@@ -9,7 +9,7 @@ import (
 // Audience is the aud of every access token.
 const Audience = "sluice"
 
-// Claims are what an access token says (RFC 7519). Times are whole seconds.
+// Claims are the claims of an access token (RFC 7519). Times are whole seconds.
 type Claims struct {
 	ID        string      // jti
 	Issuer    string      // iss
@@ -23,9 +23,8 @@ type Claims struct {
 
 // Signer signs access tokens. It is safe for concurrent use.
 type Signer interface {
-	// Sign gives the claims as a JWT signed with RS256; its header names the key in kid.
+	// Sign encodes the claims as a JWT signed with RS256; its header has the kid of the key.
 	Sign(claims Claims) (string, error)
-	// KeySet is the public halves of all keys that a valid token may be signed under, as a JWK set
-	// in JSON (RFC 7517).
+	// KeySet returns the public keys of all valid tokens, as a JWK set in JSON (RFC 7517).
 	KeySet() []byte
 }

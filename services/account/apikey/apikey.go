@@ -1,10 +1,9 @@
-// Package apikey is the form of an API key: sluice_PREFIX_SECRETCHECKSUM.
+// Package apikey is the format of an API key: sluice_PREFIX_SECRETCHECKSUM.
 //
-// The name in front lets scanners of leaked secrets find it, the prefix is what it is looked up and
-// shown by, and the checksum tells a typo without a look-up. The form follows GitHub's
-// (https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/).
-// It promises that New's keys read back, that nothing else does, and that printing a Key does not
-// show its secret.
+// The brand at the start lets scanners of leaked secrets find a key. The prefix identifies it in lookups and on
+// screens. The checksum detects a typo without a lookup. The format follows GitHub's
+// (https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/). Parse accepts
+// the keys of New and nothing else, with ErrMalformed, and printing a Key does not show its secret.
 package apikey
 
 import (
@@ -23,27 +22,27 @@ const (
 
 	bodyLength = len(brand) + prefixLength + 1 + secretLength
 
-	// Length of an API key, in bytes.
+	// Length is the length of an API key, in bytes.
 	Length = bodyLength + checksumLength
 )
 
 const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// Key is an API key as its owner holds it. Make it with New or Parse.
+// Key is an API key with its secret. New and Parse return one.
 type Key struct {
 	prefix string
 	secret string
 }
 
-// ErrMalformed says that a text is not an API key.
+// ErrMalformed is the error of text that is not an API key.
 var ErrMalformed = errors.New("not an API key")
 
-// New makes a key that nobody can guess.
+// New returns a random key.
 func New() Key {
 	return Key{prefix: random(prefixLength), secret: random(secretLength)}
 }
 
-// Parse reads a key. Whatever New cannot have made is ErrMalformed.
+// Parse parses a key. Text that New cannot return is ErrMalformed.
 func Parse(text string) (Key, error) {
 	if len(text) != Length || !strings.HasPrefix(text, brand) {
 		return Key{}, ErrMalformed
@@ -59,25 +58,25 @@ func Parse(text string) (Key, error) {
 	return Key{prefix: prefix, secret: secret}, nil
 }
 
-// Prefix is the part that may be shown, and that the key is looked up by.
+// Prefix returns the public part, by which the key is looked up.
 func (k Key) Prefix() string { return k.prefix }
 
-// Hash is the SHA-256 of the secret: what to keep of it, and to compare in constant time.
+// Hash returns the SHA-256 of the secret, which is stored and compared in constant time.
 func (k Key) Hash() [sha256.Size]byte { return sha256.Sum256([]byte(k.secret)) }
 
-// Reveal is the whole key, for its owner only.
+// Reveal returns the whole key, for its owner only.
 func (k Key) Reveal() string {
 	body := brand + k.prefix + "_" + k.secret
 	return body + checksum(body)
 }
 
-// String is the key without its secret, so that a log line gives nothing away.
+// String returns the key without its secret, for log lines.
 func (k Key) String() string { return brand + k.prefix + "_…" }
 
 // GoString is String, for %#v.
 func (k Key) GoString() string { return k.String() }
 
-// checksum is the CRC-32 (IEEE) of the body in base 62.
+// checksum returns the CRC-32 (IEEE) of the body in base 62.
 func checksum(body string) string {
 	sum := crc32.ChecksumIEEE([]byte(body))
 	var out [checksumLength]byte
@@ -88,8 +87,8 @@ func checksum(body string) string {
 	return string(out[:])
 }
 
-// random draws letters, each as likely as any other: bytes beyond the last whole multiple of the
-// alphabet's size are thrown away.
+// random returns random characters with equal probability: it drops bytes above the largest multiple of the
+// alphabet's size.
 func random(length int) string {
 	const fair = 256 / len(alphabet) * len(alphabet)
 	out := make([]byte, 0, length)

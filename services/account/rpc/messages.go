@@ -13,10 +13,10 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// EncodeAccount is the account as its events carry it: a sluice.account.v1.Account.
+// EncodeAccount encodes the payload of an account's events: a sluice.account.v1.Account.
 func EncodeAccount(a account.Account) ([]byte, error) { return encode(toAccount(a)) }
 
-// EncodeAPIKey is the API key as its events carry it: a sluice.account.v1.ApiKey.
+// EncodeAPIKey encodes the payload of an API key's events: a sluice.account.v1.ApiKey.
 func EncodeAPIKey(k account.APIKey) ([]byte, error) { return encode(toAPIKey(k)) }
 
 func encode(message proto.Message) ([]byte, error) {

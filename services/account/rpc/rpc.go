@@ -1,7 +1,6 @@
-// Package rpc serves accounts over gRPC, and writes their events.
+// Package rpc is the gRPC server of the account service, and the encoder of its events.
 //
-// It promises to change nothing but the form: who may do what, and what is refused, is decided by
-// the service behind it.
+// It converts messages. The service decides what a caller may do; its errors pass unchanged.
 package rpc
 
 import (
@@ -14,7 +13,7 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// Register puts the service behind its contract.
+// Register registers the service under its contract.
 func Register(r grpc.ServiceRegistrar, s *account.Service) {
 	accountv1.RegisterAccountsServer(r, server{service: s})
 }
@@ -96,7 +95,7 @@ func (s server) BatchGetApiKeys(ctx context.Context, in *accountv1.BatchGetReque
 	return &accountv1.BatchGetApiKeysResponse{ApiKeys: types.Each(keys, toAPIKey)}, nil
 }
 
-// answer passes an error on, and gives what is none in the contract's form.
+// answer encodes the result of a use case as a message; an error passes unchanged.
 func answer[T, M any](form func(T) *M) func(T, error) (*M, error) {
 	return func(got T, err error) (*M, error) {
 		if err != nil {

@@ -24,7 +24,7 @@ const (
 	pemLabel = "PRIVATE KEY"
 )
 
-// openFolder gives the keys of the folder, the oldest first; at least one.
+// openFolder reads the keys of the folder, the oldest first. It returns at least one.
 func openFolder(folder string) ([]key, error) {
 	if err := makeFolder(folder); err != nil {
 		return nil, err
@@ -34,7 +34,7 @@ func openFolder(folder string) ([]key, error) {
 		return nil, err
 	}
 	if len(names) == 0 {
-		// Another process may do the same at this moment: then its key is the first.
+		// Another process may create the first key at the same time; then both use the key of that process.
 		if err := addFile(folder, 1); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
@@ -51,7 +51,7 @@ func openFolder(folder string) ([]key, error) {
 	return keys, nil
 }
 
-// AddKey makes a new key in the folder, which signs after the next Open, and gives its kid.
+// AddKey creates a key in the folder and returns its kid. It signs after the next Open.
 func AddKey(folder string) (kid string, err error) {
 	if err := makeFolder(folder); err != nil {
 		return "", err
@@ -110,8 +110,8 @@ func keyFiles(folder string) ([]string, error) {
 	return names, nil
 }
 
-// addFile makes a key and gives its file a name only when it is whole and on disk. It never replaces
-// a file: fs.ErrExist.
+// addFile creates a key. The file has its final name only once its content is synced to disk. An existing file is
+// never replaced: fs.ErrExist.
 func addFile(folder string, number int) error {
 	private, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {
@@ -125,7 +125,7 @@ func addFile(folder string, number int) error {
 	if err != nil {
 		return fmt.Errorf("write a signing key: %w", err)
 	}
-	defer func() { _ = os.Remove(file.Name()) }() // the name below is the one that stays
+	defer func() { _ = os.Remove(file.Name()) }() // the file under its final name stays
 	err = pem.Encode(file, &pem.Block{Type: pemLabel, Bytes: der})
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return fmt.Errorf("write a signing key: %w", err)
@@ -136,7 +136,7 @@ func addFile(folder string, number int) error {
 	return nil
 }
 
-// readKey reads one key file.
+// readKey reads a key file.
 func readKey(path string) (key, error) {
 	content, err := readPrivate(path)
 	if err != nil {
@@ -149,13 +149,13 @@ func readKey(path string) (key, error) {
 	return key{id: Thumbprint(&private.PublicKey), private: private}, nil
 }
 
-// readPrivate reads a file that nobody else can read.
+// readPrivate reads a file that only its owner can read; other permissions are an error.
 func readPrivate(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open a signing key: %w", err)
 	}
-	defer func() { _ = file.Close() }() // only read from
+	defer func() { _ = file.Close() }() // it was only read
 	info, err := file.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("open a signing key: %w", err)

@@ -1,13 +1,12 @@
-// Package signing signs access tokens with RSA keys that it keeps in a folder, and publishes their
-// public halves.
+// Package signing signs access tokens with RSA keys in a folder, and publishes the public keys.
 //
-// The folder (mode 0700) holds one file a key (mode 0600): 0001.pem, 0002.pem, …, each a PKCS #8
-// private key in PEM. The highest number signs; all are published. The first key is made when there
-// is none. To change keys, call AddKey and restart; once tokens under the old key have expired, its
-// file may be deleted. To change them at once, which signs everybody out, delete the old file first.
+// The folder (mode 0700) has one file for each key (mode 0600): 0001.pem, 0002.pem, …, a PKCS #8 private key in PEM.
+// The key with the highest number signs; all keys are published. Open creates the first key. To rotate keys, call
+// AddKey and restart; when the tokens under the old key have expired, its file may be deleted. To rotate at once,
+// which ends every sign-in, delete the old file first.
 //
-// It promises that a private key never leaves the folder, and that a file which others can read, or
-// which is no such key, stops the start with a word on what to do.
+// A private key never leaves the folder. A file that other users can read, or that is not such a key, is an error at
+// the start, which says what to do.
 package signing
 
 import (
@@ -23,7 +22,7 @@ import (
 	"github.com/sluicehq/sluice/services/account"
 )
 
-// Keys signs. It is safe for concurrent use, and does not change after Open.
+// Keys are the keys of a folder. It is safe for concurrent use, and does not change after Open.
 type Keys struct {
 	newest key
 	set    []byte
@@ -36,7 +35,7 @@ type key struct {
 	private *rsa.PrivateKey
 }
 
-// Open reads the keys of the folder, and makes the folder and the first key when there is none.
+// Open reads the keys of the folder. It creates the folder and the first key when there is none.
 func Open(folder string) (*Keys, error) {
 	keys, err := openFolder(folder)
 	if err != nil {
@@ -49,14 +48,14 @@ func Open(folder string) (*Keys, error) {
 	return &Keys{newest: keys[len(keys)-1], set: set}, nil
 }
 
-// tokenClaims are account.Claims as a JWT spells them.
+// tokenClaims are account.Claims with the names of a JWT.
 type tokenClaims struct {
 	jwt.RegisteredClaims
 	SessionID string `json:"sid"`
 	Role      string `json:"role"`
 }
 
-// Sign gives the claims as a JWT (RFC 7519) under the newest key, with RS256.
+// Sign encodes the claims as a JWT (RFC 7519), signed by the newest key with RS256.
 func (k *Keys) Sign(claims account.Claims) (string, error) {
 	token := jwt.NewWithClaims(jwt.SigningMethodRS256, tokenClaims{
 		RegisteredClaims: jwt.RegisteredClaims{
@@ -73,7 +72,7 @@ func (k *Keys) Sign(claims account.Claims) (string, error) {
 	return signed, nil
 }
 
-// KeySet is the public halves as a JWK set, the newest first.
+// KeySet returns the public keys as a JWK set, the newest first.
 func (k *Keys) KeySet() []byte { return k.set }
 
 // jwk is an RSA public key for signatures: RFC 7517 section 4 and RFC 7518 section 6.3.1.
@@ -101,15 +100,14 @@ func keySet(keys []key) ([]byte, error) {
 	return encoded, nil
 }
 
-// Thumbprint identifies a key by what it is: RFC 7638 with SHA-256.
+// Thumbprint returns the identifier of a public key: RFC 7638 with SHA-256.
 func Thumbprint(public *rsa.PublicKey) string {
 	n, e := parts(public)
 	digest := sha256.Sum256(fmt.Appendf(nil, `{"e":"%s","kty":"RSA","n":"%s"}`, e, n))
 	return base64.RawURLEncoding.EncodeToString(digest[:])
 }
 
-// parts are the numbers of a public key as JWK writes them: big-endian in base64url (RFC 7518
-// section 2, Base64urlUInt).
+// parts encodes the numbers of a public key for a JWK: big-endian in base64url (RFC 7518 section 2, Base64urlUInt).
 func parts(public *rsa.PublicKey) (modulus, exponent string) {
 	return base64.RawURLEncoding.EncodeToString(public.N.Bytes()),
 		base64.RawURLEncoding.EncodeToString(big.NewInt(int64(public.E)).Bytes())

@@ -49,8 +49,7 @@ func scanKey(row sqldb.Row) (account.APIKey, error) {
 	return key, err
 }
 
-// CreateAPIKey is account.APIKeys. The result that is kept for repeats is the APIKey, which does not
-// hold the secret.
+// CreateAPIKey is account.APIKeys. The result that is stored for retries is the APIKey, without its secret.
 func (s *Store) CreateAPIKey(ctx context.Context, once idempotency.Key, key account.APIKey, secret account.Hash) (account.APIKey, error) {
 	created, err := sqldb.WriteOnce(ctx, s.db, once, key.CreatedAt, func(tx *sqldb.Tx) (account.APIKey, error) {
 		if err := insertKey(ctx, tx, key, secret); err != nil {
@@ -141,7 +140,7 @@ func (s *Store) RevokeAPIKey(ctx context.Context, id string, now time.Time) (acc
 	return revoked, nil
 }
 
-// lockKey reads a key after it has locked it: changes of one key take turns.
+// lockKey locks a key and reads it, so that changes of one key are serialized.
 func lockKey(ctx context.Context, tx *sqldb.Tx, id string) (account.APIKey, error) {
 	if _, err := tx.ExecContext(ctx, `UPDATE api_keys SET name = name WHERE id = $1`, id); err != nil {
 		return account.APIKey{}, fmt.Errorf("lock the API key: %w", err)

@@ -1,6 +1,6 @@
-// Package store keeps accounts, sessions and API keys in SQL. It is an account.Store.
+// Package store stores accounts, sessions and API keys in SQL. It is an account.Store, with its promises.
 //
-// Its promises are those of account.Store. What it keeps of a secret is a SHA-256 in hexadecimal.
+// A secret is stored as its SHA-256 in hexadecimal.
 package store
 
 import (
@@ -19,11 +19,11 @@ import (
 //go:embed migrations/*.sql
 var files embed.FS
 
-// Migrations are the tables of this store, for sqldb.DB.Migrate.
+// Migrations returns the tables of this store, for sqldb.DB.Migrate.
 func Migrations() fs.FS {
 	sub, err := fs.Sub(files, "migrations")
 	if err != nil {
-		return files // not reached: the folder is embedded above
+		return files // never: the folder is embedded above
 	}
 	return sub
 }
@@ -37,8 +37,8 @@ type Store struct {
 
 var _ account.Store = (*Store)(nil)
 
-// New gives a store in a database that Migrations were applied to. The functions give an entity as
-// its events carry it; an event about a session carries the account that it was of.
+// New returns a store over a migrated database. The functions encode the payload of events; an event of a session has
+// the account as its payload.
 func New(db *sqldb.DB, encodeAccount func(account.Account) ([]byte, error), encodeAPIKey func(account.APIKey) ([]byte, error)) *Store {
 	return &Store{db: db, encodeAccount: encodeAccount, encodeAPIKey: encodeAPIKey}
 }

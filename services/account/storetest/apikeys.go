@@ -27,7 +27,7 @@ func keepKey(t *testing.T, store account.Store, key account.APIKey, secret strin
 	return must(store.CreateAPIKey(t.Context(), idempotency.Key{}, key, hash(secret)))(t)
 }
 
-// find looks a prefix up that must be there under the secret.
+// find looks up a prefix that must exist with the secret.
 func find(t *testing.T, store account.Store, prefix, secret string) account.APIKey {
 	t.Helper()
 	key, kept, err := store.FindAPIKey(t.Context(), prefix)
@@ -136,7 +136,7 @@ func changesAtOnce(t *testing.T, store account.Store) {
 			}
 		})
 		got := must(store.GetAPIKeys(t.Context(), []string{key.ID}))(t)[0]
-		wantKey(t, got, revoked) // nothing came after the revocation
+		wantKey(t, got, revoked) // nothing changes after the revocation
 		secret := "s"
 		if got.Prefix != key.Prefix {
 			secret = strings.TrimLeft(strings.TrimPrefix(got.Prefix, prefix), "_")
@@ -165,7 +165,7 @@ func listed(t *testing.T, store account.Store) {
 	var want []string
 	for i := range 4 {
 		key := newKey([]account.Account{a, b}[i%2], fmt.Sprintf("AAAA%04d", i))
-		key.CreatedAt = start().Add(time.Duration(i/2) * time.Second) // two at each time: the id decides
+		key.CreatedAt = start().Add(time.Duration(i/2) * time.Second) // two keys for each time, so that the id decides the order
 		want = append([]string{keepKey(t, store, key, "s").ID}, want...)
 	}
 	for _, c := range []struct {

@@ -52,7 +52,7 @@ func tokenGoodOnce(t *testing.T, store account.Store) {
 	refused(t, err, errs.Unauthenticated, account.ReasonRefreshTokenUnknown)
 }
 
-// rounds is how often a race is run: the first ones only open the connections to run it on.
+// rounds is the number of repetitions of a race: the first ones only open the connections.
 const rounds = 12
 
 func tokenUsedAtOnce(t *testing.T, store account.Store) {
@@ -80,7 +80,7 @@ func tokenUsedAtOnce(t *testing.T, store account.Store) {
 
 func nextOf(token string, i int) string { return fmt.Sprint(token, " next ", i) }
 
-// useAtOnce presents the token 16 times at once.
+// useAtOnce presents the token in 16 concurrent calls.
 func useAtOnce(t *testing.T, store account.Store, token string) []account.Verdict {
 	t.Helper()
 	verdicts := make([]account.Verdict, 16)
@@ -147,5 +147,5 @@ func expiredForgotten(t *testing.T, store account.Store) {
 			t.Errorf("%d tokens are left, want %d", n, want)
 		}
 	}
-	wantVerdict(t, use(t, store, "kept", "x", after), account.Ended) // by the reuse of "older"
+	wantVerdict(t, use(t, store, "kept", "x", after), account.Ended) // because "older" was reused
 }

@@ -1,4 +1,4 @@
-// Package storetest is what every account.Store must pass.
+// Package storetest is the test suite that every account.Store must pass.
 package storetest
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/services/account"
 )
 
-// Run runs the suite. Each call of open gives an empty store.
+// Run runs the suite. Each call of open returns an empty store.
 func Run(t *testing.T, open func(t *testing.T) account.Store) {
 	for name, check := range map[string]func(t *testing.T, store account.Store){
 		"an identity has one account":                         oneAccount,
@@ -44,7 +44,7 @@ func start() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.
 
 func hash(text string) account.Hash { return sha256.Sum256([]byte(text)) }
 
-// must gives the value, or ends the test.
+// must returns the value, or fails the test.
 func must[T any](value T, err error) func(t *testing.T) T {
 	return func(t *testing.T) T {
 		t.Helper()
@@ -62,7 +62,7 @@ func succeed(t *testing.T, err error) {
 	}
 }
 
-// refused checks why a call failed.
+// refused checks the code and the reason of an error.
 func refused(t *testing.T, err error, code errs.Code, reason string) {
 	t.Helper()
 	if e := errs.From(err); e == nil || e.Code != code || e.Reason != reason {
