@@ -33,6 +33,7 @@ var (
 const (
 	readBuffer   = 4 << 10
 	batchSize    = 256                    // messages of one connection in a group
+	heavyBatch   = 8                      // of these, messages that write by themselves: all but telemetry
 	closeTimeout = 2 * time.Second        // for the last packets of a connection that is closed
 	maxInflight  = 32                     // deliveries to a client without PUBACK
 	noteDelay    = 500 * time.Millisecond // of all packets of a connection, before it is noted
@@ -188,12 +189,13 @@ type publication struct {
 // packets in the read buffer are committed together.
 func (c *conn) read() (graceful bool) {
 	var waiting []publication
+	heavy := 0
 	for {
-		if len(waiting) > 0 && (len(waiting) >= batchSize || !buffered(c.r)) {
+		if len(waiting) > 0 && (len(waiting) >= batchSize || heavy >= heavyBatch || !buffered(c.r)) {
 			if !c.commit(waiting) {
 				return false
 			}
-			waiting = waiting[:0]
+			waiting, heavy = waiting[:0], 0
 		}
 		p, size, err := readPacket(c.r, c.version, c.l.limits.MaxPacket)
 		if err != nil {
@@ -221,6 +223,9 @@ func (c *conn) read() (graceful bool) {
 				return false
 			}
 			waiting = append(waiting, one)
+			if one.message.Topic != device.UpTelemetry {
+				heavy++
+			}
 			continue
 		}
 		if p.FixedHeader.Type == packets.Disconnect {

@@ -56,7 +56,12 @@ func (c *conn) connect() bool {
 	}
 	c.accept(p)
 	c.limiter = c.l.limiters.get(c.key.DeviceID)
-	if delay := c.limiter.reserve(connectMessages, 0); delay > 0 {
+	delay, ok := c.limiter.reserveConnect()
+	if !ok {
+		c.l.note(c.key.DeviceID, Refused, "connections were refused: it connects too often", map[string]any{"clientId": c.key.ClientID})
+		return c.refuse(packets.ErrConnectionRateExceeded)
+	}
+	if delay > 0 {
 		c.throttle(delay)
 	}
 	return c.own(ctx, p, secret, assigned)
@@ -208,7 +213,7 @@ func (c *conn) refuse(code packets.Code) bool {
 			ack.ReasonCode = 0x01
 		case packets.ErrClientIdentifierNotValid.Code:
 			ack.ReasonCode = 0x02
-		case packets.ErrServerUnavailable.Code:
+		case packets.ErrServerUnavailable.Code, packets.ErrConnectionRateExceeded.Code:
 			ack.ReasonCode = 0x03
 		}
 	}

@@ -81,6 +81,19 @@ func (l *limiter) reserve(messages, bytes int) time.Duration {
 	return max(l.messages.ReserveN(now, messages).DelayFrom(now), l.bytes.ReserveN(now, bytes).DelayFrom(now))
 }
 
+// reserveConnect takes the tokens of a CONNECT, and returns how long it has to wait for them. It takes none when that is
+// longer than maxConnectDelay, so that a device which reconnects in a loop does not gather connections that wait.
+func (l *limiter) reserveConnect() (delay time.Duration, ok bool) {
+	now := time.Now()
+	l.touch(now)
+	r := l.messages.ReserveN(now, connectMessages)
+	if delay = r.DelayFrom(now); delay > maxConnectDelay {
+		r.CancelAt(now)
+		return 0, false
+	}
+	return delay, true
+}
+
 // allow takes tokens for one packet if they are there now.
 func (l *limiter) allow(bytes int) bool {
 	now := time.Now()
@@ -116,6 +129,8 @@ const (
 	failureDecay  = 10 * time.Second // after which one failure is forgotten
 	freeFailures  = 3
 	maxFailureLag = 5 * time.Second
+	// maxConnectDelay is also the longest wait that a device's other messages cause.
+	maxConnectDelay = time.Second
 )
 
 func newGuests(limits Limits) *guests {

@@ -82,10 +82,9 @@ type Outcome struct {
 	Partial bool        // of several items some were refused: Refused names them, the others are stored
 }
 
-// takers says who takes what. A topic without a row is refused.
+// takers are the handlers by topic, but for telemetry, which TakeAll stores together. A topic without a row is refused.
 func (s *Service) takers() map[device.UpTopic]taker {
 	return map[device.UpTopic]taker{
-		device.UpTelemetry:      s.takeTelemetry,
 		device.UpPosition:       s.takePositions,
 		device.UpState:          s.takeState,
 		device.UpEvents:         s.takeEvent,
@@ -103,9 +102,8 @@ func (s *Service) takeResult(ctx context.Context, m device.UpMessage) error {
 	if err != nil {
 		return err
 	}
-	var failure error
-	device.Defer(ctx, func(ctx context.Context) { failure = s.handlers.Cameras.Answered(ctx, m.DeviceID, commandID) })
-	return failure // nil when deferred
+	device.Defer(ctx, func(ctx context.Context) { _ = s.handlers.Cameras.Answered(ctx, m.DeviceID, commandID) })
+	return nil
 }
 
 func (s *Service) untaken(_ context.Context, m device.UpMessage) error {
@@ -197,22 +195,10 @@ func readRecording(m device.UpMessage) (telemetry.Recording, error) {
 	return telemetry.Recording{DeviceID: m.DeviceID, Readings: readings, ArrivedAt: m.ArrivedAt}, err
 }
 
-func (s *Service) takeTelemetry(ctx context.Context, m device.UpMessage) error {
-	recording, partial := readRecording(m)
-	if len(recording.Readings) > 0 {
-		if err := s.handlers.Telemetry.Take(ctx, []telemetry.Recording{recording}); err != nil {
-			return err
-		}
-	}
-	return partial
-}
-
-// Take processes one message of a device. nil: it is stored, or refused and noted in the device's event log. An error:
-// it could not be stored now.
+// Take processes one message of a device: see TakeAll. nil: it is stored, or refused and noted in the device's event
+// log. An error: it could not be stored now.
 func (s *Service) Take(ctx context.Context, m device.UpMessage) error {
-	outcome := s.takeOne(ctx, m)
-	s.countOutcome(m, outcome)
-	return outcome.Err
+	return s.TakeAll(ctx, []device.UpMessage{m})[0].Err
 }
 
 func (s *Service) takeOne(ctx context.Context, m device.UpMessage) Outcome {
@@ -242,7 +228,7 @@ func (s *Service) settle(ctx context.Context, m device.UpMessage, err error) Out
 
 func (s *Service) countOutcome(m device.UpMessage, outcome Outcome) {
 	topic := m.Topic
-	if _, known := s.takes[topic]; !known || m.Foreign {
+	if _, known := s.takes[topic]; m.Foreign || !known && topic != device.UpTelemetry {
 		topic = "other"
 	}
 	switch {
