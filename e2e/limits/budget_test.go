@@ -53,7 +53,7 @@ func TestAnonymousFloodIsRefusedBeforeParsing(t *testing.T) {
 		if last = harness.RequireError(t, a, "RESOURCE_EXHAUSTED", "BUDGET_EXHAUSTED"); a.Status != http.StatusTooManyRequests || !last.Extensions.Retryable {
 			t.Fatalf("answered %d %+v", a.Status, a)
 		}
-		if refused++; strings.Contains(last.Message, "keep coming back") {
+		if refused++; strings.Contains(last.Message, "keep retrying") {
 			shut++
 		}
 		if refused%500 == 0 && p.Execute(t, alice, "{ viewer { scopes } }", nil).Errors != nil {

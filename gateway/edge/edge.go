@@ -34,6 +34,7 @@ type Options struct {
 	Requests       gqlrequest.Limits // of a body's JSON; none for the usual ones
 	CompressFrom   int               // bytes of an answer; 0 to never compress
 	CORSOrigins    []string          // "*" for any
+	CORSHeaders    []string          // request headers of these origins, in addition to those of the API
 	TrustedProxies []netip.Prefix
 	Logger         *slog.Logger
 	Tracing        *obs.Tracing
@@ -93,7 +94,7 @@ func (o Options) middleware(next http.Handler) http.Handler {
 // graphQL lets in who may, in what form they may.
 func graphQL(parts Parts, options Options) http.Handler {
 	checked := options.authenticated(parts.Auth, parts.Admission, parts.GraphQL)
-	return crossOrigin(originsOf(options.CORSOrigins), wellFormed(options.located(checked)))
+	return crossOrigin(originsOf(options.CORSOrigins), options.CORSHeaders, wellFormed(options.located(checked)))
 }
 
 func graphiQL() http.Handler {

@@ -190,7 +190,8 @@ func (all origins) allow(h http.Header, r *http.Request) {
 
 // crossOrigin lets pages of the listed origins call the API. Credentials travel in headers that a
 // page must set itself, never in cookies, so a page of another origin can do nothing in a user's name.
-func crossOrigin(allowed origins, next http.Handler) http.Handler {
+func crossOrigin(allowed origins, headers []string, next http.Handler) http.Handler {
+	allowedHeaders := strings.Join(append([]string{"Authorization", "Content-Type", "Last-Event-ID", "X-API-Key", admission.CostHeader, pipeline.CacheHeader, requestIDHeader}, headers...), ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Add("Vary", "Origin")
 		allowed.allow(w.Header(), r)
@@ -203,7 +204,7 @@ func crossOrigin(allowed origins, next http.Handler) http.Handler {
 			return
 		}
 		w.Header().Set("Access-Control-Allow-Methods", "GET, POST")
-		w.Header().Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, X-API-Key, "+admission.CostHeader+", "+pipeline.CacheHeader+", "+requestIDHeader)
+		w.Header().Set("Access-Control-Allow-Headers", allowedHeaders)
 		w.Header().Set("Access-Control-Max-Age", "7200")
 		w.WriteHeader(http.StatusNoContent)
 	})

@@ -73,7 +73,7 @@ func TestPagesOfOtherOriginsAreListed(t *testing.T) {
 					t.Errorf("%s: headers %v", a.name, a.header)
 				}
 			}
-			if headers := before.header.Get("Access-Control-Allow-Headers"); !strings.Contains(headers, "Authorization") || !strings.Contains(headers, "Content-Type") {
+			if headers := before.header.Get("Access-Control-Allow-Headers"); !strings.Contains(headers, "Authorization") || !strings.Contains(headers, "Content-Type") || !strings.Contains(headers, "traceparent") {
 				t.Errorf("a page may send %q", headers)
 			}
 		})

@@ -105,7 +105,7 @@ func openInside(t testing.TB, limits *quota.Options, bend func(*inside), changes
 		KeySet: func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },
 	}
 	options := edge.Options{
-		RequestTimeout: 30 * time.Second, MaxBody: 1 << 20, CORSOrigins: []string{"https://app.test"},
+		RequestTimeout: 30 * time.Second, MaxBody: 1 << 20, CORSOrigins: []string{"https://app.test"}, CORSHeaders: []string{"traceparent"},
 		Logger: logger, Tracing: obs.NoTracing(),
 	}
 	for _, change := range changes {

@@ -65,7 +65,9 @@ type world struct {
 	devices grpc.ClientConnInterface
 	loads   atomic.Int64 // calls to the device service
 
-	budgets admission.Budgets // nil for none
+	budgets  admission.Budgets  // nil for none
+	abuse    admission.Abuse    // nil for none
+	overload admission.Overload // nil for none
 
 	signIn sync.Once
 	signed string // the token of cachedToken
@@ -162,7 +164,7 @@ func (w *world) open(t testing.TB, change ...func(*live.Settings)) *gateway {
 	g := &gateway{world: w, registry: prometheus.NewRegistry()}
 	authenticator := auth.New(w.ports.Accounts, account.DefaultIssuer, w.clock)
 	limits := document.Limits{Depth: 15, Aliases: 100}
-	control := admission.New(admission.Options{Limits: limits, Budgets: w.budgets})
+	control := admission.New(admission.Options{Limits: limits, Budgets: w.budgets, Abuse: w.abuse, Overload: w.overload})
 	var err error
 	g.hub, err = live.New(t.Context(), live.Options{
 		JetStream: w.bus.JetStream(), Decode: bffentity.Decode, Auth: authenticator, Secret: []byte(secret),
@@ -361,7 +363,7 @@ func (p *peer) say(text string) {
 	}
 }
 
-// hear wants the next message to be of the type.
+// hear reads the next message, which must be of the type; "" accepts every type.
 func (p *peer) hear(kind string) said {
 	p.t.Helper()
 	_ = p.SetReadDeadline(time.Now().Add(soon))
@@ -373,7 +375,7 @@ func (p *peer) hear(kind string) said {
 	if err := json.Unmarshal(text, &m); err != nil {
 		p.t.Fatalf("%v: %q", err, text)
 	}
-	if m.Type != kind {
+	if kind != "" && m.Type != kind {
 		p.t.Fatalf("heard %s, want %s", text, kind)
 	}
 	return m
