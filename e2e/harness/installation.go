@@ -43,6 +43,7 @@ func StartInstallation(t *testing.T) *Installation {
 // StartServices starts five services. The flags apply to every part.
 func StartServices(t *testing.T, all ...string) *Installation {
 	t.Helper()
+	all = append(slices.Clone(all), "--mqtt-websocket-addr", "127.0.0.1:"+testserver.FreePort(t))
 	in := &Installation{owner: t, data: t.TempDir(), Services: map[string]*Program{}, CommonFlags: all, MQTTAddr: "127.0.0.1:" + testserver.FreePort(t)}
 	for _, name := range []string{"account", "device", "trip", "job", "activity"} {
 		at := "127.0.0.1:" + testserver.FreePort(t)

@@ -11,9 +11,9 @@ import (
 // forgotten is how long the broker keeps a follower that asks for nothing.
 const forgotten = time.Minute
 
-// LookAtEvents gives what the broker knows of the stream of events: when it was made, its first and its
+// EventsInfo returns the broker's state of the event stream: its creation time, its first and its
 // last sequence.
-func LookAtEvents(ctx context.Context, js jetstream.JetStream) (*jetstream.StreamInfo, error) {
+func EventsInfo(ctx context.Context, js jetstream.JetStream) (*jetstream.StreamInfo, error) {
 	stream, err := js.Stream(ctx, Events) // asks for the information too
 	if err != nil {
 		return nil, fmt.Errorf("look at the stream of events: %w", err)

@@ -66,7 +66,7 @@ func NewFollower(ctx context.Context, js jetstream.JetStream, store Store, logge
 }
 
 func (f *Follower) last(ctx context.Context) (position, error) {
-	info, err := bus.LookAtEvents(ctx, f.js)
+	info, err := bus.EventsInfo(ctx, f.js)
 	if err != nil {
 		return position{}, err
 	}

@@ -87,7 +87,7 @@ type page struct {
 // New reads the state of the stream. The source starts up to History events before the end of the stream, so that
 // subscribers of another gateway who resume here find in memory what they missed.
 func New(ctx context.Context, options Options) (*Source, error) {
-	info, err := bus.LookAtEvents(ctx, options.JetStream)
+	info, err := bus.EventsInfo(ctx, options.JetStream)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func New(ctx context.Context, options Options) (*Source, error) {
 
 // Follow calls handle for each event after the current position, in order, until ctx ends or the stream cannot be read.
 func (s *Source) Follow(ctx context.Context, handle func(*Event)) error {
-	info, err := bus.LookAtEvents(ctx, s.js)
+	info, err := bus.EventsInfo(ctx, s.js)
 	if err != nil {
 		return err
 	}
@@ -271,7 +271,7 @@ func (s *Source) evict(number uint64, p *page) {
 func (s *Source) load(ctx context.Context, p *page, number uint64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pageTimeout)
 	defer cancel()
-	info, err := bus.LookAtEvents(ctx, s.js)
+	info, err := bus.EventsInfo(ctx, s.js)
 	if err != nil {
 		p.err = err
 		return
@@ -325,7 +325,7 @@ func (s *Source) fetch(ctx context.Context, start, end uint64) ([]*Event, error)
 func (s *Source) Restart(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
 	defer cancel()
-	info, err := bus.LookAtEvents(ctx, s.js)
+	info, err := bus.EventsInfo(ctx, s.js)
 	if err != nil {
 		return err
 	}
@@ -351,6 +351,6 @@ func (s *Source) Contains(ctx context.Context, p Position) bool {
 	}
 	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
 	defer cancel()
-	info, err := bus.LookAtEvents(ctx, s.js)
+	info, err := bus.EventsInfo(ctx, s.js)
 	return err != nil || p.Sequence <= info.State.LastSeq
 }

@@ -39,7 +39,7 @@ func TestNewKeysReadBackAndDiffer(t *testing.T) {
 	}
 }
 
-func TestEveryTypoIsTold(t *testing.T) {
+func TestTypoInAnAPIKeyIsDetected(t *testing.T) {
 	t.Parallel()
 	text := apikey.New().Reveal()
 	for i := range text {

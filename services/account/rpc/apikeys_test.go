@@ -26,7 +26,7 @@ func createRequest(scopes ...string) *accountv1.CreateApiKeyRequest {
 	return &accountv1.CreateApiKeyRequest{Name: "reporting", Scopes: scopes}
 }
 
-func (h house) createKey(t *testing.T, ctx context.Context, request *accountv1.CreateApiKeyRequest) *accountv1.CreatedApiKey {
+func (h environment) createKey(t *testing.T, ctx context.Context, request *accountv1.CreateApiKeyRequest) *accountv1.CreatedApiKey {
 	t.Helper()
 	created, err := h.CreateApiKey(ctx, request)
 	if err != nil {
@@ -35,7 +35,7 @@ func (h house) createKey(t *testing.T, ctx context.Context, request *accountv1.C
 	return created
 }
 
-func (h house) verify(t *testing.T, key string) (*accountv1.ApiKey, error) {
+func (h environment) verify(t *testing.T, key string) (*accountv1.ApiKey, error) {
 	t.Helper()
 	return h.VerifyApiKey(t.Context(), &accountv1.VerifyApiKeyRequest{Key: key})
 }
@@ -76,7 +76,7 @@ func TestAnAPIKeyFromCreationToRevocation(t *testing.T) {
 	wantKeyEvents(t, h, key.GetId())
 }
 
-func wantKeyEvents(t *testing.T, h house, id string) {
+func wantKeyEvents(t *testing.T, h environment, id string) {
 	t.Helper()
 	var got []string
 	for _, e := range h.events(t) {
@@ -308,7 +308,7 @@ func TestWhoMayManageWhichKey(t *testing.T) {
 }
 
 // unseenIsMissing checks that a key of somebody else's is refused as one that does not exist.
-func unseenIsMissing(t *testing.T, h house, ctx context.Context, foreign string) {
+func unseenIsMissing(t *testing.T, h environment, ctx context.Context, foreign string) {
 	t.Helper()
 	for _, id := range []string{foreign, ids.New(ids.APIKey)} {
 		_, err := h.RevokeApiKey(ctx, &accountv1.RevokeApiKeyRequest{Id: id})

@@ -27,15 +27,15 @@ import (
 	accountv1 "github.com/sluicehq/sluice/services/gen/account/v1"
 )
 
-// house is the whole service behind its contract.
-type house struct {
+// environment is the whole service behind its contract.
+type environment struct {
 	accountv1.AccountsClient
 	db    *sqldb.DB
 	clock *clock.Manual
 }
 
 // build lets demo identities in. The store may be wrapped, to have it fail.
-func build(t *testing.T, wrap func(account.Store) account.Store) house {
+func build(t *testing.T, wrap func(account.Store) account.Store) environment {
 	t.Helper()
 	return buildWith(t, wrap, account.Options{Identities: map[string]account.IdentityProvider{
 		account.DemoProvider: account.DemoIdentities{},
@@ -50,13 +50,13 @@ func (broken) Identify(context.Context, string) (account.Identity, error) {
 	return account.Identity{}, errors.New("dial 10.0.0.1: refused")
 }
 
-func buildWith(t *testing.T, wrap func(account.Store) account.Store, options account.Options) house {
+func buildWith(t *testing.T, wrap func(account.Store) account.Store, options account.Options) environment {
 	t.Helper()
 	keys, err := signing.Open(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := house{
+	h := environment{
 		db:    sqltest.OpenSQLite(t, store.Migrations()),
 		clock: clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 250_000_000, time.UTC)),
 	}
@@ -91,7 +91,7 @@ func asSystem(t *testing.T) context.Context {
 	return caller.NewContext(t.Context(), caller.OfSystem())
 }
 
-func (h house) login(t *testing.T, code string) *accountv1.Session {
+func (h environment) login(t *testing.T, code string) *accountv1.Session {
 	t.Helper()
 	session, err := h.Login(t.Context(), &accountv1.LoginRequest{Provider: "DEMO", Code: code})
 	if err != nil {
@@ -107,7 +107,7 @@ func refused(t *testing.T, err error, code errs.Code, reason string) {
 	}
 }
 
-func (h house) events(t *testing.T) []sqldb.Event {
+func (h environment) events(t *testing.T) []sqldb.Event {
 	t.Helper()
 	events, err := h.db.PendingEvents(t.Context(), 1000)
 	if err != nil {

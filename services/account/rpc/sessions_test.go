@@ -18,7 +18,7 @@ import (
 	accountv1 "github.com/sluicehq/sluice/services/gen/account/v1"
 )
 
-func (h house) refresh(t *testing.T, token string) (*accountv1.Session, error) {
+func (h environment) refresh(t *testing.T, token string) (*accountv1.Session, error) {
 	t.Helper()
 	return h.RefreshSession(t.Context(), &accountv1.RefreshSessionRequest{RefreshToken: token})
 }
@@ -79,7 +79,7 @@ func TestLoginsThatAreRefused(t *testing.T) {
 	t.Parallel()
 	demo, closed := build(t, nil), buildWith(t, nil, account.Options{})
 	for name, c := range map[string]struct {
-		house          house
+		environment    environment
 		provider, code string
 		want           errs.Code
 		reason         string
@@ -93,7 +93,7 @@ func TestLoginsThatAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := c.house.Login(t.Context(), &accountv1.LoginRequest{Provider: c.provider, Code: c.code})
+			_, err := c.environment.Login(t.Context(), &accountv1.LoginRequest{Provider: c.provider, Code: c.code})
 			refused(t, err, c.want, c.reason)
 		})
 	}
