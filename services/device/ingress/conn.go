@@ -129,7 +129,7 @@ func (c *conn) recovered() {
 // end releases the session and publishes the last will.
 func (c *conn) end(graceful bool) {
 	close(c.ended)
-	ctx, cancel := context.WithTimeout(c.l.ctx, 2*attemptTimeout)
+	ctx, cancel := context.WithTimeout(c.l.ctx, acquireTimeout)
 	defer cancel()
 	now := c.l.options.Clock.Now()
 	here := c.l.remove(c)

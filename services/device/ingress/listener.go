@@ -97,7 +97,7 @@ type Listener struct {
 // Listen takes the address. Clients wait until Run.
 func Listen(ctx context.Context, sessions Sessions, options Options) (*Listener, error) {
 	l := &Listener{
-		options: options, limits: options.Limits, sessions: sessions, logger: options.Logger,
+		options: options, limits: options.Limits, sessions: newBounded(sessions), logger: options.Logger,
 		notices: device.NewPace(), limiters: newLimiters(options.Limits), guests: newGuests(options.Limits),
 		ready: make(chan struct{}), conns: map[Key]*conn{}, devices: map[string]map[*conn]struct{}{}, wills: map[Key]*time.Timer{},
 		welcome: welcomes{running: map[string]bool{}, slots: make(chan struct{}, welcomesAtOnce)},

@@ -74,6 +74,44 @@ type Sessions interface {
 	Node() string
 }
 
+// bounded bounds the concurrent writes of sessions, so that a reconnect of all devices does not queue in front of the
+// commits of messages: a database with one writer serves writes in their order.
+type bounded struct {
+	Sessions
+	slots chan struct{}
+}
+
+// sessionWrites is the bulkhead of the writes of sessions.
+const sessionWrites = 2
+
+func newBounded(s Sessions) bounded { return bounded{s, make(chan struct{}, sessionWrites)} }
+
+func (b bounded) within(ctx context.Context, write func() error) error {
+	select {
+	case b.slots <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-b.slots }()
+	return write()
+}
+
+// AcquireSession acquires a session within the bulkhead.
+func (b bounded) AcquireSession(ctx context.Context, claim Claim) (owned Ownership, err error) {
+	err = b.within(ctx, func() error { owned, err = b.Sessions.AcquireSession(ctx, claim); return err })
+	return owned, err
+}
+
+// SubscribeSession replaces the filters within the bulkhead.
+func (b bounded) SubscribeSession(ctx context.Context, key Key, generation int64, filters []Filter) error {
+	return b.within(ctx, func() error { return b.Sessions.SubscribeSession(ctx, key, generation, filters) })
+}
+
+// ReleaseSession releases a session within the bulkhead.
+func (b bounded) ReleaseSession(ctx context.Context, key Key, generation int64, ttl *time.Duration, now time.Time) error {
+	return b.within(ctx, func() error { return b.Sessions.ReleaseSession(ctx, key, generation, ttl, now) })
+}
+
 const topicPrefix = "devices/"
 
 // ownFilter reports whether the filter is valid and stays below the topics of the device.

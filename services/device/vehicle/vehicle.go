@@ -17,6 +17,7 @@ import (
 
 // Store is what stores vehicles.
 type Store interface {
+	device.Reader
 	command.Decider
 
 	// DueLocks returns devices whose lock is to be processed at now, the most urgent first.
@@ -139,8 +140,12 @@ func (s *Service) Secure(ctx context.Context, vehicleID string) error {
 
 // Hurry makes the next attempt at locking a vehicle, now that it is there.
 func (s *Service) Hurry(ctx context.Context, vehicleID string) error {
+	known, err := s.store.Get(ctx, []string{vehicleID})
+	if err != nil || len(known) == 0 || known[0].Lock == nil || !known[0].Lock.Wanted {
+		return err // without a write: every device that connects passes here
+	}
 	now, due := s.clock.Now(), false
-	_, err := s.store.Decide(ctx, command.Target{DeviceID: vehicleID, Now: now}, func(at command.State) (command.Changes, error) {
+	_, err = s.store.Decide(ctx, command.Target{DeviceID: vehicleID, Now: now}, func(at command.State) (command.Changes, error) {
 		l := at.Device.Lock
 		due = l != nil && l.Wanted && l.State == device.Unlocked
 		if !due || l.Due(now) {
