@@ -130,17 +130,19 @@ func TestAbusersDoNotDisturbDevicesAtWork(t *testing.T) {
 	const working, ticks, tick = 20, 30, 100 * time.Millisecond
 	stop := make(chan struct{})
 	var abuse, work sync.WaitGroup
+	var mu sync.Mutex
+	var latencies []time.Duration
+	var lost atomic.Int64
+	members, clients := make([]registry.Registration, working), make([]*client, working)
+	for i := range members {
+		members[i] = s.register(t)
+		clients[i], _ = s.join(t, 4, members[i], members[i].Device.ID, true)
+	}
 	for _, misbehave := range abusers(s) {
 		r := s.register(t)
 		abuse.Go(func() { misbehave(r, stop) })
 	}
-	var mu sync.Mutex
-	var latencies []time.Duration
-	var lost atomic.Int64
-	members := make([]registry.Registration, working)
-	for i := range members {
-		members[i] = s.register(t)
-		c, _ := s.join(t, 4, members[i], members[i].Device.ID, true)
+	for i, c := range clients {
 		work.Go(func() {
 			for n := range ticks {
 				began := time.Now()

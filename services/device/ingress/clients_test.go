@@ -136,3 +136,42 @@ func TestMosquittoPublishes(t *testing.T) {
 		plain.events(t, id, uplink.Refused, "weather")
 	}
 }
+
+const pythonClient = `
+import sys, paho.mqtt.client as mqtt
+host, port, id, secret, topic, version = sys.argv[1:]
+client = mqtt.Client(client_id=id, protocol=mqtt.MQTTv5 if version == "5" else mqtt.MQTTv311)
+client.username_pw_set(id, secret)
+client.will_set("devices/" + id + "/events", '{"type": "WILL"}', qos=1)
+client.connect(host, int(port))
+client.loop_start()
+for qos in (0, 1):
+    client.publish(topic, '{"at": 170000000000%d, "values": {"t": 1}}' % qos, qos=qos).wait_for_publish()
+client.disconnect()
+client.loop_stop()
+`
+
+// The Python client of the Eclipse Foundation, as Debian packages it, with both versions.
+func TestPahoClientOfPython(t *testing.T) {
+	t.Parallel()
+	const python = "/usr/bin/python3" // the one for which Debian's packages are
+	if err := exec.CommandContext(t.Context(), python, "-c", "import paho.mqtt.client").Run(); err != nil {
+		t.Skip("SKIP: no python3-paho-mqtt on this machine")
+	}
+	s := open(t, nil)
+	host, port, err := net.SplitHostPort(s.listener.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []string{"4", "5"} {
+		r := s.register(t)
+		id := r.Device.ID
+		out, err := exec.CommandContext(t.Context(), python, "-c", pythonClient, host, port, id, r.Secret, "devices/"+id+"/telemetry", version).CombinedOutput()
+		if err != nil {
+			t.Errorf("version %s: %v\n%s", version, err, out)
+		}
+		if n := s.readings(t, id); n != 2 {
+			t.Errorf("version %s: %d readings are stored", version, n)
+		}
+	}
+}
