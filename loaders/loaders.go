@@ -1,7 +1,7 @@
 // Package loaders has the batch functions of references: keys in, one value and one error a key out. A
 // file holds those of one entity, and package graph names them in its table of references.
 //
-// A batch function makes one call to a service for all keys with the same arguments. When that call
+// A batch function calls a service once for all keys with the same arguments. When that call
 // fails, its error is the error of every key; an entity that the service leaves out is NOT_FOUND.
 package loaders
 
@@ -52,8 +52,8 @@ func optional[V any](get func(ctx context.Context, ids []string) (map[string]*V,
 	return grouped(split, func(ctx context.Context, ids []string, _ struct{}) (map[string]*V, error) { return get(ctx, ids) })
 }
 
-// grouped returns the batch function of keys that are an id with arguments. It makes one call for each
-// combination of arguments, which is one for each field of a query.
+// grouped returns the batch function of keys that are an id with arguments. It calls the service once for
+// each combination of arguments, which is once for each field of a query.
 func grouped[K, A comparable, V any](split func(K) (id string, args A), get func(ctx context.Context, ids []string, args A) (map[string]V, error)) Batch[K, V] {
 	return func(ctx context.Context, keys []K) ([]V, []error) {
 		values, failures := make([]V, len(keys)), make([]error, len(keys))

@@ -7,10 +7,10 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// CacheControl is how long a response may be cached, and for which callers, by @cacheControl: the lowest
+// CacheControl is the TTL of a cached response, and its audience, by @cacheControl in the schema: the lowest
 // age of the selected fields, and private when one of them is.
 type CacheControl struct {
-	MaxAge  time.Duration // 0: the response is not cached
+	MaxAge  time.Duration // the TTL; 0: the response is not cached
 	Private bool          // for the caller only
 }
 

@@ -12,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// introspection is the cost of __schema and __type: their values are large, and have lists of unknown size.
+// introspection is the cost of __schema and __type: their payloads are large, and have lists of unknown size.
 const introspection = 100
 
 // unpayable is the cost at which counting stops: a product of list sizes has no bound.
@@ -86,7 +86,7 @@ func (f fieldCost) of(below cost, size int) cost {
 	return cost{own: sum(f.weight, below.own, product(size, below.item))}
 }
 
-// pricing converts an operation to an expression. Each fragment is converted once, for any number of
+// pricing converts an operation to an expression, by the directives of the schema. Each fragment is converted once, for any number of
 // spreads.
 type pricing struct {
 	schema    *ast.Schema
@@ -206,7 +206,7 @@ func conditionsOf(directives ast.DirectiveList) (conditions []condition, never b
 	return conditions, never
 }
 
-// Weight returns the cost of a field, or of each item of a list, without its selection set: that of its
+// Weight returns the cost of a field of the schema, or of each item of a list, without its selection set: that of its
 // own @cost, else that of its type.
 func Weight(schema *ast.Schema, field *ast.FieldDefinition) int {
 	definition := schema.Types[field.Type.Name()]
@@ -227,7 +227,7 @@ type listSize struct {
 	fallback int          // without a value: the largest default, else assumedSize
 }
 
-// listSizeOf reads the @listSize of a field, and the values of its slicing arguments.
+// listSizeOf reads the @listSize of a field in the schema, and the values of its slicing arguments.
 func listSizeOf(f *ast.Field) *listSize {
 	directive := f.Definition.Directives.ForName("listSize")
 	if directive == nil {
@@ -360,7 +360,7 @@ func Unsized(schema *ast.Schema) []string {
 	return fields
 }
 
-// sizedAbove reports whether all fields of the type determine the size of its lists.
+// sizedAbove reports whether all fields of the schema with the type determine the size of its lists.
 func sizedAbove(schema *ast.Schema, name string) bool {
 	reached := false
 	for _, definition := range schema.Types {

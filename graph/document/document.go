@@ -6,7 +6,8 @@
 //
 // Access is denied by default. Every field of the schema declares who may read it, by a directive of its
 // own or of its type (@public, @authenticated, @requiresScopes). A field without a directive is denied to
-// every caller, and a test finds it by Unruled. No code here runs while fields are resolved.
+// every caller, and a test of the schema finds it by Unruled. No middleware of this package runs while
+// fields are resolved.
 package document
 
 import (
@@ -46,7 +47,7 @@ type Prepared struct {
 	CacheControl CacheControl // of its response
 }
 
-// need is the access rule of one field.
+// need is the access rule of one field of the schema.
 type need struct {
 	field string // "Trip.account"
 	rule  rule
@@ -62,7 +63,7 @@ const (
 	scoped
 )
 
-// Prepare analyses the operation. Its document must be valid.
+// Prepare analyses the operation. Its document must be valid against the schema.
 func Prepare(schema *ast.Schema, operation *ast.OperationDefinition) *Prepared {
 	w := walk{schema: schema, fragments: map[string]*Prepared{}, seen: map[string]bool{}}
 	p := w.read(operation.SelectionSet)
@@ -123,7 +124,7 @@ func (w *walk) fragment(s *ast.FragmentSpread) *Prepared {
 	return p
 }
 
-// needOf returns the rule of a field: its own, else that of its type.
+// needOf returns the rule of a field in the schema: its own, else that of its type.
 func needOf(parent *ast.Definition, field *ast.FieldDefinition) need {
 	n := need{field: parent.Name + "." + field.Name}
 	for _, directives := range []ast.DirectiveList{field.Directives, parent.Directives} {
@@ -195,7 +196,7 @@ func (n need) alternatives() string {
 	return "the scope " + strings.Join(ways, ", or ")
 }
 
-// CheckIntrospection returns PERMISSION_DENIED for an operation with introspection by a caller without
+// CheckIntrospection returns PERMISSION_DENIED for an operation that reads the schema, by a caller without
 // the scope for it.
 func (p *Prepared) CheckIntrospection(by caller.Caller) error {
 	if !p.introspect || by.Has(caller.SchemaRead) {

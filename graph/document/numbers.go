@@ -5,7 +5,7 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/core"
 )
 
-// numbersInRange refuses a number in a value of our own scalars, such as JSON, that overflows a machine's
+// numbersInRange refuses a number in a value of the schema's own scalars, such as JSON, that overflows a machine's
 // number. gqlparser's rule checks the standard scalars only, and code that reads such a number panics.
 func numbersInRange(observers *core.Events, addError core.AddErrFunc) {
 	observers.OnValue(func(_ *core.Walker, value *ast.Value) {

@@ -12,8 +12,8 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// introspectionDepth is the largest depth below __schema and __type: more than that of data, because
-// types are nested in lists of types.
+// introspectionDepth is the largest depth of a selection of the schema, below __schema and __type: more than
+// that of data, because types are nested in lists of types.
 const introspectionDepth = 20
 
 // defaults are the limits that are not set.

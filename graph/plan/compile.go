@@ -119,7 +119,7 @@ func (op *Operation) scanDirectives(list ast.DirectiveList) {
 	}
 }
 
-// plan is the compiled form of one operation.
+// plan is the compiled form of one operation of the schema.
 type plan struct {
 	root    *Node // represents the operation; its selection is that of the root type
 	slots   []*Node
@@ -132,7 +132,7 @@ type plan struct {
 	runs        sync.Pool
 }
 
-// levelLoad is one loader at one level, with the fields that enqueue keys in it.
+// levelLoad is the batch of one loader at one level, with the fields that queue keys for it.
 type levelLoad struct {
 	loader anyLoader
 	level  int

@@ -12,16 +12,16 @@ import (
 // the keys. The errors may be nil when no key failed. Several goroutines may call it concurrently.
 type Batch[K comparable, V any] func(ctx context.Context, keys []K) ([]V, []error)
 
-// Loader is a batch function that fields share. The keys that fields enqueue in the same Loader at one
-// level are loaded by one batch call.
+// Loader is a batch function that fields share. The keys that fields of one level queue for the same
+// Loader are coalesced into one batch.
 type Loader[K comparable, V any] struct {
 	name     string
 	maxBatch int
 	batch    Batch[K, V]
 }
 
-// NewLoader returns a loader. The name is for traces. maxBatch is the largest number of keys of one call:
-// a larger batch is split. 0 means no limit.
+// NewLoader returns a loader. The name is for traces. maxBatch is the largest batch, in keys: a larger
+// batch is split. 0 means no limit.
 func NewLoader[K comparable, V any](name string, maxBatch int, batch func(context.Context, []K) ([]V, []error)) *Loader[K, V] {
 	return &Loader[K, V]{name: name, maxBatch: maxBatch, batch: batch}
 }
@@ -40,13 +40,13 @@ type anyLoader interface {
 
 func (l *Loader[K, V]) newLoad() anyLoad { return &load[K, V]{loader: l, at: map[K]int32{}} }
 
-// anyLoad is one loader at one level in one run.
+// anyLoad is the batch of one loader at one level in one run.
 type anyLoad interface {
 	empty() bool
 	size() int
 	name() string
 	fetch(ctx context.Context)
-	// isIncomplete reports whether the load waits for entries that loads of earlier levels fetch.
+	// isIncomplete reports whether the load waits for entries that batches of earlier levels fetch.
 	isIncomplete() bool
 	finish() // after fetch, in the goroutine that owns the run
 	reset()
@@ -64,20 +64,20 @@ type load[K comparable, V any] struct {
 	earlier  []*load[K, V] // of the same loader at earlier levels; read when they are done
 	at       map[K]int32   // the index of a key's entry
 	entries  []entry[V]
-	keys     []K     // the keys to fetch
+	keys     []K     // the queued keys
 	targets  []int32 // their entries
 	borrowed []borrowed[K, V]
 	done     bool
 }
 
-// borrowed is an entry that a load of an earlier level has fetched or will fetch.
+// borrowed is an entry that the batch of an earlier level has fetched or will fetch.
 type borrowed[K comparable, V any] struct {
 	at, there int32
 	from      *load[K, V]
 }
 
-// enqueue adds a key to the batch and returns the index of its entry. A key that an earlier level of the
-// run has enqueued is not fetched twice.
+// enqueue adds a key to the batch and returns the index of its entry. Keys are deduplicated, also against
+// the batches of earlier levels of the run.
 func (l *load[K, V]) enqueue(key K) int32 {
 	if at, known := l.at[key]; known {
 		return at

@@ -11,8 +11,8 @@
 //     the booleans in its @skip and @include.
 //  3. The first pass resolves the fields, level by level. Plain fields are read from their object. A
 //     field that needs more than its object is resolved for all of its parents at once: a reference
-//     (see Refer, ReferArgs, ReferMany) enqueues keys in its loader; any other resolver runs in a
-//     goroutine.
+//     (see Refer, ReferArgs, ReferMany) queues keys for the next batch of its loader; other resolvers
+//     are called concurrently, a bounded fan-out over goroutines.
 //  4. The second pass walks the plan in the order of the response, appends JSON to one buffer, and
 //     reports each error at its path. The transport writes that buffer without a copy.
 //
@@ -29,10 +29,10 @@
 //
 // # Levels and loads
 //
-// The level of a field is the number of resolved fields above it. All keys that fields of one level
-// enqueue in one loader are one batch call. The call starts when each of these fields has enqueued its
-// keys or cannot be reached: there is no timer, and a field never waits for a field with another loader.
-// What an earlier level has loaded is not loaded twice.
+// The level of a field is the number of resolved fields above it. The keys that the fields of one level
+// queue for one loader are coalesced into one batch. The batch starts when each of these fields has queued
+// its keys or cannot be reached: there is no debounce timer, and a field never waits for a field with
+// another loader. Keys are deduplicated in a batch, and against the batches of earlier levels.
 //
 // # Mutations, subscriptions and introspection
 //
@@ -40,7 +40,7 @@
 // loads, before the next begins, so a later root field never reads what an earlier one changed.
 //
 // A subscription's resolver returns a channel. The plan runs once for each event of the channel, as for
-// a query whose root field has returned the event.
+// a query whose root field has returned the event as its payload.
 //
 // gqlgen's executor resolves __schema and __type: alone, or beside fields that the plan resolves.
 //
@@ -48,8 +48,8 @@
 //
 // The response is that of gqlgen's executor: the same bytes, and the same errors at the same paths,
 // through the same presenter and recover function. Differential tests verify it. All work ends before
-// the response is returned: no goroutine outlives it. A plan is immutable and shared; the state of a
-// request is pooled with the plan. Both passes read the same objects in the same order. When they do not
+// the response is returned: no goroutine outlives it. A plan is immutable and shared; the state and the
+// buffers of a request are pooled with the plan. Both passes read the same objects in the same order. When they do not
 // (a view changed in between), the field is an error, never another object's value. Arguments are decoded
 // once for a field of the plan and shared by all of its parents: resolvers may not change them.
 //
@@ -59,10 +59,10 @@
 // # Refusals and fallback
 //
 // A plan with too many fields, an operation with too many combinations of @skip and @include, and a
-// condition that is no boolean are refused with an error (Outcome): they never run without batches.
+// condition that is no boolean are refused with an error (Outcome): no operation runs without batches.
 // @defer, directives with code, and fields that plan/plangen does not support run in gqlgen's executor.
-// Of gqlgen's middleware AroundFields runs around resolvers, not around plain fields or references;
-// AroundRootFields does not run.
+// Of gqlgen's middleware AroundFields runs around resolvers, not around plain fields or references; the
+// middleware AroundRootFields does not run.
 package plan
 
 import (
@@ -116,12 +116,12 @@ type Options struct {
 	// the cost of the response to a query or mutation, before it is returned. Both may be nil, together.
 	Weight func(field *ast.FieldDefinition) int
 	Spent  func(ctx context.Context, points int)
-	// Trace is called before every call of a loader; the function that it returns is called after it.
+	// Trace is called before every batch of a loader; the function that it returns is called after it.
 	// It may be nil.
 	Trace func(ctx context.Context, call LoaderCall) (context.Context, func())
 }
 
-// LoaderCall is a call of a loader.
+// LoaderCall is a batch of a loader.
 type LoaderCall struct {
 	Loader string
 	Keys   int
@@ -129,7 +129,7 @@ type LoaderCall struct {
 	index  int
 }
 
-// Fields returns the paths of the fields that enqueued keys, without list indices: "trips.nodes.vehicle".
+// Fields returns the paths of the fields that queued keys for the batch, without list indices: "trips.nodes.vehicle".
 // It may include fields all of whose keys were loaded before.
 func (c LoaderCall) Fields() []string {
 	var paths []string
@@ -154,7 +154,7 @@ func pathOf(at *graphql.FieldContext) string {
 	return path
 }
 
-// Schema is an executable schema that runs its operations by plans.
+// Schema is an executable schema that runs the operations of a gqlgen schema by plans.
 type Schema struct {
 	graphql.ExecutableSchema // the fallback
 
@@ -204,7 +204,7 @@ func New(source Source, options Options) (*Schema, error) {
 	return s, nil
 }
 
-// Exec executes the operation in the context.
+// Exec executes the operation in the context. It returns a handler for the responses.
 func (s *Schema) Exec(ctx context.Context) graphql.ResponseHandler {
 	request := graphql.GetOperationContext(ctx)
 	p, outcome := s.options.Operation(request).planOf(s, request)

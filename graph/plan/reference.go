@@ -8,16 +8,16 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// Reference resolves a field of many parents at once.
+// Reference resolves a field of many parents by one batch.
 type Reference interface {
 	loaders() []anyLoader
 	// check returns an error when the Go types are not those of the field.
 	check(f *Field) error
 	// needsContext reports whether the field's context must have each parent's own path.
 	needsContext() bool
-	// enqueue adds the keys of all parents to the loads.
+	// enqueue adds the keys of all parents to the batches.
 	enqueue(r *run, n *Node, st *state)
-	// finish takes the values over, when all loads have ended.
+	// finish takes the values over, when all batches have ended.
 	finish(r *run, n *Node, st *state)
 	// resolve resolves the field of a single parent, without a batch.
 	resolve(ctx context.Context, parent any, args Args) (any, error)
@@ -35,7 +35,7 @@ func Resolve[R any](ctx context.Context, references map[string]Reference, field 
 	return result, err
 }
 
-// Args are the arguments of a field, decoded by the schema's types.
+// Args are the arguments of a field, decoded by the types of the schema.
 type Args map[string]any
 
 // Arg returns an argument, or the zero value of its type.
@@ -111,7 +111,7 @@ func (f refer[P, K, V]) resolve(ctx context.Context, parent any, _ Args) (any, e
 }
 
 // ReferArgs resolves a field with arguments. prepare reads the arguments, once for all parents; key
-// returns the key of a parent; view makes the field's value of the loaded value.
+// returns the key of a parent; view converts the loaded value to the field's value.
 func ReferArgs[P, A any, K comparable, V, R any](
 	loader *Loader[K, V],
 	prepare func(ctx context.Context, args Args) (A, error),
@@ -186,9 +186,9 @@ func (f referArgs[P, A, K, V, R]) resolve(ctx context.Context, parent any, args 
 	return f.view(prepared, v), nil
 }
 
-// ReferMany resolves a field by any number of keys of any number of loaders. resolve enqueues the keys
-// and returns a function, which makes the field's value when all loads have ended. The context has the
-// parent's path, so that errors of parts of the value can be added to the response.
+// ReferMany resolves a field by any number of keys of any number of loaders. resolve queues the keys for
+// the next batches and returns a function, which creates the field's value when all batches have ended. The
+// context has the parent's path, so that errors of parts of the value can be added to the response.
 func ReferMany[P, R any](
 	needs []AnyLoader,
 	resolve func(ctx context.Context, loads *Loads, parent P, args Args) func() (R, error),
@@ -240,11 +240,11 @@ func (f referMany[P, R]) resolve(ctx context.Context, parent any, args Args) (an
 	return f.start(ctx, &Loads{ctx: ctx}, parentOf[P](parent), args)()
 }
 
-// Loads are the loads of one field: where ReferMany enqueues its keys.
+// Loads are the batches of one field: ReferMany queues its keys there.
 type Loads struct {
 	run  *run
 	node *Node
-	ctx  context.Context // of gqlgen's executor: keys are loaded at once; nil in a plan
+	ctx  context.Context // of gqlgen's executor, which loads each key without a batch; nil in a plan
 }
 
 // Promise is a value that is present when the field is finished, and not after.

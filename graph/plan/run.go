@@ -17,15 +17,15 @@ import (
 	"github.com/sluicehq/sluice/internal/stack"
 )
 
-// maxCallers is the number of goroutines that call the resolvers of one field of a plan.
+// maxCallers bounds the fan-out over the parents of one field of a plan, in goroutines.
 const maxCallers = 128
 
 // maxPooledBuffer is the size of the largest buffer that is pooled for the next run, in bytes.
 const maxPooledBuffer = 1 << 20
 
-// run is one execution of a plan. The goroutine of the request works on it. Further goroutines start
-// only when more than one task blocks: each runs a task, then locks the run and processes what has become
-// ready. So the goroutine of the request is woken once, not once a task.
+// run is one execution of a plan. The goroutine of the request runs tasks from its queue. Further goroutines
+// start only when more than one task blocks, a fan-out of one goroutine a task: each runs a task, then locks
+// the run and processes the queue. So the goroutine of the request is woken once, not once a task.
 type run struct {
 	schema  *Schema
 	plan    *plan
@@ -40,8 +40,8 @@ type run struct {
 	missing []int // by load: the number of fields that have not enqueued their keys
 
 	mu       sync.Mutex // its holder owns the run
-	ready    []task
-	parked   []int // loads that have ended, but borrow entries that are not fetched yet
+	ready    []task     // the queue of tasks that can start
+	parked   []int      // batches that have ended, but borrow entries that are not fetched yet
 	inflight int
 	broken   any           // the value of a panic in a task's ended
 	done     chan struct{} // receives a value when no task is in flight any more
@@ -180,8 +180,8 @@ func (r *run) resolve(begin func(*run, *Node)) {
 	}
 }
 
-// work runs the ready tasks, and those that become ready, until there is none. The caller holds the
-// run's lock before and after.
+// work runs the tasks of the queue, and those that are added meanwhile, until the queue is empty. The run's
+// lock is held before and after.
 func (r *run) work() {
 	for len(r.ready) > 0 {
 		own := r.ready[0]
@@ -198,7 +198,7 @@ func (r *run) work() {
 	}
 }
 
-// help runs a task, and then the tasks that have become ready.
+// help runs a task, and then the tasks of the queue.
 func (r *run) help(t task) {
 	stack.Grow()
 	t.do()
@@ -277,7 +277,7 @@ func (r *run) startReference(n *Node, st *state) {
 	}
 }
 
-// startLoad starts a load when no field can enqueue keys in it any more.
+// startLoad queues a load when no field can add keys to its batch any more.
 func (r *run) startLoad(i int) {
 	t := &loading{run: r, index: i}
 	if r.loads[i].empty() {
@@ -287,7 +287,7 @@ func (r *run) startLoad(i int) {
 	r.ready = append(r.ready, t)
 }
 
-// loading is the task that fetches a load.
+// loading is the task that fetches a batch.
 type loading struct {
 	run   *run
 	index int
@@ -338,7 +338,7 @@ func (r *run) settle(load int) {
 	}
 }
 
-// calls is the task that calls a resolver once for each parent.
+// calls is the fan-out of a resolver: the task that calls it once for each parent.
 type calls struct {
 	run   *run
 	node  *Node
@@ -459,7 +459,7 @@ func (r *run) reportError(ctx context.Context, res *result) {
 	r.request.Error(ctx, graphql.AddFieldLocationToError(ctx, err))
 }
 
-// reset clears the request's state, and retains the memory.
+// reset clears the request's state, and retains its buffers.
 func (r *run) reset() {
 	for i := range r.states {
 		st := &r.states[i]

@@ -25,7 +25,7 @@ type Source struct {
 // TypeID numbers the object types of a schema.
 type TypeID int
 
-// Type is an object type.
+// Type is an object type of the schema.
 type Type struct {
 	Name      string
 	Satisfies []string // itself and its interfaces and unions, for gqlgen's CollectFields
@@ -35,7 +35,7 @@ type Type struct {
 	Fields  map[string]*Field
 }
 
-// Field is a field of an object type.
+// Field is a field of an object type of the schema.
 type Field struct {
 	Name    string
 	NonNull bool

@@ -6,7 +6,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// subscribe calls the subscription's resolver, and returns a handler that answers each event of its channel.
+// subscribe calls the subscription's resolver. It returns a handler with one response for each event of the
+// resolver's channel; the payload of the event is the value of the root field.
 func (s *Schema) subscribe(ctx context.Context, request *graphql.OperationContext, p *plan) graphql.ResponseHandler {
 	n := p.root.below[0].nodes[0]
 	events := s.open(ctx, request, p, n)

@@ -14,7 +14,7 @@ import (
 var errChanged = errors.New("plan: an object changed while the response was written")
 
 // Writer walks a plan over objects. In the first pass it writes nothing and collects the parents of
-// resolved fields; in the second pass it writes the response. A generated function that returns a bool
+// resolved fields; in the second pass it appends the response to its buffer. A generated function that returns a bool
 // reports whether it wrote a value: false is gqlgen's graphql.Null.
 type Writer struct {
 	run     *run
@@ -284,7 +284,7 @@ func (w *Writer) contextAt(steps int) context.Context {
 	return ctx
 }
 
-// truncate removes all output after the mark.
+// truncate removes the end of the buffer after the mark, with its late errors.
 func (w *Writer) truncate(mark int) {
 	w.buf = w.buf[:mark]
 	for len(w.late) > 0 && w.late[len(w.late)-1].at >= mark {

@@ -1,5 +1,5 @@
-// Package plangen is a gqlgen plugin that generates what package plan needs of a schema. For every
-// field of every object type it writes a plan.Field: how to read the field from its object, how to call
+// Package plangen is a gqlgen plugin that generates the code of package plan for a schema. For every
+// field of every object type of the schema it writes a plan.Field: how to read the field from its object, how to call
 // its resolver, how to decode its arguments, and how to write its value. For every reference it writes
 // the resolver that gqlgen's own executor needs, so that no reference is resolved by hand.
 //
@@ -124,7 +124,7 @@ func (p Plugin) GenerateCode(data *codegen.Data) error {
 	})
 }
 
-// generator is the data of the template.
+// generator is the data of the template: the schema, and what the code of plans derives from it.
 type generator struct {
 	data       *codegen.Data
 	references []string
