@@ -140,8 +140,13 @@ func (f writableDevices) command(ctx context.Context, method string, input any) 
 		if device == nil {
 			return nil, err
 		}
-		return &bff.Command{ID: "command_01jd2k0f3qe8x9w5t7v6m4n2p0", DeviceID: device.ID, Name: method + suffix, Status: "QUEUED"}, nil
+		return &bff.Command{ID: "command_01jd2k0f3qe8x9w5t7v6m4n2p0", DeviceID: device.ID, Name: method + suffix, Arguments: bff.JSON("{}"), Status: "QUEUED"}, nil
 	})
+}
+
+// KeepRefusal stores no refused call: both executors read one store, at different times.
+func (f writableDevices) KeepRefusal(context.Context, string, string, string, string) error {
+	return nil
 }
 
 func (f writableDevices) SendCommand(ctx context.Context, input bff.SendCommandInput) (*bff.Command, error) {
