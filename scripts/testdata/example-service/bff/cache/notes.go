@@ -13,6 +13,6 @@ type notes struct{ bff.Notes }
 func (*Cache) Notes(port bff.Notes) bff.Notes { return notes{port} }
 
 func (n notes) GetNotes(ctx context.Context, ids []string) ([]*bff.Note, error) {
-	bff.ReadsOf(ctx).NotePassing("Notes.GetNotes")
+	bff.ReadsOf(ctx).NoteUncacheable("Notes.GetNotes")
 	return n.Notes.GetNotes(ctx, ids)
 }
