@@ -1,14 +1,11 @@
-// Package abuse watches how callers behave: what they ask, how it ends, and whether they should be
-// left alone with it for a while.
+// Package abuse records the usage of callers, and refuses callers that misbehave for a while.
 //
-// A caller has a breaker for each kind of operation. When nearly all that it asks keeps failing by its
-// own fault it is refused at once, CALLER_TRIPPED, until a trial shows that it has mended. Whoever does
-// the same to the same thing again and again is refused just that, MUTATION_LOOP. What fails by our
-// fault never counts against a caller.
+// A caller has a circuit breaker for each kind of operation. When nearly all of its operations fail by its own fault,
+// they are refused at once (CALLER_TRIPPED) until a trial succeeds. A caller that repeats one mutation of one entity
+// in a loop is refused this mutation only (MUTATION_LOOP). Failures of the services never count against a caller.
 //
-// It promises: a refusal says when to come back, and costs no more than a look at a table; a bounded
-// number of callers is kept; at the bound those with the fewest requests are evicted first. Each gateway
-// watches for itself.
+// It promises: a refusal has a RetryAfter and costs one lookup. The number of callers is bounded; at the bound,
+// callers with the fewest requests are evicted. Each gateway counts on its own.
 package abuse
 
 import (
@@ -25,7 +22,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Options say what is too much.
+// Options are the thresholds.
 type Options struct {
 	Window   time.Duration // in which failures and repeats are counted
 	Failures int           // by the caller's fault in the window, of one kind of operation
@@ -33,7 +30,7 @@ type Options struct {
 	OpenFor  time.Duration // until a trial
 	Kept     int           // callers
 	Key      func(ctx context.Context) string
-	Registry prometheus.Registerer // nil: nobody looks
+	Registry prometheus.Registerer // nil exports no metrics
 }
 
 // Reasons of refusals.
@@ -42,7 +39,7 @@ const (
 	ReasonLoop    = "MUTATION_LOOP"
 )
 
-// Callers is how all callers behave. It is safe for concurrent use.
+// Callers holds the records of all callers. It is safe for concurrent use.
 type Callers struct {
 	options  Options
 	known    *otter.Cache[string, *record]
@@ -52,7 +49,7 @@ type Callers struct {
 
 var _ bff.Abuse = (*Callers)(nil)
 
-// New watches callers that nothing is known of.
+// New returns Callers without records.
 func New(options Options) *Callers {
 	known := otter.Must(&otter.Options[string, *record]{
 		MaximumSize: max(options.Kept, 1), Executor: func(evict func()) { evict() }, // the bound is exact
@@ -67,7 +64,7 @@ func New(options Options) *Callers {
 		}, []string{"reason"}),
 	}
 	for _, reason := range reasons {
-		c.refusals = append(c.refusals, refusals.WithLabelValues(reason)) // 0 is told too
+		c.refusals = append(c.refusals, refusals.WithLabelValues(reason)) // exports 0 before the first refusal
 	}
 	for _, reason := range []string{ReasonTripped, ReasonLoop} {
 		c.trips.WithLabelValues(reason)
@@ -78,7 +75,7 @@ func New(options Options) *Callers {
 	return c
 }
 
-// of finds the record of the context's caller, or makes it.
+// of returns the record of the context's caller, and creates a missing one.
 func (c *Callers) of(ctx context.Context) *record {
 	return c.find(c.options.Key(ctx), caller.FromContext(ctx))
 }
@@ -93,12 +90,12 @@ func (c *Callers) find(key string, who caller.Caller) *record {
 	return r
 }
 
-// Admit refuses a caller whose operations of the kind kept failing by its own fault.
+// Admit refuses a caller whose breaker for the kind is open.
 func (c *Callers) Admit(ctx context.Context, kind bff.OperationKind) error {
 	return c.of(ctx).admit(kind, time.Now())
 }
 
-// Repeat refuses a caller that does the same to the same thing in a loop.
+// Repeat refuses a mutation that the caller repeats in a loop.
 func (c *Callers) Repeat(ctx context.Context, targets []bff.Target) error {
 	if len(targets) == 0 {
 		return nil
@@ -106,8 +103,8 @@ func (c *Callers) Repeat(ctx context.Context, targets []bff.Target) error {
 	return c.of(ctx).repeat(targets, time.Now())
 }
 
-// Unread refuses a document before it is read, if whatever it may be is refused: a text without the
-// word mutation is none. It takes no trial.
+// Unread refuses a document before it is parsed, if the breakers of all kinds that it may be are open. A text without
+// the word mutation is no mutation. It uses no trial.
 func (c *Callers) Unread(ctx context.Context, document string) error {
 	r, known := c.known.GetIfPresent(c.options.Key(ctx))
 	if !known || document == "" {
@@ -124,7 +121,7 @@ func (c *Callers) Unread(ctx context.Context, document string) error {
 	return err
 }
 
-// Note is told how every operation ended.
+// Note records the outcome of an operation.
 func (c *Callers) Note(ctx context.Context, outcome bff.Outcome) {
 	if outcome.Refused != "" {
 		c.refusals[reasonOf(outcome.Refused)].Inc()
@@ -132,15 +129,14 @@ func (c *Callers) Note(ctx context.Context, outcome bff.Outcome) {
 	c.of(ctx).note(outcome, time.Now())
 }
 
-// Refused is Note for a request of which nothing is known but whose it is. The key is that of the
-// options.
+// Refused records a refused request of which only the caller is known. The key is that of the options.
 func (c *Callers) Refused(who caller.Caller, key, reason string) {
 	c.refusals[reasonOf(reason)].Inc()
 	c.find(key, who).note(bff.Outcome{Refused: reason}, time.Now())
 }
 
-// Verify verifies what the context's network presents, before there is a caller in the context. A network of
-// whose credentials nearly none hold is refused before anything is verified.
+// Verify verifies the credentials of the context's network. It refuses without verifying when nearly all credentials
+// of the network were invalid.
 func (c *Callers) Verify(ctx context.Context, verify func() (caller.Caller, error)) (caller.Caller, error) {
 	if err := c.Admit(ctx, bff.KindCredentials); err != nil {
 		c.Note(ctx, bff.Outcome{Kind: bff.KindCredentials, Refused: ReasonTripped})
@@ -153,7 +149,7 @@ func (c *Callers) Verify(ctx context.Context, verify func() (caller.Caller, erro
 	return who, err
 }
 
-// presented is told whether credentials held.
+// presented records whether credentials were valid.
 func (c *Callers) presented(ctx context.Context, held bool) {
 	if !held {
 		c.Note(ctx, bff.Outcome{Kind: bff.KindCredentials, Fault: bff.FaultCaller})
@@ -164,7 +160,7 @@ func (c *Callers) presented(ctx context.Context, held bool) {
 	}
 }
 
-// Release lets a caller in again.
+// Release closes the breakers of a caller.
 func (c *Callers) Release(_ context.Context, name string) (*bff.CallerUsage, error) {
 	r, known := c.known.GetIfPresent(name)
 	if !known {
@@ -174,7 +170,7 @@ func (c *Callers) Release(_ context.Context, name string) (*bff.CallerUsage, err
 	return r.usage(bff.LastHour, time.Now()), nil
 }
 
-// record is what is known of one caller.
+// record is the state of one caller.
 type record struct {
 	name    string
 	who     caller.Caller
@@ -204,7 +200,7 @@ func (r *record) admit(kind bff.OperationKind, now time.Time) error {
 	return nil
 }
 
-// shut is admit without a trial.
+// shut is admit without using the trial.
 func (r *record) shut(kind bff.OperationKind, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -248,7 +244,8 @@ func (r *record) note(outcome bff.Outcome, now time.Time) {
 	b.note(outcome.Fault)
 }
 
-// held counts credentials that hold beside those that do not; the requests are those of their caller.
+// held counts valid credentials, so that a network with mixed clients stays open. The requests count for their
+// caller.
 func (r *record) held() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

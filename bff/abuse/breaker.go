@@ -10,21 +10,21 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// mostly is the share of operations that must fail, in percent: a caller with anything else to do is
-// not shut out.
-const mostly = 90
+// failureShare is the share of failures that opens the breaker, in percent: a caller with other successful work stays
+// admitted.
+const failureShare = 90
 
-// buckets is in how many steps the window moves on.
+// buckets is the number of steps of the sliding window.
 const buckets = 6
 
-// breaker is for one kind of operation of one caller. It is told outcomes when they are known, so that
-// an operation that never ends holds up nothing. Its record's lock guards it.
+// breaker is the circuit breaker of one caller for one kind of operation. It receives outcomes when they are known,
+// so an operation that never ends blocks nothing. The lock of its record guards it.
 type breaker struct {
 	kind    bff.OperationKind
 	options Options
 	circuit *gobreaker.CircuitBreaker[struct{}]
 	since   time.Time // when it opened
-	trial   time.Time // when an operation was last let in half-open
+	trial   time.Time // of the last trial
 }
 
 func newBreaker(kind bff.OperationKind, options Options, tripped func()) *breaker {
@@ -32,7 +32,7 @@ func newBreaker(kind bff.OperationKind, options Options, tripped func()) *breake
 	b.circuit = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
 		Interval: options.Window, BucketPeriod: max(options.Window/buckets, 1), Timeout: options.OpenFor, MaxRequests: 1,
 		ReadyToTrip: func(c gobreaker.Counts) bool {
-			return int(c.TotalFailures) >= options.Failures && 100*int(c.TotalFailures) >= mostly*int(c.Requests)
+			return int(c.TotalFailures) >= options.Failures && 100*int(c.TotalFailures) >= failureShare*int(c.Requests)
 		},
 		IsSuccessful: func(err error) bool { return err == nil },
 		IsExcluded:   func(err error) bool { return errors.Is(err, errNeither) },
@@ -52,7 +52,7 @@ var (
 )
 
 func (b *breaker) note(fault bff.Fault) {
-	_, _ = b.circuit.Execute(func() (struct{}, error) { // the state is asked for elsewhere
+	_, _ = b.circuit.Execute(func() (struct{}, error) { // its callers check the state
 		switch fault {
 		case bff.FaultCaller:
 			return struct{}{}, errFault
@@ -63,8 +63,7 @@ func (b *breaker) note(fault bff.Fault) {
 	})
 }
 
-// trialEvery is how often one operation is let in while the breaker is half-open: the last one may
-// have told nothing.
+// trialEvery is the time between two trials of a half-open breaker, because the last trial may have had no outcome.
 const trialEvery = time.Second
 
 // shut refuses without taking the trial.
@@ -98,8 +97,8 @@ func (b *breaker) refusal(wait time.Duration) error {
 	return e
 }
 
-// tell is how the breaker looks; nil while it lets all in.
-func (b *breaker) tell() *bff.CallerBreaker {
+// view returns the breaker for usage reports; nil while it is closed.
+func (b *breaker) view() *bff.CallerBreaker {
 	told := &bff.CallerBreaker{Operation: b.kind, Reason: ReasonTripped, Since: b.since.UTC()}
 	switch b.circuit.State() {
 	case gobreaker.StateOpen:

@@ -8,24 +8,22 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// keptLoops is how many mutations and things are remembered of a caller: whoever goes round among more
-// is in no loop.
-const keptLoops = 32
+// maxLoops bounds the targets per caller. A caller that cycles through more targets is in no loop.
+const maxLoops = 32
 
-// loops are what a caller did lately to what, the latest last. Its record's lock guards it.
+// loops are the recent targets of a caller, the latest last. The lock of its record guards it.
 type loops []loop
 
-// loop is one mutation on one thing.
+// loop counts one mutation of one entity.
 type loop struct {
 	target bff.Target
 	began  time.Time // of the window
 	count  int       // in the window
-	since  time.Time // when it was shut; zero while it never was, or has shown that it is no loop
-	trial  time.Time // when it was last let in half-open
+	since  time.Time // when it was refused first; zero for no loop
+	trial  time.Time // of the last trial
 }
 
-// visit counts a mutation, and refuses it when it is one too many; tripped tells the first refusal of
-// several.
+// visit counts a mutation and refuses it above the limit. tripped is true for the first refusal.
 func (l *loops) visit(target bff.Target, options Options, now time.Time) (refusal error, tripped bool) {
 	at := l.find(target, now)
 	if at.since.IsZero() {
@@ -38,12 +36,12 @@ func (l *loops) visit(target bff.Target, options Options, now time.Time) (refusa
 		at.since = now
 		return at.refusal(options.OpenFor, options), true
 	}
-	return at.again(options, now)
+	return at.retry(options, now)
 }
 
-// again lets one in after a while; the next that comes as fast as a loop shuts it once more, and a
-// while without any opens it for good.
-func (at *loop) again(options Options, now time.Time) (refusal error, tripped bool) {
+// retry admits one trial after OpenFor. A second one at the rate of a loop is refused; OpenFor without a repetition
+// ends the loop.
+func (at *loop) retry(options Options, now time.Time) (refusal error, tripped bool) {
 	opens := at.since.Add(options.OpenFor)
 	if wait := opens.Sub(now); wait > 0 {
 		return at.refusal(wait, options), false
@@ -60,8 +58,7 @@ func (at *loop) again(options Options, now time.Time) (refusal error, tripped bo
 	return nil, false
 }
 
-// find gives the loop of the target, at the end of the list; the one that came before all others makes
-// room.
+// find returns the loop of the target and moves it to the end. At the bound it replaces the oldest.
 func (l *loops) find(target bff.Target, now time.Time) *loop {
 	list := *l
 	found := loop{began: now}
@@ -75,7 +72,7 @@ func (l *loops) find(target bff.Target, now time.Time) *loop {
 	if found.target == (bff.Target{}) {
 		found.target = bff.Target{Mutation: strings.Clone(target.Mutation), Entity: strings.Clone(target.Entity)}
 	}
-	if len(list) == keptLoops {
+	if len(list) == maxLoops {
 		list = append(list[:0], list[1:]...)
 	}
 	*l = append(list, found)
@@ -90,8 +87,8 @@ func (at *loop) refusal(wait time.Duration, options Options) error {
 	return e
 }
 
-// tell is how the loop looks; nil while it is none.
-func (at *loop) tell(options Options, now time.Time) *bff.CallerBreaker {
+// view returns the loop for usage reports; nil for no loop.
+func (at *loop) view(options Options, now time.Time) *bff.CallerBreaker {
 	opens := at.since.Add(options.OpenFor)
 	if at.since.IsZero() || now.Sub(opens) >= options.OpenFor {
 		return nil

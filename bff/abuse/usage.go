@@ -10,10 +10,10 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// reasons are the refusals that are counted apart; the last is for all others.
+// reasons are the refusals with a counter of their own; the last one counts all others.
 var reasons = [...]string{"BUDGET_EXHAUSTED", "TOO_MANY_REQUESTS_IN_FLIGHT", ReasonTripped, ReasonLoop, "OVERLOADED", "OTHER"}
 
-// reasonOf is where a refusal is counted.
+// reasonOf returns the index of the counter of a reason.
 func reasonOf(reason string) int {
 	if i := slices.Index(reasons[:], reason); i >= 0 {
 		return i
@@ -21,7 +21,7 @@ func reasonOf(reason string) int {
 	return len(reasons) - 1
 }
 
-// count is what a caller did in a stretch of time.
+// count is the usage of a caller in one period.
 type count struct {
 	stretch  int64 // since 1970
 	requests uint32
@@ -73,8 +73,7 @@ func (t *tally) window(window bff.CallWindow) (counts []count, stretch time.Dura
 	return t.hour[:], 5 * time.Minute
 }
 
-// Usage tells what callers did in the window, those who asked most first, then by name. Callers that
-// did nothing in it are left out, unless they are shut out.
+// Usage returns the usage of callers in the window, the most requests first, then by name.
 func (c *Callers) Usage(_ context.Context, window bff.CallWindow) ([]*bff.CallerUsage, error) {
 	now := time.Now()
 	var all []*bff.CallerUsage
@@ -86,11 +85,11 @@ func (c *Callers) Usage(_ context.Context, window bff.CallWindow) ([]*bff.Caller
 	slices.SortFunc(all, func(a, b *bff.CallerUsage) int {
 		return cmp.Or(cmp.Compare(b.Requests, a.Requests), strings.Compare(a.Name, b.Name))
 	})
-	return all[:min(len(all), mostTold)], nil
+	return all[:min(len(all), maxUsage)], nil
 }
 
-// mostTold is how many callers are told of at once.
-const mostTold = 1000
+// maxUsage bounds the callers of one report.
+const maxUsage = 1000
 
 func (r *record) usage(window bff.CallWindow, now time.Time) *bff.CallerUsage {
 	r.mu.Lock()
@@ -105,23 +104,23 @@ func (r *record) usage(window bff.CallWindow, now time.Time) *bff.CallerUsage {
 	case u.AccountID != "":
 		u.Kind = bff.CallerAccount
 	}
-	r.tally.tell(u, window, now)
+	r.tally.view(u, window, now)
 	for _, kind := range []bff.OperationKind{bff.KindQuery, bff.KindMutation, bff.KindSubscription, bff.KindCredentials} {
 		if b := r.breakers[kind]; b != nil {
-			if told := b.tell(); told != nil {
+			if told := b.view(); told != nil {
 				u.Breakers = append(u.Breakers, told)
 			}
 		}
 	}
 	for _, l := range r.loops {
-		if told := l.tell(r.options, now); told != nil {
+		if told := l.view(r.options, now); told != nil {
 			u.Breakers = append(u.Breakers, told)
 		}
 	}
 	return u
 }
 
-func (t *tally) tell(u *bff.CallerUsage, window bff.CallWindow, now time.Time) {
+func (t *tally) view(u *bff.CallerUsage, window bff.CallWindow, now time.Time) {
 	counts, long := t.window(window)
 	oldest := now.UnixNano()/int64(long) - int64(len(counts)) + 1
 	var refused [len(reasons)]int

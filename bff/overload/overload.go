@@ -1,14 +1,13 @@
-// Package overload sheds requests while the process has more to do than it can.
+// Package overload sheds load while the process has more work than its processors can do.
 //
-// What is measured is how long work that is ready waits for a processor: the scheduler's own figure, so
-// that requests, streams and services in the same process all count, and a slow service does not. When
-// half of all that ran in an interval has waited longer than a target, the level rises by one; when
-// half has waited less than half of it, the level falls by one. Each level refuses more: those who have
-// not signed in, then whoever has spent more than half of its budget, then all but mutations of those
-// who are signed in, in the end those too. Health is never refused.
+// The measure is the scheduler's latency of runnable goroutines, so requests, streams and services of the same
+// process count, and a slow service does not. When its median over an interval is above a target, the level rises by
+// one; when it is below half of the target, the level falls by one. Each level refuses more: anonymous callers, then
+// callers with less than half of their budget, then all operations except mutations of signed-in callers, then these
+// too. Health checks always pass.
 //
-// It promises: a refusal says when to come back, not to all the same; nothing is refused while work
-// does not wait, and nothing for long once it does not.
+// It promises: a refusal has a RetryAfter with jitter. Nothing is refused while the queue is short, and the level
+// returns to normal within seconds.
 package overload
 
 import (
@@ -25,39 +24,39 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Reason is that of all refusals here.
+// Reason is the reason of every refusal by load shedding.
 const Reason = "OVERLOADED"
 
-// Level is how much is refused.
+// Level selects the operations that are refused.
 type Level int32
 
-// The levels: each refuses what those before it do, too.
+// The levels. Each one also refuses the operations of the levels before it.
 const (
-	Calm       Level = iota
-	Anonymous        // those who have not signed in
-	Spenders         // whoever has spent more than half of its budget
-	Others           // all but mutations of those who are signed in
-	Everything       // those too
+	Normal     Level = iota
+	Anonymous        // anonymous callers
+	Spenders         // callers with less than half of their budget
+	Others           // all except mutations of signed-in callers
+	Everything       // mutations of signed-in callers too
 )
 
-// Options say what is too long.
+// Options set the target of the queue time.
 type Options struct {
 	QueueTime time.Duration // 0 never refuses
-	Interval  time.Duration // between looks
-	// Spent tells the share of its budget that the context's caller has spent, 0 to 1.
+	Interval  time.Duration // between two measurements
+	// Spent returns the spent share of the budget of the context's caller, 0 to 1.
 	Spent    func(ctx context.Context) float64
 	Logger   *slog.Logger
-	Registry prometheus.Registerer // nil: nobody looks
+	Registry prometheus.Registerer // nil exports no metrics
 }
 
-// Gate refuses by the level. It is safe for concurrent use.
+// Gate refuses operations by the level. It is safe for concurrent use.
 type Gate struct {
 	options Options
 	level   atomic.Int32
 	waited  atomic.Int64 // of the last interval
 }
 
-// New gives a calm gate.
+// New returns a gate at the level Normal.
 func New(options Options) *Gate {
 	g := &Gate{options: options}
 	if options.Registry != nil {
@@ -87,12 +86,12 @@ func (g *Gate) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			g.Observe(queue.middle())
+			g.Observe(queue.median())
 		}
 	}
 }
 
-// Observe is told how long work waited in an interval, in the middle of all.
+// Observe updates the level from the median queue time of an interval.
 func (g *Gate) Observe(waited time.Duration) {
 	g.waited.Store(int64(waited))
 	before := g.Level()
@@ -101,11 +100,11 @@ func (g *Gate) Observe(waited time.Duration) {
 	case waited > g.options.QueueTime:
 		after = min(before+1, Everything)
 	case waited < g.options.QueueTime/2:
-		after = max(before-1, Calm)
+		after = max(before-1, Normal)
 	}
 	g.level.Store(int32(after))
-	if (before == Calm) != (after == Calm) {
-		g.options.Logger.Warn("overload", "refusing", after != Calm, "waited", waited)
+	if (before == Normal) != (after == Normal) {
+		g.options.Logger.Warn("overload", "refusing", after != Normal, "waited", waited)
 	}
 }
 
@@ -116,7 +115,7 @@ func (g *Gate) Level() Level { return Level(g.level.Load()) }
 // by the text: nothing has been read yet.
 func (g *Gate) Admit(ctx context.Context, document string) error {
 	level := g.Level()
-	if level == Calm || level < g.rank(ctx, document) {
+	if level == Normal || level < g.rank(ctx, document) {
 		return nil
 	}
 	wait := time.Second + time.Duration(rand.Int64N(int64(time.Second))).Truncate(time.Millisecond)

@@ -32,22 +32,22 @@ func gate(queueTime time.Duration) *overload.Gate {
 func TestWhatIsRefusedFirst(t *testing.T) {
 	t.Parallel()
 	nobody := t.Context()
-	somebody := caller.NewContext(nobody, caller.Caller{AccountID: "a", Role: caller.Member})
+	member := caller.NewContext(nobody, caller.Caller{AccountID: "a", Role: caller.Member})
 	key := caller.NewContext(nobody, caller.Caller{APIKeyID: "k", Role: caller.Member})
 	spender := context.WithValue(key, spentKey{}, 0.6)
 	g := gate(target)
-	for level := overload.Calm; level <= overload.Everything; level++ {
+	for level := overload.Normal; level <= overload.Everything; level++ {
 		for name, c := range map[string]struct {
 			ctx      context.Context
 			document string
 			until    overload.Level // it is let in
 		}{
-			"nobody":                    {nobody, "{ a }", overload.Calm},
-			"nobody's mutation":         {nobody, "mutation { login }", overload.Calm},
+			"nobody":                    {nobody, "{ a }", overload.Normal},
+			"nobody's mutation":         {nobody, "mutation { login }", overload.Normal},
 			"a key over half":           {spender, "{ a }", overload.Anonymous},
 			"a key":                     {key, "{ a }", overload.Spenders},
-			"somebody":                  {somebody, "{ a }", overload.Spenders},
-			"a mutation of somebody":    {somebody, "mutation { b }", overload.Others},
+			"member":                    {member, "{ a }", overload.Spenders},
+			"a mutation of member":      {member, "mutation { b }", overload.Others},
 			"a mutation of the spender": {spender, "mutation { b }", overload.Others},
 		} {
 			err := g.Admit(c.ctx, c.document)
@@ -94,7 +94,7 @@ func TestABusyProcess(t *testing.T) {
 	for range 50 * runtime.GOMAXPROCS(0) {
 		busy.Go(func() {
 			for !over.Load() {
-				for range 100_000 { // some work, then somebody else's turn
+				for range 100_000 { // some work, then member else's turn
 				}
 				runtime.Gosched()
 			}
@@ -103,7 +103,7 @@ func TestABusyProcess(t *testing.T) {
 	await(t, "the gate refuses", func() bool { return g.Level() >= overload.Anonymous })
 	over.Store(true)
 	busy.Wait()
-	await(t, "the gate is calm", func() bool { return g.Level() == overload.Calm })
+	await(t, "the level is normal", func() bool { return g.Level() == overload.Normal })
 }
 
 func await(t *testing.T, what string, holds func() bool) {

@@ -17,15 +17,15 @@ type queue struct {
 
 func newQueue() *queue {
 	q := &queue{sample: [1]metrics.Sample{{Name: waits}}}
-	q.middle()
+	q.median()
 	return q
 }
 
-// middle is how long work waited since the last look, in the middle of all that ran.
-func (q *queue) middle() time.Duration {
+// median returns the median queue time since the last call.
+func (q *queue) median() time.Duration {
 	metrics.Read(q.sample[:])
 	if q.sample[0].Value.Kind() != metrics.KindFloat64Histogram {
-		return 0 // a runtime that does not tell
+		return 0 // a runtime without this metric
 	}
 	histogram := q.sample[0].Value.Float64Histogram()
 	total := uint64(0)

@@ -27,7 +27,7 @@ type Limits struct {
 // Usual are limits that honest requests do not meet.
 func Usual() Limits { return Limits{Depth: 32, Values: 20_000, Variables: 512 << 10} }
 
-// MaxQuery bounds the text of a document, in bytes: prepared documents are kept by their text.
+// MaxQuery bounds the text of a document, in bytes, because the cache of documents retains it.
 const MaxQuery = 128 << 10
 
 // Request is what a client asks.
@@ -49,8 +49,7 @@ func (l Limits) Read(body []byte) (*Request, error) {
 	return l.readOne(body)
 }
 
-// ReadAll reads the JSON form of a request, which may be a list of operations if Batch allows; list tells
-// that it is one. It has at least one operation.
+// ReadAll decodes a request body: one operation, or a batch if Batch allows it. list is true for a batch.
 func (l Limits) ReadAll(body []byte) (all []*Request, list bool, err error) {
 	if l.Batch == 0 || !isList(body) {
 		one, err := l.Read(body)

@@ -8,8 +8,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// count bounds how deep and how many the values of a text are, before anything is made of it. The text
-// need not be valid JSON.
+// count checks depth and number of values of a JSON text before it is decoded.
 func (l Limits) count(text []byte) error {
 	depth, values := 0, 1
 	for i := 0; i < len(text); i++ {
@@ -52,7 +51,7 @@ const blank = " \t\r\n"
 func isList(text []byte) bool   { return bytes.HasPrefix(bytes.TrimLeft(text, blank), []byte("[")) }
 func isObject(text []byte) bool { return bytes.HasPrefix(bytes.TrimLeft(text, blank), []byte("{")) }
 
-// members gives the names and values of an object, whose text must be valid JSON.
+// members iterates over the names and values of an object. The text must be valid JSON.
 func members(object []byte) iter.Seq2[string, json.RawMessage] {
 	return func(yield func(string, json.RawMessage) bool) {
 		rest := after(object, "{")
@@ -71,7 +70,7 @@ func members(object []byte) iter.Seq2[string, json.RawMessage] {
 	}
 }
 
-// items gives the items of a list, whose text must be valid JSON.
+// items iterates over the items of a list. The text must be valid JSON.
 func items(list []byte) iter.Seq[json.RawMessage] {
 	return func(yield func(json.RawMessage) bool) {
 		rest := after(list, "[")
@@ -87,8 +86,8 @@ func items(list []byte) iter.Seq[json.RawMessage] {
 	}
 }
 
-// namedTwice finds a name that comes twice in one object of the text, which must be valid JSON: the last
-// would win without a word.
+// namedTwice returns a duplicate name in an object of the text, which must be valid JSON: decoders disagree which
+// value of it counts.
 func namedTwice(text []byte) (name string, is bool) {
 	var open []map[string]bool // of the objects and lists that the place is in; nil for a list
 	for i := 0; i < len(text); i++ {
@@ -115,12 +114,12 @@ func namedTwice(text []byte) (name string, is bool) {
 	return "", false
 }
 
-// after leaves out the mark that comes next, and blanks around it.
+// after skips a delimiter and white space.
 func after(text []byte, mark string) []byte {
 	return bytes.TrimLeft(bytes.TrimPrefix(bytes.TrimLeft(text, blank), []byte(mark)), blank)
 }
 
-// endOfValue is where the comma or the bracket stands that follows the value.
+// endOfValue returns the index of the delimiter after the value.
 func endOfValue(text []byte) int {
 	depth := 0
 	for i := 0; i < len(text); i++ {

@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	// keptDocuments bounds what is kept of documents, in bytes, as far as they can be estimated.
-	keptDocuments = 64 << 20
-	bytesALetter  = 24  // of a document, parsed
-	bytesANode    = 700 // of a plan
+	// maxDocumentBytes bounds the estimated bytes of the cached documents.
+	maxDocumentBytes = 64 << 20
+	bytesALetter     = 24  // of a document, parsed
+	bytesANode       = 700 // of a plan
 )
 
-// documents keeps what was made of documents, by the hash of their text: parsed and validated, what
-// their operations need and cost, and the plans on which they run. All ways in share it: HTTP,
-// WebSocket, and the groups of subscriptions. It is bounded by what it holds, not by how many.
+// documents caches documents by the hash of their text: parsed and validated, with scopes, cost and plans of their
+// operations. HTTP, WebSocket and the groups of subscriptions share it. Its bound is estimated bytes, not a number of
+// documents.
 type documents struct {
 	schema *ast.Schema
 	limits document.Limits
@@ -56,7 +56,7 @@ type preparedOperation struct {
 
 func newDocuments(schema *ast.Schema, limits document.Limits, tokens int) (*documents, error) {
 	kept, err := otter.New(&otter.Options[[sha256.Size]byte, *preparedDocument]{
-		MaximumWeight: keptDocuments,
+		MaximumWeight: maxDocumentBytes,
 		Weigher:       func(_ [sha256.Size]byte, d *preparedDocument) uint32 { return d.weight() },
 	})
 	if err != nil {
@@ -65,7 +65,7 @@ func newDocuments(schema *ast.Schema, limits document.Limits, tokens int) (*docu
 	return &documents{schema: schema, limits: limits, tokens: tokens, kept: kept}, nil
 }
 
-// Get gives the document of a text to gqlgen's executor, and the request whatever else is known of it.
+// Get returns the cached document of a text to gqlgen's executor, and attaches it to the request.
 func (d *documents) Get(ctx context.Context, text string) (*ast.QueryDocument, bool) {
 	if found := remembered(ctx); found != nil {
 		return found.parsed, true // check has looked it up
@@ -78,7 +78,7 @@ func (d *documents) Get(ctx context.Context, text string) (*ast.QueryDocument, b
 	return found.parsed, true
 }
 
-// check bounds a document that is not kept, before gqlgen's executor compares it with the schema.
+// check bounds a document that is not cached, before gqlgen's executor validates it.
 func (d *documents) check(ctx context.Context, text string) error {
 	if _, known := d.Get(ctx, text); known {
 		return nil
@@ -109,7 +109,7 @@ func (d *documents) Add(ctx context.Context, text string, parsed *ast.QueryDocum
 	remember(ctx, made)
 }
 
-// weigh takes account of plans that were made since the document was kept.
+// weigh updates the estimated bytes of a document after new plans.
 func (d *documents) weigh(op *preparedOperation) {
 	nodes := int64(op.plans.Nodes())
 	if more := nodes - op.weighed.Swap(nodes); more != 0 {
@@ -144,7 +144,7 @@ func PreparedOf(request *graphql.OperationContext) *document.Prepared {
 	return preparedOf(request).Prepared
 }
 
-// preparedOf gives what is known of the request's operation.
+// preparedOf returns the cached facts of the request's operation.
 func preparedOf(request *graphql.OperationContext) *preparedOperation {
 	d, _ := request.Stats.GetExtension(documentKey).(*preparedDocument)
 	if d == nil {

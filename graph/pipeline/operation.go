@@ -50,7 +50,7 @@ func (o *operation) MutateOperationParameters(ctx context.Context, params *graph
 	return gqlerror.Wrap(err)
 }
 
-// registration registers a persisted document that came with its text, once admission has admitted its operation.
+// registration stores a persisted document with its text, after admission.
 type registration struct{ persisted bff.Documents }
 
 // ExtensionName is graphql.HandlerExtension.
@@ -69,7 +69,7 @@ func (r registration) MutateOperationContext(ctx context.Context, request *graph
 
 // InterceptOperation answers the operation.
 func (o *operation) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
-	return o.answered(ctx, graphql.GetOperationContext(ctx), next)
+	return o.cached(ctx, graphql.GetOperationContext(ctx), next)
 }
 
 // InterceptResponse traces the operation. A document that was not parsed has none.

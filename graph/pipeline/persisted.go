@@ -13,7 +13,7 @@ import (
 // namedKey is where gqlgen keeps the document that a request named.
 const namedKey = "named"
 
-// DocumentOf tells how the operation's document was named; its ID is "" when it came by its text alone.
+// DocumentOf returns the persisted document of the operation. Its ID is "" for a document that was sent as text.
 func DocumentOf(request *graphql.OperationContext) bff.Document {
 	named, _ := request.Stats.GetExtension(namedKey).(bff.Document)
 	return named
@@ -42,8 +42,8 @@ func (o *operation) find(ctx context.Context, params *graphql.RawParams) error {
 	return nil
 }
 
-// nameOf reads what the request says of its document: extensions.persistedQuery is Apollo's, documentId
-// is put beside it by whoever read the request.
+// nameOf reads the name of the document: extensions.persistedQuery of Apollo clients, or documentId, which the
+// transport adds.
 func nameOf(params *graphql.RawParams) (bff.DocumentName, error) {
 	name := bff.DocumentName{Text: params.Query}
 	if id, ok := params.Extensions["documentId"]; ok {

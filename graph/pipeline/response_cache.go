@@ -14,28 +14,28 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// CacheHeader asks for extensions.cache, with "1": how the reads of an operation were come by. Staff
+// CacheHeader requests extensions.cache, with "1": which reads of an operation were served from the cache. Staff
 // only.
 const CacheHeader = "Sluice-Cache"
 
 // Freshness is how old an answer may be.
 type Freshness struct {
-	Left    time.Duration // 0 for an answer that must not be kept
+	Left    time.Duration // 0 for a response that must not be cached
 	Private bool
 }
 
 // freshnessKey is where gqlgen keeps the freshness of an answer.
 const freshnessKey = "freshness"
 
-// FreshnessOf tells how long the operation's answer, which has no errors, may be kept by who asked.
+// FreshnessOf returns how long the client may cache the operation's response, if it has no errors.
 func FreshnessOf(request *graphql.OperationContext) Freshness {
 	f, _ := request.Stats.GetExtension(freshnessKey).(Freshness)
 	return f
 }
 
-// answered runs the operation, or gives an answer to it that is kept. Only answers to documents that
-// are known by name are kept: there are few of those, and they come again.
-func (o *operation) answered(ctx context.Context, request *graphql.OperationContext, next graphql.OperationHandler) graphql.ResponseHandler {
+// cached executes the operation, or serves its cached response. Only responses to persisted documents are cached:
+// there are few of them, and clients repeat them.
+func (o *operation) cached(ctx context.Context, request *graphql.OperationContext, next graphql.OperationHandler) graphql.ResponseHandler {
 	prepared := preparedOf(request)
 	run := func(ctx context.Context) graphql.ResponseHandler {
 		respond := next(ctx)
@@ -45,9 +45,9 @@ func (o *operation) answered(ctx context.Context, request *graphql.OperationCont
 	if request.Operation.Operation != ast.Query {
 		return run(ctx)
 	}
-	keeping := prepared.CacheControl
-	request.Stats.SetExtension(freshnessKey, Freshness{keeping.MaxAge, keeping.Private})
-	keeps := o.responses != nil && keeping.MaxAge > 0 && DocumentOf(request).ID != ""
+	control := prepared.CacheControl
+	request.Stats.SetExtension(freshnessKey, Freshness{control.MaxAge, control.Private})
+	keeps := o.responses != nil && control.MaxAge > 0 && DocumentOf(request).ID != ""
 	told := tellsReads(ctx, request)
 	if !keeps {
 		if !told {
@@ -61,32 +61,32 @@ func (o *operation) answered(ctx context.Context, request *graphql.OperationCont
 			return response
 		}
 	}
-	a := &whole{operation: o, request: request, keeping: keeping, told: told, run: run}
+	a := &cacheable{operation: o, request: request, control: control, told: told, run: run}
 	return a.answer
 }
 
-// whole is an answer that is kept as a whole, or is to be.
-type whole struct {
+// cacheable is an execution whose response is served from the cache or stored in it.
+type cacheable struct {
 	*operation
 	request *graphql.OperationContext
-	keeping document.CacheControl
+	control document.CacheControl
 	told    bool
 	run     graphql.OperationHandler
 	reads   *bff.Reads
 	respond graphql.ResponseHandler // nil at first
 }
 
-// answer gives the answer, and then those that come after it, as with @defer.
-func (a *whole) answer(ctx context.Context) *graphql.Response {
+// answer returns the response, and then the later ones of @defer.
+func (a *cacheable) answer(ctx context.Context) *graphql.Response {
 	if a.respond != nil {
 		return a.respond(ctx)
 	}
 	found, flight := a.responses.Lookup(ctx, bff.ResponseKey{
-		Document: preparedOf(a.request).of.hash, Operation: a.request.OperationName, Variables: a.request.Variables, Private: a.keeping.Private,
+		Document: preparedOf(a.request).of.hash, Operation: a.request.OperationName, Variables: a.request.Variables, Private: a.control.Private,
 	})
 	if found != nil {
-		a.request.Stats.SetExtension(freshnessKey, Freshness{found.TTL, a.keeping.Private})
-		a.respond = a.again(found)
+		a.request.Stats.SetExtension(freshnessKey, Freshness{found.TTL, a.control.Private})
+		a.respond = a.serve(found)
 		return a.respond(ctx)
 	}
 	if a.reads = (&bff.Reads{}); a.told {
@@ -99,7 +99,7 @@ func (a *whole) answer(ctx context.Context) *graphql.Response {
 	a.respond = a.run(ctx)
 	response := a.respond(ctx)
 	if flight != nil && response != nil && len(response.Errors) == 0 && response.HasNext == nil {
-		flight.Store(a.reads, bff.CachedResponse{Data: response.Data, Points: actual(a.request), TTL: a.keeping.MaxAge})
+		flight.Store(a.reads, bff.CachedResponse{Data: response.Data, Points: actual(a.request), TTL: a.control.MaxAge})
 	}
 	if a.told {
 		showReads(response, a.reads)
@@ -107,8 +107,8 @@ func (a *whole) answer(ctx context.Context) *graphql.Response {
 	return response
 }
 
-// again answers with what is kept, at the price that it had.
-func (o *operation) again(found *bff.CachedResponse) graphql.ResponseHandler {
+// serve returns the cached response, at its original cost.
+func (o *operation) serve(found *bff.CachedResponse) graphql.ResponseHandler {
 	given := false
 	return func(ctx context.Context) *graphql.Response {
 		if given || ctx.Err() != nil {
@@ -142,7 +142,7 @@ func tellsReads(ctx context.Context, request *graphql.OperationContext) bool {
 	return request.Headers.Get(CacheHeader) == "1" && caller.FromContext(ctx).Staff()
 }
 
-// fieldShown is what extensions.cache says of a field.
+// fieldShown is the entry of a field in extensions.cache.
 type fieldShown struct {
 	Path        []string        `json:"path"`
 	Result      bff.CacheResult `json:"result"`
@@ -169,7 +169,7 @@ func showReads(response *graphql.Response, reads *bff.Reads) {
 	response.Extensions["cache"] = map[string]any{"cachedResponse": false, "fields": fields, "reads": reads.Methods()}
 }
 
-// pathOf is where a field stands, without the places in lists.
+// pathOf returns the path of a field without list indices.
 func pathOf(field *graphql.FieldContext) string {
 	var names []string
 	for ; field != nil; field = field.Parent {

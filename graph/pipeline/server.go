@@ -1,12 +1,12 @@
 // Package pipeline executes GraphQL operations: everything between a request that was read and its response.
 //
 // An operation passes these steps: a persisted document is looked up by its hash or id, the text is bounded,
-// parsed and validated, admission decides, the response cache is asked, and the plan runs. Documents, with
+// parsed and validated, admission decides, the response cache is looked up, and the plan runs. Documents, with
 // their cost and their plans, are cached by the hash of their text. The server that NewServer returns has no
 // transport: gateway/edge adds them.
 //
 // A document that breaks a bound is refused before it is compared with the schema. A failed field is null, with
-// an error that graph.Present makes. A panic of a resolver is an INTERNAL error of its field.
+// an error from graph.Present. A panic of a resolver is an INTERNAL error of its field.
 package pipeline
 
 import (
