@@ -20,7 +20,6 @@ func (w *wiring) budgets() *quota.Callers {
 	return quota.New(quota.NewShared(w.redis, memory), options)
 }
 
-// abuse returns the usage and the breakers of the callers.
 func (w *wiring) abuse() *abuse.Callers {
 	c := w.config.Abuse
 	return abuse.New(abuse.Options{
@@ -39,7 +38,6 @@ func (w *wiring) overload(budgets *quota.Callers) *overload.Gate {
 	return gate
 }
 
-// trustedProxies returns the networks of the settings.
 func (w *wiring) trustedProxies() ([]netip.Prefix, error) {
 	networks := make([]netip.Prefix, len(w.config.HTTP.TrustedProxies))
 	for i, text := range w.config.HTTP.TrustedProxies {

@@ -105,7 +105,6 @@ func (w *wiring) loadDemo(ctx context.Context, conns map[string]grpc.ClientConnI
 	return w.demoJobs(ctx, bffrpc.NewDevices(conns["device"]), bffrpc.NewJobs(conns["job"]))
 }
 
-// demoJobs creates a job of each kind. Jobs for devices refer to a device of the recordings.
 func (w *wiring) demoJobs(ctx context.Context, devices bff.Devices, jobs bff.Jobs) error {
 	sensors, err := devices.ListDevices(ctx, &bff.DeviceFilter{Kinds: []bff.DeviceKind{"SENSOR"}}, "NAME", bff.PageRequest{First: 1})
 	if err != nil {

@@ -69,7 +69,6 @@ func openDevice(ctx context.Context, w *wiring, _ connector) (*opened, error) {
 	return part, nil
 }
 
-// listenForDevices takes the address for devices. They wait until the listener runs.
 func (w *wiring) listenForDevices(ctx context.Context, store *devicestore.Store) (*ingress.Listener, error) {
 	c := w.config.MQTT
 	options := ingress.Options{
@@ -139,7 +138,6 @@ func (w *wiring) retention() maintenance.RetentionPolicy {
 	}
 }
 
-// countMessages counts what became of what devices said.
 func (w *wiring) countMessages() func(device.UpTopic, string, int) {
 	messages := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_device_messages_total", Help: "Messages of devices by topic and what became of them; under readings, those that were sent and those that were stored.",

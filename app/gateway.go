@@ -84,7 +84,6 @@ func (w *wiring) redisState() any {
 	return map[string]string{"breaker": w.redis.State()}
 }
 
-// countOperations counts operations by how they are executed.
 func (w *wiring) countOperations() func(plan.Outcome) {
 	operations := prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "sluice_graphql_operations_total", Help: "Operations by outcome: planned, why gqlgen's own executor ran them, or why they were refused.",
@@ -96,7 +95,6 @@ func (w *wiring) countOperations() func(plan.Outcome) {
 	return func(outcome plan.Outcome) { operations.WithLabelValues(string(outcome)).Inc() }
 }
 
-// handler returns the HTTP handler of the gateway.
 func (w *wiring) handler(ctx context.Context, ports bff.Ports, health *edge.Health, b *bus.Bus) (http.Handler, error) {
 	budgets := w.budgets()
 	proxies, err := w.trustedProxies()
@@ -159,7 +157,6 @@ func (w *wiring) documentLimits() document.Limits {
 	}
 }
 
-// requests returns the bounds of a request's JSON.
 func (w *wiring) requests() gqlrequest.Limits {
 	return gqlrequest.Limits{
 		Depth: w.config.HTTP.MaxJSONDepth, Values: w.config.HTTP.MaxJSONValues, Variables: int(w.config.HTTP.MaxVariables),
@@ -208,7 +205,6 @@ func answers(conn grpc.ClientConnInterface) func(context.Context) error {
 	}
 }
 
-// remote dials the services of other processes. here names the services of this process.
 func (w *wiring) remote(names, here []string, addr func(service string) (string, error)) (map[string]grpc.ClientConnInterface, error) {
 	conns := map[string]grpc.ClientConnInterface{}
 	for _, name := range names {

@@ -13,7 +13,6 @@ import (
 // imagePutFor is the time a camera has to upload an image: the timeout of its command.
 const imagePutFor = 2 * time.Minute
 
-// images returns the store of camera images.
 func (w *wiring) images() (*media.Images, error) {
 	secret, err := w.cursorSecret()
 	if err != nil {

@@ -196,8 +196,7 @@ func (f flaky) Lock(ctx context.Context, vehicleID, tripID string) error {
 	return err
 }
 
-// Deliver is the downlink: a message may be refused (or the process may die before it), lost, doubled
-// and overtaken.
+// Deliver is the downlink: a message may be refused (or the process may die before it), lost, doubled and overtaken.
 func (r *rental) Deliver(_ context.Context, m device.DownMessage) error {
 	if r.happens(10) {
 		return errors.New("the broker is away")

@@ -151,7 +151,6 @@ func (w *wiring) serveService(s *opened) {
 	})
 }
 
-// inThisProcess returns the services without an address in the settings.
 func inThisProcess(services config.Services) ([]string, error) {
 	var names []string
 	for _, name := range catalog.Names() {
@@ -166,7 +165,6 @@ func inThisProcess(services config.Services) ([]string, error) {
 	return names, nil
 }
 
-// whereItListens returns the address of a service, or its default listen address.
 func whereItListens(services config.Services) func(string) (string, error) {
 	return func(name string) (string, error) {
 		s, err := services.Get(name)

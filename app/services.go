@@ -196,7 +196,6 @@ func (w *wiring) work(s *opened, b *bus.Bus) {
 	}
 }
 
-// local opens services in this process and returns their connections.
 func (w *wiring) local(ctx context.Context, names []string, connect connector) ([]*opened, map[string]grpc.ClientConnInterface, error) {
 	services := make([]*opened, 0, len(names))
 	conns := make(map[string]grpc.ClientConnInterface, len(names))
@@ -217,7 +216,6 @@ func (w *wiring) local(ctx context.Context, names []string, connect connector) (
 	return services, conns, nil
 }
 
-// dial connects to a service in another process.
 func (w *wiring) dial(service, addr string) (grpc.ClientConnInterface, error) {
 	conn, err := rpc.Dial(addr, w.calls)
 	if err != nil {

@@ -131,8 +131,7 @@ func BenchmarkCachedForNobody(b *testing.B) {
 // gateway's CPU a request.
 type measured struct{ rates, spent []float64 }
 
-// compareLoad loads a gateway in two ways by turns, in turns that are short: what else the machine does
-// meets both.
+// compareLoad loads a gateway in two ways by turns, in turns that are short: what else the machine does meets both.
 func compareLoad(b *testing.B, one, other string, variables ...string) map[string]*measured {
 	b.Helper()
 	services := start(b, "services")

@@ -180,8 +180,7 @@ func (c crowded) GetDevices(ctx context.Context, ids []string) ([]*bff.Device, e
 	return c.memoryDevices.GetDevices(ctx, ids)
 }
 
-// A list of a thousand takes no goroutine an element; gqlgen's executor, which does, shows that they
-// would be seen.
+// A list of a thousand takes no goroutine an element; gqlgen's executor, which does, shows that they would be seen.
 func TestDashboardOfLongListsUsesFewGoroutines(t *testing.T) {
 	peak := func(stock bool) int {
 		ports, most := inMemory(1000), 0

@@ -1,9 +1,8 @@
 // Package bff has the views that the API shows, and the ports by which resolvers call services.
 //
-// Views have the names of the schema and no protobuf. bff/rpc implements the ports; bff/guard and bff/cache wrap
-// them. Every call of a port acts for the caller in its context (internal/caller), and an error is an *errs.Error. A
-// batch read leaves out ids that do not exist and ids that the caller does not see: a caller cannot tell the two
-// apart.
+// Views have the names of the schema and no protobuf. bff/rpc implements the ports; bff/guard and bff/cache wrap them.
+// Every call of a port acts for the caller in its context (internal/caller), and an error is an *errs.Error. A batch
+// read leaves out ids that do not exist and ids that the caller does not see: a caller cannot tell the two apart.
 package bff
 
 import (

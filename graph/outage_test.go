@@ -86,8 +86,7 @@ type clinic struct {
 	times    times
 }
 
-// openClinic is patient with all services but the one that falls ill: a busy machine makes none of them
-// look ill too.
+// openClinic is patient with all services but the one that falls ill: a busy machine makes none of them look ill too.
 func openClinic(t *testing.T, ill string) *clinic {
 	t.Helper()
 	c := &clinic{environment: open(t), patients: map[string]*patient{}, times: timesOfOutage()}
@@ -119,8 +118,7 @@ const wards = `{
 	overview { degraded }
 }`
 
-// check wants an answer in time, with errors of none but the service that is ill; whole tells one
-// without any.
+// check wants an answer in time, with errors of none but the service that is ill; whole tells one without any.
 func (c *clinic) check(t *testing.T, who, ill string) (whole bool) {
 	t.Helper()
 	started := time.Now()

@@ -63,7 +63,6 @@ type overviewQuery struct {
 	selected map[string]bool
 }
 
-// start calls the service when its field is selected, or the list of degraded services.
 func (q *overviewQuery) start(ctx context.Context, service bff.ServiceName, field string, call func(context.Context, *model.Overview) error) {
 	if !q.selected[field] && !q.selected["degraded"] {
 		return

@@ -197,7 +197,6 @@ func (n nodes) loaders() []plan.AnyLoader {
 	return all
 }
 
-// one resolves `node`.
 func (n nodes) one() plan.Reference {
 	return plan.ReferMany(n.loaders(), func(_ context.Context, loads *plan.Loads, _ any, args plan.Args) func() (bff.Node, error) {
 		return n.enqueue(loads, plan.Arg[string](args, "id"))

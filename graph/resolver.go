@@ -47,7 +47,6 @@ func (r *Resolver) Mutation() exec.MutationResolver { return mutationResolver{r}
 // Subscription resolves the fields of Subscription.
 func (r *Resolver) Subscription() exec.SubscriptionResolver { return subscriptionResolver{r} }
 
-// checkID refuses an id of another kind.
 func checkID(argument string, kind ids.Kind, id string) error {
 	if err := ids.Check(kind, id); err != nil {
 		return errs.Invalid(argument, "%s", err)
@@ -64,7 +63,6 @@ func (r *Resolver) withinLimit(ctx context.Context, deviceIDs ...string) error {
 	return r.checkDevices(ctx, deviceIDs)
 }
 
-// checkDevices refuses devices that the caller cannot see.
 func (r *Resolver) checkDevices(ctx context.Context, deviceIDs []string) error {
 	found, err := r.Devices.GetDevices(ctx, deviceIDs)
 	if err != nil {
@@ -78,7 +76,6 @@ func (r *Resolver) checkDevices(ctx context.Context, deviceIDs []string) error {
 	return nil
 }
 
-// optionalSlice returns a slice of the value; an empty one for nil and "".
 func optionalSlice(id *string) []string {
 	if id == nil || *id == "" {
 		return nil

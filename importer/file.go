@@ -28,7 +28,6 @@ func In(files fs.FS, path string) File {
 // unknownSize is the size of a pipe.
 const unknownSize = -1
 
-// open opens the file and reports reads to progress.
 func (f File) open(progress Progress) (*watched, error) {
 	opened, err := f.Open()
 	if err != nil {

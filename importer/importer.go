@@ -129,7 +129,6 @@ func (in *intake) rows(ctx context.Context, r io.Reader) error {
 	return in.inventory(ctx, r)
 }
 
-// refuse reports n dropped rows, the first of which is at the line.
 func (in *intake) refuse(line, n int, reason string) {
 	if n > 1 {
 		reason = fmt.Sprintf("%s (so are %d rows after it)", reason, n-1)

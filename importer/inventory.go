@@ -29,7 +29,6 @@ func (in *intake) inventory(ctx context.Context, r io.Reader) error {
 	return pass(ctx, in, devices, to, func(recordings.Device) (string, error) { return "", nil })
 }
 
-// deliverSecrets passes the secrets of new devices to Options.Secrets.
 func (in *intake) deliverSecrets(devices []recordings.Device, all []Imported) error {
 	for i, d := range all {
 		if d.Secret == "" {

@@ -94,7 +94,6 @@ func midnight(t time.Time) time.Time {
 	return time.Date(t.Year(), t.Month(), t.Day(), 0, 0, 0, 0, t.Location())
 }
 
-// source returns Options.Source, or the default.
 func (s settled) source(usual string) string {
 	if s.Source != "" {
 		return s.Source
@@ -127,7 +126,6 @@ func (s settled) findAccount(ctx context.Context, services Services) (string, er
 	return s.Account, nil
 }
 
-// demoIdentity returns the demo identity of the code.
 func demoIdentity(code string) (Identity, bool) {
 	i := Identity{Provider: "DEMO", Subject: code, Role: caller.Member}
 	switch code {
@@ -164,7 +162,6 @@ func (s settled) checkDevice(ctx context.Context, services Services) error {
 	return nil
 }
 
-// unnamed returns the key of the device for rows without one.
 func (in *intake) unnamed() string {
 	if in.Device != "" {
 		return in.Device

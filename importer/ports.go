@@ -34,17 +34,15 @@ type Identity struct {
 
 // Devices stores devices and their readings.
 type Devices interface {
-	// EnsureDevices finds or creates devices by their keys in the source, at most 500. It returns their
-	// ids in order and the number of new devices. Known devices do not change. When one device is
-	// refused, none is created.
+	// EnsureDevices finds or creates devices by their keys in the source, at most 500. It returns their ids in order
+	// and the number of new devices. Known devices do not change. When one device is refused, none is created.
 	EnsureDevices(ctx context.Context, source string, devices []recordings.Device) (ids []string, made int64, err error)
 	// ImportDevices finds or creates devices as EnsureDevices does, and updates known devices. With
 	// secrets it creates a secret for each new device.
 	ImportDevices(ctx context.Context, source string, devices []recordings.Device, secrets bool) (all []Imported, made int64, err error)
 	// KindOf returns the kind of the device (recordings.KindVehicle, ...); "" when it does not exist.
 	KindOf(ctx context.Context, id string) (kind string, err error)
-	// RecordReadings stores readings of the device under a key, at most 5,000, and returns the number of
-	// new ones.
+	// RecordReadings stores readings of the device under a key, at most 5,000, and returns the number of new ones.
 	RecordReadings(ctx context.Context, deviceID, key string, readings []recordings.Reading) (stored int64, err error)
 }
 
@@ -78,8 +76,7 @@ type Added struct {
 
 // Activities stores activities.
 type Activities interface {
-	// ImportActivities stores at most 500 activities. It returns the reasons for dropped ones by their
-	// indices.
+	// ImportActivities stores at most 500 activities. It returns the reasons for dropped ones by their indices.
 	ImportActivities(ctx context.Context, activities []Activity) (stored int64, faults map[int]string, err error)
 }
 

@@ -50,7 +50,6 @@ func (b *bar) Add(n int) { _ = b.current.Add(n) }
 // Finish removes the bar.
 func (b *bar) Finish() { _ = b.current.Finish() }
 
-// printable removes control characters of a terminal from the name.
 func printable(name string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {

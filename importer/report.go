@@ -48,7 +48,6 @@ func (r *Report) fault(f Fault) {
 	}
 }
 
-// join appends the report of other files.
 func (r *Report) join(other Report) {
 	r.Counts.add(other.Counts)
 	r.Files = append(r.Files, other.Files...)

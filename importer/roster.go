@@ -45,7 +45,6 @@ func (r *roster) note(ctx context.Context, key string) error {
 	return r.find(ctx)
 }
 
-// id returns the id of a device, or the reason why it was refused.
 func (r *roster) id(ctx context.Context, key string) (id, reason string, err error) {
 	if _, known := r.known[key]; !known {
 		r.noted[key] = true
@@ -57,7 +56,6 @@ func (r *roster) id(ctx context.Context, key string) (id, reason string, err err
 	return e.id, e.reason, nil
 }
 
-// find looks up all noted keys in one batch.
 func (r *roster) find(ctx context.Context) error {
 	if len(r.known) > maxKnown {
 		clear(r.known)

@@ -39,7 +39,6 @@ func (in *intake) trips(ctx context.Context, r io.Reader) error {
 	return in.fixes(ctx, source, trips.Fixes)
 }
 
-// looksLikeXML reports whether r is XML. It ignores read errors, which the next read reports.
 func looksLikeXML(r *bufio.Reader) bool {
 	head, _ := r.Peek(512)
 	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
@@ -90,7 +89,6 @@ type tripNames map[[16]byte][16]byte
 
 var errTooManyTrips = errors.New("there are more than a million trips in the file: split it")
 
-// note assigns an external id to the trip of the fix, if this is its first fix.
 func (n tripNames) note(first recordings.Fix) error {
 	key := hash([]byte(first.Trip))
 	if _, known := n[key]; known {
@@ -112,7 +110,6 @@ func (n tripNames) of(trip string) string {
 	return hex.EncodeToString(name[:])
 }
 
-// hash returns the first 128 bits of SHA-256.
 func hash(text []byte) (short [16]byte) {
 	sum := sha256.Sum256(text)
 	copy(short[:], sum[:])

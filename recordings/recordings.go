@@ -35,8 +35,7 @@ type Options struct {
 	Columns map[string]string
 	// Location is the time zone of times without an offset; nil is UTC.
 	Location *time.Location
-	// Start is the start of a GPX track without any time. Zero selects the time in the metadata of the
-	// file.
+	// Start is the start of a GPX track without any time. Zero selects the time in the metadata of the file.
 	Start time.Time
 }
 

@@ -31,7 +31,6 @@ type api struct {
 	begun         time.Time
 }
 
-// dial signs in, unless the options have an API key.
 func dial(ctx context.Context, o Options) (*api, error) {
 	a := &api{url: strings.TrimSuffix(o.URL, "/") + "/graphql", client: &http.Client{Timeout: apiTimeout}, begun: time.Now()}
 	if o.APIKey != "" {
@@ -112,7 +111,6 @@ func (a *api) once(ctx context.Context, query string, variables map[string]any, 
 	return nil, nil
 }
 
-// register creates devices.
 func (a *api) register(ctx context.Context, n int) ([]*device, error) {
 	var mu sync.Mutex
 	var made []*device
@@ -147,7 +145,6 @@ func (a *api) register(ctx context.Context, n int) ([]*device, error) {
 	return made, err
 }
 
-// remove deletes the devices.
 func (a *api) remove(ctx context.Context, devices []*device) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(atOnce)
@@ -167,7 +164,6 @@ func (a *api) remove(ctx context.Context, devices []*device) error {
 	return nil
 }
 
-// count returns the number of readings of the devices in the API.
 func (a *api) count(ctx context.Context, devices []*device) (int64, error) {
 	var total float64
 	for from := 0; from < len(devices); from += page {

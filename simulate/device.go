@@ -42,7 +42,6 @@ func (d *device) connect(ctx context.Context, addr string, lost func()) error {
 	return nil
 }
 
-// until waits for the result of an operation of the client.
 func until(ctx context.Context, token mqtt.Token) error {
 	select {
 	case <-token.Done():
@@ -99,7 +98,6 @@ func (d *device) send(ctx context.Context, payload []byte, acknowledged func()) 
 	return nil
 }
 
-// wait waits until all messages are acknowledged.
 func (d *device) wait(ctx context.Context) error {
 	for range inFlight {
 		select {
@@ -111,7 +109,6 @@ func (d *device) wait(ctx context.Context) error {
 	return nil
 }
 
-// recording returns the temperatures of a machine until its failure.
 func recording() ([]float64, error) {
 	file, err := testdata.Files.Open("telemetry/machine-temperature.csv")
 	if err != nil {

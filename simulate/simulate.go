@@ -197,7 +197,6 @@ func (s *simulation) replay(ctx context.Context, d *device, first time.Time, eve
 	return d.wait(ctx)
 }
 
-// read executes dashboard queries in a loop.
 func (s *simulation) read(ctx context.Context) {
 	for ctx.Err() == nil {
 		asked := time.Now()

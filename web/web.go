@@ -21,8 +21,7 @@ const GraphiQLContentSecurityPolicy = "default-src 'none'; " +
 	"font-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// GraphiQL returns the files of the GraphiQL page: index.html, assets/,
-// LICENSES.txt and manifest.json.
+// GraphiQL returns the files of the GraphiQL page: index.html, assets/, LICENSES.txt and manifest.json.
 //
 // The page must be served under a path that ends in a slash, because its URLs are relative: at /graphiql/ it
 // calls /graphql, and at /x/graphiql/ it calls /x/graphql. The names in assets/ contain a hash of the content,

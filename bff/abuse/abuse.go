@@ -75,7 +75,6 @@ func New(options Options) *Callers {
 	return c
 }
 
-// of returns the record of the context's caller, and creates a missing one.
 func (c *Callers) of(ctx context.Context) *record {
 	return c.find(c.options.Key(ctx), caller.FromContext(ctx))
 }
@@ -244,8 +243,7 @@ func (r *record) note(outcome bff.Outcome, now time.Time) {
 	b.note(outcome.Fault)
 }
 
-// held counts valid credentials, so that a network with mixed clients stays open. The requests count for their
-// caller.
+// held counts valid credentials, so that a network with mixed clients stays open. The requests count for their caller.
 func (r *record) held() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -87,7 +87,6 @@ func (at *loop) refusal(wait time.Duration, options Options) error {
 	return e
 }
 
-// view returns the loop for usage reports; nil for no loop.
 func (at *loop) view(options Options, now time.Time) *bff.CallerBreaker {
 	opens := at.since.Add(options.OpenFor)
 	if at.since.IsZero() || now.Sub(opens) >= options.OpenFor {

@@ -13,7 +13,6 @@ import (
 // reasons are the refusals with a counter of their own; the last one counts all others.
 var reasons = [...]string{"BUDGET_EXHAUSTED", "TOO_MANY_REQUESTS_IN_FLIGHT", ReasonTripped, ReasonLoop, "OVERLOADED", "OTHER"}
 
-// reasonOf returns the index of the counter of a reason.
 func reasonOf(reason string) int {
 	if i := slices.Index(reasons[:], reason); i >= 0 {
 		return i

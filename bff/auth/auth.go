@@ -162,7 +162,6 @@ func tokenRefusal(err error) error {
 	return refused("TOKEN_INVALID", "the access token is not valid").Because(err)
 }
 
-// apiKey verifies an API key. Its caller has the scopes of the key that the account still has.
 func (a *Authenticator) apiKey(ctx context.Context, key string) (caller.Caller, error) {
 	found, err := a.accounts.VerifyAPIKey(ctx, key)
 	if err != nil {

@@ -95,7 +95,6 @@ func (s *keySet) fetch(ctx context.Context) (map[string]*rsa.PublicKey, error) {
 	return parseKeySet(set)
 }
 
-// parseKeySet returns the RSA keys of a JWK set (RFC 7517, RFC 7518 section 6.3).
 func parseKeySet(text []byte) (map[string]*rsa.PublicKey, error) {
 	var set struct {
 		Keys []struct{ Kty, Kid, N, E string } `json:"keys"`

@@ -40,7 +40,6 @@ type verdict struct {
 	expires time.Time
 }
 
-// newVerdictCache returns nil when the options cache nothing.
 func newVerdictCache(options CacheOptions, clk clock.Clock) *verdictCache {
 	if options.TTL <= 0 || options.Entries <= 0 {
 		return nil
@@ -81,7 +80,6 @@ func (c *verdictCache) verify(ctx context.Context, secret string, verify func(ct
 	return found.(verdict).who, nil
 }
 
-// cached returns the caller of a cached verdict. It verifies nothing.
 func (c *verdictCache) cached(secret string) (who caller.Caller, found bool) {
 	if c == nil {
 		return caller.Caller{}, false
@@ -93,7 +91,6 @@ func (c *verdictCache) cached(secret string) (who caller.Caller, found bool) {
 	return v.who, true
 }
 
-// lookup returns a cached verdict that has not expired.
 func (c *verdictCache) lookup(hash [sha256.Size]byte) (v verdict, found bool) {
 	v, found = c.verdicts.GetIfPresent(hash)
 	return v, found && c.clock.Now().Before(v.expires)

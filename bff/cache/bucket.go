@@ -20,7 +20,6 @@ type entry struct {
 	shared    atomic.Bool // it is in Redis, or enqueued for it
 }
 
-// isFilled tells an entry from one that was left empty.
 func (e *entry) isFilled() bool { return !e.expiresAt.IsZero() }
 
 // entryOverhead is about how many bytes an entry takes in memory beside its value.
@@ -53,7 +52,6 @@ func search(items []item, id string) (index int, found bool) {
 	return slices.BinarySearchFunc(items, id, func(i item, id string) int { return strings.Compare(i.id, id) })
 }
 
-// find sets the entries of the ids that are in the bucket.
 func (b *bucket) find(ids []string, entries []*entry) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -87,7 +85,6 @@ func (b *bucket) add(items []item) {
 	}
 }
 
-// find sets the entries of the ids that are in memory.
 func (c *Cache) find(prefix string, private bool, ids []string, entries []*entry) {
 	if private {
 		if b, ok := c.memory.GetIfPresent(prefix); ok {
@@ -102,7 +99,6 @@ func (c *Cache) find(prefix string, private bool, ids []string, entries []*entry
 	}
 }
 
-// privateItems returns all items of a private read in memory.
 func (c *Cache) privateItems(prefix string) []item {
 	b, ok := c.memory.GetIfPresent(prefix)
 	if !ok {
@@ -113,7 +109,6 @@ func (c *Cache) privateItems(prefix string) []item {
 	return slices.Clone(b.items)
 }
 
-// store stores items in memory.
 func (c *Cache) store(prefix string, private bool, items []item) {
 	if len(items) == 0 {
 		return

@@ -42,7 +42,6 @@ func (l *lookup[V]) flightKey(i int) flightKey {
 	return flightKey{l.prefix, l.ids[i], l.stamp(i), l.absentStamp()}
 }
 
-// join returns a flight for each missing id. It joins a flight in progress, or starts one.
 func (r *read[V]) join(ctx context.Context, l *lookup[V], call fetchFunc[V]) []*flight[V] {
 	if len(l.missing) == 0 {
 		return nil
@@ -168,7 +167,6 @@ func (r *read[V]) share(l *lookup[V], leaders []leader[V], entries []entry, now 
 	r.cache.versions.Put(values)
 }
 
-// appendValue appends an encoded entry, unless it is too large.
 func (r *read[V]) appendValue(values []versions.Value, key string, e *entry, value V, now time.Time) []versions.Value {
 	b := r.encode(e, value)
 	if len(b) > r.cache.options.MaxEntry {

@@ -154,7 +154,6 @@ func (r *read[V]) redisKeys(l *lookup[V], entries []*entry) (keys []string) {
 	return keys
 }
 
-// tags returns the tags of a read: of every entry, of the kind, and of the ids.
 func (r *read[V]) tags(ids []string) []string {
 	tags := make([]string, 0, 2+len(ids))
 	tags = append(tags, policy.TagAll, string(r.rule.Kind))
@@ -216,7 +215,6 @@ func (c *Cache) reportCorrupt(key string, err error) {
 	c.options.Logger.Warn("an entry of the cache is corrupt", "key", key, "error", err.Error())
 }
 
-// encode encodes an entry for Redis.
 func (r *read[V]) encode(e *entry, value V) []byte {
 	return r.codec.EncodeEntry(codec.Header{Absent: e.absent, ExpiresAt: e.expiresAt, Stamp: e.stamp}, value)
 }
@@ -273,7 +271,6 @@ func (r *read[V]) validate(l *lookup[V], i int, e *entry, fromRedis bool) (serve
 	return true
 }
 
-// isCurrent reports whether no write has invalidated the entry since it was read.
 func (r *read[V]) isCurrent(l *lookup[V], i int, e *entry) bool {
 	if r.cache.options.ignoreVersions {
 		return true

@@ -73,7 +73,6 @@ func (r *responses) Lookup(ctx context.Context, key bff.ResponseKey) (*bff.Cache
 	return nil, f
 }
 
-// find returns the entry in memory.
 func (r *responses) find(name string) (*entry, bool) {
 	var found [1]*entry
 	r.cache.find(name, true, []string{""}, found[:])
@@ -93,7 +92,6 @@ func (r *responses) noteHit(name string, e *entry, inMemory bool) bff.Tier {
 	return bff.TierRedis
 }
 
-// share enqueues an entry for Redis, once.
 func (r *responses) share(name string, e *entry) {
 	value, ok := e.value.(response)
 	if !ok || r.cache.alone || r.cache.closed.Load() || e.shared.Swap(true) {
@@ -102,7 +100,6 @@ func (r *responses) share(name string, e *entry) {
 	r.cache.versions.Put(r.read.appendValue(nil, name, e, value, r.cache.options.Clock.Now()))
 }
 
-// validate returns the response of a current entry, else nil.
 func (r *responses) validate(e *entry, found []versions.Version) *bff.CachedResponse {
 	if e == nil {
 		return nil

@@ -42,7 +42,6 @@ func (c *Cache) Trips(port bff.Trips) bff.Trips {
 	}
 }
 
-// tripTTL returns the TTL of a response with these trips: a trip in progress changes each second.
 func tripTTL(endedTTL time.Duration, all ...*bff.Trip) time.Duration {
 	for _, t := range all {
 		if t.Status == "UNLOCKING" || t.Status == "IN_PROGRESS" {

@@ -67,7 +67,6 @@ func selectActivities(s *Selection, in *bff.ActivityFilter) error {
 	return nil
 }
 
-// texts takes the values in the order of activityTexts.
 func (s *Selection) texts(values []*string) {
 	for i, p := range activityTexts {
 		if want := folded(values[i]); want != "" {
@@ -120,7 +119,6 @@ func selectDevices(s *Selection, in *bff.DeviceFilter) error {
 	return nil
 }
 
-// anyLabel is one of the pairs, always the same.
 func anyLabel(pairs map[string]string) string {
 	first := ""
 	for k, v := range pairs {

@@ -3,8 +3,7 @@
 // subscription selects, and what the cache does with each method of its port.
 //
 // It is the gateway's half of internal/entity. Events of an entity without a row, or whose row has no functions of a
-// view, reach no subscription. A payload that cannot be
-// decoded is an error, and the event then has no view.
+// view, reach no subscription. A payload that cannot be decoded is an error, and the event then has no view.
 package entity
 
 import (

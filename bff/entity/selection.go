@@ -108,7 +108,6 @@ func texts[S ~string](names []S) []string {
 	return out
 }
 
-// hasLabels reports whether the device has all of the labels.
 func hasLabels(d *bff.Device, labels map[string]string) bool {
 	return entity.Visibility{All: true, Labels: labels}.Sees(deviceFacts(d))
 }

@@ -57,7 +57,6 @@ func (b *bulkhead) release(name string) {
 	b.drop(name, own)
 }
 
-// drop removes the slots of a caller without calls.
 func (b *bulkhead) drop(name string, own *callerSlots) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -66,7 +65,6 @@ func (b *bulkhead) drop(name string, own *callerSlots) {
 	}
 }
 
-// acquire acquires a slot of the semaphore, and waits up to the given time for one.
 func acquire(ctx context.Context, slots chan struct{}, wait time.Duration) bool {
 	select {
 	case slots <- struct{}{}:

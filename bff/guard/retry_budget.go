@@ -20,7 +20,6 @@ func (b *retryBudget) deposit() {
 	b.tokens = min(b.tokens+tokensPerCall, maxTokens)
 }
 
-// withdraw reports whether the budget allows an extra call.
 func (b *retryBudget) withdraw() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()

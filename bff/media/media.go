@@ -86,10 +86,8 @@ type upload struct {
 	ExpiresAt    time.Time `json:"expiresAt"`
 }
 
-// contentTypes returns the allowed types of images.
 func contentTypes() []string { return []string{"image/jpeg", "image/png", "image/webp"} }
 
-// uploadArguments returns the arguments of a command that uploads an image of the device.
 func (m *Images) uploadArguments(ctx context.Context, deviceID string) (bff.JSON, error) {
 	key := "snapshots/" + deviceID + "/" + ids.New(ids.Image)
 	address, err := m.bucket.SignedURL(ctx, key, &blob.SignedURLOptions{Method: http.MethodPut, Expiry: m.options.PutFor})
@@ -166,7 +164,6 @@ func (m *Images) put(w http.ResponseWriter, r *http.Request, key string) {
 	}
 }
 
-// store writes the image. It returns false when there is an image with this key already.
 func (m *Images) store(ctx context.Context, key, contentType string, image []byte) (isNew bool, err error) {
 	ctx = context.WithoutCancel(ctx) // the deadline of the request was for its body
 	err = m.bucket.WriteAll(ctx, key, image, &blob.WriterOptions{ContentType: contentType, IfNotExist: true})

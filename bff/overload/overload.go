@@ -124,7 +124,6 @@ func (g *Gate) Admit(ctx context.Context, document string) error {
 	return e
 }
 
-// rank is the first level at which the document is refused.
 func (g *Gate) rank(ctx context.Context, document string) Level {
 	switch {
 	case !caller.FromContext(ctx).Known():

@@ -79,8 +79,7 @@ func TestTheLevelFollowsTheQueue(t *testing.T) {
 	}
 }
 
-// With more ready than processors can take work waits, and the gate sees it; when that is over, it
-// calms down.
+// With more ready than processors can take work waits, and the gate sees it; when that is over, it calms down.
 func TestABusyProcess(t *testing.T) {
 	g := gate(2 * time.Millisecond)
 	ctx, stop := context.WithCancel(t.Context())

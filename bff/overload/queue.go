@@ -21,7 +21,6 @@ func newQueue() *queue {
 	return q
 }
 
-// median returns the median queue time since the last call.
 func (q *queue) median() time.Duration {
 	metrics.Read(q.sample[:])
 	if q.sample[0].Value.Kind() != metrics.KindFloat64Histogram {

@@ -80,7 +80,6 @@ func (d *Documents) Find(ctx context.Context, name bff.DocumentName) (bff.Docume
 	return d.persisted(ctx, hash, name.Text)
 }
 
-// trusted returns the trusted document with the id, the hash or, without both, the text.
 func (d *Documents) trusted(id, hash, text string) (bff.Document, bool) {
 	if len(d.options.Trusted) == 0 {
 		return bff.Document{}, false

@@ -50,7 +50,6 @@ func (m *Memory) Give(_ context.Context, key string, limit, points int) {
 // rounding corrects fractions of a point that the limiter loses when it refills.
 const rounding = 1e-6
 
-// bucket returns the token bucket of the caller, with its current limit.
 func (m *Memory) bucket(key string, limit int, now time.Time) *rate.Limiter {
 	bucket, known := m.buckets.GetIfPresent(key)
 	if !known {
@@ -63,7 +62,6 @@ func (m *Memory) bucket(key string, limit int, now time.Time) *rate.Limiter {
 	return bucket
 }
 
-// perMinute returns how long the refill of the points takes.
 func perMinute(points float64, limit int) time.Duration {
 	return time.Duration(max(points, 0) / float64(limit) * float64(time.Minute))
 }

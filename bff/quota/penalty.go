@@ -35,7 +35,6 @@ type record struct {
 	decayedAt  time.Time // when the penalty is 0 again
 }
 
-// update records the result of taking points. The refusal is nil when the points were taken.
 func (r *record) update(document uint64, points int, left bff.Budget, refusal error, now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -93,7 +92,6 @@ func (r *record) refunded() {
 	r.document = 0
 }
 
-// spentShare returns the share of the budget that is spent, 0 to 1.
 func (r *record) spentShare() float64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -105,7 +103,6 @@ func (r *record) spentShare() float64 {
 
 func (r *record) isBlocked(now time.Time) bool { return r.decayedAt.Sub(now) > penaltyThreshold }
 
-// publishBlock extends blockedUntil while the caller is blocked.
 func (r *record) publishBlock(now time.Time) {
 	if r.isBlocked(now) {
 		r.blockedUntil.extend(r.earliestAt)

@@ -92,7 +92,6 @@ func (c *Callers) Take(ctx context.Context, document string, points int) (bff.Bu
 	return left, errs.New(errs.InvalidArgument, "QUERY_TOO_EXPENSIVE", "the query costs %d points, and you may spend %d a minute", points, limit)
 }
 
-// recordOf returns the record of the caller, and creates it if there is none.
 func (c *Callers) recordOf(key string) *record {
 	if r, known := c.records.GetIfPresent(key); known {
 		return r
@@ -101,7 +100,6 @@ func (c *Callers) recordOf(key string) *record {
 	return r
 }
 
-// hash identifies a document; 0 for none.
 func (c *Callers) hash(document string) uint64 {
 	if document == "" {
 		return 0
@@ -193,7 +191,6 @@ func KeyOf(who caller.Caller, from netip.Addr) string {
 	return network(from)
 }
 
-// holder returns the key and the limit of the budget that the context's caller spends.
 func (c *Callers) holder(ctx context.Context) (key string, limit int) {
 	who := caller.FromContext(ctx)
 	return KeyOf(who, Address(ctx)), c.limit(who)
@@ -209,7 +206,6 @@ func (c *Callers) limit(who caller.Caller) int {
 	return c.options.Account
 }
 
-// budget returns the Budget for what remains of a limit.
 func budget(limit, remaining int) bff.Budget {
 	return bff.Budget{Limit: limit, Remaining: remaining, RestorePerSecond: float64(limit) / 60}
 }
@@ -222,7 +218,6 @@ func exhausted(points int, left bff.Budget, wait time.Duration) error {
 	return refusal
 }
 
-// ceilMilliseconds rounds a wait up to whole milliseconds.
 func ceilMilliseconds(wait time.Duration) time.Duration {
 	return max(wait.Truncate(time.Millisecond)+time.Millisecond, 0)
 }

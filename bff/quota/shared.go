@@ -66,7 +66,6 @@ func (s *Shared) Give(_ context.Context, key string, limit, points int) {
 	s.refunds.Set(key, min(buffered+points, limit))
 }
 
-// drainRefund removes the buffered refund of a caller and returns it.
 func (s *Shared) drainRefund(key string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()

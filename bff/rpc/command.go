@@ -97,7 +97,6 @@ func logLine(m *devicev1.LogLine) *bff.LogLine {
 	return &bff.LogLine{CommandID: m.GetCommandId(), DeviceID: m.GetDeviceId(), At: m.GetAt().AsTime(), Stream: m.GetStream(), Text: m.GetText()}
 }
 
-// lockState returns nil for a device without a lock.
 func lockState(s devicev1.LockState) *bff.LockState {
 	if s == devicev1.LockState_LOCK_STATE_UNSPECIFIED {
 		return nil

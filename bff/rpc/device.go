@@ -173,7 +173,6 @@ func deviceFilter(f *bff.DeviceFilter) (*devicev1.DeviceFilter, error) {
 	}, nil
 }
 
-// named reports whether an input has a JSON value; null is no value.
 func named(v bff.JSON) bool { return len(v) > 0 && string(v) != "null" }
 
 // labels decodes an object of strings.

@@ -100,7 +100,6 @@ type secretsFile struct {
 	rows *csv.Writer
 }
 
-// openSecrets creates the file, readable only by its owner. An existing file is an error.
 func openSecrets(path string) (*secretsFile, error) {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {

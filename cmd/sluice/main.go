@@ -1,6 +1,5 @@
-// Command sluice is one GraphQL API in front of everything that moves: devices, trips, jobs and live
-// activity. `sluice serve --demo` starts it with recordings and prints its URLs. An error is one line on
-// standard error, and exit code 1.
+// Command sluice is one GraphQL API in front of everything that moves: devices, trips, jobs and live activity. `sluice
+// serve --demo` starts it with recordings and prints its URLs. An error is one line on standard error, and exit code 1.
 package main
 
 import (

@@ -85,8 +85,7 @@ func found(t *testing.T, p *harness.Program) (all int) {
 	return all
 }
 
-// Operators who ask for it are told of each field where it came from: asked twice, the second time from
-// the cache.
+// Operators who ask for it are told of each field where it came from: asked twice, the second time from the cache.
 func TestCacheExtensionReportsTierOfFields(t *testing.T) {
 	t.Parallel()
 	p := harness.Start(t, harness.DemoArgs(t.TempDir())...)

@@ -19,8 +19,7 @@ import (
 // redisTimeout is how long these gateways wait for Redis.
 const redisTimeout = 500 * time.Millisecond
 
-// crowd is callers of several gateways that never stop asking, and write down what they should not have
-// seen.
+// crowd is callers of several gateways that never stop asking, and write down what they should not have seen.
 type crowd struct {
 	gateways []*harness.Program
 	token    string

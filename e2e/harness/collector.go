@@ -56,7 +56,6 @@ func StartCollector(t *testing.T) (*Collector, string) {
 	return c, listener.Addr().String()
 }
 
-// receive decodes an ExportTraceServiceRequest and appends its spans.
 func (c *Collector) receive(request []byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -80,7 +79,6 @@ func (c *Collector) Spans() []Span {
 	return slices.Clone(c.spans)
 }
 
-// sqlOf returns the SQL statement among the attributes of a span, or "".
 func sqlOf(attributes [][]byte) string {
 	for _, attribute := range attributes {
 		switch string(bytes.Join(fields(attribute, 1), nil)) {
@@ -92,7 +90,6 @@ func sqlOf(attributes [][]byte) string {
 	return ""
 }
 
-// fields returns the values of a length-delimited field of a protobuf message: text, bytes or a message.
 func fields(message []byte, wanted protowire.Number) (values [][]byte) {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeField(message)

@@ -18,8 +18,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Timeout limits every wait for the program. It is not a target of speed: a wait that reaches it fails
-// the test.
+// Timeout limits every wait for the program. It is not a target of speed: a wait that reaches it fails the test.
 const Timeout = time.Minute
 
 // Program is a running sluice process: all parts of Sluice or one of them.

@@ -11,8 +11,7 @@ import (
 	"github.com/sluicehq/sluice/e2e/harness"
 )
 
-// Ten times the rows must not take ten times the memory: what an import holds does not grow with
-// the file.
+// Ten times the rows must not take ten times the memory: what an import holds does not grow with the file.
 func TestImportMemoryIsIndependentOfRows(t *testing.T) {
 	t.Parallel()
 	small, large := importMemory(t, 10_000), importMemory(t, 100_000)

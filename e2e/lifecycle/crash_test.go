@@ -293,8 +293,7 @@ func checkEvents(t *testing.T, data string, writers []*writer) {
 	}
 }
 
-// TestJobsDueDuringDowntimeRunOnce kills a program that has jobs ahead, and starts it again
-// when they are past due.
+// TestJobsDueDuringDowntimeRunOnce kills a program that has jobs ahead, and starts it again when they are past due.
 func TestJobsDueDuringDowntimeRunOnce(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()

@@ -10,8 +10,7 @@ import (
 	"github.com/sluicehq/sluice/e2e/harness"
 )
 
-// A webhook goes where the configuration lets it, is tried again after a failure, and is left alone
-// after a success.
+// A webhook goes where the configuration lets it, is tried again after a failure, and is left alone after a success.
 func TestWebhookJobIsRetriedUntilSuccess(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int32

@@ -27,8 +27,7 @@ func checkProblems(t *testing.T, a harness.Response, service string, places ...s
 	}
 }
 
-// Every part in a process of its own: the answer is the same, and what is down takes nothing else
-// with it.
+// Every part in a process of its own: the answer is the same, and what is down takes nothing else with it.
 func TestServicesInSeparateProcessesFailAlone(t *testing.T) {
 	t.Parallel()
 	in := harness.StartInstallation(t)

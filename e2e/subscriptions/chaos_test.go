@@ -21,8 +21,7 @@ import (
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
-// chaosVariable asks for the full form of TestSubscribersOutliveChaos, which takes over a minute, with
-// "full".
+// chaosVariable asks for the full form of TestSubscribersOutliveChaos, which takes over a minute, with "full".
 const chaosVariable = "SLUICE_TEST_CHAOS"
 
 // What is recorded, as far as the machine keeps up: so many notes a second, so many of them at once, of
@@ -42,10 +41,9 @@ func chaosMutation() string {
 	return "mutation(" + parameters.String() + ") {" + fields.String() + " }"
 }
 
-// Two gateways as processes of their own, before one NATS and five services. Gateways are killed, or told
-// to go, at random and started again, clients are cut at random; notes that all may see, or only one
-// account, are recorded all the while. In the end every client has seen what it may see, once each and
-// in order.
+// Two gateways as processes of their own, before one NATS and five services. Gateways are killed, or told to go, at
+// random and started again, clients are cut at random; notes that all may see, or only one account, are recorded all
+// the while. In the end every client has seen what it may see, once each and in order.
 func TestSubscribersUnderChaosSeeEachEventOnce(t *testing.T) {
 	t.Parallel()
 	clients, lasting := 40, 12*time.Second

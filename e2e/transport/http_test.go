@@ -15,8 +15,7 @@ import (
 	"github.com/sluicehq/sluice/e2e/harness"
 )
 
-// HTTP/2 is spoken without TLS too, to those who know beforehand, as proxies do: many requests share
-// one connection.
+// HTTP/2 is spoken without TLS too, to those who know beforehand, as proxies do: many requests share one connection.
 func TestHTTP2WithoutTLSSharesConnection(t *testing.T) {
 	t.Parallel()
 	p := harness.Demo(t)

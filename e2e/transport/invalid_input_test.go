@@ -191,8 +191,7 @@ func testValues(t *testing.T, p *harness.Program, w *witness) {
 	})
 }
 
-// testForeign asks for bob's trip as alice: she is told what she would be told of a trip that there
-// is not.
+// testForeign asks for bob's trip as alice: she is told what she would be told of a trip that there is not.
 func testForeign(t *testing.T, p *harness.Program, w *witness) {
 	const unknown = "trip_00000000000000000000000000"
 	for _, query := range []string{

@@ -58,7 +58,6 @@ func BlockedMessage(wait time.Duration) string {
 	return "you keep retrying before the time you were told: retry after " + wait.String()
 }
 
-// noteRefusal counts a refusal of which nothing further is recorded.
 func (c *Controller) noteRefusal(ctx context.Context, err error) {
 	c.abuse.Note(ctx, bff.Outcome{Refused: errs.From(err).Reason})
 }

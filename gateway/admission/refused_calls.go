@@ -50,7 +50,6 @@ func (c *Controller) recordRefusedCalls(ctx context.Context, request *graphql.Op
 	}
 }
 
-// deviceMethods returns the mutations that act on a device, with the methods of the device service.
 func deviceMethods() map[string]string {
 	return map[string]string{
 		"updateDevice": "UpdateDevice", "deleteDevice": "DeleteDevice", "rotateDeviceSecret": "RotateDeviceSecret",

@@ -44,8 +44,7 @@ func (o *Operation) Refund(ctx context.Context) {
 	}
 }
 
-// Settle refunds what the response of the operation in ctx did not cost. A subscription pays its price when it
-// starts.
+// Settle refunds what the response of the operation in ctx did not cost. A subscription pays its price when it starts.
 func (c *Controller) Settle(ctx context.Context, points int) {
 	request := graphql.GetOperationContext(ctx)
 	if charge := pipeline.ChargeOf(request); charge != nil && request.Operation.Operation != ast.Subscription {

@@ -45,7 +45,6 @@ func targets(schema *ast.Schema, request *graphql.OperationContext) []bff.Target
 	return found
 }
 
-// idsOf returns the ids among the arguments of a field.
 func idsOf(schema *ast.Schema, request *graphql.OperationContext, field graphql.CollectedField) []string {
 	var found []string
 	arguments := field.ArgumentMap(request.Variables)
@@ -55,7 +54,6 @@ func idsOf(schema *ast.Schema, request *graphql.OperationContext, field graphql.
 	return found
 }
 
-// idsIn returns the ids that a value of the type is, or requires.
 func idsIn(schema *ast.Schema, of *ast.Type, value any) []string {
 	input, isInput := value.(map[string]any)
 	if !isInput {

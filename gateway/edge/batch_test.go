@@ -95,8 +95,7 @@ func TestListsThatAreRefused(t *testing.T) {
 	}
 }
 
-// A list costs what its operations cost: what is refused costs nothing, and what its answer did not use is
-// given back.
+// A list costs what its operations cost: what is refused costs nothing, and what its answer did not use is given back.
 func TestAListIsPaidFor(t *testing.T) {
 	t.Parallel()
 	h := openBatching(t, points())

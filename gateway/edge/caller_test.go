@@ -11,8 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/account"
 )
 
-// Credentials that do not hold are refused before anything is parsed, by 401 whatever the client
-// accepts.
+// Credentials that do not hold are refused before anything is parsed, by 401 whatever the client accepts.
 func TestCredentialsThatDoNotHold(t *testing.T) {
 	t.Parallel()
 	h := open(t)

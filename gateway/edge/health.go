@@ -39,8 +39,7 @@ func alive(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// ready says whether the process should get requests; what stands in the way is named, its error is
-// for the log.
+// ready says whether the process should get requests; what stands in the way is named, its error is for the log.
 func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
 	status, said := http.StatusServiceUnavailable, map[string]any{}
 	if h.explain != nil && r.URL.Query().Has("verbose") {

@@ -11,9 +11,8 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// accepted is the media type that the client would rather have, the first of equals; without a wish,
-// the older one. What is said of a media type counts before what is said of several (RFC 9110, section
-// 12.5.1).
+// accepted is the media type that the client would rather have, the first of equals; without a wish, the older one.
+// What is said of a media type counts before what is said of several (RFC 9110, section 12.5.1).
 func accepted(r *http.Request) string {
 	header := r.Header["Accept"]
 	switch { // what nearly all have

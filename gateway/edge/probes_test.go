@@ -92,9 +92,8 @@ func chained(n int) string {
 	return b.String()
 }
 
-// Probes of graphql-cop that look at what is open by design: queries over GET, which nobody's
-// credentials go along with, and GraphiQL, where a page of another origin can do nothing; and at what
-// is not: traces in answers.
+// Probes of graphql-cop that look at what is open by design: queries over GET, which nobody's credentials go along
+// with, and GraphiQL, where a page of another origin can do nothing; and at what is not: traces in answers.
 func TestProbesOfWhatIsOpen(t *testing.T) {
 	t.Parallel()
 	h := open(t)

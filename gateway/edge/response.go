@@ -26,7 +26,6 @@ type result struct {
 	Extensions map[string]any   `json:"extensions,omitempty"`
 }
 
-// resultOf returns the result of an operation.
 func resultOf(ctx context.Context, o *admission.Operation) result {
 	if o.Refusal != nil {
 		return result{Errors: gqlerror.List{graph.Public(ctx, o.Refusal)}}
@@ -42,12 +41,10 @@ func resultOf(ctx context.Context, o *admission.Operation) result {
 	return out
 }
 
-// isQuery reports whether the operation is a query that ran.
 func isQuery(o *admission.Operation) bool {
 	return o.Ran && o.Context.Operation.Operation == ast.Query
 }
 
-// writeResponse writes the result of an operation.
 func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, o *admission.Operation) {
 	out, status := resultOf(r.Context(), o), http.StatusOK
 	if !o.Ran {

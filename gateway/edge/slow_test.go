@@ -45,8 +45,7 @@ func dial(t *testing.T, address, text string) net.Conn {
 	return conn
 }
 
-// A body that does not come is not waited for longer than a request may take, whatever the answer is
-// to be.
+// A body that does not come is not waited for longer than a request may take, whatever the answer is to be.
 func TestABodyThatDoesNotCome(t *testing.T) {
 	t.Parallel()
 	address, _ := slowly(t, 2*time.Second)

@@ -82,7 +82,6 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 	t.writeResponse(w, r, o)
 }
 
-// run executes an operation that was admitted.
 func run(ctx context.Context, o *admission.Operation) {
 	if o.Refusal == nil && o.Response == nil {
 		o.Run(ctx)
@@ -112,7 +111,6 @@ func (t transport) recovered(w http.ResponseWriter, r *http.Request, executor gr
 	}
 }
 
-// read reads a request with one operation.
 func (t transport) read(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error) {
 	t.requests.Batch = 0
 	all, _, err := t.readAll(w, r)

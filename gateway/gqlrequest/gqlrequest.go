@@ -1,9 +1,8 @@
 // Package gqlrequest reads what a client asks: a document or the name of one, the name of an operation,
 // variables and extensions. It does so in one way for HTTP, event streams and WebSockets.
 //
-// It promises that nothing is decoded before its size, its nesting and the number of its values have
-// been counted, and that a request has one meaning: names count as they are written, and a name that
-// comes twice is refused.
+// It promises that nothing is decoded before its size, its nesting and the number of its values have been counted, and
+// that a request has one meaning: names count as they are written, and a name that comes twice is refused.
 package gqlrequest
 
 import (

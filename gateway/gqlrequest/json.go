@@ -36,7 +36,6 @@ func (l Limits) count(text []byte) error {
 	return nil
 }
 
-// endOfText is where the text that begins at i has its closing quote.
 func endOfText(text []byte, i int) int {
 	for i++; i < len(text) && text[i] != '"'; i++ {
 		if text[i] == '\\' {
@@ -119,7 +118,6 @@ func after(text []byte, mark string) []byte {
 	return bytes.TrimLeft(bytes.TrimPrefix(bytes.TrimLeft(text, blank), []byte(mark)), blank)
 }
 
-// endOfValue returns the index of the delimiter after the value.
 func endOfValue(text []byte) int {
 	depth := 0
 	for i := 0; i < len(text); i++ {

@@ -122,7 +122,6 @@ func (c *connection) dispatch(ctx context.Context, p *preparedOperation) (respon
 	return p.dispatch(ctx)
 }
 
-// finish ends an operation that was removed from the list.
 func (c *connection) finish(o activeOperation, reason string) {
 	if o.cancel != nil {
 		o.cancel()
@@ -183,7 +182,6 @@ func (c *connection) drain(why frame.Close) {
 	c.closeIfDrained()
 }
 
-// closeIfDrained closes a draining connection when no query is running any more.
 func (c *connection) closeIfDrained() {
 	c.mu.Lock()
 	why := c.drainClose

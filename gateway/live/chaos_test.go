@@ -184,8 +184,7 @@ func (c *chaos) join(n int, cursor *string) *websocket.Conn {
 
 func (u *unsteady) token(t *testing.T) string { return u.world.cachedToken(t) }
 
-// read takes events until the time, or until the connection ends. It is false when one is missing or
-// came twice.
+// read takes events until the time, or until the connection ends. It is false when one is missing or came twice.
 func (c *chaos) read(conn *websocket.Conn, until time.Time, seen *int64, cursor *string) bool {
 	_ = conn.SetReadDeadline(until)
 	for {

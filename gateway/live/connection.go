@@ -86,7 +86,6 @@ func (c *connection) serve() {
 	go c.park()
 }
 
-// readMessage reads and handles one message.
 func (c *connection) readMessage() error {
 	text, err := c.receive()
 	if err != nil {
@@ -268,7 +267,6 @@ func requestFlood() *frame.Close {
 	return &frame.Close{Code: frame.ClosePolicy, Reason: "read the responses before you send more requests"}
 }
 
-// context returns the context of an operation of this connection.
 func (c *connection) context() context.Context {
 	ctx := quota.From(obs.WithRequestID(c.hub.ctx, c.requestID), c.remote)
 	return graphql.StartOperationTrace(caller.NewContext(ctx, c.who))
@@ -335,14 +333,12 @@ func (c *connection) close(why frame.Close) {
 // abort implements client.
 func (c *connection) abort() { c.Abort() }
 
-// usesCredential implements client.
 func (c *connection) usesCredential(id string) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.credential == id
 }
 
-// checkTimeouts implements client.
 func (c *connection) checkTimeouts(now time.Time) {
 	s := c.hub.settings
 	idle := now.Sub(time.Unix(0, c.lastMessage.Load()))

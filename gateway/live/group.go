@@ -63,7 +63,6 @@ type result struct {
 	payload  []byte // an ExecutionResult
 }
 
-// selects reports whether the group receives the event.
 func (g *group) selects(e *eventstream.Event) bool {
 	return e.Gap != nil || (g.selection.Contains(&e.Event) && g.visibility.sees(e))
 }
@@ -176,7 +175,6 @@ func (g *group) dispatch(ctx context.Context, e *eventstream.Event) (response *g
 	return failed(ctx, context.Cause(ctx))
 }
 
-// failed returns a response with the error; nil is an internal error.
 func failed(ctx context.Context, err error) *graphql.Response {
 	if err == nil {
 		err = errs.New(errs.Internal, errs.ReasonInternal, "something went wrong on our side")
@@ -184,7 +182,6 @@ func failed(ctx context.Context, err error) *graphql.Response {
 	return &graphql.Response{Errors: gqlerror.List{graph.Public(ctx, err)}}
 }
 
-// payload encodes an ExecutionResult; cursor "" omits the cursor.
 func payload(response *graphql.Response, cursor string) []byte {
 	out := append(make([]byte, 0, len(response.Data)+80), '{')
 	if len(response.Errors) > 0 {

@@ -117,7 +117,6 @@ func (t eventStream) Do(w http.ResponseWriter, r *http.Request, executor graphql
 	s.serve(r, p, problems)
 }
 
-// useLastEventID makes the cursor of Last-Event-ID, which an EventSource sends when it reconnects, the cursor to resume from.
 func useLastEventID(params *graphql.RawParams, r *http.Request) error {
 	if _, err := resumeCursor(params); err != nil {
 		return err
@@ -202,7 +201,6 @@ func (s *stream) serve(r *http.Request, p *preparedOperation, problems gqlerror.
 	}
 }
 
-// writeOnly writes the only response of the stream, and complete.
 func (s *stream) writeOnly(payload []byte) {
 	if s.write(appendEvent(nil, "", payload)) {
 		s.write([]byte("event: complete\ndata:\n\n"))
@@ -295,7 +293,6 @@ func appendEvent(b []byte, cursor string, payload []byte) []byte {
 	return append(b, "\n\n"...)
 }
 
-// count adds written results to the metrics.
 func (s *stream) count(results []queuedResult) {
 	var t tally
 	for _, r := range results {
@@ -381,10 +378,8 @@ func (s *stream) drain(why frame.Close) { s.close(why) }
 // abort implements client.
 func (s *stream) abort() { s.close(frame.Close{Code: frame.CloseGoingAway}) }
 
-// usesCredential implements client.
 func (s *stream) usesCredential(id string) bool { return s.credential == id }
 
-// checkTimeouts implements client.
 func (s *stream) checkTimeouts(time.Time) {
 	if s.expires != 0 && s.hub.clock.Now().Unix() >= s.expires {
 		s.close(frame.Close{Code: frame.CloseForbidden})

@@ -73,7 +73,6 @@ func (t webSocket) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 	c.start(upgraded, upgrade)
 }
 
-// refuseUpgrade writes the error response to an upgrade that gorilla refuses, in the form of all error responses.
 func (t webSocket) refuseUpgrade(w http.ResponseWriter, r *http.Request, status int, reason error) {
 	refusal := errs.New(errs.InvalidArgument, "REQUEST_MALFORMED", "%s", reason)
 	switch status {

@@ -218,7 +218,6 @@ func (h *Hub) wasRevoked(credential string) bool {
 	return credential != "" && slices.Contains(h.revoked[:], credential)
 }
 
-// post queues the task for every shard.
 func (h *Hub) post(t task) {
 	for _, s := range h.shards {
 		s.post(t)
@@ -234,7 +233,6 @@ func draining() error {
 	return errs.New(errs.Unavailable, "GATEWAY_DRAINING", "this gateway is going down: connect again")
 }
 
-// checkCapacity returns an error when the gateway accepts no more connections.
 func (h *Hub) checkCapacity() error {
 	if h.draining.Load() {
 		return draining()

@@ -132,7 +132,6 @@ func (m *metrics) unsubscribed(reason string) {
 	m.ended.WithLabelValues(reason).Inc()
 }
 
-// count adds the tally to the metrics, and resets it.
 func (m *metrics) count(t *tally) {
 	if t.messages == 0 {
 		return

@@ -22,7 +22,6 @@ type preparedOperation struct {
 	request   request
 }
 
-// carriesAll is for transports that execute every kind of operation.
 func carriesAll(*ast.OperationDefinition) error { return nil }
 
 // prepare admits an operation of the caller in ctx. The refusal is for a request whose document was not parsed, or whose
@@ -86,7 +85,6 @@ func (p *preparedOperation) dispatch(ctx context.Context) *graphql.Response {
 	return p.operation.Response
 }
 
-// resumeCursor returns the cursor to resume from, or "".
 func resumeCursor(params *graphql.RawParams) (string, error) {
 	switch cursor := params.Extensions["after"].(type) {
 	case nil:

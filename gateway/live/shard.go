@@ -77,7 +77,6 @@ func newShard(h *Hub) *shard {
 	}
 }
 
-// post queues a task. It never blocks.
 func (s *shard) post(t task) {
 	s.mu.Lock()
 	s.tasks = append(s.tasks, t)
@@ -162,7 +161,6 @@ func (s *shard) flush(changed []*fanout) []*fanout {
 	return changed[:0]
 }
 
-// write writes the results that the subscriber has not received. It returns false when not all fit.
 func (s *shard) write(sub *subscriber, results []*result) bool {
 	for len(results) > 0 && results[0].sequence <= sub.position {
 		results = results[1:]
@@ -177,7 +175,6 @@ func (s *shard) write(sub *subscriber, results []*result) bool {
 	return accepted == len(results)
 }
 
-// process does a task that is not a result.
 func (s *shard) process(t task) {
 	switch {
 	case t.join != nil:
@@ -219,7 +216,6 @@ func (s *shard) join(joining *subscriber) {
 	f.subscribers = append(f.subscribers, joining)
 }
 
-// leave removes the subscriber from the broadcast, if it is there.
 func (s *shard) leave(leaving *subscriber) {
 	f := s.fanouts[leaving.group]
 	if f == nil || leaving.slot >= len(f.subscribers) || f.subscribers[leaving.slot] != leaving {

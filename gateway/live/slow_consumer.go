@@ -47,7 +47,6 @@ func (h *Hub) catchUp(s *subscriber) {
 	}
 }
 
-// deliver writes the result of one event to the subscriber. It returns false when the subscriber has ended.
 func (h *Hub) deliver(s *subscriber, e *eventstream.Event) bool {
 	if s.group.selects(e) {
 		if e.Gap != nil {

@@ -15,8 +15,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/live"
 )
 
-// A reader that stands still holds back nobody, has little kept for it, and gets everything once it
-// reads again.
+// A reader that stands still holds back nobody, has little kept for it, and gets everything once it reads again.
 func TestSlowConsumerMissesNothingAndDelaysNoOther(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

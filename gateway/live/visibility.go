@@ -35,5 +35,4 @@ func (v visibility) key() string {
 	return strings.Join(parts, "\x00")
 }
 
-// sees reports whether the event exists for the callers.
 func (v visibility) sees(e *eventstream.Event) bool { return e.Entity.Sees(v.who, e.Facts) }

@@ -115,7 +115,6 @@ func (p *pricing) read(set ast.SelectionSet) *expression {
 	return e
 }
 
-// add computes a term without variables at once, so that most expressions have no terms.
 func (e *expression) add(t term) {
 	if len(t.when) > 0 || len(t.below.terms) > 0 || t.field != nil && t.field.size.varies() {
 		e.terms = append(e.terms, t)
@@ -178,7 +177,6 @@ func (v *evaluation) of(e *expression) cost {
 	return c
 }
 
-// satisfies reports whether the variables fulfil all conditions.
 func (v *evaluation) satisfies(conditions []condition) bool {
 	return !slices.ContainsFunc(conditions, func(c condition) bool {
 		given, ok := v.variables[c.variable].(bool)
@@ -227,7 +225,6 @@ type listSize struct {
 	fallback int          // without a value: the largest default, else assumedSize
 }
 
-// listSizeOf reads the @listSize of a field in the schema, and the values of its slicing arguments.
 func listSizeOf(f *ast.Field) *listSize {
 	directive := f.Definition.Directives.ForName("listSize")
 	if directive == nil {
@@ -261,12 +258,10 @@ func slicingArguments(directive *ast.Directive) []string {
 	return names
 }
 
-// varies reports whether the size depends on variables.
 func (s *listSize) varies() bool {
 	return s != nil && slices.ContainsFunc(s.slicing, func(v *ast.Value) bool { return v.Kind == ast.Variable })
 }
 
-// of returns the size: 1 for a field without @listSize.
 func (s *listSize) of(variables map[string]any) int {
 	if s == nil {
 		return 1
@@ -360,7 +355,6 @@ func Unsized(schema *ast.Schema) []string {
 	return fields
 }
 
-// sizedAbove reports whether all fields of the schema with the type determine the size of its lists.
 func sizedAbove(schema *ast.Schema, name string) bool {
 	reached := false
 	for _, definition := range schema.Types {

@@ -4,10 +4,9 @@
 // A document that passes Check is fast to validate and to plan. The order is Check, validation by Rules,
 // Prepare. Each failure is an error that names the limit or the field: nothing is executed.
 //
-// Access is denied by default. Every field of the schema declares who may read it, by a directive of its
-// own or of its type (@public, @authenticated, @requiresScopes). A field without a directive is denied to
-// every caller, and a test of the schema finds it by Unruled. No middleware of this package runs while
-// fields are resolved.
+// Access is denied by default. Every field of the schema declares who may read it, by a directive of its own or of its
+// type (@public, @authenticated, @requiresScopes). A field without a directive is denied to every caller, and a test of
+// the schema finds it by Unruled. No middleware of this package runs while fields are resolved.
 package document
 
 import (
@@ -205,8 +204,7 @@ func (p *Prepared) CheckIntrospection(by caller.Caller) error {
 	return errs.New(errs.PermissionDenied, "INTROSPECTION_DISABLED", "introspection needs the scope %s", caller.SchemaRead)
 }
 
-// CheckLimits returns INVALID_ARGUMENT for an operation beyond the limits that Check cannot verify without
-// the schema.
+// CheckLimits returns INVALID_ARGUMENT for an operation beyond the limits that Check cannot verify without the schema.
 func (p *Prepared) CheckLimits(limits Limits) error {
 	if limit := limits.withDefaults().Lists; p.lists > limit {
 		return errs.New(errs.InvalidArgument, "TOO_MANY_NESTED_LISTS", "the query has more than %d nested lists", limit)

@@ -34,9 +34,8 @@ func Rules(suggest bool) *rules.Rules {
 // Check needs a small part of it, unless fields of interfaces and of many types are mixed at many levels.
 const mergeWork = 20_000
 
-// fieldsCanBeMerged is section 5.3.2 of the specification, Field Selection Merging: fields with one
-// response name are the same field, or their objects are of different types and their values have the
-// same shape.
+// fieldsCanBeMerged is section 5.3.2 of the specification, Field Selection Merging: fields with one response name are
+// the same field, or their objects are of different types and their values have the same shape.
 //
 // Fields are collected by response name, level by level, and compared with the first of their name only,
 // because equality is transitive.
@@ -205,7 +204,6 @@ func (m *merging) sameType(fields named) bool {
 	return true
 }
 
-// sameShape reports whether values of both types have the same shape in a response.
 func (m *merging) sameShape(a, b *ast.Type) bool {
 	if a.NonNull != b.NonNull || (a.Elem == nil) != (b.Elem == nil) {
 		return false

@@ -19,7 +19,6 @@ const introspectionDepth = 20
 // defaults are the limits that are not set.
 var defaults = Limits{Fields: 2000, RootFields: 30, Directives: 50, FieldDirectives: 5, Duplicates: 30, Lists: 5}
 
-// withDefaults replaces the limits of 0, except that of cost, by their defaults.
 func (l Limits) withDefaults() Limits {
 	l.Fields = cmp.Or(l.Fields, defaults.Fields)
 	l.RootFields = cmp.Or(l.RootFields, defaults.RootFields)

@@ -167,9 +167,8 @@ func worst() map[string]string {
 	}
 }
 
-// Whatever passes is read in a time that is in proportion to its length: no document costs more than
-// so many times what it costs to parse it. On a machine that does something else, a document has more
-// than one go.
+// Whatever passes is read in a time that is in proportion to its length: no document costs more than so many times what
+// it costs to parse it. On a machine that does something else, a document has more than one go.
 func TestWorstDocumentsAreCheckedInTime(t *testing.T) {
 	schema := loadSchema(t)
 	const most, goes = 40, 10

@@ -144,7 +144,6 @@ func PreparedOf(request *graphql.OperationContext) *document.Prepared {
 	return preparedOf(request).Prepared
 }
 
-// preparedOf returns the cached facts of the request's operation.
 func preparedOf(request *graphql.OperationContext) *preparedOperation {
 	d, _ := request.Stats.GetExtension(documentKey).(*preparedDocument)
 	if d == nil {

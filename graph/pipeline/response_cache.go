@@ -14,8 +14,7 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// CacheHeader requests extensions.cache, with "1": which reads of an operation were served from the cache. Staff
-// only.
+// CacheHeader requests extensions.cache, with "1": which reads of an operation were served from the cache. Staff only.
 const CacheHeader = "Sluice-Cache"
 
 // Freshness is how old an answer may be.
@@ -76,7 +75,6 @@ type cacheable struct {
 	respond graphql.ResponseHandler // nil at first
 }
 
-// answer returns the response, and then the later ones of @defer.
 func (a *cacheable) answer(ctx context.Context) *graphql.Response {
 	if a.respond != nil {
 		return a.respond(ctx)
@@ -107,7 +105,6 @@ func (a *cacheable) answer(ctx context.Context) *graphql.Response {
 	return response
 }
 
-// serve returns the cached response, at its original cost.
 func (o *operation) serve(found *bff.CachedResponse) graphql.ResponseHandler {
 	given := false
 	return func(ctx context.Context) *graphql.Response {
@@ -169,7 +166,6 @@ func showReads(response *graphql.Response, reads *bff.Reads) {
 	response.Extensions["cache"] = map[string]any{"cachedResponse": false, "fields": fields, "reads": reads.Methods()}
 }
 
-// pathOf returns the path of a field without list indices.
 func pathOf(field *graphql.FieldContext) string {
 	var names []string
 	for ; field != nil; field = field.Parent {

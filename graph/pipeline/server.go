@@ -104,7 +104,6 @@ func CheckDocument(text string, limits document.Limits, tokens int) error {
 	return nil
 }
 
-// executable returns the schema, executed by plans.
 func executable(resolver *graph.Resolver, options Options) graphql.ExecutableSchema {
 	references := graph.References(resolver.Ports)
 	source := exec.Planned(exec.Config{Resolvers: exec.WithReferences(resolver, references)})

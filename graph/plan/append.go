@@ -54,8 +54,7 @@ func (w *Writer) Float(f float64) bool {
 	return true
 }
 
-// FloatContext writes a number as gqlgen's MarshalFloatContext does: a number that is not finite is an
-// error.
+// FloatContext writes a number as gqlgen's MarshalFloatContext does: a number that is not finite is an error.
 func (w *Writer) FloatContext(f float64) bool {
 	if math.IsInf(f, 0) || math.IsNaN(f) {
 		return w.MarshalContext(graphql.MarshalFloatContext(f))
@@ -69,8 +68,7 @@ func (w *Writer) Bool(b bool) bool {
 	return true
 }
 
-// Append writes a scalar by the function AppendX that its package has beside MarshalX. It returns false
-// for null.
+// Append writes a scalar by the function AppendX that its package has beside MarshalX. It returns false for null.
 func Append[T any](w *Writer, v T, scalar func([]byte, T) ([]byte, bool)) bool {
 	b, ok := scalar(w.buf, v)
 	if ok {

@@ -33,7 +33,6 @@ func (op *Operation) Nodes() int {
 	return op.nodes
 }
 
-// planOf looks up or compiles the plan for the request's booleans.
 func (op *Operation) planOf(s *Schema, request *graphql.OperationContext) (*plan, Outcome) {
 	op.read.Do(func() { op.prepare(request) })
 	if op.rejected != "" {
@@ -205,7 +204,6 @@ func (c *compiler) compile() *plan {
 	return p
 }
 
-// compileRoot compiles fields of a root type.
 func (c *compiler) compileRoot(id TypeID, fields []graphql.CollectedField) *plan {
 	p := &plan{root: &Node{slot: -1, chain: &graphql.FieldContext{Object: c.schema.source.Types[id].Name}}}
 	p.runs.New = func() any { return newRun(c.schema, p) }
@@ -335,7 +333,6 @@ func (c *compiler) allocate(n *Node) {
 	}
 }
 
-// nearestConcurrent returns the nearest resolved fields of a selection.
 func nearestConcurrent(s *selection) []*Node {
 	var nearest []*Node
 	for _, n := range s.deep {

@@ -22,10 +22,9 @@
 //
 // # Use
 //
-// Generate with plan/plangen/gqlgen, which is gqlgen with the plugin plan/plangen. Its second argument
-// names the Go file with the table of references. Wrap the result of Planned of the generated package by
-// New, and give that to gqlgen's server in place of NewExecutableSchema. A field without a reference is
-// resolved by its gqlgen resolver.
+// Generate with plan/plangen/gqlgen, which is gqlgen with the plugin plan/plangen. Its second argument names the Go
+// file with the table of references. Wrap the result of Planned of the generated package by New, and give that to
+// gqlgen's server in place of NewExecutableSchema. A field without a reference is resolved by its gqlgen resolver.
 //
 // # Levels and loads
 //
@@ -58,11 +57,10 @@
 //
 // # Refusals and fallback
 //
-// A plan with too many fields, an operation with too many combinations of @skip and @include, and a
-// condition that is no boolean are refused with an error (Outcome): no operation runs without batches.
-// @defer, directives with code, and fields that plan/plangen does not support run in gqlgen's executor.
-// Of gqlgen's middleware AroundFields runs around resolvers, not around plain fields or references; the
-// middleware AroundRootFields does not run.
+// A plan with too many fields, an operation with too many combinations of @skip and @include, and a condition that is
+// no boolean are refused with an error (Outcome): no operation runs without batches. @defer, directives with code, and
+// fields that plan/plangen does not support run in gqlgen's executor. Of gqlgen's middleware AroundFields runs around
+// resolvers, not around plain fields or references; the middleware AroundRootFields does not run.
 package plan
 
 import (
@@ -116,8 +114,7 @@ type Options struct {
 	// the cost of the response to a query or mutation, before it is returned. Both may be nil, together.
 	Weight func(field *ast.FieldDefinition) int
 	Spent  func(ctx context.Context, points int)
-	// Trace is called before every batch of a loader; the function that it returns is called after it.
-	// It may be nil.
+	// Trace is called before every batch of a loader; the function that it returns is called after it. It may be nil.
 	Trace func(ctx context.Context, call LoaderCall) (context.Context, func())
 }
 

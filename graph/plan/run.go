@@ -104,7 +104,6 @@ func newRun(s *Schema, p *plan) *run {
 	return r
 }
 
-// execute runs the plan of a query or mutation and returns the response.
 func (s *Schema) execute(ctx context.Context, request *graphql.OperationContext, p *plan) *graphql.Response {
 	resolve := func(r *run, n *Node) { r.start(n) }
 	if request.Operation.Operation != ast.Mutation {
@@ -142,7 +141,6 @@ func (w written) response() *graphql.Response {
 	return &graphql.Response{Data: json.RawMessage(w.data)}
 }
 
-// run executes the plan. begin starts each of its root fields.
 func (s *Schema) run(ctx context.Context, request *graphql.OperationContext, p *plan, begin func(*run, *Node)) written {
 	r := p.runs.Get().(*run)
 	r.request, r.x = request, s.source.Begin(request)
@@ -158,7 +156,6 @@ func (s *Schema) run(ctx context.Context, request *graphql.OperationContext, p *
 	return w
 }
 
-// resolve is the first pass. A run that panics is not pooled.
 func (r *run) resolve(begin func(*run, *Node)) {
 	for i, spec := range r.plan.loads {
 		r.missing[i] = len(spec.fields)
@@ -198,7 +195,6 @@ func (r *run) work() {
 	}
 }
 
-// help runs a task, and then the tasks of the queue.
 func (r *run) help(t task) {
 	stack.Grow()
 	t.do()
@@ -211,8 +207,7 @@ func (r *run) help(t task) {
 	}
 }
 
-// finish processes the results of a task. If that panics, the run stops, and the goroutine of the request
-// panics.
+// finish processes the results of a task. If that panics, the run stops, and the goroutine of the request panics.
 func (r *run) finish(t task) {
 	r.inflight--
 	if r.broken != nil {
@@ -431,7 +426,6 @@ func (r *run) fieldContext(n *Node, st *state) *graphql.FieldContext {
 	return st.fc
 }
 
-// contextFor returns a context with the field context of one parent.
 func (r *run) contextFor(n *Node, st *state, i int) (context.Context, *graphql.FieldContext) {
 	fc := *st.fc
 	base := r.ctx

@@ -15,8 +15,7 @@ type Source struct {
 	Query  TypeID
 	// Mutation and Subscription are the other root types; 0, and never used, where there is none.
 	Mutation, Subscription TypeID
-	// Begin returns gqlgen's execution context for one operation: the first argument of Field.Call and
-	// Field.Context.
+	// Begin returns gqlgen's execution context for one operation: the first argument of Field.Call and Field.Context.
 	Begin func(*graphql.OperationContext) any
 	// Inputs adds the unmarshallers of input objects to a context, for resolvers that use them.
 	Inputs func(context.Context) context.Context
@@ -63,7 +62,6 @@ type Field struct {
 	Parent, Result reflect.Type
 }
 
-// field looks a concurrent field up by "Type.field".
 func (s Source) field(name string) *Field {
 	object, name, _ := strings.Cut(name, ".")
 	for i := range s.Types {

@@ -56,8 +56,7 @@ func (subscription) Counted(ctx context.Context) (<-chan int, error) {
 	return stream(ctx, "counted", func(_ *plantest.World, key string) int { return len(key) })
 }
 
-// follow gives an executor's answers to all events of a subscription; each is answered in a context
-// that at makes.
+// follow gives an executor's answers to all events of a subscription; each is answered in a context that at makes.
 func follow(ctx context.Context, e *executor.Executor, query string, variables map[string]any, at func(context.Context) context.Context) []answer {
 	ctx = graphql.StartOperationTrace(ctx)
 	request, refused := e.CreateOperationContext(ctx, &graphql.RawParams{Query: query, Variables: variables})
@@ -81,8 +80,7 @@ func atRoot(ctx context.Context) context.Context {
 
 func anywhere(ctx context.Context) context.Context { return ctx }
 
-// nulled is gqlgen's answer to an event as the specification has it: a root field that may not be
-// null leaves no data.
+// nulled is gqlgen's answer to an event as the specification has it: a root field that may not be null leaves no data.
 func nulled(a answer, mayBeNull bool) answer {
 	if a.data == `{"it":null}` && !mayBeNull {
 		a.data = "null"

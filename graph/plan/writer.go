@@ -201,7 +201,6 @@ func (w *Writer) introspect(n *Node) bool {
 	return true
 }
 
-// call calls a method of a view.
 func (w *Writer) call(n *Node, st *state, obj any) (res result) {
 	if n.field.Args && w.run.fieldContext(n, st) == nil || st.refused {
 		return result{}
@@ -257,7 +256,6 @@ func (w *Writer) result(n *Node, res *result) bool {
 	return n.field.Value(w, n, res.value)
 }
 
-// chain returns the field context of the path's first steps.
 func (w *Writer) chain(steps int) *graphql.FieldContext {
 	at := w.base
 	for _, s := range w.path[:steps] {
@@ -270,7 +268,6 @@ func (w *Writer) chain(steps int) *graphql.FieldContext {
 	return at
 }
 
-// context returns a context with the writer's path.
 func (w *Writer) context() context.Context { return w.contextAt(len(w.path)) }
 
 func (w *Writer) contextAt(steps int) context.Context {
@@ -406,7 +403,6 @@ func (l *listing) item(i int, write func() bool) {
 	l.null(mark, write())
 }
 
-// null writes null for an item that was not written.
 func (l *listing) null(mark int, written bool) {
 	if written || !l.w.writing {
 		return

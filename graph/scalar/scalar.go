@@ -3,8 +3,7 @@
 // A value that is none of the scalar is INVALID_ARGUMENT with the expected form; no value is guessed. It
 // is a package of its own because graph/exec, which graph imports, needs it.
 //
-// Each scalar has two encoders: MarshalX for gqlgen's executor, AppendX for plans (graph/plan), where
-// false means null.
+// Each scalar has two encoders: MarshalX for gqlgen's executor, AppendX for plans (graph/plan), where false means null.
 package scalar
 
 import (

@@ -256,8 +256,7 @@ func TestImportOfTripsByIDsUsesKnownAccountAndVehicle(t *testing.T) {
 	}
 }
 
-// long is a file of n fixes in turns of 20 trips, one of them without a latitude and every
-// 10,000th too short.
+// long is a file of n fixes in turns of 20 trips, one of them without a latitude and every 10,000th too short.
 func long(n int) *madeFile {
 	return &madeFile{head: "trip,time,lat,lon\n", rows: n, row: func(out *bytes.Buffer, i int) {
 		switch {

@@ -6,8 +6,7 @@ import (
 	"testing"
 )
 
-// layers is the order of the top folders. A package imports its own folder and folders to the right, never to
-// the left.
+// layers is the order of the top folders. A package imports its own folder and folders to the right, never to the left.
 var layers = []string{
 	"bench", "e2e", // tests and benchmarks of the whole program
 	"cmd", "app", "simulate", "importer",

@@ -8,8 +8,7 @@ import (
 	"testing"
 )
 
-// The places where code writes a reason down: as an argument of errs.New and what wraps it, or as a
-// constant.
+// The places where code writes a reason down: as an argument of errs.New and what wraps it, or as a constant.
 var reasonsInCode = regexp.MustCompile(`(?:errs\.New\([\w.]+, |refused\(|[rR]eason\w*\s*=\s*)"([A-Z]+(?:_[A-Z]+)*)"`)
 
 func TestEveryReasonIsInTheDocs(t *testing.T) {

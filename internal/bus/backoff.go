@@ -13,5 +13,4 @@ func backoff(failures int, minimum, maximum time.Duration) time.Duration {
 	return clock.Backoff(failures, minimum, maximum, rand.Float64())
 }
 
-// pause waits for d, or until ctx ends.
 func pause(ctx context.Context, d time.Duration) { _ = clock.Sleep(ctx, clock.System{}, d) }

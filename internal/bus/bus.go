@@ -1,11 +1,10 @@
 // Package bus carries events and work between the parts of Sluice, over NATS JetStream: embedded in
 // this process, or a server or cluster elsewhere. The code that uses it does not see the difference.
 //
-// It promises: a message whose publishing was acknowledged is on disk. Of an embedded broker it
-// survives kill -9, and a power cut unless Options.SyncInterval trades that for speed; of a remote
-// one, what that server is set to. A committed outbox row reaches its stream at least once, and the
-// rows of one entity in the order of their commits (see Relay); repeats within DuplicateWindow are
-// dropped by message id. A consumer sees every message until it has acknowledged it.
+// It promises: a message whose publishing was acknowledged is on disk. Of an embedded broker it survives kill -9, and a
+// power cut unless Options.SyncInterval trades that for speed; of a remote one, what that server is set to. A committed
+// outbox row reaches its stream at least once, and the rows of one entity in the order of their commits (see Relay);
+// repeats within DuplicateWindow are dropped by message id. A consumer sees every message until it has acknowledged it.
 package bus
 
 import (
@@ -84,8 +83,7 @@ func (o Options) check() error {
 // ackTimeout bounds the wait for one acknowledgement of the broker.
 const ackTimeout = 5 * time.Second
 
-// Bus is a connection to the broker, and the broker itself when it is embedded. It is safe for
-// concurrent use.
+// Bus is a connection to the broker, and the broker itself when it is embedded. It is safe for concurrent use.
 type Bus struct {
 	logger  *slog.Logger
 	broker  *broker // nil when it is remote

@@ -56,9 +56,8 @@ const (
 // message that it has already handled, and return soon after its context has ended.
 type Handler func(ctx context.Context, m Message) error
 
-// Consume hands messages to handle until ctx ends. It then fetches no more and waits for handlers at
-// work, whose own context ends StopTimeout later. A broker that is away is waited for; the Bus being
-// closed underneath is an error.
+// Consume hands messages to handle until ctx ends. It then fetches no more and waits for handlers at work, whose own
+// context ends StopTimeout later. A broker that is away is waited for; the Bus being closed underneath is an error.
 func (b *Bus) Consume(ctx context.Context, config ConsumerConfig, handle Handler) error {
 	c := &consumption{
 		bus: b, config: config.withDefaults(), handle: handle,
@@ -127,7 +126,6 @@ func (c *consumption) declare(ctx context.Context) (jetstream.Consumer, error) {
 	})
 }
 
-// startWorkers starts the workers; the channel is closed when all have ended.
 func (c *consumption) startWorkers(fetching, handling context.Context) <-chan struct{} {
 	ended := make(chan struct{})
 	var workers sync.WaitGroup

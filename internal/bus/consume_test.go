@@ -18,8 +18,7 @@ func run(i int) bus.Message {
 	return bus.Message{Subject: fmt.Sprintf("job.run.run_%d", i), ID: fmt.Sprintf("run_%d_1", i), Data: []byte(fmt.Sprint(i)), Time: time.Unix(int64(i), 5)}
 }
 
-// consume runs a consumer of the work queue until stop is called or the test ends; stop gives what
-// Consume gave.
+// consume runs a consumer of the work queue until stop is called or the test ends; stop gives what Consume gave.
 func consume(t *testing.T, b *bus.Bus, config bus.ConsumerConfig, handle bus.Handler) (stop func() error) {
 	t.Helper()
 	if config.Stream == "" {

@@ -65,7 +65,6 @@ func (b *broker) start(options Options) error {
 	return nil
 }
 
-// serverOptions configures the embedded server.
 func serverOptions(options Options) *server.Options {
 	return &server.Options{
 		ServerName:         options.Name,
@@ -81,7 +80,6 @@ func serverOptions(options Options) *server.Options {
 	}
 }
 
-// streamsOnDisk names the streams in the folder of the one account, "$G".
 func streamsOnDisk(dir string) []string {
 	found, err := filepath.Glob(filepath.Join(dir, "jetstream", "$G", "streams", "*", "meta.inf"))
 	if err != nil {

@@ -11,8 +11,7 @@ import (
 // forgotten is how long the broker keeps a follower that asks for nothing.
 const forgotten = time.Minute
 
-// EventsInfo returns the broker's state of the event stream: its creation time, its first and its
-// last sequence.
+// EventsInfo returns the broker's state of the event stream: its creation time, its first and its last sequence.
 func EventsInfo(ctx context.Context, js jetstream.JetStream) (*jetstream.StreamInfo, error) {
 	stream, err := js.Stream(ctx, Events) // asks for the information too
 	if err != nil {
@@ -21,9 +20,8 @@ func EventsInfo(ctx context.Context, js jetstream.JetStream) (*jetstream.StreamI
 	return stream.CachedInfo(), nil
 }
 
-// Follow gives every event after the sequence to take, in order and with what it carries unless only
-// headers are wanted, until ctx ends, the stream cannot be read, or take fails. It keeps no place: who
-// follows again says where.
+// Follow gives every event after the sequence to take, in order and with what it carries unless only headers are
+// wanted, until ctx ends, the stream cannot be read, or take fails. It keeps no place: who follows again says where.
 func Follow(ctx context.Context, js jetstream.JetStream, after uint64, headersOnly bool, take func(jetstream.Msg) error) error {
 	consumer, err := js.OrderedConsumer(ctx, Events, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1, HeadersOnly: headersOnly,

@@ -58,7 +58,6 @@ func declareStreams(ctx context.Context, js jetstream.JetStream, o Options) erro
 	return nil
 }
 
-// hasStream tells whether a stream takes the subject.
 func hasStream(subject string) bool {
 	return strings.HasPrefix(subject, eventPrefix) || strings.HasPrefix(subject, jobRunPrefix)
 }

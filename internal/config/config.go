@@ -1,14 +1,12 @@
 // Package config declares all settings of Sluice, each once: as a field of Config.
 //
-// The name of the field, the prefix of its area and its tags define the flag (--http-max-body), the
-// variable (SLUICE_HTTP_MAX_BODY), the key in the config file (http.max_body), the default and the
-// documentation, so that none of them can be missing. Commands of github.com/alecthomas/kong embed Config,
-// and Sources fills it. The order of precedence is: flag, variable, secret file (SLUICE_…_FILE), config
-// file, default.
+// The name of the field, the prefix of its area and its tags define the flag (--http-max-body), the variable
+// (SLUICE_HTTP_MAX_BODY), the key in the config file (http.max_body), the default and the documentation, so that none
+// of them can be missing. Commands of github.com/alecthomas/kong embed Config, and Sources fills it. The order of
+// precedence is: flag, variable, secret file (SLUICE_…_FILE), config file, default.
 //
-// It promises: an unknown key, an unknown SLUICE_… variable and an invalid value are errors that name the
-// setting and the nearest known name; secrets are never printed, also not in errors. On an error no
-// configuration is returned.
+// It promises: an unknown key, an unknown SLUICE_… variable and an invalid value are errors that name the setting and
+// the nearest known name; secrets are never printed, also not in errors. On an error no configuration is returned.
 package config
 
 import (

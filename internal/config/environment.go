@@ -38,7 +38,6 @@ func isServiceLink(name, value string) bool {
 	return serviceLink.MatchString(name)
 }
 
-// readEnv overwrites values by those of the variables.
 func (s *sources) readEnv(values map[string]any) error {
 	known := map[string]bool{envOf(configFlag): true}
 	var errs []error

@@ -13,7 +13,6 @@ import (
 
 const maxConfigFile = 64 << 10
 
-// readFile overwrites values by those of the config file. An empty path is an empty file.
 func (s *sources) readFile(path string, values map[string]any) error {
 	if path == "" {
 		return nil
@@ -146,7 +145,6 @@ func (f *configFile) set(setting setting, node ast.Node) {
 	f.values[setting.flag()] = value
 }
 
-// valueOf returns the text of a scalar, or a list of texts.
 func valueOf(node ast.Node, list bool) (any, error) {
 	sequence, ok := node.(*ast.SequenceNode)
 	if !ok {

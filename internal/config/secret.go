@@ -2,8 +2,7 @@ package config
 
 import "log/slog"
 
-// Secret is a setting that logs, errors and dumps mask. The variable SLUICE_…_FILE may name a file that
-// contains it.
+// Secret is a setting that logs, errors and dumps mask. The variable SLUICE_…_FILE may name a file that contains it.
 type Secret string
 
 const mask = "********"

@@ -7,10 +7,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Sources lets kong fill every embedded Config from environ (in the form of os.Environ) and from the config
-// file of --config or SLUICE_CONFIG. Flags take precedence over both, and both over the defaults. The help
-// names the variable of each setting. Commands without a Config ignore all sources, so that they work with
-// an invalid configuration.
+// Sources lets kong fill every embedded Config from environ (in the form of os.Environ) and from the config file of
+// --config or SLUICE_CONFIG. Flags take precedence over both, and both over the defaults. The help names the variable
+// of each setting. Commands without a Config ignore all sources, so that they work with an invalid configuration.
 func Sources(environ []string) kong.Option {
 	return kong.OptionFunc(func(k *kong.Kong) error {
 		declared, err := settings(&Config{})
@@ -77,7 +76,6 @@ func (s *sources) beforeResolve(ctx *kong.Context, element *kong.Path) error {
 	return nil
 }
 
-// configFlag returns the flag --config of the selected command, or nil when the command has no Config.
 func (s *sources) configFlag(ctx *kong.Context) *kong.Flag {
 	var config *kong.Flag
 	configured := false

@@ -15,9 +15,8 @@ func suggestion(name string, known []string) string {
 	return ""
 }
 
-// nearest returns the known name with the smallest edit distance. Where each of them is too far away, it
-// returns a known name that contains all words of the name ("services.trip.database" for
-// "trip.database"), or "".
+// nearest returns the known name with the smallest edit distance. Where each of them is too far away, it returns a
+// known name that contains all words of the name ("services.trip.database" for "trip.database"), or "".
 func nearest(name string, known []string) string {
 	best, least := "", len(name)
 	for _, candidate := range known {

@@ -47,7 +47,6 @@ func (c Config) crossChecks() []error {
 	return append(errs, c.checkServices()...)
 }
 
-// checkDevices checks the listener for devices, and the retention of their data.
 func (c Config) checkDevices() error {
 	if (c.MQTT.TLSCert == "") != (c.MQTT.TLSKey == "") {
 		return invalid("mqtt.tls_key", "set both the certificate and its key, or none")

@@ -51,8 +51,7 @@ func automatic(available memlimit.Provider) int64 {
 // (version 1 or 2, with its parents) and the memory of the machine.
 func Available() (uint64, error) { return Least(memlimit.FromCgroup, memlimit.FromSystem)() }
 
-// Least returns a provider of the smallest limit that the providers report. It fails when none of them
-// reports a limit.
+// Least returns a provider of the smallest limit that the providers report. It fails when none of them reports a limit.
 func Least(providers ...memlimit.Provider) memlimit.Provider {
 	return func() (uint64, error) {
 		least := uint64(math.MaxUint64)

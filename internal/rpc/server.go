@@ -81,7 +81,6 @@ func (o Options) trusted(ctx context.Context) bool {
 	return subtle.ConstantTimeCompare([]byte(tokenOf(ctx)), []byte(o.Token)) == 1
 }
 
-// answer recovers a panic of the handler and returns an error.
 func (o Options) answer(ctx context.Context, request any, handle grpc.UnaryHandler) (reply any, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -48,7 +48,6 @@ func errorCode(code codes.Code) errs.Code {
 	return errs.Internal
 }
 
-// toStatus encodes an error as a status, without its causes.
 func toStatus(service string, err error) error {
 	e := errs.From(err)
 	if e == nil {

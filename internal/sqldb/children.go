@@ -17,8 +17,7 @@ type Children[T any] struct {
 	CursorOf       func(T) page.Cursor
 }
 
-// Pages reads one page for each parent that has rows, by one query. The cursor of the request applies to every
-// parent.
+// Pages reads one page for each parent that has rows, by one query. The cursor of the request applies to every parent.
 func (c Children[T]) Pages(ctx context.Context, db *DB, where Where, request page.Request) (map[string]page.Page[T], error) {
 	size, err := request.Size()
 	if err != nil {

@@ -68,7 +68,6 @@ func Open(ctx context.Context, dsn string, options ...Option) (*DB, error) {
 	return nil, fmt.Errorf("a database is named postgres://… or sqlite:PATH, not %.20q…", dsn)
 }
 
-// pool opens a connection pool with the driver.
 func (o opening) pool(driver, dsn string) (*sql.DB, error) {
 	if o.tracer == nil {
 		return sql.Open(driver, dsn)

@@ -1,5 +1,4 @@
-// Package testserver starts real servers for tests, each on 127.0.0.1 with its own folder, from the installed
-// binaries.
+// Package testserver starts real servers for tests, each on 127.0.0.1 with its own folder, from the installed binaries.
 //
 // If a binary does not exist, the test is skipped with a message. If SLUICE_TEST_REQUIRE names the server
 // (redis,postgres,nats), the test fails instead, so that a green run in CI proves that it ran.

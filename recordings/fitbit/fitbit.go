@@ -203,7 +203,6 @@ func (a *answer) compare(summary node, sum float64) error {
 	return nil
 }
 
-// log yields one log, or a Fault with an amount of 0.
 func (a *answer) log(n node) (float64, error) {
 	log, err := a.parse(members(n))
 	if err == nil && a.seen[log.LogID] {

@@ -16,7 +16,6 @@ func first(raw json.RawMessage) byte {
 	return raw[0]
 }
 
-// elements returns the elements of an array.
 func elements(n node) []node {
 	var all []node
 	inside(n, func(d *json.Decoder) error {
@@ -27,7 +26,6 @@ func elements(n node) []node {
 	return all
 }
 
-// members returns the members of an object.
 func members(n node) map[string]node {
 	all := map[string]node{}
 	inside(n, func(d *json.Decoder) error {
@@ -42,7 +40,6 @@ func members(n node) map[string]node {
 	return all
 }
 
-// inside calls next for each element or member of n.
 func inside(n node, next func(d *json.Decoder) error) {
 	d := json.NewDecoder(bytes.NewReader(n.raw))
 	if _, err := d.Token(); err != nil {

@@ -166,7 +166,6 @@ func attribute(start xml.StartElement, name string) string {
 	return ""
 }
 
-// children calls read for each child of the current element.
 func (d *document) children(read func(xml.StartElement) error) error {
 	for {
 		token, err := d.token()

@@ -85,7 +85,6 @@ func (t *track) addTimed(fix recordings.Fix) error {
 	return t.yield(fix)
 }
 
-// end yields the buffered points at the end of the track.
 func (t *track) end() error {
 	switch {
 	case t.pacing != nil:

@@ -127,7 +127,6 @@ func fromJulian(jd float64) (time.Time, error) {
 	return time.Unix(int64(math.Round(days*secondsPerDay)), 0).UTC(), nil
 }
 
-// printedTime also reports whether the time is exact to the second.
 func printedTime(s string) (t time.Time, exact bool, err error) {
 	s = strings.Join(strings.Fields(s), " ")
 	if t, err = time.Parse("2006/1/2 15:04:05", s); err == nil {

@@ -27,8 +27,7 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/value"
 )
 
-// maxLines is the maximum number of lines of one record, and of lines before the first record. Known records
-// have 22.
+// maxLines is the maximum number of lines of one record, and of lines before the first record. Known records have 22.
 const maxLines = 256
 
 var lineShape = regexp.MustCompile(`^ {0,8}(\d{1,3})\s+([^:]{1,64}):(.*)$`)
@@ -114,8 +113,7 @@ func (s *schedule) begin() (numbered, error) {
 	return l, recordings.Fault{Line: l.line, Reason: "the line belongs to no record: “0 status:” begins one"}
 }
 
-// fill reads the lines up to the next record. It continues after a bad line, so that a bad record is one
-// Fault.
+// fill reads the lines up to the next record. It continues after a bad line, so that a bad record is one Fault.
 func (s *schedule) fill(rec *record) error {
 	var fault error
 	for n := 0; ; n++ {

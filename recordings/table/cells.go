@@ -30,7 +30,6 @@ func (c cells) text(name string) string {
 	return ""
 }
 
-// key returns the text of a column with a key.
 func (c cells) key(name string) (string, error) {
 	s, err := value.Text(c.text(name))
 	return s, named(name, err)

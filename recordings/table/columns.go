@@ -79,7 +79,6 @@ var devices = kind{"devices", []column{
 	{name: "longitude", usual: lonNames},
 }}
 
-// named reports whether the caller named a column that only this kind has.
 func (k kind) named(columns map[string]string) bool {
 	for name := range columns {
 		if _, ok := k.column(name); ok && !slices.Contains([]string{"trip", "vehicle"}, name) {
@@ -97,7 +96,6 @@ func (k kind) column(name string) (column, bool) {
 	return k.columns[i], true
 }
 
-// has reports whether one of the headers is a usual header of the column.
 func (k kind) has(header []string, name string) bool {
 	c, _ := k.column(name)
 	return c.find(header) >= 0
@@ -112,7 +110,6 @@ func (c column) find(header []string) int {
 	return -1
 }
 
-// bind finds the index of each column in the rows.
 func (k kind) bind(r row, named map[string]string) (map[string]int, error) {
 	at := make(map[string]int, len(k.columns))
 	for _, c := range k.columns {
@@ -132,7 +129,6 @@ func (k kind) bind(r row, named map[string]string) (map[string]int, error) {
 	return at, k.unitOf(r, at)
 }
 
-// override applies the headers that the caller has named.
 func (k kind) override(named map[string]string, r row, at map[string]int) error {
 	for _, name := range slices.Sorted(maps.Keys(named)) {
 		if _, ok := k.column(name); !ok {
@@ -151,7 +147,6 @@ func (k kind) override(named map[string]string, r row, at map[string]int) error 
 	return nil
 }
 
-// unitOf refuses a distance of unknown unit.
 func (k kind) unitOf(r row, at map[string]int) error {
 	if k.title != rides.title || has(at, "distance_m") || has(at, "distance_km") || has(at, "distance_miles") {
 		return nil

@@ -17,8 +17,7 @@ const (
 	maxColumns    = 4096
 )
 
-// delimiter returns the most frequent candidate in the first line with text, outside quotes; by default a
-// comma.
+// delimiter returns the most frequent candidate in the first line with text, outside quotes; by default a comma.
 func delimiter(head []byte) rune {
 	const candidates = ",;\t|"
 	best, most := ',', 0

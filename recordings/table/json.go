@@ -53,7 +53,6 @@ func (j *jsonRows) next() (row, error) {
 	return row{line: j.line, header: j.header, raw: j.keys, values: j.values}, nil
 }
 
-// cutLine takes the next line that is not blank.
 func (j *jsonRows) cutLine() error {
 	for {
 		j.buf, j.line = j.buf[:0], j.ended
@@ -172,7 +171,6 @@ func (s *scanner) scan(b byte) {
 	}
 }
 
-// object parses the object in buf.
 func (j *jsonRows) object() error {
 	if !json.Valid(j.buf) {
 		return fmt.Errorf("not JSON: %w", json.Unmarshal(j.buf, new(json.RawMessage)))

@@ -51,8 +51,7 @@ func Readings(r io.Reader, opts recordings.Options) iter.Seq2[recordings.Reading
 	return all(r, opts, readings, reading)
 }
 
-// Devices reads an inventory. Labels are columns named label:NAME, or one column
-// of JSON objects.
+// Devices reads an inventory. Labels are columns named label:NAME, or one column of JSON objects.
 func Devices(r io.Reader, opts recordings.Options) iter.Seq2[recordings.Device, error] {
 	return all(r, opts, devices, device)
 }

@@ -42,8 +42,7 @@ func (c cells) tripAndVehicle() (trip, vehicle string, err error) {
 	if vehicle, err = c.key("vehicle"); err != nil {
 		return trip, vehicle, err
 	}
-	// In tables with points in well-known text, id is the vehicle; in other tables it may be the id of the
-	// row.
+	// In tables with points in well-known text, id is the vehicle; in other tables it may be the id of the row.
 	if trip == "" && vehicle == "" && c.text("point") != "" {
 		if vehicle, err = c.key("id"); err != nil {
 			return trip, vehicle, err
@@ -109,7 +108,6 @@ func (c cells) metered() (*float64, error) {
 	return nil, nil
 }
 
-// first returns the first error.
 func first(errs []error) error {
 	for _, err := range errs {
 		if err != nil {

@@ -65,7 +65,6 @@ func (s *Service) selection(ctx context.Context, filter Filter) (Selection, erro
 	return Selection{Filter: filter, Visible: entity.Activity.Visibility(who)}, nil
 }
 
-// fitsResponse returns how many of the activities, from the first, fit a response: at least one.
 func fitsResponse(all []Activity) int {
 	bytes := 0
 	for i, a := range all {
@@ -76,7 +75,6 @@ func fitsResponse(all []Activity) int {
 	return len(all)
 }
 
-// weight estimates the bytes of the activity in a message.
 func (a Activity) weight() int {
 	const others = 1_000
 	bytes := others + len(a.Title) + len(a.Content) + len(a.Data)

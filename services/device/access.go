@@ -33,9 +33,8 @@ func Seen(ctx context.Context, store Reader, who caller.Caller, field string, de
 	return slices.DeleteFunc(devices, func(d Device) bool { return !Sees(who, d) }), nil
 }
 
-// Within refuses a device that does not exist for a limited caller, before a lock or a rule could take
-// longer over one that there is. For other callers this read is not needed: the store itself finds whether there
-// is such a device.
+// Within refuses a device that does not exist for a limited caller, before a lock or a rule could take longer over one
+// that there is. For other callers this read is not needed: the store itself finds whether there is such a device.
 func Within(ctx context.Context, store Reader, who caller.Caller, id string) error {
 	if len(who.DeviceLabels) == 0 {
 		return nil
@@ -59,8 +58,7 @@ func IDsOf(devices []Device) []string {
 	return all
 }
 
-// MayWrite returns the caller when it may change devices. Members do not, whatever the scopes of
-// their keys say.
+// MayWrite returns the caller when it may change devices. Members do not, whatever the scopes of their keys say.
 func MayWrite(ctx context.Context) (caller.Caller, error) {
 	return staff(ctx, caller.DeviceWrite, "only staff changes devices")
 }

@@ -8,9 +8,8 @@ import (
 // LockState is how the lock of a vehicle stands, as far as the vehicle has told.
 type LockState string
 
-// The states: LOCKED → UNLOCKING → UNLOCKED → LOCKING → LOCKED. An unlock that fails leads back to
-// LOCKED, a lock that fails to UNLOCKED. A vehicle that says it is open when we took it for locked is
-// UNLOCKED too, and is locked again.
+// The states: LOCKED → UNLOCKING → UNLOCKED → LOCKING → LOCKED. An unlock that fails leads back to LOCKED, a lock that
+// fails to UNLOCKED. A vehicle that says it is open when we took it for locked is UNLOCKED too, and is locked again.
 const (
 	Locked    LockState = "LOCKED"
 	Unlocking LockState = "UNLOCKING"
@@ -67,8 +66,7 @@ func (l Lock) Begin(name, commandID, reference string) (Lock, error) {
 	return l, LockBusy(l.State)
 }
 
-// End is the lock when the command of that name that was under way is over, done or not, and how to
-// tell of it.
+// End is the lock when the command of that name that was under way is over, done or not, and how to tell of it.
 func (l Lock) End(name string, done bool, now time.Time) (Lock, LockEvent) {
 	l.CommandID = ""
 	switch {

@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// Pace bounds how often a device's event log is written to for what the device does. It is safe for
-// concurrent use.
+// Pace bounds how often a device's event log is written to for what the device does. It is safe for concurrent use.
 type Pace struct {
 	mu sync.Mutex
 	of map[string]*noting

@@ -131,7 +131,6 @@ func (s Schedule) firstMoment(wall time.Time) time.Time {
 	return start
 }
 
-// onWall returns the local time at t, in the form of a UTC time.
 func onWall(t time.Time) time.Time {
 	_, offset := t.Zone()
 	return t.UTC().Add(time.Duration(offset) * time.Second)

@@ -1,9 +1,8 @@
 // Package job schedules and executes work, once or repeatedly, and stores the results.
 //
-// A Job has a kind, a payload and a Plan. When it is due, the Scheduler enqueues a Run, which is one attempt, and
-// puts an Order on the work queue. A Worker consumes the order, starts the run, executes the kind and writes the
-// answer. The rows are authoritative and the queue only wakes workers, so an order may be lost, delayed or
-// redelivered.
+// A Job has a kind, a payload and a Plan. When it is due, the Scheduler enqueues a Run, which is one attempt, and puts
+// an Order on the work queue. A Worker consumes the order, starts the run, executes the kind and writes the answer. The
+// rows are authoritative and the queue only wakes workers, so an order may be lost, delayed or redelivered.
 //
 //	SCHEDULED ─► QUEUED ─► RUNNING ─► SUCCEEDED | FAILED, or SCHEDULED again on a cron
 //	                ▲          └────► RETRYING

@@ -31,7 +31,6 @@ type Task struct {
 	Payload  string
 }
 
-// lookup returns the kind of the name; INVALID_ARGUMENT when there is none.
 func (k Kinds) lookup(name string) (Kind, error) {
 	if kind, ok := k[name]; ok {
 		return kind, nil
@@ -39,7 +38,6 @@ func (k Kinds) lookup(name string) (Kind, error) {
 	return nil, errs.Invalid("kind", "must be one of %s", strings.Join(slices.Sorted(maps.Keys(k)), ", "))
 }
 
-// errorText returns the text of err on one line of limited length, as it is stored.
 func errorText(err error) string {
 	text := strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) {

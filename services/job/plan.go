@@ -15,7 +15,6 @@ type Plan struct {
 	TimeZone string     // IANA name of the zone of Cron
 }
 
-// repeats reports whether the plan is a cron.
 func (p Plan) repeats() bool { return p.Cron != "" }
 
 // same reports whether both plans fire at the same times. The zone matters on a cron only.
@@ -46,7 +45,6 @@ func (p Plan) first(now time.Time) (time.Time, error) {
 	return next, nil
 }
 
-// next returns the next firing after a run, if any.
 func (p Plan) next(after time.Time) (time.Time, bool) {
 	if !p.repeats() {
 		return time.Time{}, false
@@ -55,7 +53,6 @@ func (p Plan) next(after time.Time) (time.Time, bool) {
 	return next, err == nil
 }
 
-// revised returns the plan after a partial update.
 func (p Plan) revised(runAt *time.Time, cron, timeZone *string) (Plan, error) {
 	revised := p
 	if timeZone != nil {

@@ -122,7 +122,6 @@ func (s *Service) ListRuns(ctx context.Context, jobIDs []string, request page.Re
 	return pages, nil
 }
 
-// checkRows limits the rows of a batch of pages.
 func checkRows(parents int, request page.Request) error {
 	size, err := request.Size()
 	if err != nil {

@@ -40,19 +40,16 @@ var (
 	errStopped = errors.New("the worker was stopped before the work was done")
 )
 
-// withNewVersion returns the job with the next version, changed at now.
 func (j Job) withNewVersion(now time.Time) Job {
 	j.Version++
 	j.UpdatedAt = now
 	return j
 }
 
-// due reports whether the job has to be enqueued.
 func (j Job) due(now time.Time) bool {
 	return j.Status.Waiting() && j.NextRunAt != nil && !j.NextRunAt.After(now)
 }
 
-// enqueue creates the next run of a due job.
 func (j Job) enqueue(now time.Time, runID string) Change {
 	if !j.due(now) {
 		return Change{}
@@ -73,7 +70,6 @@ func (j Job) enqueue(now time.Time, runID string) Change {
 	return Change{Job: &j, Runs: []Run{run}, Order: &Order{JobID: j.ID, RunID: runID}, At: now}
 }
 
-// isCurrent reports whether the run may answer for the job in the given status.
 func (j Job) isCurrent(run *Run, status Status) bool {
 	return run != nil && run.Status == status && j.Status == status && j.RunID == run.ID
 }
@@ -114,7 +110,6 @@ func (j Job) answer(run *Run, outcome Outcome, now time.Time, jitter float64) Ch
 	return Change{Job: &j, Runs: []Run{ended}}
 }
 
-// retryAfter reports whether a failed attempt is retried, and after which delay.
 func (j Job) retryAfter(err error, jitter float64) (time.Duration, bool) {
 	if err == nil || j.Attempt >= j.MaxAttempts {
 		return 0, false
@@ -210,7 +205,6 @@ func (j Job) replan(plan Plan, run *Run, now time.Time) (Change, error) {
 	return Change{Job: &j, Runs: dequeued(run, now, "the job was given another time")}, nil
 }
 
-// dequeued cancels the run if it is still queued.
 func dequeued(run *Run, now time.Time, why string) []Run {
 	if run == nil || run.Status != Queued {
 		return nil
@@ -218,7 +212,6 @@ func dequeued(run *Run, now time.Time, why string) []Run {
 	return []Run{run.cancelled(now, why)}
 }
 
-// withOutcome returns the run with its outcome.
 func (r Run) withOutcome(outcome Outcome, now time.Time) Run {
 	r.Status, r.FinishedAt, r.Deadline, r.Result = Succeeded, &now, nil, outcome.Result
 	if outcome.Err != nil {
@@ -227,7 +220,6 @@ func (r Run) withOutcome(outcome Outcome, now time.Time) Run {
 	return r
 }
 
-// cancelled returns a run that never started.
 func (r Run) cancelled(now time.Time, why string) Run {
 	r.Status, r.FinishedAt, r.Deadline, r.Error = Cancelled, &now, nil, why
 	return r

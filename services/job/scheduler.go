@@ -68,7 +68,6 @@ func (s *Scheduler) RunDue(ctx context.Context) error {
 	return nil
 }
 
-// recoverRun orders a lost queued run again, and fails a lost running one.
 func (s *Scheduler) recoverRun(ctx context.Context, lost Order, now time.Time) error {
 	j, err := s.store.Change(ctx, lost.JobID, lost.RunID, func(j Job, run *Run) (Change, error) {
 		return j.overdue(run, now), nil

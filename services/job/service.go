@@ -66,7 +66,6 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (Job, error) {
 	return j, nil
 }
 
-// newJob returns the job of the request, scheduled for its first time.
 func (s *Service) newJob(in CreateInput, now time.Time) (Job, error) {
 	in = in.withDefaults(now)
 	if err := s.check(in); err != nil {

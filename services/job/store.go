@@ -19,10 +19,9 @@ type Filter struct {
 
 // Changer applies rules to jobs.
 type Changer interface {
-	// Change calls the rule with the job and one of its runs (runID, or the current run for ""). It writes the
-	// decision and its events in one transaction, which is serialized with all other changes of the job, and returns
-	// the changed job. An unknown job is errs.Missing. An error of the rule is returned unchanged, and then nothing
-	// is written.
+	// Change calls the rule with the job and one of its runs (runID, or the current run for ""). It writes the decision
+	// and its events in one transaction, which is serialized with all other changes of the job, and returns the changed
+	// job. An unknown job is errs.Missing. An error of the rule is returned unchanged, and then nothing is written.
 	Change(ctx context.Context, jobID, runID string, rule Rule) (Job, error)
 }
 

@@ -113,7 +113,6 @@ func (w *Worker) execute(ctx context.Context, j Job, d Delivery) Outcome {
 	return Outcome{Result: result, Err: err}
 }
 
-// attempt calls the kind, and returns a panic of it as an error.
 func (w *Worker) attempt(ctx context.Context, kind Kind, task Task) (result string, err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -108,7 +108,6 @@ func normalizeFixes(fixes []Position) ([]Position, error) {
 	return checked, nil
 }
 
-// addFixes adds fixes to a recorded trip.
 func addFixes(t Trip, fresh []Position, now time.Time) (*Change, error) {
 	if len(fresh) == 0 {
 		return nil, nil
@@ -201,7 +200,6 @@ func (r Ride) normalize() (Ride, error) {
 	return r, nil
 }
 
-// newRideTrip returns a ride as a finished trip.
 func (s *Service) newRideTrip(r Recording, ride Ride, now time.Time) Change {
 	t := s.newRecording(r, ride.ExternalID, ride.Start)
 	if ride.Metered != nil {

@@ -56,7 +56,6 @@ func judge(t Trip, p Position) Rejection {
 	return ""
 }
 
-// observeAll observes positions in order.
 func observeAll(t Trip, positions []Position) (Trip, []Fix) {
 	fixes := make([]Fix, len(positions))
 	for i, p := range positions {

@@ -58,7 +58,6 @@ func (s *Service) BatchGetOpen(ctx context.Context, vehicleIDs, accountIDs []str
 	return s.visible(who, trips), nil
 }
 
-// visible returns the trips that the caller may see, as of now.
 func (s *Service) visible(who caller.Caller, trips []Trip) []Trip {
 	trips = slices.DeleteFunc(trips, func(t Trip) bool { return !entity.Trip.Sees(who, t.Facts()) })
 	s.refresh(trips)

@@ -105,7 +105,6 @@ func (t Trip) AsOf(now time.Time) Trip {
 	return t
 }
 
-// chargeUntil sets the duration and the fee up to the given time.
 func (t Trip) chargeUntil(moment time.Time) Trip {
 	t.DurationSeconds = max(0, int64(moment.Sub(t.Start.At)/time.Second))
 	t.Fee = t.Tariff.Fee(t.DistanceMetres, t.DurationSeconds)

@@ -54,7 +54,6 @@ func (t Trip) awaitUnlock(now time.Time) Trip {
 	return t
 }
 
-// unlocked returns the trip after its vehicle has opened. The trip starts at that time.
 func (t Trip) unlocked(at time.Time) (Trip, Fix) {
 	if at.After(t.Start.At) {
 		t.Start.At = at
@@ -74,7 +73,6 @@ func (t Trip) failed(reason string, now time.Time) Trip {
 	return t
 }
 
-// withLockTask returns the trip with the task to lock its vehicle, if the vehicle opens on command.
 func (t Trip) withLockTask(now time.Time) Trip {
 	if t.UnlockBy == nil {
 		return t
@@ -121,7 +119,6 @@ func (s *Service) runTaskNow(ctx context.Context, t Trip) Trip {
 	return t
 }
 
-// runTask executes the task of the trip as far as possible now, and returns the changed trip.
 func (s *Service) runTask(ctx context.Context, t Trip) (Trip, error) {
 	ctx = caller.NewContext(ctx, caller.OfSystem())
 	switch t.Task {

@@ -71,7 +71,6 @@ func (c *coalescer) next(err error) (failures int) {
 	return 0
 }
 
-// execute executes the lookup, alone or in a batch.
 func (s *Shared) execute(l *lookup) {
 	batch := s.coalescer.enter(l)
 	if batch == nil {
@@ -93,7 +92,6 @@ func (s *Shared) execute(l *lookup) {
 	s.client.ReportFailures(err, failures+len(batch)-1) // the breaker counts each lookup
 }
 
-// executeBatch executes the lookups in one MGET. Each name occurs in it once.
 func (s *Shared) executeBatch(batch []*lookup) error {
 	size := 0
 	for _, l := range batch {

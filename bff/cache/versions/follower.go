@@ -130,7 +130,6 @@ func (f *Follower) handle(ctx context.Context, message jetstream.Msg) error {
 	return nil
 }
 
-// tagsOf returns the tags that an event invalidates.
 func tagsOf(subject string) []string {
 	kind, _, id, err := bus.ParseEventSubject(subject)
 	if err != nil || !slices.Contains(policy.Kinds(), entity.Kind(kind)) {

@@ -53,7 +53,6 @@ func (b *backlog) snapshot() map[string]int {
 	return maps.Clone(b.tags)
 }
 
-// remove removes flushed tags. It reports whether the backlog is empty.
 func (b *backlog) remove(flushed map[string]int) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -65,7 +64,6 @@ func (b *backlog) remove(flushed map[string]int) bool {
 	return len(b.tags) == 0
 }
 
-// flushBacklog flushes the backlog as soon as Redis is available, until ctx ends.
 func (s *Shared) flushBacklog(ctx context.Context) {
 	for {
 		select {
@@ -83,7 +81,6 @@ func (s *Shared) flushBacklog(ctx context.Context) {
 	}
 }
 
-// flushOnce reports whether the backlog is empty.
 func (s *Shared) flushOnce(ctx context.Context) bool {
 	tags := s.backlog.snapshot()
 	if len(tags) == 0 {

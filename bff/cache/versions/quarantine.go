@@ -16,7 +16,6 @@ type quarantine struct {
 
 const failed = -1
 
-// start begins a quarantine after a failure.
 func (q *quarantine) start() { q.since.Store(failed) }
 
 // isRunning reports whether the quarantine cannot end yet, so that a lookup is useless.

@@ -110,7 +110,6 @@ func (s *Shared) setInstallation(name string) {
 	s.installation.Store(&prefix)
 }
 
-// prefix returns the prefix of the keys of this installation.
 func (s *Shared) prefix() string {
 	if prefix := s.installation.Load(); prefix != nil {
 		return *prefix
@@ -118,7 +117,6 @@ func (s *Shared) prefix() string {
 	return commonPrefix
 }
 
-// tagKey returns the key of the version of a tag. All installations share the key of TagAll.
 func (s *Shared) tagKey(tag string) string {
 	if tag == policy.TagAll {
 		return commonPrefix + "tag:" + tag
@@ -149,7 +147,6 @@ func (s *Shared) doAlways(ctx context.Context, call redisdb.Call) error {
 	return s.client.DoAlways(ctx, s.quarantined(call))
 }
 
-// quarantined starts a quarantine if the call fails.
 func (s *Shared) quarantined(call redisdb.Call) redisdb.Call {
 	return func(ctx context.Context, client *redis.Client) error {
 		err := call(ctx, client)

@@ -41,7 +41,6 @@ func (s *Shared) Put(values []Value) {
 	}
 }
 
-// writeQueued writes the values of the queue to Redis until ctx ends.
 func (s *Shared) writeQueued(ctx context.Context) {
 	for {
 		select {

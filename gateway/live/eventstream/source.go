@@ -287,7 +287,6 @@ func (s *Source) load(ctx context.Context, p *page, number uint64) {
 	p.events, p.err = s.fetch(ctx, start, end)
 }
 
-// fetch reads the events from start to end from the stream.
 func (s *Source) fetch(ctx context.Context, start, end uint64) ([]*Event, error) {
 	consumer, err := s.js.CreateConsumer(ctx, bus.Events, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: start, AckPolicy: jetstream.AckNonePolicy,

@@ -177,7 +177,6 @@ func (w *Writer) fits(n int) bool {
 	return w.queued == 0 || w.queued+n <= w.limit
 }
 
-// abort is Abort with the lock held.
 func (w *Writer) abort() {
 	if w.closed {
 		return

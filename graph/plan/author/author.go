@@ -120,9 +120,8 @@ func (a *Author) operation(kind, set string) (query string, variables map[string
 	return query, a.values
 }
 
-// Variable declares a variable, such as `Int` or `[ID!]! = ["x"]`, and returns its name with the dollar
-// sign. Without a value the variable is omitted from the request. A variable with the same declaration may
-// be reused.
+// Variable declares a variable, such as `Int` or `[ID!]! = ["x"]`, and returns its name with the dollar sign. Without a
+// value the variable is omitted from the request. A variable with the same declaration may be reused.
 func (a *Author) Variable(declaration string, value ...any) string {
 	if a.Rand.IntN(3) == 0 {
 		known := func(v variable) bool { return v.declaration == declaration }
@@ -167,7 +166,6 @@ func (a *Author) item(parent *ast.Definition, depth int) string {
 	return a.field(parent, depth)
 }
 
-// fragment selects from what the parent may be.
 func (a *Author) fragment(parent *ast.Definition, depth int, named bool) string {
 	on := a.condition()
 	possible := a.Schema.GetPossibleTypes(parent)

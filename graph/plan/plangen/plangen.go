@@ -308,7 +308,6 @@ func (g *generator) Parameter(ref *config.TypeReference) string {
 	return lookup(ref.GO)
 }
 
-// byValue reports whether the type is an object that is stored by value.
 func byValue(ref *config.TypeReference) bool {
 	return ref.Definition.Kind == ast.Object && !ref.IsNilable() && !ref.IsMarshaler && ref.Marshaler == nil
 }
@@ -319,7 +318,6 @@ func lookup(t types.Type) string {
 
 func typeID(name string) string { return "planType" + name }
 
-// writer returns the name of the function that writes a type.
 func writer(ref *config.TypeReference) string { return "plan" + ref.UniquenessKey() }
 
 // Writer returns the name of the function that writes a type.

@@ -50,7 +50,6 @@ func NewThing(w *World, id string) *Thing {
 	return t
 }
 
-// oddities sets fields of unusual Go types.
 func (t *Thing) oddities(id string) {
 	w := t.World
 	gauge := func(place string) float64 {
@@ -75,7 +74,6 @@ func (t *Thing) oddities(id string) {
 	}
 }
 
-// mishaps sets invalid plain values.
 func (t *Thing) mishaps(id string) {
 	w := t.World
 	if w.Fate(id, "base") == Panic {
@@ -95,7 +93,6 @@ func (t *Thing) mishaps(id string) {
 	}
 }
 
-// relations sets fields that are objects.
 func (t *Thing) relations(id string) {
 	w := t.World
 	t.MaybePart = maybe(w, NewPart(w, id+"s"), id, "maybePart")

@@ -1,6 +1,5 @@
-// Package value parses single values in the forms that people and machines write: numbers, coordinates, times
-// and keys. It promises that an ambiguous value is an error and not a guess. Errors state the reason and quote
-// the value.
+// Package value parses single values in the forms that people and machines write: numbers, coordinates, times and keys.
+// It promises that an ambiguous value is an error and not a guess. Errors state the reason and quote the value.
 package value
 
 import (

@@ -76,7 +76,6 @@ func (k Key) String() string { return brand + k.prefix + "_…" }
 // GoString is String, for %#v.
 func (k Key) GoString() string { return k.String() }
 
-// checksum returns the CRC-32 (IEEE) of the body in base 62.
 func checksum(body string) string {
 	sum := crc32.ChecksumIEEE([]byte(body))
 	var out [checksumLength]byte

@@ -24,7 +24,6 @@ const (
 	pemLabel = "PRIVATE KEY"
 )
 
-// openFolder reads the keys of the folder, the oldest first. It returns at least one.
 func openFolder(folder string) ([]key, error) {
 	if err := makeFolder(folder); err != nil {
 		return nil, err
@@ -91,7 +90,6 @@ func makeFolder(folder string) error {
 	return nil
 }
 
-// keyFiles lists the key files, the oldest first.
 func keyFiles(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil {
@@ -136,7 +134,6 @@ func addFile(folder string, number int) error {
 	return nil
 }
 
-// readKey reads a key file.
 func readKey(path string) (key, error) {
 	content, err := readPrivate(path)
 	if err != nil {
@@ -149,7 +146,6 @@ func readKey(path string) (key, error) {
 	return key{id: Thumbprint(&private.PublicKey), private: private}, nil
 }
 
-// readPrivate reads a file that only its owner can read; other permissions are an error.
 func readPrivate(path string) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {

@@ -140,7 +140,6 @@ func (s *Store) RevokeAPIKey(ctx context.Context, id string, now time.Time) (acc
 	return revoked, nil
 }
 
-// lockKey locks a key and reads it, so that changes of one key are serialized.
 func lockKey(ctx context.Context, tx *sqldb.Tx, id string) (account.APIKey, error) {
 	if _, err := tx.ExecContext(ctx, `UPDATE api_keys SET name = name WHERE id = $1`, id); err != nil {
 		return account.APIKey{}, fmt.Errorf("lock the API key: %w", err)

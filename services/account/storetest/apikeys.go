@@ -27,7 +27,6 @@ func keepKey(t *testing.T, store account.Store, key account.APIKey, secret strin
 	return must(store.CreateAPIKey(t.Context(), idempotency.Key{}, key, hash(secret)))(t)
 }
 
-// find looks up a prefix that must exist with the secret.
 func find(t *testing.T, store account.Store, prefix, secret string) account.APIKey {
 	t.Helper()
 	key, kept, err := store.FindAPIKey(t.Context(), prefix)

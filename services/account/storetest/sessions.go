@@ -80,7 +80,6 @@ func tokenUsedAtOnce(t *testing.T, store account.Store) {
 
 func nextOf(token string, i int) string { return fmt.Sprint(token, " next ", i) }
 
-// useAtOnce presents the token in 16 concurrent calls.
 func useAtOnce(t *testing.T, store account.Store, token string) []account.Verdict {
 	t.Helper()
 	verdicts := make([]account.Verdict, 16)

@@ -62,7 +62,6 @@ func succeed(t *testing.T, err error) {
 	}
 }
 
-// refused checks the code and the reason of an error.
 func refused(t *testing.T, err error, code errs.Code, reason string) {
 	t.Helper()
 	if e := errs.From(err); e == nil || e.Code != code || e.Reason != reason {

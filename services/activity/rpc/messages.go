@@ -65,7 +65,6 @@ func positionMessage(p *activity.Position) *typesv1.Position {
 	}
 }
 
-// observationMessage returns nil without an observation.
 func observationMessage(o activity.Observation) *activityv1.Observation {
 	if o == (activity.Observation{}) {
 		return nil

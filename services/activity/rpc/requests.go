@@ -10,7 +10,6 @@ import (
 	typesv1 "github.com/sluicehq/sluice/services/gen/types/v1"
 )
 
-// fromProto returns the activity of a message.
 func fromProto(m *activityv1.Activity) activity.Activity {
 	o := m.GetObservation()
 	a := activity.Activity{

@@ -8,7 +8,6 @@ import (
 	"github.com/sluicehq/sluice/services/activity"
 )
 
-// where returns the SQL condition of a filter.
 func where(f activity.Filter) sqldb.Where {
 	var w sqldb.Where
 	sqldb.Narrow(&w, "kind", f.Kinds)
@@ -42,7 +41,6 @@ func ceilMicros(at time.Time) int64 {
 	return micros
 }
 
-// narrow adds the SQL condition of a visibility.
 func narrow(w *sqldb.Where, visible entity.Visibility) {
 	switch {
 	case visible.All:

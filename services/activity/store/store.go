@@ -109,7 +109,6 @@ func (s *Store) emit(ctx context.Context, tx *sqldb.Tx, a activity.Activity) err
 	return tx.Emit(ctx, a.CreatedAt, "event.activity.added."+a.ID, payload)
 }
 
-// first returns the stored activity with the name of the other one.
 func first(ctx context.Context, tx *sqldb.Tx, other activity.Activity) (activity.Activity, error) {
 	return scan(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM activities
 		WHERE source = $1 AND external_id = $2 AND account_id = $3 AND external_id <> ''`,

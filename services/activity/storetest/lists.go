@@ -127,7 +127,6 @@ func listsSeen(t *testing.T, s activity.Store) {
 	}
 }
 
-// visibilityFollowsTheRule compares the SQL condition with entity.Activity.Sees for every caller.
 func visibilityFollowsTheRule(t *testing.T, s activity.Store) {
 	fixtures := entitytest.New()
 	var made []activity.Activity
@@ -170,7 +169,6 @@ func listRefuses(t *testing.T, s activity.Store) {
 	}
 }
 
-// drunk returns a water entry of an account.
 func drunk(minutes int, ml float64, accountID string) activity.Activity {
 	return with(note(minutes), func(a *activity.Activity) {
 		a.Kind, a.Amount, a.Unit, a.AccountID = activity.Hydration, &ml, "ml", accountID

@@ -139,7 +139,6 @@ func repeatedKey(t *testing.T, s activity.Store) {
 	}
 }
 
-// night returns named activities, from one number to below the other.
 func night(from, to int) []activity.Activity {
 	var made []activity.Activity
 	for i := from; i < to; i++ {

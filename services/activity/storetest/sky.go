@@ -9,7 +9,6 @@ import (
 	"github.com/sluicehq/sluice/services/activity"
 )
 
-// seenAt returns a note with a position on the sky.
 func seenAt(rightAscension, declination float64) activity.Activity {
 	return with(note(0), func(a *activity.Activity) {
 		a.Sky = &activity.Sky{RightAscension: rightAscension, Declination: declination, Epoch: activity.J2000}
@@ -80,7 +79,6 @@ func coneRandom(t *testing.T, s activity.Store) {
 	}
 }
 
-// wantWithin compares all points except the one on the edge.
 func wantWithin(t *testing.T, points []activity.Activity, cone activity.Cone, but string, got []string) {
 	t.Helper()
 	got = sorted(got)
@@ -93,7 +91,6 @@ func wantWithin(t *testing.T, points []activity.Activity, cone activity.Cone, bu
 	}
 }
 
-// randomPlace returns a random position, often near a pole or right ascension 0.
 func randomPlace(random *rand.Rand) (rightAscension, declination float64) {
 	rightAscension, declination = 360*random.Float64(), 180*math.Asin(2*random.Float64()-1)/math.Pi
 	switch random.IntN(4) {
@@ -107,9 +104,8 @@ func randomPlace(random *rand.Rand) (rightAscension, declination float64) {
 	return rightAscension, declination
 }
 
-// vincenty returns the great-circle distance in degrees by the formula of T. Vincenty for a sphere
-// (Direct and Inverse Solutions of Geodesics on the Ellipsoid, Survey Review 23, 1975), which is
-// accurate at all distances.
+// vincenty returns the great-circle distance in degrees by the formula of T. Vincenty for a sphere (Direct and Inverse
+// Solutions of Geodesics on the Ellipsoid, Survey Review 23, 1975), which is accurate at all distances.
 func vincenty(rightAscension, declination float64, to activity.Sky) float64 {
 	const degree = math.Pi / 180
 	sin1, cos1 := math.Sincos(declination * degree)

@@ -47,7 +47,6 @@ func Run(t *testing.T, open func(t *testing.T) activity.Store) {
 
 func noon() time.Time { return time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC) }
 
-// note returns a new public activity that started some minutes after noon.
 func note(minutes int) activity.Activity {
 	return activity.Activity{
 		ID: ids.New(ids.Activity), Kind: activity.Note, Source: "test", Title: "A note",
@@ -55,14 +54,12 @@ func note(minutes int) activity.Activity {
 	}
 }
 
-// named returns a note with a name.
 func named(externalID, accountID string) activity.Activity {
 	a := note(0)
 	a.ExternalID, a.AccountID = externalID, accountID
 	return a
 }
 
-// with returns the activity after a change.
 func with(a activity.Activity, change func(*activity.Activity)) activity.Activity {
 	change(&a)
 	return a
@@ -83,7 +80,6 @@ func every(f activity.Filter) activity.Selection {
 	return activity.Selection{Filter: f, Visible: all()}
 }
 
-// listed returns the ids of the selection, up to 1,000.
 func listed(t *testing.T, s activity.Store, selection activity.Selection) []string {
 	t.Helper()
 	p, err := s.List(t.Context(), selection, page.Request{First: page.Max, WithTotal: true})

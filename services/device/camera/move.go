@@ -79,7 +79,6 @@ func (s *Service) TakeSnapshot(ctx context.Context, in SnapshotInput) (command.C
 	})
 }
 
-// cameraCommand sends a command to a camera for a caller that does not call too often.
 func (s *Service) cameraCommand(ctx context.Context, scope string, in command.SendInput) (command.Command, error) {
 	who, d, err := s.camera(ctx, scope, in.DeviceID)
 	if err != nil {

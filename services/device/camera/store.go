@@ -14,8 +14,7 @@ type StreamChange struct {
 	Events []device.Event
 }
 
-// Store stores streams. A device that was never streamed from has one
-// too: it is STOPPED.
+// Store stores streams. A device that was never streamed from has one too: it is STOPPED.
 type Store interface {
 	device.Reader
 

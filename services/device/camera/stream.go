@@ -161,7 +161,6 @@ func (st Stream) joined(v Viewer, d device.Device, now time.Time, rules Rules) (
 	return st, nil
 }
 
-// left is the stream without the viewer; changed is false when it was none.
 func (st Stream) left(v Viewer) (after Stream, changed bool) {
 	kept := slices.DeleteFunc(slices.Clone(st.Viewers), func(other Viewer) bool { return other.Caller == v.Caller && other.Name == v.Name })
 	changed = len(kept) != len(st.Viewers)
@@ -242,7 +241,6 @@ func (st Stream) advanced(d device.Device, c *command.Command, now time.Time, ru
 	return st
 }
 
-// started starts the stream for the first of its viewers for whom it may be.
 func (st Stream) started(now time.Time, rules Rules) Stream {
 	for _, v := range st.Viewers {
 		if st.damped(v.Caller, now, rules) > 0 {
@@ -256,7 +254,6 @@ func (st Stream) started(now time.Time, rules Rules) Stream {
 	return st
 }
 
-// answered is the stream after its command has ended, if it has.
 func (st Stream) answered(c *command.Command, now time.Time) Stream {
 	if c == nil || c.ID != st.CommandID || c.Status.Open() {
 		return st

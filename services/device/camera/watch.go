@@ -33,8 +33,7 @@ func New(store Store, clock clock.Clock, commands *command.Service, rules Rules)
 	return &Service{store: store, clock: clock, commands: commands, rules: rules.withDefaults()}
 }
 
-// The commands that drive a camera. They are sent by use cases of their own, which no sendCommand gets
-// around.
+// The commands that drive a camera. They are sent by use cases of their own, which no sendCommand gets around.
 const (
 	commandStartStream  = "startStream"
 	commandStopStream   = "stopStream"
@@ -124,8 +123,7 @@ func (st Stream) viewedBy(v Viewer, now time.Time) StreamView {
 	return view
 }
 
-// BatchGetStreams returns the streams of those of the devices that are cameras and that the caller may
-// see. For staff.
+// BatchGetStreams returns the streams of those of the devices that are cameras and that the caller may see. For staff.
 func (s *Service) BatchGetStreams(ctx context.Context, deviceIDs []string) ([]StreamView, error) {
 	devices, err := device.SeenByStaff(ctx, s.store, deviceIDs)
 	if err != nil || len(devices) == 0 {
@@ -151,7 +149,6 @@ func (s *Service) BatchGetStreams(ctx context.Context, deviceIDs []string) ([]St
 	return views, nil
 }
 
-// camera returns the caller when it may do what scope names, and the camera.
 func (s *Service) camera(ctx context.Context, scope, id string) (caller.Caller, device.Device, error) {
 	who, err := device.MayOperate(ctx, scope)
 	if err != nil {
@@ -183,7 +180,6 @@ func (s *Service) tryOut(ctx context.Context, d device.Device, change func(devic
 	return err
 }
 
-// changeStream changes a stream, and what follows from that by itself.
 func (s *Service) changeStream(ctx context.Context, who caller.Caller, id string, change func(device.Device, Stream, time.Time) (Stream, error)) (Stream, error) {
 	now := s.clock.Now()
 	st, err := s.store.ChangeStream(ctx, id, func(d device.Device, st Stream, c *command.Command) (*StreamChange, error) {

@@ -43,7 +43,6 @@ type lineMessage struct {
 	Text   string     `json:"text"`
 }
 
-// readAnswer reads an object that names a command.
 func readAnswer(m device.UpMessage, to any, id *string) error {
 	if !utf8.Valid(m.Payload) {
 		return errs.Invalid("payload", "is not UTF-8")
@@ -54,7 +53,6 @@ func readAnswer(m device.UpMessage, to any, id *string) error {
 	return input.ID("id", ids.Command, *id)
 }
 
-// answer changes the command that a device speaks of.
 func (s *Service) answer(ctx context.Context, m device.UpMessage, id string, decide func(t *Decision, c Command) error) error {
 	now := s.clock.Now()
 	_, err := s.store.Decide(ctx, Target{DeviceID: m.DeviceID, CommandID: id, Now: now}, func(at State) (Changes, error) {

@@ -99,9 +99,8 @@ const (
 	maxTimeout     = 24 * time.Hour
 	maxQueueing    = 30 * 24 * time.Hour
 
-	// resendAfter is how long a command that was sent waits for the acknowledgement before it is sent
-	// again; the wait doubles each time, and begins anew when the device reconnects. The device knows a
-	// repeat by its id.
+	// resendAfter is how long a command that was sent waits for the acknowledgement before it is sent again; the wait
+	// doubles each time, and begins anew when the device reconnects. The device knows a repeat by its id.
 	resendAfter = 2 * time.Second
 	resendMost  = time.Minute
 )
@@ -156,7 +155,6 @@ func (c Command) answerBy(now time.Time) time.Time {
 	return now.Add(c.Timeout)
 }
 
-// dueBy makes the command due at the time, or at its deadline if that is earlier.
 func (c Command) dueBy(at time.Time) Command {
 	if at.After(c.Deadline) {
 		at = c.Deadline
@@ -165,7 +163,6 @@ func (c Command) dueBy(at time.Time) Command {
 	return c
 }
 
-// acknowledged is the command when the device has it.
 func (c Command) acknowledged(now time.Time) Command {
 	c.Version++
 	c.Status, c.AcknowledgedAt = Acknowledged, &now

@@ -64,7 +64,6 @@ func (t *Decision) Put(c Command) error {
 	return t.Move(after, what, c.ID)
 }
 
-// drive has the command move the lock.
 func (t *Decision) drive(c Command) error {
 	after, err := t.Device.Lock.Begin(c.Name, c.ID, c.Reference)
 	if err != nil {

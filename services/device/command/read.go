@@ -92,8 +92,7 @@ func (s *Service) BatchGetDeviceLogs(ctx context.Context, deviceIDs []string, fr
 	return s.store.DeviceLogs(ctx, devices, from, to, first)
 }
 
-// staffSees is those of the devices that there are and the caller may know all of; so many of
-// something apply to each.
+// staffSees is those of the devices that there are and the caller may know all of; so many of something apply to each.
 func (s *Service) staffSees(ctx context.Context, deviceIDs []string, size, most int) ([]string, error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {

@@ -1,5 +1,4 @@
-// Package devicetest opens the whole device service for tests, with rows and a clock of its own, and
-// with devices.
+// Package devicetest opens the whole device service for tests, with rows and a clock of its own, and with devices.
 package devicetest
 
 import (

@@ -96,7 +96,6 @@ func (c *committer) run(ctx context.Context) {
 	}
 }
 
-// commit stores a group, and returns the batches with messages to be retried.
 func (c *committer) commit(ctx context.Context, group []*batch) (retry []*batch) {
 	var messages []device.UpMessage
 	for _, b := range group {

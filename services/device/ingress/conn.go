@@ -263,7 +263,6 @@ func (c *conn) drop() {
 	}
 }
 
-// published is the message of a PUBLISH.
 func (c *conn) published(p *packets.Packet) (publication, error) {
 	if p.FixedHeader.Qos > 1 {
 		return publication{}, packets.ErrQosNotSupported
@@ -335,7 +334,6 @@ func (c *conn) mods() packets.Mods {
 	return packets.Mods{DisallowProblemInfo: c.terse, MaxSize: uint32(c.maxOutgoing)}
 }
 
-// process handles the packets that are no message.
 func (c *conn) process(p *packets.Packet) error {
 	switch p.FixedHeader.Type {
 	case packets.Pingreq:
@@ -485,7 +483,6 @@ func isTimeout(err error) bool {
 	return ok && timeout.Timeout()
 }
 
-// encode encodes a packet that the server sends.
 func encode(p *packets.Packet) []byte {
 	var buf bytes.Buffer
 	encoders := map[byte]func(*bytes.Buffer) error{

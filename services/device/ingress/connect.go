@@ -26,7 +26,6 @@ const (
 	receiveMax     = 1_000       // messages that a client may send ahead of PUBACK
 )
 
-// connect processes CONNECT, and reports whether the client is accepted.
 func (c *conn) connect() bool {
 	_ = c.net.SetDeadline(time.Now().Add(c.l.limits.ConnectTimeout)) // a closed connection fails below
 	p, _, err := readPacket(c.r, c.version, maxConnect)
@@ -105,7 +104,6 @@ func (c *conn) accept(p *packets.Packet) {
 	}
 }
 
-// sessionTTL is the session expiry of MQTT 5, bounded.
 func sessionTTL(seconds uint32, most time.Duration) time.Duration {
 	if seconds == math.MaxUint32 {
 		return most
@@ -201,7 +199,6 @@ func (c *conn) refuseAway(err error) bool {
 	return c.refuse(packets.ErrServerUnavailable)
 }
 
-// refuse sends CONNACK with the code. It returns false.
 func (c *conn) refuse(code packets.Code) bool {
 	ack := packets.Packet{FixedHeader: packets.FixedHeader{Type: packets.Connack}, ProtocolVersion: c.version, ReasonCode: code.Code}
 	if c.version == 5 {

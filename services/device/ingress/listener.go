@@ -193,7 +193,6 @@ func (l *Listener) accept(ctx context.Context) error {
 	}
 }
 
-// serve serves a connection in a goroutine.
 func (l *Listener) serve(accepted net.Conn, address string) {
 	c := newConn(l, accepted, address)
 	l.mu.Lock()
@@ -334,7 +333,6 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// addressOf returns the host of host:port.
 func addressOf(hostPort string) string {
 	if host, _, err := net.SplitHostPort(hostPort); err == nil {
 		return host

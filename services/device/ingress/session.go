@@ -114,7 +114,6 @@ func (b bounded) ReleaseSession(ctx context.Context, key Key, generation int64, 
 
 const topicPrefix = "devices/"
 
-// ownFilter reports whether the filter is valid and stays below the topics of the device.
 func ownFilter(deviceID, filter string) bool {
 	rest, own := strings.CutPrefix(filter, topicPrefix+deviceID)
 	if !own || rest != "" && rest[0] != '/' {
@@ -130,7 +129,6 @@ func ownFilter(deviceID, filter string) bool {
 	return true
 }
 
-// matches reports whether the topic belongs to the filter.
 func matches(filter, topic string) bool {
 	for {
 		level, filterRest, filterMore := strings.Cut(filter, "/")

@@ -101,7 +101,6 @@ func (c *conn) closeLocked(why packets.Code) {
 	c.startWriter()
 }
 
-// closedBy returns why the server closed the connection.
 func (c *conn) closedBy() packets.Code {
 	c.mu.Lock()
 	defer c.mu.Unlock()

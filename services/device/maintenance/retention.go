@@ -69,7 +69,6 @@ func RetentionTasks(store RetentionStore, policy RetentionPolicy, rolled func(n 
 	}
 }
 
-// expireReadings rolls up and deletes the expired readings of all devices.
 func expireReadings(ctx context.Context, store RetentionStore, policy RetentionPolicy, now time.Time, rolled func(n int)) error {
 	if policy.Raw == 0 && policy.Rolled == 0 {
 		return nil

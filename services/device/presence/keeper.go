@@ -246,7 +246,6 @@ func (k *Keeper) compare(ctx context.Context, started bool) error {
 	return errors.Join(k.found(ctx, connected, known), k.doubt(ctx, missing, now, started))
 }
 
-// found records a connection for each connected device that was not known to be connected.
 func (k *Keeper) found(ctx context.Context, connected map[string]time.Time, known map[string]bool) error {
 	batch := map[string][]Signal{}
 	for id, since := range connected {

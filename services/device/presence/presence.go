@@ -1,11 +1,10 @@
 // Package presence tells who of the devices is there.
 //
-// It hears when a device connects, disconnects or says something, and stores for each device a State.
-// It promises: a device that is heard is ONLINE at once. One that disconnects stays ONLINE for the
-// grace, and is OFFLINE only when it has not reconnected by then and the broker does not know it. After
-// a restart, devices that were ONLINE and are not connected are UNKNOWN until they are heard or the
-// wait runs out. Others receive ONLINE and OFFLINE alternately, and never UNKNOWN; so they
-// hear nothing of a restart, nor of a device that reconnects in time.
+// It hears when a device connects, disconnects or says something, and stores for each device a State. It promises: a
+// device that is heard is ONLINE at once. One that disconnects stays ONLINE for the grace, and is OFFLINE only when it
+// has not reconnected by then and the broker does not know it. After a restart, devices that were ONLINE and are not
+// connected are UNKNOWN until they are heard or the wait runs out. Others receive ONLINE and OFFLINE alternately, and
+// never UNKNOWN; so they hear nothing of a restart, nor of a device that reconnects in time.
 //
 // The states are in the store, so that any number of processes keep them together. What a process
 // that is killed had heard and not stored is found again by comparing with who is connected.

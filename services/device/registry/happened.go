@@ -33,7 +33,6 @@ func happened(who caller.Caller, d device.Device, what device.EventType, message
 	}}, nil
 }
 
-// updated is the change from before to after, or nil when they are the same.
 func updated(who caller.Caller, before, after device.Device, now time.Time) (*device.Change, error) {
 	changed, words := differences(before, after)
 	if len(changed) == 0 {

@@ -90,7 +90,6 @@ func (f Filter) Narrow(visible entity.Visibility) (narrow Filter, some bool) {
 	return f, len(f.Kinds) > 0
 }
 
-// within is the filter for devices that have these labels too.
 func (f Filter) within(labels map[string]string) (narrow Filter, some bool) {
 	if len(labels) == 0 {
 		return f, true

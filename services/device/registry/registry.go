@@ -76,7 +76,6 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (Registration,
 	return made, nil
 }
 
-// lock is the lock that the device comes with: a vehicle is locked when it is registered.
 func (in RegisterInput) lock() (*device.Lock, error) {
 	switch {
 	case in.Kind == device.Vehicle && (in.Lock == nil || *in.Lock):

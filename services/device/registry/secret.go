@@ -24,8 +24,7 @@ type Registration struct {
 	Secret string // "" in a repeat under the same idempotency key
 }
 
-// newSecret returns 256 random bits in letters. That many cannot be guessed, so a plain hash is as good
-// as a slow one.
+// newSecret returns 256 random bits in letters. That many cannot be guessed, so a plain hash is as good as a slow one.
 func newSecret() (secret, hash string) {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails
@@ -113,7 +112,6 @@ func (s *Service) Exists(ctx context.Context, id string) bool {
 	return err == nil && hash != ""
 }
 
-// issued makes a change that brings a new device with a secret.
 func issued(who caller.Caller, d device.Device) (Registration, *device.Change, error) {
 	secret, hash := newSecret()
 	change, err := happened(who, d, device.Registered, "registered as a "+strings.ToLower(string(d.Kind)), details{Kind: d.Kind})

@@ -44,8 +44,7 @@ type Store interface {
 // Decide decides about a device; nil when it stays as it is.
 type Decide func(d device.Device) (*device.Change, error)
 
-// Merge decides about a known device that is imported again as the draft; nil when it stays
-// as it is.
+// Merge decides about a known device that is imported again as the draft; nil when it stays as it is.
 type Merge func(known, draft device.Device) (*device.Change, error)
 
 // Filter narrows a list; what is empty does not narrow.

@@ -23,7 +23,6 @@ type recorded struct {
 	calls *maintenance.AuditLog
 }
 
-// acts reports whether a method acts on a device.
 func acts(method string) bool {
 	for _, reads := range []string{"BatchGet", "BatchList", "BatchQuery", "List", "Count", "Record", "Import", "Get", "Keep"} {
 		if strings.HasPrefix(method, reads) {

@@ -35,7 +35,6 @@ func scanCommand(row sqldb.Row) (command.Command, error) {
 	return c, nil
 }
 
-// commandChangingValues are of the columns commandChanging.
 func commandChangingValues(c command.Command) []any {
 	return []any{
 		c.Version, string(c.Status), sqldb.Micros(c.Deadline), sqldb.NullMicros(c.DueAt), c.Sends, sqldb.NullMicros(c.SentAt),

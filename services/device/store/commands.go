@@ -58,7 +58,6 @@ func situation(ctx context.Context, tx *sqldb.Tx, about command.Target) (command
 	return at, nil
 }
 
-// namedBy is the command that about names; nil when there is none.
 func namedBy(ctx context.Context, tx *sqldb.Tx, about command.Target, deviceID string) (*command.Command, error) {
 	condition, value := "id = $1", about.CommandID
 	if value == "" {
@@ -118,7 +117,6 @@ func (s *Store) keepCommand(ctx context.Context, tx *sqldb.Tx, c command.Command
 	return tx.Emit(ctx, now, "event.command."+strings.ToLower(string(c.Status))+"."+c.ID, payload)
 }
 
-// keepLines stores the lines that are new, and reports each.
 func (s *Store) keepLines(ctx context.Context, tx *sqldb.Tx, work command.Changes, now time.Time) error {
 	for _, line := range work.Lines {
 		isNew, err := insertLine(ctx, tx, line)
@@ -145,7 +143,6 @@ func (s *Store) keepLines(ctx context.Context, tx *sqldb.Tx, work command.Change
 	return nil
 }
 
-// newestCommands is the one order of a device's commands.
 func newestCommands() sqldb.Newest {
 	return sqldb.Newest{Name: "device-commands/newest", Column: "created_at", Kind: ids.Command}
 }
@@ -187,7 +184,6 @@ func (s *Store) DeviceLogs(ctx context.Context, deviceIDs []string, from, to tim
 	return s.lines(ctx, w, "device_id", "at, command_id, ordinal", most)
 }
 
-// lines returns the first lines of each parent in the order.
 func (s *Store) lines(ctx context.Context, w sqldb.Where, parent, order string, most int) ([]command.LogLine, error) {
 	query := `SELECT ` + lineColumns + ` FROM (SELECT ` + lineColumns + `,
 			ROW_NUMBER() OVER (PARTITION BY ` + parent + ` ORDER BY ` + order + `) AS place FROM command_log` + w.SQL() + `

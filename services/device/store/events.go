@@ -14,7 +14,6 @@ import (
 
 const eventColumns = `id, device_id, at, type, message, actor, data`
 
-// newestEvents is the one order of a device's events.
 func newestEvents() sqldb.Newest {
 	return sqldb.Newest{Name: "device-events/newest", Column: "at", Kind: ids.Event}
 }
@@ -34,7 +33,6 @@ func (s *Store) Note(ctx context.Context, e device.Event) error {
 	return nil
 }
 
-// noteIfThere writes down an event of a device, if there is such a device.
 func noteIfThere(ctx context.Context, tx *sqldb.Tx, e device.Event) error {
 	var there bool
 	err := tx.QueryRowContext(ctx, `SELECT TRUE FROM devices WHERE id = $1 AND NOT deleted`, e.DeviceID).Scan(&there)

@@ -71,7 +71,6 @@ func (s *Store) ForgetCalls(ctx context.Context, before time.Time, most int) (in
 	return s.forget(ctx, "device_calls", `SELECT id FROM device_calls WHERE at < $1 ORDER BY at LIMIT $2`, sqldb.Micros(before), most)
 }
 
-// forget drops the rows of the table whose ids the query returns.
 func (s *Store) forget(ctx context.Context, table, query string, args ...any) (int64, error) {
 	found, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, query, args...)
 	if err == nil && len(found) > 0 {

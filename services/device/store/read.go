@@ -68,7 +68,6 @@ func where(filter registry.Filter) sqldb.Where {
 	return w
 }
 
-// haveLabels narrows to devices, by the column of their ids, that have all of the labels.
 func haveLabels(w *sqldb.Where, column string, labels map[string]string) {
 	for _, key := range slices.Sorted(maps.Keys(labels)) {
 		w.And(column+" IN (SELECT device_id FROM device_labels WHERE key = ? AND value = ?)", key, labels[key])
@@ -81,7 +80,6 @@ func nameCursor(d device.Device) page.Cursor {
 
 func newestCursor(d device.Device) page.Cursor { return newest().Cursor(d.CreatedAt, d.ID) }
 
-// afterName starts the page behind the cursor, in order of names.
 func afterName(w *sqldb.Where, cursor string) error {
 	c, ok, err := page.ParseCursor(byName, cursor)
 	if err != nil || !ok {

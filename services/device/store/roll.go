@@ -57,7 +57,6 @@ func (s *Store) Roll(ctx context.Context, deviceID string, before time.Time, ste
 	return total, nil
 }
 
-// nextKey finds the next key of the device's readings without reading them.
 func (s *Store) nextKey(ctx context.Context, deviceID, after string) (key string, more bool, err error) {
 	var next sql.NullString
 	err = s.db.Read().QueryRowContext(ctx, `SELECT MIN(key) FROM readings WHERE device_id = $1 AND key > $2`, deviceID, after).Scan(&next)
@@ -99,7 +98,6 @@ func (s *Store) rollSome(ctx context.Context, deviceID, key string, before, step
 	return n, err
 }
 
-// startOf is the start of the step, also before 1970.
 func startOf(at, step int64) int64 { return at - (at%step+step)%step }
 
 // keepRolled adds steps to those that are stored, since late readings make a step twice.

@@ -48,13 +48,11 @@ func scanDevice(row sqldb.Row) (device.Device, error) {
 // sortRunes bounds sort_name, so that a cursor that carries it stays short.
 const sortRunes = 100
 
-// sortName is what names are sorted by.
 func sortName(name string) string {
 	runes := []rune(sqldb.Fold(name))
 	return string(runes[:min(len(runes), sortRunes)])
 }
 
-// changingValues are of the columns changing.
 func changingValues(d device.Device) ([]any, error) {
 	labels, err := json.Marshal(d.Labels)
 	if err != nil {
@@ -74,7 +72,6 @@ func changingValues(d device.Device) ([]any, error) {
 	}, nil
 }
 
-// insertDevice reports whether the device was new.
 func insertDevice(ctx context.Context, tx *sqldb.Tx, d device.Device) (isNew bool, err error) {
 	values, err := changingValues(d)
 	if err != nil {
@@ -87,7 +84,6 @@ func insertDevice(ctx context.Context, tx *sqldb.Tx, d device.Device) (isNew boo
 	return inserted == 1, err
 }
 
-// updateDevice stores a locked device that was read at the version.
 func updateDevice(ctx context.Context, tx *sqldb.Tx, d device.Device, version int64) error {
 	values, err := changingValues(d)
 	if err != nil {

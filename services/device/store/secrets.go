@@ -10,7 +10,6 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// keepSecret stores the hash of a changed device's new secret; a device that is deleted has none.
 func keepSecret(ctx context.Context, tx *sqldb.Tx, change device.Change) error {
 	var err error
 	switch {

@@ -257,7 +257,6 @@ func (s *Store) Group(ctx context.Context, change func(ctx context.Context) erro
 	return s.db.Group(ctx, change)
 }
 
-// endSessions deletes the sessions of a device that was deleted, or whose secret changed.
 func endSessions(ctx context.Context, tx *sqldb.Tx, change device.Change) error {
 	if !change.Device.Deleted && change.SecretHash == "" {
 		return nil

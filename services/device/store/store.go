@@ -1,9 +1,8 @@
 // Package store stores devices in SQL, on SQLite or PostgreSQL.
 //
-// It implements the Store of each package. A change locks the device's row first, by an update that
-// changes nothing, so that changes of one device happen one after another on both engines. The
-// labels are stored twice in the same transaction: as JSON beside the device, to be read with it, and
-// a row each, to be searched.
+// It implements the Store of each package. A change locks the device's row first, by an update that changes nothing, so
+// that changes of one device happen one after another on both engines. The labels are stored twice in the same
+// transaction: as JSON beside the device, to be read with it, and a row each, to be searched.
 package store
 
 import (
@@ -143,7 +142,6 @@ func (s *Store) insert(ctx context.Context, tx *sqldb.Tx, made device.Change) (i
 	return true, s.follow(ctx, tx, made)
 }
 
-// apply asks decide about the locked device and stores what it says.
 func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, known device.Device, decide registry.Decide) (device.Device, error) {
 	change, err := decide(known)
 	if err != nil || change == nil {
@@ -172,7 +170,6 @@ func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, change device.Change) 
 	return s.emit(ctx, tx, change.Event.At, strings.ToLower(string(change.Event.Type)), change.Device)
 }
 
-// emit tells others of the device as it is.
 func (s *Store) emit(ctx context.Context, tx *sqldb.Tx, at time.Time, what string, d device.Device) error {
 	payload, err := s.encode.Device(d)
 	if err != nil {
@@ -181,13 +178,11 @@ func (s *Store) emit(ctx context.Context, tx *sqldb.Tx, at time.Time, what strin
 	return tx.Emit(ctx, at, "event.device."+what+"."+d.ID, payload)
 }
 
-// hold makes other changes of the device wait for this transaction, and reads it; sql.ErrNoRows when
-// there is none.
+// hold makes other changes of the device wait for this transaction, and reads it; sql.ErrNoRows when there is none.
 func hold(ctx context.Context, tx *sqldb.Tx, condition string, args ...any) (device.Device, error) {
 	return holdAny(ctx, tx, condition+" AND NOT deleted", args...)
 }
 
-// holdAny is hold for devices that were deleted too.
 func holdAny(ctx context.Context, tx *sqldb.Tx, condition string, args ...any) (device.Device, error) {
 	d, err := scanDevice(tx.QueryRowContext(ctx, `UPDATE devices SET version = version
 		WHERE `+condition+` RETURNING `+columns, args...))

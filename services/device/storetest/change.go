@@ -95,7 +95,6 @@ func keepsWhatIsRefused(t *testing.T, s assembly.Store) {
 	}
 }
 
-// atOnce runs n of the same and returns their errors.
 func atOnce(n int, do func(i int) error) []error {
 	failures := make([]error, n)
 	start := make(chan struct{})

@@ -19,7 +19,6 @@ import (
 	"github.com/sluicehq/sluice/services/device/command"
 )
 
-// newCommand returns a new command for the device, so many minutes after dawn.
 func newCommand(deviceID string, minutes int) command.Command {
 	at := dawn().Add(time.Duration(minutes) * time.Minute)
 	due := at.Add(time.Second)
@@ -275,7 +274,6 @@ func commandsPage(t *testing.T, s assembly.Store) {
 	}
 }
 
-// said is line i of the command, so many seconds after dawn.
 func said(c command.Command, i, seconds int, text string) command.LogLine {
 	return command.LogLine{
 		CommandID: c.ID, DeviceID: c.DeviceID, Ordinal: int64(i), At: dawn().Add(time.Duration(seconds) * time.Second), Stream: "stdout", Text: text,

@@ -13,7 +13,6 @@ import (
 	"github.com/sluicehq/sluice/services/device/maintenance"
 )
 
-// minute is so many minutes after dawn.
 func minute(n int) time.Time { return dawn().Add(time.Duration(n) * time.Minute) }
 
 // goes deletes batches of two until nothing is left, and returns the number of deleted rows.
@@ -73,7 +72,6 @@ func forgetsEvents(t *testing.T, s assembly.Store) {
 	mustGet(t, s, d.ID)
 }
 
-// over is a command that was over so many minutes after dawn.
 func over(deviceID string, minutes int) command.Command {
 	c, at := newCommand(deviceID, minutes-1), minute(minutes)
 	c.Status, c.FinishedAt, c.DueAt = command.Succeeded, &at, nil

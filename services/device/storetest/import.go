@@ -18,7 +18,6 @@ func imported(externalID, name string) device.Change {
 	return *change(d, device.Imported)
 }
 
-// takeName merges the name of a draft.
 func takeName(known, draft device.Device) (*device.Change, error) {
 	if known.Name == draft.Name {
 		return nil, nil

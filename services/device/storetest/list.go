@@ -15,7 +15,6 @@ import (
 	"github.com/sluicehq/sluice/services/device/registry"
 )
 
-// list returns all devices that pass the filter, by name.
 func list(t *testing.T, s assembly.Store, filter registry.Filter) []device.Device {
 	t.Helper()
 	found, err := s.List(t.Context(), filter, registry.ByName, page.Request{First: page.Max, WithTotal: true})

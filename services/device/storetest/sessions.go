@@ -14,7 +14,6 @@ import (
 	"github.com/sluicehq/sluice/services/device/ingress"
 )
 
-// withSecret creates a device whose secret has the hash.
 func withSecret(t *testing.T, s assembly.Store, hash string) device.Device {
 	t.Helper()
 	made := change(named("d", 0), device.Registered)

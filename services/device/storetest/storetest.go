@@ -91,10 +91,8 @@ func Run(t *testing.T, open func(t *testing.T) assembly.Store) {
 	}
 }
 
-// dawn is when the tests take place.
 func dawn() time.Time { return time.Date(2026, 3, 1, 6, 0, 0, 123_456_000, time.UTC) }
 
-// named is a device that was registered so many minutes after dawn.
 func named(name string, minutes int) device.Device {
 	at := dawn().Add(time.Duration(minutes) * time.Minute)
 	return device.Device{
@@ -103,7 +101,6 @@ func named(name string, minutes int) device.Device {
 	}
 }
 
-// change is a device as it shall be stored, with what happened to it.
 func change(d device.Device, what device.EventType) *device.Change {
 	return &device.Change{Device: d, Event: device.Event{
 		ID: ids.New(ids.Event), DeviceID: d.ID, At: d.UpdatedAt, Type: what,
@@ -141,7 +138,6 @@ func mustGet(t *testing.T, s assembly.Store, id string) device.Device {
 	return d
 }
 
-// rename changes the name, as the next version a minute later.
 func rename(name string) registry.Decide {
 	return func(d device.Device) (*device.Change, error) {
 		d.Name, d.Version, d.UpdatedAt = name, d.Version+1, d.UpdatedAt.Add(time.Minute)

@@ -24,7 +24,6 @@ func record(t *testing.T, s assembly.Store, id string, readings ...telemetry.Rea
 	return stored
 }
 
-// always is a time range that holds whatever the tests record.
 func always(step time.Duration, a telemetry.Aggregate, keys ...string) telemetry.Query {
 	return telemetry.Query{Keys: keys, From: dawn().AddDate(-100, 0, 0), To: dawn().AddDate(100, 0, 0), Step: step, Aggregate: a}
 }
@@ -155,7 +154,6 @@ func comparePoints(t *testing.T, what string, got, want []telemetry.Point) {
 	}
 }
 
-// byHand is what a query for steps must give.
 func byHand(readings []telemetry.Reading, q telemetry.Query) []telemetry.Point {
 	readings = slices.Clone(readings)
 	slices.SortFunc(readings, func(a, b telemetry.Reading) int {

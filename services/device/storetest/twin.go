@@ -27,7 +27,6 @@ func want(desired string) twin.Decide {
 	}
 }
 
-// report makes the version the reported one.
 func report(version int64, reported string) twin.Decide {
 	return func(d device.Device, c twin.Config) (*twin.Change, error) {
 		at := d.CreatedAt.Add(time.Hour)

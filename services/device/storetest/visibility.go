@@ -11,7 +11,6 @@ import (
 	"github.com/sluicehq/sluice/services/device/registry"
 )
 
-// visibilityFollowsTheRule compares the SQL conditions with entity.Device.Sees for every caller.
 func visibilityFollowsTheRule(t *testing.T, s assembly.Store) {
 	fixtures := entitytest.New()
 	var made []device.Device

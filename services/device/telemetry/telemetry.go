@@ -140,7 +140,6 @@ func CheckReading(field string, r Reading) (Reading, error) {
 	return Reading{Key: r.Key, At: at, Value: r.Value}, nil
 }
 
-// newest is the time of the newest reading that is not after now; nil when there is none.
 func newest(readings []Reading, now time.Time) *time.Time {
 	var last *time.Time
 	for _, r := range readings {
@@ -169,9 +168,8 @@ type Query struct {
 	DeviceIDs []string
 	Keys      []string // at most 20
 	From, To  time.Time
-	// Step is the length of a step in whole seconds; 0 asks for the readings themselves. Steps are
-	// aligned to 1970-01-01T00:00:00Z; the first one may start before From, and counts what it has
-	// from From on.
+	// Step is the length of a step in whole seconds; 0 asks for the readings themselves. Steps are aligned to
+	// 1970-01-01T00:00:00Z; the first one may start before From, and counts what it has from From on.
 	Step      time.Duration
 	Aggregate Aggregate
 }
@@ -192,9 +190,8 @@ type Point struct {
 	ArrivedAt *time.Time
 }
 
-// Query returns a series for each key of each device that there is and the caller may see; steps
-// without a reading are left out. TooManyPoints when the readings or the steps are more than
-// MaxPoints over the whole answer.
+// Query returns a series for each key of each device that there is and the caller may see; steps without a reading are
+// left out. TooManyPoints when the readings or the steps are more than MaxPoints over the whole answer.
 func (s *Service) Query(ctx context.Context, q Query) ([]Series, error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {
@@ -260,7 +257,6 @@ func checkKeys(keys []string) ([]string, error) {
 	return once, nil
 }
 
-// steps is how many steps [From, To) touches.
 func (q Query) steps() int64 {
 	step := q.Step.Microseconds()
 	return floorDiv(q.To.UnixMicro()-1, step) - floorDiv(q.From.UnixMicro(), step) + 1
@@ -275,8 +271,7 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-// complete is the series in order of devices and keys as requested, with empty ones where nothing
-// was found.
+// complete is the series in order of devices and keys as requested, with empty ones where nothing was found.
 func (q Query) complete(found []Series) []Series {
 	type name struct{ deviceID, key string }
 	points := make(map[name][]Point, len(found))

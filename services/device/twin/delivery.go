@@ -55,7 +55,6 @@ func (d *delivery) due(c Config, now time.Time) bool {
 	return !failed || b.version != c.DesiredVersion || !b.next.After(now)
 }
 
-// settle records the outcome of a delivery.
 func (d *delivery) settle(c Config, failed bool, now time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -72,7 +71,6 @@ func (d *delivery) settle(c Config, failed bool, now time.Time) {
 	d.delayed[c.DeviceID] = b
 }
 
-// welcome reports whether a device that connects is due for a delivery, and records it.
 func (d *delivery) welcome(deviceID string, now time.Time) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -90,7 +90,6 @@ func (nothingElse) Load(url string) (any, error) {
 	return nil, fmt.Errorf("%.200q cannot be referred to", url)
 }
 
-// compile returns a schema whose comparisons are bounded by the budget.
 func compile(schema string, spent *budget) (*jsonschema.Schema, error) {
 	parsed, err := jsonschema.UnmarshalJSON(strings.NewReader(schema))
 	if err != nil {

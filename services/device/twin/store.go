@@ -17,8 +17,7 @@ type Change struct {
 // Decide decides about a device's configuration; nil when it stays as it is.
 type Decide func(d device.Device, c Config) (*Change, error)
 
-// Store stores configurations. A device that nothing was wanted of has
-// one too: the empty one.
+// Store stores configurations. A device that nothing was wanted of has one too: the empty one.
 type Store interface {
 	device.Reader
 

@@ -70,7 +70,6 @@ func (m *moment) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// orArrival returns the time that the device gave, or the arrival of its message.
 func orArrival(field string, sentAt *moment, arrived time.Time) (time.Time, error) {
 	if sentAt == nil {
 		return arrived, nil
@@ -132,7 +131,6 @@ type itemRefusals struct {
 // maxNamedItems bounds the refused items that a note names; it has the number of all.
 const maxNamedItems = 20
 
-// add records the refusal of an item.
 func (r *itemRefusals) add(err error) {
 	if r.count++; r.count == 1 {
 		r.first = err
@@ -210,7 +208,6 @@ func readReading(key string, at time.Time, text json.RawMessage) (telemetry.Read
 	return telemetry.CheckReading("values", telemetry.Reading{Key: key, At: at, Value: *value})
 }
 
-// readSamples reads the samples of a message. Of a list, samples that cannot be read are refused alone.
 func readSamples(m device.UpMessage) (samples []sample, refusals itemRefusals, err error) {
 	if first := bytes.TrimLeft(m.Payload, " \t\r\n"); len(first) > 0 && first[0] == '[' {
 		var list []json.RawMessage

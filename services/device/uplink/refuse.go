@@ -27,8 +27,7 @@ const reportsAMinute = 120
 // little of one who is refused all the time.
 func refusalRate() device.Rate { return device.Rate{AtOnce: 60, AMinute: 6} }
 
-// refuse notes that the message was not taken, and why; of a device that is refused all the time, only
-// now and then.
+// refuse notes that the message was not taken, and why; of a device that is refused all the time, only now and then.
 func (s *Service) refuse(ctx context.Context, m device.UpMessage, why *errs.Error) error {
 	now := s.clock.Now()
 	if !s.pace.May(refusals+m.DeviceID, refusalRate(), now) {

@@ -160,7 +160,6 @@ type parsed struct {
 	err       error
 }
 
-// takeReadings stores the readings of all messages by one insert. When that fails, each message is stored alone.
 func (s *Service) takeReadings(ctx context.Context, messages []device.UpMessage, readings []parsed, outcomes []Outcome) {
 	var recordings []telemetry.Recording
 	for _, p := range readings {
@@ -186,7 +185,6 @@ func (s *Service) takeReadings(ctx context.Context, messages []device.UpMessage,
 	}
 }
 
-// readRecording reads a message of telemetry. A partial error comes with the readings that are good.
 func readRecording(m device.UpMessage) (telemetry.Recording, error) {
 	if err := checkPayload(m); err != nil {
 		return telemetry.Recording{}, err
@@ -213,7 +211,6 @@ func (s *Service) takeOne(ctx context.Context, m device.UpMessage) Outcome {
 	return s.settle(ctx, m, err)
 }
 
-// settle makes the outcome of the error, and notes a refusal.
 func (s *Service) settle(ctx context.Context, m device.UpMessage, err error) Outcome {
 	if err == nil {
 		return Outcome{}

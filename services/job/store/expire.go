@@ -42,7 +42,6 @@ func (s *Store) DeleteFinished(ctx context.Context, before time.Time, limit int)
 	return deleted, err
 }
 
-// deleteExpired deletes the job, unless it has changed meanwhile.
 func (s *Store) deleteExpired(ctx context.Context, tx *sqldb.Tx, id string, before time.Time) (done bool, err error) {
 	still, err := sqldb.Affects(tx.ExecContext(ctx, `UPDATE jobs SET version = version WHERE id = $1 AND updated_at < $2`, id, sqldb.Micros(before)))
 	if err != nil || !still {

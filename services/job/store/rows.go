@@ -16,7 +16,6 @@ const jobColumns = `id, ` + changing
 const changing = `name, name_folded, description, kind, payload, status, version, run_at, cron, time_zone, next_run_at,
 	attempt, max_attempts, timeout_seconds, device_id, result, error, created_by, created_at, updated_at, run_id, firing_id`
 
-// changingValues returns the values of the columns in changing.
 func changingValues(j job.Job) []any {
 	return []any{
 		j.Name, sqldb.Fold(j.Name), j.Description, j.Kind, j.Payload, string(j.Status), j.Version,
@@ -31,7 +30,6 @@ func insertJob(ctx context.Context, tx *sqldb.Tx, j job.Job) error {
 	return err
 }
 
-// updateJob writes after. It reports whether the row was still equal to before.
 func updateJob(ctx context.Context, tx *sqldb.Tx, before, after job.Job) (bool, error) {
 	values := changingValues(after)
 	row := sqldb.Tuples(1, len(values))

@@ -141,7 +141,6 @@ func readRun(ctx context.Context, tx *sqldb.Tx, jobID, runID string) (*job.Run, 
 	return &run, nil
 }
 
-// write writes the decision, and returns the changed job.
 func (s *Store) write(ctx context.Context, tx *sqldb.Tx, before job.Job, change job.Change) (job.Job, error) {
 	if change.Delete {
 		return *change.Job, s.delete(ctx, tx, *change.Job)

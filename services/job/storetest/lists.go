@@ -13,7 +13,6 @@ import (
 	"github.com/sluicehq/sluice/services/job"
 )
 
-// createMany creates n jobs, two each second, and returns them newest first.
 func createMany(t *testing.T, s Store, n int, change func(i int, j *job.Job)) []job.Job {
 	t.Helper()
 	var jobs []job.Job

@@ -64,7 +64,6 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 	}
 }
 
-// noon is the time of these tests.
 func noon() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 123000, time.UTC) }
 
 func at(offset time.Duration) *time.Time {
@@ -72,7 +71,6 @@ func at(offset time.Duration) *time.Time {
 	return &t
 }
 
-// newJob returns a job that is due at noon.
 func newJob() job.Job {
 	return job.Job{
 		ID: ids.New(ids.Job), Name: "Nächtlicher Bericht", Description: "two\nlines", Kind: "log", Payload: `{"message": "hi"}`,
@@ -100,7 +98,6 @@ func get(t *testing.T, s Store, id string) job.Job {
 	return jobs[0]
 }
 
-// set returns a rule that sets the status of the job.
 func set(status job.Status) job.Rule {
 	return func(j job.Job, _ *job.Run) (job.Change, error) {
 		j.Status, j.Version = status, j.Version+1
@@ -111,7 +108,6 @@ func set(status job.Status) job.Rule {
 	}
 }
 
-// queueRun returns a rule that enqueues a new run of the job.
 func queueRun(runID string, queuedAt time.Time) job.Rule {
 	return func(j job.Job, _ *job.Run) (job.Change, error) {
 		j.Status, j.Version, j.NextRunAt, j.RunID, j.FiringID = job.Queued, j.Version+1, nil, runID, runID
@@ -125,7 +121,6 @@ func queueRun(runID string, queuedAt time.Time) job.Rule {
 	}
 }
 
-// startRun returns a rule that starts the run if it is queued.
 func startRun(deadline time.Time) job.Rule {
 	return func(j job.Job, run *job.Run) (job.Change, error) {
 		if run == nil || run.Status != job.Queued || j.Status != job.Queued {
@@ -138,7 +133,6 @@ func startRun(deadline time.Time) job.Rule {
 	}
 }
 
-// endRun is a rule that ends the run and the job.
 func endRun(j job.Job, run *job.Run) (job.Change, error) {
 	j.Status, j.Version, j.Result = job.Succeeded, j.Version+1, `{"logged":true}`
 	ended := *run
@@ -157,7 +151,6 @@ func change(t *testing.T, s Store, id string, rule job.Rule) job.Job {
 	return j
 }
 
-// concurrently calls f n times concurrently and returns the errors.
 func concurrently(ctx context.Context, n int, f func(ctx context.Context, i int) error) []error {
 	failed := make(chan error, n)
 	for i := range n {

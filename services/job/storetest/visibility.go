@@ -10,7 +10,6 @@ import (
 	"github.com/sluicehq/sluice/services/job"
 )
 
-// visibilityFollowsTheRule compares the SQL conditions with entity.Job.Sees for every caller.
 func visibilityFollowsTheRule(t *testing.T, s Store) {
 	fixtures := entitytest.New()
 	owners := []string{fixtures.Account, fixtures.OtherAccount, fixtures.APIKey}

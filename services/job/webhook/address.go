@@ -51,7 +51,6 @@ func (g guard) check(addr netip.Addr) error {
 	return nil
 }
 
-// control implements net.Dialer.Control.
 func (g guard) control(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil {

@@ -72,7 +72,6 @@ func (v vehicles) Lock(ctx context.Context, vehicleID, tripID string) error {
 	return err
 }
 
-// opening returns the state of an unlock command.
 func opening(c *devicev1.Command) trip.Opening {
 	o := trip.Opening{TripID: c.GetReference(), Reason: c.GetReason()}
 	if c.GetFinishedAt() == nil {

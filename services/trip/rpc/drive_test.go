@@ -199,8 +199,7 @@ func TestReportPositionConcurrentReportsLoseNoDistance(t *testing.T) {
 	}
 	wg.Wait()
 	ended := h.end(ctx, t, started.GetId())
-	// All positions lie on one line to the north, so the distance is that to the last counted fix, whatever the
-	// order.
+	// All positions lie on one line to the north, so the distance is that to the last counted fix, whatever the order.
 	want := 10 * ended.GetCurrent().GetAt().AsTime().Sub(noon()).Seconds()
 	if math.Abs(ended.GetDistanceMetres()-want) > 0.01 || ended.GetVersion() != 62 || want != 600 {
 		t.Errorf("%v metres, want %v; version %d", ended.GetDistanceMetres(), want, ended.GetVersion())

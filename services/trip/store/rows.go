@@ -49,7 +49,6 @@ func scanTrip(row sqldb.Row) (trip.Trip, error) {
 	return t, nil
 }
 
-// changingValues returns the values of the columns in changing.
 func changingValues(t trip.Trip) ([]any, error) {
 	start, err := json.Marshal(t.Start)
 	if err != nil {
@@ -70,7 +69,6 @@ func changingValues(t trip.Trip) ([]any, error) {
 	}, nil
 }
 
-// insertTrip reports whether the trip was new. Without onConflict a duplicate is an error.
 func insertTrip(ctx context.Context, tx *sqldb.Tx, t trip.Trip, onConflict string) (isNew bool, err error) {
 	values, err := changingValues(t)
 	if err != nil {
@@ -86,7 +84,6 @@ func insertTrip(ctx context.Context, tx *sqldb.Tx, t trip.Trip, onConflict strin
 	return inserted == 1, err
 }
 
-// updateTrip writes a trip whose row is locked.
 func updateTrip(ctx context.Context, tx *sqldb.Tx, t trip.Trip) error {
 	values, err := changingValues(t)
 	if err != nil {

@@ -124,7 +124,6 @@ func (s *Store) CreateImported(ctx context.Context, changes []trip.Change) (stor
 	return stored, nil
 }
 
-// apply calls decide with the locked trip, and writes its decision.
 func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, t trip.Trip, positions []trip.Position, decide trip.Decide) (trip.Trip, error) {
 	fresh, err := newPositions(ctx, tx, t.ID, positions)
 	if err != nil {
@@ -140,7 +139,6 @@ func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, t trip.Trip, positions 
 	return change.Trip, s.writeFixesAndEvent(ctx, tx, *change)
 }
 
-// writeFixesAndEvent completes the write of a trip row with its fixes and its event.
 func (s *Store) writeFixesAndEvent(ctx context.Context, tx *sqldb.Tx, change trip.Change) error {
 	if err := insertFixes(ctx, tx, change.Trip.ID, change.Fixes); err != nil {
 		return err

@@ -37,7 +37,6 @@ func newPositions(ctx context.Context, tx *sqldb.Tx, tripID string, positions []
 	return fresh, nil
 }
 
-// fixKeysBetween returns the keys in the track from the earliest to the latest of the positions.
 func fixKeysBetween(ctx context.Context, tx *sqldb.Tx, tripID string, positions []trip.Position) (map[fixKey]bool, error) {
 	first, last := positions[0].At, positions[0].At
 	for _, p := range positions {
@@ -102,7 +101,6 @@ func (s *Store) Tracks(ctx context.Context, ids []string, accountID string, limi
 	return groupByTrip(rows)
 }
 
-// groupByTrip groups fixes by trip. The rows must be in the order of trips.
 func groupByTrip(rows *sql.Rows) ([]trip.Track, error) {
 	var tracks []trip.Track
 	_, err := sqldb.Collect(rows, func(row sqldb.Row) (struct{}, error) {

@@ -11,7 +11,6 @@ import (
 	"github.com/sluicehq/sluice/services/trip"
 )
 
-// startedAt returns a new trip that started a number of minutes after noon.
 func startedAt(minutes int) trip.Trip {
 	made := started()
 	made.Start.At = noon().Add(time.Duration(minutes) * time.Minute)

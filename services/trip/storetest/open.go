@@ -61,7 +61,6 @@ func oneOpenTripAnAccount(t *testing.T, s trip.Store) {
 	}
 }
 
-// oneOf64 starts 64 trips concurrently, of which one may succeed.
 func oneOf64(t *testing.T, s trip.Store, refusal *errs.Error, with func(*trip.Trip)) {
 	t.Helper()
 	results := make([]error, 64)

@@ -70,14 +70,12 @@ func started() trip.Trip {
 	}
 }
 
-// recorded returns a finished trip of a source.
 func recorded(externalID string) trip.Trip {
 	t := started()
 	t.Status, t.Source, t.ExternalID = trip.Finished, "test", externalID
 	return t
 }
 
-// making returns the change that creates the trip, with its start as the first fix.
 func making(t trip.Trip) trip.Change {
 	t, fix := trip.Observe(t, t.Start)
 	return trip.Change{Trip: t, Fixes: []trip.Fix{fix}, Event: trip.Started, At: noon()}
@@ -92,7 +90,6 @@ func create(t *testing.T, s trip.Store, made trip.Trip) trip.Trip {
 	return kept
 }
 
-// observing is the decision to add all new positions.
 func observing(t trip.Trip, fresh []trip.Position) (*trip.Change, error) {
 	if len(fresh) == 0 {
 		return nil, nil
@@ -107,7 +104,6 @@ func observing(t trip.Trip, fresh []trip.Position) (*trip.Change, error) {
 	return &trip.Change{Trip: t, Fixes: fixes, Event: trip.Moved, At: noon()}, nil
 }
 
-// get reads one trip, which must exist.
 func get(t *testing.T, s trip.Store, id string) trip.Trip {
 	t.Helper()
 	trips, err := s.Get(t.Context(), []string{id})
@@ -117,7 +113,6 @@ func get(t *testing.T, s trip.Store, id string) trip.Trip {
 	return trips[0]
 }
 
-// track reads a whole track.
 func track(t *testing.T, s trip.Store, id string) []trip.Fix {
 	t.Helper()
 	tracks, err := s.Tracks(t.Context(), []string{id}, "", 10_000)

@@ -53,7 +53,6 @@ func tracksThinned(t *testing.T, s trip.Store) {
 	}
 }
 
-// checkSpread requires both ends, and steps that differ by at most one.
 func checkSpread(t *testing.T, fixes []trip.Fix, n int64, most int) {
 	t.Helper()
 	if last := fixes[len(fixes)-1].Ordinal; last != n || (most > 1 && fixes[0].Ordinal != 1) {

@@ -10,7 +10,6 @@ import (
 	"github.com/sluicehq/sluice/services/trip"
 )
 
-// visibilityFollowsTheRule compares the SQL conditions with entity.Trip.Sees for every caller.
 func visibilityFollowsTheRule(t *testing.T, s trip.Store) {
 	fixtures := entitytest.New()
 	var made []trip.Trip
