@@ -71,7 +71,7 @@ func serveGateway(services string) error {
 	mux.Handle("/planned-apart", asOperator(server(portsOver(guard.Wrap(apart(func() (grpc.ClientConnInterface, error) {
 		return rpc.Dial(services, calls())
 	}), guardOptions)), false)))
-	mux.Handle("/stock", asOperator(server(portsOver(guarded), true)))
+	mux.Handle("/reference", asOperator(server(portsOver(guarded), true)))
 	if err := handleCached(mux, portsOver(guarded)); err != nil {
 		return err
 	}
@@ -100,10 +100,10 @@ func portsOver(conn grpc.ClientConnInterface) loaders.Ports {
 // documentLimits bound the documents of the benchmarks.
 var documentLimits = document.Limits{Depth: 15, Aliases: 30}
 
-func server(ports loaders.Ports, stock bool) http.Handler {
+func server(ports loaders.Ports, reference bool) http.Handler {
 	control := admission.New(admission.Options{Limits: documentLimits})
 	s := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}}, pipeline.Options{
-		Admission: control, Limits: documentLimits, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(), Reference: stock,
+		Admission: control, Limits: documentLimits, Tokens: 5000, Logger: calls().Logger, Tracing: obs.NoTracing(), Reference: reference,
 	})
 	s.AddTransport(edge.Transport(1<<20, calls().Logger, control))
 	return s
@@ -131,7 +131,7 @@ func cpu() time.Duration {
 func BenchmarkDashboard(b *testing.B) {
 	services := start(b, "services")
 	gateway := "http://" + start(b, "gateway", "SLUICE_BENCH_SERVICES="+services)
-	ways := []string{"rest", "planned", "stock"}
+	ways := []string{"rest", "planned", "reference"}
 	compareAnswers(b, gateway, ways)
 	spent := map[string][]float64{}
 	for range 9 { // the first round warms up

@@ -46,7 +46,7 @@ func answerOf(t *testing.T, handler http.Handler, query string) (text string, er
 // refused, missing or broken (ports that are not there panic).
 func TestPlansReturnSameAsReferenceExecutor(t *testing.T) {
 	t.Parallel()
-	planned, stock := asOperator(server(inMemory(5), false)), asOperator(server(inMemory(5), true))
+	planned, reference := asOperator(server(inMemory(5), false)), asOperator(server(inMemory(5), true))
 	for _, query := range []string{
 		dashboard,
 		`{ trips(first: 3) { totalCount edges { cursor node { id __typename start { at } } } pageInfo { hasNextPage endCursor } } }`,
@@ -60,10 +60,10 @@ func TestPlansReturnSameAsReferenceExecutor(t *testing.T) {
 		`{ trips { nodes { fee { amountMinor } current { at } } } }`,
 		`{ hydration(from: "nonsense", to: "2026-01-02T00:00:00Z") { totalMl } }`,
 	} {
-		wantData, wantErrors := answerOf(t, stock, query)
+		wantData, wantErrors := answerOf(t, reference, query)
 		data, errors := answerOf(t, planned, query)
 		if data != wantData || !reflect.DeepEqual(errors, wantErrors) {
-			t.Errorf("%s\nstock   %s %v\nplanned %s %v", query, wantData, wantErrors, data, errors)
+			t.Errorf("%s\nreference   %s %v\nplanned %s %v", query, wantData, wantErrors, data, errors)
 		}
 	}
 }

@@ -106,8 +106,8 @@ func (s *sink) Write(b []byte) (int, error) { return len(b), nil }
 func (s *sink) WriteHeader(int)             {}
 
 // answering gives what answers one dashboard of n rows a list, without gRPC and without a socket.
-func answering(ports loaders.Ports, stock bool) func() {
-	handler := asOperator(server(ports, stock))
+func answering(ports loaders.Ports, reference bool) func() {
+	handler := asOperator(server(ports, reference))
 	r := httptest.NewRequest(http.MethodPost, "/", nil)
 	r.Header.Set("Content-Type", "application/json")
 	return func() {
@@ -118,10 +118,10 @@ func answering(ports loaders.Ports, stock bool) func() {
 
 // BenchmarkInProcess counts allocations of one dashboard.
 func BenchmarkInProcess(b *testing.B) {
-	for name, stock := range map[string]bool{"planned": false, "stock": true} {
+	for name, reference := range map[string]bool{"planned": false, "reference": true} {
 		for rows, n := range map[string]int{"20": 20, "1000": 1000} {
 			b.Run(name+"/"+rows, func(b *testing.B) {
-				answer := answering(inMemory(n), stock)
+				answer := answering(inMemory(n), reference)
 				b.ReportAllocs()
 				for b.Loop() {
 					answer()
@@ -143,8 +143,8 @@ func TestDashboardInProcessAllocatesLittle(t *testing.T) {
 // BenchmarkLongList compares what a row costs in lists of 1,000 with what it costs in lists of 100:
 // 1 is linear. Rounds are interleaved.
 func BenchmarkLongList(b *testing.B) {
-	for name, stock := range map[string]bool{"planned": false, "stock": true} {
-		short, long := answering(inMemory(100), stock), answering(inMemory(1000), stock)
+	for name, reference := range map[string]bool{"planned": false, "reference": true} {
+		short, long := answering(inMemory(100), reference), answering(inMemory(1000), reference)
 		var ofShort, ofLong []float64
 		for range 12 {
 			ofShort = append(ofShort, cpuOfRow(short, 100, 60))
@@ -153,7 +153,7 @@ func BenchmarkLongList(b *testing.B) {
 		few, many := median(ofShort[2:]), median(ofLong[2:]) // those before warm up
 		b.Logf("%-8s %.2f µs CPU a row of 100, %.2f of 1,000: %.2f ×", name, few, many, many/few)
 		b.ReportMetric(many/few, name+"/growth")
-		if !stock {
+		if !reference {
 			bar.AtMost(b, name+"/growth", many/few, 1.1)
 		}
 	}
@@ -182,11 +182,11 @@ func (c crowded) GetDevices(ctx context.Context, ids []string) ([]*bff.Device, e
 
 // A list of a thousand takes no goroutine an element; gqlgen's executor, which does, shows that they would be seen.
 func TestDashboardOfLongListsUsesFewGoroutines(t *testing.T) {
-	peak := func(stock bool) int {
+	peak := func(reference bool) int {
 		ports, most := inMemory(1000), 0
 		ports.Devices = crowded{ports.Devices.(memoryDevices), &most}
 		before := runtime.NumGoroutine()
-		answering(ports, stock)()
+		answering(ports, reference)()
 		return most - before
 	}
 	if n := peak(false); n > 20 {

@@ -13,7 +13,7 @@ import (
 func BenchmarkLatency(b *testing.B) {
 	services := start(b, "services", delayVariable+"=5ms")
 	gateway := "http://" + start(b, "gateway", "SLUICE_BENCH_SERVICES="+services)
-	ways := []string{"rest", "planned", "stock"}
+	ways := []string{"rest", "planned", "reference"}
 	compareAnswers(b, gateway, ways)
 	waited := map[string][]float64{}
 	for round := range 210 {

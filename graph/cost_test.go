@@ -40,11 +40,11 @@ func TestWhatWasAnsweredIsPaidFor(t *testing.T) {
 		{"a field that fails", `{ node(id: "x") { id } viewer { scopes } }`, 2, 2},
 		{"introspection", `{ __schema { queryType { name } } devices(first: 50) { nodes { id } } }`, 151, 151},
 	}
-	for _, stock := range []bool{false, true} {
-		t.Run(fmt.Sprintf("stock %v", stock), func(t *testing.T) {
+	for _, reference := range []bool{false, true} {
+		t.Run(fmt.Sprintf("reference %v", reference), func(t *testing.T) {
 			t.Parallel()
 			p := &purse{}
-			h := open(t, func(o *pipeline.Options) { o.Admission, o.Reference = charging(p), stock })
+			h := open(t, func(o *pipeline.Options) { o.Admission, o.Reference = charging(p), reference })
 			admin := h.signIn(t, "admin")
 			for _, c := range cases {
 				*p = purse{}

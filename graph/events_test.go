@@ -133,15 +133,15 @@ func TestPlanGivesTheReferenceEvents(t *testing.T) {
 	h, callers := demo(t)
 	k := look(t, h, callers[0])
 	entities := h.entities(t, k)
-	planned, handedBack := 0, 0
+	planned, unplanned := 0, 0
 	plans := h.executor(pipeline.Options{Count: func(o plan.Outcome) {
 		if o == plan.Planned {
 			planned++
 		} else {
-			handedBack++
+			unplanned++
 		}
 	}})
-	stock := h.executor(pipeline.Options{Reference: true})
+	reference := h.executor(pipeline.Options{Reference: true})
 	a := documents(k, caller.ScopesOf(caller.Admin), 7)
 	member := caller.Caller{AccountID: k.ids["account"][0], Role: caller.Member, Scopes: caller.ScopesOf(caller.Member)}
 	answered, withErrors := 0, 0
@@ -149,7 +149,7 @@ func TestPlanGivesTheReferenceEvents(t *testing.T) {
 		query, variables, field := a.Subscription()
 		entity := one(a.Rand, entities[field.Name]...)
 		ctx := caller.NewContext(in(t.Context(), &plantest.World{Seed: i, Faults: []uint64{0, 0, 2, 5, 20}[i%5]}), one(a.Rand, caller.OfSystem(), member))
-		want := follow(ctx, stock, query, variables, entity, atRoot).nulled()
+		want := follow(ctx, reference, query, variables, entity, atRoot).nulled()
 		if want.answers > 0 {
 			answered++
 		}
@@ -159,12 +159,12 @@ func TestPlanGivesTheReferenceEvents(t *testing.T) {
 		for range 2 {
 			got := follow(ctx, plans, query, variables, entity, func(ctx context.Context) context.Context { return ctx })
 			if !reflect.DeepEqual(got, want) {
-				t.Fatalf("document %d about %s\n%s\n%v\nstock   %.2000s\nplanned %.2000s", i, entity.GetID(), query, variables, fmt.Sprint(want), fmt.Sprint(got))
+				t.Fatalf("document %d about %s\n%s\n%v\nreference   %.2000s\nplanned %.2000s", i, entity.GetID(), query, variables, fmt.Sprint(want), fmt.Sprint(got))
 			}
 		}
 	}
-	if planned < 2*answered || handedBack > 0 {
-		t.Errorf("of 2 × %d executions %d were planned and %d handed back", answered, planned, handedBack)
+	if planned < 2*answered || unplanned > 0 {
+		t.Errorf("of 2 × %d executions %d were planned and %d run by the reference executor", answered, planned, unplanned)
 	}
 	t.Logf("%d answered, %d with errors", answered, withErrors)
 }

@@ -20,16 +20,16 @@ func FuzzDocuments(f *testing.F) {
 			return
 		}
 		ctx := context.WithValue(t.Context(), worldKey{}, &plantest.World{Seed: seed, Faults: seed % 20})
-		stock, panicked := attempt(ctx, p, false, query, values)
+		reference, panicked := attempt(ctx, p, false, query, values)
 		if panicked {
 			return // gqlgen's executor panics at variables that it did not check; so may we
 		}
-		if stock.refused {
+		if reference.refused {
 			return
 		}
 		planned, panicked := attempt(ctx, p, true, query, values)
-		if what := stock.differs(planned); what != "" || panicked {
-			t.Errorf("the %s differ (panicked: %t)\n%s %s\nstock   %v\nplanned %v", what, panicked, query, variables, stock, planned)
+		if what := reference.differs(planned); what != "" || panicked {
+			t.Errorf("the %s differ (panicked: %t)\n%s %s\nreference   %v\nplanned %v", what, panicked, query, variables, reference, planned)
 		}
 	})
 }

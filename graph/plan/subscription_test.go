@@ -97,20 +97,20 @@ func TestPlanGivesTheReferenceEvents(t *testing.T) {
 	for i := 0; ran < author.Count(500, 5000); i++ {
 		query, variables, field := a.Subscription()
 		ctx := context.WithValue(t.Context(), worldKey{}, &plantest.World{Seed: uint64(i), Faults: []uint64{0, 1, 3, 10, 30}[rng.IntN(5)]})
-		stock := follow(ctx, p.reference, query, variables, atRoot)
-		if len(stock) > 0 && stock[0].refused {
+		reference := follow(ctx, p.reference, query, variables, atRoot)
+		if len(reference) > 0 && reference[0].refused {
 			continue
 		}
 		ran++
-		events += len(stock)
+		events += len(reference)
 		for range 2 {
 			planned := follow(ctx, p.planned, query, variables, anywhere)
-			if len(planned) != len(stock) {
-				t.Fatalf("document %d has %d answers, stock %d\n%s\n%v\n%v", i, len(planned), len(stock), query, stock, planned)
+			if len(planned) != len(reference) {
+				t.Fatalf("document %d has %d answers, reference %d\n%s\n%v\n%v", i, len(planned), len(reference), query, reference, planned)
 			}
-			for j := range stock {
-				if what := nulled(stock[j], !field.Type.NonNull).differs(planned[j]); what != "" {
-					t.Fatalf("document %d, event %d: the %s differ\n%s\nstock   %v\nplanned %v", i, j, what, query, stock[j], planned[j])
+			for j := range reference {
+				if what := nulled(reference[j], !field.Type.NonNull).differs(planned[j]); what != "" {
+					t.Fatalf("document %d, event %d: the %s differ\n%s\nreference   %v\nplanned %v", i, j, what, query, reference[j], planned[j])
 				}
 			}
 		}
