@@ -158,7 +158,7 @@ func (r *rental) restartTrips() {
 	channel := rpc.NewChannel(options, func(s grpc.ServiceRegistrar) { devicerpc.Register(s, r.devices) })
 	vehicles := flaky{Vehicles: tripclients.NewVehicles(rpc.Within(channel, options)), rental: r}
 	tariff := trip.Tariff{Currency: "EUR", StartFeeMinor: 100, PerKilometreMinor: 25, PerMinuteMinor: 30}
-	r.trips = trip.New(tripstore.New(r.tripDB, triprpc.EncodeTrip), vehicles, r.clock, tariff)
+	r.trips = trip.New(tripstore.New(r.tripDB, triprpc.EncodeTrip), vehicles, r.clock, tariff, trip.SpeedLimits{})
 	r.tasks = trip.NewTaskRunner(r.trips)
 }
 

@@ -142,7 +142,12 @@ func openTrip(ctx context.Context, w *wiring, connect connector) (*opened, error
 	if err := tariff.Check(); err != nil {
 		return nil, fmt.Errorf("trip.tariff: %w", err)
 	}
-	service := trip.New(tripstore.New(db, triprpc.EncodeTrip), tripclients.NewVehicles(devices), w.clock, tariff)
+	byKind, err := w.config.Trip.SpeedLimits()
+	if err != nil {
+		return nil, err
+	}
+	service := trip.New(tripstore.New(db, triprpc.EncodeTrip), tripclients.NewVehicles(devices), w.clock, tariff,
+		trip.SpeedLimits{Default: w.config.Trip.MaxSpeed, ByKind: byKind})
 	return &opened{
 		name: "trip", db: db,
 		register: func(r grpc.ServiceRegistrar) { triprpc.Register(r, service) },

@@ -159,7 +159,7 @@ func (h *environment) trip(t testing.TB) func(grpc.ServiceRegistrar) {
 	t.Helper()
 	store := tripstore.New(sqltest.OpenSQLite(t, tripstore.Migrations()), triprpc.EncodeTrip)
 	tariff := trip.Tariff{Currency: "EUR", StartFeeMinor: 100, PerKilometreMinor: 50, PerMinuteMinor: 20}
-	s := trip.New(store, tripclients.NewVehicles(h.lines["device"].conn), h.clock, tariff)
+	s := trip.New(store, tripclients.NewVehicles(h.lines["device"].conn), h.clock, tariff, trip.SpeedLimits{})
 	return func(r grpc.ServiceRegistrar) { triprpc.Register(r, s) }
 }
 

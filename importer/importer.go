@@ -64,7 +64,7 @@ func Import(ctx context.Context, services Services, kind Kind, files []File, opt
 	for _, file := range files {
 		in := &intake{settled: s, services: services, accountID: accountID, file: file, report: &report}
 		err := in.run(ctx)
-		report.Files = append(report.Files, FileReport{Name: file.Name, Counts: in.Counts})
+		report.Files = append(report.Files, FileReport{Name: file.Name, Counts: in.Counts, Rejected: in.rejected})
 		report.Counts.add(in.Counts)
 		if ofService(err) {
 			return report, err
@@ -89,7 +89,8 @@ type intake struct {
 	services  Services
 	accountID string // "" for public rows
 	file      File
-	report    *Report // receives the faults
+	report    *Report          // receives the faults
+	rejected  map[string]int64 // stored fixes that do not count for the distance, by reason
 }
 
 func (in *intake) run(ctx context.Context) error {

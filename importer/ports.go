@@ -72,6 +72,8 @@ type Recording struct {
 type Added struct {
 	Made   bool  // the trip is new
 	Stored int64 // fixes that were new
+	// Rejected is the change in the number of fixes that do not count for the distance, by reason.
+	Rejected map[string]int64
 }
 
 // Activities stores activities.

@@ -14,6 +14,7 @@ type Report struct {
 type FileReport struct {
 	Name string
 	Counts
+	Rejected map[string]int64 // stored fixes that do not count for the distance, by reason
 }
 
 // Counts counts rows: Rows = Stored + Repeated + Bad, unless the import was aborted.

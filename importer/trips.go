@@ -78,6 +78,12 @@ func (in *intake) sendFixes(ctx context.Context, r Recording, externalID string,
 			in.Trips++
 		}
 		in.took(len(part), added.Stored)
+		for why, n := range added.Rejected {
+			if in.rejected == nil {
+				in.rejected = map[string]int64{}
+			}
+			in.rejected[why] += n
+		}
 		return nil
 	}, func(part []recordings.Fix, reason string) { in.refuse(part[0].Line, len(part), reason) })
 }

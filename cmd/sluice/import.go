@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/sluicehq/sluice/app"
@@ -91,6 +93,11 @@ func printReport(w io.Writer, report importer.Report) {
 	}
 	for _, file := range report.Files {
 		fmt.Fprintf(w, "%s: %d rows: %d new, %d there already, %d bad\n", file.Name, file.Rows, file.Stored, file.Repeated, file.Bad)
+		for _, why := range slices.Sorted(maps.Keys(file.Rejected)) {
+			if n := file.Rejected[why]; n > 0 {
+				fmt.Fprintf(w, "%s: %d of the new fixes are stored but do not count for the distance: %s\n", file.Name, n, why)
+			}
+		}
 	}
 }
 

@@ -4233,7 +4233,7 @@ type Position @authenticated @cacheControl(maxAge: 60) {
   "Metres: 68 % of fixes are within this distance."
   accuracy: Float
   place: String
-  "In a track: whether the fix counts for the distance. A fix that is inaccurate (over 100 m), out of order in time, or too far away (over 80 m/s) is stored but does not count."
+  "In a track: whether the fix counts for the distance. A fix that is inaccurate (over 100 m), out of order in time, or too far away (beyond the speed limit of the vehicle) is stored but does not count."
   counted: Boolean!
 }
 

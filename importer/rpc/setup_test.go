@@ -75,7 +75,7 @@ func build(t *testing.T) fixture {
 		activityrpc.Register(r, activities)
 	})
 	conn := rpc.Within(channel, calls())
-	triprpc.Register(channel, trip.New(tripStore, tripclients.NewVehicles(conn), clock.System{}, trip.Tariff{Currency: "EUR"}))
+	triprpc.Register(channel, trip.New(tripStore, tripclients.NewVehicles(conn), clock.System{}, trip.Tariff{Currency: "EUR"}, trip.SpeedLimits{}))
 	return fixture{
 		Services: importerrpc.New(conn, conn, conn, conn),
 		accounts: accountv1.NewAccountsClient(conn), devices: devicev1.NewDevicesClient(conn),

@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"time"
 
@@ -249,7 +250,23 @@ type Cache struct {
 
 // Trip configures the trip service.
 type Trip struct {
-	Tariff Tariff `embed:"" prefix:"tariff-"`
+	Tariff    Tariff   `embed:"" prefix:"tariff-"`
+	MaxSpeed  float64  `default:"100" min:"1" max:"12000" help:"Speed limit of vehicles, in metres a second. A faster fix is stored but does not count for the distance."`
+	MaxSpeeds []string `default:"bicycle=25,scooter=25,car=80,train=170,aircraft=350" help:"Speed limits by kind of vehicle, in metres a second. The label vehicle of a device names its kind."`
+}
+
+// SpeedLimits parses MaxSpeeds.
+func (t Trip) SpeedLimits() (map[string]float64, error) {
+	limits := make(map[string]float64, len(t.MaxSpeeds))
+	for _, entry := range t.MaxSpeeds {
+		kind, speed, _ := strings.Cut(entry, "=")
+		limit, err := strconv.ParseFloat(speed, 64)
+		if err != nil || kind == "" || !(limit >= 1 && limit <= 12000) {
+			return nil, invalid("trip.max_speeds", "%q is not a kind with a speed of 1 to 12000 m/s, such as train=170", entry)
+		}
+		limits[kind] = limit
+	}
+	return limits, nil
 }
 
 // Tariff is the price of a trip, in minor units of the currency (cents).

@@ -34,7 +34,7 @@ func (c Config) Validate() error {
 func (c Config) crossChecks() []error {
 	errs := []error{
 		notEmpty("data", c.Data), notEmpty("auth.issuer", c.Auth.Issuer),
-		checkListen("addr", c.Addr), c.checkTimes(), c.checkToken(), c.checkCurrency(),
+		checkListen("addr", c.Addr), c.checkTimes(), c.checkToken(), c.checkTrip(),
 		checkServers("nats.url", c.NATS.URL), c.checkDevices(), checkEndpoint("telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint), checkPublicURL("http.public_url", c.HTTP.PublicURL),
 	}
 	errs = append(errs, checkRedis("redis.url", c.Redis.URL), c.checkDocuments())
@@ -139,7 +139,10 @@ func (c Config) checkTimes() error {
 	return errors.Join(errs...)
 }
 
-func (c Config) checkCurrency() error {
+func (c Config) checkTrip() error {
+	if _, err := c.Trip.SpeedLimits(); err != nil {
+		return err
+	}
 	if !regexp.MustCompile(`^[A-Z]{3}$`).MatchString(c.Trip.Tariff.Currency) {
 		return invalid("trip.tariff.currency", "%q is not an ISO 4217 code such as EUR", c.Trip.Tariff.Currency)
 	}

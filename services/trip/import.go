@@ -44,10 +44,10 @@ func (r Recording) check(ctx context.Context) error {
 	return input.ID("vehicleId", ids.Device, r.VehicleID)
 }
 
-func (s *Service) newRecording(r Recording, externalID string, first Position) Trip {
+func (s *Service) newRecording(r Recording, kind, externalID string, first Position) Trip {
 	return Trip{
 		ID: ids.New(ids.Trip), Status: Finished, AccountID: r.AccountID, VehicleID: r.VehicleID, Start: first,
-		DistanceSource: FromTrack, Tariff: s.tariff, Source: r.Source, ExternalID: externalID,
+		DistanceSource: FromTrack, MaxSpeed: s.speeds.of(kind), Tariff: s.tariff, Source: r.Source, ExternalID: externalID,
 	}
 }
 
@@ -63,6 +63,25 @@ type FixesImport struct {
 	Trip    Trip
 	Created bool
 	Stored  int64 // fixes that were new
+	// Rejected is the change in the number of fixes that do not count, by reason. It is negative where a later fix
+	// confirms an earlier one.
+	Rejected map[Rejection]int64
+}
+
+func (c *Change) rejected() map[Rejection]int64 {
+	if c == nil {
+		return nil
+	}
+	counts := map[Rejection]int64{}
+	for _, fix := range c.Fixes {
+		counts[fix.Rejection]++
+	}
+	for _, r := range c.Recounts {
+		counts[r.Before]--
+		counts[r.After]++
+	}
+	delete(counts, "")
+	return counts
 }
 
 // ImportFixes adds recorded fixes to a finished trip, which it creates for a new external id. Duplicate fixes change
@@ -78,15 +97,20 @@ func (s *Service) ImportFixes(ctx context.Context, in FixesInput) (FixesImport, 
 	if err != nil {
 		return FixesImport{}, err
 	}
+	kind, err := s.vehicles.Kind(ctx, in.VehicleID)
+	if err != nil {
+		return FixesImport{}, fmt.Errorf("look up the vehicle: %w", err)
+	}
 	now := s.clock.Now()
 	var out FixesImport
-	draft := s.newRecording(in.Recording, in.ExternalID, fixes[0])
+	draft := s.newRecording(in.Recording, kind, in.ExternalID, fixes[0])
 	out.Trip, out.Created, err = s.store.ChangeImported(ctx, draft, fixes, func(t Trip, fresh []Position) (*Change, error) {
 		if t.AccountID != in.AccountID || t.VehicleID != in.VehicleID {
 			return nil, errImportMismatch(t)
 		}
-		out.Stored = int64(len(fresh))
-		return addFixes(t, fresh, now)
+		change, err := addFixes(t, fresh, now)
+		out.Stored, out.Rejected = int64(len(fresh)), change.rejected()
+		return change, err
 	})
 	if err != nil {
 		return FixesImport{}, err
@@ -116,14 +140,14 @@ func addFixes(t Trip, fresh []Position, now time.Time) (*Change, error) {
 		return nil, errTrackFull()
 	}
 	begun := t.Last != nil
-	t, fixes := observeAll(t, fresh)
+	t, fixes, recounts := observeAll(t, recorder, fresh, now)
 	if i := slices.IndexFunc(fixes, Fix.Counted); !begun && i >= 0 {
 		t.Start = fixes[i].Position
 	}
 	end := t.Current()
 	t.Version++
 	t.End = &end
-	return &Change{Trip: t.chargeUntil(end.At), Fixes: fixes, Event: Imported, At: now}, nil
+	return &Change{Trip: t.chargeUntil(end.At), Fixes: fixes, Recounts: recounts, Event: Imported, At: now}, nil
 }
 
 // RidesInput is an import of rides.
@@ -158,6 +182,10 @@ func (s *Service) ImportRides(ctx context.Context, in RidesInput) (stored int64,
 	if len(in.Rides) > maxImportedRides {
 		return 0, nil, errs.Invalid("rides", "are more than %d", maxImportedRides)
 	}
+	kind, err := s.vehicles.Kind(ctx, in.VehicleID)
+	if err != nil {
+		return 0, nil, fmt.Errorf("look up the vehicle: %w", err)
+	}
 	now := s.clock.Now()
 	changes := make([]Change, 0, len(in.Rides))
 	for _, ride := range in.Rides {
@@ -165,7 +193,7 @@ func (s *Service) ImportRides(ctx context.Context, in RidesInput) (stored int64,
 			faults = append(faults, Fault{ExternalID: ride.ExternalID, Reason: err.Error()})
 			continue
 		}
-		changes = append(changes, s.newRideTrip(in.Recording, ride, now))
+		changes = append(changes, s.newRideTrip(in.Recording, kind, ride, now))
 	}
 	if len(changes) == 0 {
 		return 0, faults, nil
@@ -200,8 +228,8 @@ func (r Ride) normalize() (Ride, error) {
 	return r, nil
 }
 
-func (s *Service) newRideTrip(r Recording, ride Ride, now time.Time) Change {
-	t := s.newRecording(r, ride.ExternalID, ride.Start)
+func (s *Service) newRideTrip(r Recording, kind string, ride Ride, now time.Time) Change {
+	t := s.newRecording(r, kind, ride.ExternalID, ride.Start)
 	if ride.Metered != nil {
 		t.DistanceSource, t.DistanceMetres = FromMeter, *ride.Metered
 	}
@@ -211,12 +239,7 @@ func (s *Service) newRideTrip(r Recording, ride Ride, now time.Time) Change {
 			break // a track stores a fix once
 		}
 		var fix Fix
-		if end.isNull() {
-			t.Fixes++
-			fix = Fix{Position: end, Ordinal: t.Fixes, Rejection: NoPosition}
-		} else {
-			t, fix = Observe(t, end)
-		}
+		t, fix = t.observeBy(recorder, end)
 		fixes = append(fixes, fix)
 	}
 	t.Version, t.End = 1, &ride.End

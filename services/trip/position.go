@@ -8,7 +8,7 @@ import (
 )
 
 // ClockTolerance is the accepted error of a client's clock: a live fix may be this far in the future, and this far
-// before the start of its trip.
+// before the start of its trip. A start may be this far in the past.
 const ClockTolerance = 5 * time.Minute
 
 const maxPlace = 200 // characters

@@ -20,9 +20,11 @@ const maxFixes = 1_000_000
 // Vehicles is the port to the device service.
 type Vehicles interface {
 	// CheckRentable refuses, on behalf of the caller in ctx, a device that no trip can start on: NOT_FOUND for an
-	// unknown device, NotAVehicle for another kind, VehicleNotReady for a vehicle that is not locked. It returns
-	// whether the vehicle opens on command.
-	CheckRentable(ctx context.Context, vehicleID string) (opens bool, err error)
+	// unknown device, NotAVehicle for another kind, VehicleNotReady for a vehicle that is not locked.
+	CheckRentable(ctx context.Context, vehicleID string) (Vehicle, error)
+
+	// Kind returns the kind of the vehicle, "" when it is not known.
+	Kind(ctx context.Context, vehicleID string) (string, error)
 
 	// Unlock opens the vehicle for the trip before the deadline, and returns the state of the command. It is
 	// idempotent: a repeated call for the trip only returns the state. FAILED_PRECONDITION and NOT_FOUND are final.
@@ -39,11 +41,34 @@ type Service struct {
 	vehicles Vehicles
 	clock    clock.Clock
 	tariff   Tariff
+	speeds   SpeedLimits
 }
 
-// New returns the use cases over a store. Trips that start from now on get the tariff.
-func New(store Store, vehicles Vehicles, clock clock.Clock, tariff Tariff) *Service {
-	return &Service{store: store, vehicles: vehicles, clock: clock, tariff: tariff}
+// Vehicle is the part of a device that trips use.
+type Vehicle struct {
+	Opens bool   // it opens on command
+	Kind  string // "car", "bicycle", …: a key of SpeedLimits.ByKind; "" when it is not known
+}
+
+// SpeedLimits are the speeds in metres a second beyond which a fix is rejected.
+type SpeedLimits struct {
+	Default float64            // of every other vehicle; 0 for MaxSpeed
+	ByKind  map[string]float64 // by the kind of the vehicle
+}
+
+func (l SpeedLimits) of(kind string) float64 {
+	if limit, ok := l.ByKind[kind]; ok {
+		return limit
+	}
+	if l.Default == 0 {
+		return MaxSpeed
+	}
+	return l.Default
+}
+
+// New returns the use cases over a store. Trips that start from now on get the tariff and the speed limit.
+func New(store Store, vehicles Vehicles, clock clock.Clock, tariff Tariff, speeds SpeedLimits) *Service {
+	return &Service{store: store, vehicles: vehicles, clock: clock, tariff: tariff, speeds: speeds}
 }
 
 // StartInput is the request to start a trip for the caller.
@@ -72,35 +97,36 @@ func (s *Service) Start(ctx context.Context, in StartInput) (Trip, error) {
 	if err != nil {
 		return Trip{}, err
 	}
-	key, err := idempotency.NewKey(ctx, in.IdempotencyKey, "StartTrip", in)
-	if err != nil {
-		return Trip{}, err
-	}
-	opens, err := s.vehicles.CheckRentable(ctx, in.VehicleID)
-	if err != nil {
-		return Trip{}, fmt.Errorf("ask for the vehicle: %w", err)
-	}
 	start := at
 	if start.At.After(now) {
 		start.At = now
 	}
-	t := Trip{
-		ID: ids.New(ids.Trip), Status: InProgress, Version: 1, AccountID: who.AccountID, VehicleID: in.VehicleID,
-		Start: start, DistanceSource: FromTrack, Tariff: s.tariff,
-	}
-	if opens {
-		return s.startUnlocking(ctx, key, t.awaitUnlock(now), now)
-	}
-	t, fix := Observe(t, at)
-	return s.store.Create(ctx, key, Change{Trip: t.AsOf(now), Fixes: []Fix{fix}, Event: Started, At: now})
-}
-
-func (s *Service) startUnlocking(ctx context.Context, key idempotency.Key, t Trip, now time.Time) (Trip, error) {
-	t, err := s.store.Create(ctx, key, Change{Trip: t, Event: Started, At: now})
+	key, err := idempotency.NewKey(ctx, in.IdempotencyKey, "StartTrip", in)
 	if err != nil {
 		return Trip{}, err
 	}
-	return s.runTaskNow(ctx, t).AsOf(s.clock.Now()), nil
+	rented, err := s.vehicles.CheckRentable(ctx, in.VehicleID)
+	if err != nil {
+		return Trip{}, fmt.Errorf("check the vehicle: %w", err)
+	}
+	t := Trip{
+		ID: ids.New(ids.Trip), Status: InProgress, Version: 1, AccountID: who.AccountID, VehicleID: in.VehicleID,
+		Start: start, DistanceSource: FromTrack, MaxSpeed: s.speeds.of(rented.Kind), Tariff: s.tariff,
+	}
+	change := Change{Event: Started, At: now}
+	if start.At.Before(now.Add(-ClockTolerance)) {
+		change.Refusal = errs.Invalid("position.at", "is more than %d minutes in the past", int(ClockTolerance.Minutes()))
+	}
+	if rented.Opens {
+		change.Trip = t.awaitUnlock(now)
+		if t, err = s.store.Create(ctx, key, change); err != nil {
+			return Trip{}, err
+		}
+		return s.runTaskNow(ctx, t).AsOf(s.clock.Now()), nil
+	}
+	t, change.Fixes, _ = observeAll(t, rider, []Position{at}, now)
+	change.Trip = t.AsOf(now)
+	return s.store.Create(ctx, key, change)
 }
 
 // ReportPosition adds a fix to an open trip that the caller may change. A duplicate fix changes nothing.
@@ -120,9 +146,9 @@ func (s *Service) ReportPosition(ctx context.Context, tripID string, position Po
 		if t.Status == Unlocking {
 			return nil, errUnlocking()
 		}
-		t, fixes := observeAll(t, fresh)
+		t, fixes, recounts := observeAll(t, rider, fresh, now)
 		t.Version++
-		return &Change{Trip: t.AsOf(now), Fixes: fixes, Event: Moved, At: now}, nil
+		return &Change{Trip: t.AsOf(now), Fixes: fixes, Recounts: recounts, Event: Moved, At: now}, nil
 	})
 	return t.AsOf(now), err
 }
@@ -161,9 +187,9 @@ func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
 			t.Version++
 			return &Change{Trip: t.failed(ReasonEndedEarly, now).withLockTask(now), Event: UnlockFailed, At: now}, nil
 		}
-		t, fixes := observeAll(t, fresh)
+		t, fixes, recounts := observeAll(t, rider, fresh, now)
 		t.Version++
-		return &Change{Trip: t.finish(now).withLockTask(now), Fixes: fixes, Event: Ended, At: now}, nil
+		return &Change{Trip: t.finish(now).withLockTask(now), Fixes: fixes, Recounts: recounts, Event: Ended, At: now}, nil
 	})
 	if err != nil {
 		return Trip{}, err

@@ -21,7 +21,9 @@ import (
 // anyVehicle is always rentable and does not open on command.
 type anyVehicle struct{ trip.Vehicles }
 
-func (anyVehicle) CheckRentable(context.Context, string) (bool, error) { return false, nil }
+func (anyVehicle) CheckRentable(context.Context, string) (trip.Vehicle, error) {
+	return trip.Vehicle{}, nil
+}
 
 func subjectOnly(trip.Trip) ([]byte, error) { return []byte{}, nil }
 
@@ -30,7 +32,7 @@ func TestTripsRandomCallsMatchModel(t *testing.T) {
 	t.Parallel()
 	db := sqltest.OpenSQLite(t, store.Migrations())
 	now := clock.NewManual(noon())
-	service := trip.New(store.New(db, subjectOnly), anyVehicle{}, now, tariff())
+	service := trip.New(store.New(db, subjectOnly), anyVehicle{}, now, tariff(), trip.SpeedLimits{})
 	rapid.Check(t, func(rt *rapid.T) {
 		m := &model{ctx: t.Context(), service: service, clock: now, trips: map[string]trip.Trip{}, seen: map[string]bool{}}
 		for range 3 {

@@ -56,10 +56,12 @@ type Decide func(t Trip, fresh []Position) (*Change, error)
 
 // Change is a trip in the state to store.
 type Change struct {
-	Trip  Trip
-	Fixes []Fix     // to append to the track
-	Event Event     // "" emits no event and leaves the version unchanged
-	At    time.Time // the time of the change
+	Trip     Trip
+	Fixes    []Fix     // to append to the track
+	Recounts []Recount // stored fixes whose rejection has changed
+	Refusal  error     // returned by Create instead of a write, unless the idempotency key is a replay
+	Event    Event     // "" emits no event and leaves the version unchanged
+	At       time.Time // the time of the change
 }
 
 // Event names a change in the subject of its event.

@@ -71,6 +71,8 @@ type Trip struct {
 
 	DistanceMetres float64
 	DistanceSource DistanceSource
+	Measurement    Measurement // the state of the distance
+	MaxSpeed       float64     // metres a second; 0 for the default MaxSpeed
 	Tariff         Tariff
 
 	UnlockBy *time.Time  // the deadline of the unlock; nil when the vehicle does not open on command
@@ -84,6 +86,8 @@ type Trip struct {
 
 	Source     string // the recorder; "" for a live trip
 	ExternalID string // the id of the trip in the source
+
+	recounts []Recount // stored fixes whose rejection has changed in this change
 }
 
 // Facts returns what the visibility of the trip depends on.

@@ -54,12 +54,13 @@ func (t Trip) awaitUnlock(now time.Time) Trip {
 	return t
 }
 
-func (t Trip) unlocked(at time.Time) (Trip, Fix) {
+func (t Trip) unlocked(at time.Time) (Trip, []Fix) {
 	if at.After(t.Start.At) {
 		t.Start.At = at
 	}
 	t.Status, t.Task, t.TaskDue = InProgress, NoTask, nil
-	return Observe(t, t.Start)
+	t, fixes, _ := observeAll(t, rider, []Position{t.Start}, t.Start.At)
+	return t, fixes
 }
 
 // failed returns the trip after its vehicle did not open, or must not open any more.
@@ -91,9 +92,9 @@ func (s *Service) ApplyOpening(ctx context.Context, opening Opening) (Trip, erro
 		case t.Status == Unlocking && !opening.Done:
 			return nil, nil
 		case t.Status == Unlocking && opening.Open:
-			t, fix := t.unlocked(opening.At)
+			t, fixes := t.unlocked(opening.At)
 			t.Version++
-			return &Change{Trip: t.AsOf(now), Fixes: []Fix{fix}, Event: Opened, At: now}, nil
+			return &Change{Trip: t.AsOf(now), Fixes: fixes, Event: Opened, At: now}, nil
 		case t.Status == Unlocking:
 			t.Version++
 			return &Change{Trip: t.failed(opening.Reason, now), Event: UnlockFailed, At: now}, nil
@@ -188,9 +189,9 @@ func (s *Service) ApplyVehiclePosition(ctx context.Context, vehicleID string, po
 		if t.Status != InProgress || len(fresh) == 0 || position.At.Before(t.Start.At) || t.Fixes >= maxFixes {
 			return nil, nil
 		}
-		t, fixes := observeAll(t, fresh)
+		t, fixes, recounts := observeAll(t, vehicle, fresh, now)
 		t.Version++
-		return &Change{Trip: t.AsOf(now), Fixes: fixes, Event: Moved, At: now}, nil
+		return &Change{Trip: t.AsOf(now), Fixes: fixes, Recounts: recounts, Event: Moved, At: now}, nil
 	})
 	if err != nil {
 		return fmt.Errorf("apply the position of a vehicle to its trip: %w", err)

@@ -22,7 +22,11 @@ type fleet struct {
 	locked  int
 }
 
-func (f *fleet) CheckRentable(context.Context, string) (bool, error) { return true, nil }
+func (f *fleet) CheckRentable(context.Context, string) (trip.Vehicle, error) {
+	return trip.Vehicle{Opens: true}, nil
+}
+
+func (f *fleet) Kind(context.Context, string) (string, error) { return "", nil }
 
 func (f *fleet) Unlock(ctx context.Context, _, tripID string, _ time.Time) (trip.Opening, error) {
 	if f.hangs {
@@ -57,7 +61,7 @@ type rental struct {
 func openRental(t *testing.T) *rental {
 	t.Helper()
 	r := &rental{t: t, fleet: &fleet{}, clock: clock.NewManual(noon())}
-	r.Service = trip.New(store.New(sqltest.OpenSQLite(t, store.Migrations()), subjectOnly), r.fleet, r.clock, tariff())
+	r.Service = trip.New(store.New(sqltest.OpenSQLite(t, store.Migrations()), subjectOnly), r.fleet, r.clock, tariff(), trip.SpeedLimits{})
 	r.tasks = trip.NewTaskRunner(r.Service)
 	r.alice = caller.NewContext(t.Context(), caller.Caller{AccountID: ids.New(ids.Account), Role: caller.Member, Scopes: caller.ScopesOf(caller.Member)})
 	return r

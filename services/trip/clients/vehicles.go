@@ -31,28 +31,46 @@ func NewVehicles(conn grpc.ClientConnInterface) trip.Vehicles {
 	return vehicles{devices: devicev1.NewDevicesClient(conn), commands: devicev1.NewCommandsClient(conn)}
 }
 
+// kindLabel is the label of a device that names the kind of the vehicle.
+const kindLabel = "vehicle"
+
 // CheckRentable refuses a device that no trip can start on: see trip.Vehicles.
-func (v vehicles) CheckRentable(ctx context.Context, vehicleID string) (opens bool, err error) {
-	reply, err := v.devices.BatchGetDevices(ctx, &devicev1.BatchGetDevicesRequest{Ids: []string{vehicleID}})
-	if err != nil {
-		return false, err
+func (v vehicles) CheckRentable(ctx context.Context, vehicleID string) (trip.Vehicle, error) {
+	device, err := v.find(ctx, vehicleID)
+	switch {
+	case err != nil:
+		return trip.Vehicle{}, err
+	case device == nil:
+		return trip.Vehicle{}, errs.Missing("vehicle", vehicleID)
+	case device.GetKind() != devicev1.Kind_KIND_VEHICLE:
+		return trip.Vehicle{}, trip.NotAVehicle(vehicleID)
 	}
+	rented := trip.Vehicle{Kind: device.GetLabels()[kindLabel]}
+	switch device.GetLockState() {
+	case devicev1.LockState_LOCK_STATE_UNSPECIFIED:
+		return rented, nil
+	case devicev1.LockState_LOCK_STATE_LOCKED:
+		rented.Opens = true
+		return rented, nil
+	}
+	return trip.Vehicle{}, trip.VehicleNotReady()
+}
+
+// Kind returns the kind of a vehicle, from its label: see trip.Vehicles.
+func (v vehicles) Kind(ctx context.Context, vehicleID string) (string, error) {
+	device, err := v.find(ctx, vehicleID)
+	return device.GetLabels()[kindLabel], err
+}
+
+// find returns the device, or nil if the caller sees no such device.
+func (v vehicles) find(ctx context.Context, id string) (*devicev1.Device, error) {
+	reply, err := v.devices.BatchGetDevices(ctx, &devicev1.BatchGetDevicesRequest{Ids: []string{id}})
 	for _, device := range reply.GetDevices() {
-		if device.GetId() != vehicleID {
-			continue
+		if device.GetId() == id {
+			return device, err
 		}
-		if device.GetKind() != devicev1.Kind_KIND_VEHICLE {
-			return false, trip.NotAVehicle(vehicleID)
-		}
-		switch device.GetLockState() {
-		case devicev1.LockState_LOCK_STATE_UNSPECIFIED:
-			return false, nil
-		case devicev1.LockState_LOCK_STATE_LOCKED:
-			return true, nil
-		}
-		return true, trip.VehicleNotReady()
 	}
-	return false, errs.Missing("vehicle", vehicleID)
+	return nil, err
 }
 
 // Unlock sends the command that unlocks a vehicle for a trip: see trip.Vehicles.

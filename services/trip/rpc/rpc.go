@@ -106,7 +106,11 @@ func (s server) ImportFixes(ctx context.Context, r *tripv1.ImportFixesRequest) (
 	if err != nil {
 		return nil, err
 	}
-	return &tripv1.ImportFixesResponse{Trip: message(done.Trip), Created: done.Created, Stored: done.Stored}, nil
+	reply := &tripv1.ImportFixesResponse{Trip: message(done.Trip), Created: done.Created, Stored: done.Stored, Rejected: map[string]int64{}}
+	for why, n := range done.Rejected {
+		reply.Rejected[string(why)] = n
+	}
+	return reply, nil
 }
 
 func (s server) ImportRides(ctx context.Context, r *tripv1.ImportRidesRequest) (*tripv1.ImportRidesResponse, error) {

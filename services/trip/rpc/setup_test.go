@@ -56,7 +56,7 @@ func newEnv(t *testing.T) *env {
 func (h *env) with(tariff trip.Tariff) tripv1.TripsClient {
 	options := rpc.Options{Logger: slog.New(slog.DiscardHandler), Tracing: obs.NoTracing()}
 	devices := rpc.NewChannel(options, func(r grpc.ServiceRegistrar) { devicev1.RegisterDevicesServer(r, deviceService{env: h}) })
-	service := trip.New(store.New(h.db, triprpc.EncodeTrip), tripclients.NewVehicles(rpc.Within(devices, options)), h.clock, tariff)
+	service := trip.New(store.New(h.db, triprpc.EncodeTrip), tripclients.NewVehicles(rpc.Within(devices, options)), h.clock, tariff, trip.SpeedLimits{})
 	trips := rpc.NewChannel(options, func(r grpc.ServiceRegistrar) { triprpc.Register(r, service) })
 	return tripv1.NewTripsClient(rpc.Within(trips, options))
 }

@@ -12,23 +12,23 @@ import (
 
 const columns = `id, version, status, account_id, vehicle_id, start_position, last_position, end_position,
 	gap, fixes, distance_metres, distance_source, tariff, duration_seconds, fee_minor, source, external_id,
-	unlock_by, errand, errand_at, failure`
+	unlock_by, errand, errand_at, failure, measurement, max_speed`
 
 // changing lists the columns of a trip that change.
 const changing = `version, status, start_at, start_position, last_position, end_position, gap, fixes,
-	distance_metres, duration_seconds, fee_minor, unlock_by, errand, errand_at, failure`
+	distance_metres, duration_seconds, fee_minor, unlock_by, errand, errand_at, failure, measurement`
 
 // onRecordingDoNothing skips a trip whose source and external id are stored already.
 const onRecordingDoNothing = `ON CONFLICT (source, external_id) WHERE source <> '' DO NOTHING`
 
 func scanTrip(row sqldb.Row) (trip.Trip, error) {
 	var t trip.Trip
-	var start, tariff string
+	var start, tariff, measurement string
 	var last, end sql.NullString
 	var unlockBy, taskDue sql.NullInt64
 	err := row.Scan(&t.ID, &t.Version, &t.Status, &t.AccountID, &t.VehicleID, &start, &last, &end,
 		&t.Gap, &t.Fixes, &t.DistanceMetres, &t.DistanceSource, &tariff, &t.DurationSeconds, &t.Fee.AmountMinor,
-		&t.Source, &t.ExternalID, &unlockBy, &t.Task, &taskDue, &t.Failure)
+		&t.Source, &t.ExternalID, &unlockBy, &t.Task, &taskDue, &t.Failure, &measurement, &t.MaxSpeed)
 	if err != nil {
 		return trip.Trip{}, fmt.Errorf("scan trip: %w", err)
 	}
@@ -37,6 +37,9 @@ func scanTrip(row sqldb.Row) (trip.Trip, error) {
 	}
 	if err := json.Unmarshal([]byte(tariff), &t.Tariff); err != nil {
 		return trip.Trip{}, fmt.Errorf("read the tariff of %s: %w", t.ID, err)
+	}
+	if err := json.Unmarshal([]byte(measurement), &t.Measurement); err != nil {
+		return trip.Trip{}, fmt.Errorf("read the measurement of %s: %w", t.ID, err)
 	}
 	t.Fee.Currency = t.Tariff.Currency
 	t.UnlockBy, t.TaskDue = sqldb.NullTime(unlockBy), sqldb.NullTime(taskDue)
@@ -62,10 +65,14 @@ func changingValues(t trip.Trip) ([]any, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the end: %w", err)
 	}
+	measurement, err := json.Marshal(t.Measurement)
+	if err != nil {
+		return nil, fmt.Errorf("write the measurement: %w", err)
+	}
 	return []any{
 		t.Version, string(t.Status), sqldb.Micros(t.Start.At), string(start), last, end, t.Gap, t.Fixes,
 		t.DistanceMetres, t.DurationSeconds, t.Fee.AmountMinor,
-		sqldb.NullMicros(t.UnlockBy), string(t.Task), sqldb.NullMicros(t.TaskDue), t.Failure,
+		sqldb.NullMicros(t.UnlockBy), string(t.Task), sqldb.NullMicros(t.TaskDue), t.Failure, string(measurement),
 	}, nil
 }
 
@@ -78,8 +85,8 @@ func insertTrip(ctx context.Context, tx *sqldb.Tx, t trip.Trip, onConflict strin
 	if err != nil {
 		return false, fmt.Errorf("write the tariff: %w", err)
 	}
-	values = append(values, t.ID, t.AccountID, t.VehicleID, string(t.DistanceSource), string(tariff), t.Source, t.ExternalID)
-	const names = changing + `, id, account_id, vehicle_id, distance_source, tariff, source, external_id`
+	values = append(values, t.ID, t.AccountID, t.VehicleID, string(t.DistanceSource), string(tariff), t.Source, t.ExternalID, t.MaxSpeed)
+	const names = changing + `, id, account_id, vehicle_id, distance_source, tariff, source, external_id, max_speed`
 	inserted, err := tx.Insert(ctx, "trips", names, [][]any{values}, onConflict)
 	return inserted == 1, err
 }

@@ -43,6 +43,9 @@ func New(db *sqldb.DB, encode func(trip.Trip) ([]byte, error)) *Store {
 // Create stores a new trip: see trip.Store.
 func (s *Store) Create(ctx context.Context, key idempotency.Key, change trip.Change) (trip.Trip, error) {
 	t, err := sqldb.WriteOnce(ctx, s.db, key, change.At, func(tx *sqldb.Tx) (trip.Trip, error) {
+		if change.Refusal != nil {
+			return trip.Trip{}, change.Refusal
+		}
 		if _, err := insertTrip(ctx, tx, change.Trip, ""); err != nil {
 			return trip.Trip{}, err
 		}
@@ -142,6 +145,12 @@ func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, t trip.Trip, positions 
 func (s *Store) writeFixesAndEvent(ctx context.Context, tx *sqldb.Tx, change trip.Change) error {
 	if err := insertFixes(ctx, tx, change.Trip.ID, change.Fixes); err != nil {
 		return err
+	}
+	for _, r := range change.Recounts {
+		_, err := tx.ExecContext(ctx, `UPDATE fixes SET rejection = $1 WHERE trip_id = $2 AND ordinal = $3`, string(r.After), change.Trip.ID, r.Ordinal)
+		if err != nil {
+			return fmt.Errorf("recount fix %d: %w", r.Ordinal, err)
+		}
 	}
 	if change.Event == "" {
 		return nil

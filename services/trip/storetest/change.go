@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/services/trip"
 )
@@ -45,6 +46,50 @@ func refusedChange(t *testing.T, s trip.Store) {
 	}
 	if got := get(t, s, before.ID); !reflect.DeepEqual(got, before) {
 		t.Errorf("it is now %+v", got)
+	}
+}
+
+func recounts(t *testing.T, s trip.Store) {
+	made := create(t, s, started())
+	measured := trip.Measurement{
+		Origin: &trip.Position{Latitude: 1, Longitude: 2, At: noon()}, Base: 3, Path: 4, Farthest: 5, Support: 6, FirstOrdinal: 7,
+		Candidates: []trip.Fix{{Position: at(30), Ordinal: 2, Rejection: trip.TooFast}},
+		Vehicle:    &trip.Anchor{Last: at(10), Distance: 8}, ByRider: true,
+	}
+	after, err := s.Change(t.Context(), made.ID, "", []trip.Position{at(10)}, func(t trip.Trip, fresh []trip.Position) (*trip.Change, error) {
+		change, err := observing(t, fresh)
+		change.Trip.Measurement = measured
+		change.Recounts = []trip.Recount{{Ordinal: 1, After: trip.TooFast}}
+		return change, err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := get(t, s, made.ID); !reflect.DeepEqual(got, after) || !reflect.DeepEqual(got.Measurement, measured) {
+		t.Errorf("measured %+v, want %+v", got.Measurement, measured)
+	}
+	if fixes := track(t, s, made.ID); len(fixes) != 2 || fixes[0].Rejection != trip.TooFast || !fixes[1].Counted() {
+		t.Errorf("fixes %+v", fixes)
+	}
+}
+
+func refusedCreate(t *testing.T, s trip.Store) {
+	change := making(started())
+	change.Refusal = errRefused
+	key := idempotency.Key{Caller: "account", Value: "key", Fingerprint: "input"}
+	if _, err := s.Create(t.Context(), key, change); !errors.Is(err, errRefused) {
+		t.Errorf("got %v", err)
+	}
+	if got, err := s.Get(t.Context(), []string{change.Trip.ID}); err != nil || len(got) != 0 {
+		t.Errorf("it stored %+v, %v", got, err)
+	}
+	change.Refusal = nil
+	if _, err := s.Create(t.Context(), key, change); err != nil {
+		t.Fatal(err)
+	}
+	change.Refusal = errRefused
+	if got, err := s.Create(t.Context(), key, change); err != nil || got.ID != change.Trip.ID {
+		t.Errorf("a replay returns %+v, %v", got, err)
 	}
 }
 

@@ -24,6 +24,8 @@ func Run(t *testing.T, open func(t *testing.T) trip.Store) {
 		"change, unknown trip, is NOT_FOUND":                           changeOfNothing,
 		"change, trip of another account, is NOT_FOUND":                changeOfAnothers,
 		"change, refused, stores nothing":                              refusedChange,
+		"change, with recounts, updates stored fixes":                  recounts,
+		"create, refused, stores nothing but returns a replay":         refusedCreate,
 		"change, nil decision, leaves the trip":                        noChange,
 		"fix, reported twice, is new once":                             freshOnce,
 		"trip, 32 concurrent changes, loses none":                      changesAtOnce,

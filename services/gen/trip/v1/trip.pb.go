@@ -1084,10 +1084,13 @@ func (x *ImportFixesRequest) GetFixes() []*v1.Position {
 }
 
 type ImportFixesResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Trip          *Trip                  `protobuf:"bytes,1,opt,name=trip,proto3" json:"trip,omitempty"`
-	Created       bool                   `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
-	Stored        int64                  `protobuf:"varint,3,opt,name=stored,proto3" json:"stored,omitempty"` // fixes that were new
+	state   protoimpl.MessageState `protogen:"open.v1"`
+	Trip    *Trip                  `protobuf:"bytes,1,opt,name=trip,proto3" json:"trip,omitempty"`
+	Created bool                   `protobuf:"varint,2,opt,name=created,proto3" json:"created,omitempty"`
+	Stored  int64                  `protobuf:"varint,3,opt,name=stored,proto3" json:"stored,omitempty"` // fixes that were new
+	// The change in the number of fixes that do not count for the distance, by reason. It is negative where a later fix
+	// confirms an earlier one.
+	Rejected      map[string]int64 `protobuf:"bytes,4,rep,name=rejected,proto3" json:"rejected,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1141,6 +1144,13 @@ func (x *ImportFixesResponse) GetStored() int64 {
 		return x.Stored
 	}
 	return 0
+}
+
+func (x *ImportFixesResponse) GetRejected() map[string]int64 {
+	if x != nil {
+		return x.Rejected
+	}
+	return nil
 }
 
 type ImportRidesRequest struct {
@@ -1464,11 +1474,15 @@ const file_trip_v1_trip_proto_rawDesc = "" +
 	"account_id\x18\x03 \x01(\tR\taccountId\x12\x1d\n" +
 	"\n" +
 	"vehicle_id\x18\x04 \x01(\tR\tvehicleId\x12/\n" +
-	"\x05fixes\x18\x05 \x03(\v2\x19.sluice.types.v1.PositionR\x05fixes\"q\n" +
+	"\x05fixes\x18\x05 \x03(\v2\x19.sluice.types.v1.PositionR\x05fixes\"\xfd\x01\n" +
 	"\x13ImportFixesResponse\x12(\n" +
 	"\x04trip\x18\x01 \x01(\v2\x14.sluice.trip.v1.TripR\x04trip\x12\x18\n" +
 	"\acreated\x18\x02 \x01(\bR\acreated\x12\x16\n" +
-	"\x06stored\x18\x03 \x01(\x03R\x06stored\"\x96\x01\n" +
+	"\x06stored\x18\x03 \x01(\x03R\x06stored\x12M\n" +
+	"\brejected\x18\x04 \x03(\v21.sluice.trip.v1.ImportFixesResponse.RejectedEntryR\brejected\x1a;\n" +
+	"\rRejectedEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value:\x028\x01\"\x96\x01\n" +
 	"\x12ImportRidesRequest\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x1d\n" +
 	"\n" +
@@ -1524,7 +1538,7 @@ func file_trip_v1_trip_proto_rawDescGZIP() []byte {
 }
 
 var file_trip_v1_trip_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_trip_v1_trip_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_trip_v1_trip_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_trip_v1_trip_proto_goTypes = []any{
 	(Status)(0),                       // 0: sluice.trip.v1.Status
 	(DistanceSource)(0),               // 1: sluice.trip.v1.DistanceSource
@@ -1549,61 +1563,63 @@ var file_trip_v1_trip_proto_goTypes = []any{
 	(*Ride)(nil),                      // 20: sluice.trip.v1.Ride
 	(*ImportRidesResponse)(nil),       // 21: sluice.trip.v1.ImportRidesResponse
 	(*Fault)(nil),                     // 22: sluice.trip.v1.Fault
-	(*v1.Position)(nil),               // 23: sluice.types.v1.Position
-	(*timestamppb.Timestamp)(nil),     // 24: google.protobuf.Timestamp
-	(*v1.PageRequest)(nil),            // 25: sluice.types.v1.PageRequest
-	(*v1.PageInfo)(nil),               // 26: sluice.types.v1.PageInfo
+	nil,                               // 23: sluice.trip.v1.ImportFixesResponse.RejectedEntry
+	(*v1.Position)(nil),               // 24: sluice.types.v1.Position
+	(*timestamppb.Timestamp)(nil),     // 25: google.protobuf.Timestamp
+	(*v1.PageRequest)(nil),            // 26: sluice.types.v1.PageRequest
+	(*v1.PageInfo)(nil),               // 27: sluice.types.v1.PageInfo
 }
 var file_trip_v1_trip_proto_depIdxs = []int32{
 	0,  // 0: sluice.trip.v1.Trip.status:type_name -> sluice.trip.v1.Status
-	23, // 1: sluice.trip.v1.Trip.start:type_name -> sluice.types.v1.Position
-	23, // 2: sluice.trip.v1.Trip.current:type_name -> sluice.types.v1.Position
-	23, // 3: sluice.trip.v1.Trip.end:type_name -> sluice.types.v1.Position
+	24, // 1: sluice.trip.v1.Trip.start:type_name -> sluice.types.v1.Position
+	24, // 2: sluice.trip.v1.Trip.current:type_name -> sluice.types.v1.Position
+	24, // 3: sluice.trip.v1.Trip.end:type_name -> sluice.types.v1.Position
 	1,  // 4: sluice.trip.v1.Trip.distance_source:type_name -> sluice.trip.v1.DistanceSource
 	2,  // 5: sluice.trip.v1.Trip.fee:type_name -> sluice.trip.v1.Money
-	23, // 6: sluice.trip.v1.StartTripRequest.position:type_name -> sluice.types.v1.Position
-	23, // 7: sluice.trip.v1.ReportPositionRequest.position:type_name -> sluice.types.v1.Position
-	23, // 8: sluice.trip.v1.EndTripRequest.position:type_name -> sluice.types.v1.Position
+	24, // 6: sluice.trip.v1.StartTripRequest.position:type_name -> sluice.types.v1.Position
+	24, // 7: sluice.trip.v1.ReportPositionRequest.position:type_name -> sluice.types.v1.Position
+	24, // 8: sluice.trip.v1.EndTripRequest.position:type_name -> sluice.types.v1.Position
 	3,  // 9: sluice.trip.v1.BatchGetTripsResponse.trips:type_name -> sluice.trip.v1.Trip
 	0,  // 10: sluice.trip.v1.TripFilter.statuses:type_name -> sluice.trip.v1.Status
-	24, // 11: sluice.trip.v1.TripFilter.started_from:type_name -> google.protobuf.Timestamp
-	24, // 12: sluice.trip.v1.TripFilter.started_before:type_name -> google.protobuf.Timestamp
+	25, // 11: sluice.trip.v1.TripFilter.started_from:type_name -> google.protobuf.Timestamp
+	25, // 12: sluice.trip.v1.TripFilter.started_before:type_name -> google.protobuf.Timestamp
 	9,  // 13: sluice.trip.v1.ListTripsRequest.filter:type_name -> sluice.trip.v1.TripFilter
-	25, // 14: sluice.trip.v1.ListTripsRequest.page:type_name -> sluice.types.v1.PageRequest
+	26, // 14: sluice.trip.v1.ListTripsRequest.page:type_name -> sluice.types.v1.PageRequest
 	3,  // 15: sluice.trip.v1.ListTripsResponse.trips:type_name -> sluice.trip.v1.Trip
-	26, // 16: sluice.trip.v1.ListTripsResponse.page:type_name -> sluice.types.v1.PageInfo
+	27, // 16: sluice.trip.v1.ListTripsResponse.page:type_name -> sluice.types.v1.PageInfo
 	3,  // 17: sluice.trip.v1.BatchGetOpenTripsResponse.trips:type_name -> sluice.trip.v1.Trip
 	16, // 18: sluice.trip.v1.BatchGetTracksResponse.tracks:type_name -> sluice.trip.v1.Track
-	23, // 19: sluice.trip.v1.Track.positions:type_name -> sluice.types.v1.Position
-	23, // 20: sluice.trip.v1.ImportFixesRequest.fixes:type_name -> sluice.types.v1.Position
+	24, // 19: sluice.trip.v1.Track.positions:type_name -> sluice.types.v1.Position
+	24, // 20: sluice.trip.v1.ImportFixesRequest.fixes:type_name -> sluice.types.v1.Position
 	3,  // 21: sluice.trip.v1.ImportFixesResponse.trip:type_name -> sluice.trip.v1.Trip
-	20, // 22: sluice.trip.v1.ImportRidesRequest.rides:type_name -> sluice.trip.v1.Ride
-	23, // 23: sluice.trip.v1.Ride.start:type_name -> sluice.types.v1.Position
-	23, // 24: sluice.trip.v1.Ride.end:type_name -> sluice.types.v1.Position
-	22, // 25: sluice.trip.v1.ImportRidesResponse.faults:type_name -> sluice.trip.v1.Fault
-	4,  // 26: sluice.trip.v1.Trips.StartTrip:input_type -> sluice.trip.v1.StartTripRequest
-	5,  // 27: sluice.trip.v1.Trips.ReportPosition:input_type -> sluice.trip.v1.ReportPositionRequest
-	6,  // 28: sluice.trip.v1.Trips.EndTrip:input_type -> sluice.trip.v1.EndTripRequest
-	7,  // 29: sluice.trip.v1.Trips.BatchGetTrips:input_type -> sluice.trip.v1.BatchGetTripsRequest
-	10, // 30: sluice.trip.v1.Trips.ListTrips:input_type -> sluice.trip.v1.ListTripsRequest
-	12, // 31: sluice.trip.v1.Trips.BatchGetOpenTrips:input_type -> sluice.trip.v1.BatchGetOpenTripsRequest
-	14, // 32: sluice.trip.v1.Trips.BatchGetTracks:input_type -> sluice.trip.v1.BatchGetTracksRequest
-	17, // 33: sluice.trip.v1.Trips.ImportFixes:input_type -> sluice.trip.v1.ImportFixesRequest
-	19, // 34: sluice.trip.v1.Trips.ImportRides:input_type -> sluice.trip.v1.ImportRidesRequest
-	3,  // 35: sluice.trip.v1.Trips.StartTrip:output_type -> sluice.trip.v1.Trip
-	3,  // 36: sluice.trip.v1.Trips.ReportPosition:output_type -> sluice.trip.v1.Trip
-	3,  // 37: sluice.trip.v1.Trips.EndTrip:output_type -> sluice.trip.v1.Trip
-	8,  // 38: sluice.trip.v1.Trips.BatchGetTrips:output_type -> sluice.trip.v1.BatchGetTripsResponse
-	11, // 39: sluice.trip.v1.Trips.ListTrips:output_type -> sluice.trip.v1.ListTripsResponse
-	13, // 40: sluice.trip.v1.Trips.BatchGetOpenTrips:output_type -> sluice.trip.v1.BatchGetOpenTripsResponse
-	15, // 41: sluice.trip.v1.Trips.BatchGetTracks:output_type -> sluice.trip.v1.BatchGetTracksResponse
-	18, // 42: sluice.trip.v1.Trips.ImportFixes:output_type -> sluice.trip.v1.ImportFixesResponse
-	21, // 43: sluice.trip.v1.Trips.ImportRides:output_type -> sluice.trip.v1.ImportRidesResponse
-	35, // [35:44] is the sub-list for method output_type
-	26, // [26:35] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	23, // 22: sluice.trip.v1.ImportFixesResponse.rejected:type_name -> sluice.trip.v1.ImportFixesResponse.RejectedEntry
+	20, // 23: sluice.trip.v1.ImportRidesRequest.rides:type_name -> sluice.trip.v1.Ride
+	24, // 24: sluice.trip.v1.Ride.start:type_name -> sluice.types.v1.Position
+	24, // 25: sluice.trip.v1.Ride.end:type_name -> sluice.types.v1.Position
+	22, // 26: sluice.trip.v1.ImportRidesResponse.faults:type_name -> sluice.trip.v1.Fault
+	4,  // 27: sluice.trip.v1.Trips.StartTrip:input_type -> sluice.trip.v1.StartTripRequest
+	5,  // 28: sluice.trip.v1.Trips.ReportPosition:input_type -> sluice.trip.v1.ReportPositionRequest
+	6,  // 29: sluice.trip.v1.Trips.EndTrip:input_type -> sluice.trip.v1.EndTripRequest
+	7,  // 30: sluice.trip.v1.Trips.BatchGetTrips:input_type -> sluice.trip.v1.BatchGetTripsRequest
+	10, // 31: sluice.trip.v1.Trips.ListTrips:input_type -> sluice.trip.v1.ListTripsRequest
+	12, // 32: sluice.trip.v1.Trips.BatchGetOpenTrips:input_type -> sluice.trip.v1.BatchGetOpenTripsRequest
+	14, // 33: sluice.trip.v1.Trips.BatchGetTracks:input_type -> sluice.trip.v1.BatchGetTracksRequest
+	17, // 34: sluice.trip.v1.Trips.ImportFixes:input_type -> sluice.trip.v1.ImportFixesRequest
+	19, // 35: sluice.trip.v1.Trips.ImportRides:input_type -> sluice.trip.v1.ImportRidesRequest
+	3,  // 36: sluice.trip.v1.Trips.StartTrip:output_type -> sluice.trip.v1.Trip
+	3,  // 37: sluice.trip.v1.Trips.ReportPosition:output_type -> sluice.trip.v1.Trip
+	3,  // 38: sluice.trip.v1.Trips.EndTrip:output_type -> sluice.trip.v1.Trip
+	8,  // 39: sluice.trip.v1.Trips.BatchGetTrips:output_type -> sluice.trip.v1.BatchGetTripsResponse
+	11, // 40: sluice.trip.v1.Trips.ListTrips:output_type -> sluice.trip.v1.ListTripsResponse
+	13, // 41: sluice.trip.v1.Trips.BatchGetOpenTrips:output_type -> sluice.trip.v1.BatchGetOpenTripsResponse
+	15, // 42: sluice.trip.v1.Trips.BatchGetTracks:output_type -> sluice.trip.v1.BatchGetTracksResponse
+	18, // 43: sluice.trip.v1.Trips.ImportFixes:output_type -> sluice.trip.v1.ImportFixesResponse
+	21, // 44: sluice.trip.v1.Trips.ImportRides:output_type -> sluice.trip.v1.ImportRidesResponse
+	36, // [36:45] is the sub-list for method output_type
+	27, // [27:36] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_trip_v1_trip_proto_init() }
@@ -1619,7 +1635,7 @@ func file_trip_v1_trip_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_trip_v1_trip_proto_rawDesc), len(file_trip_v1_trip_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
