@@ -63,8 +63,10 @@ func Import(ctx context.Context, services Services, kind Kind, files []File, opt
 	var failures []error
 	for _, file := range files {
 		in := &intake{settled: s, services: services, accountID: accountID, file: file, report: &report}
+		var assumptions []string
+		in.read.Assume = func(assumption string) { assumptions = append(assumptions, assumption) }
 		err := in.run(ctx)
-		report.Files = append(report.Files, FileReport{Name: file.Name, Counts: in.Counts, Rejected: in.rejected})
+		report.Files = append(report.Files, FileReport{Name: file.Name, Counts: in.Counts, Rejected: in.rejected, Assumptions: assumptions})
 		report.Counts.add(in.Counts)
 		if ofService(err) {
 			return report, err

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 	_ "time/tzdata" // time zones, for machines without a database of them
@@ -41,6 +42,10 @@ type Options struct {
 	Start time.Time
 	// Date is the day in the time zone, YYYY-MM-DD, of water logs without one; "" is today.
 	Date string
+	// DateOrder is the order of dates such as 02/01/2026, DMY or MDY. Without it such dates are errors.
+	DateOrder string
+	// WaterUnit is the unit of water logs: ml, floz or cup; "" is ml.
+	WaterUnit string
 	// Site and Telescope are those of observations; schedules do not contain them.
 	Site, Telescope string
 	// Secrets receives the secret of each new device, which is not available later; nil creates none.
@@ -78,7 +83,16 @@ func settle(kind Kind, o Options) (settled, error) {
 			return s, errs.Invalid("date", "%.80q is no date such as 2006-01-02", o.Date)
 		}
 	}
-	s.read = recordings.Options{Columns: o.Columns, Location: zone, Start: o.Start}
+	if !slices.Contains([]string{"", string(recordings.DayMonthYear), string(recordings.MonthDayYear)}, o.DateOrder) {
+		return s, errs.Invalid("dateOrder", "%.80q is neither DMY nor MDY", o.DateOrder)
+	}
+	if !slices.Contains([]string{"", "ml", "floz", "cup"}, o.WaterUnit) {
+		return s, errs.Invalid("waterUnit", "%.80q is none of ml, floz and cup", o.WaterUnit)
+	}
+	s.read = recordings.Options{
+		Columns: o.Columns, Location: zone, Start: o.Start, Now: clock.System{}.Now(),
+		DateOrder: recordings.DateOrder(o.DateOrder), WaterUnit: recordings.WaterUnit(o.WaterUnit),
+	}
 	if s.Key == "" {
 		s.Key = "value"
 		if header := o.Columns["value"]; header != "" {

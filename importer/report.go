@@ -14,7 +14,8 @@ type Report struct {
 type FileReport struct {
 	Name string
 	Counts
-	Rejected map[string]int64 // stored fixes that do not count for the distance, by reason
+	Rejected    map[string]int64 // stored fixes that do not count for the distance, by reason
+	Assumptions []string         // of the reader, where the file leaves a choice
 }
 
 // Counts counts rows: Rows = Stored + Repeated + Bad, unless the import was aborted.

@@ -3,6 +3,7 @@ package importer
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -61,7 +62,7 @@ func (in *intake) fixes(ctx context.Context, source string, fixes iter.Seq2[reco
 		return in.sendFixes(ctx, recording, names.of(trip), part)
 	})
 	return pass(ctx, in, fixes, to, func(f recordings.Fix) (string, error) {
-		if err := names.note(f); err != nil {
+		if err := names.note(f, cmp.Or(f.Vehicle, in.unnamed())); err != nil {
 			return "", fmt.Errorf("%s: %w", in.file.Name, err)
 		}
 		return f.Trip, vehicles.note(ctx, f.Vehicle)
@@ -90,12 +91,12 @@ func (in *intake) sendFixes(ctx context.Context, r Recording, externalID string,
 
 // tripNames are the external ids of the trips of a file, by the hashes of the keys in the file. A key is
 // often a simple number, which is another trip in another file. Therefore the external id is a hash of the
-// key and the first fix: the position and the time of the start.
+// key, the vehicle and the first fix: the position and the time of the start.
 type tripNames map[[16]byte][16]byte
 
 var errTooManyTrips = errors.New("there are more than a million trips in the file: split it")
 
-func (n tripNames) note(first recordings.Fix) error {
+func (n tripNames) note(first recordings.Fix, vehicle string) error {
 	key := hash([]byte(first.Trip))
 	if _, known := n[key]; known {
 		return nil
@@ -107,6 +108,8 @@ func (n tripNames) note(first recordings.Fix) error {
 	text = binary.AppendVarint(text, first.At.UnixMicro())
 	text = binary.BigEndian.AppendUint64(text, math.Float64bits(first.Latitude))
 	text = binary.BigEndian.AppendUint64(text, math.Float64bits(first.Longitude))
+	text = binary.AppendUvarint(text, uint64(len(vehicle)))
+	text = append(text, vehicle...)
 	n[key] = hash(append(text, first.Trip...))
 	return nil
 }

@@ -37,6 +37,62 @@ type Options struct {
 	Location *time.Location
 	// Start is the start of a GPX track without any time. Zero selects the time in the metadata of the file.
 	Start time.Time
+	// Now is the current time. Measured rows that are later by more than a day are Faults. Zero accepts any
+	// time.
+	Now time.Time
+	// DateOrder is the order of dates such as 02/01/2026, which are errors without it.
+	DateOrder DateOrder
+	// WaterUnit is the unit of the amounts in water logs; "" is Millilitres.
+	WaterUnit WaterUnit
+	// Assume receives each assumption that a reader makes about a file, once, for the report of an import.
+	// It may be nil.
+	Assume func(assumption string)
+}
+
+// Assumed reports an assumption, if the caller wants reports.
+func (o Options) Assumed(assumption string) {
+	if o.Assume != nil {
+		o.Assume(assumption)
+	}
+}
+
+// CheckPast refuses a time that is later than now by more than a day, which allows for time zones and clocks that
+// are wrong. Nothing can be measured in the future.
+func (o Options) CheckPast(t time.Time) error {
+	if o.Now.IsZero() || !t.After(o.Now.Add(24*time.Hour)) {
+		return nil
+	}
+	return fmt.Errorf("%s is in the future", t.UTC().Format(time.RFC3339))
+}
+
+// DateOrder is the order of day, month and year in a date.
+type DateOrder string
+
+// The orders of dates with the year at the end.
+const (
+	DayMonthYear DateOrder = "DMY"
+	MonthDayYear DateOrder = "MDY"
+)
+
+// WaterUnit is a unit of volume.
+type WaterUnit string
+
+// The units in which the Fitbit API returns water.
+const (
+	Millilitres   WaterUnit = "ml"
+	USFluidOunces WaterUnit = "floz"
+	USCups        WaterUnit = "cup"
+)
+
+// InMillilitres returns the factor from the unit to millilitres.
+func (u WaterUnit) InMillilitres() float64 {
+	switch u {
+	case USFluidOunces:
+		return 29.5735295625
+	case USCups:
+		return 236.5882365
+	}
+	return 1
 }
 
 // Zone returns the time zone of times without an offset.

@@ -32,6 +32,9 @@ type importCommand struct {
 	Start      time.Time         `help:"Start of a track without any time, in RFC 3339."`
 	Secrets    string            `placeholder:"FILE" help:"File for the ids and secrets of new devices, as CSV. It must not exist; secrets are not shown later."`
 	Date       string            `help:"Day of water logs without one, as YYYY-MM-DD; by default today."`
+	DateOrder  string            `enum:",DMY,MDY" default:"" help:"Order of dates such as 02/01/2026: DMY or MDY. Without it such dates are refused."`
+	WaterUnit  string            `enum:"ml,floz,cup" default:"ml" help:"Unit of water logs: ml, floz (US fluid ounces) or cup (US)."`
+	Strict     bool              `help:"Exit with an error when a row is bad. The good rows are imported all the same."`
 	Site       string            `help:"Site of the observations."`
 	Telescope  string            `help:"Telescope of the observations."`
 
@@ -46,6 +49,9 @@ func (c importCommand) Run(ctx context.Context) error {
 	}
 	report, err := c.load(ctx, offline)
 	printReport(os.Stdout, report)
+	if c.Strict && err == nil && report.Bad > 0 {
+		err = fmt.Errorf("%d rows are bad", report.Bad)
+	}
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	return errors.Join(err, offline.Close(stop))
@@ -55,7 +61,7 @@ func (c importCommand) load(ctx context.Context, offline *app.Offline) (importer
 	kind := importer.Kind(c.Kind)
 	options := importer.Options{
 		Account: c.Account, Device: c.Device, DeviceName: c.DeviceName, Key: c.Key, Source: c.Source, Columns: c.Column,
-		TimeZone: c.TimeZone, Start: c.Start, Date: c.Date, Site: c.Site, Telescope: c.Telescope, Progress: importer.NewBar(os.Stderr),
+		TimeZone: c.TimeZone, DateOrder: c.DateOrder, WaterUnit: c.WaterUnit, Start: c.Start, Date: c.Date, Site: c.Site, Telescope: c.Telescope, Progress: importer.NewBar(os.Stderr),
 	}
 	if owned := c.Kind == "trips" || c.Kind == "hydration"; owned && c.Account == "" {
 		account, err := offline.EnsureOwn(ctx, "Recordings", caller.Member)
@@ -64,9 +70,10 @@ func (c importCommand) load(ctx context.Context, offline *app.Offline) (importer
 		}
 		options.Account = account.ID
 	}
+	var secrets *secretsFile
 	if c.Secrets != "" {
-		secrets, err := openSecrets(c.Secrets)
-		if err != nil {
+		var err error
+		if secrets, err = openSecrets(c.Secrets); err != nil {
 			return importer.Report{}, err
 		}
 		defer func() { _ = secrets.file.Close() }() // every row is flushed by append
@@ -76,7 +83,11 @@ func (c importCommand) load(ctx context.Context, offline *app.Offline) (importer
 	for i, path := range c.Files {
 		files[i] = importer.OnDisk(path)
 	}
-	return importer.Import(ctx, offline.Import(), kind, files, options)
+	report, err := importer.Import(ctx, offline.Import(), kind, files, options)
+	if err != nil && secrets != nil && secrets.written == 0 {
+		_ = os.Remove(c.Secrets) // so that the next try can create it
+	}
+	return report, err
 }
 
 // maxFaults is the number of bad rows that the report prints.
@@ -98,13 +109,17 @@ func printReport(w io.Writer, report importer.Report) {
 				fmt.Fprintf(w, "%s: %d of the new fixes are stored but do not count for the distance: %s\n", file.Name, n, why)
 			}
 		}
+		for _, assumption := range file.Assumptions {
+			fmt.Fprintf(w, "%s: %s\n", file.Name, assumption)
+		}
 	}
 }
 
 // secretsFile receives the secrets of new devices as CSV.
 type secretsFile struct {
-	file *os.File
-	rows *csv.Writer
+	file    *os.File
+	rows    *csv.Writer
+	written int // secrets
 }
 
 func openSecrets(path string) (*secretsFile, error) {
@@ -117,6 +132,7 @@ func openSecrets(path string) (*secretsFile, error) {
 }
 
 func (s *secretsFile) write(device recordings.Device, id, secret string) error {
+	s.written++
 	return s.append([]string{device.Key, device.Name, id, secret})
 }
 

@@ -8,12 +8,14 @@
 //	{"foods-log-water": [{"dateTime": "2023-03-28", "value": "1300"}]}
 //
 // the response to a new log ({"waterLog": {…}}), and arrays of these. Amounts are in millilitres, the unit of
-// the API for clients that request metric units. It makes the promises of package recordings; a file that is
+// the API for clients that request metric units, unless Options.WaterUnit names another one; the file does not
+// state it. It makes the promises of package recordings; a file that is
 // not JSON yields nothing but an error.
 package fitbit
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,12 +62,15 @@ func read(r io.Reader, opts recordings.Options, yield func(recordings.WaterLog, 
 	if len(text) > maxFile {
 		return fmt.Errorf("the file is longer than %d bytes", maxFile)
 	}
-	w := &answer{text: text, zone: opts.Zone(), yield: yield, seen: map[string]bool{}}
+	w := &answer{text: text, opts: opts, yield: yield, seen: map[string]bool{}}
 	if err := json.Unmarshal(text, new(json.RawMessage)); err != nil {
 		return w.explain(err)
 	}
 	if err := w.walk(node{raw: text}, 0); err != nil {
 		return err
+	}
+	if unit := cmp.Or(opts.WaterUnit, recordings.Millilitres); w.found {
+		opts.Assumed(fmt.Sprintf("amounts of water are in %s", unit))
 	}
 	if !w.found {
 		return errors.New(`no water log found: “water”, “foods-log-water” or “waterLog” holds them`)
@@ -76,7 +81,7 @@ func read(r io.Reader, opts recordings.Options, yield func(recordings.WaterLog, 
 // answer is one response of the API.
 type answer struct {
 	text  []byte
-	zone  *time.Location
+	opts  recordings.Options
 	yield func(recordings.WaterLog, error) bool
 	seen  map[string]bool // ids of logs
 	found bool
@@ -197,7 +202,8 @@ func (a *answer) compare(summary node, sum float64) error {
 	if err != nil {
 		return a.fault(said.at, "summary %v", err)
 	}
-	if math.Abs(total-sum) > 1 {
+	total *= a.opts.WaterUnit.InMillilitres()
+	if math.Abs(total-sum) > a.opts.WaterUnit.InMillilitres() {
 		return a.fault(said.at, "the summary says %g ml, the good logs add up to %g ml", total, sum)
 	}
 	return nil
@@ -210,6 +216,9 @@ func (a *answer) log(n node) (float64, error) {
 	}
 	if err != nil {
 		return 0, a.fault(n.at, "%v", err)
+	}
+	if log.AmountMl == 0 {
+		return 0, nil // a day without water
 	}
 	a.seen[log.LogID] = true
 	log.Line = a.line(n.at)
@@ -227,12 +236,17 @@ func (a *answer) parse(m map[string]node) (log recordings.WaterLog, err error) {
 	if log.AmountMl, err = value.Number(value.FromJSON(m[amount].raw)); err != nil {
 		return log, fmt.Errorf("%s %w", amount, err)
 	}
-	if log.AmountMl <= 0 || log.AmountMl > maxAmount {
+	log.AmountMl *= a.opts.WaterUnit.InMillilitres()
+	sum := id == "dateTime"
+	if log.AmountMl < 0 || log.AmountMl == 0 && !sum || log.AmountMl > maxAmount {
 		return log, fmt.Errorf("%s %g is not above 0 ml and up to %d", amount, log.AmountMl, maxAmount)
 	}
 	if has(m, "dateTime") {
-		if log.Day, err = time.ParseInLocation(time.DateOnly, value.FromJSON(m["dateTime"].raw), a.zone); err != nil {
+		if log.Day, err = time.ParseInLocation(time.DateOnly, value.FromJSON(m["dateTime"].raw), a.opts.Zone()); err != nil {
 			return log, fmt.Errorf("dateTime %s is not a date as 2006-01-02", value.Quote(value.FromJSON(m["dateTime"].raw)))
+		}
+		if err := a.opts.CheckPast(log.Day); err != nil {
+			return log, fmt.Errorf("dateTime %w", err)
 		}
 	}
 	if log.LogID = value.FromJSON(m[id].raw); id == "dateTime" {

@@ -23,13 +23,22 @@ const (
 type document struct {
 	in    *source.Bounded
 	xml   *xml.Decoder
-	zone  *time.Location
+	opts  recordings.Options
 	out   sink
 	depth int
 
 	start  time.Time // of a track without any time
 	tracks int
-	others int // routes and waypoints
+	others int  // routes and waypoints
+	paced  bool // the assumed speed was reported
+}
+
+// assumePace reports the assumed speed, once for each file.
+func (d *document) assumePace() {
+	if !d.paced {
+		d.paced = true
+		d.opts.Assumed(fmt.Sprintf("a track has no time, and is timed at an assumed speed of %d m/s", assumedSpeed))
+	}
 }
 
 func (d *document) read() error {
@@ -84,7 +93,7 @@ func (d *document) metadata(child xml.StartElement) error {
 	if err != nil || !d.start.IsZero() {
 		return err
 	}
-	if t, err := value.Time(text, d.zone); err == nil {
+	if t, err := value.Time(text, d.opts.Zone()); err == nil {
 		d.start = t
 	}
 	return nil
@@ -92,7 +101,7 @@ func (d *document) metadata(child xml.StartElement) error {
 
 func (d *document) track() error {
 	d.tracks++
-	t := &track{number: d.tracks, key: fmt.Sprint(d.tracks), start: d.start, out: d.out}
+	t := &track{number: d.tracks, key: fmt.Sprint(d.tracks), start: d.start, out: d.out, onPace: d.assumePace}
 	err := d.children(func(child xml.StartElement) error {
 		switch child.Name.Local {
 		case "name":
@@ -151,7 +160,10 @@ func (d *document) fix(start xml.StartElement, written string) (fix recordings.F
 	if written == "" {
 		return fix, nil
 	}
-	if fix.At, err = value.Time(written, d.zone); err != nil {
+	if fix.At, err = value.Time(written, d.opts.Zone()); err == nil {
+		err = d.opts.CheckPast(fix.At)
+	}
+	if err != nil {
 		return fix, fmt.Errorf("time %w", err)
 	}
 	return fix, nil

@@ -43,7 +43,7 @@ func read(r io.Reader, opts recordings.Options, out sink) error {
 	bounded := source.NewBounded(in)
 	d := &document{
 		in: bounded, xml: xml.NewDecoder(bounded),
-		zone: opts.Zone(), start: opts.Start, out: out,
+		opts: opts, start: opts.Start, out: out,
 	}
 	d.xml.CharsetReader = charset
 	return d.read()

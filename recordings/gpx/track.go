@@ -24,9 +24,10 @@ type track struct {
 	start  time.Time // of a track without any time; zero if unknown
 	out    sink
 
-	points  int  // read so far, including bad points
-	yielded bool // at least one point
-	paused  bool // before the next point
+	onPace  func() // called for each point at the assumed speed
+	points  int    // read so far, including bad points
+	yielded bool   // at least one point
+	paused  bool   // before the next point
 
 	known   *recordings.Fix  // the last point with a time
 	pacing  *recordings.Fix  // the last point timed by assumedSpeed
@@ -136,6 +137,7 @@ func (t *track) paceWaiting() error {
 
 // pace times a point by its distance from the previous one, at assumedSpeed.
 func (t *track) pace(fix recordings.Fix) error {
+	t.onPace()
 	fix.At = t.start
 	if before := t.pacing; before != nil {
 		fix.At = before.At.Add(seconds(metres(*before, fix) / assumedSpeed))

@@ -106,14 +106,40 @@ func (s *schedule) begin() (numbered, error) {
 	case begins:
 		return l, nil
 	case s.records == 0 && (err == io.EOF || s.line > maxLines):
-		return l, errors.New("the file is no telescope schedule: no line is “0 status:”")
+		return l, errNoSchedule
 	case err != nil:
 		return l, err
 	}
-	return l, recordings.Fault{Line: l.line, Reason: "the line belongs to no record: “0 status:” begins one"}
+	return l, s.skipStray(l)
 }
 
-// fill reads the lines up to the next record. It continues after a bad line, so that a bad record is one Fault.
+// skipStray skips all lines up to the next record, and returns one Fault for them.
+func (s *schedule) skipStray(stray numbered) error {
+	for more := 0; ; more++ {
+		l, err := s.read()
+		begins := err == nil && l.number == 0 && l.label == "status"
+		switch {
+		case err != nil && err != io.EOF:
+			return err
+		case !begins && s.records == 0 && (err == io.EOF || s.line > maxLines):
+			return errNoSchedule
+		case !begins && err == nil:
+			continue
+		case begins:
+			s.ahead = &l
+		}
+		reason := "the line belongs to no record: “0 status:” begins one"
+		if more > 0 {
+			reason += fmt.Sprintf(" (so do %d lines after it)", more)
+		}
+		return recordings.Fault{Line: stray.line, Reason: reason}
+	}
+}
+
+var errNoSchedule = errors.New("the file is no telescope schedule: no line is “0 status:”")
+
+// fill reads the lines up to the next record. It continues after a bad line, so that a bad record is one
+// Fault.
 func (s *schedule) fill(rec *record) error {
 	var fault error
 	for n := 0; ; n++ {

@@ -3,6 +3,7 @@ package table
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -18,8 +19,11 @@ const maxMeasure = 1e9
 type cells struct {
 	row
 	at           map[string]int
+	opts         recordings.Options
 	zone         *time.Location
-	decimalComma bool
+	decimalComma bool // a comma may be a decimal comma, because it is not the delimiter
+	commasSeen   bool // the file has numbers with decimal commas
+	occurrence   int  // of an ambiguous local time: the first or the second; 0 when it is unknown
 }
 
 // text returns the text of a column, or "" when the row lacks it.
@@ -36,17 +40,31 @@ func (c cells) key(name string) (string, error) {
 }
 
 func (c cells) number(name string) (float64, error) {
+	if err := c.checkPoint(name); err != nil {
+		return 0, named(name, err)
+	}
 	v, err := value.Number(c.decimal(name))
 	return v, named(name, err)
 }
 
-// decimal is the text of a number, with its decimal comma as a point.
+// decimal returns the text of a number, with its decimal comma as a point.
 func (c cells) decimal(name string) string {
 	s := c.text(name)
 	if c.decimalComma && !strings.Contains(s, ".") {
 		s = strings.Replace(s, ",", ".", 1)
 	}
 	return s
+}
+
+// thousands matches a number with a point that may separate thousands, in a file with decimal commas.
+var thousands = regexp.MustCompile(`^[+-]?\d{1,3}(\.\d{3})+$`)
+
+// checkPoint refuses a number whose point may be a decimal point or separate thousands.
+func (c cells) checkPoint(name string) error {
+	if c.commasSeen && thousands.MatchString(c.text(name)) {
+		return fmt.Errorf("%s is ambiguous in a file with decimal commas: write it without a point, or with a comma", value.Quote(c.text(name)))
+	}
+	return nil
 }
 
 // measure parses a number from 0 to maxMeasure; an empty cell is nil.
@@ -63,15 +81,41 @@ func (c cells) measure(name string) (*float64, error) {
 
 // time parses the time of a column. A time of day requires the date in the column "date".
 func (c cells) time(name string) (time.Time, error) {
+	i, err := c.instant(name)
+	if err != nil || !i.Ambiguous() {
+		return i.First, err
+	}
+	switch c.occurrence {
+	case firstOccurrence:
+		return i.First, nil
+	case secondOccurrence:
+		return i.Second, nil
+	}
+	_, err = value.Time(c.timeText(name), c.zone)
+	return i.First, named(name, err)
+}
+
+// instant parses the time of a column, which may be ambiguous.
+func (c cells) instant(name string) (value.Instant, error) {
+	i, err := value.ParseInstant(c.timeText(name), c.zone)
+	if err == nil {
+		err = c.opts.CheckPast(i.First)
+	}
+	return i, named(name, err)
+}
+
+func (c cells) timeText(name string) string {
 	s := c.text(name)
 	if date := c.text("date"); date != "" && len(s) > 2 && s != date && strings.Contains(s[:3], ":") {
 		s = date + " " + s
 	}
-	t, err := value.Time(s, c.zone)
-	return t, named(name, err)
+	return value.ReorderDate(s, string(c.opts.DateOrder))
 }
 
 func (c cells) position(latitude, longitude string) (p recordings.Position, err error) {
+	if err := errors.Join(named(latitude, c.checkPoint(latitude)), named(longitude, c.checkPoint(longitude))); err != nil {
+		return p, err
+	}
 	if p.Latitude, err = value.Latitude(c.decimal(latitude)); err != nil {
 		return p, named(latitude, err)
 	}

@@ -1,7 +1,6 @@
 package table
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,7 +41,7 @@ var fixes = kind{"fixes", []column{
 	{name: "longitude", usual: lonNames, needed: true, unless: "point"},
 	{name: "point", usual: names("point wkt geometry geom")},
 	{name: "trip", usual: tripNames},
-	{name: "vehicle", usual: vehicles},
+	{name: "vehicle", usual: slices.Concat(vehicles, deviceName)},
 	{name: "id", usual: names("id")}, // of the vehicle, with a point
 	{name: "accuracy", usual: names("accuracy accuracy_m accuracy_metres accuracy_meters horizontal_accuracy")},
 }}
@@ -56,11 +55,10 @@ var rides = kind{"rides", []column{
 	{name: "end_longitude", usual: names("dropoff_lon dropoff_lng dropoff_longitude end_lon end_lng end_longitude to_lon to_lng to_longitude destination_lon destination_lng end_station_longitude"), needed: true},
 	{name: "distance_m", usual: names("distance_m distance_metres distance_meters metered_metres")},
 	{name: "distance_km", usual: names("distance_km distance_kilometres distance_kilometers")},
-	// trip_distance is the header of the NYC TLC, in miles.
-	{name: "distance_miles", usual: names("distance_miles distance_mi miles trip_distance")},
+	{name: "distance_miles", usual: names("distance_miles distance_mi miles")},
 	{name: "passengers", usual: names("passengers passenger_count")},
 	{name: "trip", usual: tripNames},
-	{name: "vehicle", usual: vehicles},
+	{name: "vehicle", usual: slices.Concat(vehicles, deviceName)},
 }}
 
 var readings = kind{"readings", []column{
@@ -71,7 +69,7 @@ var readings = kind{"readings", []column{
 }}
 
 var devices = kind{"devices", []column{
-	{name: "key", usual: names("key id device_id external_id serial serial_number"), needed: true},
+	{name: "key", usual: names("key id device_id external_id serial serial_number"), needed: true, unless: "name"},
 	{name: "name", usual: names("name title device_name")},
 	{name: "kind", usual: names("kind type device_kind device_type"), needed: true},
 	{name: "labels", usual: names("labels tags")},
@@ -117,7 +115,12 @@ func (k kind) bind(r row, named map[string]string) (map[string]int, error) {
 			at[c.name] = i
 		}
 	}
-	if err := k.override(named, r, at); err != nil {
+	overridden := map[string]int{}
+	if err := k.override(named, r, overridden); err != nil {
+		return nil, err
+	}
+	maps.Copy(at, overridden)
+	if err := k.checkDuplicates(r, at, overridden); err != nil {
 		return nil, err
 	}
 	for _, c := range k.columns {
@@ -147,12 +150,52 @@ func (k kind) override(named map[string]string, r row, at map[string]int) error 
 	return nil
 }
 
+// unitOf refuses a distance of unknown unit. The header trip_distance of the NYC TLC is in miles: it stands beside
+// the times of a TLC meter.
 func (k kind) unitOf(r row, at map[string]int) error {
 	if k.title != rides.title || has(at, "distance_m") || has(at, "distance_km") || has(at, "distance_miles") {
 		return nil
 	}
-	if slices.Contains(r.header, "distance") {
-		return errors.New("the header distance does not say its unit: add --column distance_km=distance, or distance_m, or distance_miles")
+	if i := slices.Index(r.header, "trip_distance"); i >= 0 && slices.ContainsFunc(r.header, isTLC) {
+		at["distance_miles"] = i
+		return nil
+	}
+	for _, header := range []string{"distance", "trip_distance"} {
+		if slices.Contains(r.header, header) {
+			return fmt.Errorf("the header %s does not say its unit: add --column distance_km=%s, or distance_m, or distance_miles", header, header)
+		}
+	}
+	return nil
+}
+
+func isTLC(header string) bool {
+	return strings.HasPrefix(header, "tpep_") || strings.HasPrefix(header, "lpep_")
+}
+
+// checkDuplicates refuses headers of which one would be dropped: two columns with the header that is used, and two
+// headers of values of which the caller named none.
+func (k kind) checkDuplicates(r row, at, overridden map[string]int) error {
+	for _, c := range k.columns {
+		i, ok := at[c.name]
+		if !ok {
+			continue
+		}
+		if n := slices.Index(r.header[i+1:], r.header[i]); n >= 0 && r.raw[i] == r.raw[i+1+n] {
+			return fmt.Errorf("the header %s appears twice: rename one of them", value.Quote(r.raw[i]))
+		}
+	}
+	if _, named := overridden["value"]; named || k.title != readings.title {
+		return nil
+	}
+	values, _ := k.column("value")
+	var found []string
+	for _, usual := range values.usual {
+		if i := slices.Index(r.header, usual); i >= 0 {
+			found = append(found, value.Quote(r.raw[i]))
+		}
+	}
+	if len(found) > 1 {
+		return fmt.Errorf("the file has several values, %s: import one at a time by --column value=HEADER", strings.Join(found, ", "))
 	}
 	return nil
 }

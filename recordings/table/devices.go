@@ -11,8 +11,8 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/value"
 )
 
-// labelPrefix is the prefix of the header of a column with one label.
-const labelPrefix = "label:"
+// labelPrefixes are the prefixes of the header of a column with one label.
+var labelPrefixes = []string{"label:", "label."}
 
 func device(c cells) (recordings.Device, error) {
 	d := recordings.Device{Line: c.line}
@@ -24,6 +24,9 @@ func device(c cells) (recordings.Device, error) {
 	d.Latitude, d.Longitude, errs[4] = c.place()
 	if err := first(errs[:]); err != nil {
 		return d, err
+	}
+	if _, keyed := c.at["key"]; !keyed {
+		d.Key = d.Name // an inventory without keys identifies devices by their names
 	}
 	if d.Key == "" {
 		return d, errors.New("key is missing")
@@ -60,7 +63,7 @@ func (c cells) labels() (map[string]string, error) {
 		}
 	}
 	for i, header := range c.raw {
-		name, ok := strings.CutPrefix(header, labelPrefix)
+		name, ok := labelOf(header)
 		if content := strings.TrimSpace(c.values[i]); ok && content != "" {
 			if err := addLabel(labels, name, content); err != nil {
 				return nil, err
@@ -68,6 +71,16 @@ func (c cells) labels() (map[string]string, error) {
 		}
 	}
 	return labels, nil
+}
+
+// labelOf returns the name of the label whose column has the header.
+func labelOf(header string) (name string, ok bool) {
+	for _, prefix := range labelPrefixes {
+		if name, ok := strings.CutPrefix(header, prefix); ok {
+			return name, true
+		}
+	}
+	return "", false
 }
 
 func labelsFromJSON(text string, labels map[string]string) error {

@@ -37,9 +37,9 @@ func newJSONArray(in *bufio.Reader) *jsonRows {
 	return j
 }
 
-func newJSONLines(in *bufio.Reader) *jsonRows {
+func newJSONStream(in *bufio.Reader) *jsonRows {
 	j := &jsonRows{in: in, ended: 1}
-	j.cut = j.cutLine
+	j.cut = j.cutValue
 	return j
 }
 
@@ -53,24 +53,43 @@ func (j *jsonRows) next() (row, error) {
 	return row{line: j.line, header: j.header, raw: j.keys, values: j.values}, nil
 }
 
-func (j *jsonRows) cutLine() error {
+// cutValue reads the next value of the stream: an object on one line or on several lines. An element that is not
+// an object ends with its line. So does an invalid object, where the next one starts at the beginning of a line or
+// a string is not closed: the values after it are still read.
+func (j *jsonRows) cutValue() error {
+	j.buf = j.buf[:0]
+	var s scanner
 	for {
-		j.buf, j.line = j.buf[:0], j.ended
-		part, err := j.in.ReadSlice('\n')
-		for ; err == bufio.ErrBufferFull; part, err = j.in.ReadSlice('\n') {
-			j.buf = append(j.buf, part...)
-			if len(j.buf) > source.MaxElement {
-				return fmt.Errorf("line %d: %w", j.line, source.ErrTooLong)
-			}
-		}
-		j.buf = append(j.buf, part...)
-		j.ended++
-		if len(bytes.TrimSpace(j.buf)) > 0 && (err == nil || err == io.EOF) {
-			return nil
+		b, err := j.in.ReadByte()
+		if err == io.EOF && len(j.buf) > 0 {
+			return nil // object reports what is missing
 		}
 		if err != nil {
 			return err
 		}
+		atLineStart := len(j.buf) > 0 && j.buf[len(j.buf)-1] == '\n'
+		if b == '{' && atLineStart && s.depth > 0 {
+			j.buf = bytes.TrimRight(j.buf, "\r\n \t")
+			return j.in.UnreadByte()
+		}
+		if len(j.buf) == 0 && bytes.IndexByte([]byte(" \t\r\n"), b) >= 0 {
+			j.countLine(b)
+			continue
+		}
+		if err := j.take(b, &s); err != nil {
+			return err
+		}
+		j.countLine(b)
+		object := j.buf[0] == '{'
+		if object && s.depth <= 0 && !s.quoted || b == '\n' && (!object || s.quoted) {
+			return nil
+		}
+	}
+}
+
+func (j *jsonRows) countLine(b byte) {
+	if b == '\n' {
+		j.ended++
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 
 	"github.com/sluicehq/sluice/recordings"
 	"github.com/sluicehq/sluice/recordings/internal/source"
@@ -30,7 +31,7 @@ func open(r io.Reader, opts recordings.Options, choose func(header []string) kin
 	case '[':
 		s.rows = newJSONArray(in)
 	case '{':
-		s.rows = newJSONLines(in)
+		s.rows = newJSONStream(in)
 	default:
 		return s, wrap(s.openCSV(source.NewBounded(in), in.Peek, choose))
 	}
@@ -68,12 +69,33 @@ func (s *sheet) openCSV(in *source.Bounded, peek func(int) ([]byte, error), choo
 		return err
 	}
 	s.rows, s.decimalComma = csv, comma != ','
+	if s.commasSeen = s.decimalComma && hasDecimalCommas(head, comma); s.commasSeen {
+		s.opts.Assumed("numbers have a decimal comma")
+	}
 	return s.bindTo(csv.headerRow(), choose(csv.header))
+}
+
+// decimalCommaField is a number with a decimal comma.
+var decimalCommaField = regexp.MustCompile(`^\s*"?[+-]?\d+(\.\d{3})*,\d+"?\s*$`)
+
+// hasDecimalCommas reports whether a field in the head of the file is a number with a decimal comma.
+func hasDecimalCommas(head []byte, delimiter rune) bool {
+	for line := range bytes.Lines(head) {
+		for field := range bytes.SplitSeq(bytes.TrimRight(line, "\r\n"), []byte(string(delimiter))) {
+			if decimalCommaField.Match(field) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (s *sheet) bindTo(header row, k kind) error {
 	s.kind = k
 	at, err := k.bind(header, s.opts.Columns)
+	if i, ok := at["distance_miles"]; ok && err == nil && header.header[i] == "trip_distance" && s.opts.Columns["distance_miles"] == "" {
+		s.opts.Assumed("trip_distance is in miles, as the NYC TLC writes it")
+	}
 	s.at, s.header = at, append([]string(nil), header.header...)
 	return err
 }

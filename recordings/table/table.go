@@ -17,11 +17,16 @@ import (
 	"github.com/sluicehq/sluice/recordings"
 )
 
-// Trips detects by the headers whether the rows are fixes or rides, and reads them. Rides have two times: of
-// the pickup and of the dropoff.
+// Trips detects whether the rows are fixes or rides, and reads them. A column that the caller names and that only
+// one of them has decides; otherwise the headers do: rides have two times, of the pickup and of the dropoff.
 func Trips(r io.Reader, opts recordings.Options) (recordings.Trips, error) {
 	s, err := open(r, opts, func(header []string) kind {
-		if rides.named(opts.Columns) || rides.has(header, "start") && rides.has(header, "end") {
+		switch {
+		case rides.named(opts.Columns):
+			return rides
+		case fixes.named(opts.Columns):
+			return fixes
+		case rides.has(header, "start") && rides.has(header, "end"):
 			return rides
 		}
 		return fixes
@@ -72,11 +77,7 @@ func all[T any](r io.Reader, opts recordings.Options, k kind, parse func(cells) 
 func rows[T any](s *sheet, parse func(cells) (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
-		for {
-			row, err := s.next()
-			if err == io.EOF {
-				return
-			}
+		for row, err := range s.inOrder() {
 			parsed := none
 			if err == nil {
 				parsed, err = parse(row)
@@ -119,7 +120,8 @@ type sheet struct {
 	rows         rowReader
 	kind         kind
 	opts         recordings.Options
-	decimalComma bool
+	decimalComma bool // numbers may have a decimal comma
+	commasSeen   bool // the head of the file has numbers with a decimal comma
 
 	first  *row     // read already, not yet returned
 	header []string // to which the columns are bound
@@ -143,7 +145,7 @@ func (s *sheet) next() (cells, error) {
 		}
 		s.at, s.header = at, append(s.header[:0], r.header...)
 	}
-	return cells{row: r, at: s.at, zone: s.opts.Zone(), decimalComma: s.decimalComma}, nil
+	return cells{row: r, at: s.at, opts: s.opts, zone: s.opts.Zone(), decimalComma: s.decimalComma, commasSeen: s.commasSeen}, nil
 }
 
 func wrap(err error) error {

@@ -274,7 +274,7 @@ func TestUnreadableFilesAreErrors(t *testing.T) {
 		{"one endless line", `{"a":` + strings.Repeat(" ", 2<<20), nil, []string{"more than 1048576 bytes"}},
 		{"one endless element", `[{"a":"` + strings.Repeat("x", 2<<20), nil, []string{"more than 1048576 bytes"}},
 		{"nested", `[{"a":` + strings.Repeat("[", 100), nil, []string{"more than 64 deep"}},
-		{"one object over lines", "{\n\"rows\": []\n}", nil, []string{"line 1: not JSON"}},
+		{"one object over lines", "{\n\"rows\": []\n}", nil, []string{"no column for the time", `the headers are "rows"`}},
 		{"text behind", "[]\n[]", nil, []string{"line 2: text after the end"}},
 	}
 	for _, tt := range tests {

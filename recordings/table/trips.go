@@ -63,20 +63,40 @@ func (c cells) tripAndVehicle() (trip, vehicle string, err error) {
 func ride(c cells) (recordings.Ride, error) {
 	r := recordings.Ride{Line: c.line}
 	var trip string
-	var errs [9]error
-	r.Start, errs[0] = c.time("start")
-	r.End, errs[1] = c.time("end")
-	r.From, errs[2] = c.position("start_latitude", "start_longitude")
-	r.To, errs[3] = c.position("end_latitude", "end_longitude")
-	r.MeteredMetres, errs[4] = c.metered()
-	r.Passengers, errs[5] = c.count("passengers")
-	r.Vehicle, errs[6] = c.key("vehicle")
-	trip, errs[7] = c.key("trip")
+	var errs [8]error
+	r.Start, r.End, errs[0] = c.startAndEnd()
+	r.From, errs[1] = c.position("start_latitude", "start_longitude")
+	r.To, errs[2] = c.position("end_latitude", "end_longitude")
+	r.MeteredMetres, errs[3] = c.metered()
+	r.Passengers, errs[4] = c.count("passengers")
+	r.Vehicle, errs[5] = c.key("vehicle")
+	trip, errs[6] = c.key("trip")
 	if r.End.Before(r.Start) {
-		errs[8] = errors.New("the end is before the start")
+		errs[7] = errors.New("the end is before the start")
 	}
 	r.Key = rideKey(r, trip)
 	return r, first(errs[:])
+}
+
+// startAndEnd parses the times of a ride. Local times that the clocks show twice are resolved where only one pair
+// of instants is in order: from the first occurrence to the second.
+func (c cells) startAndEnd() (start, end time.Time, err error) {
+	from, err := c.instant("start")
+	if err != nil {
+		return start, end, err
+	}
+	to, err := c.instant("end")
+	if err != nil {
+		return start, end, err
+	}
+	if from.Ambiguous() && to.Ambiguous() && to.First.Before(from.First) {
+		return from.First, to.Second, nil
+	}
+	if start, err = c.time("start"); err != nil {
+		return start, end, err
+	}
+	end, err = c.time("end")
+	return start, end, err
 }
 
 func rideKey(r recordings.Ride, trip string) string {
