@@ -72,7 +72,6 @@ func ensureDemoAccounts(ctx context.Context, accounts bff.Accounts) (admin *bff.
 	return admin, nil
 }
 
-// demoAPIKey returns the key of an earlier start while it is valid, else a new one.
 func (w *wiring) demoAPIKey(ctx context.Context, accounts bff.Accounts, admin *bff.Account) (string, error) {
 	file := filepath.Join(w.config.Data, demoAPIKey)
 	kept, err := os.ReadFile(file)

@@ -187,7 +187,6 @@ func reachIn(conns map[string]grpc.ClientConnInterface) connector {
 	}
 }
 
-// makeData creates the data folder, readable by its owner only, and checks that it is writable.
 func makeData(folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("cannot make the data folder: %w: choose another with --data", err)

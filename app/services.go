@@ -90,7 +90,6 @@ func parts() map[string]part {
 	}
 }
 
-// openStore opens and migrates a service's database, and closes it with the program.
 func (w *wiring) openStore(ctx context.Context, service string, migrations fs.FS) (*sqldb.DB, error) {
 	dsn, err := w.config.DSN(service)
 	if err != nil {

@@ -49,7 +49,6 @@ func (r mutationResolver) UpdateJob(ctx context.Context, input bff.UpdateJobInpu
 	return r.Jobs.UpdateJob(ctx, input)
 }
 
-// checkJobDevice refuses a device that the caller cannot see: the job service does not know devices.
 func (r mutationResolver) checkJobDevice(ctx context.Context, id *string) error {
 	if id == nil || *id == "" {
 		return nil

@@ -63,7 +63,6 @@ func (c apiKeyCreateCommand) Run(ctx context.Context) error {
 	})
 }
 
-// deviceLabels encodes pairs such as site=north as a JSON object. Without pairs it returns nil.
 func deviceLabels(pairs []string) (bff.JSON, error) {
 	if len(pairs) == 0 {
 		return nil, nil

@@ -67,7 +67,6 @@ type claim struct {
 	key       string
 }
 
-// isOperation reports whether a request is an operation over HTTP: WebSockets have a protocol of their own.
 func isOperation(r *http.Request) bool {
 	return r.URL.Path == graphQLPath && (r.Method == http.MethodPost || r.Method == http.MethodGet) && r.Header["Upgrade"] == nil
 }

@@ -69,7 +69,6 @@ func members(object []byte) iter.Seq2[string, json.RawMessage] {
 	}
 }
 
-// items iterates over the items of a list. The text must be valid JSON.
 func items(list []byte) iter.Seq[json.RawMessage] {
 	return func(yield func(json.RawMessage) bool) {
 		rest := after(list, "[")

@@ -110,7 +110,6 @@ func (m *metrics) disconnected(transport string, code int) {
 	m.closed.WithLabelValues(transport, codeLabel(code)).Inc()
 }
 
-// codeLabel returns "other" for codes that a client has chosen, to bound the number of labels.
 func codeLabel(code int) string {
 	switch code {
 	case frame.CloseNormal, frame.CloseGoingAway, frame.CloseProtocol, frame.ClosePolicy, frame.CloseTooBig, frame.CloseRestart, frame.CloseTryAgain, frame.CloseBadRequest, frame.CloseUnauthorized,

@@ -89,7 +89,6 @@ func (h *Hub) resume(s *subscriber, after eventstream.Position, cursor string) {
 	})
 }
 
-// groupOf returns the group of the request, and creates it when there is none. Hub.mu is held.
 func (h *Hub) groupOf(r request) *group {
 	v := visibilityOf(r.who)
 	key := r.text + "\x00" + v.key()

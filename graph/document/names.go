@@ -28,7 +28,6 @@ func CheckNames(text string) error {
 	}
 }
 
-// hasLongWord reports whether the text has a run of letters longer than maxName, also in a string.
 func hasLongWord(text string) bool {
 	run := 0
 	for i := range len(text) {

@@ -229,7 +229,6 @@ func (s *Schema) Exec(ctx context.Context) graphql.ResponseHandler {
 // maxRecent is the number of operations whose plans are cached when Options.Operation is nil.
 const maxRecent = 1000
 
-// recentOperations caches the plans of the operations that were executed last, by the parsed operation.
 func recentOperations() (func(*graphql.OperationContext) *Operation, error) {
 	cache, err := otter.New(&otter.Options[*ast.OperationDefinition, *Operation]{MaximumSize: maxRecent})
 	if err != nil {

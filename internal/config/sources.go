@@ -49,7 +49,6 @@ type sources struct {
 	settings []setting
 }
 
-// beforeResolve runs once for each element of the command line. The first element is the application.
 func (s *sources) beforeResolve(ctx *kong.Context, element *kong.Path) error {
 	if element.App == nil {
 		return nil

@@ -33,7 +33,6 @@ type document struct {
 	paced  bool // the assumed speed was reported
 }
 
-// assumePace reports the assumed speed, once for each file.
 func (d *document) assumePace() {
 	if !d.paced {
 		d.paced = true

@@ -73,7 +73,6 @@ func (c cells) labels() (map[string]string, error) {
 	return labels, nil
 }
 
-// labelOf returns the name of the label whose column has the header.
 func labelOf(header string) (name string, ok bool) {
 	for _, prefix := range labelPrefixes {
 		if name, ok := strings.CutPrefix(header, prefix); ok {

@@ -78,7 +78,6 @@ func (s *sheet) openCSV(in *source.Bounded, peek func(int) ([]byte, error), choo
 // decimalCommaField is a number with a decimal comma.
 var decimalCommaField = regexp.MustCompile(`^\s*"?[+-]?\d+(\.\d{3})*,\d+"?\s*$`)
 
-// hasDecimalCommas reports whether a field in the head of the file is a number with a decimal comma.
 func hasDecimalCommas(head []byte, delimiter rune) bool {
 	for line := range bytes.Lines(head) {
 		for field := range bytes.SplitSeq(bytes.TrimRight(line, "\r\n"), []byte(string(delimiter))) {

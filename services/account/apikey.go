@@ -143,7 +143,6 @@ func checkScopes(scopes []string) error {
 	return nil
 }
 
-// checkHeld refuses to grant more than the caller has: other scopes, or devices outside the caller's limit.
 func checkHeld(who caller.Caller, scopes []string, deviceLabels map[string]string) error {
 	if !who.SeesLabels(deviceLabels) {
 		return errs.New(errs.PermissionDenied, ReasonScopeNotHeld, "you cannot give a key for more devices than your own key is limited to: name its labels in deviceLabels")

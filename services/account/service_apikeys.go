@@ -105,7 +105,6 @@ func (s *Service) RevokeAPIKey(ctx context.Context, id string) (APIKey, error) {
 	return revoked, nil
 }
 
-// managed returns the caller, and the key that it may change. A key of another account is NOT_FOUND.
 func (s *Service) managed(ctx context.Context, id string) (caller.Caller, APIKey, error) {
 	who, err := caller.Require(ctx, caller.APIKeyWrite)
 	if err != nil {

@@ -91,7 +91,6 @@ func Observe(t Trip, p Position) (Trip, Fix) {
 	return t.count(fix), fix
 }
 
-// count moves the trip to a counted fix.
 func (t Trip) count(fix Fix) Trip {
 	p, m := fix.Position, &t.Measurement
 	if t.Source == "" && t.Start.isNull() {

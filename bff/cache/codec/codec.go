@@ -389,7 +389,6 @@ func (d *decoder) length() int {
 	return int(n)
 }
 
-// lengthOrNil decodes the number of items; notNil is false for a nil list.
 func (d *decoder) lengthOrNil() (n int, notNil bool) {
 	length, size := binary.Uvarint(d.rest)
 	if d.err != nil || size <= 0 || length > uint64(len(d.rest)-size)+1 {

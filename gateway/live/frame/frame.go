@@ -50,7 +50,6 @@ const (
 // AppendTextHeader appends the header of a text message with a payload of length bytes.
 func AppendTextHeader(b []byte, length int) []byte { return appendHeader(b, finalText, length) }
 
-// appendHeader appends the header of an unmasked, final frame (RFC 6455, section 5.2).
 func appendHeader(b []byte, first byte, length int) []byte {
 	switch {
 	case length <= 125:

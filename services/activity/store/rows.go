@@ -20,7 +20,6 @@ const columns = `id, kind, source, external_id, account_id, title, content, star
 const compared = `actor_folded, telescope_folded, instrument_folded, programme_folded, observer_folded,
 	target_folded, status_folded, sky_x, sky_y, sky_z`
 
-// insert inserts the activity. isNew is false when the account has an activity with the same name (deduplication).
 func insert(ctx context.Context, tx *sqldb.Tx, a activity.Activity) (isNew bool, err error) {
 	kept, err := values(a)
 	if err != nil {

@@ -103,7 +103,6 @@ const (
 	streamRetry        = 5 * time.Second
 )
 
-// called pays for a call of the caller, or refuses it: calls drip away one by one (GCRA).
 func (st Stream) called(caller string, now time.Time, rules Rules) (Stream, error) {
 	each := time.Minute / time.Duration(rules.CallsPerMinute)
 	paid := now

@@ -185,7 +185,6 @@ func (c *conn) refuseSecret(ctx context.Context, err error) bool {
 	return c.refuse(packets.ErrBadUsernameOrPassword)
 }
 
-// noteExisting notes a wrong secret, without a write when there is no such device.
 func (l *Listener) noteExisting(ctx context.Context, deviceID, address string) {
 	if l.registry.Exists(ctx, deviceID) {
 		l.note(deviceID, Refused, "a connection was refused: wrong secret", map[string]any{"address": address})

@@ -102,7 +102,6 @@ func updateDevice(ctx context.Context, tx *sqldb.Tx, d device.Device, version in
 	return nil
 }
 
-// replaceLabels stores the labels of a known device to be searched; one that is deleted has none.
 func replaceLabels(ctx context.Context, tx *sqldb.Tx, d device.Device) error {
 	if _, err := tx.ExecContext(ctx, `DELETE FROM device_labels WHERE device_id = $1`, d.ID); err != nil {
 		return fmt.Errorf("delete labels: %w", err)

@@ -134,7 +134,6 @@ func (s *Store) ReleaseSession(ctx context.Context, key ingress.Key, generation 
 	})
 }
 
-// releaseSessions ends the connections of the sessions of the condition, whose arguments begin at $2.
 func releaseSessions(ctx context.Context, tx *sqldb.Tx, now time.Time, condition string, args ...any) error {
 	args = append([]any{sqldb.Micros(now)}, args...)
 	if _, err := tx.ExecContext(ctx, `UPDATE device_sessions SET node = '', expires_at = $1 + ttl WHERE `+condition, args...); err != nil {

@@ -104,7 +104,6 @@ func pagesAll(t *testing.T, s assembly.Store) {
 	}
 }
 
-// walk pages to the end; between is called after each page but the last.
 func walk(t *testing.T, s assembly.Store, order registry.Order, size int, between func(pages int)) []device.Device {
 	t.Helper()
 	var all []device.Device

@@ -139,7 +139,6 @@ func judge(response *http.Response) error {
 	return &job.Failure{Err: err, After: retryAfter(response.Header.Get("Retry-After"))}
 }
 
-// retryAfter parses a Retry-After header in seconds (RFC 9110, section 10.2.3); 0 for any other form.
 func retryAfter(header string) time.Duration {
 	seconds, err := strconv.Atoi(header)
 	if err != nil || seconds < 0 || seconds > maxRetryAfter {
