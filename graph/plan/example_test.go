@@ -43,6 +43,8 @@ func ExampleNew() {
 	answer := httptest.NewRecorder()
 	server.ServeHTTP(answer, request.WithContext(context.WithValue(request.Context(), worldKey{}, &plantest.World{})))
 	fmt.Println(answer.Body)
-	// Output: planned asked for 1 person
+	// Output:
+	// planned
+	// asked for 1 person
 	// {"data":{"things":[{"owner":{"name":"Ada"},"boss":{"name":"Ada"}},{"owner":{"name":"Ada"},"boss":{"name":"Ada"}}]}}
 }
