@@ -5,7 +5,6 @@ import (
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/internal/ids"
-	"github.com/sluicehq/sluice/loaders"
 )
 
 func (r mutationResolver) SendCommand(ctx context.Context, input bff.SendCommandInput) (*bff.Command, error) {
@@ -21,5 +20,3 @@ func (r mutationResolver) CancelCommand(ctx context.Context, id string) (*bff.Co
 	}
 	return r.Devices.CancelCommand(ctx, id)
 }
-
-func logShown(_ loaders.LogKey, lines []*bff.LogLine) []*bff.LogLine { return nonNil(lines) }
