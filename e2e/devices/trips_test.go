@@ -159,7 +159,7 @@ func endTrip(t *testing.T, p *harness.Program, token, id string) tripState {
 func testDistanceAndFee(t *testing.T, p *harness.Program, vehicle string) {
 	const step = 6371008.8 * math.Pi / 180_000
 	alice := p.SignIn(t, "alice")
-	began := time.Now().Add(-10 * time.Minute).Truncate(time.Second)
+	began := time.Now().Add(-4 * time.Minute).Truncate(time.Second)
 	at := func(seconds int, more harness.Vars) harness.Vars {
 		position := here(harness.Vars{"at": began.Add(time.Duration(seconds) * time.Second).UTC().Format(time.RFC3339)})
 		for name, value := range more {
@@ -199,8 +199,8 @@ func checkEnded(t *testing.T, ended tripState, metres float64) {
 	if ended.Status != "FINISHED" || math.Round(ended.Distance) != metres || ended.Fee.AmountMinor != fee {
 		t.Errorf("the trip ended as %+v, want %v m for %d", ended, metres, fee)
 	}
-	if ended.DurationSeconds < 600 || ended.DurationSeconds > 600+int64(harness.Timeout.Seconds()) {
-		t.Errorf("it took %d s, want about 600", ended.DurationSeconds)
+	if ended.DurationSeconds < 240 || ended.DurationSeconds > 240+int64(harness.Timeout.Seconds()) {
+		t.Errorf("it took %d s, want about 240", ended.DurationSeconds)
 	}
 	counted := ""
 	for _, fix := range ended.Track {
