@@ -137,7 +137,6 @@ func newWiring(ctx context.Context, cfg config.Config, logger *slog.Logger, p *P
 	}, nil
 }
 
-// run runs a goroutine until the program is closed.
 func (w *wiring) run(name string, work func(ctx context.Context) error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan struct{})

@@ -76,7 +76,6 @@ func (w *wiring) openRedis() error {
 	return nil
 }
 
-// redisState describes the circuit breaker of Redis for /readyz?verbose.
 func (w *wiring) redisState() any {
 	if w.redis == nil {
 		return map[string]string{}

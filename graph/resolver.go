@@ -99,7 +99,6 @@ func pageRequest(ctx context.Context, first *int, after *string) (bff.PageReques
 	return request, nil
 }
 
-// selected returns the names of the fields below the field in ctx.
 func selected(ctx context.Context) map[string]bool {
 	names := map[string]bool{}
 	for _, field := range graphql.CollectFieldsCtx(ctx, nil) {

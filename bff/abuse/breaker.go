@@ -97,7 +97,6 @@ func (b *breaker) refusal(wait time.Duration) error {
 	return e
 }
 
-// view returns the breaker for usage reports; nil while it is closed.
 func (b *breaker) view() *bff.CallerBreaker {
 	told := &bff.CallerBreaker{Operation: b.kind, Reason: ReasonTripped, Since: b.since.UTC()}
 	switch b.circuit.State() {

@@ -119,7 +119,6 @@ func (d *Documents) Keep(ctx context.Context, document bff.Document) {
 	}
 }
 
-// notFound returns the error with the message that older clients compare.
 func notFound() error {
 	return errs.New(errs.PersistedQueryNotFound, "PERSISTED_QUERY_NOT_FOUND", "PersistedQueryNotFound")
 }

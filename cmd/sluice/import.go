@@ -93,7 +93,6 @@ func (c importCommand) load(ctx context.Context, offline *app.Offline) (importer
 // maxFaults is the number of bad rows that the report prints.
 const maxFaults = 20
 
-// printReport prints the bad rows and the counts of each file.
 func printReport(w io.Writer, report importer.Report) {
 	for i, fault := range report.Faults {
 		if i == maxFaults {

@@ -187,7 +187,6 @@ func wellFormed(next http.Handler) http.Handler {
 	})
 }
 
-// isJSON tells whether a body of the type can be read.
 func isJSON(contentType string) bool {
 	if contentType == mediaJSON {
 		return true

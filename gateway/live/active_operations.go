@@ -174,7 +174,6 @@ func (c *connection) removeOperation(id string) (activeOperation, bool) {
 	return o, true
 }
 
-// drain implements client.
 func (c *connection) drain(why frame.Close) {
 	c.mu.Lock()
 	c.drainClose = &why

@@ -158,7 +158,6 @@ func (c *connection) handle(text []byte) *frame.Close {
 	return nil
 }
 
-// init authenticates the caller.
 func (c *connection) init(m protocol.Message) *frame.Close {
 	if c.initReceived {
 		return &frame.Close{Code: frame.CloseSecondInit, Reason: "Too many initialisation requests"}
@@ -302,7 +301,6 @@ func (c *connection) appendNext(b []byte, id string, payload []byte) []byte {
 	return c.dialect.AppendNext(b, id, payload)
 }
 
-// offer implements sink.
 func (c *connection) offer(s *subscriber, results []*result) (accepted int) {
 	b, ends := s.shard.buffer[:0], s.shard.ends[:0]
 	for _, r := range results {
@@ -315,7 +313,6 @@ func (c *connection) offer(s *subscriber, results []*result) (accepted int) {
 	return accepted
 }
 
-// push implements sink.
 func (c *connection) push(s *subscriber, r *result) bool {
 	if !c.Push(c.appendNext(nil, s.id, r.payload), s.ended.Load) {
 		return false
@@ -324,13 +321,11 @@ func (c *connection) push(s *subscriber, r *result) bool {
 	return true
 }
 
-// close implements client.
 func (c *connection) close(why frame.Close) {
 	c.code.CompareAndSwap(0, int32(why.Code))
 	c.Close(why.Frame())
 }
 
-// abort implements client.
 func (c *connection) abort() { c.Abort() }
 
 func (c *connection) usesCredential(id string) bool {

@@ -217,7 +217,6 @@ func encoded(v any) []byte {
 	return out
 }
 
-// gapPayload encodes the report of lost events. Cursors need no escaping.
 func gapPayload(e *eventstream.Event) []byte {
 	return []byte(`{"data":null,"extensions":{"cursor":` + strconv.Quote(e.Cursor) +
 		`,"gap":{"from":` + strconv.Quote(e.Gap.From) + `,"to":` + strconv.Quote(e.Gap.To) + `}}}`)

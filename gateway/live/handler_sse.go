@@ -165,7 +165,6 @@ func newStream(h *Hub, w http.ResponseWriter, r *http.Request) *stream {
 	return s
 }
 
-// connect registers the stream with its shard, and writes the headers.
 func (s *stream) connect() {
 	s.hub.metrics.connected("sse")
 	s.shard.post(task{connect: s})
@@ -333,7 +332,6 @@ func (s *stream) enqueue(r *result, broadcast bool) {
 	s.signal()
 }
 
-// offer implements sink.
 func (s *stream) offer(_ *subscriber, results []*result) (accepted int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -347,7 +345,6 @@ func (s *stream) offer(_ *subscriber, results []*result) (accepted int) {
 	return accepted
 }
 
-// push implements sink.
 func (s *stream) push(sub *subscriber, r *result) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -375,7 +372,6 @@ func (s *stream) close(why frame.Close) {
 // drain implements client. A running query writes its response in any case.
 func (s *stream) drain(why frame.Close) { s.close(why) }
 
-// abort implements client.
 func (s *stream) abort() { s.close(frame.Close{Code: frame.CloseGoingAway}) }
 
 func (s *stream) usesCredential(id string) bool { return s.credential == id }

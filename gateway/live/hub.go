@@ -224,7 +224,6 @@ func (h *Hub) post(t task) {
 	}
 }
 
-// pick returns the shard of the next connection, round robin.
 func (h *Hub) pick() *shard {
 	return h.shards[int(h.nextShard.Add(1))%len(h.shards)]
 }

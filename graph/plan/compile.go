@@ -308,7 +308,6 @@ func (c *compiler) node(above *Node, object *Type, collected graphql.CollectedFi
 	return n
 }
 
-// allocate assigns the node its state in a run, and its loads.
 func (c *compiler) allocate(n *Node) {
 	n.stored = !n.concurrent && len(n.next) > 0 && (n.field.Method || n.field.Inline == nil)
 	n.tracked = n.concurrent && n.level > 0 && (n.reference == nil || n.reference.needsContext())

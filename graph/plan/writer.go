@@ -42,7 +42,6 @@ type lateError struct {
 	err error
 }
 
-// write is the second pass.
 func (w *Writer) write(p *plan) written {
 	w.writing, w.base = true, &w.run.root
 	valid := w.Object(p.root, p.root.below[0].id, nil)

@@ -110,7 +110,6 @@ type consumption struct {
 	logger *slog.Logger
 }
 
-// declare makes the durable consumer, or changes the one there is.
 func (c *consumption) declare(ctx context.Context) (jetstream.Consumer, error) {
 	if c.config.Durable == "" {
 		return nil, errors.New("a consumer needs a name")

@@ -229,7 +229,6 @@ func splitAddr(addr string) (string, uint64, error) {
 	return host, number, nil
 }
 
-// checkDatabase omits the name from the error: it may contain a password.
 func checkDatabase(path string, dsn Secret) error {
 	scheme, rest, _ := strings.Cut(dsn.Reveal(), ":")
 	switch {

@@ -18,7 +18,6 @@ func (db *DB) Group(ctx context.Context, change func(ctx context.Context) error)
 	})
 }
 
-// nested runs change within a savepoint of the transaction.
 func (tx *Tx) nested(ctx context.Context, change func(tx *Tx) error) error {
 	if _, err := tx.ExecContext(ctx, "SAVEPOINT nested"); err != nil {
 		return fmt.Errorf("begin a nested write: %w", err)

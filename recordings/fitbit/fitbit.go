@@ -189,7 +189,6 @@ func (a *answer) element(n node) (amount float64, err error) {
 	return a.log(n)
 }
 
-// compare tolerates a summary that is rounded to whole millilitres.
 func (a *answer) compare(summary node, sum float64) error {
 	if first(summary.raw) != '{' {
 		return nil

@@ -164,7 +164,6 @@ func (t *track) lose(fix recordings.Fix) {
 	t.lost.paused = t.lost.paused || fix.StartsSegment
 }
 
-// reportLost yields a run of lost points as one Fault.
 func (t *track) reportLost(format string) error {
 	if t.lost.points == 0 {
 		return nil

@@ -117,7 +117,6 @@ func startTime(s string) (time.Time, error) {
 	return start, nil
 }
 
-// fromJulian rounds to the second. Julian date 2440587.5 is 1970-01-01 00:00 UTC.
 func fromJulian(jd float64) (time.Time, error) {
 	const unixEpoch, secondsPerDay = 2440587.5, 86400
 	days := jd - unixEpoch

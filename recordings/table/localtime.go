@@ -98,7 +98,6 @@ func (b *repeatedHour) add(c cells, err error) {
 	b.last = bufferedRow{}
 }
 
-// flush resolves and yields the buffered rows.
 func (b *repeatedHour) flush(yield func(cells, error) bool) bool {
 	b.resolve()
 	rows := b.rows

@@ -33,7 +33,6 @@ type Filter struct {
 	DeviceID  string
 }
 
-// check returns INVALID_ARGUMENT for a filter out of its bounds.
 func (f Filter) check() error {
 	for _, kind := range f.Kinds {
 		if !kind.known() {

@@ -103,7 +103,6 @@ func (s Schedule) nextReal(after time.Time) time.Time {
 	return time.Time{}
 }
 
-// nextOnWall steps through local times until one has not passed.
 func (s Schedule) nextOnWall(after time.Time) time.Time {
 	wall := onWall(after.In(s.zone))
 	for {

@@ -146,7 +146,6 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (Job, error) {
 	})
 }
 
-// revised applies the update to all fields except the plan.
 func (s *Service) revised(j Job, in UpdateInput) (Job, error) {
 	err := cmp.Or(
 		set(&j.Name, in.Name, checkName),

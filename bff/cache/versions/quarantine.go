@@ -24,7 +24,6 @@ func (q *quarantine) isRunning() bool {
 	return since > 0 && time.Since(time.Unix(0, since)) < recoveryTime
 }
 
-// succeed records a success of Redis. It reports whether no quarantine remains.
 func (q *quarantine) succeed() bool {
 	since := q.since.Load()
 	switch {

@@ -136,7 +136,6 @@ func (s *Shared) valueKey(key string) string { return s.prefix() + "value:" + ke
 
 func milliseconds(d time.Duration) int64 { return max(d.Milliseconds(), 1) }
 
-// do calls Redis, unless the breaker is open.
 func (s *Shared) do(ctx context.Context, call redisdb.Call) error {
 	return s.client.Do(ctx, s.quarantined(call))
 }

@@ -197,7 +197,6 @@ func (w *Writer) dropQueue() {
 	w.queue = nil
 }
 
-// write writes or queues the message. The lock is held.
 func (w *Writer) write(p []byte) {
 	if w.closed || w.closing {
 		return

@@ -8,5 +8,4 @@ func directDescriptor(uintptr) int { return noDescriptor }
 
 func writeAvailable(int, []byte) (int, error) { return 0, nil }
 
-// awaitReadable returns at once: the read itself waits.
 func awaitReadable(syscall.RawConn) {}

@@ -54,7 +54,6 @@ func one(ref *config.TypeReference) string {
 	return fmt.Sprintf("return planAny%s(w, n, v)", ref.Definition.Name)
 }
 
-// scalar returns code that writes a scalar by a marshalling function.
 func scalar(ref *config.TypeReference) string {
 	value := "v"
 	switch {

@@ -32,7 +32,6 @@ func where(f activity.Filter) sqldb.Where {
 	return w
 }
 
-// ceilMicros rounds up to the microseconds that the store has.
 func ceilMicros(at time.Time) int64 {
 	micros := sqldb.Micros(at)
 	if sqldb.Time(micros).Before(at) {

@@ -61,7 +61,6 @@ func failed(messages []device.UpMessage, err error) []uplink.Outcome {
 	return outcomes
 }
 
-// run commits groups until ctx ends.
 func (c *committer) run(ctx context.Context) {
 	var waiting []*batch // to be retried
 	for {

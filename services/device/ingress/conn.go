@@ -309,7 +309,6 @@ func (c *conn) commit(waiting []publication) bool {
 	return c.enqueue(acks) == nil
 }
 
-// acknowledge appends PUBACK.
 func (c *conn) acknowledge(acks []byte, one publication, o uplink.Outcome) []byte {
 	if c.version < 5 || o.Refused == nil {
 		return append(acks, packets.Puback<<4, 2, byte(one.packetID>>8), byte(one.packetID))

@@ -204,7 +204,6 @@ func (l *Listener) serve(accepted net.Conn, address string) {
 	l.running.Go(c.run)
 }
 
-// drain closes all connections.
 func (l *Listener) drain() {
 	l.mu.Lock()
 	l.closed = true

@@ -63,7 +63,6 @@ func (l *Listener) Connected(ctx context.Context) (map[string]time.Time, error) 
 	return l.sessions.ConnectedDevices(ctx)
 }
 
-// watchPeers processes the messages of other processes until ctx ends.
 func (l *Listener) watchPeers(ctx context.Context) {
 	if l.peers == nil {
 		return

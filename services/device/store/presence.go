@@ -60,7 +60,6 @@ func (s *Store) changePresence(ctx context.Context, tx *sqldb.Tx, id string, now
 	return s.tellPresence(ctx, tx, id, after.Published, now)
 }
 
-// tellPresence writes down that a device came or went, and tells others.
 func (s *Store) tellPresence(ctx context.Context, tx *sqldb.Tx, id string, published presence.Presence, now time.Time) error {
 	d, err := scanDevice(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM devices WHERE id = $1`, id))
 	if err != nil {

@@ -113,7 +113,6 @@ func (s *Store) GetConfigs(ctx context.Context, deviceIDs []string) ([]twin.Conf
 	return configs, nil
 }
 
-// newestConfigs is the one order of what was wanted of a device.
 func newestConfigs() sqldb.Newest {
 	return sqldb.Newest{Name: "device-configs/newest", Column: "version", Kind: ids.Config}
 }

@@ -262,7 +262,6 @@ func (q Query) steps() int64 {
 	return floorDiv(q.To.UnixMicro()-1, step) - floorDiv(q.From.UnixMicro(), step) + 1
 }
 
-// floorDiv rounds towards the past, also before 1970.
 func floorDiv(a, b int64) int64 {
 	q := a / b
 	if a%b < 0 {

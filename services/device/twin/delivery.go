@@ -115,7 +115,6 @@ func (s *Service) DeliverPending(ctx context.Context) (int, error) {
 	}
 }
 
-// deliverAll returns the configurations that were acknowledged.
 func (s *Service) deliverAll(ctx context.Context, pending []Config) (delivered []Config, failure error) {
 	var mu sync.Mutex
 	var all errgroup.Group

@@ -20,7 +20,6 @@ import (
 // maxAhead is how far in the future a device's clock may be.
 const maxAhead = time.Hour
 
-// decode reads the payload's one JSON value.
 func decode(payload []byte, into any) error {
 	reader := json.NewDecoder(bytes.NewReader(payload))
 	if err := reader.Decode(into); err != nil {

@@ -119,7 +119,6 @@ func (k *Kind) request(ctx context.Context, task job.Task) (*http.Request, error
 
 func success(status int) bool { return status >= 200 && status < 300 }
 
-// judge returns nil for success.
 func judge(response *http.Response) error {
 	status := response.StatusCode
 	if success(status) {

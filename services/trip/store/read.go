@@ -11,7 +11,6 @@ import (
 	"github.com/sluicehq/sluice/services/trip"
 )
 
-// newest is the only order of trips.
 func newest() sqldb.Newest {
 	return sqldb.Newest{Name: "trips/newest", Column: "start_at", Kind: ids.Trip}
 }
