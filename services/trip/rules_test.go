@@ -114,6 +114,17 @@ func TestRiderFixAheadOfTimeDoesNotDisplaceVehicle(t *testing.T) {
 	d.wantMetres("the vehicle drove 10 m each 10 s", 100)
 }
 
+func TestRiderFixAheadOfTimeIsMeasuredAsNow(t *testing.T) {
+	t.Parallel()
+	d := newDrive(t, "")
+	d.start(north(0, 0))
+	d.at(10)
+	d.byRider(north(111, 309)) // 299 s ahead
+	d.at(21)
+	d.byRider(north(222, 21))
+	d.wantMetres("the rider's next fix has the right time", 222)
+}
+
 func TestRiderFixWhileVehicleReportsDoesNotCount(t *testing.T) {
 	t.Parallel()
 	d := newDrive(t, "")
