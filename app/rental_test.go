@@ -611,7 +611,7 @@ func (r *rental) settle() {
 	}
 	for _, t := range r.allTrips() {
 		if t.Status.Open() || t.Task != trip.NoTask {
-			r.t.Errorf("trip %s is still %s, with the errand %q", t.ID, t.Status, t.Task)
+			r.t.Errorf("trip %s is still %s, with the vehicle task %q", t.ID, t.Status, t.Task)
 		}
 	}
 	for _, v := range r.vehicles {

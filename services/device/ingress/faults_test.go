@@ -142,7 +142,7 @@ func TestKeepAliveEndsASilentConnection(t *testing.T) {
 	c, _ := s.join(t, 5, r, r.Device.ID, true)
 	c.send([]byte{0x32, 0x80, 0x80, 0x04}) // 64 KiB are announced
 	for range 4 {
-		time.Sleep(700 * time.Millisecond)
+		time.Sleep(700 * time.Millisecond) // within the keep-alive, which this test is about
 		c.send([]byte{0})
 	}
 	c.wantDisconnect("silence", 0x8D)
