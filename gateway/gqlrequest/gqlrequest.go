@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/jsontext"
 )
 
 // Limits bound a request before it is decoded. All but Batch must be set.
@@ -24,7 +25,10 @@ type Limits struct {
 }
 
 // Usual are limits that honest requests do not meet.
-func Usual() Limits { return Limits{Depth: 32, Values: 20_000, Variables: 512 << 10} }
+func Usual() Limits {
+	usual := jsontext.Usual()
+	return Limits{Depth: usual.Depth, Values: usual.Values, Variables: 512 << 10}
+}
 
 // MaxQuery bounds the text of a document, in bytes, because the cache of documents retains it.
 const MaxQuery = 128 << 10
@@ -192,7 +196,7 @@ func readMap(name string, text json.RawMessage, to *map[string]any) error {
 	if len(text) == 0 || string(text) == "null" || string(text) == "{}" {
 		return nil
 	}
-	if twice, is := namedTwice(text); is {
+	if twice, is := jsontext.Duplicate(text); is {
 		return malformed("%s has %.40q twice in one object", name, twice)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(text))

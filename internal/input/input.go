@@ -16,6 +16,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/jsontext"
 )
 
 // Line refuses text that is not one line of at most most characters; "" passes.
@@ -54,13 +55,13 @@ func Text(field, text string, most int) error {
 	return short(field, text, most)
 }
 
-// JSON refuses text that is not a JSON value of at most most bytes.
+// JSON refuses text that is not a JSON value of at most most bytes, within the limits of requests: see jsontext.
 func JSON(field, text string, most int) error {
 	if len(text) > most {
 		return errs.Invalid(field, "is longer than %d bytes", most)
 	}
-	if !utf8.ValidString(text) || !json.Valid([]byte(text)) {
-		return errs.Invalid(field, "is not JSON")
+	if err := jsontext.Usual().Check([]byte(text)); err != nil {
+		return errs.Invalid(field, "%v", err)
 	}
 	return nil
 }

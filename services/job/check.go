@@ -13,6 +13,7 @@ const (
 	maxName        = 200       // characters
 	maxDescription = 4000      // characters
 	maxPayload     = 64 << 10  // bytes
+	maxResult      = 64 << 10  // bytes
 	maxAttempts    = 20        // of a firing
 	maxTimeout     = time.Hour // of a run
 	maxChosen      = 1_000     // statuses and kinds in a filter

@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/input"
 	"github.com/sluicehq/sluice/internal/worker"
 )
 
@@ -120,7 +122,14 @@ func (w *Worker) attempt(ctx context.Context, kind Kind, task Task) (result stri
 			result, err = "", errors.New("something went wrong on our side")
 		}
 	}()
-	return kind.Run(ctx, task)
+	result, err = kind.Run(ctx, task)
+	if result == "" {
+		return "", err
+	}
+	if refusal := input.JSON("the result", result, maxResult); refusal != nil {
+		return "", cmp.Or(err, Permanent(refusal))
+	}
+	return result, err
 }
 
 // sendHeartbeats renews the lease in the store, and the delivery in the queue, until ctx ends. It ends the run when

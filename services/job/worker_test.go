@@ -122,6 +122,18 @@ func TestKindPanicsFailsTheRun(t *testing.T) {
 	}
 }
 
+func TestResultUnreadableFailsTheRun(t *testing.T) {
+	t.Parallel()
+	for _, result := range []string{"1e999999999", strings.Repeat("[", 9_000) + strings.Repeat("]", 9_000), "{"} {
+		h := newEnv(t, func(context.Context, job.Task) (string, error) { return result, nil })
+		j := h.create(job.CreateInput{MaxAttempts: 3})
+		h.handle(h.scheduleOne())
+		if got := h.get(j.ID); got.Status != job.Failed || got.Result != "" || !strings.HasPrefix(got.Error, "the result: ") {
+			t.Errorf("%.20s: got %+v", result, got)
+		}
+	}
+}
+
 // hold returns a kind whose runs signal their start and continue until they are released or their context ends.
 func hold(began chan<- job.Task, let <-chan struct{}) kindFunc {
 	return func(ctx context.Context, task job.Task) (string, error) {

@@ -272,7 +272,7 @@ func TestAConfigurationIsHeldToTheSchemaOfItsKind(t *testing.T) {
 		`{}`:                            "desired: ",
 		`{"video":{"fps":0}}`:           "desired/video/fps: ",
 		`{"video":{"fps":"a"}}`:         "desired/video/fps: ",
-		`{"video":{"fps":1e400}}`:       "desired/video/fps: ",
+		`{"video":{"fps":1e300}}`:       "desired/video/fps: ",
 		`{"video":{"a/b~":1}}`:          "desired/video: ",
 		`{"video":{"fps":5}}`:           "",
 		`{"video":{"fps":60},"more":1}`: "",
@@ -302,7 +302,7 @@ func TestNoSchemaTakesForEver(t *testing.T) {
 	for i := range 40 {
 		fmt.Fprintf(&twice, `"x%d":{"allOf":[{"$ref":"#/$defs/x%d"},{"$ref":"#/$defs/x%d"}]},`, i+1, i, i)
 	}
-	deep, many := strings.Repeat(`{"a":`, 30)+"{}"+strings.Repeat("}", 30), "["+strings.Repeat("1,", 20_000)+"1]"
+	deep, many := strings.Repeat(`{"a":`, 30)+"{}"+strings.Repeat("}", 30), "["+strings.Repeat("1,", 19_900)+"1]"
 	enum := "[" + strings.Repeat(`"x",`, 10_000) + `"x"]`
 	for name, c := range map[string]struct{ schema, desired string }{
 		"references that double":            {`{"$defs":{` + twice.String() + `"x0":{"type":"integer"}},"additionalProperties":{"$ref":"#/$defs/x40"}}`, `{"a":"b"}`},
@@ -323,8 +323,8 @@ func TestNoSchemaTakesForEver(t *testing.T) {
 	if _, err := f.Twins.SetSchema(vast, device.Camera, `{"minimum":1e-00099999}`); !errors.Is(err, errs.Invalid("", "")) {
 		t.Errorf("a schema with a vast number: %v", err)
 	}
-	if _, err := f.Twins.SetSchema(vast, device.Camera, `{"properties":{"a":{"maximum":1e9999}}}`); err != nil {
-		t.Fatal(err)
+	if _, err := f.Twins.SetSchema(vast, device.Camera, `{"properties":{"a":{"maximum":1e9999}}}`); !errors.Is(err, errs.Invalid("", "")) {
+		t.Errorf("a schema with a number that is too large: %v", err)
 	}
 	if _, err := f.Twins.Set(vast, twin.SetInput{DeviceID: f.id, Desired: `{"b":[1E+99999]}`}); !errors.Is(err, errs.Invalid("", "")) {
 		t.Errorf("a vast number: %v", err)
