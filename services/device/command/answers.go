@@ -38,15 +38,12 @@ type logMessage struct {
 }
 
 type lineMessage struct {
-	At     *time.Time `json:"at"`
-	Stream string     `json:"stream"`
-	Text   string     `json:"text"`
+	At     *device.Moment `json:"at"`
+	Stream string         `json:"stream"`
+	Text   string         `json:"text"`
 }
 
 func readAnswer(m device.UpMessage, to any, id *string) error {
-	if !utf8.Valid(m.Payload) {
-		return errs.Invalid("payload", "is not UTF-8")
-	}
 	if err := json.Unmarshal(m.Payload, to); err != nil {
 		return errs.Invalid("payload", "is not what %s takes", m.Topic).Because(err)
 	}
@@ -193,19 +190,16 @@ func (t *Decision) log(c Command, lines []lineMessage, arrived time.Time) {
 	}
 }
 
-// clockTolerance is how far in the future a device's clock may be before ours is taken.
-const clockTolerance = 5 * time.Minute
-
+// at is the time of the line: that of its arrival when the device has none that can be.
 func (said lineMessage) at(arrived, now time.Time) time.Time {
-	if said.At != nil {
-		if at, err := input.Time("at", *said.At); err == nil && !at.After(now.Add(clockTolerance)) {
-			return at
-		}
-	}
 	if arrived.IsZero() {
-		return now
+		arrived = now
 	}
-	return arrived.UTC().Truncate(time.Microsecond)
+	at, err := said.At.Checked("at", arrived)
+	if err != nil {
+		at = arrived
+	}
+	return at.UTC().Truncate(time.Microsecond)
 }
 
 // clipped is at most so many bytes of the text, as stores can keep it.

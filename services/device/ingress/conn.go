@@ -317,9 +317,9 @@ func (c *conn) acknowledge(acks []byte, one publication, o uplink.Outcome) []byt
 	switch {
 	case o.Partial:
 		code = packets.CodeSuccess.Code
-	case one.message.Foreign:
+	case o.Refused.Reason == uplink.ReasonForeignTopic:
 		code = packets.ErrNotAuthorized.Code
-	case strings.HasPrefix(o.Refused.Message, "topic"):
+	case o.Refused.Reason == uplink.ReasonUnknownTopic:
 		code = packets.ErrTopicNameInvalid.Code
 	}
 	p := packets.Packet{

@@ -2,6 +2,7 @@ package uplink
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -16,9 +17,6 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/telemetry"
 )
-
-// maxAhead is how far in the future a device's clock may be.
-const maxAhead = time.Hour
 
 func decode(payload []byte, into any) error {
 	reader := json.NewDecoder(bytes.NewReader(payload))
@@ -46,37 +44,6 @@ func badJSON(err error) string {
 		return refused.Message
 	}
 	return "is not JSON"
-}
-
-// moment is a time as devices tell it: RFC 3339, or milliseconds since 1970.
-type moment struct{ time.Time }
-
-// UnmarshalJSON reads it.
-func (m *moment) UnmarshalJSON(text []byte) error {
-	if len(text) > 0 && text[0] == '"' {
-		var at time.Time
-		if err := json.Unmarshal(text, &at); err != nil {
-			return errs.New(errs.InvalidArgument, errs.ReasonInvalidField, "has a time that is neither RFC 3339 nor milliseconds since 1970")
-		}
-		m.Time = at
-		return nil
-	}
-	millis, err := strconv.ParseInt(string(text), 10, 64)
-	if err != nil {
-		return errs.New(errs.InvalidArgument, errs.ReasonInvalidField, "has a time that is neither RFC 3339 nor milliseconds since 1970")
-	}
-	m.Time = time.UnixMilli(millis).UTC()
-	return nil
-}
-
-func orArrival(field string, sentAt *moment, arrived time.Time) (time.Time, error) {
-	if sentAt == nil {
-		return arrived, nil
-	}
-	if sentAt.After(arrived.Add(maxAhead)) {
-		return time.Time{}, errs.Invalid(field, "is more than %v in the future: set the clock", maxAhead)
-	}
-	return sentAt.Time, nil
 }
 
 // The limits of a payload, as of a request of the gateway: how deep lists and objects nest, and how many values there are.
@@ -112,6 +79,23 @@ func checkShape(payload []byte) error {
 		}
 	}
 	return nil
+}
+
+// checkNumbers refuses a number beyond those of 64 bits, by which clients could not read what is stored as it is.
+func checkNumbers(payload []byte) error {
+	reader := json.NewDecoder(bytes.NewReader(payload))
+	reader.UseNumber()
+	for {
+		token, err := reader.Token()
+		if err != nil {
+			return nil // the decoder of the topic reports what is not JSON
+		}
+		if n, ok := token.(json.Number); ok {
+			if _, err := n.Float64(); err != nil {
+				return errs.Invalid("payload", "has a number that is not one of 64 bits: %.40s", n)
+			}
+		}
+	}
 }
 
 // partialError refuses some items of a message. It unwraps to the refusal that names them.
@@ -158,34 +142,26 @@ func (r *itemRefusals) err(good int) error {
 	return &partialError{refusal}
 }
 
-// sample is values at a time: {"at": "…", "values": {"temperature": 21.5}}.
-type sample struct {
-	At     *moment                    `json:"at"`
-	Values map[string]json.RawMessage `json:"values"`
+// items are the parts of a message that is one item or a list of them.
+func items(payload []byte) (list []json.RawMessage, err error) {
+	if first := bytes.TrimLeft(payload, " \t\r\n"); len(first) == 0 || first[0] != '[' {
+		return []json.RawMessage{payload}, nil
+	}
+	err = decode(payload, &list)
+	return list, err
 }
 
-// readReadings reads a message of telemetry: a sample, a list of samples, or values alone. The error is partial when
-// some readings are good.
+// readReadings reads a message of telemetry: a sample, or a list of samples. The error is partial when some readings
+// are good.
 func readReadings(m device.UpMessage) ([]telemetry.Reading, error) {
-	samples, refusals, err := readSamples(m)
+	list, err := items(m.Payload)
 	if err != nil {
 		return nil, err
 	}
 	var all []telemetry.Reading
-	for i, s := range samples {
-		at, err := orArrival(fmt.Sprintf("[%d].at", i), s.At, m.ArrivedAt)
-		if err != nil {
-			refusals.add(err)
-			continue
-		}
-		for _, key := range slices.Sorted(maps.Keys(s.Values)) {
-			reading, err := readReading(key, at, s.Values[key])
-			if err != nil {
-				refusals.add(err)
-				continue
-			}
-			all = append(all, reading)
-		}
+	var refusals itemRefusals
+	for i, text := range list {
+		all = append(all, readSample(fmt.Sprintf("[%d]", i), text, m.ArrivedAt, &refusals)...)
 	}
 	if len(all) == 0 && refusals.count > 0 {
 		return nil, refusals.err(0)
@@ -194,6 +170,74 @@ func readReadings(m device.UpMessage) ([]telemetry.Reading, error) {
 		return nil, err
 	}
 	return all, refusals.err(len(all))
+}
+
+// readSample reads values with their time, {"at": "…", "values": {"temperature": 21.5}}, or {"at": "…", "temperature": 21.5}.
+func readSample(field string, text []byte, arrived time.Time, refusals *itemRefusals) (all []telemetry.Reading) {
+	var values, beside map[string]json.RawMessage
+	err := decode(text, &values)
+	if nested := values["values"]; len(nested) > 0 && nested[0] == '{' {
+		delete(values, "values")
+		beside, values = values, nil
+		err = decode(nested, &values)
+	}
+	var sentAt *device.Moment
+	if err == nil {
+		sentAt, err = timeOf(values, beside)
+	}
+	if err != nil {
+		refusals.add(errs.Invalid(field, "%s", badJSON(err)))
+		return nil
+	}
+	at, err := sentAt.Checked(field+".at", arrived)
+	if err == nil && len(values) == 0 {
+		err = telemetry.CheckCount(0)
+	}
+	if err != nil {
+		refusals.add(err)
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(beside)) {
+		refusals.add(errs.Invalid(field, `%.80q is not "at" or "values"`, name))
+	}
+	for _, key := range slices.Sorted(maps.Keys(values)) {
+		reading, err := readReading(key, at, values[key])
+		if err != nil {
+			refusals.add(err)
+			continue
+		}
+		all = append(all, reading)
+	}
+	return all
+}
+
+// minTime is the least number that is a time and not a reading of this name: seconds of 1973.
+const minTime = 1e8
+
+// timeOf removes the time of a sample, which stands beside the object of values or, where there is none, among them.
+func timeOf(values, beside map[string]json.RawMessage) (at *device.Moment, err error) {
+	from := beside
+	if beside == nil {
+		from = values
+	}
+	for _, name := range []string{"at", "time", "ts", "timestamp"} {
+		text, there := from[name]
+		if !there {
+			continue
+		}
+		n, notNumber := strconv.ParseFloat(string(text), 64)
+		if reading := name == "at" || name == "time"; beside == nil && reading && text[0] != '"' && (notNumber != nil || n < minTime) {
+			continue
+		}
+		if at != nil {
+			return nil, errs.New(errs.InvalidArgument, errs.ReasonInvalidField, "has two times")
+		}
+		delete(from, name)
+		if err := json.Unmarshal(text, &at); err != nil {
+			return nil, err
+		}
+	}
+	return at, nil
 }
 
 func readReading(key string, at time.Time, text json.RawMessage) (telemetry.Reading, error) {
@@ -207,54 +251,30 @@ func readReading(key string, at time.Time, text json.RawMessage) (telemetry.Read
 	return telemetry.CheckReading("values", telemetry.Reading{Key: key, At: at, Value: *value})
 }
 
-func readSamples(m device.UpMessage) (samples []sample, refusals itemRefusals, err error) {
-	if first := bytes.TrimLeft(m.Payload, " \t\r\n"); len(first) > 0 && first[0] == '[' {
-		var list []json.RawMessage
-		if err := decode(m.Payload, &list); err != nil {
-			return nil, refusals, err
-		}
-		for i, text := range list {
-			var one sample
-			if err := json.Unmarshal(text, &one); err != nil {
-				refusals.add(errs.Invalid(fmt.Sprintf("[%d]", i), "%s", badJSON(err)))
-				one = sample{}
-			}
-			samples = append(samples, one) // an empty one keeps the index of those behind it
-		}
-		return samples, refusals, nil
-	}
-	var values map[string]json.RawMessage
-	if err := decode(m.Payload, &values); err != nil {
-		return nil, refusals, err
-	}
-	if named := bytes.TrimSpace(values["values"]); len(named) > 0 && named[0] == '{' {
-		var one sample
-		err := decode(m.Payload, &one)
-		return []sample{one}, refusals, err
-	}
-	return []sample{{Values: values}}, refusals, nil
-}
-
-// place is a position as devices tell it. Phones call its parts by their short names.
+// place is a position as devices send it. Phones use the short names.
 type place struct {
+	Type      string   `json:"_type"`
 	Latitude  *float64 `json:"latitude"`
 	Longitude *float64 `json:"longitude"`
-	At        *moment  `json:"at"`
 	Accuracy  *float64 `json:"accuracy"`
+	Lat       *float64 `json:"lat"`
+	Lon       *float64 `json:"lon"`
+	Acc       *float64 `json:"acc"`
 
-	Lat *float64 `json:"lat"`
-	Lon *float64 `json:"lon"`
-	Tst *int64   `json:"tst"` // seconds since 1970
-	Acc *float64 `json:"acc"`
+	At        *device.Moment `json:"at"`
+	Time      *device.Moment `json:"time"`
+	TS        *device.Moment `json:"ts"`
+	TST       *device.Moment `json:"tst"`
+	Timestamp *device.Moment `json:"timestamp"`
 }
+
+const maxPlaces = 500 // a message
 
 // readPositions reads a message of positions: one, or a list. The error is partial when some of a list are good.
 func readPositions(m device.UpMessage) ([]device.Position, error) {
-	list := []json.RawMessage{m.Payload}
-	if first := bytes.TrimLeft(m.Payload, " \t\r\n"); len(first) > 0 && first[0] == '[' {
-		if err := decode(m.Payload, &list); err != nil {
-			return nil, err
-		}
+	list, err := items(m.Payload)
+	if err != nil {
+		return nil, err
 	}
 	if len(list) == 0 || len(list) > maxPlaces {
 		return nil, errs.Invalid("payload", "must be 1 to %d positions", maxPlaces)
@@ -263,11 +283,10 @@ func readPositions(m device.UpMessage) ([]device.Position, error) {
 	var refusals itemRefusals
 	for i, text := range list {
 		var p place
-		field := fmt.Sprintf("[%d]", i)
-		err := decode(text, &p)
 		var position *device.Position
+		err := decode(text, &p)
 		if err == nil {
-			position, err = p.position(field, m.ArrivedAt)
+			position, err = p.position(fmt.Sprintf("[%d]", i), m.ArrivedAt)
 		}
 		if err != nil {
 			refusals.add(err)
@@ -278,25 +297,20 @@ func readPositions(m device.UpMessage) ([]device.Position, error) {
 	return all, refusals.err(len(all))
 }
 
-const maxPlaces = 500 // a message
-
 func (p place) position(field string, arrived time.Time) (*device.Position, error) {
-	latitude, longitude, accuracy, sentAt := p.Latitude, p.Longitude, p.Accuracy, p.At
+	latitude, longitude := p.Latitude, p.Longitude
 	if latitude == nil && longitude == nil {
 		latitude, longitude = p.Lat, p.Lon
-	}
-	if accuracy == nil {
-		accuracy = p.Acc
-	}
-	if sentAt == nil && p.Tst != nil {
-		sentAt = &moment{time.Unix(*p.Tst, 0).UTC()}
 	}
 	if latitude == nil || longitude == nil {
 		return nil, errs.Invalid(field, "needs latitude and longitude")
 	}
-	at, err := orArrival(field+".at", sentAt, arrived)
+	if p.Type != "" && p.Type != "location" {
+		return nil, errs.Invalid(field, "is a %.40q, not a location", p.Type)
+	}
+	at, err := cmp.Or(p.At, p.Time, p.TS, p.TST, p.Timestamp).Checked(field+".at", arrived)
 	if err != nil {
 		return nil, err
 	}
-	return device.CheckPosition(field, &device.Position{Latitude: *latitude, Longitude: *longitude, At: &at, Accuracy: accuracy})
+	return device.CheckPosition(field, &device.Position{Latitude: *latitude, Longitude: *longitude, At: &at, Accuracy: cmp.Or(p.Accuracy, p.Acc)})
 }

@@ -54,7 +54,7 @@ func (s *Service) takeState(ctx context.Context, m device.UpMessage) error {
 
 // happening is an event as a device tells it.
 type happening struct {
-	At      *moment         `json:"at"`
+	At      *device.Moment  `json:"at"`
 	Type    string          `json:"type"`
 	Message string          `json:"message"`
 	Data    json.RawMessage `json:"data"`
@@ -77,7 +77,7 @@ func (s *Service) takeEvent(ctx context.Context, m device.UpMessage) error {
 	if err := input.Line("message", h.Message, maxMessage); err != nil {
 		return err
 	}
-	at, err := orArrival("at", h.At, m.ArrivedAt)
+	at, err := h.At.Checked("at", m.ArrivedAt)
 	if err != nil {
 		return err
 	}

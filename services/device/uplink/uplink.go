@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -82,6 +83,12 @@ type Outcome struct {
 	Partial bool        // of several items some were refused: Refused names them, the others are stored
 }
 
+// The reasons of messages that are refused for their topic.
+const (
+	ReasonForeignTopic = "TOPIC_OF_ANOTHER_DEVICE"
+	ReasonUnknownTopic = "TOPIC_UNKNOWN"
+)
+
 // takers are the handlers by topic, but for telemetry, which TakeAll stores together. A topic without a row is refused.
 func (s *Service) takers() map[device.UpTopic]taker {
 	return map[device.UpTopic]taker{
@@ -108,9 +115,9 @@ func (s *Service) takeResult(ctx context.Context, m device.UpMessage) error {
 
 func (s *Service) untaken(_ context.Context, m device.UpMessage) error {
 	if m.Foreign {
-		return errs.Invalid("topic", "%.80q is not a topic of this device", m.Topic)
+		return errs.New(errs.PermissionDenied, ReasonForeignTopic, "topic: %.80q is not a topic of this device", m.Topic)
 	}
-	return errs.Invalid("topic", "%.80q is not a topic that devices publish to", m.Topic)
+	return errs.New(errs.InvalidArgument, ReasonUnknownTopic, "topic: %.80q is not a topic that devices publish to", m.Topic)
 }
 
 // welcomer does what a device that has just connected waits for. It may be called again for the same
@@ -205,6 +212,9 @@ func (s *Service) takeOne(ctx context.Context, m device.UpMessage) Outcome {
 		take = s.untaken
 	}
 	err := checkPayload(m)
+	if err == nil && m.Topic != device.UpPosition { // of whose items each is checked
+		err = checkNumbers(m.Payload)
+	}
 	if err == nil {
 		err = take(ctx, m)
 	}
@@ -241,6 +251,9 @@ func (s *Service) countOutcome(m device.UpMessage, outcome Outcome) {
 func checkPayload(m device.UpMessage) error {
 	if len(m.Payload) > device.MaxPayload {
 		return errs.Invalid("payload", "has %d bytes, more than %d", len(m.Payload), device.MaxPayload)
+	}
+	if !utf8.Valid(m.Payload) {
+		return errs.Invalid("payload", "is not UTF-8")
 	}
 	return checkShape(m.Payload)
 }
