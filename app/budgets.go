@@ -31,7 +31,7 @@ func (w *wiring) abuse() *abuse.Callers {
 // overload returns the load shedding of the process.
 func (w *wiring) overload(budgets *quota.Callers) *overload.Gate {
 	gate := overload.New(overload.Options{
-		QueueTime: w.config.Overload.QueueTime, Interval: w.config.Overload.Interval, Spent: budgets.Spent,
+		QueueTime: w.config.Overload.QueueTime, Interval: w.config.Overload.Interval, Spent: budgets.SpentShare,
 		Logger: w.logger, Registry: w.registry,
 	})
 	w.run("overload", gate.Run)

@@ -47,20 +47,20 @@ func openDevice(ctx context.Context, w *wiring, _ connector) (*opened, error) {
 	}
 	options.Downlink, options.Connections = listener, listener
 	service := assembly.New(store, w.clock, options)
-	keeper := presence.NewKeeper(store, listener, w.clock, w.logger, presence.Options{
+	tracker := presence.NewTracker(store, listener, w.clock, w.logger, presence.Options{
 		Grace: w.config.Device.OfflineGrace, Wait: w.config.Device.RestartGrace, Sweep: presenceSweep, Compare: presenceCompare,
 		Welcome: listener.Greet,
 	})
-	loops := []worker.Loop{service.Reconciler.Loop(), service.Twins.DeliveryLoop(), keeper.Loop()}
+	loops := []worker.Loop{service.Reconciler.Loop(), service.Twins.DeliveryLoop(), tracker.Loop()}
 	part.old = service.Retention
 	part.register = func(r grpc.ServiceRegistrar) { devicerpc.Register(r, service) }
 	part.loops = func(b *bus.Bus) []worker.Loop {
-		parts := ingress.Parts{Registry: service.Registry, Uplink: service.Uplink, Keeper: keeper}
+		parts := ingress.Parts{Registry: service.Registry, Uplink: service.Uplink, Tracker: tracker}
 		if w.config.NATS.URL != "" {
 			parts.Peers = b
 		}
 		return append(loops, worker.Continuous("device listener", func(ctx context.Context) error {
-			if err := w.takeOverMessages(ctx, b, service.Uplink); err != nil {
+			if err := w.migrateMessages(ctx, b, service.Uplink); err != nil {
 				return err
 			}
 			return listener.Run(ctx, parts)
@@ -100,14 +100,14 @@ func (w *wiring) listenForDevices(ctx context.Context, store *devicestore.Store)
 	return listener, nil
 }
 
-// takeOverMessages stores what an MQTT listener of NATS, by which devices connected to earlier versions, left behind.
-func (w *wiring) takeOverMessages(ctx context.Context, b *bus.Bus, u *uplink.Service) error {
-	found, err := b.TakeOverMQTT(ctx, func(ctx context.Context, stored []bus.MQTTMessage) error {
+// migrateMessages stores what an MQTT listener of NATS, by which devices connected to earlier versions, left behind.
+func (w *wiring) migrateMessages(ctx context.Context, b *bus.Bus, u *uplink.Service) error {
+	found, err := b.MigrateMQTT(ctx, func(ctx context.Context, stored []bus.MQTTMessage) error {
 		messages := make([]device.UpMessage, len(stored))
 		for i, m := range stored {
 			messages[i] = device.UpMessage{DeviceID: m.DeviceID, Topic: device.UpTopic(m.Topic), Payload: m.Data, ArrivedAt: m.ArrivedAt}
 		}
-		for _, outcome := range u.TakeAll(ctx, messages) {
+		for _, outcome := range u.HandleAll(ctx, messages) {
 			if outcome.Err != nil {
 				return outcome.Err
 			}

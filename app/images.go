@@ -10,8 +10,8 @@ import (
 	"github.com/sluicehq/sluice/internal/retention"
 )
 
-// imagePutFor is the time a camera has to upload an image: the timeout of its command.
-const imagePutFor = 2 * time.Minute
+// imageUploadTTL is the time a camera has to upload an image: the timeout of its command.
+const imageUploadTTL = 2 * time.Minute
 
 func (w *wiring) images() (*media.Images, error) {
 	secret, err := w.cursorSecret()
@@ -21,7 +21,7 @@ func (w *wiring) images() (*media.Images, error) {
 	c := w.config.Camera
 	options := media.Options{
 		Dir: c.ImageDir, PublicURL: w.config.HTTP.PublicURL, Secret: secret, MaxBytes: int64(c.ImageMaxBytes),
-		PutFor: imagePutFor, GetFor: c.ImageURLTTL, Clock: w.clock, Logger: w.logger,
+		PutFor: imageUploadTTL, GetFor: c.ImageURLTTL, Clock: w.clock, Logger: w.logger,
 	}
 	if options.Dir == "" {
 		options.Dir = filepath.Join(w.config.Data, "images")

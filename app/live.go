@@ -53,7 +53,7 @@ func (w *wiring) cursorSecret() ([]byte, error) {
 	if token := w.config.ServiceToken.Reveal(); token != "" {
 		return []byte(token), nil
 	}
-	if err := makeData(w.config.Data); err != nil {
+	if err := createDataFolder(w.config.Data); err != nil {
 		return nil, err
 	}
 	return eventstream.LoadSecret(filepath.Join(w.config.Data, "cursors.key"))

@@ -27,7 +27,7 @@ type Offline struct {
 func OpenOffline(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Offline, error) {
 	o := &Offline{}
 	program, err := build(ctx, cfg, logger, listenAddress{}, func(ctx context.Context, w *wiring) error {
-		if err := makeData(cfg.Data); err != nil {
+		if err := createDataFolder(cfg.Data); err != nil {
 			return err
 		}
 		_, conns, err := w.local(ctx, catalog.Names(), reachIn(nil))

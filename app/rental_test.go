@@ -356,7 +356,7 @@ func (r *rental) hear(v *vehicle) {
 	m := v.outbox[i]
 	v.outbox = slices.Delete(v.outbox, i, i+1)
 	r.say("heard of %s: %s %s", v.id, m.Topic, m.Payload)
-	r.must(r.devices.Uplink.Take(r.t.Context(), m))
+	r.must(r.devices.Uplink.Handle(r.t.Context(), m))
 }
 
 // tellTrips has the trip service get one of the events, which may come again.
@@ -568,7 +568,7 @@ func (r *rental) checkTrips() {
 		if (t.Status == trip.Unlocking || t.Status == trip.Failed) && (t.Fee.AmountMinor != 0 || t.DurationSeconds != 0) {
 			r.t.Errorf("trip %s is %s and costs %+v", t.ID, t.Status, t.Fee)
 		}
-		if l := r.lock(t.VehicleID); t.Status == trip.InProgress && (l.State != device.Unlocked || l.Holder != t.ID || l.Wanted) {
+		if l := r.lock(t.VehicleID); t.Status == trip.InProgress && (l.State != device.Unlocked || l.Reference != t.ID || l.LockRequested) {
 			r.t.Errorf("trip %s is in progress on a vehicle whose lock is %+v", t.ID, l)
 		}
 		if t.Status == trip.InProgress && !r.vehicle(t.VehicleID).open {

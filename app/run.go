@@ -20,7 +20,7 @@ import (
 // other processes.
 func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Program, error) {
 	return build(ctx, cfg, logger, listenAddress{"addr", cfg.Addr}, func(ctx context.Context, w *wiring) error {
-		if err := makeData(cfg.Data); err != nil {
+		if err := createDataFolder(cfg.Data); err != nil {
 			return err
 		}
 		here, err := inThisProcess(cfg.Services)
@@ -106,7 +106,7 @@ func Service(ctx context.Context, cfg config.Config, name string, logger *slog.L
 		return nil, err
 	}
 	return build(ctx, cfg, logger, listenAddress{"services-" + name + "-listen", settings.Listen}, func(ctx context.Context, w *wiring) error {
-		if err := makeData(cfg.Data); err != nil {
+		if err := createDataFolder(cfg.Data); err != nil {
 			return err
 		}
 		b, err := w.openBus(ctx, "nats-"+name)
@@ -187,7 +187,7 @@ func reachIn(conns map[string]grpc.ClientConnInterface) connector {
 	}
 }
 
-func makeData(folder string) error {
+func createDataFolder(folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("cannot make the data folder: %w: choose another with --data", err)
 	}

@@ -47,8 +47,8 @@ type Abuse interface {
 	// Admit refuses a caller whose circuit breaker for the kind is open, because its operations failed by its own
 	// fault.
 	Admit(ctx context.Context, kind OperationKind) error
-	// Repeat refuses a caller that repeats the same mutation of the same entity in a loop.
-	Repeat(ctx context.Context, targets []Target) error
+	// CheckLoop refuses a caller that repeats the same mutation of the same entity in a loop.
+	CheckLoop(ctx context.Context, targets []Target) error
 	// Note counts the outcome of an operation. It must be called once for each operation.
 	Note(ctx context.Context, outcome Outcome)
 

@@ -11,12 +11,12 @@ type Budget struct {
 
 // Budgets is the rate limit of callers. The caller is that of the context.
 type Budgets interface {
-	// Take takes the points of a document from the bucket before it runs, all or none. A refusal is
+	// Charge takes the points of a document from the bucket before it runs, all or none. A refusal is
 	// RESOURCE_EXHAUSTED with the time after which the bucket has enough points; until then the same document may be
 	// refused without being parsed. The returned budget is the state of the bucket in both cases.
-	Take(ctx context.Context, document string, points int) (Budget, error)
-	// Give refunds points that were not used.
-	Give(ctx context.Context, points int)
+	Charge(ctx context.Context, document string, points int) (Budget, error)
+	// Refund refunds points that were not used.
+	Refund(ctx context.Context, points int)
 }
 
 // ChargeExtension is the name under which an operation's statistics hold its *Charge.
@@ -35,7 +35,7 @@ func (c *Charge) Settle(ctx context.Context, budgets Budgets, spent int) {
 	if unspent <= 0 {
 		return
 	}
-	budgets.Give(ctx, unspent)
+	budgets.Refund(ctx, unspent)
 	c.Budget.Remaining = min(c.Budget.Remaining+unspent, c.Budget.Limit)
 	c.Actual = spent
 }

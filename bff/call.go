@@ -8,9 +8,9 @@ import (
 // DeviceCalls is the audit log: the calls by which API keys acted on devices.
 type DeviceCalls interface {
 	ListDeviceCalls(ctx context.Context, filter *DeviceCallFilter, page PageRequest) (Page[DeviceCall], error)
-	// KeepRefusal records that the gateway refused a call of an API key before it reached the device service. name is
+	// RecordRefusal records that the gateway refused a call of an API key before it reached the device service. name is
 	// the method; code and reason are those of the error.
-	KeepRefusal(ctx context.Context, deviceID, name, code, reason string) error
+	RecordRefusal(ctx context.Context, deviceID, name, code, reason string) error
 }
 
 // DeviceCall is one call by which an API key acted on a device, or tried to. Its fields are spelt as in the schema.

@@ -22,6 +22,6 @@ type Document struct {
 type Documents interface {
 	// Find returns the document. It refuses a document that may not run; PERSISTED_QUERY_NOT_FOUND requests the text.
 	Find(ctx context.Context, name DocumentName) (Document, error)
-	// Keep persists a fresh document, which is valid and within limits, under its hash.
-	Keep(ctx context.Context, document Document)
+	// Save persists a fresh document, which is valid and within limits, under its hash.
+	Save(ctx context.Context, document Document)
 }

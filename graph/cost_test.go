@@ -13,12 +13,12 @@ import (
 // purse is a budget without end that counts what it gives.
 type purse struct{ taken, given int }
 
-func (p *purse) Take(_ context.Context, _ string, points int) (bff.Budget, error) {
+func (p *purse) Charge(_ context.Context, _ string, points int) (bff.Budget, error) {
 	p.taken += points
 	return bff.Budget{Limit: 1000, Remaining: 500}, nil
 }
 
-func (p *purse) Give(_ context.Context, points int) { p.given += points }
+func (p *purse) Refund(_ context.Context, points int) { p.given += points }
 
 // Whoever asks for long pages and gets short ones pays for those, whichever executor runs.
 func TestWhatWasAnsweredIsPaidFor(t *testing.T) {

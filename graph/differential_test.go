@@ -26,10 +26,10 @@ import (
 // plenty is a budget that is always full, so that what is left of it is the same each time.
 type plenty struct{}
 
-func (plenty) Take(context.Context, string, int) (bff.Budget, error) {
+func (plenty) Charge(context.Context, string, int) (bff.Budget, error) {
 	return bff.Budget{Limit: 1e9, Remaining: 1e9, RestorePerSecond: 0.5}, nil
 }
-func (plenty) Give(context.Context, int) {}
+func (plenty) Refund(context.Context, int) {}
 
 // who asks, and what they may.
 type who struct {

@@ -85,10 +85,10 @@ var limits = document.Limits{Depth: 15, Aliases: 100}
 // pointsOnly is budgets without a bound on concurrent requests, and without a block list.
 type pointsOnly struct{ bff.Budgets }
 
-func (pointsOnly) ShutsAnybody() bool                                            { return false }
-func (pointsOnly) Shut(caller.Caller, string) (left bff.Budget, _ time.Duration) { return left, 0 }
-func (pointsOnly) Enter(context.Context) (func(), error)                         { return func() {}, nil }
-func (pointsOnly) Early(context.Context, string) (left bff.Budget, _ int, _ error) {
+func (pointsOnly) AnyBlocked() bool                                                 { return false }
+func (pointsOnly) Blocked(caller.Caller, string) (left bff.Budget, _ time.Duration) { return left, 0 }
+func (pointsOnly) Acquire(context.Context) (func(), error)                          { return func() {}, nil }
+func (pointsOnly) CheckRepeat(context.Context, string) (left bff.Budget, _ int, _ error) {
 	return left, 0, nil
 }
 

@@ -144,8 +144,8 @@ func (f writableDevices) command(ctx context.Context, method string, input any) 
 	})
 }
 
-// KeepRefusal stores no refused call: both executors read one store, at different times.
-func (f writableDevices) KeepRefusal(context.Context, string, string, string, string) error {
+// RecordRefusal stores no refused call: both executors read one store, at different times.
+func (f writableDevices) RecordRefusal(context.Context, string, string, string, string) error {
 	return nil
 }
 

@@ -93,7 +93,7 @@ func (in *intake) sendActivities(ctx context.Context, activities []Activity) err
 				in.refuse(a.Line, 1, reason)
 			}
 		}
-		in.took(len(part)-len(faults), stored)
+		in.countAccepted(len(part)-len(faults), stored)
 		return nil
 	}, func(part []Activity, reason string) { in.refuse(part[0].Line, len(part), reason) })
 }

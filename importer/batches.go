@@ -10,8 +10,8 @@ import (
 	"github.com/sluicehq/sluice/recordings"
 )
 
-// maxHeld is the maximum number of buffered rows, in all batches of a file.
-const maxHeld = 20_000
+// maxBuffered is the maximum number of buffered rows, in all batches of a file.
+const maxBuffered = 20_000
 
 // batches buffers rows and sends them to a service in batches, one batch per key. Rows of one key are sent
 // in their order.
@@ -19,9 +19,9 @@ type batches[T any] struct {
 	most int // maximum rows per batch
 	send func(ctx context.Context, key string, rows []T) error
 
-	held  int
-	open  map[string]*list.Element
-	order list.List // of *batch[T], the oldest first
+	buffered int
+	open     map[string]*list.Element
+	order    list.List // of *batch[T], the oldest first
 }
 
 type batch[T any] struct {
@@ -41,11 +41,11 @@ func (b *batches[T]) add(ctx context.Context, key string, row T) error {
 	}
 	to := at.Value.(*batch[T])
 	to.rows = append(to.rows, row)
-	b.held++
+	b.buffered++
 	switch {
 	case len(to.rows) >= b.most:
 		return b.close(ctx, at)
-	case b.held >= maxHeld:
+	case b.buffered >= maxBuffered:
 		return b.close(ctx, b.order.Front())
 	}
 	return nil
@@ -54,7 +54,7 @@ func (b *batches[T]) add(ctx context.Context, key string, row T) error {
 func (b *batches[T]) close(ctx context.Context, at *list.Element) error {
 	full := b.order.Remove(at).(*batch[T])
 	delete(b.open, full.key)
-	b.held -= len(full.rows)
+	b.buffered -= len(full.rows)
 	return b.send(ctx, full.key, full.rows)
 }
 
@@ -70,7 +70,7 @@ func (b *batches[T]) flush(ctx context.Context) error {
 // pass adds rows to batches by their keys, until the file ends or a read error. It also sends the valid rows
 // before a read error.
 func pass[T any](ctx context.Context, in *intake, rows iter.Seq2[T, error], to *batches[T], key func(T) (string, error)) error {
-	err := gather(ctx, in, rows, to, key)
+	err := batchRows(ctx, in, rows, to, key)
 	if ofService(err) {
 		return err
 	}
@@ -80,7 +80,7 @@ func pass[T any](ctx context.Context, in *intake, rows iter.Seq2[T, error], to *
 	return err
 }
 
-func gather[T any](ctx context.Context, in *intake, rows iter.Seq2[T, error], to *batches[T], key func(T) (string, error)) error {
+func batchRows[T any](ctx context.Context, in *intake, rows iter.Seq2[T, error], to *batches[T], key func(T) (string, error)) error {
 	for row, err := range rows {
 		if ctx.Err() != nil {
 			return errs.From(ctx.Err())

@@ -32,8 +32,8 @@ func TestBatchesKeepOrderOfKeysAndBounds(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := b.flush(t.Context()); err != nil || b.held != 0 {
-			t.Fatalf("%d rows held, %v", b.held, err)
+		if err := b.flush(t.Context()); err != nil || b.buffered != 0 {
+			t.Fatalf("%d rows held, %v", b.buffered, err)
 		}
 		for key, rows := range want {
 			if !slices.Equal(got[key], rows) {
@@ -46,11 +46,11 @@ func TestBatchesKeepOrderOfKeysAndBounds(t *testing.T) {
 func TestBatchesAtBoundSendOldestFirst(t *testing.T) {
 	t.Parallel()
 	var sent []string
-	b := newBatches(maxHeld, func(_ context.Context, key string, rows []int) error {
+	b := newBatches(maxBuffered, func(_ context.Context, key string, rows []int) error {
 		sent = append(sent, key+" "+strconv.Itoa(len(rows)))
 		return nil
 	})
-	for i := range maxHeld + 1 {
+	for i := range maxBuffered + 1 {
 		key := "old"
 		if i%2 == 1 {
 			key = "young"
@@ -59,8 +59,8 @@ func TestBatchesAtBoundSendOldestFirst(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if want := []string{"old 10000"}; !slices.Equal(sent, want) || b.held != maxHeld/2+1 {
-		t.Errorf("sent %v, held %d, want %v", sent, b.held, want)
+	if want := []string{"old 10000"}; !slices.Equal(sent, want) || b.buffered != maxBuffered/2+1 {
+		t.Errorf("sent %v, held %d, want %v", sent, b.buffered, want)
 	}
 }
 

@@ -140,8 +140,8 @@ func (in *intake) refuse(line, n int, reason string) {
 	in.report.fault(Fault{File: in.file.Name, Line: line, Reason: reason})
 }
 
-// took counts rows that a service has accepted; stored of them were new.
-func (in *intake) took(rows int, stored int64) {
+// countAccepted counts rows that a service has accepted; stored of them were new.
+func (in *intake) countAccepted(rows int, stored int64) {
 	in.Stored += stored
 	in.Repeated += int64(rows) - stored
 }

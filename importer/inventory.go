@@ -13,15 +13,15 @@ func (in *intake) inventory(ctx context.Context, r io.Reader) error {
 	source := in.source("inventory")
 	to := newBatches(maxDevices, func(ctx context.Context, _ string, devices []recordings.Device) error {
 		return halve(devices, func(part []recordings.Device) error {
-			all, made, err := in.services.Devices.ImportDevices(ctx, source, part, in.Secrets != nil)
+			all, created, err := in.services.Devices.ImportDevices(ctx, source, part, in.Secrets != nil)
 			if err != nil {
 				return err
 			}
 			if err := in.deliverSecrets(part, all); err != nil {
 				return err
 			}
-			in.Devices += made
-			in.took(len(part), made)
+			in.Devices += created
+			in.countAccepted(len(part), created)
 			return nil
 		}, func(part []recordings.Device, reason string) { in.refuse(part[0].Line, len(part), reason) })
 	})

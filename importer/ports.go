@@ -36,10 +36,10 @@ type Identity struct {
 type Devices interface {
 	// EnsureDevices finds or creates devices by their keys in the source, at most 500. It returns their ids in order
 	// and the number of new devices. Known devices do not change. When one device is refused, none is created.
-	EnsureDevices(ctx context.Context, source string, devices []recordings.Device) (ids []string, made int64, err error)
+	EnsureDevices(ctx context.Context, source string, devices []recordings.Device) (ids []string, created int64, err error)
 	// ImportDevices finds or creates devices as EnsureDevices does, and updates known devices. With
 	// secrets it creates a secret for each new device.
-	ImportDevices(ctx context.Context, source string, devices []recordings.Device, secrets bool) (all []Imported, made int64, err error)
+	ImportDevices(ctx context.Context, source string, devices []recordings.Device, secrets bool) (all []Imported, created int64, err error)
 	// KindOf returns the kind of the device (recordings.KindVehicle, ...); "" when it does not exist.
 	KindOf(ctx context.Context, id string) (kind string, err error)
 	// RecordReadings stores readings of the device under a key, at most 5,000, and returns the number of new ones.
@@ -70,8 +70,8 @@ type Recording struct {
 
 // Added is the result of ImportFixes.
 type Added struct {
-	Made   bool  // the trip is new
-	Stored int64 // fixes that were new
+	Created bool  // the trip is new
+	Stored  int64 // fixes that were new
 	// Rejected is the change in the number of fixes that do not count for the distance, by reason.
 	Rejected map[string]int64
 }

@@ -73,22 +73,22 @@ func (r *roster) find(ctx context.Context) error {
 	if len(drafts) == 0 {
 		return nil
 	}
-	if err := r.ask(ctx, keys, drafts); err != nil {
+	if err := r.ensure(ctx, keys, drafts); err != nil {
 		return fmt.Errorf("find the devices: %w", err)
 	}
 	return nil
 }
 
-func (r *roster) ask(ctx context.Context, keys []string, drafts []recordings.Device) error {
+func (r *roster) ensure(ctx context.Context, keys []string, drafts []recordings.Device) error {
 	learn := func(e entry) { // halve visits the drafts in the order of keys
 		r.known[keys[0]], keys = e, keys[1:]
 	}
 	return halve(drafts, func(part []recordings.Device) error {
-		ids, made, err := r.in.services.Devices.EnsureDevices(ctx, r.source, part)
+		ids, created, err := r.in.services.Devices.EnsureDevices(ctx, r.source, part)
 		if err != nil {
 			return err
 		}
-		r.in.Devices += made
+		r.in.Devices += created
 		for _, id := range ids {
 			learn(entry{id: id})
 		}

@@ -35,7 +35,7 @@ func (in *intake) sendReadings(ctx context.Context, deviceID string, readings []
 		if err != nil {
 			return err
 		}
-		in.took(len(part), stored)
+		in.countAccepted(len(part), stored)
 		return nil
 	}, func(part []recordings.Reading, reason string) { in.refuse(part[0].Line, len(part), reason) })
 }

@@ -27,7 +27,7 @@ const (
 func (in *intake) trips(ctx context.Context, r io.Reader) error {
 	text := bufio.NewReader(r)
 	source := in.source("recording")
-	if looksLikeXML(text) {
+	if isXML(text) {
 		source = in.source("gpx")
 	}
 	trips, err := open.Trips(text, in.file.Name, in.read)
@@ -40,7 +40,7 @@ func (in *intake) trips(ctx context.Context, r io.Reader) error {
 	return in.fixes(ctx, source, trips.Fixes)
 }
 
-func looksLikeXML(r *bufio.Reader) bool {
+func isXML(r *bufio.Reader) bool {
 	head, _ := r.Peek(512)
 	head = bytes.TrimPrefix(head, []byte("\xef\xbb\xbf"))
 	return bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("<"))
@@ -75,10 +75,10 @@ func (in *intake) sendFixes(ctx context.Context, r Recording, externalID string,
 		if err != nil {
 			return err
 		}
-		if added.Made {
+		if added.Created {
 			in.Trips++
 		}
-		in.took(len(part), added.Stored)
+		in.countAccepted(len(part), added.Stored)
 		for why, n := range added.Rejected {
 			if in.rejected == nil {
 				in.rejected = map[string]int64{}
@@ -157,7 +157,7 @@ func (in *intake) sendRides(ctx context.Context, r Recording, rides []recordings
 			}
 		}
 		in.Trips += stored
-		in.took(good, stored)
+		in.countAccepted(good, stored)
 		return nil
 	}, func(part []recordings.Ride, reason string) { in.refuse(part[0].Line, len(part), reason) })
 }

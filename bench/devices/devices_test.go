@@ -63,13 +63,13 @@ func serve(b *testing.B, n int) served {
 		b.Fatal(err)
 	}
 	service := assembly.New(rows, clock.System{}, assembly.Options{Downlink: listener, Connections: listener})
-	keeper := presence.NewKeeper(rows, listener, clock.System{}, logger, presence.Options{
+	keeper := presence.NewTracker(rows, listener, clock.System{}, logger, presence.Options{
 		Grace: time.Second, Wait: time.Minute, Sweep: time.Second, Compare: time.Minute, Welcome: listener.Greet,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- listener.Run(ctx, ingress.Parts{Registry: service.Registry, Uplink: service.Uplink, Keeper: keeper})
+		ended <- listener.Run(ctx, ingress.Parts{Registry: service.Registry, Uplink: service.Uplink, Tracker: keeper})
 	}()
 	b.Cleanup(func() { cancel(); <-ended })
 	return served{listener.Addr(), register(b, service, n)}

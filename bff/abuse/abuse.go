@@ -94,12 +94,12 @@ func (c *Callers) Admit(ctx context.Context, kind bff.OperationKind) error {
 	return c.of(ctx).admit(kind, time.Now())
 }
 
-// Repeat refuses a mutation that the caller repeats in a loop.
-func (c *Callers) Repeat(ctx context.Context, targets []bff.Target) error {
+// CheckLoop refuses a mutation that the caller repeats in a loop.
+func (c *Callers) CheckLoop(ctx context.Context, targets []bff.Target) error {
 	if len(targets) == 0 {
 		return nil
 	}
-	return c.of(ctx).repeat(targets, time.Now())
+	return c.of(ctx).checkLoop(targets, time.Now())
 }
 
 // Unread refuses a document before it is parsed, if the breakers of all kinds that it may be are open. A text without
@@ -110,12 +110,12 @@ func (c *Callers) Unread(ctx context.Context, document string) error {
 		return nil // known by its hash alone
 	}
 	now := time.Now()
-	err := r.shut(bff.KindQuery, now)
+	err := r.check(bff.KindQuery, now)
 	if err != nil && strings.Contains(document, "mutation") {
-		err = r.shut(bff.KindMutation, now)
+		err = r.check(bff.KindMutation, now)
 	}
 	if err != nil && strings.Contains(document, "subscription") {
-		err = r.shut(bff.KindSubscription, now)
+		err = r.check(bff.KindSubscription, now)
 	}
 	return err
 }
@@ -149,13 +149,13 @@ func (c *Callers) Verify(ctx context.Context, verify func() (caller.Caller, erro
 }
 
 // presented records whether credentials were valid.
-func (c *Callers) presented(ctx context.Context, held bool) {
-	if !held {
+func (c *Callers) presented(ctx context.Context, verified bool) {
+	if !verified {
 		c.Note(ctx, bff.Outcome{Kind: bff.KindCredentials, Fault: bff.FaultCaller})
 		return
 	}
 	if r, known := c.known.GetIfPresent(c.options.Key(ctx)); known {
-		r.held()
+		r.countVerified()
 	}
 }
 
@@ -199,17 +199,17 @@ func (r *record) admit(kind bff.OperationKind, now time.Time) error {
 	return nil
 }
 
-// shut is admit without using the trial.
-func (r *record) shut(kind bff.OperationKind, now time.Time) error {
+// check is admit without using the trial.
+func (r *record) check(kind bff.OperationKind, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if b := r.breakers[kind]; b != nil {
-		return b.shut(now)
+		return b.check(now)
 	}
 	return nil
 }
 
-func (r *record) repeat(targets []bff.Target, now time.Time) error {
+func (r *record) checkLoop(targets []bff.Target, now time.Time) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for _, target := range targets {
@@ -244,7 +244,7 @@ func (r *record) note(outcome bff.Outcome, now time.Time) {
 }
 
 // held counts valid credentials, so that a network with mixed clients stays open. The requests count for their caller.
-func (r *record) held() {
+func (r *record) countVerified() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if b := r.breakers[bff.KindCredentials]; b != nil {

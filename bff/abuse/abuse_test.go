@@ -158,7 +158,7 @@ func target(entity string) []bff.Target {
 // loop calls it until it is refused, and gives how often it was let in.
 func loop(ctx context.Context, c *abuse.Callers, entity string, times int, every time.Duration) int {
 	for i := range times {
-		if err := c.Repeat(ctx, target(entity)); err != nil {
+		if err := c.CheckLoop(ctx, target(entity)); err != nil {
 			return i
 		}
 		time.Sleep(every)
@@ -173,17 +173,17 @@ func TestAMutationInALoop(t *testing.T) {
 		if n := loop(alice, c, "a", 100, time.Millisecond); n != repeats {
 			t.Fatalf("let in %d times, want %d", n, repeats)
 		}
-		e := errs.From(c.Repeat(alice, target("a")))
+		e := errs.From(c.CheckLoop(alice, target("a")))
 		if e == nil || e.Code != errs.ResourceExhausted || e.Reason != abuse.ReasonLoop || e.RetryAfter <= 0 || e.RetryAfter > openFor+time.Millisecond {
 			t.Errorf("refused by %#v", e)
 		}
-		if err := c.Repeat(alice, target("b")); err != nil {
+		if err := c.CheckLoop(alice, target("b")); err != nil {
 			t.Errorf("another thing is refused: %v", err)
 		}
-		if err := c.Repeat(alice, []bff.Target{{Mutation: "deleteDevice", Entity: "a"}}); err != nil {
+		if err := c.CheckLoop(alice, []bff.Target{{Mutation: "deleteDevice", Entity: "a"}}); err != nil {
 			t.Errorf("another mutation is refused: %v", err)
 		}
-		if err := c.Repeat(as(t, "bob"), target("a")); err != nil {
+		if err := c.CheckLoop(as(t, "bob"), target("a")); err != nil {
 			t.Errorf("somebody else is refused: %v", err)
 		}
 		time.Sleep(openFor + time.Millisecond)
@@ -201,13 +201,13 @@ func TestWhatIsNoLoop(t *testing.T) {
 	t.Parallel()
 	for name, do := range map[string]func(ctx context.Context, c *abuse.Callers, i int) error{
 		"many things": func(ctx context.Context, c *abuse.Callers, i int) error {
-			return c.Repeat(ctx, target(fmt.Sprint(i)))
+			return c.CheckLoop(ctx, target(fmt.Sprint(i)))
 		},
 		"slowly": func(ctx context.Context, c *abuse.Callers, _ int) error {
 			time.Sleep(window/repeats + time.Millisecond)
-			return c.Repeat(ctx, target("a"))
+			return c.CheckLoop(ctx, target("a"))
 		},
-		"nothing in particular": func(ctx context.Context, c *abuse.Callers, _ int) error { return c.Repeat(ctx, nil) },
+		"nothing in particular": func(ctx context.Context, c *abuse.Callers, _ int) error { return c.CheckLoop(ctx, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -280,7 +280,7 @@ func TestUsageAndRelease(t *testing.T) {
 		if left, err := c.Release(t.Context(), "alice"); err != nil || len(left.Breakers) != 0 {
 			t.Errorf("released: %+v, %v", left, err)
 		}
-		if reason := ask(alice, c, bff.KindQuery, bff.FaultNone); reason != "" || c.Repeat(alice, target("a")) != nil {
+		if reason := ask(alice, c, bff.KindQuery, bff.FaultNone); reason != "" || c.CheckLoop(alice, target("a")) != nil {
 			t.Errorf("after the release: %q", reason)
 		}
 		if _, err := c.Release(t.Context(), "nobody"); errs.From(err).Code != errs.NotFound {

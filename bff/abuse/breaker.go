@@ -66,8 +66,8 @@ func (b *breaker) note(fault bff.Fault) {
 // trialEvery is the time between two trials of a half-open breaker, because the last trial may have had no outcome.
 const trialEvery = time.Second
 
-// shut refuses without taking the trial.
-func (b *breaker) shut(now time.Time) error {
+// check refuses without taking the trial.
+func (b *breaker) check(now time.Time) error {
 	switch b.circuit.State() {
 	case gobreaker.StateOpen:
 		return b.refusal(b.since.Add(b.options.OpenFor).Sub(now))
@@ -80,7 +80,7 @@ func (b *breaker) shut(now time.Time) error {
 }
 
 func (b *breaker) admit(now time.Time) error {
-	if err := b.shut(now); err != nil {
+	if err := b.check(now); err != nil {
 		return err
 	}
 	if b.circuit.State() == gobreaker.StateHalfOpen {

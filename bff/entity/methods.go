@@ -89,7 +89,7 @@ var deviceMethods = []Method{ // a table, never written
 	{"Devices.TakeSnapshot", Invalidates, "", 0, "adds an event to the device when an API key calls"},
 	{"Devices.GetStreams", Bypass, "", 0, "streams change at any moment"},
 	{"Devices.ListDeviceCalls", Bypass, "", 0, "read too rarely"},
-	{"Devices.KeepRefusal", Bypass, "", 0, "the audit log is not cached"},
+	{"Devices.RecordRefusal", Bypass, "", 0, "the audit log is not cached"},
 }
 
 var tripMethods = []Method{ // a table, never written

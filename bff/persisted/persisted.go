@@ -112,8 +112,8 @@ func (d *Documents) persisted(ctx context.Context, hash, text string) (bff.Docum
 	return bff.Document{Text: text, ID: hash}, nil
 }
 
-// Keep implements bff.Documents.
-func (d *Documents) Keep(ctx context.Context, document bff.Document) {
+// Save implements bff.Documents.
+func (d *Documents) Save(ctx context.Context, document bff.Document) {
 	if document.Fresh && (d.options.ByAnyone || caller.FromContext(ctx).Known()) {
 		d.options.Persisted.Put(ctx, document.ID, document.Text)
 	}

@@ -47,7 +47,7 @@ func TestFindReturnsDocumentOrReason(t *testing.T) {
 	t.Parallel()
 	h := persisted.Hash
 	registered := open(t, nil)
-	registered.Keep(as(t, alice), bff.Document{Text: otherText, ID: h(otherText), Fresh: true})
+	registered.Save(as(t, alice), bff.Document{Text: otherText, ID: h(otherText), Fresh: true})
 	only := open(t, func(o *persisted.Options) { o.OnlyTrusted = true })
 	none := open(t, func(o *persisted.Options) { o.Persisted, o.Trusted = nil, nil })
 	for _, c := range []struct {
@@ -120,7 +120,7 @@ func TestAnonymousCallerRegistersOnlyWhenAllowed(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			l := open(t, func(o *persisted.Options) { o.ByAnyone = c.byAnyone })
-			l.Keep(as(t, c.who), c.document)
+			l.Save(as(t, c.who), c.document)
 			if _, err := l.Find(as(t, nobody), bff.DocumentName{Hash: fresh.ID}); (err == nil) != c.kept {
 				t.Errorf("found: %v", err)
 			}

@@ -59,15 +59,15 @@ func TestCallersTakeByAccountKeyAndNetworkUsesOneBudgetEach(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			budgets := callers(quota.Options{Account: 100, Anonymous: 50, InFlight: 1})
-			if _, err := budgets.Take(c.one, "", 10); err != nil {
+			if _, err := budgets.Charge(c.one, "", 10); err != nil {
 				t.Fatal(err)
 			}
-			left, err := budgets.Take(c.another, "", 0)
+			left, err := budgets.Charge(c.another, "", 0)
 			if err != nil || left.Limit != c.limit || (left.Remaining == c.limit-10) != c.same || (left.Remaining == c.limit) == c.same {
 				t.Errorf("%+v, %v, want of %d, the same: %t", left, err, c.limit, c.same)
 			}
-			budgets.Give(c.one, 10)
-			if left, err := budgets.Take(c.one, "", 0); err != nil || left.Remaining != left.Limit {
+			budgets.Refund(c.one, 10)
+			if left, err := budgets.Charge(c.one, "", 0); err != nil || left.Remaining != left.Limit {
 				t.Errorf("after the refund: %+v, %v", left, err)
 			}
 		})
@@ -79,11 +79,11 @@ func TestCallersTakeOfMoreThanTheBudgetIsRefused(t *testing.T) {
 	t.Parallel()
 	budgets := callers(quota.Options{Account: 100, Anonymous: 50, InFlight: 1})
 	ctx := from(t, key("k", 70), "")
-	left, err := budgets.Take(ctx, "", 71)
+	left, err := budgets.Charge(ctx, "", 71)
 	if refusal := errs.From(err); refusal == nil || refusal.Reason != "QUERY_TOO_EXPENSIVE" || refusal.Retryable() || left.Remaining != 70 {
 		t.Errorf("%+v, %v", left, err)
 	}
-	if left, err := budgets.Take(ctx, "", 70); err != nil || left.Remaining != 0 {
+	if left, err := budgets.Charge(ctx, "", 70); err != nil || left.Remaining != 0 {
 		t.Errorf("the full budget: %+v, %v", left, err)
 	}
 }
@@ -94,14 +94,14 @@ func TestCallersEnterRefusesMoreThanTheSlots(t *testing.T) {
 	one, another := from(t, account("a"), ""), from(t, account("b"), "")
 	enter := func(ctx context.Context) func() {
 		t.Helper()
-		release, err := budgets.Enter(ctx)
+		release, err := budgets.Acquire(ctx)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return release
 	}
 	first, second := enter(one), enter(one)
-	_, err := budgets.Enter(one)
+	_, err := budgets.Acquire(one)
 	if refusal := errs.From(err); refusal == nil || refusal.Code != errs.ResourceExhausted ||
 		refusal.Reason != "TOO_MANY_REQUESTS_IN_FLIGHT" || refusal.RetryAfter != time.Second {
 		t.Errorf("a third request returns %v", err)
@@ -109,7 +109,7 @@ func TestCallersEnterRefusesMoreThanTheSlots(t *testing.T) {
 	enter(another)()
 	first()
 	third := enter(one)
-	if _, err := budgets.Enter(one); err == nil {
+	if _, err := budgets.Acquire(one); err == nil {
 		t.Error("two requests entered one free slot")
 	}
 	second()

@@ -81,10 +81,10 @@ func TestLedgerTakeAndGiveKeepTheBalance(t *testing.T) {
 			for name, steps := range cases {
 				for i, s := range steps {
 					if s.give > 0 {
-						ledger.Give(t.Context(), name, slow, s.give)
+						ledger.Refund(t.Context(), name, slow, s.give)
 						continue
 					}
-					left, err := ledger.Take(t.Context(), name, slow, s.take)
+					left, err := ledger.Charge(t.Context(), name, slow, s.take)
 					if left.Limit != slow || left.Remaining != s.left || left.RestorePerSecond != slow/60.0 || (err != nil) != s.refused {
 						t.Errorf("%s: step %d: %+v, %v, want %+v", name, i, left, err, s)
 					}
@@ -116,16 +116,16 @@ func TestLedgerTakeAfterRetryAfterSucceeds(t *testing.T) {
 			t.Parallel()
 			ledger := open(t)
 			const limit, points = 600, 30 // 10 points a second
-			if _, err := ledger.Take(t.Context(), "x", limit, limit); err != nil {
+			if _, err := ledger.Charge(t.Context(), "x", limit, limit); err != nil {
 				t.Fatal(err)
 			}
-			_, err := ledger.Take(t.Context(), "x", limit, points)
+			_, err := ledger.Charge(t.Context(), "x", limit, points)
 			checkRefusal(t, err, 3100*time.Millisecond)
 			if err == nil {
 				return
 			}
 			<-time.After(errs.From(err).RetryAfter) // as the client must
-			if left, err := ledger.Take(t.Context(), "x", limit, points); err != nil {
+			if left, err := ledger.Charge(t.Context(), "x", limit, points); err != nil {
 				t.Errorf("refused again: %+v, %v", left, err)
 			}
 		})
@@ -137,7 +137,7 @@ func TestMemoryBudgetRefillsContinuously(t *testing.T) {
 	t.Parallel()
 	clk := clock.NewManual(noon())
 	ledger := quota.NewMemory(clk, 10)
-	if _, err := ledger.Take(t.Context(), "x", 600, 600); err != nil {
+	if _, err := ledger.Charge(t.Context(), "x", 600, 600); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -145,7 +145,7 @@ func TestMemoryBudgetRefillsContinuously(t *testing.T) {
 		left int
 	}{{0, 0}, {99 * time.Millisecond, 0}, {time.Millisecond, 1}, {time.Second, 11}, {50 * time.Second, 511}, {time.Hour, 600}} {
 		clk.Advance(c.wait)
-		if left, err := ledger.Take(t.Context(), "x", 600, 0); err != nil || left.Remaining != c.left {
+		if left, err := ledger.Charge(t.Context(), "x", 600, 0); err != nil || left.Remaining != c.left {
 			t.Errorf("after %s more there are %d, %v, want %d", c.wait, left.Remaining, err, c.left)
 		}
 	}
@@ -158,17 +158,17 @@ func TestLedgerTakeAfterTheLimitChangedUsesTheNewLimit(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			ledger := open(t)
-			if left, err := ledger.Take(t.Context(), "x", 100, 10); err != nil || left.Remaining != 90 {
+			if left, err := ledger.Charge(t.Context(), "x", 100, 10); err != nil || left.Remaining != 90 {
 				t.Fatalf("%+v, %v", left, err)
 			}
-			left, err := ledger.Take(t.Context(), "x", 20, 1)
+			left, err := ledger.Charge(t.Context(), "x", 20, 1)
 			if err != nil || left.Limit != 20 || left.Remaining > 19 {
 				t.Errorf("under the smaller limit: %+v, %v", left, err)
 			}
-			if left, err := ledger.Take(t.Context(), "x", 20, 20); err == nil {
+			if left, err := ledger.Charge(t.Context(), "x", 20, 20); err == nil {
 				t.Errorf("more than the smaller limit: %+v", left)
 			}
-			if left, err := ledger.Take(t.Context(), "x", 1000, 0); err != nil || left.Limit != 1000 || left.Remaining > 1000 {
+			if left, err := ledger.Charge(t.Context(), "x", 1000, 0); err != nil || left.Limit != 1000 || left.Remaining > 1000 {
 				t.Errorf("under the larger limit: %+v, %v", left, err)
 			}
 		})
@@ -187,7 +187,7 @@ func TestLedgerConcurrentTakesNeverExceedTheBudget(t *testing.T) {
 			for range 16 {
 				all.Go(func() {
 					for range 10 {
-						if _, err := ledger.Take(t.Context(), "x", slow, 1); err == nil {
+						if _, err := ledger.Charge(t.Context(), "x", slow, 1); err == nil {
 							taken.Add(1)
 						}
 					}
@@ -206,15 +206,15 @@ func TestMemoryAtItsBoundEvictsRareCallers(t *testing.T) {
 	t.Parallel()
 	ledger := quota.NewMemory(clock.NewManual(noon()), 100)
 	for i := range 10_000 {
-		_, _ = ledger.Take(t.Context(), fmt.Sprint("passer-by ", i), slow, 1) // whether there are enough does not matter
-		left, err := ledger.Take(t.Context(), "abuser", slow, 1)
+		_, _ = ledger.Charge(t.Context(), fmt.Sprint("passer-by ", i), slow, 1) // whether there are enough does not matter
+		left, err := ledger.Charge(t.Context(), "abuser", slow, 1)
 		if (err != nil) != (i >= slow) {
 			t.Fatalf("request %d of the abuser: %+v, %v", i, left, err)
 		}
 	}
 	known := 0
 	for i := range 10_000 {
-		if left, _ := ledger.Take(t.Context(), fmt.Sprint("passer-by ", i), slow, 0); left.Remaining != slow {
+		if left, _ := ledger.Charge(t.Context(), fmt.Sprint("passer-by ", i), slow, 0); left.Remaining != slow {
 			known++
 		}
 	}

@@ -28,21 +28,21 @@ func NewMemory(clk clock.Clock, callers int) *Memory {
 	})}
 }
 
-// Take takes points.
-func (m *Memory) Take(_ context.Context, key string, limit, points int) (bff.Budget, error) {
+// Charge takes points.
+func (m *Memory) Charge(_ context.Context, key string, limit, points int) (bff.Budget, error) {
 	now := m.clock.Now()
 	bucket := m.bucket(key, limit, now)
-	taken := bucket.AllowN(now, points)
+	ok := bucket.AllowN(now, points)
 	tokens := bucket.TokensAt(now)
 	left := budget(limit, int(tokens+rounding))
-	if taken {
+	if ok {
 		return left, nil
 	}
 	return left, exhausted(points, left, perMinute(float64(points)-tokens, limit))
 }
 
-// Give refunds points: a limiter adds negative tokens, and caps the sum at its burst on the next request.
-func (m *Memory) Give(_ context.Context, key string, limit, points int) {
+// Refund refunds points: a limiter adds negative tokens, and caps the sum at its burst on the next request.
+func (m *Memory) Refund(_ context.Context, key string, limit, points int) {
 	now := m.clock.Now()
 	m.bucket(key, limit, now).AllowN(now, -points)
 }

@@ -41,16 +41,16 @@ func clients(t *testing.T) map[string]func(*testing.T) *client {
 func (c *client) send(document string, points int) string {
 	c.Helper()
 	ctx := from(c.T, c.who, "192.0.2.1")
-	if _, wait := c.Shut(c.who, quota.Key(ctx)); wait > 0 {
-		if !c.ShutsAnybody() {
-			c.Error("a caller is blocked, and ShutsAnybody is false")
+	if _, wait := c.Blocked(c.who, quota.Key(ctx)); wait > 0 {
+		if !c.AnyBlocked() {
+			c.Error("a caller is blocked, and AnyBlocked is false")
 		}
 		return "blocked"
 	}
-	if _, _, err := c.Early(ctx, document); err != nil {
+	if _, _, err := c.CheckRepeat(ctx, document); err != nil {
 		return "repeated"
 	}
-	if _, err := c.Take(ctx, document, points); err != nil {
+	if _, err := c.Charge(ctx, document, points); err != nil {
 		return "refused"
 	}
 	return "served"
@@ -74,7 +74,7 @@ func (c *client) want(results map[string]int, want string, n int) {
 }
 
 // A caller that repeatedly retries before RetryAfter is blocked until then for any request, and no longer.
-func TestCallersShutBlocksACallerThatRetriesTooEarly(t *testing.T) {
+func TestCallerThatRetriesTooEarlyIsBlocked(t *testing.T) {
 	t.Parallel()
 	for name, open := range clients(t) {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestCallersShutBlocksACallerThatRetriesTooEarly(t *testing.T) {
 			c.want(results, "repeated", 101)
 			c.want(results, "blocked", 899)
 			c.want(c.sendTimes(1, "cheap", 1), "blocked", 1)
-			left, wait := c.Shut(c.who, c.who.APIKeyID)
+			left, wait := c.Blocked(c.who, c.who.APIKeyID)
 			if left.Limit != 60 || left.Remaining != 0 || wait < 29*time.Second || wait > 30_001*time.Millisecond {
 				t.Errorf("the block lasts %s, with %+v left", wait, left)
 			}
@@ -94,8 +94,8 @@ func TestCallersShutBlocksACallerThatRetriesTooEarly(t *testing.T) {
 			c.want(c.sendTimes(1, "expensive", 30), "served", 1)
 			c.who = key("k", 60)
 			c.clock.Advance(30 * time.Second)
-			if c.ShutsAnybody() {
-				t.Error("after the block ShutsAnybody is true")
+			if c.AnyBlocked() {
+				t.Error("after the block AnyBlocked is true")
 			}
 			if got := c.send("expensive", 30); got == "blocked" || got == "repeated" {
 				t.Errorf("after the block a request is %s", got)
@@ -118,7 +118,7 @@ func TestCallersShutEndsAtTheEarliestRetryAfter(t *testing.T) {
 				c.send("expensive", 50)
 			}
 			c.want(c.sendTimes(2, "expensive", 50), "blocked", 2)
-			if _, wait := c.Shut(c.who, c.who.APIKeyID); wait < 4*time.Second || wait > 5_001*time.Millisecond {
+			if _, wait := c.Blocked(c.who, c.who.APIKeyID); wait < 4*time.Second || wait > 5_001*time.Millisecond {
 				t.Errorf("the block lasts %s, although there is enough for the cheap document in 5 s", wait)
 			}
 			c.clock.Advance(5 * time.Second)

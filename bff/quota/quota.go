@@ -27,12 +27,12 @@ import (
 // Ledger counts the budgets of callers by key. A limit is both the refill per minute and the size of the token bucket.
 // An unknown key has a full budget.
 type Ledger interface {
-	// Take takes the points, all or none, and returns what is left in both cases; 0 points only read it. A refusal
+	// Charge takes the points, all or none, and returns what is left in both cases; 0 points only read it. A refusal
 	// is RESOURCE_EXHAUSTED, and its RetryAfter is the time until there are enough points. The points must not
 	// exceed the limit.
-	Take(ctx context.Context, key string, limit, points int) (bff.Budget, error)
-	// Give refunds points, up to the limit.
-	Give(ctx context.Context, key string, limit, points int)
+	Charge(ctx context.Context, key string, limit, points int) (bff.Budget, error)
+	// Refund refunds points, up to the limit.
+	Refund(ctx context.Context, key string, limit, points int)
 }
 
 // ReasonExhausted is the reason of a refusal when the budget has too few points.
@@ -72,12 +72,12 @@ func New(ledger Ledger, options Options) *Callers {
 	return &Callers{ledger: ledger, options: options, records: records, inFlight: map[string]int{}, seed: maphash.MakeSeed()}
 }
 
-// Take takes the points of a document from the budget of the context's caller. More points than the whole budget are
+// Charge takes the points of a document from the budget of the context's caller. More points than the whole budget are
 // INVALID_ARGUMENT, because no retry can succeed.
-func (c *Callers) Take(ctx context.Context, document string, points int) (bff.Budget, error) {
-	key, limit := c.holder(ctx)
+func (c *Callers) Charge(ctx context.Context, document string, points int) (bff.Budget, error) {
+	key, limit := c.keyAndLimit(ctx)
 	if points <= limit {
-		left, err := c.ledger.Take(ctx, key, limit, points)
+		left, err := c.ledger.Charge(ctx, key, limit, points)
 		refused := uint64(0)
 		if err != nil {
 			refused = c.hash(document)
@@ -85,7 +85,7 @@ func (c *Callers) Take(ctx context.Context, document string, points int) (bff.Bu
 		c.recordOf(key).update(refused, points, left, err, c.options.Clock.Now())
 		return left, err
 	}
-	left, err := c.ledger.Take(ctx, key, limit, 0)
+	left, err := c.ledger.Charge(ctx, key, limit, 0)
 	if err != nil {
 		return left, err
 	}
@@ -107,10 +107,10 @@ func (c *Callers) hash(document string) uint64 {
 	return max(maphash.String(c.seed, document), 1)
 }
 
-// Early refuses a document that the context's caller retries before its RetryAfter has passed. It repeats the refusal
+// CheckRepeat refuses a document that the context's caller retries before its RetryAfter has passed. It repeats the refusal
 // without a lookup in the ledger.
-func (c *Callers) Early(ctx context.Context, document string) (left bff.Budget, points int, err error) {
-	key, limit := c.holder(ctx)
+func (c *Callers) CheckRepeat(ctx context.Context, document string) (left bff.Budget, points int, err error) {
+	key, limit := c.keyAndLimit(ctx)
 	r, known := c.records.GetIfPresent(key)
 	if !known || document == "" {
 		return bff.Budget{}, 0, nil
@@ -122,12 +122,12 @@ func (c *Callers) Early(ctx context.Context, document string) (left bff.Budget, 
 	return left, points, exhausted(points, left, wait)
 }
 
-// ShutsAnybody reports whether any caller may be blocked. It costs one atomic load.
-func (c *Callers) ShutsAnybody() bool { return c.blockedUntil.after(c.options.Clock.Now()) }
+// AnyBlocked reports whether any caller may be blocked. It costs one atomic load.
+func (c *Callers) AnyBlocked() bool { return c.blockedUntil.after(c.options.Clock.Now()) }
 
-// Shut returns how long a caller is blocked that repeatedly retries too early, for any request; 0 admits it. The wait
+// Blocked returns how long a caller is blocked that repeatedly retries too early, for any request; 0 admits it. The wait
 // ends at the earliest RetryAfter that the caller received. The key is KeyOf the caller.
-func (c *Callers) Shut(who caller.Caller, key string) (left bff.Budget, wait time.Duration) {
+func (c *Callers) Blocked(who caller.Caller, key string) (left bff.Budget, wait time.Duration) {
 	r, known := c.records.GetIfPresent(key)
 	if !known {
 		return bff.Budget{}, 0
@@ -139,29 +139,29 @@ func (c *Callers) Shut(who caller.Caller, key string) (left bff.Budget, wait tim
 	return left, ceilMilliseconds(wait)
 }
 
-// Spent returns the share of the budget that the context's caller had spent at its last request, 0 to 1; 0 for an
+// SpentShare returns the share of the budget that the context's caller had spent at its last request, 0 to 1; 0 for an
 // unknown caller.
-func (c *Callers) Spent(ctx context.Context) float64 {
-	key, _ := c.holder(ctx)
+func (c *Callers) SpentShare(ctx context.Context) float64 {
+	key, _ := c.keyAndLimit(ctx)
 	if r, known := c.records.GetIfPresent(key); known {
 		return r.spentShare()
 	}
 	return 0
 }
 
-// Give refunds points to the context's caller.
-func (c *Callers) Give(ctx context.Context, points int) {
-	key, limit := c.holder(ctx)
+// Refund refunds points to the context's caller.
+func (c *Callers) Refund(ctx context.Context, points int) {
+	key, limit := c.keyAndLimit(ctx)
 	if r, known := c.records.GetIfPresent(key); known {
 		r.refunded()
 	}
-	c.ledger.Give(ctx, key, limit, points)
+	c.ledger.Refund(ctx, key, limit, points)
 }
 
-// Enter acquires a slot for a request of the context's caller, or refuses it when all slots of the caller are taken.
+// Acquire acquires a slot for a request of the context's caller, or refuses it when all slots of the caller are taken.
 // The request calls release once, when it ends.
-func (c *Callers) Enter(ctx context.Context) (release func(), err error) {
-	key, _ := c.holder(ctx)
+func (c *Callers) Acquire(ctx context.Context) (release func(), err error) {
+	key, _ := c.keyAndLimit(ctx)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.inFlight[key] >= c.options.InFlight {
@@ -191,7 +191,7 @@ func KeyOf(who caller.Caller, from netip.Addr) string {
 	return network(from)
 }
 
-func (c *Callers) holder(ctx context.Context) (key string, limit int) {
+func (c *Callers) keyAndLimit(ctx context.Context) (key string, limit int) {
 	who := caller.FromContext(ctx)
 	return KeyOf(who, Address(ctx)), c.limit(who)
 }

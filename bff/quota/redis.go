@@ -21,9 +21,9 @@ type redisLedger struct{ script *redis.Script }
 
 func newRedisLedger() redisLedger { return redisLedger{redis.NewScript(gcraScript)} }
 
-// take adds the refund to the budget and then takes the points, in one atomic script. taken is false when there are
+// charge adds the refund to the budget and then takes the points, in one atomic script. ok is false when there are
 // too few points; wait is the time until there are enough.
-func (r redisLedger) take(ctx context.Context, client redis.Scripter, key string, limit, points, refund int) (left bff.Budget, taken bool, wait time.Duration, err error) {
+func (r redisLedger) charge(ctx context.Context, client redis.Scripter, key string, limit, points, refund int) (left bff.Budget, ok bool, wait time.Duration, err error) {
 	interval := strconv.FormatFloat(float64(time.Minute.Microseconds())/float64(limit), 'g', 17, 64)
 	reply, err := r.script.Run(ctx, client, []string{"sluice:budget:" + key}, interval, limit, points, refund).Int64Slice()
 	if err != nil {

@@ -37,29 +37,29 @@ func NewShared(client *redisdb.Client, memory *Memory) *Shared {
 	return &Shared{client: client, ledger: newRedisLedger(), memory: memory, refunds: refunds}
 }
 
-// Take takes points.
-func (s *Shared) Take(ctx context.Context, key string, limit, points int) (left bff.Budget, err error) {
+// Charge takes points.
+func (s *Shared) Charge(ctx context.Context, key string, limit, points int) (left bff.Budget, err error) {
 	refund := s.drainRefund(key)
-	var taken bool
+	var ok bool
 	var wait time.Duration
 	err = s.client.Do(ctx, func(ctx context.Context, client *redis.Client) (err error) {
-		left, taken, wait, err = s.ledger.take(ctx, client, key, limit, points, refund)
+		left, ok, wait, err = s.ledger.charge(ctx, client, key, limit, points, refund)
 		return err
 	})
 	switch {
 	case err != nil:
 		if refund > 0 {
-			s.memory.Give(ctx, key, limit, refund)
+			s.memory.Refund(ctx, key, limit, refund)
 		}
-		return s.memory.Take(ctx, key, limit, points)
-	case !taken:
+		return s.memory.Charge(ctx, key, limit, points)
+	case !ok:
 		return left, exhausted(points, left, wait)
 	}
 	return left, nil
 }
 
-// Give buffers a refund until the caller's next request.
-func (s *Shared) Give(_ context.Context, key string, limit, points int) {
+// Refund buffers a refund until the caller's next request.
+func (s *Shared) Refund(_ context.Context, key string, limit, points int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	buffered, _ := s.refunds.GetIfPresent(key)

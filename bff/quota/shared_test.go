@@ -15,7 +15,7 @@ func takeEach(t *testing.T, ledger quota.Ledger, times int) (taken int, slowest 
 	t.Helper()
 	for range times {
 		started := time.Now()
-		if _, err := ledger.Take(t.Context(), "x", slow, 1); err == nil {
+		if _, err := ledger.Charge(t.Context(), "x", slow, 1); err == nil {
 			taken++
 		}
 		slowest = max(slowest, time.Since(started))
@@ -31,14 +31,14 @@ func TestSharedTakeThroughTwoGatewaysUsesOneBudget(t *testing.T) {
 	if taken, _ := takeEach(t, one, 6); taken != 6 {
 		t.Fatalf("%d points were taken through the first gateway", taken)
 	}
-	if left, err := other.Take(t.Context(), "x", slow, 0); err != nil || left.Remaining != slow-6 {
+	if left, err := other.Charge(t.Context(), "x", slow, 0); err != nil || left.Remaining != slow-6 {
 		t.Errorf("the other gateway sees %+v, %v", left, err)
 	}
 	if taken, _ := takeEach(t, other, 6); taken != slow-6 {
 		t.Errorf("%d points were taken through the other gateway", taken)
 	}
-	one.Give(t.Context(), "x", slow, 3)
-	if left, err := one.Take(t.Context(), "x", slow, 0); err != nil || left.Remaining != 3 { // sends the refund
+	one.Refund(t.Context(), "x", slow, 3)
+	if left, err := one.Charge(t.Context(), "x", slow, 0); err != nil || left.Remaining != 3 { // sends the refund
 		t.Errorf("after the refund there are %+v, %v", left, err)
 	}
 	if taken, _ := takeEach(t, other, 6); taken != 3 {
@@ -54,7 +54,7 @@ func TestSharedKeyExpiresWhenTheBudgetIsFull(t *testing.T) {
 	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
 	t.Cleanup(func() { _ = client.Close() })
 	taken := time.Now()
-	if _, err := ledger.Take(t.Context(), "x", slow, 4); err != nil {
+	if _, err := ledger.Charge(t.Context(), "x", slow, 4); err != nil {
 		t.Fatal(err)
 	}
 	keys, err := client.Keys(t.Context(), "*").Result()
@@ -64,8 +64,8 @@ func TestSharedKeyExpiresWhenTheBudgetIsFull(t *testing.T) {
 	if ttl, err := client.PTTL(t.Context(), keys[0]).Result(); err != nil || ttl <= 23*time.Second-time.Since(taken) || ttl > 24*time.Second {
 		t.Errorf("4 points expire in %s, %v, want the 24 s of their refill", ttl, err)
 	}
-	ledger.Give(t.Context(), "x", slow, 4)
-	if left, err := ledger.Take(t.Context(), "x", slow, 0); err != nil || left.Remaining != slow {
+	ledger.Refund(t.Context(), "x", slow, 4)
+	if left, err := ledger.Charge(t.Context(), "x", slow, 0); err != nil || left.Remaining != slow {
 		t.Errorf("after the refund there are %+v, %v", left, err)
 	}
 	if keys, err := client.Keys(t.Context(), "*").Result(); err != nil || len(keys) != 0 {
@@ -79,7 +79,7 @@ func TestSharedTakeWithoutRedisCountsInMemory(t *testing.T) {
 	server := testserver.StartRedis(t)
 	ledger := shared(connect(t, server.URL(), 50*time.Millisecond))
 	for { // until a first connection is made in time
-		if _, err := ledger.Take(t.Context(), "warm", 1000, 1); err != nil {
+		if _, err := ledger.Charge(t.Context(), "warm", 1000, 1); err != nil {
 			t.Fatal(err)
 		}
 		if taken, _ := takeEach(t, ledger, 4); taken == 4 {
@@ -97,7 +97,7 @@ func TestSharedTakeWithoutRedisCountsInMemory(t *testing.T) {
 	server.Start(t)
 	restarted := time.Now()
 	for ; ; <-time.After(50 * time.Millisecond) { // the breaker admits a trial call after a second
-		left, err := ledger.Take(t.Context(), "x", slow, 0)
+		left, err := ledger.Charge(t.Context(), "x", slow, 0)
 		if err == nil && left.Remaining == slow { // Redis is empty, so the budget is full
 			break
 		}
@@ -113,7 +113,7 @@ func TestSharedTakeWhenRedisHangsWaitsForABoundedTime(t *testing.T) {
 	const timeout = time.Second
 	server := testserver.StartRedis(t)
 	ledger := shared(connect(t, server.URL(), timeout))
-	if _, err := ledger.Take(t.Context(), "x", slow, 1); err != nil {
+	if _, err := ledger.Charge(t.Context(), "x", slow, 1); err != nil {
 		t.Fatal(err)
 	}
 	server.Hang(t)

@@ -29,9 +29,9 @@ func (d deviceCalls) ListDeviceCalls(ctx context.Context, filter *bff.DeviceCall
 	return page(m.GetCalls(), m.GetPage(), deviceCall), nil
 }
 
-// KeepRefusal adds a call that the gateway refused to the audit log.
-func (d deviceCalls) KeepRefusal(ctx context.Context, deviceID, name, code, reason string) error {
-	_, err := d.client.KeepRefusal(ctx, &devicev1.KeepRefusalRequest{DeviceId: deviceID, Name: name, Outcome: code, Reason: reason})
+// RecordRefusal adds a call that the gateway refused to the audit log.
+func (d deviceCalls) RecordRefusal(ctx context.Context, deviceID, name, code, reason string) error {
+	_, err := d.client.RecordRefusal(ctx, &devicev1.RecordRefusalRequest{DeviceId: deviceID, Name: name, Outcome: code, Reason: reason})
 	return err
 }
 

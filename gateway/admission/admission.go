@@ -26,14 +26,14 @@ import (
 // Budgets are the points and the concurrent requests of all callers. quota.Callers implements it.
 type Budgets interface {
 	bff.Budgets
-	// ShutsAnybody reports whether Shut may refuse any caller. It costs one atomic load.
-	ShutsAnybody() bool
-	// Shut returns how long a caller is blocked that keeps retrying too early; 0 admits it.
-	Shut(by caller.Caller, key string) (left bff.Budget, wait time.Duration)
-	// Enter acquires a slot for a request of the context's caller.
-	Enter(ctx context.Context) (release func(), err error)
-	// Early refuses a document again that the caller cannot pay for yet, without a lookup in the ledger.
-	Early(ctx context.Context, document string) (left bff.Budget, points int, err error)
+	// AnyBlocked reports whether Blocked may refuse any caller. It costs one atomic load.
+	AnyBlocked() bool
+	// Blocked returns how long a caller is blocked that keeps retrying too early; 0 admits it.
+	Blocked(by caller.Caller, key string) (left bff.Budget, wait time.Duration)
+	// Acquire acquires a slot for a request of the context's caller.
+	Acquire(ctx context.Context) (release func(), err error)
+	// CheckRepeat refuses a document again that the caller cannot pay for yet, without a lookup in the ledger.
+	CheckRepeat(ctx context.Context, document string) (left bff.Budget, points int, err error)
 }
 
 // Abuse observes callers and refuses those that misbehave. abuse.Callers implements it.
@@ -54,7 +54,7 @@ type Overload interface {
 
 // Refusals records refused calls to the device service. bff.Devices has the method.
 type Refusals interface {
-	KeepRefusal(ctx context.Context, deviceID, name, code, reason string) error
+	RecordRefusal(ctx context.Context, deviceID, name, code, reason string) error
 }
 
 // Options configure a Controller. A part that is nil is switched off: its checks admit everything.

@@ -29,12 +29,12 @@ type Operation struct {
 	charge     *bff.Charge
 }
 
-// Carries returns why a transport does not execute operations of a kind, or nil.
-type Carries func(operation *ast.OperationDefinition) error
+// Supports returns why a transport does not execute operations of a kind, or nil.
+type Supports func(operation *ast.OperationDefinition) error
 
 // Admit checks an operation, and has the pipeline parse and validate it. The operation may run if it has neither
 // a Refusal nor a Response.
-func (c *Controller) Admit(ctx context.Context, executor graphql.GraphExecutor, params *graphql.RawParams, carries Carries) *Operation {
+func (c *Controller) Admit(ctx context.Context, executor graphql.GraphExecutor, params *graphql.RawParams, supports Supports) *Operation {
 	o := &Operation{controller: c, executor: executor}
 	for i := range textChecks {
 		if err := textChecks[i].run(c, ctx, o, params.Query); err != nil {
@@ -47,7 +47,7 @@ func (c *Controller) Admit(ctx context.Context, executor graphql.GraphExecutor, 
 	operation, problems := executor.CreateOperationContext(ctx, params)
 	o.Context, o.charge = operation, pipeline.ChargeOf(operation)
 	if operation.Operation != nil {
-		if err := carries(operation.Operation); err != nil {
+		if err := supports(operation.Operation); err != nil {
 			o.Refund(ctx)
 			if o.Refusal = c.ChargeMalformed(ctx, o); o.Refusal == nil {
 				o.Refusal = err
@@ -78,7 +78,7 @@ func (c *Controller) Admit(ctx context.Context, executor graphql.GraphExecutor, 
 // The error is the refusal of a caller that has no point left.
 func (c *Controller) chargeUnpriced(ctx context.Context, o *Operation, text string) error {
 	o.Budget, o.Retry = bff.Budget{}, nil
-	left, err := c.budgets.Take(ctx, text, 1)
+	left, err := c.budgets.Charge(ctx, text, 1)
 	o.Budget, o.Retry = left, err
 	return err
 }
@@ -127,7 +127,7 @@ func (c *Controller) charge(ctx context.Context, request *graphql.OperationConte
 	if err != nil {
 		return err
 	}
-	left, err := c.budgets.Take(ctx, request.RawQuery, points)
+	left, err := c.budgets.Charge(ctx, request.RawQuery, points)
 	if left.Limit == 0 {
 		return err
 	}

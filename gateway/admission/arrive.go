@@ -10,13 +10,13 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// BlocksAnybody reports whether any caller is blocked now. It costs one atomic load.
-func (c *Controller) BlocksAnybody() bool { return c.budgets.ShutsAnybody() }
+// AnyBlocked reports whether any caller is blocked now. It costs one atomic load.
+func (c *Controller) AnyBlocked() bool { return c.budgets.AnyBlocked() }
 
 // Block returns the rest of the budget, and the time to wait, of a caller on the block list; a wait of 0 admits
 // it. It counts the refusal. The key is quota.KeyOf the caller.
 func (c *Controller) Block(by caller.Caller, key string) (left bff.Budget, wait time.Duration) {
-	if left, wait = c.budgets.Shut(by, key); wait > 0 {
+	if left, wait = c.budgets.Blocked(by, key); wait > 0 {
 		c.abuse.Refused(by, key, quota.ReasonExhausted)
 	}
 	return left, wait
@@ -30,12 +30,12 @@ func (c *Controller) Verify(ctx context.Context, verify func() (caller.Caller, e
 // Arrive acquires a slot for a request of the context's caller, before its body is read. The transport calls
 // release once: when the request has ended, or when its subscription has started.
 func (c *Controller) Arrive(ctx context.Context) (release func(), err error) {
-	if c.budgets.ShutsAnybody() {
+	if c.budgets.AnyBlocked() {
 		if err := c.checkBlockList(ctx); err != nil {
 			return nil, err
 		}
 	}
-	if release, err = c.budgets.Enter(ctx); err != nil {
+	if release, err = c.budgets.Acquire(ctx); err != nil {
 		c.noteRefusal(ctx, err)
 	}
 	return release, err

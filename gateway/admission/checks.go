@@ -85,14 +85,14 @@ var operationChecks = []operationCheck{
 	}},
 	{"one stream per subscription", "GRAPHQL_VALIDATION_FAILED", checkOneStream},
 	{"loop of mutations", abuse.ReasonLoop, func(c *Controller, ctx context.Context, request *graphql.OperationContext, _ *document.Prepared) error {
-		return c.abuse.Repeat(ctx, targets(c.schema, request))
+		return c.abuse.CheckLoop(ctx, targets(c.schema, request))
 	}},
 	{"cost", "QUERY_TOO_EXPENSIVE, " + quota.ReasonExhausted, (*Controller).charge},
 }
 
 // checkEarly refuses a document that the caller was refused and cannot pay for yet.
 func (c *Controller) checkEarly(ctx context.Context, o *Operation, text string) error {
-	left, points, err := c.budgets.Early(ctx, text)
+	left, points, err := c.budgets.CheckRepeat(ctx, text)
 	if err != nil {
 		o.Budget, o.charge = left, &bff.Charge{Requested: points, Budget: left}
 	}

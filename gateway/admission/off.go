@@ -11,12 +11,12 @@ import (
 // unlimited is Budgets without limits. Its budget has the limit 0, which no header and no extension reports.
 type unlimited struct{}
 
-func (unlimited) Take(context.Context, string, int) (bff.Budget, error)         { return bff.Budget{}, nil }
-func (unlimited) Give(context.Context, int)                                     {}
-func (unlimited) ShutsAnybody() bool                                            { return false }
-func (unlimited) Shut(caller.Caller, string) (left bff.Budget, _ time.Duration) { return left, 0 }
-func (unlimited) Enter(context.Context) (release func(), err error)             { return func() {}, nil }
-func (unlimited) Early(context.Context, string) (left bff.Budget, points int, err error) {
+func (unlimited) Charge(context.Context, string, int) (bff.Budget, error)          { return bff.Budget{}, nil }
+func (unlimited) Refund(context.Context, int)                                      {}
+func (unlimited) AnyBlocked() bool                                                 { return false }
+func (unlimited) Blocked(caller.Caller, string) (left bff.Budget, _ time.Duration) { return left, 0 }
+func (unlimited) Acquire(context.Context) (release func(), err error)              { return func() {}, nil }
+func (unlimited) CheckRepeat(context.Context, string) (left bff.Budget, points int, err error) {
 	return left, 0, nil
 }
 
@@ -24,7 +24,7 @@ func (unlimited) Early(context.Context, string) (left bff.Budget, points int, er
 type unobserved struct{ bff.Abuse }
 
 func (unobserved) Admit(context.Context, bff.OperationKind) error { return nil }
-func (unobserved) Repeat(context.Context, []bff.Target) error     { return nil }
+func (unobserved) CheckLoop(context.Context, []bff.Target) error  { return nil }
 func (unobserved) Note(context.Context, bff.Outcome)              {}
 func (unobserved) Unread(context.Context, string) error           { return nil }
 func (unobserved) Refused(caller.Caller, string, string)          {}
@@ -40,4 +40,4 @@ func (neverOverloaded) Admit(context.Context, string) error { return nil }
 // unrecorded is Refusals that records nothing.
 type unrecorded struct{}
 
-func (unrecorded) KeepRefusal(context.Context, string, string, string, string) error { return nil }
+func (unrecorded) RecordRefusal(context.Context, string, string, string, string) error { return nil }

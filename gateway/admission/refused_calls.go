@@ -42,7 +42,7 @@ func (c *Controller) recordRefusedCalls(ctx context.Context, request *graphql.Op
 			if ids.Check(ids.Device, id) != nil {
 				continue
 			}
-			if recorded == maxRecordedRefusals || c.refusals.KeepRefusal(ctx, id, method, string(refusal.Code), refusal.Reason) != nil {
+			if recorded == maxRecordedRefusals || c.refusals.RecordRefusal(ctx, id, method, string(refusal.Code), refusal.Reason) != nil {
 				return
 			}
 			recorded++

@@ -54,7 +54,7 @@ func (c *Controller) Settle(ctx context.Context, points int) {
 
 // Left returns the rest of the caller's budget; its limit is 0 if nothing is known.
 func (c *Controller) Left(ctx context.Context) bff.Budget {
-	left, err := c.budgets.Take(ctx, "", 0)
+	left, err := c.budgets.Charge(ctx, "", 0)
 	if err != nil {
 		return bff.Budget{}
 	}

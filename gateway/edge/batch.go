@@ -16,7 +16,7 @@ func (t transport) executeBatch(w http.ResponseWriter, r *http.Request, executor
 	ctx := r.Context()
 	operations := make([]*admission.Operation, len(all))
 	for i, params := range all {
-		operations[i] = t.admission.Admit(ctx, executor, params, carries(w, r.Method))
+		operations[i] = t.admission.Admit(ctx, executor, params, supports(w, r.Method))
 		admission.Report(w.Header(), operations[i].Budget, operations[i].Retry)
 	}
 	if err := t.admission.CheckTogether(ctx, operations); err != nil {

@@ -41,7 +41,7 @@ func (o Options) blockList(parts Parts, next http.Handler) http.Handler {
 
 // ServeHTTP refuses a request of a blocked caller, and passes any other on.
 func (l *blockList) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !l.admission.BlocksAnybody() || !isOperation(r) {
+	if !l.admission.AnyBlocked() || !isOperation(r) {
 		l.next.ServeHTTP(w, r)
 		return
 	}

@@ -68,8 +68,8 @@ func weight(q string) float64 {
 	return w
 }
 
-// takesGzip tells whether the client can read gzip, and would as soon have it as the plain text.
-func takesGzip(r *http.Request) bool {
+// acceptsGzip tells whether the client can read gzip, and would as soon have it as the plain text.
+func acceptsGzip(r *http.Request) bool {
 	gzipped, plain, any := -1.0, -1.0, -1.0
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
 		coding, params, _ := strings.Cut(part, ";")
@@ -101,7 +101,7 @@ func (t transport) compressed(w http.ResponseWriter, r *http.Request, parts [][]
 	for _, part := range parts {
 		length += len(part)
 	}
-	if length < t.compress || !takesGzip(r) {
+	if length < t.compress || !acceptsGzip(r) {
 		return parts
 	}
 	out := bytes.NewBuffer(make([]byte, 0, length/4))

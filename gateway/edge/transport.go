@@ -72,7 +72,7 @@ func (t transport) Do(w http.ResponseWriter, r *http.Request, executor graphql.G
 		t.executeBatch(w, r, executor, all)
 		return
 	}
-	o := t.admission.Admit(ctx, executor, all[0], carries(w, r.Method))
+	o := t.admission.Admit(ctx, executor, all[0], supports(w, r.Method))
 	run(ctx, o)
 	admission.Report(w.Header(), o.Budget, o.Retry)
 	if o.Refusal != nil {
@@ -88,8 +88,8 @@ func run(ctx context.Context, o *admission.Operation) {
 	}
 }
 
-// carries returns why an operation is not executed for a request of the method.
-func carries(w http.ResponseWriter, method string) admission.Carries {
+// supports returns why an operation is not executed for a request of the method.
+func supports(w http.ResponseWriter, method string) admission.Supports {
 	return func(operation *ast.OperationDefinition) error {
 		switch {
 		case operation.Operation == ast.Subscription:

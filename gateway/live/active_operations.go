@@ -53,7 +53,7 @@ func (c *connection) subscribe(m protocol.Message) *frame.Close {
 	if err != nil {
 		return c.fail(m.ID, gqlerror.List{graph.Public(ctx, err)})
 	}
-	p, problems, err := c.hub.prepare(ctx, c.executor, params, carriesAll)
+	p, problems, err := c.hub.prepare(ctx, c.executor, params, supportsAll)
 	if err != nil {
 		problems = gqlerror.List{graph.Public(ctx, err)}
 	}

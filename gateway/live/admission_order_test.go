@@ -52,28 +52,30 @@ func (c *checkpoints) record() []string {
 	return slices.Clone(c.passed)
 }
 
-func (c *checkpoints) ShutsAnybody() bool { return true }
-func (c *checkpoints) Shut(caller.Caller, string) (left bff.Budget, wait time.Duration) {
+func (c *checkpoints) AnyBlocked() bool { return true }
+func (c *checkpoints) Blocked(caller.Caller, string) (left bff.Budget, wait time.Duration) {
 	if c.pass("block list") != nil {
 		return left, time.Second
 	}
 	return left, 0
 }
-func (c *checkpoints) Enter(context.Context) (func(), error) {
+func (c *checkpoints) Acquire(context.Context) (func(), error) {
 	return func() {}, c.pass("requests in flight")
 }
-func (c *checkpoints) Early(context.Context, string) (left bff.Budget, points int, err error) {
+func (c *checkpoints) CheckRepeat(context.Context, string) (left bff.Budget, points int, err error) {
 	return left, 0, c.pass("early budget")
 }
-func (c *checkpoints) Give(context.Context, int) {}
+func (c *checkpoints) Refund(context.Context, int) {}
 
 func (c *checkpoints) Unread(context.Context, string) error { return c.pass("breaker of the caller") }
 func (c *checkpoints) Admit(context.Context, bff.OperationKind) error {
 	return c.pass("breaker of the kind")
 }
-func (c *checkpoints) Repeat(context.Context, []bff.Target) error { return c.pass("loop of mutations") }
-func (c *checkpoints) Note(context.Context, bff.Outcome)          {}
-func (c *checkpoints) Refused(caller.Caller, string, string)      {}
+func (c *checkpoints) CheckLoop(context.Context, []bff.Target) error {
+	return c.pass("loop of mutations")
+}
+func (c *checkpoints) Note(context.Context, bff.Outcome)     {}
+func (c *checkpoints) Refused(caller.Caller, string, string) {}
 func (c *checkpoints) Verify(_ context.Context, verify func() (caller.Caller, error)) (caller.Caller, error) {
 	return verify()
 }
@@ -81,7 +83,7 @@ func (c *checkpoints) Verify(_ context.Context, verify func() (caller.Caller, er
 // charge is the budget of checkpoints. One point is the price of a refused document, more are the cost of the query.
 type charge struct{ *checkpoints }
 
-func (c charge) Take(_ context.Context, _ string, points int) (left bff.Budget, err error) {
+func (c charge) Charge(_ context.Context, _ string, points int) (left bff.Budget, err error) {
 	left = bff.Budget{Limit: 100, Remaining: 50, RestorePerSecond: 1}
 	if points > 1 {
 		err = c.pass("cost")

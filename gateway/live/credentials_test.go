@@ -149,11 +149,11 @@ func TestInvalidDocumentCostsAPoint(t *testing.T) {
 // faulty panics when an invalid document is charged.
 type faulty struct{ admission.Budgets }
 
-func (f faulty) Take(ctx context.Context, document string, points int) (bff.Budget, error) {
+func (f faulty) Charge(ctx context.Context, document string, points int) (bff.Budget, error) {
 	if strings.Contains(document, "nothing") {
 		panic("a fault")
 	}
-	return f.Budgets.Take(ctx, document, points)
+	return f.Budgets.Charge(ctx, document, points)
 }
 
 func TestPanicInOneOperationLeavesTheConnectionOpen(t *testing.T) {

@@ -22,11 +22,11 @@ type preparedOperation struct {
 	request   request
 }
 
-func carriesAll(*ast.OperationDefinition) error { return nil }
+func supportsAll(*ast.OperationDefinition) error { return nil }
 
 // prepare admits an operation of the caller in ctx. The refusal is for a request whose document was not parsed, or whose
 // transport does not execute such operations. problems are the errors of any other refused operation.
-func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, params *graphql.RawParams, carries admission.Carries) (p *preparedOperation, problems gqlerror.List, refusal error) {
+func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, params *graphql.RawParams, supports admission.Supports) (p *preparedOperation, problems gqlerror.List, refusal error) {
 	defer func() { // a panic in one operation must not end the other operations of its connection
 		if panicked := recover(); panicked != nil {
 			h.logger.Error("panic while an operation was prepared", "panic", fmt.Sprint(panicked))
@@ -38,7 +38,7 @@ func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, param
 	if err != nil {
 		return nil, gqlerror.List{graph.Public(ctx, err)}, nil
 	}
-	o := h.admission.Admit(ctx, executor, params, carries)
+	o := h.admission.Admit(ctx, executor, params, supports)
 	switch {
 	case o.Refusal != nil:
 		return nil, nil, o.Refusal

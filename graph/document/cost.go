@@ -210,7 +210,7 @@ func Weight(schema *ast.Schema, field *ast.FieldDefinition) int {
 	definition := schema.Types[field.Type.Name()]
 	for _, directives := range []ast.DirectiveList{field.Directives, definition.Directives} {
 		if directive := directives.ForName("cost"); directive != nil {
-			return whole(directive.Arguments.ForName("weight").Value, nil)
+			return countOf(directive.Arguments.ForName("weight").Value, nil)
 		}
 	}
 	if definition.IsCompositeType() {
@@ -236,11 +236,11 @@ func listSizeOf(f *ast.Field) *listSize {
 			size.slicing = append(size.slicing, given.Value)
 		}
 		if argument := f.Definition.Arguments.ForName(name); argument != nil && argument.DefaultValue != nil {
-			size.fallback = max(size.fallback, whole(argument.DefaultValue, nil))
+			size.fallback = max(size.fallback, countOf(argument.DefaultValue, nil))
 		}
 	}
 	if assumed := directive.Arguments.ForName("assumedSize"); assumed != nil && size.fallback == 0 {
-		size.fallback = whole(assumed.Value, nil)
+		size.fallback = countOf(assumed.Value, nil)
 	}
 	size.fallback = max(size.fallback, 1)
 	return size
@@ -271,7 +271,7 @@ func (s *listSize) of(variables map[string]any) int {
 		if value.Kind == ast.Variable && variables[value.Raw] == nil {
 			continue
 		}
-		largest, found = max(largest, whole(value, variables)), true
+		largest, found = max(largest, countOf(value, variables)), true
 	}
 	if !found {
 		return s.fallback
@@ -279,11 +279,11 @@ func (s *listSize) of(variables map[string]any) int {
 	return largest
 }
 
-// whole returns the value of a number, or the number of items of a list; at least 0.
-func whole(value *ast.Value, variables map[string]any) int {
+// countOf returns the value of a number, or the number of items of a list; at least 0.
+func countOf(value *ast.Value, variables map[string]any) int {
 	switch value.Kind {
 	case ast.Variable:
-		return wholeOf(variables[value.Raw])
+		return countOfVariable(variables[value.Raw])
 	case ast.ListValue:
 		return len(value.Children)
 	case ast.IntValue:
@@ -296,23 +296,23 @@ func whole(value *ast.Value, variables map[string]any) int {
 	return 1 // a list of one item may be written without brackets
 }
 
-func wholeOf(v any) int {
+func countOfVariable(v any) int {
 	switch v := v.(type) {
 	case []any:
 		return len(v)
 	case json.Number:
-		return wholeOfFloat(v.Float64())
+		return countOfFloat(v.Float64())
 	case float64:
-		return wholeOfFloat(v, nil)
+		return countOfFloat(v, nil)
 	case int:
 		return max(v, 0)
 	case int64:
-		return wholeOfFloat(float64(v), nil)
+		return countOfFloat(float64(v), nil)
 	}
 	return 1
 }
 
-func wholeOfFloat(f float64, err error) int {
+func countOfFloat(f float64, err error) int {
 	if err != nil || !(f < unpayable) {
 		return unpayable
 	}

@@ -32,7 +32,7 @@ type documents struct {
 	schema *ast.Schema
 	limits document.Limits
 	tokens int
-	kept   *otter.Cache[[sha256.Size]byte, *preparedDocument]
+	cache  *otter.Cache[[sha256.Size]byte, *preparedDocument]
 }
 
 var _ graphql.Cache[*ast.QueryDocument] = (*documents)(nil)
@@ -55,14 +55,14 @@ type preparedOperation struct {
 }
 
 func newDocuments(schema *ast.Schema, limits document.Limits, tokens int) (*documents, error) {
-	kept, err := otter.New(&otter.Options[[sha256.Size]byte, *preparedDocument]{
+	cache, err := otter.New(&otter.Options[[sha256.Size]byte, *preparedDocument]{
 		MaximumWeight: maxDocumentBytes,
 		Weigher:       func(_ [sha256.Size]byte, d *preparedDocument) uint32 { return d.weight() },
 	})
 	if err != nil {
 		return nil, fmt.Errorf("keep documents: %w", err)
 	}
-	return &documents{schema: schema, limits: limits, tokens: tokens, kept: kept}, nil
+	return &documents{schema: schema, limits: limits, tokens: tokens, cache: cache}, nil
 }
 
 // Get returns the cached document of a text to gqlgen's executor, and attaches it to the request.
@@ -70,7 +70,7 @@ func (d *documents) Get(ctx context.Context, text string) (*ast.QueryDocument, b
 	if found := remembered(ctx); found != nil {
 		return found.parsed, true // check has looked it up
 	}
-	found, ok := d.kept.GetIfPresent(sha256.Sum256([]byte(text)))
+	found, ok := d.cache.GetIfPresent(sha256.Sum256([]byte(text)))
 	if !ok {
 		return nil, false
 	}
@@ -98,23 +98,23 @@ func (d *documents) check(ctx context.Context, text string) error {
 
 // Add keeps a document that gqlgen's executor has parsed and validated.
 func (d *documents) Add(ctx context.Context, text string, parsed *ast.QueryDocument) {
-	made := &preparedDocument{
+	prepared := &preparedDocument{
 		hash: sha256.Sum256([]byte(text)), letters: len(text), parsed: parsed,
 		operations: make(map[*ast.OperationDefinition]*preparedOperation, len(parsed.Operations)),
 	}
 	for _, operation := range parsed.Operations {
-		made.operations[operation] = &preparedOperation{Prepared: document.Prepare(d.schema, operation), of: made}
+		prepared.operations[operation] = &preparedOperation{Prepared: document.Prepare(d.schema, operation), of: prepared}
 	}
-	d.kept.Set(made.hash, made)
-	remember(ctx, made)
+	d.cache.Set(prepared.hash, prepared)
+	remember(ctx, prepared)
 }
 
-// weigh updates the estimated bytes of a document after new plans.
-func (d *documents) weigh(op *preparedOperation) {
+// updateWeight updates the estimated bytes of a document after new plans.
+func (d *documents) updateWeight(op *preparedOperation) {
 	nodes := int64(op.plans.Nodes())
 	if more := nodes - op.weighed.Swap(nodes); more != 0 {
 		op.of.nodes.Add(more)
-		d.kept.Set(op.of.hash, op.of)
+		d.cache.Set(op.of.hash, op.of)
 	}
 }
 

@@ -62,7 +62,7 @@ func (registration) Validate(graphql.ExecutableSchema) error { return nil }
 // MutateOperationContext is graphql.OperationContextMutator.
 func (r registration) MutateOperationContext(ctx context.Context, request *graphql.OperationContext) *gqlerror.Error {
 	if named := DocumentOf(request); named.Fresh {
-		r.persisted.Keep(ctx, named)
+		r.persisted.Save(ctx, named)
 	}
 	return nil
 }

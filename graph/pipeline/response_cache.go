@@ -38,7 +38,7 @@ func (o *operation) cached(ctx context.Context, request *graphql.OperationContex
 	prepared := preparedOf(request)
 	run := func(ctx context.Context) graphql.ResponseHandler {
 		respond := next(ctx)
-		o.documents.weigh(prepared)
+		o.documents.updateWeight(prepared)
 		return respond
 	}
 	if request.Operation.Operation != ast.Query {
@@ -47,9 +47,9 @@ func (o *operation) cached(ctx context.Context, request *graphql.OperationContex
 	control := prepared.CacheControl
 	request.Stats.SetExtension(freshnessKey, Freshness{control.MaxAge, control.Private})
 	keeps := o.responses != nil && control.MaxAge > 0 && DocumentOf(request).ID != ""
-	told := tellsReads(ctx, request)
+	reported := reportsReads(ctx, request)
 	if !keeps {
-		if !told {
+		if !reported {
 			return run(ctx)
 		}
 		reads := bff.NewReads()
@@ -60,19 +60,19 @@ func (o *operation) cached(ctx context.Context, request *graphql.OperationContex
 			return response
 		}
 	}
-	a := &cacheable{operation: o, request: request, control: control, told: told, run: run}
+	a := &cacheable{operation: o, request: request, control: control, reported: reported, run: run}
 	return a.answer
 }
 
 // cacheable is an execution whose response is served from the cache or stored in it.
 type cacheable struct {
 	*operation
-	request *graphql.OperationContext
-	control document.CacheControl
-	told    bool
-	run     graphql.OperationHandler
-	reads   *bff.Reads
-	respond graphql.ResponseHandler // nil at first
+	request  *graphql.OperationContext
+	control  document.CacheControl
+	reported bool
+	run      graphql.OperationHandler
+	reads    *bff.Reads
+	respond  graphql.ResponseHandler // nil at first
 }
 
 func (a *cacheable) answer(ctx context.Context) *graphql.Response {
@@ -87,7 +87,7 @@ func (a *cacheable) answer(ctx context.Context) *graphql.Response {
 		a.respond = a.serve(found)
 		return a.respond(ctx)
 	}
-	if a.reads = (&bff.Reads{}); a.told {
+	if a.reads = (&bff.Reads{}); a.reported {
 		a.reads = bff.NewReads()
 	}
 	ctx = bff.WithReads(ctx, a.reads)
@@ -99,7 +99,7 @@ func (a *cacheable) answer(ctx context.Context) *graphql.Response {
 	if flight != nil && response != nil && len(response.Errors) == 0 && response.HasNext == nil {
 		flight.Store(a.reads, bff.CachedResponse{Data: response.Data, Points: actual(a.request), TTL: a.control.MaxAge})
 	}
-	if a.told {
+	if a.reported {
 		showReads(response, a.reads)
 	}
 	return response
@@ -117,7 +117,7 @@ func (o *operation) serve(found *bff.CachedResponse) graphql.ResponseHandler {
 			request := graphql.GetOperationContext(ctx)
 			o.admission.Settle(ctx, found.Points)
 			response := &graphql.Response{Data: found.Data}
-			if tellsReads(ctx, request) {
+			if reportsReads(ctx, request) {
 				response.Extensions = map[string]any{"cache": map[string]any{"cachedResponse": true, "tier": found.Tier, "expiresInMs": found.TTL.Milliseconds()}}
 			}
 			return response
@@ -135,7 +135,7 @@ func actual(request *graphql.OperationContext) int {
 	return 0
 }
 
-func tellsReads(ctx context.Context, request *graphql.OperationContext) bool {
+func reportsReads(ctx context.Context, request *graphql.OperationContext) bool {
 	return request.Headers.Get(CacheHeader) == "1" && caller.FromContext(ctx).Staff()
 }
 

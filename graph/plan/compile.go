@@ -244,7 +244,7 @@ func (c *compiler) selection(above *Node, id TypeID, fields []graphql.CollectedF
 		n.repeated = taken[collected.Alias]
 		taken[collected.Alias] = true
 		s.nodes = append(s.nodes, n)
-		c.weigh(s, n)
+		c.addWeight(s, n)
 		if n.concurrent || len(n.next) > 0 {
 			s.deep = append(s.deep, n)
 		}
@@ -252,8 +252,8 @@ func (c *compiler) selection(above *Node, id TypeID, fields []graphql.CollectedF
 	return s
 }
 
-// weigh sets the cost of the node: a list of objects costs each of its items, other fields cost once.
-func (c *compiler) weigh(s *selection, n *Node) {
+// addWeight sets the cost of the node: a list of objects costs each of its items, other fields cost once.
+func (c *compiler) addWeight(s *selection, n *Node) {
 	if n.field == nil {
 		return // __typename, or introspection
 	}

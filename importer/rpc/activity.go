@@ -14,7 +14,7 @@ type activities struct{ client activityv1.ActivitiesClient }
 func (a activities) ImportActivities(ctx context.Context, all []importer.Activity) (int64, map[int]string, error) {
 	request := &activityv1.ImportActivitiesRequest{Activities: make([]*activityv1.Activity, len(all))}
 	for i, activity := range all {
-		request.Activities[i] = told(activity)
+		request.Activities[i] = toActivity(activity)
 	}
 	reply, err := a.client.ImportActivities(ctx, request)
 	if err != nil {
@@ -27,7 +27,7 @@ func (a activities) ImportActivities(ctx context.Context, all []importer.Activit
 	return reply.GetStored(), faults, nil
 }
 
-func told(a importer.Activity) *activityv1.Activity {
+func toActivity(a importer.Activity) *activityv1.Activity {
 	m := &activityv1.Activity{
 		Kind:   activityv1.Kind(activityv1.Kind_value["KIND_"+string(a.Kind)]),
 		Source: a.Source, ExternalId: a.ExternalID, AccountId: a.AccountID, Title: a.Title,

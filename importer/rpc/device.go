@@ -17,7 +17,7 @@ type devices struct{ client devicev1.DevicesClient }
 const kindPrefix = "KIND_"
 
 func (d devices) EnsureDevices(ctx context.Context, source string, all []recordings.Device) (ids []string, made int64, err error) {
-	reply, err := d.bring(ctx, &devicev1.ImportDevicesRequest{Source: source, KeepKnown: true}, all)
+	reply, err := d.importAll(ctx, &devicev1.ImportDevicesRequest{Source: source, KeepKnown: true}, all)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -28,29 +28,29 @@ func (d devices) EnsureDevices(ctx context.Context, source string, all []recordi
 }
 
 func (d devices) ImportDevices(ctx context.Context, source string, all []recordings.Device, secrets bool) (found []importer.Imported, made int64, err error) {
-	reply, err := d.bring(ctx, &devicev1.ImportDevicesRequest{Source: source, IssueSecrets: secrets}, all)
+	reply, err := d.importAll(ctx, &devicev1.ImportDevicesRequest{Source: source, IssueSecrets: secrets}, all)
 	if err != nil {
 		return nil, 0, err
 	}
 	for i, device := range reply.GetDevices() {
 		one := importer.Imported{ID: device.GetId()}
-		if told := reply.GetSecrets(); i < len(told) {
-			one.Secret = told[i]
+		if toActivity := reply.GetSecrets(); i < len(toActivity) {
+			one.Secret = toActivity[i]
 		}
 		found = append(found, one)
 	}
 	return found, reply.GetCreated(), nil
 }
 
-func (d devices) bring(ctx context.Context, request *devicev1.ImportDevicesRequest, all []recordings.Device) (*devicev1.ImportDevicesResponse, error) {
+func (d devices) importAll(ctx context.Context, request *devicev1.ImportDevicesRequest, all []recordings.Device) (*devicev1.ImportDevicesResponse, error) {
 	request.Devices = make([]*devicev1.ImportedDevice, len(all))
 	for i, device := range all {
-		request.Devices[i] = imported(device)
+		request.Devices[i] = toDevice(device)
 	}
 	return d.client.ImportDevices(ctx, request)
 }
 
-func imported(d recordings.Device) *devicev1.ImportedDevice {
+func toDevice(d recordings.Device) *devicev1.ImportedDevice {
 	m := &devicev1.ImportedDevice{
 		ExternalId: d.Key, Name: d.Name, Labels: d.Labels,
 		Kind: devicev1.Kind(devicev1.Kind_value[kindPrefix+d.Kind]),

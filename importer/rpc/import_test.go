@@ -224,12 +224,12 @@ func (cancelling) Finish()             {}
 
 func TestDemoIdentitiesMatchSignIn(t *testing.T) {
 	t.Parallel()
-	imported, signedIn := build(t), build(t)
+	toDevice, signedIn := build(t), build(t)
 	file := text("w.json", `{"water":[{"amount":200,"logId":1}]}`)
 	for _, code := range []string{"admin", "operator", "alice", "bob"} {
-		imported.in(t, importer.KindHydration, file, importer.Options{Account: code})
+		toDevice.in(t, importer.KindHydration, file, importer.Options{Account: code})
 		login := &accountv1.LoginRequest{Provider: "DEMO", Code: code}
-		got, err := imported.accounts.Login(t.Context(), login)
+		got, err := toDevice.accounts.Login(t.Context(), login)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -22,7 +22,7 @@ func (t trips) ImportFixes(ctx context.Context, r importer.Recording, externalID
 		request.Fixes[i] = p
 	}
 	reply, err := t.client.ImportFixes(ctx, request)
-	return importer.Added{Made: reply.GetCreated(), Stored: reply.GetStored(), Rejected: reply.GetRejected()}, err
+	return importer.Added{Created: reply.GetCreated(), Stored: reply.GetStored(), Rejected: reply.GetRejected()}, err
 }
 
 func (t trips) ImportRides(ctx context.Context, r importer.Recording, rides []recordings.Ride) (int64, map[string]string, error) {

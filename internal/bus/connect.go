@@ -27,7 +27,7 @@ func (b *Bus) connect(ctx context.Context, options Options, embedded *server.Ser
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	settings := append(b.tellState(),
+	settings := append(b.connectionHandlers(),
 		nats.Name(options.Name),
 		nats.Timeout(timeout),
 		nats.MaxReconnects(-1),
@@ -50,8 +50,8 @@ func (b *Bus) connect(ctx context.Context, options Options, embedded *server.Ser
 	return nats.Connect(options.URL, settings...)
 }
 
-// tellState logs when the broker goes and comes, and learns when the connection has ended.
-func (b *Bus) tellState() []nats.Option {
+// connectionHandlers logs when the broker goes and comes, and learns when the connection has ended.
+func (b *Bus) connectionHandlers() []nats.Option {
 	return []nats.Option{
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if err != nil { // nil when we close it

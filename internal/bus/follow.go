@@ -22,7 +22,7 @@ func EventsInfo(ctx context.Context, js jetstream.JetStream) (*jetstream.StreamI
 
 // Follow gives every event after the sequence to take, in order and with what it carries unless only headers are
 // wanted, until ctx ends, the stream cannot be read, or take fails. It keeps no place: who follows again says where.
-func Follow(ctx context.Context, js jetstream.JetStream, after uint64, headersOnly bool, take func(jetstream.Msg) error) error {
+func Follow(ctx context.Context, js jetstream.JetStream, after uint64, headersOnly bool, handle func(jetstream.Msg) error) error {
 	consumer, err := js.OrderedConsumer(ctx, Events, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1, HeadersOnly: headersOnly,
 		InactiveThreshold: forgotten,
@@ -41,7 +41,7 @@ func Follow(ctx context.Context, js jetstream.JetStream, after uint64, headersOn
 		if err != nil {
 			return fmt.Errorf("follow the stream of events: %w", err)
 		}
-		if err := take(message); err != nil {
+		if err := handle(message); err != nil {
 			return err
 		}
 	}

@@ -28,10 +28,10 @@ type MQTTMessage struct {
 	ArrivedAt       time.Time
 }
 
-// TakeOverMQTT passes the messages that an MQTT listener of NATS stored and nobody handled to take, and deletes the
+// MigrateMQTT passes the messages that an MQTT listener of NATS stored and nobody handled to take, and deletes the
 // streams of the listener. It returns whether there were any. A message for which take returns an error ends it, and
 // the streams stay for the next start.
-func (b *Bus) TakeOverMQTT(ctx context.Context, take func(ctx context.Context, messages []MQTTMessage) error) (found bool, err error) {
+func (b *Bus) MigrateMQTT(ctx context.Context, process func(ctx context.Context, messages []MQTTMessage) error) (found bool, err error) {
 	var names []string
 	list := b.js.StreamNames(ctx)
 	for name := range list.Name() {
@@ -45,7 +45,7 @@ func (b *Bus) TakeOverMQTT(ctx context.Context, take func(ctx context.Context, m
 	if len(names) == 0 {
 		return false, nil
 	}
-	if err := b.drainMQTT(ctx, take); err != nil {
+	if err := b.drainMQTT(ctx, process); err != nil {
 		return true, err
 	}
 	for _, name := range names {
@@ -57,7 +57,7 @@ func (b *Bus) TakeOverMQTT(ctx context.Context, take func(ctx context.Context, m
 }
 
 // drainMQTT handles what the consumer of the device service had not acknowledged.
-func (b *Bus) drainMQTT(ctx context.Context, take func(ctx context.Context, messages []MQTTMessage) error) error {
+func (b *Bus) drainMQTT(ctx context.Context, process func(ctx context.Context, messages []MQTTMessage) error) error {
 	consumer, err := b.js.Consumer(ctx, mqttStream, mqttConsumer)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil
@@ -93,7 +93,7 @@ func (b *Bus) drainMQTT(ctx context.Context, take func(ctx context.Context, mess
 			}
 			messages = append(messages, m)
 		}
-		if err := take(ctx, messages); err != nil {
+		if err := process(ctx, messages); err != nil {
 			return fmt.Errorf("take over messages of devices: %w", err)
 		}
 		for _, d := range deliveries {

@@ -14,11 +14,11 @@ import (
 
 // What the MQTT listener of NATS stored and nobody handled is taken over once, and its streams are deleted. What cannot
 // be taken over now is there at the next start.
-func TestTakeOverMQTTStoredMessagesThenDeletesStreams(t *testing.T) {
+func TestMigrateMQTTStoresMessagesThenDeletesStreams(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	b := open(t, bus.Options{StoreDir: dir})
-	if found, err := b.TakeOverMQTT(t.Context(), nil); err != nil || found {
+	if found, err := b.MigrateMQTT(t.Context(), nil); err != nil || found {
 		t.Fatalf("without streams: %t, %v", found, err)
 	}
 	js := b.JetStream()
@@ -44,7 +44,7 @@ func TestTakeOverMQTTStoredMessagesThenDeletesStreams(t *testing.T) {
 		}
 	}
 	away := errors.New("the store is away")
-	if _, err := b.TakeOverMQTT(t.Context(), func(context.Context, []bus.MQTTMessage) error { return away }); !errors.Is(err, away) {
+	if _, err := b.MigrateMQTT(t.Context(), func(context.Context, []bus.MQTTMessage) error { return away }); !errors.Is(err, away) {
 		t.Fatalf("taken over although %v: %v", away, err)
 	}
 	// The consumer redelivers after its AckWait: shorten it for the test.
@@ -55,7 +55,7 @@ func TestTakeOverMQTTStoredMessagesThenDeletesStreams(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := map[string]string{}
-	found, err := b.TakeOverMQTT(t.Context(), func(_ context.Context, messages []bus.MQTTMessage) error {
+	found, err := b.MigrateMQTT(t.Context(), func(_ context.Context, messages []bus.MQTTMessage) error {
 		for _, m := range messages {
 			if m.DeviceID != "d" || m.ArrivedAt.IsZero() {
 				t.Errorf("taken over %+v", m)

@@ -70,34 +70,34 @@ func (r *Relay) Loop() worker.Loop {
 func (r *Relay) publishPending(ctx context.Context) error {
 	for more := true; more && ctx.Err() == nil; {
 		var err error
-		if more, err = r.turn(ctx); err != nil {
+		if more, err = r.publishNextBatch(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// turn moves one batch, and tells whether to come back at once for more.
-func (r *Relay) turn(ctx context.Context) (more bool, err error) {
+// publishNextBatch moves one batch, and tells whether to come back at once for more.
+func (r *Relay) publishNextBatch(ctx context.Context) (more bool, err error) {
 	events, err := r.outbox.PendingEvents(ctx, relayBatch)
 	if err == nil {
-		r.tellLag(events)
+		r.recordLag(events)
 	}
 	moved := 0
 	if err == nil && len(events) > 0 {
-		moved, err = r.move(ctx, events)
+		moved, err = r.publishBatch(ctx, events)
 	}
 	return moved > 0 && len(events) == relayBatch, err
 }
 
-// move publishes the events and drops those that were acknowledged, even where others failed.
-func (r *Relay) move(ctx context.Context, events []sqldb.Event) (moved int, err error) {
+// publishBatch publishes the events and drops those that were acknowledged, even where others failed.
+func (r *Relay) publishBatch(ctx context.Context, events []sqldb.Event) (moved int, err error) {
 	if err := r.bus.Ready(); err != nil {
 		return 0, err
 	}
 	w := wave{js: r.bus.js, flying: map[string]flight{}, refused: map[string]refusal{}}
 	err = w.publish(ctx, events)
-	r.tellRefused(w.refused)
+	r.logRefused(w.refused)
 	if len(w.acked) == 0 {
 		return 0, err
 	}
@@ -108,7 +108,7 @@ func (r *Relay) move(ctx context.Context, events []sqldb.Event) (moved int, err 
 	return len(w.acked), err
 }
 
-func (r *Relay) tellLag(events []sqldb.Event) {
+func (r *Relay) recordLag(events []sqldb.Event) {
 	var age time.Duration
 	if len(events) > 0 {
 		age = r.options.Clock.Now().Sub(events[0].At)
@@ -116,8 +116,8 @@ func (r *Relay) tellLag(events []sqldb.Event) {
 	r.bus.metrics.setLag(r.options.Service, age)
 }
 
-// tellRefused logs once for each event that the broker will not take.
-func (r *Relay) tellRefused(refused map[string]refusal) {
+// logRefused logs once for each event that the broker will not take.
+func (r *Relay) logRefused(refused map[string]refusal) {
 	now := make(map[string]bool, len(refused))
 	for _, refusal := range refused {
 		now[refusal.event.ID] = true

@@ -134,22 +134,22 @@ func (c Caller) Name() string {
 
 type contextKey struct{}
 
-// held is the Caller of a context, with its encoded form.
-type held struct {
+// contextValue is the Caller of a context, with its encoded form.
+type contextValue struct {
 	Caller
 	text func() (string, error)
 }
 
 // NewContext returns a context that carries the caller.
 func NewContext(ctx context.Context, c Caller) context.Context {
-	h := &held{Caller: c}
+	h := &contextValue{Caller: c}
 	h.text = sync.OnceValues(h.encode)
 	return context.WithValue(ctx, contextKey{}, h)
 }
 
 // FromContext returns the caller of a context; an anonymous one when it carries none.
 func FromContext(ctx context.Context) Caller {
-	if h, ok := ctx.Value(contextKey{}).(*held); ok {
+	if h, ok := ctx.Value(contextKey{}).(*contextValue); ok {
 		return h.Caller
 	}
 	return Caller{}
@@ -158,14 +158,14 @@ func FromContext(ctx context.Context) Caller {
 // Encoded returns the caller of a context in the form that Decode reads; "" for an anonymous one. It is encoded once
 // for all calls under the context.
 func Encoded(ctx context.Context) (string, error) {
-	h, ok := ctx.Value(contextKey{}).(*held)
+	h, ok := ctx.Value(contextKey{}).(*contextValue)
 	if !ok || !h.Known() {
 		return "", nil
 	}
 	return h.text()
 }
 
-func (h *held) encode() (string, error) {
+func (h *contextValue) encode() (string, error) {
 	text, err := json.Marshal(h.Caller)
 	if err != nil {
 		return "", fmt.Errorf("write the caller: %w", err)

@@ -69,8 +69,8 @@ func Empty[T any](request Request) (Page[T], error) {
 	return p, nil
 }
 
-// BadCursor is the error of a cursor of another list.
-func BadCursor() *errs.Error { return errs.Invalid("after", "is not a cursor of this list") }
+// InvalidCursor is the error of a cursor of another list.
+func InvalidCursor() *errs.Error { return errs.Invalid("after", "is not a cursor of this list") }
 
 // Cursor is the position of an item in a list: its sort key and id, under the name of the order.
 type Cursor struct {
@@ -88,7 +88,7 @@ func AtTime(order string, at time.Time, id string) Cursor {
 func (c Cursor) Micros() (int64, error) {
 	at, err := strconv.ParseInt(c.Key, 10, 64)
 	if err != nil {
-		return 0, BadCursor()
+		return 0, InvalidCursor()
 	}
 	return at, nil
 }
@@ -108,15 +108,15 @@ func ParseCursor(order, text string) (c Cursor, ok bool, err error) {
 		return Cursor{}, false, nil
 	}
 	if len(text) > maxCursor {
-		return Cursor{}, false, BadCursor()
+		return Cursor{}, false, InvalidCursor()
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {
-		return Cursor{}, false, BadCursor()
+		return Cursor{}, false, InvalidCursor()
 	}
 	parts := strings.Split(string(raw), "\x00")
 	if len(parts) != 3 || parts[0] != order || parts[2] == "" {
-		return Cursor{}, false, BadCursor()
+		return Cursor{}, false, InvalidCursor()
 	}
 	return Cursor{Order: parts[0], Key: parts[1], ID: parts[2]}, true, nil
 }

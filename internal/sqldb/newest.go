@@ -31,7 +31,7 @@ func (o Newest) After(w *Where, cursor string) error {
 		return err
 	}
 	if ids.Check(o.Kind, c.ID) != nil {
-		return page.BadCursor()
+		return page.InvalidCursor()
 	}
 	w.And("("+o.Column+", id) < (?, ?)", at, c.ID)
 	return nil

@@ -101,7 +101,7 @@ func (o opening) sqlite(ctx context.Context, path string) (*DB, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("make the data folder: %w", err)
 	}
-	if err := makePrivate(path); err != nil {
+	if err := restrictAccess(path); err != nil {
 		return nil, err
 	}
 	write, err := o.sqlitePool(ctx, path, 1, url.Values{"_txlock": {"immediate"}})
@@ -116,8 +116,8 @@ func (o opening) sqlite(ctx context.Context, path string) (*DB, error) {
 	return &DB{write: write, read: read, emitted: make(chan struct{}, 1)}, nil
 }
 
-// makePrivate creates the file with access for its owner only. SQLite creates its other files with the same mode.
-func makePrivate(path string) error {
+// restrictAccess creates the file with access for its owner only. SQLite creates its other files with the same mode.
+func restrictAccess(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)

@@ -13,7 +13,7 @@ import (
 
 func TestWaterDayYieldsAllLogs(t *testing.T) {
 	t.Parallel()
-	logs := readtest.Good(t, logsOf(readtest.Data(t, "hydration/fitbit-water-day.json")))
+	logs := readtest.MustRead(t, logsOf(readtest.Data(t, "hydration/fitbit-water-day.json")))
 	ml := 0.0
 	for _, l := range logs {
 		ml += l.AmountMl
@@ -42,7 +42,7 @@ func TestSimilarFormatsAreRead(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			var got []string
-			for _, l := range readtest.Good(t, logsOf(tt.file)) {
+			for _, l := range readtest.MustRead(t, logsOf(tt.file)) {
 				got = append(got, fmt.Sprint([]any{l.LogID, l.AmountMl, l.Day.Format(time.DateOnly)}))
 			}
 			if s := strings.Join(got, " "); s != tt.want {
@@ -69,7 +69,7 @@ func TestInvalidLogsAreFaultsByLine(t *testing.T) {
 	if fatal != nil || len(good) != 1 || good[0].Line != 7 {
 		t.Fatalf("logs %+v, error %v", good, fatal)
 	}
-	readtest.WantFaults(t, faults,
+	readtest.RequireFaults(t, faults,
 		recordings.Fault{Line: 3, Reason: "amount -1 is not above 0"},
 		recordings.Fault{Line: 4, Reason: `amount "lots" is not a number`},
 		recordings.Fault{Line: 5, Reason: "logId \"\""},
@@ -97,7 +97,7 @@ func TestUnreadableFilesAreErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, _, fatal := readtest.All(t, logsOf(tt.file))
-			readtest.WantError(t, fatal, tt.want)
+			readtest.RequireError(t, fatal, tt.want)
 		})
 	}
 }

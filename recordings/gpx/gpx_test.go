@@ -97,7 +97,7 @@ func TestPointsWithoutTimeAreInterpolated(t *testing.T) {
 					t.Errorf("fix %d at %v s, want %v", i, got, want)
 				}
 			}
-			readtest.WantFaults(t, faults, tt.faults...)
+			readtest.RequireFaults(t, faults, tt.faults...)
 		})
 	}
 }
@@ -111,7 +111,7 @@ func TestTooManyPointsWithoutTime(t *testing.T) {
 	if fatal != nil || len(fixes) != 1 {
 		t.Fatalf("%d fixes, error %v", len(fixes), fatal)
 	}
-	readtest.WantFaults(t, faults, recordings.Fault{Line: 1, Reason: "20000 points"})
+	readtest.RequireFaults(t, faults, recordings.Fault{Line: 1, Reason: "20000 points"})
 }
 
 func TestInvalidPointsAreFaultsByLine(t *testing.T) {
@@ -130,7 +130,7 @@ func TestInvalidPointsAreFaultsByLine(t *testing.T) {
 	if fatal != nil || len(fixes) != 1 {
 		t.Fatalf("fixes %v, error %v", fixes, fatal)
 	}
-	readtest.WantFaults(t, faults,
+	readtest.RequireFaults(t, faults,
 		recordings.Fault{Line: 2, Reason: "latitude is missing"},
 		recordings.Fault{Line: 3, Reason: "latitude is NaN"},
 		recordings.Fault{Line: 4, Reason: "longitude \"-Inf\" is not finite"},
@@ -149,7 +149,7 @@ func TestTruncatedFileYieldsPointsBeforeError(t *testing.T) {
 	if len(fixes) < 40 || len(faults) > 0 {
 		t.Errorf("%d fixes, faults %v", len(fixes), faults)
 	}
-	readtest.WantError(t, fatal, fmt.Sprintf("unexpected end of file at line %d", 1+strings.Count(half, "\n")))
+	readtest.RequireError(t, fatal, fmt.Sprintf("unexpected end of file at line %d", 1+strings.Count(half, "\n")))
 }
 
 func TestUnreadableFilesAreErrors(t *testing.T) {
@@ -171,7 +171,7 @@ func TestUnreadableFilesAreErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, _, fatal := readtest.All(t, Fixes(strings.NewReader(tt.file), recordings.Options{}))
-			readtest.WantError(t, fatal, tt.want)
+			readtest.RequireError(t, fatal, tt.want)
 		})
 	}
 }
@@ -187,7 +187,7 @@ func TestEntitiesAreNotExpanded(t *testing.T) {
 		if len(fixes) > 0 {
 			t.Errorf("fixes %v", fixes)
 		}
-		readtest.WantError(t, fatal, "invalid character entity &b;")
+		readtest.RequireError(t, fatal, "invalid character entity &b;")
 	}
 }
 
@@ -202,7 +202,7 @@ func TestLatin1IsDecoded(t *testing.T) {
 
 func TestLongTrackStreams(t *testing.T) {
 	start := time.Date(2024, 1, 1, 0, 0, 0, 0, time.UTC)
-	readtest.WantConstantMemory(t, func(n int) iter.Seq2[recordings.Fix, error] {
+	readtest.RequireConstantMemory(t, func(n int) iter.Seq2[recordings.Fix, error] {
 		return Fixes(readtest.Stream("<gpx><trk><trkseg>", n, func(i int) string {
 			return fmt.Sprintf("<trkpt lat=\"%f\" lon=\"1\"><time>%s</time></trkpt>\n",
 				float64(i)/1e6, start.Add(time.Duration(i)*time.Second).Format(time.RFC3339))
@@ -226,12 +226,12 @@ func FuzzGPX(f *testing.F) {
 	f.Fuzz(func(t *testing.T, file string) {
 		fixes, _, _ := readtest.All(t, Fixes(strings.NewReader(file), recordings.Options{}))
 		for _, fix := range fixes {
-			readtest.WantSane(t, fix)
+			readtest.RequireValid(t, fix)
 		}
 	})
 }
 
 func readGood(t *testing.T, file string) []recordings.Fix {
 	t.Helper()
-	return readtest.Good(t, Fixes(strings.NewReader(file), recordings.Options{}))
+	return readtest.MustRead(t, Fixes(strings.NewReader(file), recordings.Options{}))
 }

@@ -77,5 +77,5 @@ func count[T any](t *testing.T, rows func(func(T, error) bool)) int {
 	if rows == nil {
 		return 0
 	}
-	return len(readtest.Good(t, rows))
+	return len(readtest.MustRead(t, rows))
 }

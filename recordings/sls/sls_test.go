@@ -17,7 +17,7 @@ const night = "activities/telescope-schedule-2023-03-28.sls"
 
 func TestScheduleOfNightYieldsAllObservations(t *testing.T) {
 	t.Parallel()
-	observations := readtest.Good(t, read(readtest.Data(t, night)))
+	observations := readtest.MustRead(t, read(readtest.Data(t, night)))
 	statuses, keys := map[string]int{}, map[string]bool{}
 	for _, o := range observations {
 		statuses[o.Status]++
@@ -33,7 +33,7 @@ func TestScheduleOfNightYieldsAllObservations(t *testing.T) {
 
 func TestObservationHasAllFields(t *testing.T) {
 	t.Parallel()
-	observations := readtest.Good(t, read(readtest.Data(t, night)))
+	observations := readtest.MustRead(t, read(readtest.Data(t, night)))
 	got := observations[0]
 	start := time.Date(2023, 3, 28, 2, 38, 42, 0, time.UTC)
 	if got.Title != "Horsehead Nebula R" || got.Target != "Barnard 33" || got.Instrument != "R" ||
@@ -59,7 +59,7 @@ func TestSchedulesOfOldVersionsAreRead(t *testing.T) {
 	t.Parallel()
 	file := edit("Start JD: 2460031.61021 (2023/3/28 02:38:42 UTC)", "start JD: 2457137.62014 ( 4/25/2015  2:53 UTC)",
 		"Barnard 33,f,05:40:59,-02:27:30,0.00,2000,0", "Jupiter,P", "status: D", "status: N", "60\n", "0.5   \r\n")
-	got := readtest.Good(t, read(file))[0]
+	got := readtest.MustRead(t, read(file))[0]
 	if want := time.Date(2015, 4, 25, 2, 53, 0, 0, time.UTC); !got.Start.Equal(want) || got.End.Sub(want) != time.Second/2 {
 		t.Errorf("from %v to %v", got.Start, got.End)
 	}
@@ -70,9 +70,9 @@ func TestSchedulesOfOldVersionsAreRead(t *testing.T) {
 
 func TestKeyIsIndependentOfStatus(t *testing.T) {
 	t.Parallel()
-	before := readtest.Good(t, read(edit("status: D", "status: N")))[0]
-	after := readtest.Good(t, read(edit()))[0]
-	other := readtest.Good(t, read(edit("filter: R", "filter: G")))[0]
+	before := readtest.MustRead(t, read(edit("status: D", "status: N")))[0]
+	after := readtest.MustRead(t, read(edit()))[0]
+	other := readtest.MustRead(t, read(edit("filter: R", "filter: G")))[0]
 	if before.Key != after.Key || after.Key == other.Key {
 		t.Errorf("keys %s before, %s after, %s through another filter", before.Key, after.Key, other.Key)
 	}
@@ -112,7 +112,7 @@ func TestInvalidRecordsAreFaultsByLine(t *testing.T) {
 			if fatal != nil || len(good) != 1 || good[0].Line != 25 {
 				t.Fatalf("observations %+v, error %v", good, fatal)
 			}
-			readtest.WantFaults(t, faults, recordings.Fault{Line: tt.line, Reason: tt.want})
+			readtest.RequireFaults(t, faults, recordings.Fault{Line: tt.line, Reason: tt.want})
 		})
 	}
 }
@@ -120,17 +120,17 @@ func TestInvalidRecordsAreFaultsByLine(t *testing.T) {
 func TestOtherFilesAreNoSchedule(t *testing.T) {
 	t.Parallel()
 	_, _, fatal := readtest.All(t, read(""))
-	readtest.WantError(t, fatal, "empty")
+	readtest.RequireError(t, fatal, "empty")
 	_, faults, fatal := readtest.All(t, read("a\n1 title: x\n"))
-	readtest.WantError(t, fatal, "no telescope schedule")
-	readtest.WantFaults(t, faults) // one error for the file, not one for each line
+	readtest.RequireError(t, fatal, "no telescope schedule")
+	readtest.RequireFaults(t, faults) // one error for the file, not one for each line
 	good, faults, fatal := readtest.All(t, read("a\n1 title: x\n"+edit()))
 	if len(good) != 1 || fatal != nil {
 		t.Errorf("%d observations, %v", len(good), fatal)
 	}
-	readtest.WantFaults(t, faults, recordings.Fault{Line: 1, Reason: "belongs to no record: “0 status:” begins one (so do 1 lines after it)"})
+	readtest.RequireFaults(t, faults, recordings.Fault{Line: 1, Reason: "belongs to no record: “0 status:” begins one (so do 1 lines after it)"})
 	_, _, fatal = readtest.All(t, read(edit()+strings.Repeat("x", 1<<17)))
-	readtest.WantError(t, fatal, "line 23 is longer")
+	readtest.RequireError(t, fatal, "line 23 is longer")
 }
 
 func TestRecordWithTooManyLinesIsOneFault(t *testing.T) {
@@ -140,7 +140,7 @@ func TestRecordWithTooManyLinesIsOneFault(t *testing.T) {
 	if len(good) > 0 || fatal != nil {
 		t.Errorf("%d observations, error %v", len(good), fatal)
 	}
-	readtest.WantFaults(t, faults, recordings.Fault{Line: 258, Reason: "more than 256 lines"})
+	readtest.RequireFaults(t, faults, recordings.Fault{Line: 258, Reason: "more than 256 lines"})
 }
 
 func FuzzSLS(f *testing.F) {

@@ -15,7 +15,7 @@ func TestFixesOfTwoDevicesAreTwoTrips(t *testing.T) {
 	t.Parallel()
 	const file = "device_id,timestamp,lat,lon\nvan-1,2026-05-02T06:00:00Z,48.1000,11.6\nvan-2,2026-05-02T06:01:00Z,48.1101,11.6\nvan-1,2026-05-02T06:02:00Z,48.1002,11.6\n"
 	trips := map[string]int{}
-	for _, f := range readtest.Good(t, Fixes(strings.NewReader(file), recordings.Options{})) {
+	for _, f := range readtest.MustRead(t, Fixes(strings.NewReader(file), recordings.Options{})) {
 		trips[f.Trip+" "+f.Vehicle]++
 	}
 	if len(trips) != 2 || trips["van-1 van-1"] != 2 || trips["van-2 van-2"] != 1 {
@@ -30,7 +30,7 @@ func TestColumnOfFixesOverridesHeadersOfRides(t *testing.T) {
 	if err != nil || trips.Fixes == nil {
 		t.Fatalf("%+v, %v", trips, err)
 	}
-	if fixes := readtest.Good(t, trips.Fixes); len(fixes) != 1 || fixes[0].At.Hour() != 6 {
+	if fixes := readtest.MustRead(t, trips.Fixes); len(fixes) != 1 || fixes[0].At.Hour() != 6 {
 		t.Errorf("%+v", fixes)
 	}
 }
@@ -46,7 +46,7 @@ func TestJSONStreamIsReadOnAnyNumberOfLines(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			readings := readtest.Good(t, Readings(strings.NewReader(file), recordings.Options{}))
+			readings := readtest.MustRead(t, Readings(strings.NewReader(file), recordings.Options{}))
 			if len(readings) != 2 || readings[0].Value != 3 || readings[1].Value != 4 {
 				t.Errorf("%+v", readings)
 			}
@@ -59,7 +59,7 @@ func TestJSONStreamIsReadOnAnyNumberOfLines(t *testing.T) {
 		if len(good) != 2 || good[1].Line != 4 || fatal != nil {
 			t.Errorf("%+v, %v", good, fatal)
 		}
-		readtest.WantFaults(t, faults, recordings.Fault{Line: 2, Reason: "not JSON"}, recordings.Fault{Line: 3, Reason: "not JSON"})
+		readtest.RequireFaults(t, faults, recordings.Fault{Line: 2, Reason: "not JSON"}, recordings.Fault{Line: 3, Reason: "not JSON"})
 	})
 }
 
@@ -83,7 +83,7 @@ func TestValuesThatCouldOnlyBeGuessedAreRefused(t *testing.T) {
 			if len(faults) == 1 {
 				fatal = faults[0]
 			}
-			readtest.WantError(t, fatal, c.want)
+			readtest.RequireError(t, fatal, c.want)
 		})
 	}
 }
@@ -91,7 +91,7 @@ func TestValuesThatCouldOnlyBeGuessedAreRefused(t *testing.T) {
 func TestPointsInFileWithoutDecimalCommasAreDecimal(t *testing.T) {
 	t.Parallel()
 	const file = "time;value\n2026-05-01T06:00:00Z;1.234\n"
-	if got := readtest.Good(t, Readings(strings.NewReader(file), recordings.Options{})); got[0].Value != 1.234 {
+	if got := readtest.MustRead(t, Readings(strings.NewReader(file), recordings.Options{})); got[0].Value != 1.234 {
 		t.Errorf("%+v", got)
 	}
 }
@@ -100,7 +100,7 @@ func TestDateOrderDecidesDayOrMonth(t *testing.T) {
 	t.Parallel()
 	const file = "time,value\n02/01/2026 06:00,1\n"
 	for order, want := range map[recordings.DateOrder]string{recordings.DayMonthYear: "2026-01-02", recordings.MonthDayYear: "2026-02-01"} {
-		got := readtest.Good(t, Readings(strings.NewReader(file), recordings.Options{DateOrder: order}))
+		got := readtest.MustRead(t, Readings(strings.NewReader(file), recordings.Options{DateOrder: order}))
 		if day := got[0].At.Format(time.DateOnly); day != want {
 			t.Errorf("%s: %s, want %s", order, day, want)
 		}
@@ -111,9 +111,9 @@ func TestTripDistanceWithoutMeterIsRefused(t *testing.T) {
 	t.Parallel()
 	const rest = ",pickup_lat,pickup_lon,dropoff_lat,dropoff_lon,trip_distance\n2026-05-01T06:00:00Z,2026-05-01T06:10:00Z,48.1,11.5,48.2,11.5,2\n"
 	_, _, fatal := readtest.All(t, Rides(strings.NewReader("pickup_time,dropoff_time"+rest), recordings.Options{}))
-	readtest.WantError(t, fatal, "trip_distance does not say its unit", "--column distance_km=trip_distance")
+	readtest.RequireError(t, fatal, "trip_distance does not say its unit", "--column distance_km=trip_distance")
 	var assumed []string
-	rides := readtest.Good(t, Rides(strings.NewReader("tpep_pickup_datetime,tpep_dropoff_datetime"+rest), recordings.Options{
+	rides := readtest.MustRead(t, Rides(strings.NewReader("tpep_pickup_datetime,tpep_dropoff_datetime"+rest), recordings.Options{
 		Assume: func(text string) { assumed = append(assumed, text) },
 	}))
 	if got := *rides[0].MeteredMetres; got < 3218 || got > 3219 {
@@ -125,7 +125,7 @@ func TestTripDistanceWithoutMeterIsRefused(t *testing.T) {
 func TestInventoryWithNamesOnlyUsesThemAsKeys(t *testing.T) {
 	t.Parallel()
 	const file = "name,kind,label.site\nPress 4,SENSOR,north\n"
-	got := readtest.Good(t, Devices(strings.NewReader(file), recordings.Options{}))
+	got := readtest.MustRead(t, Devices(strings.NewReader(file), recordings.Options{}))
 	if got[0].Key != "Press 4" || got[0].Name != "Press 4" || got[0].Labels["site"] != "north" {
 		t.Errorf("%+v", got)
 	}

@@ -76,7 +76,7 @@ func (j *jsonRows) cutValue() error {
 			j.countLine(b)
 			continue
 		}
-		if err := j.take(b, &s); err != nil {
+		if err := j.expect(b, &s); err != nil {
 			return err
 		}
 		j.countLine(b)
@@ -119,13 +119,13 @@ func (j *jsonRows) cutElement() error {
 			}
 			return nil
 		}
-		if err := j.take(b, &s); err != nil {
+		if err := j.expect(b, &s); err != nil {
 			return err
 		}
 	}
 }
 
-func (j *jsonRows) take(b byte, s *scanner) error {
+func (j *jsonRows) expect(b byte, s *scanner) error {
 	if len(j.buf) == 0 {
 		j.line = j.ended
 	}

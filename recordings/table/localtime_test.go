@@ -67,7 +67,7 @@ func TestLocalTimesThatNoOrderDecidesAreFaults(t *testing.T) {
 func TestTrackOverFallBackIsInOrder(t *testing.T) {
 	t.Parallel()
 	file := "time,lat,lon\n2026-10-25 02:50,48.1,11.5\n2026-10-25 02:10,48.2,11.5\n"
-	fixes := readtest.Good(t, Fixes(strings.NewReader(file), recordings.Options{Location: berlin(t)}))
+	fixes := readtest.MustRead(t, Fixes(strings.NewReader(file), recordings.Options{Location: berlin(t)}))
 	if took := fixes[1].At.Sub(fixes[0].At); took != 20*time.Minute {
 		t.Errorf("it took %v", took)
 	}
@@ -83,7 +83,7 @@ func TestRidesOverFallBackHaveTheirLength(t *testing.T) {
 	if fatal != nil || len(rides) != 2 || rides[0].End.Sub(rides[0].Start) != 20*time.Minute || rides[1].End.Sub(rides[1].Start) != 140*time.Minute {
 		t.Errorf("%+v, %v", rides, fatal)
 	}
-	readtest.WantFaults(t, faults, recordings.Fault{Line: 4, Reason: "end \"2026-10-25 02:10\" is an ambiguous local time"})
+	readtest.RequireFaults(t, faults, recordings.Fault{Line: 4, Reason: "end \"2026-10-25 02:10\" is an ambiguous local time"})
 }
 
 func TestTooManyAmbiguousRowsAreFaults(t *testing.T) {

@@ -15,7 +15,7 @@ import (
 
 func TestMunichDriveYieldsAllFixes(t *testing.T) {
 	t.Parallel()
-	fixes := readtest.Good(t, Fixes(strings.NewReader(readtest.Data(t, "trips/munich-drive-15s.json")), recordings.Options{}))
+	fixes := readtest.MustRead(t, Fixes(strings.NewReader(readtest.Data(t, "trips/munich-drive-15s.json")), recordings.Options{}))
 	if len(fixes) != 80 {
 		t.Fatalf("%d fixes, want 80", len(fixes))
 	}
@@ -31,7 +31,7 @@ func TestMunichDriveYieldsAllFixes(t *testing.T) {
 func TestLiverpoolBusesYieldTripsPerVehicle(t *testing.T) {
 	t.Parallel()
 	file := strings.NewReader(readtest.Data(t, "trips/liverpool-bus-route14.csv"))
-	fixes := readtest.Good(t, Fixes(file, recordings.Options{}))
+	fixes := readtest.MustRead(t, Fixes(file, recordings.Options{}))
 	trips, vehicles := map[string]bool{}, map[string]bool{}
 	for i, f := range fixes {
 		trips[f.Trip], vehicles[f.Vehicle] = true, true
@@ -53,7 +53,7 @@ func TestNewYorkTaxiYieldsRidesInMiles(t *testing.T) {
 	if err != nil || trips.Rides == nil || trips.Fixes != nil {
 		t.Fatalf("trips %v, error %v", trips, err)
 	}
-	rides := readtest.Good(t, trips.Rides)
+	rides := readtest.MustRead(t, trips.Rides)
 	miles, keys := 0.0, map[string]bool{}
 	for _, r := range rides {
 		miles += *r.MeteredMetres / 1609.344
@@ -73,7 +73,7 @@ func TestNewYorkTaxiYieldsRidesInMiles(t *testing.T) {
 func TestMachineTemperature(t *testing.T) {
 	t.Parallel()
 	file := strings.NewReader(readtest.Data(t, "telemetry/machine-temperature.csv"))
-	readings := readtest.Good(t, Readings(file, recordings.Options{}))
+	readings := readtest.MustRead(t, Readings(file, recordings.Options{}))
 	hot, cold, disordered, keys := 0, 0, 0, map[string]bool{}
 	for i, r := range readings {
 		keys[r.Key] = true
@@ -109,7 +109,7 @@ func TestReadingHasSameKeyInEachFormat(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := readtest.Good(t, Readings(strings.NewReader(tt.file), recordings.Options{}))
+			got := readtest.MustRead(t, Readings(strings.NewReader(tt.file), recordings.Options{}))
 			want := recordings.Reading{
 				Device: "m1", At: time.Date(2024, 1, 1, 12, 0, 0, 0, time.UTC), Value: 20.5,
 				Key: "db58079a5c55720d3fb2d98cbaf15245", Line: got[0].Line,
@@ -124,7 +124,7 @@ func TestReadingHasSameKeyInEachFormat(t *testing.T) {
 func TestTimesWithoutOffsetAreInLocation(t *testing.T) {
 	t.Parallel()
 	munich := time.FixedZone("CET", 3600)
-	got := readtest.Good(t, Readings(strings.NewReader("time,value\n2024-01-01 12:00:00,1\n2024-01-01T12:00:00Z,1\n"),
+	got := readtest.MustRead(t, Readings(strings.NewReader("time,value\n2024-01-01 12:00:00,1\n2024-01-01T12:00:00Z,1\n"),
 		recordings.Options{Location: munich}))
 	if d := got[1].At.Sub(got[0].At); d != time.Hour {
 		t.Errorf("noon in Munich is %v before noon in UTC", d)
@@ -139,7 +139,7 @@ func TestColumnsNamedByCallerOverrideHeaders(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := readtest.Good(t, trips.Fixes); got[0].Latitude != 48.1 || got[0].Vehicle != "w" {
+	if got := readtest.MustRead(t, trips.Fixes); got[0].Latitude != 48.1 || got[0].Vehicle != "w" {
 		t.Errorf("fix %+v", got[0])
 	}
 }
@@ -149,7 +149,7 @@ func TestTripKeysDifferByVehicle(t *testing.T) {
 	const file = "vehicle,trip,lat,lon,time,accuracy\n" +
 		"a/b,c,1,1,2024-01-01,5\na,b/c,1,1,2024-01-01,\na,,1,1,2024-01-01,\n,c,1,1,2024-01-01,\n,,1,1,2024-01-01,\n"
 	var got []string
-	for _, f := range readtest.Good(t, Fixes(strings.NewReader(file), recordings.Options{})) {
+	for _, f := range readtest.MustRead(t, Fixes(strings.NewReader(file), recordings.Options{})) {
 		got = append(got, f.Trip)
 	}
 	if want := []string{"a%2Fb/c", "a/b%2Fc", "a", "c", "1"}; !slices.Equal(got, want) {
@@ -181,7 +181,7 @@ lines"
 	if fatal != nil || len(good) != 2 || good[0].Line != 12 || good[1].Line != 17 {
 		t.Fatalf("fixes %+v, error %v", good, fatal)
 	}
-	readtest.WantFaults(t, faults,
+	readtest.RequireFaults(t, faults,
 		recordings.Fault{Line: 2, Reason: "latitude is NaN"},
 		recordings.Fault{Line: 3, Reason: `longitude "Inf" is not finite`},
 		recordings.Fault{Line: 4, Reason: `latitude "90.5" is outside -90 to 90 degrees`},
@@ -214,7 +214,7 @@ func TestInvalidRidesAreFaults(t *testing.T) {
 		if fatal != nil {
 			t.Error(fatal)
 		}
-		readtest.WantFaults(t, faults, recordings.Fault{Line: 2, Reason: tt.want})
+		readtest.RequireFaults(t, faults, recordings.Fault{Line: 2, Reason: tt.want})
 	}
 }
 
@@ -232,7 +232,7 @@ func TestInvalidJSONElementsAreFaults(t *testing.T) {
 	if fatal != nil || len(good) != 2 || good[1].Line != 7 {
 		t.Fatalf("readings %+v, error %v", good, fatal)
 	}
-	readtest.WantFaults(t, faults,
+	readtest.RequireFaults(t, faults,
 		recordings.Fault{Line: 2, Reason: "not JSON"},
 		recordings.Fault{Line: 3, Reason: "no column for the value"},
 		recordings.Fault{Line: 4, Reason: `"17" is not a JSON object`},
@@ -248,7 +248,7 @@ func TestTruncatedJSONYieldsRowsBeforeError(t *testing.T) {
 	if len(good) < 35 {
 		t.Errorf("%d fixes", len(good))
 	}
-	readtest.WantError(t, fatal, "unexpected end of file at line 1")
+	readtest.RequireError(t, fatal, "unexpected end of file at line 1")
 }
 
 func TestUnreadableFilesAreErrors(t *testing.T) {
@@ -281,7 +281,7 @@ func TestUnreadableFilesAreErrors(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			_, _, fatal := readtest.All(t, Readings(strings.NewReader(tt.file), recordings.Options{Columns: tt.columns}))
-			readtest.WantError(t, fatal, tt.want...)
+			readtest.RequireError(t, fatal, tt.want...)
 		})
 	}
 }
@@ -290,12 +290,12 @@ func TestDistanceWithoutUnitIsRefused(t *testing.T) {
 	t.Parallel()
 	const file = "start,end,from_lat,from_lon,to_lat,to_lon,distance\n2024-01-01,2024-01-02,1,1,1,1,3\n"
 	_, err := Trips(strings.NewReader(file), recordings.Options{})
-	readtest.WantError(t, err, "--column distance_km=distance")
+	readtest.RequireError(t, err, "--column distance_km=distance")
 	trips, err := Trips(strings.NewReader(file), recordings.Options{Columns: map[string]string{"distance_km": "distance"}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := readtest.Good(t, trips.Rides); *got[0].MeteredMetres != 3000 {
+	if got := readtest.MustRead(t, trips.Rides); *got[0].MeteredMetres != 3000 {
 		t.Errorf("%v metres, want 3000", *got[0].MeteredMetres)
 	}
 }
@@ -307,7 +307,7 @@ func TestDevicesAreReadWithLabels(t *testing.T) {
 		{"JSON", `[{"key":"d1","name":"Door","kind":"SENSOR","labels":{"site":"north","floor":2},"latitude":48.1,"longitude":11.5}]`},
 	}
 	for _, tt := range tests {
-		got := readtest.Good(t, Devices(strings.NewReader(tt.file), recordings.Options{}))[0]
+		got := readtest.MustRead(t, Devices(strings.NewReader(tt.file), recordings.Options{}))[0]
 		if got.Key != "d1" || got.Name != "Door" || got.Kind != "SENSOR" || *got.Latitude != 48.1 || *got.Longitude != 11.5 ||
 			fmt.Sprint(got.Labels) != "map[floor:2 site:north]" {
 			t.Errorf("%s: %+v", tt.name, got)
@@ -322,7 +322,7 @@ func TestInvalidDevicesAreFaults(t *testing.T) {
 	if fatal != nil || len(good) != 1 || good[0].Name != "d" || good[0].Latitude != nil {
 		t.Fatalf("devices %+v, error %v", good, fatal)
 	}
-	readtest.WantFaults(t, faults,
+	readtest.RequireFaults(t, faults,
 		recordings.Fault{Line: 2, Reason: `kind "TOASTER" is none of GATEWAY`},
 		recordings.Fault{Line: 3, Reason: "key is missing"},
 		recordings.Fault{Line: 4, Reason: "not a JSON object"},
@@ -347,7 +347,7 @@ func TestLongTablesStream(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			readtest.WantConstantMemory(t, func(n int) iter.Seq2[recordings.Fix, error] {
+			readtest.RequireConstantMemory(t, func(n int) iter.Seq2[recordings.Fix, error] {
 				return Fixes(readtest.Stream(tt.head, n, tt.row, tt.tail), recordings.Options{})
 			})
 		})
@@ -372,7 +372,7 @@ func FuzzTable(f *testing.F) {
 		if err == nil && trips.Fixes != nil {
 			good, _, _ := readtest.All(t, trips.Fixes)
 			for _, fix := range good {
-				readtest.WantSane(t, fix)
+				readtest.RequireValid(t, fix)
 			}
 		}
 		if err == nil && trips.Rides != nil {

@@ -143,7 +143,7 @@ func checkScopes(scopes []string) error {
 	return nil
 }
 
-func checkHeld(who caller.Caller, scopes []string, deviceLabels map[string]string) error {
+func checkGrantable(who caller.Caller, scopes []string, deviceLabels map[string]string) error {
 	if !who.SeesLabels(deviceLabels) {
 		return errs.New(errs.PermissionDenied, ReasonScopeNotHeld, "you cannot give a key for more devices than your own key is limited to: name its labels in deviceLabels")
 	}

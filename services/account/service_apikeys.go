@@ -38,20 +38,20 @@ func (s *Service) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (Creat
 	if err := in.check(now); err != nil {
 		return CreatedAPIKey{}, err
 	}
-	if err := checkHeld(who, in.Scopes, in.DeviceLabels); err != nil {
+	if err := checkGrantable(who, in.Scopes, in.DeviceLabels); err != nil {
 		return CreatedAPIKey{}, err
 	}
 	once, err := idempotency.NewKey(ctx, in.IdempotencyKey, "CreateApiKey", in)
 	if err != nil {
 		return CreatedAPIKey{}, err
 	}
-	return s.keepNew(ctx, once, APIKey{
+	return s.storeKey(ctx, once, APIKey{
 		ID: ids.New(ids.APIKey), AccountID: who.AccountID, Role: who.Role, Name: in.Name, Scopes: in.Scopes,
 		DeviceLabels: in.DeviceLabels, PointsPerMinute: in.PointsPerMinute, CreatedAt: now, ExpiresAt: in.ExpiresAt,
 	})
 }
 
-func (s *Service) keepNew(ctx context.Context, once idempotency.Key, key APIKey) (CreatedAPIKey, error) {
+func (s *Service) storeKey(ctx context.Context, once idempotency.Key, key APIKey) (CreatedAPIKey, error) {
 	var created CreatedAPIKey
 	err := withFreshSecret(func(secret apikey.Key) error {
 		key.Prefix = secret.Prefix()
@@ -78,7 +78,7 @@ func (s *Service) RotateAPIKey(ctx context.Context, id string) (CreatedAPIKey, e
 	if err != nil {
 		return CreatedAPIKey{}, err
 	}
-	if err := checkHeld(who, key.Scopes, key.DeviceLabels); err != nil {
+	if err := checkGrantable(who, key.Scopes, key.DeviceLabels); err != nil {
 		return CreatedAPIKey{}, err
 	}
 	var created CreatedAPIKey

@@ -127,12 +127,12 @@ func (s *Service) credentials(session Session, of Account, refreshToken string, 
 // Expired rows are stored for a while, so that a late client receives the true error. Each call then deletes a
 // limited number of them.
 const (
-	keepExpired  = 7 * 24 * time.Hour
-	forgetAtOnce = 100
+	expiredRetention = 7 * 24 * time.Hour
+	forgetAtOnce     = 100
 )
 
 func (s *Service) forget(ctx context.Context, now time.Time) error {
-	if err := s.store.DeleteExpired(ctx, now.Add(-keepExpired), forgetAtOnce); err != nil {
+	if err := s.store.DeleteExpired(ctx, now.Add(-expiredRetention), forgetAtOnce); err != nil {
 		return fmt.Errorf("forget old sessions: %w", err)
 	}
 	return nil

@@ -20,8 +20,8 @@ func Sees(who caller.Caller, d Device) bool {
 	return entity.Device.Sees(who, d.Facts())
 }
 
-// Seen is those of the devices that there are and who may see.
-func Seen(ctx context.Context, store Reader, who caller.Caller, field string, deviceIDs []string) ([]Device, error) {
+// Visible is those of the devices that there are and who may see.
+func Visible(ctx context.Context, store Reader, who caller.Caller, field string, deviceIDs []string) ([]Device, error) {
 	deviceIDs, err := KnownIDs(field, deviceIDs)
 	if err != nil || len(deviceIDs) == 0 {
 		return nil, err
@@ -39,7 +39,7 @@ func Within(ctx context.Context, store Reader, who caller.Caller, id string) err
 	if len(who.DeviceLabels) == 0 {
 		return nil
 	}
-	found, err := Seen(ctx, store, who, "deviceId", []string{id})
+	found, err := Visible(ctx, store, who, "deviceId", []string{id})
 	if err != nil {
 		return err
 	}
@@ -85,8 +85,8 @@ func staff(ctx context.Context, scope, refusal string) (caller.Caller, error) {
 	return who, nil
 }
 
-// SeenByStaff is those of the devices that there are and the caller may see, if it is staff.
-func SeenByStaff(ctx context.Context, store Reader, deviceIDs []string) ([]Device, error) {
+// VisibleToStaff is those of the devices that there are and the caller may see, if it is staff.
+func VisibleToStaff(ctx context.Context, store Reader, deviceIDs []string) ([]Device, error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {
 		return nil, err
@@ -94,5 +94,5 @@ func SeenByStaff(ctx context.Context, store Reader, deviceIDs []string) ([]Devic
 	if !entity.Command.Visibility(who).All {
 		return nil, nil
 	}
-	return Seen(ctx, store, who, "deviceIds", deviceIDs)
+	return Visible(ctx, store, who, "deviceIds", deviceIDs)
 }

@@ -25,13 +25,13 @@ const (
 
 // Lock is the lock of a vehicle.
 type Lock struct {
-	State     LockState  `json:"state"`
-	Holder    string     `json:"holder,omitempty"`    // for whom it is open: a trip; "" for nobody in particular
-	CommandID string     `json:"commandId,omitempty"` // that is under way, while UNLOCKING or LOCKING
-	Wanted    bool       `json:"wanted,omitempty"`    // it is to be locked, and tried until it is
-	Doubted   bool       `json:"doubted,omitempty"`   // the vehicle said it was open while it was UNLOCKING for another
-	Attempts  int64      `json:"attempts,omitempty"`  // at locking that failed, in a row
-	DueAt     *time.Time `json:"dueAt,omitempty"`     // when to lock it; nil while nothing is to be done
+	State         LockState  `json:"state"`
+	Reference     string     `json:"holder,omitempty"`    // for whom it is open: a trip; "" for nobody in particular
+	CommandID     string     `json:"commandId,omitempty"` // that is under way, while UNLOCKING or LOCKING
+	LockRequested bool       `json:"wanted,omitempty"`    // it is to be locked, and tried until it is
+	Doubted       bool       `json:"doubted,omitempty"`   // the vehicle said it was open while it was UNLOCKING for another
+	Attempts      int64      `json:"attempts,omitempty"`  // at locking that failed, in a row
+	DueAt         *time.Time `json:"dueAt,omitempty"`     // when to lock it; nil while nothing is to be done
 }
 
 // LockEvent is what happens to a lock, as the events of its vehicle name it.
@@ -58,7 +58,7 @@ func DrivesLock(name string) bool { return name == CommandUnlock || name == Comm
 func (l Lock) Begin(name, commandID, reference string) (Lock, error) {
 	switch {
 	case name == CommandUnlock && l.State == Locked:
-		return Lock{State: Unlocking, Holder: reference, CommandID: commandID}, nil
+		return Lock{State: Unlocking, Reference: reference, CommandID: commandID}, nil
 	case name == CommandLock && l.State == Unlocked:
 		l.State, l.CommandID, l.DueAt = Locking, commandID, nil
 		return l, nil
@@ -74,12 +74,12 @@ func (l Lock) End(name string, done bool, now time.Time) (Lock, LockEvent) {
 		return Lock{State: Locked}, LockChanged
 	case name == CommandUnlock && done:
 		l.State, l.Doubted = Unlocked, false
-		if l.Wanted {
+		if l.LockRequested {
 			l.DueAt = &now
 		}
 		return l, LockChanged
 	case name == CommandUnlock: // it failed, and yet the vehicle is open
-		return Lock{State: Unlocked, Wanted: true, DueAt: &now}, LockDoubted
+		return Lock{State: Unlocked, LockRequested: true, DueAt: &now}, LockDoubted
 	}
 	return l.Unlockable(now), LockFailed
 }
@@ -88,7 +88,7 @@ func (l Lock) End(name string, done bool, now time.Time) (Lock, LockEvent) {
 func (l Lock) Unlockable(now time.Time) Lock {
 	l.State, l.DueAt = Unlocked, nil
 	l.Attempts++
-	if l.Wanted {
+	if l.LockRequested {
 		wait := lockRetry
 		for i := int64(1); i < l.Attempts && wait < lockRetryMax; i++ {
 			wait *= 2
@@ -99,23 +99,23 @@ func (l Lock) Unlockable(now time.Time) Lock {
 	return l
 }
 
-// SaidOpen is the lock when the vehicle says that it is open.
-func (l Lock) SaidOpen(now time.Time) Lock {
+// ReportedOpen is the lock when the vehicle says that it is open.
+func (l Lock) ReportedOpen(now time.Time) Lock {
 	switch l.State {
 	case Locked:
-		return Lock{State: Unlocked, Wanted: true, DueAt: &now}
+		return Lock{State: Unlocked, LockRequested: true, DueAt: &now}
 	case Unlocking:
 		l.Doubted = true
 	}
 	return l
 }
 
-// WantedBy is the lock when who holds it wants it locked.
-func (l Lock) WantedBy(holder string, now time.Time) Lock {
-	if l.Holder != holder || l.State == Locked || l.Wanted {
+// RequestLock is the lock when who holds it wants it locked.
+func (l Lock) RequestLock(reference string, now time.Time) Lock {
+	if l.Reference != reference || l.State == Locked || l.LockRequested {
 		return l
 	}
-	l.Wanted = true
+	l.LockRequested = true
 	if l.State == Unlocked {
 		l.DueAt = &now
 	}
@@ -124,7 +124,7 @@ func (l Lock) WantedBy(holder string, now time.Time) Lock {
 
 // Due reports whether it is time to lock.
 func (l Lock) Due(now time.Time) bool {
-	return l.Wanted && l.State == Unlocked && l.DueAt != nil && !l.DueAt.After(now)
+	return l.LockRequested && l.State == Unlocked && l.DueAt != nil && !l.DueAt.After(now)
 }
 
 // Words describes the change of a lock that was in the state before.

@@ -66,5 +66,5 @@ type Store interface {
 	ListRuns(ctx context.Context, jobIDs []string, owner string, request page.Request) (map[string]page.Page[Run], error)
 }
 
-// RunsKept is the least number of runs that a job keeps. Each new run deletes older ones.
-const RunsKept = 1000
+// MaxRuns is the least number of runs that a job keeps. Each new run deletes older ones.
+const MaxRuns = 1000

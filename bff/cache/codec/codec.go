@@ -171,7 +171,7 @@ func floatPart() part {
 			return binary.LittleEndian.AppendUint64(b, math.Float64bits(v.Float()))
 		},
 		decode: func(d *decoder, v reflect.Value) {
-			if bits := d.take(8); len(bits) == 8 {
+			if bits := d.next(8); len(bits) == 8 {
 				v.SetFloat(math.Float64frombits(binary.LittleEndian.Uint64(bits)))
 			}
 		},
@@ -185,7 +185,7 @@ func stringPart() part {
 		append: func(b []byte, v reflect.Value) []byte {
 			return append(binary.AppendUvarint(b, uint64(v.Len())), v.String()...)
 		},
-		decode: func(d *decoder, v reflect.Value) { v.SetString(string(d.take(d.length()))) },
+		decode: func(d *decoder, v reflect.Value) { v.SetString(string(d.next(d.length()))) },
 	}
 }
 
@@ -298,7 +298,7 @@ func bytesPart() part {
 		append: func(b []byte, v reflect.Value) []byte { return append(appendLength(b, v), v.Bytes()...) },
 		decode: func(d *decoder, v reflect.Value) {
 			if n, notNil := d.lengthOrNil(); notNil {
-				v.SetBytes(append(make([]byte, 0, n), d.take(n)...))
+				v.SetBytes(append(make([]byte, 0, n), d.next(n)...))
 			}
 		},
 	}
@@ -358,7 +358,7 @@ type decoder struct {
 	err  error
 }
 
-func (d *decoder) take(n int) []byte {
+func (d *decoder) next(n int) []byte {
 	if d.err != nil || n > len(d.rest) {
 		d.err = ErrCorrupt
 		return nil
@@ -403,7 +403,7 @@ func (d *decoder) lengthOrNil() (n int, notNil bool) {
 }
 
 func (d *decoder) flag() bool {
-	b := d.take(1)
+	b := d.next(1)
 	if len(b) == 1 && b[0] > 1 {
 		d.err = ErrCorrupt
 	}

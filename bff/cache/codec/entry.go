@@ -64,8 +64,8 @@ func Pack(page []byte, id string, entry []byte) []byte {
 func Unpack(page []byte) (map[string][]byte, error) {
 	entries := map[string][]byte{}
 	for d := (&decoder{rest: page}); len(d.rest) > 0; {
-		id := string(d.take(d.length()))
-		entry := d.take(d.length())
+		id := string(d.next(d.length()))
+		entry := d.next(d.length())
 		if d.err != nil {
 			return nil, d.err
 		}

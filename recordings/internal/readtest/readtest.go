@@ -47,8 +47,8 @@ func All[T any](t testing.TB, rows iter.Seq2[T, error]) (good []T, faults []reco
 	return good, faults, fatal
 }
 
-// Good reads rows without a fault and without an error.
-func Good[T any](t testing.TB, rows iter.Seq2[T, error]) []T {
+// MustRead reads rows without a fault and without an error.
+func MustRead[T any](t testing.TB, rows iter.Seq2[T, error]) []T {
 	t.Helper()
 	good, faults, fatal := All(t, rows)
 	if len(faults) > 0 || fatal != nil {
@@ -57,8 +57,8 @@ func Good[T any](t testing.TB, rows iter.Seq2[T, error]) []T {
 	return good
 }
 
-// WantFaults compares faults by their line and by a part of their reason.
-func WantFaults(t testing.TB, got []recordings.Fault, want ...recordings.Fault) {
+// RequireFaults compares faults by their line and by a part of their reason.
+func RequireFaults(t testing.TB, got []recordings.Fault, want ...recordings.Fault) {
 	t.Helper()
 	if len(got) != len(want) {
 		t.Fatalf("faults %v, want %v", got, want)
@@ -70,8 +70,8 @@ func WantFaults(t testing.TB, got []recordings.Fault, want ...recordings.Fault) 
 	}
 }
 
-// WantError checks that the error contains all parts.
-func WantError(t testing.TB, err error, parts ...string) {
+// RequireError checks that the error contains all parts.
+func RequireError(t testing.TB, err error, parts ...string) {
 	t.Helper()
 	if err == nil {
 		t.Fatalf("no error, want one about %q", parts)
@@ -112,9 +112,9 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// WantConstantMemory reads 10,000 and 100,000 rows. It fails when the peak of live memory of the second run
+// RequireConstantMemory reads 10,000 and 100,000 rows. It fails when the peak of live memory of the second run
 // exceeds that of the first by more than a half and 1 MiB.
-func WantConstantMemory[T any](t *testing.T, read func(rows int) iter.Seq2[T, error]) {
+func RequireConstantMemory[T any](t *testing.T, read func(rows int) iter.Seq2[T, error]) {
 	t.Helper()
 	few, many := peakHeap(t, read(10_000), 10_000), peakHeap(t, read(100_000), 100_000)
 	t.Logf("live heap at its peak: %d KiB at 10,000 rows, %d KiB at 100,000", few>>10, many>>10)
@@ -148,8 +148,8 @@ func liveHeap() uint64 {
 	return m.HeapAlloc
 }
 
-// WantSane fails on values that no reader may yield.
-func WantSane(t testing.TB, f recordings.Fix) {
+// RequireValid fails on values that no reader may yield.
+func RequireValid(t testing.TB, f recordings.Fix) {
 	t.Helper()
 	bad := func(v, most float64) bool { return math.IsNaN(v) || math.Abs(v) > most }
 	if bad(f.Latitude, 90) || bad(f.Longitude, 180) || f.At.IsZero() || f.Trip == "" || f.Line < 1 {

@@ -25,7 +25,7 @@ const (
 )
 
 func openFolder(folder string) ([]key, error) {
-	if err := makeFolder(folder); err != nil {
+	if err := createFolder(folder); err != nil {
 		return nil, err
 	}
 	names, err := keyFiles(folder)
@@ -52,7 +52,7 @@ func openFolder(folder string) ([]key, error) {
 
 // AddKey creates a key in the folder and returns its kid. It signs after the next Open.
 func AddKey(folder string) (kid string, err error) {
-	if err := makeFolder(folder); err != nil {
+	if err := createFolder(folder); err != nil {
 		return "", err
 	}
 	names, err := keyFiles(folder)
@@ -76,7 +76,7 @@ func AddKey(folder string) (kid string, err error) {
 
 func fileName(number int) string { return fmt.Sprintf("%04d.pem", number) }
 
-func makeFolder(folder string) error {
+func createFolder(folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return fmt.Errorf("make the folder of signing keys: %w", err)
 	}

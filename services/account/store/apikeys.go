@@ -62,7 +62,7 @@ func (s *Store) CreateAPIKey(ctx context.Context, once idempotency.Key, key acco
 		return kept, s.emitKey(ctx, tx, key.CreatedAt, "created", kept)
 	})
 	if err != nil {
-		return account.APIKey{}, prefixTaken(err)
+		return account.APIKey{}, prefixConflict(err)
 	}
 	return created, nil
 }
@@ -87,7 +87,7 @@ func insertKey(ctx context.Context, tx *sqldb.Tx, key account.APIKey, secret acc
 	return nil
 }
 
-func prefixTaken(err error) error {
+func prefixConflict(err error) error {
 	if sqldb.Violates(err, "api_keys_prefix", "api_keys.prefix") {
 		return account.ErrPrefixTaken
 	}
@@ -112,7 +112,7 @@ func (s *Store) RotateAPIKey(ctx context.Context, id, prefix string, secret acco
 		return s.emitKey(ctx, tx, now, "rotated", rotated)
 	})
 	if err != nil {
-		return account.APIKey{}, prefixTaken(err)
+		return account.APIKey{}, prefixConflict(err)
 	}
 	return rotated, nil
 }

@@ -22,7 +22,7 @@ func newKey(of account.Account, prefix string) account.APIKey {
 	}
 }
 
-func keepKey(t *testing.T, store account.Store, key account.APIKey, secret string) account.APIKey {
+func storeKey(t *testing.T, store account.Store, key account.APIKey, secret string) account.APIKey {
 	t.Helper()
 	return must(store.CreateAPIKey(t.Context(), idempotency.Key{}, key, hash(secret)))(t)
 }
@@ -44,7 +44,7 @@ func findNone(t *testing.T, store account.Store, prefix string) {
 	}
 }
 
-func wantKey(t *testing.T, got, want account.APIKey) {
+func requireKey(t *testing.T, got, want account.APIKey) {
 	t.Helper()
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
@@ -52,23 +52,23 @@ func wantKey(t *testing.T, got, want account.APIKey) {
 }
 
 func keyReadsBack(t *testing.T, store account.Store) {
-	key := newKey(keepAccount(t, store, "a"), "AAAA0000")
+	key := newKey(ensureAccount(t, store, "a"), "AAAA0000")
 	expires := start().Add(24 * time.Hour)
 	key.ExpiresAt, key.DeviceLabels = &expires, map[string]string{"site": "north"}
-	wantKey(t, keepKey(t, store, key, "s"), key)
-	wantKey(t, find(t, store, "AAAA0000", "s"), key)
+	requireKey(t, storeKey(t, store, key, "s"), key)
+	requireKey(t, find(t, store, "AAAA0000", "s"), key)
 	findNone(t, store, "aaaa0000")
 	got := must(store.GetAPIKeys(t.Context(), []string{key.ID, ids.New(ids.APIKey)}))(t)
 	if len(got) != 1 {
 		t.Fatalf("got %+v", got)
 	}
-	wantKey(t, got[0], key)
+	requireKey(t, got[0], key)
 }
 
 func prefixHasOneKey(t *testing.T, store account.Store) {
-	of := keepAccount(t, store, "a")
-	first := keepKey(t, store, newKey(of, "AAAA0000"), "s")
-	second := keepKey(t, store, newKey(of, "BBBB0000"), "s")
+	of := ensureAccount(t, store, "a")
+	first := storeKey(t, store, newKey(of, "AAAA0000"), "s")
+	second := storeKey(t, store, newKey(of, "BBBB0000"), "s")
 	_, err := store.CreateAPIKey(t.Context(), idempotency.Key{}, newKey(of, "AAAA0000"), hash("x"))
 	if !errors.Is(err, account.ErrPrefixTaken) {
 		t.Errorf("creation: %v", err)
@@ -76,15 +76,15 @@ func prefixHasOneKey(t *testing.T, store account.Store) {
 	if _, err := store.RotateAPIKey(t.Context(), second.ID, "AAAA0000", hash("x"), start()); !errors.Is(err, account.ErrPrefixTaken) {
 		t.Errorf("rotation: %v", err)
 	}
-	wantKey(t, find(t, store, "AAAA0000", "s"), first)
-	wantKey(t, find(t, store, "BBBB0000", "s"), second)
+	requireKey(t, find(t, store, "AAAA0000", "s"), first)
+	requireKey(t, find(t, store, "BBBB0000", "s"), second)
 }
 
 func creationRepeated(t *testing.T, store account.Store) {
-	of := keepAccount(t, store, "a")
+	of := ensureAccount(t, store, "a")
 	once := idempotency.Key{Caller: of.ID, Value: "k1", Fingerprint: "f1"}
 	first := must(store.CreateAPIKey(t.Context(), once, newKey(of, "AAAA0000"), hash("s")))(t)
-	wantKey(t, must(store.CreateAPIKey(t.Context(), once, newKey(of, "BBBB0000"), hash("x")))(t), first)
+	requireKey(t, must(store.CreateAPIKey(t.Context(), once, newKey(of, "BBBB0000"), hash("x")))(t), first)
 	findNone(t, store, "BBBB0000")
 	once.Fingerprint = "f2"
 	_, err := store.CreateAPIKey(t.Context(), once, newKey(of, "CCCC0000"), hash("x"))
@@ -92,23 +92,23 @@ func creationRepeated(t *testing.T, store account.Store) {
 }
 
 func rotation(t *testing.T, store account.Store) {
-	want := keepKey(t, store, newKey(keepAccount(t, store, "a"), "AAAA0000"), "old")
+	want := storeKey(t, store, newKey(ensureAccount(t, store, "a"), "AAAA0000"), "old")
 	want.Prefix = "BBBB0000"
-	wantKey(t, must(store.RotateAPIKey(t.Context(), want.ID, "BBBB0000", hash("new"), start()))(t), want)
-	wantKey(t, find(t, store, "BBBB0000", "new"), want)
+	requireKey(t, must(store.RotateAPIKey(t.Context(), want.ID, "BBBB0000", hash("new"), start()))(t), want)
+	requireKey(t, find(t, store, "BBBB0000", "new"), want)
 	findNone(t, store, "AAAA0000")
 	_, err := store.RotateAPIKey(t.Context(), ids.New(ids.APIKey), "CCCC0000", hash("x"), start())
 	refused(t, err, errs.NotFound, errs.ReasonNotFound)
 }
 
 func revocation(t *testing.T, store account.Store) {
-	want := keepKey(t, store, newKey(keepAccount(t, store, "a"), "AAAA0000"), "s")
+	want := storeKey(t, store, newKey(ensureAccount(t, store, "a"), "AAAA0000"), "s")
 	at := start().Add(time.Hour)
 	want.RevokedAt = &at
 	for i := range 2 {
-		wantKey(t, must(store.RevokeAPIKey(t.Context(), want.ID, at.Add(time.Duration(i)*time.Hour)))(t), want)
+		requireKey(t, must(store.RevokeAPIKey(t.Context(), want.ID, at.Add(time.Duration(i)*time.Hour)))(t), want)
 	}
-	wantKey(t, find(t, store, "AAAA0000", "s"), want)
+	requireKey(t, find(t, store, "AAAA0000", "s"), want)
 	_, err := store.RotateAPIKey(t.Context(), want.ID, "BBBB0000", hash("x"), at)
 	refused(t, err, errs.FailedPrecondition, account.ReasonAPIKeyRevoked)
 	_, err = store.RevokeAPIKey(t.Context(), ids.New(ids.APIKey), at)
@@ -116,9 +116,9 @@ func revocation(t *testing.T, store account.Store) {
 }
 
 func changesAtOnce(t *testing.T, store account.Store) {
-	of := keepAccount(t, store, "a")
+	of := ensureAccount(t, store, "a")
 	for round := range rounds {
-		key := keepKey(t, store, newKey(of, fmt.Sprintf("AAAA%04d", round)), "s")
+		key := storeKey(t, store, newKey(of, fmt.Sprintf("AAAA%04d", round)), "s")
 		prefix := fmt.Sprintf("B%03d", round)
 		var revoked account.APIKey
 		atOnce(16, func(i int) {
@@ -135,7 +135,7 @@ func changesAtOnce(t *testing.T, store account.Store) {
 			}
 		})
 		got := must(store.GetAPIKeys(t.Context(), []string{key.ID}))(t)[0]
-		wantKey(t, got, revoked) // nothing changes after the revocation
+		requireKey(t, got, revoked) // nothing changes after the revocation
 		secret := "s"
 		if got.Prefix != key.Prefix {
 			secret = strings.TrimLeft(strings.TrimPrefix(got.Prefix, prefix), "_")
@@ -145,7 +145,7 @@ func changesAtOnce(t *testing.T, store account.Store) {
 }
 
 func touches(t *testing.T, store account.Store) {
-	key := keepKey(t, store, newKey(keepAccount(t, store, "a"), "AAAA0000"), "s")
+	key := storeKey(t, store, newKey(ensureAccount(t, store, "a"), "AAAA0000"), "s")
 	for _, c := range []struct {
 		after time.Duration
 		want  time.Duration
@@ -160,12 +160,12 @@ func touches(t *testing.T, store account.Store) {
 }
 
 func listed(t *testing.T, store account.Store) {
-	a, b := keepAccount(t, store, "a"), keepAccount(t, store, "b")
+	a, b := ensureAccount(t, store, "a"), ensureAccount(t, store, "b")
 	var want []string
 	for i := range 4 {
 		key := newKey([]account.Account{a, b}[i%2], fmt.Sprintf("AAAA%04d", i))
 		key.CreatedAt = start().Add(time.Duration(i/2) * time.Second) // two keys for each time, so that the id decides the order
-		want = append([]string{keepKey(t, store, key, "s").ID}, want...)
+		want = append([]string{storeKey(t, store, key, "s").ID}, want...)
 	}
 	for _, c := range []struct {
 		of    string

@@ -24,15 +24,15 @@ func use(t *testing.T, store account.Store, token, next string, at time.Time) ac
 	return must(store.UseRefreshToken(t.Context(), hash(token), hash(next), at.Add(ttl), at))(t)
 }
 
-func wantVerdict(t *testing.T, got account.Use, want account.Verdict) {
+func requireVerdict(t *testing.T, got account.Use, want account.Verdict) {
 	t.Helper()
 	if got.Verdict != want {
 		t.Errorf("verdict %v, want %v", got.Verdict, want)
 	}
 }
 
-func tokenGoodOnce(t *testing.T, store account.Store) {
-	of := keepAccount(t, store, "a")
+func tokenValidOnce(t *testing.T, store account.Store) {
+	of := ensureAccount(t, store, "a")
 	session := openSession(t, store, of, "t1")
 	other := openSession(t, store, of, "other")
 	later := start().Add(time.Minute)
@@ -41,10 +41,10 @@ func tokenGoodOnce(t *testing.T, store account.Store) {
 	if got.Verdict != account.Rotate || got.Session != session || got.Account != of {
 		t.Errorf("got %+v", got)
 	}
-	wantVerdict(t, use(t, store, "t2", "t3", later), account.Rotate)
-	wantVerdict(t, use(t, store, "t1", "x", later), account.Reused)
-	wantVerdict(t, use(t, store, "t3", "t4", later), account.Ended)
-	wantVerdict(t, use(t, store, "t2", "x", later), account.Reused)
+	requireVerdict(t, use(t, store, "t2", "t3", later), account.Rotate)
+	requireVerdict(t, use(t, store, "t1", "x", later), account.Reused)
+	requireVerdict(t, use(t, store, "t3", "t4", later), account.Ended)
+	requireVerdict(t, use(t, store, "t2", "x", later), account.Reused)
 	if got := use(t, store, "other", "next", later); got.Verdict != account.Rotate || got.Session.ID != other.ID {
 		t.Errorf("another family: %+v", got)
 	}
@@ -56,7 +56,7 @@ func tokenGoodOnce(t *testing.T, store account.Store) {
 const rounds = 12
 
 func tokenUsedAtOnce(t *testing.T, store account.Store) {
-	of := keepAccount(t, store, "a")
+	of := ensureAccount(t, store, "a")
 	for round := range rounds {
 		token := fmt.Sprint("token", round)
 		openSession(t, store, of, token)
@@ -74,7 +74,7 @@ func tokenUsedAtOnce(t *testing.T, store account.Store) {
 		if rotated != 1 {
 			t.Fatalf("round %d: %d of %d uses won", round, rotated, len(verdicts))
 		}
-		wantVerdict(t, use(t, store, winner, "x", start()), account.Ended)
+		requireVerdict(t, use(t, store, winner, "x", start()), account.Ended)
 	}
 }
 
@@ -94,10 +94,10 @@ func useAtOnce(t *testing.T, store account.Store, token string) []account.Verdic
 }
 
 func tokenTooLate(t *testing.T, store account.Store) {
-	of := keepAccount(t, store, "a")
+	of := ensureAccount(t, store, "a")
 	openSession(t, store, of, "late")
-	wantVerdict(t, use(t, store, "late", "x", start().Add(ttl)), account.Expired)
-	wantVerdict(t, use(t, store, "late", "x", start().Add(ttl-time.Microsecond)), account.Rotate)
+	requireVerdict(t, use(t, store, "late", "x", start().Add(ttl)), account.Expired)
+	requireVerdict(t, use(t, store, "late", "x", start().Add(ttl-time.Microsecond)), account.Rotate)
 	ended := openSession(t, store, of, "ended")
 	succeed(t, store.EndSession(t.Context(), ended.ID, start()))
 	got := use(t, store, "ended", "x", start().Add(2*ttl))
@@ -107,7 +107,7 @@ func tokenTooLate(t *testing.T, store account.Store) {
 }
 
 func sessionEnds(t *testing.T, store account.Store) {
-	of := keepAccount(t, store, "a")
+	of := ensureAccount(t, store, "a")
 	openSession(t, store, of, "t1")
 	for range 2 {
 		succeed(t, store.EndSessionOf(t.Context(), hash("t1"), start()))
@@ -115,7 +115,7 @@ func sessionEnds(t *testing.T, store account.Store) {
 	succeed(t, store.EndSessionOf(t.Context(), hash("never"), start()))
 	succeed(t, store.EndSession(t.Context(), ids.New(ids.Session), start()))
 	got := use(t, store, "t1", "x", start())
-	wantVerdict(t, got, account.Ended)
+	requireVerdict(t, got, account.Ended)
 	succeed(t, store.EndSession(t.Context(), got.Session.ID, start().Add(time.Minute)))
 	if again := use(t, store, "t1", "x", start()); !again.Session.EndedAt.Equal(start()) {
 		t.Errorf("the end moved to %v", again.Session.EndedAt)
@@ -123,10 +123,10 @@ func sessionEnds(t *testing.T, store account.Store) {
 }
 
 func expiredForgotten(t *testing.T, store account.Store) {
-	of := keepAccount(t, store, "a")
+	of := ensureAccount(t, store, "a")
 	openSession(t, store, of, "old")
 	openSession(t, store, of, "older")
-	wantVerdict(t, use(t, store, "older", "kept", start().Add(time.Minute)), account.Rotate)
+	requireVerdict(t, use(t, store, "older", "kept", start().Add(time.Minute)), account.Rotate)
 	after := start().Add(ttl + time.Microsecond)
 	left := func() (tokens int) {
 		for _, token := range []string{"old", "older", "kept"} {
@@ -146,5 +146,5 @@ func expiredForgotten(t *testing.T, store account.Store) {
 			t.Errorf("%d tokens are left, want %d", n, want)
 		}
 	}
-	wantVerdict(t, use(t, store, "kept", "x", after), account.Ended) // because "older" was reused
+	requireVerdict(t, use(t, store, "kept", "x", after), account.Ended) // because "older" was reused
 }

@@ -19,7 +19,7 @@ func Run(t *testing.T, open func(t *testing.T) account.Store) {
 		"an identity has one account":                         oneAccount,
 		"32 calls at once make one account":                   oneAccountAtOnce,
 		"accounts come in batches":                            accountsInBatches,
-		"a refresh token is good once":                        tokenGoodOnce,
+		"a refresh token is good once":                        tokenValidOnce,
 		"of 16 uses at once one wins and the family ends":     tokenUsedAtOnce,
 		"a late or an ended session's token is judged so":     tokenTooLate,
 		"a session ends once, by itself or by its token":      sessionEnds,
@@ -73,7 +73,7 @@ func newAccount() account.Account {
 	return account.Account{ID: ids.New(ids.Account), Name: "Zoë 李", Role: caller.Member, CreatedAt: start(), Version: 1}
 }
 
-func keepAccount(t *testing.T, store account.Store, subject string) account.Account {
+func ensureAccount(t *testing.T, store account.Store, subject string) account.Account {
 	t.Helper()
 	return must(store.EnsureAccount(t.Context(), "DEMO", subject, newAccount()))(t)
 }
@@ -117,7 +117,7 @@ func atOnce(n int, do func(i int)) {
 }
 
 func accountsInBatches(t *testing.T, store account.Store) {
-	a, b := keepAccount(t, store, "a"), keepAccount(t, store, "b")
+	a, b := ensureAccount(t, store, "a"), ensureAccount(t, store, "b")
 	got := must(store.GetAccounts(t.Context(), []string{b.ID, ids.New(ids.Account), a.ID}))(t)
 	if len(got) != 2 || got[0].ID == got[1].ID || (got[0] != a && got[0] != b) {
 		t.Errorf("got %+v", got)

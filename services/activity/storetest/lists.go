@@ -105,7 +105,7 @@ func listsFiltered(t *testing.T, s activity.Store) {
 	}
 }
 
-func listsSeen(t *testing.T, s activity.Store) {
+func listsVisible(t *testing.T, s activity.Store) {
 	mine, others := ids.New(ids.Account), ids.New(ids.Account)
 	public := create(t, s, with(note(1), func(a *activity.Activity) { a.AccountID = "" }))
 	own := create(t, s, with(note(2), func(a *activity.Activity) { a.AccountID = mine }))

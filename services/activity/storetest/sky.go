@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/services/activity"
 )
 
-func seenAt(rightAscension, declination float64) activity.Activity {
+func observedAt(rightAscension, declination float64) activity.Activity {
 	return with(note(0), func(a *activity.Activity) {
 		a.Sky = &activity.Sky{RightAscension: rightAscension, Declination: declination, Epoch: activity.J2000}
 	})
@@ -34,8 +34,8 @@ func coneTable(t *testing.T, s activity.Store) {
 		{"most of the sky", activity.Cone{RightAscension: 0, Declination: -90, Radius: 179}, activity.Sky{RightAscension: 33, Declination: 89}, activity.Sky{RightAscension: 33, Declination: 89 + hair}},
 		{"nearly all of the sky", activity.Cone{RightAscension: 0, Declination: 0, Radius: 180 - hair}, activity.Sky{RightAscension: 180 - 2*hair}, activity.Sky{RightAscension: 180}},
 	} {
-		in := create(t, s, seenAt(tt.inside.RightAscension, tt.inside.Declination)).ID
-		out := create(t, s, seenAt(tt.outside.RightAscension, tt.outside.Declination)).ID
+		in := create(t, s, observedAt(tt.inside.RightAscension, tt.inside.Declination)).ID
+		out := create(t, s, observedAt(tt.outside.RightAscension, tt.outside.Declination)).ID
 		got := listed(t, s, every(activity.Filter{Cone: &tt.cone}))
 		if !slices.Contains(got, in) || slices.Contains(got, out) {
 			t.Errorf("%s: inside %v, outside %v", tt.name, slices.Contains(got, in), slices.Contains(got, out))
@@ -52,7 +52,7 @@ func coneRandom(t *testing.T, s activity.Store) {
 	random := rand.New(rand.NewPCG(2026, 5))
 	points := make([]activity.Activity, 300)
 	for i := range points {
-		points[i] = seenAt(randomPlace(random))
+		points[i] = observedAt(randomPlace(random))
 	}
 	if _, err := s.Import(t.Context(), points); err != nil {
 		t.Fatal(err)
@@ -74,12 +74,12 @@ func coneRandom(t *testing.T, s activity.Store) {
 			if slices.Contains(got, through.ID) != tt.holds {
 				t.Errorf("%+v holds %+v at %v: %v", cone, *through.Sky, distance, !tt.holds)
 			}
-			wantWithin(t, points, cone, through.ID, got)
+			requireWithin(t, points, cone, through.ID, got)
 		}
 	}
 }
 
-func wantWithin(t *testing.T, points []activity.Activity, cone activity.Cone, but string, got []string) {
+func requireWithin(t *testing.T, points []activity.Activity, cone activity.Cone, but string, got []string) {
 	t.Helper()
 	got = sorted(got)
 	for _, p := range points {
@@ -118,7 +118,7 @@ func vincenty(rightAscension, declination float64, to activity.Sky) float64 {
 func coneEpochs(t *testing.T, s activity.Store) {
 	var want []string
 	for epoch, standard := range map[string]bool{"J2000": true, "J2000.0": true, "ICRS": true, "J2023.5": false, "B1950": false} {
-		made := seenAt(10, 20)
+		made := observedAt(10, 20)
 		made.Sky.Epoch = epoch
 		if create(t, s, made); standard {
 			want = append(want, made.ID)
@@ -131,7 +131,7 @@ func coneEpochs(t *testing.T, s activity.Store) {
 }
 
 func coneTiny(t *testing.T, s activity.Store) {
-	made := create(t, s, seenAt(1e-200, 5e-324))
+	made := create(t, s, observedAt(1e-200, 5e-324))
 	for _, cone := range []activity.Cone{{Radius: 1}, {RightAscension: 1e-180, Declination: 1e-170, Radius: 1e-300}, {Radius: 100}} {
 		if got := listed(t, s, every(activity.Filter{Cone: &cone})); !slices.Equal(got, []string{made.ID}) {
 			t.Errorf("%+v: %v", cone, got)

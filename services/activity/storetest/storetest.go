@@ -28,7 +28,7 @@ func Run(t *testing.T, open func(t *testing.T) activity.Store) {
 		"import, same batch concurrently, stores each once":          importsAtOnce,
 		"list, all pages, is complete and newest first":              listsAll,
 		"list, with a filter, has the matching rows":                 listsFiltered,
-		"list, with a visibility, has the visible rows":              listsSeen,
+		"list, with a visibility, has the visible rows":              listsVisible,
 		"get and list, every caller, agree with Sees":                visibilityFollowsTheRule,
 		"list, foreign cursor or bad size, is refused":               listRefuses,
 		"sum, rows with and without amounts, counts the former":      sums,

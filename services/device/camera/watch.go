@@ -125,7 +125,7 @@ func (st Stream) viewedBy(v Viewer, now time.Time) StreamView {
 
 // BatchGetStreams returns the streams of those of the devices that are cameras and that the caller may see. For staff.
 func (s *Service) BatchGetStreams(ctx context.Context, deviceIDs []string) ([]StreamView, error) {
-	devices, err := device.SeenByStaff(ctx, s.store, deviceIDs)
+	devices, err := device.VisibleToStaff(ctx, s.store, deviceIDs)
 	if err != nil || len(devices) == 0 {
 		return nil, err
 	}
@@ -157,7 +157,7 @@ func (s *Service) camera(ctx context.Context, scope, id string) (caller.Caller, 
 	if err := device.CheckID("deviceId", id); err != nil {
 		return caller.Caller{}, device.Device{}, err
 	}
-	found, err := device.Seen(ctx, s.store, who, "deviceId", []string{id})
+	found, err := device.Visible(ctx, s.store, who, "deviceId", []string{id})
 	if err != nil {
 		return caller.Caller{}, device.Device{}, err
 	}
@@ -259,7 +259,7 @@ func (s *Service) drive(ctx context.Context, st Stream) (command.Command, error)
 		if t.Command != nil {
 			return *t.Command, nil
 		}
-		c := command.Made(st.DeviceID, name, "{}", st.By, timeout, until, now)
+		c := command.NewCommand(st.DeviceID, name, "{}", st.By, timeout, until, now)
 		c.ID = st.CommandID
 		return c, nil
 	})

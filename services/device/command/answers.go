@@ -65,8 +65,8 @@ func (s *Service) answer(ctx context.Context, m device.UpMessage, id string, dec
 	return nil
 }
 
-// TakeAck takes commands/ack: the device has the command.
-func (s *Service) TakeAck(ctx context.Context, m device.UpMessage) error {
+// HandleAck takes commands/ack: the device has the command.
+func (s *Service) HandleAck(ctx context.Context, m device.UpMessage) error {
 	var said ackMessage
 	if err := readAnswer(m, &said, &said.ID); err != nil {
 		return err
@@ -78,12 +78,12 @@ func (s *Service) TakeAck(ctx context.Context, m device.UpMessage) error {
 		case !c.Status.Open():
 			return over(c)
 		}
-		return t.Put(c.acknowledged(t.Now))
+		return t.Update(c.acknowledged(t.Now))
 	})
 }
 
-// TakeResult takes commands/result: the device has carried the command out, or could not.
-func (s *Service) TakeResult(ctx context.Context, m device.UpMessage) (commandID string, err error) {
+// HandleResult takes commands/result: the device has carried the command out, or could not.
+func (s *Service) HandleResult(ctx context.Context, m device.UpMessage) (commandID string, err error) {
 	var said resultMessage
 	if err := readAnswer(m, &said, &said.ID); err != nil {
 		return "", err
@@ -95,7 +95,7 @@ func (s *Service) TakeResult(ctx context.Context, m device.UpMessage) (commandID
 		if !c.Status.Open() {
 			return t.late(c, *said.OK, s.pace.May(m.DeviceID, lateRate(), t.Now))
 		}
-		return t.Put(said.applied(c, t.Now))
+		return t.Update(said.applied(c, t.Now))
 	})
 }
 
@@ -145,8 +145,8 @@ type lateData struct {
 	OK        bool   `json:"ok"`
 }
 
-// TakeLog takes commands/log: what the device says while it runs the command, a line or several.
-func (s *Service) TakeLog(ctx context.Context, m device.UpMessage) error {
+// HandleLog takes commands/log: what the device says while it runs the command, a line or several.
+func (s *Service) HandleLog(ctx context.Context, m device.UpMessage) error {
 	var said logMessage
 	if err := readAnswer(m, &said, &said.ID); err != nil {
 		return err

@@ -27,7 +27,7 @@ func FuzzAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, topic uint8, payload string) {
 		c := s.Send(t, command.SendInput{DeviceID: d.ID})
 		m := device.UpMessage{DeviceID: d.ID, Topic: topics[int(topic)%len(topics)], Payload: []byte(strings.ReplaceAll(payload, "ID", c.ID)), ArrivedAt: s.Clock.Now()}
-		if err := s.Uplink.Take(t.Context(), m); err != nil {
+		if err := s.Uplink.Handle(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
 		s.Command(t, c.ID)

@@ -18,11 +18,11 @@ func (s *Service) Attend(ctx context.Context, id string) error {
 		t, c := &Decision{State: at, Now: now, Actor: "system"}, *at.Command
 		switch {
 		case c.Status.Open() && at.Device.Deleted:
-			return t.Done(t.Put(c.failed(ReasonDeviceDeleted, "the device was deleted", now)))
+			return t.Done(t.Update(c.failed(ReasonDeviceDeleted, "the device was deleted", now)))
 		case !c.Status.Open() || now.Before(c.Deadline):
 			return Changes{Answer: c}, nil
 		}
-		return t.Done(t.Put(c.overdue(now)))
+		return t.Done(t.Update(c.overdue(now)))
 	})
 	if err != nil {
 		return fmt.Errorf("attend to command %s: %w", id, err)

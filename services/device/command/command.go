@@ -118,8 +118,8 @@ const (
 	maxStream       = 32
 )
 
-// Made is a new command that has yet to be sent; it is due at once.
-func Made(deviceID, name, arguments, who string, timeout time.Duration, queueUntil *time.Time, now time.Time) Command {
+// NewCommand is a new command that has yet to be sent; it is due at once.
+func NewCommand(deviceID, name, arguments, who string, timeout time.Duration, queueUntil *time.Time, now time.Time) Command {
 	c := Command{
 		ID: ids.New(ids.Command), DeviceID: deviceID, Version: 1, Name: name, Arguments: arguments, Status: Queued,
 		Caller: who, Timeout: timeout, QueueUntil: queueUntil, Deadline: now.Add(timeout), CreatedAt: now, DueAt: &now,

@@ -231,7 +231,7 @@ func TestWhatDevicesSayOfCommandsIsChecked(t *testing.T) {
 		{DeviceID: d.ID, Topic: device.UpCommandResult, Payload: []byte("{\"id\":\"" + c.ID + "\",\"ok\":true,\"result\":\"\xff\"}")},
 		{DeviceID: other.ID, Topic: device.UpCommandResult, Payload: []byte(`{"id":"` + c.ID + `","ok":true}`)},
 	} {
-		if err := s.Uplink.Take(t.Context(), m); err != nil {
+		if err := s.Uplink.Handle(t.Context(), m); err != nil {
 			t.Fatal(err)
 		}
 		if events := s.Events(t, m.DeviceID); events[0].Type != uplink.Refused {

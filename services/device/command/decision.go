@@ -52,8 +52,8 @@ func (t *Decision) Done(err error) (Changes, error) {
 	return t.changes, nil
 }
 
-// Put stores a command that was created or changed; once it is over, the lock that waited for it moves.
-func (t *Decision) Put(c Command) error {
+// Update stores a command that was created or changed; once it is over, the lock that waited for it moves.
+func (t *Decision) Update(c Command) error {
 	t.changes.Commands = append(t.changes.Commands, c)
 	t.changes.Answer = c
 	l := t.Device.Lock
@@ -84,7 +84,7 @@ type lockData struct {
 // Move stores the lock as it is after; once a turn.
 func (t *Decision) Move(after device.Lock, what device.LockEvent, commandID string) error {
 	before := t.Device.Lock.State
-	data, err := json.Marshal(lockData{From: before, To: after.State, CommandID: commandID, Holder: after.Holder, Attempts: after.Attempts})
+	data, err := json.Marshal(lockData{From: before, To: after.State, CommandID: commandID, Holder: after.Reference, Attempts: after.Attempts})
 	if err != nil {
 		return fmt.Errorf("write the event: %w", err)
 	}
@@ -101,7 +101,7 @@ func (t *Decision) Move(after device.Lock, what device.LockEvent, commandID stri
 // Doubt has a vehicle locked that says it is open while we take it for locked.
 func (t *Decision) Doubt(commandID string) error {
 	before := *t.Device.Lock
-	after := before.SaidOpen(t.Now)
+	after := before.ReportedOpen(t.Now)
 	if after == before {
 		return nil
 	}

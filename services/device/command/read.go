@@ -39,7 +39,7 @@ func (s *Service) BatchList(ctx context.Context, deviceIDs []string, request pag
 	if err != nil {
 		return nil, err
 	}
-	devices, err := s.staffSees(ctx, deviceIDs, size, maxCommandsAnswered)
+	devices, err := s.visibleToStaff(ctx, deviceIDs, size, maxCommandsAnswered)
 	if err != nil || len(devices) == 0 {
 		return nil, err
 	}
@@ -85,15 +85,15 @@ func (s *Service) BatchGetDeviceLogs(ctx context.Context, deviceIDs []string, fr
 	if !from.Before(to) {
 		return nil, errs.Invalid("from", "must be before to")
 	}
-	devices, err := s.staffSees(ctx, deviceIDs, first, maxLinesAnswered)
+	devices, err := s.visibleToStaff(ctx, deviceIDs, first, maxLinesAnswered)
 	if err != nil || len(devices) == 0 {
 		return nil, err
 	}
 	return s.store.DeviceLogs(ctx, devices, from, to, first)
 }
 
-// staffSees is those of the devices that there are and the caller may know all of; so many of something apply to each.
-func (s *Service) staffSees(ctx context.Context, deviceIDs []string, size, most int) ([]string, error) {
+// visibleToStaff is those of the devices that there are and the caller may know all of; so many of something apply to each.
+func (s *Service) visibleToStaff(ctx context.Context, deviceIDs []string, size, most int) ([]string, error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func (s *Service) staffSees(ctx context.Context, deviceIDs []string, size, most 
 	if !who.Staff() {
 		return nil, nil
 	}
-	devices, err := device.Seen(ctx, s.store, who, "deviceIds", deviceIDs)
+	devices, err := device.Visible(ctx, s.store, who, "deviceIds", deviceIDs)
 	return device.IDsOf(devices), err
 }
 

@@ -63,10 +63,10 @@ func (s *Service) SendAs(ctx context.Context, who caller.Caller, in SendInput, c
 		if t.Open >= maxOpen {
 			return Command{}, errs.New(errs.ResourceExhausted, ReasonTooMany, "this device has %d open commands", t.Open)
 		}
-		if t.Device.Lock != nil && device.DrivesLock(in.Name) && t.Device.Lock.Holder != "" {
+		if t.Device.Lock != nil && device.DrivesLock(in.Name) && t.Device.Lock.Reference != "" {
 			return Command{}, device.LockHeld()
 		}
-		return Made(in.DeviceID, in.Name, in.Arguments, who.Name(), in.Timeout, in.QueueUntil, now), nil
+		return NewCommand(in.DeviceID, in.Name, in.Arguments, who.Name(), in.Timeout, in.QueueUntil, now), nil
 	})
 }
 
@@ -141,7 +141,7 @@ func (t *Decision) Started(c Command) error {
 			return err
 		}
 	}
-	return t.Put(c)
+	return t.Update(c)
 }
 
 // Dispatched is the command after an attempt at sending it, if it is to be sent now. A repeat of the
@@ -212,7 +212,7 @@ func (s *Service) Cancel(ctx context.Context, id string) (Command, error) {
 		case c.Status != Queued && at.Device.Lock != nil && at.Device.Lock.CommandID == c.ID:
 			return Changes{}, device.LockBusy(at.Device.Lock.State)
 		}
-		return t.Done(t.Put(c.Ended(Cancelled, now)))
+		return t.Done(t.Update(c.Ended(Cancelled, now)))
 	})
 	if err != nil {
 		return Command{}, fmt.Errorf("cancel command: %w", err)

@@ -165,7 +165,7 @@ func (s *Station) Command(t testing.TB, id string) command.Command {
 func (s *Station) Hear(t testing.TB, deviceID string, topic device.UpTopic, format string, args ...any) {
 	t.Helper()
 	m := device.UpMessage{DeviceID: deviceID, Topic: topic, Payload: fmt.Appendf(nil, format, args...), ArrivedAt: s.Clock.Now()}
-	if err := s.Uplink.Take(t.Context(), m); err != nil {
+	if err := s.Uplink.Handle(t.Context(), m); err != nil {
 		t.Fatal(err)
 	}
 }

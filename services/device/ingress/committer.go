@@ -101,7 +101,7 @@ func (c *committer) commit(ctx context.Context, group []*batch) (retry []*batch)
 		messages = append(messages, b.messages...)
 	}
 	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
-	outcomes := c.uplink.TakeAll(attempt, messages)
+	outcomes := c.uplink.HandleAll(attempt, messages)
 	cancel()
 	for _, b := range group {
 		own := outcomes[:len(b.messages)]

@@ -141,7 +141,7 @@ func (c *conn) end(graceful bool) {
 		return // the device reconnects to another process, or to this one after its restart
 	}
 	if here {
-		c.l.keeper.Notice(ctx, presence.Signal{DeviceID: c.key.DeviceID, Kind: presence.Disconnected, At: now})
+		c.l.tracker.Notice(ctx, presence.Signal{DeviceID: c.key.DeviceID, Kind: presence.Disconnected, At: now})
 	}
 	if c.will != nil && !graceful {
 		c.l.leave(c)
@@ -305,7 +305,7 @@ func (c *conn) commit(waiting []publication) bool {
 			acks = c.acknowledge(acks, waiting[i], o)
 		}
 	}
-	c.l.keeper.Notice(c.l.ctx, presence.Signal{DeviceID: c.key.DeviceID, Kind: presence.Active, At: messages[0].ArrivedAt})
+	c.l.tracker.Notice(c.l.ctx, presence.Signal{DeviceID: c.key.DeviceID, Kind: presence.Active, At: messages[0].ArrivedAt})
 	return c.enqueue(acks) == nil
 }
 
@@ -389,7 +389,7 @@ func (c *conn) subscribe(p *packets.Packet) error {
 			}
 		}
 	}
-	if err := c.keepFilters(filters); err != nil {
+	if err := c.storeFilters(filters); err != nil {
 		for i := range codes {
 			codes[i] = packets.ErrUnspecifiedError.Code
 		}
@@ -409,8 +409,8 @@ func (c *conn) subscribe(p *packets.Packet) error {
 	return nil
 }
 
-// keepFilters replaces the filters, in the store when the session outlives the connection.
-func (c *conn) keepFilters(filters []Filter) error {
+// storeFilters replaces the filters, in the store when the session outlives the connection.
+func (c *conn) storeFilters(filters []Filter) error {
 	if c.ttl > 0 {
 		ctx, cancel := context.WithTimeout(c.l.ctx, attemptTimeout)
 		defer cancel()
@@ -443,7 +443,7 @@ func (c *conn) unsubscribe(p *packets.Packet) error {
 			}
 		}
 	}
-	if err := c.keepFilters(filters); err != nil {
+	if err := c.storeFilters(filters); err != nil {
 		return packets.ErrServerUnavailable
 	}
 	ack := packets.Packet{

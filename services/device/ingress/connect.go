@@ -143,7 +143,7 @@ func (c *conn) own(ctx context.Context, p *packets.Packet, secret string, assign
 	c.mu.Lock()
 	c.filters = owned.Filters
 	c.mu.Unlock()
-	c.l.keeper.Notice(c.l.ctx, presence.Signal{DeviceID: c.key.DeviceID, Kind: presence.Connected, At: c.l.options.Clock.Now()})
+	c.l.tracker.Notice(c.l.ctx, presence.Signal{DeviceID: c.key.DeviceID, Kind: presence.Connected, At: c.l.options.Clock.Now()})
 	if len(owned.Filters) > 0 {
 		c.l.greet(c.key.DeviceID)
 	}

@@ -24,7 +24,7 @@ func (l *Listener) Route(ctx context.Context, deviceID string) (bool, error) {
 	if here || l.peers == nil {
 		return true, nil
 	}
-	nodes, err := l.sessions.HolderNodes(ctx, deviceID)
+	nodes, err := l.sessions.OwnerNodes(ctx, deviceID)
 	if err != nil {
 		return false, err
 	}

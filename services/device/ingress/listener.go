@@ -82,7 +82,7 @@ type Listener struct {
 	ready    chan struct{} // closed when these are set
 	registry *registry.Service
 	uplink   *uplink.Service
-	keeper   *presence.Keeper
+	tracker  *presence.Tracker
 	peers    Peers
 	ctx      context.Context
 
@@ -139,7 +139,7 @@ func (l *Listener) Close() error {
 type Parts struct {
 	Registry *registry.Service
 	Uplink   *uplink.Service
-	Keeper   *presence.Keeper
+	Tracker  *presence.Tracker
 	Peers    Peers
 }
 
@@ -150,7 +150,7 @@ const drainTimeout = 3 * time.Second
 func (l *Listener) Run(ctx context.Context, parts Parts) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	l.registry, l.uplink, l.keeper, l.peers, l.ctx = parts.Registry, parts.Uplink, parts.Keeper, parts.Peers, running
+	l.registry, l.uplink, l.tracker, l.peers, l.ctx = parts.Registry, parts.Uplink, parts.Tracker, parts.Peers, running
 	l.commits = newCommitter(parts.Uplink, l.logger)
 	close(l.ready)
 	var background sync.WaitGroup

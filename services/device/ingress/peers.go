@@ -48,9 +48,9 @@ func (l *Listener) losing(owned Ownership) {
 	}
 }
 
-// Cut closes the connections of the device in all processes: see registry.Connections. The sessions have ended in the
+// Disconnect closes the connections of the device in all processes: see registry.Connections. The sessions have ended in the
 // store, so that a process that is not notified finds out.
-func (l *Listener) Cut(_ context.Context, deviceID string) error {
+func (l *Listener) Disconnect(_ context.Context, deviceID string) error {
 	for _, c := range l.of(deviceID) {
 		c.close(revoked)
 	}
@@ -151,7 +151,7 @@ func (l *Listener) watchNodes(ctx context.Context) {
 func (l *Listener) bury(ctx context.Context, node string) {
 	ids, err := l.sessions.ReleaseNode(ctx, node, l.options.Clock.Now())
 	if err == nil {
-		err = l.keeper.Doubt(ctx, ids)
+		err = l.tracker.MarkUnconfirmed(ctx, ids)
 	}
 	if err != nil {
 		l.logger.Warn("the sessions of a dead process are not released", "error", err)

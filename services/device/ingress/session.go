@@ -55,8 +55,8 @@ type Sessions interface {
 	// OwnedSessions returns the generations of the sessions that this process owns, of the device or of all ("").
 	OwnedSessions(ctx context.Context, deviceID string) (map[Key]int64, error)
 
-	// HolderNodes returns the other processes that hold a connection of the device.
-	HolderNodes(ctx context.Context, deviceID string) ([]string, error)
+	// OwnerNodes returns the other processes that hold a connection of the device.
+	OwnerNodes(ctx context.Context, deviceID string) ([]string, error)
 
 	// ConnectedDevices returns the devices that are connected to any process, and since when.
 	ConnectedDevices(ctx context.Context) (map[string]time.Time, error)

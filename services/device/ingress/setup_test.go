@@ -71,13 +71,13 @@ func openWith(t *testing.T, db *sqldb.DB, bounds ingress.Limits, change func(*in
 		t.Fatal(err)
 	}
 	s.Service = assembly.New(s.store, clock.System{}, assembly.Options{Downlink: s.listener, Connections: s.listener, Logger: logger})
-	keeper := presence.NewKeeper(s.store, s.listener, clock.System{}, logger, presence.Options{
+	tracker := presence.NewTracker(s.store, s.listener, clock.System{}, logger, presence.Options{
 		Grace: time.Second, Wait: time.Minute, Sweep: time.Second, Compare: time.Minute, Welcome: s.listener.Greet,
 	})
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- s.listener.Run(ctx, ingress.Parts{Registry: s.Registry, Uplink: s.Uplink, Keeper: keeper})
+		ended <- s.listener.Run(ctx, ingress.Parts{Registry: s.Registry, Uplink: s.Uplink, Tracker: tracker})
 	}()
 	t.Cleanup(func() {
 		cancel()

@@ -67,33 +67,33 @@ type callDetails struct {
 	Unnoted int    `json:"unnoted,omitempty"` // earlier calls that only the audit log has
 }
 
-// Keep records a call of an API key, durably. Concurrent calls share one write. Calls about no device, and calls of
+// Record records a call of an API key, durably. Concurrent calls share one write. Calls about no device, and calls of
 // other callers than API keys, are not recorded. A failed write is logged only: the call itself has happened.
-func (l *AuditLog) Keep(ctx context.Context, c Call) {
+func (l *AuditLog) Record(ctx context.Context, c Call) {
 	who := caller.FromContext(ctx)
 	if who.APIKeyID == "" || ids.Check(ids.Device, c.DeviceID) != nil {
 		return
 	}
 	c.ID, c.At, c.APIKeyID, c.AccountID = ids.New(ids.Call), l.clock.Now(), who.APIKeyID, who.AccountID
-	if err := l.batch.add(context.WithoutCancel(ctx), c, l.keepCalls); err != nil {
+	if err := l.batch.add(context.WithoutCancel(ctx), c, l.storeCalls); err != nil {
 		l.logger.ErrorContext(ctx, "a call was not kept", "call", c.Name, "device", c.DeviceID, "apiKey", c.APIKeyID, "error", err)
 	}
 }
 
-// KeepRefusal records a call that the gateway refused before a service call. It adds no event to the device: an
+// RecordRefusal records a call that the gateway refused before a service call. It adds no event to the device: an
 // event only for a device that exists would tell the key which devices exist.
-func (l *AuditLog) KeepRefusal(ctx context.Context, c Call) error {
+func (l *AuditLog) RecordRefusal(ctx context.Context, c Call) error {
 	for field, text := range map[string]string{"name": c.Name, "outcome": c.Outcome, "reason": c.Reason} {
 		if err := input.Name(field, text, device.MaxName); err != nil {
 			return err
 		}
 	}
 	c.AtGate = true
-	l.Keep(ctx, c)
+	l.Record(ctx, c)
 	return nil
 }
 
-func (l *AuditLog) keepCalls(ctx context.Context, calls []Call) error {
+func (l *AuditLog) storeCalls(ctx context.Context, calls []Call) error {
 	var events []device.Event
 	for _, c := range calls {
 		if c.Outcome == string(errs.NotFound) || c.AtGate {
@@ -111,7 +111,7 @@ func (l *AuditLog) keepCalls(ctx context.Context, calls []Call) error {
 		}
 		events = append(events, e)
 	}
-	return l.store.KeepCalls(ctx, calls, events)
+	return l.store.RecordCalls(ctx, calls, events)
 }
 
 // List returns a page of calls, the newest first. Only administrators may read them.

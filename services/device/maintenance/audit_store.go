@@ -9,8 +9,8 @@ import (
 
 // AuditStore persists the audit log.
 type AuditStore interface {
-	// KeepCalls inserts calls, and the device events that belong to them, in one transaction.
-	KeepCalls(ctx context.Context, calls []Call, events []device.Event) error
+	// RecordCalls inserts calls, and the device events that belong to them, in one transaction.
+	RecordCalls(ctx context.Context, calls []Call, events []device.Event) error
 
 	// ListCalls returns a page of calls, the newest first.
 	ListCalls(ctx context.Context, filter CallFilter, request page.Request) (page.Page[Call], error)

@@ -26,9 +26,9 @@ func signal(kind presence.Kind, seconds int) step {
 	}
 }
 
-func came(seconds int) step { return signal(presence.Connected, seconds) }
-func went(seconds int) step { return signal(presence.Disconnected, seconds) }
-func got(seconds int) step  { return signal(presence.Active, seconds) }
+func connected(seconds int) step { return signal(presence.Connected, seconds) }
+func went(seconds int) step      { return signal(presence.Disconnected, seconds) }
+func got(seconds int) step       { return signal(presence.Active, seconds) }
 func look(seconds int) step {
 	return func(s presence.State) presence.State { return s.Expired(at(seconds)) }
 }
@@ -48,24 +48,24 @@ func TestPresence(t *testing.T) {
 		published string // what others got, in order
 	}{
 		{"was never got", nil, presence.Unknown, ""},
-		{"comes", []step{came(0)}, presence.Online, "ONLINE "},
+		{"comes", []step{connected(0)}, presence.Online, "ONLINE "},
 		{"speaks without having been seen to come", []step{got(0)}, presence.Online, "ONLINE "},
-		{"goes for good", []step{came(0), went(10), look(39), look(40)}, presence.Offline, "ONLINE OFFLINE "},
-		{"is in its grace", []step{came(0), went(10), look(39)}, presence.Online, "ONLINE "},
-		{"comes back in time", []step{came(0), went(10), came(20), look(100)}, presence.Online, "ONLINE "},
-		{"comes back too late", []step{came(0), went(10), look(40), came(50)}, presence.Online, "ONLINE OFFLINE ONLINE "},
-		{"is seen to go after it came back", []step{came(0), came(20), went(10), look(100)}, presence.Online, "ONLINE "},
-		{"is got of late", []step{came(0), went(10), got(5), look(40)}, presence.Offline, "ONLINE OFFLINE "},
-		{"is got after it went", []step{came(0), went(10), got(11), look(100)}, presence.Online, "ONLINE "},
-		{"came before a restart", []step{came(0), restart(10)}, presence.Unknown, "ONLINE "},
-		{"comes back after a restart", []step{came(0), restart(10), came(99), look(200)}, presence.Online, "ONLINE "},
-		{"speaks after a restart", []step{came(0), restart(10), got(11), look(200)}, presence.Online, "ONLINE "},
-		{"stays away after a restart", []step{came(0), restart(10), look(99), look(100)}, presence.Offline, "ONLINE OFFLINE "},
-		{"had gone before a restart", []step{came(0), went(5), restart(10), look(36)}, presence.Unknown, "ONLINE "},
-		{"was offline at a restart", []step{came(0), went(5), look(35), restart(40), look(1000)}, presence.Offline, "ONLINE OFFLINE "},
+		{"goes for good", []step{connected(0), went(10), look(39), look(40)}, presence.Offline, "ONLINE OFFLINE "},
+		{"is in its grace", []step{connected(0), went(10), look(39)}, presence.Online, "ONLINE "},
+		{"comes back in time", []step{connected(0), went(10), connected(20), look(100)}, presence.Online, "ONLINE "},
+		{"comes back too late", []step{connected(0), went(10), look(40), connected(50)}, presence.Online, "ONLINE OFFLINE ONLINE "},
+		{"is seen to go after it came back", []step{connected(0), connected(20), went(10), look(100)}, presence.Online, "ONLINE "},
+		{"is got of late", []step{connected(0), went(10), got(5), look(40)}, presence.Offline, "ONLINE OFFLINE "},
+		{"is got after it went", []step{connected(0), went(10), got(11), look(100)}, presence.Online, "ONLINE "},
+		{"came before a restart", []step{connected(0), restart(10)}, presence.Unknown, "ONLINE "},
+		{"comes back after a restart", []step{connected(0), restart(10), connected(99), look(200)}, presence.Online, "ONLINE "},
+		{"speaks after a restart", []step{connected(0), restart(10), got(11), look(200)}, presence.Online, "ONLINE "},
+		{"stays away after a restart", []step{connected(0), restart(10), look(99), look(100)}, presence.Offline, "ONLINE OFFLINE "},
+		{"had gone before a restart", []step{connected(0), went(5), restart(10), look(36)}, presence.Unknown, "ONLINE "},
+		{"was offline at a restart", []step{connected(0), went(5), look(35), restart(40), look(1000)}, presence.Offline, "ONLINE OFFLINE "},
 		{"was never got before a restart", []step{restart(0), look(1000)}, presence.Unknown, ""},
-		{"went unnoticed", []step{came(0), missed(100), missed(120), look(129), look(130)}, presence.Offline, "ONLINE OFFLINE "},
-		{"survives two restarts", []step{came(0), restart(10), restart(20), came(30)}, presence.Online, "ONLINE "},
+		{"went unnoticed", []step{connected(0), missed(100), missed(120), look(129), look(130)}, presence.Offline, "ONLINE OFFLINE "},
+		{"survives two restarts", []step{connected(0), restart(10), restart(20), connected(30)}, presence.Online, "ONLINE "},
 	} {
 		s, published := run(c.steps)
 		if s.Presence != c.want || published != c.published {
@@ -95,7 +95,7 @@ func TestPresenceUnderAnySignals(t *testing.T) {
 		for now := range 30 {
 			before := s
 			back := max(0, now-random.IntN(5))
-			steps := []step{came(back), went(back), got(back), look(now * 10), restart(now), missed(now)}
+			steps := []step{connected(back), went(back), got(back), look(now * 10), restart(now), missed(now)}
 			i := random.IntN(len(steps))
 			s, trail = steps[i](s), trail+fmt.Sprint(i, "@", back, " ")
 			switch {

@@ -30,7 +30,7 @@ func (s *Service) BatchGet(ctx context.Context, deviceIDs []string) ([]device.De
 	if err != nil {
 		return nil, err
 	}
-	return device.Seen(ctx, s.store, who, "ids", deviceIDs)
+	return device.Visible(ctx, s.store, who, "ids", deviceIDs)
 }
 
 // List returns a page of the devices that the caller may see.
@@ -136,7 +136,7 @@ func (s *Service) BatchListEvents(ctx context.Context, deviceIDs []string, reque
 	if !who.Staff() {
 		return nil, nil
 	}
-	devices, err := device.Seen(ctx, s.store, who, "deviceIds", deviceIDs)
+	devices, err := device.Visible(ctx, s.store, who, "deviceIds", deviceIDs)
 	if err != nil || len(devices) == 0 {
 		return nil, err
 	}

@@ -198,7 +198,7 @@ func (s *Service) Delete(ctx context.Context, id string, expectedVersion *int64)
 		return happened(who, d, device.Deleted, "deleted", details{})
 	})
 	if err == nil {
-		s.shut(ctx, id)
+		s.disconnect(ctx, id)
 	}
 	return err
 }

@@ -66,28 +66,28 @@ func (s *Service) RotateSecret(ctx context.Context, id string) (Registration, er
 	if err != nil {
 		return Registration{}, err
 	}
-	s.shut(ctx, id)
+	s.disconnect(ctx, id)
 	return Registration{Device: d, Secret: secret}, nil
 }
 
-// shut cuts the connections of the device. A process that is not notified finds that the sessions have ended.
-func (s *Service) shut(ctx context.Context, id string) {
-	if err := s.connections.Cut(context.WithoutCancel(ctx), id); err != nil {
+// disconnect cuts the connections of the device. A process that is not notified finds that the sessions have ended.
+func (s *Service) disconnect(ctx context.Context, id string) {
+	if err := s.connections.Disconnect(context.WithoutCancel(ctx), id); err != nil {
 		s.logger.Warn("the connections of a device were not cut yet", "device", id, "error", err)
 	}
 }
 
 // Connections is where devices connect.
 type Connections interface {
-	// Cut ends the connections of the device.
-	Cut(ctx context.Context, deviceID string) error
+	// Disconnect ends the connections of the device.
+	Disconnect(ctx context.Context, deviceID string) error
 }
 
 // NoConnections is the connections of a service that no broker was given.
 type NoConnections struct{}
 
-// Cut does nothing.
-func (NoConnections) Cut(context.Context, string) error { return nil }
+// Disconnect does nothing.
+func (NoConnections) Disconnect(context.Context, string) error { return nil }
 
 // Authenticate reports whether the secret is the device's: UNAUTHENTICATED when it is not, and when
 // there is no such device.

@@ -25,12 +25,12 @@ func (s ledger) ListCalls(ctx context.Context, in *devicev1.ListCallsRequest) (*
 	return &devicev1.ListCallsResponse{Calls: types.Each(found.Items, callMessage), Page: types.PageInfo(found)}, nil
 }
 
-func (s ledger) KeepRefusal(ctx context.Context, in *devicev1.KeepRefusalRequest) (*devicev1.KeepRefusalResponse, error) {
+func (s ledger) RecordRefusal(ctx context.Context, in *devicev1.RecordRefusalRequest) (*devicev1.RecordRefusalResponse, error) {
 	refused := maintenance.Call{DeviceID: in.GetDeviceId(), Name: in.GetName(), Outcome: in.GetOutcome(), Reason: in.GetReason(), TraceID: traceID(ctx)}
-	if err := s.service.KeepRefusal(ctx, refused); err != nil {
+	if err := s.service.RecordRefusal(ctx, refused); err != nil {
 		return nil, err
 	}
-	return &devicev1.KeepRefusalResponse{}, nil
+	return &devicev1.RecordRefusalResponse{}, nil
 }
 
 func callMessage(c maintenance.Call) *devicev1.Call {

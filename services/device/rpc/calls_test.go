@@ -62,16 +62,16 @@ func TestWhatAnAPIKeyCallsIsKept(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var kept []string
+	var recordCall []string
 	for _, c := range got.GetCalls() {
 		if c.GetDeviceId() != id || c.GetAccountId() != "account_1" || len(c.GetTraceId()) != 32 || c.GetAt() == nil || c.GetTookMicros() <= 0 {
 			t.Errorf("kept %v", c)
 		}
-		kept = append(kept, c.GetName()+" "+c.GetOutcome()+" "+c.GetReason())
+		recordCall = append(recordCall, c.GetName()+" "+c.GetOutcome()+" "+c.GetReason())
 	}
 	want := []string{"DeleteDevice PERMISSION_DENIED SCOPE_MISSING", "SetConfig PERMISSION_DENIED SCOPE_MISSING", "StartStream OK "}
-	if !slices.Equal(kept, want) {
-		t.Errorf("kept %q, want %q", kept, want)
+	if !slices.Equal(recordCall, want) {
+		t.Errorf("kept %q, want %q", recordCall, want)
 	}
 	events, err := devices.BatchListEvents(as(t, caller.Operator), &devicev1.BatchListEventsRequest{DeviceIds: []string{id}})
 	if err != nil {

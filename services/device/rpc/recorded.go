@@ -48,16 +48,16 @@ func (r recorded) RegisterService(desc *grpc.ServiceDesc, impl any) {
 func (r recorded) audited(name string, handler grpc.MethodHandler) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, decode func(any) error, around grpc.UnaryServerInterceptor) (any, error) {
 		return handler(srv, ctx, decode, func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-			kept := func(ctx context.Context, request any) (any, error) { return r.kept(ctx, name, request, handle) }
+			recordCall := func(ctx context.Context, request any) (any, error) { return r.recordCall(ctx, name, request, handle) }
 			if around == nil {
-				return kept(ctx, request)
+				return recordCall(ctx, request)
 			}
-			return around(ctx, request, info, kept)
+			return around(ctx, request, info, recordCall)
 		})
 	}
 }
 
-func (r recorded) kept(ctx context.Context, name string, request any, handle grpc.UnaryHandler) (any, error) {
+func (r recorded) recordCall(ctx context.Context, name string, request any, handle grpc.UnaryHandler) (any, error) {
 	if caller.FromContext(ctx).APIKeyID == "" {
 		return handle(ctx, request)
 	}
@@ -69,7 +69,7 @@ func (r recorded) kept(ctx context.Context, name string, request any, handle grp
 		call.Outcome, call.Reason = string(e.Code), e.Reason
 	}
 	call.TraceID = traceID(ctx)
-	r.calls.Keep(ctx, call)
+	r.calls.Record(ctx, call)
 	return reply, err
 }
 

@@ -14,8 +14,8 @@ import (
 
 const callColumns = `id, device_id, at, api_key_id, account_id, name, outcome, reason, took, trace_id`
 
-// KeepCalls stores calls: see maintenance.AuditStore.
-func (s *Store) KeepCalls(ctx context.Context, calls []maintenance.Call, events []device.Event) error {
+// RecordCalls stores calls: see maintenance.AuditStore.
+func (s *Store) RecordCalls(ctx context.Context, calls []maintenance.Call, events []device.Event) error {
 	rows := make([][]any, len(calls))
 	for i, c := range calls {
 		rows[i] = []any{c.ID, c.DeviceID, sqldb.Micros(c.At), c.APIKeyID, c.AccountID, c.Name, c.Outcome, c.Reason, c.Took.Microseconds(), c.TraceID}

@@ -29,7 +29,7 @@ func (s *Store) Decide(ctx context.Context, about command.Target, decide func(co
 		if err != nil {
 			return command.Command{}, err
 		}
-		return work.Answer, s.keep(ctx, tx, work, known, about.Now)
+		return work.Answer, s.writeChanges(ctx, tx, work, known, about.Now)
 	})
 }
 
@@ -38,7 +38,7 @@ func situation(ctx context.Context, tx *sqldb.Tx, about command.Target) (command
 	if about.DeviceID == "" { // a command that has ended with its device still has to be told so
 		condition, id = "id = (SELECT device_id FROM commands WHERE id = $1)", about.CommandID
 	}
-	d, err := holdAny(ctx, tx, condition, id)
+	d, err := lockAnyDevice(ctx, tx, condition, id)
 	switch {
 	case errors.Is(err, sql.ErrNoRows) && about.DeviceID == "":
 		return command.State{}, errs.Missing("command", about.CommandID)
@@ -76,8 +76,8 @@ func namedBy(ctx context.Context, tx *sqldb.Tx, about command.Target, deviceID s
 	return &c, nil
 }
 
-// keep writes what was decided of a device that was read at the version.
-func (s *Store) keep(ctx context.Context, tx *sqldb.Tx, work command.Changes, version int64, now time.Time) error {
+// writeChanges writes what was decided of a device that was read at the version.
+func (s *Store) writeChanges(ctx context.Context, tx *sqldb.Tx, work command.Changes, version int64, now time.Time) error {
 	if work.Device != nil {
 		if err := updateDevice(ctx, tx, work.Device.Device, version); err != nil {
 			return err
@@ -87,11 +87,11 @@ func (s *Store) keep(ctx context.Context, tx *sqldb.Tx, work command.Changes, ve
 		}
 	}
 	for _, c := range work.Commands {
-		if err := s.keepCommand(ctx, tx, c, now); err != nil {
+		if err := s.writeCommand(ctx, tx, c, now); err != nil {
 			return err
 		}
 	}
-	if err := s.keepLines(ctx, tx, work, now); err != nil {
+	if err := s.writeLines(ctx, tx, work, now); err != nil {
 		return err
 	}
 	for _, e := range work.Notes {
@@ -102,7 +102,7 @@ func (s *Store) keep(ctx context.Context, tx *sqldb.Tx, work command.Changes, ve
 	return nil
 }
 
-func (s *Store) keepCommand(ctx context.Context, tx *sqldb.Tx, c command.Command, now time.Time) error {
+func (s *Store) writeCommand(ctx context.Context, tx *sqldb.Tx, c command.Command, now time.Time) error {
 	write := updateCommand
 	if c.Version == 1 {
 		write = insertCommand
@@ -117,7 +117,7 @@ func (s *Store) keepCommand(ctx context.Context, tx *sqldb.Tx, c command.Command
 	return tx.Emit(ctx, now, "event.command."+strings.ToLower(string(c.Status))+"."+c.ID, payload)
 }
 
-func (s *Store) keepLines(ctx context.Context, tx *sqldb.Tx, work command.Changes, now time.Time) error {
+func (s *Store) writeLines(ctx context.Context, tx *sqldb.Tx, work command.Changes, now time.Time) error {
 	for _, line := range work.Lines {
 		isNew, err := insertLine(ctx, tx, line)
 		if err != nil {
@@ -208,7 +208,7 @@ func (s *Store) Unacknowledged(ctx context.Context, deviceID string) ([]string, 
 // DueCommands returns commands that are due: see command.Store.
 func (s *Store) DueCommands(ctx context.Context, now time.Time, most int) ([]string, error) {
 	due, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM commands
-		WHERE due_at <= $1 AND (deadline <= $1 OR NOT EXISTS (`+heldElsewhere("commands.device_id", "$2")+`))
+		WHERE due_at <= $1 AND (deadline <= $1 OR NOT EXISTS (`+ownedElsewhere("commands.device_id", "$2")+`))
 		ORDER BY due_at LIMIT $3`, sqldb.Micros(now), s.node, most)
 	if err != nil {
 		return nil, fmt.Errorf("read commands that are due: %w", err)
@@ -220,7 +220,7 @@ func (s *Store) DueCommands(ctx context.Context, now time.Time, most int) ([]str
 func (s *Store) NextDue(ctx context.Context) (*time.Time, error) {
 	var next sql.NullInt64
 	err := s.db.Read().QueryRowContext(ctx, `SELECT MIN(due) FROM (
-		SELECT MIN(due_at) AS due FROM commands WHERE due_at IS NOT NULL AND NOT EXISTS (`+heldElsewhere("commands.device_id", "$1")+`)
+		SELECT MIN(due_at) AS due FROM commands WHERE due_at IS NOT NULL AND NOT EXISTS (`+ownedElsewhere("commands.device_id", "$1")+`)
 		UNION ALL SELECT MIN(lock_due_at) AS due FROM devices WHERE lock_due_at IS NOT NULL AND NOT deleted) AS dues`, s.node).Scan(&next)
 	if err != nil {
 		return nil, fmt.Errorf("read what is due next: %w", err)

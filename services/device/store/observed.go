@@ -53,7 +53,7 @@ func known(ctx context.Context, tx *sqldb.Tx, recordings []telemetry.Recording) 
 		}
 	}
 	for len(ids) > 0 {
-		n := min(len(ids), lookAtOnce)
+		n := min(len(ids), maxLookup)
 		var w sqldb.Where
 		w.In("id", ids[:n])
 		w.And("NOT deleted")
@@ -78,7 +78,7 @@ func known(ctx context.Context, tx *sqldb.Tx, recordings []telemetry.Recording) 
 // own, which carries the device as it was there.
 func (s *Store) Observe(ctx context.Context, deviceID string, positions []device.Position, now time.Time) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		d, err := hold(ctx, tx, "id = $1", deviceID)
+		d, err := lockDevice(ctx, tx, "id = $1", deviceID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
@@ -104,7 +104,7 @@ func (s *Store) Observe(ctx context.Context, deviceID string, positions []device
 			return nil
 		}
 		d.Position = latest
-		return s.keepPosition(ctx, tx, d, now)
+		return s.writePosition(ctx, tx, d, now)
 	})
 	if err != nil {
 		return fmt.Errorf("observe %s: %w", deviceID, err)
@@ -112,7 +112,7 @@ func (s *Store) Observe(ctx context.Context, deviceID string, positions []device
 	return nil
 }
 
-func (s *Store) keepPosition(ctx context.Context, tx *sqldb.Tx, d device.Device, now time.Time) error {
+func (s *Store) writePosition(ctx context.Context, tx *sqldb.Tx, d device.Device, now time.Time) error {
 	position, err := sqldb.NullJSON(d.Position)
 	if err != nil {
 		return fmt.Errorf("write the position: %w", err)
@@ -126,7 +126,7 @@ func (s *Store) keepPosition(ctx context.Context, tx *sqldb.Tx, d device.Device,
 // Report stores what a device reported of itself: see uplink.Store.
 func (s *Store) Report(ctx context.Context, deviceID string, state uplink.ReportedState, now time.Time) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		d, err := hold(ctx, tx, "id = $1", deviceID)
+		d, err := lockDevice(ctx, tx, "id = $1", deviceID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}

@@ -57,10 +57,10 @@ func (s *Store) changePresence(ctx context.Context, tx *sqldb.Tx, id string, now
 	if after.Published == before.Published {
 		return nil
 	}
-	return s.tellPresence(ctx, tx, id, after.Published, now)
+	return s.emitPresence(ctx, tx, id, after.Published, now)
 }
 
-func (s *Store) tellPresence(ctx context.Context, tx *sqldb.Tx, id string, published presence.Presence, now time.Time) error {
+func (s *Store) emitPresence(ctx context.Context, tx *sqldb.Tx, id string, published presence.Presence, now time.Time) error {
 	d, err := scanDevice(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM devices WHERE id = $1`, id))
 	if err != nil {
 		return err

@@ -86,7 +86,7 @@ func afterName(w *sqldb.Where, cursor string) error {
 		return err
 	}
 	if !utf8.ValidString(c.Key) || ids.Check(ids.Device, c.ID) != nil {
-		return page.BadCursor()
+		return page.InvalidCursor()
 	}
 	w.And("(sort_name, id) > (?, ?)", c.Key, c.ID)
 	return nil

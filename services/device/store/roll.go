@@ -93,15 +93,15 @@ func (s *Store) rollSome(ctx context.Context, deviceID, key string, before, step
 		}); err != nil {
 			return err
 		}
-		return keepRolled(ctx, tx, deviceID, key, steps)
+		return writeRolled(ctx, tx, deviceID, key, steps)
 	})
 	return n, err
 }
 
 func startOf(at, step int64) int64 { return at - (at%step+step)%step }
 
-// keepRolled adds steps to those that are stored, since late readings make a step twice.
-func keepRolled(ctx context.Context, tx *sqldb.Tx, deviceID, key string, steps map[int64]rolled) error {
+// writeRolled adds steps to those that are stored, since late readings make a step twice.
+func writeRolled(ctx context.Context, tx *sqldb.Tx, deviceID, key string, steps map[int64]rolled) error {
 	rows := make([][]any, 0, len(steps))
 	for start, r := range steps {
 		rows = append(rows, []any{deviceID, key, start, r.count, r.sum, r.least, r.greatest, r.last, r.lastAt})

@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-func keepSecret(ctx context.Context, tx *sqldb.Tx, change device.Change) error {
+func writeSecret(ctx context.Context, tx *sqldb.Tx, change device.Change) error {
 	var err error
 	switch {
 	case change.Device.Deleted:
@@ -36,5 +36,5 @@ func (s *Store) SecretHash(ctx context.Context, deviceID string) (string, error)
 	return hash, nil
 }
 
-// lookAtOnce is how many devices are looked up in one query.
-const lookAtOnce = 500
+// maxLookup is how many devices are looked up in one query.
+const maxLookup = 500

@@ -18,8 +18,8 @@ var _ ingress.Sessions = (*Store)(nil)
 // Node is the name of this process: see ingress.Sessions.
 func (s *Store) Node() string { return s.node }
 
-// heldElsewhere is a subquery with a row when only other processes hold a connection of the device.
-func heldElsewhere(deviceID, node string) string {
+// ownedElsewhere is a subquery with a row when only other processes hold a connection of the device.
+func ownedElsewhere(deviceID, node string) string {
 	return `SELECT 1 FROM device_sessions h WHERE h.device_id = ` + deviceID + ` AND h.node <> '' AND h.node <> ` + node + `
 		AND NOT EXISTS (SELECT 1 FROM device_sessions m WHERE m.device_id = ` + deviceID + ` AND m.node = ` + node + `)`
 }
@@ -166,8 +166,8 @@ func (s *Store) OwnedSessions(ctx context.Context, deviceID string) (map[ingress
 	return owned, nil
 }
 
-// HolderNodes returns the other processes with a connection of the device: see ingress.Sessions.
-func (s *Store) HolderNodes(ctx context.Context, deviceID string) ([]string, error) {
+// OwnerNodes returns the other processes with a connection of the device: see ingress.Sessions.
+func (s *Store) OwnerNodes(ctx context.Context, deviceID string) ([]string, error) {
 	nodes, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT DISTINCT node FROM device_sessions
 		WHERE device_id = $1 AND node <> '' AND node <> $2`, deviceID, s.node)
 	if err != nil {

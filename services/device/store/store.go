@@ -67,7 +67,7 @@ func (s *Store) Create(ctx context.Context, key idempotency.Key, made device.Cha
 func (s *Store) Change(ctx context.Context, id string, decide registry.Decide) (device.Device, error) {
 	var d device.Device
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		known, err := hold(ctx, tx, "id = $1", id)
+		known, err := lockDevice(ctx, tx, "id = $1", id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return device.Missing(id)
 		}
@@ -119,7 +119,7 @@ func (s *Store) importOne(ctx context.Context, tx *sqldb.Tx, made device.Change,
 	if isNew, err = s.insert(ctx, tx, made); err != nil || isNew {
 		return made.Device, isNew, err
 	}
-	known, err := hold(ctx, tx, "source = $1 AND external_id = $2 AND source <> ''", made.Device.Source, made.Device.ExternalID)
+	known, err := lockDevice(ctx, tx, "source = $1 AND external_id = $2 AND source <> ''", made.Device.Source, made.Device.ExternalID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return device.Device{}, false, errs.New(errs.Aborted, errs.ReasonVersionConflict,
 			"device %.80q was deleted at this moment: import again", made.Device.ExternalID)
@@ -161,7 +161,7 @@ func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, change device.Change) 
 	if err := insertEvent(ctx, tx, change.Event); err != nil {
 		return err
 	}
-	if err := keepSecret(ctx, tx, change); err != nil {
+	if err := writeSecret(ctx, tx, change); err != nil {
 		return err
 	}
 	if err := endSessions(ctx, tx, change); err != nil {
@@ -178,12 +178,12 @@ func (s *Store) emit(ctx context.Context, tx *sqldb.Tx, at time.Time, what strin
 	return tx.Emit(ctx, at, "event.device."+what+"."+d.ID, payload)
 }
 
-// hold makes other changes of the device wait for this transaction, and reads it; sql.ErrNoRows when there is none.
-func hold(ctx context.Context, tx *sqldb.Tx, condition string, args ...any) (device.Device, error) {
-	return holdAny(ctx, tx, condition+" AND NOT deleted", args...)
+// lockDevice makes other changes of the device wait for this transaction, and reads it; sql.ErrNoRows when there is none.
+func lockDevice(ctx context.Context, tx *sqldb.Tx, condition string, args ...any) (device.Device, error) {
+	return lockAnyDevice(ctx, tx, condition+" AND NOT deleted", args...)
 }
 
-func holdAny(ctx context.Context, tx *sqldb.Tx, condition string, args ...any) (device.Device, error) {
+func lockAnyDevice(ctx context.Context, tx *sqldb.Tx, condition string, args ...any) (device.Device, error) {
 	d, err := scanDevice(tx.QueryRowContext(ctx, `UPDATE devices SET version = version
 		WHERE `+condition+` RETURNING `+columns, args...))
 	if err != nil {

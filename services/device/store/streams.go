@@ -31,7 +31,7 @@ func scanStream(row sqldb.Row) (camera.Stream, error) {
 func (s *Store) ChangeStream(ctx context.Context, deviceID string, decide func(device.Device, camera.Stream, *command.Command) (*camera.StreamChange, error)) (camera.Stream, error) {
 	var st camera.Stream
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		d, err := hold(ctx, tx, "id = $1", deviceID)
+		d, err := lockDevice(ctx, tx, "id = $1", deviceID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return device.Missing(deviceID)
 		}
@@ -50,7 +50,7 @@ func (s *Store) ChangeStream(ctx context.Context, deviceID string, decide func(d
 			return err
 		}
 		st = change.Stream
-		return keepStream(ctx, tx, *change)
+		return writeStream(ctx, tx, *change)
 	})
 	if err != nil {
 		return camera.Stream{}, fmt.Errorf("change stream: %w", err)
@@ -58,7 +58,7 @@ func (s *Store) ChangeStream(ctx context.Context, deviceID string, decide func(d
 	return st, nil
 }
 
-func keepStream(ctx context.Context, tx *sqldb.Tx, change camera.StreamChange) error {
+func writeStream(ctx context.Context, tx *sqldb.Tx, change camera.StreamChange) error {
 	st := change.Stream
 	body, err := json.Marshal(st)
 	if err != nil {

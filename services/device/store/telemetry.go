@@ -18,7 +18,7 @@ func (s *Store) Record(ctx context.Context, deviceID string, readings []telemetr
 		rows[i] = []any{deviceID, r.Key, sqldb.Micros(r.At), r.Value, nil}
 	}
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		if err := see(ctx, tx, deviceID, seen); err != nil {
+		if err := updateLastSeen(ctx, tx, deviceID, seen); err != nil {
 			return err
 		}
 		var err error
@@ -31,8 +31,8 @@ func (s *Store) Record(ctx context.Context, deviceID string, readings []telemetr
 	return stored, nil
 }
 
-// see locks the device, which must be there, and notes when it was seen.
-func see(ctx context.Context, tx *sqldb.Tx, deviceID string, seen *time.Time) error {
+// updateLastSeen locks the device, which must be there, and notes when it was seen.
+func updateLastSeen(ctx context.Context, tx *sqldb.Tx, deviceID string, seen *time.Time) error {
 	locked, err := sqldb.Affects(tx.ExecContext(ctx, `UPDATE devices SET last_seen_at =
 			CASE WHEN last_seen_at IS NULL OR last_seen_at < $1 THEN $1 ELSE last_seen_at END
 		WHERE id = $2 AND NOT deleted`, sqldb.NullMicros(seen), deviceID))
@@ -57,7 +57,7 @@ func (s *Store) Query(ctx context.Context, q telemetry.Query) ([]telemetry.Serie
 	if err != nil {
 		return nil, fmt.Errorf("query telemetry: %w", err)
 	}
-	return gather(rows)
+	return collectSeries(rows)
 }
 
 // selection selects device, key, time, value and time of arrival of the points, in order: of readings, and of what is
@@ -99,8 +99,8 @@ func aggregate(a telemetry.Aggregate) string {
 	return "SUM(sum) / SUM(count)"
 }
 
-// gather makes series of points that are in order of devices and keys.
-func gather(rows *sql.Rows) ([]telemetry.Series, error) {
+// collectSeries makes series of points that are in order of devices and keys.
+func collectSeries(rows *sql.Rows) ([]telemetry.Series, error) {
 	var all []telemetry.Series
 	points := 0
 	_, err := sqldb.Collect(rows, func(row sqldb.Row) (struct{}, error) {

@@ -36,7 +36,7 @@ func scanConfig(row sqldb.Row) (twin.Config, error) {
 func (s *Store) ChangeConfig(ctx context.Context, deviceID string, decide twin.Decide) (twin.Config, error) {
 	var c twin.Config
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		d, err := hold(ctx, tx, "id = $1", deviceID)
+		d, err := lockDevice(ctx, tx, "id = $1", deviceID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return device.Missing(deviceID)
 		}
@@ -51,7 +51,7 @@ func (s *Store) ChangeConfig(ctx context.Context, deviceID string, decide twin.D
 			return err
 		}
 		c = change.Config
-		return s.keepConfig(ctx, tx, d, change)
+		return s.writeConfig(ctx, tx, d, change)
 	})
 	if err != nil {
 		return twin.Config{}, fmt.Errorf("change configuration: %w", err)
@@ -59,7 +59,7 @@ func (s *Store) ChangeConfig(ctx context.Context, deviceID string, decide twin.D
 	return c, nil
 }
 
-func (s *Store) keepConfig(ctx context.Context, tx *sqldb.Tx, d device.Device, change *twin.Change) error {
+func (s *Store) writeConfig(ctx context.Context, tx *sqldb.Tx, d device.Device, change *twin.Change) error {
 	c := change.Config
 	reported := sql.NullInt64{}
 	if c.ReportedVersion != nil {
@@ -74,8 +74,8 @@ func (s *Store) keepConfig(ctx context.Context, tx *sqldb.Tx, d device.Device, c
 	if err != nil {
 		return fmt.Errorf("keep the configuration: %w", err)
 	}
-	if change.Wanted != nil {
-		if err := rememberVersion(ctx, tx, *change.Wanted); err != nil {
+	if change.Desired != nil {
+		if err := writeVersion(ctx, tx, *change.Desired); err != nil {
 			return err
 		}
 	}
@@ -87,8 +87,8 @@ func (s *Store) keepConfig(ctx context.Context, tx *sqldb.Tx, d device.Device, c
 
 const versionColumns = `id, device_id, version, desired, at, actor`
 
-// rememberVersion stores a wanted version, and forgets the one that is too old.
-func rememberVersion(ctx context.Context, tx *sqldb.Tx, v twin.Version) error {
+// writeVersion stores a wanted version, and forgets the one that is too old.
+func writeVersion(ctx context.Context, tx *sqldb.Tx, v twin.Version) error {
 	row := []any{v.ID, v.DeviceID, v.Version, v.Desired, sqldb.Micros(v.At), v.Actor}
 	if _, err := tx.Insert(ctx, "device_config_versions", versionColumns, [][]any{row}, ""); err != nil {
 		return err
@@ -140,7 +140,7 @@ func (s *Store) ConfigVersions(ctx context.Context, deviceIDs []string, request 
 func (s *Store) UndeliveredConfigs(ctx context.Context, after string, limit int) ([]twin.Config, error) {
 	configs, err := sqldb.Select(ctx, s.db.Read(), scanConfig, selectConfigs+`
 		WHERE c.desired_version > c.delivered_version AND (c.reported_version IS NULL OR c.reported_version <> c.desired_version)
-			AND d.presence <> $1 AND NOT d.deleted AND c.device_id > $2 AND NOT EXISTS (`+heldElsewhere("c.device_id", "$3")+`)
+			AND d.presence <> $1 AND NOT d.deleted AND c.device_id > $2 AND NOT EXISTS (`+ownedElsewhere("c.device_id", "$3")+`)
 		ORDER BY c.device_id LIMIT $4`, string(device.Offline), after, s.node, limit)
 	if err != nil {
 		return nil, fmt.Errorf("read what is to be delivered: %w", err)

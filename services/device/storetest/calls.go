@@ -38,7 +38,7 @@ func callsList(t *testing.T, s assembly.Store) {
 		{ID: ids.New(ids.Event), DeviceID: d.ID, At: dawn(), Type: maintenance.Called, Data: "{}"},
 		{ID: ids.New(ids.Event), DeviceID: unknown, At: dawn(), Type: maintenance.Called, Data: "{}"},
 	}
-	if err := s.KeepCalls(t.Context(), kept, events); err != nil {
+	if err := s.RecordCalls(t.Context(), kept, events); err != nil {
 		t.Fatal(err)
 	}
 	if found, err := s.Events(t.Context(), []string{d.ID}, page.Request{}); err != nil || found[d.ID].Items[0].Type != maintenance.Called {

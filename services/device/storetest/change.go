@@ -55,7 +55,7 @@ func repeats(t *testing.T, s assembly.Store) {
 	}
 }
 
-func keepsChanges(t *testing.T, s assembly.Store) {
+func storesChanges(t *testing.T, s assembly.Store) {
 	d := full()
 	create(t, s, d)
 	got := mustChange(t, s, d.ID, func(d device.Device) (*device.Change, error) {
@@ -76,7 +76,7 @@ func keepsChanges(t *testing.T, s assembly.Store) {
 	}
 }
 
-func keepsWhatIsRefused(t *testing.T, s assembly.Store) {
+func recordsRefusals(t *testing.T, s assembly.Store) {
 	d := full()
 	create(t, s, d)
 	refusal := errors.New("no")
@@ -179,7 +179,7 @@ func deletes(t *testing.T, s assembly.Store) {
 	}
 }
 
-func goneTakesNothing(t *testing.T, s assembly.Store) {
+func deletedDeviceRefusesChanges(t *testing.T, s assembly.Store) {
 	d := full()
 	create(t, s, d)
 	mustChange(t, s, d.ID, remove)

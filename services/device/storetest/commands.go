@@ -40,7 +40,7 @@ func work(t *testing.T, s assembly.Store, about command.Target, decide func(comm
 	return c
 }
 
-func keep(t *testing.T, s assembly.Store, commands ...command.Command) {
+func createCommands(t *testing.T, s assembly.Store, commands ...command.Command) {
 	t.Helper()
 	for _, c := range commands {
 		work(t, s, command.Target{DeviceID: c.DeviceID}, func(command.State) (command.Changes, error) {
@@ -64,7 +64,7 @@ func commandReadsBack(t *testing.T, s assembly.Store) {
 	want := newCommand(d.ID, 0)
 	until := dawn().Add(time.Hour)
 	want.QueueUntil, want.Reference = &until, "trip_1"
-	keep(t, s, want)
+	createCommands(t, s, want)
 	if got := getCommand(t, s, want.ID); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
@@ -72,7 +72,7 @@ func commandReadsBack(t *testing.T, s assembly.Store) {
 	want.Version, want.Status, want.DueAt, want.Sends, want.Deadline = 2, command.Failed, nil, 3, *at(500)
 	want.SentAt, want.LastSentAt, want.AcknowledgedAt, want.FinishedAt = at(1), at(2), at(3), at(4)
 	want.Result, want.Reason, want.Error, want.LogLines, want.LogBytes = `[1, "ü"]`, "COMMAND_FAILED", "it is\nstuck", 7, 99
-	keep(t, s, want)
+	createCommands(t, s, want)
 	if got := getCommand(t, s, want.ID); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
@@ -144,7 +144,7 @@ func workOnNothing(t *testing.T, s assembly.Store) {
 	d, other := named("d", 0), named("other", 0)
 	create(t, s, d, other)
 	c := newCommand(other.ID, 0)
-	keep(t, s, c)
+	createCommands(t, s, c)
 	nothing := func(at command.State) (command.Changes, error) {
 		if at.Command != nil {
 			t.Error("a command of another device is there")
@@ -166,7 +166,7 @@ func findsReference(t *testing.T, s assembly.Store) {
 	unlock, lock := newCommand(d.ID, 0), newCommand(d.ID, 1)
 	unlock.Name, unlock.Reference = "unlock", "trip_1"
 	lock.Name, lock.Reference = "lock", "trip_1"
-	keep(t, s, unlock, lock)
+	createCommands(t, s, unlock, lock)
 	find := func(reference string) (found *command.Command) {
 		work(t, s, command.Target{DeviceID: d.ID, Reference: reference}, func(at command.State) (command.Changes, error) {
 			found = at.Command
@@ -198,7 +198,7 @@ func findsDue(t *testing.T, s assembly.Store) {
 	}
 	late, early, had, over := newCommand(d.ID, 9), newCommand(d.ID, 3), newCommand(d.ID, 4), newCommand(d.ID, 1)
 	had.Status, over.Status, over.DueAt = command.Acknowledged, command.Succeeded, nil
-	keep(t, s, late, early, had, over)
+	createCommands(t, s, late, early, had, over)
 	for minute, want := range map[int][]string{2: nil, 5: {early.ID, had.ID}, 10: {early.ID, had.ID, late.ID}} {
 		got, err := s.DueCommands(t.Context(), dawn().Add(time.Duration(minute)*time.Minute), 10)
 		if err != nil || !slices.Equal(got, want) {
@@ -217,7 +217,7 @@ func outlivesDevice(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	c := newCommand(d.ID, 0)
-	keep(t, s, c)
+	createCommands(t, s, c)
 	mustChange(t, s, d.ID, remove)
 	if found, err := s.GetCommands(t.Context(), []string{c.ID}, nil); err != nil || len(found) != 0 {
 		t.Errorf("a command of a device that is gone is shown: %v, %v", found, err)
@@ -237,7 +237,7 @@ func commandsByLabels(t *testing.T, s assembly.Store) {
 	north.Labels, south.Labels = map[string]string{"site": "north", "floor": "1"}, map[string]string{"site": "south"}
 	create(t, s, north, south)
 	own, other := newCommand(north.ID, 0), newCommand(south.ID, 0)
-	keep(t, s, own, other)
+	createCommands(t, s, own, other)
 	for labels, want := range map[string]int{"site=north": 1, "floor=1": 1, "site=west": 0} {
 		key, value, _ := strings.Cut(labels, "=")
 		found, err := s.GetCommands(t.Context(), []string{own.ID, other.ID}, map[string]string{key: value})
@@ -254,7 +254,7 @@ func commandsPage(t *testing.T, s assembly.Store) {
 	for i := range 5 {
 		c := newCommand(a.ID, i)
 		mine = append(mine, c.ID)
-		keep(t, s, c, newCommand(b.ID, i))
+		createCommands(t, s, c, newCommand(b.ID, i))
 	}
 	slices.Reverse(mine)
 	request := page.Request{First: 2, WithTotal: true}
@@ -274,7 +274,7 @@ func commandsPage(t *testing.T, s assembly.Store) {
 	}
 }
 
-func said(c command.Command, i, seconds int, text string) command.LogLine {
+func logLine(c command.Command, i, seconds int, text string) command.LogLine {
 	return command.LogLine{
 		CommandID: c.ID, DeviceID: c.DeviceID, Ordinal: int64(i), At: dawn().Add(time.Duration(seconds) * time.Second), Stream: "stdout", Text: text,
 	}
@@ -291,15 +291,15 @@ func linesOnce(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	c := newCommand(d.ID, 0)
-	keep(t, s, c)
-	first, second := said(c, 1, 0, "a"), said(c, 2, 0, "b")
+	createCommands(t, s, c)
+	first, second := logLine(c, 1, 0, "a"), logLine(c, 2, 0, "b")
 	again := first
 	again.Ordinal = 3
 	c.LogLines, c.LogBytes = 3, 3
 	logged(t, s, c, first, second)
-	logged(t, s, c, again, said(c, 4, 1, "a"))
+	logged(t, s, c, again, logLine(c, 4, 1, "a"))
 	got, err := s.CommandLogs(t.Context(), []string{c.ID}, 10)
-	if want := []command.LogLine{first, second, said(c, 4, 1, "a")}; err != nil || !reflect.DeepEqual(got, want) {
+	if want := []command.LogLine{first, second, logLine(c, 4, 1, "a")}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v\nwant %+v", got, err, want)
 	}
 	if kept := getCommand(t, s, c.ID); kept.LogLines != 3 || kept.LogBytes != 3 || kept.Version != 1 {
@@ -311,10 +311,10 @@ func readsLogs(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	one, two := newCommand(d.ID, 0), newCommand(d.ID, 1)
-	keep(t, s, one, two)
+	createCommands(t, s, one, two)
 	for i := range 10 {
-		logged(t, s, one, said(one, i, 2*i, fmt.Sprint("one ", i)))
-		logged(t, s, two, said(two, i, 2*i+1, fmt.Sprint("two ", i)))
+		logged(t, s, one, logLine(one, i, 2*i, fmt.Sprint("one ", i)))
+		logged(t, s, two, logLine(two, i, 2*i+1, fmt.Sprint("two ", i)))
 	}
 	texts := func(lines []command.LogLine, err error) (all []string) {
 		if err != nil {
@@ -339,7 +339,7 @@ func lockReadsBack(t *testing.T, s assembly.Store) {
 	want := named("car", 0)
 	at := dawn().Add(time.Minute)
 	want.Lock = &device.Lock{
-		State: device.Unlocked, Holder: "trip_1", CommandID: "c", Wanted: true, Doubted: true, Attempts: 3, DueAt: &at,
+		State: device.Unlocked, Reference: "trip_1", CommandID: "c", LockRequested: true, Doubted: true, Attempts: 3, DueAt: &at,
 	}
 	key := idempotency.Key{Caller: "a", Value: "k", Fingerprint: "f"}
 	for range 2 { // the second is a repeat

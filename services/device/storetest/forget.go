@@ -15,8 +15,8 @@ import (
 
 func minute(n int) time.Time { return dawn().Add(time.Duration(n) * time.Minute) }
 
-// goes deletes batches of two until nothing is left, and returns the number of deleted rows.
-func goes(t *testing.T, drop func(most int) (int64, error)) int64 {
+// deleteAll deletes batches of two until nothing is left, and returns the number of deleted rows.
+func deleteAll(t *testing.T, drop func(most int) (int64, error)) int64 {
 	t.Helper()
 	total := int64(0)
 	for {
@@ -38,10 +38,10 @@ func forgetsCalls(t *testing.T, s assembly.Store) {
 	for i := range 5 {
 		kept = append(kept, call(d.ID, "k", "OK", minute(i)))
 	}
-	if err := s.KeepCalls(t.Context(), kept, nil); err != nil {
+	if err := s.RecordCalls(t.Context(), kept, nil); err != nil {
 		t.Fatal(err)
 	}
-	if n := goes(t, func(most int) (int64, error) { return s.ForgetCalls(t.Context(), minute(3), most) }); n != 3 {
+	if n := deleteAll(t, func(most int) (int64, error) { return s.ForgetCalls(t.Context(), minute(3), most) }); n != 3 {
 		t.Errorf("%d went", n)
 	}
 	if got := listCalls(t, s, maintenance.CallFilter{DeviceID: d.ID}, page.Request{}); len(got.Items) != 2 || got.Items[1] != kept[3] {
@@ -63,7 +63,7 @@ func forgetsEvents(t *testing.T, s assembly.Store) {
 	for i := range 5 {
 		note(t, s, d.ID, minute(i+1))
 	}
-	if n := goes(t, func(most int) (int64, error) { return s.ForgetEvents(t.Context(), minute(4), most) }); n != 4 {
+	if n := deleteAll(t, func(most int) (int64, error) { return s.ForgetEvents(t.Context(), minute(4), most) }); n != 4 {
 		t.Errorf("%d went", n)
 	}
 	if left := eventsOf(t, s, d.ID); len(left) != 2 || !left[1].At.Equal(minute(4)) || len(eventsOf(t, s, other.ID)) != 1 {
@@ -82,13 +82,13 @@ func forgetsCommands(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	open, late := newCommand(d.ID, 0), over(d.ID, 5)
-	keep(t, s, open, over(d.ID, 1), over(d.ID, 2), over(d.ID, 3), late)
+	createCommands(t, s, open, over(d.ID, 1), over(d.ID, 2), over(d.ID, 3), late)
 	old := over(d.ID, 4)
-	keep(t, s, old)
+	createCommands(t, s, old)
 	for _, c := range []command.Command{open, old, late} {
 		logged(t, s, c, command.LogLine{CommandID: c.ID, DeviceID: d.ID, Ordinal: 1, At: minute(0), Text: "x"})
 	}
-	if n := goes(t, func(most int) (int64, error) { return s.ForgetCommands(t.Context(), minute(5), most) }); n != 4 {
+	if n := deleteAll(t, func(most int) (int64, error) { return s.ForgetCommands(t.Context(), minute(5), most) }); n != 4 {
 		t.Errorf("%d went", n)
 	}
 	found, err := s.GetCommands(t.Context(), []string{open.ID, old.ID, late.ID}, nil)
@@ -108,7 +108,7 @@ func forgetsLongLogs(t *testing.T, s assembly.Store) {
 	for i := range 6 {
 		c := over(d.ID, i+1)
 		c.LogLines = 2_000
-		keep(t, s, c)
+		createCommands(t, s, c)
 	}
 	for _, want := range []int64{2, 2, 2, 0} {
 		if n, err := s.ForgetCommands(t.Context(), minute(60), 100); err != nil || n != want {
@@ -121,15 +121,15 @@ func trims(t *testing.T, s assembly.Store) {
 	busy, idle := named("busy", 0), named("idle", 0)
 	create(t, s, busy, idle)
 	open := newCommand(busy.ID, 0)
-	keep(t, s, open)
+	createCommands(t, s, open)
 	var kept []maintenance.Call
 	for i := range 6 {
 		note(t, s, busy.ID, minute(i+1))
-		keep(t, s, over(busy.ID, i+2))
+		createCommands(t, s, over(busy.ID, i+2))
 		kept = append(kept, call(busy.ID, "k", "OK", minute(i)))
 	}
 	kept = append(kept, call(idle.ID, "k", "OK", minute(0)))
-	if err := s.KeepCalls(t.Context(), kept, nil); err != nil {
+	if err := s.RecordCalls(t.Context(), kept, nil); err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range []device.Device{busy, idle} {

@@ -18,7 +18,7 @@ func imported(externalID, name string) device.Change {
 	return *change(d, device.Imported)
 }
 
-func takeName(known, draft device.Device) (*device.Change, error) {
+func mergeName(known, draft device.Device) (*device.Change, error) {
 	if known.Name == draft.Name {
 		return nil, nil
 	}
@@ -27,13 +27,13 @@ func takeName(known, draft device.Device) (*device.Change, error) {
 
 func imports(t *testing.T, s assembly.Store) {
 	create(t, s, named("registered", 0)) // has no external id to meet
-	first, created, err := s.Import(t.Context(), []device.Change{imported("b", "bus b"), imported("a", "bus a")}, takeName)
+	first, created, err := s.Import(t.Context(), []device.Change{imported("b", "bus b"), imported("a", "bus a")}, mergeName)
 	if err != nil || created != 2 || first[0].Name != "bus b" || first[1].Name != "bus a" {
 		t.Fatalf("got %+v, %d, %v", first, created, err)
 	}
 	again, created, err := s.Import(t.Context(), []device.Change{
 		imported("a", "bus a"), imported("c", "bus c"), imported("b", "coach b"), imported("c", "coach c"),
-	}, takeName)
+	}, mergeName)
 	if err != nil || created != 1 {
 		t.Fatalf("got %d, %v", created, err)
 	}
@@ -69,7 +69,7 @@ func importsOnce(t *testing.T, s assembly.Store) {
 			slices.Reverse(made)
 		}
 		var err error
-		_, totals[i], err = s.Import(t.Context(), made, takeName)
+		_, totals[i], err = s.Import(t.Context(), made, mergeName)
 		return err
 	}) {
 		if err != nil {
@@ -86,12 +86,12 @@ func importsOnce(t *testing.T, s assembly.Store) {
 }
 
 func importsAnew(t *testing.T, s assembly.Store) {
-	first, _, err := s.Import(t.Context(), []device.Change{imported("a", "bus")}, takeName)
+	first, _, err := s.Import(t.Context(), []device.Change{imported("a", "bus")}, mergeName)
 	if err != nil {
 		t.Fatal(err)
 	}
 	mustChange(t, s, first[0].ID, remove)
-	second, created, err := s.Import(t.Context(), []device.Change{imported("a", "bus")}, takeName)
+	second, created, err := s.Import(t.Context(), []device.Change{imported("a", "bus")}, mergeName)
 	if err != nil || created != 1 || second[0].ID == first[0].ID {
 		t.Errorf("got %+v, %d, %v", second, created, err)
 	}

@@ -84,7 +84,7 @@ func pagesAll(t *testing.T, s assembly.Store) {
 		d.Source, d.ExternalID = "many", fmt.Sprint(i)
 		made[i] = *change(d, device.Imported)
 	}
-	if _, n, err := s.Import(t.Context(), made, takeName); err != nil || n != devices {
+	if _, n, err := s.Import(t.Context(), made, mergeName); err != nil || n != devices {
 		t.Fatal(n, err)
 	}
 	byName := func(a, b device.Device) int {
@@ -130,9 +130,9 @@ func walk(t *testing.T, s assembly.Store, order registry.Order, size int, betwee
 	}
 }
 
-// pagesStandStill pages while, after each page, one that was shown goes and one comes where no client
+// pagesAreStable pages while, after each page, one that was shown goes and one comes where no client
 // looks any more: each of the others is shown once.
-func pagesStandStill(order registry.Order) func(t *testing.T, s assembly.Store) {
+func pagesAreStable(order registry.Order) func(t *testing.T, s assembly.Store) {
 	return func(t *testing.T, s assembly.Store) {
 		made := make([]device.Device, 12)
 		for i := range made {

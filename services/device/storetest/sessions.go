@@ -143,7 +143,7 @@ func processesAreReleased(t *testing.T, s assembly.Store) {
 	if err != nil || second[s.Node()] <= first[s.Node()] {
 		t.Errorf("heartbeats are %v after %v, %v", second, first, err)
 	}
-	if nodes, err := s.HolderNodes(t.Context(), d.ID); err != nil || len(nodes) != 0 {
+	if nodes, err := s.OwnerNodes(t.Context(), d.ID); err != nil || len(nodes) != 0 {
 		t.Errorf("other processes hold %v, %v", nodes, err)
 	}
 	gone, err := s.ReleaseNode(t.Context(), "", minute(1))

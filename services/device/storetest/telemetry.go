@@ -64,7 +64,7 @@ func valuesOf(series telemetry.Series) []float64 {
 	return values
 }
 
-func seen(t *testing.T, s assembly.Store) {
+func updatesLastSeen(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
 	reading := []telemetry.Reading{{Key: "k", At: dawn(), Value: 1}}

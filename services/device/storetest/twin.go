@@ -20,9 +20,9 @@ func want(desired string) twin.Decide {
 		at := d.CreatedAt.Add(time.Duration(c.DesiredVersion+1) * time.Minute)
 		c.Desired, c.DesiredVersion, c.DesiredAt = desired, c.DesiredVersion+1, &at
 		return &twin.Change{
-			Config: c,
-			Wanted: &twin.Version{ID: ids.New(ids.Config), DeviceID: d.ID, Version: c.DesiredVersion, Desired: desired, At: at, Actor: "a"},
-			Event:  &device.Event{ID: ids.New(ids.Event), DeviceID: d.ID, At: at, Type: twin.Wanted, Data: "{}"},
+			Config:  c,
+			Desired: &twin.Version{ID: ids.New(ids.Config), DeviceID: d.ID, Version: c.DesiredVersion, Desired: desired, At: at, Actor: "a"},
+			Event:   &device.Event{ID: ids.New(ids.Event), DeviceID: d.ID, At: at, Type: twin.Desired, Data: "{}"},
 		}, nil
 	}
 }

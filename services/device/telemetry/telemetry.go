@@ -87,8 +87,8 @@ func (s *Service) Record(ctx context.Context, deviceID string, readings []Readin
 	return Recorded{Stored: stored, Repeated: int64(len(readings)) - stored}, nil
 }
 
-// Take stores what devices sent, all or nothing: see Store.RecordAll.
-func (s *Service) Take(ctx context.Context, recordings []Recording) error {
+// RecordAll stores what devices sent, all or nothing: see Store.RecordAll.
+func (s *Service) RecordAll(ctx context.Context, recordings []Recording) error {
 	stored, err := s.store.RecordAll(ctx, recordings)
 	if err != nil {
 		return err
@@ -200,7 +200,7 @@ func (s *Service) Query(ctx context.Context, q Query) ([]Series, error) {
 	if q, err = q.checked(); err != nil {
 		return nil, err
 	}
-	devices, err := device.Seen(ctx, s.store, who, "deviceIds", q.DeviceIDs)
+	devices, err := device.Visible(ctx, s.store, who, "deviceIds", q.DeviceIDs)
 	if err != nil || len(devices) == 0 {
 		return nil, err
 	}

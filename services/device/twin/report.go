@@ -29,9 +29,9 @@ func parseReport(payload []byte) (version int64, reported string, err error) {
 	return *report.Version, reported, err
 }
 
-// TakeReport stores what a device says of its configuration. What it said before, and comes
+// HandleReport stores what a device says of its configuration. What it said before, and comes
 // late or again, changes nothing. A version that was never wanted is refused.
-func (s *Service) TakeReport(ctx context.Context, m device.UpMessage) error {
+func (s *Service) HandleReport(ctx context.Context, m device.UpMessage) error {
 	version, reported, err := parseReport(m.Payload)
 	if err != nil {
 		return err

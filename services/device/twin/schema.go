@@ -64,7 +64,7 @@ func (s *Service) Schemas(ctx context.Context) ([]Schema, error) {
 
 // fitsSchema refuses what does not fit the schema of the device's kind, which never changes.
 func (s *Service) fitsSchema(ctx context.Context, who caller.Caller, in SetInput) error {
-	devices, err := device.Seen(ctx, s.store, who, "id", []string{in.DeviceID})
+	devices, err := device.Visible(ctx, s.store, who, "id", []string{in.DeviceID})
 	if err != nil {
 		return err
 	}

@@ -9,9 +9,9 @@ import (
 
 // Change is a configuration as it shall be stored, and what happened.
 type Change struct {
-	Config Config
-	Wanted *Version      // nil unless another configuration is wanted
-	Event  *device.Event // nil for what is not worth an event: nothing is emitted then
+	Config  Config
+	Desired *Version      // nil unless another configuration is wanted
+	Event   *device.Event // nil for what is not worth an event: nothing is emitted then
 }
 
 // Decide decides about a device's configuration; nil when it stays as it is.

@@ -35,7 +35,7 @@ func New(store Store, clock clock.Clock, downlink device.Downlink) *Service {
 
 // What happens to a configuration.
 const (
-	Wanted   device.EventType = "CONFIG_WANTED"
+	Desired  device.EventType = "CONFIG_WANTED"
 	Reported device.EventType = "CONFIG_REPORTED"
 )
 
@@ -106,7 +106,7 @@ func (s *Service) Set(ctx context.Context, in SetInput) (Config, error) {
 		if c.DesiredVersion > 0 && c.Desired == in.Desired {
 			return nil, nil
 		}
-		return wanted(who, c, in.Desired, s.clock.Now())
+		return newDesired(who, c, in.Desired, s.clock.Now())
 	})
 	if err != nil {
 		return Config{}, err
@@ -136,20 +136,20 @@ type configDetails struct {
 	InSync  bool  `json:"inSync"`
 }
 
-func wanted(who caller.Caller, c Config, desired string, now time.Time) (*Change, error) {
+func newDesired(who caller.Caller, c Config, desired string, now time.Time) (*Change, error) {
 	c.Desired, c.DesiredVersion, c.DesiredAt = desired, c.DesiredVersion+1, &now
 	version := Version{
 		ID: ids.New(ids.Config), DeviceID: c.DeviceID, Version: c.DesiredVersion, Desired: desired, At: now, Actor: who.Name(),
 	}
-	e, err := device.Noted(c.DeviceID, now, Wanted, fmt.Sprintf("configuration %d is wanted", c.DesiredVersion),
+	e, err := device.Noted(c.DeviceID, now, Desired, fmt.Sprintf("configuration %d is wanted", c.DesiredVersion),
 		who.Name(), configDetails{Version: c.DesiredVersion, InSync: c.InSync()})
-	return &Change{Config: c, Wanted: &version, Event: &e}, err
+	return &Change{Config: c, Desired: &version, Event: &e}, err
 }
 
 // BatchGet returns the configurations of those of the devices that there are and the caller may
 // see. They are for staff: for others no device has one to show.
 func (s *Service) BatchGet(ctx context.Context, deviceIDs []string) ([]Config, error) {
-	devices, err := device.SeenByStaff(ctx, s.store, deviceIDs)
+	devices, err := device.VisibleToStaff(ctx, s.store, deviceIDs)
 	if err != nil || len(devices) == 0 {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ func (s *Service) BatchListVersions(ctx context.Context, deviceIDs []string, req
 	if size*len(deviceIDs) > maxVersions {
 		return nil, errs.Invalid("first", "asks for more than %d wanted configurations in one answer", maxVersions)
 	}
-	devices, err := device.SeenByStaff(ctx, s.store, deviceIDs)
+	devices, err := device.VisibleToStaff(ctx, s.store, deviceIDs)
 	if err != nil || len(devices) == 0 {
 		return nil, err
 	}

@@ -75,7 +75,7 @@ func (f *delivered) set(t *testing.T, desired string) twin.Config {
 func (f *delivered) report(t *testing.T, payload string) {
 	t.Helper()
 	f.Clock.Advance(time.Second)
-	err := f.Uplink.Take(t.Context(), device.UpMessage{DeviceID: f.id, Topic: device.UpConfigReported, Payload: []byte(payload), ArrivedAt: f.Clock.Now()})
+	err := f.Uplink.Handle(t.Context(), device.UpMessage{DeviceID: f.id, Topic: device.UpConfigReported, Payload: []byte(payload), ArrivedAt: f.Clock.Now()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestReportsThatComeLateOrAreWrongHarmNothing(t *testing.T) {
 	early := f.Clock.Now()
 	f.report(t, `{"version":2,"reported":{"fps":6}}`)
 	late := device.UpMessage{DeviceID: f.id, Topic: device.UpConfigReported, Payload: []byte(`{"version":1,"reported":{}}`), ArrivedAt: early}
-	if err := f.Uplink.Take(t.Context(), late); err != nil {
+	if err := f.Uplink.Handle(t.Context(), late); err != nil {
 		t.Fatal(err)
 	}
 	events := len(f.Events(t, f.id))

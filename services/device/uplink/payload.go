@@ -21,7 +21,7 @@ import (
 func decode(payload []byte, into any) error {
 	reader := json.NewDecoder(bytes.NewReader(payload))
 	if err := reader.Decode(into); err != nil {
-		return errs.Invalid("payload", "%s", badJSON(err))
+		return errs.Invalid("payload", "%s", invalidJSON(err))
 	}
 	if _, err := reader.Token(); !errors.Is(err, io.EOF) {
 		return errs.Invalid("payload", "goes on after its JSON value")
@@ -29,8 +29,8 @@ func decode(payload []byte, into any) error {
 	return nil
 }
 
-// badJSON says what is wrong in words that are ours to keep.
-func badJSON(err error) string {
+// invalidJSON says what is wrong in words that are ours to keep.
+func invalidJSON(err error) string {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if wrong.Field != "" {
 			return fmt.Sprintf("%.200s must not be a %.40s", wrong.Field, wrong.Value)
@@ -186,7 +186,7 @@ func readSample(field string, text []byte, arrived time.Time, refusals *itemRefu
 		sentAt, err = timeOf(values, beside)
 	}
 	if err != nil {
-		refusals.add(errs.Invalid(field, "%s", badJSON(err)))
+		refusals.add(errs.Invalid(field, "%s", invalidJSON(err)))
 		return nil
 	}
 	at, err := sentAt.Checked(field+".at", arrived)
@@ -243,7 +243,7 @@ func timeOf(values, beside map[string]json.RawMessage) (at *device.Moment, err e
 func readReading(key string, at time.Time, text json.RawMessage) (telemetry.Reading, error) {
 	var value *float64
 	if err := json.Unmarshal(text, &value); err != nil {
-		return telemetry.Reading{}, errs.Invalid("payload", "%.80q %s", key, badJSON(err))
+		return telemetry.Reading{}, errs.Invalid("payload", "%.80q %s", key, invalidJSON(err))
 	}
 	if value == nil {
 		return telemetry.Reading{}, errs.Invalid("payload", "%.80q must be a number", key)

@@ -34,7 +34,7 @@ func TestGoodMessagesAreTakenWhateverStandsBesideThem(t *testing.T) {
 		message(a.ID, device.UpTelemetry, `{"t": 2}`),
 	}
 	for range 2 {
-		for i, outcome := range f.Uplink.TakeAll(t.Context(), batch) {
+		for i, outcome := range f.Uplink.HandleAll(t.Context(), batch) {
 			if err := outcome.Err; err != nil {
 				t.Errorf("message %d comes again: %v", i, err)
 			}
@@ -71,12 +71,12 @@ func TestAFloodOfBadMessagesIsNotedNowAndThen(t *testing.T) {
 	for i := range flood {
 		flood[i] = device.UpMessage{DeviceID: d.ID, Topic: device.UpTelemetry, Payload: []byte("nonsense"), ArrivedAt: f.Clock.Now()}
 	}
-	f.Uplink.TakeAll(t.Context(), flood)
+	f.Uplink.HandleAll(t.Context(), flood)
 	if n := typesOf(f.Events(t, d.ID))[uplink.Refused]; n != 60 {
 		t.Errorf("%d notes within a minute", n)
 	}
 	f.Clock.Advance(time.Minute / 6)
-	f.Uplink.TakeAll(t.Context(), flood[:1])
+	f.Uplink.HandleAll(t.Context(), flood[:1])
 	if e := f.Events(t, d.ID)[0]; typesOf(f.Events(t, d.ID))[uplink.Refused] != 61 || !strings.Contains(e.Data, `"unnoted":940`) {
 		t.Errorf("the next note is %+v", e)
 	}

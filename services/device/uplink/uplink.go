@@ -59,22 +59,22 @@ type Service struct {
 	handlers Handlers
 	count    Count
 	pace     *device.Pace
-	takes    map[device.UpTopic]taker
+	topics   map[device.UpTopic]topicHandler
 	welcomes []welcomer
 }
 
 // New returns a Service over a store.
 func New(store Store, clock clock.Clock, handlers Handlers, count Count) *Service {
 	s := &Service{store: store, clock: clock, handlers: handlers, count: count, pace: device.NewPace()}
-	s.takes, s.welcomes = s.takers(), s.welcomers()
+	s.topics, s.welcomes = s.topicHandlers(), s.welcomers()
 	return s
 }
 
-// taker processes a message. An error that is the device's fault (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION,
+// topicHandler processes a message. An error that is the device's fault (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION,
 // ALREADY_EXISTS, PERMISSION_DENIED) refuses the message: it is noted in the device's event log and is not retried.
 // After a partial error the message is taken but for the items that the error names. After any other error the message
 // is retried, so a taker must be idempotent.
-type taker func(ctx context.Context, m device.UpMessage) error
+type topicHandler func(ctx context.Context, m device.UpMessage) error
 
 // Outcome is the result of one message. The zero Outcome: it is stored.
 type Outcome struct {
@@ -89,23 +89,23 @@ const (
 	ReasonUnknownTopic = "TOPIC_UNKNOWN"
 )
 
-// takers are the handlers by topic, but for telemetry, which TakeAll stores together. A topic without a row is refused.
-func (s *Service) takers() map[device.UpTopic]taker {
-	return map[device.UpTopic]taker{
-		device.UpPosition:       s.takePositions,
-		device.UpState:          s.takeState,
-		device.UpEvents:         s.takeEvent,
-		device.UpCommandAck:     s.handlers.Commands.TakeAck,
-		device.UpCommandLog:     s.handlers.Commands.TakeLog,
-		device.UpCommandResult:  s.takeResult,
-		device.UpConfigReported: s.handlers.Twins.TakeReport,
+// topicHandlers are the handlers by topic, but for telemetry, which HandleAll stores together. A topic without a row is refused.
+func (s *Service) topicHandlers() map[device.UpTopic]topicHandler {
+	return map[device.UpTopic]topicHandler{
+		device.UpPosition:       s.handlePositions,
+		device.UpState:          s.handleState,
+		device.UpEvents:         s.handleEvent,
+		device.UpCommandAck:     s.handlers.Commands.HandleAck,
+		device.UpCommandLog:     s.handlers.Commands.HandleLog,
+		device.UpCommandResult:  s.handleResult,
+		device.UpConfigReported: s.handlers.Twins.HandleReport,
 	}
 }
 
-// takeResult also updates the stream that waits for the command, after the commit: the due tasks of the camera do it
+// handleResult also updates the stream that waits for the command, after the commit: the due tasks of the camera do it
 // when a crash prevents that.
-func (s *Service) takeResult(ctx context.Context, m device.UpMessage) error {
-	commandID, err := s.handlers.Commands.TakeResult(ctx, m)
+func (s *Service) handleResult(ctx context.Context, m device.UpMessage) error {
+	commandID, err := s.handlers.Commands.HandleResult(ctx, m)
 	if err != nil {
 		return err
 	}
@@ -113,7 +113,7 @@ func (s *Service) takeResult(ctx context.Context, m device.UpMessage) error {
 	return nil
 }
 
-func (s *Service) untaken(_ context.Context, m device.UpMessage) error {
+func (s *Service) refuseTopic(_ context.Context, m device.UpMessage) error {
 	if m.Foreign {
 		return errs.New(errs.PermissionDenied, ReasonForeignTopic, "topic: %.80q is not a topic of this device", m.Topic)
 	}
@@ -129,9 +129,9 @@ func (s *Service) welcomers() []welcomer {
 	return []welcomer{s.handlers.Commands.SendWaiting, s.handlers.Vehicles.Hurry, s.handlers.Twins.Welcome}
 }
 
-// TakeAll processes messages of devices in one transaction, and returns the outcome of each. A message that fails
+// HandleAll processes messages of devices in one transaction, and returns the outcome of each. A message that fails
 // does not fail the others. An error of the transaction is the outcome of all of them.
-func (s *Service) TakeAll(ctx context.Context, messages []device.UpMessage) []Outcome {
+func (s *Service) HandleAll(ctx context.Context, messages []device.UpMessage) []Outcome {
 	readings := make([]parsed, len(messages))
 	for i, m := range messages {
 		if m.Topic == device.UpTelemetry && !m.Foreign {
@@ -141,10 +141,10 @@ func (s *Service) TakeAll(ctx context.Context, messages []device.UpMessage) []Ou
 	outcomes := make([]Outcome, len(messages))
 	deferring, run := device.WithDeferred(ctx)
 	err := s.store.Group(deferring, func(ctx context.Context) error {
-		s.takeReadings(ctx, messages, readings, outcomes)
+		s.handleReadings(ctx, messages, readings, outcomes)
 		for i, m := range messages {
 			if m.Topic != device.UpTelemetry || m.Foreign {
-				outcomes[i] = s.takeOne(ctx, m)
+				outcomes[i] = s.handleOne(ctx, m)
 			}
 		}
 		return ctx.Err()
@@ -167,7 +167,7 @@ type parsed struct {
 	err       error
 }
 
-func (s *Service) takeReadings(ctx context.Context, messages []device.UpMessage, readings []parsed, outcomes []Outcome) {
+func (s *Service) handleReadings(ctx context.Context, messages []device.UpMessage, readings []parsed, outcomes []Outcome) {
 	var recordings []telemetry.Recording
 	for _, p := range readings {
 		if len(p.recording.Readings) > 0 {
@@ -176,7 +176,7 @@ func (s *Service) takeReadings(ctx context.Context, messages []device.UpMessage,
 	}
 	var together error
 	if len(recordings) > 0 {
-		together = s.handlers.Telemetry.Take(ctx, recordings)
+		together = s.handlers.Telemetry.RecordAll(ctx, recordings)
 	}
 	for i, p := range readings {
 		if len(p.recording.Readings) == 0 && p.err == nil {
@@ -184,7 +184,7 @@ func (s *Service) takeReadings(ctx context.Context, messages []device.UpMessage,
 		}
 		failure := p.err
 		if together != nil && len(p.recording.Readings) > 0 {
-			if err := s.handlers.Telemetry.Take(ctx, []telemetry.Recording{p.recording}); err != nil {
+			if err := s.handlers.Telemetry.RecordAll(ctx, []telemetry.Recording{p.recording}); err != nil {
 				failure = err
 			}
 		}
@@ -200,23 +200,23 @@ func readRecording(m device.UpMessage) (telemetry.Recording, error) {
 	return telemetry.Recording{DeviceID: m.DeviceID, Readings: readings, ArrivedAt: m.ArrivedAt}, err
 }
 
-// Take processes one message of a device: see TakeAll. nil: it is stored, or refused and noted in the device's event
+// Handle processes one message of a device: see HandleAll. nil: it is stored, or refused and noted in the device's event
 // log. An error: it could not be stored now.
-func (s *Service) Take(ctx context.Context, m device.UpMessage) error {
-	return s.TakeAll(ctx, []device.UpMessage{m})[0].Err
+func (s *Service) Handle(ctx context.Context, m device.UpMessage) error {
+	return s.HandleAll(ctx, []device.UpMessage{m})[0].Err
 }
 
-func (s *Service) takeOne(ctx context.Context, m device.UpMessage) Outcome {
-	take, known := s.takes[m.Topic]
+func (s *Service) handleOne(ctx context.Context, m device.UpMessage) Outcome {
+	handle, known := s.topics[m.Topic]
 	if !known || m.Foreign {
-		take = s.untaken
+		handle = s.refuseTopic
 	}
 	err := checkPayload(m)
 	if err == nil && m.Topic != device.UpPosition { // of whose items each is checked
 		err = checkNumbers(m.Payload)
 	}
 	if err == nil {
-		err = take(ctx, m)
+		err = handle(ctx, m)
 	}
 	return s.settle(ctx, m, err)
 }
@@ -235,7 +235,7 @@ func (s *Service) settle(ctx context.Context, m device.UpMessage, err error) Out
 
 func (s *Service) countOutcome(m device.UpMessage, outcome Outcome) {
 	topic := m.Topic
-	if _, known := s.takes[topic]; m.Foreign || !known && topic != device.UpTelemetry {
+	if _, known := s.topics[topic]; m.Foreign || !known && topic != device.UpTelemetry {
 		topic = "other"
 	}
 	switch {

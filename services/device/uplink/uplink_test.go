@@ -24,7 +24,7 @@ func TestWhatNobodyTakesIsNotedWithTheReason(t *testing.T) {
 		{device.UpMessage{DeviceID: d.ID, Topic: device.UpTelemetry, Payload: make([]byte, 64<<10+1)}, "INVALID_FIELD"},
 	} {
 		m := c.m
-		if err := f.Uplink.Take(t.Context(), m); err != nil {
+		if err := f.Uplink.Handle(t.Context(), m); err != nil {
 			t.Fatalf("%s comes again: %v", m.Topic, err)
 		}
 		e := f.Events(t, d.ID)[0]
@@ -32,7 +32,7 @@ func TestWhatNobodyTakesIsNotedWithTheReason(t *testing.T) {
 			t.Errorf("%s is noted as %+v", m.Topic, e)
 		}
 	}
-	if err := f.Uplink.Take(t.Context(), device.UpMessage{DeviceID: ids.New(ids.Device), Topic: "weather"}); err != nil {
+	if err := f.Uplink.Handle(t.Context(), device.UpMessage{DeviceID: ids.New(ids.Device), Topic: "weather"}); err != nil {
 		t.Errorf("a message of a device that is not there comes again: %v", err)
 	}
 }
@@ -53,7 +53,7 @@ func TestPayloadsBeyondTheLimitsOfRequestsAreRefused(t *testing.T) {
 			device.UpCommandResult:  `{"id": "` + id + `", "ok": true, "result": %s}`,
 		} {
 			m := device.UpMessage{DeviceID: d.ID, Topic: topic, Payload: fmt.Appendf(nil, form, value), ArrivedAt: f.Clock.Now()}
-			outcome := f.Uplink.TakeAll(t.Context(), []device.UpMessage{m})[0]
+			outcome := f.Uplink.HandleAll(t.Context(), []device.UpMessage{m})[0]
 			if outcome.Refused == nil || !strings.Contains(outcome.Refused.Message, what) {
 				t.Errorf("%s with %.20s has the outcome %+v, want a refusal with %q", topic, value, outcome, what)
 			}

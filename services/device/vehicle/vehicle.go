@@ -71,7 +71,7 @@ func (s *Service) Unlock(ctx context.Context, vehicleID, reference string, deadl
 		case !deadline.After(now):
 			return command.Command{}, device.GivenUp()
 		}
-		c := command.Made(vehicleID, device.CommandUnlock, "{}", "system", deadline.Sub(now), nil, now)
+		c := command.NewCommand(vehicleID, device.CommandUnlock, "{}", "system", deadline.Sub(now), nil, now)
 		c.Reference = reference
 		return c, nil
 	})
@@ -90,11 +90,11 @@ func (s *Service) Lock(ctx context.Context, vehicleID, reference string) error {
 		if at.Device.Lock == nil {
 			return command.Changes{}, nil
 		}
-		if at.Command == nil && at.Device.Lock.Holder != reference { // one that holds it was opened, however long ago
-			return t.Done(t.Put(forestalled(t, reference)))
+		if at.Command == nil && at.Device.Lock.Reference != reference { // one that holds it was opened, however long ago
+			return t.Done(t.Update(forestalled(t, reference)))
 		}
 		before := *at.Device.Lock
-		after := before.WantedBy(reference, now)
+		after := before.RequestLock(reference, now)
 		if after == before {
 			return command.Changes{}, nil
 		}
@@ -109,7 +109,7 @@ func (s *Service) Lock(ctx context.Context, vehicleID, reference string) error {
 
 // forestalled is an unlock that was given up before it was requested.
 func forestalled(t *command.Decision, reference string) command.Command {
-	c := command.Made(t.Device.ID, device.CommandUnlock, "{}", t.Actor, command.MinTimeout, nil, t.Now)
+	c := command.NewCommand(t.Device.ID, device.CommandUnlock, "{}", t.Actor, command.MinTimeout, nil, t.Now)
 	c.Reference, c.Reason, c.Error = reference, device.ReasonGivenUp, "given up before it was asked for"
 	c = c.Ended(command.Cancelled, t.Now)
 	c.Version = 1
@@ -127,8 +127,8 @@ func (s *Service) Secure(ctx context.Context, vehicleID string) error {
 		if at.Device.Presence == device.Offline {
 			return t.Done(t.Move(at.Device.Lock.Unlockable(now), device.LockFailed, ""))
 		}
-		c := command.Made(vehicleID, device.CommandLock, "{}", "system", device.LockTimeout, nil, now)
-		c.Reference = at.Device.Lock.Holder
+		c := command.NewCommand(vehicleID, device.CommandLock, "{}", "system", device.LockTimeout, nil, now)
+		c.Reference = at.Device.Lock.Reference
 		return t.Done(t.Started(c))
 	})
 	if err != nil {
@@ -141,13 +141,13 @@ func (s *Service) Secure(ctx context.Context, vehicleID string) error {
 // Hurry makes the next attempt at locking a vehicle, now that it is there.
 func (s *Service) Hurry(ctx context.Context, vehicleID string) error {
 	known, err := s.store.Get(ctx, []string{vehicleID})
-	if err != nil || len(known) == 0 || known[0].Lock == nil || !known[0].Lock.Wanted {
+	if err != nil || len(known) == 0 || known[0].Lock == nil || !known[0].Lock.LockRequested {
 		return err // without a write: every device that connects passes here
 	}
 	now, due := s.clock.Now(), false
 	_, err = s.store.Decide(ctx, command.Target{DeviceID: vehicleID, Now: now}, func(at command.State) (command.Changes, error) {
 		l := at.Device.Lock
-		due = l != nil && l.Wanted && l.State == device.Unlocked
+		due = l != nil && l.LockRequested && l.State == device.Unlocked
 		if !due || l.Due(now) {
 			return command.Changes{}, nil
 		}
@@ -166,9 +166,9 @@ type stateMessage struct {
 	LockState device.LockState `json:"lockState"`
 }
 
-// TakeLockState takes what a vehicle reports its lock on its own account. It changes no state, but
+// HandleLockState takes what a vehicle reports its lock on its own account. It changes no state, but
 // has a vehicle locked that is open when it should not be.
-func (s *Service) TakeLockState(ctx context.Context, m device.UpMessage) error {
+func (s *Service) HandleLockState(ctx context.Context, m device.UpMessage) error {
 	var said stateMessage
 	if err := json.Unmarshal(m.Payload, &said); err != nil || said.LockState == "" {
 		return nil // it is for others to judge

@@ -196,7 +196,7 @@ func writeRun(ctx context.Context, tx *sqldb.Tx, run job.Run) error {
 	}
 	_, err := tx.ExecContext(ctx, `DELETE FROM job_runs WHERE job_id = $1 AND deadline IS NULL AND (queued_at, id) < (
 			SELECT queued_at, id FROM job_runs WHERE job_id = $1 ORDER BY queued_at DESC, id DESC LIMIT 1 OFFSET $2)`,
-		run.JobID, job.RunsKept-1)
+		run.JobID, job.MaxRuns-1)
 	if err != nil {
 		return fmt.Errorf("forget old runs: %w", err)
 	}

@@ -196,7 +196,7 @@ func runIDs(runs []job.Run) []string {
 	return all
 }
 
-func badCursors(t *testing.T, s Store) {
+func invalidCursors(t *testing.T, s Store) {
 	create(t, s, newJob())
 	for _, after := range []string{
 		"x", page.AtTime("runs", noon(), ids.New(ids.JobRun)).String(),
@@ -215,7 +215,7 @@ func oldRuns(t *testing.T, s Store) {
 	atWork := ids.New(ids.JobRun)
 	change(t, s, j.ID, queueRun(atWork, noon().Add(-time.Hour)))
 	var runs []job.Run
-	for i := range job.RunsKept + 5 {
+	for i := range job.MaxRuns + 5 {
 		at := noon().Add(time.Duration(i) * time.Second)
 		runs = append(runs, job.Run{ID: fmt.Sprintf("run_%026d", i), JobID: j.ID, Attempt: 1, Status: job.Failed, DueAt: at, QueuedAt: at, FinishedAt: &at})
 	}
@@ -223,7 +223,7 @@ func oldRuns(t *testing.T, s Store) {
 	newest := ids.New(ids.JobRun)
 	change(t, s, j.ID, queueRun(newest, noon().Add(24*time.Hour)))
 	p, err := s.ListRuns(t.Context(), []string{j.ID}, "", page.Request{First: 1, WithTotal: true})
-	if err != nil || p[j.ID].Items[0].ID != newest || *p[j.ID].Total != job.RunsKept+1 {
-		t.Errorf("got %d runs, %v, want %d and the one that waits", *p[j.ID].Total, err, job.RunsKept)
+	if err != nil || p[j.ID].Items[0].ID != newest || *p[j.ID].Total != job.MaxRuns+1 {
+		t.Errorf("got %d runs, %v, want %d and the one that waits", *p[j.ID].Total, err, job.MaxRuns)
 	}
 }

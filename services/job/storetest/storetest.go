@@ -53,7 +53,7 @@ func Run(t *testing.T, open func(t *testing.T) Store) {
 		"Count, with owner, counts by status":                    counts,
 		"ListOfDevices, several devices, returns a page each":    deviceJobs,
 		"ListRuns, several jobs, returns a page each":            runPages,
-		"lists, foreign or invalid cursor, are refused":          badCursors,
+		"lists, foreign or invalid cursor, are refused":          invalidCursors,
 		"runs, more than RunsKept, are deleted once ended":       oldRuns,
 		"DeleteFinished, jobs expired, deletes them":             forgetsFinished,
 	} {

@@ -98,7 +98,7 @@ func ridesOnce(t *testing.T, s trip.Store) {
 	}
 }
 
-func importedHoldNobody(t *testing.T, s trip.Store) {
+func importedTripsAllowOthers(t *testing.T, s trip.Store) {
 	live := create(t, s, started())
 	ride := recorded("a")
 	ride.AccountID, ride.VehicleID = live.AccountID, live.VehicleID

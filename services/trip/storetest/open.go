@@ -87,7 +87,7 @@ func oneOf64(t *testing.T, s trip.Store, refusal *errs.Error, with func(*trip.Tr
 	}
 }
 
-func finishedHoldsNobody(t *testing.T, s trip.Store) {
+func finishedTripsAllowOthers(t *testing.T, s trip.Store) {
 	first := create(t, s, started())
 	_, err := s.Change(t.Context(), first.ID, "", nil, func(t trip.Trip, _ []trip.Position) (*trip.Change, error) {
 		t.Version++

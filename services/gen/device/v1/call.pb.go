@@ -25,9 +25,9 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-type KeepRefusalRequest struct {
+type RecordRefusalRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"` // it may be one that there is not
+	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"` // the device may not exist
 	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	Outcome       string                 `protobuf:"bytes,3,opt,name=outcome,proto3" json:"outcome,omitempty"` // the code of the refusal
 	Reason        string                 `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
@@ -35,20 +35,20 @@ type KeepRefusalRequest struct {
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *KeepRefusalRequest) Reset() {
-	*x = KeepRefusalRequest{}
+func (x *RecordRefusalRequest) Reset() {
+	*x = RecordRefusalRequest{}
 	mi := &file_device_v1_call_proto_msgTypes[0]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *KeepRefusalRequest) String() string {
+func (x *RecordRefusalRequest) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*KeepRefusalRequest) ProtoMessage() {}
+func (*RecordRefusalRequest) ProtoMessage() {}
 
-func (x *KeepRefusalRequest) ProtoReflect() protoreflect.Message {
+func (x *RecordRefusalRequest) ProtoReflect() protoreflect.Message {
 	mi := &file_device_v1_call_proto_msgTypes[0]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -60,59 +60,59 @@ func (x *KeepRefusalRequest) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use KeepRefusalRequest.ProtoReflect.Descriptor instead.
-func (*KeepRefusalRequest) Descriptor() ([]byte, []int) {
+// Deprecated: Use RecordRefusalRequest.ProtoReflect.Descriptor instead.
+func (*RecordRefusalRequest) Descriptor() ([]byte, []int) {
 	return file_device_v1_call_proto_rawDescGZIP(), []int{0}
 }
 
-func (x *KeepRefusalRequest) GetDeviceId() string {
+func (x *RecordRefusalRequest) GetDeviceId() string {
 	if x != nil {
 		return x.DeviceId
 	}
 	return ""
 }
 
-func (x *KeepRefusalRequest) GetName() string {
+func (x *RecordRefusalRequest) GetName() string {
 	if x != nil {
 		return x.Name
 	}
 	return ""
 }
 
-func (x *KeepRefusalRequest) GetOutcome() string {
+func (x *RecordRefusalRequest) GetOutcome() string {
 	if x != nil {
 		return x.Outcome
 	}
 	return ""
 }
 
-func (x *KeepRefusalRequest) GetReason() string {
+func (x *RecordRefusalRequest) GetReason() string {
 	if x != nil {
 		return x.Reason
 	}
 	return ""
 }
 
-type KeepRefusalResponse struct {
+type RecordRefusalResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
-func (x *KeepRefusalResponse) Reset() {
-	*x = KeepRefusalResponse{}
+func (x *RecordRefusalResponse) Reset() {
+	*x = RecordRefusalResponse{}
 	mi := &file_device_v1_call_proto_msgTypes[1]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
 
-func (x *KeepRefusalResponse) String() string {
+func (x *RecordRefusalResponse) String() string {
 	return protoimpl.X.MessageStringOf(x)
 }
 
-func (*KeepRefusalResponse) ProtoMessage() {}
+func (*RecordRefusalResponse) ProtoMessage() {}
 
-func (x *KeepRefusalResponse) ProtoReflect() protoreflect.Message {
+func (x *RecordRefusalResponse) ProtoReflect() protoreflect.Message {
 	mi := &file_device_v1_call_proto_msgTypes[1]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
@@ -124,8 +124,8 @@ func (x *KeepRefusalResponse) ProtoReflect() protoreflect.Message {
 	return mi.MessageOf(x)
 }
 
-// Deprecated: Use KeepRefusalResponse.ProtoReflect.Descriptor instead.
-func (*KeepRefusalResponse) Descriptor() ([]byte, []int) {
+// Deprecated: Use RecordRefusalResponse.ProtoReflect.Descriptor instead.
+func (*RecordRefusalResponse) Descriptor() ([]byte, []int) {
 	return file_device_v1_call_proto_rawDescGZIP(), []int{1}
 }
 
@@ -133,7 +133,7 @@ type Call struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	DeviceId      string                 `protobuf:"bytes,2,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
-	At            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"` // when it had been answered
+	At            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"` // when the call ended
 	ApiKeyId      string                 `protobuf:"bytes,4,opt,name=api_key_id,json=apiKeyId,proto3" json:"api_key_id,omitempty"`
 	AccountId     string                 `protobuf:"bytes,5,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	Name          string                 `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
@@ -370,13 +370,13 @@ var File_device_v1_call_proto protoreflect.FileDescriptor
 
 const file_device_v1_call_proto_rawDesc = "" +
 	"\n" +
-	"\x14device/v1/call.proto\x12\x10sluice.device.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14types/v1/types.proto\"w\n" +
-	"\x12KeepRefusalRequest\x12\x1b\n" +
+	"\x14device/v1/call.proto\x12\x10sluice.device.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14types/v1/types.proto\"y\n" +
+	"\x14RecordRefusalRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aoutcome\x18\x03 \x01(\tR\aoutcome\x12\x16\n" +
-	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x15\n" +
-	"\x13KeepRefusalResponse\"\x9e\x02\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\"\x17\n" +
+	"\x15RecordRefusalResponse\"\x9e\x02\n" +
 	"\x04Call\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1b\n" +
 	"\tdevice_id\x18\x02 \x01(\tR\bdeviceId\x12*\n" +
@@ -400,10 +400,10 @@ const file_device_v1_call_proto_rawDesc = "" +
 	"\x04page\x18\x04 \x01(\v2\x1c.sluice.types.v1.PageRequestR\x04page\"p\n" +
 	"\x11ListCallsResponse\x12,\n" +
 	"\x05calls\x18\x01 \x03(\v2\x16.sluice.device.v1.CallR\x05calls\x12-\n" +
-	"\x04page\x18\x02 \x01(\v2\x19.sluice.types.v1.PageInfoR\x04page2\xb9\x01\n" +
+	"\x04page\x18\x02 \x01(\v2\x19.sluice.types.v1.PageInfoR\x04page2\xbf\x01\n" +
 	"\x05Calls\x12T\n" +
-	"\tListCalls\x12\".sluice.device.v1.ListCallsRequest\x1a#.sluice.device.v1.ListCallsResponse\x12Z\n" +
-	"\vKeepRefusal\x12$.sluice.device.v1.KeepRefusalRequest\x1a%.sluice.device.v1.KeepRefusalResponseB<Z:github.com/sluicehq/sluice/services/gen/device/v1;devicev1b\x06proto3"
+	"\tListCalls\x12\".sluice.device.v1.ListCallsRequest\x1a#.sluice.device.v1.ListCallsResponse\x12`\n" +
+	"\rRecordRefusal\x12&.sluice.device.v1.RecordRefusalRequest\x1a'.sluice.device.v1.RecordRefusalResponseB<Z:github.com/sluicehq/sluice/services/gen/device/v1;devicev1b\x06proto3"
 
 var (
 	file_device_v1_call_proto_rawDescOnce sync.Once
@@ -419,8 +419,8 @@ func file_device_v1_call_proto_rawDescGZIP() []byte {
 
 var file_device_v1_call_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_device_v1_call_proto_goTypes = []any{
-	(*KeepRefusalRequest)(nil),    // 0: sluice.device.v1.KeepRefusalRequest
-	(*KeepRefusalResponse)(nil),   // 1: sluice.device.v1.KeepRefusalResponse
+	(*RecordRefusalRequest)(nil),  // 0: sluice.device.v1.RecordRefusalRequest
+	(*RecordRefusalResponse)(nil), // 1: sluice.device.v1.RecordRefusalResponse
 	(*Call)(nil),                  // 2: sluice.device.v1.Call
 	(*ListCallsRequest)(nil),      // 3: sluice.device.v1.ListCallsRequest
 	(*ListCallsResponse)(nil),     // 4: sluice.device.v1.ListCallsResponse
@@ -434,9 +434,9 @@ var file_device_v1_call_proto_depIdxs = []int32{
 	2, // 2: sluice.device.v1.ListCallsResponse.calls:type_name -> sluice.device.v1.Call
 	7, // 3: sluice.device.v1.ListCallsResponse.page:type_name -> sluice.types.v1.PageInfo
 	3, // 4: sluice.device.v1.Calls.ListCalls:input_type -> sluice.device.v1.ListCallsRequest
-	0, // 5: sluice.device.v1.Calls.KeepRefusal:input_type -> sluice.device.v1.KeepRefusalRequest
+	0, // 5: sluice.device.v1.Calls.RecordRefusal:input_type -> sluice.device.v1.RecordRefusalRequest
 	4, // 6: sluice.device.v1.Calls.ListCalls:output_type -> sluice.device.v1.ListCallsResponse
-	1, // 7: sluice.device.v1.Calls.KeepRefusal:output_type -> sluice.device.v1.KeepRefusalResponse
+	1, // 7: sluice.device.v1.Calls.RecordRefusal:output_type -> sluice.device.v1.RecordRefusalResponse
 	6, // [6:8] is the sub-list for method output_type
 	4, // [4:6] is the sub-list for method input_type
 	4, // [4:4] is the sub-list for extension type_name

@@ -21,8 +21,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	Calls_ListCalls_FullMethodName   = "/sluice.device.v1.Calls/ListCalls"
-	Calls_KeepRefusal_FullMethodName = "/sluice.device.v1.Calls/KeepRefusal"
+	Calls_ListCalls_FullMethodName     = "/sluice.device.v1.Calls/ListCalls"
+	Calls_RecordRefusal_FullMethodName = "/sluice.device.v1.Calls/RecordRefusal"
 )
 
 // CallsClient is the client API for Calls service.
@@ -31,8 +31,8 @@ const (
 type CallsClient interface {
 	// The newest first. For administrators.
 	ListCalls(ctx context.Context, in *ListCallsRequest, opts ...grpc.CallOption) (*ListCallsResponse, error)
-	// Keeps that the calling API key was refused at the gate, before a service was asked.
-	KeepRefusal(ctx context.Context, in *KeepRefusalRequest, opts ...grpc.CallOption) (*KeepRefusalResponse, error)
+	// Records a call of the API key that the gateway refused before it called a service.
+	RecordRefusal(ctx context.Context, in *RecordRefusalRequest, opts ...grpc.CallOption) (*RecordRefusalResponse, error)
 }
 
 type callsClient struct {
@@ -53,10 +53,10 @@ func (c *callsClient) ListCalls(ctx context.Context, in *ListCallsRequest, opts 
 	return out, nil
 }
 
-func (c *callsClient) KeepRefusal(ctx context.Context, in *KeepRefusalRequest, opts ...grpc.CallOption) (*KeepRefusalResponse, error) {
+func (c *callsClient) RecordRefusal(ctx context.Context, in *RecordRefusalRequest, opts ...grpc.CallOption) (*RecordRefusalResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
-	out := new(KeepRefusalResponse)
-	err := c.cc.Invoke(ctx, Calls_KeepRefusal_FullMethodName, in, out, cOpts...)
+	out := new(RecordRefusalResponse)
+	err := c.cc.Invoke(ctx, Calls_RecordRefusal_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -69,8 +69,8 @@ func (c *callsClient) KeepRefusal(ctx context.Context, in *KeepRefusalRequest, o
 type CallsServer interface {
 	// The newest first. For administrators.
 	ListCalls(context.Context, *ListCallsRequest) (*ListCallsResponse, error)
-	// Keeps that the calling API key was refused at the gate, before a service was asked.
-	KeepRefusal(context.Context, *KeepRefusalRequest) (*KeepRefusalResponse, error)
+	// Records a call of the API key that the gateway refused before it called a service.
+	RecordRefusal(context.Context, *RecordRefusalRequest) (*RecordRefusalResponse, error)
 	mustEmbedUnimplementedCallsServer()
 }
 
@@ -84,8 +84,8 @@ type UnimplementedCallsServer struct{}
 func (UnimplementedCallsServer) ListCalls(context.Context, *ListCallsRequest) (*ListCallsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListCalls not implemented")
 }
-func (UnimplementedCallsServer) KeepRefusal(context.Context, *KeepRefusalRequest) (*KeepRefusalResponse, error) {
-	return nil, status.Error(codes.Unimplemented, "method KeepRefusal not implemented")
+func (UnimplementedCallsServer) RecordRefusal(context.Context, *RecordRefusalRequest) (*RecordRefusalResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecordRefusal not implemented")
 }
 func (UnimplementedCallsServer) mustEmbedUnimplementedCallsServer() {}
 func (UnimplementedCallsServer) testEmbeddedByValue()               {}
@@ -126,20 +126,20 @@ func _Calls_ListCalls_Handler(srv interface{}, ctx context.Context, dec func(int
 	return interceptor(ctx, in, info, handler)
 }
 
-func _Calls_KeepRefusal_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
-	in := new(KeepRefusalRequest)
+func _Calls_RecordRefusal_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecordRefusalRequest)
 	if err := dec(in); err != nil {
 		return nil, err
 	}
 	if interceptor == nil {
-		return srv.(CallsServer).KeepRefusal(ctx, in)
+		return srv.(CallsServer).RecordRefusal(ctx, in)
 	}
 	info := &grpc.UnaryServerInfo{
 		Server:     srv,
-		FullMethod: Calls_KeepRefusal_FullMethodName,
+		FullMethod: Calls_RecordRefusal_FullMethodName,
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
-		return srv.(CallsServer).KeepRefusal(ctx, req.(*KeepRefusalRequest))
+		return srv.(CallsServer).RecordRefusal(ctx, req.(*RecordRefusalRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -156,8 +156,8 @@ var Calls_ServiceDesc = grpc.ServiceDesc{
 			Handler:    _Calls_ListCalls_Handler,
 		},
 		{
-			MethodName: "KeepRefusal",
-			Handler:    _Calls_KeepRefusal_Handler,
+			MethodName: "RecordRefusal",
+			Handler:    _Calls_RecordRefusal_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

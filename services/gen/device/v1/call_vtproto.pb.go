@@ -22,7 +22,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-func (m *KeepRefusalRequest) MarshalVT() (dAtA []byte, err error) {
+func (m *RecordRefusalRequest) MarshalVT() (dAtA []byte, err error) {
 	if m == nil {
 		return nil, nil
 	}
@@ -35,12 +35,12 @@ func (m *KeepRefusalRequest) MarshalVT() (dAtA []byte, err error) {
 	return dAtA[:n], nil
 }
 
-func (m *KeepRefusalRequest) MarshalToVT(dAtA []byte) (int, error) {
+func (m *RecordRefusalRequest) MarshalToVT(dAtA []byte) (int, error) {
 	size := m.SizeVT()
 	return m.MarshalToSizedBufferVT(dAtA[:size])
 }
 
-func (m *KeepRefusalRequest) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
+func (m *RecordRefusalRequest) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m == nil {
 		return 0, nil
 	}
@@ -83,7 +83,7 @@ func (m *KeepRefusalRequest) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
-func (m *KeepRefusalResponse) MarshalVT() (dAtA []byte, err error) {
+func (m *RecordRefusalResponse) MarshalVT() (dAtA []byte, err error) {
 	if m == nil {
 		return nil, nil
 	}
@@ -96,12 +96,12 @@ func (m *KeepRefusalResponse) MarshalVT() (dAtA []byte, err error) {
 	return dAtA[:n], nil
 }
 
-func (m *KeepRefusalResponse) MarshalToVT(dAtA []byte) (int, error) {
+func (m *RecordRefusalResponse) MarshalToVT(dAtA []byte) (int, error) {
 	size := m.SizeVT()
 	return m.MarshalToSizedBufferVT(dAtA[:size])
 }
 
-func (m *KeepRefusalResponse) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
+func (m *RecordRefusalResponse) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	if m == nil {
 		return 0, nil
 	}
@@ -339,7 +339,7 @@ func (m *ListCallsResponse) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 	return len(dAtA) - i, nil
 }
 
-func (m *KeepRefusalRequest) SizeVT() (n int) {
+func (m *RecordRefusalRequest) SizeVT() (n int) {
 	if m == nil {
 		return 0
 	}
@@ -365,7 +365,7 @@ func (m *KeepRefusalRequest) SizeVT() (n int) {
 	return n
 }
 
-func (m *KeepRefusalResponse) SizeVT() (n int) {
+func (m *RecordRefusalResponse) SizeVT() (n int) {
 	if m == nil {
 		return 0
 	}
@@ -470,7 +470,7 @@ func (m *ListCallsResponse) SizeVT() (n int) {
 	return n
 }
 
-func (m *KeepRefusalRequest) UnmarshalVTUnsafe(dAtA []byte) error {
+func (m *RecordRefusalRequest) UnmarshalVTUnsafe(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
 	for iNdEx < l {
@@ -493,10 +493,10 @@ func (m *KeepRefusalRequest) UnmarshalVTUnsafe(dAtA []byte) error {
 		fieldNum := int32(wire >> 3)
 		wireType := int(wire & 0x7)
 		if wireType == 4 {
-			return fmt.Errorf("proto: KeepRefusalRequest: wiretype end group for non-group")
+			return fmt.Errorf("proto: RecordRefusalRequest: wiretype end group for non-group")
 		}
 		if fieldNum <= 0 {
-			return fmt.Errorf("proto: KeepRefusalRequest: illegal tag %d (wire type %d)", fieldNum, wire)
+			return fmt.Errorf("proto: RecordRefusalRequest: illegal tag %d (wire type %d)", fieldNum, wire)
 		}
 		switch fieldNum {
 		case 1:
@@ -665,7 +665,7 @@ func (m *KeepRefusalRequest) UnmarshalVTUnsafe(dAtA []byte) error {
 	}
 	return nil
 }
-func (m *KeepRefusalResponse) UnmarshalVTUnsafe(dAtA []byte) error {
+func (m *RecordRefusalResponse) UnmarshalVTUnsafe(dAtA []byte) error {
 	l := len(dAtA)
 	iNdEx := 0
 	for iNdEx < l {
@@ -688,10 +688,10 @@ func (m *KeepRefusalResponse) UnmarshalVTUnsafe(dAtA []byte) error {
 		fieldNum := int32(wire >> 3)
 		wireType := int(wire & 0x7)
 		if wireType == 4 {
-			return fmt.Errorf("proto: KeepRefusalResponse: wiretype end group for non-group")
+			return fmt.Errorf("proto: RecordRefusalResponse: wiretype end group for non-group")
 		}
 		if fieldNum <= 0 {
-			return fmt.Errorf("proto: KeepRefusalResponse: illegal tag %d (wire type %d)", fieldNum, wire)
+			return fmt.Errorf("proto: RecordRefusalResponse: illegal tag %d (wire type %d)", fieldNum, wire)
 		}
 		switch fieldNum {
 		default:

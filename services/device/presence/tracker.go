@@ -55,8 +55,8 @@ const (
 	forgotten  = 10 * time.Minute // after which it is forgotten that a device was heard
 )
 
-// Keeper keeps the states up to date. It is safe for concurrent use.
-type Keeper struct {
+// Tracker keeps the states up to date. It is safe for concurrent use.
+type Tracker struct {
 	store   Store
 	broker  Broker
 	clock   clock.Clock
@@ -73,18 +73,18 @@ type Keeper struct {
 	active map[string]time.Time // when a device last sent an Active signal that was passed on
 }
 
-// NewKeeper returns a keeper, whose loop a worker runs.
-func NewKeeper(store Store, broker Broker, clock clock.Clock, logger *slog.Logger, options Options) *Keeper {
-	return &Keeper{
+// NewTracker returns a keeper, whose loop a worker runs.
+func NewTracker(store Store, broker Broker, clock clock.Clock, logger *slog.Logger, options Options) *Tracker {
+	return &Tracker{
 		store: store, broker: broker, clock: clock, logger: logger, options: options,
 		signals: make(chan Signal, waiting), wakeup: worker.NewWakeup(), active: map[string]time.Time{},
 	}
 }
 
 // Notice takes signals. It waits while too many wait already, and returns early when ctx ends.
-func (k *Keeper) Notice(ctx context.Context, signals ...Signal) {
+func (k *Tracker) Notice(ctx context.Context, signals ...Signal) {
 	for _, signal := range signals {
-		if !k.news(signal) {
+		if !k.isNew(signal) {
 			continue
 		}
 		select {
@@ -96,8 +96,8 @@ func (k *Keeper) Notice(ctx context.Context, signals ...Signal) {
 	}
 }
 
-// news reports whether the signal says more than what was passed on a moment ago.
-func (k *Keeper) news(signal Signal) bool {
+// isNew reports whether the signal says more than what was passed on a moment ago.
+func (k *Tracker) isNew(signal Signal) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if signal.Kind != Active {
@@ -113,11 +113,11 @@ func (k *Keeper) news(signal Signal) bool {
 
 // Loop describes the background loop of the keeper. A pass stores the signals that wait, and then, when they are due,
 // finds devices that have gone and compares the states with the connections. Signals whose write fails are retried.
-func (k *Keeper) Loop() worker.Loop {
+func (k *Tracker) Loop() worker.Loop {
 	return worker.Loop{Name: "presence", Pass: k.pass, Interval: min(k.options.Sweep, k.options.Compare), Wakeup: k.wakeup, MaxBackoff: time.Second}
 }
 
-func (k *Keeper) pass(ctx context.Context) error {
+func (k *Tracker) pass(ctx context.Context) error {
 	now := time.Now()
 	if k.compareAt.IsZero() {
 		if err := k.compare(ctx, true); err != nil {
@@ -142,12 +142,12 @@ func (k *Keeper) pass(ctx context.Context) error {
 
 // storeSignals writes the signals that wait in batches, maxBatches of them at most so that they do not hold back the
 // rest of the pass. A batch whose write fails stays pending.
-func (k *Keeper) storeSignals(ctx context.Context) error {
+func (k *Tracker) storeSignals(ctx context.Context) error {
 	for range maxBatches {
-		if k.pending = k.gather(k.pending); len(k.pending) == 0 {
+		if k.pending = k.fillBatch(k.pending); len(k.pending) == 0 {
 			return nil
 		}
-		if err := k.keep(ctx, k.pending); err != nil {
+		if err := k.storeBatch(ctx, k.pending); err != nil {
 			return err
 		}
 		k.pending = nil
@@ -156,14 +156,14 @@ func (k *Keeper) storeSignals(ctx context.Context) error {
 	return nil
 }
 
-func (k *Keeper) tell(ctx context.Context, what string, err error) {
+func (k *Tracker) logFailure(ctx context.Context, what string, err error) {
 	if err != nil && ctx.Err() == nil {
 		k.logger.Warn("presence: cannot "+what, "error", err)
 	}
 }
 
-// gather adds the signals that wait to a batch, up to the size of one transaction.
-func (k *Keeper) gather(batch map[string][]Signal) map[string][]Signal {
+// fillBatch adds the signals that wait to a batch, up to the size of one transaction.
+func (k *Tracker) fillBatch(batch map[string][]Signal) map[string][]Signal {
 	if batch == nil {
 		batch = map[string][]Signal{}
 	}
@@ -178,8 +178,8 @@ func (k *Keeper) gather(batch map[string][]Signal) map[string][]Signal {
 	return batch
 }
 
-func (k *Keeper) keep(ctx context.Context, batch map[string][]Signal) error {
-	came := map[string]bool{}
+func (k *Tracker) storeBatch(ctx context.Context, batch map[string][]Signal) error {
+	connected := map[string]bool{}
 	err := k.store.ChangePresence(ctx, keys(batch), k.clock.Now(), func(id string, s State) (State, *time.Time) {
 		var seen *time.Time
 		after, back := s, false
@@ -191,21 +191,21 @@ func (k *Keeper) keep(ctx context.Context, batch map[string][]Signal) error {
 			}
 		}
 		if back && after.Presence == Online {
-			came[id] = true
+			connected[id] = true
 		}
 		return after, seen
 	})
 	if err != nil {
 		return err
 	}
-	for id := range came {
-		k.tell(ctx, "welcome "+id, k.options.Welcome(ctx, id))
+	for id := range connected {
+		k.logFailure(ctx, "welcome "+id, k.options.Welcome(ctx, id))
 	}
 	return nil
 }
 
 // expire makes OFFLINE who is due, but for those that the broker knows.
-func (k *Keeper) expire(ctx context.Context) error {
+func (k *Tracker) expire(ctx context.Context) error {
 	now := k.clock.Now()
 	due, err := k.store.Due(ctx, now, atOnce)
 	if err != nil || len(due) == 0 {
@@ -224,7 +224,7 @@ func (k *Keeper) expire(ctx context.Context) error {
 }
 
 // compare finds devices whose connection or disconnection was not noticed.
-func (k *Keeper) compare(ctx context.Context, started bool) error {
+func (k *Tracker) compare(ctx context.Context, started bool) error {
 	now := k.clock.Now()
 	connected, err := k.broker.Connected(ctx)
 	if err != nil {
@@ -242,11 +242,11 @@ func (k *Keeper) compare(ctx context.Context, started bool) error {
 			missing = append(missing, id)
 		}
 	}
-	k.forget(now)
-	return errors.Join(k.found(ctx, connected, known), k.doubt(ctx, missing, now, started))
+	k.dropInactive(now)
+	return errors.Join(k.markConnected(ctx, connected, known), k.markUnconfirmed(ctx, missing, now, started))
 }
 
-func (k *Keeper) found(ctx context.Context, connected map[string]time.Time, known map[string]bool) error {
+func (k *Tracker) markConnected(ctx context.Context, connected map[string]time.Time, known map[string]bool) error {
 	batch := map[string][]Signal{}
 	for id, since := range connected {
 		if known[id] {
@@ -256,7 +256,7 @@ func (k *Keeper) found(ctx context.Context, connected map[string]time.Time, know
 		if len(batch) < atOnce {
 			continue
 		}
-		if err := k.keep(ctx, batch); err != nil {
+		if err := k.storeBatch(ctx, batch); err != nil {
 			return err
 		}
 		clear(batch)
@@ -264,21 +264,21 @@ func (k *Keeper) found(ctx context.Context, connected map[string]time.Time, know
 	if len(batch) == 0 {
 		return nil
 	}
-	return k.keep(ctx, batch)
+	return k.storeBatch(ctx, batch)
 }
 
-// Doubt records that a process which held connections of the devices has died. Those without another connection are
+// MarkUnconfirmed records that a process which held connections of the devices has died. Those without another connection are
 // UNKNOWN until they reconnect, and OFFLINE after Options.Wait.
-func (k *Keeper) Doubt(ctx context.Context, deviceIDs []string) error {
+func (k *Tracker) MarkUnconfirmed(ctx context.Context, deviceIDs []string) error {
 	connected, err := k.broker.Connected(ctx)
 	if err != nil {
 		return err
 	}
 	missing := slices.DeleteFunc(deviceIDs, func(id string) bool { _, there := connected[id]; return there })
-	return k.doubt(ctx, missing, k.clock.Now(), true)
+	return k.markUnconfirmed(ctx, missing, k.clock.Now(), true)
 }
 
-func (k *Keeper) doubt(ctx context.Context, missing []string, now time.Time, started bool) error {
+func (k *Tracker) markUnconfirmed(ctx context.Context, missing []string, now time.Time, started bool) error {
 	for len(missing) > 0 {
 		n := min(len(missing), atOnce)
 		err := k.store.ChangePresence(ctx, missing[:n], now, func(_ string, s State) (State, *time.Time) {
@@ -295,7 +295,7 @@ func (k *Keeper) doubt(ctx context.Context, missing []string, now time.Time, sta
 	return nil
 }
 
-func (k *Keeper) forget(now time.Time) {
+func (k *Tracker) dropInactive(now time.Time) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	for id, at := range k.active {

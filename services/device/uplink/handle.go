@@ -13,7 +13,7 @@ import (
 // Reported is something that the device says happened.
 const Reported device.EventType = "REPORTED"
 
-func (s *Service) takePositions(ctx context.Context, m device.UpMessage) error {
+func (s *Service) handlePositions(ctx context.Context, m device.UpMessage) error {
 	positions, partial := readPositions(m)
 	if len(positions) > 0 {
 		if err := s.store.Observe(ctx, m.DeviceID, positions, s.clock.Now()); err != nil {
@@ -29,7 +29,7 @@ type ReportedState struct {
 	Firmware string // "" when it did not say
 }
 
-func (s *Service) takeState(ctx context.Context, m device.UpMessage) error {
+func (s *Service) handleState(ctx context.Context, m device.UpMessage) error {
 	var known struct {
 		Firmware string `json:"firmware"`
 	}
@@ -49,7 +49,7 @@ func (s *Service) takeState(ctx context.Context, m device.UpMessage) error {
 	if err := s.store.Report(ctx, m.DeviceID, ReportedState{Board: board.String(), Firmware: known.Firmware}, s.clock.Now()); err != nil {
 		return err
 	}
-	return s.handlers.Vehicles.TakeLockState(ctx, m)
+	return s.handlers.Vehicles.HandleLockState(ctx, m)
 }
 
 // happening is an event as a device tells it.
@@ -65,8 +65,8 @@ const maxMessage = 1_000 // characters
 // Note adds an event to the device, if it exists.
 func (s *Service) Note(ctx context.Context, e device.Event) error { return s.store.Note(ctx, e) }
 
-// takeEvent notes what the device says happened. Of one that says too much, the rest is refused.
-func (s *Service) takeEvent(ctx context.Context, m device.UpMessage) error {
+// handleEvent notes what the device says happened. Of one that says too much, the rest is refused.
+func (s *Service) handleEvent(ctx context.Context, m device.UpMessage) error {
 	var h happening
 	if err := decode(m.Payload, &h); err != nil {
 		return err
