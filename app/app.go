@@ -119,7 +119,7 @@ func (w *wiring) listen(ctx context.Context, at listenAddress) error {
 }
 
 func newWiring(ctx context.Context, cfg config.Config, logger *slog.Logger, p *Program) (*wiring, error) {
-	tracing, err := obs.NewTracing(ctx, cfg.Telemetry.OTLPEndpoint, cfg.Telemetry.TraceRatio)
+	tracing, err := obs.NewTracing(ctx, cfg.Telemetry.OTLPEndpoint, cfg.Telemetry.TraceRatio, logger)
 	if err != nil {
 		return nil, err
 	}

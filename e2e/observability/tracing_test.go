@@ -14,7 +14,7 @@ func TestRequestIsOneTraceFromHTTPToSQL(t *testing.T) {
 	c, endpoint := harness.StartCollector(t)
 	data := t.TempDir()
 	key := harness.CreateAPIKey(t, data, "OPERATOR", "trip:read", "device:read")
-	p := harness.Start(t, "serve", "--addr", "127.0.0.1:0", "--data", data, "--telemetry-otlp-endpoint", "http://"+endpoint)
+	p := harness.Start(t, "serve", "--addr", "127.0.0.1:0", "--data", data, "--telemetry-otlp-endpoint", endpoint)
 	const trace, client = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.URL+"/graphql",
 		strings.NewReader(`{"query": "query Board { trips { nodes { id } } devices { nodes { id } } }"}`))

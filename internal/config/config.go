@@ -286,7 +286,7 @@ type Job struct {
 
 // Telemetry configures metrics and the export of traces.
 type Telemetry struct {
-	OTLPEndpoint string  `help:"OTLP/gRPC endpoint for traces, as host:port or http(s)://host:port; empty disables the export."`
+	OTLPEndpoint string  `help:"OTLP/gRPC endpoint for traces, as host:port or http://host:port without TLS, or https://host:port; empty disables the export."`
 	TraceRatio   float64 `default:"1.0" min:"0" max:"1" help:"Sampling ratio of traces, from 0 to 1."`
 	Metrics      bool    `default:"true" negatable:"" help:"Serve Prometheus metrics at /metrics."`
 }

@@ -286,7 +286,7 @@ func checkNetwork(path, network string) error {
 
 func checkEndpoint(path, endpoint string) error {
 	addr := endpoint
-	if u, err := url.Parse(endpoint); err == nil && (u.Scheme == "http" || u.Scheme == "https") {
+	if u, err := url.Parse(endpoint); err == nil && (u.Scheme == "http" || u.Scheme == "https") && strings.Trim(u.Path+u.RawQuery+u.Fragment, "/") == "" {
 		addr = u.Host
 	}
 	if host, port, err := splitAddr(addr); endpoint != "" && (err != nil || host == "" || port == 0) {

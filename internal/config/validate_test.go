@@ -52,6 +52,8 @@ func TestValidateReportsInvalidValues(t *testing.T) {
 		{"not NATS", "SLUICE_NATS_URL=http://a:4222", "nats.url: "},
 		{"OTLP", "SLUICE_TELEMETRY_OTLP_ENDPOINT=collector:4317", ""},
 		{"OTLP as URL", "SLUICE_TELEMETRY_OTLP_ENDPOINT=http://collector:4317", ""},
+		{"OTLP with a path", "SLUICE_TELEMETRY_OTLP_ENDPOINT=http://collector:4317/v1/traces", "telemetry.otlp_endpoint: "},
+		{"OTLP with another scheme", "SLUICE_TELEMETRY_OTLP_ENDPOINT=grpc://collector:4317", "telemetry.otlp_endpoint: "},
 		{"OTLP without port", "SLUICE_TELEMETRY_OTLP_ENDPOINT=collector", "telemetry.otlp_endpoint: "},
 		{"Redis", "SLUICE_REDIS_URL=rediss://u:p@h:6379/1", ""},
 		{"not Redis", "SLUICE_REDIS_URL=h:6379", "redis.url: "},

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
+	"sync/atomic"
 
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/propagation"
@@ -81,17 +83,42 @@ func tracing(provider trace.TracerProvider, shutdown func(context.Context) error
 	}
 }
 
-// NewTracing returns a Tracing that exports a ratio (0 to 1) of all traces to an OTLP endpoint, a gRPC URL such as
-// http://127.0.0.1:4317. Without an endpoint it is NoTracing.
-func NewTracing(ctx context.Context, endpoint string, ratio float64) (*Tracing, error) {
+// NewTracing returns a Tracing that exports a ratio (0 to 1) of all traces over OTLP/gRPC to host:port or
+// http://host:port without TLS, or to https://host:port. Without an endpoint it is NoTracing. The logger reports when
+// the export fails and when it works again.
+func NewTracing(ctx context.Context, endpoint string, ratio float64, logger *slog.Logger) (*Tracing, error) {
 	if endpoint == "" {
 		return NoTracing(), nil
+	}
+	if !strings.Contains(endpoint, "://") {
+		endpoint = "http://" + endpoint
 	}
 	exporter, err := otlptracegrpc.New(ctx, otlptracegrpc.WithEndpointURL(endpoint))
 	if err != nil {
 		return nil, fmt.Errorf("export traces to %s: %w", endpoint, err)
 	}
-	return NewTracingTo(sdktrace.NewBatchSpanProcessor(exporter), ratio), nil
+	reporting := &reportingExporter{SpanExporter: exporter, logger: logger.With("endpoint", endpoint)}
+	return NewTracingTo(sdktrace.NewBatchSpanProcessor(reporting), ratio), nil
+}
+
+// reportingExporter logs the first of several failures in a row. The library would write each one to standard error,
+// in a format of its own.
+type reportingExporter struct {
+	sdktrace.SpanExporter
+	logger  *slog.Logger
+	failing atomic.Bool
+}
+
+// ExportSpans exports spans, and drops them on a failure.
+func (e *reportingExporter) ExportSpans(ctx context.Context, spans []sdktrace.ReadOnlySpan) error {
+	err := e.SpanExporter.ExportSpans(ctx, spans)
+	switch {
+	case err != nil && !e.failing.Swap(true):
+		e.logger.WarnContext(ctx, "traces are not exported", "error", err.Error())
+	case err == nil && e.failing.Swap(false):
+		e.logger.InfoContext(ctx, "traces are exported again")
+	}
+	return nil
 }
 
 // NewTracingTo returns a Tracing that sends finished spans to the processor.
