@@ -69,6 +69,8 @@ type wiring struct {
 	responses bff.Responses   // of a gateway with a response cache
 	redis     *redisdb.Client // nil without Redis
 	online    bool            // it has a broker: devices may connect
+	isDemo    bool            // the data folder is the demo's
+	newDemo   bool            // since this start
 	devices   http.Handler    // MQTT over WebSocket; nil when the device service runs elsewhere
 	guards    []*guard.Conn
 }

@@ -17,11 +17,13 @@ import (
 	"github.com/sluicehq/sluice/importer"
 	importerrpc "github.com/sluicehq/sluice/importer/rpc"
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/worker"
 	"github.com/sluicehq/sluice/services/account"
 )
 
 // The files of the demo in the data folder.
 const (
+	demoFolder = "demo"         // the demo made the folder
 	demoLoaded = "demo-loaded"  // the recordings are loaded
 	demoAPIKey = "demo-api-key" // the secret of the demo's API key, readable by its owner only
 )
@@ -51,6 +53,21 @@ func (w *wiring) prepareDemo(ctx context.Context, conns map[string]grpc.ClientCo
 	}
 	w.logger.Info("recordings loaded", "took", time.Since(started).Round(time.Millisecond))
 	return os.WriteFile(marker, []byte(w.clock.Now().Format(time.RFC3339)+"\n"), 0o600)
+}
+
+// demoLoader returns the loop that prepares the demo through services in other processes, as soon as they answer.
+func (w *wiring) demoLoader(conns map[string]grpc.ClientConnInterface) worker.Loop {
+	prepared := false
+	return worker.Loop{Name: "demo", Pass: func(ctx context.Context) error {
+		for _, conn := range conns {
+			if prepared || answers(conn)(ctx) != nil {
+				return nil
+			}
+		}
+		err := w.prepareDemo(ctx, conns)
+		prepared = err == nil
+		return err
+	}}
 }
 
 func ensureDemoAccounts(ctx context.Context, accounts bff.Accounts) (admin *bff.Account, err error) {
@@ -98,6 +115,7 @@ func (w *wiring) demoAPIKey(ctx context.Context, accounts bff.Accounts, admin *b
 
 func (w *wiring) loadDemo(ctx context.Context, conns map[string]grpc.ClientConnInterface) error {
 	services := importerrpc.New(conns["account"], conns["device"], conns["trip"], conns["activity"])
+	services.Demo = true
 	if _, err := importer.Demo(ctx, services, w.logger); err != nil {
 		return err
 	}

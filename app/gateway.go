@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
@@ -136,6 +139,7 @@ func (w *wiring) handler(ctx context.Context, ports bff.Ports, health *edge.Heal
 	options := edge.Options{
 		RequestTimeout: w.config.HTTP.RequestTimeout, MaxBody: int64(w.config.HTTP.MaxBody),
 		Requests: w.requests(), CompressFrom: int(w.config.HTTP.CompressionThreshold),
+		Hosts: w.hosts(), GraphiQL: w.config.HTTP.GraphiQL, DemoIdentities: w.config.Demo,
 		CORSOrigins: w.config.HTTP.CORSOrigins, CORSHeaders: w.config.HTTP.CORSHeaders, TrustedProxies: proxies, Logger: w.logger, Tracing: w.tracing,
 	}
 	if w.config.Telemetry.Metrics {
@@ -145,6 +149,20 @@ func (w *wiring) handler(ctx context.Context, ports bff.Ports, health *edge.Heal
 		return map[string]any{"services": w.services(), "redis": w.redisState()}
 	})
 	return edge.New(parts, options), nil
+}
+
+// hosts returns the names by which clients reach the demo; nil for every name. Only in the demo a request without
+// credentials can become ADMIN.
+func (w *wiring) hosts() []string {
+	if !w.config.Demo {
+		return nil
+	}
+	host, _, _ := net.SplitHostPort(w.config.Addr) // validated
+	names := []string{strings.ToLower(host)}
+	if at, err := url.Parse(w.config.HTTP.PublicURL); err == nil {
+		names = append(names, strings.ToLower(at.Hostname()))
+	}
+	return names
 }
 
 func (w *wiring) documentLimits() document.Limits {

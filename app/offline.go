@@ -21,15 +21,17 @@ import (
 type Offline struct {
 	program *Program
 	conns   map[string]grpc.ClientConnInterface
+	isDemo  bool
 }
 
 // OpenOffline opens the services and migrates their stores.
 func OpenOffline(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Offline, error) {
 	o := &Offline{}
 	program, err := build(ctx, cfg, logger, listenAddress{}, func(ctx context.Context, w *wiring) error {
-		if err := createDataFolder(cfg.Data); err != nil {
+		if err := w.openData(); err != nil {
 			return err
 		}
+		o.isDemo = w.isDemo
 		_, conns, err := w.local(ctx, catalog.Names(), reachIn(nil))
 		o.conns = conns
 		return err
@@ -44,9 +46,11 @@ func (o *Offline) Close(ctx context.Context) error { return o.program.Close(ctx)
 // Accounts returns the account service.
 func (o *Offline) Accounts() bff.Accounts { return bffrpc.NewAccounts(o.conns["account"]) }
 
-// Import returns the ports of the importer.
+// Import returns the ports of the importer. Only in the demo's data folder the demo identities have accounts.
 func (o *Offline) Import() importer.Services {
-	return importerrpc.New(o.conns["account"], o.conns["device"], o.conns["trip"], o.conns["activity"])
+	services := importerrpc.New(o.conns["account"], o.conns["device"], o.conns["trip"], o.conns["activity"])
+	services.Demo = o.isDemo
+	return services
 }
 
 // EnsureOwn finds or creates an account that represents this installation, as for the command line. It has no sign-in.

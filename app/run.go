@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"os"
 
 	"google.golang.org/grpc"
 
@@ -20,7 +19,7 @@ import (
 // other processes.
 func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Program, error) {
 	return build(ctx, cfg, logger, listenAddress{"addr", cfg.Addr}, func(ctx context.Context, w *wiring) error {
-		if err := createDataFolder(cfg.Data); err != nil {
+		if err := w.openData(); err != nil {
 			return err
 		}
 		here, err := inThisProcess(cfg.Services)
@@ -74,6 +73,12 @@ func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Prog
 		if err != nil {
 			return err
 		}
+		if cfg.Demo {
+			if err := w.openData(); err != nil {
+				return err
+			}
+			w.start(w.demoLoader(conns))
+		}
 		checks := map[string]func(context.Context) error{}
 		for name, conn := range conns {
 			checks[name] = answers(conn)
@@ -106,7 +111,7 @@ func Service(ctx context.Context, cfg config.Config, name string, logger *slog.L
 		return nil, err
 	}
 	return build(ctx, cfg, logger, listenAddress{"services-" + name + "-listen", settings.Listen}, func(ctx context.Context, w *wiring) error {
-		if err := createDataFolder(cfg.Data); err != nil {
+		if err := w.openData(); err != nil {
 			return err
 		}
 		b, err := w.openBus(ctx, "nats-"+name)
@@ -185,19 +190,4 @@ func reachIn(conns map[string]grpc.ClientConnInterface) connector {
 		}
 		return nil, fmt.Errorf("there is no way to the %s service", service)
 	}
-}
-
-func createDataFolder(folder string) error {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("cannot make the data folder: %w: choose another with --data", err)
-	}
-	probe, err := os.CreateTemp(folder, ".writable-")
-	if err != nil {
-		return fmt.Errorf("cannot write to the data folder %s: choose another with --data", folder)
-	}
-	_ = probe.Close()
-	if err := os.Remove(probe.Name()); err != nil {
-		return fmt.Errorf("cannot write to the data folder %s: choose another with --data", folder)
-	}
-	return nil
 }

@@ -123,7 +123,11 @@ func openAccount(ctx context.Context, w *wiring, _ connector) (*opened, error) {
 	if w.config.Demo {
 		options.Identities = map[string]account.IdentityProvider{account.DemoProvider: account.DemoIdentities{}}
 	}
-	service := account.New(accountstore.New(db, accountrpc.EncodeAccount, accountrpc.EncodeAPIKey), signer, w.clock, options)
+	store := accountstore.New(db, accountrpc.EncodeAccount, accountrpc.EncodeAPIKey)
+	if err := w.checkDemoAccounts(ctx, store); err != nil {
+		return nil, err
+	}
+	service := account.New(store, signer, w.clock, options)
 	return &opened{name: "account", db: db, register: func(r grpc.ServiceRegistrar) { accountrpc.Register(r, service) }}, nil
 }
 

@@ -152,7 +152,7 @@ func startDeployed(b *testing.B, services string) process {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = log.Close() })
-	arguments := []string{"gateway", "--demo", "--addr", "127.0.0.1:0", "--mqtt-addr", "", "--data", filepath.Join(folder, "data"), "--quota-account-points", "1000000000"}
+	arguments := []string{"gateway", "--http-introspection", "--addr", "127.0.0.1:0", "--mqtt-addr", "", "--data", filepath.Join(folder, "data"), "--quota-account-points", "1000000000"}
 	for _, service := range catalog.Names() {
 		arguments = append(arguments, "--services-"+service+"-addr", services)
 	}

@@ -43,6 +43,7 @@ func demo(t testing.TB, changes ...func(*pipeline.Options)) (*environment, []who
 	t.Helper()
 	h := open(t, changes...)
 	services := importerrpc.New(h.lines["account"], h.lines["device"], h.lines["trip"], h.lines["activity"])
+	services.Demo = true
 	if _, err := importer.Demo(t.Context(), services, silent()); err != nil {
 		t.Fatal(err)
 	}

@@ -121,6 +121,9 @@ func (s settled) findAccount(ctx context.Context, services Services) (string, er
 		return "", nil
 	}
 	if identity, ok := demoIdentity(s.Account); ok {
+		if !services.Demo {
+			return "", errs.Invalid("account", "%s is an identity of the demo, and this data folder is not the demo's: name an account by its id", s.Account)
+		}
 		id, err := services.Accounts.EnsureAccount(ctx, identity)
 		if err != nil {
 			return "", fmt.Errorf("find the account of %s: %w", s.Account, err)

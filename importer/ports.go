@@ -14,6 +14,7 @@ type Services struct {
 	Devices    Devices
 	Trips      Trips
 	Activities Activities
+	Demo       bool // the demo identities may own rows
 }
 
 // Accounts looks up the owner of a recording.

@@ -67,13 +67,13 @@ func (in *Installation) StartService(t *testing.T, name string) {
 }
 
 // StartGateway starts a gateway with shorter timeouts than the default, so that tests wait for less time.
-func (in *Installation) StartGateway(t *testing.T, token string) *Program {
+func (in *Installation) StartGateway(t *testing.T, token string, more ...string) *Program {
 	t.Helper()
 	args := []string{
 		"gateway", "--addr", "127.0.0.1:0", "--service-token", token,
 		"--call-timeout", CallTimeout.String(), "--http-request-timeout", RequestTimeout.String(), "--breaker-open-duration", "2s",
 	}
-	return in.StartPart(t, slices.Concat(args, in.ServiceFlags, in.CommonFlags))
+	return in.StartPart(t, slices.Concat(args, in.ServiceFlags, in.CommonFlags, more))
 }
 
 // StartPart runs the program with the arguments until the installation's test ends.

@@ -1,6 +1,8 @@
 package lifecycle
 
 import (
+	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -36,6 +38,79 @@ func TestDemoPrintsURLsAndIdentities(t *testing.T) {
 		if status, _ := p.Get(t, path); status != 200 {
 			t.Errorf("GraphiQL's %s is not served: %d", path, status)
 		}
+	}
+}
+
+// The demo signs everybody in as ADMIN, so it must never have data of others.
+func TestDemoRefusesDataItDidNotMake(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	harness.CreateAPIKey(t, data, "MEMBER", "trip:read")
+	refused := harness.Run(t, harness.DemoArgs(data)...)
+	if refused.Code != 1 || !strings.Contains(refused.Stderr, "did not make") || !strings.Contains(refused.Stderr, "--data") {
+		t.Errorf("it ended with %d and said %s", refused.Code, refused.Stderr)
+	}
+	imported := harness.Run(t, "import", "hydration", "../../testdata/hydration/fitbit-water-day.json", "--account", "admin", "--data", data)
+	if imported.Code != 1 || !strings.Contains(imported.Stderr, "identity of the demo") {
+		t.Errorf("the import ended with %d and said %s", imported.Code, imported.Stderr)
+	}
+	refused = harness.Run(t, "serve", "--demo", "--addr", "0.0.0.0:0", "--data", t.TempDir())
+	if refused.Code != 1 || !strings.Contains(refused.Stderr, "demo_public") {
+		t.Errorf("beyond loopback it ended with %d and said %s", refused.Code, refused.Stderr)
+	}
+}
+
+// A folder of the demo is accepted again, and importers find its identities.
+func TestDemoAcceptsItsOwnData(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	harness.Start(t, harness.DemoArgs(data)...).StopCleanly(t)
+	harness.MustRun(t, "import", "hydration", "../../testdata/hydration/fitbit-water-day.json", "--account", "bob", "--data", data)
+	p := harness.Start(t, harness.DemoArgs(data, "--no-http-graphiql")...)
+	harness.Query[any](t, p, p.SignIn(t, "bob"), "{ viewer { scopes } }", nil)
+	if status, _ := p.Get(t, "/graphiql/"); status != 404 {
+		t.Errorf("GraphiQL: %d", status)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.URL+"/healthz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Host = "rebound.example:80"
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = response.Body.Close()
+	if response.StatusCode != http.StatusForbidden {
+		t.Errorf("as another host it answers %d", response.StatusCode)
+	}
+	p.StopCleanly(t)
+}
+
+func TestDemoInSeparateProcessesLoadsRecordings(t *testing.T) {
+	t.Parallel()
+	in := harness.StartServices(t)
+	gateway := in.StartGateway(t, harness.ServiceToken, "--demo", "--data", t.TempDir())
+	operator := gateway.SignIn(t, "operator")
+	harness.Eventually(t, harness.Timeout, "the recordings are loaded", func() bool {
+		return harness.Query[struct{ Jobs struct{ TotalCount int } }](t, gateway, operator, "{ jobs { totalCount } }", nil).Jobs.TotalCount == 3
+	})
+	loaded := harness.Query[struct{ Trips struct{ TotalCount int } }](t, gateway, operator, "{ trips { totalCount } }", nil).Trips.TotalCount
+	if loaded < 600 {
+		t.Errorf("there are %d trips", loaded)
+	}
+}
+
+// The first query of GraphiQL, and the session of each identity that the page offers.
+func TestGraphiQLDefaultQueryWorksForEveryIdentity(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../../web/graphiql/src/dashboard.graphql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := harness.Demo(t)
+	for _, identity := range []string{"admin", "operator", "alice", "bob"} {
+		harness.Query[any](t, p, p.SignIn(t, identity), string(document), nil)
 	}
 }
 

@@ -33,6 +33,9 @@ type Options struct {
 	MaxBody        int64             // bytes
 	Requests       gqlrequest.Limits // of a body's JSON; none for the usual ones
 	CompressFrom   int               // bytes of an answer; 0 to never compress
+	Hosts          []string          // names in Host that are accepted, beside addresses and localhost; nil accepts every Host
+	GraphiQL       bool              // serves the page
+	DemoIdentities bool              // the page offers them
 	CORSOrigins    []string          // "*" for any
 	CORSHeaders    []string          // request headers of these origins, in addition to those of the API
 	TrustedProxies []netip.Prefix
@@ -71,9 +74,12 @@ func New(parts Parts, options Options) http.Handler {
 	if parts.Images != nil {
 		mux.Handle(media.Path, parts.Images)
 	}
-	mux.Handle("GET /graphiql/", graphiQL())
-	mux.Handle("/graphiql", http.RedirectHandler("/graphiql/", http.StatusMovedPermanently))
-	mux.Handle("GET /{$}", http.RedirectHandler("/graphiql/", http.StatusTemporaryRedirect))
+	if options.GraphiQL {
+		mux.Handle("GET /graphiql/", graphiQL())
+		mux.HandleFunc("GET /graphiql/settings.json", options.graphiQLSettings)
+		mux.Handle("/graphiql", http.RedirectHandler("/graphiql/", http.StatusMovedPermanently))
+		mux.Handle("GET /{$}", http.RedirectHandler("/graphiql/", http.StatusTemporaryRedirect))
+	}
 	mux.HandleFunc("GET /healthz", alive)
 	mux.HandleFunc("GET /readyz", parts.Health.ready)
 	mux.HandleFunc("GET /.well-known/jwks.json", options.keySet(parts.KeySet))
@@ -88,7 +94,7 @@ const graphQLPath = "/graphql"
 
 // middleware is what every request passes through, outermost first.
 func (o Options) middleware(next http.Handler) http.Handler {
-	return identified(o.recovered(o.observed(secured(o.timed(next)))))
+	return identified(o.recovered(o.observed(secured(o.hosted(o.timed(next))))))
 }
 
 // graphQL lets in who may, in what form they may.
@@ -109,6 +115,11 @@ func graphiQL() http.Handler {
 		w.Header().Set("Cache-Control", cacheControl(r.URL.Path))
 		files.ServeHTTP(w, r)
 	})
+}
+
+// graphiQLSettings tells the page what it may offer.
+func (o Options) graphiQLSettings(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]bool{"demo": o.DemoIdentities})
 }
 
 func isFile(name string) bool {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -139,6 +140,29 @@ func secured(next http.Handler) http.Handler {
 		set(w.Header(), fixed)
 		next.ServeHTTP(w, r)
 	})
+}
+
+// hosted refuses a Host that is a foreign name: a page can have its own name resolve to this machine (DNS rebinding),
+// and its requests are then of the same origin.
+func (o Options) hosted(next http.Handler) http.Handler {
+	if o.Hosts == nil {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !o.isOwnHost(r.Host) {
+			refuse(w, r, errs.New(errs.PermissionDenied, "HOST_REFUSED", "the demo answers at its address, at localhost and at the host of http.public_url only"))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (o Options) isOwnHost(host string) bool {
+	name := strings.ToLower((&url.URL{Host: host}).Hostname())
+	if _, err := netip.ParseAddr(name); err == nil {
+		return true
+	}
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") || slices.Contains(o.Hosts, name)
 }
 
 // timed ends every request in time, but for those that stay: gateway/live has times of its own for them.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -147,6 +148,45 @@ func TestAProcessThatDrainsIsNotReadyAndStillAnswers(t *testing.T) {
 	for _, request := range []*http.Request{at("/healthz"), post(query("{ __typename }"))} {
 		if a := h.fetch(request); a.status != 200 {
 			t.Errorf("%s: answered %d %s", request.URL, a.status, a.text)
+		}
+	}
+}
+
+// A page whose name resolves to this machine sends its own name as Host, over every route.
+func TestHostOfAnotherSiteIsRefused(t *testing.T) {
+	t.Parallel()
+	h := open(t, func(_ *edge.Parts, o *edge.Options) { o.Hosts = []string{"sluice.example.org"} })
+	for host, want := range map[string]int{
+		"rebound.example:8080": 403, "localhost.example": 403, "127.0.0.1.nip.io": 403, "sluice.example.org.example": 403, "127.0.0.1@rebound.example": 403,
+		"127.0.0.1:8080": 200, "127.0.0.1": 200, "[::1]:8080": 200, "LOCALHOST:8080": 200, "app.localhost": 200, "sluice.example.org": 200, "192.168.7.7:80": 200,
+	} {
+		for _, request := range []*http.Request{post(query("{ __typename }")), at("/graphiql/"), at("/healthz")} {
+			request.Host = host
+			a := h.fetch(request)
+			if a.status != want || want == 403 && !strings.Contains(a.text, "HOST_REFUSED") {
+				t.Errorf("%s from %s: %d %.200s, want %d", request.URL.Path, host, a.status, a.text, want)
+			}
+		}
+	}
+	request := post(query("{ __typename }"))
+	request.Host = "rebound.example"
+	if a := open(t).fetch(request); a.status != 200 {
+		t.Errorf("without a list of hosts: %d %s", a.status, a.text)
+	}
+}
+
+func TestGraphiQLCanBeSwitchedOff(t *testing.T) {
+	t.Parallel()
+	off := open(t, func(_ *edge.Parts, o *edge.Options) { o.GraphiQL = false })
+	for _, path := range []string{"/", "/graphiql", "/graphiql/", "/graphiql/settings.json"} {
+		if a := off.fetch(at(path)); a.status != 404 {
+			t.Errorf("%s: %d", path, a.status)
+		}
+	}
+	for _, demo := range []bool{false, true} {
+		h := open(t, func(_ *edge.Parts, o *edge.Options) { o.DemoIdentities = demo })
+		if a := h.fetch(at("/graphiql/settings.json")); a.status != 200 || strings.TrimSpace(a.text) != fmt.Sprintf(`{"demo":%t}`, demo) {
+			t.Errorf("demo %t: the page is told %d %s", demo, a.status, a.text)
 		}
 	}
 }

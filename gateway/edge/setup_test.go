@@ -106,7 +106,8 @@ func openInside(t testing.TB, limits *quota.Options, bend func(*inside), changes
 	}
 	options := edge.Options{
 		RequestTimeout: 30 * time.Second, MaxBody: 1 << 20, CORSOrigins: []string{"https://app.test"}, CORSHeaders: []string{"traceparent"},
-		Logger: logger, Tracing: obs.NoTracing(),
+		GraphiQL: true,
+		Logger:   logger, Tracing: obs.NoTracing(),
 	}
 	for _, change := range changes {
 		change(&parts, &options)

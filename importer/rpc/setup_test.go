@@ -77,7 +77,7 @@ func build(t *testing.T) fixture {
 	conn := rpc.Within(channel, calls())
 	triprpc.Register(channel, trip.New(tripStore, tripclients.NewVehicles(conn), clock.System{}, trip.Tariff{Currency: "EUR"}, trip.SpeedLimits{}))
 	return fixture{
-		Services: importerrpc.New(conn, conn, conn, conn),
+		Services: demoServices(conn),
 		accounts: accountv1.NewAccountsClient(conn), devices: devicev1.NewDevicesClient(conn),
 		trips: tripv1.NewTripsClient(conn), activities: activityv1.NewActivitiesClient(conn),
 	}
@@ -149,4 +149,11 @@ func wantRefusal(t *testing.T, err error, code errs.Code, part string) {
 	if !ok || e.Code != code || !strings.Contains(e.Message, part) {
 		t.Errorf("error %v, want %s about %q", err, code, part)
 	}
+}
+
+// demoServices are the services of an installation in which the demo identities exist.
+func demoServices(conn grpc.ClientConnInterface) importer.Services {
+	services := importerrpc.New(conn, conn, conn, conn)
+	services.Demo = true
+	return services
 }

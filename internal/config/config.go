@@ -27,7 +27,9 @@ type Config struct {
 
 	Data string `default:"./data" group:"General" help:"Data folder: databases, keys, events."`
 	Addr string `default:"127.0.0.1:8080" group:"General" help:"Address of the gateway's listener, as host:port; port 0 selects a free port."`
-	Demo bool   `default:"false" group:"General" help:"Add the demo identities and recordings; never for real data."`
+	Demo bool   `default:"false" group:"General" help:"Add the demo identities and recordings, in a data folder of its own; never for real data, because everybody can sign in as ADMIN."`
+
+	DemoPublic bool `default:"false" group:"General" help:"Allow the demo on an address that other machines reach."`
 
 	Memory       Memory        `embed:"" prefix:"memory-" group:"General"`
 	Log          Log           `embed:"" prefix:"log-" group:"Logs"`
@@ -89,6 +91,7 @@ type HTTP struct {
 	MaxFieldDirectives   int           `name:"max-field-directives" default:"5" min:"1" help:"Maximum number of directives at one location."`
 	MaxDuplicates        int           `default:"30" min:"1" help:"Maximum number of duplicate fields and fragments in an operation."`
 	MaxLists             int           `default:"5" min:"1" help:"Maximum depth of nested lists of objects in an operation."`
+	GraphiQL             bool          `name:"graphiql" default:"true" negatable:"" help:"Serve GraphiQL at /graphiql/."`
 	Introspection        bool          `default:"false" help:"Allow introspection for every caller, as in the demo; otherwise it requires the scope schema:read."`
 	MaxCost              int           `default:"10000" min:"1" help:"Maximum cost of a GraphQL document, in points, independent of the budget of its caller."`
 	TrustedProxies       []string      `help:"Networks of trusted proxies, such as 10.0.0.0/8, whose X-Forwarded-For header determines the address of a caller."`

@@ -34,7 +34,7 @@ func (c Config) Validate() error {
 func (c Config) crossChecks() []error {
 	errs := []error{
 		notEmpty("data", c.Data), notEmpty("auth.issuer", c.Auth.Issuer),
-		checkListen("addr", c.Addr), c.checkTimes(), c.checkToken(), c.checkTrip(),
+		checkListen("addr", c.Addr), c.checkDemo(), c.checkTimes(), c.checkToken(), c.checkTrip(),
 		checkServers("nats.url", c.NATS.URL), c.checkDevices(), checkEndpoint("telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint), checkPublicURL("http.public_url", c.HTTP.PublicURL),
 	}
 	errs = append(errs, checkRedis("redis.url", c.Redis.URL), c.checkDocuments())
@@ -83,6 +83,13 @@ func invalid(path, format string, args ...any) error {
 func (c Config) checkDocuments() error {
 	if c.Documents.OnlyTrusted && c.Documents.Manifest == "" {
 		return invalid("documents.only_trusted", "documents.manifest must name the file of trusted documents")
+	}
+	return nil
+}
+
+func (c Config) checkDemo() error {
+	if c.Demo && !c.DemoPublic && !isLoopback(c.Addr) {
+		return invalid("demo", "addr (%s) is not on loopback, and in the demo everybody can sign in as ADMIN: set demo_public to allow it", c.Addr)
 	}
 	return nil
 }

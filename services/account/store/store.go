@@ -69,6 +69,15 @@ func (s *Store) EnsureAccount(ctx context.Context, provider, subject string, can
 	return candidate, nil
 }
 
+// HasAccountsBeside reports whether an identity of another provider has an account.
+func (s *Store) HasAccountsBeside(ctx context.Context, provider string) (found bool, err error) {
+	err = s.db.Read().QueryRowContext(ctx, `SELECT EXISTS (SELECT 1 FROM identities WHERE provider <> $1)`, provider).Scan(&found)
+	if err != nil {
+		return false, fmt.Errorf("look for accounts: %w", err)
+	}
+	return found, nil
+}
+
 func (s *Store) accountOf(ctx context.Context, provider, subject string) (account.Account, error) {
 	found, err := scanAccount(s.db.Read().QueryRowContext(ctx,
 		selectAccounts+` JOIN identities i ON i.account_id = a.id WHERE i.provider = $1 AND i.subject = $2`, provider, subject))

@@ -11,7 +11,7 @@ const rights: Record<DemoIdentity, string> = {
 };
 
 /** The control in the page's header: who is calling, and the dialog to change that. */
-export function SignIn({ caller }: { caller: Caller }) {
+export function SignIn({ caller, demo }: { caller: Caller; demo: boolean }) {
   const { credential, notice } = useSyncExternalStore(caller.subscribe, caller.state);
   const [open, setOpen] = useState(false);
   const who = credential && whoOf(credential);
@@ -33,7 +33,7 @@ export function SignIn({ caller }: { caller: Caller }) {
         )}
       </button>
       <Dialog open={open} onOpenChange={setOpen}>
-        <SignInDialog caller={caller} credential={credential} notice={notice} close={() => setOpen(false)} />
+        <SignInDialog caller={caller} demo={demo} credential={credential} notice={notice} close={() => setOpen(false)} />
       </Dialog>
     </>
   );
@@ -41,12 +41,13 @@ export function SignIn({ caller }: { caller: Caller }) {
 
 interface DialogProps {
   caller: Caller;
+  demo: boolean;
   credential: Credential | null;
   notice: string | null;
   close: () => void;
 }
 
-function SignInDialog({ caller, credential, notice, close }: DialogProps) {
+function SignInDialog({ caller, demo, credential, notice, close }: DialogProps) {
   const [problem, setProblem] = useState<string | null>(notice);
   const [busy, setBusy] = useState(false);
 
@@ -77,8 +78,8 @@ function SignInDialog({ caller, credential, notice, close }: DialogProps) {
           <Current credential={credential} signOut={() => attempt(() => caller.signOut(), messageOf)} />
         )}
         {problem && <p role="alert">{problem}</p>}
-        <DemoChoice busy={busy} choose={(code) => attempt(() => caller.signIn(code), explainLogin)} />
-        <Paste busy={busy} use={(kind, value) => attempt(() => caller.use(kind, value), explainPaste)} />
+        {demo && <DemoChoice busy={busy} choose={(code) => attempt(() => caller.signIn(code), explainLogin)} />}
+        <Paste busy={busy} demo={demo} use={(kind, value) => attempt(() => caller.use(kind, value), explainPaste)} />
       </div>
     </>
   );
@@ -115,7 +116,7 @@ function DemoChoice({ busy, choose }: { busy: boolean; choose: (code: DemoIdenti
   );
 }
 
-function Paste({ busy, use }: { busy: boolean; use: (kind: 'token' | 'apiKey', value: string) => void }) {
+function Paste({ busy, demo, use }: { busy: boolean; demo: boolean; use: (kind: 'token' | 'apiKey', value: string) => void }) {
   const [kind, setKind] = useState<'token' | 'apiKey'>('token');
   const [value, setValue] = useState('');
   const submit = (event: FormEvent) => {
@@ -126,7 +127,7 @@ function Paste({ busy, use }: { busy: boolean; use: (kind: 'token' | 'apiKey', v
   return (
     <form onSubmit={submit}>
       <fieldset disabled={busy}>
-        <legend>Or something you have</legend>
+        <legend>{demo ? 'Or something you have' : 'An access token or an API key'}</legend>
         <div className="sluice-paste">
           <select
             aria-label="Kind"
@@ -160,8 +161,7 @@ function whoOf(credential: Credential) {
 function explainLogin(error: unknown): string {
   if (!(error instanceof Refused)) return messageOf(error);
   return (
-    `The server refused the demo sign-in: “${error.message}” Demo identities exist only where it ` +
-    'runs with --demo. Elsewhere, paste an access token or an API key below.'
+    `The server refused the demo sign-in: “${error.message}” Paste an access token or an API key below.`
   );
 }
 

@@ -6,6 +6,20 @@ export const endpoint = new URL('../graphql', document.baseURI);
 export const socketEndpoint = new URL(endpoint);
 socketEndpoint.protocol = endpoint.protocol.replace('http', 'ws');
 
+/** What the server says that this page may offer. */
+export interface Settings {
+  demo: boolean;
+}
+
+/** Without an answer the page offers less, not more. */
+export async function settings(): Promise<Settings> {
+  try {
+    return (await (await fetch(new URL('settings.json', document.baseURI))).json()) as Settings;
+  } catch {
+    return { demo: false };
+  }
+}
+
 /** The server answered, and said no. */
 export class Refused extends Error {
   constructor(

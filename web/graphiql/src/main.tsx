@@ -10,6 +10,7 @@ import './page.css';
 import { GraphiQL } from 'graphiql';
 import { useMemo, useSyncExternalStore } from 'react';
 import { createRoot } from 'react-dom/client';
+import { settings } from './api';
 import { Caller } from './caller';
 import dashboard from './dashboard.graphql';
 import { fetcherFor } from './fetcher';
@@ -18,7 +19,7 @@ import { SignIn } from './SignIn';
 
 const caller = new Caller();
 
-function Page() {
+function Page({ demo }: { demo: boolean }) {
   const { generation } = useSyncExternalStore(caller.subscribe, caller.state);
   // A new fetcher makes GraphiQL read the schema anew: another caller may see another one.
   const fetcher = useMemo(() => fetcherFor(caller), [generation]);
@@ -27,7 +28,7 @@ function Page() {
     <GraphiQL fetcher={fetcher} defaultTabs={[{ query: dashboard }]} defaultQuery="">
       <GraphiQL.Logo>
         <div className="sluice-header">
-          <SignIn caller={caller} />
+          <SignIn caller={caller} demo={demo} />
           <span className="sluice-logo">
             <span className="sluice-gate" aria-hidden="true" dangerouslySetInnerHTML={{ __html: gate }} />
             Sluice
@@ -38,4 +39,5 @@ function Page() {
   );
 }
 
-createRoot(document.getElementById('graphiql')!).render(<Page />);
+const root = createRoot(document.getElementById('graphiql')!);
+void settings().then(({ demo }) => root.render(<Page demo={demo} />));
