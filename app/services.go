@@ -95,7 +95,11 @@ func (w *wiring) openStore(ctx context.Context, service string, migrations fs.FS
 	if err != nil {
 		return nil, err
 	}
-	var options []sqldb.Option
+	settings, err := w.config.Services.Get(service)
+	if err != nil {
+		return nil, err
+	}
+	options := []sqldb.Option{sqldb.WithMaxConnections(settings.MaxConnections)}
 	if w.config.Telemetry.OTLPEndpoint != "" {
 		options = append(options, sqldb.WithTracing(w.tracing.Provider()))
 	}

@@ -48,6 +48,7 @@ const (
 	ReasonServiceDown     = "SERVICE_UNAVAILABLE"
 	ReasonDeadline        = "DEADLINE_EXCEEDED"
 	ReasonInternal        = "INTERNAL"
+	ReasonOutcomeUnknown  = "OUTCOME_UNKNOWN" // the write is durable or lost
 )
 
 // Error is a refusal or a failure in the form that a client sees.
@@ -108,8 +109,12 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code && t.Reason == e.Reason
 }
 
-// Retryable reports whether a retry of the unchanged call may succeed.
+// Retryable reports whether a retry of the unchanged call may succeed. A write of unknown outcome is retryable with
+// an idempotency key only; then it has a delay.
 func (e *Error) Retryable() bool {
+	if e.Reason == ReasonOutcomeUnknown {
+		return e.RetryAfter > 0
+	}
 	return e.Code == Unavailable || e.Code == DeadlineExceeded || e.RetryAfter > 0
 }
 

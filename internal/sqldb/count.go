@@ -13,7 +13,7 @@ func (db *DB) Total(ctx context.Context, request page.Request, table string, whe
 		return nil, nil
 	}
 	var n int64
-	if err := db.read.QueryRowContext(ctx, `SELECT COUNT(*) FROM `+table+where.SQL(), where.Args()...).Scan(&n); err != nil {
+	if err := db.Read().QueryRowContext(ctx, `SELECT COUNT(*) FROM `+table+where.SQL(), where.Args()...).Scan(&n); err != nil {
 		return nil, fmt.Errorf("count %s: %w", table, err)
 	}
 	return &n, nil
@@ -25,7 +25,7 @@ func (db *DB) Counts(ctx context.Context, table, column string, where Where) (ma
 		value string
 		n     int64
 	}
-	all, err := Select(ctx, db.read, func(row Row) (count, error) {
+	all, err := Select(ctx, db.Read(), func(row Row) (count, error) {
 		var c count
 		err := row.Scan(&c.value, &c.n)
 		return c, err

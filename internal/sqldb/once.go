@@ -29,9 +29,18 @@ func WriteOnce[T any](ctx context.Context, db *DB, key idempotency.Key, now time
 	})
 	if err != nil {
 		var zero T
-		return zero, err
+		return zero, retryable(key, err)
 	}
 	return result, nil
+}
+
+// retryable adds a delay to a write of unknown outcome when a retry with the key is safe.
+func retryable(key idempotency.Key, err error) error {
+	e, ok := errors.AsType[*errs.Error](err)
+	if ok && e.Reason == errs.ReasonOutcomeUnknown && !key.Zero() {
+		e.RetryAfter = outageRetry
+	}
+	return err
 }
 
 // recall claims the key, so that a concurrent call with the same key waits for this one. If the key was used before,

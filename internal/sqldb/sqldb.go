@@ -3,8 +3,8 @@
 //
 // It promises: a Write is one transaction, and durable when it returns nil. The events that it emits and its
 // idempotency key are rows of the same transaction (the outbox pattern). On failure the transaction is rolled back; a
-// deadlock is retried. Queries use $1 placeholders, row values and ON CONFLICT, which both engines support. Times are
-// integer microseconds since 1970 in UTC.
+// deadlock is retried. A database that is away is UNAVAILABLE with a reason and a delay. Queries use $1 placeholders, row
+// values and ON CONFLICT, which both engines support. Times are integer microseconds since 1970 in UTC.
 package sqldb
 
 import (
@@ -35,7 +35,7 @@ type DB struct {
 
 const (
 	maxReaders   = 4
-	maxPostgres  = 16
+	defaultPool  = 16
 	busyTimeout  = 10 * time.Second
 	writeRetries = 5
 )
@@ -45,6 +45,7 @@ type Option func(*opening)
 
 type opening struct {
 	tracer trace.TracerProvider
+	pool   int // of connections to PostgreSQL
 }
 
 // WithTracing creates a span for every statement inside another span.
@@ -52,10 +53,16 @@ func WithTracing(tracer trace.TracerProvider) Option {
 	return func(o *opening) { o.tracer = tracer }
 }
 
+// WithMaxConnections limits the connections to PostgreSQL of this process; default 16. SQLite has one writer and four
+// readers.
+func WithMaxConnections(n int) Option {
+	return func(o *opening) { o.pool = n }
+}
+
 // Open opens the database of the dsn: "postgres://…", or "sqlite:PATH", whose folder is created when it does not
 // exist. It does not change the schema: see Migrate.
 func Open(ctx context.Context, dsn string, options ...Option) (*DB, error) {
-	var o opening
+	o := opening{pool: defaultPool}
 	for _, option := range options {
 		option(&o)
 	}
@@ -68,7 +75,7 @@ func Open(ctx context.Context, dsn string, options ...Option) (*DB, error) {
 	return nil, fmt.Errorf("a database is named postgres://… or sqlite:PATH, not %.20q…", dsn)
 }
 
-func (o opening) pool(driver, dsn string) (*sql.DB, error) {
+func (o opening) connect(driver, dsn string) (*sql.DB, error) {
 	if o.tracer == nil {
 		return sql.Open(driver, dsn)
 	}
@@ -84,12 +91,12 @@ func (o opening) pool(driver, dsn string) (*sql.DB, error) {
 }
 
 func (o opening) postgres(ctx context.Context, dsn string) (*DB, error) {
-	pool, err := o.pool("pgx", dsn)
+	pool, err := o.connect("pgx", dsn)
 	if err != nil {
 		return nil, fmt.Errorf("open PostgreSQL: %w", err)
 	}
-	pool.SetMaxOpenConns(maxPostgres)
-	pool.SetMaxIdleConns(maxPostgres)
+	pool.SetMaxOpenConns(o.pool)
+	pool.SetMaxIdleConns(o.pool)
 	if err := pool.PingContext(ctx); err != nil {
 		_ = pool.Close()
 		return nil, fmt.Errorf("reach PostgreSQL: %w", err)
@@ -135,7 +142,7 @@ func (o opening) sqlitePool(ctx context.Context, path string, size int, extra ur
 	for key, values := range extra {
 		query[key] = append(query[key], values...)
 	}
-	pool, err := o.pool("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}).String())
+	pool, err := o.connect("sqlite", (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: query.Encode()}).String())
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
@@ -163,8 +170,8 @@ func (db *DB) Close() error {
 // Ping checks that the database responds.
 func (db *DB) Ping(ctx context.Context) error { return db.read.PingContext(ctx) }
 
-// Read returns the pool for queries that change nothing.
-func (db *DB) Read() *sql.DB { return db.read }
+// Read returns the source of queries that change nothing.
+func (db *DB) Read() Reader { return Reader{db.read} }
 
 // Tx is a transaction that can emit events.
 type Tx struct {
@@ -190,7 +197,7 @@ func (db *DB) Write(ctx context.Context, change func(tx *Tx) error) error {
 			return nil
 		}
 		if attempt == writeRetries || !isContention(err) {
-			return err
+			return translate(err)
 		}
 	}
 }
@@ -210,7 +217,7 @@ func (db *DB) writeOnce(ctx context.Context, change func(tx *Tx) error) (emitted
 		return false, err
 	}
 	if err := begun.Commit(); err != nil {
-		return false, fmt.Errorf("commit: %w", err)
+		return false, fmt.Errorf("commit: %w", commitError(err))
 	}
 	return tx.emitted, nil
 }

@@ -22,17 +22,18 @@ func OnEachEngine(t *testing.T, migrations fs.FS, suite func(t *testing.T, open 
 	t.Run("PostgreSQL", func(t *testing.T) {
 		t.Parallel()
 		server := testserver.StartPostgres(t)
-		suite(t, func(t *testing.T) *sqldb.DB { return open(t, server.NewDatabase(t), migrations) })
+		suite(t, func(t *testing.T) *sqldb.DB { return OpenAt(t, server.NewDatabase(t), migrations) })
 	})
 }
 
 // OpenSQLite returns an empty, migrated SQLite database.
 func OpenSQLite(t testing.TB, migrations fs.FS) *sqldb.DB {
 	t.Helper()
-	return open(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"), migrations)
+	return OpenAt(t, "sqlite:"+filepath.Join(t.TempDir(), "test.db"), migrations)
 }
 
-func open(t testing.TB, dsn string, migrations fs.FS) *sqldb.DB {
+// OpenAt returns the migrated database of the DSN. It is closed at the end of the test.
+func OpenAt(t testing.TB, dsn string, migrations fs.FS) *sqldb.DB {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), dsn)
 	if err != nil {

@@ -147,8 +147,8 @@ func lockKey(ctx context.Context, tx *sqldb.Tx, id string) (account.APIKey, erro
 	return readKey(ctx, tx, id)
 }
 
-func readKey(ctx context.Context, from sqldb.Source, id string) (account.APIKey, error) {
-	key, err := scanKey(from.QueryRowContext(ctx, selectKeys+` WHERE k.id = $1`, id))
+func readKey(ctx context.Context, tx *sqldb.Tx, id string) (account.APIKey, error) {
+	key, err := scanKey(tx.QueryRowContext(ctx, selectKeys+` WHERE k.id = $1`, id))
 	if errors.Is(err, sql.ErrNoRows) {
 		return account.APIKey{}, errs.Missing("API key", id)
 	}
