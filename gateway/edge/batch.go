@@ -10,8 +10,8 @@ import (
 	"github.com/sluicehq/sluice/gateway/admission"
 )
 
-// executeBatch responds to a list of operations with a list of responses, in its order. All are admitted or refused
-// before the first runs; then they run one after another, so that each sees the writes of those before it.
+// executeBatch responds with a list of responses in the order of the operations. It admits or refuses all before the
+// first runs. They run serially, so each operation sees earlier writes.
 func (t transport) executeBatch(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor, all []*graphql.RawParams) {
 	ctx := r.Context()
 	operations := make([]*admission.Operation, len(all))
@@ -33,8 +33,7 @@ func (t transport) executeBatch(w http.ResponseWriter, r *http.Request, executor
 	t.writeBatch(w, r, operations)
 }
 
-// writeBatch writes the responses of all operations. Each response has its own errors, so the status is always 200;
-// nothing says how long they are fresh together.
+// writeBatch writes the responses. Errors are per response, so the status is always 200. A batch has no freshness.
 func (t transport) writeBatch(w http.ResponseWriter, r *http.Request, operations []*admission.Operation) {
 	parts, queries := [][]byte{[]byte("[")}, true
 	for i, o := range operations {

@@ -15,18 +15,18 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// blockList is the outermost middleware. It refuses callers that keep retrying too early before anything else is
-// done for them: their bodies are not read, nothing is traced or logged, and only counters record them.
+// blockList is the outermost middleware. It refuses callers that retry too early before any other work: their bodies
+// are not read, and only counters record them.
 //
-// It knows only the credentials that the authenticator has cached. Any other request passes: admission checks the
-// block list again once the caller is known.
+// It identifies callers by the credentials that the authenticator has cached. Other requests pass: admission checks
+// the block list again when the caller is known.
 type blockList struct {
 	next      http.Handler
 	auth      *auth.Authenticator
 	admission *admission.Controller
 	proxies   []netip.Prefix
 	origins   origins
-	timeout   time.Duration // of a body that nobody reads
+	timeout   time.Duration // for a body that is not read
 	fixed     []header
 	page      []header
 }
@@ -39,7 +39,7 @@ func (o Options) blockList(parts Parts, next http.Handler) http.Handler {
 	}
 }
 
-// ServeHTTP refuses a request of a blocked caller, and passes any other on.
+// ServeHTTP refuses the request of a blocked caller, and passes other requests on.
 func (l *blockList) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !l.admission.AnyBlocked() || !isOperation(r) {
 		l.next.ServeHTTP(w, r)
@@ -71,8 +71,8 @@ func isOperation(r *http.Request) bool {
 	return r.URL.Path == graphQLPath && (r.Method == http.MethodPost || r.Method == http.MethodGet) && r.Header["Upgrade"] == nil
 }
 
-// refuse responds as the other middleware would. The headers that protect pages are left out where the response
-// cannot be a page: browsers send credentials in headers, or JSON, for scripts only.
+// refuse writes the refusal with the headers of the other middleware. The headers that protect pages are absent:
+// browsers do not show this response as a page.
 func (l *blockList) refuse(w http.ResponseWriter, r *http.Request, c claim, refused rejection) {
 	setDeadlines(w, r, l.timeout)
 	refused.id, refused.showsCost = requestID(r), admission.ShowsCost(c.by, r.Header)
@@ -89,13 +89,13 @@ func (l *blockList) refuse(w http.ResponseWriter, r *http.Request, c claim, refu
 	l.origins.allow(h, r)
 	status := http.StatusTooManyRequests
 	if media == mediaJSON && !live.IsEventStream(r) {
-		status = http.StatusOK // the specification requires it of this media type for a result in GraphQL's form
+		status = http.StatusOK // GraphQL over HTTP requires 200 for application/json
 	}
 	fastreject.Repeat(r, func() fastreject.Responder {
 		return l.repeated(status, h, r.Header.Get(requestIDHeader) == refused.id, c, refused)
 	})
 	w.WriteHeader(status)
-	_, _ = w.Write(refused.append(make([]byte, 0, 512))) // a client that has gone needs no response
+	_, _ = w.Write(refused.append(make([]byte, 0, 512))) // the client may have disconnected
 }
 
 // rejection is the content of a refusal by the block list.
@@ -106,7 +106,7 @@ type rejection struct {
 	showsCost bool
 }
 
-// append appends the body of the refusal. It has no requested cost, because nobody has read the request.
+// append appends the body of the refusal. It has no requested cost, because the request was not read.
 func (refused rejection) append(text []byte) []byte {
 	text = append(text, `{"errors":[{"message":"`...)
 	text = append(text, admission.BlockedMessage(refused.wait)...)

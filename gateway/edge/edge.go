@@ -1,8 +1,8 @@
-// Package edge is the HTTP server: where requests come in, are bounded, and are told apart.
+// Package edge is the HTTP server: routes, middleware, content negotiation, health.
 //
-// It promises that every request ends within its time, that a body is never larger than is allowed,
-// that a caller whose credentials do not hold is refused before anything is parsed, and that
-// whatever goes wrong is answered in GraphQL's form with the id of the request.
+// It promises that every request ends before its deadline, that a body never exceeds its limit, that invalid
+// credentials are refused before a document is parsed, and that every error is a GraphQL response with the request
+// id.
 package edge
 
 import (
@@ -29,33 +29,33 @@ import (
 
 // Options are the settings of the server.
 type Options struct {
-	RequestTimeout time.Duration     // of a request, everything included
+	RequestTimeout time.Duration     // deadline of a whole request
 	MaxBody        int64             // bytes
-	Requests       gqlrequest.Limits // of a body's JSON; none for the usual ones
-	CompressFrom   int               // bytes of an answer; 0 to never compress
+	Requests       gqlrequest.Limits // limits of the JSON; zero for the usual ones
+	CompressFrom   int               // minimum bytes of a compressed response; 0 never compresses
 	Hosts          []string          // names in Host that are accepted, beside addresses and localhost; nil accepts every Host
 	GraphiQL       bool              // serves the page
 	DemoIdentities bool              // the page offers them
-	CORSOrigins    []string          // "*" for any
-	CORSHeaders    []string          // request headers of these origins, in addition to those of the API
+	CORSOrigins    []string          // "*" allows all
+	CORSHeaders    []string          // further request headers that these origins may send
 	TrustedProxies []netip.Prefix
 	Logger         *slog.Logger
 	Tracing        *obs.Tracing
-	Registry       *prometheus.Registry // nil serves no metrics
+	Registry       *prometheus.Registry // nil exposes no metrics
 }
 
-// Parts are what the server stands in front of.
+// Parts are the components that the server serves.
 type Parts struct {
 	GraphQL   *handler.Server
-	Admission *admission.Controller // the one of GraphQL
+	Admission *admission.Controller // nil uses the one of GraphQL
 	Auth      *auth.Authenticator
 	KeySet    func(ctx context.Context) ([]byte, error)
 	Health    *Health
-	Live      *live.Hub    // nil for no subscriptions
-	Images    http.Handler // nil keeps no images
+	Live      *live.Hub    // nil disables subscriptions
+	Images    http.Handler // nil disables images
 }
 
-// New gives the whole entrance.
+// New returns the handler of all routes.
 func New(parts Parts, options Options) http.Handler {
 	if options.Requests == (gqlrequest.Limits{}) {
 		options.Requests = gqlrequest.Usual()
@@ -89,15 +89,14 @@ func New(parts Parts, options Options) http.Handler {
 	return options.blockList(parts, options.middleware(mux))
 }
 
-// graphQLPath is where the API is.
 const graphQLPath = "/graphql"
 
-// middleware is what every request passes through, outermost first.
+// middleware wraps the handler in the middleware of all routes, outermost first.
 func (o Options) middleware(next http.Handler) http.Handler {
 	return identified(o.recovered(o.observed(secured(o.hosted(o.timed(next))))))
 }
 
-// graphQL lets in who may, in what form they may.
+// graphQL returns the handler of the API: credentials, well-formed requests, then the transports.
 func graphQL(parts Parts, options Options) http.Handler {
 	checked := options.authenticated(parts.Auth, parts.Admission, parts.GraphQL)
 	return crossOrigin(originsOf(options.CORSOrigins), options.CORSHeaders, wellFormed(options.located(checked)))
@@ -108,7 +107,7 @@ func graphiQL() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		name := strings.TrimPrefix(r.URL.Path, "/graphiql/")
 		if name != "" && (!fs.ValidPath(name) || !isFile(name)) {
-			http.NotFound(w, r) // the file server lists folders, and takes some names for a fault
+			http.NotFound(w, r) // the file server would list folders, and refuses some names
 			return
 		}
 		w.Header().Set("Content-Security-Policy", web.GraphiQLContentSecurityPolicy)
@@ -127,7 +126,7 @@ func isFile(name string) bool {
 	return err == nil && !about.IsDir()
 }
 
-// cacheControl keeps assets, whose names change with their content, and asks again for the rest.
+// cacheControl lets clients cache assets, whose names change with their content, and revalidate all else.
 func cacheControl(path string) string {
 	if strings.HasPrefix(path, "/graphiql/assets/") {
 		return "public, max-age=31536000, immutable"
@@ -144,6 +143,6 @@ func (o Options) keySet(read func(ctx context.Context) ([]byte, error)) http.Han
 		}
 		w.Header().Set("Content-Type", "application/jwk-set+json")
 		w.Header().Set("Cache-Control", "public, max-age=300")
-		_, _ = w.Write(set) // a client that went away needs no answer
+		_, _ = w.Write(set) // the client may have disconnected
 	}
 }

@@ -11,18 +11,18 @@ import (
 	"time"
 )
 
-// checkTimeout bounds one look at a part.
+// checkTimeout bounds one check.
 const checkTimeout = 2 * time.Second
 
-// Health knows whether this process should get requests: not while it drains, and not while a part
-// that it needs is down.
+// Health reports whether this process should receive requests: not while it drains, and not while a required part is
+// down.
 type Health struct {
 	draining atomic.Bool
 	checks   map[string]func(context.Context) error
-	explain  func() map[string]any // nil tells nothing
+	explain  func() map[string]any // nil explains nothing
 }
 
-// NewHealth checks the parts by name.
+// NewHealth returns a Health over the checks by name.
 func NewHealth(checks map[string]func(context.Context) error) *Health {
 	return &Health{checks: checks}
 }
@@ -30,16 +30,15 @@ func NewHealth(checks map[string]func(context.Context) error) *Health {
 // Drain makes the process not ready from now on.
 func (h *Health) Drain() { h.draining.Store(true) }
 
-// Explain says who tells how the services and other parts look, for /readyz?verbose. It must be called
-// before requests come.
+// Explain sets the details of /readyz?verbose. Call it before the server starts.
 func (h *Health) Explain(explain func() map[string]any) { h.explain = explain }
 
-// alive says that the process runs.
 func alive(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// ready says whether the process should get requests; what stands in the way is named, its error is for the log.
+// ready responds whether the process should receive requests. It names the parts that are down, and logs their
+// errors.
 func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
 	status, said := http.StatusServiceUnavailable, map[string]any{}
 	if h.explain != nil && r.URL.Query().Has("verbose") {
@@ -80,5 +79,5 @@ func (h *Health) down(ctx context.Context) []string {
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // a client that went away needs no answer
+	_ = json.NewEncoder(w).Encode(v) // the client may have disconnected
 }

@@ -28,10 +28,9 @@ import (
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
-// requestIDHeader names the request both ways.
 const requestIDHeader = "X-Request-Id"
 
-// identified gives the request an id: the one that it brings, when that is a sane one.
+// identified sets the request id: that of the client when it is valid, else a new one.
 func identified(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := requestID(r)
@@ -52,7 +51,7 @@ func saneID(id string) bool {
 	return id != "" && len(id) <= 100 && strings.Trim(id, letters) == ""
 }
 
-// recovered keeps a fault of one request from the others.
+// recovered isolates a panic in one request from other requests.
 func (o Options) recovered(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer func() {
@@ -61,7 +60,7 @@ func (o Options) recovered(next http.Handler) http.Handler {
 				return
 			}
 			if p == http.ErrAbortHandler {
-				panic(p) // how net/http is told to close the connection
+				panic(p) // net/http closes the connection
 			}
 			o.Logger.ErrorContext(r.Context(), "panic in a request", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			refuse(w, r, fmt.Errorf("panic: %v", p))
@@ -70,7 +69,7 @@ func (o Options) recovered(next http.Handler) http.Handler {
 	})
 }
 
-// observed traces the request and writes it down.
+// observed traces, measures and logs the request.
 func (o Options) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := o.Tracing.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
@@ -82,14 +81,14 @@ func (o Options) observed(next http.Handler) http.Handler {
 		if span.IsRecording() {
 			span.SetAttributes(attribute.Int("http.response.status_code", seen.status))
 		}
-		if o.Logger.Enabled(ctx, slog.LevelDebug) { // else nothing is made to be thrown away
+		if o.Logger.Enabled(ctx, slog.LevelDebug) { // avoids allocations when debug logs are off
 			o.Logger.DebugContext(ctx, "request", "method", r.Method, "path", r.URL.Path, "status", seen.status,
 				"duration", time.Since(started))
 		}
 	})
 }
 
-// statusWriter remembers the status.
+// statusWriter records the status.
 type statusWriter struct {
 	http.ResponseWriter
 	status int
@@ -100,28 +99,27 @@ func (w *statusWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Unwrap lets http.ResponseController reach the connection.
+// Unwrap serves http.ResponseController.
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// header is one that is the same in every answer.
+// header is a constant response header.
 type header struct {
-	name   string // as in http.Header
+	name   string // in canonical form
 	values []string
 }
 
-// set sets the headers as they are: their values are shared by all answers, and never changed.
+// set sets headers. All responses share their values, which never change.
 func set(h http.Header, fixed []header) {
 	for _, one := range fixed {
 		h[one.name] = one.values
 	}
 }
 
-// securityHeaders are the headers that keep browsers from being talked into something by any answer, and those
-// that keep them from it by what may be shown as a page or be part of one.
+// securityHeaders returns the headers of all responses, and those of responses that a browser may show as a page.
 func securityHeaders() (any, page []header) {
 	any = []header{
 		{"X-Content-Type-Options", []string{"nosniff"}},
-		{"Content-Security-Policy", []string{"default-src 'none'; frame-ancestors 'none'"}}, // GraphiQL has one of its own
+		{"Content-Security-Policy", []string{"default-src 'none'; frame-ancestors 'none'"}}, // GraphiQL has its own
 		{"Cache-Control", []string{"no-store"}},                                             // so have files and public keys
 	}
 	page = []header{
@@ -133,7 +131,7 @@ func securityHeaders() (any, page []header) {
 	return any, page
 }
 
-// secured sets the headers that close what nobody has opened.
+// secured sets the security headers. Handlers may relax them.
 func secured(next http.Handler) http.Handler {
 	fixed := slices.Concat(securityHeaders())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -165,7 +163,7 @@ func (o Options) isOwnHost(host string) bool {
 	return name == "localhost" || strings.HasSuffix(name, ".localhost") || slices.Contains(o.Hosts, name)
 }
 
-// timed ends every request in time, but for those that stay: gateway/live has times of its own for them.
+// timed bounds the time of every request but streams, which gateway/live bounds.
 func (o Options) timed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		setDeadlines(w, r, o.RequestTimeout)
@@ -180,17 +178,17 @@ func (o Options) timed(next http.Handler) http.Handler {
 	})
 }
 
-// setDeadlines has a body waited for as long as a request may take, also by net/http when it was not read,
-// and a client that does not read its answer as long again.
+// setDeadlines sets the deadlines of the connection: one timeout for the body, also when net/http drains it, and one
+// more for a client that reads slowly.
 func setDeadlines(w http.ResponseWriter, r *http.Request, timeout time.Duration) {
-	control, now := http.NewResponseController(w), time.Now() // not all connections have deadlines
+	control, now := http.NewResponseController(w), time.Now() // some connections have no deadlines
 	if r.ContentLength != 0 {
 		_ = control.SetReadDeadline(now.Add(timeout))
 	}
 	_ = control.SetWriteDeadline(now.Add(2 * timeout))
 }
 
-// origins are those whose pages may call the API; "*" for all.
+// origins are those whose pages may call the API; "*" allows all.
 type origins map[string]bool
 
 func originsOf(listed []string) origins {
@@ -201,7 +199,7 @@ func originsOf(listed []string) origins {
 	return all
 }
 
-// allow lets the page that asks read the answer, if it may call the API.
+// allow permits the page to read the response if its origin may call the API.
 func (all origins) allow(h http.Header, r *http.Request) {
 	origin := r.Header.Get("Origin")
 	if origin == "" || !all[origin] && !all["*"] {
@@ -212,8 +210,8 @@ func (all origins) allow(h http.Header, r *http.Request) {
 	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 }
 
-// crossOrigin lets pages of the listed origins call the API. Credentials travel in headers that a
-// page must set itself, never in cookies, so a page of another origin can do nothing in a user's name.
+// crossOrigin implements CORS. Credentials are in headers that pages must set, never in cookies, so another origin
+// cannot act as the user.
 func crossOrigin(allowed origins, headers []string, next http.Handler) http.Handler {
 	allowedHeaders := strings.Join(append([]string{"Authorization", "Content-Type", "Last-Event-ID", "X-API-Key", admission.CostHeader, pipeline.CacheHeader, requestIDHeader}, headers...), ", ")
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -234,14 +232,14 @@ func crossOrigin(allowed origins, headers []string, next http.Handler) http.Hand
 	})
 }
 
-// fromElsewhere tells whether a browser says that another site's page has caused the request. Browsers
-// send some requests without asking first, as those for images and links.
+// fromElsewhere reports whether another site caused the request. Browsers send some requests, such as images and
+// links, without a preflight.
 func fromElsewhere(r *http.Request) bool {
 	site := r.Header.Get("Sec-Fetch-Site")
 	return site == "cross-site" || site == "same-site"
 }
 
-// authenticated finds out who is calling, before anything is parsed.
+// authenticated resolves the caller before the document is parsed.
 func (o Options) authenticated(authenticator *auth.Authenticator, control *admission.Controller, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		credentials, err := auth.FromRequest(r)
@@ -264,7 +262,7 @@ func (o Options) authenticated(authenticator *auth.Authenticator, control *admis
 	})
 }
 
-// refuse writes down what the caller is not told.
+// refuse logs the reason, which the client does not receive.
 func (o Options) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if errs.From(err).Code == errs.Internal {
 		o.Logger.ErrorContext(r.Context(), "a request failed", "path", r.URL.Path, "error", err.Error())
@@ -272,15 +270,15 @@ func (o Options) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	refuse(w, r, err)
 }
 
-// located adds the address of the client to the context, so that anonymous callers can be told apart.
+// located adds the client's address to the context, which identifies anonymous callers.
 func (o Options) located(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(w, r.WithContext(quota.From(r.Context(), addressOf(r, o.TrustedProxies))))
 	})
 }
 
-// addressOf returns the address of the client: that of its connection, or, when this is a trusted proxy, the last
-// address in X-Forwarded-For that is none. Any address before it may be forged.
+// addressOf returns the client's address: that of the connection, or, behind trusted proxies, the last address in
+// X-Forwarded-For that is not a trusted proxy. Earlier addresses may be forged.
 func addressOf(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {

@@ -11,11 +11,11 @@ import (
 	"github.com/klauspost/compress/gzip"
 )
 
-// accepted is the media type that the client would rather have, the first of equals; without a wish, the older one.
-// What is said of a media type counts before what is said of several (RFC 9110, section 12.5.1).
+// accepted returns the media type that the client prefers, the first of equals, and application/json without a
+// preference. A specific media type precedes a range (RFC 9110, section 12.5.1).
 func accepted(r *http.Request) string {
 	header := r.Header["Accept"]
-	switch { // what nearly all have
+	switch { // the usual values
 	case len(header) == 0 || len(header) == 1 && header[0] == "*/*":
 		return mediaJSON
 	case len(header) == 1 && (header[0] == mediaGraphQL || header[0] == mediaJSON):
@@ -38,10 +38,10 @@ func accepted(r *http.Request) string {
 	return best
 }
 
-// wishes are what a client says of media types.
+// wishes are the client's preferences by media type.
 type wishes map[string]wish
 
-// wish is how much a media type is wanted, and where in the list it stands.
+// wish is a quality and its position in the list.
 type wish struct {
 	weight float64
 	place  int
@@ -56,7 +56,7 @@ func (all wishes) of(media string) wish {
 	return wish{}
 }
 
-// weight is a quality value (RFC 9110, section 12.4.2); 1 when it is not said, 0 when it is none.
+// weight parses a quality value (RFC 9110, section 12.4.2): 1 when absent, 0 when invalid.
 func weight(q string) float64 {
 	if q == "" {
 		return 1
@@ -68,7 +68,7 @@ func weight(q string) float64 {
 	return w
 }
 
-// acceptsGzip tells whether the client can read gzip, and would as soon have it as the plain text.
+// acceptsGzip reports whether the client accepts gzip at least as much as plain text.
 func acceptsGzip(r *http.Request) bool {
 	gzipped, plain, any := -1.0, -1.0, -1.0
 	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
@@ -89,9 +89,8 @@ func acceptsGzip(r *http.Request) bool {
 	return gzipped > 0 && gzipped >= plain
 }
 
-// compressed gives the text for clients that can read it so, when it is long enough to be worth it.
-// Answers to mutations never get here: they may hold secrets beside what the client sent, and the
-// length of both compressed together would tell of the secret.
+// compressed compresses a text that is long enough, if the client accepts it. Mutations are never compressed: a
+// secret in the response and input of the client in one compressed text would leak through its length.
 func (t transport) compressed(w http.ResponseWriter, r *http.Request, parts [][]byte) [][]byte {
 	if t.compress == 0 {
 		return parts
@@ -109,17 +108,17 @@ func (t transport) compressed(w http.ResponseWriter, r *http.Request, parts [][]
 	defer t.writers.Put(writer)
 	writer.Reset(out)
 	for _, part := range parts {
-		_, _ = writer.Write(part) // a buffer takes everything
+		_, _ = writer.Write(part) // a buffer never fails
 	}
 	_ = writer.Close()
 	w.Header().Set("Content-Encoding", "gzip")
 	return [][]byte{out.Bytes()}
 }
 
-// gzipWriters keeps what compressing needs, which is much more than what it compresses.
+// gzipWriters pools writers, which are much larger than most responses.
 func gzipWriters() *sync.Pool {
 	return &sync.Pool{New: func() any {
-		writer, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is one
+		writer, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
 		return writer
 	}}
 }

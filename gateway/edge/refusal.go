@@ -12,16 +12,16 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// refuse answers a request that never got as far as GraphQL, by an HTTP status of its own.
+// refuse responds to a request that is not GraphQL, with an HTTP status by the error.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := errs.From(err)
 	shown := graph.Public(r.Context(), e)
 	admission.ReportRetry(w.Header(), e.RetryAfter)
-	body, _ := json.Marshal(result{Errors: gqlerror.List{shown}}) // texts always encode
+	body, _ := json.Marshal(result{Errors: gqlerror.List{shown}}) // strings always encode
 	write(w, httpStatus(e), accepted(r), body)
 }
 
-// requestStatus is the HTTP status of an operation that did not run. Documents have codes of their own.
+// requestStatus is the HTTP status of an operation that did not run.
 func requestStatus(problems gqlerror.List) int {
 	for _, problem := range problems {
 		code, _ := problem.Extensions["code"].(string)

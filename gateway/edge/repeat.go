@@ -11,14 +11,13 @@ import (
 	"github.com/sluicehq/sluice/gateway/edge/fastreject"
 )
 
-// These headers differ between the refusals of one caller.
+// Headers that differ between refusals of one caller.
 const (
-	headerLimit = "Ratelimit" // as http.Header has it
+	headerLimit = "Ratelimit" // canonical form
 	headerRetry = "Retry-After"
 )
 
-// repeated returns the function that refuses the same request again on its connection, with the same headers but
-// for those that have changed since.
+// repeated returns the responder to the same request on its connection. It updates only the headers that change.
 func (l *blockList) repeated(status int, h http.Header, named bool, c claim, refused rejection) fastreject.Responder {
 	var head bytes.Buffer
 	fmt.Fprintf(&head, "HTTP/1.1 %d %s\r\n", status, http.StatusText(status))
@@ -35,7 +34,7 @@ func (l *blockList) repeated(status int, h http.Header, named bool, c claim, ref
 			return text, false
 		}
 		if n++; !named {
-			now.id += "." + strconv.Itoa(n) // as unique as a new id, and much cheaper
+			now.id += "." + strconv.Itoa(n) // unique, and cheaper than a new id
 		}
 		body = now.append(body[:0])
 		_, rest := admission.RateLimit(now.left, now.wait)

@@ -19,7 +19,7 @@ import (
 	"github.com/sluicehq/sluice/graph/pipeline"
 )
 
-// result is an execution result as the specification defines it: data is absent if nothing ran.
+// result is an execution result of the specification: data is absent if nothing ran.
 type result struct {
 	Errors     gqlerror.List    `json:"errors,omitempty"`
 	Data       *json.RawMessage `json:"data,omitempty"`
@@ -52,7 +52,7 @@ func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, o *admi
 	}
 	media := accepted(r)
 	if media == mediaJSON && status < http.StatusInternalServerError && status != http.StatusMethodNotAllowed {
-		status = http.StatusOK // as the specification wants of this media type for an answer in GraphQL's form
+		status = http.StatusOK // GraphQL over HTTP requires 200 for application/json
 	}
 	parts, err := out.encode()
 	if err != nil {
@@ -69,7 +69,7 @@ func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, o *admi
 	write(w, status, media, parts...)
 }
 
-// setFreshness sets Cache-Control as the schema's @cacheControl permits. A response without freshness is not stored.
+// setFreshness sets Cache-Control as @cacheControl permits. A response without freshness is not stored.
 func setFreshness(h http.Header, f pipeline.Freshness) {
 	left := int(f.Left / time.Second)
 	if left < 1 {
@@ -83,8 +83,7 @@ func setFreshness(h http.Header, f pipeline.Freshness) {
 	h.Set("Cache-Control", scope+", max-age="+strconv.Itoa(left))
 }
 
-// encode returns the JSON of the result, in parts. The data stay as they are: executor and scalars wrote JSON, and
-// to parse it again would cost as much as to write it.
+// encode returns the JSON of the result in parts. The executor has already encoded the data.
 func (a result) encode() ([][]byte, error) {
 	if a.Data == nil {
 		text, err := json.Marshal(a)
@@ -115,7 +114,7 @@ func write(w http.ResponseWriter, status int, media string, parts ...[]byte) {
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
 	}
-	text := slices.Concat(parts...) // one write: net/http would make one of each part, and copying is cheaper
+	text := slices.Concat(parts...) // net/http would write each part alone; copying is cheaper
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.Header().Set("Content-Type", media+"; charset=utf-8")
 	if w.Header().Get("Cache-Control") == "" {
@@ -123,5 +122,5 @@ func write(w http.ResponseWriter, status int, media string, parts ...[]byte) {
 	}
 	w.Header().Add("Vary", "Accept")
 	w.WriteHeader(status)
-	_, _ = w.Write(text) // a client that went away needs no answer
+	_, _ = w.Write(text) // the client may have disconnected
 }

@@ -41,13 +41,12 @@ type transport struct {
 
 var _ graphql.Transport = transport{}
 
-// Transport returns the transport over HTTP alone, without the middleware of New. Bodies are bounded, in bytes.
+// Transport returns the transport over HTTP without the middleware of New. maxBody is in bytes.
 func Transport(maxBody int64, logger *slog.Logger, control *admission.Controller) graphql.Transport {
 	return transport{requests: gqlrequest.Usual(), maxBody: maxBody, logger: logger, admission: control, writers: gzipWriters()}
 }
 
-// Supports accepts every request that wellFormed accepts. The transports of subscriptions, which accept some of
-// these, are added before this one.
+// Supports accepts every request that wellFormed accepts. The transports of subscriptions precede this one.
 func (transport) Supports(*http.Request) bool { return true }
 
 // Do responds to one request.
@@ -88,7 +87,7 @@ func run(ctx context.Context, o *admission.Operation) {
 	}
 }
 
-// supports returns why an operation is not executed for a request of the method.
+// supports returns why a request of the method does not execute an operation.
 func supports(w http.ResponseWriter, method string) admission.Supports {
 	return func(operation *ast.OperationDefinition) error {
 		switch {
@@ -102,7 +101,7 @@ func supports(w http.ResponseWriter, method string) admission.Supports {
 	}
 }
 
-// recovered answers a panic here, because gqlgen's handler would answer it in a form of its own.
+// recovered responds to a panic, because gqlgen's response would have another form.
 func (t transport) recovered(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
 	if p := recover(); p != nil {
 		ctx := graphql.WithOperationContext(r.Context(), &graphql.OperationContext{})
@@ -153,17 +152,17 @@ func (t transport) parse(w http.ResponseWriter, r *http.Request) (all []*gqlrequ
 	return t.requests.ReadAll(body)
 }
 
-// readBody reads the body, which timed gives a deadline. What comes after it, as that a client of an event
-// stream goes away, is waited for without one.
+// readBody reads the body within its deadline, then removes the deadline: the connection waits for the end of an
+// event stream without one.
 func (t transport) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, t.maxBody))
 	if err == nil {
-		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // not all connections have one
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // some connections have no deadlines
 	}
 	return body, err
 }
 
-// wellFormed refuses what is not GraphQL over HTTP before its body is read.
+// wellFormed refuses requests that are not GraphQL over HTTP before it reads the body.
 func wellFormed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.Method {

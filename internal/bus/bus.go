@@ -1,10 +1,10 @@
-// Package bus carries events and work between the parts of Sluice, over NATS JetStream: embedded in
-// this process, or a server or cluster elsewhere. The code that uses it does not see the difference.
+// Package bus carries events and work between the parts of Sluice over NATS JetStream: embedded in this process, or
+// remote.
 //
-// It promises: a message whose publishing was acknowledged is on disk. Of an embedded broker it survives kill -9, and a
-// power cut unless Options.SyncInterval trades that for speed; of a remote one, what that server is set to. A committed
-// outbox row reaches its stream at least once, and the rows of one entity in the order of their commits (see Relay);
-// repeats within DuplicateWindow are dropped by message id. A consumer sees every message until it has acknowledged it.
+// A message whose publish was acknowledged is on disk. With an embedded broker it survives kill -9, and a power cut
+// unless Options.SyncInterval is set; a remote broker has its own settings. A committed outbox row reaches its stream
+// at least once, and the rows of one entity in the order of their commits (see Relay). Repeats within DuplicateWindow
+// are dropped by message id. A consumer receives every message until it has acknowledged it.
 package bus
 
 import (
@@ -23,25 +23,25 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Options say which broker to use, and how. The zero value lacks only StoreDir.
+// Options select and configure the broker. Only StoreDir is required.
 type Options struct {
-	URL      string // nats://, tls:// or ws://, several with commas; "" runs a broker in this process
-	StoreDir string // where the embedded broker keeps its streams: one process at a time
-	Name     string // what this connection is called in the broker's lists; default "sluice"
+	URL      string // nats://, tls:// or ws://, comma-separated; "" embeds a broker
+	StoreDir string // folder of the embedded broker's streams; one process at a time
+	Name     string // name of this connection in the broker; default "sluice"
 
-	CredentialsFile string      // a NATS .creds file; user and password may stand in URL instead
-	TLS             *tls.Config // for a remote broker; nil means the machine's roots for tls://
+	CredentialsFile string      // a NATS .creds file; or user and password in URL
+	TLS             *tls.Config // for a remote broker; nil uses the system's roots for tls://
 
-	EventsMaxAge   time.Duration // how long EVENTS are kept; default DefaultEventsMaxAge
-	EventsMaxBytes int64         // how much of EVENTS is kept; default DefaultEventsMaxBytes
-	Replicas       int           // copies of each stream in a cluster; default 1
-	SyncInterval   time.Duration // how often the embedded broker syncs to disk; 0 means before each ack
+	EventsMaxAge   time.Duration // maximum age of EVENTS; default DefaultEventsMaxAge
+	EventsMaxBytes int64         // maximum size of EVENTS; default DefaultEventsMaxBytes
+	Replicas       int           // of each stream in a cluster; default 1
+	SyncInterval   time.Duration // interval of disk syncs of the embedded broker; 0 syncs before each ack
 
-	Logger   *slog.Logger          // default: nowhere
-	Registry prometheus.Registerer // where metrics go; nil means nowhere
+	Logger   *slog.Logger          // nil discards logs
+	Registry prometheus.Registerer // nil exports no metrics
 }
 
-// What is kept of EVENTS when the options do not say.
+// The default bounds of EVENTS.
 const (
 	DefaultEventsMaxAge         = 72 * time.Hour
 	DefaultEventsMaxBytes int64 = 1 << 30
@@ -80,21 +80,21 @@ func (o Options) check() error {
 	return nil
 }
 
-// ackTimeout bounds the wait for one acknowledgement of the broker.
+// ackTimeout bounds the wait for one acknowledgement.
 const ackTimeout = 5 * time.Second
 
 // Bus is a connection to the broker, and the broker itself when it is embedded. It is safe for concurrent use.
 type Bus struct {
 	logger  *slog.Logger
-	broker  *broker // nil when it is remote
+	broker  *broker // nil when remote
 	conn    *nats.Conn
-	closed  chan struct{} // closed when conn has ended for good
+	closed  chan struct{} // closed when conn has closed for good
 	js      jetstream.JetStream
 	metrics *metrics
 }
 
-// Open starts the embedded broker or reaches the remote one, and brings the streams up to date. A
-// broker that goes away afterwards is waited for without end; one that is away now is an error.
+// Open starts the embedded broker or connects to the remote one, and updates the streams. It returns an error if the
+// broker is unavailable; after that the connection reconnects without limit.
 func Open(ctx context.Context, options Options) (*Bus, error) {
 	options = options.withDefaults()
 	if err := options.check(); err != nil {
@@ -102,7 +102,7 @@ func Open(ctx context.Context, options Options) (*Bus, error) {
 	}
 	b := &Bus{logger: options.Logger, closed: make(chan struct{})}
 	if err := b.open(ctx, options); err != nil {
-		// Not under ctx, which may be what ended the opening.
+		// A context of its own, because ctx may have expired.
 		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
 		defer cancel()
 		return nil, errors.Join(err, b.Close(cleanup))
@@ -136,10 +136,10 @@ func (b *Bus) open(ctx context.Context, options Options) (err error) {
 	return err
 }
 
-// JetStream is for what this package has no word for, such as ordered consumers that resume.
+// JetStream returns the client for other uses of streams, such as ordered consumers.
 func (b *Bus) JetStream() jetstream.JetStream { return b.js }
 
-// Ready tells, as UNAVAILABLE, why the broker cannot be used right now; nil means it can.
+// Ready returns UNAVAILABLE while the broker cannot be used; nil otherwise.
 func (b *Bus) Ready() error {
 	if status := b.conn.Status(); status != nats.CONNECTED {
 		return errs.New(errs.Unavailable, errs.ReasonServiceDown, "the broker is away (%s)", status)
@@ -150,8 +150,7 @@ func (b *Bus) Ready() error {
 	return nil
 }
 
-// Publish puts m into the stream that takes its subject, and returns when it is acknowledged. Under
-// an ID that was seen within DuplicateWindow it changes nothing.
+// Publish publishes m, and returns after the acknowledgement. A repeated ID within DuplicateWindow has no effect.
 func (b *Bus) Publish(ctx context.Context, m Message) error {
 	if _, err := b.js.PublishMsg(ctx, m.encode()); err != nil {
 		return fmt.Errorf("publish %.100q: %w", m.Subject, err)
@@ -159,8 +158,8 @@ func (b *Bus) Publish(ctx context.Context, m Message) error {
 	return nil
 }
 
-// Close sends what is buffered and ends the connection, then the embedded broker. When ctx ends
-// first it ends them hard and says so. Relays and consumers are to be stopped before.
+// Close flushes and closes the connection, then stops the embedded broker. When ctx expires it aborts both and
+// returns an error. Stop relays and consumers first.
 func (b *Bus) Close(ctx context.Context) error {
 	b.metrics.unregister()
 	err := b.disconnect(ctx)
@@ -178,7 +177,7 @@ func (b *Bus) disconnect(ctx context.Context) error {
 		b.js.CleanupPublisher()
 	}
 	if err := b.conn.Drain(); err != nil {
-		b.conn.Close() // there is nobody to send to
+		b.conn.Close() // no connection to flush
 	}
 	select {
 	case <-b.closed:

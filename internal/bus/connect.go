@@ -12,13 +12,12 @@ import (
 const (
 	connectTimeout = 5 * time.Second
 	reconnectWait  = 500 * time.Millisecond
-	pingInterval   = 10 * time.Second // one that leaves unansweredPing of these without answer is away
+	pingInterval   = 10 * time.Second // the broker is away after unansweredPing pings without a response
 	unansweredPing = 2
-	reconnectBytes = 1 << 20 // what may wait for a broker that is away; more is refused at once
+	reconnectBytes = 1 << 20 // buffer for a broker that is away; more is refused at once
 	drainTimeout   = 30 * time.Second
 )
 
-// connect reaches the remote broker, or the embedded one over a pipe.
 func (b *Bus) connect(ctx context.Context, options Options, embedded *server.Server) (*nats.Conn, error) {
 	timeout := connectTimeout
 	if deadline, ok := ctx.Deadline(); ok {
@@ -33,7 +32,7 @@ func (b *Bus) connect(ctx context.Context, options Options, embedded *server.Ser
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(reconnectWait),
 		nats.ReconnectBufSize(reconnectBytes),
-		nats.IgnoreAuthErrorAbort(), // credentials that are being changed heal
+		nats.IgnoreAuthErrorAbort(), // credentials may be replaced while the process runs
 		nats.PingInterval(pingInterval),
 		nats.MaxPingsOutstanding(unansweredPing),
 		nats.DrainTimeout(drainTimeout),
@@ -50,11 +49,11 @@ func (b *Bus) connect(ctx context.Context, options Options, embedded *server.Ser
 	return nats.Connect(options.URL, settings...)
 }
 
-// connectionHandlers logs when the broker goes and comes, and learns when the connection has ended.
+// connectionHandlers log disconnects and reconnects, and report the end of the connection.
 func (b *Bus) connectionHandlers() []nats.Option {
 	return []nats.Option{
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if err != nil { // nil when we close it
+			if err != nil { // nil at our own Close
 				b.logger.Warn("the broker is away", "error", err)
 			}
 		}),

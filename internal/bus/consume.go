@@ -15,20 +15,20 @@ import (
 	"github.com/sluicehq/sluice/internal/worker"
 )
 
-// ConsumerConfig says what to consume and how. Stream and Durable must be given.
+// ConsumerConfig configures a consumer. Stream and Durable are required.
 type ConsumerConfig struct {
 	Stream  string // Events or Jobs
-	Durable string // the consumer's name: those who share it share its messages
+	Durable string // name of the consumer; consumers with one name share its messages
 	Filter  string // a subject, wildcards allowed; "" is the whole stream
 
-	AckWait       time.Duration // without a result or InProgress for so long, the message goes to another; default 30 s
-	MaxDeliver    int           // how often to try a message; 0 is without end
-	MaxAckPending int           // how many may be in work, over all processes; default 1000
-	Concurrency   int           // workers in this process; default 1, which keeps the order
-	Prefetch      int           // messages that a worker fetches at once, which use up AckWait as they wait; default 1
+	AckWait       time.Duration // redelivery timeout without an acknowledgement or InProgress; default 30 s
+	MaxDeliver    int           // maximum deliveries of a message; 0 is unlimited
+	MaxAckPending int           // unacknowledged messages over all processes; default 1000
+	Concurrency   int           // workers in this process; default 1, which preserves the order
+	Prefetch      int           // messages that a worker fetches at once; AckWait runs for all of them; default 1
 
-	Backoff     func(deliveries int) time.Duration // the wait after a failure; default 1 s, doubling to 1 min, with jitter
-	StopTimeout time.Duration                      // how long handlers may go on after ctx has ended; default 10 s
+	Backoff     func(deliveries int) time.Duration // delay after a failure; default 1 s, doubling to 1 min, with jitter
+	StopTimeout time.Duration                      // how long handlers may run after ctx has ended; default 10 s
 }
 
 func (c ConsumerConfig) withDefaults() ConsumerConfig {
@@ -45,19 +45,19 @@ func (c ConsumerConfig) withDefaults() ConsumerConfig {
 }
 
 const (
-	fetchWait    = 5 * time.Second // how long one request for messages stands
+	fetchWait    = 5 * time.Second // lifetime of one fetch request
 	fetchBackoff = 100 * time.Millisecond
 	fetchMaxWait = 5 * time.Second
-	handlerGrace = 2 * time.Second // from the end of a handler's context to giving up on it
+	handlerGrace = 2 * time.Second // from the end of a handler's context to abandoning the handler
 )
 
-// Handler works on one message: nil acknowledges it, an error has it tried again after a while (the
-// error's RetryAfter when that is longer), or given up after MaxDeliver tries. It must be ready for a
-// message that it has already handled, and return soon after its context has ended.
+// Handler handles one message. nil acknowledges it. After an error it is redelivered after a delay (the error's
+// RetryAfter if longer), or dropped after MaxDeliver deliveries. A handler must be idempotent, and return soon after
+// its context ends.
 type Handler func(ctx context.Context, m Message) error
 
-// Consume hands messages to handle until ctx ends. It then fetches no more and waits for handlers at work, whose own
-// context ends StopTimeout later. A broker that is away is waited for; the Bus being closed underneath is an error.
+// Consume passes messages to handle until ctx ends. It then stops fetching and waits for running handlers, whose own
+// context ends StopTimeout later. It waits for a broker that is away, and returns an error when the Bus is closed.
 func (b *Bus) Consume(ctx context.Context, config ConsumerConfig, handle Handler) error {
 	c := &consumption{
 		bus: b, config: config.withDefaults(), handle: handle,
@@ -138,8 +138,8 @@ func (c *consumption) startWorkers(fetching, handling context.Context) <-chan st
 	return ended
 }
 
-// work fetches and handles until fetching ends. It declares the consumer again after a failure, as the
-// failure may be that it was lost.
+// work fetches and handles until fetching ends. After a failure it declares the consumer again, in case the broker
+// lost it.
 func (c *consumption) work(fetching, handling context.Context) {
 	var consumer jetstream.Consumer
 	failures := 0
@@ -163,7 +163,7 @@ func (c *consumption) work(fetching, handling context.Context) {
 	}
 }
 
-// round handles what one request brings. After the end of fetching it hands back what is left.
+// round handles the messages of one fetch. After the end of fetching it returns the rest to the broker.
 func (c *consumption) round(fetching, handling context.Context, consumer jetstream.Consumer) error {
 	waiting, cancel := context.WithTimeout(fetching, fetchWait)
 	defer cancel()
@@ -178,8 +178,7 @@ func (c *consumption) round(fetching, handling context.Context, consumer jetstre
 		}
 		c.deliver(handling, delivery)
 	}
-	// A request that ends without a message, a little later than the broker should have said so, is no
-	// failure: a busy machine is enough.
+	// A fetch that ends without a message, slightly late on a busy machine, is not a failure.
 	if err := batch.Error(); waiting.Err() == nil || !errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
@@ -197,11 +196,11 @@ func (c *consumption) deliver(ctx context.Context, delivery jetstream.Msg) {
 	switch {
 	case err == nil:
 		c.answer(delivery, delivery.Ack())
-	case ctx.Err() != nil: // we are stopping: another may do it at once
+	case ctx.Err() != nil: // another process may handle it at once
 		c.answer(delivery, delivery.Nak())
 	case c.config.MaxDeliver > 0 && m.Deliveries >= c.config.MaxDeliver:
 		c.logger.Error("a message is given up", "subject", m.Subject, "id", m.ID, "deliveries", m.Deliveries, "error", err)
-		c.answer(delivery, delivery.Term()) // or it would stay in a work queue for good
+		c.answer(delivery, delivery.Term()) // a work queue would store it forever
 	default:
 		delay := max(c.config.Backoff(m.Deliveries), errs.From(err).RetryAfter)
 		c.logger.Warn("a message failed", "subject", m.Subject, "id", m.ID, "deliveries", m.Deliveries, "retry", delay, "error", err)
@@ -209,7 +208,7 @@ func (c *consumption) deliver(ctx context.Context, delivery jetstream.Msg) {
 	}
 }
 
-// answer logs an answer that could not be given: the message comes again after AckWait.
+// answer logs a failed acknowledgement: the message is redelivered after AckWait.
 func (c *consumption) answer(delivery jetstream.Msg, err error) {
 	if err != nil {
 		c.logger.Warn("a message was not answered and will come again", "subject", delivery.Subject(), "error", err)

@@ -14,17 +14,17 @@ import (
 
 const (
 	brokerStart  = 10 * time.Second
-	brokerMemory = 64 << 20 // for streams in memory; ours are files
-	// brokerStore is far above what the streams may keep, since each stream is bounded by itself, and
-	// since a store below the sum of those bounds would not recover a stream made under larger ones.
+	brokerMemory = 64 << 20 // for streams in memory; all streams are files
+	// brokerStore is far above the sum of the streams' bounds: a smaller store would not recover streams that were
+	// created under larger bounds.
 	brokerStore = 1 << 40
 )
 
-// broker is a NATS server in this process. It is reached through pipes; nothing listens.
+// broker is a NATS server in this process. Clients connect through pipes; there is no listener.
 type broker struct {
 	server *server.Server
 	lock   *os.File
-	before []string // the streams that were on disk before it started
+	before []string // streams on disk before the start
 }
 
 func startBroker(options Options) (*broker, error) {
@@ -37,7 +37,7 @@ func startBroker(options Options) (*broker, error) {
 	}
 	b := &broker{lock: lock, before: streamsOnDisk(options.StoreDir)}
 	if err := b.start(options); err != nil {
-		_ = lock.Close() // the error that led here is the one to tell
+		_ = lock.Close() // the earlier error is returned
 		return nil, err
 	}
 	return b, nil
@@ -50,7 +50,7 @@ func (b *broker) start(options Options) error {
 		return fmt.Errorf("set up the broker: %w", err)
 	}
 	s.SetLogger(log, false, false)
-	s.Start() // returns, as there is no listener to serve
+	s.Start() // returns at once, without a listener
 	if err := log.fatal(); err != nil {
 		s.Shutdown()
 		s.WaitForShutdown()
@@ -69,8 +69,8 @@ func serverOptions(options Options) *server.Options {
 	return &server.Options{
 		ServerName:         options.Name,
 		DontListen:         true,
-		NoSigs:             true, // signals are the program's to handle
-		NoLog:              true, // but through brokerLog
+		NoSigs:             true, // the program handles signals
+		NoLog:              true, // brokerLog logs
 		JetStream:          true,
 		StoreDir:           options.StoreDir,
 		JetStreamMaxMemory: brokerMemory,
@@ -83,7 +83,7 @@ func serverOptions(options Options) *server.Options {
 func streamsOnDisk(dir string) []string {
 	found, err := filepath.Glob(filepath.Join(dir, "jetstream", "$G", "streams", "*", "meta.inf"))
 	if err != nil {
-		return nil // the pattern is bad, which it is not
+		return nil // the pattern is valid
 	}
 	for i, path := range found {
 		found[i] = filepath.Base(filepath.Dir(path))
@@ -91,8 +91,8 @@ func streamsOnDisk(dir string) []string {
 	return found
 }
 
-// checkRecovered refuses to go on without a stream that was on disk. The server only warns about a
-// stream that it cannot read, and declaring that stream would begin it anew, empty.
+// checkRecovered refuses to start without a stream that was on disk. The server only warns about an unreadable
+// stream, and declaring that stream would create it empty.
 func (b *broker) checkRecovered(ctx context.Context, js jetstream.JetStream) error {
 	for _, name := range b.before {
 		_, err := js.Stream(ctx, name)
@@ -106,7 +106,7 @@ func (b *broker) checkRecovered(ctx context.Context, js jetstream.JetStream) err
 	return nil
 }
 
-// stop shuts the server down; once more does nothing. When ctx ends first, the server goes on stopping without us.
+// stop shuts the server down; it is idempotent. When ctx ends first, the shutdown continues in the background.
 func (b *broker) stop(ctx context.Context) error {
 	ended := make(chan error, 1)
 	go func() {

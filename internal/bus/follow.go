@@ -8,20 +8,20 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// forgotten is how long the broker keeps a follower that asks for nothing.
+// forgotten is how long the broker retains an inactive follower.
 const forgotten = time.Minute
 
-// EventsInfo returns the broker's state of the event stream: its creation time, its first and its last sequence.
+// EventsInfo returns the state of the event stream: creation time, first and last sequence.
 func EventsInfo(ctx context.Context, js jetstream.JetStream) (*jetstream.StreamInfo, error) {
-	stream, err := js.Stream(ctx, Events) // asks for the information too
+	stream, err := js.Stream(ctx, Events) // fetches the state too
 	if err != nil {
 		return nil, fmt.Errorf("look at the stream of events: %w", err)
 	}
 	return stream.CachedInfo(), nil
 }
 
-// Follow gives every event after the sequence to take, in order and with what it carries unless only headers are
-// wanted, until ctx ends, the stream cannot be read, or take fails. It keeps no place: who follows again says where.
+// Follow passes every event after the sequence to handle, in order, until ctx ends, the stream cannot be read, or
+// handle fails. headersOnly omits the payloads. The caller stores its own position.
 func Follow(ctx context.Context, js jetstream.JetStream, after uint64, headersOnly bool, handle func(jetstream.Msg) error) error {
 	consumer, err := js.OrderedConsumer(ctx, Events, jetstream.OrderedConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: after + 1, HeadersOnly: headersOnly,

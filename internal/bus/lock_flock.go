@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// lockFolder keeps other processes from the streams in dir until the file is closed or the process
-// ends, however it ends. Two servers on one folder would destroy it, and NATS does not look.
+// lockFolder excludes other processes from the folder of the streams until the file is closed or the process ends.
+// Two servers on one folder would destroy it, and NATS does not check.
 func lockFolder(dir string) (*os.File, error) {
 	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

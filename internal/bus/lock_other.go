@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 )
 
-// lockFolder only opens the file: there is no flock here, so that one process a folder is a matter of care.
+// lockFolder only opens the file: this system has no flock, so the operator must run one process per folder.
 func lockFolder(dir string) (*os.File, error) {
 	file, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

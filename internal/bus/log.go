@@ -8,16 +8,16 @@ import (
 	"sync"
 )
 
-// brokerLog hands the server's log to ours. Its notices are details to us.
+// brokerLog passes the server's log to ours. Its notices are debug messages.
 type brokerLog struct {
 	logger *slog.Logger
 	mu     sync.Mutex
-	first  error // the first fatal message; the server goes on after it, half started
+	first  error // the first fatal message, after which the server continues half started
 }
 
 func (l *brokerLog) Noticef(format string, v ...any) { l.logger.Debug(fmt.Sprintf(format, v...)) }
 
-// Warnf takes a device that was refused for a detail likewise.
+// Warnf logs at debug level: a refused client causes it.
 func (l *brokerLog) Warnf(format string, v ...any) {
 	message := fmt.Sprintf(format, v...)
 	if strings.HasPrefix(message, "Auth callout service returned an error") || strings.Contains(message, " - mid:") {
@@ -27,7 +27,7 @@ func (l *brokerLog) Warnf(format string, v ...any) {
 	l.logger.Warn(message)
 }
 
-// Errorf takes what a device did wrong for a detail, or one that keeps trying would fill the log.
+// Errorf logs errors that clients cause at debug level, because a retrying client would fill the log.
 func (l *brokerLog) Errorf(format string, v ...any) {
 	message := fmt.Sprintf(format, v...)
 	if strings.Contains(message, " - mid:") {
@@ -38,7 +38,7 @@ func (l *brokerLog) Errorf(format string, v ...any) {
 }
 
 func (l *brokerLog) Debugf(format string, v ...any) { l.logger.Debug(fmt.Sprintf(format, v...)) }
-func (l *brokerLog) Tracef(string, ...any)          {} // never switched on: it would show payloads
+func (l *brokerLog) Tracef(string, ...any)          {} // disabled: traces contain payloads
 
 func (l *brokerLog) Fatalf(format string, v ...any) {
 	message := fmt.Sprintf(format, v...)

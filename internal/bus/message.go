@@ -8,26 +8,26 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Headers of a message. HeaderID is JetStream's own, by which it drops repeats.
+// Headers of a message. JetStream drops repeats by HeaderID.
 const (
 	HeaderID   = jetstream.MsgIDHeader
 	HeaderType = "Sluice-Event-Type" // "trip.changed"; events only
 	HeaderTime = "Sluice-Event-Time" // RFC 3339 with nanoseconds, UTC
 )
 
-// Message is what goes over the bus. To publish one, Subject, ID, Data and Time count.
+// Message is a message on the bus. Publish uses Subject, ID, Data and Time.
 type Message struct {
 	Subject    string
-	ID         string // by which repeats are dropped; "" drops none
+	ID         string // for deduplication; "" disables it
 	Data       []byte
-	Time       time.Time // when it happened; without HeaderTime, when the stream took it
-	Sequence   uint64    // its place in the stream, from 1
-	Deliveries int       // how often the consumer was given it, this time included
+	Time       time.Time // of the event; without HeaderTime, of its arrival in the stream
+	Sequence   uint64    // position in the stream, from 1
+	Deliveries int       // number of deliveries to the consumer, this one included
 
 	delivery jetstream.Msg
 }
 
-// Decode reads a message that a JetStream consumer was given.
+// Decode reads a delivered message.
 func Decode(delivery jetstream.Msg) (Message, error) {
 	meta, err := delivery.Metadata()
 	if err != nil {
@@ -44,10 +44,10 @@ func Decode(delivery jetstream.Msg) (Message, error) {
 	return m, nil
 }
 
-// InProgress gives the handler another ConsumerConfig.AckWait before the message goes to another.
+// InProgress extends the handler's time by ConsumerConfig.AckWait.
 func (m Message) InProgress() error {
 	if m.delivery == nil {
-		return nil // it was not delivered: made by a test
+		return nil // a test created it
 	}
 	return m.delivery.InProgress()
 }

@@ -7,9 +7,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are kept whether or not anyone looks. The one label is a service's name.
+// metrics has one label: the name of a service.
 type metrics struct {
-	registry prometheus.Registerer // nil: nobody looks
+	registry prometheus.Registerer // nil exports nothing
 	up       prometheus.GaugeFunc
 	relayed  *prometheus.CounterVec
 	lag      *prometheus.GaugeVec

@@ -10,8 +10,9 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// Until the device service accepted devices itself, an MQTT listener of NATS stored their messages in a stream. This
-// file takes over what is left there, and deletes the streams. It can go when no installation of that time is left.
+// Until the device service had its own listener, an MQTT listener of NATS stored the messages of devices in a stream.
+// This file migrates unhandled messages and deletes the streams. Delete it when no installation of that version
+// remains.
 
 const (
 	mqttStreams  = "$MQTT_" // prefix of the streams of the listener
@@ -21,16 +22,15 @@ const (
 	mqttBatch    = 500
 )
 
-// MQTTMessage is a message of a device that the listener of NATS had stored.
+// MQTTMessage is a stored message of a device.
 type MQTTMessage struct {
 	DeviceID, Topic string
 	Data            []byte
 	ArrivedAt       time.Time
 }
 
-// MigrateMQTT passes the messages that an MQTT listener of NATS stored and nobody handled to take, and deletes the
-// streams of the listener. It returns whether there were any. A message for which take returns an error ends it, and
-// the streams stay for the next start.
+// MigrateMQTT passes the unhandled messages of the listener of NATS to process, and then deletes its streams. It
+// reports whether there were any streams. An error of process ends it, and the next start retries.
 func (b *Bus) MigrateMQTT(ctx context.Context, process func(ctx context.Context, messages []MQTTMessage) error) (found bool, err error) {
 	var names []string
 	list := b.js.StreamNames(ctx)
@@ -56,7 +56,7 @@ func (b *Bus) MigrateMQTT(ctx context.Context, process func(ctx context.Context,
 	return true, nil
 }
 
-// drainMQTT handles what the consumer of the device service had not acknowledged.
+// drainMQTT processes the messages that the device service had not acknowledged.
 func (b *Bus) drainMQTT(ctx context.Context, process func(ctx context.Context, messages []MQTTMessage) error) error {
 	consumer, err := b.js.Consumer(ctx, mqttStream, mqttConsumer)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -73,7 +73,7 @@ func (b *Bus) drainMQTT(ctx context.Context, process func(ctx context.Context, m
 		if state.NumPending == 0 && state.NumAckPending == 0 {
 			return nil
 		}
-		// A delivery that was not acknowledged before a crash is redelivered after the consumer's AckWait.
+		// An unacknowledged delivery before a crash is redelivered after the consumer's AckWait.
 		batch, err := consumer.Fetch(mqttBatch, jetstream.FetchMaxWait(fetchWait))
 		if err != nil {
 			return fmt.Errorf("fetch messages of devices: %w", err)
@@ -85,7 +85,7 @@ func (b *Bus) drainMQTT(ctx context.Context, process func(ctx context.Context, m
 			rest, own := strings.CutPrefix(d.Subject(), mqttSubject)
 			id, topic, named := strings.Cut(rest, ".")
 			if !own || !named {
-				continue // of no device: nobody handled it before either
+				continue // not of a device: never handled before either
 			}
 			m := MQTTMessage{DeviceID: id, Topic: strings.ReplaceAll(topic, ".", "/"), Data: d.Data()}
 			if about, err := d.Metadata(); err == nil {

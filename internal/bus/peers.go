@@ -7,7 +7,7 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Notify sends data to the processes that listen to the subject now. Nothing stores it: who is away misses it.
+// Notify sends data to the processes that listen to the subject now. It is not stored.
 func (b *Bus) Notify(subject string, data []byte) error {
 	if err := b.conn.Publish(subject, data); err != nil {
 		return fmt.Errorf("notify %.100q: %w", subject, err)
@@ -15,7 +15,7 @@ func (b *Bus) Notify(subject string, data []byte) error {
 	return nil
 }
 
-// Listen passes what Notify sends under the subject to handle, one after another, until ctx ends. It does not wait.
+// Listen passes notifications under the subject to handle, serially, until ctx ends. It returns at once.
 func (b *Bus) Listen(ctx context.Context, subject string, handle func(data []byte)) error {
 	subscription, err := b.conn.Subscribe(subject, func(m *nats.Msg) { handle(m.Data) })
 	if err != nil {

@@ -14,18 +14,18 @@ import (
 	"github.com/sluicehq/sluice/internal/worker"
 )
 
-// Outbox is where a service's events wait: *sqldb.DB.
+// Outbox is the outbox of a service: *sqldb.DB.
 type Outbox interface {
 	PendingEvents(ctx context.Context, limit int) ([]sqldb.Event, error)
 	DropEvents(ctx context.Context, events []sqldb.Event) error
 	Emitted() <-chan struct{}
 }
 
-// RelayOptions tune a relay. Only Service must be given.
+// RelayOptions configure a relay. Only Service is required.
 type RelayOptions struct {
-	Service     string        // whose outbox it is, for metrics and logs
-	Poll        time.Duration // how often to look without a signal: other processes may write too; default 1 s
-	StopTimeout time.Duration // how long the last attempt may take when stopping; default 5 s
+	Service     string        // of the outbox, for metrics and logs
+	Poll        time.Duration // interval without a signal, because other processes may write too; default 1 s
+	StopTimeout time.Duration // timeout of the last attempt at shutdown; default 5 s
 	Clock       clock.Clock   // default clock.System
 }
 
@@ -35,17 +35,16 @@ const (
 	relayMaxWait = 5 * time.Second
 )
 
-// Relay moves events from an outbox to their streams: at least once, and those of one entity (one
-// last part of a subject) in the order of the outbox. An event is dropped from the outbox after its
-// acknowledgement only. One that the broker can never take (too large, a subject without a stream)
-// stays there, is logged, and holds back its own entity's events and no others.
+// Relay publishes events of an outbox: at least once, and those of one entity (the last part of the subject) in the
+// order of the outbox. It deletes an event after its acknowledgement. An event that the broker always refuses (too
+// large, no stream for its subject) stays, is logged, and delays later events of its entity only.
 type Relay struct {
 	bus     *Bus
 	outbox  Outbox
 	options RelayOptions
 	logger  *slog.Logger
 
-	refused map[string]bool // ids that the broker refused at the last attempt
+	refused map[string]bool // ids of events that the broker refused at the last attempt
 }
 
 // NewRelay returns a relay, whose loop a worker runs. Several relays may share an outbox.
@@ -56,8 +55,8 @@ func NewRelay(b *Bus, outbox Outbox, options RelayOptions) *Relay {
 	return &Relay{bus: b, outbox: outbox, options: options, logger: b.logger.With("service", options.Service)}
 }
 
-// Loop describes the background loop of the relay. It publishes at each wake-up of the outbox, and once more within
-// StopTimeout when it is stopped, so that no event waits for the next start.
+// Loop describes the background loop of the relay. It publishes at each wake-up of the outbox, and once within
+// StopTimeout at shutdown, so that no event waits for the next start.
 func (r *Relay) Loop() worker.Loop {
 	return worker.Loop{
 		Name: r.options.Service + " relay", Pass: r.publishPending,
@@ -66,7 +65,7 @@ func (r *Relay) Loop() worker.Loop {
 	}
 }
 
-// publishPending moves batch after batch until the outbox has no full batch left.
+// publishPending publishes batches until the outbox has no full batch.
 func (r *Relay) publishPending(ctx context.Context) error {
 	for more := true; more && ctx.Err() == nil; {
 		var err error
@@ -77,7 +76,7 @@ func (r *Relay) publishPending(ctx context.Context) error {
 	return nil
 }
 
-// publishNextBatch moves one batch, and tells whether to come back at once for more.
+// publishNextBatch publishes one batch, and reports whether more events may wait.
 func (r *Relay) publishNextBatch(ctx context.Context) (more bool, err error) {
 	events, err := r.outbox.PendingEvents(ctx, relayBatch)
 	if err == nil {
@@ -90,7 +89,7 @@ func (r *Relay) publishNextBatch(ctx context.Context) (more bool, err error) {
 	return moved > 0 && len(events) == relayBatch, err
 }
 
-// publishBatch publishes the events and drops those that were acknowledged, even where others failed.
+// publishBatch publishes the events and deletes the acknowledged ones, even if others failed.
 func (r *Relay) publishBatch(ctx context.Context, events []sqldb.Event) (moved int, err error) {
 	if err := r.bus.Ready(); err != nil {
 		return 0, err
@@ -116,7 +115,7 @@ func (r *Relay) recordLag(events []sqldb.Event) {
 	r.bus.metrics.setLag(r.options.Service, age)
 }
 
-// logRefused logs once for each event that the broker will not take.
+// logRefused logs each refused event once.
 func (r *Relay) logRefused(refused map[string]refusal) {
 	now := make(map[string]bool, len(refused))
 	for _, refusal := range refused {
@@ -129,12 +128,11 @@ func (r *Relay) logRefused(refused map[string]refusal) {
 	r.refused = now
 }
 
-// wave publishes events side by side, at most one of an entity at a time: where one is lost, a later
-// one of the same entity was not yet sent, and cannot overtake it.
+// wave publishes events concurrently, at most one per entity: a later event of an entity cannot overtake a lost one.
 type wave struct {
 	js      jetstream.JetStream
-	flying  map[string]flight  // sent and not yet answered, by order key
-	order   []string           // the keys of flying, as sent
+	flying  map[string]flight  // sent and not acknowledged, by order key
+	order   []string           // keys of flying, in the order of sending
 	refused map[string]refusal // by order key
 	acked   []sqldb.Event
 }
@@ -149,8 +147,8 @@ type refusal struct {
 	err   error
 }
 
-// publish sends the events and collects the answers. Its error is a fault of the broker or the end
-// of ctx, after which there is no use in going on.
+// publish sends the events and collects the acknowledgements. An error is a fault of the broker or the end of ctx,
+// after which the rest is not sent.
 func (w *wave) publish(ctx context.Context, events []sqldb.Event) error {
 	for _, event := range events {
 		key := orderKey(event.Subject)
@@ -184,7 +182,7 @@ func (w *wave) send(key string, event sqldb.Event) error {
 	return nil
 }
 
-// settle waits for the answers to all that were sent; each comes or fails within ackTimeout.
+// settle waits for all acknowledgements; each arrives or fails within ackTimeout.
 func (w *wave) settle(ctx context.Context) error {
 	var fault error
 	for _, key := range w.order {
@@ -203,7 +201,7 @@ func (w *wave) settle(ctx context.Context) error {
 	return fault
 }
 
-// fail notes a refusal of this one event, and gives back any other error.
+// fail records a refusal of this one event, and returns any other error.
 func (w *wave) fail(key string, event sqldb.Event, err error) error {
 	if !isRefusal(err) {
 		return err
@@ -212,7 +210,7 @@ func (w *wave) fail(key string, event sqldb.Event, err error) error {
 	return nil
 }
 
-// isRefusal tells an error that the same event will meet again from a fault that passes.
+// isRefusal reports whether the same event would be refused again.
 func isRefusal(err error) bool {
 	if errors.Is(err, nats.ErrMaxPayload) || errors.Is(err, nats.ErrBadSubject) {
 		return true

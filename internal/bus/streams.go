@@ -11,17 +11,17 @@ import (
 
 // The streams.
 const (
-	Events = "EVENTS" // what changed, for everyone; the stream's sequence is the cursor
-	Jobs   = "JOBS"   // runs that are due, each for one worker
+	Events = "EVENTS" // changes, for all subscribers; the sequence is the cursor
+	Jobs   = "JOBS"   // due runs, each for one worker
 )
 
-// The subjects that the streams take, as prefixes.
+// Prefixes of the subjects of the streams.
 const (
 	eventPrefix  = "event."
 	jobRunPrefix = "job.run."
 )
 
-// DuplicateWindow is how long a stream knows the id of a message, and drops a repeat.
+// DuplicateWindow is how long a stream deduplicates a message id.
 const DuplicateWindow = 10 * time.Minute
 
 const (
@@ -29,8 +29,8 @@ const (
 	jobsMaxBytes      = 256 << 20
 )
 
-// streams is the table of what the broker keeps. EVENTS forgets the oldest when it is full; JOBS
-// refuses the newest, since what it holds was promised to run.
+// streams lists the streams. A full EVENTS drops the oldest event; a full JOBS refuses the newest, because accepted
+// runs must run.
 func streams(o Options) []jetstream.StreamConfig {
 	return []jetstream.StreamConfig{
 		{
@@ -48,7 +48,7 @@ func streams(o Options) []jetstream.StreamConfig {
 	}
 }
 
-// declareStreams makes the streams, or changes those there are. Doing it again changes nothing.
+// declareStreams creates or updates the streams.
 func declareStreams(ctx context.Context, js jetstream.JetStream, o Options) error {
 	for _, config := range streams(o) {
 		if _, err := js.CreateOrUpdateStream(ctx, config); err != nil {

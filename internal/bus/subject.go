@@ -7,8 +7,8 @@ import (
 
 const maxToken = 128
 
-// EventSubject is the subject of an event: "event.trip.changed.trip_01…". Its parts are letters,
-// digits, "_" and "-" only, so that none of them can widen what a subscription hears.
+// EventSubject is the subject of an event: "event.trip.changed.trip_01…". Its parts have only letters, digits, "_"
+// and "-", so no part can act as a wildcard.
 func EventSubject(entity, change, id string) (string, error) {
 	for _, token := range []string{entity, change, id} {
 		if !isToken(token) {
@@ -18,7 +18,7 @@ func EventSubject(entity, change, id string) (string, error) {
 	return eventPrefix + entity + "." + change + "." + id, nil
 }
 
-// ParseEventSubject takes apart what EventSubject made, and refuses anything else.
+// ParseEventSubject parses a subject of EventSubject, and refuses others.
 func ParseEventSubject(subject string) (entity, change, id string, err error) {
 	rest, ok := strings.CutPrefix(subject, eventPrefix)
 	parts := strings.Split(rest, ".")
@@ -41,8 +41,8 @@ func isToken(s string) bool {
 	return true
 }
 
-// orderKey is what must stay in order: the last part of a subject, which is the entity's id, so
-// that an entity's "changed" and "deleted" stay in order too.
+// orderKey is the key of ordering: the last part of a subject, the entity's id, so that "changed" and "deleted" of an
+// entity stay in order.
 func orderKey(subject string) string {
 	return subject[strings.LastIndexByte(subject, '.')+1:]
 }

@@ -11,7 +11,7 @@ import (
 
 // Reader is the part of a store that reads devices.
 type Reader interface {
-	// Get returns the devices that there are, in any order.
+	// Get returns the existing devices, in any order.
 	Get(ctx context.Context, ids []string) ([]Device, error)
 }
 
@@ -20,7 +20,7 @@ func Sees(who caller.Caller, d Device) bool {
 	return entity.Device.Sees(who, d.Facts())
 }
 
-// Visible is those of the devices that there are and who may see.
+// Visible returns the existing devices that the caller may see.
 func Visible(ctx context.Context, store Reader, who caller.Caller, field string, deviceIDs []string) ([]Device, error) {
 	deviceIDs, err := KnownIDs(field, deviceIDs)
 	if err != nil || len(deviceIDs) == 0 {
@@ -33,8 +33,8 @@ func Visible(ctx context.Context, store Reader, who caller.Caller, field string,
 	return slices.DeleteFunc(devices, func(d Device) bool { return !Sees(who, d) }), nil
 }
 
-// Within refuses a device that does not exist for a limited caller, before a lock or a rule could take longer over one
-// that there is. For other callers this read is not needed: the store itself finds whether there is such a device.
+// Within refuses a device that does not exist for a limited caller, so that no lock or rule takes longer for a device
+// that exists. For other callers the store finds whether the device exists.
 func Within(ctx context.Context, store Reader, who caller.Caller, id string) error {
 	if len(who.DeviceLabels) == 0 {
 		return nil
@@ -58,18 +58,17 @@ func IDsOf(devices []Device) []string {
 	return all
 }
 
-// MayWrite returns the caller when it may change devices. Members do not, whatever the scopes of their keys say.
+// MayWrite returns the caller if it may change devices. Members may not, whatever the scopes of their keys.
 func MayWrite(ctx context.Context) (caller.Caller, error) {
 	return staff(ctx, caller.DeviceWrite, "only staff changes devices")
 }
 
-// MayCommand returns the caller when it may send commands: staff, and keys of staff with the scope.
+// MayCommand returns the caller if it may send commands: staff, and keys of staff with the scope.
 func MayCommand(ctx context.Context) (caller.Caller, error) {
 	return staff(ctx, caller.DeviceCommand, "only staff sends commands")
 }
 
-// MayOperate returns the caller when it may do what scope names to devices. Members may not, whatever
-// the scopes of their keys say.
+// MayOperate returns the caller if it is staff and has the scope.
 func MayOperate(ctx context.Context, scope string) (caller.Caller, error) {
 	return staff(ctx, scope, "only staff operates devices")
 }
@@ -85,7 +84,7 @@ func staff(ctx context.Context, scope, refusal string) (caller.Caller, error) {
 	return who, nil
 }
 
-// VisibleToStaff is those of the devices that there are and the caller may see, if it is staff.
+// VisibleToStaff returns the existing devices that the caller may see, if it is staff.
 func VisibleToStaff(ctx context.Context, store Reader, deviceIDs []string) ([]Device, error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {

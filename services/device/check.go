@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// The bounds of input; texts in characters.
+// Limits of input; texts in characters.
 const (
 	MaxName       = 200
 	maxLabels     = 32
@@ -49,8 +49,8 @@ func CheckLabels(field string, labels map[string]string) error {
 	return nil
 }
 
-// CheckID is for use cases about one device.
+// CheckID validates the id of a device in an input.
 func CheckID(field, id string) error { return input.ID(field, ids.Device, id) }
 
-// KnownIDs is those of the ids that can be of devices, each once.
+// KnownIDs returns the ids that have the form of a device's id, each once.
 func KnownIDs(field string, all []string) ([]string, error) { return input.IDs(field, ids.Device, all) }

@@ -39,7 +39,7 @@ import (
 	"github.com/sluicehq/sluice/internal/entity"
 )
 
-// Kind is what a device is.
+// Kind is the kind of a device.
 type Kind string
 
 // The kinds.
@@ -57,10 +57,10 @@ type Presence string
 const (
 	Online  Presence = "ONLINE"
 	Offline Presence = "OFFLINE"
-	Unknown Presence = "UNKNOWN" // it was never heard
+	Unknown Presence = "UNKNOWN" // no signal yet
 )
 
-// Device is something in the field.
+// Device is a gateway, a camera, a sensor or a vehicle.
 type Device struct {
 	ID         string
 	Version    int64
@@ -69,26 +69,26 @@ type Device struct {
 	Labels     map[string]string // never nil
 	Presence   Presence
 	LastSeenAt *time.Time
-	Position   *Position // where it was last; nil while that is not known
-	Board      string    // what it last reported of itself, a JSON object; "" when it did not
-	Firmware   string    // as it last reported it
+	Position   *Position // the latest; nil while unknown
+	Board      string    // the last reported state, a JSON object; "" for none
+	Firmware   string    // as last reported
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
-	Lock       *Lock // of a vehicle that opens on command; nil for all others
+	Lock       *Lock // of a vehicle that opens on command; else nil
 	Deleted    bool  // only in what Store stores and emits
 
-	Source     string // what it was imported from; "" for one that was registered
-	ExternalID string // of the device in the source
+	Source     string // of an import; "" for a registered device
+	ExternalID string // id in the source
 }
 
-// Facts returns what the visibility of the device, and of what belongs to it, depends on.
+// Facts returns the facts that visibility depends on.
 func (d Device) Facts() entity.Facts { return entity.Facts{Kind: string(d.Kind), Labels: d.Labels} }
 
 // Position is a place on Earth: degrees in WGS 84, accuracy in metres.
 type Position struct {
 	Latitude  float64
 	Longitude float64
-	At        *time.Time // when it was there, where that is known
+	At        *time.Time // nil when unknown
 	Accuracy  *float64
 	Place     string // in words
 }

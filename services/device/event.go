@@ -8,10 +8,10 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
-// EventType is what kind of thing happened to a device.
+// EventType is the type of an event of a device.
 type EventType string
 
-// The types. In lower case they name the change in the subject of the emitted event.
+// The types. In lower case they are part of the subject of the emitted event.
 const (
 	Registered EventType = "REGISTERED"
 	Imported   EventType = "IMPORTED"
@@ -19,25 +19,25 @@ const (
 	Deleted    EventType = "DELETED"
 )
 
-// Event is something that happened to a device.
+// Event is an entry in the event log of a device.
 type Event struct {
 	ID       string
 	DeviceID string
 	At       time.Time
 	Type     EventType
 	Message  string // in words
-	Actor    string // who did it: an account, an API key, "system"
+	Actor    string // an account, an API key, or "system"
 	Data     string // a JSON object
 }
 
-// Change is a device as it shall be stored, and what happened to it.
+// Change is the device to store, and its event.
 type Change struct {
 	Device     Device
 	Event      Event
-	SecretHash string // of the device's new secret; "" leaves it as it is
+	SecretHash string // of a new secret; "" leaves it unchanged
 }
 
-// Noted is an event of a device that changes nothing of it.
+// Noted returns an event that changes nothing else of the device.
 func Noted(deviceID string, at time.Time, what EventType, message, actor string, data any) (Event, error) {
 	text, err := json.Marshal(data)
 	if err != nil {

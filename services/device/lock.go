@@ -5,11 +5,11 @@ import (
 	"time"
 )
 
-// LockState is how the lock of a vehicle stands, as far as the vehicle has told.
+// LockState is the state of a vehicle's lock, as last reported.
 type LockState string
 
-// The states: LOCKED → UNLOCKING → UNLOCKED → LOCKING → LOCKED. An unlock that fails leads back to LOCKED, a lock that
-// fails to UNLOCKED. A vehicle that says it is open when we took it for locked is UNLOCKED too, and is locked again.
+// The states: LOCKED → UNLOCKING → UNLOCKED → LOCKING → LOCKED. A failed unlock leads back to LOCKED, a failed lock
+// to UNLOCKED. A LOCKED vehicle that reports that it is open is UNLOCKED, and is locked again.
 const (
 	Locked    LockState = "LOCKED"
 	Unlocking LockState = "UNLOCKING"
@@ -17,7 +17,7 @@ const (
 	Locking   LockState = "LOCKING"
 )
 
-// The commands that drive a lock.
+// The commands that move a lock.
 const (
 	CommandUnlock = "unlock"
 	CommandLock   = "lock"
@@ -26,35 +26,35 @@ const (
 // Lock is the lock of a vehicle.
 type Lock struct {
 	State         LockState  `json:"state"`
-	Reference     string     `json:"holder,omitempty"`    // for whom it is open: a trip; "" for nobody in particular
-	CommandID     string     `json:"commandId,omitempty"` // that is under way, while UNLOCKING or LOCKING
-	LockRequested bool       `json:"wanted,omitempty"`    // it is to be locked, and tried until it is
-	Doubted       bool       `json:"doubted,omitempty"`   // the vehicle said it was open while it was UNLOCKING for another
-	Attempts      int64      `json:"attempts,omitempty"`  // at locking that failed, in a row
-	DueAt         *time.Time `json:"dueAt,omitempty"`     // when to lock it; nil while nothing is to be done
+	Reference     string     `json:"holder,omitempty"`    // for which it is open: a trip; "" for none
+	CommandID     string     `json:"commandId,omitempty"` // the running command, while UNLOCKING or LOCKING
+	LockRequested bool       `json:"wanted,omitempty"`    // lock it, and retry until it is locked
+	Doubted       bool       `json:"doubted,omitempty"`   // the vehicle reported that it is open while UNLOCKING
+	Attempts      int64      `json:"attempts,omitempty"`  // failed attempts to lock, in a row
+	DueAt         *time.Time `json:"dueAt,omitempty"`     // time of the next attempt; nil for none
 }
 
-// LockEvent is what happens to a lock, as the events of its vehicle name it.
+// LockEvent is the type of an event of a lock.
 type LockEvent string
 
-// The happenings.
+// The events of a lock.
 const (
 	LockChanged LockEvent = "LOCK_CHANGED"
-	LockFailed  LockEvent = "LOCK_FAILED"  // it is open and should not be; it is retried
-	LockDoubted LockEvent = "LOCK_DOUBTED" // the vehicle says otherwise than we knew
+	LockFailed  LockEvent = "LOCK_FAILED"  // open although it should be locked; retried
+	LockDoubted LockEvent = "LOCK_DOUBTED" // the vehicle reports another state than the stored one
 )
 
-// How a vehicle is locked until it is.
+// Timing of attempts to lock.
 const (
-	LockTimeout  = 30 * time.Second // for one attempt
-	lockRetry    = 5 * time.Second  // after the first that failed; doubles each time
+	LockTimeout  = 30 * time.Second // of one attempt
+	lockRetry    = 5 * time.Second  // after the first failure; doubles each time
 	lockRetryMax = 5 * time.Minute
 )
 
-// DrivesLock reports whether the command of that name moves a lock.
+// DrivesLock reports whether the command moves a lock.
 func DrivesLock(name string) bool { return name == CommandUnlock || name == CommandLock }
 
-// Begin is the lock when the command of that name is under way for the reference.
+// Begin returns the lock while the command runs for the reference.
 func (l Lock) Begin(name, commandID, reference string) (Lock, error) {
 	switch {
 	case name == CommandUnlock && l.State == Locked:
@@ -66,7 +66,7 @@ func (l Lock) Begin(name, commandID, reference string) (Lock, error) {
 	return l, LockBusy(l.State)
 }
 
-// End is the lock when the command of that name that was under way is over, done or not, and how to tell of it.
+// End returns the lock after the command, successful or not, and the event.
 func (l Lock) End(name string, done bool, now time.Time) (Lock, LockEvent) {
 	l.CommandID = ""
 	switch {
@@ -78,13 +78,13 @@ func (l Lock) End(name string, done bool, now time.Time) (Lock, LockEvent) {
 			l.DueAt = &now
 		}
 		return l, LockChanged
-	case name == CommandUnlock: // it failed, and yet the vehicle is open
+	case name == CommandUnlock: // the unlock failed, but the vehicle is open
 		return Lock{State: Unlocked, LockRequested: true, DueAt: &now}, LockDoubted
 	}
 	return l.Unlockable(now), LockFailed
 }
 
-// Unlockable is the lock after an attempt at locking that failed.
+// Unlockable returns the lock after a failed attempt to lock.
 func (l Lock) Unlockable(now time.Time) Lock {
 	l.State, l.DueAt = Unlocked, nil
 	l.Attempts++
@@ -99,7 +99,7 @@ func (l Lock) Unlockable(now time.Time) Lock {
 	return l
 }
 
-// ReportedOpen is the lock when the vehicle says that it is open.
+// ReportedOpen returns the lock after the vehicle reported that it is open.
 func (l Lock) ReportedOpen(now time.Time) Lock {
 	switch l.State {
 	case Locked:
@@ -110,7 +110,7 @@ func (l Lock) ReportedOpen(now time.Time) Lock {
 	return l
 }
 
-// RequestLock is the lock when who holds it wants it locked.
+// RequestLock returns the lock after the owner of the reference requested to lock.
 func (l Lock) RequestLock(reference string, now time.Time) Lock {
 	if l.Reference != reference || l.State == Locked || l.LockRequested {
 		return l
@@ -122,12 +122,12 @@ func (l Lock) RequestLock(reference string, now time.Time) Lock {
 	return l
 }
 
-// Due reports whether it is time to lock.
+// Due reports whether an attempt to lock is due.
 func (l Lock) Due(now time.Time) bool {
 	return l.LockRequested && l.State == Unlocked && l.DueAt != nil && !l.DueAt.After(now)
 }
 
-// Words describes the change of a lock that was in the state before.
+// Words describes the change of a lock from the state before.
 func (l Lock) Words(before LockState, what LockEvent) string {
 	switch {
 	case what == LockFailed:

@@ -4,7 +4,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Reasons for which a lock does not move.
+// Reasons why a lock does not move.
 const (
 	ReasonNoLock   = "NO_LOCK"
 	ReasonLockBusy = "LOCK_BUSY"
@@ -12,12 +12,12 @@ const (
 	ReasonGivenUp  = "GIVEN_UP"
 )
 
-// LockBusy says that the lock is in another state than it would have to be.
+// LockBusy reports that the state of the lock does not allow the command.
 func LockBusy(state LockState) *errs.Error {
 	return errs.New(errs.FailedPrecondition, ReasonLockBusy, "the vehicle is %s", state)
 }
 
-// NoLock says that there is no lock.
+// NoLock reports that the device has no lock.
 func NoLock() *errs.Error {
 	return errs.New(errs.FailedPrecondition, ReasonNoLock, "this device has no lock that opens on command")
 }
@@ -27,7 +27,7 @@ func LockHeld() *errs.Error {
 	return errs.New(errs.FailedPrecondition, ReasonLockHeld, "the vehicle is on an open trip: end the trip, and it is locked")
 }
 
-// GivenUp says that it is too late.
+// GivenUp reports that the request was cancelled before it was executed.
 func GivenUp() *errs.Error {
 	return errs.New(errs.FailedPrecondition, ReasonGivenUp, "this was given up before it was done")
 }

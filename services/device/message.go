@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// DownTopic is what a message to a device is about. Over MQTT the topic is devices/<device id>/<topic>.
+// DownTopic is the topic of a message to a device. In MQTT it is devices/<device id>/<topic>.
 type DownTopic string
 
-// What devices receive.
+// The topics to devices.
 const (
 	DownConfig   DownTopic = "config/desired"
 	DownCommands DownTopic = "commands"
@@ -26,16 +26,15 @@ type DownMessage struct {
 // ErrNotSubscribed reports that the device has no connection in this process that subscribes to the topic.
 var ErrNotSubscribed = errors.New("the device is not subscribed in this process")
 
-// Downlink carries messages to devices.
+// Downlink delivers messages to devices.
 type Downlink interface {
-	// Route reports whether this process is the one to send to the device: it holds a connection of the device, or
-	// no process does. Otherwise Route notifies the process that holds the connection, which reads from the store
-	// what it has to send.
+	// Route reports whether this process should send to the device: it has a connection of the device, or no process
+	// has. Otherwise Route notifies the process with the connection, which reads from the store what to send.
 	Route(ctx context.Context, deviceID string) (bool, error)
 
 	// Deliver sends the message to the connections of the device in this process. A command is delivered when it is
-	// in a write queue, since the device answers it on commands/ack; a configuration when the device has acknowledged
-	// it by PUBACK. ErrNotSubscribed when no connection here subscribes to the topic.
+	// in a write queue, because the device acknowledges it on commands/ack; a configuration when the device has
+	// acknowledged it by PUBACK. ErrNotSubscribed if no connection here subscribes to the topic.
 	Deliver(ctx context.Context, m DownMessage) error
 }
 
@@ -51,7 +50,7 @@ func (NoDownlink) Deliver(context.Context, DownMessage) error { return nil }
 // deferredKey is the context key of the functions that Defer collects.
 type deferredKey struct{}
 
-// WithDeferred returns a context whose deferred functions the caller runs by run, once its transaction has committed.
+// WithDeferred returns a context that collects deferred functions. The caller calls run after the commit.
 func WithDeferred(ctx context.Context) (deferring context.Context, run func(ctx context.Context)) {
 	var functions []func(context.Context)
 	return context.WithValue(ctx, deferredKey{}, &functions), func(ctx context.Context) {
@@ -61,8 +60,8 @@ func WithDeferred(ctx context.Context) (deferring context.Context, run func(ctx 
 	}
 }
 
-// Defer runs f after the commit when the context belongs to a transaction of several messages, and else at once.
-// What f does must be repairable from the store: a crash may lose it.
+// Defer runs f after the commit if the context belongs to a transaction of several messages, else at once. A crash
+// may lose f, so its effect must be repairable from the store.
 func Defer(ctx context.Context, f func(ctx context.Context)) {
 	if functions, ok := ctx.Value(deferredKey{}).(*[]func(context.Context)); ok && functions != nil {
 		*functions = append(*functions, f)
@@ -71,10 +70,10 @@ func Defer(ctx context.Context, f func(ctx context.Context)) {
 	f(ctx)
 }
 
-// UpTopic is what a message of a device is about. Over MQTT the topic is devices/<device id>/<topic>.
+// UpTopic is the topic of a message from a device. In MQTT it is devices/<device id>/<topic>.
 type UpTopic string
 
-// What devices tell.
+// The topics from devices.
 const (
 	UpTelemetry      UpTopic = "telemetry"
 	UpPosition       UpTopic = "position"
@@ -86,12 +85,12 @@ const (
 	UpCommandResult  UpTopic = "commands/result"
 )
 
-// UpTopics lists what devices tell.
+// UpTopics lists the topics from devices.
 func UpTopics() []UpTopic {
 	return []UpTopic{UpTelemetry, UpPosition, UpState, UpEvents, UpConfigReported, UpCommandAck, UpCommandLog, UpCommandResult}
 }
 
-// MaxPayload bounds a message of a device, in bytes.
+// MaxPayload bounds a payload, in bytes.
 const MaxPayload = 64 << 10
 
 // UpMessage is a message from an authenticated device. It may be redelivered.

@@ -30,11 +30,11 @@ func (m *Moment) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// maxAhead is how far in the future a device's clock may be.
+// maxAhead is how far ahead a device's clock may be.
 const maxAhead = time.Hour
 
-// Checked returns the time, and the time of arrival for nil. It refuses a time in the future, and one before 1990, which
-// is of a clock that was not set.
+// Checked returns the time, or the time of arrival for nil. It refuses a time in the future, and one before 1990,
+// when the clock was not set.
 func (m *Moment) Checked(field string, arrived time.Time) (time.Time, error) {
 	switch {
 	case m == nil || m.IsZero():

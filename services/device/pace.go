@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Pace bounds how often a device's event log is written to for what the device does. It is safe for concurrent use.
+// Pace limits how often a device's actions write to its event log. It is safe for concurrent use.
 type Pace struct {
 	mu sync.Mutex
 	of map[string]*noting
 }
 
-// Rate is how often something may be noted: so many at once, and so many a minute in the long run.
+// Rate is a token bucket: a burst, and a number per minute.
 type Rate struct {
 	AtOnce, AMinute int
 }
@@ -20,20 +20,20 @@ type Rate struct {
 const maxNoted = 100_000
 
 type noting struct {
-	spent   float64 // of what may be noted at once
+	spent   float64 // tokens
 	at      time.Time
-	skipped int // since the last that was noted
+	skipped int // since the last noted event
 }
 
-// NewPace returns a Pace that has noted nothing.
+// NewPace returns an empty Pace.
 func NewPace() *Pace { return &Pace{of: map[string]*noting{}} }
 
-// May reports whether one more may be noted, and counts it.
+// May reports whether one more event may be noted, and counts it.
 func (p *Pace) May(name string, rate Rate, now time.Time) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.of) >= maxNoted {
-		clear(p.of) // rather than growing without end
+		clear(p.of) // bounds the memory
 	}
 	c, known := p.of[name]
 	if !known {
@@ -50,7 +50,7 @@ func (p *Pace) May(name string, rate Rate, now time.Time) bool {
 	return true
 }
 
-// Skipped returns how many were not noted since the last call.
+// Skipped returns the number of skipped events since the last call.
 func (p *Pace) Skipped(name string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -2,7 +2,7 @@ package device
 
 import "github.com/sluicehq/sluice/internal/page"
 
-// Page is a page of what one device has.
+// Page is a page of rows of one device.
 type Page[T any] struct {
 	DeviceID string
 	page.Page[T]

@@ -4,7 +4,7 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// CheckPosition returns the position as it is stored.
+// CheckPosition returns the position in its stored form.
 func CheckPosition(field string, p *Position) (*Position, error) {
 	if p == nil {
 		return nil, nil
@@ -24,8 +24,8 @@ func CheckPosition(field string, p *Position) (*Position, error) {
 	return &kept, nil
 }
 
-// Latest is where the device was last, by what was known and what is found now. A time beats none,
-// so that a list of places without times does not undo what the device itself told.
+// Latest returns the later of two positions. A position with a time precedes one without, so that an import without
+// times does not replace what the device reported.
 func Latest(known, found *Position) *Position {
 	switch {
 	case found == nil:
@@ -38,7 +38,7 @@ func Latest(known, found *Position) *Position {
 	return found
 }
 
-// SamePosition reports whether the positions are the same by value.
+// SamePosition reports whether the positions are equal by value.
 func SamePosition(a, b *Position) bool {
 	if a == nil || b == nil {
 		return a == b

@@ -1,13 +1,13 @@
 // Package fastreject refuses a request that is repeated on one connection without parsing it as HTTP. A client in a
-// loop sends the same bytes each time, and net/http needs several times as long to parse them as a comparison needs.
+// loop sends the same bytes each time, and comparing them is several times cheaper than parsing.
 //
-// A handler that refuses a request registers the refusal with Repeat. When the next request on the connection begins
-// with exactly the same request line and header fields, the registered function may respond in place of the handler. Of
-// the body only its length counts, which is one of the header fields.
+// A handler that refuses a request registers the refusal with Repeat. If the next request on the connection has
+// exactly the same request line and header fields, the registered function may respond instead of the handler. The
+// body may differ, but not its length.
 //
-// It promises that every other request reaches net/http byte for byte. Bytes are compared only at the start of a request
-// after all earlier requests have their responses, and consumed only when they are one complete request. A client that
-// does not read its response is disconnected after the timeout.
+// Every other request reaches net/http byte for byte. Bytes are compared only at the start of a request, after all
+// earlier requests have responses, and consumed only as one complete request. A client that does not read its
+// response is disconnected after the timeout.
 package fastreject
 
 import (
@@ -39,8 +39,8 @@ func Serve(server *http.Server, listener net.Listener, timeout time.Duration) er
 	return server.Serve(observedListener{listener, timeout})
 }
 
-// Repeat registers a responder for repetitions of the request on its connection. The handler calls it for each request
-// that it refuses. It does nothing for a request whose bytes are not known exactly.
+// Repeat registers a responder for repetitions of the request on its connection. The handler calls it for each
+// request that it refuses. It has no effect when the bytes of the request are not known exactly.
 func Repeat(r *http.Request, responder func() Responder) {
 	c, ok := r.Context().Value(contextKey{}).(*conn)
 	if ok && r.ProtoMajor == 1 && r.ProtoMinor == 1 && !r.Close && r.ContentLength >= 0 && len(r.TransferEncoding) == 0 && r.Header["Expect"] == nil {
@@ -62,8 +62,8 @@ func (d observedListener) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// conn is a connection that net/http reads into a buffer of its own. A request is refused here only after it arrived
-// twice: the first one shows that the buffer of net/http is empty after it, so the second one begins with the next read.
+// conn is a connection that net/http reads into a buffer. A request is refused here only after it arrived twice:
+// after the first one the buffer of net/http is empty, so the second one begins with the next read.
 type conn struct {
 	*net.TCPConn
 	timeout  time.Duration
@@ -72,14 +72,14 @@ type conn struct {
 	mu    sync.Mutex
 	idle  bool   // all requests have responses: the next read begins or continues the head of a request
 	first []byte // the first read of the last request
-	reads int    // of the last request, including those in the background of its handler
+	reads int    // of the last request, including reads during its handler
 	exact bool   // the reads were that request and no more
 	after bool   // the request before the last one was exact
 
 	head      []byte // of the registered request; nil without one
 	length    int    // of that request
 	responder Responder
-	buffer    []byte // of the response
+	buffer    []byte // for the response
 }
 
 // changeState follows the states of net/http: active after the head of a request, idle after its response, hijacked after

@@ -1,13 +1,12 @@
-// Package presence tells who of the devices is there.
+// Package presence decides whether a device is ONLINE, OFFLINE or UNKNOWN, and stores this State.
 //
-// It hears when a device connects, disconnects or says something, and stores for each device a State. It promises: a
-// device that is heard is ONLINE at once. One that disconnects stays ONLINE for the grace, and is OFFLINE only when it
-// has not reconnected by then and the broker does not know it. After a restart, devices that were ONLINE and are not
-// connected are UNKNOWN until they are heard or the wait runs out. Others receive ONLINE and OFFLINE alternately, and
-// never UNKNOWN; so they hear nothing of a restart, nor of a device that reconnects in time.
+// A device is ONLINE as soon as it connects or sends. After a disconnect it stays ONLINE for the grace period, and
+// becomes OFFLINE when it has not reconnected by then. After a restart, ONLINE devices without a connection are
+// UNKNOWN until they send or a timeout expires. Subscribers receive ONLINE and OFFLINE alternately and never UNKNOWN,
+// so a restart and a quick reconnect publish nothing.
 //
-// The states are in the store, so that any number of processes keep them together. What a process
-// that is killed had heard and not stored is found again by comparing with who is connected.
+// The states are in the store, so several processes can share them. Signals that a crash lost are recovered by a
+// comparison with the connections.
 package presence
 
 import "time"
@@ -22,32 +21,32 @@ const (
 	Unknown Presence = "UNKNOWN"
 )
 
-// Kind is what was noticed of a device.
+// Kind is the kind of a signal.
 type Kind int
 
 // The kinds.
 const (
-	Connected    Kind = iota // it connected
-	Disconnected             // a connection of it ended
-	Active                   // it said something
+	Connected    Kind = iota // a connection began
+	Disconnected             // a connection ended
+	Active                   // a message arrived
 )
 
-// Signal is something that was noticed of a device. Signals may come twice and out of order.
+// Signal is an observation of a device. Signals may be repeated and out of order.
 type Signal struct {
 	DeviceID string
 	Kind     Kind
 	At       time.Time
 }
 
-// State is what is known of a device.
+// State is the presence of a device, with what later decisions need.
 type State struct {
 	Presence  Presence
-	Published Presence   // the last state that was published; UNKNOWN when none was
-	At        time.Time  // of the last signal that counted; zero when there was none
-	Due       *time.Time // when it is OFFLINE, unless it is heard before; nil for never
+	Published Presence   // the last published presence; UNKNOWN if none
+	At        time.Time  // time of the last accepted signal; zero if none
+	Due       *time.Time // when it becomes OFFLINE without a signal; nil for never
 }
 
-// After is the state after a signal. Older news than what is known changes nothing.
+// After returns the state after a signal. A signal older than the state has no effect.
 func (s State) After(signal Signal, grace time.Duration) State {
 	if signal.At.Before(s.At) {
 		return s
@@ -64,7 +63,7 @@ func (s State) After(signal Signal, grace time.Duration) State {
 	return s
 }
 
-// Expired is the state when the time has come to now and the device is not connected.
+// Expired returns the state after Due has passed without a connection.
 func (s State) Expired(now time.Time) State {
 	if s.Due == nil || s.Due.After(now) {
 		return s
@@ -72,8 +71,8 @@ func (s State) Expired(now time.Time) State {
 	return State{Presence: Offline, Published: Offline, At: s.At}
 }
 
-// Doubted is the state of a device that was there before a restart and is not connected after it: it
-// has until now+wait to reconnect.
+// Doubted returns the state of a device that was ONLINE before a restart and has no connection: it may reconnect
+// until now+wait.
 func (s State) Doubted(now time.Time, wait time.Duration) State {
 	if s.Presence != Online {
 		return s
@@ -83,7 +82,7 @@ func (s State) Doubted(now time.Time, wait time.Duration) State {
 	return s
 }
 
-// Missed is the state of a device that is not connected although no disconnection was noticed.
+// Missed returns the state of a device without a connection whose disconnect was not noticed.
 func (s State) Missed(now time.Time, grace time.Duration) State {
 	if s.Presence == Online && s.Due == nil {
 		due := now.Add(grace)

@@ -13,46 +13,46 @@ import (
 	"github.com/sluicehq/sluice/internal/worker"
 )
 
-// Store stores the states. Each method is one transaction; devices that are not there are passed over.
+// Store persists states. Each method is one transaction; unknown devices are skipped.
 type Store interface {
-	// ChangePresence stores what next makes of the states of the devices, notes when they were seen, and tells
-	// others where State.Published changes. Of one device, changes happen one after another.
+	// ChangePresence applies next to the states of the devices, updates their last-seen times, and emits an event
+	// when State.Published changes. Changes of one device are serial.
 	ChangePresence(ctx context.Context, deviceIDs []string, now time.Time, next Next) error
 
-	// Present returns the devices that are ONLINE or due.
+	// Present returns the devices that are ONLINE or have a due time.
 	Present(ctx context.Context) ([]string, error)
 
-	// Due returns devices whose time has come, at most limit.
+	// Due returns at most limit devices whose due time has passed.
 	Due(ctx context.Context, now time.Time, limit int) ([]string, error)
 }
 
-// Next decides about a device's state, and when the device was seen; nil when it was not. It
-// may be called again for the same device, so it must not act.
+// Next returns the new state of a device and its last-seen time; nil leaves that unchanged. The store may retry it,
+// so it must have no side effects.
 type Next func(deviceID string, s State) (after State, seen *time.Time)
 
-// Broker knows who is connected.
+// Broker lists connections.
 type Broker interface {
-	// Connected returns the devices that are connected and since when.
+	// Connected returns the connected devices, with the time of their connection.
 	Connected(ctx context.Context) (map[string]time.Time, error)
 }
 
-// Options are the times. All must be given.
+// Options are the times. All are required.
 type Options struct {
-	Grace   time.Duration // how long a device that disconnected may take to reconnect
-	Wait    time.Duration // how long, after a restart
-	Sweep   time.Duration // how often those who are due are looked for
-	Compare time.Duration // how often the states are compared with who is connected
+	Grace   time.Duration // until a disconnected device is OFFLINE
+	Wait    time.Duration // the same after a restart
+	Sweep   time.Duration // interval of the search for due devices
+	Compare time.Duration // interval of the comparison of states with connections
 
-	// Welcome does what a device that has come waits for. It may be called again.
+	// Welcome runs the tasks that wait for the device to connect. It must be idempotent.
 	Welcome func(ctx context.Context, deviceID string) error
 }
 
 const (
-	waiting    = 20_000           // signals that may wait to be stored; further callers wait
-	maxBatches = 20               // batches of one pass
-	atOnce     = 500              // devices in one transaction
-	coarse     = 30 * time.Second // how exact it is when a device was last seen
-	forgotten  = 10 * time.Minute // after which it is forgotten that a device was heard
+	waiting    = 20_000           // buffered signals; beyond it callers block
+	maxBatches = 20               // batches per pass
+	atOnce     = 500              // devices per transaction
+	coarse     = 30 * time.Second // resolution of the last-seen time
+	forgotten  = 10 * time.Minute // after which an inactive device is dropped from memory
 )
 
 // Tracker keeps the states up to date. It is safe for concurrent use.
@@ -65,15 +65,15 @@ type Tracker struct {
 	signals chan Signal
 	wakeup  worker.Wakeup
 
-	// The state of the loop, which one goroutine uses.
-	pending            map[string][]Signal // a batch whose write has failed
+	// Only the goroutine of the loop uses these fields.
+	pending            map[string][]Signal // a batch whose write failed
 	sweepAt, compareAt time.Time
 
 	mu     sync.Mutex
-	active map[string]time.Time // when a device last sent an Active signal that was passed on
+	active map[string]time.Time // time of the last Active signal that was passed on, by device
 }
 
-// NewTracker returns a keeper, whose loop a worker runs.
+// NewTracker returns a Tracker, whose loop a worker runs.
 func NewTracker(store Store, broker Broker, clock clock.Clock, logger *slog.Logger, options Options) *Tracker {
 	return &Tracker{
 		store: store, broker: broker, clock: clock, logger: logger, options: options,
@@ -81,7 +81,7 @@ func NewTracker(store Store, broker Broker, clock clock.Clock, logger *slog.Logg
 	}
 }
 
-// Notice takes signals. It waits while too many wait already, and returns early when ctx ends.
+// Notice enqueues signals. It blocks while the buffer is full, and returns early when ctx ends.
 func (k *Tracker) Notice(ctx context.Context, signals ...Signal) {
 	for _, signal := range signals {
 		if !k.isNew(signal) {
@@ -96,7 +96,7 @@ func (k *Tracker) Notice(ctx context.Context, signals ...Signal) {
 	}
 }
 
-// isNew reports whether the signal says more than what was passed on a moment ago.
+// isNew reports whether the signal adds information to the last one that was passed on.
 func (k *Tracker) isNew(signal Signal) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -111,8 +111,8 @@ func (k *Tracker) isNew(signal Signal) bool {
 	return true
 }
 
-// Loop describes the background loop of the keeper. A pass stores the signals that wait, and then, when they are due,
-// finds devices that have gone and compares the states with the connections. Signals whose write fails are retried.
+// Loop describes the background loop. A pass stores buffered signals. When due, it also expires devices and compares
+// states with connections. Failed writes are retried.
 func (k *Tracker) Loop() worker.Loop {
 	return worker.Loop{Name: "presence", Pass: k.pass, Interval: min(k.options.Sweep, k.options.Compare), Wakeup: k.wakeup, MaxBackoff: time.Second}
 }
@@ -140,8 +140,8 @@ func (k *Tracker) pass(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-// storeSignals writes the signals that wait in batches, maxBatches of them at most so that they do not hold back the
-// rest of the pass. A batch whose write fails stays pending.
+// storeSignals writes at most maxBatches batches of signals, so that the rest of the pass is not delayed. A batch
+// whose write fails stays pending.
 func (k *Tracker) storeSignals(ctx context.Context) error {
 	for range maxBatches {
 		if k.pending = k.fillBatch(k.pending); len(k.pending) == 0 {
@@ -162,7 +162,7 @@ func (k *Tracker) logFailure(ctx context.Context, what string, err error) {
 	}
 }
 
-// fillBatch adds the signals that wait to a batch, up to the size of one transaction.
+// fillBatch adds buffered signals to a batch, up to the size of one transaction.
 func (k *Tracker) fillBatch(batch map[string][]Signal) map[string][]Signal {
 	if batch == nil {
 		batch = map[string][]Signal{}
@@ -204,7 +204,7 @@ func (k *Tracker) storeBatch(ctx context.Context, batch map[string][]Signal) err
 	return nil
 }
 
-// expire makes OFFLINE who is due, but for those that the broker knows.
+// expire makes due devices OFFLINE, unless the broker lists a connection.
 func (k *Tracker) expire(ctx context.Context) error {
 	now := k.clock.Now()
 	due, err := k.store.Due(ctx, now, atOnce)
@@ -223,7 +223,7 @@ func (k *Tracker) expire(ctx context.Context) error {
 	})
 }
 
-// compare finds devices whose connection or disconnection was not noticed.
+// compare finds devices whose connect or disconnect was not noticed.
 func (k *Tracker) compare(ctx context.Context, started bool) error {
 	now := k.clock.Now()
 	connected, err := k.broker.Connected(ctx)
@@ -267,8 +267,8 @@ func (k *Tracker) markConnected(ctx context.Context, connected map[string]time.T
 	return k.storeBatch(ctx, batch)
 }
 
-// MarkUnconfirmed records that a process which held connections of the devices has died. Those without another connection are
-// UNKNOWN until they reconnect, and OFFLINE after Options.Wait.
+// MarkUnconfirmed records that a process with connections of the devices has died. Devices without another connection
+// are UNKNOWN until they reconnect, and OFFLINE after Options.Wait.
 func (k *Tracker) MarkUnconfirmed(ctx context.Context, deviceIDs []string) error {
 	connected, err := k.broker.Connected(ctx)
 	if err != nil {

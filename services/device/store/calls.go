@@ -14,7 +14,7 @@ import (
 
 const callColumns = `id, device_id, at, api_key_id, account_id, name, outcome, reason, took, trace_id`
 
-// RecordCalls stores calls: see maintenance.AuditStore.
+// RecordCalls implements maintenance.AuditStore.
 func (s *Store) RecordCalls(ctx context.Context, calls []maintenance.Call, events []device.Event) error {
 	rows := make([][]any, len(calls))
 	for i, c := range calls {
@@ -49,7 +49,7 @@ func scanCall(row sqldb.Row) (maintenance.Call, error) {
 	return c, err
 }
 
-// ListCalls returns a page of calls: see maintenance.AuditStore.
+// ListCalls implements maintenance.AuditStore.
 func (s *Store) ListCalls(ctx context.Context, filter maintenance.CallFilter, request page.Request) (page.Page[maintenance.Call], error) {
 	size, err := request.Size()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 const commandColumns = `id, device_id, name, arguments, caller, reference, timeout, queue_until, created_at,
 	version, status, deadline, due_at, sends, sent_at, last_sent_at, acknowledged_at, finished_at, result, reason, error, log_lines, log_bytes`
 
-// commandChanging is the columns of a command that its changes change.
+// commandChanging lists the columns that changes of a command update.
 const commandChanging = `version, status, deadline, due_at, sends, sent_at, last_sent_at, acknowledged_at, finished_at,
 	result, reason, error, log_lines, log_bytes`
 
@@ -51,7 +51,7 @@ func insertCommand(ctx context.Context, tx *sqldb.Tx, c command.Command) error {
 	return err
 }
 
-// updateCommand stores a command that was read one version before, of a locked device.
+// updateCommand updates a command from the version before. Its device is locked.
 func updateCommand(ctx context.Context, tx *sqldb.Tx, c command.Command) error {
 	values := commandChangingValues(c)
 	row := sqldb.Tuples(1, len(values))

@@ -16,8 +16,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/command"
 )
 
-// Decide stores what decide says of commands and their device: see command.Store. The device's row
-// is locked first, so that all that concerns its commands happens one after another.
+// Decide implements command.Store. It locks the device's row first, so changes of its commands are serial.
 func (s *Store) Decide(ctx context.Context, about command.Target, decide func(command.State) (command.Changes, error)) (command.Command, error) {
 	return sqldb.WriteOnce(ctx, s.db, about.Key, about.Now, func(tx *sqldb.Tx) (command.Command, error) {
 		at, err := situation(ctx, tx, about)
@@ -35,7 +34,7 @@ func (s *Store) Decide(ctx context.Context, about command.Target, decide func(co
 
 func situation(ctx context.Context, tx *sqldb.Tx, about command.Target) (command.State, error) {
 	condition, id := "id = $1 AND NOT deleted", about.DeviceID
-	if about.DeviceID == "" { // a command that has ended with its device still has to be told so
+	if about.DeviceID == "" { // a command that ended with its device must still return that result
 		condition, id = "id = (SELECT device_id FROM commands WHERE id = $1)", about.CommandID
 	}
 	d, err := lockAnyDevice(ctx, tx, condition, id)
@@ -76,7 +75,7 @@ func namedBy(ctx context.Context, tx *sqldb.Tx, about command.Target, deviceID s
 	return &c, nil
 }
 
-// writeChanges writes what was decided of a device that was read at the version.
+// writeChanges writes the decision about a device that was read at the version.
 func (s *Store) writeChanges(ctx context.Context, tx *sqldb.Tx, work command.Changes, version int64, now time.Time) error {
 	if work.Device != nil {
 		if err := updateDevice(ctx, tx, work.Device.Device, version); err != nil {
@@ -147,7 +146,7 @@ func newestCommands() sqldb.Newest {
 	return sqldb.Newest{Name: "device-commands/newest", Column: "created_at", Kind: ids.Command}
 }
 
-// GetCommands returns commands by id: see command.Store.
+// GetCommands implements command.Store.
 func (s *Store) GetCommands(ctx context.Context, ids []string, labels map[string]string) ([]command.Command, error) {
 	var w sqldb.Where
 	w.In("id", ids)
@@ -160,7 +159,7 @@ func (s *Store) GetCommands(ctx context.Context, ids []string, labels map[string
 	return found, nil
 }
 
-// ListCommands returns a page of commands a device: see command.Store.
+// ListCommands implements command.Store.
 func (s *Store) ListCommands(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[command.Command], error) {
 	return sqldb.Children[command.Command]{
 		Table: "commands", Columns: commandColumns, Parent: "device_id", Order: newestCommands(), Scan: scanCommand,
@@ -169,14 +168,14 @@ func (s *Store) ListCommands(ctx context.Context, deviceIDs []string, request pa
 	}.PagesOf(ctx, s.db, deviceIDs, request)
 }
 
-// CommandLogs returns the beginnings of logs: see command.Store.
+// CommandLogs implements command.Store.
 func (s *Store) CommandLogs(ctx context.Context, commandIDs []string, most int) ([]command.LogLine, error) {
 	var w sqldb.Where
 	w.In("command_id", commandIDs)
 	return s.lines(ctx, w, "command_id", "ordinal", most)
 }
 
-// DeviceLogs returns what devices logged over a time: see command.Store.
+// DeviceLogs implements command.Store.
 func (s *Store) DeviceLogs(ctx context.Context, deviceIDs []string, from, to time.Time, most int) ([]command.LogLine, error) {
 	var w sqldb.Where
 	w.In("device_id", deviceIDs)
@@ -195,7 +194,7 @@ func (s *Store) lines(ctx context.Context, w sqldb.Where, parent, order string, 
 	return lines, nil
 }
 
-// Unacknowledged returns what a device has not acknowledged: see command.Store.
+// Unacknowledged implements command.Store.
 func (s *Store) Unacknowledged(ctx context.Context, deviceID string) ([]string, error) {
 	found, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM commands
 		WHERE device_id = $1 AND due_at IS NOT NULL AND status <> $2 ORDER BY created_at, id`, deviceID, string(command.Acknowledged))
@@ -205,7 +204,7 @@ func (s *Store) Unacknowledged(ctx context.Context, deviceID string) ([]string, 
 	return found, nil
 }
 
-// DueCommands returns commands that are due: see command.Store.
+// DueCommands implements command.Store.
 func (s *Store) DueCommands(ctx context.Context, now time.Time, most int) ([]string, error) {
 	due, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM commands
 		WHERE due_at <= $1 AND (deadline <= $1 OR NOT EXISTS (`+ownedElsewhere("commands.device_id", "$2")+`))
@@ -216,7 +215,7 @@ func (s *Store) DueCommands(ctx context.Context, now time.Time, most int) ([]str
 	return due, nil
 }
 
-// NextDue returns when something is due next: see maintenance.DueStore.
+// NextDue implements maintenance.DueStore.
 func (s *Store) NextDue(ctx context.Context) (*time.Time, error) {
 	var next sql.NullInt64
 	err := s.db.Read().QueryRowContext(ctx, `SELECT MIN(due) FROM (

@@ -24,7 +24,7 @@ func insertEvent(ctx context.Context, tx *sqldb.Tx, e device.Event) error {
 	return err
 }
 
-// Note writes down an event alone: see uplink.Store.
+// Note implements uplink.Store.
 func (s *Store) Note(ctx context.Context, e device.Event) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error { return noteIfThere(ctx, tx, e) })
 	if err != nil {
@@ -53,7 +53,7 @@ func scanEvent(row sqldb.Row) (device.Event, error) {
 	return e, err
 }
 
-// Events returns a page of events a device: see registry.Store.
+// Events implements registry.Store.
 func (s *Store) Events(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[device.Event], error) {
 	return sqldb.Children[device.Event]{
 		Table: "device_events", Columns: eventColumns, Parent: "device_id", Order: newestEvents(), Scan: scanEvent,

@@ -10,10 +10,10 @@ import (
 	"github.com/sluicehq/sluice/internal/sqldb"
 )
 
-// maxForgotten bounds the lines of logs that go in one transaction, but for those of one command.
+// maxForgotten bounds the log lines that one transaction deletes, unless one command has more.
 const maxForgotten = 5_000
 
-// ForgetCommands drops commands that are long over: see keeping.Store.
+// ForgetCommands implements maintenance.RetentionStore.
 func (s *Store) ForgetCommands(ctx context.Context, before time.Time, most int) (int64, error) {
 	n, err := s.forgetCommands(ctx, `SELECT id, log_lines FROM commands WHERE finished_at < $1 ORDER BY finished_at LIMIT $2`,
 		sqldb.Micros(before), most)
@@ -23,8 +23,8 @@ func (s *Store) ForgetCommands(ctx context.Context, before time.Time, most int) 
 	return n, nil
 }
 
-// forgetCommands drops those that the query returns, with how long their logs are. What is over does not
-// change any more, so it is the same when it is dropped.
+// forgetCommands deletes the commands that the query returns, with the length of their logs. A finished command does
+// not change any more.
 func (s *Store) forgetCommands(ctx context.Context, query string, args ...any) (int64, error) {
 	lines := int64(0)
 	found, err := sqldb.Select(ctx, s.db.Read(), func(row sqldb.Row) (string, error) {
@@ -32,7 +32,7 @@ func (s *Store) forgetCommands(ctx context.Context, query string, args ...any) (
 		var its int64
 		err := row.Scan(&id, &its)
 		if lines += its; lines > maxForgotten && lines > its {
-			return "", err // another time
+			return "", err // in a later batch
 		}
 		return id, err
 	}, query, args...)
@@ -61,12 +61,12 @@ func (s *Store) forgetCommands(ctx context.Context, query string, args ...any) (
 	return int64(len(over)), err
 }
 
-// ForgetEvents drops old events: see keeping.Store.
+// ForgetEvents implements maintenance.RetentionStore.
 func (s *Store) ForgetEvents(ctx context.Context, before time.Time, most int) (int64, error) {
 	return s.forget(ctx, "device_events", `SELECT id FROM device_events WHERE at < $1 ORDER BY at LIMIT $2`, sqldb.Micros(before), most)
 }
 
-// ForgetCalls drops old calls: see keeping.Store.
+// ForgetCalls implements maintenance.RetentionStore.
 func (s *Store) ForgetCalls(ctx context.Context, before time.Time, most int) (int64, error) {
 	return s.forget(ctx, "device_calls", `SELECT id FROM device_calls WHERE at < $1 ORDER BY at LIMIT $2`, sqldb.Micros(before), most)
 }
@@ -87,7 +87,7 @@ func (s *Store) forget(ctx context.Context, table, query string, args ...any) (i
 	return int64(len(found)), nil
 }
 
-// Trim leaves the newest of a device: see keeping.Store. Where there is no more, nothing is written.
+// Trim implements maintenance.RetentionStore. It writes nothing if there is nothing to delete.
 func (s *Store) Trim(ctx context.Context, deviceID string, newest, most int) (int64, error) {
 	total := int64(0)
 	for _, table := range []string{"device_events", "device_calls"} {
@@ -115,7 +115,7 @@ func (s *Store) Trim(ctx context.Context, deviceID string, newest, most int) (in
 	return total + n, nil
 }
 
-// last is where the newest of a device end; some is false when there are no more than these.
+// last returns the oldest of the newest rows of a device; some is false when there are no more rows than these.
 func (s *Store) last(ctx context.Context, table, column, deviceID string, newest int) (at int64, id string, some bool, err error) {
 	err = s.db.Read().QueryRowContext(ctx, `SELECT `+column+`, id FROM `+table+` WHERE device_id = $1
 		ORDER BY `+column+` DESC, id DESC LIMIT 1 OFFSET $2`, deviceID, newest-1).Scan(&at, &id)

@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// lockColumns is a lock as its device's row has it.
+// lockColumns are the columns of a lock in its device's row.
 type lockColumns struct {
 	state string
 	rest  sql.NullString
@@ -41,7 +41,7 @@ func (c lockColumns) read() (*device.Lock, error) {
 	return &l, nil
 }
 
-// DueLocks returns devices whose lock is due: see vehicle.Store.
+// DueLocks implements vehicle.Store.
 func (s *Store) DueLocks(ctx context.Context, now time.Time, most int) ([]string, error) {
 	due, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM devices
 		WHERE lock_due_at <= $1 AND NOT deleted ORDER BY lock_due_at LIMIT $2`, sqldb.Micros(now), most)

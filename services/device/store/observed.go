@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/uplink"
 )
 
-// RecordAll stores readings of many messages: see telemetry.Store.
+// RecordAll implements telemetry.Store.
 func (s *Store) RecordAll(ctx context.Context, recordings []telemetry.Recording) (stored int64, err error) {
 	var rows [][]any
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -42,7 +42,7 @@ func (s *Store) RecordAll(ctx context.Context, recordings []telemetry.Recording)
 
 const readingColumns = "device_id, key, at, value, arrived_at"
 
-// known tells which of the devices there are.
+// known returns the existing devices.
 func known(ctx context.Context, tx *sqldb.Tx, recordings []telemetry.Recording) (map[string]bool, error) {
 	there := make(map[string]bool, len(recordings))
 	var ids []string
@@ -74,8 +74,7 @@ func known(ctx context.Context, tx *sqldb.Tx, recordings []telemetry.Recording) 
 	return there, nil
 }
 
-// Observe tells where a device was: see uplink.Store. Others hear of each position by an event of its
-// own, which carries the device as it was there.
+// Observe implements uplink.Store. Each position has an event, with the device at that position.
 func (s *Store) Observe(ctx context.Context, deviceID string, positions []device.Position, now time.Time) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		d, err := lockDevice(ctx, tx, "id = $1", deviceID)
@@ -123,7 +122,7 @@ func (s *Store) writePosition(ctx context.Context, tx *sqldb.Tx, d device.Device
 	return s.emit(ctx, tx, now, "moved", d)
 }
 
-// Report stores what a device reported of itself: see uplink.Store.
+// Report implements uplink.Store.
 func (s *Store) Report(ctx context.Context, deviceID string, state uplink.ReportedState, now time.Time) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		d, err := lockDevice(ctx, tx, "id = $1", deviceID)

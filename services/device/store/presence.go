@@ -17,8 +17,7 @@ import (
 
 var _ presence.Store = (*Store)(nil)
 
-// ChangePresence changes states: see presence.Store. It goes by id, so that two that meet wait for each other
-// instead of locking each other out.
+// ChangePresence implements presence.Store. It locks in the order of ids, so that two calls cannot deadlock.
 func (s *Store) ChangePresence(ctx context.Context, deviceIDs []string, now time.Time, next presence.Next) error {
 	sorted := slices.Sorted(slices.Values(deviceIDs))
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -88,12 +87,12 @@ func lockPresence(ctx context.Context, tx *sqldb.Tx, id string) (presence.State,
 	return s, err
 }
 
-// Present returns who is ONLINE or due: see presence.Store.
+// Present implements presence.Store.
 func (s *Store) Present(ctx context.Context) ([]string, error) {
 	return s.ids(ctx, `SELECT id FROM devices WHERE NOT deleted AND (presence = 'ONLINE' OR presence_due_at IS NOT NULL)`)
 }
 
-// Due returns whose time has come: see presence.Store.
+// Due implements presence.Store.
 func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]string, error) {
 	return s.ids(ctx, `SELECT id FROM devices WHERE NOT deleted AND presence_due_at IS NOT NULL AND presence_due_at <= $1
 		ORDER BY presence_due_at LIMIT $2`, sqldb.Micros(now), limit)

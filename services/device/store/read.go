@@ -14,14 +14,14 @@ import (
 	"github.com/sluicehq/sluice/services/device/registry"
 )
 
-// byName is the order of devices by their names, as cursors name it.
+// byName is the order by name, in cursors.
 const byName = "devices/name"
 
 func newest() sqldb.Newest {
 	return sqldb.Newest{Name: "devices/newest", Column: "created_at", Kind: ids.Device}
 }
 
-// Get returns devices by id: see registry.Store.
+// Get implements registry.Store.
 func (s *Store) Get(ctx context.Context, ids []string) ([]device.Device, error) {
 	var w sqldb.Where
 	w.In("id", ids)
@@ -29,7 +29,7 @@ func (s *Store) Get(ctx context.Context, ids []string) ([]device.Device, error) 
 	return s.query(ctx, w.SQL(), w.Args())
 }
 
-// List returns a page of devices: see registry.Store.
+// List implements registry.Store.
 func (s *Store) List(ctx context.Context, filter registry.Filter, order registry.Order, request page.Request) (page.Page[device.Device], error) {
 	size, err := request.Size()
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *Store) query(ctx context.Context, rest string, args []any) ([]device.De
 	return devices, nil
 }
 
-// Count counts devices by presence: see registry.Store.
+// Count implements registry.Store.
 func (s *Store) Count(ctx context.Context, filter registry.Filter) (registry.Counts, error) {
 	n, err := s.db.Counts(ctx, "devices", "presence", where(filter))
 	if err != nil {

@@ -10,10 +10,10 @@ import (
 	"github.com/sluicehq/sluice/internal/sqldb"
 )
 
-// rollSteps bounds the steps of one transaction, and so how many readings it holds in memory.
+// rollSteps bounds the steps of one transaction, and so the readings in memory.
 const rollSteps = 24
 
-// rolled is what is left of the readings of a step.
+// rolled is the aggregate of the readings of a step.
 type rolled struct {
 	count                      int64
 	sum, least, greatest, last float64
@@ -31,12 +31,12 @@ func (r rolled) with(at int64, value float64) rolled {
 	return r
 }
 
-// DeviceIDs returns devices, deleted ones too, in order: see telemetry.Store.
+// DeviceIDs implements telemetry.Store, in order and with deleted devices.
 func (s *Store) DeviceIDs(ctx context.Context, after string, limit int) ([]string, error) {
 	return s.ids(ctx, `SELECT id FROM devices WHERE id > $1 ORDER BY id LIMIT $2`, after, limit)
 }
 
-// Roll rolls up old readings: see telemetry.Store.
+// Roll implements telemetry.Store.
 func (s *Store) Roll(ctx context.Context, deviceID string, before time.Time, step time.Duration) (int64, error) {
 	var total int64
 	for key, more, err := s.nextKey(ctx, deviceID, ""); more || err != nil; key, more, err = s.nextKey(ctx, deviceID, key) {
@@ -63,8 +63,8 @@ func (s *Store) nextKey(ctx context.Context, deviceID, after string) (key string
 	return next.String, next.Valid, err
 }
 
-// rollSome rolls up the oldest steps of the key, and returns the number of readings they had. It takes the
-// readings out first and adds up what it took, so that one that arrives meanwhile is not lost.
+// rollSome rolls up the oldest steps of the key, and returns the number of readings. It deletes the readings first
+// and adds up the deleted rows, so a concurrent reading is not lost.
 func (s *Store) rollSome(ctx context.Context, deviceID, key string, before, step int64) (n int64, err error) {
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		n = 0
@@ -100,7 +100,7 @@ func (s *Store) rollSome(ctx context.Context, deviceID, key string, before, step
 
 func startOf(at, step int64) int64 { return at - (at%step+step)%step }
 
-// writeRolled adds steps to those that are stored, since late readings make a step twice.
+// writeRolled adds steps to the stored ones: late readings roll up a step a second time.
 func writeRolled(ctx context.Context, tx *sqldb.Tx, deviceID, key string, steps map[int64]rolled) error {
 	rows := make([][]any, 0, len(steps))
 	for start, r := range steps {
@@ -117,7 +117,7 @@ func writeRolled(ctx context.Context, tx *sqldb.Tx, deviceID, key string, steps 
 	return err
 }
 
-// Forget drops what was rolled up: see telemetry.Store.
+// Forget implements telemetry.Store.
 func (s *Store) Forget(ctx context.Context, deviceID string, before time.Time) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM readings_rolled WHERE device_id = $1 AND at < $2`, deviceID, sqldb.Micros(before))

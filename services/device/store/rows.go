@@ -15,7 +15,7 @@ import (
 const columns = `id, version, name, kind, labels, presence, last_seen_at, position, created_at, updated_at, deleted, source, external_id,
 	board, firmware, lock_state, lock_rest, lock_due_at`
 
-// changing is the columns of a device that its changes change.
+// changing lists the columns that changes of a device update.
 const changing = `version, name, folded_name, sort_name, labels, position, updated_at, deleted,
 	lock_state, lock_rest, lock_due_at`
 
@@ -45,7 +45,7 @@ func scanDevice(row sqldb.Row) (device.Device, error) {
 	return d, nil
 }
 
-// sortRunes bounds sort_name, so that a cursor that carries it stays short.
+// sortRunes bounds sort_name, and so the cursors that contain it.
 const sortRunes = 100
 
 func sortName(name string) string {

@@ -26,7 +26,7 @@ func writeSecret(ctx context.Context, tx *sqldb.Tx, change device.Change) error 
 	return nil
 }
 
-// SecretHash returns the hash of a device's secret: see registry.Store.
+// SecretHash implements registry.Store.
 func (s *Store) SecretHash(ctx context.Context, deviceID string) (string, error) {
 	var hash string
 	err := s.db.Read().QueryRowContext(ctx, `SELECT hash FROM device_secrets WHERE device_id = $1`, deviceID).Scan(&hash)
@@ -36,5 +36,5 @@ func (s *Store) SecretHash(ctx context.Context, deviceID string) (string, error)
 	return hash, nil
 }
 
-// maxLookup is how many devices are looked up in one query.
+// maxLookup is the maximum number of devices per query.
 const maxLookup = 500

@@ -15,10 +15,10 @@ import (
 
 var _ ingress.Sessions = (*Store)(nil)
 
-// Node is the name of this process: see ingress.Sessions.
+// Node implements ingress.Sessions.
 func (s *Store) Node() string { return s.node }
 
-// ownedElsewhere is a subquery with a row when only other processes hold a connection of the device.
+// ownedElsewhere is a subquery that has a row when only other processes have a connection of the device.
 func ownedElsewhere(deviceID, node string) string {
 	return `SELECT 1 FROM device_sessions h WHERE h.device_id = ` + deviceID + ` AND h.node <> '' AND h.node <> ` + node + `
 		AND NOT EXISTS (SELECT 1 FROM device_sessions m WHERE m.device_id = ` + deviceID + ` AND m.node = ` + node + `)`
@@ -31,8 +31,8 @@ type sessionRow struct {
 	expiresAt               sql.NullInt64
 }
 
-// AcquireSession makes this process the owner: see ingress.Sessions. The row of the secret is locked, so that of one
-// device connections, rotations and the deletion happen one after another.
+// AcquireSession implements ingress.Sessions. It locks the row of the secret, so connects, rotations and the deletion
+// of one device are serial.
 func (s *Store) AcquireSession(ctx context.Context, claim ingress.Claim) (ingress.Ownership, error) {
 	var got ingress.Ownership
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -65,7 +65,7 @@ func (s *Store) AcquireSession(ctx context.Context, claim ingress.Claim) (ingres
 	return got, nil
 }
 
-// evictSessions reads the sessions of the device, takes over the one of the claim, and deletes those over the limit.
+// evictSessions reads the sessions of the device, acquires that of the claim, and deletes those over the limit.
 func (s *Store) evictSessions(ctx context.Context, tx *sqldb.Tx, claim ingress.Claim, got *ingress.Ownership) error {
 	rows, err := tx.QueryContext(ctx, `SELECT client_id, node, filters, generation, expires_at FROM device_sessions
 		WHERE device_id = $1 ORDER BY CASE WHEN node = '' THEN 1 ELSE 0 END, connected_at DESC, client_id`, claim.DeviceID)
@@ -108,7 +108,7 @@ func (s *Store) evictSessions(ctx context.Context, tx *sqldb.Tx, claim ingress.C
 	return nil
 }
 
-// SubscribeSession replaces the filters of a session: see ingress.Sessions.
+// SubscribeSession implements ingress.Sessions.
 func (s *Store) SubscribeSession(ctx context.Context, key ingress.Key, generation int64, filters []ingress.Filter) error {
 	text, err := json.Marshal(filters)
 	if err != nil {
@@ -121,7 +121,7 @@ func (s *Store) SubscribeSession(ctx context.Context, key ingress.Key, generatio
 	})
 }
 
-// ReleaseSession ends an ownership: see ingress.Sessions.
+// ReleaseSession implements ingress.Sessions.
 func (s *Store) ReleaseSession(ctx context.Context, key ingress.Key, generation int64, ttl *time.Duration, now time.Time) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if ttl != nil {
@@ -145,7 +145,7 @@ func releaseSessions(ctx context.Context, tx *sqldb.Tx, now time.Time, condition
 	return nil
 }
 
-// OwnedSessions returns what this process owns: see ingress.Sessions.
+// OwnedSessions implements ingress.Sessions.
 func (s *Store) OwnedSessions(ctx context.Context, deviceID string) (map[ingress.Key]int64, error) {
 	var w sqldb.Where
 	w.And("node = ?", s.node)
@@ -166,7 +166,7 @@ func (s *Store) OwnedSessions(ctx context.Context, deviceID string) (map[ingress
 	return owned, nil
 }
 
-// OwnerNodes returns the other processes with a connection of the device: see ingress.Sessions.
+// OwnerNodes implements ingress.Sessions.
 func (s *Store) OwnerNodes(ctx context.Context, deviceID string) ([]string, error) {
 	nodes, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT DISTINCT node FROM device_sessions
 		WHERE device_id = $1 AND node <> '' AND node <> $2`, deviceID, s.node)
@@ -176,7 +176,7 @@ func (s *Store) OwnerNodes(ctx context.Context, deviceID string) ([]string, erro
 	return nodes, nil
 }
 
-// ConnectedDevices returns the devices with a connection: see ingress.Sessions.
+// ConnectedDevices implements ingress.Sessions.
 func (s *Store) ConnectedDevices(ctx context.Context) (map[string]time.Time, error) {
 	connected := map[string]time.Time{}
 	_, err := sqldb.Select(ctx, s.db.Read(), func(row sqldb.Row) (struct{}, error) {
@@ -192,7 +192,7 @@ func (s *Store) ConnectedDevices(ctx context.Context) (map[string]time.Time, err
 	return connected, nil
 }
 
-// Heartbeat records that this process is alive: see ingress.Sessions.
+// Heartbeat implements ingress.Sessions.
 func (s *Store) Heartbeat(ctx context.Context) (map[string]int64, error) {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.ExecContext(ctx, `INSERT INTO device_nodes (id, heartbeat) VALUES ($1, 1)
@@ -202,7 +202,7 @@ func (s *Store) Heartbeat(ctx context.Context) (map[string]int64, error) {
 	if err != nil {
 		return nil, fmt.Errorf("record a heartbeat: %w", err)
 	}
-	// A session may name a process whose row is gone: its heartbeat is 0 for good.
+	// A session may name a process without a row: its heartbeat is 0.
 	beats := map[string]int64{}
 	_, err = sqldb.Select(ctx, s.db.Read(), func(row sqldb.Row) (struct{}, error) {
 		var node string
@@ -218,7 +218,7 @@ func (s *Store) Heartbeat(ctx context.Context) (map[string]int64, error) {
 	return beats, nil
 }
 
-// ReleaseNode ends the ownerships of a process: see ingress.Sessions.
+// ReleaseNode implements ingress.Sessions.
 func (s *Store) ReleaseNode(ctx context.Context, node string, now time.Time) (deviceIDs []string, err error) {
 	if node == "" {
 		node = s.node
@@ -243,7 +243,7 @@ func (s *Store) ReleaseNode(ctx context.Context, node string, now time.Time) (de
 	return deviceIDs, nil
 }
 
-// ExpireSessions deletes expired sessions: see ingress.Sessions.
+// ExpireSessions implements ingress.Sessions.
 func (s *Store) ExpireSessions(ctx context.Context, now time.Time) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.ExecContext(ctx, `DELETE FROM device_sessions WHERE expires_at <= $1`, sqldb.Micros(now))
@@ -251,7 +251,7 @@ func (s *Store) ExpireSessions(ctx context.Context, now time.Time) error {
 	})
 }
 
-// Group joins the writes of change into one transaction: see uplink.Store.
+// Group implements uplink.Store.
 func (s *Store) Group(ctx context.Context, change func(ctx context.Context) error) error {
 	return s.db.Group(ctx, change)
 }

@@ -1,8 +1,6 @@
-// Package store stores devices in SQL, on SQLite or PostgreSQL.
-//
-// It implements the Store of each package. A change locks the device's row first, by an update that changes nothing, so
-// that changes of one device happen one after another on both engines. The labels are stored twice in the same
-// transaction: as JSON beside the device, to be read with it, and a row each, to be searched.
+// Package store persists devices in SQL, on SQLite or PostgreSQL. It implements the Store of each package. A change
+// locks the device's row first, by an update without effect, so changes of one device are serial on both engines.
+// Labels are stored twice: as JSON to read, and one row each to search.
 package store
 
 import (
@@ -28,30 +26,30 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// Migrations is the schema, for sqldb.DB.Migrate.
+// Migrations returns the schema, for sqldb.DB.Migrate.
 func Migrations() fs.FS {
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return migrations // cannot be: the folder is embedded above
+		return migrations // impossible: the folder is embedded
 	}
 	return sub
 }
 
 var _ assembly.Store = (*Store)(nil)
 
-// Store persists the rows of all packages of the device service, over a database. It is safe for concurrent use.
+// Store persists the rows of all packages of the device service. It is safe for concurrent use.
 type Store struct {
 	db     *sqldb.DB
 	encode assembly.Encoding
-	node   string // names this process among those that share the database
+	node   string // name of this process in a shared database
 }
 
-// New returns a store over a migrated database. Events carry what encode makes of things.
+// New returns a store over a migrated database. encode encodes the payloads of events.
 func New(db *sqldb.DB, encode assembly.Encoding) *Store {
 	return &Store{db: db, encode: encode, node: rand.Text()}
 }
 
-// Create stores a new device: see registry.Store.
+// Create implements registry.Store.
 func (s *Store) Create(ctx context.Context, key idempotency.Key, made device.Change) (device.Device, error) {
 	d, err := sqldb.WriteOnce(ctx, s.db, key, made.Event.At, func(tx *sqldb.Tx) (device.Device, error) {
 		_, err := s.insert(ctx, tx, made)
@@ -63,7 +61,7 @@ func (s *Store) Create(ctx context.Context, key idempotency.Key, made device.Cha
 	return d, nil
 }
 
-// Change calls decide, which decides about the device: see registry.Store.
+// Change implements registry.Store.
 func (s *Store) Change(ctx context.Context, id string, decide registry.Decide) (device.Device, error) {
 	var d device.Device
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -83,8 +81,7 @@ func (s *Store) Change(ctx context.Context, id string, decide registry.Decide) (
 	return d, nil
 }
 
-// Import stores new devices and merges known ones: see registry.Store. It goes by external id, so that
-// two imports that meet wait for each other instead of locking each other out.
+// Import implements registry.Store. It locks in the order of external ids, so that two imports cannot deadlock.
 func (s *Store) Import(ctx context.Context, made []device.Change, merge registry.Merge) (devices []device.Device, created int64, err error) {
 	sorted := slices.Clone(made)
 	slices.SortStableFunc(sorted, func(a, b device.Change) int {
@@ -131,7 +128,7 @@ func (s *Store) importOne(ctx context.Context, tx *sqldb.Tx, made device.Change,
 	return d, false, err
 }
 
-// insert stores a new device, unless its source and external id are there already.
+// insert stores a new device, unless its source and external id exist.
 func (s *Store) insert(ctx context.Context, tx *sqldb.Tx, made device.Change) (isNew bool, err error) {
 	if isNew, err = insertDevice(ctx, tx, made.Device); err != nil || !isNew {
 		return false, err
@@ -156,7 +153,7 @@ func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, known device.Device, de
 	return change.Device, s.follow(ctx, tx, *change)
 }
 
-// follow writes what belongs to a device whose row was just written: what happened, and the event.
+// follow writes the event row and emits the event of a device whose row was just written.
 func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, change device.Change) error {
 	if err := insertEvent(ctx, tx, change.Event); err != nil {
 		return err
@@ -178,7 +175,8 @@ func (s *Store) emit(ctx context.Context, tx *sqldb.Tx, at time.Time, what strin
 	return tx.Emit(ctx, at, "event.device."+what+"."+d.ID, payload)
 }
 
-// lockDevice makes other changes of the device wait for this transaction, and reads it; sql.ErrNoRows when there is none.
+// lockDevice locks the row of a device until the end of the transaction, and reads it; sql.ErrNoRows if there is
+// none.
 func lockDevice(ctx context.Context, tx *sqldb.Tx, condition string, args ...any) (device.Device, error) {
 	return lockAnyDevice(ctx, tx, condition+" AND NOT deleted", args...)
 }

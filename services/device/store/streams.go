@@ -27,7 +27,7 @@ func scanStream(row sqldb.Row) (camera.Stream, error) {
 	return st, err
 }
 
-// ChangeStream calls decide, which decides about the stream: see camera.Store.
+// ChangeStream implements camera.Store.
 func (s *Store) ChangeStream(ctx context.Context, deviceID string, decide func(device.Device, camera.Stream, *command.Command) (*camera.StreamChange, error)) (camera.Stream, error) {
 	var st camera.Stream
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -78,7 +78,7 @@ func writeStream(ctx context.Context, tx *sqldb.Tx, change camera.StreamChange) 
 	return nil
 }
 
-// GetStreams returns streams: see camera.Store.
+// GetStreams implements camera.Store.
 func (s *Store) GetStreams(ctx context.Context, deviceIDs []string) ([]camera.Stream, error) {
 	var w sqldb.Where
 	w.In("d.id", deviceIDs)
@@ -90,7 +90,7 @@ func (s *Store) GetStreams(ctx context.Context, deviceIDs []string) ([]camera.St
 	return streams, nil
 }
 
-// DueStreams returns devices whose stream is due: see camera.Store.
+// DueStreams implements camera.Store.
 func (s *Store) DueStreams(ctx context.Context, now time.Time, most int) ([]string, error) {
 	due, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT s.device_id FROM device_streams s
 		JOIN devices d ON d.id = s.device_id WHERE s.due_at <= $1 AND NOT d.deleted ORDER BY s.due_at LIMIT $2`, sqldb.Micros(now), most)

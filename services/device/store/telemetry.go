@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/telemetry"
 )
 
-// Record stores readings: see telemetry.Store.
+// Record implements telemetry.Store.
 func (s *Store) Record(ctx context.Context, deviceID string, readings []telemetry.Reading, seen *time.Time) (stored int64, err error) {
 	rows := make([][]any, len(readings))
 	for i, r := range readings {
@@ -31,7 +31,7 @@ func (s *Store) Record(ctx context.Context, deviceID string, readings []telemetr
 	return stored, nil
 }
 
-// updateLastSeen locks the device, which must be there, and notes when it was seen.
+// updateLastSeen locks an existing device, and updates its last-seen time.
 func updateLastSeen(ctx context.Context, tx *sqldb.Tx, deviceID string, seen *time.Time) error {
 	locked, err := sqldb.Affects(tx.ExecContext(ctx, `UPDATE devices SET last_seen_at =
 			CASE WHEN last_seen_at IS NULL OR last_seen_at < $1 THEN $1 ELSE last_seen_at END
@@ -45,7 +45,7 @@ func updateLastSeen(ctx context.Context, tx *sqldb.Tx, deviceID string, seen *ti
 	return nil
 }
 
-// Query returns series: see telemetry.Store. The database aggregates; only points are read.
+// Query implements telemetry.Store. The database aggregates; only points are read.
 func (s *Store) Query(ctx context.Context, q telemetry.Query) ([]telemetry.Series, error) {
 	var w sqldb.Where
 	w.In("device_id", q.DeviceIDs)
@@ -60,8 +60,8 @@ func (s *Store) Query(ctx context.Context, q telemetry.Query) ([]telemetry.Serie
 	return collectSeries(rows)
 }
 
-// selection selects device, key, time, value and time of arrival of the points, in order: of readings, and of what is
-// left of old ones.
+// selection selects device, key, time, value and time of arrival of points, in order: of readings and of rolled up
+// steps.
 func selection(w *sqldb.Where, q telemetry.Query) string {
 	condition := w.SQL()
 	if q.Step == 0 {
@@ -69,7 +69,7 @@ func selection(w *sqldb.Where, q telemetry.Query) string {
 			UNION ALL SELECT device_id, key, at, sum / count, CAST(NULL AS BIGINT) FROM readings_rolled` + condition + ` ORDER BY device_id, key, at, value`
 	}
 	step := w.Arg(q.Step.Microseconds())
-	// The remainder of a time before 1970 is negative: adding a step makes it count from the step's start.
+	// The remainder of a negative time (before 1970) is negative; adding a step makes it positive.
 	start := `at - (at % ` + step + ` + ` + step + `) % ` + step + ` AS start`
 	stepped := `SELECT device_id, key, ` + start + `, 1 AS count, value AS sum, value AS least, value AS greatest, value AS last, at AS last_at
 			FROM readings` + condition + `
@@ -99,7 +99,7 @@ func aggregate(a telemetry.Aggregate) string {
 	return "SUM(sum) / SUM(count)"
 }
 
-// collectSeries makes series of points that are in order of devices and keys.
+// collectSeries groups points, ordered by device and key, into series.
 func collectSeries(rows *sql.Rows) ([]telemetry.Series, error) {
 	var all []telemetry.Series
 	points := 0

@@ -15,7 +15,7 @@ import (
 
 const (
 	configColumns = `device_id, desired, desired_version, desired_at, reported, reported_version, reported_at`
-	// selectConfigs reads the configuration of every device: the empty one when nothing was stored.
+	// selectConfigs reads the configuration of every device; the empty one if none is stored.
 	selectConfigs = `SELECT d.id, COALESCE(c.desired, '{}'), COALESCE(c.desired_version, 0), c.desired_at,
 		COALESCE(c.reported, ''), c.reported_version, c.reported_at
 		FROM devices d LEFT JOIN device_configs c ON c.device_id = d.id`
@@ -32,7 +32,7 @@ func scanConfig(row sqldb.Row) (twin.Config, error) {
 	return c, err
 }
 
-// ChangeConfig calls decide, which decides about the configuration: see twin.Store.
+// ChangeConfig implements twin.Store.
 func (s *Store) ChangeConfig(ctx context.Context, deviceID string, decide twin.Decide) (twin.Config, error) {
 	var c twin.Config
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -87,7 +87,7 @@ func (s *Store) writeConfig(ctx context.Context, tx *sqldb.Tx, d device.Device, 
 
 const versionColumns = `id, device_id, version, desired, at, actor`
 
-// writeVersion stores a wanted version, and forgets the one that is too old.
+// writeVersion stores a desired version, and deletes the oldest one over the limit.
 func writeVersion(ctx context.Context, tx *sqldb.Tx, v twin.Version) error {
 	row := []any{v.ID, v.DeviceID, v.Version, v.Desired, sqldb.Micros(v.At), v.Actor}
 	if _, err := tx.Insert(ctx, "device_config_versions", versionColumns, [][]any{row}, ""); err != nil {
@@ -101,7 +101,7 @@ func writeVersion(ctx context.Context, tx *sqldb.Tx, v twin.Version) error {
 	return nil
 }
 
-// GetConfigs returns configurations: see twin.Store.
+// GetConfigs implements twin.Store.
 func (s *Store) GetConfigs(ctx context.Context, deviceIDs []string) ([]twin.Config, error) {
 	var w sqldb.Where
 	w.In("d.id", deviceIDs)
@@ -125,7 +125,7 @@ func scanVersion(row sqldb.Row) (twin.Version, error) {
 	return v, err
 }
 
-// ConfigVersions returns a page of what was wanted of each device: see twin.Store.
+// ConfigVersions implements twin.Store.
 func (s *Store) ConfigVersions(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[twin.Version], error) {
 	return sqldb.Children[twin.Version]{
 		Table: "device_config_versions", Columns: versionColumns, Parent: "device_id", Order: newestConfigs(), Scan: scanVersion,
@@ -136,7 +136,7 @@ func (s *Store) ConfigVersions(ctx context.Context, deviceIDs []string, request 
 	}.PagesOf(ctx, s.db, deviceIDs, request)
 }
 
-// UndeliveredConfigs returns what is to be handed on: see twin.Store.
+// UndeliveredConfigs implements twin.Store.
 func (s *Store) UndeliveredConfigs(ctx context.Context, after string, limit int) ([]twin.Config, error) {
 	configs, err := sqldb.Select(ctx, s.db.Read(), scanConfig, selectConfigs+`
 		WHERE c.desired_version > c.delivered_version AND (c.reported_version IS NULL OR c.reported_version <> c.desired_version)
@@ -148,7 +148,7 @@ func (s *Store) UndeliveredConfigs(ctx context.Context, after string, limit int)
 	return configs, nil
 }
 
-// MarkDelivered remembers that the versions were handed on: see twin.Store.
+// MarkDelivered implements twin.Store.
 func (s *Store) MarkDelivered(ctx context.Context, delivered []twin.Config) error {
 	if len(delivered) == 0 {
 		return nil
@@ -165,7 +165,7 @@ func (s *Store) MarkDelivered(ctx context.Context, delivered []twin.Config) erro
 	})
 }
 
-// SetConfigSchema stores the schema of a kind: see twin.Store.
+// SetConfigSchema implements twin.Store.
 func (s *Store) SetConfigSchema(ctx context.Context, schema twin.Schema) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		if schema.Text == "" {
@@ -183,7 +183,7 @@ func (s *Store) SetConfigSchema(ctx context.Context, schema twin.Schema) error {
 	return nil
 }
 
-// ConfigSchemas returns the schemas: see twin.Store.
+// ConfigSchemas implements twin.Store.
 func (s *Store) ConfigSchemas(ctx context.Context) ([]twin.Schema, error) {
 	schemas, err := sqldb.Select(ctx, s.db.Read(), func(row sqldb.Row) (twin.Schema, error) {
 		var c twin.Schema

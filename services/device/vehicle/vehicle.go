@@ -1,5 +1,5 @@
-// Package vehicle opens and locks vehicles for those who rent them, and sees to it that one that is to be
-// locked is tried until it is. How a lock moves is package lock's; each move is a command.
+// Package vehicle unlocks and locks rented vehicles, and retries until a vehicle is locked. Each movement of a lock
+// is a command.
 package vehicle
 
 import (
@@ -15,16 +15,16 @@ import (
 	"github.com/sluicehq/sluice/services/device/command"
 )
 
-// Store is what stores vehicles.
+// Store persists vehicles.
 type Store interface {
 	device.Reader
 	command.Decider
 
-	// DueLocks returns devices whose lock is to be processed at now, the most urgent first.
+	// DueLocks returns at most most devices whose lock is due at now, the most urgent first.
 	DueLocks(ctx context.Context, now time.Time, most int) ([]string, error)
 }
 
-// Service is the use cases. It is safe for concurrent use.
+// Service has the use cases. It is safe for concurrent use.
 type Service struct {
 	store    Store
 	clock    clock.Clock
@@ -36,10 +36,10 @@ func New(store Store, clock clock.Clock, commands *command.Service) *Service {
 	return &Service{store: store, clock: clock, commands: commands}
 }
 
-// maxReference bounds what an unlock is done for, in bytes.
+// maxReference bounds a reference, in bytes.
 const maxReference = 100
 
-// maySystem stores what services do for each other to services.
+// maySystem refuses callers that are not a service.
 func maySystem(ctx context.Context, deviceID, reference string) error {
 	who, err := caller.Require(ctx, caller.DeviceCommand)
 	if err != nil {
@@ -54,9 +54,9 @@ func maySystem(ctx context.Context, deviceID, reference string) error {
 	return device.CheckID("vehicleId", deviceID)
 }
 
-// Unlock opens a vehicle for the reference, and returns the command that does it. Asked again, it returns
-// the same command as it then stands, and sends nothing. FAILED_PRECONDITION when the vehicle is not
-// locked, when it has no lock, or when the deadline has passed. For the system.
+// Unlock opens a vehicle for the reference, and returns the command. A repeated call returns the same command and
+// sends nothing. FAILED_PRECONDITION if the vehicle is not locked, has no lock, or the deadline has passed. For the
+// system.
 func (s *Service) Unlock(ctx context.Context, vehicleID, reference string, deadline time.Time) (command.Command, error) {
 	if err := maySystem(ctx, vehicleID, reference); err != nil {
 		return command.Command{}, err
@@ -77,9 +77,8 @@ func (s *Service) Unlock(ctx context.Context, vehicleID, reference string, deadl
 	})
 }
 
-// Lock locks the vehicle that was opened for the reference, and goes on until it is locked. It does
-// nothing when the vehicle is open for a client else, or locked. An unlock for the reference that has
-// not been requested yet will be refused. For the system.
+// Lock locks the vehicle that was opened for the reference, and retries until it is locked. It has no effect if the
+// vehicle is locked, or open for another reference. A later Unlock of the reference is refused. For the system.
 func (s *Service) Lock(ctx context.Context, vehicleID, reference string) error {
 	if err := maySystem(ctx, vehicleID, reference); err != nil {
 		return err
@@ -90,7 +89,7 @@ func (s *Service) Lock(ctx context.Context, vehicleID, reference string) error {
 		if at.Device.Lock == nil {
 			return command.Changes{}, nil
 		}
-		if at.Command == nil && at.Device.Lock.Reference != reference { // one that holds it was opened, however long ago
+		if at.Command == nil && at.Device.Lock.Reference != reference { // this reference has opened the vehicle before
 			return t.Done(t.Update(forestalled(t, reference)))
 		}
 		before := *at.Device.Lock
@@ -103,11 +102,11 @@ func (s *Service) Lock(ctx context.Context, vehicleID, reference string) error {
 	if err != nil {
 		return fmt.Errorf("lock a vehicle: %w", err)
 	}
-	_ = s.Secure(ctx, vehicleID) // what fails is retried by the Reconciler
+	_ = s.Secure(ctx, vehicleID) // the Reconciler retries failures
 	return nil
 }
 
-// forestalled is an unlock that was given up before it was requested.
+// forestalled returns an unlock that was cancelled before it was requested.
 func forestalled(t *command.Decision, reference string) command.Command {
 	c := command.NewCommand(t.Device.ID, device.CommandUnlock, "{}", t.Actor, command.MinTimeout, nil, t.Now)
 	c.Reference, c.Reason, c.Error = reference, device.ReasonGivenUp, "given up before it was asked for"
@@ -116,7 +115,7 @@ func forestalled(t *command.Decision, reference string) command.Command {
 	return c
 }
 
-// Secure makes the attempt at locking that is due.
+// Secure makes a due attempt to lock.
 func (s *Service) Secure(ctx context.Context, vehicleID string) error {
 	now := s.clock.Now()
 	c, err := s.store.Decide(ctx, command.Target{DeviceID: vehicleID, Now: now}, func(at command.State) (command.Changes, error) {
@@ -138,11 +137,11 @@ func (s *Service) Secure(ctx context.Context, vehicleID string) error {
 	return nil
 }
 
-// Hurry makes the next attempt at locking a vehicle, now that it is there.
+// Hurry makes the next attempt to lock a vehicle that has just connected.
 func (s *Service) Hurry(ctx context.Context, vehicleID string) error {
 	known, err := s.store.Get(ctx, []string{vehicleID})
 	if err != nil || len(known) == 0 || known[0].Lock == nil || !known[0].Lock.LockRequested {
-		return err // without a write: every device that connects passes here
+		return err // no write, because it runs for every connected device
 	}
 	now, due := s.clock.Now(), false
 	_, err = s.store.Decide(ctx, command.Target{DeviceID: vehicleID, Now: now}, func(at command.State) (command.Changes, error) {
@@ -161,17 +160,17 @@ func (s *Service) Hurry(ctx context.Context, vehicleID string) error {
 	return s.Secure(ctx, vehicleID)
 }
 
-// stateMessage is what of commands' concern a device tells on the topic state.
+// stateMessage is the part of the topic state that concerns locks.
 type stateMessage struct {
 	LockState device.LockState `json:"lockState"`
 }
 
-// HandleLockState takes what a vehicle reports its lock on its own account. It changes no state, but
-// has a vehicle locked that is open when it should not be.
+// HandleLockState handles the lock state that a vehicle reports unasked. It does not set the state. If the vehicle
+// should be locked and reports that it is open, it is locked.
 func (s *Service) HandleLockState(ctx context.Context, m device.UpMessage) error {
 	var said stateMessage
 	if err := json.Unmarshal(m.Payload, &said); err != nil || said.LockState == "" {
-		return nil // it is for others to judge
+		return nil // the handler of the topic validates the payload
 	}
 	now := s.clock.Now()
 	if said.LockState != device.Unlocked {
