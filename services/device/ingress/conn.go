@@ -54,7 +54,7 @@ type conn struct {
 	ttl         time.Duration
 	keepAlive   time.Duration // how long the client may be silent; 0 before CONNECT
 	limiter     *limiter
-	will        *will
+	will        *Will
 	terse       bool // the client asked for no reason strings
 	maxOutgoing int  // bytes of a packet; 0 for any
 
@@ -73,12 +73,6 @@ type conn struct {
 	inflight   map[uint16]chan struct{} // closed by PUBACK
 	lastID     uint16
 	receiveMax int
-}
-
-// will is the last will of a client.
-type will struct {
-	message device.UpMessage
-	delay   time.Duration
 }
 
 func newConn(l *Listener, accepted net.Conn, address string) *conn {
@@ -126,56 +120,29 @@ func (c *conn) recovered() {
 	}
 }
 
-// end releases the session and publishes the last will.
+// end publishes the last will, and releases the session. A will with a delay becomes due in the store.
 func (c *conn) end(graceful bool) {
 	close(c.ended)
 	ctx, cancel := context.WithTimeout(c.l.ctx, acquireTimeout)
 	defer cancel()
-	now := c.l.options.Clock.Now()
+	if c.closedBy() == shuttingDown {
+		return // Run releases the sessions of this process
+	}
+	end := End{TTL: &c.ttl, Now: c.l.options.Clock.Now()}
+	if c.will != nil && !graceful && c.limiter.allow(len(c.will.Message.Payload)) {
+		if end.Will = c.will.Delay > 0; !end.Will {
+			c.will.Message.ArrivedAt = end.Now
+			c.l.commits.store(c.l.ctx, []device.UpMessage{c.will.Message})
+		}
+	}
 	here := c.l.remove(c)
 	// When this fails, watchNodes releases the session later.
-	if err := c.l.sessions.ReleaseSession(ctx, c.key, c.generation, &c.ttl, now); err != nil && ctx.Err() == nil {
+	if err := c.l.sessions.ReleaseSession(ctx, c.key, c.generation, end); err != nil && ctx.Err() == nil {
 		c.l.logger.Warn("a session is not released yet", "device", c.key.DeviceID, "error", err)
 	}
-	if cause := c.closedBy(); cause == shuttingDown {
-		return // the device reconnects to another process, or to this one after its restart
-	}
 	if here {
-		c.l.tracker.Notice(ctx, presence.Signal{DeviceID: c.key.DeviceID, Kind: presence.Disconnected, At: now})
+		c.l.tracker.Notice(ctx, presence.Signal{DeviceID: c.key.DeviceID, Kind: presence.Disconnected, At: end.Now})
 	}
-	if c.will != nil && !graceful {
-		c.l.leave(c)
-	}
-}
-
-// leave publishes the last will of a connection, after its delay unless the client reconnects before.
-func (l *Listener) leave(c *conn) {
-	publish := func() {
-		m := c.will.message
-		m.ArrivedAt = l.options.Clock.Now()
-		l.commits.store(l.ctx, []device.UpMessage{m})
-	}
-	delay := min(c.will.delay, c.ttl)
-	if delay <= 0 {
-		if c.limiter.allow(len(c.will.message.Payload)) {
-			publish()
-		}
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if _, back := l.conns[c.key]; back || l.closed {
-		return
-	}
-	if before := l.wills[c.key]; before != nil {
-		before.Stop()
-	}
-	l.wills[c.key] = time.AfterFunc(delay, func() {
-		l.mu.Lock()
-		delete(l.wills, c.key)
-		l.mu.Unlock()
-		publish()
-	})
 }
 
 // publication is a PUBLISH that waits for its commit.

@@ -99,8 +99,8 @@ func (c *conn) accept(p *packets.Packet) {
 	c.maxOutgoing = int(p.Properties.MaximumPacketSize)
 	c.terse = p.Properties.RequestProblemInfoFlag && p.Properties.RequestProblemInfo == 0
 	if p.Connect.WillFlag {
-		delay := min(time.Duration(p.Connect.WillProperties.WillDelayInterval)*time.Second, maxWillDelay)
-		c.will = &will{c.message(p.Connect.WillTopic, p.Connect.WillPayload), delay}
+		delay := min(time.Duration(p.Connect.WillProperties.WillDelayInterval)*time.Second, maxWillDelay, c.ttl)
+		c.will = &Will{c.message(p.Connect.WillTopic, p.Connect.WillPayload), delay}
 	}
 }
 
@@ -114,7 +114,8 @@ func sessionTTL(seconds uint32, most time.Duration) time.Duration {
 // own acquires the session, and sends CONNACK.
 func (c *conn) own(ctx context.Context, p *packets.Packet, secret string, assigned bool) bool {
 	owned, err := c.l.sessions.AcquireSession(ctx, Claim{
-		Key: c.key, SecretHash: registry.HashSecret(secret), Clean: p.Connect.Clean, TTL: c.ttl, Limit: c.l.limits.Connections, Now: c.l.options.Clock.Now(),
+		Key: c.key, SecretHash: registry.HashSecret(secret), Clean: p.Connect.Clean, TTL: c.ttl, Limit: c.l.limits.Connections, Will: c.will,
+		Now: c.l.options.Clock.Now(),
 	})
 	if errors.Is(err, ErrSecretChanged) {
 		return c.refuse(packets.ErrBadUsernameOrPassword)

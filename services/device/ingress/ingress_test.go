@@ -11,6 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/command"
 	"github.com/sluicehq/sluice/services/device/devicetest"
 	"github.com/sluicehq/sluice/services/device/ingress"
+	"github.com/sluicehq/sluice/services/device/registry"
 	"github.com/sluicehq/sluice/services/device/telemetry"
 	"github.com/sluicehq/sluice/services/device/twin"
 	"github.com/sluicehq/sluice/services/device/uplink"
@@ -308,7 +309,7 @@ func TestTakeoverAcrossProcesses(t *testing.T) {
 	second.wantDisconnect("the secret was rotated in the other process", 0x8E)
 }
 
-// A device process that dies leaves its devices UNKNOWN.
+// A device process that dies leaves its devices UNKNOWN, and publishes their last wills.
 func TestDeadProcessLeavesDevicesUnknown(t *testing.T) {
 	t.Parallel()
 	s := open(t, nil)
@@ -319,6 +320,7 @@ func TestDeadProcessLeavesDevicesUnknown(t *testing.T) {
 	}
 	_, err := dead.AcquireSession(t.Context(), ingress.Claim{
 		Key: ingress.Key{DeviceID: r.Device.ID, ClientID: r.Device.ID}, SecretHash: hashOf(r.Secret), TTL: time.Hour, Limit: 4, Now: time.Now(),
+		Will: &ingress.Will{Message: device.UpMessage{DeviceID: r.Device.ID, Topic: device.UpEvents, Payload: []byte(`{"type": "WILL", "message": "crashed"}`)}},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -331,10 +333,36 @@ func TestDeadProcessLeavesDevicesUnknown(t *testing.T) {
 			t.Fatal(err)
 		}
 		if found[0].Presence == device.Unknown {
-			return
+			break
 		}
 		if time.Now().After(deadline) {
 			t.Fatalf("the device is %s", found[0].Presence)
+		}
+	}
+	s.events(t, r.Device.ID, uplink.Reported, "crashed")
+}
+
+// A delayed will is published after its delay, unless the client is back before.
+func TestDelayedWillIsPublishedUnlessTheClientIsBack(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	will := func(r registry.Registration, seconds byte) []byte {
+		return packet(0x10, text("MQTT"), []byte{5, 0xC4, 0, 60, 5, 0x11, 0, 0, 0, 60}, text(r.Device.ID), []byte{5, 0x18, 0, 0, 0, seconds},
+			text("devices/"+r.Device.ID+"/events"), text(`{"type": "WILL", "message": "gone"}`), text(r.Device.ID), text(r.Secret))
+	}
+	gone, back := s.register(t), s.register(t)
+	for r, delay := range map[*registry.Registration]byte{&back: 3, &gone: 4} {
+		c := s.dial(t)
+		c.send(will(*r, delay))
+		c.next() // CONNACK
+		_ = c.Close()
+	}
+	s.join(t, 5, back, back.Device.ID, false)
+	s.events(t, gone.Device.ID, uplink.Reported, "gone")
+	st := &devicetest.Station{Service: s.Service, Store: s.store}
+	for _, e := range st.Events(t, back.Device.ID) {
+		if e.Type == uplink.Reported {
+			t.Errorf("the will of a client that is back is published: %+v", e)
 		}
 	}
 }

@@ -60,6 +60,8 @@ type Options struct {
 	Limits Limits
 	Clock  clock.Clock
 	Logger *slog.Logger
+	// RestartGrace is the time for devices to reconnect after the end of the process that held their connections.
+	RestartGrace time.Duration
 	// ProxyToken is the secret of a reverse proxy whose X-Forwarded-For is believed; "" believes none.
 	ProxyToken string
 }
@@ -90,7 +92,6 @@ type Listener struct {
 	closed  bool
 	conns   map[Key]*conn
 	devices map[string]map[*conn]struct{}
-	wills   map[Key]*time.Timer // delayed last wills
 	welcome welcomes
 }
 
@@ -99,7 +100,7 @@ func Listen(ctx context.Context, sessions Sessions, options Options) (*Listener,
 	l := &Listener{
 		options: options, limits: options.Limits, sessions: newBounded(sessions), logger: options.Logger,
 		notices: device.NewPace(), limiters: newLimiters(options.Limits), guests: newGuests(options.Limits),
-		ready: make(chan struct{}), conns: map[Key]*conn{}, devices: map[string]map[*conn]struct{}{}, wills: map[Key]*time.Timer{},
+		ready: make(chan struct{}), conns: map[Key]*conn{}, devices: map[string]map[*conn]struct{}{},
 		welcome: welcomes{running: map[string]bool{}, slots: make(chan struct{}, welcomesAtOnce)},
 	}
 	if options.Addr == "" {
@@ -169,7 +170,7 @@ func (l *Listener) Run(ctx context.Context, parts Parts) error {
 	}
 	err = errors.Join(err, l.Close())
 	l.drain()
-	if _, failure := l.sessions.ReleaseNode(running, "", l.options.Clock.Now()); failure != nil {
+	if _, failure := l.sessions.ReleaseNode(running, "", l.options.Clock.Now(), l.options.RestartGrace); failure != nil {
 		l.logger.Warn("the sessions of this process are not released", "error", failure)
 	}
 	stop()
@@ -207,9 +208,6 @@ func (l *Listener) serve(accepted net.Conn, address string) {
 func (l *Listener) drain() {
 	l.mu.Lock()
 	l.closed = true
-	for _, timer := range l.wills {
-		timer.Stop()
-	}
 	conns := make([]*conn, 0, len(l.conns))
 	for _, c := range l.conns {
 		conns = append(conns, c)
@@ -255,10 +253,6 @@ func (l *Listener) add(c *conn) bool {
 		delete(l.devices[c.key.DeviceID], before)
 	}
 	l.devices[c.key.DeviceID][c] = struct{}{}
-	if timer := l.wills[c.key]; timer != nil {
-		timer.Stop()
-		delete(l.wills, c.key)
-	}
 	l.mu.Unlock()
 	if before != nil {
 		before.close(takenOver)

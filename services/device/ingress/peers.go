@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/sluicehq/sluice/services/device"
 )
 
 // Messages between processes: a verb and a device id, to one process or to all.
@@ -105,7 +107,7 @@ func (l *Listener) verify(ctx context.Context, deviceID string) {
 		if now.Sub(time.UnixMicro(generation)) < orphanAge || l.has(key) {
 			continue // it connects just now
 		}
-		if err := l.sessions.ReleaseSession(ctx, key, generation, nil, now); err != nil {
+		if err := l.sessions.ReleaseSession(ctx, key, generation, End{Will: true, Now: now}); err != nil {
 			l.logger.Warn("a session is not released yet", "device", key.DeviceID, "error", err)
 		}
 	}
@@ -137,6 +139,9 @@ func (l *Listener) watchNodes(ctx context.Context) {
 				delete(misses, node)
 			}
 		}
+		if err == nil {
+			l.publishWills(ctx)
+		}
 		if err == nil && round%verifyEvery == 0 {
 			l.verify(ctx, "")
 			if err := l.sessions.ExpireSessions(ctx, l.options.Clock.Now()); err != nil {
@@ -147,9 +152,28 @@ func (l *Listener) watchNodes(ctx context.Context) {
 	}
 }
 
+// publishWills publishes the last wills that are due, of connections that any process held.
+func (l *Listener) publishWills(ctx context.Context) {
+	now := l.options.Clock.Now()
+	err := l.sessions.PublishWills(ctx, now, func(ctx context.Context, wills []device.UpMessage) error {
+		for i := range wills {
+			wills[i].ArrivedAt = now
+		}
+		for _, outcome := range l.uplink.HandleAll(ctx, wills) {
+			if outcome.Err != nil {
+				return outcome.Err
+			}
+		}
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		l.logger.Warn("last wills are not published yet", "error", err)
+	}
+}
+
 // bury releases the sessions of a dead process.
 func (l *Listener) bury(ctx context.Context, node string) {
-	ids, err := l.sessions.ReleaseNode(ctx, node, l.options.Clock.Now())
+	ids, err := l.sessions.ReleaseNode(ctx, node, l.options.Clock.Now(), l.options.RestartGrace)
 	if err == nil {
 		err = l.tracker.MarkUnconfirmed(ctx, ids)
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/sluicehq/sluice/services/device"
 )
 
 // Key names a session: one MQTT client of a device.
@@ -26,7 +28,21 @@ type Claim struct {
 	Clean      bool   // start without the filters of an earlier session
 	TTL        time.Duration
 	Limit      int // sessions a device
+	Will       *Will
 	Now        time.Time
+}
+
+// Will is a last will, and how long after the end of the connection it is published.
+type Will struct {
+	Message device.UpMessage
+	Delay   time.Duration
+}
+
+// End is the end of an ownership.
+type End struct {
+	TTL  *time.Duration // replaces the TTL of the session unless it is nil
+	Will bool           // the last will becomes due after its delay; else it is dropped
+	Now  time.Time
 }
 
 // Ownership is an acquired session.
@@ -49,8 +65,8 @@ type Sessions interface {
 	// SubscribeSession replaces the filters, unless a later generation owns the session.
 	SubscribeSession(ctx context.Context, key Key, generation int64, filters []Filter) error
 
-	// ReleaseSession ends the ownership. The session stays for its TTL, which ttl replaces unless it is nil.
-	ReleaseSession(ctx context.Context, key Key, generation int64, ttl *time.Duration, now time.Time) error
+	// ReleaseSession ends the ownership. The session stays for its TTL.
+	ReleaseSession(ctx context.Context, key Key, generation int64, end End) error
 
 	// OwnedSessions returns the generations of the sessions that this process owns, of the device or of all ("").
 	OwnedSessions(ctx context.Context, deviceID string) (map[Key]int64, error)
@@ -64,8 +80,12 @@ type Sessions interface {
 	// Heartbeat records that this process is alive, and returns the heartbeats of all processes.
 	Heartbeat(ctx context.Context) (map[string]int64, error)
 
-	// ReleaseNode ends the ownerships of a process, "" for this one, and returns the devices that it held.
-	ReleaseNode(ctx context.Context, node string, now time.Time) (deviceIDs []string, err error)
+	// ReleaseNode ends the ownerships of a process, "" for this one, and returns the devices that it held. Last wills
+	// become due after their delay, and not before grace has passed.
+	ReleaseNode(ctx context.Context, node string, now time.Time, grace time.Duration) (deviceIDs []string, err error)
+
+	// PublishWills passes the last wills that are due to publish, and drops them unless it fails.
+	PublishWills(ctx context.Context, now time.Time, publish func(ctx context.Context, wills []device.UpMessage) error) error
 
 	// ExpireSessions deletes expired sessions.
 	ExpireSessions(ctx context.Context, now time.Time) error
@@ -108,8 +128,8 @@ func (b bounded) SubscribeSession(ctx context.Context, key Key, generation int64
 }
 
 // ReleaseSession releases a session within the bulkhead.
-func (b bounded) ReleaseSession(ctx context.Context, key Key, generation int64, ttl *time.Duration, now time.Time) error {
-	return b.within(ctx, func() error { return b.Sessions.ReleaseSession(ctx, key, generation, ttl, now) })
+func (b bounded) ReleaseSession(ctx context.Context, key Key, generation int64, end End) error {
+	return b.within(ctx, func() error { return b.Sessions.ReleaseSession(ctx, key, generation, end) })
 }
 
 const topicPrefix = "devices/"

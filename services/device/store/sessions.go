@@ -52,11 +52,16 @@ func (s *Store) AcquireSession(ctx context.Context, claim ingress.Claim) (ingres
 		if err != nil {
 			return fmt.Errorf("write the filters: %w", err)
 		}
-		_, err = tx.ExecContext(ctx, `INSERT INTO device_sessions (device_id, client_id, generation, node, connected_at, ttl, expires_at, filters)
-			VALUES ($1, $2, $3, $4, $5, $6, NULL, $7)
+		will, err := sqldb.NullJSON(claim.Will)
+		if err != nil {
+			return fmt.Errorf("write the last will: %w", err)
+		}
+		_, err = tx.ExecContext(ctx, `INSERT INTO device_sessions (device_id, client_id, generation, node, connected_at, ttl, expires_at, filters, will)
+			VALUES ($1, $2, $3, $4, $5, $6, NULL, $7, $8)
 			ON CONFLICT (device_id, client_id) DO UPDATE SET generation = excluded.generation, node = excluded.node,
-				connected_at = excluded.connected_at, ttl = excluded.ttl, expires_at = NULL, filters = excluded.filters`,
-			claim.DeviceID, claim.ClientID, got.Generation, s.node, sqldb.Micros(claim.Now), claim.TTL.Microseconds(), string(filters))
+				connected_at = excluded.connected_at, ttl = excluded.ttl, expires_at = NULL, filters = excluded.filters,
+				will = excluded.will, will_due_at = NULL`,
+			claim.DeviceID, claim.ClientID, got.Generation, s.node, sqldb.Micros(claim.Now), claim.TTL.Microseconds(), string(filters), will)
 		return err
 	})
 	if err != nil {
@@ -122,27 +127,91 @@ func (s *Store) SubscribeSession(ctx context.Context, key ingress.Key, generatio
 }
 
 // ReleaseSession implements ingress.Sessions.
-func (s *Store) ReleaseSession(ctx context.Context, key ingress.Key, generation int64, ttl *time.Duration, now time.Time) error {
+func (s *Store) ReleaseSession(ctx context.Context, key ingress.Key, generation int64, end ingress.End) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		if ttl != nil {
+		if end.TTL != nil {
 			if _, err := tx.ExecContext(ctx, `UPDATE device_sessions SET ttl = $1 WHERE device_id = $2 AND client_id = $3 AND generation = $4`,
-				ttl.Microseconds(), key.DeviceID, key.ClientID, generation); err != nil {
+				end.TTL.Microseconds(), key.DeviceID, key.ClientID, generation); err != nil {
 				return err
 			}
 		}
-		return releaseSessions(ctx, tx, now, `device_id = $2 AND client_id = $3 AND generation = $4`, key.DeviceID, key.ClientID, generation)
+		if !end.Will {
+			if _, err := tx.ExecContext(ctx, `UPDATE device_sessions SET will = NULL
+				WHERE device_id = $1 AND client_id = $2 AND generation = $3 AND will IS NOT NULL`, key.DeviceID, key.ClientID, generation); err != nil {
+				return err
+			}
+		}
+		return releaseSessions(ctx, tx, end.Now, 0, `device_id = $1 AND client_id = $2 AND generation = $3`, key.DeviceID, key.ClientID, generation)
 	})
 }
 
-func releaseSessions(ctx context.Context, tx *sqldb.Tx, now time.Time, condition string, args ...any) error {
-	args = append([]any{sqldb.Micros(now)}, args...)
-	if _, err := tx.ExecContext(ctx, `UPDATE device_sessions SET node = '', expires_at = $1 + ttl WHERE `+condition, args...); err != nil {
+// releaseSessions ends the ownership of sessions. Their wills become due after their delay, and not before grace.
+func releaseSessions(ctx context.Context, tx *sqldb.Tx, now time.Time, grace time.Duration, condition string, args ...any) error {
+	rows, err := tx.QueryContext(ctx, `SELECT device_id, client_id, will FROM device_sessions WHERE will IS NOT NULL AND `+condition, args...)
+	if err != nil {
+		return fmt.Errorf("read last wills: %w", err)
+	}
+	wills, err := sqldb.Collect(rows, scanWill)
+	if err != nil {
+		return fmt.Errorf("read last wills: %w", err)
+	}
+	for _, w := range wills {
+		if _, err := tx.ExecContext(ctx, `UPDATE device_sessions SET will_due_at = $1 WHERE device_id = $2 AND client_id = $3`,
+			sqldb.Micros(now.Add(max(w.Delay, grace))), w.DeviceID, w.ClientID); err != nil {
+			return fmt.Errorf("make a last will due: %w", err)
+		}
+	}
+	at := sqldb.Micros(now)
+	if _, err := tx.ExecContext(ctx, fmt.Sprintf(`UPDATE device_sessions SET node = '', expires_at = %d + ttl WHERE `, at)+condition, args...); err != nil {
 		return fmt.Errorf("release sessions: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, `DELETE FROM device_sessions WHERE ttl = 0 AND expires_at <= $1`, sqldb.Micros(now)); err != nil {
+	if _, err := tx.ExecContext(ctx, `DELETE FROM device_sessions WHERE ttl = 0 AND expires_at <= $1 AND will_due_at IS NULL`, at); err != nil {
 		return fmt.Errorf("end sessions: %w", err)
 	}
 	return nil
+}
+
+// sessionWill is the last will of a session.
+type sessionWill struct {
+	ingress.Key
+	ingress.Will
+}
+
+func scanWill(row sqldb.Row) (w sessionWill, err error) {
+	var text string
+	if err = row.Scan(&w.DeviceID, &w.ClientID, &text); err == nil {
+		err = json.Unmarshal([]byte(text), &w.Will)
+	}
+	return w, err
+}
+
+// willsAtOnce bounds the last wills of one transaction.
+const willsAtOnce = 100
+
+// PublishWills implements ingress.Sessions.
+func (s *Store) PublishWills(ctx context.Context, now time.Time, publish func(ctx context.Context, wills []device.UpMessage) error) error {
+	return s.db.Group(ctx, func(ctx context.Context) error {
+		var due []device.UpMessage
+		err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+			// The update locks the rows: a will is published by one process.
+			rows, err := tx.QueryContext(ctx, `UPDATE device_sessions SET will_due_at = NULL
+				WHERE will_due_at <= $1 AND (device_id, client_id) IN
+					(SELECT device_id, client_id FROM device_sessions WHERE will_due_at <= $1 ORDER BY will_due_at LIMIT $2)
+				RETURNING device_id, client_id, will`, sqldb.Micros(now), willsAtOnce)
+			if err != nil {
+				return err
+			}
+			wills, err := sqldb.Collect(rows, scanWill)
+			for _, w := range wills {
+				due = append(due, w.Message)
+			}
+			return err
+		})
+		if err != nil || len(due) == 0 {
+			return err
+		}
+		return publish(ctx, due)
+	})
 }
 
 // OwnedSessions implements ingress.Sessions.
@@ -219,7 +288,7 @@ func (s *Store) Heartbeat(ctx context.Context) (map[string]int64, error) {
 }
 
 // ReleaseNode implements ingress.Sessions.
-func (s *Store) ReleaseNode(ctx context.Context, node string, now time.Time) (deviceIDs []string, err error) {
+func (s *Store) ReleaseNode(ctx context.Context, node string, now time.Time, grace time.Duration) (deviceIDs []string, err error) {
 	if node == "" {
 		node = s.node
 	}
@@ -231,7 +300,7 @@ func (s *Store) ReleaseNode(ctx context.Context, node string, now time.Time) (de
 		if deviceIDs, err = sqldb.Collect(rows, sqldb.Text); err != nil {
 			return err
 		}
-		if err := releaseSessions(ctx, tx, now, `node = $2`, node); err != nil {
+		if err := releaseSessions(ctx, tx, now, grace, `node = $1`, node); err != nil {
 			return err
 		}
 		_, err = tx.ExecContext(ctx, `DELETE FROM device_nodes WHERE id = $1`, node)
@@ -246,7 +315,7 @@ func (s *Store) ReleaseNode(ctx context.Context, node string, now time.Time) (de
 // ExpireSessions implements ingress.Sessions.
 func (s *Store) ExpireSessions(ctx context.Context, now time.Time) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.ExecContext(ctx, `DELETE FROM device_sessions WHERE expires_at <= $1`, sqldb.Micros(now))
+		_, err := tx.ExecContext(ctx, `DELETE FROM device_sessions WHERE expires_at <= $1 AND will_due_at IS NULL`, sqldb.Micros(now))
 		return err
 	})
 }

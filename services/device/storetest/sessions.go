@@ -52,13 +52,13 @@ func sessionsContinue(t *testing.T, s assembly.Store) {
 		t.Errorf("the session goes on as %+v after %+v", second, first)
 	}
 	// The earlier generation changes nothing any more.
-	if err := s.ReleaseSession(t.Context(), key, first.Generation, nil, minute(2)); err != nil {
+	if err := s.ReleaseSession(t.Context(), key, first.Generation, ingress.End{Now: minute(2)}); err != nil {
 		t.Fatal(err)
 	}
 	if owned, err := s.OwnedSessions(t.Context(), d.ID); err != nil || owned[key] != second.Generation {
 		t.Errorf("owned are %v, %v", owned, err)
 	}
-	if err := s.ReleaseSession(t.Context(), key, second.Generation, nil, minute(2)); err != nil {
+	if err := s.ReleaseSession(t.Context(), key, second.Generation, ingress.End{Now: minute(2)}); err != nil {
 		t.Fatal(err)
 	}
 	if owned, err := s.OwnedSessions(t.Context(), ""); err != nil || len(owned) != 0 {
@@ -66,7 +66,7 @@ func sessionsContinue(t *testing.T, s assembly.Store) {
 	}
 	if third := acquire(t, s, d, "c", time.Hour, 30, false); !third.Present {
 		t.Error("a session ended before its TTL")
-	} else if err := s.ReleaseSession(t.Context(), key, third.Generation, nil, minute(30)); err != nil {
+	} else if err := s.ReleaseSession(t.Context(), key, third.Generation, ingress.End{Now: minute(30)}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.ExpireSessions(t.Context(), minute(91)); err != nil {
@@ -74,7 +74,7 @@ func sessionsContinue(t *testing.T, s assembly.Store) {
 	}
 	if fourth := acquire(t, s, d, "c", 0, 91, false); fourth.Present {
 		t.Error("a session outlives its TTL")
-	} else if err := s.ReleaseSession(t.Context(), key, fourth.Generation, nil, minute(91)); err != nil {
+	} else if err := s.ReleaseSession(t.Context(), key, fourth.Generation, ingress.End{Now: minute(91)}); err != nil {
 		t.Fatal(err)
 	}
 	if fifth := acquire(t, s, d, "c", time.Hour, 92, false); fifth.Present {
@@ -89,14 +89,14 @@ func sessionsAreBounded(t *testing.T, s assembly.Store) {
 	d := withSecret(t, s, "h")
 	a := acquire(t, s, d, "a", time.Hour, 0, false)
 	acquire(t, s, d, "b", time.Hour, 1, false)
-	if err := s.ReleaseSession(t.Context(), ingress.Key{DeviceID: d.ID, ClientID: "b"}, 0, nil, minute(1)); err != nil {
+	if err := s.ReleaseSession(t.Context(), ingress.Key{DeviceID: d.ID, ClientID: "b"}, 0, ingress.End{Now: minute(1)}); err != nil {
 		t.Fatal(err)
 	}
 	if got := acquire(t, s, d, "c", time.Hour, 2, false).Evicted; len(got) != 1 || got[0].ClientID != "a" {
 		t.Errorf("evicted %v, want the oldest connection", got)
 	}
 	c := acquire(t, s, d, "c", time.Hour, 3, false)
-	if err := s.ReleaseSession(t.Context(), ingress.Key{DeviceID: d.ID, ClientID: "c"}, c.Generation, nil, minute(3)); err != nil {
+	if err := s.ReleaseSession(t.Context(), ingress.Key{DeviceID: d.ID, ClientID: "c"}, c.Generation, ingress.End{Now: minute(3)}); err != nil {
 		t.Fatal(err)
 	}
 	if got := acquire(t, s, d, "e", time.Hour, 4, false).Evicted; len(got) != 1 || got[0].ClientID != "c" {
@@ -146,7 +146,7 @@ func processesAreReleased(t *testing.T, s assembly.Store) {
 	if nodes, err := s.OwnerNodes(t.Context(), d.ID); err != nil || len(nodes) != 0 {
 		t.Errorf("other processes hold %v, %v", nodes, err)
 	}
-	gone, err := s.ReleaseNode(t.Context(), "", minute(1))
+	gone, err := s.ReleaseNode(t.Context(), "", minute(1), time.Minute)
 	if err != nil || !slices.Equal(gone, []string{d.ID}) {
 		t.Errorf("released %v, %v", gone, err)
 	}
@@ -190,5 +190,62 @@ func groupsCommitTogether(t *testing.T, s assembly.Store) {
 	}
 	if found, err := s.Get(t.Context(), []string{bad.ID}); err != nil || len(found) != 0 {
 		t.Errorf("a group that failed leaves %v, %v", found, err)
+	}
+}
+
+// A last will is due after its delay, or after the grace when its process has died, unless its client reconnects. It is
+// published once.
+func lastWillsOutliveTheProcess(t *testing.T, s assembly.Store) {
+	d := withSecret(t, s, "h")
+	claim := func(client string, delay time.Duration, at int) ingress.Ownership {
+		owned, err := s.AcquireSession(t.Context(), ingress.Claim{
+			Key: ingress.Key{DeviceID: d.ID, ClientID: client}, SecretHash: "h", Limit: 9, Now: minute(at),
+			Will: &ingress.Will{Message: device.UpMessage{DeviceID: d.ID, Topic: "events", Payload: []byte(client)}, Delay: delay},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return owned
+	}
+	release := func(client string, owned ingress.Ownership, will bool) {
+		if err := s.ReleaseSession(t.Context(), ingress.Key{DeviceID: d.ID, ClientID: client}, owned.Generation, ingress.End{Will: will, Now: minute(1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	published := func(at int, failure error) (clients []string) {
+		err := s.PublishWills(t.Context(), minute(at), func(_ context.Context, wills []device.UpMessage) error {
+			for _, w := range wills {
+				clients = append(clients, string(w.Payload))
+			}
+			return failure
+		})
+		if !errors.Is(err, failure) {
+			t.Error(err)
+		}
+		slices.Sort(clients)
+		return clients
+	}
+	release("left", claim("left", time.Minute, 0), false)
+	release("delayed", claim("delayed", 2*time.Minute, 0), true)
+	release("back", claim("back", 2*time.Minute, 0), true)
+	claim("back", 0, 2)
+	claim("crashed", 0, 0)
+	if _, err := s.ReleaseNode(t.Context(), "", minute(2), 5*time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.ExpireSessions(t.Context(), minute(2)); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		at      int
+		failure error
+		want    []string
+	}{
+		{2, nil, nil}, {3, errors.New("not now"), []string{"delayed"}}, {3, nil, []string{"delayed"}}, {3, nil, nil},
+		{7, nil, []string{"back", "crashed"}}, {90, nil, nil},
+	} {
+		if got := published(c.at, c.failure); !slices.Equal(got, c.want) {
+			t.Errorf("in minute %d the wills of %v are published, want %v", c.at, got, c.want)
+		}
 	}
 }

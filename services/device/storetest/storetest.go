@@ -82,6 +82,7 @@ func Run(t *testing.T, open func(t *testing.T) assembly.Store) {
 		"sessions of a device are bounded":                   sessionsAreBounded,
 		"sessions end with the secret":                       sessionsEndWithTheSecret,
 		"sessions of a dead process are released":            processesAreReleased,
+		"last wills outlive the process":                     lastWillsOutliveTheProcess,
 		"writes of a group commit together":                  groupsCommitTogether,
 	} {
 		t.Run(name, func(t *testing.T) {
