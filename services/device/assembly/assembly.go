@@ -1,4 +1,4 @@
-// Package assembly composes the device service from its packages: it decides which of them uses which.
+// Package assembly composes the device service from its packages.
 package assembly
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/vehicle"
 )
 
-// Store persists what all parts need.
+// Store persists the rows of all packages.
 type Store interface {
 	registry.Store
 	command.Store
@@ -40,13 +40,12 @@ type Encoding struct {
 	LogLine func(command.LogLine) ([]byte, error)
 }
 
-// Options configure the parts beside the store. The zero value reaches no device.
+// Options configure the service. The zero value reaches no device.
 type Options struct {
-	Downlink    device.Downlink      // nil: messages to devices are dropped
-	Connections registry.Connections // nil: devices do not connect here
-	Logger      *slog.Logger         // nil: nowhere
-	// Count counts the outcome of messages by topic: taken, refused or failed. Of "readings", it counts
-	// those that were sent and those that were stored.
+	Downlink    device.Downlink      // nil drops messages to devices
+	Connections registry.Connections // nil for no listener
+	Logger      *slog.Logger         // nil discards logs
+	// Count counts messages by topic and outcome: taken, refused or failed. "readings" counts sent and stored ones.
 	Count     uplink.Count
 	Streams   camera.Rules
 	Retention maintenance.RetentionPolicy

@@ -1,6 +1,6 @@
 package camera
 
-// Reasons that are given here, beside those of package errs.
+// Reasons of refusals and failures.
 const (
 	ReasonNotACamera     = "NOT_A_CAMERA"
 	ReasonStreamFlapping = "STREAM_FLAPPING"

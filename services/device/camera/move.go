@@ -12,17 +12,16 @@ import (
 	"github.com/sluicehq/sluice/services/device/command"
 )
 
-// MoveInput says where a camera shall look; what is nil stays as it is.
+// MoveInput is the desired view of a camera; nil leaves a value unchanged.
 type MoveInput struct {
 	DeviceID       string
-	Pan            *float64 // degrees from the middle, to the right: -180 to 180
-	Tilt           *float64 // degrees from the horizon, upward: -90 to 90
-	Zoom           *float64 // times: 1 to 100
-	Focus          *float64 // 0 is nearest, 1 is infinity
+	Pan            *float64 // degrees right of the centre: -180 to 180
+	Tilt           *float64 // degrees above the horizon: -90 to 90
+	Zoom           *float64 // factor: 1 to 100
+	Focus          *float64 // 0 is the nearest, 1 is infinity
 	IdempotencyKey string
 }
 
-// movement is the argument of the camera's command.
 type movement struct {
 	Pan   *float64 `json:"pan,omitempty"`
 	Tilt  *float64 `json:"tilt,omitempty"`
@@ -41,7 +40,7 @@ func (in MoveInput) arguments() (string, error) {
 			continue
 		}
 		some = true
-		if !(*axis.value >= axis.least && *axis.value <= axis.most) { // NaN is neither
+		if !(*axis.value >= axis.least && *axis.value <= axis.most) { // refuses NaN too
 			return "", errs.Invalid(axis.name, "must be between %g and %g", axis.least, axis.most)
 		}
 	}
@@ -55,7 +54,7 @@ func (in MoveInput) arguments() (string, error) {
 	return string(text), nil
 }
 
-// MoveCamera turns a camera.
+// MoveCamera moves a camera.
 func (s *Service) MoveCamera(ctx context.Context, in MoveInput) (command.Command, error) {
 	arguments, err := in.arguments()
 	if err != nil {
@@ -66,13 +65,13 @@ func (s *Service) MoveCamera(ctx context.Context, in MoveInput) (command.Command
 	})
 }
 
-// SnapshotInput asks for an image.
+// SnapshotInput requests an image.
 type SnapshotInput struct {
 	DeviceID string
-	Upload   string // a JSON object: where the camera shall put the image
+	Upload   string // a JSON object: where to upload the image
 }
 
-// TakeSnapshot has a camera take an image and put it where the input says.
+// TakeSnapshot sends the command to upload an image as the input specifies.
 func (s *Service) TakeSnapshot(ctx context.Context, in SnapshotInput) (command.Command, error) {
 	return s.cameraCommand(ctx, caller.CameraView, command.SendInput{
 		DeviceID: in.DeviceID, Name: commandTakeSnapshot, Arguments: in.Upload, Timeout: command.DefaultTimeout,
@@ -96,7 +95,7 @@ func (s *Service) cameraCommand(ctx context.Context, scope string, in command.Se
 	return s.commands.SendAs(ctx, who, in, func(device.Device) error { return nil })
 }
 
-// Reserved reports whether a device of the kind takes the command by a use case of its own alone.
+// Reserved reports whether only a use case of its own may send the command to a device of the kind.
 func Reserved(kind device.Kind, name string) bool {
 	if kind != device.Camera {
 		return false

@@ -12,10 +12,10 @@ import (
 	"github.com/sluicehq/sluice/services/device/command"
 )
 
-// StreamState is where a camera's stream stands.
+// StreamState is the state of a camera's stream.
 type StreamState string
 
-// The states: STOPPED → STARTING → LIVE → STOPPING → STOPPED, as the camera answers.
+// The states: STOPPED → STARTING → LIVE → STOPPING → STOPPED, by the results of commands.
 const (
 	StreamStopped  StreamState = "STOPPED"
 	StreamStarting StreamState = "STARTING"
@@ -23,54 +23,54 @@ const (
 	StreamStopping StreamState = "STOPPING"
 )
 
-// What happens to a stream.
+// The events of a stream.
 const (
 	StreamChanged    device.EventType = "STREAM_CHANGED"
-	StreamNotStopped device.EventType = "STREAM_NOT_STOPPED" // the camera did not answer: it may go on
+	StreamNotStopped device.EventType = "STREAM_NOT_STOPPED" // the camera did not respond: it may still stream
 )
 
-// Stream is the stream of a camera, which runs as long as a client watches.
+// Stream is the stream of a camera, which runs as long as it has viewers.
 type Stream struct {
 	DeviceID  string      `json:"-"`
 	State     StreamState `json:"state"`
-	Since     *time.Time  `json:"since,omitempty"`     // of the state
-	CommandID string      `json:"commandId,omitempty"` // that starts or stops it, while STARTING or STOPPING
-	By        string      `json:"by,omitempty"`        // whose call the command is for
+	Since     *time.Time  `json:"since,omitempty"`     // start of the state
+	CommandID string      `json:"commandId,omitempty"` // the command that starts or stops it, while STARTING or STOPPING
+	By        string      `json:"by,omitempty"`        // the caller who caused the command
 	Viewers   []Viewer    `json:"viewers,omitempty"`
-	Linger    *time.Time  `json:"linger,omitempty"`   // LIVE without viewers: until when it goes on
-	Answer    string      `json:"answer,omitempty"`   // JSON: what the camera said when it started
-	Reason    string      `json:"reason,omitempty"`   // why it did not start, or stopped by itself
-	Error     string      `json:"error,omitempty"`    // the same in words
-	Attempts  int         `json:"attempts,omitempty"` // at stopping that failed, in a row
-	Doubt     bool        `json:"doubt,omitempty"`    // STOPPED, but the camera may go on: it is to be told to stop
+	Linger    *time.Time  `json:"linger,omitempty"`   // LIVE without viewers: when it stops
+	Answer    string      `json:"answer,omitempty"`   // JSON: the camera's response to the start
+	Reason    string      `json:"reason,omitempty"`   // why it failed to start, or stopped
+	Error     string      `json:"error,omitempty"`    // Reason in words
+	Attempts  int         `json:"attempts,omitempty"` // failed attempts to stop, in a row
+	Doubt     bool        `json:"doubt,omitempty"`    // STOPPED, but the camera may still stream and must be stopped
 
 	Starts []StreamStart        `json:"starts,omitempty"` // within the window, the oldest first
-	Calls  map[string]time.Time `json:"calls,omitempty"`  // by caller: when its calls will have been paid for
+	Calls  map[string]time.Time `json:"calls,omitempty"`  // by caller: when the rate limit has recovered
 
-	DueAt *time.Time `json:"-"` // when to look after it; nil while nothing is to be done
+	DueAt *time.Time `json:"-"` // the next due time; nil for none
 }
 
-// Viewer is a client who watches, until their lease ends.
+// Viewer is a client that watches until its lease ends.
 type Viewer struct {
 	Caller string    `json:"caller"`
-	Name   string    `json:"name,omitempty"` // among those of the caller
+	Name   string    `json:"name,omitempty"` // distinguishes viewers of one caller
 	Until  time.Time `json:"until"`
 }
 
-// StreamStart is that a stream was started, and for whom.
+// StreamStart records a start, and its caller.
 type StreamStart struct {
 	At time.Time `json:"at"`
 	By string    `json:"by"`
 }
 
-// Rules say how long streams go on, and how often they may start. What is 0 is the default.
+// Rules bound the duration of streams and the rate of starts. Zero means the default.
 type Rules struct {
-	Lease          time.Duration // how long a viewer is one, from the last call: 1 minute
-	Linger         time.Duration // how long a stream goes on without viewers: 20 seconds
-	Window         time.Duration // over which starts are counted: 5 minutes
-	Starts         int           // of one camera in the window: 6
-	StartsByCaller int           // of one camera for one caller in the window: 3
-	CallsPerMinute int           // of one caller for one camera: 120
+	Lease          time.Duration // of a viewer since its last call: 1 minute
+	Linger         time.Duration // of a stream without viewers: 20 seconds
+	Window         time.Duration // in which starts are counted: 5 minutes
+	Starts         int           // per camera in the window: 6
+	StartsByCaller int           // per camera and caller in the window: 3
+	CallsPerMinute int           // per caller and camera: 120
 }
 
 func (r Rules) withDefaults() Rules {
@@ -94,12 +94,12 @@ func (r Rules) withDefaults() Rules {
 }
 
 const (
-	maxViewers         = 200 // a stream
+	maxViewers         = 200 // per stream
 	maxViewersOfCaller = 100
 	maxViewerName      = 100
-	callBurst          = 20 // calls that a caller may make at once
+	callBurst          = 20 // burst of calls per caller
 	maxStopAttempts    = 6
-	streamPoll         = time.Second // how often a command's end is looked for, should we not be told
+	streamPoll         = time.Second // poll interval for the end of a command, in case its notification is lost
 	streamRetry        = 5 * time.Second
 )
 
@@ -128,8 +128,8 @@ func flapping(wait time.Duration, why string) *errs.Error {
 	return e
 }
 
-// joined is the stream with a viewer more, or one whose lease is renewed. Whether it has to be
-// started follows from advanced; the caller checks whether it may.
+// joined returns the stream with a new viewer, or a renewed lease. advanced then starts the stream if necessary; the
+// caller checks the limits.
 func (st Stream) joined(v Viewer, d device.Device, now time.Time, rules Rules) (Stream, error) {
 	st = st.pruned(now, rules)
 	_, watches := st.left(v)
@@ -167,8 +167,7 @@ func (st Stream) left(v Viewer) (after Stream, changed bool) {
 	return st, changed
 }
 
-// pruned is the stream without the viewers whose lease has ended, and without starts of long ago.
-// From the end of the last lease on it lingers.
+// pruned returns the stream without expired leases and starts outside the window. After the last lease it lingers.
 func (st Stream) pruned(now time.Time, rules Rules) Stream {
 	var kept []Viewer
 	last := now
@@ -198,7 +197,7 @@ func minTime(a, b time.Time) time.Time {
 	return b
 }
 
-// damped tells how long the stream may not be started for the caller; 0 when it may.
+// damped returns how long the caller may not start the stream; 0 permits it.
 func (st Stream) damped(caller string, now time.Time, rules Rules) time.Duration {
 	var all, own []time.Time
 	for _, s := range st.Starts {
@@ -219,8 +218,7 @@ func (st Stream) damped(caller string, now time.Time, rules Rules) time.Duration
 	return wait
 }
 
-// advanced is the stream after what time, and its command, have brought about. A state that needs a
-// command names the one to be sent.
+// advanced returns the stream after the effects of time and of its command. A state that needs a command names it.
 func (st Stream) advanced(d device.Device, c *command.Command, now time.Time, rules Rules) Stream {
 	st = st.answered(c, now).pruned(now, rules)
 	if d.Presence == device.Offline && st.State == StreamLive {
@@ -263,14 +261,14 @@ func (st Stream) answered(c *command.Command, now time.Time) Stream {
 		st.CommandID, st.Answer, st.Attempts = "", c.Result, 0
 	case st.State == StreamStarting:
 		st = st.stopped(now, c.Reason, c.Error)
-		st.Viewers = nil // they were told to watch what there is not
+		st.Viewers = nil // the stream that they watched does not exist
 		st.Doubt = c.SentAt != nil && c.Reason != command.ReasonFailed
 	case st.State == StreamStopping && (c.Status == command.Succeeded || st.Attempts+1 >= maxStopAttempts):
 		st = st.stopped(now, "", "")
 		if c.Status != command.Succeeded {
 			st.Reason, st.Error = c.Reason, c.Error
 		}
-	case st.State == StreamStopping: // it is taken for live, and stopped again later unless a client watches
+	case st.State == StreamStopping: // it counts as live, and is stopped again later if it has no viewer
 		again := now.Add(streamRetry << st.Attempts)
 		st = st.turned(StreamLive, now)
 		st.CommandID, st.Linger = "", &again
@@ -291,7 +289,7 @@ func (st Stream) stopped(now time.Time, reason, words string) Stream {
 	return st
 }
 
-// due is when something is to be done next; nil for nothing.
+// due returns the time of the next task; nil for none.
 func (st Stream) due(now time.Time) *time.Time {
 	var next *time.Time
 	sooner := func(at time.Time) {
@@ -315,7 +313,7 @@ func (st Stream) due(now time.Time) *time.Time {
 
 func newStream(deviceID string) Stream { return Stream{DeviceID: deviceID, State: StreamStopped} }
 
-// ParseStream reads a stream as it was stored; "" is that of a device that was never streamed from.
+// ParseStream decodes a stored stream; "" is a stream that never started.
 func ParseStream(deviceID, body string) (Stream, error) {
 	st := newStream(deviceID)
 	if body == "" {

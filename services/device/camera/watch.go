@@ -1,9 +1,8 @@
 // Package camera moves cameras, takes images and streams.
 //
-// A camera streams as long as a client watches: a viewer is one by a lease that is renewed. The stream is
-// told to start no more often than the rules allow, for one caller and for all. It is a state that is
-// decided on with the camera's row locked, and names the command that it needs before there is one, so a
-// crash between the two is repaired and the command is created once.
+// A camera streams while it has viewers. A viewer has a lease that it renews. Limits per caller and per camera bound
+// the starts. The state is decided while the camera's row is locked, and names its next command before that command
+// exists: after a crash between both, the command is created, and only once.
 package camera
 
 import (
@@ -20,7 +19,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/command"
 )
 
-// Service is the use cases. It is safe for concurrent use.
+// Service has the use cases. It is safe for concurrent use.
 type Service struct {
 	store    Store
 	clock    clock.Clock
@@ -33,7 +32,7 @@ func New(store Store, clock clock.Clock, commands *command.Service, rules Rules)
 	return &Service{store: store, clock: clock, commands: commands, rules: rules.withDefaults()}
 }
 
-// The commands that drive a camera. They are sent by use cases of their own, which no sendCommand gets around.
+// The commands of cameras, which sendCommand refuses.
 const (
 	commandStartStream  = "startStream"
 	commandStopStream   = "stopStream"
@@ -46,15 +45,15 @@ const (
 	stopTimeout  = 20 * time.Second
 )
 
-// StreamInput says who watches which camera.
+// StreamInput names a viewer and a camera.
 type StreamInput struct {
 	DeviceID string
-	Viewer   string // tells apart those who watch through one caller; "" for the caller itself
+	Viewer   string // distinguishes viewers of one caller; "" for the caller itself
 }
 
-// StartStream makes the caller a viewer of a camera's stream, or renews its lease. The first viewer
-// starts the stream; the client that comes while it starts or runs sends nothing. STREAM_FLAPPING, with the
-// time to reconnect, for a caller that calls too often, and for a stream that started too often.
+// StartStream makes the caller a viewer of a camera's stream, or renews its lease. Only the first viewer causes a
+// command. STREAM_FLAPPING with a RetryAfter for a caller that calls too often, and for a stream that started too
+// often.
 func (s *Service) StartStream(ctx context.Context, in StreamInput) (StreamView, error) {
 	who, d, err := s.camera(ctx, caller.CameraView, in.DeviceID)
 	if err != nil {
@@ -72,14 +71,13 @@ func (s *Service) StartStream(ctx context.Context, in StreamInput) (StreamView, 
 		return st.joined(v, d, now, s.rules)
 	}
 	if err := s.tryOut(ctx, d, join); err != nil {
-		return StreamView{}, err // refused without a write, however often it is called
+		return StreamView{}, err // refused without a write
 	}
 	st, err := s.changeStream(ctx, who, in.DeviceID, join)
 	return st.viewedBy(v, s.clock.Now()), err
 }
 
-// StopStream ends the caller's watching. The last viewer stops the stream, after a while in which
-// a client may reconnect.
+// StopStream removes the viewer. Without viewers the stream stops after Rules.Linger.
 func (s *Service) StopStream(ctx context.Context, in StreamInput) (StreamView, error) {
 	who, _, err := s.camera(ctx, caller.CameraView, in.DeviceID)
 	if err != nil {
@@ -102,11 +100,11 @@ func (s *Service) StopStream(ctx context.Context, in StreamInput) (StreamView, e
 	return st.viewedBy(v, s.clock.Now()), err
 }
 
-// StreamView is a stream as a viewer sees it.
+// StreamView is a stream from the perspective of a viewer.
 type StreamView struct {
 	Stream
-	Watching   int        // viewers
-	LeaseUntil *time.Time // of the viewer that asks; nil when it is none
+	Watching   int        // number of viewers
+	LeaseUntil *time.Time // of this viewer; nil if it is none
 }
 
 func (st Stream) viewedBy(v Viewer, now time.Time) StreamView {
@@ -123,7 +121,7 @@ func (st Stream) viewedBy(v Viewer, now time.Time) StreamView {
 	return view
 }
 
-// BatchGetStreams returns the streams of those of the devices that are cameras and that the caller may see. For staff.
+// BatchGetStreams returns the streams of the cameras that the caller may see. For staff.
 func (s *Service) BatchGetStreams(ctx context.Context, deviceIDs []string) ([]StreamView, error) {
 	devices, err := device.VisibleToStaff(ctx, s.store, deviceIDs)
 	if err != nil || len(devices) == 0 {
@@ -170,7 +168,7 @@ func (s *Service) camera(ctx context.Context, scope, id string) (caller.Caller, 
 	return who, found[0], nil
 }
 
-// tryOut reports whether the change would be refused, by what is known now.
+// tryOut returns the error of the change on the current state, without a write.
 func (s *Service) tryOut(ctx context.Context, d device.Device, change func(device.Device, Stream, time.Time) (Stream, error)) error {
 	found, err := s.store.GetStreams(ctx, []string{d.ID})
 	if err != nil || len(found) == 0 {
@@ -196,12 +194,11 @@ func (s *Service) changeStream(ctx context.Context, who caller.Caller, id string
 		return Stream{}, fmt.Errorf("change stream: %w", err)
 	}
 	if _, err := s.drive(ctx, st); err != nil {
-		return st, nil // the Reconciler does it
+		return st, nil // the Reconciler retries
 	}
 	return st, nil
 }
 
-// streamDetails is the data of an event about a stream.
 type streamDetails struct {
 	From      StreamState `json:"from"`
 	To        StreamState `json:"to"`
@@ -239,8 +236,7 @@ func (s *Service) Attend(ctx context.Context, id string) error {
 	return err
 }
 
-// drive sends the command that the state of the stream names, unless it is there already: however
-// often, and by however many processes it is called, it is one command.
+// drive sends the command that the state names. It is idempotent across processes.
 func (s *Service) drive(ctx context.Context, st Stream) (command.Command, error) {
 	now := s.clock.Now()
 	var name string
@@ -250,7 +246,7 @@ func (s *Service) drive(ctx context.Context, st Stream) (command.Command, error)
 	case StreamStarting:
 		name = commandStartStream
 	case StreamStopping:
-		by := now.Add(stopTimeout) // it waits for a camera that is away for a moment
+		by := now.Add(stopTimeout) // the camera may be away for a moment
 		name, timeout, until = commandStopStream, stopTimeout, &by
 	default:
 		return command.Command{}, nil
@@ -265,7 +261,7 @@ func (s *Service) drive(ctx context.Context, st Stream) (command.Command, error)
 	})
 }
 
-// Answered processes a stream whose command has ended.
+// Answered updates a stream whose command has ended.
 func (s *Service) Answered(ctx context.Context, deviceID, commandID string) error {
 	found, err := s.store.GetStreams(ctx, []string{deviceID})
 	if err != nil || len(found) == 0 || found[0].CommandID != commandID {

@@ -14,7 +14,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// CommandLate is a result of a command that was over.
+// Late is the event of a result of a finished command.
 const Late device.EventType = "COMMAND_LATE"
 
 // maxLines bounds the lines of one message.
@@ -65,7 +65,7 @@ func (s *Service) answer(ctx context.Context, m device.UpMessage, id string, dec
 	return nil
 }
 
-// HandleAck takes commands/ack: the device has the command.
+// HandleAck handles commands/ack: the device has received the command.
 func (s *Service) HandleAck(ctx context.Context, m device.UpMessage) error {
 	var said ackMessage
 	if err := readAnswer(m, &said, &said.ID); err != nil {
@@ -82,7 +82,7 @@ func (s *Service) HandleAck(ctx context.Context, m device.UpMessage) error {
 	})
 }
 
-// HandleResult takes commands/result: the device has carried the command out, or could not.
+// HandleResult handles commands/result: the device has executed the command, or failed to.
 func (s *Service) HandleResult(ctx context.Context, m device.UpMessage) (commandID string, err error) {
 	var said resultMessage
 	if err := readAnswer(m, &said, &said.ID); err != nil {
@@ -100,7 +100,7 @@ func (s *Service) HandleResult(ctx context.Context, m device.UpMessage) (command
 }
 
 func (said resultMessage) applied(c Command, now time.Time) Command {
-	if c.SentAt == nil { // it was, and we crashed before we knew
+	if c.SentAt == nil { // sent before a crash, without the mark
 		c.SentAt = &now
 	}
 	if !*said.OK {
@@ -119,11 +119,10 @@ func (said resultMessage) applied(c Command, now time.Time) Command {
 	return c.Ended(Succeeded, now)
 }
 
-// lateRate is how many late results of one device its event log takes.
 func lateRate() device.Rate { return device.Rate{AtOnce: 60, AMinute: 6} }
 
-// late deals with a result of a command that is over: it is noted, if it may be, and changes nothing. But
-// an unlock that was done after its timeout means that the vehicle is open.
+// late notes a result of a finished command, if mayNote, and changes nothing. But an unlock that succeeded after its
+// timeout means that the vehicle is open.
 func (t *Decision) late(c Command, ok, mayNote bool) error {
 	if mayNote {
 		err := t.note(Late, fmt.Sprintf("answered command %s, which was %s", c.ID, c.Status),
@@ -145,7 +144,7 @@ type lateData struct {
 	OK        bool   `json:"ok"`
 }
 
-// HandleLog takes commands/log: what the device says while it runs the command, a line or several.
+// HandleLog handles commands/log: lines that the device logs while it runs the command.
 func (s *Service) HandleLog(ctx context.Context, m device.UpMessage) error {
 	var said logMessage
 	if err := readAnswer(m, &said, &said.ID); err != nil {
@@ -167,7 +166,7 @@ func (s *Service) HandleLog(ctx context.Context, m device.UpMessage) error {
 	})
 }
 
-// log stores lines up to the limits of number and bytes; one more line reports that the log is full.
+// log stores lines up to the limits of number and bytes, and then one line that reports the limit.
 func (t *Decision) log(c Command, lines []lineMessage, arrived time.Time) {
 	for _, said := range lines {
 		if c.LogLines > maxLogLines || c.LogBytes > maxLogBytes {
@@ -190,7 +189,7 @@ func (t *Decision) log(c Command, lines []lineMessage, arrived time.Time) {
 	}
 }
 
-// at is the time of the line: that of its arrival when the device has none that can be.
+// at returns the time of the line; the time of arrival if the device sent none or an impossible one.
 func (said lineMessage) at(arrived, now time.Time) time.Time {
 	if arrived.IsZero() {
 		arrived = now
@@ -202,7 +201,7 @@ func (said lineMessage) at(arrived, now time.Time) time.Time {
 	return at.UTC().Truncate(time.Microsecond)
 }
 
-// clipped is at most so many bytes of the text, as stores can keep it.
+// clipped returns the first bytes of the text as valid UTF-8 without NUL.
 func clipped(text string, most int) string {
 	text = strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", "\uFFFD"), "\uFFFD")
 	if len(text) <= most {

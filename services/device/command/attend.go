@@ -7,11 +7,10 @@ import (
 	"time"
 )
 
-// repeatPause prevents that a device that has just received a command receives it a second time because it
-// connects at that moment.
+// repeatPause prevents a second delivery to a device that connects just after it received the command.
 const repeatPause = time.Second
 
-// Attend ends the command when its deadline has passed or its device no longer exists, else sends it.
+// Attend ends a command whose deadline has passed or whose device does not exist, else sends it.
 func (s *Service) Attend(ctx context.Context, id string) error {
 	now := s.clock.Now()
 	c, err := s.store.Decide(ctx, Target{CommandID: id, Now: now}, func(at State) (Changes, error) {
@@ -34,7 +33,7 @@ func (s *Service) Attend(ctx context.Context, id string) error {
 	return err
 }
 
-// SendWaiting sends a device that is there what it has not acknowledged.
+// SendWaiting sends the unacknowledged commands to a device that has connected.
 func (s *Service) SendWaiting(ctx context.Context, deviceID string) error {
 	waiting, err := s.store.Unacknowledged(ctx, deviceID)
 	if err != nil {

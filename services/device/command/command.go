@@ -1,10 +1,9 @@
 // Package command sends commands to devices and records their outcome.
 //
-// A Command ends, always: by the device's answer, by its deadline, or because it is cancelled. What a
-// device says of a command that is unknown or over is noted and changes nothing. Every decision is made
-// with the device's row locked (Decision), so of one device they happen one after another; a command that
-// moves the lock of a vehicle moves it in the same transaction. What is to be done next, and when, is in
-// the command's row, and is found there by any process (Attend).
+// Every Command ends: by the device's result, by its deadline, or by a cancel. A message about an unknown or finished
+// command is noted and changes nothing. Decisions are made while the device's row is locked, so those of one device
+// are serial; a command that moves a vehicle's lock updates the lock in the same transaction. The next due time is in
+// the command's row, and any process finds it there (Attend).
 package command
 
 import (
@@ -16,7 +15,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// Service is the use cases. It is safe for concurrent use.
+// Service has the use cases. It is safe for concurrent use.
 type Service struct {
 	store    Store
 	clock    clock.Clock
@@ -25,20 +24,19 @@ type Service struct {
 	pace     *device.Pace
 }
 
-// New returns a Service over a store. reserved reports whether a kind of device takes a command by a use
-// case of its own alone.
+// New returns a Service over a store. reserved reports whether only a use case of its own may send a command.
 func New(store Store, clock clock.Clock, downlink device.Downlink, reserved func(kind device.Kind, name string) bool) *Service {
 	return &Service{store: store, clock: clock, downlink: downlink, reserved: reserved, pace: device.NewPace()}
 }
 
-// Status is where a command stands.
+// Status is the status of a command.
 type Status string
 
-// The statuses: QUEUED → SENT → ACKNOWLEDGED → one of the last four, which are final. A device may
-// answer without having acknowledged, and before we know that it was sent.
+// The statuses: QUEUED → SENT → ACKNOWLEDGED → one of the last four, which are final. A result may arrive without an
+// acknowledgement, and before SENT is stored.
 const (
-	Queued       Status = "QUEUED" // waits for the device, or for us
-	Sent         Status = "SENT"   // on its way, at least once
+	Queued       Status = "QUEUED" // not sent yet
+	Sent         Status = "SENT"   // sent at least once
 	Acknowledged Status = "ACKNOWLEDGED"
 	Succeeded    Status = "SUCCEEDED"
 	Failed       Status = "FAILED"
@@ -46,10 +44,10 @@ const (
 	Cancelled    Status = "CANCELLED"
 )
 
-// Open reports whether a command of this status can still change.
+// Open reports whether the status is not final.
 func (s Status) Open() bool { return s == Queued || s == Sent || s == Acknowledged }
 
-// Command is what a device shall do, and the outcome.
+// Command is a command to a device, and its outcome.
 type Command struct {
 	ID        string
 	DeviceID  string
@@ -57,50 +55,50 @@ type Command struct {
 	Name      string
 	Arguments string // a JSON object
 	Status    Status
-	Caller    string // who sent it: an account, an API key, "system"
-	// Reference names what it is done for, a trip; "" for none. An unlock is sent once a reference.
+	Caller    string // an account, an API key, or "system"
+	// Reference is the trip of an unlock; "" for none. One unlock is sent per reference.
 	Reference string
 
-	Timeout    time.Duration // how long the device has from when it is sent
-	QueueUntil *time.Time    // how long it waits for a device that is offline; nil: not at all
-	// Deadline ends it: while it is queued by when it must be sent, then by when it must be answered.
+	Timeout    time.Duration // from sending to the result
+	QueueUntil *time.Time    // until when it waits for an offline device; nil does not wait
+	// Deadline ends it: while QUEUED the time to be sent, then the time of the result.
 	Deadline time.Time
-	DueAt    *time.Time // when to process it; nil once it is over
-	Sends    int64      // how often it was sent
+	DueAt    *time.Time // nil once it is final
+	Sends    int64      // number of deliveries
 
 	CreatedAt      time.Time
-	SentAt         *time.Time // first
-	LastSentAt     *time.Time // last
+	SentAt         *time.Time // the first time
+	LastSentAt     *time.Time // the latest time
 	AcknowledgedAt *time.Time
 	FinishedAt     *time.Time
 
-	Result string // JSON, of a command that succeeded; "" for none
-	Reason string // why it did not: UPPER_SNAKE; "" otherwise
-	Error  string // the same in words
+	Result string // JSON, of a success; "" for none
+	Reason string // of a failure: UPPER_SNAKE; else ""
+	Error  string // Reason in words
 
-	LogLines int64 // stored
-	LogBytes int64 // of their texts
+	LogLines int64 // number of stored lines
+	LogBytes int64 // bytes of their texts
 }
 
-// LogLine is what a device said while it ran a command.
+// LogLine is a line that a device logged while it ran a command.
 type LogLine struct {
 	CommandID string
 	DeviceID  string
-	Ordinal   int64 // within the command, growing
+	Ordinal   int64 // within the command, ascending
 	At        time.Time
 	Stream    string // "stdout", "stderr", …
 	Text      string
 }
 
-// How commands go out.
+// Timing of deliveries.
 const (
 	DefaultTimeout = time.Minute
 	MinTimeout     = time.Second
 	maxTimeout     = 24 * time.Hour
 	maxQueueing    = 30 * 24 * time.Hour
 
-	// resendAfter is how long a command that was sent waits for the acknowledgement before it is sent again; the wait
-	// doubles each time, and begins anew when the device reconnects. The device knows a repeat by its id.
+	// resendAfter is the delay before a command without an acknowledgement is sent again. It doubles each time, and
+	// is reset when the device reconnects. The device deduplicates by id.
 	resendAfter = 2 * time.Second
 	resendMost  = time.Minute
 )
@@ -111,14 +109,14 @@ const (
 	maxArguments    = 16 << 10 // bytes
 	maxResult       = 32 << 10 // bytes
 	maxCommandError = 1_000    // characters
-	maxOpen         = 100      // open commands a device
-	maxLogLines     = 1_000    // a command
+	maxOpen         = 100      // open commands per device
+	maxLogLines     = 1_000    // per command
 	maxLogBytes     = 128 << 10
 	maxLineBytes    = 2_000
 	maxStream       = 32
 )
 
-// NewCommand is a new command that has yet to be sent; it is due at once.
+// NewCommand returns a new command, which is due at once.
 func NewCommand(deviceID, name, arguments, who string, timeout time.Duration, queueUntil *time.Time, now time.Time) Command {
 	c := Command{
 		ID: ids.New(ids.Command), DeviceID: deviceID, Version: 1, Name: name, Arguments: arguments, Status: Queued,
@@ -130,8 +128,7 @@ func NewCommand(deviceID, name, arguments, who string, timeout time.Duration, qu
 	return c
 }
 
-// sending is the command when it goes out to the device, for the first time or again. A device that
-// has just reconnect may not listen yet.
+// sending returns the command at a delivery. A device that has just reconnected may not be subscribed yet.
 func (c Command) sending(now time.Time, back bool) Command {
 	c.Version++
 	c.Sends++
@@ -146,8 +143,8 @@ func (c Command) sending(now time.Time, back bool) Command {
 	return c.dueBy(now.Add(min(wait, resendMost)))
 }
 
-// answerBy is until when a command that is sent now must be answered. What was not to wait for the
-// device has the time that it was given when it was created.
+// answerBy returns the deadline for the result of a command that is sent now. A command that does not queue has the
+// deadline of its creation.
 func (c Command) answerBy(now time.Time) time.Time {
 	if c.QueueUntil == nil {
 		return c.Deadline
@@ -166,13 +163,13 @@ func (c Command) dueBy(at time.Time) Command {
 func (c Command) acknowledged(now time.Time) Command {
 	c.Version++
 	c.Status, c.AcknowledgedAt = Acknowledged, &now
-	if c.SentAt == nil { // it was, and we crashed before we knew
+	if c.SentAt == nil { // sent before a crash, without the mark
 		c.SentAt, c.Deadline = &now, c.answerBy(now)
 	}
 	return c.dueBy(c.Deadline)
 }
 
-// Ended is the command in its final status.
+// Ended returns the command with the final status.
 func (c Command) Ended(status Status, now time.Time) Command {
 	c.Version++
 	c.Status, c.FinishedAt, c.DueAt = status, &now, nil
@@ -184,7 +181,7 @@ func (c Command) failed(reason, words string, now time.Time) Command {
 	return c.Ended(Failed, now)
 }
 
-// overdue is the command at its deadline: a device that never got it was not there.
+// overdue returns the command at its deadline: never sent means that the device was offline.
 func (c Command) overdue(now time.Time) Command {
 	if c.Status == Queued {
 		return c.offline(now)
@@ -197,15 +194,15 @@ func (c Command) offline(now time.Time) Command {
 	return c.failed(device.ReasonOffline, "the device is offline", now)
 }
 
-// order is what the device receives.
+// order is the payload to the device.
 type order struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
 	Arguments jsonText  `json:"arguments"`
-	Deadline  time.Time `json:"deadline"` // to be left alone after it
+	Deadline  time.Time `json:"deadline"` // after which the device must ignore it
 }
 
-// jsonText is JSON that is written as it is.
+// jsonText is raw JSON.
 type jsonText string
 
 // MarshalJSON returns the text.

@@ -10,33 +10,33 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// Target says what a decision about a command is about.
+// Target names the subject of a decision.
 type Target struct {
-	DeviceID  string // "": the device of the command
+	DeviceID  string // "" for the device of the command
 	CommandID string // "" for none
-	Reference string // finds the unlock that was sent for it; "" for none
+	Reference string // of the unlock to find; "" for none
 	Key       idempotency.Key
 	Now       time.Time
 }
 
-// State is the input of a decision. Nothing of it changes until the decision is stored.
+// State is the input of a decision. It is locked until the decision is stored.
 type State struct {
 	Device  device.Device
-	Command *Command // that Target names; nil when there is none, or it is another device's
+	Command *Command // the command of Target; nil if none, or of another device
 	Open    int64    // open commands of the device
 }
 
-// Changes is what a decision writes, all or nothing. The zero Changes writes nothing.
+// Changes are the writes of a decision, all or nothing. The zero Changes writes nothing.
 type Changes struct {
-	Device   *device.Change // nil: it stays
-	Commands []Command      // made (version 1) or changed
-	Lines    []LogLine      // of these, those that are new are stored
-	Logged   *Command       // whose LogLines and LogBytes have grown; it is no change otherwise
+	Device   *device.Change // nil leaves it unchanged
+	Commands []Command      // created (version 1) or changed
+	Lines    []LogLine      // known lines are skipped
+	Logged   *Command       // only LogLines and LogBytes have grown
 	Notes    []device.Event
-	Answer   Command // what the decision returns
+	Answer   Command // the result of the decision
 }
 
-// Decision is a decision in the making.
+// Decision accumulates the changes of a decision.
 type Decision struct {
 	State
 	Now     time.Time
@@ -44,7 +44,7 @@ type Decision struct {
 	changes Changes
 }
 
-// Done is the work, unless the decision failed.
+// Done returns the changes, unless the decision failed.
 func (t *Decision) Done(err error) (Changes, error) {
 	if err != nil {
 		return Changes{}, err
@@ -52,7 +52,7 @@ func (t *Decision) Done(err error) (Changes, error) {
 	return t.changes, nil
 }
 
-// Update stores a command that was created or changed; once it is over, the lock that waited for it moves.
+// Update stores a command that was created or changed. A finished command moves the lock that waits for it.
 func (t *Decision) Update(c Command) error {
 	t.changes.Commands = append(t.changes.Commands, c)
 	t.changes.Answer = c
@@ -72,7 +72,6 @@ func (t *Decision) drive(c Command) error {
 	return t.Move(after, device.LockChanged, c.ID)
 }
 
-// lockData is the data of an event about a lock.
 type lockData struct {
 	From      device.LockState `json:"from"`
 	To        device.LockState `json:"to"`
@@ -81,7 +80,7 @@ type lockData struct {
 	Attempts  int64            `json:"attempts,omitempty"`
 }
 
-// Move stores the lock as it is after; once a turn.
+// Move stores the lock after a change, once per decision.
 func (t *Decision) Move(after device.Lock, what device.LockEvent, commandID string) error {
 	before := t.Device.Lock.State
 	data, err := json.Marshal(lockData{From: before, To: after.State, CommandID: commandID, Holder: after.Reference, Attempts: after.Attempts})
@@ -98,7 +97,7 @@ func (t *Decision) Move(after device.Lock, what device.LockEvent, commandID stri
 	return nil
 }
 
-// Doubt has a vehicle locked that says it is open while we take it for locked.
+// Doubt locks a vehicle that reports that it is open although its lock is LOCKED.
 func (t *Decision) Doubt(commandID string) error {
 	before := *t.Device.Lock
 	after := before.ReportedOpen(t.Now)

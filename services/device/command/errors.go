@@ -2,7 +2,7 @@ package command
 
 import "github.com/sluicehq/sluice/internal/errs"
 
-// Reasons for which a command ends, or is refused.
+// Reasons of failures and refusals.
 const (
 	ReasonDeviceDeleted  = "DEVICE_DELETED"
 	ReasonTimedOut       = "COMMAND_TIMED_OUT"

@@ -12,15 +12,15 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// Commands and logs are for staff: for others there are none.
+// Commands and logs are visible to staff only.
 
-// What bounds one answer, so that it fits a message.
+// Bounds of one response, which must fit a gRPC message.
 const (
 	maxCommandsAnswered = 1_000
 	maxLinesAnswered    = 5_000
 )
 
-// BatchGet returns those of the commands that there are and the caller may see.
+// BatchGet returns the existing commands that the caller may see.
 func (s *Service) BatchGet(ctx context.Context, commandIDs []string) ([]Command, error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {
@@ -33,7 +33,7 @@ func (s *Service) BatchGet(ctx context.Context, commandIDs []string) ([]Command,
 	return s.store.GetCommands(ctx, commandIDs, who.DeviceLabels)
 }
 
-// BatchList returns a page of each device's commands, the newest first, as BatchListEvents does.
+// BatchList returns a page of each device's commands, the newest first.
 func (s *Service) BatchList(ctx context.Context, deviceIDs []string, request page.Request) ([]device.Page[Command], error) {
 	size, err := request.Size()
 	if err != nil {
@@ -70,7 +70,7 @@ func (s *Service) BatchGetLogs(ctx context.Context, commandIDs []string, first i
 	return s.store.CommandLogs(ctx, visible, first)
 }
 
-// BatchGetDeviceLogs returns the first lines that each device logged over [from, to), by time.
+// BatchGetDeviceLogs returns the first lines that each device logged in [from, to), by time.
 func (s *Service) BatchGetDeviceLogs(ctx context.Context, deviceIDs []string, from, to time.Time, first int) ([]LogLine, error) {
 	first, err := page.Request{First: first}.Size()
 	if err != nil {
@@ -92,7 +92,8 @@ func (s *Service) BatchGetDeviceLogs(ctx context.Context, deviceIDs []string, fr
 	return s.store.DeviceLogs(ctx, devices, from, to, first)
 }
 
-// visibleToStaff is those of the devices that there are and the caller may know all of; so many of something apply to each.
+// visibleToStaff returns the existing devices that the caller may see, if it is staff. size items per device must not
+// exceed most.
 func (s *Service) visibleToStaff(ctx context.Context, deviceIDs []string, size, most int) ([]string, error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {
@@ -111,7 +112,7 @@ func (s *Service) visibleToStaff(ctx context.Context, deviceIDs []string, size, 
 	return device.IDsOf(devices), err
 }
 
-// within refuses a command that does not exist for a limited caller: see device.Within.
+// within applies device.Within to the device of a command.
 func (s *Service) within(ctx context.Context, who caller.Caller, id string) error {
 	if len(who.DeviceLabels) == 0 {
 		return nil

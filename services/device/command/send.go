@@ -15,18 +15,18 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// SendInput tells a device to do something.
+// SendInput is a command to send.
 type SendInput struct {
 	DeviceID       string
 	Name           string
 	Arguments      string        // a JSON object; "" for none
 	Timeout        time.Duration // 0 means DefaultTimeout
-	QueueUntil     *time.Time    // how long to wait for a device that is offline; nil: not at all
+	QueueUntil     *time.Time    // until when to wait for an offline device; nil does not wait
 	IdempotencyKey string        // "" for none
 }
 
-// Send sends a command. To a device that is offline it fails at once with DEVICE_OFFLINE, which is an
-// answer and no error, or waits until the time that the input names.
+// Send sends a command. A command to an offline device fails with DEVICE_OFFLINE in its result, or waits until
+// QueueUntil.
 func (s *Service) Send(ctx context.Context, in SendInput) (Command, error) {
 	who, err := device.MayCommand(ctx)
 	if err != nil {
@@ -40,7 +40,7 @@ func (s *Service) Send(ctx context.Context, in SendInput) (Command, error) {
 	})
 }
 
-// SendAs sends a command for a caller who may, unless check refuses the device.
+// SendAs sends a command for an authorized caller, unless check refuses the device.
 func (s *Service) SendAs(ctx context.Context, who caller.Caller, in SendInput, check func(device.Device) error) (Command, error) {
 	now := s.clock.Now()
 	key, err := idempotency.NewKey(ctx, in.IdempotencyKey, "SendCommand", in)
@@ -107,8 +107,7 @@ func (in SendInput) checked(now time.Time) (SendInput, error) {
 	return in, nil
 }
 
-// Start stores the command that decide makes, and sends it. A command that decide returns as it is
-// in the store is no new one.
+// Start stores the command that decide returns, and sends it. A command that decide returns unchanged is not new.
 func (s *Service) Start(ctx context.Context, about Target, actor string, decide func(t *Decision) (Command, error)) (Command, error) {
 	c, err := s.store.Decide(ctx, about, func(at State) (Changes, error) {
 		t := &Decision{State: at, Now: about.Now, Actor: actor}
@@ -127,7 +126,7 @@ func (s *Service) Start(ctx context.Context, about Target, actor string, decide 
 	return s.Dispatched(ctx, c), nil
 }
 
-// Started stores a new command, which fails at once when the device is not there and it shall not wait.
+// Started stores a new command, which fails at once if the device is offline and the command may not wait.
 func (t *Decision) Started(c Command) error {
 	switch {
 	case t.Device.Presence == device.Offline && c.QueueUntil == nil:
@@ -144,8 +143,8 @@ func (t *Decision) Started(c Command) error {
 	return t.Update(c)
 }
 
-// Dispatched is the command after an attempt at sending it, if it is to be sent now. A repeat of the
-// call that made it sends nothing. What fails is retried by the Reconciler.
+// Dispatched returns the command after an attempt to send it, if it is due. A repeated call sends nothing. The
+// Reconciler retries failures.
 func (s *Service) Dispatched(ctx context.Context, c Command) Command {
 	if c.Status != Queued || c.DueAt == nil || c.DueAt.After(s.clock.Now()) {
 		return c
@@ -156,9 +155,9 @@ func (s *Service) Dispatched(ctx context.Context, c Command) Command {
 	return c
 }
 
-// dispatch sends an open command that the device has not acknowledged, unless it was sent less than
-// the pause ago; back reports that the device has just reconnected. The command is marked first: the Reconciler resends a command whose mark was not followed by a message,
-// Reconciler, and a message without a mark could go out for a command that is cancelled.
+// dispatch sends an open command without an acknowledgement, unless it was sent within the pause; back reports that
+// the device has just reconnected. The command is marked as sent first: the Reconciler resends after a crash between
+// both, and a cancelled command is never sent.
 func (s *Service) dispatch(ctx context.Context, deviceID, id string, pause time.Duration, back bool) (Command, error) {
 	send, now := false, s.clock.Now()
 	here, err := s.downlink.Route(ctx, deviceID)
@@ -185,11 +184,11 @@ func (s *Service) dispatch(ctx context.Context, deviceID, id string, pause time.
 	if err := s.downlink.Deliver(ctx, m); err != nil && !errors.Is(err, device.ErrNotSubscribed) {
 		return c, fmt.Errorf("deliver command %s: %w", c.ID, err)
 	}
-	return c, nil // a device that is not subscribed receives it when it subscribes
+	return c, nil // a device without a subscription receives it on subscribing
 }
 
-// Cancel ends an open command. The device is not told: one that has it already may carry it out, and
-// what it answers is noted. A command that moves a lock is cancelled only as long as it was not sent.
+// Cancel ends an open command. The device is not notified: it may execute a command that it has received, and its
+// result is noted. A command that moves a lock can be cancelled only before it is sent.
 func (s *Service) Cancel(ctx context.Context, id string) (Command, error) {
 	who, err := device.MayCommand(ctx)
 	if err != nil {

@@ -1,4 +1,4 @@
-// Package devicetest opens the whole device service for tests, with rows and a clock of its own, and with devices.
+// Package devicetest opens the device service for tests, with a store, a clock and devices.
 package devicetest
 
 import (
@@ -23,7 +23,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/store"
 )
 
-// Radio is a downlink that writes down the commands that it is given; when it is down, it fails.
+// Radio is a downlink that records commands; it fails while it is down.
 type Radio struct {
 	Down bool
 
@@ -31,7 +31,7 @@ type Radio struct {
 	sent []Order
 }
 
-// Order is a command as a device was told it.
+// Order is a command as the device received it.
 type Order struct {
 	DeviceID  string `json:"-"`
 	ID        string
@@ -43,7 +43,7 @@ type Order struct {
 // Route returns true.
 func (r *Radio) Route(context.Context, string) (bool, error) { return true, nil }
 
-// Deliver takes a message to a device.
+// Deliver records a message to a device.
 func (r *Radio) Deliver(_ context.Context, m device.DownMessage) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -61,7 +61,7 @@ func (r *Radio) Deliver(_ context.Context, m device.DownMessage) error {
 	return nil
 }
 
-// Take returns what was sent since the last time.
+// Take returns the commands since the last call.
 func (r *Radio) Take() []Order {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -70,17 +70,17 @@ func (r *Radio) Take() []Order {
 	return sent
 }
 
-// Station is the service with its rows, as a broker's consumer sees it.
+// Station is the service with its store.
 type Station struct {
 	*assembly.Service
 	DB       *sqldb.DB
 	Store    *store.Store
 	Clock    *clock.Manual
 	Radio    *Radio
-	Downlink device.Downlink // the Radio, unless it is another since the last restart
+	Downlink device.Downlink // the Radio, unless a test replaces it
 }
 
-// Start is when a station is opened, by its clock.
+// Start is the initial time of the clock.
 func Start() time.Time { return time.Date(2026, 3, 1, 6, 0, 0, 0, time.UTC) }
 
 // Open returns a station without devices.
@@ -95,18 +95,18 @@ func Open(t testing.TB) *Station {
 
 func encode[T any](v T) ([]byte, error) { return json.Marshal(v) }
 
-// Restart is another process on the same rows.
+// Restart replaces the service by a new one over the same store.
 func (s *Station) Restart() {
 	s.Service = assembly.New(s.Store, s.Clock, assembly.Options{Downlink: s.Downlink})
 }
 
-// As is a context in which a client of the role calls, with all its scopes.
+// As returns a context of a caller with all scopes of the role.
 func As(t testing.TB, role caller.Role) context.Context {
 	t.Helper()
 	return caller.NewContext(t.Context(), caller.Caller{AccountID: "account_" + strings.ToLower(string(role)), Role: role, Scopes: caller.ScopesOf(role)})
 }
 
-// Register makes a device known.
+// Register registers a device.
 func (s *Station) Register(t testing.TB, kind device.Kind) device.Device {
 	t.Helper()
 	d, err := s.Registry.Register(As(t, caller.System), registry.RegisterInput{Name: "press", Kind: kind})
@@ -116,7 +116,7 @@ func (s *Station) Register(t testing.TB, kind device.Kind) device.Device {
 	return d.Device
 }
 
-// Events returns what happened to the device, the newest first.
+// Events returns the events of the device, the newest first.
 func (s *Station) Events(t testing.TB, id string) []device.Event {
 	t.Helper()
 	pages, err := s.Store.Events(t.Context(), []string{id}, page.Request{First: 100})
@@ -138,7 +138,7 @@ func (s *Station) Noted(t testing.TB, deviceID string) string {
 	return strings.Join(types, " ")
 }
 
-// Send sends a command as an operator, a reboot unless it has a name.
+// Send sends a command as an operator, by default a reboot.
 func (s *Station) Send(t testing.TB, in command.SendInput) command.Command {
 	t.Helper()
 	if in.Name == "" {
@@ -151,7 +151,7 @@ func (s *Station) Send(t testing.TB, in command.SendInput) command.Command {
 	return c
 }
 
-// Command returns a command as it is.
+// Command returns the stored command.
 func (s *Station) Command(t testing.TB, id string) command.Command {
 	t.Helper()
 	found, err := s.Commands.BatchGet(As(t, caller.Operator), []string{id})
@@ -161,7 +161,7 @@ func (s *Station) Command(t testing.TB, id string) command.Command {
 	return found[0]
 }
 
-// Hear has the device say something now.
+// Hear handles a message of the device, sent now.
 func (s *Station) Hear(t testing.TB, deviceID string, topic device.UpTopic, format string, args ...any) {
 	t.Helper()
 	m := device.UpMessage{DeviceID: deviceID, Topic: topic, Payload: fmt.Appendf(nil, format, args...), ArrivedAt: s.Clock.Now()}
@@ -170,7 +170,7 @@ func (s *Station) Hear(t testing.TB, deviceID string, topic device.UpTopic, form
 	}
 }
 
-// RunDue runs the tasks that are due.
+// RunDue runs the due tasks.
 func (s *Station) RunDue(t testing.TB) {
 	t.Helper()
 	if err := s.Reconciler.RunDue(t.Context()); err != nil {
@@ -178,7 +178,7 @@ func (s *Station) RunDue(t testing.TB) {
 	}
 }
 
-// SetPresence sets what is known of the device's presence.
+// SetPresence sets the presence of a device.
 func (s *Station) SetPresence(t testing.TB, id string, p device.Presence) {
 	t.Helper()
 	err := s.DB.Write(t.Context(), func(tx *sqldb.Tx) error {

@@ -10,21 +10,21 @@ import (
 )
 
 const (
-	maxGroup       = 5_000           // messages in one transaction
+	maxGroup       = 5_000           // messages per transaction
 	attemptTimeout = 5 * time.Second // of one transaction
-	retryFor       = 5 * time.Second // a message that cannot be stored, before its connection is closed
+	retryFor       = 5 * time.Second // retries of a message, before its connection is closed
 	retryPause     = 200 * time.Millisecond
 )
 
-// committer stores the messages of all connections in groups: one transaction a group. While one commits, the next
-// one gathers, so the number of commits does not grow with the number of messages.
+// committer stores the messages of all connections in groups, one transaction per group. While one commits, the next
+// one fills, so the number of commits does not grow with the number of messages.
 type committer struct {
 	uplink *uplink.Service
 	logger *slog.Logger
 	queue  chan *batch
 }
 
-// batch is the messages of one connection that were read together.
+// batch has the messages of one read of a connection.
 type batch struct {
 	messages []device.UpMessage
 	outcomes []uplink.Outcome
@@ -36,8 +36,8 @@ func newCommitter(u *uplink.Service, logger *slog.Logger) *committer {
 	return &committer{uplink: u, logger: logger, queue: make(chan *batch, maxGroup)}
 }
 
-// store returns the outcome of each message once it is committed or given up. ctx is that of the process: a connection
-// that ends does not take back what it has sent.
+// store returns the outcome of each message after the commit or the last retry. ctx is that of the process: the end
+// of a connection does not cancel its messages.
 func (c *committer) store(ctx context.Context, messages []device.UpMessage) []uplink.Outcome {
 	b := &batch{messages: messages, done: make(chan struct{}), since: time.Now()}
 	select {
@@ -115,7 +115,7 @@ func (c *committer) commit(ctx context.Context, group []*batch) (retry []*batch)
 	return retry
 }
 
-// settle merges the outcomes of an attempt, and reports whether they are final. Only messages that failed are retried.
+// settle merges the outcomes of an attempt, and reports whether they are final. Only failed messages are retried.
 func (b *batch) settle(attempt []uplink.Outcome) bool {
 	if b.outcomes == nil {
 		b.outcomes = make([]uplink.Outcome, 0, len(attempt))

@@ -20,7 +20,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/uplink"
 )
 
-// Why the server closes a connection.
+// Reasons for which the server closes a connection.
 var (
 	takenOver    = packets.ErrSessionTakenOver
 	shuttingDown = packets.ErrServerShuttingDown
@@ -32,14 +32,14 @@ var (
 
 const (
 	readBuffer   = 4 << 10
-	batchSize    = 256                    // messages of one connection in a group
-	heavyBatch   = 8                      // of these, messages that write by themselves: all but telemetry
-	closeTimeout = 2 * time.Second        // for the last packets of a connection that is closed
+	batchSize    = 256                    // messages of one connection per group
+	heavyBatch   = 8                      // of these, messages with a write of their own: all but telemetry
+	closeTimeout = 2 * time.Second        // to write the last packets of a closed connection
 	maxInflight  = 32                     // deliveries to a client without PUBACK
-	noteDelay    = 500 * time.Millisecond // of all packets of a connection, before it is noted
+	noteDelay    = 500 * time.Millisecond // total delay of a connection, before it is noted
 )
 
-// conn is the connection of a client. Its goroutine reads and processes packets. A second one writes, only while
+// conn is the connection of a client. One goroutine reads and processes packets. A second one writes, only while
 // packets are queued.
 type conn struct {
 	l       *Listener
@@ -52,22 +52,22 @@ type conn struct {
 	key         Key
 	generation  int64
 	ttl         time.Duration
-	keepAlive   time.Duration // how long the client may be silent; 0 before CONNECT
+	keepAlive   time.Duration // maximum silence of the client; 0 before CONNECT
 	limiter     *limiter
 	will        *Will
-	terse       bool // the client asked for no reason strings
-	maxOutgoing int  // bytes of a packet; 0 for any
+	terse       bool // the client requested no reason strings
+	maxOutgoing int  // bytes per packet; 0 for no limit
 
 	throttled bool // noted
 	delayed   time.Duration
-	dropped   int // messages of quality of service 0 over the rate
+	dropped   int // messages of QoS 0 over the rate
 
 	mu         sync.Mutex
-	out        []byte // encoded packets that wait
-	busy       int    // bytes that are being written
+	out        []byte // queued packets, encoded
+	busy       int    // bytes of the running write
 	writing    bool
 	closing    bool
-	cause      packets.Code // why it was closed by the server
+	cause      packets.Code // why the server closed it
 	ended      chan struct{}
 	filters    []Filter
 	inflight   map[uint16]chan struct{} // closed by PUBACK
@@ -81,7 +81,7 @@ func newConn(l *Listener, accepted net.Conn, address string) *conn {
 	return c
 }
 
-// alive reads from the socket. Every byte counts as a sign of life.
+// alive reads from the socket. Every byte extends the keep-alive deadline.
 type alive struct{ c *conn }
 
 func (a alive) Read(p []byte) (int, error) {
@@ -112,7 +112,7 @@ func (c *conn) run() {
 	graceful = c.read()
 }
 
-// recovered ends this connection alone after a panic.
+// recovered closes only this connection after a panic.
 func (c *conn) recovered() {
 	if r := recover(); r != nil {
 		c.l.logger.Error("a connection of a device failed", "device", c.key.DeviceID, "panic", r, "stack", string(debug.Stack()))
@@ -136,7 +136,7 @@ func (c *conn) end(graceful bool) {
 		}
 	}
 	here := c.l.remove(c)
-	// When this fails, watchNodes releases the session later.
+	// If this fails, watchNodes releases the session later.
 	if err := c.l.sessions.ReleaseSession(ctx, c.key, c.generation, end); err != nil && ctx.Err() == nil {
 		c.l.logger.Warn("a session is not released yet", "device", c.key.DeviceID, "error", err)
 	}
@@ -145,14 +145,14 @@ func (c *conn) end(graceful bool) {
 	}
 }
 
-// publication is a PUBLISH that waits for its commit.
+// publication is a PUBLISH before its commit.
 type publication struct {
 	message  device.UpMessage
 	packetID uint16
 	qos      byte
 }
 
-// read processes packets until the connection ends, and reports whether the client took its leave. All complete
+// read processes packets until the connection ends, and reports whether the client sent DISCONNECT. All complete
 // packets in the read buffer are committed together.
 func (c *conn) read() (graceful bool) {
 	var waiting []publication
@@ -206,7 +206,7 @@ func (c *conn) read() (graceful bool) {
 	}
 }
 
-// throttle delays the next packet of a device over its rate. The delay is noted once.
+// throttle delays the next packet of a device over its rate, and notes it once.
 func (c *conn) throttle(delay time.Duration) {
 	if c.delayed += delay; c.delayed > noteDelay && !c.throttled {
 		c.throttled = true
@@ -221,7 +221,7 @@ func (c *conn) throttle(delay time.Duration) {
 	}
 }
 
-// drop counts a message of quality of service 0 over the rate.
+// drop counts a message of QoS 0 over the rate.
 func (c *conn) drop() {
 	c.dropped++
 	if c.dropped&(c.dropped-1) == 0 { // at 1, 2, 4, …
@@ -250,8 +250,8 @@ func (c *conn) message(topic string, payload []byte) device.UpMessage {
 	return m
 }
 
-// commit stores the messages, and acknowledges them in their order. It returns false when one cannot be stored: the
-// connection is then closed, without an acknowledgement of this one and those behind it.
+// commit stores the messages, and acknowledges them in order. When one cannot be stored it returns false: the
+// connection is closed, without PUBACK for this message and later ones.
 func (c *conn) commit(waiting []publication) bool {
 	if len(waiting) == 0 {
 		return true
@@ -264,7 +264,7 @@ func (c *conn) commit(waiting []publication) bool {
 	acks := make([]byte, 0, 4*len(waiting))
 	for i, o := range outcomes {
 		if o.Err != nil {
-			_ = c.enqueue(acks) // it fails when the connection has ended
+			_ = c.enqueue(acks) // the connection may have ended
 			c.close(notStored)
 			return false
 		}
@@ -376,7 +376,7 @@ func (c *conn) subscribe(p *packets.Packet) error {
 	return nil
 }
 
-// storeFilters replaces the filters, in the store when the session outlives the connection.
+// storeFilters replaces the filters, in the store too if the session outlives the connection.
 func (c *conn) storeFilters(filters []Filter) error {
 	if c.ttl > 0 {
 		ctx, cancel := context.WithTimeout(c.l.ctx, attemptTimeout)
@@ -419,7 +419,7 @@ func (c *conn) unsubscribe(p *packets.Packet) error {
 	return c.enqueue(encode(&ack))
 }
 
-// disconnected reports whether the client left without asking for its last will.
+// disconnected reports whether the client cancelled its last will.
 func (c *conn) disconnected(p *packets.Packet) (graceful bool) {
 	if p.Properties.SessionExpiryIntervalFlag && c.ttl > 0 {
 		c.ttl = sessionTTL(p.Properties.SessionExpiryInterval, c.l.limits.SessionTTL)
@@ -427,7 +427,7 @@ func (c *conn) disconnected(p *packets.Packet) (graceful bool) {
 	return p.ReasonCode != packets.CodeDisconnectWillMessage.Code
 }
 
-// fail closes the connection after an error of reading. A fault of the client is sent to it, and noted.
+// fail closes the connection after a read error. An error of the client is sent to it, and noted.
 func (c *conn) fail(err error) {
 	code, ok := errors.AsType[packets.Code](err)
 	switch {

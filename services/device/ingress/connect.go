@@ -22,8 +22,8 @@ const (
 	maxWillDelay = 5 * time.Minute
 	// acquireTimeout bounds the wait for the database, in which all devices may queue after an outage.
 	acquireTimeout = 20 * time.Second
-	awayPause      = time.Second // before a client that cannot be served is refused
-	receiveMax     = 1_000       // messages that a client may send ahead of PUBACK
+	awayPause      = time.Second // before a client is refused during an outage
+	receiveMax     = 1_000       // messages that a client may send without PUBACK
 )
 
 func (c *conn) connect() bool {
@@ -43,7 +43,7 @@ func (c *conn) connect() bool {
 	if err := c.l.registry.Authenticate(ctx, c.key.DeviceID, secret); err != nil {
 		return c.refuseSecret(ctx, err)
 	}
-	c.l.guests.remove(c) // from here on the limits of the device hold
+	c.l.guests.remove(c) // the limits of the device apply from here
 	assigned := c.key.ClientID == ""
 	if assigned {
 		c.key.ClientID = c.key.DeviceID + "-" + rand.Text()[:12]
@@ -173,8 +173,8 @@ func (c *conn) connack(p *packets.Packet, present, assigned, shortened bool, kee
 	return encode(&ack)
 }
 
-// refuseSecret refuses a client whose secret is not the device's, later with each failure of its address. A right
-// secret is never delayed. An outage of the store is no wrong secret.
+// refuseSecret refuses a client with a wrong secret, with a delay that grows with the failures of its address. A
+// correct secret is never delayed. An outage of the store does not count as a failure.
 func (c *conn) refuseSecret(ctx context.Context, err error) bool {
 	if errs.From(err).Code != errs.Unauthenticated {
 		return c.refuseAway(err)
@@ -192,7 +192,7 @@ func (l *Listener) noteExisting(ctx context.Context, deviceID, address string) {
 	}
 }
 
-// refuseAway refuses a client that cannot be served now, after a pause that slows the retries.
+// refuseAway refuses a client during an outage, after a pause that slows retries.
 func (c *conn) refuseAway(err error) bool {
 	c.l.logger.Warn("a device cannot connect now", "error", err)
 	sleep(c.l.ctx, awayPause)

@@ -16,7 +16,7 @@ const (
 	welcomeTimeout = 10 * time.Second
 )
 
-// Route reports whether this process sends to the device: see device.Downlink.
+// Route implements device.Downlink.
 func (l *Listener) Route(ctx context.Context, deviceID string) (bool, error) {
 	l.mu.Lock()
 	here := len(l.devices[deviceID]) > 0
@@ -34,7 +34,7 @@ func (l *Listener) Route(ctx context.Context, deviceID string) (bool, error) {
 	return len(nodes) == 0, nil
 }
 
-// Deliver sends a message to the device: see device.Downlink.
+// Deliver implements device.Downlink.
 func (l *Listener) Deliver(ctx context.Context, m device.DownMessage) error {
 	err := device.ErrNotSubscribed
 	for _, c := range l.of(m.DeviceID) {
@@ -76,11 +76,11 @@ func (c *conn) await(ctx context.Context, acknowledged <-chan struct{}) error {
 // welcomes coalesces the deliveries to devices that have subscribed.
 type welcomes struct {
 	mu      sync.Mutex
-	running map[string]bool // by device; true: once more when it ends
+	running map[string]bool // by device; true runs it once more
 	slots   chan struct{}
 }
 
-// Greet sends what waits in the store to a device that has connected: see presence.Options. It does not wait.
+// Greet sends pending messages to a device that has connected: see presence.Options. It does not wait.
 func (l *Listener) Greet(_ context.Context, deviceID string) error {
 	select {
 	case <-l.ready:
@@ -90,8 +90,7 @@ func (l *Listener) Greet(_ context.Context, deviceID string) error {
 	return nil
 }
 
-// greet sends what waits in the store to a device that has subscribed, or that another process asks for. It does not
-// wait.
+// greet sends pending messages to a device that has subscribed, or that another process names. It does not wait.
 func (l *Listener) greet(deviceID string) {
 	w := &l.welcome
 	w.mu.Lock()

@@ -13,10 +13,10 @@ const (
 	Throttled       = "MESSAGES_THROTTLED"
 	Refused         = "CONNECTION_REFUSED"
 	Closed          = "CONNECTION_CLOSED"
-	connectMessages = 20 // what a CONNECT costs of the message rate: it writes the session
+	connectMessages = 20 // tokens of a CONNECT in the message rate: it writes the session
 )
 
-// limiter is the token buckets of a device, shared by its connections.
+// limiter has the token buckets of a device, for all its connections.
 type limiter struct {
 	messages, bytes *rate.Limiter
 	mu              sync.Mutex
@@ -57,7 +57,7 @@ func (l *limiter) touch(now time.Time) {
 	l.mu.Unlock()
 }
 
-// sweep forgets full buckets that no connection uses.
+// sweep drops full buckets without a connection.
 func (l *limiters) sweep(ctx context.Context) {
 	for ctx.Err() == nil {
 		sleep(ctx, time.Minute)
@@ -74,15 +74,15 @@ func (l *limiters) sweep(ctx context.Context) {
 	}
 }
 
-// reserve takes tokens, and returns how long the packet has to wait for them.
+// reserve takes tokens, and returns the delay of the packet.
 func (l *limiter) reserve(messages, bytes int) time.Duration {
 	now := time.Now()
 	l.touch(now)
 	return max(l.messages.ReserveN(now, messages).DelayFrom(now), l.bytes.ReserveN(now, bytes).DelayFrom(now))
 }
 
-// reserveConnect takes the tokens of a CONNECT, and returns how long it has to wait for them. It takes none when that is
-// longer than maxConnectDelay, so that a device which reconnects in a loop does not gather connections that wait.
+// reserveConnect takes the tokens of a CONNECT, and returns its delay. It takes none if the delay exceeds
+// maxConnectDelay, so that a device that reconnects in a loop does not accumulate waiting connections.
 func (l *limiter) reserveConnect() (delay time.Duration, ok bool) {
 	now := time.Now()
 	l.touch(now)
@@ -94,7 +94,7 @@ func (l *limiter) reserveConnect() (delay time.Duration, ok bool) {
 	return delay, true
 }
 
-// allow takes tokens for one packet if they are there now.
+// allow takes tokens for one packet if they are available now.
 func (l *limiter) allow(bytes int) bool {
 	now := time.Now()
 	l.touch(now)
@@ -108,8 +108,8 @@ func (l *limiter) allow(bytes int) bool {
 	return false
 }
 
-// guests are the connections that have not been accepted yet. Over the limit the oldest is closed, not the newest, so
-// that a flood of them does not refuse a client with the right secret.
+// guests are connections before an accepted CONNECT. Over the limit the oldest is closed, not the newest, so that a
+// flood does not refuse a client with the right secret.
 type guests struct {
 	limits Limits
 	mu     sync.Mutex
@@ -126,10 +126,10 @@ type failures struct {
 
 const (
 	maxAddresses  = 100_000
-	failureDecay  = 10 * time.Second // after which one failure is forgotten
+	failureDecay  = 10 * time.Second // after which one failure expires
 	freeFailures  = 3
 	maxFailureLag = 5 * time.Second
-	// maxConnectDelay is also the longest wait that a device's other messages cause.
+	// maxConnectDelay also bounds the delay of a device's other messages.
 	maxConnectDelay = time.Second
 )
 
@@ -158,11 +158,11 @@ func (g *guests) add(c *conn) {
 	}
 	g.mu.Unlock()
 	if victim != nil {
-		_ = victim.net.Close() // it fails only when it is closed already
+		_ = victim.net.Close() // fails only when it is already closed
 	}
 }
 
-// remove forgets a connection that is accepted or has ended.
+// remove drops a connection that is accepted or has ended.
 func (g *guests) remove(c *conn) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -186,11 +186,11 @@ func (g *guests) closeAll() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, c := range g.all {
-		_ = c.net.Close() // it fails only when it is closed already
+		_ = c.net.Close() // fails only when it is already closed
 	}
 }
 
-// fail counts a wrong secret of the address, and returns how long to delay the response.
+// fail counts a wrong secret of the address, and returns the delay of the response.
 func (g *guests) fail(address string) time.Duration {
 	now := time.Now()
 	g.mu.Lock()

@@ -1,15 +1,15 @@
-// Package ingress is where devices connect: MQTT 3.1.1 and 5 over TCP, TLS and WebSocket.
+// Package ingress is the listener for devices: MQTT 3.1.1 and 5 over TCP, TLS and WebSocket.
 //
-// It promises that PUBACK means stored: the acknowledgement of a message follows the commit of the transaction that
-// the message is in. A message that cannot be stored now gets no PUBACK; the connection is closed after retries. A
-// message that is refused for good is acknowledged, with a reason code in MQTT 5, and noted in the device's events.
+// PUBACK means stored: it follows the commit of the message's transaction. A message that cannot be stored now has no
+// PUBACK, and after retries its connection is closed. A message that is refused for good is acknowledged, with a
+// reason code in MQTT 5, and noted in the device's events.
 //
-// What a device can make the server hold is bounded, per device: message and byte rates, connections, sessions,
-// subscriptions, the write queue. Each connection has one goroutine that reads. Nobody else waits for a socket: packets
-// go to a bounded queue, and a slow consumer is closed.
+// Everything that a device can occupy is bounded per device: message and byte rates, connections, sessions,
+// subscriptions, the write queue. Each connection has one goroutine, which reads. Writers use a bounded queue; a slow
+// consumer is closed.
 //
-// Any number of processes listen. The store has the owner of each session, under a generation that grows; a connection
-// whose generation is not the highest closes. Messages between processes only make this faster.
+// Any number of processes listen. The store has the owner of each session, with an ascending generation; a connection
+// without the highest generation closes. Messages between processes only speed this up.
 package ingress
 
 import (
@@ -28,7 +28,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/uplink"
 )
 
-// Limits bound what clients can make the server hold.
+// Limits bound the resources of clients.
 type Limits struct {
 	MaxPacket      int           // bytes
 	ConnectTimeout time.Duration // from the first byte to the end of CONNECT
@@ -36,38 +36,38 @@ type Limits struct {
 	WriteQueue     int           // bytes
 	WriteTimeout   time.Duration // of one write to a client that does not read
 
-	Connections   int           // and sessions, a device
+	Connections   int           // and sessions, per device
 	SessionTTL    time.Duration // of a session without a connection
-	Subscriptions int           // a session
-	Messages      int           // a second and device
-	Bytes         int           // a second and device
+	Subscriptions int           // per session
+	Messages      int           // per second and device
+	Bytes         int           // per second and device
 	Burst         time.Duration // of both rates
 
-	Unauthenticated           int // connections before their CONNECT is accepted, in all
+	Unauthenticated           int // connections before an accepted CONNECT, in all
 	UnauthenticatedPerAddress int
 }
 
-// Peers notifies the other processes. Its messages may be lost.
+// Peers notifies the other processes. Notifications may be lost.
 type Peers interface {
 	Notify(subject string, data []byte) error
 	Listen(ctx context.Context, subject string, handle func(data []byte)) error
 }
 
-// Options configure a Listener. Limits must be given.
+// Options configure a Listener. Limits are required.
 type Options struct {
-	Addr   string      // host:port; "" listens for WebSockets only
+	Addr   string      // host:port; "" accepts WebSockets only
 	TLS    *tls.Config // nil for none
 	Limits Limits
 	Clock  clock.Clock
 	Logger *slog.Logger
 	// RestartGrace is the time for devices to reconnect after the end of the process that held their connections.
 	RestartGrace time.Duration
-	// ProxyToken is the secret of a reverse proxy whose X-Forwarded-For is believed; "" believes none.
+	// ProxyToken authenticates a reverse proxy, whose X-Forwarded-For is trusted; "" trusts none.
 	ProxyToken string
 }
 
-// Listener accepts devices. It is the downlink of the device service, and knows which devices are connected. It is safe
-// for concurrent use.
+// Listener accepts devices. It is the downlink of the device service, and lists connected devices. It is safe for
+// concurrent use.
 type Listener struct {
 	options  Options
 	limits   Limits
@@ -95,7 +95,7 @@ type Listener struct {
 	welcome welcomes
 }
 
-// Listen takes the address. Clients wait until Run.
+// Listen binds the address. Clients wait until Run.
 func Listen(ctx context.Context, sessions Sessions, options Options) (*Listener, error) {
 	l := &Listener{
 		options: options, limits: options.Limits, sessions: newBounded(sessions), logger: options.Logger,
@@ -117,7 +117,7 @@ func Listen(ctx context.Context, sessions Sessions, options Options) (*Listener,
 	return l, nil
 }
 
-// Addr is where the listener accepts TCP; "" when it does not.
+// Addr returns the TCP address; "" without one.
 func (l *Listener) Addr() string {
 	if l.tcp == nil {
 		return ""
@@ -125,7 +125,7 @@ func (l *Listener) Addr() string {
 	return l.tcp.Addr().String()
 }
 
-// Close stops a listener that was not run.
+// Close closes a listener that was not run.
 func (l *Listener) Close() error {
 	if l.tcp == nil {
 		return nil
@@ -136,7 +136,7 @@ func (l *Listener) Close() error {
 	return nil
 }
 
-// Parts are what the listener uses of the device service. Peers is nil for a single process.
+// Parts are the dependencies of the listener. Peers is nil for a single process.
 type Parts struct {
 	Registry *registry.Service
 	Uplink   *uplink.Service
@@ -144,10 +144,10 @@ type Parts struct {
 	Peers    Peers
 }
 
-// drainTimeout is how long connections may take to end when the listener stops.
+// drainTimeout bounds the end of connections at shutdown.
 const drainTimeout = 3 * time.Second
 
-// Run accepts devices until ctx ends. Then it closes all connections, whose sessions stay.
+// Run accepts devices until ctx ends. Then it closes all connections; their sessions remain.
 func (l *Listener) Run(ctx context.Context, parts Parts) error {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -178,7 +178,7 @@ func (l *Listener) Run(ctx context.Context, parts Parts) error {
 	return err
 }
 
-// accept serves TCP connections. An error that passes, as too many open files, is waited for.
+// accept serves TCP connections. It retries after a temporary error, such as too many open files.
 func (l *Listener) accept(ctx context.Context) error {
 	for {
 		accepted, err := l.tcp.Accept()
@@ -199,7 +199,7 @@ func (l *Listener) serve(accepted net.Conn, address string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
-		_ = accepted.Close() // it is of no use any more
+		_ = accepted.Close() // it is refused
 		return
 	}
 	l.running.Go(c.run)
@@ -225,15 +225,14 @@ func (l *Listener) drain() {
 	}
 }
 
-// Connections returns the number of connected clients.
 func (l *Listener) Connections() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return len(l.conns)
 }
 
-// add registers a connection under its generation, and closes the one that had its session. It returns false when a
-// later generation is there.
+// add registers a connection under its generation, and closes the earlier connection of its session. It returns false
+// if a later generation is registered.
 func (l *Listener) add(c *conn) bool {
 	l.mu.Lock()
 	if l.closed {
@@ -260,7 +259,7 @@ func (l *Listener) add(c *conn) bool {
 	return true
 }
 
-// remove reports whether the connection was registered: it was not taken over in this process.
+// remove reports whether the connection was still registered, and not taken over in this process.
 func (l *Listener) remove(c *conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -293,7 +292,7 @@ func (l *Listener) of(deviceID string) []*conn {
 	return all
 }
 
-// note adds an event to the device, at most a few of one kind a minute.
+// note adds an event to the device, at most a few of one type per minute.
 func (l *Listener) note(deviceID string, what device.EventType, message string, data map[string]any) {
 	name := string(what) + " " + deviceID
 	now := l.options.Clock.Now()

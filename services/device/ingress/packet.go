@@ -12,10 +12,10 @@ import (
 // errTooLarge reports a packet over the limit. Its body is not read.
 var errTooLarge = packets.ErrPacketTooLarge
 
-const chunk = 4 << 10 // by which the buffer of a packet grows with the bytes that arrive
+const chunk = 4 << 10 // growth of a packet's buffer as bytes arrive
 
-// readPacket reads and decodes one packet of at most limit bytes. Memory is allocated as bytes arrive, not as a header
-// announces them. The second result is the size in bytes. An error that is a packets.Code is the client's fault.
+// readPacket reads and decodes one packet of at most limit bytes. It allocates memory as bytes arrive, not as a
+// header announces. The second result is the size in bytes. An error that is a packets.Code is the client's fault.
 func readPacket(r *bufio.Reader, version byte, limit int) (*packets.Packet, int, error) {
 	first, err := r.ReadByte()
 	if err != nil {
@@ -59,7 +59,7 @@ func readPacket(r *bufio.Reader, version byte, limit int) (*packets.Packet, int,
 	return p, size, decode(p, body)
 }
 
-// decode decodes the body. The decoder of the library may panic on malformed properties.
+// decode decodes the body. The library may panic on malformed properties.
 func decode(p *packets.Packet, body []byte) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -95,9 +95,9 @@ func decode(p *packets.Packet, body []byte) (err error) {
 	return packets.Code{Code: code.Code, Reason: fmt.Sprintf("%.200s", code.Reason)}
 }
 
-// buffered reports whether a whole packet waits in the buffer, so that reading it does not block.
+// buffered reports whether the buffer has a whole packet, which can be read without blocking.
 func buffered(r *bufio.Reader) bool {
-	head, _ := r.Peek(min(r.Buffered(), 5)) // cannot fail: the bytes are there
+	head, _ := r.Peek(min(r.Buffered(), 5)) // cannot fail: the bytes are buffered
 	length := 0
 	for i := 1; i < len(head); i++ {
 		length |= int(head[i]&0x7F) << (7 * (i - 1))

@@ -12,7 +12,7 @@ import (
 // Messages between processes: a verb and a device id, to one process or to all.
 const (
 	peerSubject = "device.ingress." // + the name of a process, or "all"
-	verbGreet   = "greet"           // send what waits in the store
+	verbGreet   = "greet"           // send pending messages of the store
 	verbVerify  = "verify"          // compare the connections of the device with the store
 )
 
@@ -29,7 +29,7 @@ func (l *Listener) notify(node, verb, deviceID string) {
 		return
 	}
 	if err := l.peers.Notify(peerSubject+node, []byte(verb+" "+deviceID)); err != nil {
-		l.logger.Debug("another process is not notified", "error", err) // it finds out from the store
+		l.logger.Debug("another process is not notified", "error", err) // it finds the change in the store
 	}
 }
 
@@ -50,8 +50,8 @@ func (l *Listener) losing(owned Ownership) {
 	}
 }
 
-// Disconnect closes the connections of the device in all processes: see registry.Connections. The sessions have ended in the
-// store, so that a process that is not notified finds out.
+// Disconnect implements registry.Connections. The sessions have ended in the store, where a process that is not
+// notified finds it.
 func (l *Listener) Disconnect(_ context.Context, deviceID string) error {
 	for _, c := range l.of(deviceID) {
 		c.close(revoked)
@@ -60,7 +60,7 @@ func (l *Listener) Disconnect(_ context.Context, deviceID string) error {
 	return nil
 }
 
-// Connected returns the devices that are connected to any process: see presence.Broker.
+// Connected implements presence.Broker.
 func (l *Listener) Connected(ctx context.Context) (map[string]time.Time, error) {
 	return l.sessions.ConnectedDevices(ctx)
 }
@@ -85,10 +85,9 @@ func (l *Listener) watchPeers(ctx context.Context) {
 	<-ctx.Done()
 }
 
-// verify closes the connections of the device, or of all for "", whose session another connection owns or that has
-// ended.
+// verify closes the connections of the device, or of all for "", whose session has another owner or has ended.
 func (l *Listener) verify(ctx context.Context, deviceID string) {
-	conns := l.of(deviceID) // before the store is read: a later connection is not in what was read
+	conns := l.of(deviceID) // before the store is read, because later connections are not in the result
 	ctx, cancel := context.WithTimeout(ctx, nodeTimeout)
 	defer cancel()
 	owned, err := l.sessions.OwnedSessions(ctx, deviceID)
@@ -105,7 +104,7 @@ func (l *Listener) verify(ctx context.Context, deviceID string) {
 	now := l.options.Clock.Now()
 	for key, generation := range owned {
 		if now.Sub(time.UnixMicro(generation)) < orphanAge || l.has(key) {
-			continue // it connects just now
+			continue // it is connecting
 		}
 		if err := l.sessions.ReleaseSession(ctx, key, generation, End{Will: true, Now: now}); err != nil {
 			l.logger.Warn("a session is not released yet", "device", key.DeviceID, "error", err)
@@ -119,8 +118,8 @@ func (l *Listener) has(key Key) bool {
 	return l.conns[key] != nil
 }
 
-// watchNodes sends heartbeats, and releases the sessions of processes whose heartbeats have stopped: their devices are
-// UNKNOWN until they reconnect.
+// watchNodes sends heartbeats, and releases the sessions of processes without heartbeats: their devices are UNKNOWN
+// until they reconnect.
 func (l *Listener) watchNodes(ctx context.Context) {
 	seen, misses := map[string]int64{}, map[string]int{}
 	for round := 1; ctx.Err() == nil; round++ {

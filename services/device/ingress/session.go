@@ -21,13 +21,13 @@ type Filter struct {
 	QoS   byte   `json:"qos"`
 }
 
-// Claim asks for the ownership of a session.
+// Claim requests the ownership of a session.
 type Claim struct {
 	Key
-	SecretHash string // of the secret that was verified: a rotation between both is detected
-	Clean      bool   // start without the filters of an earlier session
+	SecretHash string // of the verified secret: detects a later rotation
+	Clean      bool   // discards the filters of an earlier session
 	TTL        time.Duration
-	Limit      int // sessions a device
+	Limit      int // sessions per device
 	Will       *Will
 	Now        time.Time
 }
@@ -50,16 +50,16 @@ type Ownership struct {
 	Generation int64
 	Present    bool // an earlier session continues
 	Filters    []Filter
-	Evicted    []Key    // sessions over the limit, which ended: those without a connection first, then the oldest
-	Nodes      []string // other processes that hold a connection which lost its session by this
+	Evicted    []Key    // ended sessions over the limit: those without a connection first, then the oldest
+	Nodes      []string // other processes with a connection that lost its session
 }
 
-// ErrSecretChanged reports that the device was deleted, or its secret rotated, since it was verified.
+// ErrSecretChanged reports that the device was deleted, or its secret rotated, after it was verified.
 var ErrSecretChanged = errors.New("the secret is no longer valid")
 
-// Sessions persists sessions, and which process owns the connection of each. Each method is one transaction.
+// Sessions persists sessions and the owner of each connection. Each method is one transaction.
 type Sessions interface {
-	// AcquireSession makes this process the owner under a generation higher than all before.
+	// AcquireSession makes this process the owner, under a higher generation than before.
 	AcquireSession(ctx context.Context, claim Claim) (Ownership, error)
 
 	// SubscribeSession replaces the filters, unless a later generation owns the session.
@@ -71,10 +71,10 @@ type Sessions interface {
 	// OwnedSessions returns the generations of the sessions that this process owns, of the device or of all ("").
 	OwnedSessions(ctx context.Context, deviceID string) (map[Key]int64, error)
 
-	// OwnerNodes returns the other processes that hold a connection of the device.
+	// OwnerNodes returns the other processes with a connection of the device.
 	OwnerNodes(ctx context.Context, deviceID string) ([]string, error)
 
-	// ConnectedDevices returns the devices that are connected to any process, and since when.
+	// ConnectedDevices returns the connected devices, and since when.
 	ConnectedDevices(ctx context.Context) (map[string]time.Time, error)
 
 	// Heartbeat records that this process is alive, and returns the heartbeats of all processes.
@@ -94,14 +94,14 @@ type Sessions interface {
 	Node() string
 }
 
-// bounded bounds the concurrent writes of sessions, so that a reconnect of all devices does not queue in front of the
-// commits of messages: a database with one writer serves writes in their order.
+// bounded bounds concurrent writes of sessions, so that a reconnect of all devices does not delay the commits of
+// messages in a database with one writer.
 type bounded struct {
 	Sessions
 	slots chan struct{}
 }
 
-// sessionWrites is the bulkhead of the writes of sessions.
+// sessionWrites is the bulkhead of session writes.
 const sessionWrites = 2
 
 func newBounded(s Sessions) bounded { return bounded{s, make(chan struct{}, sessionWrites)} }
@@ -116,18 +116,18 @@ func (b bounded) within(ctx context.Context, write func() error) error {
 	return write()
 }
 
-// AcquireSession acquires a session within the bulkhead.
+// AcquireSession implements Sessions within the bulkhead.
 func (b bounded) AcquireSession(ctx context.Context, claim Claim) (owned Ownership, err error) {
 	err = b.within(ctx, func() error { owned, err = b.Sessions.AcquireSession(ctx, claim); return err })
 	return owned, err
 }
 
-// SubscribeSession replaces the filters within the bulkhead.
+// SubscribeSession implements Sessions within the bulkhead.
 func (b bounded) SubscribeSession(ctx context.Context, key Key, generation int64, filters []Filter) error {
 	return b.within(ctx, func() error { return b.Sessions.SubscribeSession(ctx, key, generation, filters) })
 }
 
-// ReleaseSession releases a session within the bulkhead.
+// ReleaseSession implements Sessions within the bulkhead.
 func (b bounded) ReleaseSession(ctx context.Context, key Key, generation int64, end End) error {
 	return b.within(ctx, func() error { return b.Sessions.ReleaseSession(ctx, key, generation, end) })
 }
@@ -166,7 +166,7 @@ func matches(filter, topic string) bool {
 	}
 }
 
-// granted returns the highest quality of service of the filters that match the topic.
+// granted returns the highest QoS of the filters that match the topic.
 func granted(filters []Filter, topic string) (qos byte, subscribed bool) {
 	for _, f := range filters {
 		if matches(f.Topic, topic) {

@@ -40,7 +40,7 @@ func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return // the upgrader has responded
 	}
 	if socket.Subprotocol() != "mqtt" {
-		_ = socket.Close() // the client does not speak MQTT
+		_ = socket.Close() // the client does not use MQTT
 		return
 	}
 	l.serve(&webSocket{Conn: socket}, address)
@@ -49,12 +49,12 @@ func (l *Listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // webSocket is a stream of the binary messages of a WebSocket.
 type webSocket struct {
 	*websocket.Conn
-	message io.Reader // the rest of a message; nil between two
+	message io.Reader // the rest of a message; nil between messages
 }
 
 var _ net.Conn = (*webSocket)(nil)
 
-// Read reads from the messages. A text message ends the connection.
+// Read implements net.Conn. A text message ends the connection.
 func (s *webSocket) Read(p []byte) (int, error) {
 	for {
 		if s.message == nil {

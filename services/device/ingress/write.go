@@ -15,7 +15,7 @@ var (
 	errBusy   = errors.New("the client has not acknowledged what it was sent")
 )
 
-// enqueue queues encoded packets for the client. It never waits. A client whose queue is full is closed.
+// enqueue queues encoded packets. It never blocks. A client with a full queue is closed.
 func (c *conn) enqueue(data []byte) error {
 	if len(data) == 0 {
 		return nil
@@ -47,7 +47,7 @@ func (c *conn) startWriter() {
 	}
 }
 
-// write writes what is queued, and ends when the queue is empty.
+// write writes the queue, and ends when it is empty.
 func (c *conn) write() {
 	for {
 		c.mu.Lock()
@@ -57,7 +57,7 @@ func (c *conn) write() {
 			c.writing = false
 			c.mu.Unlock()
 			if closing {
-				_ = c.net.Close() // it fails only when it is closed already
+				_ = c.net.Close() // fails only when it is already closed
 			}
 			return
 		}
@@ -71,14 +71,14 @@ func (c *conn) write() {
 			c.mu.Lock()
 			c.closing, c.writing, c.out = true, false, nil
 			c.mu.Unlock()
-			_ = c.net.Close() // it fails only when it is closed already
+			_ = c.net.Close() // fails only when it is already closed
 			return
 		}
 	}
 }
 
-// close ends the connection once the queue is written, for closeTimeout at most. A client of MQTT 5 learns the reason.
-// It never waits.
+// close ends the connection after the queue is written, or after closeTimeout. A client of MQTT 5 receives the
+// reason. It never blocks.
 func (c *conn) close(why packets.Code) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -97,7 +97,7 @@ func (c *conn) closeLocked(why packets.Code) {
 		c.out = append(c.out, encode(&p)...)
 	}
 	c.closing, c.cause = true, why
-	_ = c.net.SetWriteDeadline(time.Now().Add(closeTimeout)) // also of a write under way
+	_ = c.net.SetWriteDeadline(time.Now().Add(closeTimeout)) // also of a running write
 	c.startWriter()
 }
 
@@ -107,7 +107,7 @@ func (c *conn) closedBy() packets.Code {
 	return c.cause
 }
 
-// send queues a message for the client. acknowledged is closed by its PUBACK; nil for quality of service 0.
+// send queues a message. Its PUBACK closes acknowledged; nil for QoS 0.
 func (c *conn) send(m device.DownMessage) (acknowledged chan struct{}, err error) {
 	topic := topicPrefix + m.DeviceID + "/" + string(m.Topic)
 	c.mu.Lock()

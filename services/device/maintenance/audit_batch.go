@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// auditBatcher coalesces concurrent calls into one write. It has no goroutine: a caller that finds no
-// write in progress writes the batch of all callers that wait.
+// auditBatcher coalesces concurrent calls into one write. It has no goroutine: a caller without a running write
+// writes the batch of all waiting callers.
 type auditBatcher struct {
-	writing chan struct{} // a semaphore of one: its holder writes
+	writing chan struct{} // a semaphore of one writer
 	next    chan *auditBatch
 }
 
-// writeTimeout bounds one write. A caller waits for the write in progress and for its own.
+// writeTimeout bounds one write. A caller waits for the running write and for its own.
 const writeTimeout = 5 * time.Second
 
 type auditBatch struct {
@@ -27,7 +27,7 @@ func newAuditBatcher() *auditBatcher {
 	return b
 }
 
-// add returns once the call is written, or when the timeouts of two writes have passed.
+// add returns after the call is written, or after the timeouts of two writes.
 func (b *auditBatcher) add(ctx context.Context, c Call, write func(context.Context, []Call) error) error {
 	batch := <-b.next
 	batch.calls = append(batch.calls, c)
@@ -37,7 +37,7 @@ func (b *auditBatcher) add(ctx context.Context, c Call, write func(context.Conte
 	select {
 	case <-batch.done:
 		return batch.err
-	case <-timeout.C: // the batch stays: the next caller writes it
+	case <-timeout.C: // the next caller writes the batch
 		return context.DeadlineExceeded
 	case b.writing <- struct{}{}:
 	}
@@ -47,9 +47,9 @@ func (b *auditBatcher) add(ctx context.Context, c Call, write func(context.Conte
 		return batch.err
 	default:
 	}
-	<-b.next // the same batch: only the holder of the semaphore replaces it
+	<-b.next // only the holder of the semaphore replaces the batch
 	b.next <- &auditBatch{done: make(chan struct{})}
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout) // of its own, however long the wait was
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout) // independent of the wait
 	defer cancel()
 	batch.err = write(ctx, batch.calls)
 	close(batch.done)

@@ -15,7 +15,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// AuditLog records the calls of API keys, and lists them. It is safe for concurrent use.
+// AuditLog records and lists the calls of API keys. It is safe for concurrent use.
 type AuditLog struct {
 	store  AuditStore
 	clock  clock.Clock
@@ -29,22 +29,22 @@ func NewAuditLog(store AuditStore, clock clock.Clock, logger *slog.Logger) *Audi
 	return &AuditLog{store: store, clock: clock, logger: logger, pace: device.NewPace(), batch: newAuditBatcher()}
 }
 
-// Called is the event type of a call by an API key, refused calls included.
+// Called is the event of a call by an API key, refused calls included.
 const Called device.EventType = "CALLED"
 
-// Call is a call by which an API key acted on a device, or a refused attempt.
+// Call is a call of an API key on a device, or a refused attempt.
 type Call struct {
 	ID        string
 	DeviceID  string
 	At        time.Time // of the response
 	APIKeyID  string
-	AccountID string // the account that the key acts for
+	AccountID string // of the key
 	Name      string // as in StartStream
 	Outcome   string // OK, or the code of the refusal
-	Reason    string // of the refusal; "" otherwise
+	Reason    string // of the refusal; else ""
 	Took      time.Duration
-	AtGate    bool   // refused by the gateway, before a service call; not stored
-	TraceID   string // the request's id where requests are not traced; "" for one without either
+	AtGate    bool   // refused by the gateway before a service call; not stored
+	TraceID   string // the request id if requests are not traced; "" without both
 }
 
 // CallFilter selects calls. An empty field matches all.
@@ -54,21 +54,20 @@ type CallFilter struct {
 	Outcome  string
 }
 
-// notesAMinute bounds the calls of one key for one device that its events show. The audit log has all calls.
+// notesAMinute bounds the calls of one key in the events of one device. The audit log has all calls.
 const notesAMinute = 30
 
-// callDetails is the data of an event about a call.
 type callDetails struct {
 	Call    string `json:"call"`
 	Outcome string `json:"outcome"`
 	Reason  string `json:"reason,omitempty"`
 	Micros  int64  `json:"micros"`
 	TraceID string `json:"traceId,omitempty"`
-	Unnoted int    `json:"unnoted,omitempty"` // earlier calls that only the audit log has
+	Unnoted int    `json:"unnoted,omitempty"` // calls since the last event, only in the audit log
 }
 
-// Record records a call of an API key, durably. Concurrent calls share one write. Calls about no device, and calls of
-// other callers than API keys, are not recorded. A failed write is logged only: the call itself has happened.
+// Record records a call of an API key, durably. Concurrent calls share one write. It skips calls without a device,
+// and other callers than API keys. A failed write is only logged, because the call has happened.
 func (l *AuditLog) Record(ctx context.Context, c Call) {
 	who := caller.FromContext(ctx)
 	if who.APIKeyID == "" || ids.Check(ids.Device, c.DeviceID) != nil {
@@ -80,8 +79,8 @@ func (l *AuditLog) Record(ctx context.Context, c Call) {
 	}
 }
 
-// RecordRefusal records a call that the gateway refused before a service call. It adds no event to the device: an
-// event only for a device that exists would tell the key which devices exist.
+// RecordRefusal records a call that the gateway refused before a service call. It adds no event: an event only for
+// existing devices would reveal which devices exist.
 func (l *AuditLog) RecordRefusal(ctx context.Context, c Call) error {
 	for field, text := range map[string]string{"name": c.Name, "outcome": c.Outcome, "reason": c.Reason} {
 		if err := input.Name(field, text, device.MaxName); err != nil {
@@ -97,7 +96,7 @@ func (l *AuditLog) storeCalls(ctx context.Context, calls []Call) error {
 	var events []device.Event
 	for _, c := range calls {
 		if c.Outcome == string(errs.NotFound) || c.AtGate {
-			continue // the extra write would take time, from which the key could learn that the device exists
+			continue // the duration of an extra write would reveal that the device exists
 		}
 		name := "calls " + c.DeviceID + " " + c.APIKeyID
 		if !l.pace.May(name, device.Rate{AtOnce: notesAMinute, AMinute: notesAMinute}, c.At) {
@@ -114,7 +113,7 @@ func (l *AuditLog) storeCalls(ctx context.Context, calls []Call) error {
 	return l.store.RecordCalls(ctx, calls, events)
 }
 
-// List returns a page of calls, the newest first. Only administrators may read them.
+// List returns a page of calls, the newest first, to administrators.
 func (l *AuditLog) List(ctx context.Context, filter CallFilter, request page.Request) (page.Page[Call], error) {
 	who, err := caller.Require(ctx, caller.APIKeyWrite)
 	if err != nil {

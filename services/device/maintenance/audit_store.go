@@ -9,7 +9,7 @@ import (
 
 // AuditStore persists the audit log.
 type AuditStore interface {
-	// RecordCalls inserts calls, and the device events that belong to them, in one transaction.
+	// RecordCalls inserts calls and their device events, in one transaction.
 	RecordCalls(ctx context.Context, calls []Call, events []device.Event) error
 
 	// ListCalls returns a page of calls, the newest first.

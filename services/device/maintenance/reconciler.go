@@ -26,15 +26,15 @@ const (
 
 // DueStore reads due times.
 type DueStore interface {
-	// NextDue returns the time at which the next command or lock is due; nil when none is.
+	// NextDue returns the next due time of a command or lock; nil without one.
 	NextDue(ctx context.Context) (*time.Time, error)
 }
 
 // DueTask is one kind of due work, over entities with an id.
 type DueTask struct {
-	// Due lists the ids that are due at now, the most urgent first, at most limit of them.
+	// Due lists at most limit ids that are due at now, the most urgent first.
 	Due func(ctx context.Context, now time.Time, limit int) ([]string, error)
-	// Do processes one id. It must be idempotent: a retry or another process may repeat it.
+	// Do processes one id. It must be idempotent, because of retries and other processes.
 	Do func(ctx context.Context, id string) error
 }
 
@@ -50,7 +50,7 @@ func NewReconciler(store DueStore, clock clock.Clock, tasks ...DueTask) *Reconci
 	return &Reconciler{store: store, clock: clock, tasks: tasks}
 }
 
-// RunDue runs all tasks that are due now. A failure of one does not stop the others.
+// RunDue runs all due tasks. A failure of one does not stop the others.
 func (r *Reconciler) RunDue(ctx context.Context) error {
 	var failures []error
 	for _, task := range r.tasks {
@@ -59,7 +59,7 @@ func (r *Reconciler) RunDue(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-// Loop describes the background loop of the reconciler. A pass starts at each due time, and every pollInterval.
+// Loop describes the background loop. A pass starts at each due time, and every pollInterval.
 func (r *Reconciler) Loop() worker.Loop {
 	return worker.Loop{Name: "device due tasks", Pass: r.RunDue, Interval: pollInterval, NextDue: r.store.NextDue, MaxBackoff: pollInterval}
 }
@@ -73,7 +73,7 @@ func runTask(ctx context.Context, task DueTask, now time.Time) error {
 		}
 		var failures []error
 		for _, id := range due {
-			// NotFound: the entity was deleted after it was listed.
+			// NotFound: deleted after it was listed.
 			if err := task.Do(ctx, id); err != nil && !errs.IsMissing(err) {
 				failures = append(failures, err)
 			}

@@ -7,9 +7,9 @@ import (
 	"github.com/sluicehq/sluice/internal/retention"
 )
 
-// RetentionPolicy is the TTL of each kind of row. A zero TTL never expires.
+// RetentionPolicy has the TTL of each kind of row. A zero TTL never expires.
 type RetentionPolicy struct {
-	Raw    time.Duration // of readings; when it expires, one row a step replaces them
+	Raw    time.Duration // of readings; an expired one is rolled up into one row per step
 	Step   time.Duration // of that row, in whole seconds
 	Rolled time.Duration // of that row
 
@@ -18,7 +18,7 @@ type RetentionPolicy struct {
 	Calls    time.Duration
 }
 
-// maxPerDevice bounds the events, the calls and the finished commands of a device, whatever their age.
+// maxPerDevice bounds the events, the calls and the finished commands of a device, at any age.
 const maxPerDevice = 100_000
 
 const (
@@ -28,33 +28,33 @@ const (
 
 // RetentionStore deletes expired rows. Each write is one small transaction.
 type RetentionStore interface {
-	// DeviceIDs lists devices behind after, in order of their ids, deleted devices included.
+	// DeviceIDs lists devices after an id, in order, with deleted devices.
 	DeviceIDs(ctx context.Context, after string, limit int) ([]string, error)
 
-	// Roll replaces the device's readings before the time by one row a step. Query answers from these rows with the
-	// same steps, and with longer steps that consist of whole ones. It returns the number of readings it replaced.
+	// Roll replaces the device's readings before the time by one row per step, and returns the number of readings.
+	// Query aggregates these rows to the same steps, and to multiples.
 	Roll(ctx context.Context, deviceID string, before time.Time, step time.Duration) (int64, error)
 
 	// Forget deletes the rows of steps that start before the time.
 	Forget(ctx context.Context, deviceID string, before time.Time) error
 
-	// ForgetCommands deletes at most so many commands that ended before the time, the oldest first, with
-	// their logs, and returns the number.
+	// ForgetCommands deletes at most most commands that ended before the time, the oldest first, with their logs, and
+	// returns the number.
 	ForgetCommands(ctx context.Context, before time.Time, most int) (int64, error)
 
-	// ForgetEvents deletes at most so many events before the time, the oldest first, and returns the number.
+	// ForgetEvents deletes at most most events before the time, the oldest first, and returns the number.
 	ForgetEvents(ctx context.Context, before time.Time, most int) (int64, error)
 
-	// ForgetCalls deletes at most so many calls before the time, the oldest first, and returns the number.
+	// ForgetCalls deletes at most most calls before the time, the oldest first, and returns the number.
 	ForgetCalls(ctx context.Context, before time.Time, most int) (int64, error)
 
-	// Trim deletes all but the newest events, calls and finished commands of the device; open commands
-	// stay. It deletes at most so many rows of each kind, and returns the number.
+	// Trim deletes all but the newest events, calls and finished commands of the device, at most most of each, and
+	// returns the number.
 	Trim(ctx context.Context, deviceID string, newest, most int) (int64, error)
 }
 
-// RetentionTasks are the tasks that apply the policy, for a retention.Sweeper. rolled counts the readings
-// that were rolled up.
+// RetentionTasks returns the tasks of the policy, for a retention.Sweeper. rolled counts readings that were rolled
+// up.
 func RetentionTasks(store RetentionStore, policy RetentionPolicy, rolled func(n int)) []retention.Task {
 	return []retention.Task{
 		{What: "old readings", Do: func(ctx context.Context, now time.Time) error {

@@ -5,7 +5,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// Reasons that are given here, beside those of package errs.
+// Reasons of refusals.
 const (
 	ReasonImportMismatch = "IMPORT_MISMATCH"
 	ReasonWrongSecret    = "WRONG_SECRET"

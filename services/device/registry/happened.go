@@ -12,7 +12,6 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// details is the data of an event.
 type details struct {
 	Version    int64       `json:"version"` // of the device since then
 	Kind       device.Kind `json:"kind,omitempty"`
@@ -42,7 +41,7 @@ func updated(who caller.Caller, before, after device.Device, now time.Time) (*de
 	return happened(who, after, device.Updated, strings.Join(words, ", "), details{Changed: changed})
 }
 
-// differences names what can be changed and was, as fields and in words.
+// differences returns the changed fields, as names and in words.
 func differences(before, after device.Device) (fields, words []string) {
 	if before.Name != after.Name {
 		fields, words = append(fields, "name"), append(words, fmt.Sprintf("renamed to %.80q", after.Name))

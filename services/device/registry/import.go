@@ -12,39 +12,38 @@ import (
 
 // Bounds of an import; texts in characters.
 const (
-	maxDrafts     = 1_000 // a call
+	maxDrafts     = 1_000 // per call
 	maxSource     = 200
 	maxExternalID = 400
 )
 
-// Draft is a device as a source knows it.
+// Draft is a device of a source.
 type Draft struct {
-	ExternalID string // of the device in the source
+	ExternalID string // id in the source
 	Name       string
 	Kind       device.Kind
 	Labels     map[string]string
-	Position   *device.Position // where it was last; nil when that is not known
+	Position   *device.Position // the latest; nil if unknown
 }
 
-// ImportInput brings devices of a source.
+// ImportInput has the devices of a source.
 type ImportInput struct {
 	Source       string
 	Drafts       []Draft // at most 1,000
 	IssueSecrets bool    // new devices get a secret
-	KeepKnown    bool    // those that are known stay as they are: the source only names them
+	KeepKnown    bool    // known devices stay unchanged
 }
 
-// Import is the outcome of drafts.
+// Import is the result of an import.
 type Import struct {
-	Devices []device.Device // one a draft, in order
+	Devices []device.Device // one per draft, in order
 	Created int64
-	Secrets []string // one a draft if requested, returned once only; "" for those that were known
+	Secrets []string // one per draft if requested, returned once; "" for known devices
 }
 
-// Import makes the devices that are new by their external ids in the source. Those that are known
-// get the name and the labels of the draft, and its position unless a later one is known, or stay as
-// they are with KeepKnown; where nothing changes there is no new version. When one is refused, none
-// is imported. For the system and administrators; not for API keys that are limited to some devices.
+// Import creates the devices whose external ids are new in the source. Known devices get the name, labels and a later
+// position of the draft, or stay unchanged with KeepKnown. One refusal refuses all. For the system and
+// administrators, but not for API keys that are limited to some devices.
 func (s *Service) Import(ctx context.Context, in ImportInput) (Import, error) {
 	who, err := device.MayWrite(ctx)
 	if err != nil {

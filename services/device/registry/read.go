@@ -21,10 +21,10 @@ type Counts struct {
 	Total, Online, Offline, Unknown int64
 }
 
-// maxEvents bounds the events of one answer, so that it fits a message.
+// maxEvents bounds the events of one response, which must fit a gRPC message.
 const maxEvents = 20_000
 
-// BatchGet returns those of the devices that there are and the caller may see.
+// BatchGet returns the existing devices that the caller may see.
 func (s *Service) BatchGet(ctx context.Context, deviceIDs []string) ([]device.Device, error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {
@@ -75,7 +75,7 @@ func (f Filter) check() error {
 	return input.Line("filter.nameContains", f.NameContains, device.MaxName)
 }
 
-// Narrow returns the filter for the visible devices that it selects; some is false when it selects none of them.
+// Narrow returns the filter limited to the visible devices; some is false if it selects none of them.
 func (f Filter) Narrow(visible entity.Visibility) (narrow Filter, some bool) {
 	if f, some = f.within(visible.Labels); !some || visible.All {
 		return f, some
@@ -115,9 +115,8 @@ func (s *Service) Count(ctx context.Context) (Counts, error) {
 	return s.store.Count(ctx, filter)
 }
 
-// BatchListEvents returns a page of each device's events, the newest first, for those of the devices
-// that there are. The cursor of the request holds for each of them. Events are for staff: for others
-// no device has any to show, as if there were none.
+// BatchListEvents returns a page of each existing device's events, the newest first. The cursor of the request
+// applies to each device. Only staff have events.
 func (s *Service) BatchListEvents(ctx context.Context, deviceIDs []string, request page.Request) ([]device.Page[device.Event], error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package registry knows which devices there are: it registers, imports, changes, lists and deletes them,
-// gives each its secret and reports whether a secret is a device's, and shows what happened to them.
+// Package registry registers, imports, changes, lists and deletes devices, verifies their secrets, and lists their
+// events.
 package registry
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// Service is the use cases. It is safe for concurrent use.
+// Service has the use cases. It is safe for concurrent use.
 type Service struct {
 	store       Store
 	clock       clock.Clock
@@ -29,12 +29,12 @@ func New(store Store, clock clock.Clock, connections Connections, logger *slog.L
 	return &Service{store: store, clock: clock, connections: connections, logger: logger}
 }
 
-// RegisterInput makes a device known.
+// RegisterInput is a new device.
 type RegisterInput struct {
 	Name           string
 	Kind           device.Kind
 	Labels         map[string]string // at most 32
-	Lock           *bool             // whether a vehicle opens on command; nil: every vehicle does
+	Lock           *bool             // whether a vehicle opens on command; nil means true
 	IdempotencyKey string            // "" for none
 }
 
@@ -71,7 +71,7 @@ func (s *Service) Register(ctx context.Context, in RegisterInput) (Registration,
 	}
 	d, err := s.store.Create(ctx, key, *change)
 	if err != nil || d.ID != made.Device.ID {
-		return Registration{Device: d}, err // no client knows the secret any more
+		return Registration{Device: d}, err // the secret is lost
 	}
 	return made, nil
 }
@@ -94,7 +94,7 @@ func (s *Service) fresh(name string, kind device.Kind, labels map[string]string)
 	}
 }
 
-// stays refuses labels that would put a device outside of what the caller is limited to.
+// stays refuses labels that would move a device beyond the caller's limit.
 func stays(who caller.Caller, field string, labels map[string]string) error {
 	if !who.SeesLabels(labels) {
 		return errs.Denied("%s: this API key is limited to devices with certain labels, and these are not among them", field)
@@ -102,23 +102,23 @@ func stays(who caller.Caller, field string, labels map[string]string) error {
 	return nil
 }
 
-// own is a copy that is never nil.
+// own returns a copy that is never nil.
 func own(labels map[string]string) map[string]string {
 	copied := make(map[string]string, len(labels))
 	maps.Copy(copied, labels)
 	return copied
 }
 
-// UpdateInput changes a device; what is nil stays as it is.
+// UpdateInput changes a device; nil leaves a field unchanged.
 type UpdateInput struct {
 	ID              string
 	Name            *string
-	Labels          map[string]string // the whole new set, which may be empty
-	ExpectedVersion *int64            // nil for any
+	Labels          map[string]string // replaces all labels
+	ExpectedVersion *int64            // nil accepts any version
 }
 
-// Update changes a device. What makes no difference leaves it at its version. VERSION_CONFLICT when
-// it is not at the expected version.
+// Update changes a device. An update without a difference leaves the version unchanged. VERSION_CONFLICT if the
+// device is not at the expected version.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (device.Device, error) {
 	who, err := device.MayWrite(ctx)
 	if err != nil {
@@ -174,8 +174,8 @@ func expect(d device.Device, version *int64) error {
 	return nil
 }
 
-// Delete takes a device out of service and cuts its connections. VERSION_CONFLICT when it is not at the expected version; nil
-// stands for any.
+// Delete deletes a device and closes its connections. VERSION_CONFLICT if it is not at the expected version; nil
+// accepts any.
 func (s *Service) Delete(ctx context.Context, id string, expectedVersion *int64) error {
 	who, err := device.MayWrite(ctx)
 	if err != nil {

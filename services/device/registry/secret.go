@@ -15,7 +15,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// SecretRotated is a new secret in place of the old one.
+// SecretRotated is the event of a rotation.
 const SecretRotated device.EventType = "SECRET_ROTATED"
 
 // Registration is a device with its secret, which is returned once and stored hashed.
@@ -24,7 +24,7 @@ type Registration struct {
 	Secret string // "" in a repeat under the same idempotency key
 }
 
-// newSecret returns 256 random bits in letters. That many cannot be guessed, so a plain hash is as good as a slow one.
+// newSecret returns 256 random bits as text. A plain hash is enough for so many bits.
 func newSecret() (secret, hash string) {
 	var random [32]byte
 	_, _ = rand.Read(random[:]) // never fails
@@ -32,14 +32,12 @@ func newSecret() (secret, hash string) {
 	return secret, HashSecret(secret)
 }
 
-// HashSecret returns the hash by which a secret is stored.
 func HashSecret(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:])
 }
 
-// RotateSecret replaces the secret of the device. The old one is refused from then on, and the connections
-// that it opened are cut.
+// RotateSecret replaces the secret of the device, and closes the connections of the old secret.
 func (s *Service) RotateSecret(ctx context.Context, id string) (Registration, error) {
 	who, err := device.MayWrite(ctx)
 	if err != nil {
@@ -70,27 +68,26 @@ func (s *Service) RotateSecret(ctx context.Context, id string) (Registration, er
 	return Registration{Device: d, Secret: secret}, nil
 }
 
-// disconnect cuts the connections of the device. A process that is not notified finds that the sessions have ended.
+// disconnect closes the connections of the device. A process that is not notified finds that the sessions have ended.
 func (s *Service) disconnect(ctx context.Context, id string) {
 	if err := s.connections.Disconnect(context.WithoutCancel(ctx), id); err != nil {
 		s.logger.Warn("the connections of a device were not cut yet", "device", id, "error", err)
 	}
 }
 
-// Connections is where devices connect.
+// Connections closes connections of devices.
 type Connections interface {
-	// Disconnect ends the connections of the device.
+	// Disconnect closes the connections of the device.
 	Disconnect(ctx context.Context, deviceID string) error
 }
 
-// NoConnections is the connections of a service that no broker was given.
+// NoConnections is the Connections of a service without a listener.
 type NoConnections struct{}
 
 // Disconnect does nothing.
 func (NoConnections) Disconnect(context.Context, string) error { return nil }
 
-// Authenticate reports whether the secret is the device's: UNAUTHENTICATED when it is not, and when
-// there is no such device.
+// Authenticate verifies a secret. A wrong secret and an unknown device are both UNAUTHENTICATED.
 func (s *Service) Authenticate(ctx context.Context, id, secret string) error {
 	refused := errs.New(errs.Unauthenticated, ReasonWrongSecret, "there is no such device, or its secret is another")
 	if device.CheckID("id", id) != nil {
@@ -106,7 +103,7 @@ func (s *Service) Authenticate(ctx context.Context, id, secret string) error {
 	return nil
 }
 
-// Exists reports whether there is a device with a secret.
+// Exists reports whether the device exists and has a secret.
 func (s *Service) Exists(ctx context.Context, id string) bool {
 	hash, err := s.store.SecretHash(ctx, id)
 	return err == nil && hash != ""

@@ -10,7 +10,6 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// ledger is the part of the service that tells what was called.
 type ledger struct {
 	devicev1.UnimplementedCallsServer
 	service *maintenance.AuditLog

@@ -8,7 +8,6 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// cameras is the part of the service that cameras are driven by.
 type cameras struct {
 	devicev1.UnimplementedCamerasServer
 	service *camera.Service

@@ -15,7 +15,6 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// commands is the part of the service that tells devices what to do.
 type commands struct {
 	devicev1.UnimplementedCommandsServer
 	commands *command.Service

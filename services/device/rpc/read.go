@@ -12,7 +12,7 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// What comes in: messages read as the service's types.
+// Decoding: messages to the service's types.
 
 func kindOf(field string, kind devicev1.Kind) (device.Kind, error) {
 	switch kind {

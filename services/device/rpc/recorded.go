@@ -16,8 +16,8 @@ import (
 	"github.com/sluicehq/sluice/services/device/maintenance"
 )
 
-// recorded adds the calls by which API keys act on devices to the audit log, whatever their outcome. Reads are not:
-// they change nothing and are many; nor are readings, which are stored themselves.
+// recorded adds calls of API keys that act on devices to the audit log, with any outcome. It skips reads, which are
+// many and change nothing, and readings, which are stored themselves.
 type recorded struct {
 	grpc.ServiceRegistrar
 	calls *maintenance.AuditLog
@@ -32,7 +32,7 @@ func acts(method string) bool {
 	return true
 }
 
-// RegisterService wraps the handlers of what acts.
+// RegisterService wraps the handlers of acting methods.
 func (r recorded) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	wrapped := *desc
 	wrapped.Methods = slices.Clone(desc.Methods)
@@ -44,7 +44,8 @@ func (r recorded) RegisterService(desc *grpc.ServiceDesc, impl any) {
 	r.ServiceRegistrar.RegisterService(&wrapped, impl)
 }
 
-// audited wraps a handler so that the audit log records the call. It runs inside the interceptor that identifies the caller.
+// audited wraps a handler so that the audit log records the call. It runs inside the interceptor that identifies the
+// caller.
 func (r recorded) audited(name string, handler grpc.MethodHandler) grpc.MethodHandler {
 	return func(srv any, ctx context.Context, decode func(any) error, around grpc.UnaryServerInterceptor) (any, error) {
 		return handler(srv, ctx, decode, func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
@@ -73,8 +74,7 @@ func (r recorded) recordCall(ctx context.Context, name string, request any, hand
 	return reply, err
 }
 
-// traceID is the trace of the request that ctx belongs to; where requests are not traced, its id, under
-// which the answer and the logs are found.
+// traceID returns the trace of ctx's request; the request id if requests are not traced.
 func traceID(ctx context.Context) string {
 	if span := trace.SpanContextFromContext(ctx); span.HasTraceID() {
 		return span.TraceID().String()
@@ -82,7 +82,7 @@ func traceID(ctx context.Context) string {
 	return obs.RequestID(ctx)
 }
 
-// deviceOf is the device that a call was about, as the request names it or the reply tells; "" for none.
+// deviceOf returns the device of a call, from the request or the reply; "" for none.
 func deviceOf(request, reply any) string {
 	for _, message := range []any{request, reply} {
 		if m, ok := message.(interface{ GetDeviceId() string }); ok && m.GetDeviceId() != "" {

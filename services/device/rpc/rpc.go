@@ -1,7 +1,5 @@
-// Package rpc offers the device service over gRPC, by the contract sluice.device.v1.
-//
-// It turns messages into the service's types and back, and refuses what cannot be turned: a missing
-// or impossible time, an enum value that the contract does not have. Protobuf ends here.
+// Package rpc is the gRPC server of the device service, for the contract sluice.device.v1. It decodes messages, and
+// refuses invalid times and unknown enum values.
 package rpc
 
 import (
@@ -18,7 +16,7 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// Register offers the service on r.
+// Register registers the service on r.
 func Register(r grpc.ServiceRegistrar, s *assembly.Service) {
 	r = recorded{ServiceRegistrar: r, calls: s.Calls}
 	devicev1.RegisterDevicesServer(r, server{registry: s.Registry, telemetry: s.Telemetry})
@@ -61,7 +59,7 @@ func (s server) UpdateDevice(ctx context.Context, in *devicev1.UpdateDeviceReque
 	update := registry.UpdateInput{ID: in.GetId(), Name: in.Name, ExpectedVersion: in.ExpectedVersion}
 	if in.Labels != nil {
 		if update.Labels = in.GetLabels().GetValues(); update.Labels == nil {
-			update.Labels = map[string]string{} // set, to none
+			update.Labels = map[string]string{} // set, but empty
 		}
 	}
 	d, err := s.registry.Update(ctx, update)

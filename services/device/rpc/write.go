@@ -14,9 +14,9 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// What goes out: the service's types written as messages.
+// Encoding: the service's types to messages.
 
-// Encoding writes the payloads of events: messages of sluice.device.v1.
+// Encoding encodes the payloads of events as messages of sluice.device.v1.
 func Encoding() assembly.Encoding {
 	return assembly.Encoding{Device: encodeDevice, Command: encodeCommand, LogLine: encodeLine}
 }

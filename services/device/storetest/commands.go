@@ -76,7 +76,7 @@ func commandReadsBack(t *testing.T, s assembly.Store) {
 	if got := getCommand(t, s, want.ID); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
-	want.Status = command.Succeeded // at the version that it is at: a client decided on what no longer exists
+	want.Status = command.Succeeded // its version is outdated
 	_, err := s.Decide(t.Context(), command.Target{DeviceID: d.ID, Now: dawn()}, func(command.State) (command.Changes, error) {
 		return command.Changes{Commands: []command.Command{want}}, nil
 	})
@@ -114,7 +114,7 @@ func repeatedWork(t *testing.T, s assembly.Store) {
 	}
 }
 
-// Each of 32 decisions at once sees what those before it have made.
+// Each of 32 concurrent decisions reads the writes of earlier ones.
 func serialisesWork(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)

@@ -29,7 +29,7 @@ func eventsOf(t *testing.T, s assembly.Store, id string) []device.Event {
 func notes(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)
-	for _, id := range []string{d.ID, ids.New(ids.Device)} { // of the second, nothing is written
+	for _, id := range []string{d.ID, ids.New(ids.Device)} { // the second device does not exist
 		e := device.Event{ID: ids.New(ids.Event), DeviceID: id, At: dawn(), Type: uplink.Refused, Message: "m", Actor: id, Data: `{}`}
 		if err := s.Note(t.Context(), e); err != nil {
 			t.Fatal(err)
@@ -60,7 +60,7 @@ func secrets(t *testing.T, s assembly.Store) {
 	has(d.ID, "first")
 	has(without.ID, "")
 	has(ids.New(ids.Device), "")
-	mustChange(t, s, d.ID, rename("other")) // which leaves the secret
+	mustChange(t, s, d.ID, rename("other")) // must not change the secret
 	has(d.ID, "first")
 	mustChange(t, s, d.ID, func(d device.Device) (*device.Change, error) {
 		d.Version, d.UpdatedAt = d.Version+1, dawn().Add(time.Hour)
@@ -79,10 +79,10 @@ func recordsAll(t *testing.T, s assembly.Store) {
 	one := []telemetry.Reading{{Key: "k", At: dawn(), Value: 1}, {Key: "k", At: dawn().Add(time.Second), Value: 2}}
 	all := []telemetry.Recording{
 		{DeviceID: a.ID, Readings: one, ArrivedAt: dawn()}, {DeviceID: b.ID, Readings: one, ArrivedAt: dawn()},
-		{DeviceID: ids.New(ids.Device), Readings: one, ArrivedAt: dawn()}, // there is none, and the rest is stored
+		{DeviceID: ids.New(ids.Device), Readings: one, ArrivedAt: dawn()}, // unknown device; the rest is stored
 		{DeviceID: a.ID, Readings: one[:1], ArrivedAt: dawn().Add(time.Minute)},
 	}
-	for _, want := range []int64{4, 0} { // the second time, all was redelivered
+	for _, want := range []int64{4, 0} { // the second time is a redelivery
 		if stored, err := s.RecordAll(t.Context(), all); err != nil || stored != want {
 			t.Errorf("stored %d, %v; want %d", stored, err, want)
 		}
@@ -91,7 +91,7 @@ func recordsAll(t *testing.T, s assembly.Store) {
 	if len(series) != 2 || len(series[0].Points) != 2 {
 		t.Fatalf("kept %+v", series)
 	}
-	for _, p := range series[0].Points { // what was redelivered arrived before
+	for _, p := range series[0].Points { // unchanged by the redelivery
 		if p.ArrivedAt == nil || !p.ArrivedAt.Equal(dawn()) {
 			t.Errorf("%v arrived at %v", p.At, p.ArrivedAt)
 		}
@@ -117,7 +117,7 @@ func observes(t *testing.T, s assembly.Store) {
 		want      float64
 	}{
 		{[]device.Position{at(2), at(1)}, 2},
-		{[]device.Position{at(2)}, 2}, // a second time
+		{[]device.Position{at(2)}, 2}, // repeated
 		{[]device.Position{at(0)}, 2}, // late
 		{[]device.Position{at(3)}, 3},
 	} {
@@ -144,7 +144,7 @@ func reports(t *testing.T, s assembly.Store) {
 			t.Errorf("kept %q, %q at version %d", got.Board, got.Firmware, got.Version)
 		}
 	}
-	if got := mustChange(t, s, d.ID, rename("n")); got.Board != `{"cpu":2}` { // a change leaves the board
+	if got := mustChange(t, s, d.ID, rename("n")); got.Board != `{"cpu":2}` { // must not change the board
 		t.Errorf("the change gives the board %q", got.Board)
 	}
 }
@@ -200,7 +200,7 @@ func presences(t *testing.T, s assembly.Store) {
 	}
 }
 
-// presencesAtOnce has many change the same devices, in any order: none may lock another out.
+// presencesAtOnce changes the same devices concurrently in different orders, without a deadlock.
 func presencesAtOnce(t *testing.T, s assembly.Store) {
 	states := s.(presence.Store)
 	devices := make([]string, 20)

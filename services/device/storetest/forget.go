@@ -15,7 +15,7 @@ import (
 
 func minute(n int) time.Time { return dawn().Add(time.Duration(n) * time.Minute) }
 
-// deleteAll deletes batches of two until nothing is left, and returns the number of deleted rows.
+// deleteAll deletes batches of two until nothing is left, and returns the number of rows.
 func deleteAll(t *testing.T, drop func(most int) (int64, error)) int64 {
 	t.Helper()
 	total := int64(0)
@@ -59,7 +59,7 @@ func note(t *testing.T, s assembly.Store, deviceID string, at time.Time) {
 
 func forgetsEvents(t *testing.T, s assembly.Store) {
 	d, other := named("d", 0), named("other", 4)
-	create(t, s, d, other) // which is an event too
+	create(t, s, d, other) // adds an event too
 	for i := range 5 {
 		note(t, s, d.ID, minute(i+1))
 	}
@@ -101,7 +101,7 @@ func forgetsCommands(t *testing.T, s assembly.Store) {
 	}
 }
 
-// One transaction does not grow with the logs of the commands that go.
+// A transaction is bounded whatever the length of the logs.
 func forgetsLongLogs(t *testing.T, s assembly.Store) {
 	d := named("d", 0)
 	create(t, s, d)

@@ -26,7 +26,7 @@ func mergeName(known, draft device.Device) (*device.Change, error) {
 }
 
 func imports(t *testing.T, s assembly.Store) {
-	create(t, s, named("registered", 0)) // has no external id to meet
+	create(t, s, named("registered", 0)) // has no external id
 	first, created, err := s.Import(t.Context(), []device.Change{imported("b", "bus b"), imported("a", "bus a")}, mergeName)
 	if err != nil || created != 2 || first[0].Name != "bus b" || first[1].Name != "bus a" {
 		t.Fatalf("got %+v, %d, %v", first, created, err)

@@ -79,7 +79,7 @@ func pagesAll(t *testing.T, s assembly.Store) {
 	const devices = 1_000
 	made := make([]device.Change, devices)
 	for i := range made {
-		// Ten share a name, and ten another moment, so that ids decide.
+		// Ten devices share a name, and ten a time, so that the id decides.
 		d := named(fmt.Sprintf("Device %02d", i%100), i/10)
 		d.Source, d.ExternalID = "many", fmt.Sprint(i)
 		made[i] = *change(d, device.Imported)
@@ -130,8 +130,7 @@ func walk(t *testing.T, s assembly.Store, order registry.Order, size int, betwee
 	}
 }
 
-// pagesAreStable pages while, after each page, one that was shown goes and one comes where no client
-// looks any more: each of the others is shown once.
+// pagesAreStable changes rows on earlier pages between two pages: each of the other rows is listed once.
 func pagesAreStable(order registry.Order) func(t *testing.T, s assembly.Store) {
 	return func(t *testing.T, s assembly.Store) {
 		made := make([]device.Device, 12)

@@ -11,8 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/telemetry"
 )
 
-// rolls has readings rolled up in parts, while late ones come, and compares every aggregate of steps
-// with what it was before.
+// rolls rolls up readings in parts, with late readings between, and compares every aggregate with the one before.
 func rolls(t *testing.T, s assembly.Store) {
 	random := rand.New(rand.NewPCG(3, 4))
 	rolledUp, plain := named("rolled", 0), named("plain", 0)
@@ -40,7 +39,7 @@ func rolls(t *testing.T, s assembly.Store) {
 	if roll(12) == 0 {
 		t.Error("nothing is rolled up")
 	}
-	batch(200) // some of them late, into steps that are rolled up
+	batch(200) // some of them late
 	if roll(36) == 0 || roll(36) != 0 {
 		t.Error("not all, or what is rolled up already, is rolled up")
 	}

@@ -51,7 +51,7 @@ func sessionsContinue(t *testing.T, s assembly.Store) {
 	if !second.Present || !slices.Equal(second.Filters, filters) || second.Generation <= first.Generation {
 		t.Errorf("the session goes on as %+v after %+v", second, first)
 	}
-	// The earlier generation changes nothing any more.
+	// An earlier generation has no effect.
 	if err := s.ReleaseSession(t.Context(), key, first.Generation, ingress.End{Now: minute(2)}); err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func processesAreReleased(t *testing.T, s assembly.Store) {
 	}
 }
 
-// A write that fails within a group leaves the others, and an error of the group leaves nothing.
+// A failed write within a group does not affect other writes; an error of the group rolls back all.
 func groupsCommitTogether(t *testing.T, s assembly.Store) {
 	good, bad, d := named("good", 0), named("bad", 0), named("d", 0)
 	create(t, s, d)

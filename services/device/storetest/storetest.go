@@ -1,4 +1,4 @@
-// Package storetest is what every store of the device service must pass.
+// Package storetest is the conformance suite for stores of the device service.
 package storetest
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/registry"
 )
 
-// Run runs the suite; each call of open returns a store without rows.
+// Run runs the suite; open returns an empty store.
 func Run(t *testing.T, open func(t *testing.T) assembly.Store) {
 	for name, test := range map[string]func(t *testing.T, s assembly.Store){
 		"a device reads back as it was created":              readsBack,

@@ -112,8 +112,8 @@ func raw(t *testing.T, s assembly.Store) {
 	}
 }
 
-// steps compares the database's figures with those of a few lines of Go, over random readings around
-// 1970, where times change their sign.
+// steps compares the database's aggregates with those in Go, over random readings around 1970, where times change
+// sign.
 func steps(t *testing.T, s assembly.Store) {
 	random := rand.New(rand.NewPCG(1, 2))
 	a, b := named("a", 0), named("b", 0)
@@ -168,7 +168,7 @@ func byHand(readings []telemetry.Reading, q telemetry.Query) []telemetry.Point {
 		if r.At.Before(q.From) || !r.At.Before(q.To) {
 			continue
 		}
-		// Whole seconds divide into steps alike before and after 1970 when rounded down.
+		// Round down, so that times before 1970 divide like later ones.
 		seconds := int64(math.Floor(float64(r.At.UnixMicro()) / 1e6 / q.Step.Seconds()))
 		start := time.Unix(seconds*int64(q.Step.Seconds()), 0).UTC()
 		if len(values[start]) == 0 {

@@ -14,7 +14,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/twin"
 )
 
-// want makes the object the next desired configuration, a minute after the device was created.
+// want sets the next desired configuration, a minute after the device was created.
 func want(desired string) twin.Decide {
 	return func(d device.Device, c twin.Config) (*twin.Change, error) {
 		at := d.CreatedAt.Add(time.Duration(c.DesiredVersion+1) * time.Minute)
@@ -151,7 +151,7 @@ func deliversConfigsOnce(t *testing.T, s assembly.Store) {
 	if len(found) != 1 || found[0].DeviceID != waits.ID || found[0].Desired != `{"a":1}` {
 		t.Fatalf("to be delivered: %+v", found)
 	}
-	mustChangeConfig(t, s, waits.ID, want(`{"a":2}`)) // while the first is on its way
+	mustChangeConfig(t, s, waits.ID, want(`{"a":2}`)) // while the first is being delivered
 	if err := s.MarkDelivered(t.Context(), found); err != nil {
 		t.Fatal(err)
 	}

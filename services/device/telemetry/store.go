@@ -7,19 +7,19 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// Store stores readings. Each write is one transaction, durable when the method returns nil.
+// Store persists readings. Each write is one durable transaction.
 type Store interface {
 	device.Reader
 
-	// RecordAll stores those of the readings that are new, of all recordings or of none, and returns how
-	// many they are. What belongs to no device is left out.
+	// RecordAll stores the new readings of all recordings or none, and returns their number. It skips unknown
+	// devices.
 	RecordAll(ctx context.Context, recordings []Recording) (stored int64, err error)
 
-	// Record stores those of the readings that are new and returns their number. The device was then seen at seen,
-	// unless it is nil or the device was seen later. NOT_FOUND when there is no such device.
+	// Record stores the new readings and returns their number. seen updates the last-seen time if it is later.
+	// NOT_FOUND if the device does not exist.
 	Record(ctx context.Context, deviceID string, readings []Reading, seen *time.Time) (stored int64, err error)
 
-	// Query returns the series that have points, in any order; their points by time, and by value
-	// where the times are the same. TooManyPoints when they are more than MaxPoints in all.
+	// Query returns the series that have points, in any order; points are by time, then by value. TooManyPoints if
+	// there are more than MaxPoints in all.
 	Query(ctx context.Context, query Query) ([]Series, error)
 }

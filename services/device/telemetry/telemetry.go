@@ -1,8 +1,7 @@
-// Package telemetry stores what devices measured, and answers with it: as it was, or in steps.
+// Package telemetry stores readings of devices, and returns them raw or aggregated.
 //
-// A reading is stored once: the same device, key, time and value again changes nothing. Two values at one
-// time are two readings, as when a clock was set back while the device measured on. Old readings are
-// rolled up, and forgotten in the end.
+// A reading is stored once: an equal device, key, time and value has no effect. Two values at one time are two
+// readings, for example after a clock was set back. Old readings are rolled up, and later deleted.
 package telemetry
 
 import (
@@ -19,53 +18,52 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// Service is the use cases. It is safe for concurrent use.
+// Service has the use cases. It is safe for concurrent use.
 type Service struct {
 	store Store
 	clock clock.Clock
 	count func(outcome string, n int)
 }
 
-// New returns a Service over a store. count counts the readings that devices sent, and those of them
-// that were stored, and those that were rolled up.
+// New returns a Service over a store. count counts readings that devices sent, that were stored, and that were rolled
+// up.
 func New(store Store, clock clock.Clock, count func(outcome string, n int)) *Service {
 	return &Service{store: store, clock: clock, count: count}
 }
 
 const (
-	// MaxPoints bounds the points of one answer, over all its series.
+	// MaxPoints bounds the points of one response, over all series.
 	MaxPoints = 50_000
 
-	maxReadings     = 5_000 // a call
-	maxKeys         = 20    // a query
+	maxReadings     = 5_000 // per call
+	maxKeys         = 20    // per query
 	maxTelemetryKey = 200   // runes
-	// maxValue keeps sums and means of any number of readings finite, and so the squares that
-	// PostgreSQL carries along with a mean.
+	// maxValue is small enough that sums, means and the squares in PostgreSQL's mean stay finite.
 	maxValue = 1e100
 )
 
-// Reading is what a device measured.
+// Reading is a measured value.
 type Reading struct {
 	Key   string
 	At    time.Time
 	Value float64
 }
 
-// Recording is readings of a device that arrived together.
+// Recording has readings of a device that arrived together.
 type Recording struct {
 	DeviceID  string
 	Readings  []Reading
 	ArrivedAt time.Time
 }
 
-// Recorded is the outcome of readings.
+// Recorded is the result of Record.
 type Recorded struct {
 	Stored   int64
-	Repeated int64 // were there already, or twice among those sent
+	Repeated int64 // stored before, or repeated in the input
 }
 
-// Record stores readings of a device, in any order, 1 to 5,000. They are stored all or not at all. The
-// device was last seen at the newest of them that is not in the future.
+// Record stores 1 to 5,000 readings of a device, in any order, all or none. The device's last-seen time is that of
+// the newest reading that is not in the future.
 func (s *Service) Record(ctx context.Context, deviceID string, readings []Reading) (Recorded, error) {
 	who, err := device.MayWrite(ctx)
 	if err != nil {
@@ -87,7 +85,7 @@ func (s *Service) Record(ctx context.Context, deviceID string, readings []Readin
 	return Recorded{Stored: stored, Repeated: int64(len(readings)) - stored}, nil
 }
 
-// RecordAll stores what devices sent, all or nothing: see Store.RecordAll.
+// RecordAll stores readings of devices: see Store.RecordAll.
 func (s *Service) RecordAll(ctx context.Context, recordings []Recording) error {
 	stored, err := s.store.RecordAll(ctx, recordings)
 	if err != nil {
@@ -102,7 +100,7 @@ func (s *Service) RecordAll(ctx context.Context, recordings []Recording) error {
 	return nil
 }
 
-// CheckReadings returns the readings as they are stored.
+// CheckReadings returns the readings in their stored form.
 func CheckReadings(readings []Reading) ([]Reading, error) {
 	if err := CheckCount(len(readings)); err != nil {
 		return nil, err
@@ -117,7 +115,7 @@ func CheckReadings(readings []Reading) ([]Reading, error) {
 	return checked, nil
 }
 
-// CheckCount refuses a number of readings that one call may not have.
+// CheckCount refuses an invalid number of readings.
 func CheckCount(n int) error {
 	if n == 0 || n > maxReadings {
 		return errs.Invalid("readings", "must be 1 to %d", maxReadings)
@@ -125,7 +123,7 @@ func CheckCount(n int) error {
 	return nil
 }
 
-// CheckReading returns the reading as it is stored.
+// CheckReading returns the reading in its stored form.
 func CheckReading(field string, r Reading) (Reading, error) {
 	if err := input.Name(field+".key", r.Key, maxTelemetryKey); err != nil {
 		return Reading{}, err
@@ -150,7 +148,7 @@ func newest(readings []Reading, now time.Time) *time.Time {
 	return last
 }
 
-// Aggregate makes one value of the readings of a step.
+// Aggregate is the aggregate function of a step.
 type Aggregate string
 
 // The aggregates. Of readings at one time, the one with the highest value is the last.
@@ -163,13 +161,13 @@ const (
 	Last  Aggregate = "LAST"
 )
 
-// Query asks for series over [From, To).
+// Query requests series over [From, To).
 type Query struct {
 	DeviceIDs []string
 	Keys      []string // at most 20
 	From, To  time.Time
-	// Step is the length of a step in whole seconds; 0 asks for the readings themselves. Steps are aligned to
-	// 1970-01-01T00:00:00Z; the first one may start before From, and counts what it has from From on.
+	// Step is in whole seconds; 0 requests raw readings. Steps are aligned to 1970-01-01T00:00:00Z; the first step
+	// may start before From, but has only readings since From.
 	Step      time.Duration
 	Aggregate Aggregate
 }
@@ -185,13 +183,13 @@ type Series struct {
 type Point struct {
 	At    time.Time // of the reading, or the start of the step
 	Value float64
-	// ArrivedAt is when the reading came from its device, the first time. nil for a step, for what is
-	// left of old readings, and for readings that were written down and did not come from a device.
+	// ArrivedAt is the first arrival of the reading from its device. nil for a step, for rolled up readings, and for
+	// imports.
 	ArrivedAt *time.Time
 }
 
-// Query returns a series for each key of each device that there is and the caller may see; steps without a reading are
-// left out. TooManyPoints when the readings or the steps are more than MaxPoints over the whole answer.
+// Query returns a series for each key of each device that the caller may see, without empty steps. TooManyPoints if
+// the readings or steps exceed MaxPoints over all series.
 func (s *Service) Query(ctx context.Context, q Query) ([]Series, error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {
@@ -270,7 +268,7 @@ func floorDiv(a, b int64) int64 {
 	return q
 }
 
-// complete is the series in order of devices and keys as requested, with empty ones where nothing was found.
+// complete returns the series in the requested order of devices and keys, with empty ones.
 func (q Query) complete(found []Series) []Series {
 	type name struct{ deviceID, key string }
 	points := make(map[name][]Point, len(found))

@@ -10,26 +10,26 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
 
-// effort is what it takes to compare a value with a schema. Schemas that refer to each other can be of
-// a few lines and ask for more comparisons than can ever be made.
+// budget bounds the comparisons of a value with a schema. Short schemas that refer to each other can require an
+// unbounded number.
 type budget int
 
 const (
 	maxCost      = 20_000_000 // some tenths of a second
-	costPerCheck = 100        // a comparison, beside its parts
+	costPerCheck = 100        // of one comparison, without its parts
 )
 
 var errTooMuch = errors.New("too much to compare")
 
-// maxExponent bounds the numbers that are compared, which is done to the last digit.
+// maxExponent bounds numbers, which are compared exactly.
 const maxExponent = 4 // digits
 
 var errVast = fmt.Errorf("its exponent has more than %d digits", maxExponent)
 
 func (e *budget) over() bool { return *e > maxCost }
 
-// watch has every comparison with a schema counted before any part of it runs: it is called for each
-// schema that is compiled, and replaces its format, which the library checks first.
+// watch counts every comparison with a schema before it runs: it is called for each compiled schema, and replaces its
+// format, which the library checks first.
 func (e *budget) watch(ctx *jsonschema.CompilerContext, parts map[string]any) (jsonschema.SchemaExt, error) {
 	schema, size := ctx.Enqueue(nil), sizeOf(parts)
 	format := schema.Format
@@ -37,7 +37,7 @@ func (e *budget) watch(ctx *jsonschema.CompilerContext, parts map[string]any) (j
 		*e += budget(costPerCheck + size*(1+extentOf(v)))
 		switch {
 		case e.over():
-			return errTooMuch // which leaves out its parts
+			return errTooMuch // stops before the parts
 		case format != nil:
 			return format.Validate(v)
 		}
@@ -49,7 +49,6 @@ func (e *budget) watch(ctx *jsonschema.CompilerContext, parts map[string]any) (j
 	return nil, nil
 }
 
-// sizeOf counts the values of a schema.
 func sizeOf(v any) int {
 	size := 1
 	switch v := v.(type) {
@@ -65,7 +64,7 @@ func sizeOf(v any) int {
 	return size
 }
 
-// extentOf is how much of a value a schema can look at by itself.
+// extentOf bounds the parts of a value that a schema alone compares.
 func extentOf(v any) int {
 	switch v := v.(type) {
 	case map[string]any:
@@ -78,7 +77,7 @@ func extentOf(v any) int {
 	return 0
 }
 
-// isVast reports whether there is a number with a long exponent in the value.
+// isVast reports whether the value has a number with a long exponent.
 func isVast(v any) bool {
 	switch v := v.(type) {
 	case map[string]any:

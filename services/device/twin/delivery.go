@@ -14,12 +14,12 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// delivery sends desired configurations to devices. The store has the version that each device acknowledged by PUBACK,
-// so that a restart neither loses nor repeats a delivery.
+// delivery sends desired configurations to devices. The store has the version that each device acknowledged by
+// PUBACK, so a restart neither loses nor repeats a delivery.
 type delivery struct {
 	wakeup worker.Wakeup
 	mu     sync.Mutex
-	// delayed has the devices whose delivery failed, with the time of the next attempt.
+	// delayed has devices with a failed delivery, and the time of the next attempt.
 	delayed map[string]backoff
 	// welcomed has the time of the last delivery to a device that connected.
 	welcomed map[string]time.Time
@@ -32,7 +32,7 @@ type backoff struct {
 }
 
 const (
-	deliveryBatch = 500 // configurations of one read
+	deliveryBatch = 500 // configurations per read
 	atOnce        = 64  // concurrent deliveries; each waits for a PUBACK
 	// deliveryInterval is the poll interval for configurations that another process stored.
 	deliveryInterval = 2 * time.Second
@@ -84,8 +84,7 @@ func (d *delivery) welcome(deviceID string, now time.Time) bool {
 	return true
 }
 
-// DeliveryLoop describes the background loop that delivers desired configurations. A failed delivery is retried with
-// backoff.
+// DeliveryLoop describes the background loop that delivers desired configurations. Failures are retried with backoff.
 func (s *Service) DeliveryLoop() worker.Loop {
 	return worker.Loop{Name: "twin delivery", Interval: deliveryInterval, Wakeup: s.delivery.wakeup, MaxBackoff: deliveryInterval, Pass: func(ctx context.Context) error {
 		_, err := s.DeliverPending(ctx)
@@ -93,9 +92,8 @@ func (s *Service) DeliveryLoop() worker.Loop {
 	}}
 }
 
-// DeliverPending delivers the desired configurations that their devices have neither acknowledged nor reported, and
-// returns the number of deliveries. It passes over devices that are OFFLINE, not subscribed, or connected to another
-// process.
+// DeliverPending delivers the desired configurations without an acknowledgement or a report, and returns the number
+// of deliveries. It skips devices that are OFFLINE, not subscribed, or connected to another process.
 func (s *Service) DeliverPending(ctx context.Context) (int, error) {
 	done := 0
 	for after := ""; ; {
@@ -141,7 +139,6 @@ func (s *Service) deliverAll(ctx context.Context, pending []Config) (delivered [
 	return delivered, failure
 }
 
-// desiredMessage is the payload of config/desired.
 type desiredMessage struct {
 	Version int64           `json:"version"`
 	Desired json.RawMessage `json:"desired"`
@@ -180,7 +177,7 @@ func (s *Service) Welcome(ctx context.Context, deviceID string) error {
 	return s.store.MarkDelivered(ctx, found)
 }
 
-// forget makes the next welcome of the device due: nothing was delivered.
+// forget makes the next welcome of the device due, because nothing was delivered.
 func (d *delivery) forget(deviceID string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// report is what a device says of its configuration.
+// report is a reported configuration.
 type report struct {
 	Version  *int64          `json:"version"`
 	Reported json.RawMessage `json:"reported"`
@@ -29,8 +29,8 @@ func parseReport(payload []byte) (version int64, reported string, err error) {
 	return *report.Version, reported, err
 }
 
-// HandleReport stores what a device says of its configuration. What it said before, and comes
-// late or again, changes nothing. A version that was never wanted is refused.
+// HandleReport stores a reported configuration. A late or repeated report has no effect. An unknown version is
+// refused.
 func (s *Service) HandleReport(ctx context.Context, m device.UpMessage) error {
 	version, reported, err := parseReport(m.Payload)
 	if err != nil {
@@ -49,8 +49,7 @@ func (s *Service) HandleReport(ctx context.Context, m device.UpMessage) error {
 	return err
 }
 
-// reportedConfig is the change to what the device has now; nil when it has said so before. Only
-// another version is worth an event.
+// reportedConfig returns the change by a report; nil for a repeat. Only a new version has an event.
 func reportedConfig(c Config, version int64, reported string, at time.Time) (*Change, error) {
 	same := c.ReportedVersion != nil && *c.ReportedVersion == version
 	if same && c.Reported == reported {

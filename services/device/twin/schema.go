@@ -17,7 +17,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// Schema is the JSON Schema that desired configurations of a kind of device are held to.
+// Schema is the JSON Schema of the desired configurations of a kind of device.
 type Schema struct {
 	Kind      device.Kind
 	Text      string // "" for none
@@ -28,8 +28,7 @@ type Schema struct {
 // maxSchema bounds a schema, in bytes.
 const maxSchema = 64 << 10
 
-// SetSchema holds the desired configurations of a kind to a JSON Schema from now on; "" holds
-// them to none. What is wanted already stays.
+// SetSchema sets the JSON Schema of a kind for later changes; "" removes it. Stored configurations are not validated.
 func (s *Service) SetSchema(ctx context.Context, kind device.Kind, schema string) (Schema, error) {
 	who, err := device.MayWrite(ctx)
 	if err != nil {
@@ -53,7 +52,7 @@ func (s *Service) SetSchema(ctx context.Context, kind device.Kind, schema string
 	return set, s.store.SetConfigSchema(ctx, set)
 }
 
-// Schemas returns the schemas that there are, in order of their kinds. For staff.
+// Schemas returns the schemas in the order of their kinds. For staff.
 func (s *Service) Schemas(ctx context.Context) ([]Schema, error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil || !who.Staff() {
@@ -62,7 +61,7 @@ func (s *Service) Schemas(ctx context.Context) ([]Schema, error) {
 	return s.store.ConfigSchemas(ctx)
 }
 
-// fitsSchema refuses what does not fit the schema of the device's kind, which never changes.
+// fitsSchema validates against the schema of the device's kind, which never changes.
 func (s *Service) fitsSchema(ctx context.Context, who caller.Caller, in SetInput) error {
 	devices, err := device.Visible(ctx, s.store, who, "id", []string{in.DeviceID})
 	if err != nil {
@@ -83,7 +82,7 @@ func (s *Service) fitsSchema(ctx context.Context, who caller.Caller, in SetInput
 	return nil
 }
 
-// nothingElse is for schemas that refer to others: they must stand alone.
+// nothingElse refuses references to other schemas.
 type nothingElse struct{}
 
 func (nothingElse) Load(url string) (any, error) {
@@ -109,7 +108,7 @@ func compile(schema string, spent *budget) (*jsonschema.Schema, error) {
 	return compiler.Compile(name)
 }
 
-// fits refuses what does not fit the schema, with the path of the fault.
+// fits validates a text, and names the path of a violation.
 func fits(schema, field, text string) error {
 	spent := new(budget)
 	compiled, err := compile(schema, spent)

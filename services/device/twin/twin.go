@@ -1,7 +1,5 @@
-// Package twin stores, for each device, the configuration that is desired and the one that it says it has.
-//
-// A configuration that is desired has a version of its own, and is sent to the device until it reports that
-// version; the device's version does not know of it.
+// Package twin stores the desired and the reported configuration of each device. A desired configuration has a
+// version, and is sent until the device reports that version. The device's own version is independent.
 package twin
 
 import (
@@ -20,7 +18,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// Service is the use cases. It is safe for concurrent use.
+// Service has the use cases. It is safe for concurrent use.
 type Service struct {
 	store    Store
 	clock    clock.Clock
@@ -33,36 +31,36 @@ func New(store Store, clock clock.Clock, downlink device.Downlink) *Service {
 	return &Service{store: store, clock: clock, downlink: downlink, delivery: newDelivery()}
 }
 
-// What happens to a configuration.
+// The events of a configuration.
 const (
 	Desired  device.EventType = "CONFIG_WANTED"
 	Reported device.EventType = "CONFIG_REPORTED"
 )
 
-// maxConfig bounds a configuration, in bytes: with its version around it, it fits a device's message.
+// maxConfig bounds a configuration, in bytes: with its version it fits a device's message.
 const maxConfig = device.MaxPayload - 1<<10
 
-// MaxConfigVersions is how many desired configurations of a device are remembered.
+// MaxVersions bounds the stored desired configurations of a device.
 const MaxVersions = 1_000
 
-// Config is a device's twin: the configuration that is desired, and the one that it says it has.
+// Config is a device's twin: the desired and the reported configuration.
 type Config struct {
 	DeviceID       string
-	Desired        string     // a JSON object; "{}" while nothing was wanted
-	DesiredVersion int64      // 0 while nothing was wanted; grows by one
-	DesiredAt      *time.Time // nil while nothing was wanted
+	Desired        string     // a JSON object; "{}" before the first
+	DesiredVersion int64      // 0 before the first; grows by one
+	DesiredAt      *time.Time // nil before the first
 
-	Reported        string // a JSON object; "" while nothing was reported
-	ReportedVersion *int64 // the wanted version that it has
+	Reported        string // a JSON object; "" before the first report
+	ReportedVersion *int64 // the desired version of the report
 	ReportedAt      *time.Time
 }
 
-// InSync reports whether the device has said that it has the desired configuration.
+// InSync reports whether the device has reported the desired version.
 func (c Config) InSync() bool {
 	return c.DesiredVersion == 0 || c.ReportedVersion != nil && *c.ReportedVersion == c.DesiredVersion
 }
 
-// Version is a configuration that is or was wanted.
+// Version is a present or past desired configuration.
 type Version struct {
 	ID       string
 	DeviceID string
@@ -72,16 +70,15 @@ type Version struct {
 	Actor    string // who wanted it
 }
 
-// SetInput is the input of Set.
 type SetInput struct {
 	DeviceID        string
 	Desired         string // a JSON object
-	ExpectedVersion *int64 // of what was wanted before; nil for any
+	ExpectedVersion *int64 // of the current desired configuration; nil accepts any
 }
 
-// Set stores the desired configuration of a device. An equal configuration creates no new version.
-// VERSION_CONFLICT when another version was wanted than was expected; INVALID_ARGUMENT with the path
-// of the fault when it does not fit the schema of the device's kind.
+// Set stores the desired configuration of a device. An equal configuration creates no new version. VERSION_CONFLICT
+// if the current version is not the expected one; INVALID_ARGUMENT with the path of the fault if the schema of the
+// device's kind refuses it.
 func (s *Service) Set(ctx context.Context, in SetInput) (Config, error) {
 	who, err := device.MayOperate(ctx, caller.DeviceConfigure)
 	if err != nil {
@@ -115,7 +112,7 @@ func (s *Service) Set(ctx context.Context, in SetInput) (Config, error) {
 	return changed, nil
 }
 
-// configObject is a JSON object without spaces around its parts, as it is stored and compared.
+// configObject returns a JSON object in the form that is stored and compared: without spaces.
 func configObject(field, text string) (string, error) {
 	var compact bytes.Buffer
 	if err := input.JSON(field, text, maxConfig); err != nil {
@@ -130,7 +127,6 @@ func configObject(field, text string) (string, error) {
 	return compact.String(), nil
 }
 
-// configDetails is the data of an event about a configuration.
 type configDetails struct {
 	Version int64 `json:"version"`
 	InSync  bool  `json:"inSync"`
@@ -146,8 +142,7 @@ func newDesired(who caller.Caller, c Config, desired string, now time.Time) (*Ch
 	return &Change{Config: c, Desired: &version, Event: &e}, err
 }
 
-// BatchGet returns the configurations of those of the devices that there are and the caller may
-// see. They are for staff: for others no device has one to show.
+// BatchGet returns the configurations of the existing devices that the caller may see. For staff.
 func (s *Service) BatchGet(ctx context.Context, deviceIDs []string) ([]Config, error) {
 	devices, err := device.VisibleToStaff(ctx, s.store, deviceIDs)
 	if err != nil || len(devices) == 0 {
@@ -156,11 +151,11 @@ func (s *Service) BatchGet(ctx context.Context, deviceIDs []string) ([]Config, e
 	return s.store.GetConfigs(ctx, device.IDsOf(devices))
 }
 
-// maxVersions bounds the versions of one answer, so that it fits a message.
+// maxVersions bounds the versions of one response, which must fit a gRPC message.
 const maxVersions = 200
 
-// BatchListVersions returns a page of what was wanted of each device, the newest first, at most
-// 200 in all. The cursor of the request holds for each of them. For staff.
+// BatchListVersions returns a page of each device's desired versions, the newest first, at most 200 in all. The
+// cursor of the request applies to each device. For staff.
 func (s *Service) BatchListVersions(ctx context.Context, deviceIDs []string, request page.Request) ([]device.Page[Version], error) {
 	size, err := request.Size()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// Reported is something that the device says happened.
+// Reported is the type of an event that the device reports.
 const Reported device.EventType = "REPORTED"
 
 func (s *Service) handlePositions(ctx context.Context, m device.UpMessage) error {
@@ -23,10 +23,10 @@ func (s *Service) handlePositions(ctx context.Context, m device.UpMessage) error
 	return partial
 }
 
-// ReportedState is what a device told of itself.
+// ReportedState is the state that a device reported.
 type ReportedState struct {
-	Board    string // a JSON object: cpu, memory, signal, whatever it has
-	Firmware string // "" when it did not say
+	Board    string // a JSON object: cpu, memory, signal, …
+	Firmware string // "" if not reported
 }
 
 func (s *Service) handleState(ctx context.Context, m device.UpMessage) error {
@@ -52,7 +52,7 @@ func (s *Service) handleState(ctx context.Context, m device.UpMessage) error {
 	return s.handlers.Vehicles.HandleLockState(ctx, m)
 }
 
-// happening is an event as a device tells it.
+// happening is the payload of an event.
 type happening struct {
 	At      *device.Moment  `json:"at"`
 	Type    string          `json:"type"`
@@ -62,10 +62,10 @@ type happening struct {
 
 const maxMessage = 1_000 // characters
 
-// Note adds an event to the device, if it exists.
+// Note implements the listener's notes: it adds an event to the device, if it exists.
 func (s *Service) Note(ctx context.Context, e device.Event) error { return s.store.Note(ctx, e) }
 
-// handleEvent notes what the device says happened. Of one that says too much, the rest is refused.
+// handleEvent stores an event of the device, up to a rate.
 func (s *Service) handleEvent(ctx context.Context, m device.UpMessage) error {
 	var h happening
 	if err := decode(m.Payload, &h); err != nil {

@@ -29,7 +29,7 @@ func decode(payload []byte, into any) error {
 	return nil
 }
 
-// invalidJSON says what is wrong in words that are ours to keep.
+// invalidJSON describes the error in stable words.
 func invalidJSON(err error) string {
 	if wrong, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
 		if wrong.Field != "" {
@@ -46,14 +46,14 @@ func invalidJSON(err error) string {
 	return "is not JSON"
 }
 
-// The limits of a payload, as of a request of the gateway: how deep lists and objects nest, and how many values there are.
+// The limits of a payload: nesting of lists and objects, and number of values.
 const (
 	maxDepth  = 32
 	maxValues = 20_000
 )
 
-// checkShape refuses a payload that is too deep or has too many values, before anything is decoded. Text that is not
-// JSON is left to the decoder.
+// checkShape refuses a payload that is too deep or has too many values, before it is decoded. The decoder refuses
+// text that is not JSON.
 func checkShape(payload []byte) error {
 	depth, values, quoted := 0, 1, false
 	for i := 0; i < len(payload); i++ {
@@ -81,14 +81,14 @@ func checkShape(payload []byte) error {
 	return nil
 }
 
-// checkNumbers refuses a number beyond those of 64 bits, by which clients could not read what is stored as it is.
+// checkNumbers refuses numbers beyond 64 bits, which clients could not decode.
 func checkNumbers(payload []byte) error {
 	reader := json.NewDecoder(bytes.NewReader(payload))
 	reader.UseNumber()
 	for {
 		token, err := reader.Token()
 		if err != nil {
-			return nil // the decoder of the topic reports what is not JSON
+			return nil // the decoder of the topic reports invalid JSON
 		}
 		if n, ok := token.(json.Number); ok {
 			if _, err := n.Float64(); err != nil {
@@ -123,7 +123,7 @@ func (r *itemRefusals) add(err error) {
 	}
 }
 
-// err returns nil without a refusal, the refusal of the message when no item is good, and else a partial error.
+// err returns nil without a refusal, the refusal of the message if no item is valid, else a partial error.
 func (r *itemRefusals) err(good int) error {
 	switch {
 	case r.count == 0:
@@ -142,7 +142,7 @@ func (r *itemRefusals) err(good int) error {
 	return &partialError{refusal}
 }
 
-// items are the parts of a message that is one item or a list of them.
+// items are the parts of a message that is one item or a list.
 func items(payload []byte) (list []json.RawMessage, err error) {
 	if first := bytes.TrimLeft(payload, " \t\r\n"); len(first) == 0 || first[0] != '[' {
 		return []json.RawMessage{payload}, nil
@@ -151,8 +151,7 @@ func items(payload []byte) (list []json.RawMessage, err error) {
 	return list, err
 }
 
-// readReadings reads a message of telemetry: a sample, or a list of samples. The error is partial when some readings
-// are good.
+// readReadings decodes telemetry: a sample, or a list of samples. The error is partial if some readings are valid.
 func readReadings(m device.UpMessage) ([]telemetry.Reading, error) {
 	list, err := items(m.Payload)
 	if err != nil {
@@ -172,7 +171,8 @@ func readReadings(m device.UpMessage) ([]telemetry.Reading, error) {
 	return all, refusals.err(len(all))
 }
 
-// readSample reads values with their time, {"at": "…", "values": {"temperature": 21.5}}, or {"at": "…", "temperature": 21.5}.
+// readSample decodes values with their time, {"at": "…", "values": {"temperature": 21.5}}, or {"at": "…",
+// "temperature": 21.5}.
 func readSample(field string, text []byte, arrived time.Time, refusals *itemRefusals) (all []telemetry.Reading) {
 	var values, beside map[string]json.RawMessage
 	err := decode(text, &values)
@@ -211,10 +211,10 @@ func readSample(field string, text []byte, arrived time.Time, refusals *itemRefu
 	return all
 }
 
-// minTime is the least number that is a time and not a reading of this name: seconds of 1973.
+// minTime distinguishes a time from a reading of this name: seconds of 1973.
 const minTime = 1e8
 
-// timeOf removes the time of a sample, which stands beside the object of values or, where there is none, among them.
+// timeOf removes the time of a sample, which is beside the object of values or, without one, among the values.
 func timeOf(values, beside map[string]json.RawMessage) (at *device.Moment, err error) {
 	from := beside
 	if beside == nil {
@@ -251,7 +251,7 @@ func readReading(key string, at time.Time, text json.RawMessage) (telemetry.Read
 	return telemetry.CheckReading("values", telemetry.Reading{Key: key, At: at, Value: *value})
 }
 
-// place is a position as devices send it. Phones use the short names.
+// place is a position in a message. Phones use the short names.
 type place struct {
 	Type      string   `json:"_type"`
 	Latitude  *float64 `json:"latitude"`
@@ -268,9 +268,9 @@ type place struct {
 	Timestamp *device.Moment `json:"timestamp"`
 }
 
-const maxPlaces = 500 // a message
+const maxPlaces = 500 // per message
 
-// readPositions reads a message of positions: one, or a list. The error is partial when some of a list are good.
+// readPositions decodes positions: one, or a list. The error is partial if some are valid.
 func readPositions(m device.UpMessage) ([]device.Position, error) {
 	list, err := items(m.Payload)
 	if err != nil {

@@ -8,26 +8,25 @@ import (
 	"github.com/sluicehq/sluice/services/device"
 )
 
-// Refused is a message of the device that was not taken.
+// Refused is the event of a refused message.
 const Refused device.EventType = "MESSAGE_REFUSED"
 
-// refusal is the data of an event about a message that was not taken.
 type refusal struct {
 	Topic     device.UpTopic `json:"topic"`
 	Reason    string         `json:"reason"`
 	Bytes     int            `json:"bytes"`
-	Unnoted   int            `json:"unnoted,omitempty"` // refusals before it that were only counted
+	Unnoted   int            `json:"unnoted,omitempty"` // refusals since the last event, which were only counted
 	ArrivedAt string         `json:"arrivedAt"`
 }
 
-// reportsAMinute is how many events of one device the event log takes.
+// reportsAMinute bounds the events of one device in its event log.
 const reportsAMinute = 120
 
-// refusalRate is how many refusals of one device the event log takes: all of one who tries things out, and
-// little of one who is refused all the time.
+// refusalRate bounds the refusals of one device in its event log: all of a developer who experiments, few of a client
+// in a loop.
 func refusalRate() device.Rate { return device.Rate{AtOnce: 60, AMinute: 6} }
 
-// refuse notes that the message was not taken, and why; of a device that is refused all the time, only now and then.
+// refuse notes that the message was refused and why, within the rate.
 func (s *Service) refuse(ctx context.Context, m device.UpMessage, why *errs.Error) error {
 	now := s.clock.Now()
 	if !s.pace.May(refusals+m.DeviceID, refusalRate(), now) {

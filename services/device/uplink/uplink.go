@@ -1,8 +1,7 @@
-// Package uplink takes what devices say: it reads each message, refuses what cannot be read and notes why,
-// and hands it to the room that it is for.
+// Package uplink dispatches messages of devices to the handlers of their topics, and notes refused messages in the
+// events of the device.
 //
-// A message of a device is handled at least once, and handling it again changes nothing more; but an
-// event that it reports may then be noted twice.
+// A message is handled at least once. Repeats have no effect, except that a reported event may be noted twice.
 package uplink
 
 import (
@@ -30,29 +29,27 @@ type Handlers struct {
 	Twins     *twin.Service
 }
 
-// Store stores what devices say of themselves.
+// Store persists what devices report.
 type Store interface {
-	// Observe tells others where a device was, and stores the latest of the positions when it is later
-	// than the one that is known. The version stays. For a device that does not exist nothing is published.
+	// Observe publishes positions of a device, and stores the latest one if it is later than the stored one. The
+	// version is unchanged. For an unknown device nothing is published.
 	Observe(ctx context.Context, deviceID string, positions []device.Position, now time.Time) error
 
-	// Report stores the board that a device reported and its firmware, in place of what is known. The
-	// version is unchanged; a change is published.
+	// Report replaces the reported state and firmware. The version is unchanged; a change is published.
 	Report(ctx context.Context, deviceID string, state ReportedState, now time.Time) error
 
-	// Group runs change in one transaction, which every write of a store under its context joins. A write that fails
-	// is rolled back alone. change may run twice.
+	// Group runs change in one transaction, which all writes of a store under its context join. A failed write is
+	// rolled back alone. change may run twice.
 	Group(ctx context.Context, change func(ctx context.Context) error) error
 
-	// Note writes down what happened to a device and leaves the device as it is. Of a device that is
-	// not there, nothing is written.
+	// Note stores an event of an existing device, and does not change the device.
 	Note(ctx context.Context, e device.Event) error
 }
 
 // Count counts the outcome of messages by topic: taken, refused or failed.
 type Count func(topic device.UpTopic, outcome string, n int)
 
-// Service is the use cases. It is safe for concurrent use.
+// Service has the use cases. It is safe for concurrent use.
 type Service struct {
 	store    Store
 	clock    clock.Clock
@@ -70,26 +67,27 @@ func New(store Store, clock clock.Clock, handlers Handlers, count Count) *Servic
 	return s
 }
 
-// topicHandler processes a message. An error that is the device's fault (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION,
-// ALREADY_EXISTS, PERMISSION_DENIED) refuses the message: it is noted in the device's event log and is not retried.
-// After a partial error the message is taken but for the items that the error names. After any other error the message
-// is retried, so a taker must be idempotent.
+// topicHandler handles a message. An error by the device's fault (INVALID_ARGUMENT, NOT_FOUND, FAILED_PRECONDITION,
+// ALREADY_EXISTS, PERMISSION_DENIED) refuses it: it is noted in the device's events and not retried. After a partial
+// error all items but the named ones are stored. After any other error the message is retried, so a handler must be
+// idempotent.
 type topicHandler func(ctx context.Context, m device.UpMessage) error
 
-// Outcome is the result of one message. The zero Outcome: it is stored.
+// Outcome is the result of one message. Zero means stored.
 type Outcome struct {
 	Err     error       // it could not be stored now, and may be retried
-	Refused *errs.Error // it is refused for good, which is noted in the device's events
-	Partial bool        // of several items some were refused: Refused names them, the others are stored
+	Refused *errs.Error // refused for good, and noted in the device's events
+	Partial bool        // Refused names the refused items; the others are stored
 }
 
-// The reasons of messages that are refused for their topic.
+// The reasons of refused topics.
 const (
 	ReasonForeignTopic = "TOPIC_OF_ANOTHER_DEVICE"
 	ReasonUnknownTopic = "TOPIC_UNKNOWN"
 )
 
-// topicHandlers are the handlers by topic, but for telemetry, which HandleAll stores together. A topic without a row is refused.
+// topicHandlers has the handler of each topic but telemetry, which HandleAll stores together. Other topics are
+// refused.
 func (s *Service) topicHandlers() map[device.UpTopic]topicHandler {
 	return map[device.UpTopic]topicHandler{
 		device.UpPosition:       s.handlePositions,
@@ -102,8 +100,8 @@ func (s *Service) topicHandlers() map[device.UpTopic]topicHandler {
 	}
 }
 
-// handleResult also updates the stream that waits for the command, after the commit: the due tasks of the camera do it
-// when a crash prevents that.
+// handleResult also updates the stream that waits for the command, after the commit. After a crash the due tasks of
+// the camera do it.
 func (s *Service) handleResult(ctx context.Context, m device.UpMessage) error {
 	commandID, err := s.handlers.Commands.HandleResult(ctx, m)
 	if err != nil {
@@ -120,17 +118,16 @@ func (s *Service) refuseTopic(_ context.Context, m device.UpMessage) error {
 	return errs.New(errs.InvalidArgument, ReasonUnknownTopic, "topic: %.80q is not a topic that devices publish to", m.Topic)
 }
 
-// welcomer does what a device that has just connected waits for. It may be called again for the same
-// connection, and for a device that was there all the time.
+// welcomer runs the pending tasks of a device that has connected. It must be idempotent.
 type welcomer func(ctx context.Context, deviceID string) error
 
-// welcomers says what is done for a device that is there again: desired configuration, queued commands.
+// welcomers deliver the desired configuration and queued commands.
 func (s *Service) welcomers() []welcomer {
 	return []welcomer{s.handlers.Commands.SendWaiting, s.handlers.Vehicles.Hurry, s.handlers.Twins.Welcome}
 }
 
-// HandleAll processes messages of devices in one transaction, and returns the outcome of each. A message that fails
-// does not fail the others. An error of the transaction is the outcome of all of them.
+// HandleAll handles messages in one transaction, and returns the outcome of each. A failed message does not fail the
+// others. An error of the transaction fails all.
 func (s *Service) HandleAll(ctx context.Context, messages []device.UpMessage) []Outcome {
 	readings := make([]parsed, len(messages))
 	for i, m := range messages {
@@ -161,7 +158,7 @@ func (s *Service) HandleAll(ctx context.Context, messages []device.UpMessage) []
 	return outcomes
 }
 
-// parsed is a message of telemetry; err names items that were refused, or refuses the message.
+// parsed is a message of telemetry; err names refused items, or refuses the message.
 type parsed struct {
 	recording telemetry.Recording
 	err       error
@@ -200,8 +197,7 @@ func readRecording(m device.UpMessage) (telemetry.Recording, error) {
 	return telemetry.Recording{DeviceID: m.DeviceID, Readings: readings, ArrivedAt: m.ArrivedAt}, err
 }
 
-// Handle processes one message of a device: see HandleAll. nil: it is stored, or refused and noted in the device's event
-// log. An error: it could not be stored now.
+// Handle handles one message: see HandleAll. nil means stored, or refused and noted. An error means not stored.
 func (s *Service) Handle(ctx context.Context, m device.UpMessage) error {
 	return s.HandleAll(ctx, []device.UpMessage{m})[0].Err
 }
@@ -212,7 +208,7 @@ func (s *Service) handleOne(ctx context.Context, m device.UpMessage) Outcome {
 		handle = s.refuseTopic
 	}
 	err := checkPayload(m)
-	if err == nil && m.Topic != device.UpPosition { // of whose items each is checked
+	if err == nil && m.Topic != device.UpPosition { // its items are checked alone
 		err = checkNumbers(m.Payload)
 	}
 	if err == nil {
@@ -258,13 +254,12 @@ func checkPayload(m device.UpMessage) error {
 	return checkShape(m.Payload)
 }
 
-// blamesDevice reports whether sending the message again would be refused again.
+// blamesDevice reports whether a retry would be refused again.
 func blamesDevice(err error) bool {
 	return errs.FaultOf(err) == errs.FaultInput || errs.From(err).Code == errs.PermissionDenied
 }
 
-// Welcome does for a device that has just connected what it waits for. One welcomer that fails does
-// not keep the others.
+// Welcome runs the pending tasks of a device that has connected. A failed one does not stop the others.
 func (s *Service) Welcome(ctx context.Context, deviceID string) error {
 	var failures []error
 	for _, welcome := range s.welcomes {
