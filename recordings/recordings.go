@@ -1,14 +1,11 @@
-// Package recordings defines the rows of recorded data: fixes and rides of trips, telemetry readings,
-// telescope observations, water logs and devices.
+// Package recordings defines the rows of recorded data: fixes and rides of trips, telemetry readings, telescope
+// observations, water logs and devices.
 //
-// The readers are its subpackages, one per format: gpx, table (CSV and JSON), sls and fitbit. Package open
-// selects a reader by the content of a file. All readers make the same promises:
-//
-//   - They stream with bounded memory. One element (a row, a point) may have up to 1 MiB.
-//   - A bad row is a [Fault] with its line and the reason, and the reader continues. Any other error is the
-//     last value that a reader yields.
-//   - Values are finite, in range and valid UTF-8. A value that could only be guessed is a Fault or an error.
-//   - A sequence consumes its file, so it can be iterated only once.
+// The readers are its subpackages, one per format: gpx, table (CSV and JSON), sls and fitbit; package open selects
+// one by content. All readers make the same promises. They stream with bounded memory; one element (a row, a point)
+// may have up to 1 MiB. A bad row is a [Fault] with its line and reason, and the reader continues; any other error is
+// the last value. Values are finite, in range and valid UTF-8; a value that could only be guessed is a Fault or an
+// error. A sequence consumes its file, so it can be iterated only once.
 package recordings
 
 import (
@@ -17,47 +14,43 @@ import (
 	"time"
 )
 
-// Fault is one bad row of a file. The rows after it are still read.
+// Fault is one bad row. The reader continues after it.
 type Fault struct {
 	Line   int // counted from 1
 	Reason string
 }
 
-// Error returns the line and the reason.
+// Error implements error.
 func (f Fault) Error() string {
 	return fmt.Sprintf("line %d: %s", f.Line, f.Reason)
 }
 
 // Options supplement values that a file may lack.
 type Options struct {
-	// Columns maps the name of a value to its header: {"latitude": "Breite"}. Other values are found by
-	// their usual headers.
+	// Columns maps the name of a value to its header: {"latitude": "Breite"}. Other values use common headers.
 	Columns map[string]string
 	// Location is the time zone of times without an offset; nil is UTC.
 	Location *time.Location
-	// Start is the start of a GPX track without any time. Zero selects the time in the metadata of the file.
+	// Start is the start of a GPX track without any time. Zero uses the time in the file's metadata.
 	Start time.Time
-	// Now is the current time. Measured rows that are later by more than a day are Faults. Zero accepts any
-	// time.
+	// Now is the current time. Measured rows more than a day later are Faults. Zero accepts any time.
 	Now time.Time
 	// DateOrder is the order of dates such as 02/01/2026, which are errors without it.
 	DateOrder DateOrder
 	// WaterUnit is the unit of the amounts in water logs; "" is Millilitres.
 	WaterUnit WaterUnit
-	// Assume receives each assumption that a reader makes about a file, once, for the report of an import.
-	// It may be nil.
+	// Assume receives each assumption of a reader once, for the report of an import. It may be nil.
 	Assume func(assumption string)
 }
 
-// Assumed reports an assumption, if the caller wants reports.
+// Assumed reports an assumption, if Assume is set.
 func (o Options) Assumed(assumption string) {
 	if o.Assume != nil {
 		o.Assume(assumption)
 	}
 }
 
-// CheckPast refuses a time that is later than now by more than a day, which allows for time zones and clocks that
-// are wrong. Nothing can be measured in the future.
+// CheckPast refuses a time more than a day after now, which allows for time zones and wrong clocks.
 func (o Options) CheckPast(t time.Time) error {
 	if o.Now.IsZero() || !t.After(o.Now.Add(24*time.Hour)) {
 		return nil
@@ -111,22 +104,22 @@ type Position struct {
 
 // Fix is the position of a moving object at one time.
 type Fix struct {
-	Trip           string // key of the trip in the recording, unique within the file
-	Vehicle        string // key in the recording, "" when it has none
+	Trip           string // key of the trip, unique within the file
+	Vehicle        string // key in the recording, or ""
 	At             time.Time
 	Latitude       float64 // degrees, WGS 84
 	Longitude      float64 // degrees, WGS 84
 	AccuracyMetres *float64
-	// StartsSegment is true when the recording paused before this fix, so that the path from the previous
-	// fix is unknown. It is false for the first fix of a trip.
+	// StartsSegment means that the recording paused before this fix, so the path from the previous fix is unknown. It
+	// is false for the first fix of a trip.
 	StartsSegment bool
 	Line          int
 }
 
-// Ride is a finished trip of which only the start and the end are known.
+// Ride is a finished trip with only a start and an end.
 type Ride struct {
-	// Key is a hash of the values of the row: the same ride has the same key in any file, with any
-	// delimiter and order of columns.
+	// Key is a hash of the values: equal rides in any file, with any delimiter and order of columns, have the same
+	// key.
 	Key           string
 	Vehicle       string // "" when unknown
 	Start, End    time.Time
@@ -136,7 +129,7 @@ type Ride struct {
 	Line          int
 }
 
-// Trips are the rows of a file of trips: fixes or rides. The other sequence is nil.
+// Trips has the rows of a file of trips: fixes or rides. The other sequence is nil.
 type Trips struct {
 	Fixes iter.Seq2[Fix, error]
 	Rides iter.Seq2[Ride, error]
@@ -144,15 +137,15 @@ type Trips struct {
 
 // Reading is one measured value.
 type Reading struct {
-	// Key is a hash of device, time and value: the same reading has the same key in any file.
+	// Key is a hash of device, time and value, the same in any file.
 	Key    string
-	Device string // key in the recording, "" when it has none
+	Device string // key in the recording, or ""
 	At     time.Time
 	Value  float64
 	Line   int
 }
 
-// The common statuses of an Observation. Other statuses are those of the file, in upper case.
+// The common statuses of an Observation. Others are those of the file, in upper case.
 const (
 	StatusNew    = "NEW"
 	StatusDone   = "DONE"
@@ -161,8 +154,7 @@ const (
 
 // Observation is one request to a telescope and its result.
 type Observation struct {
-	// Key identifies the request independent of its status, so that the schedule after the night updates
-	// the request of the schedule before it.
+	// Key does not depend on the status, so the schedule after the night updates the one before it.
 	Key        string
 	Title      string
 	Site       string
@@ -173,20 +165,20 @@ type Observation struct {
 	Target     string
 	Status     string
 	Start, End time.Time // of the exposure
-	// RightAscension (0 to 360) and Declination (-90 to 90) are in degrees. They are nil for a target
-	// without a fixed position on the sky, such as a planet.
+	// RightAscension (0 to 360) and Declination (-90 to 90) are in degrees; nil for a target without a fixed position
+	// on the sky, such as a planet.
 	RightAscension *float64
 	Declination    *float64
 	Epoch          string            // of the coordinates, "J2000"; "" without them
-	Fields         map[string]string // other values of the file, by name in snake_case
+	Fields         map[string]string // other values, by name in snake_case
 	Line           int
 }
 
-// WaterLog is one drink, or the sum of a day where the file contains only sums.
+// WaterLog is one drink, or the sum of a day if the file contains only sums.
 type WaterLog struct {
 	LogID    string // a 64-bit integer in decimal; for the sum of a day, the day
 	AmountMl float64
-	Day      time.Time // midnight in Options.Location; zero when the file has no date
+	Day      time.Time // midnight in Options.Location; zero without a date
 	Line     int
 }
 

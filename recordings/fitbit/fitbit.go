@@ -1,16 +1,10 @@
 // Package fitbit reads water logs in the JSON of the Fitbit Web API
-// (https://dev.fitbit.com/build/reference/web-api/nutrition/): the logs of a day,
+// (https://dev.fitbit.com/build/reference/web-api/nutrition/): the logs of a day, {"summary": {"water": 1300},
+// "water": [{"amount": 200, "logId": 508693835}]}, a time series of the sums of days, {"foods-log-water":
+// [{"dateTime": "2023-03-28", "value": "1300"}]}, the response to a new log ({"waterLog": {…}}), and arrays of these.
 //
-//	{"summary": {"water": 1300}, "water": [{"amount": 200, "logId": 508693835}]}
-//
-// a time series of the sums of days,
-//
-//	{"foods-log-water": [{"dateTime": "2023-03-28", "value": "1300"}]}
-//
-// the response to a new log ({"waterLog": {…}}), and arrays of these. Amounts are in millilitres, the unit of
-// the API for clients that request metric units, unless Options.WaterUnit names another one; the file does not
-// state it. It makes the promises of package recordings; a file that is
-// not JSON yields nothing but an error.
+// Amounts are in millilitres, the unit of the API for clients that request metric units, unless Options.WaterUnit
+// names another one; the file does not state it. A file that is not JSON yields only an error.
 package fitbit
 
 import (
@@ -31,8 +25,7 @@ import (
 )
 
 const (
-	// maxFile is the maximum size of a response, which is read into one buffer: several years of logs at
-	// about 50 bytes each.
+	// maxFile bounds a response, which is read into one buffer: several years of logs.
 	maxFile  = 4 << 20
 	maxDepth = 16
 )
@@ -47,7 +40,7 @@ func WaterLogs(r io.Reader, opts recordings.Options) iter.Seq2[recordings.WaterL
 	}
 }
 
-// errStopped is returned when the caller ends the iteration.
+// errStopped means that the caller ended the iteration.
 var errStopped = errors.New("the reader was stopped")
 
 func read(r io.Reader, opts recordings.Options, yield func(recordings.WaterLog, error) bool) error {
@@ -89,7 +82,6 @@ type answer struct {
 	lines, counted int // line breaks in the first counted bytes of text
 }
 
-// node is a value and its offset in the text.
 type node struct {
 	raw json.RawMessage
 	at  int
@@ -257,7 +249,7 @@ func (a *answer) parse(m map[string]node) (log recordings.WaterLog, err error) {
 	return log, nil
 }
 
-// maxAmount is the maximum of one log or day, in millilitres. A larger amount has the wrong unit.
+// maxAmount bounds one log or day, in millilitres: a larger amount has the wrong unit.
 const maxAmount = 100_000
 
 func has(m map[string]node, name string) bool {

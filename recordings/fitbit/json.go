@@ -5,9 +5,9 @@ import (
 	"encoding/json"
 )
 
-// These functions decompose JSON that is already validated.
+// These functions decompose validated JSON.
 
-// first returns the first byte of a value, or 0 without a value.
+// first returns the first byte of a value; 0 without a value.
 func first(raw json.RawMessage) byte {
 	raw = bytes.TrimLeft(raw, " \t\r\n")
 	if len(raw) == 0 {

@@ -18,8 +18,8 @@ const (
 	maxText  = 4096 // bytes of text in an element that is read
 )
 
-// document walks the elements of a file. The method of an element is called after its start tag was read,
-// and returns after its end tag was read.
+// document walks the elements of a file. The method of an element is called after its start tag, and returns after
+// its end tag.
 type document struct {
 	in    *source.Bounded
 	xml   *xml.Decoder
@@ -83,7 +83,6 @@ func (d *document) gpx(child xml.StartElement) error {
 	return d.skip()
 }
 
-// metadata reads the time of the file, unless Options.Start is set.
 func (d *document) metadata(child xml.StartElement) error {
 	if child.Name.Local != "time" {
 		return d.skip()
@@ -148,7 +147,7 @@ func (d *document) point(t *track, start xml.StartElement) error {
 	return t.add(fix)
 }
 
-// fix reads a point. A point without a time has the zero time.
+// fix reads a point. Without a time it has the zero time.
 func (d *document) fix(start xml.StartElement, written string) (fix recordings.Fix, err error) {
 	if fix.Latitude, err = value.Latitude(attribute(start, "lat")); err != nil {
 		return fix, fmt.Errorf("latitude %w", err)
@@ -204,7 +203,7 @@ func (d *document) skip() error {
 	return nil
 }
 
-// text returns the trimmed text of the current element, without the text of its children.
+// text returns the trimmed text of the current element, without its children.
 func (d *document) text() (string, error) {
 	var text strings.Builder
 	inside := d.depth

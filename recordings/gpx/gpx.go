@@ -1,9 +1,6 @@
-// Package gpx reads the tracks of GPX 1.1 and 1.0 files (https://www.topografix.com/GPX/1/1/): each track is a
-// trip, and each segment after the first starts after a pause.
-//
-// It accepts all namespaces, prefixes and extensions. Points without a time are timed by their neighbours, see
-// [Fixes]. Routes and waypoints are plans and not recordings, and are skipped. Document type declarations are
-// ignored: no entity is expanded, nothing is fetched. It makes the promises of package recordings.
+// Package gpx reads the tracks of GPX 1.1 and 1.0 files (https://www.topografix.com/GPX/1/1/): each track is a trip,
+// and each segment after the first starts after a pause. It accepts all namespaces and extensions. Routes and
+// waypoints are skipped, because they are plans. No entity of a document type declaration is expanded or fetched.
 package gpx
 
 import (
@@ -21,11 +18,11 @@ import (
 
 // Fixes reads the points of every track in the order of the file.
 //
-// A point without a time between two timed points of its track is timed by its share of the distance between
-// them. A track without any time starts at Options.Start, or else at the time of the file's metadata, with an
-// assumed speed of 10 m/s. Each run of points that cannot be timed is one Fault.
+// A point without a time between two timed points is timed by its share of the distance between them. A track without
+// any time starts at Options.Start, or else at the time of the file's metadata, with an assumed speed of 10 m/s. Each
+// run of points that cannot be timed is one Fault.
 //
-// A truncated file yields the points before its end, then an error that names the line.
+// A truncated file yields the points before its end, then an error with the line.
 func Fixes(r io.Reader, opts recordings.Options) iter.Seq2[recordings.Fix, error] {
 	return func(yield func(recordings.Fix, error) bool) {
 		err := read(r, opts, sink{yield})
@@ -49,7 +46,7 @@ func read(r io.Reader, opts recordings.Options, out sink) error {
 	return d.read()
 }
 
-// errStopped is returned when the caller ends the iteration.
+// errStopped means that the caller ended the iteration.
 var errStopped = errors.New("the reader was stopped")
 
 // sink yields fixes and faults to the caller.
@@ -72,7 +69,7 @@ func (s sink) fault(line int, format string, args ...any) error {
 	return nil
 }
 
-// charset decodes the legacy encoding that old recorders declare.
+// charset decodes the legacy encoding of old recorders.
 func charset(label string, in io.Reader) (io.Reader, error) {
 	switch strings.ToLower(label) {
 	case "us-ascii", "ascii":
@@ -83,8 +80,7 @@ func charset(label string, in io.Reader) (io.Reader, error) {
 	return nil, fmt.Errorf("the encoding %q is not known: save the file as UTF-8", label)
 }
 
-// latin1 converts ISO 8859-1, whose bytes are the code points, to UTF-8. It reads byte by byte, so that the
-// decoder counts lines correctly.
+// latin1 converts ISO 8859-1 to UTF-8, byte by byte, so that the decoder counts lines correctly.
 type latin1 struct {
 	in    io.Reader
 	buf   [utf8.UTFMax]byte

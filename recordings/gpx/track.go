@@ -10,14 +10,14 @@ import (
 )
 
 const (
-	// maxWaiting is the maximum number of consecutive buffered points without a time.
+	// maxWaiting bounds the buffered points without a time.
 	maxWaiting = 10_000
 	// assumedSpeed is the speed of a track without any time, in m/s: a car in town.
 	assumedSpeed = 10
 )
 
-// track assigns times to points without one, and yields all points of a track in order. It buffers only the
-// points since the last timed point.
+// track times points without a time, and yields all points of a track in order. It buffers only the points since the
+// last timed point.
 type track struct {
 	number int
 	key    string
@@ -41,7 +41,7 @@ type lost struct {
 	paused       bool
 }
 
-// rename adds the name of the track to its key, before the first fix is yielded.
+// rename adds the name of the track to its key, before the first fix.
 func (t *track) rename(text string) {
 	name, err := value.Text(text)
 	if err == nil && name != "" && t.points == 0 {
@@ -99,8 +99,8 @@ func (t *track) end() error {
 	return t.reportLost("none of the %d points has a time, and neither the file nor the caller says when the track began")
 }
 
-// interpolate times the buffered points by their share of the distance from the last timed point to next, or
-// evenly when the distance is zero.
+// interpolate times the buffered points by their share of the distance from the last timed point to next, or evenly
+// if the distance is zero.
 func (t *track) interpolate(next recordings.Fix) error {
 	whole, from := 0.0, *t.known
 	for _, fix := range append(t.waiting, next) {
@@ -184,8 +184,8 @@ func seconds(s float64) time.Duration {
 	return time.Duration(s * float64(time.Second))
 }
 
-// metres returns the great-circle distance by the haversine formula, on a sphere with the Earth's mean radius
-// (IUGG: 6371.0088 km).
+// metres is the great-circle distance by the haversine formula, on a sphere with the Earth's mean radius (IUGG:
+// 6371.0088 km).
 func metres(a, b recordings.Fix) float64 {
 	const radius = 6371008.8
 	lat1, lat2 := radians(a.Latitude), radians(b.Latitude)

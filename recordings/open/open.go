@@ -1,7 +1,5 @@
-// Package open selects the reader for a recording of a known kind by the content of the file, independent of
-// its name. It has one function per kind, for importers.
-//
-// It promises that every fatal error names the file, and that no fatal error is or wraps a recordings.Fault.
+// Package open selects the reader of a recording by the content of the file, with one function per kind. A fatal
+// error names the file, and is never a recordings.Fault.
 package open
 
 import (
@@ -19,7 +17,7 @@ import (
 	"github.com/sluicehq/sluice/recordings/table"
 )
 
-// Trips reads GPX, and fixes or rides in CSV, JSON arrays and JSON Lines. The name is only for errors.
+// Trips reads GPX, and fixes or rides in CSV, JSON arrays and JSON Lines. The name is for errors.
 func Trips(r io.Reader, name string, opts recordings.Options) (recordings.Trips, error) {
 	in, first, err := sniff(r, name)
 	if err != nil {
@@ -70,7 +68,7 @@ func sniff(r io.Reader, name string) (*bufio.Reader, byte, error) {
 	return in, first, nil
 }
 
-// naming adds the name of the file to a fatal error. Faults are unchanged: the caller knows the file.
+// naming adds the name of the file to a fatal error.
 func naming[T any](name string, rows iter.Seq2[T, error]) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for row, err := range rows {

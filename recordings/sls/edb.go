@@ -9,8 +9,8 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/value"
 )
 
-// target parses the EDB line: name, type, and for a fixed object (type f) right ascension in hours, declination
-// in degrees, magnitude and epoch. A bar separates optional subfields: a class of object, a proper motion.
+// target parses the EDB line: name, type, and for a fixed object (type f) right ascension in hours, declination in
+// degrees, magnitude and epoch. A bar separates optional subfields: a class of object, a proper motion.
 func (r record) target(o *recordings.Observation) error {
 	fields := strings.Split(r.fields[ownTarget], ",")
 	for i := range fields {
@@ -51,7 +51,7 @@ func coordinates(o *recordings.Observation, fields []string) error {
 	return err
 }
 
-// epoch returns the Julian epoch of the coordinates; XEphem's default is 2000.
+// epoch returns the Julian epoch of the coordinates; 2000 by default.
 func epoch(fields []string) (string, error) {
 	if len(fields) < 6 || fields[5] == "" {
 		return "J2000", nil
@@ -63,8 +63,8 @@ func epoch(fields []string) (string, error) {
 	return "J" + value.Digits(year), nil
 }
 
-// sexagesimal parses "-02:27:30", "+22 00.8" or "5.5": units, sixtieths, and sixtieths of these. The sign
-// applies to the whole value, also in "-00:30".
+// sexagesimal parses "-02:27:30", "+22 00.8" or "5.5": units, sixtieths, and sixtieths of these. The sign applies to
+// the whole value, also in "-00:30".
 func sexagesimal(s string) (float64, error) {
 	digits := strings.TrimLeft(s, "+-")
 	parts := strings.FieldsFunc(digits, func(r rune) bool { return r == ':' || r == ' ' })

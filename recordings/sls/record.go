@@ -12,10 +12,10 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/value"
 )
 
-// maxExposure is the maximum length of one exposure, in seconds.
+// maxExposure bounds one exposure, in seconds.
 const maxExposure = 7 * 24 * 3600
 
-// The labels that are fields of an Observation; all others are in Fields.
+// Labels of fields of an Observation; others are in Fields.
 const (
 	ownStatus    = "status"
 	ownStart     = "start_jd"
@@ -46,8 +46,8 @@ func (r record) observation() (recordings.Observation, error) {
 	if o.Title == "" {
 		o.Title = o.Target
 	}
-	// The key excludes the status, which changes, and the path of the image, which is the last line of a
-	// record and therefore absent from a truncated one.
+	// The key excludes the status, which changes, and the path of the image, the last line, which a truncated record
+	// lacks.
 	o.Key = value.Key("observation", o.Programme, r.fields[ownStart],
 		r.fields[ownTarget], o.Instrument, r.fields[ownDuration])
 	return o, nil
@@ -88,9 +88,9 @@ func (r record) times() (start, end time.Time, err error) {
 // startShape is a Julian date, optionally followed by the same time in UTC.
 var startShape = regexp.MustCompile(`^([0-9.]+)(?:\s*\(\s*(.+?)\s+UTC\s*\))?$`)
 
-// startTime parses "2460031.61021 (2023/3/28 02:38:42 UTC)". Five decimals of a day are 0.86 s, so the time in
-// UTC is more precise, and the Julian date is a check. Old schedules print minutes, and the month first:
-// "( 4/25/2015  2:53 UTC)".
+// startTime parses "2460031.61021 (2023/3/28 02:38:42 UTC)". Five decimals of a day are 0.86 s, so the time in UTC is
+// more precise, and the Julian date is a check. Old schedules print minutes, and the month first: "( 4/25/2015 2:53
+// UTC)".
 func startTime(s string) (time.Time, error) {
 	m := startShape.FindStringSubmatch(s)
 	if m == nil {
@@ -137,7 +137,6 @@ func printedTime(s string) (t time.Time, exact bool, err error) {
 	return t, false, fmt.Errorf("%s is not a time as schedules print it", value.Quote(s))
 }
 
-// others returns the non-empty fields that are not fields of an Observation.
 func (r record) others() map[string]string {
 	others := map[string]string{}
 	for label, content := range r.fields {

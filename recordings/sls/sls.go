@@ -1,15 +1,10 @@
-// Package sls reads telescope schedules in the format of the observatory system Talon and its successors,
-// telrun.sls: one record per request, with numbered lines
+// Package sls reads telescope schedules of the observatory system Talon and its successors, telrun.sls: one record
+// per request, with numbered lines such as "0 status: D", "1 Start JD: 2460031.61021 (2023/3/28 02:38:42 UTC)", "7
+// EDB: Barnard 33,f,05:40:59,-02:27:30,0.00,2000,0" and "13 duration, secs: 60".
 //
-//	 0            status: D
-//	 1          Start JD: 2460031.61021 (2023/3/28 02:38:42 UTC)
-//	 7               EDB: Barnard 33,f,05:40:59,-02:27:30,0.00,2000,0
-//	13    duration, secs: 60
-//
-// and so on. Line 0 starts a record; the telescope changes its status from N(ew) to D(one) or F(ailed). The
-// other lines are identified by their labels, because their numbers differ between versions. EDB is a line of
-// XEphem's database format (https://xephem.github.io/XEphem/Site/help/xephem.html, section 7.1.2). The package
-// makes the promises of package recordings: a bad record is one Fault.
+// Line 0 starts a record; the telescope changes its status from N(ew) to D(one) or F(ailed). The other lines are
+// identified by their labels, because their numbers differ between versions. EDB is a line of XEphem's database
+// format (https://xephem.github.io/XEphem/Site/help/xephem.html, section 7.1.2). A bad record is one Fault.
 package sls
 
 import (
@@ -27,13 +22,12 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/value"
 )
 
-// maxLines is the maximum number of lines of one record, and of lines before the first record. Known records have 22.
+// maxLines bounds the lines of one record, and the lines before the first. Known records have 22.
 const maxLines = 256
 
 var lineShape = regexp.MustCompile(`^ {0,8}(\d{1,3})\s+([^:]{1,64}):(.*)$`)
 
-// Observations reads all requests of a schedule. Site and Telescope are empty, because a schedule does not
-// contain them.
+// Observations reads all requests of a schedule. Site and Telescope are empty, because a schedule lacks them.
 func Observations(r io.Reader, _ recordings.Options) iter.Seq2[recordings.Observation, error] {
 	return func(yield func(recordings.Observation, error) bool) {
 		in, err := source.Open(r)
@@ -58,15 +52,14 @@ func Observations(r io.Reader, _ recordings.Options) iter.Seq2[recordings.Observ
 	}
 }
 
-// schedule splits a file into records.
 type schedule struct {
 	in      *bufio.Reader
 	line    int
-	ahead   *numbered // the buffered first line of the next record
+	ahead   *numbered // the first line of the next record
 	records int
 }
 
-// numbered is one line of a record. The label of an invalid line is "".
+// numbered is one line of a record. An invalid line has no label.
 type numbered struct {
 	line    int
 	number  int
@@ -74,7 +67,7 @@ type numbered struct {
 	content string
 }
 
-// record contains the lines of one request by their labels.
+// record has the lines of one request by their labels.
 type record struct {
 	line   int // of its status
 	fields map[string]string
@@ -113,7 +106,7 @@ func (s *schedule) begin() (numbered, error) {
 	return l, s.skipStray(l)
 }
 
-// skipStray skips all lines up to the next record, and returns one Fault for them.
+// skipStray skips all lines up to the next record, and returns one Fault.
 func (s *schedule) skipStray(stray numbered) error {
 	for more := 0; ; more++ {
 		l, err := s.read()
@@ -138,8 +131,7 @@ func (s *schedule) skipStray(stray numbered) error {
 
 var errNoSchedule = errors.New("the file is no telescope schedule: no line is “0 status:”")
 
-// fill reads the lines up to the next record. It continues after a bad line, so that a bad record is one
-// Fault.
+// fill reads the lines up to the next record. It continues after a bad line, so that a bad record is one Fault.
 func (s *schedule) fill(rec *record) error {
 	var fault error
 	for n := 0; ; n++ {
@@ -178,7 +170,6 @@ func (r *record) add(l numbered, n int) error {
 	return nil
 }
 
-// read returns the next line that is not blank.
 func (s *schedule) read() (numbered, error) {
 	if l := s.ahead; l != nil {
 		s.ahead = nil

@@ -21,12 +21,12 @@ type cells struct {
 	at           map[string]int
 	opts         recordings.Options
 	zone         *time.Location
-	decimalComma bool // a comma may be a decimal comma, because it is not the delimiter
+	decimalComma bool // a comma is not the delimiter and may be a decimal comma
 	commasSeen   bool // the file has numbers with decimal commas
-	occurrence   int  // of an ambiguous local time: the first or the second; 0 when it is unknown
+	occurrence   int  // first or second occurrence of an ambiguous local time; 0 if unknown
 }
 
-// text returns the text of a column, or "" when the row lacks it.
+// text returns the text of a column; "" if the row lacks it.
 func (c cells) text(name string) string {
 	if i, ok := c.at[name]; ok {
 		return strings.TrimSpace(c.values[i])
@@ -47,7 +47,7 @@ func (c cells) number(name string) (float64, error) {
 	return v, named(name, err)
 }
 
-// decimal returns the text of a number, with its decimal comma as a point.
+// decimal returns the text of a number, with a decimal point.
 func (c cells) decimal(name string) string {
 	s := c.text(name)
 	if c.decimalComma && !strings.Contains(s, ".") {
@@ -56,7 +56,7 @@ func (c cells) decimal(name string) string {
 	return s
 }
 
-// thousands matches a number with a point that may separate thousands, in a file with decimal commas.
+// thousands matches a number with a point that may separate thousands.
 var thousands = regexp.MustCompile(`^[+-]?\d{1,3}(\.\d{3})+$`)
 
 // checkPoint refuses a number whose point may be a decimal point or separate thousands.
@@ -67,7 +67,7 @@ func (c cells) checkPoint(name string) error {
 	return nil
 }
 
-// measure parses a number from 0 to maxMeasure; an empty cell is nil.
+// measure parses a number from 0 to maxMeasure; nil if empty.
 func (c cells) measure(name string) (*float64, error) {
 	if c.text(name) == "" {
 		return nil, nil
@@ -79,7 +79,7 @@ func (c cells) measure(name string) (*float64, error) {
 	return &v, err
 }
 
-// time parses the time of a column. A time of day requires the date in the column "date".
+// time parses the time of a column. A time of day requires the column "date".
 func (c cells) time(name string) (time.Time, error) {
 	i, err := c.instant(name)
 	if err != nil || !i.Ambiguous() {
@@ -95,7 +95,7 @@ func (c cells) time(name string) (time.Time, error) {
 	return i.First, named(name, err)
 }
 
-// instant parses the time of a column, which may be ambiguous.
+// instant parses a time that may be ambiguous.
 func (c cells) instant(name string) (value.Instant, error) {
 	i, err := value.ParseInstant(c.timeText(name), c.zone)
 	if err == nil {
@@ -123,8 +123,8 @@ func (c cells) position(latitude, longitude string) (p recordings.Position, err 
 	return p, named(longitude, err)
 }
 
-// point parses a position in well-known text (OGC Simple Features), in which the longitude is first:
-// POINT(11.56 48.16), with or without an SRID and a height.
+// point parses a position in well-known text (OGC Simple Features), longitude first: POINT(11.56 48.16), with or
+// without an SRID and a height.
 func (c cells) point(name string) (p recordings.Position, err error) {
 	s := strings.ToUpper(c.text(name))
 	if srid, rest, ok := strings.Cut(s, ";"); ok && strings.HasPrefix(srid, "SRID=") {
@@ -144,7 +144,7 @@ func (c cells) point(name string) (p recordings.Position, err error) {
 	return p, nil
 }
 
-// count parses a whole number from 0 up; an empty cell is 0. Some tables write it as a decimal, 2.0.
+// count parses a whole number from 0 up; 0 if empty. Some tables write 2.0.
 func (c cells) count(name string) (int, error) {
 	s := strings.TrimSuffix(c.decimal(name), ".0")
 	if s == "" {

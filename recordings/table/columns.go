@@ -9,7 +9,6 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/value"
 )
 
-// column is a value of a row.
 type column struct {
 	name   string   // its name in Options.Columns
 	usual  []string // its common headers, the most likely first
@@ -150,8 +149,8 @@ func (k kind) override(named map[string]string, r row, at map[string]int) error 
 	return nil
 }
 
-// unitOf refuses a distance of unknown unit. The header trip_distance of the NYC TLC is in miles: it stands beside
-// the times of a TLC meter.
+// unitOf refuses a distance of unknown unit. The header trip_distance of the NYC TLC, beside the times of a TLC
+// meter, is in miles.
 func (k kind) unitOf(r row, at map[string]int) error {
 	if k.title != rides.title || has(at, "distance_m") || has(at, "distance_km") || has(at, "distance_miles") {
 		return nil
@@ -172,8 +171,8 @@ func isTLC(header string) bool {
 	return strings.HasPrefix(header, "tpep_") || strings.HasPrefix(header, "lpep_")
 }
 
-// checkDuplicates refuses headers of which one would be dropped: two columns with the header that is used, and two
-// headers of values of which the caller named none.
+// checkDuplicates refuses headers of which one would be dropped: two columns with the used header, and two headers of
+// a value that the caller did not name.
 func (k kind) checkDuplicates(r row, at, overridden map[string]int) error {
 	for _, c := range k.columns {
 		i, ok := at[c.name]

@@ -54,11 +54,11 @@ func newCSV(in *source.Bounded, comma rune) (*csvRows, error) {
 	c := &csvRows{in: in, csv: csv.NewReader(in)}
 	c.csv.Comma = comma
 	c.csv.FieldsPerRecord = -1
-	// A space before a quote is accepted, but not where tabs are delimiters.
+	// A space before a quote is accepted, unless tabs are delimiters.
 	c.csv.TrimLeadingSpace = comma != '\t'
 	header, err := c.csv.Read()
 	if err != nil {
-		// %v removes the Fault: the file is unreadable without a header.
+		// %v removes the Fault: without a header the file is unreadable.
 		return nil, fmt.Errorf("header: %v", explainCSV(err))
 	}
 	if len(header) > maxColumns {
@@ -92,7 +92,7 @@ func (c *csvRows) next() (row, error) {
 	return row{line: line, header: c.header, raw: c.raw, values: values}, nil
 }
 
-// explainCSV converts a syntax error to a Fault. The reader continues after the bad rows.
+// explainCSV converts a syntax error to a Fault. The reader continues after it.
 func explainCSV(err error) error {
 	syntax, ok := errors.AsType[*csv.ParseError](err)
 	if !ok {

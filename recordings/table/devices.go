@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/value"
 )
 
-// labelPrefixes are the prefixes of the header of a column with one label.
+// labelPrefixes mark a column with one label.
 var labelPrefixes = []string{"label:", "label."}
 
 func device(c cells) (recordings.Device, error) {
@@ -26,7 +26,7 @@ func device(c cells) (recordings.Device, error) {
 		return d, err
 	}
 	if _, keyed := c.at["key"]; !keyed {
-		d.Key = d.Name // an inventory without keys identifies devices by their names
+		d.Key = d.Name // without keys, devices are identified by their names
 	}
 	if d.Key == "" {
 		return d, errors.New("key is missing")
@@ -46,7 +46,6 @@ func (c cells) deviceKind() (string, error) {
 	return kind, nil
 }
 
-// place returns the position of the device, or nil.
 func (c cells) place() (latitude, longitude *float64, err error) {
 	if c.text("latitude") == "" && c.text("longitude") == "" {
 		return nil, nil, nil

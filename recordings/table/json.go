@@ -14,11 +14,11 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/value"
 )
 
-// maxDepth is the maximum depth of brackets in one element.
+// maxDepth bounds the brackets in one element.
 const maxDepth = 64
 
-// jsonRows reads objects from a stream of JSON. It splits the stream into elements itself, so that an invalid
-// element (Python writes NaN) does not end the import.
+// jsonRows reads objects from a stream of JSON. It splits the stream itself, so that an invalid element (Python
+// writes NaN) does not end the import.
 type jsonRows struct {
 	in  *bufio.Reader
 	cut func() error // reads the next element into buf, and its line into line
@@ -53,9 +53,9 @@ func (j *jsonRows) next() (row, error) {
 	return row{line: j.line, header: j.header, raw: j.keys, values: j.values}, nil
 }
 
-// cutValue reads the next value of the stream: an object on one line or on several lines. An element that is not
-// an object ends with its line. So does an invalid object, where the next one starts at the beginning of a line or
-// a string is not closed: the values after it are still read.
+// cutValue reads the next value of the stream: an object on one or several lines. An element that is not an object
+// ends with its line. So does an invalid object, if the next one starts at the beginning of a line or a string is not
+// closed: the values after it are still read.
 func (j *jsonRows) cutValue() error {
 	j.buf = j.buf[:0]
 	var s scanner

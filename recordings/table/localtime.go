@@ -9,20 +9,19 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/value"
 )
 
-// Occurrences of a local time that the clocks show twice, when they are set back.
+// Occurrences of a local time that the clocks repeat.
 const (
 	firstOccurrence  = 1
 	secondOccurrence = 2
 )
 
-// maxAmbiguous is the maximum number of rows in the buffer for ambiguous local times: two hours at one row per
-// second, from two devices.
+// maxAmbiguous bounds the buffer for ambiguous local times: two hours at one row per second, from two devices.
 const maxAmbiguous = 20_000
 
-// inOrder yields all rows. Local times without an offset are ambiguous for an hour when the clocks are set back.
-// The order of the rows resolves them: in a series that is in order of time, the hour that repeats starts where
-// the local time does not increase. Rows of this hour are buffered until their series has passed it. Where the
-// order does not decide, the occurrence stays unknown, and parsing the time is an error.
+// inOrder yields all rows. Local times without an offset are ambiguous for an hour when the clocks are set back. The
+// order of the rows resolves them: in a series that is ordered by time, the repeated hour starts where the local time
+// does not increase. Rows of this hour are buffered until their series has passed it. Otherwise the occurrence stays
+// unknown, and parsing the time is an error.
 func (s *sheet) inOrder() iter.Seq2[cells, error] {
 	return func(yield func(cells, error) bool) {
 		b := repeatedHour{open: map[string]bool{}}
@@ -64,10 +63,9 @@ type bufferedRow struct {
 	err       error
 	ambiguous bool
 	series    string
-	at        time.Time // the first of the two instants: a measure of the local time
+	at        time.Time // the first of the two instants
 }
 
-// note examines the time of the current row.
 func (b *repeatedHour) note(c *cells) {
 	id := ""
 	if c.text("point") != "" { // elsewhere an id may be that of the row
@@ -86,7 +84,6 @@ func (b *repeatedHour) note(c *cells) {
 	delete(b.open, b.last.series)
 }
 
-// add appends a copy of the current row.
 func (b *repeatedHour) add(c cells, err error) {
 	row := b.last
 	if row.cells, row.err = c, err; err == nil {
@@ -110,8 +107,7 @@ func (b *repeatedHour) flush(yield func(cells, error) bool) bool {
 	return true
 }
 
-// resolve sets the occurrence of the ambiguous rows of each series in which the local time steps back exactly
-// once.
+// resolve sets the occurrence of the ambiguous rows of each series in which the local time steps back exactly once.
 func (b *repeatedHour) resolve() {
 	series := map[string][]int{} // indices of ambiguous rows
 	for i, row := range b.rows {

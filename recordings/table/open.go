@@ -11,8 +11,7 @@ import (
 	"github.com/sluicehq/sluice/recordings/internal/source"
 )
 
-// open detects the format, lets choose select the kind by the normalised headers, and binds the columns of the
-// first row.
+// open detects the format, selects the kind by the normalised headers, and binds the columns of the first row.
 func open(r io.Reader, opts recordings.Options, choose func(header []string) kind) (*sheet, error) {
 	in, err := source.Open(r)
 	if err != nil {
@@ -38,7 +37,7 @@ func open(r io.Reader, opts recordings.Options, choose func(header []string) kin
 	return s, wrap(s.openJSON(choose))
 }
 
-// openJSON reads the keys of the first row, because JSON has no header.
+// openJSON uses the keys of the first row as the header.
 func (s *sheet) openJSON(choose func([]string) kind) error {
 	first, err := s.rows.next()
 	if err == io.EOF {

@@ -1,10 +1,8 @@
 // Package table reads recordings that consist of rows: CSV with common delimiters, JSON arrays of objects, and
-// streams of JSON objects.
-//
-// It detects the delimiter in the first line, and the columns by their common headers, in any case and
-// spelling ("tripID", "Trip ID", "trip-id"). Options.Columns overrides the headers. Where the delimiter is not
-// a comma, numbers may have a decimal comma. It makes the promises of package recordings; a file without the
-// required columns is an error that lists its headers.
+// streams of JSON objects. It detects the delimiter in the first line, and the columns by their common headers, in
+// any case and spelling ("tripID", "Trip ID", "trip-id"). Options.Columns overrides the headers. If the delimiter is
+// not a comma, numbers may have a decimal comma. A file without the required columns is an error that lists its
+// headers.
 package table
 
 import (
@@ -17,8 +15,8 @@ import (
 	"github.com/sluicehq/sluice/recordings"
 )
 
-// Trips detects whether the rows are fixes or rides, and reads them. A column that the caller names and that only
-// one of them has decides; otherwise the headers do: rides have two times, of the pickup and of the dropoff.
+// Trips detects whether the rows are fixes or rides, and reads them. A named column that only one of them has
+// decides; otherwise the headers do: rides have two times, of the pickup and of the dropoff.
 func Trips(r io.Reader, opts recordings.Options) (recordings.Trips, error) {
 	s, err := open(r, opts, func(header []string) kind {
 		switch {
@@ -40,8 +38,7 @@ func Trips(r io.Reader, opts recordings.Options) (recordings.Trips, error) {
 	return recordings.Trips{Fixes: rows(s, fix)}, nil
 }
 
-// Fixes reads rows with the position of an object at one time. Rows of several trips may be mixed; they are
-// yielded in the order of the file.
+// Fixes reads rows with the position of an object at one time. Rows of several trips may be mixed.
 func Fixes(r io.Reader, opts recordings.Options) iter.Seq2[recordings.Fix, error] {
 	return all(r, opts, fixes, fix)
 }
@@ -102,7 +99,7 @@ func isFault(err error) bool {
 	return ok
 }
 
-// row is one unparsed row. Its slices are valid until the next row is read.
+// row is one unparsed row. Its slices are valid until the next row.
 type row struct {
 	line   int
 	header []string // normalised by value.Name
@@ -110,12 +107,12 @@ type row struct {
 	values []string
 }
 
-// rowReader returns one row after another, then io.EOF. A recordings.Fault is a row with a syntax error.
+// rowReader returns rows, then io.EOF. A recordings.Fault is a row with a syntax error.
 type rowReader interface {
 	next() (row, error)
 }
 
-// sheet is a file of rows whose columns are known.
+// sheet is a file of rows with known columns.
 type sheet struct {
 	rows         rowReader
 	kind         kind
@@ -128,8 +125,8 @@ type sheet struct {
 	at     map[string]int
 }
 
-// next returns the next row with its columns. Rows of JSON may differ in their keys; a row that lacks a
-// required key is a Fault, but the first such row is a fatal error.
+// next returns the next row with its columns. Rows of JSON may differ in their keys; a row without a required key is
+// a Fault, but as the first row a fatal error.
 func (s *sheet) next() (cells, error) {
 	var r row
 	var err error

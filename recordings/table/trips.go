@@ -33,8 +33,8 @@ func (c cells) where() (recordings.Position, error) {
 	return c.position("latitude", "longitude")
 }
 
-// tripAndVehicle returns the keys of the trip and of the vehicle. A trip number may be unique only for its
-// vehicle, so the key of the trip contains both.
+// tripAndVehicle returns the keys of the trip and of the vehicle. A trip number may be unique only for its vehicle,
+// so the trip's key contains both.
 func (c cells) tripAndVehicle() (trip, vehicle string, err error) {
 	if trip, err = c.key("trip"); err != nil {
 		return trip, vehicle, err
@@ -42,7 +42,7 @@ func (c cells) tripAndVehicle() (trip, vehicle string, err error) {
 	if vehicle, err = c.key("vehicle"); err != nil {
 		return trip, vehicle, err
 	}
-	// In tables with points in well-known text, id is the vehicle; in other tables it may be the id of the row.
+	// In tables with points in well-known text, id is the vehicle; elsewhere it may be the id of the row.
 	if trip == "" && vehicle == "" && c.text("point") != "" {
 		if vehicle, err = c.key("id"); err != nil {
 			return trip, vehicle, err
@@ -78,8 +78,8 @@ func ride(c cells) (recordings.Ride, error) {
 	return r, first(errs[:])
 }
 
-// startAndEnd parses the times of a ride. Local times that the clocks show twice are resolved where only one pair
-// of instants is in order: from the first occurrence to the second.
+// startAndEnd parses the times of a ride. Repeated local times are resolved if only one pair of instants is in order:
+// from the first occurrence to the second.
 func (c cells) startAndEnd() (start, end time.Time, err error) {
 	from, err := c.instant("start")
 	if err != nil {

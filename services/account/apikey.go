@@ -13,7 +13,7 @@ import (
 // APIKey is the credential of a program, without its secret.
 type APIKey struct {
 	ID              string
-	AccountID       string // the account that it acts for
+	AccountID       string // for which it acts
 	Role            caller.Role
 	Name            string
 	Prefix          string // the public part of the secret; unique
@@ -22,7 +22,7 @@ type APIKey struct {
 	PointsPerMinute int
 	CreatedAt       time.Time
 	ExpiresAt       *time.Time
-	LastUsedAt      *time.Time // with a resolution of a minute
+	LastUsedAt      *time.Time // resolution: one minute
 	RevokedAt       *time.Time
 }
 
@@ -36,7 +36,7 @@ const (
 	maxLabelValue          = 255
 )
 
-// Usable returns why the key is not valid at the time: ErrAPIKeyRevoked, ErrAPIKeyExpired or nil.
+// Usable returns ErrAPIKeyRevoked, ErrAPIKeyExpired or nil.
 func (k APIKey) Usable(now time.Time) error {
 	switch {
 	case k.RevokedAt != nil:
@@ -47,7 +47,7 @@ func (k APIKey) Usable(now time.Time) error {
 	return nil
 }
 
-// Rotate returns the key with a new secret. A key that is revoked or expired is FAILED_PRECONDITION.
+// Rotate returns the key with a new secret. FAILED_PRECONDITION for a revoked or expired key.
 func (k APIKey) Rotate(prefix string, now time.Time) (APIKey, error) {
 	if err := k.Usable(now); err != nil {
 		over := errs.From(err)
@@ -57,7 +57,7 @@ func (k APIKey) Rotate(prefix string, now time.Time) (APIKey, error) {
 	return k, nil
 }
 
-// Revoke returns the revoked key. For a key that is revoked already changed is false.
+// Revoke returns the revoked key. changed is false if it was revoked before.
 func (k APIKey) Revoke(now time.Time) (revoked APIKey, changed bool) {
 	if k.RevokedAt != nil {
 		return k, false
@@ -66,17 +66,17 @@ func (k APIKey) Revoke(now time.Time) (revoked APIKey, changed bool) {
 	return k, true
 }
 
-// CreateAPIKeyInput is the input that creates an API key.
+// CreateAPIKeyInput is the input of CreateAPIKey.
 type CreateAPIKeyInput struct {
 	Name            string
 	Scopes          []string
-	DeviceLabels    map[string]string // limits the key to devices with all of these labels; none for no limit
+	DeviceLabels    map[string]string // limits the key to devices with all of these labels; empty for no limit
 	PointsPerMinute int               // 0 means DefaultPointsPerMinute
-	ExpiresAt       *time.Time        // nil for a key that is valid until it is revoked
+	ExpiresAt       *time.Time        // nil never expires
 	IdempotencyKey  string
 }
 
-// normal returns the input in the form in which it is stored and compared.
+// normal returns the input in its stored form.
 func (in CreateAPIKeyInput) normal() CreateAPIKeyInput {
 	in.Scopes = slices.Compact(slices.Sorted(slices.Values(in.Scopes)))
 	if len(in.DeviceLabels) == 0 {
@@ -155,5 +155,5 @@ func checkGrantable(who caller.Caller, scopes []string, deviceLabels map[string]
 	return nil
 }
 
-// Facts returns what the visibility of the key depends on.
+// Facts returns the facts that visibility depends on.
 func (k APIKey) Facts() entity.Facts { return entity.Facts{Owner: k.AccountID} }

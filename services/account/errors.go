@@ -2,7 +2,7 @@ package account
 
 import "github.com/sluicehq/sluice/internal/errs"
 
-// The reasons of errors. They are stable, because programs switch on them.
+// The reasons of errors. They are stable: programs depend on them.
 const (
 	ReasonLoginRefused        = "LOGIN_REFUSED"
 	ReasonProviderDisabled    = "PROVIDER_DISABLED"

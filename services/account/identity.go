@@ -9,24 +9,23 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// Identity is a user as a provider knows them.
+// Identity is a user of a provider.
 type Identity struct {
-	Subject string      // unique within the provider, and never reused for another person
+	Subject string      // unique in the provider, and never reused
 	Name    string      // of an account that is created for the identity
-	Role    caller.Role // of an account that is created for the identity: ADMIN, OPERATOR or MEMBER
+	Role    caller.Role // likewise: ADMIN, OPERATOR or MEMBER
 }
 
 // IdentityProvider identifies a user at the sign-in.
 type IdentityProvider interface {
-	// Identify returns the identity of a code, which may be valid once only. An invalid code is ErrLoginRefused.
+	// Identify returns the identity of a code, which may be valid only once. An invalid code is ErrLoginRefused.
 	Identify(ctx context.Context, code string) (Identity, error)
 }
 
 // DemoProvider is the name of DemoIdentities in Options.Identities.
 const DemoProvider = "DEMO"
 
-// DemoIdentities identifies every caller as admin, operator, alice or bob: the codes are the subjects. It is for
-// demos only.
+// DemoIdentities accepts the codes admin, operator, alice and bob. For demos only.
 type DemoIdentities struct{}
 
 // Identify returns the identity with the name of the code.

@@ -14,13 +14,13 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// Options are the options of an installation. With the zero Options every sign-in is refused.
+// Options configure the service. The zero Options refuse every sign-in.
 type Options struct {
-	Identities map[string]IdentityProvider // the providers of identities, by name
+	Identities map[string]IdentityProvider // by name
 	Issuer     string                      // iss of access tokens; "" means DefaultIssuer
 	AccessTTL  time.Duration               // of access tokens, whole seconds; 0 means DefaultAccessTTL
 	RefreshTTL time.Duration               // of each refresh token; 0 means DefaultRefreshTTL
-	NoteWait   time.Duration               // timeout of the write of APIKey.LastUsedAt during a call; 0 means DefaultNoteWait
+	NoteWait   time.Duration               // timeout of the write of APIKey.LastUsedAt; 0 means DefaultNoteWait
 }
 
 // The defaults of Options.
@@ -31,7 +31,7 @@ const (
 	DefaultNoteWait   = 100 * time.Millisecond
 )
 
-// Service is the use cases. It is safe for concurrent use.
+// Service has the use cases. It is safe for concurrent use.
 type Service struct {
 	store   Store
 	signer  Signer
@@ -39,7 +39,7 @@ type Service struct {
 	options Options
 }
 
-// New returns the use cases over a store.
+// New returns a Service over a store.
 func New(store Store, signer Signer, clock clock.Clock, options Options) *Service {
 	if options.Issuer == "" {
 		options.Issuer = DefaultIssuer
@@ -56,8 +56,8 @@ func New(store Store, signer Signer, clock clock.Clock, options Options) *Servic
 	return &Service{store: store, signer: signer, clock: clock, options: options}
 }
 
-// EnsureAccount returns the account of an identity, and creates it with the name and the role when there is none.
-// Only the system may call it.
+// EnsureAccount returns the account of an identity, and creates it with the name and the role if it does not exist.
+// For the system.
 func (s *Service) EnsureAccount(ctx context.Context, provider string, identity Identity) (Account, error) {
 	who, err := caller.Require(ctx, caller.AccountRead)
 	if err != nil {
@@ -82,8 +82,7 @@ func (s *Service) ensure(ctx context.Context, provider string, identity Identity
 	return found, nil
 }
 
-// BatchGetAccounts returns the accounts of the ids that the caller sees, in any order: members see their own, staff
-// see all.
+// BatchGetAccounts returns the accounts that the caller sees, in any order: members see their own, staff see all.
 func (s *Service) BatchGetAccounts(ctx context.Context, wanted []string) ([]Account, error) {
 	who, err := caller.Require(ctx, caller.AccountRead)
 	if err != nil {

@@ -23,8 +23,8 @@ type CreatedAPIKey struct {
 	Secret string // "" for a retry under the same idempotency key
 }
 
-// CreateAPIKey creates an API key that acts for the caller's account. A scope or a device that the caller itself does
-// not have is SCOPE_NOT_HELD.
+// CreateAPIKey creates an API key for the caller's account. SCOPE_NOT_HELD for a scope or a device that the caller
+// does not have.
 func (s *Service) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (CreatedAPIKey, error) {
 	who, err := caller.Require(ctx, caller.APIKeyWrite)
 	if err != nil {
@@ -72,7 +72,7 @@ func (s *Service) storeKey(ctx context.Context, once idempotency.Key, key APIKey
 }
 
 // RotateAPIKey replaces the secret of a key; the old secret is invalid at once. A caller without all scopes of the
-// key would gain them with the secret, so it is refused: SCOPE_NOT_HELD.
+// key would gain them, so it is refused: SCOPE_NOT_HELD.
 func (s *Service) RotateAPIKey(ctx context.Context, id string) (CreatedAPIKey, error) {
 	who, key, err := s.managed(ctx, id)
 	if err != nil {
@@ -93,7 +93,7 @@ func (s *Service) RotateAPIKey(ctx context.Context, id string) (CreatedAPIKey, e
 	return created, nil
 }
 
-// RevokeAPIKey revokes a key for good. A second call changes nothing.
+// RevokeAPIKey revokes a key for good. It is idempotent.
 func (s *Service) RevokeAPIKey(ctx context.Context, id string) (APIKey, error) {
 	if _, _, err := s.managed(ctx, id); err != nil {
 		return APIKey{}, err
@@ -123,11 +123,10 @@ func (s *Service) managed(ctx context.Context, id string) (caller.Caller, APIKey
 	return who, found[0], nil
 }
 
-// maxListed is the limit of ListAPIKeys.
+// maxListed bounds ListAPIKeys.
 const maxListed = 1000
 
-// ListAPIKeys returns the keys of the caller's account, or all keys for administrators: the newest first, at most
-// 1,000.
+// ListAPIKeys returns the keys of the caller's account, or all keys for administrators, the newest first.
 func (s *Service) ListAPIKeys(ctx context.Context) ([]APIKey, error) {
 	who, err := caller.Require(ctx, caller.APIKeyWrite)
 	if err != nil {
@@ -144,8 +143,7 @@ func (s *Service) ListAPIKeys(ctx context.Context) ([]APIKey, error) {
 	return keys, nil
 }
 
-// BatchGetAPIKeys returns the keys of the ids that the caller sees, in any order, and also the key of the call
-// itself, whatever its scopes are.
+// BatchGetAPIKeys returns the keys that the caller sees, in any order, and always the key of the call itself.
 func (s *Service) BatchGetAPIKeys(ctx context.Context, wanted []string) ([]APIKey, error) {
 	who := caller.FromContext(ctx)
 	_, refused := caller.Require(ctx, caller.APIKeyWrite)
@@ -175,8 +173,8 @@ func (s *Service) BatchGetAPIKeys(ctx context.Context, wanted []string) ([]APIKe
 	return seen, nil
 }
 
-// VerifyAPIKey returns the key of a secret. It needs no caller, because the secret is the proof. A typo is detected
-// without a lookup, and an unknown prefix costs the same work as a known one.
+// VerifyAPIKey returns the key of a secret. It needs no caller: the secret is the proof. A typo is detected without a
+// lookup, and an unknown prefix costs the same work as a known one.
 func (s *Service) VerifyAPIKey(ctx context.Context, text string) (APIKey, error) {
 	presented, err := apikey.Parse(text)
 	if err != nil {
@@ -202,8 +200,8 @@ func (s *Service) VerifyAPIKey(ctx context.Context, text string) (APIKey, error)
 // touchEvery is the resolution of APIKey.LastUsedAt.
 const touchEvery = time.Minute
 
-// touched stores that the key was used. When the write does not finish within its timeout it is dropped, because it
-// must not refuse a caller with a valid key; the next call writes it.
+// touched stores that the key was used. A write that exceeds its timeout is dropped, because a valid key must not be
+// refused; the next call writes it.
 func (s *Service) touched(ctx context.Context, key APIKey, now time.Time) APIKey {
 	since := now.Add(-touchEvery)
 	if key.LastUsedAt != nil && key.LastUsedAt.After(since) {
@@ -217,7 +215,7 @@ func (s *Service) touched(ctx context.Context, key APIKey, now time.Time) APIKey
 	return key
 }
 
-// maxPrefixes is the limit of attempts to find a free prefix; a collision is very unlikely.
+// maxPrefixes bounds the attempts to find a free prefix; a collision is very unlikely.
 const maxPrefixes = 4
 
 func withFreshSecret(keep func(secret apikey.Key) error) error {

@@ -19,8 +19,8 @@ type Credentials struct {
 	Account      Account
 }
 
-// Login opens a session for the identity of a code; an identity without an account gets one. It needs no caller.
-// Errors: PROVIDER_DISABLED, LOGIN_REFUSED.
+// Login opens a session for the identity of a code, and creates its account if necessary. It needs no caller. Errors:
+// PROVIDER_DISABLED, LOGIN_REFUSED.
 func (s *Service) Login(ctx context.Context, provider, code string) (Credentials, error) {
 	identities, ok := s.options.Identities[provider]
 	switch {
@@ -53,9 +53,9 @@ func (s *Service) openSession(ctx context.Context, of Account) (Credentials, err
 	return s.credentials(session, of, token, now)
 }
 
-// RefreshSession exchanges a refresh token for new credentials. It needs no caller, because the token is the proof. A
-// second use of a token ends its session (REFRESH_TOKEN_REUSED): a thief and a client that retries cannot be told
-// apart (RFC 9700 section 4.14).
+// RefreshSession exchanges a refresh token for new credentials. It needs no caller: the token is the proof. A second
+// use of a token ends its session (REFRESH_TOKEN_REUSED), because a thief and a client that retries look the same
+// (RFC 9700 section 4.14).
 func (s *Service) RefreshSession(ctx context.Context, token string) (Credentials, error) {
 	now := s.clock.Now()
 	next := newRefreshToken()
@@ -80,8 +80,8 @@ func (s *Service) RefreshSession(ctx context.Context, token string) (Credentials
 	return Credentials{}, ErrSessionEnded
 }
 
-// Logout ends the session of the caller, and the session of the refresh token when one is sent. A second call changes
-// nothing, and an unknown token is no error (RFC 7009 section 2.2). NO_SESSION for a caller without a session.
+// Logout ends the session of the caller, and the session of the refresh token if one is sent. It is idempotent, and
+// accepts an unknown token (RFC 7009 section 2.2). NO_SESSION for a caller without a session.
 func (s *Service) Logout(ctx context.Context, token string) error {
 	who := caller.FromContext(ctx)
 	switch {
@@ -106,7 +106,7 @@ func (s *Service) Logout(ctx context.Context, token string) error {
 	return nil
 }
 
-// KeySet returns the public keys of access tokens, as a JWK set in JSON (RFC 7517). It is public.
+// KeySet returns the public keys of access tokens, as a JWK set in JSON (RFC 7517).
 func (s *Service) KeySet() []byte { return s.signer.KeySet() }
 
 // credentials signs an access token. Its times are whole seconds, as in a JWT.
@@ -124,8 +124,8 @@ func (s *Service) credentials(session Session, of Account, refreshToken string, 
 	return Credentials{AccessToken: signed, RefreshToken: refreshToken, ExpiresAt: claims.ExpiresAt, Account: of}, nil
 }
 
-// Expired rows are stored for a while, so that a late client receives the true error. Each call then deletes a
-// limited number of them.
+// Expired rows are stored for a while, so that a late client receives the true error. Each call deletes a limited
+// number.
 const (
 	expiredRetention = 7 * 24 * time.Hour
 	forgetAtOnce     = 100

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// Hash is the SHA-256 of a secret. A plain hash is enough, because the secrets are random and long.
+// Hash is the SHA-256 of a secret. The secrets are random and long, so a plain hash is enough.
 type Hash [sha256.Size]byte
 
-// Session is a sign-in with the family of its refresh tokens.
+// Session is a sign-in with its family of refresh tokens.
 type Session struct {
 	ID        string
 	AccountID string
@@ -19,7 +19,7 @@ type Session struct {
 	EndedAt   *time.Time // by logout, or by a reused token
 }
 
-// RefreshToken is a refresh token as it is stored.
+// RefreshToken is a stored refresh token.
 type RefreshToken struct {
 	Hash      Hash
 	SessionID string
@@ -27,19 +27,19 @@ type RefreshToken struct {
 	Used      bool
 }
 
-// Verdict is the decision about a refresh token that a client presents.
+// Verdict is the decision about a refresh token.
 type Verdict int
 
 // The verdicts.
 const (
 	Rotate  Verdict = iota + 1 // replace it by the next token
-	Reused                     // it was used before: end the session
+	Reused                     // used before: end the session
 	Ended                      // the session has ended
 	Expired                    // the token has expired
 )
 
-// Judge returns the decision about a token of the session. Reuse has priority over every other fault, because it is
-// the sign of theft.
+// Judge returns the decision about a token of the session. Reuse has priority over every other fault, because it
+// indicates theft.
 func (s Session) Judge(token RefreshToken, now time.Time) Verdict {
 	switch {
 	case token.Used:
@@ -52,7 +52,6 @@ func (s Session) Judge(token RefreshToken, now time.Time) Verdict {
 	return Rotate
 }
 
-// refreshTokenBytes is 256 bits of randomness.
 const refreshTokenBytes = 32
 
 func newRefreshToken() string {

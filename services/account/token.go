@@ -23,7 +23,7 @@ type Claims struct {
 
 // Signer signs access tokens. It is safe for concurrent use.
 type Signer interface {
-	// Sign encodes the claims as a JWT signed with RS256; its header has the kid of the key.
+	// Sign encodes the claims as a JWT, signed with RS256; its header has the kid.
 	Sign(claims Claims) (string, error)
 	// KeySet returns the public keys of all valid tokens, as a JWK set in JSON (RFC 7517).
 	KeySet() []byte

@@ -2,7 +2,7 @@ package trip
 
 import "github.com/sluicehq/sluice/internal/errs"
 
-// Reasons of this service, besides those of package errs.
+// Reasons of refusals and failures.
 const (
 	ReasonTripAlreadyOpen = "TRIP_ALREADY_OPEN"
 	ReasonVehicleInUse    = "VEHICLE_IN_USE"
@@ -16,22 +16,22 @@ const (
 	ReasonEndedEarly      = "ENDED_WHILE_UNLOCKING"
 )
 
-// AlreadyOpen returns the error for an account that has an open trip.
+// AlreadyOpen reports that the account has an open trip.
 func AlreadyOpen() *errs.Error {
 	return errs.New(errs.FailedPrecondition, ReasonTripAlreadyOpen, "this account has an open trip: end it first")
 }
 
-// VehicleInUse returns the error for a vehicle that is on an open trip.
+// VehicleInUse reports that the vehicle is on an open trip.
 func VehicleInUse() *errs.Error {
 	return errs.New(errs.FailedPrecondition, ReasonVehicleInUse, "this vehicle is on an open trip")
 }
 
-// NotAVehicle returns the error for a device of another kind.
+// NotAVehicle reports a device of another kind.
 func NotAVehicle(deviceID string) *errs.Error {
 	return errs.New(errs.InvalidArgument, ReasonNotAVehicle, "vehicleId: the device %q is not a vehicle", deviceID)
 }
 
-// VehicleNotReady returns the error for a vehicle that is not locked, which nobody can open.
+// VehicleNotReady reports a vehicle that is not locked.
 func VehicleNotReady() *errs.Error {
 	return errs.New(errs.FailedPrecondition, ReasonVehicleNotReady, "this vehicle is not locked yet from its last trip")
 }

@@ -20,7 +20,7 @@ const (
 	maxMetered       = 1_000_000_000 // metres
 )
 
-// Recording names the owner of imported trips.
+// Recording has the owner of imported trips.
 type Recording struct {
 	Source    string // the recorder
 	AccountID string
@@ -54,7 +54,7 @@ func (s *Service) newRecording(r Recording, kind, externalID string, first Posit
 // FixesInput is a part of a recorded trip.
 type FixesInput struct {
 	Recording
-	ExternalID string     // the id of the trip in the source
+	ExternalID string     // id of the trip in the source
 	Fixes      []Position // 1 to 5,000, in the order of the recording
 }
 
@@ -63,8 +63,8 @@ type FixesImport struct {
 	Trip    Trip
 	Created bool
 	Stored  int64 // fixes that were new
-	// Rejected is the change in the number of fixes that do not count, by reason. It is negative where a later fix
-	// confirms an earlier one.
+	// Rejected is the change in the number of rejected fixes, by reason; negative where a later fix confirms an
+	// earlier one.
 	Rejected map[Rejection]int64
 }
 
@@ -84,8 +84,8 @@ func (c *Change) rejected() map[Rejection]int64 {
 	return counts
 }
 
-// ImportFixes adds recorded fixes to a finished trip, which it creates for a new external id. Duplicate fixes change
-// nothing. The trip starts at its first counted fix and ends at its last one.
+// ImportFixes adds recorded fixes to a finished trip, which it creates for a new external id. Duplicates have no
+// effect. The trip starts at its first counted fix and ends at its last one.
 func (s *Service) ImportFixes(ctx context.Context, in FixesInput) (FixesImport, error) {
 	if err := in.check(ctx); err != nil {
 		return FixesImport{}, err
@@ -156,9 +156,9 @@ type RidesInput struct {
 	Rides []Ride // at most 1,000
 }
 
-// Ride is a recorded trip of which only the start and the end are known.
+// Ride is a recorded trip with only a start and an end.
 type Ride struct {
-	ExternalID string // the id of the trip in the source
+	ExternalID string // id of the trip in the source
 	Start, End Position
 	Metered    *float64 // metres by the meter of the vehicle; nil without a reading
 }
@@ -169,12 +169,12 @@ type Fault struct {
 	Reason     string
 }
 
-// ImportRides stores the valid and new rides as finished trips. It returns how many it stored, and a fault for each
-// invalid ride.
+// ImportRides stores the valid and new rides as finished trips. It returns their number, and a fault for each invalid
+// ride.
 //
-// The distance is the reading of the meter, 0 included. Without a meter it is the great-circle distance between both
-// ends. Recorders write exactly 0, 0 when they have no position: such a ride is stored with that end not counted when
-// a meter measured the distance, and is a fault otherwise.
+// The distance is the reading of the meter, 0 included, or else the great-circle distance between both ends.
+// Recorders write 0, 0 without a position: with a meter, that end is stored as not counted; without one, the ride is
+// a fault.
 func (s *Service) ImportRides(ctx context.Context, in RidesInput) (stored int64, faults []Fault, err error) {
 	if err := in.check(ctx); err != nil {
 		return 0, nil, err

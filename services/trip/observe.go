@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// Rejection is the reason why a fix does not count for the distance; "" for a fix that counts.
+// Rejection is the reason why a fix does not count; "" for a fix that counts.
 type Rejection string
 
-// The reasons to store a fix without counting it.
+// The reasons of rejections.
 const (
 	LowAccuracy   Rejection = "LOW_ACCURACY"   // worse than MaxAccuracy
 	OutOfOrder    Rejection = "OUT_OF_ORDER"   // not later than the last counted fix, or long before the start
@@ -22,20 +22,20 @@ const (
 const (
 	MaxAccuracy  = 100.0            // metres
 	MaxSpeed     = 80.0             // metres a second, for a trip without a speed limit
-	RiderSilence = 60 * time.Second // a fix of the rider counts only after the vehicle has been silent for so long
+	RiderSilence = 60 * time.Second // silence of the vehicle after which a fix of the rider counts
 
-	// anchorFixes is how many successive fixes that agree with each other replace an anchor that they disagree with.
+	// anchorFixes is the number of successive fixes, in agreement with each other, that replace an anchor.
 	anchorFixes = 3
-	// noiseRadius is in metres. A parked vehicle with 5 m of noise stays within it for days: the farthest of 28,800
-	// normally distributed errors is at about 23 m, and the anchor has an error too.
+	// noiseRadius is in metres. The noise of a parked vehicle with 5 m accuracy stays within it for days: the
+	// farthest of 28,800 normally distributed errors is at about 23 m, and the anchor has an error too.
 	noiseRadius = 50.0
 	// noiseFactor limits the distance within noiseRadius of a point to a multiple of the farthest distance from it.
 	noiseFactor = 2
 )
 
-// Measurement is the state of the distance of a trip between two fixes.
+// Measurement is the state of the distance between two fixes.
 type Measurement struct {
-	// The distance is Base plus what was driven since Origin. Within noiseRadius of Origin that is the length of the
+	// The distance is Base plus the part since Origin. Within noiseRadius of Origin that part is the length of the
 	// Path, but at most noiseFactor times the Farthest distance from Origin, so that the noise of a parked vehicle
 	// does not add up.
 	Origin   *Position `json:"origin,omitempty"`
@@ -43,17 +43,17 @@ type Measurement struct {
 	Path     float64   `json:"path,omitempty"`
 	Farthest float64   `json:"farthest,omitempty"`
 
-	Support      int   `json:"support,omitempty"`      // counted fixes since the anchor was last replaced
+	Support      int   `json:"support,omitempty"`      // counted fixes since the anchor was replaced
 	FirstOrdinal int64 `json:"firstOrdinal,omitempty"` // of the first of them
 	Candidates   []Fix `json:"candidates,omitempty"`   // rejected fixes that agree with each other
 
-	// Vehicle is the state at the last counted fix of the vehicle, while a fix of the rider is the last counted one.
+	// Vehicle is the state at the last counted fix of the vehicle, while the last counted fix is the rider's.
 	Vehicle   *Anchor    `json:"vehicle,omitempty"`
 	VehicleAt *time.Time `json:"vehicleAt,omitempty"` // the time of the last counted fix of the vehicle
-	ByRider   bool       `json:"byRider,omitempty"`   // the last counted fix was sent by the rider
+	ByRider   bool       `json:"byRider,omitempty"`   // the last counted fix is the rider's
 }
 
-// Anchor is a state of a trip to which the measurement can return.
+// Anchor is a state to which the measurement can return.
 type Anchor struct {
 	Last     Position  `json:"last"`
 	Distance float64   `json:"distance"`
@@ -71,19 +71,18 @@ type Recount struct {
 
 // Observe adds a position to the track. It returns the changed trip, and the fix to store.
 //
-// A counted fix moves the trip forward and adds the great-circle distance from the last counted fix, unless a segment
-// started in between, because that way was not observed. The measurement starts at the first counted fix. A start
-// position of poor accuracy is the start of the trip but not of the measurement, because it could add as much as its
-// error to the distance. Observe adds nothing to the distance of a meter.
+// A counted fix adds the great-circle distance from the last counted fix, unless a segment started in between. The
+// measurement starts at the first counted fix. A start position of poor accuracy is the start of the trip but not of
+// the measurement, because it could add its error to the distance. The distance of a meter is unchanged.
 //
-// The last counted fix is the anchor of the rules of order and speed. When several successive fixes disagree with it
-// and agree with each other, they replace it: they count, and an anchor that no other fix supports is rejected. So one
-// wrong fix cannot exclude all later ones.
+// The last counted fix is the anchor of the rules of order and speed. Successive fixes that disagree with it and
+// agree with each other replace it: they count, and an anchor without support is rejected. So one wrong fix cannot
+// exclude all later ones.
 func Observe(t Trip, p Position) (Trip, Fix) {
 	t.Fixes++
 	fix := Fix{Position: p, Ordinal: t.Fixes, Rejection: t.judge(p)}
 	if !fix.Counted() {
-		late := t.Last != nil && p.At.Before(t.Last.At) // a segment that starts before Last does not affect the way after it
+		late := t.Last != nil && p.At.Before(t.Last.At) // a segment that starts before Last has no effect after it
 		t.Gap = t.Gap || p.StartsSegment && !late
 		return t.considerCandidate(fix)
 	}
@@ -115,8 +114,8 @@ func (t Trip) count(fix Fix) Trip {
 	return t
 }
 
-// considerCandidate handles a rejected fix. It is a candidate when it only disagrees with the anchor, and replaces the
-// anchor together with the candidates before it once there are enough of them.
+// considerCandidate handles a rejected fix. A fix that only disagrees with the anchor is a candidate. Enough
+// candidates replace the anchor.
 func (t Trip) considerCandidate(fix Fix) (Trip, Fix) {
 	m := &t.Measurement
 	lone := t.Source != "" && m.Support == 1 // the time of the only fix of a recording may be wrong
@@ -186,8 +185,8 @@ const (
 )
 
 // observeAll observes positions of one reporter in order. It returns the fixes to store, and the stored fixes whose
-// rejection has changed. A fix of the rider is never measured as later than now; it is stored with its own time, by
-// which a duplicate is recognized.
+// rejection has changed. A fix of the rider is measured as not later than now, but stored with its own time, which
+// identifies duplicates.
 func observeAll(t Trip, by reporter, positions []Position, now time.Time) (Trip, []Fix, []Recount) {
 	fixes := make([]Fix, len(positions))
 	first := t.Fixes + 1
@@ -211,9 +210,9 @@ func observeAll(t Trip, by reporter, positions []Position, now time.Time) (Trip,
 	return t, fixes, recounts
 }
 
-// observeBy applies the rules that depend on the reporter. A fix of the rider counts only while the vehicle is silent.
-// It never displaces the anchor of the vehicle: a fix of the vehicle that disagrees with the rider's fixes is measured
-// from the last counted fix of the vehicle, and the way between is the vehicle's.
+// observeBy applies the rules of the reporter. A fix of the rider counts only while the vehicle is silent, and never
+// displaces the anchor of the vehicle: a fix of the vehicle that disagrees with the rider's fixes is measured from
+// the vehicle's last counted fix.
 func (t Trip) observeBy(by reporter, p Position) (Trip, Fix) {
 	m := &t.Measurement
 	if p.isNull() {
@@ -242,7 +241,7 @@ func (t Trip) observeBy(by reporter, p Position) (Trip, Fix) {
 	return t, fix
 }
 
-// returnToVehicle restores the anchor of the vehicle when its next fix disagrees with the rider's fixes.
+// returnToVehicle restores the anchor of the vehicle if its next fix disagrees with the rider's fixes.
 func (t Trip) returnToVehicle(next Position) Trip {
 	if why := t.judge(next); why != TooFast && why != OutOfOrder {
 		return t

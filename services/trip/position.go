@@ -7,8 +7,8 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// ClockTolerance is the accepted error of a client's clock: a live fix may be this far in the future, and this far
-// before the start of its trip. A start may be this far in the past.
+// ClockTolerance is the accepted error of a client's clock: for a live fix in the future or before the start of its
+// trip, and for a start in the past.
 const ClockTolerance = 5 * time.Minute
 
 const maxPlace = 200 // characters
@@ -39,11 +39,10 @@ type Track struct {
 	Fixes  []Fix
 }
 
-// isNull reports whether the position is exactly 0, 0, which recorders write when they have no position.
+// isNull reports a position of exactly 0, 0, which recorders write without a position.
 func (p Position) isNull() bool { return p.Latitude == 0 && p.Longitude == 0 }
 
-// normalize returns the position in the form that is stored. It returns INVALID_ARGUMENT with the name of the bad
-// part of field.
+// normalize returns the position in its stored form, or INVALID_ARGUMENT with the name of the bad part of field.
 func (p Position) normalize(field string) (Position, error) {
 	if err := input.Place(field, p.Latitude, p.Longitude, p.Accuracy); err != nil {
 		return p, err
@@ -59,12 +58,11 @@ func (p Position) normalize(field string) (Position, error) {
 		return p, err
 	}
 	p.At = at
-	p.Latitude, p.Longitude = p.Latitude+0, p.Longitude+0 // converts a negative zero, which some databases compare as another place
+	p.Latitude, p.Longitude = p.Latitude+0, p.Longitude+0 // converts a negative zero, which some databases distinguish
 	return p, nil
 }
 
-// normalizeLive returns a position that was reported now, in the form that is stored. A position without a time is
-// from now.
+// normalizeLive returns a position that was reported now, in its stored form. Without a time it is from now.
 func normalizeLive(p Position, now time.Time) (Position, error) {
 	if p.At.IsZero() {
 		p.At = now

@@ -14,12 +14,11 @@ import (
 
 const (
 	maxPoints = 10_000 // fixes of one track
-	// maxAnswer limits the fixes of one response, so that it fits a message. With many tracks, each one is thinned
-	// more.
+	// maxAnswer limits the fixes of one response, which must fit a gRPC message. Many tracks are thinned more.
 	maxAnswer = 100_000
 )
 
-// BatchGet returns the trips that exist and that the caller may see.
+// BatchGet returns the existing trips that the caller may see.
 func (s *Service) BatchGet(ctx context.Context, tripIDs []string) ([]Trip, error) {
 	who, err := caller.Require(ctx, caller.TripRead)
 	if err != nil {
@@ -92,7 +91,7 @@ func (s *Service) List(ctx context.Context, filter Filter, request page.Request)
 	return trips, nil
 }
 
-// restrict narrows the filter to the trips that the caller may see. It returns false when none can match.
+// restrict narrows the filter to the trips that the caller may see; false if none can match.
 func (f Filter) restrict(who caller.Caller) (narrow Filter, possible bool, err error) {
 	if err := f.checkTimes(); err != nil {
 		return f, false, err
@@ -117,8 +116,8 @@ func (f Filter) restrict(who caller.Caller) (narrow Filter, possible bool, err e
 	return f, len(accounts) == 0 || slices.Contains(accounts, owner), nil
 }
 
-// matchesNothing reports whether a request named ids and none of them can exist. Such a filter matches nothing, while
-// an empty filter matches everything.
+// matchesNothing reports whether a request has only impossible ids. Such a filter matches nothing, while an empty
+// filter matches everything.
 func matchesNothing(requested, valid []string) bool { return len(requested) > 0 && len(valid) == 0 }
 
 func (f Filter) checkTimes() error {
@@ -130,7 +129,7 @@ func (f Filter) checkTimes() error {
 }
 
 // BatchGetTracks returns the tracks of the trips that the caller may see, ordered by time. Each has at most limit
-// fixes (1 to 10,000): longer tracks are thinned evenly, and the first and the last fix stay.
+// fixes (1 to 10,000): longer tracks are thinned evenly, with their first and last fix.
 func (s *Service) BatchGetTracks(ctx context.Context, tripIDs []string, limit int) ([]Track, error) {
 	who, err := caller.Require(ctx, caller.TripRead)
 	if err != nil {

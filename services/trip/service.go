@@ -14,28 +14,28 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// maxFixes limits the track of one trip: eleven days at one fix a second.
+// maxFixes bounds the track of one trip: eleven days at one fix per second.
 const maxFixes = 1_000_000
 
 // Vehicles is the port to the device service.
 type Vehicles interface {
-	// CheckRentable refuses, on behalf of the caller in ctx, a device that no trip can start on: NOT_FOUND for an
-	// unknown device, NotAVehicle for another kind, VehicleNotReady for a vehicle that is not locked.
+	// CheckRentable refuses, for the caller in ctx, a device on which no trip can start: NOT_FOUND for an unknown
+	// device, NotAVehicle for another kind, VehicleNotReady for a vehicle that is not locked.
 	CheckRentable(ctx context.Context, vehicleID string) (Vehicle, error)
 
 	// Kind returns the kind of the vehicle, "" when it is not known.
 	Kind(ctx context.Context, vehicleID string) (string, error)
 
 	// Unlock opens the vehicle for the trip before the deadline, and returns the state of the command. It is
-	// idempotent: a repeated call for the trip only returns the state. FAILED_PRECONDITION and NOT_FOUND are final.
+	// idempotent per trip. FAILED_PRECONDITION and NOT_FOUND are final.
 	Unlock(ctx context.Context, vehicleID, tripID string, deadline time.Time) (Opening, error)
 
-	// Lock locks the vehicle that was opened for the trip, and refuses later unlocks for that trip. It does nothing
-	// to a vehicle that is open for another trip. After nil the device service retries until the vehicle is locked.
+	// Lock locks the vehicle that was opened for the trip, and refuses later unlocks for that trip. It has no effect
+	// on a vehicle that is open for another trip. After nil the device service retries until the vehicle is locked.
 	Lock(ctx context.Context, vehicleID, tripID string) error
 }
 
-// Service holds the use cases of trips. It is safe for concurrent use.
+// Service has the use cases. It is safe for concurrent use.
 type Service struct {
 	store    Store
 	vehicles Vehicles
@@ -47,10 +47,10 @@ type Service struct {
 // Vehicle is the part of a device that trips use.
 type Vehicle struct {
 	Opens bool   // it opens on command
-	Kind  string // "car", "bicycle", …: a key of SpeedLimits.ByKind; "" when it is not known
+	Kind  string // "car", "bicycle", …: a key of SpeedLimits.ByKind; "" if unknown
 }
 
-// SpeedLimits are the speeds in metres a second beyond which a fix is rejected.
+// SpeedLimits are speeds in metres a second; faster fixes are rejected.
 type SpeedLimits struct {
 	Default float64            // of every other vehicle; 0 for MaxSpeed
 	ByKind  map[string]float64 // by the kind of the vehicle
@@ -66,21 +66,20 @@ func (l SpeedLimits) of(kind string) float64 {
 	return l.Default
 }
 
-// New returns the use cases over a store. Trips that start from now on get the tariff and the speed limit.
+// New returns a Service over a store. New trips get the tariff and the speed limit.
 func New(store Store, vehicles Vehicles, clock clock.Clock, tariff Tariff, speeds SpeedLimits) *Service {
 	return &Service{store: store, vehicles: vehicles, clock: clock, tariff: tariff, speeds: speeds}
 }
 
-// StartInput is the request to start a trip for the caller.
+// StartInput is the input of Start.
 type StartInput struct {
 	VehicleID      string
 	Position       Position // a position without a time is from now
 	IdempotencyKey string   // "" for none
 }
 
-// Start starts a trip for the caller's account. It returns AlreadyOpen when the account has an open trip, and
-// VehicleInUse when the vehicle has. The trip is in progress at once, or, on a vehicle that opens on command, after
-// the vehicle has opened.
+// Start starts a trip for the caller's account. AlreadyOpen if the account has an open trip, VehicleInUse if the
+// vehicle has. The trip is in progress at once, or, on a vehicle that opens on command, after the vehicle has opened.
 func (s *Service) Start(ctx context.Context, in StartInput) (Trip, error) {
 	who, err := caller.Require(ctx, caller.TripWrite)
 	if err != nil {
@@ -129,7 +128,7 @@ func (s *Service) Start(ctx context.Context, in StartInput) (Trip, error) {
 	return s.store.Create(ctx, key, change)
 }
 
-// ReportPosition adds a fix to an open trip that the caller may change. A duplicate fix changes nothing.
+// ReportPosition adds a fix to an open trip that the caller may change. A duplicate fix has no effect.
 func (s *Service) ReportPosition(ctx context.Context, tripID string, position Position) (Trip, error) {
 	who, err := requireTrip(ctx, tripID)
 	if err != nil {
@@ -153,15 +152,15 @@ func (s *Service) ReportPosition(ctx context.Context, tripID string, position Po
 	return t.AsOf(now), err
 }
 
-// EndInput is the request to end a trip.
+// EndInput is the input of End.
 type EndInput struct {
 	TripID          string
 	Position        *Position // the last fix; nil for none
 	ExpectedVersion *int64    // nil accepts any version
 }
 
-// End ends an open trip that the caller may change. A trip whose vehicle has not opened yet becomes FAILED. End
-// returns VERSION_CONFLICT when the trip is not at the expected version. The vehicle is locked afterwards.
+// End ends an open trip that the caller may change, and locks the vehicle. A trip whose vehicle has not opened yet is
+// FAILED. VERSION_CONFLICT if the trip is not at the expected version.
 func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
 	who, err := requireTrip(ctx, in.TripID)
 	if err != nil {
@@ -198,7 +197,7 @@ func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
 	return t, nil
 }
 
-// ownerFilter returns the account whose trips the caller may change; "" for a caller who may change all trips.
+// ownerFilter returns the account whose trips the caller may change; "" for all.
 func ownerFilter(who caller.Caller) string {
 	return entity.Trip.Visibility(who).Owner
 }
@@ -214,7 +213,7 @@ func requireTrip(ctx context.Context, tripID string) (caller.Caller, error) {
 	return who, nil
 }
 
-// checkChange refuses a trip that the caller may not see, a trip that is over, and a track that is full.
+// checkChange refuses a trip that the caller may not see, a finished trip, and a full track.
 func checkChange(who caller.Caller, t Trip, more int) error {
 	switch {
 	case !entity.Trip.Sees(who, t.Facts()):

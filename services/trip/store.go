@@ -8,29 +8,30 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 )
 
-// Store persists trips and their tracks. Each write is one transaction over the trip, its fixes and its event, and is
-// durable when the method returns nil.
+// Store persists trips and their tracks. Each write is one durable transaction over the trip, its fixes and its
+// event.
 type Store interface {
-	// Create stores a new trip. A replay of the idempotency key returns the first result. It returns AlreadyOpen when
-	// the account has an open trip, and VehicleInUse when the vehicle has, under any number of concurrent requests.
+	// Create stores a new trip. A repeat under the idempotency key returns the first result. AlreadyOpen if the
+	// account has an open trip, VehicleInUse if the vehicle has, also for concurrent requests.
 	Create(ctx context.Context, key idempotency.Key, change Change) (Trip, error)
 
-	// Change applies the decision of decide to a trip. Changes of one trip are serialized. decide receives the trip
-	// and those of the positions that its track does not have yet, each once. It may be called several times, so it
-	// must have no side effects. Its error is returned unchanged.
+	// Change stores the change that decide returns. decide receives the trip and the positions that are new in its
+	// track. Changes of one trip are serial. The store may retry decide, so it must have no side effects. Its error
+	// is returned unchanged.
+	//
 	//
 	// A trip that does not exist, or that is not the account's ("" for any account), is NOT_FOUND. Both run the same
 	// query, and neither waits for a lock.
 	Change(ctx context.Context, id, accountID string, positions []Position, decide Decide) (Trip, error)
 
-	// ChangeImported is Change for the trip with the source and the external id of the draft. If there is none, it
-	// inserts the draft, which decide receives as version 0.
+	// ChangeImported is Change for the trip with the source and the external id of the draft. Without one it inserts
+	// the draft, which decide receives as version 0.
 	ChangeImported(ctx context.Context, draft Trip, positions []Position, decide Decide) (t Trip, created bool, err error)
 
-	// CreateImported stores trips whose source and external id are new, and returns how many it stored.
+	// CreateImported stores trips whose source and external id are new, and returns their number.
 	CreateImported(ctx context.Context, changes []Change) (stored int64, err error)
 
-	// Get returns the trips that exist, in any order.
+	// Get returns the existing trips, in any order.
 	Get(ctx context.Context, ids []string) ([]Trip, error)
 
 	// Open returns the open trips of the vehicles or accounts, in any order.
@@ -42,12 +43,12 @@ type Store interface {
 	// DueTasks lists trips whose vehicle task is due at now, the earliest due first.
 	DueTasks(ctx context.Context, now time.Time, limit int) ([]Trip, error)
 
-	// SetTask replaces the vehicle task of a trip. It does nothing when the task of the trip is not from.
+	// SetTask replaces the vehicle task of a trip, if the task is from.
 	SetTask(ctx context.Context, id string, from, to VehicleTask, due *time.Time) error
 
-	// Tracks returns the tracks of those trips that are the account's ("" for any account), ordered by time. It thins
-	// each track to at most limit fixes, at least 1: the first, the last, and others evenly spread; only the last for
-	// a limit of 1.
+	// Tracks returns the tracks of those trips that are the account's ("" for any account), ordered by time. Each is
+	// thinned to at most limit fixes, at least 1: the first, the last, and others evenly spread; only the last for a
+	// limit of 1.
 	Tracks(ctx context.Context, ids []string, accountID string, limit int) ([]Track, error)
 }
 
@@ -59,7 +60,7 @@ type Change struct {
 	Trip     Trip
 	Fixes    []Fix     // to append to the track
 	Recounts []Recount // stored fixes whose rejection has changed
-	Refusal  error     // returned by Create instead of a write, unless the idempotency key is a replay
+	Refusal  error     // returned by Create instead of a write, unless the idempotency key is repeated
 	Event    Event     // "" emits no event and leaves the version unchanged
 	At       time.Time // the time of the change
 }
@@ -77,7 +78,7 @@ const (
 	Imported     Event = "imported"
 )
 
-// Filter narrows a list. An empty field does not narrow.
+// Filter selects trips. An empty field matches all.
 type Filter struct {
 	AccountIDs    []string
 	VehicleIDs    []string

@@ -33,9 +33,9 @@ func (t Tariff) Check() error {
 	return nil
 }
 
-// Fee returns the price of a distance and a duration: start fee + kilometres × price per kilometre + minutes × price
-// per minute. The distance is rounded to the metre. The sum is exact and is rounded once, half up, to the minor unit.
-// A sum beyond 64 bits becomes the largest amount.
+// Fee returns start fee + kilometres × price per kilometre + minutes × price per minute. The distance is rounded to
+// the metre. The sum is exact and is rounded once, half up, to the minor unit. A sum beyond 64 bits becomes the
+// largest amount.
 func (t Tariff) Fee(metres float64, seconds int64) Money {
 	const parts = 3000 // the common denominator of a thousandth (metre) and a sixtieth (second)
 	sum := product(t.StartFeeMinor, 1, parts)

@@ -1,29 +1,25 @@
-// Package trip holds the rules of trips: who drives which vehicle, where the trip went, how long it is and what it
-// costs.
+// Package trip has the rules of trips: who drives which vehicle, where, how far, and for what fee.
 //
 // A Trip belongs to one account and one vehicle. Its track stores every reported fix in the order of arrival. A fix
 // that breaks a rule of distance (see Observe) is stored with its rejection and does not count. The distance is the
-// great-circle length over the counted fixes, or the reading of the vehicle's own meter. A trip stores its tariff, so
-// a new tariff changes neither open nor finished trips.
+// great-circle length over the counted fixes, or the reading of the vehicle's meter. A trip stores its tariff, so a
+// new tariff does not change it.
 //
-// It promises, under any number of concurrent requests:
+// It guarantees under concurrency:
 //
-//   - An account has at most one open trip, and so has a vehicle. The store refuses a second one.
-//   - FINISHED and FAILED are final for live trips: they accept no fix and do not end a second time. A recording is
-//     FINISHED from the start, and accepts fixes that it does not have yet.
-//   - A trip stores a fix once. The same time and place reported twice changes nothing and emits no event.
-//   - Every change increments the version and emits one event with the changed trip.
+// An account and a vehicle have at most one open trip each; the store refuses a second one. FINISHED and FAILED are
+// final for live trips; a recording is FINISHED from the start, and accepts new fixes. A trip stores a fix once; a
+// duplicate changes nothing and emits no event. Every change increments the version and emits one event with the
+// changed trip.
 //
 // A live trip starts at the time of its start position, and never later than the clock, so that a delayed request
-// still counts from the real start. It ends by the clock of the service, because the client pays for the time and
-// must not choose it.
+// counts from the real start. It ends by the clock of the service, because the client pays for the time and must not
+// choose it.
 //
 // A trip on a vehicle that opens on command is UNLOCKING until the vehicle reports that it is open. Then it starts,
-// and costs. It is FAILED when the vehicle does not open. After the end the vehicle is locked. A vehicle whose trip
-// is open is never locked.
-//
-// On failure a use case has changed nothing. The device service is called before the first write, so no trip starts
-// while that service is unavailable.
+// and costs. It is FAILED if the vehicle does not open. After the end the vehicle is locked; during a trip it is
+// never locked. The device service is called before the first write, so no trip starts while that service is
+// unavailable.
 package trip
 
 import (
@@ -64,33 +60,33 @@ type Trip struct {
 	VehicleID string
 
 	Start Position
-	Last  *Position // the last counted fix; nil while none counts
+	Last  *Position // the last counted fix; nil before the first
 	End   *Position // set once the trip is over
-	Gap   bool      // a segment has started since Last: the way in between was not observed
+	Gap   bool      // a segment has started since Last
 	Fixes int64     // the number of fixes in the track, counted or not
 
 	DistanceMetres float64
 	DistanceSource DistanceSource
-	Measurement    Measurement // the state of the distance
-	MaxSpeed       float64     // metres a second; 0 for the default MaxSpeed
+	Measurement    Measurement
+	MaxSpeed       float64 // metres a second; 0 for MaxSpeed
 	Tariff         Tariff
 
-	UnlockBy *time.Time  // the deadline of the unlock; nil when the vehicle does not open on command
+	UnlockBy *time.Time  // nil if the vehicle does not open on command
 	Task     VehicleTask // the next step at the vehicle
-	TaskDue  *time.Time  // when the task runs next
-	Failure  string      // the reason of status FAILED, in UPPER_SNAKE
+	TaskDue  *time.Time  // next run of the task
+	Failure  string      // reason of FAILED, in UPPER_SNAKE
 
-	// DurationSeconds and Fee are final once the trip is over. Before that AsOf computes them.
+	// DurationSeconds and Fee are final after the trip. Before that AsOf computes them.
 	DurationSeconds int64
 	Fee             Money
 
 	Source     string // the recorder; "" for a live trip
-	ExternalID string // the id of the trip in the source
+	ExternalID string // id of the trip in the source
 
-	recounts []Recount // stored fixes whose rejection has changed in this change
+	recounts []Recount // stored fixes whose rejection has changed
 }
 
-// Facts returns what the visibility of the trip depends on.
+// Facts returns the facts that visibility depends on.
 func (t Trip) Facts() entity.Facts { return entity.Facts{Owner: t.AccountID} }
 
 // Current returns the last known position: the last counted fix, or the start.
@@ -101,7 +97,7 @@ func (t Trip) Current() Position {
 	return t.Start
 }
 
-// AsOf returns the trip with its duration and fee at the given time. It changes only a trip in progress.
+// AsOf returns the trip with its duration and fee at the time. It changes only a trip in progress.
 func (t Trip) AsOf(now time.Time) Trip {
 	if t.Status == InProgress {
 		return t.chargeUntil(now)

@@ -11,12 +11,11 @@ import (
 	"github.com/sluicehq/sluice/internal/worker"
 )
 
-// A trip on a vehicle that opens on command spans two services, and no transaction covers both. It is a saga: the
-// next step at the vehicle is a VehicleTask. The write that makes the step necessary stores the task in the row of
-// the trip, and the task is retried until it succeeds. The device service executes each task once, however often
-// it receives it: the id of the trip is the idempotency key.
+// A trip on a vehicle that opens on command is a saga of two services: the next step at the vehicle is a VehicleTask.
+// The write that requires the step stores the task in the row of the trip, and the task is retried until it succeeds.
+// The device service deduplicates by the id of the trip.
 
-// VehicleTask is the step that is still to be done at the vehicle of a trip.
+// VehicleTask is the next step at the vehicle of a trip.
 type VehicleTask string
 
 // The vehicle tasks.
@@ -31,7 +30,7 @@ const (
 	unlockTimeout  = 30 * time.Second  // within which the vehicle has to open
 	unlockGrace    = 15 * time.Second  // after unlockTimeout, for the device service to report the result
 	taskHeadStart  = time.Second       // in which only the process that created a task runs it
-	taskWait       = taskHeadStart / 2 // how long the request that created a task waits for it
+	taskWait       = taskHeadStart / 2 // wait of the request that created a task
 	taskRetryDelay = 2 * time.Second
 	taskPoll       = time.Second // other processes write tasks too, and cannot wake this one
 	taskBatch      = 64
@@ -46,7 +45,7 @@ type Opening struct {
 	Reason string    // why the vehicle is not open; valid once Done
 }
 
-// awaitUnlock returns the trip while its vehicle is still locked. It costs nothing.
+// awaitUnlock returns the trip while its vehicle is locked. It costs nothing.
 func (t Trip) awaitUnlock(now time.Time) Trip {
 	by, due := now.Add(unlockTimeout), now.Add(taskHeadStart)
 	t.Status, t.UnlockBy, t.Task, t.TaskDue = Unlocking, &by, UnlockTask, &due
@@ -63,7 +62,7 @@ func (t Trip) unlocked(at time.Time) (Trip, []Fix) {
 	return t, fixes
 }
 
-// failed returns the trip after its vehicle did not open, or must not open any more.
+// failed returns the trip after its vehicle did not open, or must not open.
 func (t Trip) failed(reason string, now time.Time) Trip {
 	end := t.Start
 	if end.At = now; end.At.Before(t.Start.At) {
@@ -83,8 +82,8 @@ func (t Trip) withLockTask(now time.Time) Trip {
 	return t
 }
 
-// ApplyOpening applies the result of the command that unlocks a vehicle. It is idempotent. A result may be late, or
-// for a trip that is over: a vehicle that opens for such a trip is locked.
+// ApplyOpening applies the result of an unlock command. It is idempotent. A result may be late, or for a finished
+// trip, whose vehicle is then locked.
 func (s *Service) ApplyOpening(ctx context.Context, opening Opening) (Trip, error) {
 	now := s.clock.Now()
 	t, err := s.store.Change(ctx, opening.TripID, "", nil, func(t Trip, _ []Position) (*Change, error) {
@@ -109,8 +108,7 @@ func (s *Service) ApplyOpening(ctx context.Context, opening Opening) (Trip, erro
 	return t, nil
 }
 
-// runTaskNow runs the task that the request has just created, with a short timeout. It ignores a failure, because a
-// TaskRunner retries the task.
+// runTaskNow runs the task that the request has just created, with a short timeout. A TaskRunner retries failures.
 func (s *Service) runTaskNow(ctx context.Context, t Trip) Trip {
 	ctx, cancel := context.WithTimeout(ctx, taskWait)
 	defer cancel()
@@ -134,7 +132,7 @@ func (s *Service) runTask(ctx context.Context, t Trip) (Trip, error) {
 	return t, nil
 }
 
-// unlock sends the unlock command, or fetches its state when it was sent before.
+// unlock sends the unlock command, or fetches the state of the sent one.
 func (s *Service) unlock(ctx context.Context, t Trip) (Trip, error) {
 	opening, err := s.vehicles.Unlock(ctx, t.VehicleID, t.ID, *t.UnlockBy)
 	switch {
@@ -152,8 +150,8 @@ func (s *Service) unlock(ctx context.Context, t Trip) (Trip, error) {
 	return after, s.postponeTask(ctx, t)
 }
 
-// abortUnlock fails a trip when the device service has not reported within the timeout whether the vehicle has
-// opened. The vehicle is locked, because it may be open.
+// abortUnlock fails a trip if the device service has not reported within the timeout whether the vehicle has opened.
+// The vehicle is locked, because it may be open.
 func (s *Service) abortUnlock(ctx context.Context, tripID string) (Trip, error) {
 	now := s.clock.Now()
 	return s.store.Change(ctx, tripID, "", nil, func(t Trip, _ []Position) (*Change, error) {
@@ -170,11 +168,11 @@ func (s *Service) postponeTask(ctx context.Context, t Trip) error {
 	return s.store.SetTask(ctx, t.ID, t.Task, t.Task, &due)
 }
 
-// isRefusal reports whether a retry of the call would fail in the same way.
+// isRefusal reports whether a retry would fail in the same way.
 func isRefusal(err error) bool { return errs.FaultOf(err) == errs.FaultInput }
 
-// ApplyVehiclePosition adds a position of the vehicle to the trip that the vehicle is on. It changes nothing when
-// the vehicle is on no trip, or when the position is older than the start of the trip.
+// ApplyVehiclePosition adds a position of the vehicle to its open trip. It has no effect without a trip, or before
+// the start of the trip.
 func (s *Service) ApplyVehiclePosition(ctx context.Context, vehicleID string, position Position) error {
 	now := s.clock.Now()
 	position, err := normalizeLive(position, now)
@@ -199,7 +197,7 @@ func (s *Service) ApplyVehiclePosition(ctx context.Context, vehicleID string, po
 	return nil
 }
 
-// TaskRunner runs the vehicle tasks that are due. Several may work on one store.
+// TaskRunner runs due vehicle tasks. Several may share one store.
 type TaskRunner struct{ service *Service }
 
 // NewTaskRunner returns a TaskRunner, whose loop a worker runs.
@@ -210,7 +208,7 @@ func (r *TaskRunner) Loop() worker.Loop {
 	return worker.Loop{Name: "trip vehicle tasks", Pass: r.RunDue, Interval: taskPoll, MaxBackoff: taskPoll}
 }
 
-// RunDue runs all tasks that are due now. The failure of one does not hold back the others.
+// RunDue runs all due tasks. A failed task does not stop the others.
 func (r *TaskRunner) RunDue(ctx context.Context) error {
 	due, err := r.service.store.DueTasks(ctx, r.service.clock.Now(), taskBatch)
 	if err != nil {

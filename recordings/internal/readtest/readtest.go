@@ -1,5 +1,4 @@
-// Package readtest runs the readers of recordings in tests: with the real recordings, and with long generated
-// streams. A violated promise of a reader fails the test.
+// Package readtest tests the promises of readers, with the real recordings and with long generated streams.
 package readtest
 
 import (
@@ -16,7 +15,7 @@ import (
 	"github.com/sluicehq/sluice/recordings"
 )
 
-// Data returns a file of testdata/ at the root of the repository, for packages two folders below the root.
+// Data returns a file of testdata/, for packages two folders below the root.
 func Data(t testing.TB, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join("..", "..", "testdata", filepath.FromSlash(path)))
@@ -26,8 +25,7 @@ func Data(t testing.TB, path string) string {
 	return string(b)
 }
 
-// All reads all rows, and returns the good rows, the faults and the fatal error. A value after a fatal error
-// fails the test.
+// All returns the good rows, the faults and the fatal error. A value after a fatal error fails the test.
 func All[T any](t testing.TB, rows iter.Seq2[T, error]) (good []T, faults []recordings.Fault, fatal error) {
 	t.Helper()
 	for row, err := range rows {
@@ -83,7 +81,7 @@ func RequireError(t testing.TB, err error, parts ...string) {
 	}
 }
 
-// Stream returns head, then row(0) to row(n-1), then tail. It generates rows during reading.
+// Stream returns head, then row(0) to row(n-1), then tail, generated during reading.
 func Stream(head string, n int, row func(i int) string, tail string) io.Reader {
 	return &stream{left: head, rows: n, row: row, tail: tail}
 }
@@ -112,8 +110,8 @@ func (s *stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// RequireConstantMemory reads 10,000 and 100,000 rows. It fails when the peak of live memory of the second run
-// exceeds that of the first by more than a half and 1 MiB.
+// RequireConstantMemory reads 10,000 and 100,000 rows. It fails if the peak of live memory of the second run exceeds
+// that of the first by more than a half and 1 MiB.
 func RequireConstantMemory[T any](t *testing.T, read func(rows int) iter.Seq2[T, error]) {
 	t.Helper()
 	few, many := peakHeap(t, read(10_000), 10_000), peakHeap(t, read(100_000), 100_000)
@@ -123,7 +121,6 @@ func RequireConstantMemory[T any](t *testing.T, read func(rows int) iter.Seq2[T,
 	}
 }
 
-// peakHeap returns the peak growth of the live heap during reading.
 func peakHeap[T any](t *testing.T, rows iter.Seq2[T, error], want int) uint64 {
 	t.Helper()
 	before, peak, n := liveHeap(), uint64(0), 0

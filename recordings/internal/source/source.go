@@ -1,5 +1,5 @@
-// Package source opens the text of recordings for all readers. It promises that the text starts as UTF-8, and
-// that one element has a maximum size; a violation is an error of the whole file.
+// Package source opens the text of recordings for all readers. It refuses text that is not UTF-8, and bounds the size
+// of one element.
 package source
 
 import (
@@ -10,13 +10,13 @@ import (
 	"io"
 )
 
-// MaxElement is the maximum size of one element (a row, a point), in bytes.
+// MaxElement bounds one element (a row, a point), in bytes.
 const MaxElement = 1 << 20
 
-// peekSize is the size of the buffer in which the format of a file is detected.
+// peekSize is the size of the buffer for format detection.
 const peekSize = 64 << 10
 
-// Errors about a whole file.
+// Errors of a whole file.
 var (
 	ErrTooLong = fmt.Errorf("one element takes more than %d bytes", MaxElement)
 	ErrEmpty   = errors.New("the file is empty")
@@ -34,8 +34,7 @@ var unreadable = []struct {
 
 const byteOrderMark = "\xef\xbb\xbf"
 
-// Open checks the first bytes of r and skips a byte-order mark. An empty file, and content that is not UTF-8
-// text, are errors with the reason.
+// Open checks the first bytes of r and skips a byte-order mark. Empty or non-UTF-8 content is an error.
 func Open(r io.Reader) (*bufio.Reader, error) {
 	in := bufio.NewReaderSize(r, peekSize)
 	head, err := Peek(in)
@@ -68,7 +67,7 @@ func Peek(in *bufio.Reader) ([]byte, error) {
 	return head, nil
 }
 
-// First returns the first byte of in that is not white space, or 0.
+// First returns the first byte that is not white space, or 0.
 func First(in *bufio.Reader) (byte, error) {
 	head, err := Peek(in)
 	if err != nil {
@@ -80,8 +79,8 @@ func First(in *bufio.Reader) (byte, error) {
 	return head[0], nil
 }
 
-// Bounded returns ErrTooLong when more than MaxElement bytes are read between two calls of Next. It limits
-// decoders that buffer a whole element.
+// Bounded returns ErrTooLong if more than MaxElement bytes are read between two calls of Next. It limits decoders
+// that buffer a whole element.
 type Bounded struct {
 	in   *bufio.Reader
 	left int
@@ -105,7 +104,7 @@ func (b *Bounded) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadByte implements io.ByteReader, with which an XML decoder does not read ahead.
+// ReadByte implements io.ByteReader, so that an XML decoder does not read ahead.
 func (b *Bounded) ReadByte() (byte, error) {
 	if b.left <= 0 {
 		return 0, ErrTooLong

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// A year outside this range is a wrong unit, a typing error, or the time of a recorder whose clock was not set:
-// such clocks start in 1900, 1901, 1970, or with GPS time in January 1980.
+// A year outside this range is a wrong unit, a typo, or a clock that was not set: such clocks start in 1900, 1901,
+// 1970, or with GPS time in January 1980.
 const (
 	FirstYear = 1980
 	LastYear  = 2199
@@ -18,7 +18,7 @@ const (
 // clockUnset is the first day of GPS time, which receivers report before they know the time.
 var clockUnset = time.Date(1980, 1, 6, 0, 0, 0, 0, time.UTC)
 
-// maxOffset is the largest offset from UTC in use (Kiribati); "+24:00" is a typing error.
+// maxOffset is the largest offset from UTC in use (Kiribati).
 const maxOffset = 14 * time.Hour
 
 // dayOrMonth matches a date whose first number may be the day or the month.
@@ -38,8 +38,8 @@ var layouts = []string{
 // yearLast is a date with the year at its end, and the text after it.
 var yearLast = regexp.MustCompile(`^(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})(\D.*)?$`)
 
-// ReorderDate rewrites a date such as 2/1/2026 as 2026-01-02 or 2026-02-01, in the order that the caller knows.
-// Without an order, and for any other text, it returns the text unchanged.
+// ReorderDate rewrites a date such as 2/1/2026 as 2026-01-02 or 2026-02-01, by the given order. Without an order, and
+// for any other text, it returns the text unchanged.
 func ReorderDate(s, order string) string {
 	parts := yearLast.FindStringSubmatch(strings.TrimSpace(s))
 	if parts == nil || order == "" {
@@ -52,10 +52,9 @@ func ReorderDate(s, order string) string {
 	return fmt.Sprintf("%s-%02s-%02s%s", parts[3], month, day, parts[4])
 }
 
-// Time parses RFC 3339, similar forms ("2006-01-02 15:04:05.5 +0200") and Unix times, and returns the time in
-// UTC. A time without an offset is in loc; it is an error where the clocks of loc skip or repeat it. The number
-// of digits determines the unit of a Unix time: 9 or 10 are seconds, 12 or 13 milliseconds, 15 or 16
-// microseconds, 18 or 19 nanoseconds.
+// Time parses RFC 3339, similar forms ("2006-01-02 15:04:05.5 +0200") and Unix times, and returns UTC. A time without
+// an offset is in loc; it is an error where the clocks of loc skip or repeat it. The number of digits determines the
+// unit of a Unix time: 9 or 10 are seconds, 12 or 13 milliseconds, 15 or 16 microseconds, 18 or 19 nanoseconds.
 func Time(s string, loc *time.Location) (time.Time, error) {
 	i, err := ParseInstant(s, loc)
 	if err == nil && i.Ambiguous() {
@@ -64,17 +63,16 @@ func Time(s string, loc *time.Location) (time.Time, error) {
 	return i.First, err
 }
 
-// Instant is the meaning of a written time. A local time that the clocks show twice, when they are set back, has
-// two instants.
+// Instant is a parsed time. A local time that the clocks repeat has two instants.
 type Instant struct {
-	First  time.Time // the only one, where the time is not ambiguous
-	Second time.Time // zero where the time is not ambiguous
+	First  time.Time // the only one, unless ambiguous
+	Second time.Time // zero unless ambiguous
 }
 
 // Ambiguous reports whether the time has two instants.
 func (i Instant) Ambiguous() bool { return !i.Second.IsZero() }
 
-// ParseInstant parses a time as Time does. An ambiguous local time is not an error.
+// ParseInstant is Time, but an ambiguous local time is not an error.
 func ParseInstant(s string, loc *time.Location) (Instant, error) {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -104,7 +102,7 @@ func ParseInstant(s string, loc *time.Location) (Instant, error) {
 	return i, nil
 }
 
-// writtenTime parses a date with an optional time of day and an optional offset.
+// writtenTime parses a date with an optional time of day and offset.
 func writtenTime(s string, loc *time.Location) (i Instant, ok bool, err error) {
 	if len(s) < len("2006-01-02") {
 		return i, false, nil
@@ -147,7 +145,7 @@ func writtenTime(s string, loc *time.Location) (i Instant, ok bool, err error) {
 	return i, false, nil
 }
 
-// localTime finds the instants at which the clocks of loc show the wall time, which is given as if it were UTC.
+// localTime returns the instants at which the clocks of loc show the wall time, which is given as if it were UTC.
 func localTime(wall time.Time, loc *time.Location) (i Instant, err error) {
 	// The offsets before and after any change of the clocks near this time.
 	for _, near := range []time.Duration{-24 * time.Hour, 24 * time.Hour} {
@@ -193,7 +191,7 @@ func unixTime(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// billionths parses the digits after a decimal point, up to the ninth.
+// billionths parses up to nine digits of a fraction.
 func billionths(fraction string) (int64, bool) {
 	if len(fraction) > 9 {
 		fraction = fraction[:9]

@@ -1,5 +1,5 @@
-// Package value parses single values in the forms that people and machines write: numbers, coordinates, times and keys.
-// It promises that an ambiguous value is an error and not a guess. Errors state the reason and quote the value.
+// Package value parses numbers, coordinates, times and keys in common written forms. An ambiguous value is an error,
+// not a guess. Errors quote the value.
 package value
 
 import (
@@ -15,10 +15,10 @@ import (
 	"unicode/utf8"
 )
 
-// maxText is the maximum size of a name or key, in bytes.
+// maxText bounds a name or key, in bytes.
 const maxText = 1024
 
-// Quote returns s in quotes, shortened for one line of an error.
+// Quote returns s in quotes, shortened for an error.
 func Quote(s string) string { return strconv.Quote(Cut(s)) }
 
 // Cut returns s as valid UTF-8 of at most 80 bytes.
@@ -30,8 +30,8 @@ func Cut(s string) string {
 	return strings.ToValidUTF8(s, "")
 }
 
-// Text parses a name or a key: trimmed, valid UTF-8, without control characters, at most 1024 bytes. The
-// result shares no memory with s.
+// Text parses a name or a key: trimmed, valid UTF-8, without control characters, at most 1024 bytes. The result does
+// not share memory with s.
 func Text(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if len(s) > maxText {
@@ -82,8 +82,8 @@ func degrees(s string, most float64) (float64, error) {
 	return v, nil
 }
 
-// Name converts s to snake_case, in which headers are compared: "Distance (km)", "distanceKm" and
-// "distance-km" are all distance_km.
+// Name converts headers to snake_case for comparison: "Distance (km)", "distanceKm" and "distance-km" are all
+// distance_km.
 func Name(s string) string {
 	var out strings.Builder
 	var before rune
@@ -101,11 +101,11 @@ func Name(s string) string {
 	return out.String()
 }
 
-// Key returns a hash of the parts in their order: the first 128 bits of SHA-256, in hexadecimal.
+// Key returns a hash of the parts: the first 128 bits of SHA-256, in hexadecimal.
 func Key(parts ...string) string {
 	var buf []byte
 	for _, p := range parts {
-		// The length prefix makes the encoding of lists unambiguous.
+		// The length prefix separates the parts.
 		buf = binary.AppendUvarint(buf, uint64(len(p)))
 		buf = append(buf, p...)
 	}
@@ -113,8 +113,8 @@ func Key(parts ...string) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// FromJSON returns the text of a valid JSON value: a string without its quotes, "" for null and for no value,
-// and any other value unchanged.
+// FromJSON returns the text of a valid JSON value: a string without quotes, "" for null or none, any other value
+// unchanged.
 func FromJSON(raw json.RawMessage) string {
 	if len(raw) == 0 || string(raw) == "null" {
 		return ""

@@ -1,9 +1,9 @@
 // Package apikey is the format of an API key: sluice_PREFIX_SECRETCHECKSUM.
 //
-// The brand at the start lets scanners of leaked secrets find a key. The prefix identifies it in lookups and on
-// screens. The checksum detects a typo without a lookup. The format follows GitHub's
-// (https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/). Parse accepts
-// the keys of New and nothing else, with ErrMalformed, and printing a Key does not show its secret.
+// The brand lets scanners of leaked secrets find a key. The prefix identifies it in lookups and on screens. The
+// checksum detects a typo without a lookup. The format follows GitHub's
+// (https://github.blog/engineering/platform-security/behind-githubs-new-authentication-token-formats/). Parse returns
+// ErrMalformed for all other text. Printing a Key does not show its secret.
 package apikey
 
 import (
@@ -22,13 +22,13 @@ const (
 
 	bodyLength = len(brand) + prefixLength + 1 + secretLength
 
-	// Length is the length of an API key, in bytes.
+	// Length is in bytes.
 	Length = bodyLength + checksumLength
 )
 
 const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// Key is an API key with its secret. New and Parse return one.
+// Key is an API key with its secret, from New or Parse.
 type Key struct {
 	prefix string
 	secret string
@@ -42,7 +42,7 @@ func New() Key {
 	return Key{prefix: random(prefixLength), secret: random(secretLength)}
 }
 
-// Parse parses a key. Text that New cannot return is ErrMalformed.
+// Parse parses a key, or returns ErrMalformed.
 func Parse(text string) (Key, error) {
 	if len(text) != Length || !strings.HasPrefix(text, brand) {
 		return Key{}, ErrMalformed
@@ -58,7 +58,7 @@ func Parse(text string) (Key, error) {
 	return Key{prefix: prefix, secret: secret}, nil
 }
 
-// Prefix returns the public part, by which the key is looked up.
+// Prefix returns the public part, for lookups.
 func (k Key) Prefix() string { return k.prefix }
 
 // Hash returns the SHA-256 of the secret, which is stored and compared in constant time.
@@ -70,7 +70,7 @@ func (k Key) Reveal() string {
 	return body + checksum(body)
 }
 
-// String returns the key without its secret, for log lines.
+// String returns the key without its secret.
 func (k Key) String() string { return brand + k.prefix + "_…" }
 
 // GoString is String, for %#v.
@@ -86,8 +86,7 @@ func checksum(body string) string {
 	return string(out[:])
 }
 
-// random returns random characters with equal probability: it drops bytes above the largest multiple of the
-// alphabet's size.
+// random returns uniform random characters: it drops bytes above the largest multiple of the alphabet's size.
 func random(length int) string {
 	const fair = 256 / len(alphabet) * len(alphabet)
 	out := make([]byte, 0, length)

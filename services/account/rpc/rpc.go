@@ -1,6 +1,5 @@
-// Package rpc is the gRPC server of the account service, and the encoder of its events.
-//
-// It converts messages. The service decides what a caller may do; its errors pass unchanged.
+// Package rpc is the gRPC server of the account service, and the encoder of its events. It converts messages only;
+// errors pass unchanged.
 package rpc
 
 import (
@@ -95,7 +94,7 @@ func (s server) BatchGetApiKeys(ctx context.Context, in *accountv1.BatchGetReque
 	return &accountv1.BatchGetApiKeysResponse{ApiKeys: types.Each(keys, toAPIKey)}, nil
 }
 
-// answer encodes the result of a use case as a message; an error passes unchanged.
+// answer encodes the result of a use case; an error passes unchanged.
 func answer[T, M any](form func(T) *M) func(T, error) (*M, error) {
 	return func(got T, err error) (*M, error) {
 		if err != nil {

@@ -33,7 +33,7 @@ func openFolder(folder string) ([]key, error) {
 		return nil, err
 	}
 	if len(names) == 0 {
-		// Another process may create the first key at the same time; then both use the key of that process.
+		// Another process may create the first key at the same time; then both use that key.
 		if err := addFile(folder, 1); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, err
 		}
@@ -108,8 +108,7 @@ func keyFiles(folder string) ([]string, error) {
 	return names, nil
 }
 
-// addFile creates a key. The file has its final name only once its content is synced to disk. An existing file is
-// never replaced: fs.ErrExist.
+// addFile creates a key file under its final name after its content is synced. It never replaces a file: fs.ErrExist.
 func addFile(folder string, number int) error {
 	private, err := rsa.GenerateKey(rand.Reader, keyBits)
 	if err != nil {
@@ -123,7 +122,7 @@ func addFile(folder string, number int) error {
 	if err != nil {
 		return fmt.Errorf("write a signing key: %w", err)
 	}
-	defer func() { _ = os.Remove(file.Name()) }() // the file under its final name stays
+	defer func() { _ = os.Remove(file.Name()) }() // the file under its final name remains
 	err = pem.Encode(file, &pem.Block{Type: pemLabel, Bytes: der})
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return fmt.Errorf("write a signing key: %w", err)
@@ -151,7 +150,7 @@ func readPrivate(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open a signing key: %w", err)
 	}
-	defer func() { _ = file.Close() }() // it was only read
+	defer func() { _ = file.Close() }() // only read
 	info, err := file.Stat()
 	if err != nil {
 		return nil, fmt.Errorf("open a signing key: %w", err)

@@ -1,12 +1,10 @@
 // Package signing signs access tokens with RSA keys in a folder, and publishes the public keys.
 //
-// The folder (mode 0700) has one file for each key (mode 0600): 0001.pem, 0002.pem, …, a PKCS #8 private key in PEM.
-// The key with the highest number signs; all keys are published. Open creates the first key. To rotate keys, call
-// AddKey and restart; when the tokens under the old key have expired, its file may be deleted. To rotate at once,
-// which ends every sign-in, delete the old file first.
+// The folder (mode 0700) has one file per key (mode 0600): 0001.pem, 0002.pem, …, a PKCS #8 private key in PEM. The
+// key with the highest number signs; all keys are published. Open creates the first key. To rotate keys, call AddKey
+// and restart; delete the old file after the tokens under it have expired, or first, which ends every sign-in.
 //
-// A private key never leaves the folder. A file that other users can read, or that is not such a key, is an error at
-// the start, which says what to do.
+// A file that other users can read, or that is not such a key, is an error at the start.
 package signing
 
 import (
@@ -22,7 +20,7 @@ import (
 	"github.com/sluicehq/sluice/services/account"
 )
 
-// Keys are the keys of a folder. It is safe for concurrent use, and does not change after Open.
+// Keys are the keys of a folder, immutable after Open.
 type Keys struct {
 	newest key
 	set    []byte
@@ -35,7 +33,7 @@ type key struct {
 	private *rsa.PrivateKey
 }
 
-// Open reads the keys of the folder. It creates the folder and the first key when there is none.
+// Open reads the keys of the folder. It creates the folder and the first key if necessary.
 func Open(folder string) (*Keys, error) {
 	keys, err := openFolder(folder)
 	if err != nil {
@@ -100,14 +98,14 @@ func keySet(keys []key) ([]byte, error) {
 	return encoded, nil
 }
 
-// Thumbprint returns the identifier of a public key: RFC 7638 with SHA-256.
+// Thumbprint returns the RFC 7638 thumbprint of a public key, with SHA-256.
 func Thumbprint(public *rsa.PublicKey) string {
 	n, e := parts(public)
 	digest := sha256.Sum256(fmt.Appendf(nil, `{"e":"%s","kty":"RSA","n":"%s"}`, e, n))
 	return base64.RawURLEncoding.EncodeToString(digest[:])
 }
 
-// parts encodes the numbers of a public key for a JWK: big-endian in base64url (RFC 7518 section 2, Base64urlUInt).
+// parts encodes a public key for a JWK (RFC 7518 section 2, Base64urlUInt).
 func parts(public *rsa.PublicKey) (modulus, exponent string) {
 	return base64.RawURLEncoding.EncodeToString(public.N.Bytes()),
 		base64.RawURLEncoding.EncodeToString(big.NewInt(int64(public.E)).Bytes())

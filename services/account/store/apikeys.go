@@ -49,7 +49,7 @@ func scanKey(row sqldb.Row) (account.APIKey, error) {
 	return key, err
 }
 
-// CreateAPIKey is account.APIKeys. The result that is stored for retries is the APIKey, without its secret.
+// CreateAPIKey is account.APIKeys. Retries return the stored APIKey, without its secret.
 func (s *Store) CreateAPIKey(ctx context.Context, once idempotency.Key, key account.APIKey, secret account.Hash) (account.APIKey, error) {
 	created, err := sqldb.WriteOnce(ctx, s.db, once, key.CreatedAt, func(tx *sqldb.Tx) (account.APIKey, error) {
 		if err := insertKey(ctx, tx, key, secret); err != nil {

@@ -56,8 +56,7 @@ func (s *Store) UseRefreshToken(ctx context.Context, presented, next account.Has
 	return use, nil
 }
 
-// lockFamily locks a session, and reads its token and its account, so that uses of the tokens of one family are
-// serialized.
+// lockFamily locks a session, and reads its token and its account, so that uses of one family are serial.
 func lockFamily(ctx context.Context, tx *sqldb.Tx, presented account.Hash) (account.RefreshToken, account.Session, account.Account, error) {
 	token := account.RefreshToken{Hash: presented}
 	var session account.Session
@@ -136,7 +135,7 @@ func (s *Store) endSession(ctx context.Context, tx *sqldb.Tx, id string, now tim
 	return tx.Emit(ctx, now, "event.session.ended."+id, payload)
 }
 
-// The queries find expired rows, so that a call without any of them writes nothing.
+// The queries find expired rows, so that a call without any writes nothing.
 const (
 	expiredTokens   = `SELECT hash FROM refresh_tokens WHERE expires_at < $1 ORDER BY expires_at LIMIT $2`
 	expiredSessions = `SELECT id FROM sessions WHERE expires_at < $1

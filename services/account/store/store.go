@@ -1,6 +1,4 @@
-// Package store stores accounts, sessions and API keys in SQL. It is an account.Store, with its promises.
-//
-// A secret is stored as its SHA-256 in hexadecimal.
+// Package store is an account.Store in SQL. A secret is stored as its SHA-256 in hexadecimal.
 package store
 
 import (
@@ -19,11 +17,11 @@ import (
 //go:embed migrations/*.sql
 var files embed.FS
 
-// Migrations returns the tables of this store, for sqldb.DB.Migrate.
+// Migrations returns the tables, for sqldb.DB.Migrate.
 func Migrations() fs.FS {
 	sub, err := fs.Sub(files, "migrations")
 	if err != nil {
-		return files // never: the folder is embedded above
+		return files // never: the folder is embedded
 	}
 	return sub
 }
@@ -37,8 +35,8 @@ type Store struct {
 
 var _ account.Store = (*Store)(nil)
 
-// New returns a store over a migrated database. The functions encode the payload of events; an event of a session has
-// the account as its payload.
+// New returns a store over a migrated database. The functions encode the payloads of events; an event of a session
+// has the account as its payload.
 func New(db *sqldb.DB, encodeAccount func(account.Account) ([]byte, error), encodeAPIKey func(account.APIKey) ([]byte, error)) *Store {
 	return &Store{db: db, encodeAccount: encodeAccount, encodeAPIKey: encodeAPIKey}
 }

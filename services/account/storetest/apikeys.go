@@ -164,7 +164,7 @@ func listed(t *testing.T, store account.Store) {
 	var want []string
 	for i := range 4 {
 		key := newKey([]account.Account{a, b}[i%2], fmt.Sprintf("AAAA%04d", i))
-		key.CreatedAt = start().Add(time.Duration(i/2) * time.Second) // two keys for each time, so that the id decides the order
+		key.CreatedAt = start().Add(time.Duration(i/2) * time.Second) // two keys per time, so that the id decides the order
 		want = append([]string{storeKey(t, store, key, "s").ID}, want...)
 	}
 	for _, c := range []struct {

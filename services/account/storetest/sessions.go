@@ -52,7 +52,7 @@ func tokenValidOnce(t *testing.T, store account.Store) {
 	refused(t, err, errs.Unauthenticated, account.ReasonRefreshTokenUnknown)
 }
 
-// rounds is the number of repetitions of a race: the first ones only open the connections.
+// rounds repeats a race: the first rounds only open connections.
 const rounds = 12
 
 func tokenUsedAtOnce(t *testing.T, store account.Store) {

@@ -1,4 +1,4 @@
-// Package storetest is the test suite that every account.Store must pass.
+// Package storetest is the conformance suite of account.Store.
 package storetest
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/services/account"
 )
 
-// Run runs the suite. Each call of open returns an empty store.
+// Run runs the suite; open returns an empty store.
 func Run(t *testing.T, open func(t *testing.T) account.Store) {
 	for name, check := range map[string]func(t *testing.T, store account.Store){
 		"an identity has one account":                         oneAccount,

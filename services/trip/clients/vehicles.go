@@ -1,7 +1,5 @@
-// Package clients calls the services that the trip service depends on: the device service, for vehicles.
-//
-// It translates between contracts and the types of package trip, and decides nothing. Errors of the called service
-// are returned unchanged, so that callers see their code and reason.
+// Package clients calls the services that the trip service depends on: the device service, for vehicles. It
+// translates contracts to types of package trip. Errors of the called service are returned unchanged.
 package clients
 
 import (
@@ -19,22 +17,21 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// vehicles implements trip.Vehicles with the device service.
 type vehicles struct {
 	devices  devicev1.DevicesClient
 	commands devicev1.CommandsClient
 }
 
-// NewVehicles returns the vehicles of the device service behind conn. Each call runs as the caller in its context,
-// who needs device:read, and must be the system to lock and unlock.
+// NewVehicles returns the vehicles of the device service behind conn. The caller in the context needs device:read,
+// and must be the system to lock and unlock.
 func NewVehicles(conn grpc.ClientConnInterface) trip.Vehicles {
 	return vehicles{devices: devicev1.NewDevicesClient(conn), commands: devicev1.NewCommandsClient(conn)}
 }
 
-// kindLabel is the label of a device that names the kind of the vehicle.
+// kindLabel is the label with the kind of the vehicle.
 const kindLabel = "vehicle"
 
-// CheckRentable refuses a device that no trip can start on: see trip.Vehicles.
+// CheckRentable implements trip.Vehicles.
 func (v vehicles) CheckRentable(ctx context.Context, vehicleID string) (trip.Vehicle, error) {
 	device, err := v.find(ctx, vehicleID)
 	switch {
@@ -56,7 +53,7 @@ func (v vehicles) CheckRentable(ctx context.Context, vehicleID string) (trip.Veh
 	return trip.Vehicle{}, trip.VehicleNotReady()
 }
 
-// Kind returns the kind of a vehicle, from its label: see trip.Vehicles.
+// Kind implements trip.Vehicles. The kind is a label of the device.
 func (v vehicles) Kind(ctx context.Context, vehicleID string) (string, error) {
 	device, err := v.find(ctx, vehicleID)
 	return device.GetLabels()[kindLabel], err
@@ -73,7 +70,7 @@ func (v vehicles) find(ctx context.Context, id string) (*devicev1.Device, error)
 	return nil, err
 }
 
-// Unlock sends the command that unlocks a vehicle for a trip: see trip.Vehicles.
+// Unlock implements trip.Vehicles.
 func (v vehicles) Unlock(ctx context.Context, vehicleID, tripID string, deadline time.Time) (trip.Opening, error) {
 	command, err := v.commands.UnlockVehicle(ctx, &devicev1.UnlockVehicleRequest{
 		VehicleId: vehicleID, Reference: tripID, Deadline: timestamppb.New(deadline),
@@ -84,7 +81,7 @@ func (v vehicles) Unlock(ctx context.Context, vehicleID, tripID string, deadline
 	return opening(command), nil
 }
 
-// Lock has the device service lock a vehicle after a trip: see trip.Vehicles.
+// Lock implements trip.Vehicles.
 func (v vehicles) Lock(ctx context.Context, vehicleID, tripID string) error {
 	_, err := v.commands.LockVehicle(ctx, &devicev1.LockVehicleRequest{VehicleId: vehicleID, Reference: tripID})
 	return err
@@ -103,7 +100,7 @@ func opening(c *devicev1.Command) trip.Opening {
 	return o
 }
 
-// DecodeOpening decodes the event of a command. It returns false for a command that unlocks no vehicle for a trip.
+// DecodeOpening decodes the event of a command; ok is false unless it unlocks a vehicle for a trip.
 func DecodeOpening(data []byte) (o trip.Opening, ok bool, err error) {
 	var c devicev1.Command
 	if err := proto.Unmarshal(data, &c); err != nil {
@@ -112,7 +109,7 @@ func DecodeOpening(data []byte) (o trip.Opening, ok bool, err error) {
 	return opening(&c), c.GetName() == "unlock" && c.GetReference() != "", nil
 }
 
-// DecodePosition decodes the event of a device position. It returns false for a device that is no vehicle.
+// DecodePosition decodes the event of a device position; it returns false for a device that is no vehicle.
 func DecodePosition(data []byte) (vehicleID string, at trip.Position, ok bool, err error) {
 	var d devicev1.Device
 	if err := proto.Unmarshal(data, &d); err != nil {

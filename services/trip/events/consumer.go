@@ -1,9 +1,8 @@
-// Package events consumes the events of vehicles from the bus and applies them to trips.
+// Package events applies events of vehicles on the bus to trips.
 //
-// Each event is delivered at least once, to one of all processes that run the consumer. An event that cannot be
-// decoded, or that the service refuses, is dropped with a log line; after another error it is redelivered. While
-// the bus does not connect this process to the device service, no event arrives, and the trip service polls
-// instead (trip.TaskRunner).
+// Each event is delivered at least once, to one of the processes. An event that cannot be decoded, or that the
+// service refuses, is dropped with a log line; after another error it is redelivered. Without a shared bus no event
+// arrives, and the trip service polls instead (trip.TaskRunner).
 package events
 
 import (
@@ -40,7 +39,7 @@ func New(b Bus, service *trip.Service, decoders Decoders, logger *slog.Logger) *
 	return &Consumer{bus: b, service: service, decoders: decoders, logger: logger}
 }
 
-// Loops describes the background loops of the consumer, one for each subscription.
+// Loops describes the background loops, one per subscription.
 func (c *Consumer) Loops() []worker.Loop {
 	subscribe := func(durable, filter string, handle bus.Handler) worker.Loop {
 		config := bus.ConsumerConfig{Stream: bus.Events, Durable: durable, Filter: filter, Prefetch: 32}
@@ -71,7 +70,7 @@ func (c *Consumer) handlePosition(ctx context.Context, m bus.Message) error {
 	return nil
 }
 
-// dropRefused returns nil for an error that a redelivery would meet again, so that the event is acknowledged.
+// dropRefused returns nil for an error that a redelivery would repeat, so that the event is acknowledged.
 func (c *Consumer) dropRefused(ctx context.Context, m bus.Message, err error) error {
 	if errs.FaultOf(err) == errs.FaultInput {
 		c.logDropped(ctx, m, err)

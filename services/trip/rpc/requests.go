@@ -40,7 +40,7 @@ func positions(field string, all []*typesv1.Position) ([]trip.Position, error) {
 	return out, nil
 }
 
-// rides decodes rides. An end that cannot be decoded has no time, which the use case reports as a fault of that ride.
+// rides decodes rides. An end that cannot be decoded has no time, which is a fault of that ride.
 func rides(all []*tripv1.Ride) []trip.Ride {
 	out := make([]trip.Ride, len(all))
 	for i, m := range all {

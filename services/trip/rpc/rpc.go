@@ -1,6 +1,5 @@
-// Package rpc serves the contract of the trip service (services/proto/trip/v1) over gRPC. It decodes requests, calls
-// the use cases, and encodes trips and errors. It holds no rules: a message that cannot be decoded is
-// INVALID_ARGUMENT, and every other error is returned unchanged.
+// Package rpc is the gRPC server of the trip service (services/proto/trip/v1). A message that cannot be decoded is
+// INVALID_ARGUMENT; every other error is returned unchanged.
 package rpc
 
 import (
@@ -13,7 +12,6 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
-// Register registers the use cases as sluice.trip.v1.Trips.
 func Register(r grpc.ServiceRegistrar, s *trip.Service) {
 	tripv1.RegisterTripsServer(r, server{service: s})
 }

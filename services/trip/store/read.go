@@ -15,22 +15,22 @@ func newest() sqldb.Newest {
 	return sqldb.Newest{Name: "trips/newest", Column: "start_at", Kind: ids.Trip}
 }
 
-// Get returns trips by id: see trip.Store.
+// Get implements trip.Store.
 func (s *Store) Get(ctx context.Context, ids []string) ([]trip.Trip, error) {
 	var w sqldb.Where
 	w.In("id", ids)
 	return s.query(ctx, w.SQL(), w.Args())
 }
 
-// Open returns open trips by vehicle or account: see trip.Store.
+// Open implements trip.Store.
 func (s *Store) Open(ctx context.Context, vehicleIDs, accountIDs []string) ([]trip.Trip, error) {
 	var w sqldb.Where
 	w.And("id IN (" + openBy(&w, "vehicle_id", vehicleIDs) + " UNION " + openBy(&w, "account_id", accountIDs) + ")")
 	return s.query(ctx, w.SQL(), w.Args())
 }
 
-// openBy selects the ids of open trips. The condition on the status equals that of the partial index, so that both
-// engines use it.
+// openBy selects ids of open trips. Its condition equals that of the partial index, so that both engines use the
+// index.
 func openBy(w *sqldb.Where, column string, values []string) string {
 	marks := make([]string, len(values))
 	for i, value := range values {
@@ -42,7 +42,7 @@ func openBy(w *sqldb.Where, column string, values []string) string {
 	return `SELECT id FROM trips WHERE status IN ('UNLOCKING', 'IN_PROGRESS') AND ` + column + ` IN (` + strings.Join(marks, ", ") + `)`
 }
 
-// List returns a page of trips: see trip.Store.
+// List implements trip.Store.
 func (s *Store) List(ctx context.Context, filter trip.Filter, request page.Request) (page.Page[trip.Trip], error) {
 	size, err := request.Size()
 	if err != nil {

@@ -14,11 +14,11 @@ const columns = `id, version, status, account_id, vehicle_id, start_position, la
 	gap, fixes, distance_metres, distance_source, tariff, duration_seconds, fee_minor, source, external_id,
 	unlock_by, errand, errand_at, failure, measurement, max_speed`
 
-// changing lists the columns of a trip that change.
+// changing lists the columns that changes of a trip update.
 const changing = `version, status, start_at, start_position, last_position, end_position, gap, fixes,
 	distance_metres, duration_seconds, fee_minor, unlock_by, errand, errand_at, failure, measurement`
 
-// onRecordingDoNothing skips a trip whose source and external id are stored already.
+// onRecordingDoNothing skips a trip whose source and external id are stored.
 const onRecordingDoNothing = `ON CONFLICT (source, external_id) WHERE source <> '' DO NOTHING`
 
 func scanTrip(row sqldb.Row) (trip.Trip, error) {

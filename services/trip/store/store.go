@@ -1,8 +1,6 @@
-// Package store persists trips in SQL, on SQLite or PostgreSQL.
-//
-// It promises what trip.Store requires. Two partial unique indexes enforce one open trip for each account and each
-// vehicle. A change first locks the row of the trip with an update that changes no value, so that both engines
-// serialize the changes of one trip. On failure the transaction is rolled back and nothing is stored.
+// Package store persists trips in SQL, on SQLite or PostgreSQL. Two partial unique indexes enforce one open trip per
+// account and per vehicle. A change first locks the row of the trip by an update without effect, so changes of one
+// trip are serial on both engines.
 package store
 
 import (
@@ -24,7 +22,7 @@ var migrations embed.FS
 func Migrations() fs.FS {
 	sub, err := fs.Sub(migrations, "migrations")
 	if err != nil {
-		return migrations // unreachable: the folder is embedded above
+		return migrations // unreachable: the folder is embedded
 	}
 	return sub
 }
@@ -35,12 +33,12 @@ type Store struct {
 	encode func(trip.Trip) ([]byte, error)
 }
 
-// New returns a store over a migrated database. The function encode returns the payload of an event.
+// New returns a store over a migrated database. encode encodes the payloads of events.
 func New(db *sqldb.DB, encode func(trip.Trip) ([]byte, error)) *Store {
 	return &Store{db: db, encode: encode}
 }
 
-// Create stores a new trip: see trip.Store.
+// Create implements trip.Store.
 func (s *Store) Create(ctx context.Context, key idempotency.Key, change trip.Change) (trip.Trip, error) {
 	t, err := sqldb.WriteOnce(ctx, s.db, key, change.At, func(tx *sqldb.Tx) (trip.Trip, error) {
 		if change.Refusal != nil {
@@ -62,7 +60,7 @@ func (s *Store) Create(ctx context.Context, key idempotency.Key, change trip.Cha
 	return t, nil
 }
 
-// Change applies a decision to a trip: see trip.Store.
+// Change implements trip.Store.
 func (s *Store) Change(ctx context.Context, id, accountID string, positions []trip.Position, decide trip.Decide) (trip.Trip, error) {
 	var t trip.Trip
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -79,7 +77,7 @@ func (s *Store) Change(ctx context.Context, id, accountID string, positions []tr
 	return t, nil
 }
 
-// ChangeImported changes or creates the trip of a recording: see trip.Store.
+// ChangeImported implements trip.Store.
 func (s *Store) ChangeImported(ctx context.Context, draft trip.Trip, positions []trip.Position, decide trip.Decide) (t trip.Trip, created bool, err error) {
 	draft.Version = 0
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -102,7 +100,7 @@ func (s *Store) ChangeImported(ctx context.Context, draft trip.Trip, positions [
 	return t, created, nil
 }
 
-// CreateImported stores new recordings: see trip.Store.
+// CreateImported implements trip.Store.
 func (s *Store) CreateImported(ctx context.Context, changes []trip.Change) (stored int64, err error) {
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		stored = 0

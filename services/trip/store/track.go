@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/services/trip"
 )
 
-// fixKey identifies a fix: a track stores each key once.
+// fixKey identifies a fix within a track.
 type fixKey struct {
 	at                  int64
 	latitude, longitude float64
@@ -18,7 +18,7 @@ type fixKey struct {
 
 func keyOf(p trip.Position) fixKey { return fixKey{sqldb.Micros(p.At), p.Latitude, p.Longitude} }
 
-// newPositions returns those of the positions that the track does not have yet, each once and in order.
+// newPositions returns the positions that are new in the track, each once and in order.
 func newPositions(ctx context.Context, tx *sqldb.Tx, tripID string, positions []trip.Position) ([]trip.Position, error) {
 	if len(positions) == 0 {
 		return nil, nil
@@ -73,9 +73,9 @@ func insertFixes(ctx context.Context, tx *sqldb.Tx, tripID string, fixes []trip.
 	return err
 }
 
-// Tracks returns tracks: see trip.Store. Of n fixes, counted from 0, it selects those at floor(i*(n-1)/(limit-1)) for
-// i from 0 to limit-1. The index k is one of them when a multiple of n-1 lies between k*(limit-1), included, and
-// (k+1)*(limit-1), excluded.
+// Tracks implements trip.Store. Of n fixes, counted from 0, it selects those at floor(i*(n-1)/(limit-1)) for i from 0
+// to limit-1. The index k is one of them if a multiple of n-1 is between k*(limit-1), included, and (k+1)*(limit-1),
+// excluded.
 func (s *Store) Tracks(ctx context.Context, ids []string, accountID string, limit int) ([]trip.Track, error) {
 	var w sqldb.Where
 	w.In("id", ids)

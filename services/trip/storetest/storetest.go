@@ -1,4 +1,4 @@
-// Package storetest is the conformance suite of trip.Store. Every implementation must pass it, on every engine.
+// Package storetest is the conformance suite of trip.Store.
 package storetest
 
 import (
@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/services/trip"
 )
 
-// Run runs the suite. Each call of open returns an empty store.
+// Run runs the suite; open returns an empty store.
 func Run(t *testing.T, open func(t *testing.T) trip.Store) {
 	for name, test := range map[string]func(*testing.T, trip.Store){
 		"trip, created, is read back unchanged":                        readsBack,
@@ -56,7 +56,7 @@ func tariff() trip.Tariff {
 	return trip.Tariff{Currency: "EUR", StartFeeMinor: 100, PerKilometreMinor: 25, PerMinuteMinor: 30}
 }
 
-// at returns a position a number of seconds after noon, and ten metres north of the start for each second.
+// at returns a position a number of seconds after noon, ten metres further north per second.
 func at(seconds int) trip.Position {
 	return trip.Position{
 		Latitude: 48 + float64(seconds)*10/111_195, Longitude: 11.5, At: noon().Add(time.Duration(seconds) * time.Second),
