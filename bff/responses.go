@@ -10,7 +10,8 @@ type ResponseKey struct {
 	Document  [32]byte // hash of its text and of the schema
 	Operation string
 	Variables map[string]any
-	Private   bool // the response is for its caller alone
+	Private   bool   // the response is for its caller alone
+	Denied    string // the fields that the caller's scopes do not allow
 }
 
 // CachedResponse is the data of a response without errors.

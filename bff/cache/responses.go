@@ -151,7 +151,7 @@ func responseKey(key bff.ResponseKey, who caller.Caller) (name string, known boo
 	}
 	text := make([]byte, 0, 256)
 	text = append(text, key.Document[:]...)
-	for _, part := range []string{key.Operation, right, string(variables)} {
+	for _, part := range []string{key.Operation, right, key.Denied, string(variables)} {
 		text = append(append(text, part...), 0)
 	}
 	sum := sha256.Sum256(text)

@@ -53,6 +53,9 @@ func TestCallerWithFailuresIsBlockedUntilReleased(t *testing.T) {
 	p := harness.Start(t, "serve", "--demo", "--addr", "127.0.0.1:0", "--data", t.TempDir(),
 		"--abuse-failures", "10", "--abuse-repeats", "10", "--abuse-open-for", "10m")
 	alice, operator, admin := p.SignIn(t, "alice"), p.SignIn(t, "operator"), p.SignIn(t, "admin")
+	for range 20 { // a field without the scope is not a failed operation
+		harness.RequireError(t, p.Execute(t, alice, `{ overview { jobs { running } } }`, nil), "PERMISSION_DENIED", "SCOPE_MISSING")
+	}
 	const missing = `{ trip(id: "trip_01jd2k0f3qe8x9w5t7v6m4n2p0") { id } }`
 	for range 10 {
 		harness.RequireError(t, p.Execute(t, alice, missing, nil), "NOT_FOUND", "NOT_FOUND")

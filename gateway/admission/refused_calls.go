@@ -8,6 +8,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
@@ -18,8 +19,15 @@ const (
 	recordTimeout       = time.Second
 )
 
-// checkAccess refuses an operation with fields that the caller may not read or write.
+// checkAccess refuses an operation with fields that the caller may not read or write. Such fields of a query are null.
 func (c *Controller) checkAccess(ctx context.Context, request *graphql.OperationContext, prepared *document.Prepared) error {
+	if request.Operation.Operation == ast.Query {
+		denied, err := prepared.Denied(caller.FromContext(ctx))
+		if len(denied) > 0 {
+			pipeline.SetDenied(request, denied)
+		}
+		return err
+	}
 	err := prepared.CheckAccess(caller.FromContext(ctx))
 	if err != nil && request.Operation.Operation == ast.Mutation && caller.FromContext(ctx).APIKeyID != "" {
 		c.recordRefusedCalls(ctx, request, errs.From(err))

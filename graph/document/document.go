@@ -165,6 +165,31 @@ func (p *Prepared) CheckAccess(by caller.Caller) error {
 	return nil
 }
 
+// Denied returns the fields of a query that the caller may not read, with their errors: they are null in the response.
+// It returns an error when nothing of the query would remain, and for an anonymous caller, who can sign in.
+func (p *Prepared) Denied(by caller.Caller) (fields map[string]error, err error) {
+	remains := p.introspect
+	for _, n := range p.needs {
+		denial := n.check(by)
+		isRoot := strings.HasPrefix(n.field, p.schema.Query.Name+".")
+		remains = remains || isRoot && denial == nil
+		if denial == nil {
+			continue
+		}
+		if err == nil {
+			err = denial
+		}
+		if fields == nil {
+			fields = map[string]error{}
+		}
+		fields[n.field] = denial
+	}
+	if remains && by.Known() {
+		return fields, nil
+	}
+	return nil, err
+}
+
 func (n need) check(by caller.Caller) error {
 	if n.rule == public {
 		return nil

@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"context"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -11,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/graph/plan"
 )
 
 // ChargeOf returns the points that an operation was charged; nil before admission, and without budgets.
@@ -24,11 +27,39 @@ func SetCharge(request *graphql.OperationContext, charge *bff.Charge) {
 	request.Stats.SetExtension(bff.ChargeExtension, charge)
 }
 
+// deniedKey is where gqlgen keeps the denied fields of a query.
+const deniedKey = "denied"
+
+// SetDenied stores the fields of a query that its caller may not read, with their errors.
+func SetDenied(request *graphql.OperationContext, fields map[string]error) {
+	names := slices.Sorted(maps.Keys(fields))
+	request.Stats.SetExtension(deniedKey, plan.Denials{Key: strings.Join(names, " "), Fields: fields})
+}
+
+func denialsOf(request *graphql.OperationContext) plan.Denials {
+	denials, _ := request.Stats.GetExtension(deniedKey).(plan.Denials)
+	return denials
+}
+
 // reference is gqlgen's own executor. Tests and benchmarks compare the responses and costs of plans with it.
 type reference struct {
 	graphql.ExecutableSchema
 	admission Admission
 	weights   map[*ast.FieldDefinition]int
+}
+
+// denying is the extension that makes denied fields null in gqlgen's own executor.
+type denying struct{ graphql.HandlerExtension }
+
+// InterceptField is graphql.FieldInterceptor.
+func (denying) InterceptField(ctx context.Context, next graphql.Resolver) (any, error) {
+	field, denials := graphql.GetFieldContext(ctx), denialsOf(graphql.GetOperationContext(ctx))
+	for _, object := range []string{field.Object, field.Field.ObjectDefinition.Name} {
+		if err := denials.Fields[object+"."+field.Field.Name]; err != nil {
+			return nil, err
+		}
+	}
+	return next(ctx)
 }
 
 // Exec executes the operation in the context, and settles its charge by the cost of its response. The cost

@@ -81,6 +81,7 @@ func (a *cacheable) answer(ctx context.Context) *graphql.Response {
 	}
 	found, flight := a.responses.Lookup(ctx, bff.ResponseKey{
 		Document: preparedOf(a.request).of.hash, Operation: a.request.OperationName, Variables: a.request.Variables, Private: a.control.Private,
+		Denied: denialsOf(a.request).Key,
 	})
 	if found != nil {
 		a.request.Stats.SetExtension(freshnessKey, Freshness{found.TTL, a.control.Private})

@@ -74,6 +74,9 @@ func NewServer(resolver *graph.Resolver, options Options) *handler.Server {
 		tracing: options.Tracing, documents: documents, admission: options.Admission, persisted: options.Persisted, responses: options.Responses,
 	})
 	server.Use(options.Admission)
+	if options.Reference {
+		server.Use(denying{options.Admission})
+	}
 	if options.Persisted != nil {
 		server.Use(registration{options.Persisted})
 	}
@@ -114,6 +117,7 @@ func executable(resolver *graph.Resolver, options Options) graphql.ExecutableSch
 		References: references,
 		Refusal:    graph.RefusePlan,
 		Operation:  func(request *graphql.OperationContext) *plan.Operation { return &preparedOf(request).plans },
+		Denied:     denialsOf,
 		Count:      options.Count,
 		Weight:     func(field *ast.FieldDefinition) int { return document.Weight(source.Schema.Schema(), field) },
 		Spent:      options.Admission.Settle,

@@ -22,8 +22,15 @@ type Operation struct {
 	rejected   Outcome  // why it cannot be planned; "" when it can
 
 	mu       sync.Mutex
-	variants map[uint32]*plan
+	variants map[variant]*plan
+	partial  int // variants with denied fields
 	nodes    int
+}
+
+// variant is what the plans of one operation differ in.
+type variant struct {
+	conditions uint32
+	denied     string
 }
 
 // Nodes returns the number of fields of its plans so far, counted for each type that may be their parent.
@@ -33,19 +40,19 @@ func (op *Operation) Nodes() int {
 	return op.nodes
 }
 
-func (op *Operation) planOf(s *Schema, request *graphql.OperationContext) (*plan, Outcome) {
+func (op *Operation) planOf(s *Schema, request *graphql.OperationContext, denials Denials) (*plan, Outcome) {
 	op.read.Do(func() { op.prepare(request) })
 	if op.rejected != "" {
 		return nil, op.rejected
 	}
-	var key uint32
+	key := variant{denied: denials.Key}
 	for i, name := range op.conditions {
 		on, ok := request.Variables[name].(bool)
 		if !ok {
 			return nil, Condition
 		}
 		if on {
-			key |= 1 << i
+			key.conditions |= 1 << i
 		}
 	}
 	op.mu.Lock()
@@ -53,11 +60,18 @@ func (op *Operation) planOf(s *Schema, request *graphql.OperationContext) (*plan
 	if p, known := op.variants[key]; known {
 		return p, p.outcome
 	}
-	if len(op.variants) == maxVariants {
+	isPartial := key.denied != ""
+	if !isPartial && len(op.variants)-op.partial == maxVariants {
 		return nil, Variants
 	}
-	c := &compiler{schema: s, request: request}
+	c := &compiler{schema: s, request: request, denied: denials.Fields}
 	p := c.compile()
+	if isPartial && op.partial == maxVariants {
+		return p, p.outcome // callers choose the scopes of their keys: the plan is not stored
+	}
+	if isPartial {
+		op.partial++
+	}
 	op.variants[key] = p
 	op.nodes += c.nodes
 	return p, p.outcome
@@ -65,7 +79,7 @@ func (op *Operation) planOf(s *Schema, request *graphql.OperationContext) (*plan
 
 // prepare scans the operation for its conditions, and for what prevents a plan.
 func (op *Operation) prepare(request *graphql.OperationContext) {
-	op.variants = map[uint32]*plan{}
+	op.variants = map[variant]*plan{}
 	if len(request.Operation.Directives) > 0 {
 		op.rejected = Directive
 		return
@@ -149,6 +163,7 @@ type Node struct {
 	below     []*selection          // by the object's type
 
 	introspection *ast.OperationDefinition // selects nothing but this field; nil for other fields
+	denied        error                    // why the caller may not read the field; nil if it may
 
 	weight     int // of each item, when the field is a list of objects
 	nonNull    bool
@@ -175,6 +190,7 @@ type selection struct {
 type compiler struct {
 	schema  *Schema
 	request *graphql.OperationContext
+	denied  map[string]error // by "Type.field"
 	plan    *plan
 	nodes   int
 	outcome Outcome
@@ -212,7 +228,7 @@ func (c *compiler) compileRoot(id TypeID, fields []graphql.CollectedField) *plan
 	p.root.below = []*selection{root}
 	p.root.next = nearestConcurrent(root)
 	p.introspects = slices.ContainsFunc(root.nodes, func(n *Node) bool { return n.introspection != nil })
-	hasData := slices.ContainsFunc(root.nodes, func(n *Node) bool { return n.field != nil })
+	hasData := slices.ContainsFunc(root.nodes, func(n *Node) bool { return n.field != nil || n.denied != nil })
 	switch {
 	case p.introspects && !hasData:
 		c.reject(Introspection)
@@ -255,7 +271,7 @@ func (c *compiler) selection(above *Node, id TypeID, fields []graphql.CollectedF
 // addWeight sets the cost of the node: a list of objects costs each of its items, other fields cost once.
 func (c *compiler) addWeight(s *selection, n *Node) {
 	if n.field == nil {
-		return // __typename, or introspection
+		return // __typename, introspection, or denied
 	}
 	weight := c.schema.options.Weight(n.collected.Definition)
 	if n.collected.Definition.Type.Elem != nil && len(n.field.Results) > 0 {
@@ -284,6 +300,10 @@ func (c *compiler) node(above *Node, object *Type, collected graphql.CollectedFi
 		n.introspection = &ast.OperationDefinition{Operation: ast.Query, SelectionSet: ast.SelectionSet{&field}}
 		return n
 	}
+	if n.denied = c.denialOf(object, collected); n.denied != nil {
+		n.nonNull = collected.Definition.Type.NonNull
+		return n
+	}
 	n.field = object.Fields[collected.Name]
 	switch {
 	case n.field == nil:
@@ -306,6 +326,17 @@ func (c *compiler) node(above *Node, object *Type, collected graphql.CollectedFi
 	}
 	c.allocate(n)
 	return n
+}
+
+// denialOf returns why the field is denied: by the rule of its object, or of the interface that selects it.
+func (c *compiler) denialOf(object *Type, collected graphql.CollectedField) error {
+	if len(c.denied) == 0 {
+		return nil
+	}
+	if err := c.denied[object.Name+"."+collected.Name]; err != nil {
+		return err
+	}
+	return c.denied[collected.ObjectDefinition.Name+"."+collected.Name]
 }
 
 func (c *compiler) allocate(n *Node) {

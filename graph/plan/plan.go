@@ -55,6 +55,11 @@
 // Two things about events follow the specification and not gqlgen, whose error paths omit the root
 // field of a subscription, and where a null that the root field may not be stays below it.
 //
+// # Denied fields
+//
+// A field that the caller may not read (Options.Denied) is null, with an error at its path, and nothing below it is
+// resolved. The plan of such a query is a variant of its own. At most 100 of these errors are in a response.
+//
 // # Refusals and fallback
 //
 // A plan with too many fields, an operation with too many combinations of @skip and @include, and a condition that is
@@ -67,6 +72,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/99designs/gqlgen/graphql"
@@ -106,6 +112,8 @@ type Options struct {
 	// Operation returns what stores the plans of the request's operation. It returns the same for the
 	// same operation of the same document, so that a cache of documents holds their plans too.
 	Operation func(request *graphql.OperationContext) *Operation
+	// Denied returns the fields of the request's query that its caller may not read. It may be nil.
+	Denied func(request *graphql.OperationContext) Denials
 	// Count receives the outcome of every operation. It may be nil.
 	Count func(Outcome)
 	// Refusal returns the error of an operation that is refused. It may be nil.
@@ -116,6 +124,12 @@ type Options struct {
 	Spent  func(ctx context.Context, points int)
 	// Trace is called before every batch of a loader; the function that it returns is called after it. It may be nil.
 	Trace func(ctx context.Context, call LoaderCall) (context.Context, func())
+}
+
+// Denials are the fields that a caller may not read. Each is null, with its error. The zero value denies none.
+type Denials struct {
+	Key    string           // equal for equal fields
+	Fields map[string]error // by "Type.field"
 }
 
 // LoaderCall is a batch of a loader.
@@ -171,6 +185,9 @@ func New(source Source, options Options) (*Schema, error) {
 	if _, ok := options.Fallback.(graphql.ExecutableSchemaWithEventContext); ok {
 		return nil, errors.New("plan: a schema with @subscriptionContext is not supported")
 	}
+	if options.Denied == nil {
+		options.Denied = func(*graphql.OperationContext) Denials { return Denials{} }
+	}
 	if options.Count == nil {
 		options.Count = func(Outcome) {}
 	}
@@ -204,13 +221,14 @@ func New(source Source, options Options) (*Schema, error) {
 // Exec executes the operation in the context. It returns a handler for the responses.
 func (s *Schema) Exec(ctx context.Context) graphql.ResponseHandler {
 	request := graphql.GetOperationContext(ctx)
-	p, outcome := s.options.Operation(request).planOf(s, request)
+	denials := s.options.Denied(request)
+	p, outcome := s.options.Operation(request).planOf(s, request, denials)
 	s.options.Count(outcome)
 	switch {
+	case outcome != Planned && outcome != Introspection && denials.Key != "":
+		return s.refuse(ctx, slices.Collect(maps.Values(denials.Fields))[0]) // the fallback would read denied fields
 	case outcome.IsRefusal():
-		s.options.Spent(ctx, 0)
-		graphql.AddError(ctx, s.options.Refusal(outcome))
-		return func(context.Context) *graphql.Response { return nil }
+		return s.refuse(ctx, s.options.Refusal(outcome))
 	case outcome != Planned:
 		return s.ExecutableSchema.Exec(ctx)
 	case request.Operation.Operation == ast.Subscription:
@@ -224,6 +242,12 @@ func (s *Schema) Exec(ctx context.Context) graphql.ResponseHandler {
 		done = true
 		return s.execute(ctx, request, p)
 	}
+}
+
+func (s *Schema) refuse(ctx context.Context, err error) graphql.ResponseHandler {
+	s.options.Spent(ctx, 0)
+	graphql.AddError(ctx, err)
+	return func(context.Context) *graphql.Response { return nil }
 }
 
 // maxRecent is the number of operations whose plans are cached when Options.Operation is nil.

@@ -2,12 +2,14 @@ package plan_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/executor"
 
 	"github.com/sluicehq/sluice/graph/plan"
@@ -240,5 +242,43 @@ func TestReferenceOfOtherTypesIsRefused(t *testing.T) {
 		if _, err := plan.New(exec.Planned(exec.Config{Resolvers: exec.WithReferences(resolver{}, nil)}), plan.Options{References: options}); err == nil {
 			t.Errorf("%s: the reference is accepted", name)
 		}
+	}
+}
+
+// A denied field is null and not resolved. Callers with other scopes do not use up the combinations of an operation.
+func TestDeniedFieldsAreNullForTheirCallerOnly(t *testing.T) {
+	t.Parallel()
+	var denied plan.Denials
+	calls := 0
+	persons := plan.NewLoader("person", 0, func(ctx context.Context, keys []string) ([]*plantest.Person, []error) {
+		calls++
+		return personBatch(ctx, keys)
+	})
+	owner := plan.Refer(persons, func(t *plantest.Thing) (string, bool) { return t.ID, true })
+	schema, err := plan.New(exec.Planned(exec.Config{Resolvers: exec.WithReferences(resolver{}, nil)}), plan.Options{
+		References: map[string]plan.Reference{"Thing.owner": owner, "Thing.boss": owner, "Person.best": plan.Refer(persons, func(p *plantest.Person) (string, bool) { return p.ID, true })},
+		Denied:     func(*graphql.OperationContext) plan.Denials { return denied },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := newExecutor(schema)
+	const query = `{ things(first: 2) { id owner { id } } }`
+	all := run(quiet(t.Context()), e, query, nil)
+	for i := range 40 {
+		denied = plan.Denials{Key: fmt.Sprint(i), Fields: map[string]error{"Thing.owner": errors.New("denied")}}
+		calls = 0
+		got := run(quiet(t.Context()), e, query, nil)
+		if got.data != `{"things":[{"id":"t0","owner":null},{"id":"t1","owner":null}]}` || len(got.errors) != 2 || calls != 0 {
+			t.Fatalf("caller %d: %s %v, %d calls", i, got.data, got.errors, calls)
+		}
+	}
+	denied = plan.Denials{}
+	if got := run(quiet(t.Context()), e, query, nil); all.differs(got) != "" || calls != 1 {
+		t.Errorf("%s %v, want %s", got.data, got.errors, all.data)
+	}
+	denied = plan.Denials{Key: "id", Fields: map[string]error{"Thing.id": errors.New("denied")}}
+	if got := run(quiet(t.Context()), e, query, nil); strings.Contains(got.data, "t0") || len(got.errors) == 0 {
+		t.Errorf("a denied field that cannot be null: %s %v", got.data, got.errors)
 	}
 }

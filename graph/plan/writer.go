@@ -10,6 +10,9 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
+// maxDenials bounds the errors of denied fields in a response: a list can have one for each item.
+const maxDenials = 100
+
 // errChanged reports that the passes read different objects.
 var errChanged = errors.New("plan: an object changed while the response was written")
 
@@ -24,6 +27,7 @@ type Writer struct {
 	base    *graphql.FieldContext // the start of path
 	path    []step
 	late    []lateError
+	denials int // denied fields that were written
 	// required: the field just written is non-null, though it is nullable in the schema.
 	required bool
 }
@@ -149,6 +153,9 @@ func (w *Writer) field(n *Node, obj any) (written bool) {
 		return true
 	case n.introspection != nil:
 		return w.introspect(n)
+	case n.denied != nil:
+		w.deny(n)
+		return false
 	}
 	mark, depth := len(w.buf), len(w.path)
 	w.path = append(w.path, step{n, nothing})
@@ -180,6 +187,16 @@ func (w *Writer) field(n *Node, obj any) (written bool) {
 		return w.refuse(n)
 	}
 	return w.result(n, &res)
+}
+
+// deny reports that the caller may not read the field.
+func (w *Writer) deny(n *Node) {
+	if w.denials++; w.denials > maxDenials {
+		return
+	}
+	w.path = append(w.path, step{n, nothing})
+	w.run.reportError(w.context(), &result{err: n.denied})
+	w.path = w.path[:len(w.path)-1]
 }
 
 // introspect writes a field that gqlgen's executor resolves: __schema or __type.
