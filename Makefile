@@ -8,7 +8,7 @@ REQUIRE ?= redis,postgres,nats,mosquitto
 # The time limit for the tests of one package on a busy machine.
 TEST_TIMEOUT ?= 14m
 
-.PHONY: run build test test-all race race-engine generate verify fmt bench
+.PHONY: run build test test-all race race-engine generate verify fmt bench chaos fuzz-devices
 
 run: build ## build and run everything in one process, with real recordings
 	./bin/sluice serve --demo
@@ -39,6 +39,13 @@ verify: ## fail when generated code is stale, or the tree is not tidy, formatted
 
 bench: ## ratios to limits of the same run; fails where a bar is missed by more than half
 	$(GO) test -run '^$$' -bench . -benchtime 1x -timeout 20m -p 1 ./bench/...
+
+chaos: ## devices under abuse, a killed process, an outage of the database, an upgrade, at full size
+	SLUICE_CHAOS=whole $(GO) test -count 1 -v -timeout 30m ./e2e/chaos
+
+FUZZ_TIME ?= 4m
+fuzz-devices: ## packets and payloads of devices, over a socket
+	for f in FuzzConnect FuzzPublish FuzzSubscribe FuzzProperties; do $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZ_TIME) ./services/device/ingress || exit 1; done
 
 fmt:
 	gofmt -w $$(git ls-files '*.go')

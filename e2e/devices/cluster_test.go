@@ -11,32 +11,16 @@ import (
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
-	"github.com/nats-io/nats-server/v2/server"
 
 	"github.com/sluicehq/sluice/e2e/harness"
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
-// startBroker starts a NATS server, and returns the settings by which programs use it.
-func startBroker(t *testing.T) []string {
-	t.Helper()
-	s, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.Start()
-	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
-	if !s.ReadyForConnections(harness.Timeout) {
-		t.Fatal("the NATS server is not ready")
-	}
-	return []string{"--nats-url", s.ClientURL()}
-}
-
 // Two programs share one NATS and one PostgreSQL, and the devices. One is killed while devices publish to it: nothing
 // that was acknowledged is lost, and the devices continue at the other.
 func TestTwoProgramsOneKilledDevicesContinueAtTheOther(t *testing.T) {
 	t.Parallel()
-	shared := append(startBroker(t), "--services-device-database="+testserver.StartPostgres(t).NewDatabase(t))
+	shared := append(harness.StartNATS(t), "--services-device-database="+testserver.StartPostgres(t).NewDatabase(t))
 	one := harness.Start(t, harness.DemoArgs(t.TempDir(), shared...)...)
 	other := harness.Start(t, harness.DemoArgs(t.TempDir(), shared...)...)
 	token := one.SignIn(t, "admin")

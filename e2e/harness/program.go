@@ -44,7 +44,13 @@ func Start(t *testing.T, args ...string) *Program {
 // Launch runs the program. The caller must end it.
 func Launch(t *testing.T, args ...string) *Program {
 	t.Helper()
-	p := &Program{Cmd: Command(context.Background(), args...), Stdout: NewOutput(), Stderr: NewOutput(), ended: make(chan struct{})}
+	return LaunchCommand(t, Command(context.Background(), args...))
+}
+
+// LaunchCommand runs a command that is a sluice program. The caller must end it.
+func LaunchCommand(t *testing.T, cmd *exec.Cmd) *Program {
+	t.Helper()
+	p := &Program{Cmd: cmd, Stdout: NewOutput(), Stderr: NewOutput(), ended: make(chan struct{})}
 	p.Cmd.Stdout, p.Cmd.Stderr = p.Stdout, p.Stderr
 	if err := p.Cmd.Start(); err != nil {
 		t.Fatalf("start the program: %v", err)
@@ -72,7 +78,12 @@ const unlimited = "1000000000"
 
 // Command is the program with the arguments. It does not inherit SLUICE_ variables of the test's environment.
 func Command(ctx context.Context, args ...string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, suite.binary, args...)
+	return CommandOf(ctx, suite.binary, args...)
+}
+
+// CommandOf is another build of the program with the arguments.
+func CommandOf(ctx context.Context, binary string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, binary, args...)
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "SLUICE_") {
 			cmd.Env = append(cmd.Env, variable)

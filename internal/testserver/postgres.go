@@ -19,7 +19,18 @@ import (
 // Postgres is a PostgreSQL server for one test.
 type Postgres struct {
 	port      string
+	command   func() *exec.Cmd
+	stop      func()
 	databases atomic.Int64
+}
+
+// Stop shuts the server down, until Restart.
+func (p *Postgres) Stop() { p.stop() }
+
+// Restart starts the server again on its port, with its data.
+func (p *Postgres) Restart(t testing.TB) {
+	t.Helper()
+	p.stop = start(t, p.command(), p.port)
 }
 
 // StartPostgres starts a server that is stopped at the end of the test.
@@ -48,7 +59,10 @@ func StartPostgres(t testing.TB) *Postgres {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
 	p := &Postgres{port: FreePort(t)}
-	start(t, run(server, "-D", dir, "-p", p.port, "-h", "127.0.0.1", "-k", dir, "-F", "-c", "max_connections=200"), p.port)
+	p.command = func() *exec.Cmd {
+		return run(server, "-D", dir, "-p", p.port, "-h", "127.0.0.1", "-k", dir, "-F", "-c", "max_connections=200")
+	}
+	p.Restart(t)
 	return p
 }
 

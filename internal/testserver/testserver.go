@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -72,8 +73,8 @@ func FreePort(t testing.TB) string {
 
 const startTimeout = 30 * time.Second
 
-// start runs the server until the end of the test, and waits until it accepts connections on the port.
-func start(t testing.TB, cmd *exec.Cmd, port string) {
+// start runs the server until stop or the end of the test, and waits until it accepts connections on the port.
+func start(t testing.TB, cmd *exec.Cmd, port string) (stop func()) {
 	t.Helper()
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
@@ -82,16 +83,17 @@ func start(t testing.TB, cmd *exec.Cmd, port string) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGINT) // PostgreSQL's fast shutdown
 		<-ended
 	})
+	t.Cleanup(stop)
 	deadline := time.After(startTimeout)
 	for {
 		conn, err := net.Dial("tcp", "127.0.0.1:"+port)
 		if err == nil {
 			_ = conn.Close()
-			return
+			return stop
 		}
 		select {
 		case err := <-ended:

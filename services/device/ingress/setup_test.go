@@ -44,7 +44,7 @@ type site struct {
 	listener *ingress.Listener
 }
 
-func open(t *testing.T, change func(l *ingress.Limits)) *site {
+func open(t testing.TB, change func(l *ingress.Limits)) *site {
 	t.Helper()
 	bounds := limits()
 	if change != nil {
@@ -54,12 +54,12 @@ func open(t *testing.T, change func(l *ingress.Limits)) *site {
 }
 
 // openOn opens a process on the database.
-func openOn(t *testing.T, db *sqldb.DB, bounds ingress.Limits) *site {
+func openOn(t testing.TB, db *sqldb.DB, bounds ingress.Limits) *site {
 	t.Helper()
 	return openWith(t, db, bounds, func(*ingress.Options) {})
 }
 
-func openWith(t *testing.T, db *sqldb.DB, bounds ingress.Limits, change func(*ingress.Options)) *site {
+func openWith(t testing.TB, db *sqldb.DB, bounds ingress.Limits, change func(*ingress.Options)) *site {
 	t.Helper()
 	s := &site{db: db, store: store.New(db, rpc.Encoding())}
 	logger := slog.New(slog.NewTextHandler(t.Output(), nil))
@@ -88,7 +88,7 @@ func openWith(t *testing.T, db *sqldb.DB, bounds ingress.Limits, change func(*in
 	return s
 }
 
-func (s *site) register(t *testing.T) registry.Registration {
+func (s *site) register(t testing.TB) registry.Registration {
 	t.Helper()
 	r, err := s.Registry.Register(devicetest.As(t, caller.System), registry.RegisterInput{Name: "press", Kind: device.Sensor})
 	if err != nil {
@@ -100,11 +100,11 @@ func (s *site) register(t *testing.T) registry.Registration {
 // client is a raw socket.
 type client struct {
 	net.Conn
-	t *testing.T
+	t testing.TB
 	r *bufio.Reader
 }
 
-func (s *site) dial(t *testing.T) *client {
+func (s *site) dial(t testing.TB) *client {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.listener.Addr())
 	if err != nil {
@@ -224,7 +224,7 @@ func (c *client) wantDisconnect(what string, code byte) {
 }
 
 // join connects a device and reads CONNACK.
-func (s *site) join(t *testing.T, version byte, r registry.Registration, clientID string, clean bool, properties ...byte) (c *client, connack []byte) {
+func (s *site) join(t testing.TB, version byte, r registry.Registration, clientID string, clean bool, properties ...byte) (c *client, connack []byte) {
 	t.Helper()
 	c = s.dial(t)
 	c.send(connectPacket(version, clean, clientID, r.Device.ID, r.Secret, properties...))
