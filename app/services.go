@@ -193,8 +193,12 @@ func openActivity(ctx context.Context, w *wiring, _ connector) (*opened, error) 
 	if err != nil {
 		return nil, err
 	}
-	service := activity.New(activitystore.New(db, activityrpc.EncodeActivity), w.clock)
-	return &opened{name: "activity", db: db, register: func(r grpc.ServiceRegistrar) { activityrpc.Register(r, service) }}, nil
+	store := activitystore.New(db, activityrpc.EncodeActivity)
+	service := activity.New(store, w.clock)
+	return &opened{
+		name: "activity", db: db, register: func(r grpc.ServiceRegistrar) { activityrpc.Register(r, service) },
+		old: []retention.Task{retention.After("history of activities", w.config.Activity.HistoryRetention, store.DeleteHistory)},
+	}, nil
 }
 
 // work starts the background work of a service: the relay of its events, its own loops and retention.

@@ -8,6 +8,9 @@ import (
 // Activities is the port of the activity service. GetActivities is a batch read.
 type Activities interface {
 	RecordActivity(ctx context.Context, input RecordActivityInput) (*Activity, error)
+	UpdateActivity(ctx context.Context, input UpdateActivityInput) (*Activity, error)
+	DeleteActivity(ctx context.Context, id string, expectedVersion *int) error
+	ListRevisions(ctx context.Context, id string) ([]*ActivityRevision, error)
 	GetActivities(ctx context.Context, ids []string) ([]*Activity, error)
 	ListActivities(ctx context.Context, filter *ActivityFilter, page PageRequest) (Page[Activity], error)
 	ReportHydration(ctx context.Context, query HydrationQuery) (*HydrationReport, error)
@@ -43,6 +46,18 @@ type Activity struct {
 	JobID        string // "" when it concerns no job
 	Links        []*Link
 	Data         JSON
+	Version      int
+	UpdatedAt    time.Time
+	WithdrawnAt  *time.Time // only in the event of a withdrawal
+}
+
+// ActivityRevision is an earlier version of an activity.
+type ActivityRevision struct {
+	Activity   *Activity
+	Version    int
+	ReplacedAt time.Time
+	ReplacedBy string
+	Withdrawn  bool
 }
 
 // SkyCoordinates is a position on the sky, in degrees.
@@ -130,6 +145,34 @@ type RecordActivityInput struct {
 	Data           JSON
 	Public         *bool
 	IdempotencyKey *string
+}
+
+// ActivityField is a field that an update can remove.
+type ActivityField string
+
+// UpdateActivityInput changes the fields that are not nil, and removes those of Clear.
+type UpdateActivityInput struct {
+	ID              string
+	Kind            *ActivityKind
+	Title           *string
+	Content         *string
+	StartedAt       *time.Time
+	EndedAt         *time.Time
+	Actor           *string
+	Organisation    *string
+	Subject         *string
+	Amount          *float64
+	Unit            *string
+	Position        *PositionInput
+	Sky             *SkyCoordinatesInput
+	Observation     *ObservationInput
+	DeviceID        *string
+	TripID          *string
+	JobID           *string
+	Links           []*LinkInput
+	Data            JSON
+	Clear           []ActivityField
+	ExpectedVersion *int
 }
 
 // RecordWaterInput is the input that records a drink of water.

@@ -36,5 +36,6 @@ type Event struct {
 type Topic struct {
 	Entity entity.Kind
 	ID     string // of the entity, or of the command for EntityLogLine; "" for every id
+	Change string // of the events; "" for every change
 	Filter any    // such as *ActivityFilter; nil for none. bff/entity compiles it
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/graph/model"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/ids"
 )
 
 func (r queryResolver) Activities(ctx context.Context, filter *bff.ActivityFilter, first *int, after *string) (*model.ActivityConnection, error) {
@@ -43,6 +44,33 @@ func (r queryResolver) Hydration(ctx context.Context, from, to time.Time, timeZo
 
 func (r mutationResolver) RecordActivity(ctx context.Context, input bff.RecordActivityInput) (*bff.Activity, error) {
 	return r.Activities.RecordActivity(ctx, input)
+}
+
+func (r mutationResolver) UpdateActivity(ctx context.Context, input bff.UpdateActivityInput) (*bff.Activity, error) {
+	if err := checkID("id", ids.Activity, input.ID); err != nil {
+		return nil, err
+	}
+	if err := r.withinLimit(ctx, optionalSlice(input.DeviceID)...); err != nil {
+		return nil, err
+	}
+	return r.Activities.UpdateActivity(ctx, input)
+}
+
+func (r mutationResolver) DeleteActivity(ctx context.Context, id string, expectedVersion *int) (*string, error) {
+	if err := checkID("id", ids.Activity, id); err != nil {
+		return nil, err
+	}
+	if err := r.Activities.DeleteActivity(ctx, id, expectedVersion); err != nil {
+		return nil, err
+	}
+	return &id, nil
+}
+
+func (r queryResolver) ActivityHistory(ctx context.Context, id string) ([]*bff.ActivityRevision, error) {
+	if err := checkID("id", ids.Activity, id); err != nil {
+		return nil, err
+	}
+	return r.Ports.Activities.ListRevisions(ctx, id)
 }
 
 // maxDrinkMl is the largest amount of one drink, in millilitres: a larger amount has the wrong unit.

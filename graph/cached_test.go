@@ -162,6 +162,9 @@ func (w *writer) write(t testing.TB, by who, seen *known) {
 		`mutation($t: ID!) { endTrip(tripId: $t) { id } }`,
 		`mutation { recordWater(input: {amountMl: 1%d}) { id } }`,
 		`mutation($d: ID!) { recordActivity(input: {kind: NOTE, title: "n %d", deviceId: $d}) { id } }`,
+		`mutation($a: ID!) { updateActivity(input: {id: $a, title: "corrected %d"}) { id } }`,
+		`mutation($a: ID!) { updateActivity(input: {id: $a, amount: 1%d}) { id } }`,
+		`mutation($a: ID!) { deleteActivity(id: $a) }`,
 	}
 	choice := w.dice.IntN(len(documents) + 1)
 	if choice == len(documents) {
@@ -173,7 +176,7 @@ func (w *writer) write(t testing.TB, by who, seen *known) {
 		document = fmt.Sprintf(document, w.dice.IntN(1000))
 	}
 	body, err := json.Marshal(map[string]any{"query": document, "variables": map[string]any{
-		"d": some(seen.ids["device"]), "j": some(seen.ids["job"]), "t": some(seen.ids["trip"]),
+		"d": some(seen.ids["device"]), "j": some(seen.ids["job"]), "t": some(seen.ids["trip"]), "a": some(seen.ids["activity"]),
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -108,6 +108,7 @@ func (h *environment) entities(t *testing.T, k *known) map[string][]bff.Node {
 	of["jobChanged"] = nodesOf(t, jobs, err)
 	activities, err := ports.Activities.GetActivities(ctx, k.ids["activity"])
 	of["activityAdded"] = nodesOf(t, activities, err)
+	of["activityChanged"] = of["activityAdded"]
 	for _, id := range k.ids["command"] {
 		of["commandOutput"] = append(of["commandOutput"], &bff.LogLine{CommandID: id, At: h.clock.Now(), Stream: "stdout", Text: "a\tline"})
 	}

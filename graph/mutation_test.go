@@ -74,3 +74,52 @@ func TestZeroArgumentIsRefusedAndNotTheDefault(t *testing.T) {
 		}
 	}
 }
+
+// What an owner corrects and deletes shows in every answer after it, and in the history.
+func TestCorrectedActivityShowsAtOnce(t *testing.T) {
+	t.Parallel()
+	h := open(t)
+	alice, bob := h.signIn(t, "alice"), h.signIn(t, "bob")
+	id := h.text(t, alice, `mutation { recordWater(input: {amountMl: 900}) { id } }`, nil, "recordWater", "id")
+	vars := map[string]any{"id": id}
+	total := func() any {
+		t.Helper()
+		return h.get(t, alice, `{ hydration(from: "2000-01-01T00:00:00Z", to: "2099-01-01T00:00:00Z") { totalMl } }`, nil, "hydration", "totalMl")
+	}
+	if got := total(); got != 900.0 {
+		t.Errorf("the total is %v", got)
+	}
+	a := h.get(t, alice, `mutation($id: ID!) { updateActivity(input: {id: $id, amount: 300, content: "by hand", expectedVersion: 1}) { title content amount version } }`, vars, "updateActivity").(map[string]any)
+	if a["title"] != "Water, 300 ml" || a["content"] != "by hand" || a["amount"] != 300.0 || a["version"] != 2.0 || total() != 300.0 {
+		t.Errorf("corrected: %v, a total of %v", a, total())
+	}
+	a = h.get(t, alice, `mutation($id: ID!) { updateActivity(input: {id: $id, clear: [CONTENT]}) { content version } }`, vars, "updateActivity").(map[string]any)
+	if a["content"] != nil || a["version"] != 3.0 {
+		t.Errorf("cleared: %v", a)
+	}
+	for document, reason := range map[string]string{
+		`mutation($id: ID!) { updateActivity(input: {id: $id, amount: 1, expectedVersion: 1}) { id } }`: "VERSION_CONFLICT",
+		`mutation($id: ID!) { deleteActivity(id: $id, expectedVersion: 1) }`:                            "VERSION_CONFLICT",
+		`mutation($id: ID!) { updateActivity(input: {id: $id, amount: 0}) { id } }`:                     "INVALID_FIELD",
+		`mutation($id: ID!) { updateActivity(input: {id: $id, clear: [AMOUNT]}) { id } }`:               "INVALID_FIELD",
+	} {
+		if a := h.ask(t, alice, document, vars); len(a.Errors) != 1 || a.Errors[0].extension("reason") != reason {
+			t.Errorf("%s: answered %s", document, a.text)
+		}
+	}
+	for _, document := range []string{`mutation($id: ID!) { updateActivity(input: {id: $id, amount: 1}) { id } }`, `mutation($id: ID!) { deleteActivity(id: $id) }`} {
+		if a := h.ask(t, bob, document, vars); len(a.Errors) != 1 || a.Errors[0].extension("code") != "NOT_FOUND" {
+			t.Errorf("%s of another: answered %s", document, a.text)
+		}
+	}
+	if got := h.text(t, alice, `mutation($id: ID!) { deleteActivity(id: $id, expectedVersion: 3) }`, vars, "deleteActivity"); got != id || total() != 0.0 {
+		t.Errorf("deleted %s, a total of %v", got, total())
+	}
+	history := h.get(t, alice, `query($id: ID!) { activityHistory(id: $id) { version withdrawn activity { amount } } }`, vars, "activityHistory").([]any)
+	if len(history) != 3 || history[0].(map[string]any)["withdrawn"] != true || history[2].(map[string]any)["activity"].(map[string]any)["amount"] != 900.0 {
+		t.Errorf("the history is %v", history)
+	}
+	if other := h.get(t, bob, `query($id: ID!) { activityHistory(id: $id) { version } }`, vars, "activityHistory").([]any); len(other) != 0 {
+		t.Errorf("another sees the history %v", other)
+	}
+}

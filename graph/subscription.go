@@ -24,12 +24,20 @@ func WithFeed(ctx context.Context, feed *Feed) context.Context {
 }
 
 func (r subscriptionResolver) ActivityAdded(ctx context.Context, filter *bff.ActivityFilter) (<-chan *bff.Activity, error) {
+	return r.activities(ctx, filter, "added")
+}
+
+func (r subscriptionResolver) ActivityChanged(ctx context.Context, filter *bff.ActivityFilter) (<-chan *bff.Activity, error) {
+	return r.activities(ctx, filter, "")
+}
+
+func (r subscriptionResolver) activities(ctx context.Context, filter *bff.ActivityFilter, change string) (<-chan *bff.Activity, error) {
 	if filter != nil {
 		if err := r.checkFilter(ctx, filter.AccountID, filter.DeviceID); err != nil {
 			return nil, err
 		}
 	}
-	return feed[*bff.Activity](ctx, bff.Topic{Entity: entity.Activity, Filter: filter})
+	return feed[*bff.Activity](ctx, bff.Topic{Entity: entity.Activity, Change: change, Filter: filter})
 }
 
 func (subscriptionResolver) DeviceChanged(ctx context.Context, filter *bff.DeviceFilter) (<-chan *bff.Device, error) {

@@ -239,7 +239,20 @@ func (f writableJobs) DeleteJob(ctx context.Context, id string, _ *int) error {
 }
 
 func (f writableActivities) RecordActivity(ctx context.Context, input bff.RecordActivityInput) (*bff.Activity, error) {
-	return recordWrite(ctx, "recordActivity", input, func(suffix string) (*bff.Activity, error) {
+	return f.activity(ctx, "recordActivity", input)
+}
+
+func (f writableActivities) UpdateActivity(ctx context.Context, input bff.UpdateActivityInput) (*bff.Activity, error) {
+	return f.activity(ctx, "updateActivity", input)
+}
+
+func (f writableActivities) DeleteActivity(ctx context.Context, id string, _ *int) error {
+	_, err := f.activity(ctx, "deleteActivity", id)
+	return err
+}
+
+func (f writableActivities) activity(ctx context.Context, method string, input any) (*bff.Activity, error) {
+	return recordWrite(ctx, method, input, func(suffix string) (*bff.Activity, error) {
 		activity, err := firstOf(items(f.Activities.ListActivities(ctx, nil, bff.PageRequest{First: 1})))
 		if activity != nil {
 			activity.Title += suffix

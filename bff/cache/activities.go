@@ -58,3 +58,21 @@ func (a activities) RecordActivity(ctx context.Context, input bff.RecordActivity
 		return a.Activities.RecordActivity(ctx, input)
 	})
 }
+
+func (a activities) UpdateActivity(ctx context.Context, input bff.UpdateActivityInput) (*bff.Activity, error) {
+	return write(ctx, a.cache, "Activities.UpdateActivity", []string{input.ID}, func(ctx context.Context) (*bff.Activity, error) {
+		return a.Activities.UpdateActivity(ctx, input)
+	})
+}
+
+func (a activities) DeleteActivity(ctx context.Context, id string, expectedVersion *int) error {
+	_, err := write(ctx, a.cache, "Activities.DeleteActivity", []string{id}, func(ctx context.Context) (struct{}, error) {
+		return struct{}{}, a.Activities.DeleteActivity(ctx, id, expectedVersion)
+	})
+	return err
+}
+
+func (a activities) ListRevisions(ctx context.Context, id string) ([]*bff.ActivityRevision, error) {
+	bff.ReadsOf(ctx).NoteUncacheable("Activities.ListRevisions")
+	return a.Activities.ListRevisions(ctx, id)
+}

@@ -121,4 +121,7 @@ var activityMethods = []Method{ // a table, never written
 	{"Activities.ListActivities", Cached, caller.ActivityRead, time.Minute, ""},
 	{"Activities.ReportHydration", Cached, caller.ActivityRead, time.Minute, ""},
 	{"Activities.RecordActivity", Invalidates, "", 0, ""},
+	{"Activities.UpdateActivity", Invalidates, "", 0, ""},
+	{"Activities.DeleteActivity", Invalidates, "", 0, ""},
+	{"Activities.ListRevisions", Bypass, "", 0, "read too rarely"},
 }

@@ -13,6 +13,7 @@ import (
 // which an index finds it.
 type Selection struct {
 	Kind       entity.Kind
+	Change     string // of the events; "" for every change
 	Conditions []func(bff.Node) bool
 	// Keys are the keys of the index: the selection contains no event that has none of them. Without keys every
 	// event of the kind is tried.
@@ -31,7 +32,7 @@ func Select(topic bff.Topic) (*Selection, error) {
 	if r == nil || r.decode == nil {
 		return nil, errs.Invalid("subscription", "there are no events of %s", topic.Entity)
 	}
-	s := &Selection{Kind: topic.Entity}
+	s := &Selection{Kind: topic.Entity, Change: topic.Change}
 	if topic.ID != "" {
 		s.oneOf("id", []string{topic.ID}, bff.Node.GetID)
 	}
@@ -43,7 +44,7 @@ func Select(topic bff.Topic) (*Selection, error) {
 
 // Contains reports whether the event meets every condition.
 func (s *Selection) Contains(e *bff.Event) bool {
-	if e.Entity != s.Kind || e.Node == nil {
+	if e.Entity != s.Kind || e.Node == nil || s.Change != "" && e.Change != s.Change {
 		return false
 	}
 	for _, holds := range s.Conditions {

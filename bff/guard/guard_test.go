@@ -82,7 +82,7 @@ func reasonOf(ctx context.Context, conn grpc.ClientConnInterface, method string)
 func TestConnUnreachableServiceRetriesReadsOnly(t *testing.T) {
 	t.Parallel()
 	reads := " GetKeySet BatchGetAccounts ListApiKeys BatchGetApiKeys" +
-		" BatchGetActivities ListActivities SumAmounts ReportHydration" +
+		" BatchGetActivities ListActivities SumAmounts ReportHydration ListRevisions" +
 		" BatchGetDevices ListDevices CountDevices BatchListEvents BatchQueryTelemetry" +
 		" BatchGetJobs ListJobs CountJobs BatchListDeviceJobs BatchListRuns" +
 		" BatchGetTrips ListTrips BatchGetOpenTrips BatchGetTracks "

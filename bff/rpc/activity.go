@@ -36,6 +36,70 @@ func (a Activities) RecordActivity(ctx context.Context, input bff.RecordActivity
 	return one(activity)(a.client.RecordActivity(ctx, &activityv1.RecordActivityRequest{Activity: m, IdempotencyKey: text(input.IdempotencyKey)}))
 }
 
+// UpdateActivity changes the fields that the input has, and removes those that it clears.
+func (a Activities) UpdateActivity(ctx context.Context, in bff.UpdateActivityInput) (*bff.Activity, error) {
+	m := activityMessage(bff.RecordActivityInput{
+		Content: in.Content, StartedAt: in.StartedAt, EndedAt: in.EndedAt, Title: text(in.Title), Actor: in.Actor,
+		Organisation: in.Organisation, Subject: in.Subject, Amount: in.Amount, Unit: in.Unit, Position: in.Position, Sky: in.Sky,
+		Observation: in.Observation, DeviceID: in.DeviceID, TripID: in.TripID, JobID: in.JobID, Links: in.Links, Data: in.Data,
+	})
+	if in.Kind != nil {
+		m.Kind = enumValue[activityv1.Kind](activityv1.Kind_value, "KIND_", string(*in.Kind))
+	}
+	return one(activity)(a.client.UpdateActivity(ctx, &activityv1.UpdateActivityRequest{
+		Id: in.ID, ExpectedVersion: version(in.ExpectedVersion), Activity: m, Fields: changedFields(in),
+	}))
+}
+
+func changedFields(in bff.UpdateActivityInput) []string {
+	var fields []string
+	for _, f := range []struct {
+		name string
+		set  bool
+	}{
+		{"kind", in.Kind != nil}, {"title", in.Title != nil}, {"content", in.Content != nil}, {"startedAt", in.StartedAt != nil},
+		{"endedAt", in.EndedAt != nil}, {"actor", in.Actor != nil}, {"organisation", in.Organisation != nil},
+		{"subject", in.Subject != nil}, {"amount", in.Amount != nil}, {"unit", in.Unit != nil}, {"position", in.Position != nil},
+		{"sky", in.Sky != nil}, {"observation", in.Observation != nil}, {"deviceId", in.DeviceID != nil},
+		{"tripId", in.TripID != nil}, {"jobId", in.JobID != nil}, {"links", in.Links != nil}, {"data", named(in.Data)},
+	} {
+		if f.set {
+			fields = append(fields, f.name)
+		}
+	}
+	for _, f := range in.Clear {
+		fields = append(fields, clearedFields[f])
+	}
+	return fields
+}
+
+// clearedFields names the fields of the contract. It is never written.
+var clearedFields = map[bff.ActivityField]string{
+	"CONTENT": "content", "ENDED_AT": "endedAt", "ACTOR": "actor", "ORGANISATION": "organisation", "SUBJECT": "subject",
+	"AMOUNT": "amount", "UNIT": "unit", "POSITION": "position", "SKY": "sky", "OBSERVATION": "observation",
+	"DEVICE": "deviceId", "TRIP": "tripId", "JOB": "jobId", "LINKS": "links", "DATA": "data",
+}
+
+// DeleteActivity withdraws an activity.
+func (a Activities) DeleteActivity(ctx context.Context, id string, expectedVersion *int) error {
+	_, err := a.client.WithdrawActivity(ctx, &activityv1.WithdrawActivityRequest{Id: id, ExpectedVersion: version(expectedVersion)})
+	return err
+}
+
+// ListRevisions returns the earlier versions of an activity, the newest first.
+func (a Activities) ListRevisions(ctx context.Context, id string) ([]*bff.ActivityRevision, error) {
+	m, err := a.client.ListRevisions(ctx, &activityv1.ListRevisionsRequest{Id: id})
+	if err != nil {
+		return nil, err
+	}
+	return each(m.GetRevisions(), func(r *activityv1.Revision) *bff.ActivityRevision {
+		return &bff.ActivityRevision{
+			Activity: activity(r.GetActivity()), Version: int(r.GetActivity().GetVersion()), ReplacedAt: r.GetReplacedAt().AsTime(),
+			ReplacedBy: r.GetReplacedBy(), Withdrawn: r.GetWithdrawn(),
+		}
+	}), nil
+}
+
 // GetActivities returns the activities of the ids that the caller sees.
 func (a Activities) GetActivities(ctx context.Context, ids []string) ([]*bff.Activity, error) {
 	m, err := a.client.BatchGetActivities(ctx, &activityv1.BatchGetActivitiesRequest{Ids: ids})
@@ -79,6 +143,7 @@ func activity(m *activityv1.Activity) *bff.Activity {
 		Amount: m.Amount, Unit: optionalText(m.GetUnit()), Position: position(m.GetPosition()), Sky: sky(m.GetSky()),
 		Observation: observation(m.GetObservation()), AccountID: m.GetAccountId(), DeviceID: m.GetDeviceId(), TripID: m.GetTripId(), JobID: m.GetJobId(),
 		Links: each(m.GetLinks(), link), Data: optionalJSON(m.GetDataJson()),
+		Version: int(m.GetVersion()), UpdatedAt: m.GetUpdatedAt().AsTime(), WithdrawnAt: optionalTime(m.GetWithdrawnAt()),
 	}
 }
 

@@ -424,6 +424,7 @@ type event struct {
 			Title  string
 			Device *struct{ Name string }
 		}
+		ActivityChanged struct{ Title, WithdrawnAt string }
 	}
 	Errors     []struct{ Message string }
 	Extensions struct {

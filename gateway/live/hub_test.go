@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	activityv1 "github.com/sluicehq/sluice/services/gen/activity/v1"
 )
@@ -44,6 +45,51 @@ func TestEventExecutesOncePerGroup(t *testing.T) {
 	}
 	if n := w.loads.Load(); n != 10 {
 		t.Errorf("%d calls to the device service, want 10", n)
+	}
+}
+
+// New activities reach both subscriptions, corrections and deletions only the one that follows changes, also when both
+// resume.
+func TestCorrectionsReachTheSubscriptionOfChanges(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.gateway(t)
+	const changed = `subscription { activityChanged { title withdrawnAt } }`
+	follow := func(query, extensions string) *peer {
+		p := g.connect(t, "admin")
+		p.subscribe("a", query, extensions)
+		return p
+	}
+	adds, changes := follow(added, ""), follow(changed, "")
+	adds.barrier()
+	changes.barrier()
+	a := note("first")
+	w.publish(t, a)
+	cursor := `{"after":"` + adds.next("a").Extensions.Cursor + `"}`
+	changes.next("a")
+	for _, change := range []string{"changed", "withdrawn"} {
+		a.Title = change
+		if change == "withdrawn" {
+			a.WithdrawnAt = timestamppb.Now()
+		}
+		m := activityMessage(t, a)
+		m.Subject = "event.activity." + change + "." + a.GetId()
+		if err := w.bus.Publish(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.publish(t, note("second"))
+	for _, p := range []*peer{adds, follow(added, cursor)} {
+		if got := p.next("a").title(); got != "second" {
+			t.Errorf("activityAdded has %q", got)
+		}
+	}
+	for _, p := range []*peer{changes, follow(changed, cursor)} {
+		for _, want := range []string{"changed", "withdrawn", "second"} {
+			if got := p.next("a").Data.ActivityChanged; got.Title != want || (got.WithdrawnAt != "") != (want == "withdrawn") {
+				t.Errorf("activityChanged has %+v, want %s", got, want)
+			}
+		}
 	}
 }
 

@@ -41,6 +41,7 @@ func Planned(cfg Config) plan.Source {
 		ec.unmarshalInputStartTripInput,
 		ec.unmarshalInputStreamInput,
 		ec.unmarshalInputTripFilter,
+		ec.unmarshalInputUpdateActivityInput,
 		ec.unmarshalInputUpdateDeviceInput,
 		ec.unmarshalInputUpdateJobInput,
 	)
@@ -204,6 +205,7 @@ type QueryFields interface {
 	APIKeys(ctx context.Context) ([]*bff.ApiKey, error)
 	Activities(ctx context.Context, filter *bff.ActivityFilter, first *int, after *string) (*model.ActivityConnection, error)
 	Hydration(ctx context.Context, from time.Time, to time.Time, timeZone *string, accountID *string) (*bff.HydrationReport, error)
+	ActivityHistory(ctx context.Context, id string) ([]*bff.ActivityRevision, error)
 	DeviceCalls(ctx context.Context, filter *bff.DeviceCallFilter, first *int, after *string) (*model.DeviceCallConnection, error)
 	Callers(ctx context.Context, window *bff.CallWindow) ([]*bff.CallerUsage, error)
 	Devices(ctx context.Context, filter *bff.DeviceFilter, orderBy *bff.DeviceOrder, first *int, after *string) (*model.DeviceConnection, error)
@@ -286,60 +288,61 @@ const (
 	planTypeActivity                      plan.TypeID = 1
 	planTypeActivityConnection            plan.TypeID = 2
 	planTypeActivityEdge                  plan.TypeID = 3
-	planTypeApiKey                        plan.TypeID = 4
-	planTypeBudget                        plan.TypeID = 5
-	planTypeCallerBreaker                 plan.TypeID = 6
-	planTypeCallerUsage                   plan.TypeID = 7
-	planTypeCommand                       plan.TypeID = 8
-	planTypeCommandConnection             plan.TypeID = 9
-	planTypeCommandEdge                   plan.TypeID = 10
-	planTypeCreatedApiKey                 plan.TypeID = 11
-	planTypeDevice                        plan.TypeID = 12
-	planTypeDeviceCall                    plan.TypeID = 13
-	planTypeDeviceCallConnection          plan.TypeID = 14
-	planTypeDeviceCallEdge                plan.TypeID = 15
-	planTypeDeviceConfig                  plan.TypeID = 16
-	planTypeDeviceConfigSchema            plan.TypeID = 17
-	planTypeDeviceConfigVersion           plan.TypeID = 18
-	planTypeDeviceConfigVersionConnection plan.TypeID = 19
-	planTypeDeviceConfigVersionEdge       plan.TypeID = 20
-	planTypeDeviceConnection              plan.TypeID = 21
-	planTypeDeviceCounts                  plan.TypeID = 22
-	planTypeDeviceEdge                    plan.TypeID = 23
-	planTypeDeviceEvent                   plan.TypeID = 24
-	planTypeDeviceEventConnection         plan.TypeID = 25
-	planTypeDeviceEventEdge               plan.TypeID = 26
-	planTypeHydrationDay                  plan.TypeID = 27
-	planTypeHydrationReport               plan.TypeID = 28
-	planTypeJob                           plan.TypeID = 29
-	planTypeJobConnection                 plan.TypeID = 30
-	planTypeJobCounts                     plan.TypeID = 31
-	planTypeJobEdge                       plan.TypeID = 32
-	planTypeJobRun                        plan.TypeID = 33
-	planTypeJobRunConnection              plan.TypeID = 34
-	planTypeJobRunEdge                    plan.TypeID = 35
-	planTypeLink                          plan.TypeID = 36
-	planTypeLogLine                       plan.TypeID = 37
-	planTypeMoney                         plan.TypeID = 38
-	planTypeMutation                      plan.TypeID = 39
-	planTypeObservation                   plan.TypeID = 40
-	planTypeOverview                      plan.TypeID = 41
-	planTypePageInfo                      plan.TypeID = 42
-	planTypePoint                         plan.TypeID = 43
-	planTypePosition                      plan.TypeID = 44
-	planTypeQuery                         plan.TypeID = 45
-	planTypeRefusalCount                  plan.TypeID = 46
-	planTypeRegisteredDevice              plan.TypeID = 47
-	planTypeSeries                        plan.TypeID = 48
-	planTypeSession                       plan.TypeID = 49
-	planTypeSkyCoordinates                plan.TypeID = 50
-	planTypeStreamSession                 plan.TypeID = 51
-	planTypeSubscription                  plan.TypeID = 52
-	planTypeTrip                          plan.TypeID = 53
-	planTypeTripConnection                plan.TypeID = 54
-	planTypeTripEdge                      plan.TypeID = 55
-	planTypeTripPoint                     plan.TypeID = 56
-	planTypeViewer                        plan.TypeID = 57
+	planTypeActivityRevision              plan.TypeID = 4
+	planTypeApiKey                        plan.TypeID = 5
+	planTypeBudget                        plan.TypeID = 6
+	planTypeCallerBreaker                 plan.TypeID = 7
+	planTypeCallerUsage                   plan.TypeID = 8
+	planTypeCommand                       plan.TypeID = 9
+	planTypeCommandConnection             plan.TypeID = 10
+	planTypeCommandEdge                   plan.TypeID = 11
+	planTypeCreatedApiKey                 plan.TypeID = 12
+	planTypeDevice                        plan.TypeID = 13
+	planTypeDeviceCall                    plan.TypeID = 14
+	planTypeDeviceCallConnection          plan.TypeID = 15
+	planTypeDeviceCallEdge                plan.TypeID = 16
+	planTypeDeviceConfig                  plan.TypeID = 17
+	planTypeDeviceConfigSchema            plan.TypeID = 18
+	planTypeDeviceConfigVersion           plan.TypeID = 19
+	planTypeDeviceConfigVersionConnection plan.TypeID = 20
+	planTypeDeviceConfigVersionEdge       plan.TypeID = 21
+	planTypeDeviceConnection              plan.TypeID = 22
+	planTypeDeviceCounts                  plan.TypeID = 23
+	planTypeDeviceEdge                    plan.TypeID = 24
+	planTypeDeviceEvent                   plan.TypeID = 25
+	planTypeDeviceEventConnection         plan.TypeID = 26
+	planTypeDeviceEventEdge               plan.TypeID = 27
+	planTypeHydrationDay                  plan.TypeID = 28
+	planTypeHydrationReport               plan.TypeID = 29
+	planTypeJob                           plan.TypeID = 30
+	planTypeJobConnection                 plan.TypeID = 31
+	planTypeJobCounts                     plan.TypeID = 32
+	planTypeJobEdge                       plan.TypeID = 33
+	planTypeJobRun                        plan.TypeID = 34
+	planTypeJobRunConnection              plan.TypeID = 35
+	planTypeJobRunEdge                    plan.TypeID = 36
+	planTypeLink                          plan.TypeID = 37
+	planTypeLogLine                       plan.TypeID = 38
+	planTypeMoney                         plan.TypeID = 39
+	planTypeMutation                      plan.TypeID = 40
+	planTypeObservation                   plan.TypeID = 41
+	planTypeOverview                      plan.TypeID = 42
+	planTypePageInfo                      plan.TypeID = 43
+	planTypePoint                         plan.TypeID = 44
+	planTypePosition                      plan.TypeID = 45
+	planTypeQuery                         plan.TypeID = 46
+	planTypeRefusalCount                  plan.TypeID = 47
+	planTypeRegisteredDevice              plan.TypeID = 48
+	planTypeSeries                        plan.TypeID = 49
+	planTypeSession                       plan.TypeID = 50
+	planTypeSkyCoordinates                plan.TypeID = 51
+	planTypeStreamSession                 plan.TypeID = 52
+	planTypeSubscription                  plan.TypeID = 53
+	planTypeTrip                          plan.TypeID = 54
+	planTypeTripConnection                plan.TypeID = 55
+	planTypeTripEdge                      plan.TypeID = 56
+	planTypeTripPoint                     plan.TypeID = 57
+	planTypeViewer                        plan.TypeID = 58
 )
 
 func planTypes() []plan.Type {
@@ -348,6 +351,7 @@ func planTypes() []plan.Type {
 		planFieldsOfActivity(),
 		planFieldsOfActivityConnection(),
 		planFieldsOfActivityEdge(),
+		planFieldsOfActivityRevision(),
 		planFieldsOfApiKey(),
 		planFieldsOfBudget(),
 		planFieldsOfCallerBreaker(),
@@ -637,6 +641,29 @@ func planFieldsOfActivity() plan.Type {
 					return planOJSON2encodingᚋjsonᚐRawMessage(w, n, obj.Data)
 				},
 			},
+			"version": {
+				Name:    "version",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Activity)
+					return planNInt2int(w, n, obj.Version)
+				},
+			},
+			"updatedAt": {
+				Name:    "updatedAt",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Activity)
+					return planNDateTime2timeᚐTime(w, n, obj.UpdatedAt)
+				},
+			},
+			"withdrawnAt": {
+				Name: "withdrawnAt",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.Activity)
+					return planODateTime2ᚖtimeᚐTime(w, n, obj.WithdrawnAt)
+				},
+			},
 		},
 	}
 }
@@ -706,6 +733,57 @@ func planFieldsOfActivityEdge() plan.Type {
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*model.ActivityEdge)
 					return planNActivity2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivity(w, n, obj.Node)
+				},
+			},
+		},
+	}
+}
+
+func planFieldsOfActivityRevision() plan.Type {
+	return plan.Type{
+		Name:      "ActivityRevision",
+		Satisfies: activityRevisionImplementors,
+		Lasting:   true,
+		Fields: map[string]*plan.Field{
+			"version": {
+				Name:    "version",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.ActivityRevision)
+					return planNInt2int(w, n, obj.Version)
+				},
+			},
+			"activity": {
+				Name:    "activity",
+				NonNull: true,
+				Results: []plan.TypeID{planTypeActivity},
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.ActivityRevision)
+					return planNActivity2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivity(w, n, obj.Activity)
+				},
+			},
+			"replacedAt": {
+				Name:    "replacedAt",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.ActivityRevision)
+					return planNDateTime2timeᚐTime(w, n, obj.ReplacedAt)
+				},
+			},
+			"replacedBy": {
+				Name:    "replacedBy",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.ActivityRevision)
+					return planNString2string(w, n, obj.ReplacedBy)
+				},
+			},
+			"withdrawn": {
+				Name:    "withdrawn",
+				NonNull: true,
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.ActivityRevision)
+					return planNBoolean2bool(w, n, obj.Withdrawn)
 				},
 			},
 		},
@@ -2915,6 +2993,35 @@ func planFieldsOfMutation() plan.Type {
 					return x.(*executionContext).fieldContext_Mutation_recordWater(ctx, field)
 				},
 			},
+			"updateActivity": {
+				Name:       "updateActivity",
+				Results:    []plan.TypeID{planTypeActivity},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Activity](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().UpdateActivity(ctx, fc.Args["input"].(bff.UpdateActivityInput))
+				},
+				Value: plan.Value(planOActivity2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivity),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_updateActivity(ctx, field)
+				},
+			},
+			"deleteActivity": {
+				Name:       "deleteActivity",
+				Concurrent: true,
+				Result:     reflect.TypeFor[*string](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Mutation().DeleteActivity(ctx, fc.Args["id"].(string), fc.Args["expectedVersion"].(*int))
+				},
+				Value: plan.Value(planOID2ᚖstring),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Mutation_deleteActivity(ctx, field)
+				},
+			},
 			"releaseCaller": {
 				Name:       "releaseCaller",
 				Results:    []plan.TypeID{planTypeCallerUsage},
@@ -3586,6 +3693,21 @@ func planFieldsOfQuery() plan.Type {
 					return x.(*executionContext).fieldContext_Query_hydration(ctx, field)
 				},
 			},
+			"activityHistory": {
+				Name:       "activityHistory",
+				Results:    []plan.TypeID{planTypeActivityRevision},
+				Concurrent: true,
+				Result:     reflect.TypeFor[[]*bff.ActivityRevision](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Query().ActivityHistory(ctx, fc.Args["id"].(string))
+				},
+				Value: plan.Value(planOActivityRevision2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivityRevisionᚄ),
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Query_activityHistory(ctx, field)
+				},
+			},
 			"deviceCalls": {
 				Name:       "deviceCalls",
 				Results:    []plan.TypeID{planTypeDeviceCallConnection},
@@ -3977,6 +4099,23 @@ func planFieldsOfSubscription() plan.Type {
 				Receive: plan.Receive[*bff.Activity],
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Subscription_activityAdded(ctx, field)
+				},
+			},
+			"activityChanged": {
+				Name:       "activityChanged",
+				NonNull:    true,
+				Results:    []plan.TypeID{planTypeActivity},
+				Concurrent: true,
+				Result:     reflect.TypeFor[*bff.Activity](),
+				Args:       true,
+				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
+					ec := x.(*executionContext)
+					return ec.Resolvers.Subscription().ActivityChanged(ctx, fc.Args["filter"].(*bff.ActivityFilter))
+				},
+				Value:   plan.Value(planNActivity2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivity),
+				Receive: plan.Receive[*bff.Activity],
+				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+					return x.(*executionContext).fieldContext_Subscription_activityChanged(ctx, field)
 				},
 			},
 			"commandOutput": {
@@ -4436,6 +4575,13 @@ func planNActivityKind2githubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivityKind(w *
 	return w.String(string(v))
 }
 
+func planNActivityRevision2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivityRevision(w *plan.Writer, n *plan.Node, v *bff.ActivityRevision) bool {
+	if v == nil {
+		return w.Missing()
+	}
+	return w.Object(n, planTypeActivityRevision, v)
+}
+
 func planNApiKey2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐApiKey(w *plan.Writer, n *plan.Node, v *bff.ApiKey) bool {
 	if v == nil {
 		return w.Missing()
@@ -4858,6 +5004,13 @@ func planOActivityConnection2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋmodel
 		return false
 	}
 	return w.Object(n, planTypeActivityConnection, v)
+}
+
+func planOActivityRevision2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivityRevisionᚄ(w *plan.Writer, n *plan.Node, v []*bff.ActivityRevision) bool {
+	if v == nil {
+		return false
+	}
+	return plan.List(w, n, v, false, true, planNActivityRevision2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐActivityRevision)
 }
 
 func planOApiKey2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐApiKeyᚄ(w *plan.Writer, n *plan.Node, v []*bff.ApiKey) bool {

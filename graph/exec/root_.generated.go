@@ -70,6 +70,9 @@ type ComplexityRoot struct {
 		Title        func(childComplexity int) int
 		Trip         func(childComplexity int) int
 		Unit         func(childComplexity int) int
+		UpdatedAt    func(childComplexity int) int
+		Version      func(childComplexity int) int
+		WithdrawnAt  func(childComplexity int) int
 	}
 
 	ActivityConnection struct {
@@ -82,6 +85,14 @@ type ComplexityRoot struct {
 	ActivityEdge struct {
 		Cursor func(childComplexity int) int
 		Node   func(childComplexity int) int
+	}
+
+	ActivityRevision struct {
+		Activity   func(childComplexity int) int
+		ReplacedAt func(childComplexity int) int
+		ReplacedBy func(childComplexity int) int
+		Version    func(childComplexity int) int
+		Withdrawn  func(childComplexity int) int
 	}
 
 	ApiKey struct {
@@ -396,6 +407,7 @@ type ComplexityRoot struct {
 		CancelJob             func(childComplexity int, id string, expectedVersion *int) int
 		CreateAPIKey          func(childComplexity int, input bff.CreateApiKeyInput) int
 		CreateJob             func(childComplexity int, input bff.CreateJobInput) int
+		DeleteActivity        func(childComplexity int, id string, expectedVersion *int) int
 		DeleteDevice          func(childComplexity int, id string, expectedVersion *int) int
 		DeleteJob             func(childComplexity int, id string, expectedVersion *int) int
 		EndTrip               func(childComplexity int, tripID string, position *bff.PositionInput, expectedVersion *int) int
@@ -419,6 +431,7 @@ type ComplexityRoot struct {
 		StartTrip             func(childComplexity int, input bff.StartTripInput) int
 		StopStream            func(childComplexity int, deviceID string, viewer *string) int
 		TakeSnapshot          func(childComplexity int, deviceID string) int
+		UpdateActivity        func(childComplexity int, input bff.UpdateActivityInput) int
 		UpdateDevice          func(childComplexity int, input bff.UpdateDeviceInput) int
 		UpdateJob             func(childComplexity int, input bff.UpdateJobInput) int
 	}
@@ -467,6 +480,7 @@ type ComplexityRoot struct {
 	Query struct {
 		APIKeys             func(childComplexity int) int
 		Activities          func(childComplexity int, filter *bff.ActivityFilter, first *int, after *string) int
+		ActivityHistory     func(childComplexity int, id string) int
 		Callers             func(childComplexity int, window *bff.CallWindow) int
 		Device              func(childComplexity int, id string) int
 		DeviceCalls         func(childComplexity int, filter *bff.DeviceCallFilter, first *int, after *string) int
@@ -524,11 +538,12 @@ type ComplexityRoot struct {
 	}
 
 	Subscription struct {
-		ActivityAdded func(childComplexity int, filter *bff.ActivityFilter) int
-		CommandOutput func(childComplexity int, commandID string) int
-		DeviceChanged func(childComplexity int, filter *bff.DeviceFilter) int
-		JobChanged    func(childComplexity int, filter *bff.JobFilter) int
-		TripChanged   func(childComplexity int, id *string) int
+		ActivityAdded   func(childComplexity int, filter *bff.ActivityFilter) int
+		ActivityChanged func(childComplexity int, filter *bff.ActivityFilter) int
+		CommandOutput   func(childComplexity int, commandID string) int
+		DeviceChanged   func(childComplexity int, filter *bff.DeviceFilter) int
+		JobChanged      func(childComplexity int, filter *bff.JobFilter) int
+		TripChanged     func(childComplexity int, id *string) int
 	}
 
 	Trip struct {
@@ -738,6 +753,24 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Activity.Unit(childComplexity), true
+	case "Activity.updatedAt":
+		if e.ComplexityRoot.Activity.UpdatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Activity.UpdatedAt(childComplexity), true
+	case "Activity.version":
+		if e.ComplexityRoot.Activity.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Activity.Version(childComplexity), true
+	case "Activity.withdrawnAt":
+		if e.ComplexityRoot.Activity.WithdrawnAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Activity.WithdrawnAt(childComplexity), true
 
 	case "ActivityConnection.edges":
 		if e.ComplexityRoot.ActivityConnection.Edges == nil {
@@ -776,6 +809,37 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ActivityEdge.Node(childComplexity), true
+
+	case "ActivityRevision.activity":
+		if e.ComplexityRoot.ActivityRevision.Activity == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActivityRevision.Activity(childComplexity), true
+	case "ActivityRevision.replacedAt":
+		if e.ComplexityRoot.ActivityRevision.ReplacedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActivityRevision.ReplacedAt(childComplexity), true
+	case "ActivityRevision.replacedBy":
+		if e.ComplexityRoot.ActivityRevision.ReplacedBy == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActivityRevision.ReplacedBy(childComplexity), true
+	case "ActivityRevision.version":
+		if e.ComplexityRoot.ActivityRevision.Version == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActivityRevision.Version(childComplexity), true
+	case "ActivityRevision.withdrawn":
+		if e.ComplexityRoot.ActivityRevision.Withdrawn == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ActivityRevision.Withdrawn(childComplexity), true
 
 	case "ApiKey.createdAt":
 		if e.ComplexityRoot.ApiKey.CreatedAt == nil {
@@ -2108,6 +2172,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.CreateJob(childComplexity, args["input"].(bff.CreateJobInput)), true
+	case "Mutation.deleteActivity":
+		if e.ComplexityRoot.Mutation.DeleteActivity == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_deleteActivity_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.DeleteActivity(childComplexity, args["id"].(string), args["expectedVersion"].(*int)), true
 	case "Mutation.deleteDevice":
 		if e.ComplexityRoot.Mutation.DeleteDevice == nil {
 			break
@@ -2356,6 +2431,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.TakeSnapshot(childComplexity, args["deviceId"].(string)), true
+	case "Mutation.updateActivity":
+		if e.ComplexityRoot.Mutation.UpdateActivity == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_updateActivity_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.UpdateActivity(childComplexity, args["input"].(bff.UpdateActivityInput)), true
 	case "Mutation.updateDevice":
 		if e.ComplexityRoot.Mutation.UpdateDevice == nil {
 			break
@@ -2557,6 +2643,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Activities(childComplexity, args["filter"].(*bff.ActivityFilter), args["first"].(*int), args["after"].(*string)), true
+	case "Query.activityHistory":
+		if e.ComplexityRoot.Query.ActivityHistory == nil {
+			break
+		}
+
+		args, err := ec.field_Query_activityHistory_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Query.ActivityHistory(childComplexity, args["id"].(string)), true
 	case "Query.callers":
 		if e.ComplexityRoot.Query.Callers == nil {
 			break
@@ -2847,6 +2944,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Subscription.ActivityAdded(childComplexity, args["filter"].(*bff.ActivityFilter)), true
+	case "Subscription.activityChanged":
+		if e.ComplexityRoot.Subscription.ActivityChanged == nil {
+			break
+		}
+
+		args, err := ec.field_Subscription_activityChanged_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Subscription.ActivityChanged(childComplexity, args["filter"].(*bff.ActivityFilter)), true
 	case "Subscription.commandOutput":
 		if e.ComplexityRoot.Subscription.CommandOutput == nil {
 			break
@@ -3086,6 +3194,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 		ec.unmarshalInputStartTripInput,
 		ec.unmarshalInputStreamInput,
 		ec.unmarshalInputTripFilter,
+		ec.unmarshalInputUpdateActivityInput,
 		ec.unmarshalInputUpdateDeviceInput,
 		ec.unmarshalInputUpdateJobInput,
 	)
@@ -3312,6 +3421,14 @@ type CreatedApiKey @requiresScopes(scopes: [["apikey:write"]]) {
   hydration(from: DateTime!, to: DateTime!, timeZone: String = "UTC", accountId: ID): HydrationReport
     @requiresScopes(scopes: [["activity:read"]])
     @cost(weight: 5)
+  """
+  The earlier versions of an activity that was corrected or deleted, the newest first, for its owner and staff. They are
+  kept for ` + "`" + `activity.history_retention` + "`" + `, 30 days by default.
+  """
+  activityHistory(id: ID!): [ActivityRevision!]
+    @requiresScopes(scopes: [["activity:read"]])
+    @listSize(assumedSize: 10)
+    @cost(weight: 5)
 }
 
 extend type Mutation {
@@ -3319,11 +3436,17 @@ extend type Mutation {
   recordActivity(input: RecordActivityInput!): Activity @requiresScopes(scopes: [["activity:write"]]) @cost(weight: 10)
   "Records water that the caller drank."
   recordWater(input: RecordWaterInput!): Activity @requiresScopes(scopes: [["activity:write"]]) @cost(weight: 10)
+  "Corrects an activity: changes the fields that are set. Members correct their own activities, staff every one."
+  updateActivity(input: UpdateActivityInput!): Activity @requiresScopes(scopes: [["activity:write"]]) @cost(weight: 10)
+  "Deletes the activity, and returns its id. An import does not bring it back while its history is kept."
+  deleteActivity(id: ID!, expectedVersion: Int): ID @requiresScopes(scopes: [["activity:write"]]) @cost(weight: 10)
 }
 
 extend type Subscription {
   "Activities as they are recorded. Members receive public activities and their own."
   activityAdded(filter: ActivityFilter): Activity! @requiresScopes(scopes: [["activity:read"]])
+  "Activities as they are recorded, corrected and deleted; a deleted one has ` + "`" + `withdrawnAt` + "`" + `."
+  activityChanged(filter: ActivityFilter): Activity! @requiresScopes(scopes: [["activity:read"]])
 }
 
 "An event in time: an observation, a drink of water, a note."
@@ -3353,6 +3476,42 @@ type Activity implements Node @requiresScopes(scopes: [["activity:read"]]) @cach
   links: [Link!]! @listSize(assumedSize: 1)
   "Further data of the source."
   data: JSON
+  "Grows by one with every change."
+  version: Int!
+  updatedAt: DateTime!
+  "Only in the event of a deletion."
+  withdrawnAt: DateTime
+}
+
+"An earlier version of an activity."
+type ActivityRevision @authenticated {
+  version: Int!
+  "The activity as it was."
+  activity: Activity!
+  replacedAt: DateTime!
+  "An account, an API key, or ` + "`" + `system` + "`" + ` for an import."
+  replacedBy: String!
+  "Whether the activity was deleted, and not corrected."
+  withdrawn: Boolean!
+}
+
+"Fields of an activity that can be removed."
+enum ActivityField {
+  CONTENT
+  ENDED_AT
+  ACTOR
+  ORGANISATION
+  SUBJECT
+  AMOUNT
+  UNIT
+  POSITION
+  SKY
+  OBSERVATION
+  DEVICE
+  TRIP
+  JOB
+  LINKS
+  DATA
 }
 
 enum ActivityKind {
@@ -3483,6 +3642,34 @@ input RecordActivityInput {
   public: Boolean
   "The same key and input within 24 hours return the first result; another input is ABORTED."
   idempotencyKey: String
+}
+
+input UpdateActivityInput {
+  id: ID!
+  kind: ActivityKind
+  title: String
+  content: String
+  startedAt: DateTime
+  endedAt: DateTime
+  actor: String
+  organisation: String
+  subject: String
+  amount: Float
+  unit: String
+  position: PositionInput
+  sky: SkyCoordinatesInput
+  "Replaces the whole observation."
+  observation: ObservationInput
+  deviceId: ID
+  tripId: ID
+  jobId: ID
+  "Replaces all links."
+  links: [LinkInput!]
+  data: JSON
+  "Fields to remove."
+  clear: [ActivityField!]
+  "Another version of the activity is ABORTED, VERSION_CONFLICT."
+  expectedVersion: Int
 }
 
 input RecordWaterInput {
@@ -4543,6 +4730,12 @@ func (ec *executionContext) childFields_Activity(ctx context.Context, field grap
 		return ec.fieldContext_Activity_links(ctx, field)
 	case "data":
 		return ec.fieldContext_Activity_data(ctx, field)
+	case "version":
+		return ec.fieldContext_Activity_version(ctx, field)
+	case "updatedAt":
+		return ec.fieldContext_Activity_updatedAt(ctx, field)
+	case "withdrawnAt":
+		return ec.fieldContext_Activity_withdrawnAt(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type Activity", field.Name)
 }
@@ -4569,6 +4762,22 @@ func (ec *executionContext) childFields_ActivityEdge(ctx context.Context, field 
 		return ec.fieldContext_ActivityEdge_node(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ActivityEdge", field.Name)
+}
+
+func (ec *executionContext) childFields_ActivityRevision(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "version":
+		return ec.fieldContext_ActivityRevision_version(ctx, field)
+	case "activity":
+		return ec.fieldContext_ActivityRevision_activity(ctx, field)
+	case "replacedAt":
+		return ec.fieldContext_ActivityRevision_replacedAt(ctx, field)
+	case "replacedBy":
+		return ec.fieldContext_ActivityRevision_replacedBy(ctx, field)
+	case "withdrawn":
+		return ec.fieldContext_ActivityRevision_withdrawn(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type ActivityRevision", field.Name)
 }
 
 func (ec *executionContext) childFields_ApiKey(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

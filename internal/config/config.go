@@ -52,6 +52,7 @@ type Config struct {
 	Cache        Cache         `embed:"" prefix:"cache-" group:"Cache"`
 	Trip         Trip          `embed:"" prefix:"trip-" group:"Trips"`
 	Job          Job           `embed:"" prefix:"job-" group:"Jobs"`
+	Activity     Activity      `embed:"" prefix:"activity-" group:"Activities"`
 	Telemetry    Telemetry     `embed:"" prefix:"telemetry-" group:"Telemetry"`
 }
 
@@ -286,6 +287,11 @@ type Job struct {
 	Workers             int           `default:"8" min:"1" max:"1024" help:"Maximum number of concurrent jobs in one process."`
 	FinishedRetention   time.Duration `default:"8760h" min:"0s" help:"Retention of finished jobs and their runs since the last change. 0 is unlimited."`
 	WebhookAllowPrivate bool          `default:"false" help:"Allow webhooks to loopback, link-local and private addresses."`
+}
+
+// Activity configures the retention of the activity service.
+type Activity struct {
+	HistoryRetention time.Duration `default:"720h" min:"0s" help:"Retention of earlier versions of activities that were corrected or deleted. 0 is unlimited."`
 }
 
 // Telemetry configures metrics and the export of traces.

@@ -1,7 +1,8 @@
 // Package activity records activities: observations, water drunk, trips, actions of devices and jobs, notes.
 //
-// Model: an Activity is recorded once and never changes. It belongs to one account, or it is public. The client
-// may name it by source and external id, which deduplicates repeated writes.
+// Model: an Activity belongs to one account, or it is public. The client may name it by source and external id, which
+// deduplicates repeated writes. Its owner corrects and withdraws it, and so does an import when the source has changed.
+// The earlier versions stay in its history for a time.
 //
 // Invariants, also under concurrent callers:
 //
@@ -9,7 +10,10 @@
 //     first activity, whatever its other fields say. Names of different accounts are independent, so a caller
 //     cannot find or block names of other accounts by guessing.
 //   - Only its account and staff see an activity, unless it is public.
-//   - A stored activity emits one event with the activity as its payload. A duplicate emits none.
+//   - A stored, changed or withdrawn activity emits one event with the activity as its payload. A duplicate, and an
+//     update that changes nothing, emit none and keep the version.
+//   - An import replaces an activity only when its source has changed since the last import, so a correction by the
+//     owner stays. It does not bring back what the owner has withdrawn, while the history has it.
 //
 // A use case that fails has changed nothing.
 package activity
@@ -70,7 +74,20 @@ type Activity struct {
 	Links    []Link
 	Data     string // JSON; "" for none
 
-	CreatedAt time.Time
+	Version     int64 // from 1; grows by one with every change
+	CreatedAt   time.Time
+	UpdatedAt   time.Time
+	WithdrawnAt *time.Time // nil for an activity that exists
+
+	Digest string `json:",omitempty"` // of the imported values; "" for an activity that was not imported
+}
+
+// Revision is an earlier version of an activity.
+type Revision struct {
+	Activity   Activity
+	ReplacedAt time.Time
+	ReplacedBy string // an account, an API key or "system"
+	Withdrawn  bool   // the activity was withdrawn, and not replaced
 }
 
 // Facts returns what the visibility of the activity depends on.

@@ -119,6 +119,22 @@ func (a *Activity) checkTimes(now time.Time) error {
 	return nil
 }
 
+// firstWater is the first time of water. An earlier time is that of a device whose clock was not set.
+var firstWater = time.Date(1980, time.January, 7, 0, 0, 0, 0, time.UTC)
+
+// checkClock refuses what cannot have happened at its time. Observations and jobs are planned ahead; a day allows for
+// time zones. The readers of imports have rules of their own.
+func (a Activity) checkClock(now time.Time) error {
+	planned := a.Kind == Observed || a.Kind == Job
+	if !planned && a.StartedAt.After(now.Add(24*time.Hour)) {
+		return errs.Invalid("startedAt", "is in the future")
+	}
+	if a.Kind == Hydration && a.StartedAt.Before(firstWater) {
+		return errs.Invalid("startedAt", "is before 1980: was the clock set?")
+	}
+	return nil
+}
+
 func (a *Activity) checkAmount() error {
 	if a.Amount != nil && !(math.Abs(*a.Amount) <= maxAmount) {
 		return errs.Invalid("amount", "must be a number between -1e300 and 1e300")

@@ -19,6 +19,7 @@ import (
 const (
 	maxEntries = 1_000 // a report
 	maxYears   = 100   // a report
+	maxReads   = 5     // of entries that change while they are read; then the last report is returned
 )
 
 // HydrationInput selects the water entries of a time range.
@@ -57,17 +58,30 @@ func (s *Service) ReportHydration(ctx context.Context, in HydrationInput) (Hydra
 	if err != nil {
 		return HydrationReport{}, err
 	}
-	visible := entity.Activity.Visibility(who)
-	tally := tally{zone: zone, days: map[date]float64{}}
-	err = s.store.Amounts(ctx, Selection{Visible: visible, Filter: Filter{
+	selection := Selection{Visible: entity.Activity.Visibility(who), Filter: Filter{
 		Kinds: []Kind{Hydration}, StartedFrom: &in.From, StartedBefore: &in.To, AccountID: in.AccountID,
-	}}, tally.add)
-	if err != nil {
-		return HydrationReport{}, err
+	}}
+	var report HydrationReport
+	for range maxReads {
+		var consistent bool
+		if report, consistent, err = s.read(ctx, selection, zone); err != nil || consistent {
+			break
+		}
 	}
-	report := tally.report()
-	report.Entries, err = s.entries(ctx, tally.newest, visible)
 	return report, err
+}
+
+// read sums the selection and then reads its newest entries. The report is not consistent when one of them changed in
+// between.
+func (s *Service) read(ctx context.Context, selection Selection, zone *time.Location) (report HydrationReport, consistent bool, err error) {
+	tally := tally{zone: zone, days: map[date]float64{}, versions: map[string]int64{}}
+	if err := s.store.Amounts(ctx, selection, tally.add); err != nil {
+		return HydrationReport{}, false, err
+	}
+	report = tally.report()
+	entries, err := s.entries(ctx, tally.newest, selection.Visible)
+	report.Entries = entries[:fitsResponse(entries)]
+	return report, len(entries) == len(tally.newest) && !slices.ContainsFunc(entries, func(a Activity) bool { return tally.versions[a.ID] != a.Version }), err
 }
 
 func (in HydrationInput) checked() (*time.Location, error) {
@@ -89,8 +103,7 @@ func (in HydrationInput) checked() (*time.Location, error) {
 	return input.Zone("timeZone", cmp.Or(in.TimeZone, "UTC"))
 }
 
-// entries returns the activities in the order of the ids. Activities do not change, so a later read returns the same
-// entries that the sums include.
+// entries returns the activities in the order of the ids.
 func (s *Service) entries(ctx context.Context, activityIDs []string, visible entity.Visibility) ([]Activity, error) {
 	if len(activityIDs) == 0 {
 		return nil, nil
@@ -104,7 +117,7 @@ func (s *Service) entries(ctx context.Context, activityIDs []string, visible ent
 		index[id] = i
 	}
 	slices.SortFunc(entries, func(a, b Activity) int { return cmp.Compare(index[a.ID], index[b.ID]) })
-	return entries[:fitsResponse(entries)], nil
+	return entries, nil
 }
 
 type date struct {
@@ -122,6 +135,8 @@ type tally struct {
 	total  float64
 	days   map[date]float64
 	newest []string // the ids of the newest entries
+
+	versions map[string]int64 // of the newest entries
 }
 
 func (t *tally) add(a Amount) error {
@@ -131,6 +146,7 @@ func (t *tally) add(a Amount) error {
 	t.days[on] += a.Value
 	if len(t.newest) < maxEntries {
 		t.newest = append(t.newest, a.ActivityID)
+		t.versions[a.ActivityID] = a.Version
 	}
 	return nil
 }

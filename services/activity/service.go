@@ -41,12 +41,15 @@ func (s *Service) Record(ctx context.Context, in RecordInput) (Activity, error) 
 		return Activity{}, err
 	}
 	activity, err := in.Activity.ownedBy(who)
-	activity.ID, activity.CreatedAt = "", time.Time{}
+	activity.ID, activity.Version, activity.CreatedAt, activity.UpdatedAt = "", 0, time.Time{}, time.Time{}
 	if err != nil {
 		return Activity{}, err
 	}
 	created, err := s.newActivity(activity)
 	if err != nil {
+		return Activity{}, err
+	}
+	if err := created.checkClock(created.CreatedAt); err != nil {
 		return Activity{}, err
 	}
 	key, err := idempotency.NewKey(ctx, in.IdempotencyKey, "RecordActivity", activity) // without defaults: they depend on the time of the call
@@ -75,51 +78,7 @@ func (a Activity) ownedBy(who caller.Caller) (Activity, error) {
 func (s *Service) newActivity(input Activity) (Activity, error) {
 	now := s.clock.Now()
 	created, err := input.checked(now)
-	created.ID, created.CreatedAt = ids.New(ids.Activity), now
+	created.ID, created.Version, created.CreatedAt, created.UpdatedAt = ids.New(ids.Activity), 1, now, now
+	created.WithdrawnAt, created.Digest = nil, ""
 	return created, err
-}
-
-// Imported is the result of an import.
-type Imported struct {
-	Stored   int64
-	Repeated int64 // duplicates of stored activities
-	Faults   []Fault
-}
-
-// Fault is the reason why one activity was refused.
-type Fault struct {
-	Index  int // in the input
-	Reason string
-}
-
-// Import stores the valid and new activities of a batch of at most MaxImport, in one transaction. Only the system and
-// administrators may import. They set the account of each activity.
-func (s *Service) Import(ctx context.Context, batch []Activity) (Imported, error) {
-	who, err := caller.Require(ctx, caller.ActivityWrite)
-	if err != nil {
-		return Imported{}, err
-	}
-	if !who.Administers() {
-		return Imported{}, errs.Denied("only administrators import activities")
-	}
-	if len(batch) > MaxImport {
-		return Imported{}, errs.Invalid("activities", "are more than %d", MaxImport)
-	}
-	var out Imported
-	created := make([]Activity, 0, len(batch))
-	for i, a := range batch {
-		if a, err = s.newActivity(a); err != nil {
-			out.Faults = append(out.Faults, Fault{Index: i, Reason: err.Error()})
-			continue
-		}
-		created = append(created, a)
-	}
-	if len(created) == 0 {
-		return out, nil
-	}
-	if out.Stored, err = s.store.Import(ctx, created); err != nil {
-		return Imported{}, err
-	}
-	out.Repeated = int64(len(created)) - out.Stored
-	return out, nil
 }

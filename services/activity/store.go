@@ -17,8 +17,16 @@ type Store interface {
 	// first result.
 	Create(ctx context.Context, key idempotency.Key, created Activity) (Activity, error)
 
-	// Import creates a batch in one transaction, and returns the number of new activities.
-	Import(ctx context.Context, created []Activity) (stored int64, err error)
+	// Import creates or replaces a batch in one transaction. An activity with the source and external id of a stored one
+	// replaces its values if their digests differ. A name that its owner has withdrawn is Repeated.
+	Import(ctx context.Context, batch []ImportedActivity, at time.Time) (ImportCounts, error)
+	// Change applies a decision to an activity. Changes of one activity are serialized. decide may be called several
+	// times. Its error is returned unchanged. An activity that does not exist is NOT_FOUND.
+	Change(ctx context.Context, id string, decide Decide) (Activity, error)
+	// History returns the earlier versions of an activity, the newest first.
+	History(ctx context.Context, id string) ([]Revision, error)
+	// DeleteHistory deletes at most limit earlier versions that were replaced before the time, the oldest first.
+	DeleteHistory(ctx context.Context, before time.Time, limit int) (int64, error)
 
 	// Get returns the activities that exist and are visible, in any order.
 	Get(ctx context.Context, ids []string, visible entity.Visibility) ([]Activity, error)
@@ -34,9 +42,19 @@ type Store interface {
 	Amounts(ctx context.Context, selection Selection, visit func(Amount) error) error
 }
 
+// Decide returns the change of an activity; nil for none.
+type Decide func(Activity) (*Change, error)
+
+// Change is an activity in the state to store. An activity with WithdrawnAt is removed, and stays in the history.
+type Change struct {
+	Activity Activity
+	By       string // the caller
+}
+
 // Amount is the amount of one activity.
 type Amount struct {
 	ActivityID string
+	Version    int64
 	StartedAt  time.Time
 	Value      float64
 }

@@ -39,6 +39,7 @@ func drink(ctx context.Context, t *testing.T, h environment, moments ...string) 
 	for _, moment := range moments {
 		a := water(ml)
 		a.StartedAt = timestamppb.New(at(t, moment))
+		h.clock.Advance(max(0, at(t, moment).Sub(h.clock.Now()))) // nothing is drunk in the future
 		record(ctx, t, h, a)
 		ml *= 2
 	}

@@ -64,7 +64,7 @@ func TestImportReportsInvalidActivities(t *testing.T) {
 	all[4].ExternalId = all[0].GetExternalId()
 	all = append(all, nil)
 	done, err := h.ImportActivities(admin, &activityv1.ImportActivitiesRequest{Activities: all})
-	if err != nil || done.GetStored() != 2 || done.GetRepeatedActivities() != 1 || len(done.GetFaults()) != 3 {
+	if err != nil || done.GetStored() != 2 || done.GetUpdated() != 1 || len(done.GetFaults()) != 3 {
 		t.Fatalf("%v, %v", done, err)
 	}
 	for i, want := range []struct {

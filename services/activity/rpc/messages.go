@@ -28,6 +28,7 @@ func message(a activity.Activity) *activityv1.Activity {
 		Actor: a.Actor, Organisation: a.Organisation, Subject: a.Subject, Amount: a.Amount, Unit: a.Unit,
 		Position: positionMessage(a.Position), Observation: observationMessage(a.Observation),
 		DeviceId: a.DeviceID, TripId: a.TripID, JobId: a.JobID, DataJson: a.Data, CreatedAt: timestamppb.New(a.CreatedAt),
+		Version: a.Version, UpdatedAt: timestamppb.New(a.UpdatedAt), WithdrawnAt: types.Timestamp(a.WithdrawnAt),
 	}
 	if a.Sky != nil {
 		m.Sky = &activityv1.SkyCoordinates{RightAscension: a.Sky.RightAscension, Declination: a.Sky.Declination, Epoch: a.Sky.Epoch}
@@ -36,6 +37,12 @@ func message(a activity.Activity) *activityv1.Activity {
 		m.Links = append(m.Links, &activityv1.Link{Url: link.URL, Title: link.Title})
 	}
 	return m
+}
+
+func revisionMessage(r activity.Revision) *activityv1.Revision {
+	return &activityv1.Revision{
+		Activity: message(r.Activity), ReplacedAt: timestamppb.New(r.ReplacedAt), ReplacedBy: r.ReplacedBy, Withdrawn: r.Withdrawn,
+	}
 }
 
 func kindMessage(k activity.Kind) activityv1.Kind {

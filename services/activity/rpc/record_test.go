@@ -43,7 +43,7 @@ func TestRecordReadBackAndEventAreUnchanged(t *testing.T) {
 	if kept.GetId() == want.GetId() || ids.Check(ids.Activity, kept.GetId()) != nil {
 		t.Errorf("the id is %s", kept.GetId())
 	}
-	want.Id, want.CreatedAt, want.AccountId = kept.GetId(), timestamppb.New(noon()), account
+	want.Id, want.CreatedAt, want.AccountId, want.Version, want.UpdatedAt = kept.GetId(), timestamppb.New(noon()), account, 1, timestamppb.New(noon())
 	if !proto.Equal(kept, want) {
 		t.Errorf("got  %v\nwant %v", kept, want)
 	}

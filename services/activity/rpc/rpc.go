@@ -7,6 +7,7 @@ package rpc
 
 import (
 	"context"
+	"slices"
 
 	"google.golang.org/grpc"
 
@@ -33,16 +34,48 @@ func (s server) RecordActivity(ctx context.Context, r *activityv1.RecordActivity
 	return message(a), nil
 }
 
+func (s server) UpdateActivity(ctx context.Context, r *activityv1.UpdateActivityRequest) (*activityv1.Activity, error) {
+	a, err := s.service.Update(ctx, activity.UpdateInput{
+		ID: r.GetId(), ExpectedVersion: r.ExpectedVersion, Activity: fromProto(r.GetActivity()), Fields: r.GetFields(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return message(a), nil
+}
+
+func (s server) WithdrawActivity(ctx context.Context, r *activityv1.WithdrawActivityRequest) (*activityv1.Activity, error) {
+	a, err := s.service.Withdraw(ctx, r.GetId(), r.ExpectedVersion)
+	if err != nil {
+		return nil, err
+	}
+	return message(a), nil
+}
+
+func (s server) ListRevisions(ctx context.Context, r *activityv1.ListRevisionsRequest) (*activityv1.ListRevisionsResponse, error) {
+	all, err := s.service.History(ctx, r.GetId())
+	if err != nil {
+		return nil, err
+	}
+	return &activityv1.ListRevisionsResponse{Revisions: types.Each(all, revisionMessage)}, nil
+}
+
 func (s server) ImportActivities(ctx context.Context, r *activityv1.ImportActivitiesRequest) (*activityv1.ImportActivitiesResponse, error) {
-	all := make([]activity.Activity, len(r.GetActivities()))
+	all := make([]activity.ImportInput, len(r.GetActivities()))
 	for i, m := range r.GetActivities() {
-		all[i] = fromProto(m)
+		all[i] = activity.ImportInput{
+			Activity:     fromProto(m),
+			StartAssumed: slices.Contains(r.GetStartAssumed(), int32(i)),
+			Total:        slices.Contains(r.GetTotals(), int32(i)),
+		}
 	}
 	done, err := s.service.Import(ctx, all)
 	if err != nil {
 		return nil, err
 	}
-	reply := &activityv1.ImportActivitiesResponse{Stored: done.Stored, RepeatedActivities: done.Repeated}
+	reply := &activityv1.ImportActivitiesResponse{
+		Stored: done.Stored, RepeatedActivities: done.Repeated, Updated: done.Updated, Empty: done.Empty,
+	}
 	for _, fault := range done.Faults {
 		reply.Faults = append(reply.Faults, &activityv1.Fault{Index: int32(fault.Index), Reason: fault.Reason})
 	}

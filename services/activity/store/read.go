@@ -65,7 +65,7 @@ func (s *Store) Sum(ctx context.Context, selection activity.Selection) (sum floa
 func (s *Store) Amounts(ctx context.Context, selection activity.Selection, visit func(activity.Amount) error) error {
 	w := where(selection.Filter)
 	w.And("amount IS NOT NULL")
-	query := newestVisible("id, started_at, amount", &w, selection.Visible)
+	query := newestVisible("id, started_at, amount, version", &w, selection.Visible)
 	rows, err := s.db.Read().QueryContext(ctx, query, w.Args()...)
 	if err != nil {
 		return fmt.Errorf("read amounts: %w", err)
@@ -74,7 +74,7 @@ func (s *Store) Amounts(ctx context.Context, selection activity.Selection, visit
 	for rows.Next() {
 		var a activity.Amount
 		var started int64
-		if err := rows.Scan(&a.ActivityID, &started, &a.Value); err != nil {
+		if err := rows.Scan(&a.ActivityID, &started, &a.Value, &a.Version); err != nil {
 			return fmt.Errorf("scan amount: %w", err)
 		}
 		a.StartedAt = sqldb.Time(started)

@@ -14,7 +14,7 @@ import (
 const columns = `id, kind, source, external_id, account_id, title, content, started_at, ended_at,
 	actor, organisation, subject, amount, unit, position, right_ascension, declination, epoch,
 	site, telescope, instrument, programme, observer, target, status,
-	device_id, trip_id, job_id, links, data, created_at`
+	device_id, trip_id, job_id, links, data, created_at, version, updated_at, digest`
 
 // compared lists the columns that only filters read.
 const compared = `actor_folded, telescope_folded, instrument_folded, programme_folded, observer_folded,
@@ -29,6 +29,20 @@ func insert(ctx context.Context, tx *sqldb.Tx, a activity.Activity) (isNew bool,
 	inserted, err := tx.Insert(ctx, "activities", columns+`, `+compared, [][]any{kept},
 		`ON CONFLICT (source, external_id, account_id) WHERE external_id <> '' DO NOTHING`)
 	return inserted == 1, err
+}
+
+// update writes all columns of the row of an activity.
+func update(ctx context.Context, tx *sqldb.Tx, a activity.Activity) error {
+	kept, err := values(a)
+	if err != nil {
+		return err
+	}
+	kept = append(kept, comparedValues(a)...)
+	_, err = tx.ExecContext(ctx, `UPDATE activities SET (`+columns+`, `+compared+`) = `+sqldb.Tuples(1, len(kept))+` WHERE id = $1`, kept...)
+	if err != nil {
+		return fmt.Errorf("update: %w", err)
+	}
+	return nil
 }
 
 func values(a activity.Activity) ([]any, error) {
@@ -48,6 +62,7 @@ func values(a activity.Activity) ([]any, error) {
 		a.Actor, a.Organisation, a.Subject, a.Amount, a.Unit, position, ra, dec, epoch,
 		o.Site, o.Telescope, o.Instrument, o.Programme, o.Observer, o.Target, o.Status,
 		a.DeviceID, a.TripID, a.JobID, string(links), a.Data, sqldb.Micros(a.CreatedAt),
+		a.Version, sqldb.Micros(a.UpdatedAt), a.Digest,
 	}, nil
 }
 
@@ -75,7 +90,7 @@ func skyValues(s *activity.Sky) (ra, dec sql.NullFloat64, epoch sql.NullString) 
 
 func scan(row sqldb.Row) (activity.Activity, error) {
 	var a activity.Activity
-	var started, created int64
+	var started, created, updated int64
 	var ended sql.NullInt64
 	var ra, dec sql.NullFloat64
 	var epoch, position sql.NullString
@@ -84,11 +99,12 @@ func scan(row sqldb.Row) (activity.Activity, error) {
 	err := row.Scan(&a.ID, &a.Kind, &a.Source, &a.ExternalID, &a.AccountID, &a.Title, &a.Content, &started, &ended,
 		&a.Actor, &a.Organisation, &a.Subject, &a.Amount, &a.Unit, &position, &ra, &dec, &epoch,
 		&o.Site, &o.Telescope, &o.Instrument, &o.Programme, &o.Observer, &o.Target, &o.Status,
-		&a.DeviceID, &a.TripID, &a.JobID, &links, &a.Data, &created)
+		&a.DeviceID, &a.TripID, &a.JobID, &links, &a.Data, &created, &a.Version, &updated, &a.Digest)
 	if err != nil {
 		return activity.Activity{}, fmt.Errorf("scan activity: %w", err)
 	}
 	a.StartedAt, a.EndedAt, a.CreatedAt = sqldb.Time(started), sqldb.NullTime(ended), sqldb.Time(created)
+	a.UpdatedAt = sqldb.Time(updated)
 	if epoch.Valid {
 		a.Sky = &activity.Sky{RightAscension: ra.Float64, Declination: dec.Float64, Epoch: epoch.String}
 	}

@@ -1,16 +1,15 @@
 // Package store persists activities in SQL, on SQLite or PostgreSQL. It implements activity.Store.
 //
 // A unique index over source, external id and account deduplicates activities by name: of two concurrent inserts, the
-// second waits for the first and returns it.
+// second waits for the first and returns it. A change locks the row of its activity, so changes of one activity are
+// serialized over all processes.
 package store
 
 import (
-	"cmp"
 	"context"
 	"embed"
 	"fmt"
 	"io/fs"
-	"slices"
 
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/sqldb"
@@ -50,7 +49,7 @@ func (s *Store) Create(ctx context.Context, key idempotency.Key, made activity.A
 		if !isNew {
 			return first(ctx, tx, made)
 		}
-		return made, s.emit(ctx, tx, made)
+		return made, s.emit(ctx, tx, added, made)
 	})
 	if err != nil {
 		return activity.Activity{}, fmt.Errorf("create activity: %w", err)
@@ -58,55 +57,12 @@ func (s *Store) Create(ctx context.Context, key idempotency.Key, made activity.A
 	return kept, nil
 }
 
-// Import implements activity.Store. It inserts in the order of the names, so concurrent imports of the same names wait
-// for each other and do not deadlock. The events are in the order of the input.
-func (s *Store) Import(ctx context.Context, made []activity.Activity) (stored int64, err error) {
-	places := byName(made)
-	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		stored = 0
-		isNew := make([]bool, len(made))
-		for _, i := range places {
-			var err error
-			if isNew[i], err = insert(ctx, tx, made[i]); err != nil {
-				return err
-			}
-		}
-		for i, a := range made {
-			if !isNew[i] {
-				continue
-			}
-			if err := s.emit(ctx, tx, a); err != nil {
-				return err
-			}
-			stored++
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("import activities: %w", err)
-	}
-	return stored, nil
-}
-
-// byName returns the indexes of the activities in the order of their names, and for equal names in input order.
-func byName(made []activity.Activity) []int {
-	places := make([]int, len(made))
-	for i := range places {
-		places[i] = i
-	}
-	slices.SortStableFunc(places, func(i, j int) int {
-		a, b := made[i], made[j]
-		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.ExternalID, b.ExternalID), cmp.Compare(a.AccountID, b.AccountID))
-	})
-	return places
-}
-
-func (s *Store) emit(ctx context.Context, tx *sqldb.Tx, a activity.Activity) error {
+func (s *Store) emit(ctx context.Context, tx *sqldb.Tx, change string, a activity.Activity) error {
 	payload, err := s.encode(a)
 	if err != nil {
 		return fmt.Errorf("encode activity %s: %w", a.ID, err)
 	}
-	return tx.Emit(ctx, a.CreatedAt, "event.activity.added."+a.ID, payload)
+	return tx.Emit(ctx, a.UpdatedAt, "event.activity."+change+"."+a.ID, payload)
 }
 
 func first(ctx context.Context, tx *sqldb.Tx, other activity.Activity) (activity.Activity, error) {

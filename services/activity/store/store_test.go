@@ -31,8 +31,16 @@ func TestStore(t *testing.T) {
 func named(externalID string) activity.Activity {
 	now := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
 	return activity.Activity{
-		ID: ids.New(ids.Activity), Kind: activity.Note, Source: "test", ExternalID: externalID, StartedAt: now, CreatedAt: now,
+		ID: ids.New(ids.Activity), Kind: activity.Note, Source: "test", ExternalID: externalID, StartedAt: now, Version: 1, CreatedAt: now, UpdatedAt: now, Digest: "digest",
 	}
+}
+
+func batch(all ...activity.Activity) []activity.ImportedActivity {
+	out := make([]activity.ImportedActivity, len(all))
+	for i, a := range all {
+		out[i].Activity = a
+	}
+	return out
 }
 
 func events(t *testing.T, db *sqldb.DB) {
@@ -43,7 +51,7 @@ func events(t *testing.T, db *sqldb.DB) {
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Import(t.Context(), []activity.Activity{c, named("b"), b, named("a")}); err != nil {
+	if _, err := s.Import(t.Context(), batch(c, named("b"), b, named("a")), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	pending, err := db.PendingEvents(t.Context(), 100)
@@ -64,7 +72,7 @@ func events(t *testing.T, db *sqldb.DB) {
 func noEvent(t *testing.T, db *sqldb.DB) {
 	unwell := errors.New("unwell")
 	s := store.New(db, func(activity.Activity) ([]byte, error) { return nil, unwell })
-	if _, err := s.Import(t.Context(), []activity.Activity{named("a")}); !errors.Is(err, unwell) {
+	if _, err := s.Import(t.Context(), batch(named("a")), time.Now()); !errors.Is(err, unwell) {
 		t.Errorf("got %v", err)
 	}
 	if _, err := s.Create(t.Context(), idempotency.Key{}, named("b")); !errors.Is(err, unwell) {

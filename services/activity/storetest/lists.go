@@ -205,7 +205,7 @@ func visitsAmounts(t *testing.T, s activity.Store) {
 	create(t, s, drunk(4, 1, ids.New(ids.Account)))
 	selection := activity.Selection{Visible: entity.Visibility{Owner: mine, Public: true}}
 	want := []activity.Amount{
-		{ActivityID: b.ID, StartedAt: b.StartedAt, Value: 100}, {ActivityID: a.ID, StartedAt: a.StartedAt, Value: 250},
+		{ActivityID: b.ID, Version: 1, StartedAt: b.StartedAt, Value: 100}, {ActivityID: a.ID, Version: 1, StartedAt: a.StartedAt, Value: 250},
 	}
 	var got []activity.Amount
 	err := s.Amounts(t.Context(), selection, func(amount activity.Amount) error {

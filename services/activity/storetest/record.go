@@ -32,7 +32,7 @@ func full() activity.Activity {
 		},
 		DeviceID: ids.New(ids.Device), TripID: ids.New(ids.Trip), JobID: ids.New(ids.Job),
 		Links: []activity.Link{{URL: "https://example.org/a?b=c", Title: "image"}, {URL: "http://example.org"}},
-		Data:  `{"b": [1, 2.50], "a": null}`, CreatedAt: noon().Add(time.Hour),
+		Data:  `{"b": [1, 2.50], "a": null}`, Version: 1, CreatedAt: noon().Add(time.Hour), UpdatedAt: noon().Add(time.Hour),
 	}
 }
 
@@ -139,21 +139,27 @@ func repeatedKey(t *testing.T, s activity.Store) {
 	}
 }
 
-func night(from, to int) []activity.Activity {
-	var made []activity.Activity
+func night(from, to int) []activity.ImportedActivity {
+	var made []activity.ImportedActivity
 	for i := from; i < to; i++ {
-		made = append(made, named(fmt.Sprint("request ", i), ""))
+		made = append(made, imported(named(fmt.Sprint("request ", i), ""), "digest"))
 	}
 	return made
 }
 
+func imported(a activity.Activity, digest string) activity.ImportedActivity {
+	a.Digest = digest
+	return activity.ImportedActivity{Activity: a}
+}
+
 func importsNew(t *testing.T, s activity.Store) {
 	for _, tt := range []struct {
-		made []activity.Activity
+		made []activity.ImportedActivity
 		want int64
 	}{{night(0, 10), 10}, {night(0, 10), 0}, {night(5, 15), 5}, {append(night(20, 21), night(20, 21)...), 1}, {night(0, 0), 0}} {
-		if stored, err := s.Import(t.Context(), tt.made); err != nil || stored != tt.want {
-			t.Errorf("stored %d, %v; want %d", stored, err, tt.want)
+		got, err := s.Import(t.Context(), tt.made, noon())
+		if want := (activity.ImportCounts{Stored: tt.want, Repeated: int64(len(tt.made)) - tt.want}); err != nil || got != want {
+			t.Errorf("%+v, %v; want %+v", got, err, want)
 		}
 	}
 }
@@ -167,11 +173,11 @@ func importsAtOnce(t *testing.T, s activity.Store) {
 			slices.Reverse(made)
 		}
 		wg.Go(func() {
-			n, err := s.Import(t.Context(), made)
+			counts, err := s.Import(t.Context(), made, noon())
 			if err != nil {
 				t.Error(err)
 			}
-			stored.Add(n)
+			stored.Add(counts.Stored)
 		})
 	}
 	wg.Wait()

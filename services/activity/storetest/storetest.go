@@ -26,6 +26,15 @@ func Run(t *testing.T, open func(t *testing.T) activity.Store) {
 		"create, replayed idempotency key, returns the first result": repeatedKey,
 		"import, new and stored names, stores the new ones":          importsNew,
 		"import, same batch concurrently, stores each once":          importsAtOnce,
+		"import, changed source, replaces the values":                importsChanges,
+		"import, unchanged source, keeps the owner's correction":     importKeepsCorrection,
+		"import, withdrawn name, does not bring it back":             importKeepsWithdrawal,
+		"import, total of a day, has what the logs do not explain":   importsTotals,
+		"change, keeps the earlier version in the history":           changes,
+		"change, withdrawn, is gone and its name is free":            withdraws,
+		"change, refused or missing, changes nothing":                changeRefuses,
+		"change, 16 times concurrently, loses none":                  changesAtOnce,
+		"history, deleted by age, the oldest first":                  deletesHistory,
 		"list, all pages, is complete and newest first":              listsAll,
 		"list, with a filter, has the matching rows":                 listsFiltered,
 		"list, with a visibility, has the visible rows":              listsVisible,
@@ -50,7 +59,7 @@ func noon() time.Time { return time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC) }
 func note(minutes int) activity.Activity {
 	return activity.Activity{
 		ID: ids.New(ids.Activity), Kind: activity.Note, Source: "test", Title: "A note",
-		StartedAt: noon().Add(time.Duration(minutes) * time.Minute), CreatedAt: noon(),
+		StartedAt: noon().Add(time.Duration(minutes) * time.Minute), Version: 1, CreatedAt: noon(), UpdatedAt: noon(),
 	}
 }
 

@@ -316,6 +316,9 @@ type Activity struct {
 	DataJson      string                 `protobuf:"bytes,21,opt,name=data_json,json=dataJson,proto3" json:"data_json,omitempty"`
 	AccountId     string                 `protobuf:"bytes,22,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"` // whose it is; "" for everybody's
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,23,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	Version       int64                  `protobuf:"varint,24,opt,name=version,proto3" json:"version,omitempty"`
+	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,25,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	WithdrawnAt   *timestamppb.Timestamp `protobuf:"bytes,26,opt,name=withdrawn_at,json=withdrawnAt,proto3" json:"withdrawn_at,omitempty"` // only in the response to a withdrawal and in its event
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -511,6 +514,27 @@ func (x *Activity) GetCreatedAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Activity) GetVersion() int64 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *Activity) GetUpdatedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdatedAt
+	}
+	return nil
+}
+
+func (x *Activity) GetWithdrawnAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.WithdrawnAt
+	}
+	return nil
+}
+
 type RecordActivityRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Activity       *Activity              `protobuf:"bytes,1,opt,name=activity,proto3" json:"activity,omitempty"` // id and created_at are not read
@@ -563,16 +587,297 @@ func (x *RecordActivityRequest) GetIdempotencyKey() string {
 	return ""
 }
 
-type ImportActivitiesRequest struct {
+type UpdateActivityRequest struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Id              string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	ExpectedVersion *int64                 `protobuf:"varint,2,opt,name=expected_version,json=expectedVersion,proto3,oneof" json:"expected_version,omitempty"`
+	Activity        *Activity              `protobuf:"bytes,3,opt,name=activity,proto3" json:"activity,omitempty"` // only the named fields are read
+	Fields          []string               `protobuf:"bytes,4,rep,name=fields,proto3" json:"fields,omitempty"`     // "title", "endedAt"; a named field without a value is removed
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *UpdateActivityRequest) Reset() {
+	*x = UpdateActivityRequest{}
+	mi := &file_activity_v1_activity_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateActivityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateActivityRequest) ProtoMessage() {}
+
+func (x *UpdateActivityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_activity_v1_activity_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateActivityRequest.ProtoReflect.Descriptor instead.
+func (*UpdateActivityRequest) Descriptor() ([]byte, []int) {
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *UpdateActivityRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *UpdateActivityRequest) GetExpectedVersion() int64 {
+	if x != nil && x.ExpectedVersion != nil {
+		return *x.ExpectedVersion
+	}
+	return 0
+}
+
+func (x *UpdateActivityRequest) GetActivity() *Activity {
+	if x != nil {
+		return x.Activity
+	}
+	return nil
+}
+
+func (x *UpdateActivityRequest) GetFields() []string {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+type WithdrawActivityRequest struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Id              string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	ExpectedVersion *int64                 `protobuf:"varint,2,opt,name=expected_version,json=expectedVersion,proto3,oneof" json:"expected_version,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *WithdrawActivityRequest) Reset() {
+	*x = WithdrawActivityRequest{}
+	mi := &file_activity_v1_activity_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawActivityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawActivityRequest) ProtoMessage() {}
+
+func (x *WithdrawActivityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_activity_v1_activity_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawActivityRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawActivityRequest) Descriptor() ([]byte, []int) {
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *WithdrawActivityRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *WithdrawActivityRequest) GetExpectedVersion() int64 {
+	if x != nil && x.ExpectedVersion != nil {
+		return *x.ExpectedVersion
+	}
+	return 0
+}
+
+type ListRevisionsRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Activities    []*Activity            `protobuf:"bytes,1,rep,name=activities,proto3" json:"activities,omitempty"` // at most 1,000
+	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRevisionsRequest) Reset() {
+	*x = ListRevisionsRequest{}
+	mi := &file_activity_v1_activity_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRevisionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRevisionsRequest) ProtoMessage() {}
+
+func (x *ListRevisionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_activity_v1_activity_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRevisionsRequest.ProtoReflect.Descriptor instead.
+func (*ListRevisionsRequest) Descriptor() ([]byte, []int) {
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ListRevisionsRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+type ListRevisionsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Revisions     []*Revision            `protobuf:"bytes,1,rep,name=revisions,proto3" json:"revisions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListRevisionsResponse) Reset() {
+	*x = ListRevisionsResponse{}
+	mi := &file_activity_v1_activity_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListRevisionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListRevisionsResponse) ProtoMessage() {}
+
+func (x *ListRevisionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_activity_v1_activity_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListRevisionsResponse.ProtoReflect.Descriptor instead.
+func (*ListRevisionsResponse) Descriptor() ([]byte, []int) {
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ListRevisionsResponse) GetRevisions() []*Revision {
+	if x != nil {
+		return x.Revisions
+	}
+	return nil
+}
+
+// An earlier version of an activity.
+type Revision struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Activity      *Activity              `protobuf:"bytes,1,opt,name=activity,proto3" json:"activity,omitempty"`
+	ReplacedAt    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=replaced_at,json=replacedAt,proto3" json:"replaced_at,omitempty"`
+	ReplacedBy    string                 `protobuf:"bytes,3,opt,name=replaced_by,json=replacedBy,proto3" json:"replaced_by,omitempty"` // an account, an API key or "system"
+	Withdrawn     bool                   `protobuf:"varint,4,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Revision) Reset() {
+	*x = Revision{}
+	mi := &file_activity_v1_activity_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Revision) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Revision) ProtoMessage() {}
+
+func (x *Revision) ProtoReflect() protoreflect.Message {
+	mi := &file_activity_v1_activity_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Revision.ProtoReflect.Descriptor instead.
+func (*Revision) Descriptor() ([]byte, []int) {
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Revision) GetActivity() *Activity {
+	if x != nil {
+		return x.Activity
+	}
+	return nil
+}
+
+func (x *Revision) GetReplacedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ReplacedAt
+	}
+	return nil
+}
+
+func (x *Revision) GetReplacedBy() string {
+	if x != nil {
+		return x.ReplacedBy
+	}
+	return ""
+}
+
+func (x *Revision) GetWithdrawn() bool {
+	if x != nil {
+		return x.Withdrawn
+	}
+	return false
+}
+
+type ImportActivitiesRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Activities []*Activity            `protobuf:"bytes,1,rep,name=activities,proto3" json:"activities,omitempty"` // at most 1,000
+	// Indices of activities whose start is assumed: a known activity keeps its start.
+	StartAssumed []int32 `protobuf:"varint,2,rep,packed,name=start_assumed,json=startAssumed,proto3" json:"start_assumed,omitempty"`
+	// Indices of activities whose amount is the sum of water over their interval. A sum of 0 needs no activity.
+	Totals        []int32 `protobuf:"varint,3,rep,packed,name=totals,proto3" json:"totals,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ImportActivitiesRequest) Reset() {
 	*x = ImportActivitiesRequest{}
-	mi := &file_activity_v1_activity_proto_msgTypes[5]
+	mi := &file_activity_v1_activity_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -584,7 +889,7 @@ func (x *ImportActivitiesRequest) String() string {
 func (*ImportActivitiesRequest) ProtoMessage() {}
 
 func (x *ImportActivitiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_activity_v1_activity_proto_msgTypes[5]
+	mi := &file_activity_v1_activity_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -597,7 +902,7 @@ func (x *ImportActivitiesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportActivitiesRequest.ProtoReflect.Descriptor instead.
 func (*ImportActivitiesRequest) Descriptor() ([]byte, []int) {
-	return file_activity_v1_activity_proto_rawDescGZIP(), []int{5}
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ImportActivitiesRequest) GetActivities() []*Activity {
@@ -607,18 +912,34 @@ func (x *ImportActivitiesRequest) GetActivities() []*Activity {
 	return nil
 }
 
+func (x *ImportActivitiesRequest) GetStartAssumed() []int32 {
+	if x != nil {
+		return x.StartAssumed
+	}
+	return nil
+}
+
+func (x *ImportActivitiesRequest) GetTotals() []int32 {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
 type ImportActivitiesResponse struct {
 	state              protoimpl.MessageState `protogen:"open.v1"`
 	Stored             int64                  `protobuf:"varint,1,opt,name=stored,proto3" json:"stored,omitempty"`
 	RepeatedActivities int64                  `protobuf:"varint,2,opt,name=repeated_activities,json=repeatedActivities,proto3" json:"repeated_activities,omitempty"`
 	Faults             []*Fault               `protobuf:"bytes,3,rep,name=faults,proto3" json:"faults,omitempty"`
+	Updated            int64                  `protobuf:"varint,4,opt,name=updated,proto3" json:"updated,omitempty"`
+	Empty              int64                  `protobuf:"varint,5,opt,name=empty,proto3" json:"empty,omitempty"` // totals of 0 that were not known
 	unknownFields      protoimpl.UnknownFields
 	sizeCache          protoimpl.SizeCache
 }
 
 func (x *ImportActivitiesResponse) Reset() {
 	*x = ImportActivitiesResponse{}
-	mi := &file_activity_v1_activity_proto_msgTypes[6]
+	mi := &file_activity_v1_activity_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -630,7 +951,7 @@ func (x *ImportActivitiesResponse) String() string {
 func (*ImportActivitiesResponse) ProtoMessage() {}
 
 func (x *ImportActivitiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_activity_v1_activity_proto_msgTypes[6]
+	mi := &file_activity_v1_activity_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -643,7 +964,7 @@ func (x *ImportActivitiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportActivitiesResponse.ProtoReflect.Descriptor instead.
 func (*ImportActivitiesResponse) Descriptor() ([]byte, []int) {
-	return file_activity_v1_activity_proto_rawDescGZIP(), []int{6}
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ImportActivitiesResponse) GetStored() int64 {
@@ -667,6 +988,20 @@ func (x *ImportActivitiesResponse) GetFaults() []*Fault {
 	return nil
 }
 
+func (x *ImportActivitiesResponse) GetUpdated() int64 {
+	if x != nil {
+		return x.Updated
+	}
+	return 0
+}
+
+func (x *ImportActivitiesResponse) GetEmpty() int64 {
+	if x != nil {
+		return x.Empty
+	}
+	return 0
+}
+
 type Fault struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Index         int32                  `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"` // in the request
@@ -677,7 +1012,7 @@ type Fault struct {
 
 func (x *Fault) Reset() {
 	*x = Fault{}
-	mi := &file_activity_v1_activity_proto_msgTypes[7]
+	mi := &file_activity_v1_activity_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -689,7 +1024,7 @@ func (x *Fault) String() string {
 func (*Fault) ProtoMessage() {}
 
 func (x *Fault) ProtoReflect() protoreflect.Message {
-	mi := &file_activity_v1_activity_proto_msgTypes[7]
+	mi := &file_activity_v1_activity_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -702,7 +1037,7 @@ func (x *Fault) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fault.ProtoReflect.Descriptor instead.
 func (*Fault) Descriptor() ([]byte, []int) {
-	return file_activity_v1_activity_proto_rawDescGZIP(), []int{7}
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Fault) GetIndex() int32 {
@@ -729,7 +1064,7 @@ type BatchGetActivitiesRequest struct {
 
 func (x *BatchGetActivitiesRequest) Reset() {
 	*x = BatchGetActivitiesRequest{}
-	mi := &file_activity_v1_activity_proto_msgTypes[8]
+	mi := &file_activity_v1_activity_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -741,7 +1076,7 @@ func (x *BatchGetActivitiesRequest) String() string {
 func (*BatchGetActivitiesRequest) ProtoMessage() {}
 
 func (x *BatchGetActivitiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_activity_v1_activity_proto_msgTypes[8]
+	mi := &file_activity_v1_activity_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -754,7 +1089,7 @@ func (x *BatchGetActivitiesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetActivitiesRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetActivitiesRequest) Descriptor() ([]byte, []int) {
-	return file_activity_v1_activity_proto_rawDescGZIP(), []int{8}
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *BatchGetActivitiesRequest) GetIds() []string {
@@ -773,7 +1108,7 @@ type BatchGetActivitiesResponse struct {
 
 func (x *BatchGetActivitiesResponse) Reset() {
 	*x = BatchGetActivitiesResponse{}
-	mi := &file_activity_v1_activity_proto_msgTypes[9]
+	mi := &file_activity_v1_activity_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -785,7 +1120,7 @@ func (x *BatchGetActivitiesResponse) String() string {
 func (*BatchGetActivitiesResponse) ProtoMessage() {}
 
 func (x *BatchGetActivitiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_activity_v1_activity_proto_msgTypes[9]
+	mi := &file_activity_v1_activity_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -798,7 +1133,7 @@ func (x *BatchGetActivitiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetActivitiesResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetActivitiesResponse) Descriptor() ([]byte, []int) {
-	return file_activity_v1_activity_proto_rawDescGZIP(), []int{9}
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *BatchGetActivitiesResponse) GetActivities() []*Activity {
@@ -820,7 +1155,7 @@ type Cone struct {
 
 func (x *Cone) Reset() {
 	*x = Cone{}
-	mi := &file_activity_v1_activity_proto_msgTypes[10]
+	mi := &file_activity_v1_activity_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +1167,7 @@ func (x *Cone) String() string {
 func (*Cone) ProtoMessage() {}
 
 func (x *Cone) ProtoReflect() protoreflect.Message {
-	mi := &file_activity_v1_activity_proto_msgTypes[10]
+	mi := &file_activity_v1_activity_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,7 +1180,7 @@ func (x *Cone) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Cone.ProtoReflect.Descriptor instead.
 func (*Cone) Descriptor() ([]byte, []int) {
-	return file_activity_v1_activity_proto_rawDescGZIP(), []int{10}
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Cone) GetRightAscension() float64 {
@@ -891,7 +1226,7 @@ type ActivityFilter struct {
 
 func (x *ActivityFilter) Reset() {
 	*x = ActivityFilter{}
-	mi := &file_activity_v1_activity_proto_msgTypes[11]
+	mi := &file_activity_v1_activity_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -903,7 +1238,7 @@ func (x *ActivityFilter) String() string {
 func (*ActivityFilter) ProtoMessage() {}
 
 func (x *ActivityFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_activity_v1_activity_proto_msgTypes[11]
+	mi := &file_activity_v1_activity_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -916,7 +1251,7 @@ func (x *ActivityFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActivityFilter.ProtoReflect.Descriptor instead.
 func (*ActivityFilter) Descriptor() ([]byte, []int) {
-	return file_activity_v1_activity_proto_rawDescGZIP(), []int{11}
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ActivityFilter) GetKinds() []Kind {
@@ -1028,7 +1363,7 @@ type ListActivitiesRequest struct {
 
 func (x *ListActivitiesRequest) Reset() {
 	*x = ListActivitiesRequest{}
-	mi := &file_activity_v1_activity_proto_msgTypes[12]
+	mi := &file_activity_v1_activity_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1040,7 +1375,7 @@ func (x *ListActivitiesRequest) String() string {
 func (*ListActivitiesRequest) ProtoMessage() {}
 
 func (x *ListActivitiesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_activity_v1_activity_proto_msgTypes[12]
+	mi := &file_activity_v1_activity_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1053,7 +1388,7 @@ func (x *ListActivitiesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListActivitiesRequest.ProtoReflect.Descriptor instead.
 func (*ListActivitiesRequest) Descriptor() ([]byte, []int) {
-	return file_activity_v1_activity_proto_rawDescGZIP(), []int{12}
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListActivitiesRequest) GetFilter() *ActivityFilter {
@@ -1080,7 +1415,7 @@ type ListActivitiesResponse struct {
 
 func (x *ListActivitiesResponse) Reset() {
 	*x = ListActivitiesResponse{}
-	mi := &file_activity_v1_activity_proto_msgTypes[13]
+	mi := &file_activity_v1_activity_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1092,7 +1427,7 @@ func (x *ListActivitiesResponse) String() string {
 func (*ListActivitiesResponse) ProtoMessage() {}
 
 func (x *ListActivitiesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_activity_v1_activity_proto_msgTypes[13]
+	mi := &file_activity_v1_activity_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1105,7 +1440,7 @@ func (x *ListActivitiesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListActivitiesResponse.ProtoReflect.Descriptor instead.
 func (*ListActivitiesResponse) Descriptor() ([]byte, []int) {
-	return file_activity_v1_activity_proto_rawDescGZIP(), []int{13}
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListActivitiesResponse) GetActivities() []*Activity {
@@ -1131,7 +1466,7 @@ type SumAmountsRequest struct {
 
 func (x *SumAmountsRequest) Reset() {
 	*x = SumAmountsRequest{}
-	mi := &file_activity_v1_activity_proto_msgTypes[14]
+	mi := &file_activity_v1_activity_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1143,7 +1478,7 @@ func (x *SumAmountsRequest) String() string {
 func (*SumAmountsRequest) ProtoMessage() {}
 
 func (x *SumAmountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_activity_v1_activity_proto_msgTypes[14]
+	mi := &file_activity_v1_activity_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1156,7 +1491,7 @@ func (x *SumAmountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SumAmountsRequest.ProtoReflect.Descriptor instead.
 func (*SumAmountsRequest) Descriptor() ([]byte, []int) {
-	return file_activity_v1_activity_proto_rawDescGZIP(), []int{14}
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *SumAmountsRequest) GetFilter() *ActivityFilter {
@@ -1176,7 +1511,7 @@ type SumAmountsResponse struct {
 
 func (x *SumAmountsResponse) Reset() {
 	*x = SumAmountsResponse{}
-	mi := &file_activity_v1_activity_proto_msgTypes[15]
+	mi := &file_activity_v1_activity_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1188,7 +1523,7 @@ func (x *SumAmountsResponse) String() string {
 func (*SumAmountsResponse) ProtoMessage() {}
 
 func (x *SumAmountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_activity_v1_activity_proto_msgTypes[15]
+	mi := &file_activity_v1_activity_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1201,7 +1536,7 @@ func (x *SumAmountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SumAmountsResponse.ProtoReflect.Descriptor instead.
 func (*SumAmountsResponse) Descriptor() ([]byte, []int) {
-	return file_activity_v1_activity_proto_rawDescGZIP(), []int{15}
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SumAmountsResponse) GetSum() float64 {
@@ -1230,7 +1565,7 @@ type ReportHydrationRequest struct {
 
 func (x *ReportHydrationRequest) Reset() {
 	*x = ReportHydrationRequest{}
-	mi := &file_activity_v1_activity_proto_msgTypes[16]
+	mi := &file_activity_v1_activity_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1242,7 +1577,7 @@ func (x *ReportHydrationRequest) String() string {
 func (*ReportHydrationRequest) ProtoMessage() {}
 
 func (x *ReportHydrationRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_activity_v1_activity_proto_msgTypes[16]
+	mi := &file_activity_v1_activity_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1255,7 +1590,7 @@ func (x *ReportHydrationRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReportHydrationRequest.ProtoReflect.Descriptor instead.
 func (*ReportHydrationRequest) Descriptor() ([]byte, []int) {
-	return file_activity_v1_activity_proto_rawDescGZIP(), []int{16}
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ReportHydrationRequest) GetFrom() *timestamppb.Timestamp {
@@ -1298,7 +1633,7 @@ type HydrationReport struct {
 
 func (x *HydrationReport) Reset() {
 	*x = HydrationReport{}
-	mi := &file_activity_v1_activity_proto_msgTypes[17]
+	mi := &file_activity_v1_activity_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1310,7 +1645,7 @@ func (x *HydrationReport) String() string {
 func (*HydrationReport) ProtoMessage() {}
 
 func (x *HydrationReport) ProtoReflect() protoreflect.Message {
-	mi := &file_activity_v1_activity_proto_msgTypes[17]
+	mi := &file_activity_v1_activity_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1323,7 +1658,7 @@ func (x *HydrationReport) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HydrationReport.ProtoReflect.Descriptor instead.
 func (*HydrationReport) Descriptor() ([]byte, []int) {
-	return file_activity_v1_activity_proto_rawDescGZIP(), []int{17}
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *HydrationReport) GetTotalMl() int64 {
@@ -1364,7 +1699,7 @@ type HydrationDay struct {
 
 func (x *HydrationDay) Reset() {
 	*x = HydrationDay{}
-	mi := &file_activity_v1_activity_proto_msgTypes[18]
+	mi := &file_activity_v1_activity_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1376,7 +1711,7 @@ func (x *HydrationDay) String() string {
 func (*HydrationDay) ProtoMessage() {}
 
 func (x *HydrationDay) ProtoReflect() protoreflect.Message {
-	mi := &file_activity_v1_activity_proto_msgTypes[18]
+	mi := &file_activity_v1_activity_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1389,7 +1724,7 @@ func (x *HydrationDay) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HydrationDay.ProtoReflect.Descriptor instead.
 func (*HydrationDay) Descriptor() ([]byte, []int) {
-	return file_activity_v1_activity_proto_rawDescGZIP(), []int{18}
+	return file_activity_v1_activity_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *HydrationDay) GetDate() string {
@@ -1427,7 +1762,7 @@ const file_activity_v1_activity_proto_rawDesc = "" +
 	"\x06status\x18\a \x01(\tR\x06status\".\n" +
 	"\x04Link\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x14\n" +
-	"\x05title\x18\x02 \x01(\tR\x05title\"\xd7\x06\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\"\xeb\a\n" +
 	"\bActivity\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12,\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x18.sluice.activity.v1.KindR\x04kind\x12\x16\n" +
@@ -1456,19 +1791,48 @@ const file_activity_v1_activity_proto_rawDesc = "" +
 	"\n" +
 	"account_id\x18\x16 \x01(\tR\taccountId\x129\n" +
 	"\n" +
-	"created_at\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAtB\t\n" +
+	"created_at\x18\x17 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12\x18\n" +
+	"\aversion\x18\x18 \x01(\x03R\aversion\x129\n" +
+	"\n" +
+	"updated_at\x18\x19 \x01(\v2\x1a.google.protobuf.TimestampR\tupdatedAt\x12=\n" +
+	"\fwithdrawn_at\x18\x1a \x01(\v2\x1a.google.protobuf.TimestampR\vwithdrawnAtB\t\n" +
 	"\a_amount\"z\n" +
 	"\x15RecordActivityRequest\x128\n" +
 	"\bactivity\x18\x01 \x01(\v2\x1c.sluice.activity.v1.ActivityR\bactivity\x12'\n" +
-	"\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKey\"W\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKey\"\xbe\x01\n" +
+	"\x15UpdateActivityRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
+	"\x10expected_version\x18\x02 \x01(\x03H\x00R\x0fexpectedVersion\x88\x01\x01\x128\n" +
+	"\bactivity\x18\x03 \x01(\v2\x1c.sluice.activity.v1.ActivityR\bactivity\x12\x16\n" +
+	"\x06fields\x18\x04 \x03(\tR\x06fieldsB\x13\n" +
+	"\x11_expected_version\"n\n" +
+	"\x17WithdrawActivityRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12.\n" +
+	"\x10expected_version\x18\x02 \x01(\x03H\x00R\x0fexpectedVersion\x88\x01\x01B\x13\n" +
+	"\x11_expected_version\"&\n" +
+	"\x14ListRevisionsRequest\x12\x0e\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\"S\n" +
+	"\x15ListRevisionsResponse\x12:\n" +
+	"\trevisions\x18\x01 \x03(\v2\x1c.sluice.activity.v1.RevisionR\trevisions\"\xc0\x01\n" +
+	"\bRevision\x128\n" +
+	"\bactivity\x18\x01 \x01(\v2\x1c.sluice.activity.v1.ActivityR\bactivity\x12;\n" +
+	"\vreplaced_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"replacedAt\x12\x1f\n" +
+	"\vreplaced_by\x18\x03 \x01(\tR\n" +
+	"replacedBy\x12\x1c\n" +
+	"\twithdrawn\x18\x04 \x01(\bR\twithdrawn\"\x94\x01\n" +
 	"\x17ImportActivitiesRequest\x12<\n" +
 	"\n" +
 	"activities\x18\x01 \x03(\v2\x1c.sluice.activity.v1.ActivityR\n" +
-	"activities\"\x96\x01\n" +
+	"activities\x12#\n" +
+	"\rstart_assumed\x18\x02 \x03(\x05R\fstartAssumed\x12\x16\n" +
+	"\x06totals\x18\x03 \x03(\x05R\x06totals\"\xc6\x01\n" +
 	"\x18ImportActivitiesResponse\x12\x16\n" +
 	"\x06stored\x18\x01 \x01(\x03R\x06stored\x12/\n" +
 	"\x13repeated_activities\x18\x02 \x01(\x03R\x12repeatedActivities\x121\n" +
-	"\x06faults\x18\x03 \x03(\v2\x19.sluice.activity.v1.FaultR\x06faults\"5\n" +
+	"\x06faults\x18\x03 \x03(\v2\x19.sluice.activity.v1.FaultR\x06faults\x12\x18\n" +
+	"\aupdated\x18\x04 \x01(\x03R\aupdated\x12\x14\n" +
+	"\x05empty\x18\x05 \x01(\x03R\x05empty\"5\n" +
 	"\x05Fault\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"-\n" +
@@ -1535,11 +1899,14 @@ const file_activity_v1_activity_proto_rawDesc = "" +
 	"\tKIND_TRIP\x10\x03\x12\x0f\n" +
 	"\vKIND_DEVICE\x10\x04\x12\f\n" +
 	"\bKIND_JOB\x10\x05\x12\r\n" +
-	"\tKIND_NOTE\x10\x062\xf5\x04\n" +
+	"\tKIND_NOTE\x10\x062\x95\a\n" +
 	"\n" +
 	"Activities\x12Y\n" +
 	"\x0eRecordActivity\x12).sluice.activity.v1.RecordActivityRequest\x1a\x1c.sluice.activity.v1.Activity\x12m\n" +
-	"\x10ImportActivities\x12+.sluice.activity.v1.ImportActivitiesRequest\x1a,.sluice.activity.v1.ImportActivitiesResponse\x12s\n" +
+	"\x10ImportActivities\x12+.sluice.activity.v1.ImportActivitiesRequest\x1a,.sluice.activity.v1.ImportActivitiesResponse\x12Y\n" +
+	"\x0eUpdateActivity\x12).sluice.activity.v1.UpdateActivityRequest\x1a\x1c.sluice.activity.v1.Activity\x12]\n" +
+	"\x10WithdrawActivity\x12+.sluice.activity.v1.WithdrawActivityRequest\x1a\x1c.sluice.activity.v1.Activity\x12d\n" +
+	"\rListRevisions\x12(.sluice.activity.v1.ListRevisionsRequest\x1a).sluice.activity.v1.ListRevisionsResponse\x12s\n" +
 	"\x12BatchGetActivities\x12-.sluice.activity.v1.BatchGetActivitiesRequest\x1a..sluice.activity.v1.BatchGetActivitiesResponse\x12g\n" +
 	"\x0eListActivities\x12).sluice.activity.v1.ListActivitiesRequest\x1a*.sluice.activity.v1.ListActivitiesResponse\x12[\n" +
 	"\n" +
@@ -1559,7 +1926,7 @@ func file_activity_v1_activity_proto_rawDescGZIP() []byte {
 }
 
 var file_activity_v1_activity_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_activity_v1_activity_proto_msgTypes = make([]protoimpl.MessageInfo, 19)
+var file_activity_v1_activity_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_activity_v1_activity_proto_goTypes = []any{
 	(Kind)(0),                          // 0: sluice.activity.v1.Kind
 	(*SkyCoordinates)(nil),             // 1: sluice.activity.v1.SkyCoordinates
@@ -1567,68 +1934,85 @@ var file_activity_v1_activity_proto_goTypes = []any{
 	(*Link)(nil),                       // 3: sluice.activity.v1.Link
 	(*Activity)(nil),                   // 4: sluice.activity.v1.Activity
 	(*RecordActivityRequest)(nil),      // 5: sluice.activity.v1.RecordActivityRequest
-	(*ImportActivitiesRequest)(nil),    // 6: sluice.activity.v1.ImportActivitiesRequest
-	(*ImportActivitiesResponse)(nil),   // 7: sluice.activity.v1.ImportActivitiesResponse
-	(*Fault)(nil),                      // 8: sluice.activity.v1.Fault
-	(*BatchGetActivitiesRequest)(nil),  // 9: sluice.activity.v1.BatchGetActivitiesRequest
-	(*BatchGetActivitiesResponse)(nil), // 10: sluice.activity.v1.BatchGetActivitiesResponse
-	(*Cone)(nil),                       // 11: sluice.activity.v1.Cone
-	(*ActivityFilter)(nil),             // 12: sluice.activity.v1.ActivityFilter
-	(*ListActivitiesRequest)(nil),      // 13: sluice.activity.v1.ListActivitiesRequest
-	(*ListActivitiesResponse)(nil),     // 14: sluice.activity.v1.ListActivitiesResponse
-	(*SumAmountsRequest)(nil),          // 15: sluice.activity.v1.SumAmountsRequest
-	(*SumAmountsResponse)(nil),         // 16: sluice.activity.v1.SumAmountsResponse
-	(*ReportHydrationRequest)(nil),     // 17: sluice.activity.v1.ReportHydrationRequest
-	(*HydrationReport)(nil),            // 18: sluice.activity.v1.HydrationReport
-	(*HydrationDay)(nil),               // 19: sluice.activity.v1.HydrationDay
-	(*timestamppb.Timestamp)(nil),      // 20: google.protobuf.Timestamp
-	(*v1.Position)(nil),                // 21: sluice.types.v1.Position
-	(*v1.PageRequest)(nil),             // 22: sluice.types.v1.PageRequest
-	(*v1.PageInfo)(nil),                // 23: sluice.types.v1.PageInfo
+	(*UpdateActivityRequest)(nil),      // 6: sluice.activity.v1.UpdateActivityRequest
+	(*WithdrawActivityRequest)(nil),    // 7: sluice.activity.v1.WithdrawActivityRequest
+	(*ListRevisionsRequest)(nil),       // 8: sluice.activity.v1.ListRevisionsRequest
+	(*ListRevisionsResponse)(nil),      // 9: sluice.activity.v1.ListRevisionsResponse
+	(*Revision)(nil),                   // 10: sluice.activity.v1.Revision
+	(*ImportActivitiesRequest)(nil),    // 11: sluice.activity.v1.ImportActivitiesRequest
+	(*ImportActivitiesResponse)(nil),   // 12: sluice.activity.v1.ImportActivitiesResponse
+	(*Fault)(nil),                      // 13: sluice.activity.v1.Fault
+	(*BatchGetActivitiesRequest)(nil),  // 14: sluice.activity.v1.BatchGetActivitiesRequest
+	(*BatchGetActivitiesResponse)(nil), // 15: sluice.activity.v1.BatchGetActivitiesResponse
+	(*Cone)(nil),                       // 16: sluice.activity.v1.Cone
+	(*ActivityFilter)(nil),             // 17: sluice.activity.v1.ActivityFilter
+	(*ListActivitiesRequest)(nil),      // 18: sluice.activity.v1.ListActivitiesRequest
+	(*ListActivitiesResponse)(nil),     // 19: sluice.activity.v1.ListActivitiesResponse
+	(*SumAmountsRequest)(nil),          // 20: sluice.activity.v1.SumAmountsRequest
+	(*SumAmountsResponse)(nil),         // 21: sluice.activity.v1.SumAmountsResponse
+	(*ReportHydrationRequest)(nil),     // 22: sluice.activity.v1.ReportHydrationRequest
+	(*HydrationReport)(nil),            // 23: sluice.activity.v1.HydrationReport
+	(*HydrationDay)(nil),               // 24: sluice.activity.v1.HydrationDay
+	(*timestamppb.Timestamp)(nil),      // 25: google.protobuf.Timestamp
+	(*v1.Position)(nil),                // 26: sluice.types.v1.Position
+	(*v1.PageRequest)(nil),             // 27: sluice.types.v1.PageRequest
+	(*v1.PageInfo)(nil),                // 28: sluice.types.v1.PageInfo
 }
 var file_activity_v1_activity_proto_depIdxs = []int32{
 	0,  // 0: sluice.activity.v1.Activity.kind:type_name -> sluice.activity.v1.Kind
-	20, // 1: sluice.activity.v1.Activity.started_at:type_name -> google.protobuf.Timestamp
-	20, // 2: sluice.activity.v1.Activity.ended_at:type_name -> google.protobuf.Timestamp
-	21, // 3: sluice.activity.v1.Activity.position:type_name -> sluice.types.v1.Position
+	25, // 1: sluice.activity.v1.Activity.started_at:type_name -> google.protobuf.Timestamp
+	25, // 2: sluice.activity.v1.Activity.ended_at:type_name -> google.protobuf.Timestamp
+	26, // 3: sluice.activity.v1.Activity.position:type_name -> sluice.types.v1.Position
 	1,  // 4: sluice.activity.v1.Activity.sky:type_name -> sluice.activity.v1.SkyCoordinates
 	2,  // 5: sluice.activity.v1.Activity.observation:type_name -> sluice.activity.v1.Observation
 	3,  // 6: sluice.activity.v1.Activity.links:type_name -> sluice.activity.v1.Link
-	20, // 7: sluice.activity.v1.Activity.created_at:type_name -> google.protobuf.Timestamp
-	4,  // 8: sluice.activity.v1.RecordActivityRequest.activity:type_name -> sluice.activity.v1.Activity
-	4,  // 9: sluice.activity.v1.ImportActivitiesRequest.activities:type_name -> sluice.activity.v1.Activity
-	8,  // 10: sluice.activity.v1.ImportActivitiesResponse.faults:type_name -> sluice.activity.v1.Fault
-	4,  // 11: sluice.activity.v1.BatchGetActivitiesResponse.activities:type_name -> sluice.activity.v1.Activity
-	0,  // 12: sluice.activity.v1.ActivityFilter.kinds:type_name -> sluice.activity.v1.Kind
-	20, // 13: sluice.activity.v1.ActivityFilter.started_from:type_name -> google.protobuf.Timestamp
-	20, // 14: sluice.activity.v1.ActivityFilter.started_before:type_name -> google.protobuf.Timestamp
-	11, // 15: sluice.activity.v1.ActivityFilter.cone:type_name -> sluice.activity.v1.Cone
-	12, // 16: sluice.activity.v1.ListActivitiesRequest.filter:type_name -> sluice.activity.v1.ActivityFilter
-	22, // 17: sluice.activity.v1.ListActivitiesRequest.page:type_name -> sluice.types.v1.PageRequest
-	4,  // 18: sluice.activity.v1.ListActivitiesResponse.activities:type_name -> sluice.activity.v1.Activity
-	23, // 19: sluice.activity.v1.ListActivitiesResponse.page:type_name -> sluice.types.v1.PageInfo
-	12, // 20: sluice.activity.v1.SumAmountsRequest.filter:type_name -> sluice.activity.v1.ActivityFilter
-	20, // 21: sluice.activity.v1.ReportHydrationRequest.from:type_name -> google.protobuf.Timestamp
-	20, // 22: sluice.activity.v1.ReportHydrationRequest.to:type_name -> google.protobuf.Timestamp
-	19, // 23: sluice.activity.v1.HydrationReport.days:type_name -> sluice.activity.v1.HydrationDay
-	4,  // 24: sluice.activity.v1.HydrationReport.entries:type_name -> sluice.activity.v1.Activity
-	5,  // 25: sluice.activity.v1.Activities.RecordActivity:input_type -> sluice.activity.v1.RecordActivityRequest
-	6,  // 26: sluice.activity.v1.Activities.ImportActivities:input_type -> sluice.activity.v1.ImportActivitiesRequest
-	9,  // 27: sluice.activity.v1.Activities.BatchGetActivities:input_type -> sluice.activity.v1.BatchGetActivitiesRequest
-	13, // 28: sluice.activity.v1.Activities.ListActivities:input_type -> sluice.activity.v1.ListActivitiesRequest
-	15, // 29: sluice.activity.v1.Activities.SumAmounts:input_type -> sluice.activity.v1.SumAmountsRequest
-	17, // 30: sluice.activity.v1.Activities.ReportHydration:input_type -> sluice.activity.v1.ReportHydrationRequest
-	4,  // 31: sluice.activity.v1.Activities.RecordActivity:output_type -> sluice.activity.v1.Activity
-	7,  // 32: sluice.activity.v1.Activities.ImportActivities:output_type -> sluice.activity.v1.ImportActivitiesResponse
-	10, // 33: sluice.activity.v1.Activities.BatchGetActivities:output_type -> sluice.activity.v1.BatchGetActivitiesResponse
-	14, // 34: sluice.activity.v1.Activities.ListActivities:output_type -> sluice.activity.v1.ListActivitiesResponse
-	16, // 35: sluice.activity.v1.Activities.SumAmounts:output_type -> sluice.activity.v1.SumAmountsResponse
-	18, // 36: sluice.activity.v1.Activities.ReportHydration:output_type -> sluice.activity.v1.HydrationReport
-	31, // [31:37] is the sub-list for method output_type
-	25, // [25:31] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	25, // 7: sluice.activity.v1.Activity.created_at:type_name -> google.protobuf.Timestamp
+	25, // 8: sluice.activity.v1.Activity.updated_at:type_name -> google.protobuf.Timestamp
+	25, // 9: sluice.activity.v1.Activity.withdrawn_at:type_name -> google.protobuf.Timestamp
+	4,  // 10: sluice.activity.v1.RecordActivityRequest.activity:type_name -> sluice.activity.v1.Activity
+	4,  // 11: sluice.activity.v1.UpdateActivityRequest.activity:type_name -> sluice.activity.v1.Activity
+	10, // 12: sluice.activity.v1.ListRevisionsResponse.revisions:type_name -> sluice.activity.v1.Revision
+	4,  // 13: sluice.activity.v1.Revision.activity:type_name -> sluice.activity.v1.Activity
+	25, // 14: sluice.activity.v1.Revision.replaced_at:type_name -> google.protobuf.Timestamp
+	4,  // 15: sluice.activity.v1.ImportActivitiesRequest.activities:type_name -> sluice.activity.v1.Activity
+	13, // 16: sluice.activity.v1.ImportActivitiesResponse.faults:type_name -> sluice.activity.v1.Fault
+	4,  // 17: sluice.activity.v1.BatchGetActivitiesResponse.activities:type_name -> sluice.activity.v1.Activity
+	0,  // 18: sluice.activity.v1.ActivityFilter.kinds:type_name -> sluice.activity.v1.Kind
+	25, // 19: sluice.activity.v1.ActivityFilter.started_from:type_name -> google.protobuf.Timestamp
+	25, // 20: sluice.activity.v1.ActivityFilter.started_before:type_name -> google.protobuf.Timestamp
+	16, // 21: sluice.activity.v1.ActivityFilter.cone:type_name -> sluice.activity.v1.Cone
+	17, // 22: sluice.activity.v1.ListActivitiesRequest.filter:type_name -> sluice.activity.v1.ActivityFilter
+	27, // 23: sluice.activity.v1.ListActivitiesRequest.page:type_name -> sluice.types.v1.PageRequest
+	4,  // 24: sluice.activity.v1.ListActivitiesResponse.activities:type_name -> sluice.activity.v1.Activity
+	28, // 25: sluice.activity.v1.ListActivitiesResponse.page:type_name -> sluice.types.v1.PageInfo
+	17, // 26: sluice.activity.v1.SumAmountsRequest.filter:type_name -> sluice.activity.v1.ActivityFilter
+	25, // 27: sluice.activity.v1.ReportHydrationRequest.from:type_name -> google.protobuf.Timestamp
+	25, // 28: sluice.activity.v1.ReportHydrationRequest.to:type_name -> google.protobuf.Timestamp
+	24, // 29: sluice.activity.v1.HydrationReport.days:type_name -> sluice.activity.v1.HydrationDay
+	4,  // 30: sluice.activity.v1.HydrationReport.entries:type_name -> sluice.activity.v1.Activity
+	5,  // 31: sluice.activity.v1.Activities.RecordActivity:input_type -> sluice.activity.v1.RecordActivityRequest
+	11, // 32: sluice.activity.v1.Activities.ImportActivities:input_type -> sluice.activity.v1.ImportActivitiesRequest
+	6,  // 33: sluice.activity.v1.Activities.UpdateActivity:input_type -> sluice.activity.v1.UpdateActivityRequest
+	7,  // 34: sluice.activity.v1.Activities.WithdrawActivity:input_type -> sluice.activity.v1.WithdrawActivityRequest
+	8,  // 35: sluice.activity.v1.Activities.ListRevisions:input_type -> sluice.activity.v1.ListRevisionsRequest
+	14, // 36: sluice.activity.v1.Activities.BatchGetActivities:input_type -> sluice.activity.v1.BatchGetActivitiesRequest
+	18, // 37: sluice.activity.v1.Activities.ListActivities:input_type -> sluice.activity.v1.ListActivitiesRequest
+	20, // 38: sluice.activity.v1.Activities.SumAmounts:input_type -> sluice.activity.v1.SumAmountsRequest
+	22, // 39: sluice.activity.v1.Activities.ReportHydration:input_type -> sluice.activity.v1.ReportHydrationRequest
+	4,  // 40: sluice.activity.v1.Activities.RecordActivity:output_type -> sluice.activity.v1.Activity
+	12, // 41: sluice.activity.v1.Activities.ImportActivities:output_type -> sluice.activity.v1.ImportActivitiesResponse
+	4,  // 42: sluice.activity.v1.Activities.UpdateActivity:output_type -> sluice.activity.v1.Activity
+	4,  // 43: sluice.activity.v1.Activities.WithdrawActivity:output_type -> sluice.activity.v1.Activity
+	9,  // 44: sluice.activity.v1.Activities.ListRevisions:output_type -> sluice.activity.v1.ListRevisionsResponse
+	15, // 45: sluice.activity.v1.Activities.BatchGetActivities:output_type -> sluice.activity.v1.BatchGetActivitiesResponse
+	19, // 46: sluice.activity.v1.Activities.ListActivities:output_type -> sluice.activity.v1.ListActivitiesResponse
+	21, // 47: sluice.activity.v1.Activities.SumAmounts:output_type -> sluice.activity.v1.SumAmountsResponse
+	23, // 48: sluice.activity.v1.Activities.ReportHydration:output_type -> sluice.activity.v1.HydrationReport
+	40, // [40:49] is the sub-list for method output_type
+	31, // [31:40] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_activity_v1_activity_proto_init() }
@@ -1637,13 +2021,15 @@ func file_activity_v1_activity_proto_init() {
 		return
 	}
 	file_activity_v1_activity_proto_msgTypes[3].OneofWrappers = []any{}
+	file_activity_v1_activity_proto_msgTypes[5].OneofWrappers = []any{}
+	file_activity_v1_activity_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_activity_v1_activity_proto_rawDesc), len(file_activity_v1_activity_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   19,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

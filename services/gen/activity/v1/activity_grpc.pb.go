@@ -23,6 +23,9 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	Activities_RecordActivity_FullMethodName     = "/sluice.activity.v1.Activities/RecordActivity"
 	Activities_ImportActivities_FullMethodName   = "/sluice.activity.v1.Activities/ImportActivities"
+	Activities_UpdateActivity_FullMethodName     = "/sluice.activity.v1.Activities/UpdateActivity"
+	Activities_WithdrawActivity_FullMethodName   = "/sluice.activity.v1.Activities/WithdrawActivity"
+	Activities_ListRevisions_FullMethodName      = "/sluice.activity.v1.Activities/ListRevisions"
 	Activities_BatchGetActivities_FullMethodName = "/sluice.activity.v1.Activities/BatchGetActivities"
 	Activities_ListActivities_FullMethodName     = "/sluice.activity.v1.Activities/ListActivities"
 	Activities_SumAmounts_FullMethodName         = "/sluice.activity.v1.Activities/SumAmounts"
@@ -35,8 +38,14 @@ const (
 type ActivitiesClient interface {
 	// Records an activity. The same source and external id a second time answer with the first.
 	RecordActivity(ctx context.Context, in *RecordActivityRequest, opts ...grpc.CallOption) (*Activity, error)
-	// The same for many. For the system and administrators.
+	// The same for many; an activity whose source has changed replaces the stored one. For the system and administrators.
 	ImportActivities(ctx context.Context, in *ImportActivitiesRequest, opts ...grpc.CallOption) (*ImportActivitiesResponse, error)
+	// Replaces the named fields of an activity.
+	UpdateActivity(ctx context.Context, in *UpdateActivityRequest, opts ...grpc.CallOption) (*Activity, error)
+	// Removes an activity; its history stays for a time.
+	WithdrawActivity(ctx context.Context, in *WithdrawActivityRequest, opts ...grpc.CallOption) (*Activity, error)
+	// Lists the earlier versions of an activity, the newest first.
+	ListRevisions(ctx context.Context, in *ListRevisionsRequest, opts ...grpc.CallOption) (*ListRevisionsResponse, error)
 	BatchGetActivities(ctx context.Context, in *BatchGetActivitiesRequest, opts ...grpc.CallOption) (*BatchGetActivitiesResponse, error)
 	ListActivities(ctx context.Context, in *ListActivitiesRequest, opts ...grpc.CallOption) (*ListActivitiesResponse, error)
 	// Adds up the amounts of the activities that the filter selects and the caller may see.
@@ -66,6 +75,36 @@ func (c *activitiesClient) ImportActivities(ctx context.Context, in *ImportActiv
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ImportActivitiesResponse)
 	err := c.cc.Invoke(ctx, Activities_ImportActivities_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *activitiesClient) UpdateActivity(ctx context.Context, in *UpdateActivityRequest, opts ...grpc.CallOption) (*Activity, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Activity)
+	err := c.cc.Invoke(ctx, Activities_UpdateActivity_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *activitiesClient) WithdrawActivity(ctx context.Context, in *WithdrawActivityRequest, opts ...grpc.CallOption) (*Activity, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Activity)
+	err := c.cc.Invoke(ctx, Activities_WithdrawActivity_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *activitiesClient) ListRevisions(ctx context.Context, in *ListRevisionsRequest, opts ...grpc.CallOption) (*ListRevisionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListRevisionsResponse)
+	err := c.cc.Invoke(ctx, Activities_ListRevisions_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -118,8 +157,14 @@ func (c *activitiesClient) ReportHydration(ctx context.Context, in *ReportHydrat
 type ActivitiesServer interface {
 	// Records an activity. The same source and external id a second time answer with the first.
 	RecordActivity(context.Context, *RecordActivityRequest) (*Activity, error)
-	// The same for many. For the system and administrators.
+	// The same for many; an activity whose source has changed replaces the stored one. For the system and administrators.
 	ImportActivities(context.Context, *ImportActivitiesRequest) (*ImportActivitiesResponse, error)
+	// Replaces the named fields of an activity.
+	UpdateActivity(context.Context, *UpdateActivityRequest) (*Activity, error)
+	// Removes an activity; its history stays for a time.
+	WithdrawActivity(context.Context, *WithdrawActivityRequest) (*Activity, error)
+	// Lists the earlier versions of an activity, the newest first.
+	ListRevisions(context.Context, *ListRevisionsRequest) (*ListRevisionsResponse, error)
 	BatchGetActivities(context.Context, *BatchGetActivitiesRequest) (*BatchGetActivitiesResponse, error)
 	ListActivities(context.Context, *ListActivitiesRequest) (*ListActivitiesResponse, error)
 	// Adds up the amounts of the activities that the filter selects and the caller may see.
@@ -140,6 +185,15 @@ func (UnimplementedActivitiesServer) RecordActivity(context.Context, *RecordActi
 }
 func (UnimplementedActivitiesServer) ImportActivities(context.Context, *ImportActivitiesRequest) (*ImportActivitiesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ImportActivities not implemented")
+}
+func (UnimplementedActivitiesServer) UpdateActivity(context.Context, *UpdateActivityRequest) (*Activity, error) {
+	return nil, status.Error(codes.Unimplemented, "method UpdateActivity not implemented")
+}
+func (UnimplementedActivitiesServer) WithdrawActivity(context.Context, *WithdrawActivityRequest) (*Activity, error) {
+	return nil, status.Error(codes.Unimplemented, "method WithdrawActivity not implemented")
+}
+func (UnimplementedActivitiesServer) ListRevisions(context.Context, *ListRevisionsRequest) (*ListRevisionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListRevisions not implemented")
 }
 func (UnimplementedActivitiesServer) BatchGetActivities(context.Context, *BatchGetActivitiesRequest) (*BatchGetActivitiesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method BatchGetActivities not implemented")
@@ -206,6 +260,60 @@ func _Activities_ImportActivities_Handler(srv interface{}, ctx context.Context, 
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(ActivitiesServer).ImportActivities(ctx, req.(*ImportActivitiesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Activities_UpdateActivity_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(UpdateActivityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ActivitiesServer).UpdateActivity(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Activities_UpdateActivity_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ActivitiesServer).UpdateActivity(ctx, req.(*UpdateActivityRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Activities_WithdrawActivity_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawActivityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ActivitiesServer).WithdrawActivity(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Activities_WithdrawActivity_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ActivitiesServer).WithdrawActivity(ctx, req.(*WithdrawActivityRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Activities_ListRevisions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListRevisionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ActivitiesServer).ListRevisions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Activities_ListRevisions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ActivitiesServer).ListRevisions(ctx, req.(*ListRevisionsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -296,6 +404,18 @@ var Activities_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ImportActivities",
 			Handler:    _Activities_ImportActivities_Handler,
+		},
+		{
+			MethodName: "UpdateActivity",
+			Handler:    _Activities_UpdateActivity_Handler,
+		},
+		{
+			MethodName: "WithdrawActivity",
+			Handler:    _Activities_WithdrawActivity_Handler,
+		},
+		{
+			MethodName: "ListRevisions",
+			Handler:    _Activities_ListRevisions_Handler,
 		},
 		{
 			MethodName: "BatchGetActivities",
