@@ -13,12 +13,13 @@ func (w *wiring) openBus(ctx context.Context, folder string) (*bus.Bus, error) {
 	b, err := bus.Open(ctx, bus.Options{
 		URL: w.config.NATS.URL.Reveal(), StoreDir: filepath.Join(w.config.Data, folder),
 		EventsMaxAge: w.config.NATS.EventsMaxAge, EventsMaxBytes: int64(w.config.NATS.EventsMaxBytes),
-		Logger: w.logger, Registry: w.registry,
+		Replicas: w.config.NATS.Replicas, Logger: w.logger, Registry: w.registry,
 	})
 	if err != nil {
 		return nil, err
 	}
 	w.program.closing.add("events", b.Close)
+	w.start(b.Loop())
 	w.online = true
 	return b, nil
 }

@@ -60,8 +60,10 @@ func openDevice(ctx context.Context, w *wiring, _ connector) (*opened, error) {
 			parts.Peers = b
 		}
 		return append(loops, worker.Continuous("device listener", func(ctx context.Context) error {
-			if err := w.migrateMessages(ctx, b, service.Uplink); err != nil {
-				return err
+			if b.Ready() == nil { // else the next start migrates: devices do not wait for a broker that is away
+				if err := w.migrateMessages(ctx, b, service.Uplink); err != nil {
+					return err
+				}
 			}
 			return listener.Run(ctx, parts)
 		}))

@@ -28,6 +28,7 @@ import (
 	"github.com/sluicehq/sluice/graph/plan"
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/catalog"
+	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/redisdb"
 )
@@ -186,6 +187,7 @@ func (w *wiring) serve(handler http.Handler, health *edge.Health) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
+	w.registry.MustRegister(health)
 	server := &http.Server{
 		Handler: w.withDevices(handler), ReadHeaderTimeout: w.config.HTTP.ReadHeaderTimeout, IdleTimeout: w.config.HTTP.IdleTimeout,
 		Protocols: protocols, MaxHeaderBytes: 64 << 10,
@@ -197,7 +199,6 @@ func (w *wiring) serve(handler http.Handler, health *edge.Health) {
 		return nil
 	})
 	w.program.closing.add("http requests", func(stop context.Context) error {
-		health.Drain()
 		stop, cancel := context.WithTimeout(stop, w.config.HTTP.DrainTimeout)
 		defer cancel()
 		if err := server.Shutdown(stop); err != nil {
@@ -206,6 +207,10 @@ func (w *wiring) serve(handler http.Handler, health *edge.Health) {
 		return nil
 	})
 	w.drainFirst(health)
+	w.program.closing.add("drain delay", func(stop context.Context) error {
+		health.Drain()
+		return clock.Sleep(stop, w.clock, max(0, w.config.HTTP.DrainDelay))
+	})
 }
 
 // answers returns a check of a service in another process, by gRPC's health protocol.

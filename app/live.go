@@ -68,7 +68,6 @@ func (w *wiring) drainFirst(health *edge.Health) {
 		return
 	}
 	w.program.closing.add("subscribers", func(stop context.Context) error {
-		health.Drain()
 		stop, cancel := context.WithTimeout(stop, w.config.Live.DrainTime+lastGrace)
 		defer cancel()
 		return w.hub.Close(stop)

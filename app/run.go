@@ -39,20 +39,28 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Progra
 			return err
 		}
 		maps.Copy(conns, elsewhere)
-		checks := map[string]func(context.Context) error{"events": func(context.Context) error { return b.Ready() }}
+		own, shared := map[string]edge.Check{}, map[string]edge.Check{}
+		partOf := func(name string, remote bool, check edge.Check) {
+			if remote {
+				shared[name] = check
+			} else {
+				own[name] = check
+			}
+		}
+		partOf("events", cfg.NATS.URL != "", func(context.Context) error { return b.Ready() })
 		for _, s := range services {
-			checks[s.name] = s.db.Ping
+			partOf(s.name, s.db.IsServer(), s.db.Ping)
 			w.work(s, b)
 		}
 		for name, conn := range elsewhere {
-			checks[name] = answers(conn)
+			partOf(name, true, answers(conn))
 		}
 		if cfg.Demo {
 			if err := w.prepareDemo(ctx, conns); err != nil {
 				return err
 			}
 		}
-		health := edge.NewHealth(checks)
+		health := edge.NewHealth(own, shared)
 		ports, err := w.cached(ctx, w.ports(conns), b, aloneIn(cfg, here))
 		if err != nil {
 			return err
@@ -79,18 +87,18 @@ func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Prog
 			}
 			w.start(w.demoLoader(conns))
 		}
-		checks := map[string]func(context.Context) error{}
+		shared := map[string]edge.Check{}
 		for name, conn := range conns {
-			checks[name] = answers(conn)
+			shared[name] = answers(conn)
 		}
 		var b *bus.Bus
 		if cfg.NATS.URL != "" {
 			if b, err = w.openBus(ctx, "nats-gateway"); err != nil {
 				return err
 			}
-			checks["events"] = func(context.Context) error { return b.Ready() }
+			shared["events"] = func(context.Context) error { return b.Ready() }
 		}
-		health := edge.NewHealth(checks)
+		health := edge.NewHealth(nil, shared)
 		ports, err := w.cached(ctx, w.ports(conns), b, false)
 		if err != nil {
 			return err

@@ -2,9 +2,12 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"path/filepath"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -13,6 +16,8 @@ import (
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/catalog"
+	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/retention"
 	"github.com/sluicehq/sluice/internal/rpc"
 	"github.com/sluicehq/sluice/internal/sqldb"
@@ -103,15 +108,44 @@ func (w *wiring) openStore(ctx context.Context, service string, migrations fs.FS
 	if w.config.Telemetry.OTLPEndpoint != "" {
 		options = append(options, sqldb.WithTracing(w.tracing.Provider()))
 	}
-	db, err := sqldb.Open(ctx, dsn, options...)
+	db, err := w.openDatabase(ctx, dsn, migrations, options)
+	for failures := 1; isAway(err); failures++ {
+		if failures == 1 {
+			w.logger.Warn("the database is away: the service waits for it", "service", service, "error", err)
+		}
+		if err := clock.Sleep(ctx, w.clock, clock.Backoff(failures, minDatabaseBackoff, maxDatabaseBackoff, rand.Float64())); err != nil {
+			return nil, fmt.Errorf("the %s service: wait for the database: %w", service, err)
+		}
+		db, err = w.openDatabase(ctx, dsn, migrations, options)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the %s service: %w", service, err)
 	}
 	w.program.closing.add(service+" store", func(context.Context) error { return db.Close() })
+	return db, nil
+}
+
+const (
+	minDatabaseBackoff = 100 * time.Millisecond
+	maxDatabaseBackoff = 5 * time.Second
+)
+
+func (w *wiring) openDatabase(ctx context.Context, dsn string, migrations fs.FS, options []sqldb.Option) (*sqldb.DB, error) {
+	db, err := sqldb.Open(ctx, dsn, options...)
+	if err != nil {
+		return nil, err
+	}
 	if err := db.Migrate(ctx, migrations); err != nil {
-		return nil, fmt.Errorf("the %s service: %w", service, err)
+		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// isAway reports whether a database server does not accept connections now. A SQLite file that cannot be opened does not
+// change by waiting.
+func isAway(err error) bool {
+	e := errs.From(err)
+	return e != nil && e.Reason == sqldb.ReasonUnavailable
 }
 
 func openAccount(ctx context.Context, w *wiring, _ connector) (*opened, error) {

@@ -61,7 +61,7 @@ func limited(ports loaders.Ports) http.Handler {
 	})
 	return edge.New(edge.Parts{
 		GraphQL: s, Auth: auth.NewCached(keyring{}, "bench", clock.System{}, auth.CacheOptions{TTL: 5 * time.Second, Entries: 1000}),
-		Health: edge.NewHealth(nil), Admission: control,
+		Health: edge.NewHealth(nil, nil), Admission: control,
 	}, edge.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, Logger: calls().Logger, Tracing: obs.NoTracing()})
 }
 

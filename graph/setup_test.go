@@ -115,7 +115,7 @@ func (h *environment) gateway(ports loaders.Ports, options pipeline.Options, tim
 	return edge.New(edge.Parts{
 		GraphQL:   pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, options),
 		Admission: options.Admission.(*admission.Controller),
-		Auth:      auth.New(bffrpc.NewAccounts(h.guarded("account")), account.DefaultIssuer, h.clock), Health: edge.NewHealth(nil),
+		Auth:      auth.New(bffrpc.NewAccounts(h.guarded("account")), account.DefaultIssuer, h.clock), Health: edge.NewHealth(nil, nil),
 	}, edge.Options{RequestTimeout: timeout, MaxBody: 1 << 20, Logger: h.logger, Tracing: obs.NoTracing()})
 }
 

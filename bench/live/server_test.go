@@ -228,7 +228,7 @@ func gateway(registry *prometheus.Registry) (http.Handler, publisher, error) {
 		GraphQL: pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: clock.System{}}, pipeline.Options{
 			Admission: control, Limits: limits, Tokens: 5000, Logger: logger, Tracing: obs.NoTracing(),
 		}),
-		Admission: control, Auth: auth.New(ports.Accounts, "x", clock.System{}), Health: edge.NewHealth(nil), Live: hub,
+		Admission: control, Auth: auth.New(ports.Accounts, "x", clock.System{}), Health: edge.NewHealth(nil, nil), Live: hub,
 	}, edge.Options{RequestTimeout: 10 * time.Second, MaxBody: 1 << 20, Logger: logger, Tracing: obs.NoTracing()})
 	var number atomic.Int64
 	return handler, func(text string) error { return b.Publish(context.Background(), message(text, number.Add(1))) }, nil

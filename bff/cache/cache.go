@@ -57,9 +57,10 @@ type Cache struct {
 	metrics        *metrics
 	rules          map[string]policy.Rule
 
-	closed  atomic.Bool
-	stop    context.CancelFunc
-	running sync.WaitGroup // flights, and the background work of versions
+	closed   atomic.Bool
+	detached atomic.Bool // a Follower exists that has not reached the stream of events yet
+	stop     context.CancelFunc
+	running  sync.WaitGroup // flights, and the background work of versions
 }
 
 // New returns a Cache, which must be closed.
@@ -98,10 +99,19 @@ func (c *Cache) Close(ctx context.Context) error {
 	return nil
 }
 
-// Follower returns what invalidates the entities of events.
-func (c *Cache) Follower(ctx context.Context, js jetstream.JetStream) (*versions.Follower, error) {
-	return versions.NewFollower(ctx, js, c.versions, c.options.Logger, c.versionMetrics)
+// Follower returns what invalidates the entities of events. Until it has reached the stream of events, reads go to the
+// services.
+func (c *Cache) Follower(ctx context.Context, js jetstream.JetStream) *versions.Follower {
+	c.detached.Store(true)
+	follower := versions.NewFollower(js, c.versions, c.options.Logger, c.versionMetrics, func() { c.detached.Store(false) })
+	if err := follower.Join(ctx); err != nil {
+		c.options.Logger.Warn("the cache is unused until the stream of events is available", "error", err.Error())
+	}
+	return follower
 }
+
+// isBypassed reports whether reads go to the services.
+func (c *Cache) isBypassed() bool { return c.closed.Load() || c.detached.Load() }
 
 // ListenToPeers lets gateways invalidate tags for each other while one of them cannot reach Redis. A gateway without Redis
 // has no peers.

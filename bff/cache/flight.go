@@ -121,7 +121,7 @@ func (r *read[V]) finish(l *lookup[V], leaders []leader[V], f *fetch) {
 // storeAll stores the responses in memory. It returns an entry for each leader, an empty one for a response that must
 // not be stored.
 func (r *read[V]) storeAll(l *lookup[V], leaders []leader[V], f *fetch, now time.Time) []entry {
-	if f.err != nil || r.cache.closed.Load() {
+	if f.err != nil || r.cache.isBypassed() {
 		return nil
 	}
 	entries, items := make([]entry, len(leaders)), make([]item, 0, len(leaders))

@@ -125,10 +125,7 @@ func (g *gateway) listen(t *testing.T, b *bus.Bus) {
 
 func (g *gateway) follow(t *testing.T, b *bus.Bus) {
 	t.Helper()
-	follower, err := g.Follower(t.Context(), b.JetStream())
-	if err != nil {
-		t.Fatal(err)
-	}
+	follower := g.Follower(t.Context(), b.JetStream())
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { follower.Run(ctx) })
@@ -242,10 +239,7 @@ func TestFollowerContinuesWhereADeadGatewayStopped(t *testing.T) {
 	id := ids.New(ids.Device)
 	s := newService(id)
 	first := openGateway(t, s, server, nil)
-	follower, err := first.Follower(t.Context(), b.JetStream())
-	if err != nil {
-		t.Fatal(err)
-	}
+	follower := first.Follower(t.Context(), b.JetStream())
 	following, kill := context.WithCancel(t.Context())
 	var running sync.WaitGroup
 	running.Go(func() { follower.Run(following) })

@@ -67,7 +67,7 @@ func (r *read[V]) get(ctx context.Context, args string, ids []string, fetch fetc
 	reads := bff.ReadsOf(ctx)
 	bypassed := bff.CacheUse{Bypassed: len(ids)}
 	right, known := r.rule.RightOf(caller.FromContext(ctx))
-	if !known || r.cache.closed.Load() || len(ids) == 0 || anyTooLong(ids) {
+	if !known || r.cache.isBypassed() || len(ids) == 0 || anyTooLong(ids) {
 		reads.Note(r.rule.Name, r.rule.Kind, bypassed)
 		return fetch(ctx, ids)
 	}

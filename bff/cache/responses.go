@@ -44,7 +44,7 @@ func (c *Cache) Responses() bff.Responses {
 func (r *responses) Lookup(ctx context.Context, key bff.ResponseKey) (*bff.CachedResponse, bff.ResponseFlight) {
 	who := caller.FromContext(ctx)
 	name, known := responseKey(key, who)
-	if !known || r.cache.closed.Load() {
+	if !known || r.cache.isBypassed() {
 		return nil, nil
 	}
 	e, inMemory := r.find(name)
@@ -94,7 +94,7 @@ func (r *responses) noteHit(name string, e *entry, inMemory bool) bff.Tier {
 
 func (r *responses) share(name string, e *entry) {
 	value, ok := e.value.(response)
-	if !ok || r.cache.alone || r.cache.closed.Load() || e.shared.Swap(true) {
+	if !ok || r.cache.alone || r.cache.isBypassed() || e.shared.Swap(true) {
 		return
 	}
 	r.cache.versions.Put(r.read.appendValue(nil, name, e, value, r.cache.options.Clock.Now()))

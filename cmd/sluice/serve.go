@@ -15,8 +15,12 @@ import (
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
-// closeTimeout is the deadline for stopping the program.
-const closeTimeout = 10 * time.Second
+const (
+	closeTimeout = 10 * time.Second // for stopping the program, after the drain delay
+
+	// gatewayDrainDelay is the default for a gateway behind a load balancer, which has to see that it is not ready.
+	gatewayDrainDelay = 3 * time.Second
+)
 
 type serveCommand struct {
 	config.Config `embed:""`
@@ -38,17 +42,20 @@ func (c serveCommand) Run(ctx context.Context) error {
 		return err
 	}
 	welcome(os.Stdout, program, c.Config)
-	return untilStopped(ctx, program)
+	return untilStopped(ctx, program, c.Config)
 }
 
 // Run runs the gateway until a signal stops it.
 func (c gatewayCommand) Run(ctx context.Context) error {
+	if c.HTTP.DrainDelay < 0 {
+		c.HTTP.DrainDelay = gatewayDrainDelay
+	}
 	program, err := app.Gateway(ctx, c.Config, setup(c.Config))
 	if err != nil {
 		return err
 	}
 	welcome(os.Stdout, program, c.Config)
-	return untilStopped(ctx, program)
+	return untilStopped(ctx, program, c.Config)
 }
 
 // Run runs one service until a signal stops it.
@@ -58,7 +65,7 @@ func (c serviceCommand) Run(ctx context.Context) error {
 		return err
 	}
 	fmt.Fprintf(os.Stdout, "the %s service answers gRPC at %s\n", c.Name, program.Addr)
-	return untilStopped(ctx, program)
+	return untilStopped(ctx, program, c.Config)
 }
 
 // setup configures the memory limit and returns the logger of a process that serves.
@@ -77,13 +84,13 @@ func newLogger(c config.Config) *slog.Logger {
 }
 
 // untilStopped waits for a signal or a failure, and then closes the program.
-func untilStopped(ctx context.Context, program *app.Program) error {
+func untilStopped(ctx context.Context, program *app.Program, c config.Config) error {
 	var failure error
 	select {
 	case <-ctx.Done():
 	case failure = <-program.Failed():
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout+max(0, c.HTTP.DrainDelay))
 	defer cancel()
 	if err := program.Close(stop); err != nil && failure == nil {
 		failure = fmt.Errorf("stop: %w", err)

@@ -26,11 +26,12 @@ type GraphQLError struct {
 	Message    string `json:"message"`
 	Path       []any  `json:"path"`
 	Extensions struct {
-		Code      string `json:"code"`
-		Reason    string `json:"reason"`
-		Service   string `json:"service"`
-		Retryable bool   `json:"retryable"`
-		RequestID string `json:"requestId"`
+		Code         string `json:"code"`
+		Reason       string `json:"reason"`
+		Service      string `json:"service"`
+		Retryable    bool   `json:"retryable"`
+		RequestID    string `json:"requestId"`
+		RetryAfterMs int64  `json:"retryAfterMs"`
 	} `json:"extensions"`
 }
 

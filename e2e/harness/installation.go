@@ -43,6 +43,16 @@ func StartInstallation(t *testing.T) *Installation {
 // StartServices starts five services. The flags apply to every part.
 func StartServices(t *testing.T, all ...string) *Installation {
 	t.Helper()
+	in := LaunchServices(t, all...)
+	for _, service := range in.Services {
+		service.AwaitReady(t)
+	}
+	return in
+}
+
+// LaunchServices is StartServices without waiting until they are ready.
+func LaunchServices(t *testing.T, all ...string) *Installation {
+	t.Helper()
 	all = append(slices.Clone(all), "--mqtt-websocket-addr", "127.0.0.1:"+testserver.FreePort(t))
 	in := &Installation{owner: t, data: t.TempDir(), Services: map[string]*Program{}, CommonFlags: all, MQTTAddr: "127.0.0.1:" + testserver.FreePort(t)}
 	for _, name := range []string{"account", "device", "trip", "job", "activity"} {
@@ -51,7 +61,7 @@ func StartServices(t *testing.T, all ...string) *Installation {
 		in.listen = append(in.listen, "--services-"+name+"-listen", at)
 	}
 	for _, name := range []string{"account", "device", "trip", "job", "activity"} {
-		in.StartService(t, name)
+		in.launchService(t, name)
 	}
 	return in
 }
@@ -59,11 +69,18 @@ func StartServices(t *testing.T, all ...string) *Installation {
 // StartService starts or restarts a service at its address.
 func (in *Installation) StartService(t *testing.T, name string) {
 	t.Helper()
+	in.launchService(t, name)
+	in.Services[name].AwaitReady(t)
+}
+
+func (in *Installation) launchService(t *testing.T, name string) {
+	t.Helper()
 	args := []string{"service", name, "--demo", "--data", filepath.Join(in.data, name), "--service-token", ServiceToken}
 	if name == "device" {
 		args = append(args, "--mqtt-addr", in.MQTTAddr)
 	}
-	in.Services[name] = in.StartPart(t, slices.Concat(args, in.listen, in.CommonFlags))
+	in.Services[name] = Launch(t, slices.Concat(args, in.listen, in.CommonFlags)...)
+	in.owner.Cleanup(in.Services[name].Close)
 }
 
 // StartGateway starts a gateway with shorter timeouts than the default, so that tests wait for less time.

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/sluicehq/sluice/e2e/harness"
@@ -65,8 +66,11 @@ func testTripsDown(t *testing.T, in *harness.Installation, operator string) {
 	if b.Overview.Devices.Total != 1 || b.Jobs.Nodes[0].Device.Name != "Car" || b.Activities.Nodes[0].Device.Name != "Car" || b.Devices.Nodes[0].Name != "Car" {
 		t.Errorf("the rest is not all there: %s", a.Data)
 	}
-	if status, body := in.Gateway.Get(t, "/readyz"); status != 503 {
-		t.Errorf("the gateway says that it is ready: %d %s", status, body)
+	if status, body := in.Gateway.Get(t, "/readyz?verbose"); status != 200 || !strings.Contains(body, `"down":["trip"]`) {
+		t.Errorf("the gateway is not ready, or does not name the trip service: %d %s", status, body)
+	}
+	if status, body := in.Gateway.Get(t, "/metrics"); status != 200 || !strings.Contains(body, `sluice_part_up{part="trip"} 0`) {
+		t.Errorf("the metrics do not show that the trip service is away: %d", status)
 	}
 	in.StartService(t, "trip")
 	in.AwaitRecovery(t, operator)

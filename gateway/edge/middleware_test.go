@@ -106,30 +106,42 @@ func TestAnswersCannotBeMisusedByBrowsers(t *testing.T) {
 	}
 }
 
-func TestReadiness(t *testing.T) {
+func TestReadinessFollowsOwnPartsAndShowsSharedOnes(t *testing.T) {
 	t.Parallel()
-	down := errors.New("dial tcp 10.0.0.1: secret")
-	checks := func(err error) change {
+	checks := func(own, shared error) change {
 		return func(p *edge.Parts, _ *edge.Options) {
-			p.Health = edge.NewHealth(map[string]func(context.Context) error{
-				"events": func(context.Context) error { return nil },
-				"trip":   func(context.Context) error { return err },
-			})
+			p.Health = edge.NewHealth(
+				map[string]edge.Check{"events": func(context.Context) error { return own }},
+				map[string]edge.Check{"trip": func(context.Context) error { return shared }})
 		}
 	}
+	down := errors.New("dial tcp 10.0.0.1: secret")
 	for _, c := range []struct {
-		name        string
-		environment *environment
-		status      int
-		says        string
+		name          string
+		environment   *environment
+		status        int
+		says, verbose string
 	}{
-		{"all is well", open(t, checks(nil)), 200, `{"parts":["events","trip"],"status":"ready"}`},
-		{"a part is down", open(t, checks(down)), 503, `{"down":["trip"],"status":"not ready"}`},
+		{
+			"all parts up, ready", open(t, checks(nil, nil)), 200,
+			`{"parts":["events"],"status":"ready"}`, `"shared":{"down":[],"parts":["trip"]}`,
+		},
+		{
+			"own part down, not ready", open(t, checks(down, nil)), 503,
+			`{"down":["events"],"status":"not ready"}`, `"shared":{"down":[],"parts":["trip"]}`,
+		},
+		{
+			"shared part down, ready", open(t, checks(nil, down)), 200,
+			`{"parts":["events"],"status":"ready"}`, `"shared":{"down":["trip"],"parts":["trip"]}`,
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			if a := c.environment.fetch(at("/readyz")); a.status != c.status || strings.TrimSpace(a.text) != c.says {
 				t.Errorf("answered %d %s", a.status, a.text)
+			}
+			if a := c.environment.fetch(at("/readyz?verbose")); a.status != c.status || !strings.Contains(a.text, c.verbose) || strings.Contains(a.text, "secret") {
+				t.Errorf("answered %d %s, want %s", a.status, a.text, c.verbose)
 			}
 			if a := c.environment.fetch(at("/healthz")); a.status != 200 {
 				t.Errorf("the process does not live: %d %s", a.status, a.text)

@@ -99,7 +99,7 @@ func openInside(t testing.TB, limits *quota.Options, bend func(*inside), changes
 	control := admission.New(in.admit)
 	in.Admission = control
 	h.graphQL = pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: h.clock}, in.Options)
-	h.health = edge.NewHealth(nil)
+	h.health = edge.NewHealth(nil, nil)
 	parts := edge.Parts{
 		GraphQL: h.graphQL, Auth: auth.NewCached(ports.Accounts, issuer, h.clock, auth.CacheOptions{TTL: time.Minute, Entries: 100}), Health: h.health, Admission: control,
 		KeySet: func(ctx context.Context) ([]byte, error) { return ports.Accounts.KeySet(ctx) },

@@ -178,7 +178,11 @@ func (c *connection) init(m protocol.Message) *frame.Close {
 		return revoked()
 	}
 	c.acknowledged.Store(true)
-	if !c.Reply(protocol.Encode("connection_ack", "", encoded(map[string]any{"cursor": c.hub.source.Cursor()}))) {
+	var ack []byte // without a cursor while the stream is not joined
+	if c.hub.source.Joined() {
+		ack = encoded(map[string]any{"cursor": c.hub.source.Cursor()})
+	}
+	if !c.Reply(protocol.Encode("connection_ack", "", ack)) {
 		return requestFlood()
 	}
 	if c.dialect.KeepAlive != "" {

@@ -177,7 +177,7 @@ func (w *world) open(t testing.TB, change ...func(*live.Settings)) *gateway {
 		Admission: control, Limits: limits, Tokens: 5000, Logger: logger, Tracing: obs.NoTracing(),
 	})
 	g.server = httptest.NewServer(edge.New(
-		edge.Parts{GraphQL: server, Admission: control, Auth: authenticator, Live: g.hub, Health: edge.NewHealth(nil)},
+		edge.Parts{GraphQL: server, Admission: control, Auth: authenticator, Live: g.hub, Health: edge.NewHealth(nil, nil)},
 		edge.Options{RequestTimeout: soon, MaxBody: 1 << 20, CORSOrigins: []string{"https://app.test"}, Logger: logger, Tracing: obs.NoTracing()}))
 	return g
 }

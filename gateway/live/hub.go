@@ -105,18 +105,26 @@ type Hub struct {
 	revocations int
 }
 
-// New reads the state of the stream, and starts to follow it.
+// joinTimeout bounds the wait of New for the stream.
+const joinTimeout = 5 * time.Second
+
+// New starts to follow the stream. While the broker is away, subscriptions are refused with EVENTS_UNAVAILABLE.
 func New(ctx context.Context, options Options) (*Hub, error) {
 	c, err := eventstream.NewCursors(options.Secret)
 	if err != nil {
 		return nil, err
 	}
-	s, err := eventstream.New(ctx, eventstream.Options{
+	s := eventstream.New(eventstream.Options{
 		JetStream: options.JetStream, Decode: options.Decode, Cursors: c,
 		History: options.Settings.History, HistoryBytes: int(options.Settings.HistoryBytes),
 	})
-	if err != nil {
-		return nil, err
+	if options.JetStream.Conn().IsConnected() {
+		joining, cancel := context.WithTimeout(ctx, joinTimeout)
+		err := s.Join(joining)
+		cancel()
+		if err != nil {
+			options.Logger.Warn("the stream of events is not available: subscriptions are refused until it is", "error", err)
+		}
 	}
 	if options.Requests == (gqlrequest.Limits{}) {
 		options.Requests = gqlrequest.Usual()

@@ -13,6 +13,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/live/eventstream"
 	"github.com/sluicehq/sluice/graph"
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/errs"
 )
 
 // preparedOperation is an admitted operation: a subscription when its request has a selection, else a query or a mutation to
@@ -52,6 +53,9 @@ func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, param
 	if operation.Operation.Operation != ast.Subscription {
 		return p, nil, nil
 	}
+	if !h.source.Joined() {
+		return nil, gqlerror.List{graph.Public(ctx, eventsUnavailable())}, nil
+	}
 	feed := &graph.Feed{}
 	respond, ctx := executor.DispatchOperation(graph.WithFeed(ctx, feed), operation)
 	if feed.Topic.Entity == "" {
@@ -65,6 +69,12 @@ func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, param
 		executor: executor, operation: operation, selection: selected, who: caller.FromContext(ctx), after: cursor, text: textOf(params),
 	}
 	return p, nil, nil
+}
+
+func eventsUnavailable() error {
+	e := errs.New(errs.Unavailable, "EVENTS_UNAVAILABLE", "the gateway has not reached the event stream yet")
+	e.RetryAfter = followMaxBackoff
+	return e
 }
 
 // errorsOf returns the errors of a response, or the cause that ended the context when there is no response.

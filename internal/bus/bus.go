@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -21,6 +22,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
 // Options select and configure the broker. Only StoreDir is required.
@@ -34,7 +36,7 @@ type Options struct {
 
 	EventsMaxAge   time.Duration // maximum age of EVENTS; default DefaultEventsMaxAge
 	EventsMaxBytes int64         // maximum size of EVENTS; default DefaultEventsMaxBytes
-	Replicas       int           // of each stream in a cluster; default 1
+	Replicas       int           // of each stream in a cluster; 0 for as many as it allows, at most 3
 	SyncInterval   time.Duration // interval of disk syncs of the embedded broker; 0 syncs before each ack
 
 	Logger   *slog.Logger          // nil discards logs
@@ -51,7 +53,6 @@ func (o Options) withDefaults() Options {
 	o.Name = orDefault(o.Name, "sluice")
 	o.EventsMaxAge = orDefault(o.EventsMaxAge, DefaultEventsMaxAge)
 	o.EventsMaxBytes = orDefault(o.EventsMaxBytes, DefaultEventsMaxBytes)
-	o.Replicas = orDefault(o.Replicas, 1)
 	o.Logger = orDefault(o.Logger, slog.New(slog.DiscardHandler))
 	return o
 }
@@ -73,7 +74,7 @@ func (o Options) check() error {
 	case o.EventsMaxBytes < minEventsMaxBytes:
 		return fmt.Errorf("at least %d bytes of events must be kept, not %d", minEventsMaxBytes, o.EventsMaxBytes)
 	case o.Replicas < 0 || o.Replicas > 5:
-		return fmt.Errorf("a stream has 1 to 5 replicas, not %d", o.Replicas)
+		return fmt.Errorf("a stream has at most 5 replicas, not %d", o.Replicas)
 	case o.SyncInterval < 0:
 		return fmt.Errorf("the sync interval cannot be %v", o.SyncInterval)
 	}
@@ -85,22 +86,24 @@ const ackTimeout = 5 * time.Second
 
 // Bus is a connection to the broker, and the broker itself when it is embedded. It is safe for concurrent use.
 type Bus struct {
-	logger  *slog.Logger
-	broker  *broker // nil when remote
-	conn    *nats.Conn
-	closed  chan struct{} // closed when conn has closed for good
-	js      jetstream.JetStream
-	metrics *metrics
+	options  Options
+	logger   *slog.Logger
+	broker   *broker // nil when remote
+	conn     *nats.Conn
+	closed   chan struct{} // closed when conn has closed for good
+	js       jetstream.JetStream
+	metrics  *metrics
+	declared atomic.Bool // the streams exist
 }
 
-// Open starts the embedded broker or connects to the remote one, and updates the streams. It returns an error if the
-// broker is unavailable; after that the connection reconnects without limit.
+// Open starts the embedded broker, or connects to the remote one. A remote broker may be away, now and later: Ready
+// returns an error until it is back, and Loop declares its streams.
 func Open(ctx context.Context, options Options) (*Bus, error) {
 	options = options.withDefaults()
 	if err := options.check(); err != nil {
 		return nil, err
 	}
-	b := &Bus{logger: options.Logger, closed: make(chan struct{})}
+	b := &Bus{options: options, logger: options.Logger, closed: make(chan struct{})}
 	if err := b.open(ctx, options); err != nil {
 		// A context of its own, because ctx may have expired.
 		cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackTimeout)
@@ -124,16 +127,41 @@ func (b *Bus) open(ctx context.Context, options Options) (err error) {
 	if b.js, err = jetstream.New(b.conn, jetstream.WithPublishAsyncTimeout(ackTimeout)); err != nil {
 		return fmt.Errorf("use JetStream: %w", err)
 	}
+	if b.metrics, err = newMetrics(options.Registry, b); err != nil {
+		return err
+	}
 	if b.broker != nil {
 		if err := b.broker.checkRecovered(ctx, b.js); err != nil {
 			return err
 		}
 	}
-	if err := declareStreams(ctx, b.js, options); err != nil {
+	if err := b.declare(ctx); err != nil {
+		if b.broker != nil {
+			return err
+		}
+		b.logger.Warn("the broker is away: events wait until it is back", "error", err)
+	}
+	return nil
+}
+
+// declareInterval is the pause after which the streams are declared again: they get more replicas when the cluster has
+// grown.
+const declareInterval = time.Minute
+
+// Loop declares the streams when the broker is there, and again from time to time.
+func (b *Bus) Loop() worker.Loop {
+	return worker.Loop{Name: "event streams", Pass: b.declare, Interval: declareInterval}
+}
+
+func (b *Bus) declare(ctx context.Context) error {
+	if err := b.connected(); err != nil {
 		return err
 	}
-	b.metrics, err = newMetrics(options.Registry, b)
-	return err
+	if err := declareStreams(ctx, b.js, b.options); err != nil {
+		return err
+	}
+	b.declared.Store(true)
+	return nil
 }
 
 // JetStream returns the client for other uses of streams, such as ordered consumers.
@@ -141,6 +169,16 @@ func (b *Bus) JetStream() jetstream.JetStream { return b.js }
 
 // Ready returns UNAVAILABLE while the broker cannot be used; nil otherwise.
 func (b *Bus) Ready() error {
+	if err := b.connected(); err != nil {
+		return err
+	}
+	if !b.declared.Load() {
+		return errs.New(errs.Unavailable, errs.ReasonServiceDown, "the broker has no streams yet")
+	}
+	return nil
+}
+
+func (b *Bus) connected() error {
 	if status := b.conn.Status(); status != nats.CONNECTED {
 		return errs.New(errs.Unavailable, errs.ReasonServiceDown, "the broker is away (%s)", status)
 	}

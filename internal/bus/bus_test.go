@@ -208,7 +208,6 @@ func TestOpenRefuses(t *testing.T) {
 		"neither URL nor folder":             {},
 		"a folder in use":                    {StoreDir: inUse},
 		"a file for a folder":                {StoreDir: notAFolder},
-		"nobody at the URL":                  {URL: "nats://127.0.0.1:" + testserver.FreePort(t)},
 		"credentials that are not there":     {URL: "nats://127.0.0.1:1", CredentialsFile: "/nowhere.creds"},
 		"events kept shorter than their ids": {StoreDir: t.TempDir(), EventsMaxAge: time.Second},
 		"no room for events":                 {StoreDir: t.TempDir(), EventsMaxBytes: 10},

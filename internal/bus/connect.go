@@ -46,6 +46,9 @@ func (b *Bus) connect(ctx context.Context, options Options, embedded *server.Ser
 	if options.TLS != nil {
 		settings = append(settings, nats.Secure(options.TLS))
 	}
+	settings = append(settings, nats.RetryOnFailedConnect(true), nats.ConnectHandler(func(c *nats.Conn) {
+		b.logger.Info("the broker is connected", "server", c.ConnectedServerName())
+	}))
 	return nats.Connect(options.URL, settings...)
 }
 

@@ -2,7 +2,9 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,14 +50,53 @@ func streams(o Options) []jetstream.StreamConfig {
 	}
 }
 
-// declareStreams creates or updates the streams.
+// maxReplicas survive the loss of one server. More cost a write more than they add.
+const maxReplicas = 3
+
+// declareStreams creates or updates the streams. It is idempotent.
 func declareStreams(ctx context.Context, js jetstream.JetStream, o Options) error {
 	for _, config := range streams(o) {
-		if _, err := js.CreateOrUpdateStream(ctx, config); err != nil {
+		if err := declareStream(ctx, js, config); err != nil {
 			return fmt.Errorf("declare stream %s: %w", config.Name, err)
 		}
 	}
 	return nil
+}
+
+// declareStream creates or updates a stream. Without a number of replicas it has as many as the cluster allows. It has
+// never fewer than before: a server that is away for a while is no smaller cluster.
+func declareStream(ctx context.Context, js jetstream.JetStream, config jetstream.StreamConfig) error {
+	if config.Replicas > 0 {
+		_, err := js.CreateOrUpdateStream(ctx, config)
+		return err
+	}
+	least := 1
+	stream, err := js.Stream(ctx, config.Name)
+	switch {
+	case err == nil:
+		least = stream.CachedInfo().Config.Replicas
+	case !errors.Is(err, jetstream.ErrStreamNotFound):
+		return err
+	}
+	for config.Replicas = max(maxReplicas, least); ; config.Replicas-- {
+		_, err := js.CreateOrUpdateStream(ctx, config)
+		if config.Replicas <= least || !isTooFewServers(err) {
+			return err
+		}
+	}
+}
+
+// The error codes of JetStream for more replicas than servers:
+// https://github.com/nats-io/nats-server/blob/main/server/errors.json
+const (
+	codeNoPeers      = 10005 // a cluster with too few servers
+	codeInsufficient = 10023
+	codeNoCluster    = 10074
+)
+
+func isTooFewServers(err error) bool {
+	api, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && slices.Contains([]jetstream.ErrorCode{codeNoPeers, codeInsufficient, codeNoCluster}, api.ErrorCode)
 }
 
 func hasStream(subject string) bool {

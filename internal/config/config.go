@@ -73,6 +73,7 @@ type HTTP struct {
 	RequestTimeout       time.Duration `default:"10s" min:"1ms" help:"Deadline of a request, including all calls to services."`
 	ReadHeaderTimeout    time.Duration `default:"5s" min:"1ms" help:"Timeout for the headers of a request."`
 	IdleTimeout          time.Duration `default:"2m" min:"1s" help:"Timeout of an idle connection between two requests."`
+	DrainDelay           time.Duration `default:"-1s" help:"Time after the signal to stop in which the gateway is not ready and still accepts requests, so that load balancers take it out; negative selects 3s for sluice gateway and 0s for sluice serve."`
 	DrainTimeout         time.Duration `default:"8s" min:"0s" help:"Time for running requests to finish after the signal to stop."`
 	PublicURL            string        `name:"public-url" placeholder:"URL" help:"URL at which cameras and callers reach the gateway, as in https://sluice.example.org; empty for http:// and the address of the listener."`
 	MaxBody              Size          `default:"1MiB" min:"1KiB" help:"Maximum size of a request body."`
@@ -149,6 +150,7 @@ type NATS struct {
 	URL            Secret        `name:"url" help:"NATS servers, as nats://host:port, separated by commas; empty for the embedded server."`
 	EventsMaxAge   time.Duration `default:"72h" min:"1s" help:"Retention of events, for subscribers that resume."`
 	EventsMaxBytes Size          `default:"1GiB" min:"1MiB" help:"Maximum size of the event stream."`
+	Replicas       int           `default:"0" min:"0" max:"5" help:"Number of replicas of each stream in a NATS cluster; 0 selects 3, or 1 when the cluster has fewer servers."`
 }
 
 // MQTT configures the listener for devices, and what one device can make it hold.

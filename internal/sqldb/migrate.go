@@ -46,7 +46,7 @@ func (db *DB) apply(ctx context.Context, table string, migrations fs.FS) error {
 		return fmt.Errorf("read migrations: %w", err)
 	}
 	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrate: %w", err)
+		return fmt.Errorf("migrate: %w", translate(err))
 	}
 	return nil
 }

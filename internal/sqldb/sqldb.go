@@ -99,7 +99,7 @@ func (o opening) postgres(ctx context.Context, dsn string) (*DB, error) {
 	pool.SetMaxIdleConns(o.pool)
 	if err := pool.PingContext(ctx); err != nil {
 		_ = pool.Close()
-		return nil, fmt.Errorf("reach PostgreSQL: %w", err)
+		return nil, fmt.Errorf("connect to PostgreSQL: %w", translate(err))
 	}
 	return &DB{write: pool, read: pool, postgres: true, emitted: make(chan struct{}, 1)}, nil
 }
@@ -166,6 +166,9 @@ func (db *DB) Close() error {
 	}
 	return err
 }
+
+// IsServer reports whether the database is a server, which other processes may share.
+func (db *DB) IsServer() bool { return db.postgres }
 
 // Ping checks that the database responds.
 func (db *DB) Ping(ctx context.Context) error { return db.read.PingContext(ctx) }

@@ -2,6 +2,7 @@ package versions
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -25,6 +26,8 @@ type Follower struct {
 	logger  *slog.Logger
 	metrics *Metrics
 	at      position
+	joined  bool
+	onJoin  func()
 }
 
 // position is a position in a stream of events. A stream that was created again has other positions.
@@ -43,26 +46,48 @@ func parsePosition(text string) (p position, ok bool) {
 	return p, err == nil && n == 2
 }
 
-// NewFollower returns a Follower that continues at the position in Redis, where the last gateway stopped: a gateway that
-// died between the commit of a write and its invalidation has left an event. Without Redis it begins at the end of the
-// stream, because nothing is cached yet.
-func NewFollower(ctx context.Context, js jetstream.JetStream, store Store, logger *slog.Logger, metrics *Metrics) (*Follower, error) {
-	f := &Follower{store: store, js: js, logger: logger, metrics: metrics}
+// NewFollower returns a Follower. It calls joined when it has reached the stream.
+func NewFollower(js jetstream.JetStream, store Store, logger *slog.Logger, metrics *Metrics, joined func()) *Follower {
+	f := &Follower{store: store, js: js, logger: logger, metrics: metrics, onJoin: joined}
+	f.shared, _ = store.(*Shared)
+	return f
+}
+
+// joinTimeout bounds the wait of Join for the stream.
+const joinTimeout = 5 * time.Second
+
+// Join sets the position, once: that in Redis, where the last gateway stopped, because a gateway that died between the
+// commit of a write and its invalidation has left an event. Without Redis the follower begins at the end of the stream,
+// because nothing is cached yet.
+func (f *Follower) Join(ctx context.Context) error {
+	if f.joined {
+		return nil
+	}
+	if !f.js.Conn().IsConnected() {
+		return errors.New("the broker is away")
+	}
+	ctx, cancel := context.WithTimeout(ctx, joinTimeout)
+	defer cancel()
 	last, err := f.last(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	f.at = last
-	if f.shared, _ = store.(*Shared); f.shared == nil {
-		return f, nil
+	if f.shared != nil {
+		f.resume(ctx, last)
 	}
+	f.joined = true
+	f.onJoin()
+	return nil
+}
+
+func (f *Follower) resume(ctx context.Context, last position) {
 	f.shared.setInstallation(last.installation())
 	if stored, ok := f.shared.readPosition(ctx); ok && stored.created == last.created && stored.sequence <= last.sequence {
 		f.at = stored
-		return f, nil
+		return
 	}
-	store.Release(ctx, "", []string{policy.TagAll}) // an unknown number of events was missed
-	return f, nil
+	f.store.Release(ctx, "", []string{policy.TagAll}) // an unknown number of events was missed
 }
 
 func (f *Follower) last(ctx context.Context) (position, error) {
@@ -95,6 +120,9 @@ func (f *Follower) Run(ctx context.Context) {
 }
 
 func (f *Follower) follow(ctx context.Context) error {
+	if err := f.Join(ctx); err != nil {
+		return err
+	}
 	last, err := f.last(ctx)
 	if err != nil {
 		return err

@@ -64,7 +64,8 @@ type Source struct {
 	history      int // events in the memory buffer
 	historyBytes int
 
-	epoch atomic.Uint32 // of the stream
+	joined atomic.Bool
+	epoch  atomic.Uint32 // of the stream
 
 	mu       sync.Mutex
 	position uint64   // of the last event that Append has added
@@ -84,27 +85,43 @@ type page struct {
 	err    error
 }
 
-// New reads the state of the stream. The source starts up to History events before the end of the stream, so that
-// subscribers of another gateway who resume here find in memory what they missed.
-func New(ctx context.Context, options Options) (*Source, error) {
-	info, err := bus.EventsInfo(ctx, options.JetStream)
-	if err != nil {
-		return nil, err
-	}
-	s := &Source{
+// New returns a Source, which has no events and no valid cursors until Join.
+func New(options Options) *Source {
+	return &Source{
 		js: options.JetStream, decode: options.Decode, cursors: options.Cursors,
 		history: options.History, historyBytes: options.HistoryBytes, pages: map[uint64]*page{},
 	}
-	s.epoch.Store(epochOf(info.Created))
+}
+
+// Join reads the state of the stream, once. The source starts up to History events before the end of the stream, so that
+// subscribers of another gateway who resume here find in memory what they missed.
+func (s *Source) Join(ctx context.Context) error {
+	if s.joined.Load() {
+		return nil
+	}
+	info, err := bus.EventsInfo(ctx, s.js)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
 	s.position = max(info.State.FirstSeq, 1) - 1
 	if warm := uint64(max(s.history, 0)); info.State.LastSeq > s.position+warm {
 		s.position = info.State.LastSeq - warm
 	}
-	return s, nil
+	s.mu.Unlock()
+	s.epoch.Store(epochOf(info.Created))
+	s.joined.Store(true)
+	return nil
 }
+
+// Joined reports whether Join has succeeded.
+func (s *Source) Joined() bool { return s.joined.Load() }
 
 // Follow calls handle for each event after the current position, in order, until ctx ends or the stream cannot be read.
 func (s *Source) Follow(ctx context.Context, handle func(*Event)) error {
+	if err := s.Join(ctx); err != nil {
+		return err
+	}
 	info, err := bus.EventsInfo(ctx, s.js)
 	if err != nil {
 		return err
