@@ -7,6 +7,7 @@ package bff
 
 import (
 	"encoding/json"
+	"reflect"
 	"strings"
 	"time"
 )
@@ -39,6 +40,21 @@ type Page[T any] struct {
 	Cursors []string // one for each item
 	HasNext bool
 	Total   *int // nil unless the request has WithTotal
+}
+
+// HasEmptyList reports whether a list of the filter (a pointer to a struct) is empty and not nil. Nothing meets such a
+// condition.
+func HasEmptyList(filter any) bool {
+	v := reflect.Indirect(reflect.ValueOf(filter))
+	if !v.IsValid() {
+		return false
+	}
+	for _, field := range v.Fields() {
+		if field.Kind() == reflect.Slice && field.Type().Elem().Kind() != reflect.Uint8 && !field.IsNil() && field.Len() == 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // Position is a position on Earth at a time: degrees in WGS 84.

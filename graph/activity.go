@@ -21,7 +21,7 @@ func (r queryResolver) Activities(ctx context.Context, filter *bff.ActivityFilte
 			return nil, err
 		}
 	}
-	page, err := r.Ports.Activities.ListActivities(ctx, filter, request)
+	page, err := unlessEmpty(filter, func() (bff.Page[bff.Activity], error) { return r.Ports.Activities.ListActivities(ctx, filter, request) })
 	if err != nil {
 		return nil, err
 	}

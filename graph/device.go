@@ -17,7 +17,7 @@ func (r queryResolver) Devices(ctx context.Context, filter *bff.DeviceFilter, or
 	if orderBy != nil {
 		order = *orderBy
 	}
-	page, err := r.Ports.Devices.ListDevices(ctx, filter, order, request)
+	page, err := unlessEmpty(filter, func() (bff.Page[bff.Device], error) { return r.Ports.Devices.ListDevices(ctx, filter, order, request) })
 	if err != nil {
 		return nil, err
 	}

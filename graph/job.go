@@ -18,7 +18,7 @@ func (r queryResolver) Jobs(ctx context.Context, filter *bff.JobFilter, first *i
 			return nil, err
 		}
 	}
-	page, err := r.Ports.Jobs.ListJobs(ctx, filter, request)
+	page, err := unlessEmpty(filter, func() (bff.Page[bff.Job], error) { return r.Ports.Jobs.ListJobs(ctx, filter, request) })
 	if err != nil {
 		return nil, err
 	}

@@ -83,6 +83,15 @@ func optionalSlice(id *string) []string {
 	return []string{*id}
 }
 
+// unlessEmpty lists, unless a list of the filter is empty: nothing is one of none. A service could not tell it from an
+// absent list.
+func unlessEmpty[T any](filter any, list func() (bff.Page[T], error)) (bff.Page[T], error) {
+	if bff.HasEmptyList(filter) {
+		return bff.Page[T]{Items: []*T{}, Total: new(int)}, nil
+	}
+	return list()
+}
+
 // pageRequest reads the arguments of a connection, and whether its totalCount is selected.
 func pageRequest(ctx context.Context, first *int, after *string) (bff.PageRequest, error) {
 	request := bff.PageRequest{WithTotal: selected(ctx)["totalCount"]}

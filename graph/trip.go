@@ -16,7 +16,7 @@ func (r queryResolver) Trips(ctx context.Context, filter *bff.TripFilter, first 
 	if err := r.checkTripFilter(ctx, filter); err != nil {
 		return nil, err
 	}
-	page, err := r.Ports.Trips.ListTrips(ctx, filter, request)
+	page, err := unlessEmpty(filter, func() (bff.Page[bff.Trip], error) { return r.Ports.Trips.ListTrips(ctx, filter, request) })
 	if err != nil {
 		return nil, err
 	}

@@ -33,6 +33,9 @@ func Select(topic bff.Topic) (*Selection, error) {
 		return nil, errs.Invalid("subscription", "there are no events of %s", topic.Entity)
 	}
 	s := &Selection{Kind: topic.Entity, Change: topic.Change}
+	if bff.HasEmptyList(topic.Filter) {
+		s.oneOf("id", []string{}, bff.Node.GetID)
+	}
 	if topic.ID != "" {
 		s.oneOf("id", []string{topic.ID}, bff.Node.GetID)
 	}
@@ -68,10 +71,10 @@ func (s *Selection) Narrow(visible entity.Visibility) *Selection {
 	return s
 }
 
-// oneOf adds the condition that the property has one of the values; without values there is no condition. The
+// oneOf adds the condition that the property has one of the values; nil is no condition. The
 // index uses the first property with the fewest values.
 func (s *Selection) oneOf(property string, values []string, of func(bff.Node) string) {
-	if len(values) == 0 {
+	if values == nil {
 		return
 	}
 	values = slices.Clone(values)
@@ -102,6 +105,9 @@ func tooManyValues() error {
 }
 
 func texts[S ~string](names []S) []string {
+	if names == nil {
+		return nil
+	}
 	out := make([]string, len(names))
 	for i, n := range names {
 		out[i] = string(n)

@@ -159,3 +159,37 @@ func TestSchedulerLoopWokenOrDueRunsUntilStopped(t *testing.T) {
 		t.Errorf("queued at %v, before %v", run.QueuedAt, at)
 	}
 }
+
+// An object that did not change keeps its version, and no event is published.
+func TestUpdateWithoutAChangeKeepsVersion(t *testing.T) {
+	t.Parallel()
+	h := newEnv(t, func(context.Context, job.Task) (string, error) { return "", nil })
+	at := h.clock.Now().Add(time.Hour)
+	once := h.create(job.CreateInput{RunAt: &at})
+	daily := h.create(job.CreateInput{Cron: "0 8 * * *", TimeZone: "Europe/Berlin"})
+	events, err := h.db.PendingEvents(t.Context(), 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := func(s string) *string { return &s }
+	attempts, seconds := once.MaxAttempts, int(once.Timeout/time.Second)
+	for _, in := range []job.UpdateInput{
+		{ID: once.ID},
+		{ID: once.ID, Name: &once.Name, Description: text(""), Payload: &once.Payload, RunAt: &at, Cron: text(""), TimeZone: text("UTC"), MaxAttempts: &attempts, TimeoutSeconds: &seconds, DeviceID: text("")},
+		{ID: daily.ID, Cron: text("0 8 * * *"), TimeZone: text("Europe/Berlin")},
+	} {
+		before := h.get(in.ID)
+		after, err := h.service.Update(h.staff(), in)
+		if err != nil || h.get(in.ID).Version != 1 || after.Version != 1 || !after.UpdatedAt.Equal(before.UpdatedAt) {
+			t.Errorf("%+v: %+v %v, want %+v", in, after, err, before)
+		}
+	}
+	if now, err := h.db.PendingEvents(t.Context(), 100); err != nil || len(now) != len(events) {
+		t.Errorf("%d events were published, %v", len(now)-len(events), err)
+	}
+	for _, in := range []job.UpdateInput{{ID: once.ID, Name: text("another")}, {ID: daily.ID, TimeZone: text("Europe/Paris")}} {
+		if after, err := h.service.Update(h.staff(), in); err != nil || after.Version != 2 {
+			t.Errorf("%+v: version %d %v", in, after.Version, err)
+		}
+	}
+}

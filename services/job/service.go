@@ -127,10 +127,10 @@ type UpdateInput struct {
 	DeviceID        *string // "" removes it
 }
 
-// Update applies a partial update. With a new time, a waiting or queued job fires once, at the new time.
+// Update applies a partial update. Without a change the job has its version, and no event. With a new time, a waiting or queued job fires once, at the new time.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (Job, error) {
-	return s.change(ctx, "update", in.ID, in.ExpectedVersion, func(j Job, run *Run, now time.Time) (Change, error) {
-		j, err := s.revised(j, in)
+	return s.change(ctx, "update", in.ID, in.ExpectedVersion, func(before Job, run *Run, now time.Time) (Change, error) {
+		j, err := s.revised(before, in)
 		if err != nil {
 			return Change{}, err
 		}
@@ -141,6 +141,9 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (Job, error) {
 		plan, err := j.revised(runAt, in.Cron, in.TimeZone)
 		if err != nil {
 			return Change{}, err
+		}
+		if j == before && plan.same(j.Plan) && plan.TimeZone == j.TimeZone {
+			return Change{}, nil
 		}
 		return j.withNewVersion(now).replan(plan, run, now)
 	})

@@ -96,3 +96,27 @@ func TestIndexChecksOnlySelectionsWithAKeyOfTheEvent(t *testing.T) {
 		t.Errorf("%d found, %d looked at", found, looked)
 	}
 }
+
+// An empty list in a filter is one of none.
+func TestEmptyListSelectsNothing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		topic bff.Topic
+		node  bff.Node
+	}{
+		{ofActivity(bff.ActivityFilter{Kinds: []bff.ActivityKind{}}), &bff.Activity{Kind: "NOTE"}},
+		{ofActivity(bff.ActivityFilter{Sources: []string{}, Telescope: text("t")}), seen(bff.Observation{Telescope: text("t")})},
+		{ofDevice(bff.DeviceFilter{Kinds: []bff.DeviceKind{}}), &bff.Device{Kind: "CAMERA"}},
+		{ofDevice(bff.DeviceFilter{Presences: []bff.Presence{}}), &bff.Device{Presence: "ONLINE"}},
+		{bff.Topic{Entity: entity.Job, Filter: &bff.JobFilter{Statuses: []bff.JobStatus{}}}, &bff.Job{}},
+		{bff.Topic{Entity: entity.Job, Filter: &bff.JobFilter{Kinds: []string{}}}, &bff.Job{}},
+	} {
+		selected, err := bffentity.Select(c.topic)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if selected.Contains(&bff.Event{Entity: c.topic.Entity, Node: c.node}) {
+			t.Errorf("%+v contains %+v", c.topic.Filter, c.node)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -47,6 +48,13 @@ func (s *Service) SetSchema(ctx context.Context, kind device.Kind, schema string
 		if _, err := compile(schema, new(budget)); err != nil {
 			return Schema{}, errs.Invalid("schema", "is not a JSON Schema that stands alone: %.500s", err)
 		}
+	}
+	known, err := s.store.ConfigSchemas(ctx)
+	if err != nil {
+		return Schema{}, err
+	}
+	if i := slices.IndexFunc(known, func(k Schema) bool { return k.Kind == kind && k.Text == schema }); i >= 0 {
+		return known[i], nil
 	}
 	set := Schema{Kind: kind, Text: schema, UpdatedAt: s.clock.Now(), Actor: who.Name()}
 	return set, s.store.SetConfigSchema(ctx, set)

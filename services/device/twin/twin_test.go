@@ -268,6 +268,14 @@ func TestAConfigurationIsHeldToTheSchemaOfItsKind(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	before, err := f.Twins.Schemas(devicetest.As(t, caller.Admin))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Clock.Advance(time.Minute)
+	if again, err := f.Twins.SetSchema(devicetest.As(t, caller.Admin), device.Camera, schema); err != nil || again != before[0] {
+		t.Errorf("the same schema again: %+v %v, want %+v", again, err, before[0])
+	}
 	for desired, path := range map[string]string{
 		`{}`:                            "desired: ",
 		`{"video":{"fps":0}}`:           "desired/video/fps: ",

@@ -253,9 +253,8 @@ func TestUpdateJobPartialKeepsOtherFields(t *testing.T) {
 			t.Errorf("got  %v\nwant %v", got, want)
 		}
 	}
-	update(&jobv1.UpdateJobRequest{})
 	want.Name, want.PayloadJson = "new", `{"message": "new"}`
-	update(&jobv1.UpdateJobRequest{Name: &want.Name, PayloadJson: &want.PayloadJson, ExpectedVersion: proto.Int64(2)})
+	update(&jobv1.UpdateJobRequest{Name: &want.Name, PayloadJson: &want.PayloadJson, ExpectedVersion: proto.Int64(1)})
 	want.MaxAttempts, want.TimeoutSeconds = 1, 60
 	update(&jobv1.UpdateJobRequest{MaxAttempts: &want.MaxAttempts, TimeoutSeconds: &want.TimeoutSeconds})
 	want.Description, want.DeviceId = "", ""
