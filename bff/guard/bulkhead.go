@@ -14,6 +14,7 @@ type bulkhead struct {
 
 	mu      sync.Mutex
 	callers map[string]*callerSlots // of callers with calls
+	unused  *callerSlots            // of the last caller whose calls have ended
 }
 
 type callerSlots struct {
@@ -27,32 +28,36 @@ func newBulkhead(inFlight int) *bulkhead {
 
 func (b *bulkhead) inFlight() int { return len(b.slots) }
 
-// acquire acquires a slot of the caller and a slot of all. For each it waits up to the given time; it returns false when
-// there is none.
-func (b *bulkhead) acquire(ctx context.Context, name string, wait time.Duration) bool {
-	b.mu.Lock()
-	own := b.callers[name]
-	if own == nil {
-		own = &callerSlots{slots: make(chan struct{}, b.limit)}
-		b.callers[name] = own
-	}
-	own.users++
-	b.mu.Unlock()
+// acquire acquires a slot of the caller and a slot of all, which release releases. For each it waits up to the given time;
+// ok is false when there is none.
+func (b *bulkhead) acquire(ctx context.Context, name string, wait time.Duration) (own *callerSlots, ok bool) {
+	own = b.of(name)
 	if acquire(ctx, own.slots, wait) {
 		if acquire(ctx, b.slots, wait) {
-			return true
+			return own, true
 		}
 		<-own.slots
 	}
 	b.drop(name, own)
-	return false
+	return nil, false
 }
 
-func (b *bulkhead) release(name string) {
-	<-b.slots
+func (b *bulkhead) of(name string) *callerSlots {
 	b.mu.Lock()
+	defer b.mu.Unlock()
 	own := b.callers[name]
-	b.mu.Unlock()
+	if own == nil {
+		if own, b.unused = b.unused, nil; own == nil {
+			own = &callerSlots{slots: make(chan struct{}, b.limit)}
+		}
+		b.callers[name] = own
+	}
+	own.users++
+	return own
+}
+
+func (b *bulkhead) release(name string, own *callerSlots) {
+	<-b.slots
 	<-own.slots
 	b.drop(name, own)
 }
@@ -62,6 +67,7 @@ func (b *bulkhead) drop(name string, own *callerSlots) {
 	defer b.mu.Unlock()
 	if own.users--; own.users == 0 {
 		delete(b.callers, name)
+		b.unused = own
 	}
 }
 

@@ -27,8 +27,22 @@ var policies = []struct {
 	{"Count", callPolicy{retry: true, hedge: true}},
 }
 
-func policyOf(method string) callPolicy {
-	name := method[strings.LastIndexByte(method, '/')+1:]
+// method is what the guard knows of one method.
+type method struct {
+	callPolicy
+	latency latency
+}
+
+func (c *Conn) methodOf(name string) *method {
+	if known, ok := c.methods.Load(name); ok {
+		return known.(*method)
+	}
+	known, _ := c.methods.LoadOrStore(name, &method{callPolicy: policyOf(name)})
+	return known.(*method)
+}
+
+func policyOf(name string) callPolicy {
+	name = name[strings.LastIndexByte(name, '/')+1:]
 	for _, p := range policies {
 		if strings.HasPrefix(name, p.prefix) {
 			return p.callPolicy

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/sony/gobreaker/v2"
@@ -38,13 +39,14 @@ type Options struct {
 
 // Conn is a guarded connection.
 type Conn struct {
-	conn      grpc.ClientConnInterface
-	breaker   *gobreaker.CircuitBreaker[struct{}]
-	options   Options
-	bulkhead  *bulkhead
-	budget    retryBudget
-	latency   latency // of all methods
-	latencies latencies
+	conn     grpc.ClientConnInterface
+	breaker  *gobreaker.CircuitBreaker[error]
+	options  Options
+	bulkhead *bulkhead
+	budget   retryBudget
+	latency  latency   // of all methods
+	methods  sync.Map  // *method by its full name
+	hedges   sync.Pool // of *hedge
 }
 
 const defaultInFlight = 256
@@ -56,9 +58,9 @@ func Wrap(conn grpc.ClientConnInterface, options Options) *Conn {
 	if options.InFlight == 0 {
 		options.InFlight = defaultInFlight
 	}
-	c := &Conn{conn: conn, options: options, bulkhead: newBulkhead(options.InFlight), latencies: latencies{byMethod: map[string]*latency{}}}
+	c := &Conn{conn: conn, options: options, bulkhead: newBulkhead(options.InFlight)}
 	c.budget.tokens = maxTokens
-	c.breaker = gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{
+	c.breaker = gobreaker.NewCircuitBreaker[error](gobreaker.Settings{
 		Name:         options.Service,
 		Timeout:      options.OpenFor,
 		MaxRequests:  1,
@@ -76,47 +78,49 @@ func Wrap(conn grpc.ClientConnInterface, options Options) *Conn {
 }
 
 // Invoke calls a method.
-func (c *Conn) Invoke(ctx context.Context, method string, request, reply any, callOptions ...grpc.CallOption) error {
+func (c *Conn) Invoke(ctx context.Context, name string, request, reply any, callOptions ...grpc.CallOption) error {
+	first := call{parent: ctx, method: name, request: request, reply: reply, options: callOptions}
 	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
 	c.budget.deposit()
-	policy := policyOf(method)
-	call := c.attempt
-	if policy.hedge && c.options.Hedge {
-		call = c.hedged
+	m := c.methodOf(name)
+	var err error
+	if m.hedge && c.options.Hedge {
+		err = c.hedged(ctx, cancel, m, first)
+	} else {
+		err = c.attempt(ctx, m, first)
 	}
-	err := call(ctx, method, request, reply, callOptions)
-	if !isUnreachable(err) || !policy.retry && !hasIdempotencyKey(request) || !c.budget.withdraw() || !backoff(ctx) {
+	if !isUnreachable(err) || !m.retry && !hasIdempotencyKey(request) || !c.budget.withdraw() || !backoff(ctx) {
 		return err
 	}
 	c.options.Metrics.countExtra(c.options.Service, "retry")
-	return c.attempt(ctx, method, request, reply, callOptions)
+	return c.attempt(ctx, m, first)
 }
 
 // attempt executes one call in a slot of the bulkhead and through the breaker.
-func (c *Conn) attempt(ctx context.Context, method string, request, reply any, callOptions []grpc.CallOption) error {
+func (c *Conn) attempt(ctx context.Context, m *method, one call) error {
 	if c.IsOpen() { // such a call needs no slot
 		return c.circuitOpen()
 	}
 	name := caller.FromContext(ctx).Name()
-	if !c.bulkhead.acquire(ctx, name, c.options.Wait) {
+	slots, ok := c.bulkhead.acquire(ctx, name, c.options.Wait)
+	if !ok {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
 		c.options.Metrics.countRefused(c.options.Service, "busy")
 		return c.refusal(reasonBusy, "the %s service has as many calls as it may", time.Second)
 	}
-	defer c.bulkhead.release(name)
-	var result error
-	_, err := c.breaker.Execute(func() (struct{}, error) {
+	defer c.bulkhead.release(name, slots)
+	result, err := c.breaker.Execute(func() (error, error) {
 		started := time.Now()
-		result = c.conn.Invoke(ctx, method, request, reply, callOptions...)
+		result := c.conn.Invoke(ctx, one.method, one.request, one.reply, one.options...)
 		took := time.Since(started)
 		if result == nil {
 			c.latency.observe(took)
-			c.latencies.of(method).observe(took)
+			m.latency.observe(took)
 		}
-		return struct{}{}, c.countable(result, took)
+		return result, c.countable(result, took)
 	})
 	if errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests) {
 		return c.circuitOpen()

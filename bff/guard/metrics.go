@@ -20,7 +20,7 @@ type State struct {
 func (c *Conn) State() State {
 	return State{
 		Service: c.options.Service, Breaker: c.breaker.State().String(),
-		InFlight: c.bulkhead.inFlight(), Limit: c.options.InFlight, P95: c.latency.late(),
+		InFlight: c.bulkhead.inFlight(), Limit: c.options.InFlight, P95: c.latency.percentile(),
 	}
 }
 
@@ -56,7 +56,7 @@ func (m *Metrics) register(c *Conn) {
 		return map[gobreaker.State]float64{gobreaker.StateHalfOpen: 1, gobreaker.StateOpen: 2}[c.breaker.State()]
 	})
 	gauge("calls_in_flight", "Calls to the service in flight.", func() float64 { return float64(c.bulkhead.inFlight()) })
-	gauge("latency_p95_seconds", "95th percentile of the latency of the latest successful calls.", func() float64 { return c.latency.late().Seconds() })
+	gauge("latency_p95_seconds", "95th percentile of the latency of the latest successful calls.", func() float64 { return c.latency.percentile().Seconds() })
 }
 
 func (m *Metrics) countExtra(service, reason string) {

@@ -68,7 +68,8 @@ func optionalText(s string) *string {
 	if s == "" {
 		return nil
 	}
-	return &s
+	value := s // the address of s would allocate for the empty string too
+	return &value
 }
 
 func text(s *string) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -18,7 +19,7 @@ type configCheckCommand struct {
 }
 
 // Run reports success: invalid settings are refused before it runs.
-func (configCheckCommand) Run() error {
+func (configCheckCommand) Run(context.Context) error {
 	_, err := fmt.Fprintln(os.Stdout, "the settings are good")
 	return err
 }
@@ -28,9 +29,9 @@ type configPrintCommand struct {
 }
 
 // Run prints the effective settings with masked secrets.
-func (c configPrintCommand) Run() error { return config.Print(os.Stdout, c.Config) }
+func (c configPrintCommand) Run(context.Context) error { return config.Print(os.Stdout, c.Config) }
 
 type configDocCommand struct{}
 
 // Run prints the documentation of every setting.
-func (configDocCommand) Run() error { return config.Doc(os.Stdout) }
+func (configDocCommand) Run(context.Context) error { return config.Doc(os.Stdout) }

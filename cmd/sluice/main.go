@@ -44,19 +44,37 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
+	selected, err := parse(args)
+	if err != nil {
+		return err
+	}
+	return selected.Run(ctx)
+}
+
+// subcommand is one of the commands, with its arguments.
+type subcommand interface {
+	Run(ctx context.Context) error
+}
+
+// parse returns the subcommand of the arguments. It does not retain the parser, which is larger than all else that an idle
+// gateway has in memory, and which each garbage collection would visit.
+func parse(args []string) (subcommand, error) {
 	var c commands
 	parser, err := kong.New(&c, kong.Name("sluice"),
 		kong.Description("One GraphQL API in front of everything that moves."),
 		kong.UsageOnError(), kong.Vars{"services": strings.Join(catalog.Names(), ",")}, config.Sources(os.Environ()))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	parsed, err := parser.Parse(args)
 	if err != nil {
-		return withHint(err)
+		return nil, withHint(err)
 	}
-	parsed.BindTo(ctx, (*context.Context)(nil))
-	return parsed.Run()
+	selected, ok := parsed.Selected().Target.Addr().Interface().(subcommand)
+	if !ok {
+		return nil, fmt.Errorf("%s cannot run", command(parsed))
+	}
+	return selected, nil
 }
 
 // withHint adds the help command to an error about an unknown flag or argument.

@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"fmt"
 	"net/http"
 	"slices"
 
@@ -35,23 +34,17 @@ func (t transport) executeBatch(w http.ResponseWriter, r *http.Request, executor
 
 // writeBatch writes the responses. Errors are per response, so the status is always 200. A batch has no freshness.
 func (t transport) writeBatch(w http.ResponseWriter, r *http.Request, operations []*admission.Operation) {
-	parts, queries := [][]byte{[]byte("[")}, true
-	for i, o := range operations {
-		text, err := resultOf(r.Context(), o).encode()
-		if err != nil {
-			t.logger.ErrorContext(r.Context(), "a response is no JSON", "error", err.Error())
-			refuse(w, r, fmt.Errorf("write the response: %w", err))
-			return
+	queries := !slices.ContainsFunc(operations, func(o *admission.Operation) bool { return o.Ran && !isQuery(o) })
+	t.send(w, r, queries, http.StatusOK, mediaJSON, func(text []byte) (_ []byte, err error) {
+		text = append(text, '[')
+		for i, o := range operations {
+			if i > 0 {
+				text = append(text, ',')
+			}
+			if text, err = appendResult(r.Context(), text, o); err != nil {
+				return nil, err
+			}
 		}
-		if i > 0 {
-			parts = append(parts, []byte(","))
-		}
-		parts = append(parts, text...)
-		queries = queries && (isQuery(o) || !o.Ran)
-	}
-	parts = append(parts, []byte("]"))
-	if queries {
-		parts = t.compressed(w, r, parts)
-	}
-	write(w, http.StatusOK, mediaJSON, parts...)
+		return append(text, ']'), nil
+	})
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/rs/cors"
+
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/quota"
@@ -25,17 +27,17 @@ type blockList struct {
 	auth      *auth.Authenticator
 	admission *admission.Controller
 	proxies   []netip.Prefix
-	origins   origins
+	rules     *cors.Cors
 	timeout   time.Duration // for a body that is not read
 	fixed     []header
 	page      []header
 }
 
-func (o Options) blockList(parts Parts, next http.Handler) http.Handler {
+func (o Options) blockList(parts Parts, rules *cors.Cors, next http.Handler) http.Handler {
 	fixed, page := securityHeaders()
 	return &blockList{
 		next: next, auth: parts.Auth, admission: parts.Admission, proxies: o.TrustedProxies,
-		origins: originsOf(o.CORSOrigins), timeout: o.RequestTimeout, fixed: fixed, page: page,
+		rules: rules, timeout: o.RequestTimeout, fixed: fixed, page: page,
 	}
 }
 
@@ -86,7 +88,7 @@ func (l *blockList) refuse(w http.ResponseWriter, r *http.Request, c claim, refu
 	for i, name := range [...]string{requestIDHeader, "Content-Type", "Ratelimit-Policy", headerLimit, headerRetry} {
 		h[name] = values[i : i+1 : i+1]
 	}
-	l.origins.allow(h, r)
+	allowOrigin(l.rules, w, r)
 	status := http.StatusTooManyRequests
 	if media == mediaJSON && !live.IsEventStream(r) {
 		status = http.StatusOK // GraphQL over HTTP requires 200 for application/json

@@ -60,17 +60,15 @@ func New(parts Parts, options Options) http.Handler {
 	if options.Requests == (gqlrequest.Limits{}) {
 		options.Requests = gqlrequest.Usual()
 	}
-	plain := transport{
-		requests: options.Requests, maxBody: options.MaxBody, compress: options.CompressFrom, logger: options.Logger,
-		admission: parts.Admission, writers: gzipWriters(),
-	}
+	plain := newTransport(options, parts.Admission)
 	if parts.Live != nil {
 		parts.GraphQL.AddTransport(parts.Live.WebSocket(options.refuse))
 		parts.GraphQL.AddTransport(parts.Live.EventStream(plain.read, options.refuse))
 	}
 	parts.GraphQL.AddTransport(plain)
 	mux := http.NewServeMux()
-	mux.Handle(graphQLPath, graphQL(parts, options))
+	rules := options.crossOriginRules()
+	mux.Handle(graphQLPath, crossOrigin(rules, wellFormed(options.authenticated(parts.Auth, parts.Admission, parts.GraphQL))))
 	if parts.Images != nil {
 		mux.Handle(media.Path, parts.Images)
 	}
@@ -86,7 +84,7 @@ func New(parts Parts, options Options) http.Handler {
 	if options.Registry != nil {
 		mux.Handle("GET /metrics", promhttp.HandlerFor(options.Registry, promhttp.HandlerOpts{}))
 	}
-	return options.blockList(parts, options.middleware(mux))
+	return options.blockList(parts, rules, options.middleware(mux))
 }
 
 const graphQLPath = "/graphql"
@@ -94,12 +92,6 @@ const graphQLPath = "/graphql"
 // middleware wraps the handler in the middleware of all routes, outermost first.
 func (o Options) middleware(next http.Handler) http.Handler {
 	return identified(o.recovered(o.observed(secured(o.hosted(o.timed(next))))))
-}
-
-// graphQL returns the handler of the API: credentials, well-formed requests, then the transports.
-func graphQL(parts Parts, options Options) http.Handler {
-	checked := options.authenticated(parts.Auth, parts.Admission, parts.GraphQL)
-	return crossOrigin(originsOf(options.CORSOrigins), options.CORSHeaders, wellFormed(options.located(checked)))
 }
 
 func graphiQL() http.Handler {

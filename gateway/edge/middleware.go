@@ -14,9 +14,9 @@ import (
 
 	"github.com/google/uuid"
 	"github.com/gorilla/websocket"
+	"github.com/rs/cors"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/propagation"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/quota"
@@ -73,11 +73,14 @@ func (o Options) recovered(next http.Handler) http.Handler {
 func (o Options) observed(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx := o.Tracing.Extract(r.Context(), propagation.HeaderCarrier(r.Header))
-		ctx, span := o.Tracing.Start(ctx, r.Method+" "+r.URL.Path, trace.WithSpanKind(trace.SpanKindServer))
+		ctx, span := o.Tracing.StartServer(ctx, r.Method+" "+r.URL.Path)
 		defer span.End()
 		started := time.Now()
 		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(seen, r.WithContext(ctx))
+		if ctx != r.Context() {
+			r = r.WithContext(ctx)
+		}
+		next.ServeHTTP(seen, r)
 		if span.IsRecording() {
 			span.SetAttributes(attribute.Int("http.response.status_code", seen.status))
 		}
@@ -188,47 +191,43 @@ func setDeadlines(w http.ResponseWriter, r *http.Request, timeout time.Duration)
 	_ = control.SetWriteDeadline(now.Add(2 * timeout))
 }
 
-// origins are those whose pages may call the API; "*" allows all.
-type origins map[string]bool
-
-func originsOf(listed []string) origins {
-	all := origins{}
-	for _, origin := range listed {
-		all[origin] = true
-	}
-	return all
+// crossOriginRules are the rules for pages of the listed origins; "*" is any origin. Origins are compared exactly, as those
+// of WebSockets are.
+func (o Options) crossOriginRules() *cors.Cors {
+	return cors.New(cors.Options{
+		AllowOriginFunc: func(origin string) bool {
+			return slices.Contains(o.CORSOrigins, origin) || slices.Contains(o.CORSOrigins, "*")
+		},
+		AllowedMethods: []string{http.MethodGet, http.MethodPost},
+		AllowedHeaders: append([]string{"Authorization", "Content-Type", "Last-Event-ID", "X-API-Key", admission.CostHeader, pipeline.CacheHeader, requestIDHeader}, o.CORSHeaders...),
+		ExposedHeaders: []string{requestIDHeader, "RateLimit", "RateLimit-Policy", "Retry-After"},
+		MaxAge:         7200,
+	})
 }
 
-// allow permits the page to read the response if its origin may call the API.
-func (all origins) allow(h http.Header, r *http.Request) {
-	origin := r.Header.Get("Origin")
-	if origin == "" || !all[origin] && !all["*"] {
-		return
+// allowOrigin responds to a preflight, or lets the page that sent the request read its response.
+func allowOrigin(rules *cors.Cors, w http.ResponseWriter, r *http.Request) {
+	rules.HandlerFunc(w, r)
+	if w.Header().Get("Access-Control-Allow-Origin") != "" {
+		w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
 	}
-	h.Set("Access-Control-Allow-Origin", origin)
-	h.Set("Access-Control-Expose-Headers", requestIDHeader+", RateLimit, RateLimit-Policy, Retry-After")
-	h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 }
 
-// crossOrigin implements CORS. Credentials are in headers that pages must set, never in cookies, so another origin
-// cannot act as the user.
-func crossOrigin(allowed origins, headers []string, next http.Handler) http.Handler {
-	allowedHeaders := strings.Join(append([]string{"Authorization", "Content-Type", "Last-Event-ID", "X-API-Key", admission.CostHeader, pipeline.CacheHeader, requestIDHeader}, headers...), ", ")
+// crossOrigin lets pages of the listed origins call the API. Credentials travel in headers that a
+// page must set itself, never in cookies, so a page of another origin can do nothing in a user's name.
+func crossOrigin(rules *cors.Cors, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Add("Vary", "Origin")
-		allowed.allow(w.Header(), r)
-		if r.Method != http.MethodOptions {
-			if fromElsewhere(r) && !allowed["*"] && !allowed[r.Header.Get("Origin")] {
-				refuse(w, r, errs.New(errs.PermissionDenied, "CROSS_SITE_REFUSED", "pages of this origin may not call the API"))
-				return
+		allowOrigin(rules, w, r)
+		switch {
+		case r.Method == http.MethodOptions:
+			if r.Header.Get("Access-Control-Request-Method") == "" { // it is no preflight
+				w.WriteHeader(http.StatusNoContent)
 			}
+		case fromElsewhere(r) && !rules.OriginAllowed(r):
+			refuse(w, r, errs.New(errs.PermissionDenied, "CROSS_SITE_REFUSED", "pages of this origin may not call the API"))
+		default:
 			next.ServeHTTP(w, r)
-			return
 		}
-		w.Header().Set("Access-Control-Allow-Methods", "GET, POST")
-		w.Header().Set("Access-Control-Allow-Headers", allowedHeaders)
-		w.Header().Set("Access-Control-Max-Age", "7200")
-		w.WriteHeader(http.StatusNoContent)
 	})
 }
 
@@ -239,7 +238,8 @@ func fromElsewhere(r *http.Request) bool {
 	return site == "cross-site" || site == "same-site"
 }
 
-// authenticated resolves the caller before the document is parsed.
+// authenticated adds the caller to the context before anything is parsed, and the address of the client, by which
+// anonymous callers are told apart.
 func (o Options) authenticated(authenticator *auth.Authenticator, control *admission.Controller, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		credentials, err := auth.FromRequest(r)
@@ -247,10 +247,11 @@ func (o Options) authenticated(authenticator *auth.Authenticator, control *admis
 			refuse(w, r, err)
 			return
 		}
-		verify := func() (caller.Caller, error) { return authenticator.Caller(r.Context(), credentials) }
+		ctx := quota.From(r.Context(), addressOf(r, o.TrustedProxies))
+		verify := func() (caller.Caller, error) { return authenticator.Caller(ctx, credentials) }
 		var who caller.Caller
 		if credentials != (auth.Credentials{}) {
-			who, err = control.Verify(r.Context(), verify)
+			who, err = control.Verify(ctx, verify)
 		} else {
 			who, err = verify()
 		}
@@ -258,7 +259,7 @@ func (o Options) authenticated(authenticator *auth.Authenticator, control *admis
 			o.refuse(w, r, err)
 			return
 		}
-		next.ServeHTTP(w, r.WithContext(caller.NewContext(r.Context(), who)))
+		next.ServeHTTP(w, r.WithContext(caller.NewContext(ctx, who)))
 	})
 }
 
@@ -268,13 +269,6 @@ func (o Options) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		o.Logger.ErrorContext(r.Context(), "a request failed", "path", r.URL.Path, "error", err.Error())
 	}
 	refuse(w, r, err)
-}
-
-// located adds the client's address to the context, which identifies anonymous callers.
-func (o Options) located(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(w, r.WithContext(quota.From(r.Context(), addressOf(r, o.TrustedProxies))))
-	})
 }
 
 // addressOf returns the client's address: that of the connection, or, behind trusted proxies, the last address in

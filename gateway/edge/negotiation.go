@@ -1,14 +1,10 @@
 package edge
 
 import (
-	"bytes"
 	"mime"
 	"net/http"
 	"strconv"
 	"strings"
-	"sync"
-
-	"github.com/klauspost/compress/gzip"
 )
 
 // accepted returns the media type that the client prefers, the first of equals, and application/json without a
@@ -66,59 +62,4 @@ func weight(q string) float64 {
 		return 0
 	}
 	return w
-}
-
-// acceptsGzip reports whether the client accepts gzip at least as much as plain text.
-func acceptsGzip(r *http.Request) bool {
-	gzipped, plain, any := -1.0, -1.0, -1.0
-	for part := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
-		coding, params, _ := strings.Cut(part, ";")
-		_, q, _ := strings.Cut(strings.TrimSpace(params), "q=")
-		switch strings.ToLower(strings.TrimSpace(coding)) {
-		case "gzip", "x-gzip":
-			gzipped = weight(q)
-		case "identity":
-			plain = weight(q)
-		case "*":
-			any = weight(q)
-		}
-	}
-	if gzipped < 0 {
-		gzipped = any
-	}
-	return gzipped > 0 && gzipped >= plain
-}
-
-// compressed compresses a text that is long enough, if the client accepts it. Mutations are never compressed: a
-// secret in the response and input of the client in one compressed text would leak through its length.
-func (t transport) compressed(w http.ResponseWriter, r *http.Request, parts [][]byte) [][]byte {
-	if t.compress == 0 {
-		return parts
-	}
-	w.Header().Add("Vary", "Accept-Encoding")
-	length := 0
-	for _, part := range parts {
-		length += len(part)
-	}
-	if length < t.compress || !acceptsGzip(r) {
-		return parts
-	}
-	out := bytes.NewBuffer(make([]byte, 0, length/4))
-	writer := t.writers.Get().(*gzip.Writer)
-	defer t.writers.Put(writer)
-	writer.Reset(out)
-	for _, part := range parts {
-		_, _ = writer.Write(part) // a buffer never fails
-	}
-	_ = writer.Close()
-	w.Header().Set("Content-Encoding", "gzip")
-	return [][]byte{out.Bytes()}
-}
-
-// gzipWriters pools writers, which are much larger than most responses.
-func gzipWriters() *sync.Pool {
-	return &sync.Pool{New: func() any {
-		writer, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // the level is valid
-		return writer
-	}}
 }

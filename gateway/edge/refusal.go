@@ -1,7 +1,6 @@
 package edge
 
 import (
-	"encoding/json"
 	"net/http"
 	"strings"
 
@@ -15,9 +14,8 @@ import (
 // refuse responds to a request that is not GraphQL, with an HTTP status by the error.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	e := errs.From(err)
-	shown := graph.Public(r.Context(), e)
 	admission.ReportRetry(w.Header(), e.RetryAfter)
-	body, _ := json.Marshal(result{Errors: gqlerror.List{shown}}) // strings always encode
+	body, _ := graph.AppendResult(nil, refusalOf(r.Context(), e), false) // texts always encode
 	write(w, httpStatus(e), accepted(r), body)
 }
 

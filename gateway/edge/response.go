@@ -1,16 +1,15 @@
 package edge
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"net/http"
-	"slices"
 	"strconv"
 	"time"
 
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/klauspost/compress/gzhttp"
+	"github.com/klauspost/compress/gzip"
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
@@ -19,26 +18,16 @@ import (
 	"github.com/sluicehq/sluice/graph/pipeline"
 )
 
-// result is an execution result of the specification: data is absent if nothing ran.
-type result struct {
-	Errors     gqlerror.List    `json:"errors,omitempty"`
-	Data       *json.RawMessage `json:"data,omitempty"`
-	Extensions map[string]any   `json:"extensions,omitempty"`
+// appendResult appends the result of an operation that was refused, or that has a response.
+func appendResult(ctx context.Context, text []byte, o *admission.Operation) ([]byte, error) {
+	if o.Refusal != nil {
+		return graph.AppendResult(text, refusalOf(ctx, o.Refusal), false)
+	}
+	return graph.AppendResult(text, o.Response, o.Ran)
 }
 
-func resultOf(ctx context.Context, o *admission.Operation) result {
-	if o.Refusal != nil {
-		return result{Errors: gqlerror.List{graph.Public(ctx, o.Refusal)}}
-	}
-	out := result{Errors: o.Response.Errors, Extensions: o.Response.Extensions}
-	if o.Ran {
-		data := o.Response.Data
-		if len(data) == 0 {
-			data = json.RawMessage("null")
-		}
-		out.Data = &data
-	}
-	return out
+func refusalOf(ctx context.Context, err error) *graphql.Response {
+	return &graphql.Response{Errors: gqlerror.List{graph.Public(ctx, err)}}
 }
 
 func isQuery(o *admission.Operation) bool {
@@ -46,7 +35,7 @@ func isQuery(o *admission.Operation) bool {
 }
 
 func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, o *admission.Operation) {
-	out, status := resultOf(r.Context(), o), http.StatusOK
+	status := http.StatusOK
 	if !o.Ran {
 		status = requestStatus(o.Response.Errors)
 	}
@@ -54,19 +43,52 @@ func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, o *admi
 	if media == mediaJSON && status < http.StatusInternalServerError && status != http.StatusMethodNotAllowed {
 		status = http.StatusOK // GraphQL over HTTP requires 200 for application/json
 	}
-	parts, err := out.encode()
+	t.send(w, r, isQuery(o), status, media, func(text []byte) ([]byte, error) {
+		text, err := appendResult(r.Context(), text, o)
+		if err == nil && o.Ran && len(o.Response.Errors) == 0 {
+			setFreshness(w.Header(), pipeline.FreshnessOf(o.Context))
+		}
+		return text, err
+	})
+}
+
+// send writes a body that is appended to a pooled buffer, compressed if it is long enough and the client accepts that.
+// Only queries are compressed: the response to a mutation may have secrets beside what the client sent, and the length of
+// both compressed together would reveal the secret.
+func (t transport) send(w http.ResponseWriter, r *http.Request, query bool, status int, media string, body func([]byte) ([]byte, error)) {
+	buffer := t.buffers.Get().(*[]byte)
+	defer t.buffers.Put(buffer)
+	text, err := body((*buffer)[:0])
 	if err != nil {
 		t.logger.ErrorContext(r.Context(), "a response is no JSON", "error", err.Error())
 		refuse(w, r, fmt.Errorf("write the response: %w", err))
 		return
 	}
-	if o.Ran && len(out.Errors) == 0 {
-		setFreshness(w.Header(), pipeline.FreshnessOf(o.Context))
+	if cap(text) <= maxPooledBuffer {
+		*buffer = text
 	}
-	if isQuery(o) {
-		parts = t.compressed(w, r, parts)
+	if !query || t.compressFrom == 0 {
+		write(w, status, media, text)
+		return
 	}
-	write(w, status, media, parts...)
+	if len(text) < t.compressFrom {
+		w.Header().Add("Vary", "Accept-Encoding")
+		write(w, status, media, text)
+		return
+	}
+	t.compressed(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { write(w, status, media, text) }))(w, r)
+}
+
+// maxPooledBuffer bounds the buffers that are reused, in bytes.
+const maxPooledBuffer = 256 << 10
+
+// compressor returns middleware that encodes responses by zstd or gzip.
+func compressor(from int) func(http.Handler) http.HandlerFunc {
+	wrap, err := gzhttp.NewWrapper(gzhttp.MinSize(from), gzhttp.CompressionLevel(gzip.BestSpeed), gzhttp.ContentTypeFilter(gzhttp.CompressAllContentTypeFilter))
+	if err != nil {
+		panic(err) // the options are constants, but for a size that has no bounds
+	}
+	return wrap
 }
 
 // setFreshness sets Cache-Control as @cacheControl permits. A response without freshness is not stored.
@@ -83,38 +105,10 @@ func setFreshness(h http.Header, f pipeline.Freshness) {
 	h.Set("Cache-Control", scope+", max-age="+strconv.Itoa(left))
 }
 
-// encode returns the JSON of the result in parts. The executor has already encoded the data.
-func (a result) encode() ([][]byte, error) {
-	if a.Data == nil {
-		text, err := json.Marshal(a)
-		return [][]byte{text}, err
-	}
-	if data := *a.Data; string(data) != "null" && !(bytes.HasPrefix(data, []byte("{")) && bytes.HasSuffix(data, []byte("}"))) {
-		return nil, errors.New("the data are no object")
-	}
-	before, after := []byte(`{"data":`), []byte("}")
-	if len(a.Errors) > 0 {
-		text, err := json.Marshal(a.Errors)
-		if err != nil {
-			return nil, err
-		}
-		before = slices.Concat([]byte(`{"errors":`), text, []byte(`,"data":`))
-	}
-	if len(a.Extensions) > 0 {
-		text, err := json.Marshal(a.Extensions)
-		if err != nil {
-			return nil, err
-		}
-		after = slices.Concat([]byte(`,"extensions":`), text, after)
-	}
-	return [][]byte{before, *a.Data, after}, nil
-}
-
-func write(w http.ResponseWriter, status int, media string, parts ...[]byte) {
+func write(w http.ResponseWriter, status int, media string, text []byte) {
 	if status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="sluice"`)
 	}
-	text := slices.Concat(parts...) // net/http would write each part alone; copying is cheaper
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.Header().Set("Content-Type", media+"; charset=utf-8")
 	if w.Header().Get("Cache-Control") == "" {

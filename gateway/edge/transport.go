@@ -31,19 +31,27 @@ const (
 
 // transport executes queries over GET, and queries and mutations over POST.
 type transport struct {
-	requests  gqlrequest.Limits
-	maxBody   int64
-	compress  int // minimum bytes of a compressed response; 0 compresses none
-	logger    *slog.Logger
-	admission *admission.Controller
-	writers   *sync.Pool // of gzip.Writer
+	requests     gqlrequest.Limits
+	maxBody      int64
+	compressFrom int // minimum bytes of a compressed response; 0 compresses none
+	compressed   func(http.Handler) http.HandlerFunc
+	logger       *slog.Logger
+	admission    *admission.Controller
+	buffers      *sync.Pool // of *[]byte, for responses
 }
 
 var _ graphql.Transport = transport{}
 
 // Transport returns the transport over HTTP without the middleware of New. maxBody is in bytes.
 func Transport(maxBody int64, logger *slog.Logger, control *admission.Controller) graphql.Transport {
-	return transport{requests: gqlrequest.Usual(), maxBody: maxBody, logger: logger, admission: control, writers: gzipWriters()}
+	return newTransport(Options{Requests: gqlrequest.Usual(), MaxBody: maxBody, Logger: logger}, control)
+}
+
+func newTransport(o Options, control *admission.Controller) transport {
+	return transport{
+		requests: o.Requests, maxBody: o.MaxBody, compressFrom: o.CompressFrom, compressed: compressor(o.CompressFrom),
+		logger: o.Logger, admission: control, buffers: &sync.Pool{New: func() any { return new([]byte) }},
+	}
 }
 
 // Supports accepts every request that wellFormed accepts. The transports of subscriptions precede this one.

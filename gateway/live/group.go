@@ -182,31 +182,20 @@ func failed(ctx context.Context, err error) *graphql.Response {
 	return &graphql.Response{Errors: gqlerror.List{graph.Public(ctx, err)}}
 }
 
+// payload returns the result as clients receive it, with the cursor of its event if there is one.
 func payload(response *graphql.Response, cursor string) []byte {
-	out := append(make([]byte, 0, len(response.Data)+80), '{')
-	if len(response.Errors) > 0 {
-		out = append(append(out, `"errors":`...), encoded(response.Errors)...)
-	}
-	if len(response.Data) > 0 || len(response.Errors) == 0 {
-		if len(response.Errors) > 0 {
-			out = append(out, ',')
-		}
-		data := response.Data
-		if len(data) == 0 {
-			data = []byte("null")
-		}
-		out = append(append(out, `"data":`...), data...)
-	}
 	if cursor != "" {
 		if response.Extensions == nil {
 			response.Extensions = map[string]any{}
 		}
 		response.Extensions["cursor"] = cursor
 	}
-	if len(response.Extensions) > 0 {
-		out = append(append(out, `,"extensions":`...), encoded(response.Extensions)...)
+	ran := len(response.Data) > 0 || len(response.Errors) == 0
+	out, err := graph.AppendResult(make([]byte, 0, len(response.Data)+80), response, ran)
+	if err != nil {
+		return nil // no valid JSON, as a scalar that a service wrote wrongly
 	}
-	return append(out, '}')
+	return out
 }
 
 func encoded(v any) []byte {

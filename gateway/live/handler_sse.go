@@ -196,7 +196,11 @@ func (s *stream) serve(r *http.Request, p *preparedOperation, problems gqlerror.
 	default:
 		ctx, cancel := context.WithTimeout(r.Context(), s.hub.settings.RequestTimeout)
 		defer cancel()
-		s.writeOnly(payload(p.dispatch(ctx), ""))
+		body := payload(p.dispatch(ctx), "")
+		if body == nil {
+			body = payload(failed(ctx, nil), "")
+		}
+		s.writeOnly(body)
 	}
 }
 

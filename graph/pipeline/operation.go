@@ -8,7 +8,6 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/trace"
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/internal/obs"
@@ -78,8 +77,7 @@ func (o *operation) InterceptResponse(ctx context.Context, next graphql.Response
 	if request.Operation == nil {
 		return next(ctx)
 	}
-	ctx, span := o.tracing.Start(ctx, "graphql "+string(request.Operation.Operation),
-		trace.WithAttributes(attribute.String("graphql.operation.name", request.OperationName)))
+	ctx, span := o.tracing.Start(ctx, "graphql "+string(request.Operation.Operation), attribute.String("graphql.operation.name", request.OperationName))
 	defer span.End()
 	return next(ctx)
 }

@@ -81,7 +81,7 @@ type HTTP struct {
 	MaxJSONDepth         int           `default:"32" min:"4" help:"Maximum depth of lists and objects in the JSON of a request."`
 	MaxJSONValues        int           `default:"20000" min:"10" help:"Maximum number of values in the JSON of a request, including those in lists and objects."`
 	MaxBatch             int           `default:"0" min:"0" max:"100" help:"Maximum number of operations in a batch (a JSON array of requests); 0 rejects batches."`
-	CompressionThreshold Size          `default:"1KiB" help:"Minimum size of a query response that is compressed with gzip for clients that accept it; 0 disables compression."`
+	CompressionThreshold Size          `default:"1KiB" help:"Minimum size of a query response that is compressed with zstd or gzip for clients that accept it; 0 disables compression."`
 	CORSOrigins          []string      `help:"Origins whose pages may call the API, such as https://app.example.org; * for any."`
 	CORSHeaders          []string      `help:"Request headers that pages of these origins may send, in addition to those of the API." default:"traceparent,tracestate,baggage,apollographql-client-name,apollographql-client-version,apollo-require-preflight,sentry-trace"`
 	MaxDepth             int           `default:"15" min:"1" help:"Maximum depth of fields in a GraphQL document."`

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracegrpc"
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/sdk/resource"
@@ -70,11 +71,14 @@ type Tracing struct {
 	tracer     trace.Tracer
 	propagator propagation.TextMapPropagator
 	shutdown   func(context.Context) error
+	off        bool // spans are dropped
 }
 
 // NoTracing returns a Tracing whose spans are dropped, at almost no cost.
 func NoTracing() *Tracing {
-	return tracing(noop.NewTracerProvider(), func(context.Context) error { return nil })
+	t := tracing(noop.NewTracerProvider(), func(context.Context) error { return nil })
+	t.off = true
+	return t
 }
 
 func tracing(provider trace.TracerProvider, shutdown func(context.Context) error) *Tracing {
@@ -135,8 +139,25 @@ func NewTracingTo(processor sdktrace.SpanProcessor, ratio float64) *Tracing {
 func (t *Tracing) Provider() trace.TracerProvider { return t.provider }
 
 // Start starts a span as a child of the span of the context.
-func (t *Tracing) Start(ctx context.Context, name string, options ...trace.SpanStartOption) (context.Context, trace.Span) {
-	return t.tracer.Start(ctx, name, options...)
+func (t *Tracing) Start(ctx context.Context, name string, attributes ...attribute.KeyValue) (context.Context, trace.Span) {
+	return t.start(ctx, trace.SpanKindInternal, name, attributes...)
+}
+
+// StartClient starts the span of a call to another process.
+func (t *Tracing) StartClient(ctx context.Context, name string) (context.Context, trace.Span) {
+	return t.start(ctx, trace.SpanKindClient, name)
+}
+
+// StartServer starts the span of a call from another process.
+func (t *Tracing) StartServer(ctx context.Context, name string) (context.Context, trace.Span) {
+	return t.start(ctx, trace.SpanKindServer, name)
+}
+
+func (t *Tracing) start(ctx context.Context, kind trace.SpanKind, name string, attributes ...attribute.KeyValue) (context.Context, trace.Span) {
+	if t.off {
+		return ctx, noop.Span{}
+	}
+	return t.tracer.Start(ctx, name, trace.WithSpanKind(kind), trace.WithAttributes(attributes...))
 }
 
 // Inject encodes the span of the context for another process.

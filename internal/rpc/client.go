@@ -6,10 +6,8 @@ import (
 
 	"github.com/fullstorydev/grpchan"
 	"go.opentelemetry.io/otel/codes"
-	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
 )
 
 // Dial returns a connection to a service at addr. It connects at the first call, and reconnects with backoff; a call
@@ -17,7 +15,7 @@ import (
 func Dial(addr string, options Options) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+addr,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithUnaryInterceptor(options.client),
+		grpc.WithUnaryInterceptor(options.client()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxMessage), grpc.ForceCodecV2(newCodec())),
 		grpc.WithDisableServiceConfig(),
 		grpc.WithStaticStreamWindowSize(window),
@@ -28,29 +26,27 @@ func Dial(addr string, options Options) (*grpc.ClientConn, error) {
 
 // Within wraps an in-process channel, so that its calls have the same interceptor as those over Dial.
 func Within(channel grpc.ClientConnInterface, options Options) grpc.ClientConnInterface {
-	return grpchan.InterceptClientConn(channel, options.client, nil)
+	return grpchan.InterceptClientConn(channel, options.client(), nil)
 }
 
-func (o Options) client(ctx context.Context, fullMethod string, request, reply any, conn *grpc.ClientConn,
-	invoke grpc.UnaryInvoker, callOptions ...grpc.CallOption,
-) error {
-	service, method := split(fullMethod)
-	started := time.Now()
-	ctx, span := o.Tracing.Start(ctx, service+"/"+method, trace.WithSpanKind(trace.SpanKindClient))
-	defer span.End()
-	ctx, err := o.outgoing(ctx)
-	if err != nil {
-		return err
+// client is the interceptor of every call.
+func (o Options) client() grpc.UnaryClientInterceptor {
+	known := methods{metrics: o.Metrics.client(), separator: "/"}
+	return func(ctx context.Context, fullMethod string, request, reply any, conn *grpc.ClientConn, invoke grpc.UnaryInvoker, callOptions ...grpc.CallOption) error {
+		m, started := known.of(fullMethod), time.Now()
+		ctx, span := o.Tracing.StartClient(ctx, m.span)
+		defer span.End()
+		ctx, err := o.outgoing(ctx)
+		if err != nil {
+			return err
+		}
+		err = invoke(ctx, fullMethod, request, reply, conn, callOptions...)
+		m.count(err, started)
+		if err == nil {
+			return nil
+		}
+		refusal := fromStatus(m.service, err)
+		span.SetStatus(codes.Error, refusal.Reason)
+		return refusal
 	}
-	err = invoke(ctx, fullMethod, request, reply, conn, callOptions...)
-	if o.Metrics != nil {
-		o.Metrics.clientCalls.WithLabelValues(service, method, status.Code(err).String()).Inc()
-		o.Metrics.clientTime.WithLabelValues(service).Observe(time.Since(started).Seconds())
-	}
-	if err == nil {
-		return nil
-	}
-	refusal := fromStatus(service, err)
-	span.SetStatus(codes.Error, refusal.Reason)
-	return refusal
 }

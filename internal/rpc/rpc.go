@@ -12,9 +12,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/sluicehq/sluice/internal/caller"
@@ -36,42 +34,6 @@ const (
 	tokenKey     = "sluice-token"
 )
 
-// Metrics count calls by service, method and code, and measure their time.
-type Metrics struct {
-	clientCalls *prometheus.CounterVec
-	clientTime  *prometheus.HistogramVec
-	serverCalls *prometheus.CounterVec
-}
-
-// NewMetrics registers the metrics.
-func NewMetrics(registry prometheus.Registerer) *Metrics {
-	m := &Metrics{
-		clientCalls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sluice_rpc_client_calls_total", Help: "Calls made to services, by outcome.",
-		}, []string{"service", "method", "code"}),
-		clientTime: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "sluice_rpc_client_seconds", Help: "How long calls to services took.",
-			Buckets: prometheus.ExponentialBuckets(0.0001, 3, 11),
-		}, []string{"service"}),
-		serverCalls: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "sluice_rpc_server_calls_total", Help: "Calls that services answered, by outcome.",
-		}, []string{"service", "method", "code"}),
-	}
-	registry.MustRegister(m.clientCalls, m.clientTime, m.serverCalls)
-	return m
-}
-
-// split splits "/sluice.trip.v1.Trips/StartTrip" into "trip" and "StartTrip".
-func split(fullMethod string) (service, method string) {
-	path, method, _ := strings.Cut(strings.TrimPrefix(fullMethod, "/"), "/")
-	if rest, ours := strings.CutPrefix(path, "sluice."); ours {
-		if service, _, found := strings.Cut(rest, "."); found {
-			return service, method
-		}
-	}
-	return path, method
-}
-
 // outgoing adds the metadata that the server decodes.
 func (o Options) outgoing(ctx context.Context) (context.Context, error) {
 	pairs := make(pairs, 0, 8)
@@ -89,7 +51,7 @@ func (o Options) outgoing(ctx context.Context) (context.Context, error) {
 		pairs.Set(tokenKey, o.Token)
 	}
 	o.Tracing.Inject(ctx, &pairs)
-	return metadata.AppendToOutgoingContext(metadata.NewOutgoingContext(ctx, nil), pairs...), nil
+	return metadata.AppendToOutgoingContext(ctx, pairs...), nil
 }
 
 // incoming decodes the metadata of outgoing. A caller that cannot be decoded is anonymous.

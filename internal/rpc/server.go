@@ -8,13 +8,11 @@ import (
 	"time"
 
 	"github.com/fullstorydev/grpchan/inprocgrpc"
-	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/health"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
-	"google.golang.org/grpc/status"
 
 	"github.com/sluicehq/sluice/internal/errs"
 )
@@ -55,21 +53,20 @@ func NewChannel(options Options, register func(grpc.ServiceRegistrar)) *inprocgr
 
 // server is the interceptor of every handler. Health and reflection do not check the token, because probes have none.
 func (o Options) server(checkToken bool) grpc.UnaryServerInterceptor {
+	known := methods{metrics: o.Metrics.server(), separator: "."}
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
-		service, method := split(info.FullMethod)
-		if service == "grpc.health.v1.Health" {
+		m, started := known.of(info.FullMethod), time.Now()
+		if m.service == "grpc.health.v1.Health" {
 			return handle(ctx, request)
 		}
 		if checkToken && !o.trusted(ctx) {
-			return nil, toStatus(service, errs.New(errs.Unauthenticated, "SERVICE_TOKEN", "calls between services need the service token"))
+			return nil, toStatus(m.service, errs.New(errs.Unauthenticated, "SERVICE_TOKEN", "calls between services need the service token"))
 		}
-		ctx, span := o.Tracing.Start(o.incoming(ctx), service+"."+method, trace.WithSpanKind(trace.SpanKindServer))
+		ctx, span := o.Tracing.StartServer(o.incoming(ctx), m.span)
 		defer span.End()
 		reply, err := o.answer(ctx, request, handle)
-		err = toStatus(service, o.logged(ctx, service, method, err))
-		if o.Metrics != nil {
-			o.Metrics.serverCalls.WithLabelValues(service, method, status.Code(err).String()).Inc()
-		}
+		err = toStatus(m.service, o.logged(ctx, m.service, m.name, err))
+		m.count(err, started)
 		return reply, err
 	}
 }
