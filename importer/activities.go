@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"time"
 
 	"github.com/sluicehq/sluice/recordings"
 	"github.com/sluicehq/sluice/recordings/open"
@@ -53,16 +54,28 @@ func or(text, otherwise string) string {
 func (in *intake) hydration(ctx context.Context, r io.Reader) error {
 	source := in.source("fitbit")
 	return passActivities(ctx, in, open.Hydration(r, in.file.Name, in.settled.read), func(log recordings.WaterLog) (Activity, error) {
-		day := log.Day
-		if day.IsZero() {
-			day = in.day
-		}
-		return Activity{
+		a := Activity{
 			Kind: Drunk, Source: source, ExternalID: log.LogID, AccountID: in.accountID,
-			Title: fmt.Sprintf("Water, %g ml", log.AmountMl), StartedAt: day, Amount: &log.AmountMl, Unit: "ml",
-			Line: log.Line,
-		}, nil
+			Title: fmt.Sprintf("Water, %g ml", log.AmountMl), StartedAt: log.Day, Amount: &log.AmountMl, Unit: "ml",
+			Total: log.IsTotal, Line: log.Line,
+		}
+		if log.IsTotal {
+			a.EndedAt = log.Day.AddDate(0, 0, 1)
+		}
+		if log.Day.IsZero() {
+			a.StartedAt, a.StartAssumed = in.day, in.Date == ""
+			in.assumeToday(a.StartAssumed)
+		}
+		return a, nil
 	})
+}
+
+// assumeToday reports once that logs without a date are of today.
+func (in *intake) assumeToday(assumed bool) {
+	if assumed && !in.today {
+		in.today = true
+		in.read.Assumed(fmt.Sprintf("logs without a date are of today, %s, unless they are known: --date names another day", in.day.Format(time.DateOnly)))
+	}
 }
 
 // passActivities converts rows to activities and sends them in batches.
@@ -84,7 +97,7 @@ func passActivities[T any](ctx context.Context, in *intake, rows iter.Seq2[T, er
 
 func (in *intake) sendActivities(ctx context.Context, activities []Activity) error {
 	return halve(activities, func(part []Activity) error {
-		stored, faults, err := in.services.Activities.ImportActivities(ctx, part)
+		written, faults, err := in.services.Activities.ImportActivities(ctx, part)
 		if err != nil {
 			return err
 		}
@@ -93,7 +106,7 @@ func (in *intake) sendActivities(ctx context.Context, activities []Activity) err
 				in.refuse(a.Line, 1, reason)
 			}
 		}
-		in.countAccepted(len(part)-len(faults), stored)
+		in.countAccepted(len(part)-len(faults), written)
 		return nil
 	}, func(part []Activity, reason string) { in.refuse(part[0].Line, len(part), reason) })
 }

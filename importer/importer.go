@@ -3,9 +3,9 @@
 //
 // It promises:
 //
-//   - Imports are idempotent. The identity of a row in its source is derived from the row, so a second import
-//     of the same file, complete or truncated, adds only missing rows. Two recordings have different
-//     identities.
+//   - Imports are idempotent. The identity of a row in its source is derived from the row, without what a source may
+//     correct. A second import of a file, complete or truncated, adds missing rows and takes over corrected ones. Two
+//     recordings have different identities.
 //   - A bad row does not affect the others. It is a Fault with its line and the reason. Of a truncated file
 //     the rows before the end are imported, and the error says so.
 //   - It streams with bounded memory: at most 20,000 rows are buffered in batches. For each trip it stores 32
@@ -93,6 +93,8 @@ type intake struct {
 	file      File
 	report    *Report          // receives the faults
 	rejected  map[string]int64 // stored fixes that do not count for the distance, by reason
+	empty     int64            // rows that state nothing
+	today     bool             // logs without a date are assumed to be of today
 }
 
 func (in *intake) run(ctx context.Context) error {
@@ -104,7 +106,7 @@ func (in *intake) run(ctx context.Context) error {
 	if closeErr := r.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("%s: %w", in.file.Name, closeErr)
 	}
-	good := in.Stored + in.Repeated
+	good := in.Stored + in.Updated + in.Repeated + in.empty
 	switch {
 	case ofService(err):
 		return fmt.Errorf("import %s: %w", in.file.Name, err)
@@ -140,10 +142,13 @@ func (in *intake) refuse(line, n int, reason string) {
 	in.report.fault(Fault{File: in.file.Name, Line: line, Reason: reason})
 }
 
-// countAccepted counts rows that a service has accepted; stored of them were new.
-func (in *intake) countAccepted(rows int, stored int64) {
-	in.Stored += stored
-	in.Repeated += int64(rows) - stored
+// countAccepted counts rows that a service has accepted. Rows that state nothing are not counted.
+func (in *intake) countAccepted(rows int, written Written) {
+	in.Stored += written.Stored
+	in.Updated += written.Updated
+	in.Repeated += int64(rows) - written.Stored - written.Updated - written.Empty
+	in.Rows -= written.Empty
+	in.empty += written.Empty
 }
 
 func checkKind(kind Kind) error {

@@ -21,7 +21,7 @@ func (in *intake) inventory(ctx context.Context, r io.Reader) error {
 				return err
 			}
 			in.Devices += created
-			in.countAccepted(len(part), created)
+			in.countAccepted(len(part), Written{Stored: created})
 			return nil
 		}, func(part []recordings.Device, reason string) { in.refuse(part[0].Line, len(part), reason) })
 	})

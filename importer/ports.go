@@ -43,8 +43,9 @@ type Devices interface {
 	ImportDevices(ctx context.Context, source string, devices []recordings.Device, secrets bool) (all []Imported, created int64, err error)
 	// KindOf returns the kind of the device (recordings.KindVehicle, ...); "" when it does not exist.
 	KindOf(ctx context.Context, id string) (kind string, err error)
-	// RecordReadings stores readings of the device under a key, at most 5,000, and returns the number of new ones.
-	RecordReadings(ctx context.Context, deviceID, key string, readings []recordings.Reading) (stored int64, err error)
+	// RecordReadings stores readings of the device under a key, at most 5,000. Another value at the time of a stored one
+	// replaces it.
+	RecordReadings(ctx context.Context, deviceID, key string, readings []recordings.Reading) (Written, error)
 }
 
 // Imported is a known or new device.
@@ -59,7 +60,7 @@ type Trips interface {
 	ImportFixes(ctx context.Context, r Recording, externalID string, fixes []recordings.Fix) (Added, error)
 	// ImportRides stores at most 500 trips whose ends are known. It returns the reasons for dropped
 	// rides by their keys.
-	ImportRides(ctx context.Context, r Recording, rides []recordings.Ride) (stored int64, faults map[string]string, err error)
+	ImportRides(ctx context.Context, r Recording, rides []recordings.Ride) (written Written, faults map[string]string, err error)
 }
 
 // Recording names the recorder, the owner and the vehicle of a trip.
@@ -80,7 +81,14 @@ type Added struct {
 // Activities stores activities.
 type Activities interface {
 	// ImportActivities stores at most 500 activities. It returns the reasons for dropped ones by their indices.
-	ImportActivities(ctx context.Context, activities []Activity) (stored int64, faults map[int]string, err error)
+	ImportActivities(ctx context.Context, activities []Activity) (written Written, faults map[int]string, err error)
+}
+
+// Written counts the rows that a service has written.
+type Written struct {
+	Stored  int64 // new
+	Updated int64 // known, and their source has changed
+	Empty   int64 // totals of 0 that were not known
 }
 
 // ActivityKind is the kind of an activity.
@@ -108,7 +116,11 @@ type Activity struct {
 	Sky        *Sky
 	Telescope  *TelescopeWork
 	DataJSON   string
-	Line       int // in the file
+	// StartAssumed says that the source does not state the start: a known activity keeps its start.
+	StartAssumed bool
+	// Total says that the amount is the sum of the water from the start to the end; it may be 0.
+	Total bool
+	Line  int // in the file
 }
 
 // Sky is a position on the sky, in degrees.

@@ -18,10 +18,11 @@ type FileReport struct {
 	Assumptions []string         // of the reader, where the file leaves a choice
 }
 
-// Counts counts rows: Rows = Stored + Repeated + Bad, unless the import was aborted.
+// Counts counts rows: Rows = Stored + Updated + Repeated + Bad, unless the import was aborted.
 type Counts struct {
 	Rows     int64 // read
 	Stored   int64 // new
+	Updated  int64 // known already, and changed at their source
 	Repeated int64 // known already
 	Bad      int64 // dropped
 	Trips    int64 // created
@@ -38,6 +39,7 @@ type Fault struct {
 func (c *Counts) add(d Counts) {
 	c.Rows += d.Rows
 	c.Stored += d.Stored
+	c.Updated += d.Updated
 	c.Repeated += d.Repeated
 	c.Bad += d.Bad
 	c.Trips += d.Trips

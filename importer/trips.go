@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"math"
 
 	"github.com/sluicehq/sluice/recordings"
 	"github.com/sluicehq/sluice/recordings/open"
@@ -78,7 +77,7 @@ func (in *intake) sendFixes(ctx context.Context, r Recording, externalID string,
 		if added.Created {
 			in.Trips++
 		}
-		in.countAccepted(len(part), added.Stored)
+		in.countAccepted(len(part), Written{Stored: added.Stored})
 		for why, n := range added.Rejected {
 			if in.rejected == nil {
 				in.rejected = map[string]int64{}
@@ -89,9 +88,9 @@ func (in *intake) sendFixes(ctx context.Context, r Recording, externalID string,
 	}, func(part []recordings.Fix, reason string) { in.refuse(part[0].Line, len(part), reason) })
 }
 
-// tripNames are the external ids of the trips of a file, by the hashes of the keys in the file. A key is
-// often a simple number, which is another trip in another file. Therefore the external id is a hash of the
-// key, the vehicle and the first fix: the position and the time of the start.
+// tripNames are the external ids of the trips of a file, by the hashes of the keys in the file. A key is often a simple
+// number, which is another trip in another file. Therefore the external id is a hash of the key, the vehicle and the
+// time of the first fix. A vehicle is at one place at a time, and the place may be corrected.
 type tripNames map[[16]byte][16]byte
 
 var errTooManyTrips = errors.New("there are more than a million trips in the file: split it")
@@ -106,8 +105,6 @@ func (n tripNames) note(first recordings.Fix, vehicle string) error {
 	}
 	var text []byte
 	text = binary.AppendVarint(text, first.At.UnixMicro())
-	text = binary.BigEndian.AppendUint64(text, math.Float64bits(first.Latitude))
-	text = binary.BigEndian.AppendUint64(text, math.Float64bits(first.Longitude))
 	text = binary.AppendUvarint(text, uint64(len(vehicle)))
 	text = append(text, vehicle...)
 	n[key] = hash(append(text, first.Trip...))
@@ -138,14 +135,14 @@ func (in *intake) rides(ctx context.Context, source string, rides iter.Seq2[reco
 		}
 		return in.sendRides(ctx, Recording{Source: source, AccountID: in.accountID, VehicleID: vehicleID}, part)
 	})
-	return pass(ctx, in, rides, to, func(r recordings.Ride) (string, error) {
+	return pass(ctx, in, in.named(rides), to, func(r recordings.Ride) (string, error) {
 		return r.Vehicle, vehicles.note(ctx, r.Vehicle)
 	})
 }
 
 func (in *intake) sendRides(ctx context.Context, r Recording, rides []recordings.Ride) error {
 	return halve(rides, func(part []recordings.Ride) error {
-		stored, faults, err := in.services.Trips.ImportRides(ctx, r, part)
+		written, faults, err := in.services.Trips.ImportRides(ctx, r, part)
 		if err != nil {
 			return err
 		}
@@ -156,8 +153,8 @@ func (in *intake) sendRides(ctx context.Context, r Recording, rides []recordings
 				good--
 			}
 		}
-		in.Trips += stored
-		in.countAccepted(good, stored)
+		in.Trips += written.Stored
+		in.countAccepted(good, written)
 		return nil
 	}, func(part []recordings.Ride, reason string) { in.refuse(part[0].Line, len(part), reason) })
 }

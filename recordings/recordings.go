@@ -121,6 +121,7 @@ type Ride struct {
 	// Key is a hash of the values: equal rides in any file, with any delimiter and order of columns, have the same
 	// key.
 	Key           string
+	Trip          string // its key in the recording, "" when it has none
 	Vehicle       string // "" when unknown
 	Start, End    time.Time
 	From, To      Position
@@ -154,7 +155,8 @@ const (
 
 // Observation is one request to a telescope and its result.
 type Observation struct {
-	// Key does not depend on the status, so the schedule after the night updates the one before it.
+	// Key identifies the request, independent of what a later schedule of the night corrects: its status, start,
+	// exposure and coordinates.
 	Key        string
 	Title      string
 	Site       string
@@ -178,6 +180,7 @@ type Observation struct {
 type WaterLog struct {
 	LogID    string // a 64-bit integer in decimal; for the sum of a day, the day
 	AmountMl float64
+	IsTotal  bool      // the amount is the sum of a day, and may be 0
 	Day      time.Time // midnight in Options.Location; zero without a date
 	Line     int
 }

@@ -102,7 +102,11 @@ func printReport(w io.Writer, report importer.Report) {
 		fmt.Fprintf(w, "%s:%d: %s\n", fault.File, fault.Line, fault.Reason)
 	}
 	for _, file := range report.Files {
-		fmt.Fprintf(w, "%s: %d rows: %d new, %d there already, %d bad\n", file.Name, file.Rows, file.Stored, file.Repeated, file.Bad)
+		updated := ""
+		if file.Updated > 0 {
+			updated = fmt.Sprintf(" %d updated,", file.Updated)
+		}
+		fmt.Fprintf(w, "%s: %d rows: %d new,%s %d there already, %d bad\n", file.Name, file.Rows, file.Stored, updated, file.Repeated, file.Bad)
 		for _, why := range slices.Sorted(maps.Keys(file.Rejected)) {
 			if n := file.Rejected[why]; n > 0 {
 				fmt.Fprintf(w, "%s: %d of the new fixes are stored but do not count for the distance: %s\n", file.Name, n, why)

@@ -11,20 +11,27 @@ import (
 
 type activities struct{ client activityv1.ActivitiesClient }
 
-func (a activities) ImportActivities(ctx context.Context, all []importer.Activity) (int64, map[int]string, error) {
+func (a activities) ImportActivities(ctx context.Context, all []importer.Activity) (importer.Written, map[int]string, error) {
 	request := &activityv1.ImportActivitiesRequest{Activities: make([]*activityv1.Activity, len(all))}
 	for i, activity := range all {
 		request.Activities[i] = toActivity(activity)
+		if activity.StartAssumed {
+			request.StartAssumed = append(request.StartAssumed, int32(i))
+		}
+		if activity.Total {
+			request.Totals = append(request.Totals, int32(i))
+		}
 	}
 	reply, err := a.client.ImportActivities(ctx, request)
 	if err != nil {
-		return 0, nil, err
+		return importer.Written{}, nil, err
 	}
 	faults := map[int]string{}
 	for _, fault := range reply.GetFaults() {
 		faults[int(fault.GetIndex())] = fault.GetReason()
 	}
-	return reply.GetStored(), faults, nil
+	written := importer.Written{Stored: reply.GetStored(), Updated: reply.GetUpdated(), Empty: reply.GetEmpty()}
+	return written, faults, nil
 }
 
 func toActivity(a importer.Activity) *activityv1.Activity {

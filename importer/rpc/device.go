@@ -69,11 +69,11 @@ func (d devices) KindOf(ctx context.Context, id string) (string, error) {
 	return strings.TrimPrefix(reply.GetDevices()[0].GetKind().String(), kindPrefix), nil
 }
 
-func (d devices) RecordReadings(ctx context.Context, deviceID, key string, readings []recordings.Reading) (int64, error) {
-	request := &devicev1.RecordReadingsRequest{DeviceId: deviceID, Readings: make([]*devicev1.Reading, len(readings))}
+func (d devices) RecordReadings(ctx context.Context, deviceID, key string, readings []recordings.Reading) (importer.Written, error) {
+	request := &devicev1.RecordReadingsRequest{DeviceId: deviceID, Correct: true, Readings: make([]*devicev1.Reading, len(readings))}
 	for i, r := range readings {
 		request.Readings[i] = &devicev1.Reading{Key: key, At: timestamppb.New(r.At), Value: r.Value}
 	}
 	reply, err := d.client.RecordReadings(ctx, request)
-	return reply.GetStored(), err
+	return importer.Written{Stored: reply.GetStored(), Updated: reply.GetUpdated()}, err
 }

@@ -25,7 +25,7 @@ func (t trips) ImportFixes(ctx context.Context, r importer.Recording, externalID
 	return importer.Added{Created: reply.GetCreated(), Stored: reply.GetStored(), Rejected: reply.GetRejected()}, err
 }
 
-func (t trips) ImportRides(ctx context.Context, r importer.Recording, rides []recordings.Ride) (int64, map[string]string, error) {
+func (t trips) ImportRides(ctx context.Context, r importer.Recording, rides []recordings.Ride) (importer.Written, map[string]string, error) {
 	request := &tripv1.ImportRidesRequest{
 		Source: r.Source, AccountId: r.AccountID, VehicleId: r.VehicleID, Rides: make([]*tripv1.Ride, len(rides)),
 	}
@@ -38,11 +38,11 @@ func (t trips) ImportRides(ctx context.Context, r importer.Recording, rides []re
 	}
 	reply, err := t.client.ImportRides(ctx, request)
 	if err != nil {
-		return 0, nil, err
+		return importer.Written{}, nil, err
 	}
 	faults := map[string]string{}
 	for _, fault := range reply.GetFaults() {
 		faults[fault.GetExternalId()] = fault.GetReason()
 	}
-	return reply.GetStored(), faults, nil
+	return importer.Written{Stored: reply.GetStored(), Updated: reply.GetUpdated()}, faults, nil
 }

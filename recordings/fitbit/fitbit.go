@@ -208,9 +208,6 @@ func (a *answer) log(n node) (float64, error) {
 	if err != nil {
 		return 0, a.fault(n.at, "%v", err)
 	}
-	if log.AmountMl == 0 {
-		return 0, nil // a day without water
-	}
 	a.seen[log.LogID] = true
 	log.Line = a.line(n.at)
 	if !a.yield(log, nil) {
@@ -228,8 +225,8 @@ func (a *answer) parse(m map[string]node) (log recordings.WaterLog, err error) {
 		return log, fmt.Errorf("%s %w", amount, err)
 	}
 	log.AmountMl *= a.opts.WaterUnit.InMillilitres()
-	sum := id == "dateTime"
-	if log.AmountMl < 0 || log.AmountMl == 0 && !sum || log.AmountMl > maxAmount {
+	log.IsTotal = id == "dateTime"
+	if log.AmountMl < 0 || log.AmountMl == 0 && !log.IsTotal || log.AmountMl > maxAmount {
 		return log, fmt.Errorf("%s %g is not above 0 ml and up to %d", amount, log.AmountMl, maxAmount)
 	}
 	if has(m, "dateTime") {

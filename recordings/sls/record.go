@@ -46,10 +46,6 @@ func (r record) observation() (recordings.Observation, error) {
 	if o.Title == "" {
 		o.Title = o.Target
 	}
-	// The key excludes the status, which changes, and the path of the image, the last line, which a truncated record
-	// lacks.
-	o.Key = value.Key("observation", o.Programme, r.fields[ownStart],
-		r.fields[ownTarget], o.Instrument, r.fields[ownDuration])
 	return o, nil
 }
 

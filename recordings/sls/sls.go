@@ -16,6 +16,7 @@ import (
 	"iter"
 	"regexp"
 	"strconv"
+	"time"
 
 	"github.com/sluicehq/sluice/recordings"
 	"github.com/sluicehq/sluice/recordings/internal/source"
@@ -28,14 +29,14 @@ const maxLines = 256
 var lineShape = regexp.MustCompile(`^ {0,8}(\d{1,3})\s+([^:]{1,64}):(.*)$`)
 
 // Observations reads all requests of a schedule. Site and Telescope are empty, because a schedule lacks them.
-func Observations(r io.Reader, _ recordings.Options) iter.Seq2[recordings.Observation, error] {
+func Observations(r io.Reader, opts recordings.Options) iter.Seq2[recordings.Observation, error] {
 	return func(yield func(recordings.Observation, error) bool) {
 		in, err := source.Open(r)
 		if err != nil {
 			yield(recordings.Observation{}, fmt.Errorf("read schedule: %w", err))
 			return
 		}
-		s := &schedule{in: in}
+		s := &schedule{in: in, zone: opts.Zone(), requests: map[string]int{}}
 		for {
 			o, err := s.next()
 			if err == io.EOF {
@@ -57,6 +58,9 @@ type schedule struct {
 	line    int
 	ahead   *numbered // the first line of the next record
 	records int
+
+	zone     *time.Location
+	requests map[string]int // by what they have in common: see keyOf
 }
 
 // numbered is one line of a record. An invalid line has no label.
@@ -88,7 +92,19 @@ func (s *schedule) next() (recordings.Observation, error) {
 	if err != nil {
 		return recordings.Observation{}, recordings.Fault{Line: rec.line, Reason: err.Error()}
 	}
+	o.Key = s.keyOf(o)
 	return o, nil
+}
+
+// keyOf identifies a request by what a schedule does not correct: its programme, target, filter and night, and its number
+// among the requests that have these in common. A night is from noon to noon in the time zone.
+func (s *schedule) keyOf(o recordings.Observation) string {
+	night := o.Start.In(s.zone).Add(-12 * time.Hour).Format(time.DateOnly)
+	key := value.Key("observation", o.Programme, o.Target, o.Instrument, night)
+	if s.requests[key]++; s.requests[key] > 1 {
+		return value.Key(key, strconv.Itoa(s.requests[key]))
+	}
+	return key
 }
 
 // begin finds the first line of the next record.

@@ -71,6 +71,7 @@ func ride(c cells) (recordings.Ride, error) {
 	r.Passengers, errs[4] = c.count("passengers")
 	r.Vehicle, errs[5] = c.key("vehicle")
 	trip, errs[6] = c.key("trip")
+	r.Trip = trip
 	if r.End.Before(r.Start) {
 		errs[7] = errors.New("the end is before the start")
 	}

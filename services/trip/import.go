@@ -169,39 +169,59 @@ type Fault struct {
 	Reason     string
 }
 
-// ImportRides stores the valid and new rides as finished trips. It returns their number, and a fault for each invalid
-// ride.
+// ImportRides stores the valid rides as finished trips: new ones, and those that differ from the stored ride of their
+// external id, which they replace. It returns a fault for each invalid ride.
 //
 // The distance is the reading of the meter, 0 included, or else the great-circle distance between both ends.
 // Recorders write 0, 0 without a position: with a meter, that end is stored as not counted; without one, the ride is
 // a fault.
-func (s *Service) ImportRides(ctx context.Context, in RidesInput) (stored int64, faults []Fault, err error) {
+func (s *Service) ImportRides(ctx context.Context, in RidesInput) (counts ImportCounts, faults []Fault, err error) {
 	if err := in.check(ctx); err != nil {
-		return 0, nil, err
+		return counts, nil, err
 	}
 	if len(in.Rides) > maxImportedRides {
-		return 0, nil, errs.Invalid("rides", "are more than %d", maxImportedRides)
+		return counts, nil, errs.Invalid("rides", "are more than %d", maxImportedRides)
 	}
 	kind, err := s.vehicles.Kind(ctx, in.VehicleID)
 	if err != nil {
-		return 0, nil, fmt.Errorf("look up the vehicle: %w", err)
+		return counts, nil, fmt.Errorf("look up the vehicle: %w", err)
 	}
 	now := s.clock.Now()
 	changes := make([]Change, 0, len(in.Rides))
+	rides := make(map[string]Ride, len(in.Rides))
 	for _, ride := range in.Rides {
 		if ride, err = ride.normalize(); err != nil {
 			faults = append(faults, Fault{ExternalID: ride.ExternalID, Reason: err.Error()})
 			continue
 		}
-		changes = append(changes, s.newRideTrip(in.Recording, kind, ride, now))
+		draft := s.newRecording(in.Recording, kind, ride.ExternalID, ride.Start)
+		changes = append(changes, draft.ridden(ride, now))
+		rides[ride.ExternalID] = ride
 	}
 	if len(changes) == 0 {
-		return 0, faults, nil
+		return counts, faults, nil
 	}
-	if stored, err = s.store.CreateImported(ctx, changes); err != nil {
-		return 0, nil, err
+	counts, err = s.store.CreateImported(ctx, changes, func(stored Trip, imported Change) *Change {
+		return stored.correctedBy(rides[imported.Trip.ExternalID], in.Recording, now)
+	})
+	return counts, faults, err
+}
+
+// correctedBy returns the ride as the correction of a stored trip, at its tariff and speed limit; nil when nothing has
+// changed, and for a trip of another owner or vehicle.
+func (t Trip) correctedBy(r Ride, owner Recording, now time.Time) *Change {
+	metered := t.DistanceSource == FromMeter
+	same := t.End != nil && t.Start.sameFix(r.Start) && t.End.sameFix(r.End) &&
+		metered == (r.Metered != nil) && (!metered || t.DistanceMetres == *r.Metered)
+	if same || t.AccountID != owner.AccountID || t.VehicleID != owner.VehicleID {
+		return nil
 	}
-	return stored, faults, nil
+	draft := Trip{
+		ID: t.ID, Status: Finished, AccountID: t.AccountID, VehicleID: t.VehicleID, Start: r.Start, DistanceSource: FromTrack,
+		MaxSpeed: t.MaxSpeed, Tariff: t.Tariff, Source: t.Source, ExternalID: t.ExternalID, Version: t.Version,
+	}
+	change := draft.ridden(r, now)
+	return &change
 }
 
 func (r Ride) normalize() (Ride, error) {
@@ -228,8 +248,8 @@ func (r Ride) normalize() (Ride, error) {
 	return r, nil
 }
 
-func (s *Service) newRideTrip(r Recording, kind string, ride Ride, now time.Time) Change {
-	t := s.newRecording(r, kind, ride.ExternalID, ride.Start)
+// ridden returns the draft of a trip as the finished ride.
+func (t Trip) ridden(ride Ride, now time.Time) Change {
 	if ride.Metered != nil {
 		t.DistanceSource, t.DistanceMetres = FromMeter, *ride.Metered
 	}
@@ -242,9 +262,12 @@ func (s *Service) newRideTrip(r Recording, kind string, ride Ride, now time.Time
 		t, fix = t.observeBy(recorder, end)
 		fixes = append(fixes, fix)
 	}
-	t.Version, t.End = 1, &ride.End
+	t.Version++
+	t.End = &ride.End
 	return Change{Trip: t.chargeUntil(ride.End.At), Fixes: fixes, Event: Imported, At: now}
 }
+
+func (p Position) sameFix(q Position) bool { return p.At.Equal(q.At) && p.samePlace(q) }
 
 func (p Position) samePlace(q Position) bool {
 	return p.Latitude == q.Latitude && p.Longitude == q.Longitude

@@ -28,8 +28,9 @@ type Store interface {
 	// the draft, which decide receives as version 0.
 	ChangeImported(ctx context.Context, draft Trip, positions []Position, decide Decide) (t Trip, created bool, err error)
 
-	// CreateImported stores trips whose source and external id are new, and returns their number.
-	CreateImported(ctx context.Context, changes []Change) (stored int64, err error)
+	// CreateImported stores trips whose source and external id are new. For each other one correct decides, with the
+	// stored trip and the imported change, what replaces the stored trip and its track; nil for nothing.
+	CreateImported(ctx context.Context, changes []Change, correct func(stored Trip, imported Change) *Change) (ImportCounts, error)
 
 	// Get returns the existing trips, in any order.
 	Get(ctx context.Context, ids []string) ([]Trip, error)
@@ -50,6 +51,12 @@ type Store interface {
 	// thinned to at most limit fixes, at least 1: the first, the last, and others evenly spread; only the last for a
 	// limit of 1.
 	Tracks(ctx context.Context, ids []string, accountID string, limit int) ([]Track, error)
+}
+
+// ImportCounts counts the trips of an import.
+type ImportCounts struct {
+	Stored  int64 // new
+	Updated int64 // known, and their source has changed
 }
 
 // Decide returns the change of a trip; nil for no change.

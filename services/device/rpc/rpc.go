@@ -152,11 +152,15 @@ func (s server) RecordReadings(ctx context.Context, in *devicev1.RecordReadingsR
 	if err != nil {
 		return nil, err
 	}
-	recorded, err := s.telemetry.Record(ctx, in.GetDeviceId(), readings)
+	record := s.telemetry.Record
+	if in.GetCorrect() {
+		record = s.telemetry.Correct
+	}
+	recorded, err := record(ctx, in.GetDeviceId(), readings)
 	if err != nil {
 		return nil, err
 	}
-	return &devicev1.RecordReadingsResponse{Stored: recorded.Stored, RepeatedReadings: recorded.Repeated}, nil
+	return &devicev1.RecordReadingsResponse{Stored: recorded.Stored, RepeatedReadings: recorded.Repeated, Updated: recorded.Updated}, nil
 }
 
 func (s server) ImportDevices(ctx context.Context, in *devicev1.ImportDevicesRequest) (*devicev1.ImportDevicesResponse, error) {

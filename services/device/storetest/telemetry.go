@@ -56,6 +56,44 @@ func readingsOnce(t *testing.T, s assembly.Store) {
 	}
 }
 
+func readingsCorrected(t *testing.T, s assembly.Store) {
+	d := named("d", 0)
+	create(t, s, d)
+	at := func(minute int, value float64) telemetry.Reading {
+		return telemetry.Reading{Key: "k", At: dawn().Add(time.Duration(minute) * time.Minute), Value: value}
+	}
+	sent := telemetry.Recording{DeviceID: d.ID, Readings: []telemetry.Reading{at(3, 30)}, ArrivedAt: dawn()}
+	if _, err := s.RecordAll(t.Context(), []telemetry.Recording{sent}); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		what            string
+		readings        []telemetry.Reading
+		stored, updated int64
+		want            string
+	}{
+		{"new", []telemetry.Reading{at(0, 20), at(1, 20), at(2, 20)}, 3, 0, "[20 20 20 30]"},
+		{"the same", []telemetry.Reading{at(0, 20), at(1, 20)}, 0, 0, "[20 20 20 30]"},
+		{"one corrected, one new", []telemetry.Reading{at(0, 21), at(1, 20), at(4, 20)}, 1, 1, "[21 20 20 30 20]"},
+		{"two values at one time", []telemetry.Reading{at(0, 21), at(0, 22)}, 1, 0, "[21 22 20 20 30 20]"},
+		{"one of two corrected", []telemetry.Reading{at(0, 21), at(0, 23)}, 0, 1, "[21 23 20 20 30 20]"},
+		{"what the device sent stays", []telemetry.Reading{at(3, 31)}, 1, 0, "[21 23 20 20 30 31 20]"},
+		{"what the device sent is known", []telemetry.Reading{at(3, 30)}, 0, 0, "[21 23 20 20 30 31 20]"},
+		{"another key", []telemetry.Reading{{Key: "K", At: dawn(), Value: 1}}, 1, 0, "[21 23 20 20 30 31 20]"},
+	} {
+		stored, updated, err := s.Correct(t.Context(), d.ID, step.readings, nil)
+		if err != nil || stored != step.stored || updated != step.updated {
+			t.Errorf("%s: stored %d, updated %d, %v", step.what, stored, updated, err)
+		}
+		if series := query(t, s, always(0, telemetry.Avg, "k"), d.ID); len(series) != 1 || fmt.Sprint(valuesOf(series[0])) != step.want {
+			t.Errorf("%s: got %+v", step.what, series)
+		}
+	}
+	if _, _, err := s.Correct(t.Context(), ids.New(ids.Device), []telemetry.Reading{at(0, 1)}, nil); err == nil {
+		t.Errorf("a missing device: %v", err)
+	}
+}
+
 func valuesOf(series telemetry.Series) []float64 {
 	values := make([]float64, len(series.Points))
 	for i, p := range series.Points {

@@ -59,12 +59,29 @@ type Recording struct {
 // Recorded is the result of Record.
 type Recorded struct {
 	Stored   int64
+	Updated  int64 // values that replaced others
 	Repeated int64 // stored before, or repeated in the input
 }
 
 // Record stores 1 to 5,000 readings of a device, in any order, all or none. The device's last-seen time is that of
 // the newest reading that is not in the future.
 func (s *Service) Record(ctx context.Context, deviceID string, readings []Reading) (Recorded, error) {
+	return s.record(ctx, deviceID, readings, func(readings []Reading, seen *time.Time) (stored, updated int64, err error) {
+		stored, err = s.store.Record(ctx, deviceID, readings, seen)
+		return stored, 0, err
+	})
+}
+
+// Correct records readings of a source that corrects them: see Store.Correct.
+func (s *Service) Correct(ctx context.Context, deviceID string, readings []Reading) (Recorded, error) {
+	return s.record(ctx, deviceID, readings, func(readings []Reading, seen *time.Time) (stored, updated int64, err error) {
+		return s.store.Correct(ctx, deviceID, readings, seen)
+	})
+}
+
+func (s *Service) record(ctx context.Context, deviceID string, readings []Reading,
+	write func([]Reading, *time.Time) (stored, updated int64, err error),
+) (Recorded, error) {
 	who, err := device.MayWrite(ctx)
 	if err != nil {
 		return Recorded{}, err
@@ -78,11 +95,11 @@ func (s *Service) Record(ctx context.Context, deviceID string, readings []Readin
 	if readings, err = CheckReadings(readings); err != nil {
 		return Recorded{}, err
 	}
-	stored, err := s.store.Record(ctx, deviceID, readings, newest(readings, s.clock.Now()))
+	stored, updated, err := write(readings, newest(readings, s.clock.Now()))
 	if err != nil {
 		return Recorded{}, err
 	}
-	return Recorded{Stored: stored, Repeated: int64(len(readings)) - stored}, nil
+	return Recorded{Stored: stored, Updated: updated, Repeated: int64(len(readings)) - stored - updated}, nil
 }
 
 // RecordAll stores readings of devices: see Store.RecordAll.

@@ -112,14 +112,14 @@ func (s server) ImportFixes(ctx context.Context, r *tripv1.ImportFixesRequest) (
 }
 
 func (s server) ImportRides(ctx context.Context, r *tripv1.ImportRidesRequest) (*tripv1.ImportRidesResponse, error) {
-	stored, faults, err := s.service.ImportRides(ctx, trip.RidesInput{
+	counts, faults, err := s.service.ImportRides(ctx, trip.RidesInput{
 		Recording: trip.Recording{Source: r.GetSource(), AccountID: r.GetAccountId(), VehicleID: r.GetVehicleId()},
 		Rides:     rides(r.GetRides()),
 	})
 	if err != nil {
 		return nil, err
 	}
-	reply := &tripv1.ImportRidesResponse{Stored: stored}
+	reply := &tripv1.ImportRidesResponse{Stored: counts.Stored, Updated: counts.Updated}
 	for _, fault := range faults {
 		reply.Faults = append(reply.Faults, &tripv1.Fault{ExternalId: fault.ExternalID, Reason: fault.Reason})
 	}

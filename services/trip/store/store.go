@@ -101,28 +101,59 @@ func (s *Store) ChangeImported(ctx context.Context, draft trip.Trip, positions [
 }
 
 // CreateImported implements trip.Store.
-func (s *Store) CreateImported(ctx context.Context, changes []trip.Change) (stored int64, err error) {
+func (s *Store) CreateImported(ctx context.Context, changes []trip.Change, correct func(trip.Trip, trip.Change) *trip.Change) (counts trip.ImportCounts, err error) {
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		stored = 0
+		counts = trip.ImportCounts{}
 		for _, change := range changes {
 			isNew, err := insertTrip(ctx, tx, change.Trip, onRecordingDoNothing)
 			if err != nil {
 				return err
 			}
 			if !isNew {
+				corrected, err := s.correct(ctx, tx, change, correct)
+				if err != nil {
+					return err
+				}
+				counts.Updated += corrected
 				continue
 			}
 			if err := s.writeFixesAndEvent(ctx, tx, change); err != nil {
 				return err
 			}
-			stored++
+			counts.Stored++
 		}
 		return nil
 	})
 	if err != nil {
-		return 0, fmt.Errorf("import rides: %w", err)
+		return trip.ImportCounts{}, fmt.Errorf("import rides: %w", err)
 	}
-	return stored, nil
+	return counts, nil
+}
+
+// correct replaces a stored recording and its track, and returns the number of corrected trips.
+func (s *Store) correct(ctx context.Context, tx *sqldb.Tx, imported trip.Change, decide func(trip.Trip, trip.Change) *trip.Change) (int64, error) {
+	id, err := recordingID(ctx, tx, imported.Trip)
+	if err != nil {
+		return 0, err
+	}
+	stored, err := lock(ctx, tx, id, "")
+	if err != nil {
+		return 0, err
+	}
+	change := decide(stored, imported)
+	if change == nil {
+		return 0, nil
+	}
+	if err := updateTrip(ctx, tx, change.Trip); err != nil {
+		return 0, err
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE trips SET distance_source = $1 WHERE id = $2`, string(change.Trip.DistanceSource), id); err != nil {
+		return 0, fmt.Errorf("update the source of the distance: %w", err)
+	}
+	if _, err := tx.ExecContext(ctx, `DELETE FROM fixes WHERE trip_id = $1`, id); err != nil {
+		return 0, fmt.Errorf("delete the track: %w", err)
+	}
+	return 1, s.writeFixesAndEvent(ctx, tx, *change)
 }
 
 func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, t trip.Trip, positions []trip.Position, decide trip.Decide) (trip.Trip, error) {

@@ -72,24 +72,52 @@ func rides(from, to int) []trip.Change {
 	return made
 }
 
+func unchanged(trip.Trip, trip.Change) *trip.Change { return nil }
+
+func correctsRides(t *testing.T, s trip.Store) {
+	first := making(recorded("a"))
+	if _, err := s.CreateImported(t.Context(), []trip.Change{first}, unchanged); err != nil {
+		t.Fatal(err)
+	}
+	corrected := first.Trip
+	corrected.Version, corrected.DistanceSource, corrected.DistanceMetres = 2, trip.FromMeter, 4321
+	fixes := []trip.Fix{{Position: at(50), Ordinal: 1}, {Position: at(60), Ordinal: 2}}
+	var decidedOn trip.Trip
+	counts, err := s.CreateImported(t.Context(), []trip.Change{making(recorded("a")), making(recorded("b"))}, func(stored trip.Trip, _ trip.Change) *trip.Change {
+		decidedOn = stored
+		return &trip.Change{Trip: corrected, Fixes: fixes, Event: trip.Imported, At: first.At}
+	})
+	if err != nil || counts != (trip.ImportCounts{Stored: 1, Updated: 1}) || decidedOn.ID != first.Trip.ID {
+		t.Errorf("%+v, %v, decided on %s", counts, err, decidedOn.ID)
+	}
+	got, err := s.Get(t.Context(), []string{first.Trip.ID})
+	if err != nil || len(got) != 1 || got[0].Version != 2 || got[0].DistanceMetres != 4321 || got[0].DistanceSource != trip.FromMeter {
+		t.Errorf("reads back as %+v, %v", got, err)
+	}
+	tracks, err := s.Tracks(t.Context(), []string{first.Trip.ID}, "", 10)
+	if err != nil || len(tracks) != 1 || len(tracks[0].Fixes) != 2 || !tracks[0].Fixes[0].At.Equal(at(50).At) {
+		t.Errorf("the track is %+v, %v", tracks, err)
+	}
+}
+
 func ridesOnce(t *testing.T, s trip.Store) {
 	for _, tt := range []struct {
 		made []trip.Change
 		want int64
 	}{{rides(0, 10), 10}, {rides(0, 10), 0}, {rides(5, 15), 5}, {append(rides(20, 21), rides(20, 21)...), 1}} {
-		if stored, err := s.CreateImported(t.Context(), tt.made); err != nil || stored != tt.want {
-			t.Errorf("stored %d, %v; want %d", stored, err, tt.want)
+		if counts, err := s.CreateImported(t.Context(), tt.made, unchanged); err != nil || counts.Stored != tt.want || counts.Updated != 0 {
+			t.Errorf("%+v, %v; want %d", counts, err, tt.want)
 		}
 	}
 	var stored atomic.Int64
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			n, err := s.CreateImported(t.Context(), rides(100, 150))
+			counts, err := s.CreateImported(t.Context(), rides(100, 150), unchanged)
 			if err != nil {
 				t.Error(err)
 			}
-			stored.Add(n)
+			stored.Add(counts.Stored)
 		})
 	}
 	wg.Wait()
@@ -102,7 +130,7 @@ func importedTripsAllowOthers(t *testing.T, s trip.Store) {
 	live := create(t, s, started())
 	ride := recorded("a")
 	ride.AccountID, ride.VehicleID = live.AccountID, live.VehicleID
-	if stored, err := s.CreateImported(t.Context(), []trip.Change{making(ride)}); err != nil || stored != 1 {
-		t.Errorf("stored %d, %v", stored, err)
+	if counts, err := s.CreateImported(t.Context(), []trip.Change{making(ride)}, unchanged); err != nil || counts.Stored != 1 {
+		t.Errorf("%+v, %v", counts, err)
 	}
 }

@@ -34,6 +34,7 @@ func Run(t *testing.T, open func(t *testing.T) trip.Store) {
 		"import, 16 times concurrently, creates one trip":              importsAtOnce,
 		"import, refused, creates no trip":                             refusedImport,
 		"imported ride, repeated, is stored once":                      ridesOnce,
+		"imported ride, corrected, replaces the stored one":            correctsRides,
 		"imported trip, account and vehicle start, opens a trip":       importedTripsAllowOthers,
 		"Open, by vehicle and account, returns open trips":             openTrips,
 		"List, read page by page, returns all trips newest first":      listsAll,

@@ -1694,9 +1694,11 @@ func (x *Reading) GetValue() float64 {
 }
 
 type RecordReadingsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
-	Readings      []*Reading             `protobuf:"bytes,2,rep,name=readings,proto3" json:"readings,omitempty"` // at most 5,000
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	DeviceId string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
+	Readings []*Reading             `protobuf:"bytes,2,rep,name=readings,proto3" json:"readings,omitempty"` // at most 5,000
+	// Other values of the same keys and times are replaced, unless the device itself sent them.
+	Correct       bool `protobuf:"varint,3,opt,name=correct,proto3" json:"correct,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1745,10 +1747,18 @@ func (x *RecordReadingsRequest) GetReadings() []*Reading {
 	return nil
 }
 
+func (x *RecordReadingsRequest) GetCorrect() bool {
+	if x != nil {
+		return x.Correct
+	}
+	return false
+}
+
 type RecordReadingsResponse struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	Stored           int64                  `protobuf:"varint,1,opt,name=stored,proto3" json:"stored,omitempty"`
 	RepeatedReadings int64                  `protobuf:"varint,2,opt,name=repeated_readings,json=repeatedReadings,proto3" json:"repeated_readings,omitempty"`
+	Updated          int64                  `protobuf:"varint,3,opt,name=updated,proto3" json:"updated,omitempty"` // values that replaced others
 	unknownFields    protoimpl.UnknownFields
 	sizeCache        protoimpl.SizeCache
 }
@@ -1793,6 +1803,13 @@ func (x *RecordReadingsResponse) GetStored() int64 {
 func (x *RecordReadingsResponse) GetRepeatedReadings() int64 {
 	if x != nil {
 		return x.RepeatedReadings
+	}
+	return 0
+}
+
+func (x *RecordReadingsResponse) GetUpdated() int64 {
+	if x != nil {
+		return x.Updated
 	}
 	return 0
 }
@@ -2127,13 +2144,15 @@ const file_device_v1_device_proto_rawDesc = "" +
 	"\aReading\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\x01R\x05value\"k\n" +
+	"\x05value\x18\x03 \x01(\x01R\x05value\"\x85\x01\n" +
 	"\x15RecordReadingsRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x125\n" +
-	"\breadings\x18\x02 \x03(\v2\x19.sluice.device.v1.ReadingR\breadings\"]\n" +
+	"\breadings\x18\x02 \x03(\v2\x19.sluice.device.v1.ReadingR\breadings\x12\x18\n" +
+	"\acorrect\x18\x03 \x01(\bR\acorrect\"w\n" +
 	"\x16RecordReadingsResponse\x12\x16\n" +
 	"\x06stored\x18\x01 \x01(\x03R\x06stored\x12+\n" +
-	"\x11repeated_readings\x18\x02 \x01(\x03R\x10repeatedReadings\"\xae\x01\n" +
+	"\x11repeated_readings\x18\x02 \x01(\x03R\x10repeatedReadings\x12\x18\n" +
+	"\aupdated\x18\x03 \x01(\x03R\aupdated\"\xae\x01\n" +
 	"\x14ImportDevicesRequest\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12:\n" +
 	"\adevices\x18\x02 \x03(\v2 .sluice.device.v1.ImportedDeviceR\adevices\x12#\n" +

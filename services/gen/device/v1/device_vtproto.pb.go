@@ -1506,6 +1506,16 @@ func (m *RecordReadingsRequest) MarshalToSizedBufferVT(dAtA []byte) (int, error)
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Correct {
+		i--
+		if m.Correct {
+			dAtA[i] = 1
+		} else {
+			dAtA[i] = 0
+		}
+		i--
+		dAtA[i] = 0x18
+	}
 	if len(m.Readings) > 0 {
 		for iNdEx := len(m.Readings) - 1; iNdEx >= 0; iNdEx-- {
 			size, err := m.Readings[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
@@ -1557,6 +1567,11 @@ func (m *RecordReadingsResponse) MarshalToSizedBufferVT(dAtA []byte) (int, error
 	if m.unknownFields != nil {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
+	}
+	if m.Updated != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Updated))
+		i--
+		dAtA[i] = 0x18
 	}
 	if m.RepeatedReadings != 0 {
 		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.RepeatedReadings))
@@ -2355,6 +2370,9 @@ func (m *RecordReadingsRequest) SizeVT() (n int) {
 			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
 	}
+	if m.Correct {
+		n += 2
+	}
 	n += len(m.unknownFields)
 	return n
 }
@@ -2370,6 +2388,9 @@ func (m *RecordReadingsResponse) SizeVT() (n int) {
 	}
 	if m.RepeatedReadings != 0 {
 		n += 1 + protohelpers.SizeOfVarint(uint64(m.RepeatedReadings))
+	}
+	if m.Updated != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Updated))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -6544,6 +6565,26 @@ func (m *RecordReadingsRequest) UnmarshalVTUnsafe(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Correct", wireType)
+			}
+			var v int
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				v |= int(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+			m.Correct = bool(v != 0)
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
@@ -6629,6 +6670,25 @@ func (m *RecordReadingsResponse) UnmarshalVTUnsafe(dAtA []byte) error {
 				b := dAtA[iNdEx]
 				iNdEx++
 				m.RepeatedReadings |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Updated", wireType)
+			}
+			m.Updated = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Updated |= int64(b&0x7F) << shift
 				if b < 0x80 {
 					break
 				}

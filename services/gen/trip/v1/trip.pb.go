@@ -1293,6 +1293,7 @@ type ImportRidesResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Stored        int64                  `protobuf:"varint,1,opt,name=stored,proto3" json:"stored,omitempty"`
 	Faults        []*Fault               `protobuf:"bytes,2,rep,name=faults,proto3" json:"faults,omitempty"`
+	Updated       int64                  `protobuf:"varint,3,opt,name=updated,proto3" json:"updated,omitempty"` // known rides that their source has changed
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1339,6 +1340,13 @@ func (x *ImportRidesResponse) GetFaults() []*Fault {
 		return x.Faults
 	}
 	return nil
+}
+
+func (x *ImportRidesResponse) GetUpdated() int64 {
+	if x != nil {
+		return x.Updated
+	}
+	return 0
 }
 
 type Fault struct {
@@ -1496,10 +1504,11 @@ const file_trip_v1_trip_proto_rawDesc = "" +
 	"\x05start\x18\x02 \x01(\v2\x19.sluice.types.v1.PositionR\x05start\x12+\n" +
 	"\x03end\x18\x03 \x01(\v2\x19.sluice.types.v1.PositionR\x03end\x12*\n" +
 	"\x0emetered_metres\x18\x04 \x01(\x01H\x00R\rmeteredMetres\x88\x01\x01B\x11\n" +
-	"\x0f_metered_metres\"\\\n" +
+	"\x0f_metered_metres\"v\n" +
 	"\x13ImportRidesResponse\x12\x16\n" +
 	"\x06stored\x18\x01 \x01(\x03R\x06stored\x12-\n" +
-	"\x06faults\x18\x02 \x03(\v2\x15.sluice.trip.v1.FaultR\x06faults\"@\n" +
+	"\x06faults\x18\x02 \x03(\v2\x15.sluice.trip.v1.FaultR\x06faults\x12\x18\n" +
+	"\aupdated\x18\x03 \x01(\x03R\aupdated\"@\n" +
 	"\x05Fault\x12\x1f\n" +
 	"\vexternal_id\x18\x01 \x01(\tR\n" +
 	"externalId\x12\x16\n" +

@@ -1195,6 +1195,11 @@ func (m *ImportRidesResponse) MarshalToSizedBufferVT(dAtA []byte) (int, error) {
 		i -= len(m.unknownFields)
 		copy(dAtA[i:], m.unknownFields)
 	}
+	if m.Updated != 0 {
+		i = protohelpers.EncodeVarint(dAtA, i, uint64(m.Updated))
+		i--
+		dAtA[i] = 0x18
+	}
 	if len(m.Faults) > 0 {
 		for iNdEx := len(m.Faults) - 1; iNdEx >= 0; iNdEx-- {
 			size, err := m.Faults[iNdEx].MarshalToSizedBufferVT(dAtA[:i])
@@ -1724,6 +1729,9 @@ func (m *ImportRidesResponse) SizeVT() (n int) {
 			l = e.SizeVT()
 			n += 1 + l + protohelpers.SizeOfVarint(uint64(l))
 		}
+	}
+	if m.Updated != 0 {
+		n += 1 + protohelpers.SizeOfVarint(uint64(m.Updated))
 	}
 	n += len(m.unknownFields)
 	return n
@@ -4822,6 +4830,25 @@ func (m *ImportRidesResponse) UnmarshalVTUnsafe(dAtA []byte) error {
 				return err
 			}
 			iNdEx = postIndex
+		case 3:
+			if wireType != 0 {
+				return fmt.Errorf("proto: wrong wireType = %d for field Updated", wireType)
+			}
+			m.Updated = 0
+			for shift := uint(0); ; shift += 7 {
+				if shift >= 64 {
+					return protohelpers.ErrIntOverflow
+				}
+				if iNdEx >= l {
+					return io.ErrUnexpectedEOF
+				}
+				b := dAtA[iNdEx]
+				iNdEx++
+				m.Updated |= int64(b&0x7F) << shift
+				if b < 0x80 {
+					break
+				}
+			}
 		default:
 			iNdEx = preIndex
 			skippy, err := protohelpers.Skip(dAtA[iNdEx:])
