@@ -37,7 +37,7 @@ func TestInvalidCommandLinesAreOneLineErrors(t *testing.T) {
 		{"a port that is taken", nil, []string{"serve", "--addr", running.Addr, "--data", data("a")}, []string{running.Addr, "in use", "--addr"}},
 		{"a service's port that is taken", nil, []string{"service", "job", "--services-job-listen", running.Addr, "--data", data("b")}, []string{running.Addr, "--services-job-listen"}},
 		{"a data folder below a file", nil, []string{"serve", "--data", filepath.Join(file, "data")}, []string{"data folder", "--data"}},
-		{"a data folder that another uses", nil, []string{"serve", "--addr", "127.0.0.1:0", "--data", harness.DemoFolder()}, []string{"in use by another process", "choose another"}},
+		{"a data folder that another uses", nil, []string{"serve", "--demo", "--addr", "127.0.0.1:0", "--data", harness.DemoFolder()}, []string{"in use by another process", "choose another"}},
 		{"an unknown flag", nil, []string{"serve", "--prot", "1"}, []string{"--prot", "sluice serve --help"}},
 		{"a mistyped flag", nil, []string{"serve", "--dat", "x"}, []string{"--dat", `did you mean "--data"`}},
 		{"an unknown command", nil, []string{"server"}, []string{"server"}},
