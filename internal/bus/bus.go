@@ -94,6 +94,8 @@ type Bus struct {
 	js       jetstream.JetStream
 	metrics  *metrics
 	declared atomic.Bool // the streams exist
+
+	declaredAt time.Time // used by Open, and then by Loop only
 }
 
 // Open starts the embedded broker, or connects to the remote one. A remote broker may be away, now and later: Ready
@@ -144,13 +146,30 @@ func (b *Bus) open(ctx context.Context, options Options) (err error) {
 	return nil
 }
 
-// declareInterval is the pause after which the streams are declared again: they get more replicas when the cluster has
-// grown.
-const declareInterval = time.Minute
+const (
+	upkeepInterval  = 5 * time.Second
+	upkeepBackoff   = time.Second // longer than the server needs to close its streams after a full disk
+	declareInterval = time.Minute
+)
 
-// Loop declares the streams when the broker is there, and again from time to time.
+// Loop declares the streams when the broker is there, and again from time to time: they get more replicas when the
+// cluster has grown. It enables the streams of an embedded broker again after its disk was full.
 func (b *Bus) Loop() worker.Loop {
-	return worker.Loop{Name: "event streams", Pass: b.declare, Interval: declareInterval}
+	return worker.Loop{Name: "event streams", Pass: b.upkeep, Interval: upkeepInterval, MinBackoff: upkeepBackoff}
+}
+
+func (b *Bus) upkeep(ctx context.Context) error {
+	switch {
+	case b.Ready() == nil && time.Since(b.declaredAt) < declareInterval:
+		return nil
+	case b.broker != nil && !b.broker.server.JetStreamEnabled() && b.declared.Swap(false):
+		return b.connected() // the server still closes its streams: the next pass enables them
+	case b.broker != nil:
+		if err := b.broker.revive(ctx, b.js, b.options); err != nil {
+			return err
+		}
+	}
+	return b.declare(ctx)
 }
 
 func (b *Bus) declare(ctx context.Context) error {
@@ -160,6 +179,7 @@ func (b *Bus) declare(ctx context.Context) error {
 	if err := declareStreams(ctx, b.js, b.options); err != nil {
 		return err
 	}
+	b.declaredAt = time.Now()
 	b.declared.Store(true)
 	return nil
 }

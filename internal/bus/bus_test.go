@@ -18,6 +18,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/testserver"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
 func TestMain(m *testing.M) {
@@ -262,6 +263,26 @@ func TestReadyAndMetricsTellTheBrokersState(t *testing.T) {
 	}
 	broker.Start(t)
 	eventually(t, "the connection to come back", func() bool { return b.Ready() == nil })
+}
+
+func TestEmbeddedBrokerRecoversAfterItsDiskWasFull(t *testing.T) {
+	t.Parallel()
+	b := openEmbedded(t)
+	publish(t, b, event("trip_1", "changed", "before"))
+	upkeep := worker.New(b.Loop(), worker.Options{})
+	upkeep.Start(t.Context())
+	t.Cleanup(func() { _ = upkeep.Stop(context.Background()) })
+	if err := b.DisableStreams(); err != nil {
+		t.Fatal(err)
+	}
+	if b.Ready() == nil {
+		t.Error("ready without streams")
+	}
+	eventually(t, "the streams to be enabled again", func() bool { return b.Ready() == nil })
+	publish(t, b, event("trip_1", "changed", "after"))
+	if n := streamInfo(t, b, bus.Events).State.Msgs; n != 2 {
+		t.Errorf("%d events, want 2", n)
+	}
 }
 
 func TestCloseUnregistersItsMetrics(t *testing.T) {

@@ -106,6 +106,22 @@ func (b *broker) checkRecovered(ctx context.Context, js jetstream.JetStream) err
 	return nil
 }
 
+// revive enables JetStream again. The server disables it when the disk is full, and never enables it by itself.
+func (b *broker) revive(ctx context.Context, js jetstream.JetStream, options Options) error {
+	if b.server.JetStreamEnabled() {
+		return nil
+	}
+	b.before = streamsOnDisk(options.StoreDir)
+	err := b.server.EnableJetStream(&server.JetStreamConfig{
+		StoreDir: options.StoreDir, MaxMemory: brokerMemory, MaxStore: brokerStore,
+		SyncAlways: options.SyncInterval == 0, SyncInterval: options.SyncInterval, Strict: true, CompressOK: true,
+	})
+	if err != nil {
+		return fmt.Errorf("enable the streams of the broker again: %w", err)
+	}
+	return b.checkRecovered(ctx, js)
+}
+
 // stop shuts the server down; it is idempotent. When ctx ends first, the shutdown continues in the background.
 func (b *broker) stop(ctx context.Context) error {
 	ended := make(chan error, 1)
