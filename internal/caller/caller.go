@@ -1,7 +1,6 @@
-// Package caller has the identity on whose behalf a call is made, from the gateway down to the rule that decides.
-//
-// The gateway authenticates a request and puts the Caller into the context. internal/rpc sends it to the services,
-// and their rules read it. A context without a Caller is anonymous, and an anonymous caller is refused.
+// Package caller has the identity on whose behalf a call is made. The gateway authenticates a request and puts the
+// Caller into the context, internal/rpc sends it to the services, and their rules read it. A context without a Caller
+// is anonymous.
 package caller
 
 import (
@@ -27,8 +26,8 @@ const (
 	System   Role = "SYSTEM"
 )
 
-// Scopes name the operations that a caller may call. A role has all of its scopes; an API key has a subset.
-// internal/catalog states the service and the roles of each scope.
+// Scopes name the operations that a caller may call. A role has all of its scopes, an API key a subset: see
+// internal/catalog.
 const (
 	AccountRead     = "account:read"
 	APIKeyWrite     = "apikey:write"
@@ -51,24 +50,23 @@ const (
 
 // Caller is the identity of a caller.
 type Caller struct {
-	AccountID string   // the account that acts, or that owns the API key; "" for an anonymous caller and for the system
+	AccountID string   // the account that acts, or that owns the API key; "" for anonymous callers and the system
 	APIKeyID  string   // "" unless the credential is an API key
 	SessionID string   // the session of the access token; "" for other credentials
 	Role      Role     // "" for an anonymous caller
 	Scopes    []string // the operations that it may call
 
-	// DeviceLabels limits an API key to devices with all of these labels: to the key, other devices do not exist. No
-	// labels are no limit.
+	// DeviceLabels limits an API key to devices with all of these labels; for the key, other devices do not exist.
 	DeviceLabels map[string]string
 
 	// Only the gateway uses the fields below.
 	PointsPerMinute int       // the rate limit of the API key
-	ExpiresAt       time.Time // of the credential; zero for one that is valid until it is revoked
+	ExpiresAt       time.Time // of the credential; zero never expires
 }
 
-// ScopesOf returns the scopes of a role: those of internal/catalog, and those of the gateway itself. MEMBER rents
-// vehicles and records its own activity. OPERATOR also configures and commands devices, and watches cameras. ADMIN
-// also manages devices and API keys. An unknown role has no scopes.
+// ScopesOf returns the scopes of a role: those of internal/catalog, and those of the gateway. MEMBER rents vehicles
+// and records its own activity. OPERATOR also configures and commands devices, and watches cameras. ADMIN also
+// manages devices and API keys. An unknown role has none.
 func ScopesOf(role Role) []string {
 	rank := slices.Index([]Role{Member, Operator, Admin, System}, role)
 	var scopes []string
@@ -99,7 +97,7 @@ func (c Caller) SeesLabels(labels map[string]string) bool {
 	return true
 }
 
-// OfSystem returns the caller of background work of Sluice itself.
+// OfSystem returns the caller of Sluice's background work.
 func OfSystem() Caller { return Caller{Role: System, Scopes: ScopesOf(System)} }
 
 // Known reports whether the caller is authenticated.
@@ -119,7 +117,7 @@ func (c Caller) MayActFor(accountID string) bool {
 	return c.Staff() || (c.AccountID != "" && c.AccountID == accountID)
 }
 
-// Name identifies the caller in records: by the API key, else by the account, else by the role.
+// Name identifies the caller in records: the API key, else the account, else the role.
 func (c Caller) Name() string {
 	switch {
 	case c.APIKeyID != "":
@@ -134,20 +132,19 @@ func (c Caller) Name() string {
 
 type contextKey struct{}
 
-// contextValue is the Caller of a context, with its encoded form.
 type contextValue struct {
 	Caller
 	text func() (string, error)
 }
 
-// NewContext returns a context that carries the caller.
+// NewContext returns a context with the caller.
 func NewContext(ctx context.Context, c Caller) context.Context {
 	h := &contextValue{Caller: c}
 	h.text = sync.OnceValues(h.encode)
 	return context.WithValue(ctx, contextKey{}, h)
 }
 
-// FromContext returns the caller of a context; an anonymous one when it carries none.
+// FromContext returns the caller of a context; an anonymous one if it has none.
 func FromContext(ctx context.Context) Caller {
 	if h, ok := ctx.Value(contextKey{}).(*contextValue); ok {
 		return h.Caller
@@ -155,8 +152,7 @@ func FromContext(ctx context.Context) Caller {
 	return Caller{}
 }
 
-// Encoded returns the caller of a context in the form that Decode reads; "" for an anonymous one. It is encoded once
-// for all calls under the context.
+// Encoded returns the caller in the form of Decode; "" for an anonymous one. It is encoded once per context.
 func Encoded(ctx context.Context) (string, error) {
 	h, ok := ctx.Value(contextKey{}).(*contextValue)
 	if !ok || !h.Known() {
@@ -182,8 +178,7 @@ func Decode(text string) Caller {
 	return c
 }
 
-// Require returns the caller of a context that has the scope. It is UNAUTHENTICATED for an anonymous caller, and
-// PERMISSION_DENIED for a caller without the scope.
+// Require returns the caller if it has the scope, UNAUTHENTICATED for an anonymous caller, else PERMISSION_DENIED.
 func Require(ctx context.Context, scope string) (Caller, error) {
 	c := FromContext(ctx)
 	if !c.Known() {

@@ -1,9 +1,6 @@
-// Package catalog describes each service once: its name, the address where it listens by default, and the
-// scopes that its contract needs.
-//
-// Other tables of services are keyed by it: the openers and ports in app, the settings in internal/config, the
-// argument of `sluice service`, and the parts of the query `overview`. A table that lacks a service fails a test.
-// The package imports nothing of Sluice, so every layer can read it.
+// Package catalog describes each service once: its name, its default address, and the scopes of its contract. Other
+// tables of services are keyed by it: the openers and ports in app, the settings in internal/config, the argument of
+// `sluice service`, and the parts of the query `overview`. A table that lacks a service fails a test.
 package catalog
 
 import (
@@ -23,14 +20,14 @@ const (
 
 // Service describes one service.
 type Service struct {
-	Name   string // lower case; it is also the name of its folder, its database and its block of settings
-	Listen string // the default address, as host:port
+	Name   string // lower case; also the name of its folder, database and settings
+	Listen string // host:port
 
-	// The scopes of the service by the lowest role that has them. A higher role has the scopes of the lower ones.
+	// The scopes, by the lowest role that has them. A higher role has the scopes of the lower ones.
 	Member, Operator, Admin []string
 }
 
-// services is the one table of services, in the order of their default ports. It is never written.
+// services is in the order of the default ports, and never written.
 var services = []Service{
 	{Name: Account, Listen: "127.0.0.1:9101", Member: []string{"account:read"}, Admin: []string{"apikey:write"}},
 	{
@@ -54,7 +51,7 @@ func Names() []string {
 	return names
 }
 
-// Find returns the service of the name. The error lists the names that exist.
+// Find returns the service of the name. The error lists the valid names.
 func Find(name string) (Service, error) {
 	i := slices.IndexFunc(services, func(s Service) bool { return s.Name == name })
 	if i < 0 {

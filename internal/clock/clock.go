@@ -1,8 +1,5 @@
-// Package clock is the source of time, so that a test can control the time that the code under test reads.
-//
-// Times are UTC in whole microseconds. Every store keeps this precision, so a value that was written and read
-// back equals the value in the first response. A sleep ends when its time has passed on the given clock, or when
-// its context ends; it never fails in another way.
+// Package clock is the source of time, which a test can control. Times are UTC in whole microseconds, a precision
+// that every store preserves, so a stored time equals the time in the first response.
 package clock
 
 import (
@@ -19,13 +16,13 @@ type Clock interface {
 	NewTimer(d time.Duration) *Timer
 }
 
-// Timer fires once: C receives a value. Stop releases a timer that is no longer needed.
+// Timer fires once: C receives a value. Stop releases the timer.
 type Timer struct {
 	C    <-chan time.Time
 	Stop func()
 }
 
-// Sleep waits until d has passed on the clock. It returns the error of ctx when ctx ends first.
+// Sleep waits until d has passed on the clock, or returns the error of ctx.
 func Sleep(ctx context.Context, c Clock, d time.Duration) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -40,9 +37,9 @@ func Sleep(ctx context.Context, c Clock, d time.Duration) error {
 	}
 }
 
-// Backoff returns the delay before the next attempt after a number of failures in a row (from 1). The delay
-// doubles with each failure from minimum to maximum. The jitter in [0, 1) shortens it by up to a half, so that
-// clients that failed together do not retry together.
+// Backoff returns the delay before the next attempt after a number of failures in a row (from 1). It doubles with
+// each failure from minimum to maximum. The jitter in [0, 1) shortens it by up to a half, so that clients that failed
+// together do not retry together.
 func Backoff(failures int, minimum, maximum time.Duration, jitter float64) time.Duration {
 	delay := minimum
 	for i := 1; i < failures && delay < maximum; i++ {
@@ -55,10 +52,10 @@ func Backoff(failures int, minimum, maximum time.Duration, jitter float64) time.
 // System is the clock of the machine.
 type System struct{}
 
-// Now returns the present time, in UTC and whole microseconds.
+// Now implements Clock.
 func (System) Now() time.Time { return time.Now().UTC().Truncate(time.Microsecond) }
 
-// NewTimer returns a timer that fires after d.
+// NewTimer implements Clock.
 func (System) NewTimer(d time.Duration) *Timer {
 	timer := time.NewTimer(d)
 	return &Timer{C: timer.C, Stop: func() { timer.Stop() }}
@@ -81,14 +78,14 @@ func NewManual(now time.Time) *Manual {
 	return &Manual{now: now.UTC().Truncate(time.Microsecond)}
 }
 
-// Now returns the time that the clock shows.
+// Now implements Clock.
 func (m *Manual) Now() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.now
 }
 
-// NewTimer returns a timer that fires when the clock has advanced by d.
+// NewTimer implements Clock.
 func (m *Manual) NewTimer(d time.Duration) *Timer {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -98,7 +95,7 @@ func (m *Manual) NewTimer(d time.Duration) *Timer {
 	return &Timer{C: t.fired, Stop: func() { m.stop(t) }}
 }
 
-// Advance moves the clock forward and fires the timers whose time has passed.
+// Advance moves the clock forward and fires the timers that are due.
 func (m *Manual) Advance(d time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

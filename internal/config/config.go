@@ -1,12 +1,10 @@
-// Package config declares all settings of Sluice, each once: as a field of Config.
+// Package config declares each setting once, as a field of Config. The name of the field, the prefix of its area and
+// its tags define the flag (--http-max-body), the variable (SLUICE_HTTP_MAX_BODY), the key in the config file
+// (http.max_body), the default and the documentation. Commands of github.com/alecthomas/kong embed Config, and
+// Sources fills it. Precedence: flag, variable, secret file (SLUICE_…_FILE), config file, default.
 //
-// The name of the field, the prefix of its area and its tags define the flag (--http-max-body), the variable
-// (SLUICE_HTTP_MAX_BODY), the key in the config file (http.max_body), the default and the documentation, so that none
-// of them can be missing. Commands of github.com/alecthomas/kong embed Config, and Sources fills it. The order of
-// precedence is: flag, variable, secret file (SLUICE_…_FILE), config file, default.
-//
-// It promises: an unknown key, an unknown SLUICE_… variable and an invalid value are errors that name the setting and
-// the nearest known name; secrets are never printed, also not in errors. On an error no configuration is returned.
+// An unknown key, an unknown SLUICE_… variable and an invalid value are errors that name the setting and the nearest
+// known name. Secrets are never printed, also not in errors.
 package config
 
 import (
@@ -20,8 +18,8 @@ import (
 	"github.com/sluicehq/sluice/internal/catalog"
 )
 
-// Config is the set of all settings. The name of an area is one word, because its prefix becomes a block
-// of the config file: "services-trip-" is services.trip.
+// Config has all settings. The name of an area is one word, because its prefix becomes a block of the config file:
+// "services-trip-" is services.trip.
 type Config struct {
 	File string `name:"config" placeholder:"FILE" help:"Config file in YAML."`
 
@@ -118,8 +116,7 @@ type Auth struct {
 	Issuer       string        `default:"sluice" help:"Issuer in access tokens (iss)."`
 }
 
-// Services configures the database and the addresses of each service: one field for each service of
-// internal/catalog, with the default address from there.
+// Services configures each service of internal/catalog, with its default address.
 type Services struct {
 	Account  Service `embed:"" prefix:"account-" set:"listen=127.0.0.1:9101"`
 	Device   Service `embed:"" prefix:"device-" set:"listen=127.0.0.1:9102"`
@@ -153,7 +150,7 @@ type NATS struct {
 	Replicas       int           `default:"0" min:"0" max:"5" help:"Number of replicas of each stream in a NATS cluster; 0 selects 3, or 1 when the cluster has fewer servers."`
 }
 
-// MQTT configures the listener for devices, and what one device can make it hold.
+// MQTT configures the listener for devices, and the limits of one device.
 type MQTT struct {
 	Addr                         string        `default:"127.0.0.1:1883" help:"Address of the MQTT listener for devices, as host:port; port 0 selects a free port, empty disables it."`
 	WebsocketAddr                string        `default:"127.0.0.1:9112" help:"Address at which a device service that runs separately takes MQTT over WebSocket from the gateway, as host:port; empty disables it."`
@@ -226,7 +223,7 @@ type Quota struct {
 	Callers         int `default:"100000" min:"100" help:"Maximum number of callers in memory, about 300 bytes each; those with the fewest requests are evicted first."`
 }
 
-// Abuse defines when a caller is refused for what it does.
+// Abuse configures the breakers of callers.
 type Abuse struct {
 	Window   time.Duration `default:"1m" min:"1s" help:"Window in which the failures and the repeated mutations of a caller are counted."`
 	Failures int           `default:"200" min:"10" help:"Failed operations of one kind within the window that open the caller's breaker for this kind: failures by the caller's own fault, and at least 90% of its operations."`
@@ -303,7 +300,7 @@ type Telemetry struct {
 	Metrics      bool    `default:"true" negatable:"" help:"Serve Prometheus metrics at /metrics."`
 }
 
-// Get returns the settings of the named service. The error lists the names that exist.
+// Get returns the settings of the named service. The error lists the valid names.
 func (s Services) Get(name string) (Service, error) {
 	if _, err := catalog.Find(name); err != nil {
 		return Service{}, err
@@ -315,8 +312,8 @@ func (s Services) Get(name string) (Service, error) {
 	return field.Interface().(Service), nil
 }
 
-// DSN returns the database of the named service as sqldb.Open accepts it: the configured one, or a SQLite
-// file in the data folder. It may contain a password.
+// DSN returns the database of the named service for sqldb.Open: the configured one, or a SQLite file in the data
+// folder. It may contain a password.
 func (c Config) DSN(service string) (string, error) {
 	s, err := c.Services.Get(service)
 	if err != nil {

@@ -12,11 +12,11 @@ import (
 
 const maxSecretFile = 64 << 10
 
-// serviceLink matches variables that Kubernetes sets in every pod for a Service whose name starts with
-// "sluice" (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
+// serviceLink matches the variables that Kubernetes sets for a Service whose name starts with "sluice"
+// (https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables).
 var serviceLink = regexp.MustCompile(`^SLUICE(_[A-Z0-9_]+)?_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$`)
 
-// sluiceVariables returns the variables that may be settings. Tests use SLUICE_TEST_…, which is skipped.
+// sluiceVariables returns the variables that may be settings, without SLUICE_TEST_….
 func sluiceVariables(environ []string) map[string]string {
 	found := map[string]string{}
 	for _, entry := range environ {
@@ -29,8 +29,8 @@ func sluiceVariables(environ []string) map[string]string {
 	return found
 }
 
-// isServiceLink is true for SLUICE_PORT=tcp://10.0.0.1:80, which Kubernetes sets, and false for
-// SLUICE_PORT=8080, which a person has written.
+// isServiceLink is true for SLUICE_PORT=tcp://10.0.0.1:80, which Kubernetes sets, and false for SLUICE_PORT=8080,
+// which a person sets.
 func isServiceLink(name, value string) bool {
 	if strings.HasSuffix(name, "_PORT") && strings.Contains(value, "://") {
 		return true
@@ -76,7 +76,7 @@ func (s *sources) readVariable(setting setting, values map[string]any) error {
 	return nil
 }
 
-// readSecret returns the text of a file without the newline that editors append.
+// readSecret returns the text of a file without its last newline.
 func readSecret(path string) (string, error) {
 	text, err := readBounded(path, maxSecretFile)
 	if err != nil {

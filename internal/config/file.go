@@ -30,8 +30,8 @@ func (s *sources) readFile(path string, values map[string]any) error {
 	return errors.Join(f.errs...)
 }
 
-// parseYAML returns the only document of a file. Its errors start with the line number and do not quote
-// the text, which may contain secrets.
+// parseYAML returns the only document of a file. Its errors start with the line and do not quote the text, which may
+// contain secrets.
 func parseYAML(text []byte) (ast.Node, error) {
 	// Without the newline the parser drops the last letter of a block scalar's header.
 	file, err := parser.ParseBytes(append(text, '\n'), 0)
@@ -57,7 +57,7 @@ func lineOf(t *token.Token) int {
 	return t.Position.Line
 }
 
-// unquoted removes quoted text of the file from a message of the YAML parser. Quoted keys stay.
+// unquoted removes quoted values from an error of the YAML parser.
 func unquoted(message string) string {
 	from, to := strings.Index(message, `"`), strings.LastIndex(message, `"`)
 	if from == to || strings.HasPrefix(message, "mapping key ") {
@@ -66,7 +66,6 @@ func unquoted(message string) string {
 	return message[:from] + "…" + message[to+1:]
 }
 
-// configFile collects the values and the errors of a document.
 type configFile struct {
 	path     string
 	settings []setting
@@ -78,7 +77,7 @@ func (f *configFile) wrong(node ast.Node, format string, args ...any) {
 	f.errs = append(f.errs, fmt.Errorf("%s:%d: %s", f.path, lineOf(node.GetToken()), fmt.Sprintf(format, args...)))
 }
 
-// block reads the keys of an area. A block whose keys are all commented out is null.
+// block reads the keys of an area. A block without keys is null.
 func (f *configFile) block(area string, node ast.Node) {
 	switch node := node.(type) {
 	case nil, *ast.NullNode, *ast.CommentGroupNode:
@@ -116,7 +115,6 @@ func (f *configFile) pair(area string, pair *ast.MappingValueNode) {
 	f.wrong(pair.Key, "unknown key %s%s", path, hint)
 }
 
-// known lists all valid keys: settings and their blocks.
 func (f *configFile) known() []string {
 	var paths []string
 	for _, setting := range f.settings {

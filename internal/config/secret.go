@@ -2,7 +2,7 @@ package config
 
 import "log/slog"
 
-// Secret is a setting that logs, errors and dumps mask. The variable SLUICE_…_FILE may name a file that contains it.
+// Secret is a setting that logs, errors and dumps mask. The variable SLUICE_…_FILE may name its file.
 type Secret string
 
 const mask = "********"
@@ -18,11 +18,11 @@ func (s Secret) String() string {
 	return mask
 }
 
-// GoString returns String in quotes, so that %#v masks the secret, too.
+// GoString masks the secret for %#v.
 func (s Secret) GoString() string { return `"` + s.String() + `"` }
 
-// LogValue returns String, so that log lines mask the secret.
+// LogValue masks the secret in logs.
 func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
-// MarshalText returns String, so that JSON and YAML mask the secret, too.
+// MarshalText masks the secret in JSON and YAML.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(s.String()), nil }

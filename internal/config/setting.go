@@ -20,8 +20,8 @@ type setting struct {
 	value *kong.Value
 }
 
-// settings lists the settings of cfg in the order of their declaration. Their values are fields of cfg.
-// The field File is not a setting: the config file cannot contain its own path.
+// settings lists the settings of cfg in the order of their declaration. Their values are fields of cfg. File is not a
+// setting: the config file cannot contain its own path.
 func settings(cfg *Config) ([]setting, error) {
 	parser, err := kong.New(cfg, kong.NoDefaultHelp())
 	if err != nil {
@@ -36,7 +36,7 @@ func settings(cfg *Config) ([]setting, error) {
 	return all, nil
 }
 
-// pathOf converts the prefixes of the areas to blocks, and the rest of the name to a key in snake_case.
+// pathOf converts the prefixes of the areas to blocks, and the rest of the name to snake_case.
 func pathOf(flag *kong.Flag) string {
 	area := flag.Tag.Prefix
 	return strings.ReplaceAll(area, "-", ".") + strings.ReplaceAll(strings.TrimPrefix(flag.Name, area), "-", "_")
@@ -58,7 +58,7 @@ func (s setting) secret() bool { return s.value.Target.Type() == reflect.TypeFor
 
 func (s setting) list() bool { return s.value.Target.Kind() == reflect.Slice }
 
-// is reports whether this setting declares the flag, and not a command with a flag of the same name.
+// is reports whether the setting declares the flag, rather than a command with a flag of the same name.
 func (s setting) is(flag *kong.Flag) bool {
 	return flag.Name == s.flag() && flag.OrigHelp == s.value.OrigHelp
 }

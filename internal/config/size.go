@@ -16,7 +16,7 @@ type sizeUnit struct {
 	bytes int64
 }
 
-// sizeUnits lists the units, the longest names first, so that "KiB" is not parsed as "B".
+// sizeUnits are the longest first, so that "KiB" is not parsed as "B".
 func sizeUnits() []sizeUnit {
 	return []sizeUnit{
 		{"TiB", 1 << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10},
@@ -24,8 +24,7 @@ func sizeUnits() []sizeUnit {
 	}
 }
 
-// ParseSize parses a whole number of bytes with an optional unit, such as "1048576", "1MiB" or "10 MB". The
-// case of the unit is ignored.
+// ParseSize parses a whole number of bytes with an optional unit in any case, such as "1048576", "1MiB" or "10 MB".
 func ParseSize(text string) (Size, error) {
 	digits, factor := strings.TrimSpace(text), int64(1)
 	for _, unit := range sizeUnits() {
@@ -42,7 +41,7 @@ func ParseSize(text string) (Size, error) {
 	return Size(int64(n) * factor), nil
 }
 
-// UnmarshalText parses a size as ParseSize does.
+// UnmarshalText is ParseSize.
 func (s *Size) UnmarshalText(text []byte) error {
 	size, err := ParseSize(string(text))
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// Sources lets kong fill every embedded Config from environ (in the form of os.Environ) and from the config file of
-// --config or SLUICE_CONFIG. Flags take precedence over both, and both over the defaults. The help names the variable
-// of each setting. Commands without a Config ignore all sources, so that they work with an invalid configuration.
+// Sources lets kong fill every embedded Config from environ (in the form of os.Environ) and the config file of
+// --config or SLUICE_CONFIG. Flags precede both, and both precede the defaults. Commands without a Config ignore all
+// sources, so that they work with an invalid configuration.
 func Sources(environ []string) kong.Option {
 	return kong.OptionFunc(func(k *kong.Kong) error {
 		declared, err := settings(&Config{})
@@ -99,7 +99,6 @@ func (s *sources) find(flag *kong.Flag) *setting {
 	return nil
 }
 
-// read returns the valid values of all sources above the defaults, by flag name.
 func (s *sources) read(file string) (map[string]any, error) {
 	values := map[string]any{}
 	fileErr := s.readFile(file, values)

@@ -7,7 +7,7 @@ import (
 	"github.com/agnivade/levenshtein"
 )
 
-// suggestion is the end of an error message about an unknown name: the known name that was probably meant.
+// suggestion ends the error about an unknown name with the known name that was probably meant.
 func suggestion(name string, known []string) string {
 	if meant := nearest(name, known); meant != "" {
 		return "; did you mean " + meant + "?"
@@ -15,8 +15,8 @@ func suggestion(name string, known []string) string {
 	return ""
 }
 
-// nearest returns the known name with the smallest edit distance. Where each of them is too far away, it returns a
-// known name that contains all words of the name ("services.trip.database" for "trip.database"), or "".
+// nearest returns the known name with the smallest edit distance. If all are too far away, it returns a known name
+// that contains all words of the name ("services.trip.database" for "trip.database"), or "".
 func nearest(name string, known []string) string {
 	best, least := "", len(name)
 	for _, candidate := range known {

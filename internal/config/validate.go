@@ -17,8 +17,8 @@ import (
 
 const minToken = 16
 
-// Validate checks the bounds of each value, and the rules between values. The error has one line per
-// problem, which names the setting and the remedy. kong calls Validate after parsing.
+// Validate checks each value, and the rules between values. The error has one line per problem, with the setting and
+// the remedy. kong calls it after parsing.
 func (c Config) Validate() error {
 	all, err := settings(&c)
 	if err != nil {
@@ -75,7 +75,6 @@ func (c Config) checkDevices() error {
 	return checkListen("mqtt.addr", c.MQTT.Addr)
 }
 
-// invalid is an error about a setting, with its flag and its variable.
 func invalid(path, format string, args ...any) error {
 	return fmt.Errorf("%s: %s (--%s, %s)", path, fmt.Sprintf(format, args...), flagOf(path), envOf(path))
 }
@@ -101,7 +100,7 @@ func notEmpty(path, value string) error {
 	return nil
 }
 
-// checkBounds checks a number against the bounds in its tags, and a word against its list.
+// checkBounds checks a number against the bounds in its tags, or a word against its list.
 func (s setting) checkBounds() error {
 	if err := s.checkEnum(s.value.Target); err != nil {
 		return invalid(s.path, "%v", err)
@@ -117,7 +116,7 @@ func (s setting) checkBounds() error {
 		if err != nil {
 			return invalid(s.path, "its declared bound: %v", err)
 		}
-		// The comparison is negated so that NaN is out of range.
+		// Negated, so that NaN is out of range.
 		if !(bound.sign*number(s.value.Target) >= bound.sign*number(limit)) {
 			return invalid(s.path, "%s is out of range: it must be %s %s", plain(s.value.Target), bound.says, plain(limit))
 		}
@@ -178,7 +177,7 @@ func (c Config) checkServices() []error {
 	return errs
 }
 
-// checkToken requires the shared secret as soon as other machines can reach a service.
+// checkToken requires the shared secret if other machines can reach a service.
 func (c Config) checkToken() error {
 	if c.ServiceToken != "" {
 		if len(c.ServiceToken) < minToken {

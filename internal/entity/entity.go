@@ -1,10 +1,7 @@
-// Package entity describes each entity of Sluice once: its kind, the prefix of its ids, the service that owns
-// it, and who sees it.
-//
-// Services fill Facts from their domain types, and the gateway fills them from its views. Both ask Sees, so a
-// read through the service, a cached response and an event of a subscription follow one rule. A store narrows
-// its SQL by Visibility, and its storetest compares the rows with Sees. The package imports no protobuf and no
-// views. A kind without a row is visible to no caller.
+// Package entity describes each entity once: its kind, the prefix of its ids, its service, and who sees it. Services
+// fill Facts from domain types, the gateway from views. Both use Sees, so a read through the service, a cached
+// response and an event of a subscription follow one rule. A store narrows its SQL by Visibility, and its storetest
+// compares the rows with Sees. A kind without a row is visible to no caller.
 package entity
 
 import (
@@ -15,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
-// Kind is the kind of an entity, as the subjects of events name it.
+// Kind is the kind of an entity, also in the subjects of events.
 type Kind string
 
 // The kinds.
@@ -34,26 +31,26 @@ const (
 // Entity describes one kind of entity.
 type Entity struct {
 	Kind    Kind
-	IDs     ids.Kind // the prefix of its ids; "" for an entity without an id
+	IDs     ids.Kind // prefix of its ids; "" without an id
 	Service string   // the name in internal/catalog
 
 	owner       owner
-	public      bool                     // an entity with the fact Public is visible to every caller
-	publicKinds []string                 // entities of these kinds are visible to every caller
+	public      bool                     // every caller sees public entities
+	publicKinds []string                 // every caller sees entities of these kinds
 	limited     bool                     // the device labels of an API key limit it
 	all         func(caller.Caller) bool // who sees every entity; nil for staff
 }
 
-// owner states whose entities a caller sees who does not see all of them.
+// owner is whose entities a caller sees who does not see all of them.
 type owner int
 
 const (
 	noOwner     owner = iota
-	ofAccount         // the account of the caller owns it
-	ofPrincipal       // the caller itself owns it: the API key, or else the account
+	ofAccount         // of the caller's account
+	ofPrincipal       // of the caller itself: the API key, or else the account
 )
 
-// entities is the one table of entities. It is never written.
+// entities is never written.
 var entities = []Entity{
 	{Kind: Account, IDs: ids.Account, Service: catalog.Account, owner: ofAccount},
 	{Kind: APIKey, IDs: ids.APIKey, Service: catalog.Account, owner: ofAccount, all: caller.Caller.Administers},
@@ -78,16 +75,15 @@ func Find(kind Kind) (Entity, bool) {
 	return entities[i], true
 }
 
-// Facts is what the visibility of one entity depends on. Facts that an entity does not have are zero.
+// Facts are what the visibility of one entity depends on. Missing facts are zero.
 type Facts struct {
-	Owner  string            // the id of the account, or of the API key, that owns it
-	Public bool              // it belongs to no account and is for all
+	Owner  string            // the owning account or API key
+	Public bool              // belongs to no account and is for all
 	Kind   string            // such as VEHICLE for a device
-	Labels map[string]string // of the device that it is or belongs to; nil when they are unknown
+	Labels map[string]string // of the device that it is or belongs to; nil if unknown
 }
 
-// Sees reports whether the entity with the facts exists for the caller. What a caller does not see is answered
-// exactly like an entity that does not exist.
+// Sees reports whether the entity exists for the caller. An invisible entity has the same response as a missing one.
 func (k Kind) Sees(who caller.Caller, facts Facts) bool { return k.Visibility(who).Sees(facts) }
 
 // Visibility returns the part of the kind that the caller sees.
@@ -115,8 +111,7 @@ func (k Kind) Visibility(who caller.Caller) Visibility {
 	return v
 }
 
-// Visibility is the part of the entities of one kind that a caller sees, as data from which a store makes its
-// SQL condition. The zero Visibility contains nothing.
+// Visibility is the part of a kind that a caller sees, as data for a SQL condition. The zero Visibility is empty.
 type Visibility struct {
 	All    bool              // every entity
 	Owner  string            // the entities of this owner; "" for none
@@ -135,6 +130,6 @@ func (v Visibility) Sees(facts Facts) bool {
 	return v.All || v.Owner != "" && facts.Owner == v.Owner || v.Public && facts.Public || slices.Contains(v.Kinds, facts.Kind)
 }
 
-// OwnerOnly returns the owner to which a store narrows the entities of a kind that only owners and staff see: ""
-// when the caller sees all of them. ok is false when the caller sees none.
+// OwnerOnly returns the owner to which a store narrows a kind that only owners and staff see; "" for all. ok is false
+// if the caller sees none.
 func (v Visibility) OwnerOnly() (owner string, ok bool) { return v.Owner, v.All || v.Owner != "" }

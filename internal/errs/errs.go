@@ -1,9 +1,7 @@
-// Package errs is the error model of Sluice: a code, a reason and a message that a client can act on.
-//
-// A rule that refuses a request returns an *Error with a canonical code (https://google.aip.dev/193), a stable reason
-// and one sentence. It promises that internals stay inside: From converts any other error to INTERNAL with a neutral
-// message, and keeps the text for logs only. FaultOf is the one classification of errors by who can fix them. The
-// wire formats are encoded elsewhere, once each: gRPC status in internal/rpc, GraphQL extensions in graph/errors.go.
+// Package errs is the error model: a code, a reason and a message that a client can act on. A rule that refuses a
+// request returns an *Error with a canonical code (https://google.aip.dev/193), a stable reason and one sentence.
+// From converts any other error to INTERNAL with a neutral message, and only logs have its text. FaultOf classifies
+// errors by who can fix them. gRPC status is encoded in internal/rpc, GraphQL extensions in graph/errors.go.
 package errs
 
 import (
@@ -32,13 +30,13 @@ const (
 	Internal           Code = "INTERNAL"
 )
 
-// The codes of persisted documents, which GraphQL clients recognize.
+// The codes of persisted documents, which GraphQL clients expect.
 const (
 	PersistedQueryNotFound     Code = "PERSISTED_QUERY_NOT_FOUND"
 	PersistedQueryNotSupported Code = "PERSISTED_QUERY_NOT_SUPPORTED"
 )
 
-// Reasons that several services use. The reasons of one service are defined beside its rules.
+// Reasons of several services. Others are defined beside their rules.
 const (
 	ReasonInvalidField    = "INVALID_FIELD"
 	ReasonNotFound        = "NOT_FOUND"
@@ -51,12 +49,12 @@ const (
 	ReasonOutcomeUnknown  = "OUTCOME_UNKNOWN" // the write is durable or lost
 )
 
-// Error is a refusal or a failure in the form that a client sees.
+// Error is a refusal or a failure, as a client receives it.
 type Error struct {
 	Code       Code
-	Reason     string        // UPPER_SNAKE and stable: programs may switch on it
-	Message    string        // one sentence for people, without internals
-	Service    string        // the service that refused: "trip", "device", ...; "" until the error crosses a process boundary
+	Reason     string        // UPPER_SNAKE and stable: programs depend on it
+	Message    string        // one sentence, without internals
+	Service    string        // "trip", "device", …; "" before the error crosses a process boundary
 	RetryAfter time.Duration // the delay before a retry; 0 when unknown
 	cause      error
 }
@@ -66,27 +64,27 @@ func New(code Code, reason, format string, args ...any) *Error {
 	return &Error{Code: code, Reason: reason, Message: fmt.Sprintf(format, args...)}
 }
 
-// Invalid returns the error for an invalid input field, with its name and the reason.
+// Invalid returns the error of an invalid input field.
 func Invalid(field, format string, args ...any) *Error {
 	return New(InvalidArgument, ReasonInvalidField, "%s: %s", field, fmt.Sprintf(format, args...))
 }
 
-// Missing returns the error for an entity that does not exist, or that the caller may not see.
+// Missing returns the error of an entity that does not exist, or that the caller may not see.
 func Missing(what, id string) *Error {
 	return New(NotFound, ReasonNotFound, "there is no %s %.100q", what, id)
 }
 
-// Denied returns the error for an authenticated caller who may not do this.
+// Denied returns the error of an authenticated caller without the permission.
 func Denied(format string, args ...any) *Error {
 	return New(PermissionDenied, ReasonNotAllowed, format, args...)
 }
 
-// Conflict returns the error for an entity that is not at the expected version.
+// Conflict returns the error of an entity that is not at the expected version.
 func Conflict(what string, expected, actual int64) *Error {
 	return New(Aborted, ReasonVersionConflict, "the %s is at version %d, not %d: read it again", what, actual, expected)
 }
 
-// Because attaches the cause for logs. A client never sees it.
+// Because attaches the cause, for logs only.
 func (e *Error) Because(cause error) *Error {
 	e.cause = cause
 	return e
@@ -103,14 +101,14 @@ func (e *Error) Error() string {
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.cause }
 
-// Is compares the code and the reason with another *Error, so that sentinel errors can be compared.
+// Is compares code and reason, so that sentinel errors work with errors.Is.
 func (e *Error) Is(target error) bool {
 	t, ok := target.(*Error)
 	return ok && t.Code == e.Code && t.Reason == e.Reason
 }
 
-// Retryable reports whether a retry of the unchanged call may succeed. A write of unknown outcome is retryable with
-// an idempotency key only; then it has a delay.
+// Retryable reports whether a retry of the unchanged call may succeed. A write of unknown outcome is retryable only
+// with an idempotency key; then it has a delay.
 func (e *Error) Retryable() bool {
 	if e.Reason == ReasonOutcomeUnknown {
 		return e.RetryAfter > 0
@@ -118,8 +116,8 @@ func (e *Error) Retryable() bool {
 	return e.Code == Unavailable || e.Code == DeadlineExceeded || e.RetryAfter > 0
 }
 
-// From returns the *Error in err, or converts it. An ended context becomes DEADLINE_EXCEEDED or CANCELLED. Any other
-// error becomes INTERNAL with a neutral message. From(nil) is nil.
+// From returns the *Error in err, or converts it: an ended context to DEADLINE_EXCEEDED or CANCELLED, any other error
+// to INTERNAL. From(nil) is nil.
 func From(err error) *Error {
 	if err == nil {
 		return nil

@@ -6,10 +6,10 @@ type Fault int
 // The faults.
 const (
 	FaultNone    Fault = iota // no error
-	FaultInput                // the request, or the state that it meets: a retry is refused in the same way
+	FaultInput                // the request, or the state of the entity: a retry is refused in the same way
 	FaultAccess               // the credentials or the rights of the caller
-	FaultLoad                 // circumstances that pass: a budget, a concurrent change, a cancelled call
-	FaultService              // the service: it is unavailable, too slow or has a defect
+	FaultLoad                 // temporary: a budget, a concurrent change, a cancelled call
+	FaultService              // the service is unavailable, too slow or has a defect
 )
 
 // FaultOf classifies err.

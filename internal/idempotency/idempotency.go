@@ -1,8 +1,6 @@
-// Package idempotency identifies calls that are retries of one another.
-//
-// A client that does not know whether its call arrived retries it with the same idempotency key. The store stores the
-// key in the transaction of the write, and replays the first result for a retry within Retention. The same key with
-// other input is refused with IDEMPOTENCY_KEY_REUSED.
+// Package idempotency identifies retries. A client that does not know whether its call arrived retries it with the
+// same idempotency key. The store stores the key in the transaction of the write, and replays the first result for a
+// retry within Retention. The same key with other input is refused: IDEMPOTENCY_KEY_REUSED.
 package idempotency
 
 import (
@@ -17,21 +15,21 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// Retention is how long a key is stored.
+// Retention is the TTL of a key.
 const Retention = 24 * time.Hour
 
-// MaxKeyLength is the limit of a key, in bytes.
+// MaxKeyLength is in bytes.
 const MaxKeyLength = 200
 
-// Key is the idempotency key of one call. The zero Key is for a call without one.
+// Key is the idempotency key of one call; the zero Key is none.
 type Key struct {
-	Caller      string // the owner of the key: keys of different callers are distinct
-	Value       string // the key that the client sent
-	Fingerprint string // hash of the method and its input: equal for a retry only
+	Caller      string // the owner: keys of different callers are distinct
+	Value       string // as the client sent it
+	Fingerprint string // hash of the method and its input
 }
 
-// NewKey returns the Key of a call by the caller of the context. An empty value returns the zero Key; a value that is
-// too long or not one line is INVALID_ARGUMENT. Requests that are equal as JSON have equal fingerprints.
+// NewKey returns the Key of a call by the caller of the context; the zero Key for an empty value. A value that is too
+// long or not one line is INVALID_ARGUMENT. Requests that are equal as JSON have equal fingerprints.
 func NewKey(ctx context.Context, value, method string, request any) (Key, error) {
 	if value == "" {
 		return Key{}, nil

@@ -1,9 +1,7 @@
-// Package ids creates and parses the identifiers of all entities.
-//
-// An identifier is a TypeID (https://github.com/jetify-com/typeid/tree/main/spec): the kind, an underscore, and a
-// UUIDv7 as 26 characters of Crockford's base32, as in "trip_01jd2k0f3qe8x9w5t7v6m4n2p0". It shows what it
-// identifies, sorts by time of creation, and is the same in a store, a log line, a subject of events and the GraphQL
-// API. To callers it is opaque. Parse and Check return an error for every other string.
+// Package ids creates and parses identifiers. An identifier is a TypeID
+// (https://github.com/jetify-com/typeid/tree/main/spec): the kind, an underscore, and a UUIDv7 as 26 characters of
+// Crockford's base32, as in "trip_01jd2k0f3qe8x9w5t7v6m4n2p0". It sorts by time of creation, and is the same in
+// stores, logs, events and the API. To callers it is opaque.
 package ids
 
 import (
@@ -16,7 +14,7 @@ import (
 // Kind is the kind of entity that an identifier names.
 type Kind string
 
-// The kinds. A kind with visibility rules has a row in internal/entity.
+// The kinds. Those with visibility rules have a row in internal/entity.
 const (
 	Account  Kind = "account"
 	APIKey   Kind = "apikey"
@@ -42,7 +40,7 @@ func New(kind Kind) string {
 	return string(kind) + "_" + encode(uuid.Must(uuid.NewV7()))
 }
 
-// Parse returns the kind of an identifier. It refuses every string that New cannot return.
+// Parse returns the kind of an identifier, and refuses every string that New cannot return.
 func Parse(id string) (Kind, error) {
 	kind, suffix, ok := strings.Cut(id, "_")
 	if !ok || kind == "" || len(kind) > 63 || strings.Trim(kind, "abcdefghijklmnopqrstuvwxyz") != "" {

@@ -7,7 +7,7 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
-// MaxIDs is the limit of ids in one call.
+// MaxIDs bounds the ids of one call.
 const MaxIDs = 1_000
 
 // ID refuses an id that is not valid for the kind.
@@ -26,8 +26,8 @@ func OptionalID(field string, kind ids.Kind, id string) error {
 	return ID(field, kind, id)
 }
 
-// IDs returns the valid ids of the kind, sorted and without duplicates. An id that is not valid identifies nothing,
-// which is no error, because a batch read returns what exists. More than MaxIDs ids are refused.
+// IDs returns the valid ids of the kind, sorted and without duplicates. It skips invalid ids, because a batch read
+// returns what exists, and refuses more than MaxIDs ids.
 func IDs(field string, kind ids.Kind, all []string) ([]string, error) {
 	if len(all) > MaxIDs {
 		return nil, errs.Invalid(field, "are more than %d", MaxIDs)

@@ -1,7 +1,5 @@
-// Package input validates the input of callers, where every service has the same rule.
-//
-// A check returns INVALID_ARGUMENT, which names the field and what it must be. The caller of a check chooses the
-// limit of the length. Input that passes is stored by SQLite and PostgreSQL and read back unchanged.
+// Package input validates input by rules that all services share. A check returns INVALID_ARGUMENT, which names the
+// field and the rule. SQLite and PostgreSQL store valid input unchanged.
 package input
 
 import (
@@ -27,7 +25,7 @@ func Line(field, text string, most int) error {
 	return short(field, text, most)
 }
 
-// Name refuses the same as Line, and text without a visible character.
+// Name is Line, but refuses text without a visible character.
 func Name(field, text string, most int) error {
 	if strings.TrimSpace(text) == "" {
 		return errs.Invalid(field, "is missing")
@@ -35,7 +33,7 @@ func Name(field, text string, most int) error {
 	return Line(field, text, most)
 }
 
-// Key refuses the same as Line, with the limit in bytes, and "". It is for columns with an index.
+// Key is Line with the limit in bytes, but refuses "". It is for columns with an index.
 func Key(field, text string, most int) error {
 	switch {
 	case text == "":
@@ -46,8 +44,8 @@ func Key(field, text string, most int) error {
 	return oneLine(field, text)
 }
 
-// Text refuses text that is not valid UTF-8 of at most most characters; lines and "" pass. It refuses NUL, which
-// PostgreSQL does not store.
+// Text refuses text that is not valid UTF-8 of at most most characters, and NUL, which PostgreSQL does not store;
+// lines and "" pass.
 func Text(field, text string, most int) error {
 	if !utf8.ValidString(text) || strings.ContainsRune(text, 0) {
 		return errs.Invalid(field, "must be UTF-8 without NUL")
@@ -66,7 +64,7 @@ func JSON(field, text string, most int) error {
 	return nil
 }
 
-// Object decodes a JSON object with the fields of the struct to and no others. The error states the shape.
+// Object decodes a JSON object with only the fields of to. The error states the shape.
 func Object(field, text, shape string, to any) error {
 	decoder := json.NewDecoder(strings.NewReader(text))
 	decoder.DisallowUnknownFields()
@@ -99,7 +97,7 @@ const (
 	EndYear   = 2200
 )
 
-// Time returns the time as stores have it: in UTC and whole microseconds.
+// Time returns the stored form of a time: UTC in whole microseconds.
 func Time(field string, at time.Time) (time.Time, error) {
 	at = at.UTC()
 	if at.Year() < FirstYear || at.Year() >= EndYear {
@@ -108,7 +106,7 @@ func Time(field string, at time.Time) (time.Time, error) {
 	return at.Truncate(time.Microsecond), nil
 }
 
-// OptionalTime is Time for a time that may be nil.
+// OptionalTime is Time; nil passes.
 func OptionalTime(field string, at *time.Time) (*time.Time, error) {
 	if at == nil {
 		return nil, nil
@@ -120,11 +118,9 @@ func OptionalTime(field string, at *time.Time) (*time.Time, error) {
 	return &kept, nil
 }
 
-// maxZone is the limit of the name of a time zone, in bytes.
 const maxZone = 64
 
-// Zone returns the time zone of the name in the IANA database. It refuses "Local", which Go accepts: that is the zone
-// of the server.
+// Zone returns the time zone of the name in the IANA database. It refuses "Local", the zone of the server.
 func Zone(field, name string) (*time.Location, error) {
 	if name == "" || name == "Local" || len(name) > maxZone {
 		return nil, errs.Invalid(field, "is not the IANA name of a time zone, as in \"Europe/Berlin\"")
@@ -136,8 +132,8 @@ func Zone(field, name string) (*time.Location, error) {
 	return zone, nil
 }
 
-// Place refuses a position that is not on Earth: degrees in WGS 84, and an accuracy in metres where it is known. It
-// refuses NaN.
+// Place refuses a position that is not on Earth: degrees in WGS 84, and an optional accuracy in metres. It refuses
+// NaN.
 func Place(field string, latitude, longitude float64, accuracy *float64) error {
 	switch {
 	case !(math.Abs(latitude) <= 90):

@@ -1,8 +1,6 @@
-// Package memory configures Go's garbage collector for the memory that the process may use: it runs seldom
-// while memory is plentiful, and often near the limit (https://go.dev/doc/gc-guide#Memory_limit).
-//
-// It promises that the operator's GOGC and GOMEMLIMIT take precedence over all settings. Where neither the
-// control group nor the machine reports a limit, the process has no limit.
+// Package memory configures Go's garbage collector for the memory of the process: it runs seldom while memory is
+// plentiful, and often near the limit (https://go.dev/doc/gc-guide#Memory_limit). GOGC and GOMEMLIMIT precede all
+// settings. If neither the control group nor the machine reports a limit, the process has none.
 package memory
 
 import (
@@ -14,16 +12,16 @@ import (
 
 // Settings configure the collector.
 type Settings struct {
-	Limit     int64 // bytes that the process may use; 0 selects a share of the available memory
-	GCPercent int   // growth of the heap between two collections, as for GOGC
+	Limit     int64 // bytes; 0 selects a share of the available memory
+	GCPercent int   // as GOGC
 }
 
-// share is the part of the available memory that the heap may use. The rest is for the kernel's buffers
-// and for memory that Go does not count.
+// share is the part of the available memory for the heap. The rest is for the kernel's buffers and for memory that Go
+// does not count.
 const share = 0.75
 
-// Tune configures the collector of this process and returns the limit in force, in bytes. The provider
-// reports the available memory; environment returns a variable, or "" when it is not set.
+// Tune configures the collector and returns the limit in bytes. available reports the memory; environment returns a
+// variable, or "".
 func Tune(settings Settings, available memlimit.Provider, environment func(string) string) int64 {
 	if environment("GOGC") == "" {
 		debug.SetGCPercent(settings.GCPercent)
@@ -38,7 +36,6 @@ func Tune(settings Settings, available memlimit.Provider, environment func(strin
 	return debug.SetMemoryLimit(-1)
 }
 
-// automatic is the limit for a process without a configured limit.
 func automatic(available memlimit.Provider) int64 {
 	limit, err := memlimit.ApplyRatio(available, share)()
 	if err != nil {
@@ -47,11 +44,11 @@ func automatic(available memlimit.Provider) int64 {
 	return int64(min(limit, math.MaxInt64))
 }
 
-// Available reports the bytes that this process may use: the smaller one of the control group's limit
-// (version 1 or 2, with its parents) and the memory of the machine.
+// Available reports the bytes that this process may use: the smaller of the control group's limit (version 1 or 2,
+// with its parents) and the memory of the machine.
 func Available() (uint64, error) { return Least(memlimit.FromCgroup, memlimit.FromSystem)() }
 
-// Least returns a provider of the smallest limit that the providers report. It fails when none of them reports a limit.
+// Least returns a provider of the smallest reported limit. It fails if none is reported.
 func Least(providers ...memlimit.Provider) memlimit.Provider {
 	return func() (uint64, error) {
 		least := uint64(math.MaxUint64)

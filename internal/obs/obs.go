@@ -1,7 +1,5 @@
-// Package obs is the observability of Sluice: structured logs with the id of their request, and traces over OTLP.
-//
-// A log line under the context of a request has the ids of its request and trace. A failure to export a trace fails
-// no request.
+// Package obs has structured logs with the ids of request and trace, and traces over OTLP. A failed export of a trace
+// fails no request.
 package obs
 
 import (
@@ -35,7 +33,7 @@ func RequestID(ctx context.Context) string {
 	return id
 }
 
-// NewLogger returns a logger that writes lines of at least the level to w, in the format "json" or "text".
+// NewLogger returns a logger of at least the level to w, in the format "json" or "text".
 func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 	options := &slog.HandlerOptions{Level: level}
 	if format == "json" {
@@ -44,7 +42,7 @@ func NewLogger(w io.Writer, level slog.Level, format string) *slog.Logger {
 	return slog.New(contextHandler{slog.NewTextHandler(w, options)})
 }
 
-// contextHandler adds the ids of the request and the trace of the context to each line.
+// contextHandler adds the ids of request and trace to each line.
 type contextHandler struct{ slog.Handler }
 
 func (h contextHandler) Handle(ctx context.Context, record slog.Record) error {
@@ -74,7 +72,7 @@ type Tracing struct {
 	off        bool // spans are dropped
 }
 
-// NoTracing returns a Tracing whose spans are dropped, at almost no cost.
+// NoTracing returns a Tracing that drops spans, at almost no cost.
 func NoTracing() *Tracing {
 	t := tracing(noop.NewTracerProvider(), func(context.Context) error { return nil })
 	t.off = true
@@ -105,8 +103,7 @@ func NewTracing(ctx context.Context, endpoint string, ratio float64, logger *slo
 	return NewTracingTo(sdktrace.NewBatchSpanProcessor(reporting), ratio), nil
 }
 
-// reportingExporter logs the first of several failures in a row. The library would write each one to standard error,
-// in a format of its own.
+// reportingExporter logs the first of several failures in a row. The library would write each one to standard error.
 type reportingExporter struct {
 	sdktrace.SpanExporter
 	logger  *slog.Logger
@@ -135,7 +132,7 @@ func NewTracingTo(processor sdktrace.SpanProcessor, ratio float64) *Tracing {
 	return tracing(provider, provider.Shutdown)
 }
 
-// Provider returns the tracer provider, for libraries with spans of their own.
+// Provider returns the tracer provider, for libraries.
 func (t *Tracing) Provider() trace.TracerProvider { return t.provider }
 
 // Start starts a span as a child of the span of the context.

@@ -1,6 +1,6 @@
 // Package page pages through lists by keyset: a page starts after the last row of the previous page, found by sort
-// key and id. The cost of a page does not depend on its offset, and rows that are added or deleted between two pages
-// neither repeat nor hide other rows. A cursor of another list is INVALID_ARGUMENT.
+// key and id. The cost does not depend on the offset, and concurrent changes neither repeat nor hide other rows. A
+// cursor of another list is INVALID_ARGUMENT.
 package page
 
 import (
@@ -20,12 +20,12 @@ const (
 
 // Request requests one page.
 type Request struct {
-	First     int    // most items of the page; 0 means Default
-	After     string // the cursor of the item before the page; "" for the first page
-	WithTotal bool   // count all items of the list too
+	First     int    // maximum items; 0 means Default
+	After     string // a cursor; "" for the first page
+	WithTotal bool   // count all items too
 }
 
-// Size returns the largest number of items of the page; outside 0..Max it is INVALID_ARGUMENT.
+// Size returns the maximum number of items; INVALID_ARGUMENT outside 0..Max.
 func (r Request) Size() (int, error) {
 	switch {
 	case r.First == 0:
@@ -74,8 +74,8 @@ func InvalidCursor() *errs.Error { return errs.Invalid("after", "is not a cursor
 
 // Cursor is the position of an item in a list: its sort key and id, under the name of the order.
 type Cursor struct {
-	Order string // the name of the order; ParseCursor refuses a cursor of another one
-	Key   string // the sort key of the item, as text
+	Order string // ParseCursor refuses another one
+	Key   string // of the item, as text
 	ID    string
 }
 
@@ -84,7 +84,7 @@ func AtTime(order string, at time.Time, id string) Cursor {
 	return Cursor{Order: order, Key: strconv.FormatInt(at.UnixMicro(), 10), ID: id}
 }
 
-// Micros returns the sort key of a cursor of AtTime, in microseconds since 1970.
+// Micros returns the sort key of AtTime, in microseconds since 1970.
 func (c Cursor) Micros() (int64, error) {
 	at, err := strconv.ParseInt(c.Key, 10, 64)
 	if err != nil {
@@ -93,16 +93,14 @@ func (c Cursor) Micros() (int64, error) {
 	return at, nil
 }
 
-// String encodes the cursor; callers treat the result as opaque.
+// String encodes the cursor, which is opaque to clients.
 func (c Cursor) String() string {
 	return base64.RawURLEncoding.EncodeToString([]byte(c.Order + "\x00" + c.Key + "\x00" + c.ID))
 }
 
-// maxCursor is the limit of an encoded cursor, in bytes.
 const maxCursor = 1024
 
-// ParseCursor decodes a cursor of the order; other input is INVALID_ARGUMENT. For the empty string ok is false,
-// without an error.
+// ParseCursor decodes a cursor of the order; other input is INVALID_ARGUMENT. ok is false for "".
 func ParseCursor(order, text string) (c Cursor, ok bool, err error) {
 	if text == "" {
 		return Cursor{}, false, nil

@@ -1,9 +1,7 @@
 // Package redisdb opens the Redis client of a process: one connection pool and one circuit breaker for the cache, the
-// budgets and the persisted documents.
-//
-// It promises that each call ends within the timeout, and that a Redis which does not answer costs few such waits:
-// after several failures in a row the breaker opens, and calls fail at once until a trial call succeeds. A call is
-// never retried, because each user has a fallback without Redis: the services, or the memory of this process.
+// budgets and the persisted documents. Each call ends within the timeout. After several failures in a row the breaker
+// opens, and calls fail at once until a trial call succeeds. Calls are not retried, because each user has a fallback:
+// the services, or the memory of this process.
 package redisdb
 
 import (
@@ -33,7 +31,7 @@ type Options struct {
 	Timeout  time.Duration         // of one call, and of each of its steps: acquire a connection, connect, write, read
 	PoolSize int                   // connections at most; 0 means ten for each CPU
 	Failures int                   // in a row, until the breaker opens; default 3
-	OpenFor  time.Duration         // until the open breaker admits a trial call; default 1 s
+	OpenFor  time.Duration         // until a trial call; default 1 s
 	Logger   *slog.Logger          // logs the state changes of the breaker
 	Registry prometheus.Registerer // nil registers no metrics
 }
@@ -51,10 +49,10 @@ type Client struct {
 	onBreakerOpen []func()
 }
 
-// Call sends commands to Redis. Its context ends when the timeout of the Client passes.
+// Call sends commands to Redis, under a context with the timeout of the Client.
 type Call func(ctx context.Context, client *redis.Client) error
 
-// Open returns a Client. It connects when the first call needs a connection, so Redis may be unavailable now.
+// Open returns a Client, which connects at the first call.
 func Open(options Options) (*Client, error) {
 	disableLog()
 	parsed, err := redis.ParseURL(options.URL)
@@ -112,8 +110,8 @@ func (c *Client) register() {
 	}))
 }
 
-// OnConnect registers a hook that runs on each new connection before its first command. A hook that fails closes the
-// connection. OnConnect panics after the first call, because a connection without the hook may exist then.
+// OnConnect registers a hook that runs on each new connection before its first command. A failed hook closes the
+// connection. It panics after the first call, when a connection without the hook may exist.
 func (c *Client) OnConnect(hook func(ctx context.Context, conn *redis.Conn) error) {
 	if c.used.Load() {
 		panic("redisdb: OnConnect after the first call")
@@ -135,7 +133,7 @@ func (c *Client) connected(ctx context.Context, conn *redis.Conn) error {
 	return nil
 }
 
-// OnBreakerOpen registers a hook that runs when the breaker opens. The hook must not call the Client.
+// OnBreakerOpen registers a hook that runs when the breaker opens. It must not call the Client.
 func (c *Client) OnBreakerOpen(hook func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -155,8 +153,8 @@ func (c *Client) stateChanged(_ string, from, to gobreaker.State) {
 	}
 }
 
-// Do executes the call, unless the breaker is open. The end of ctx does not end the call: a client that goes away says
-// nothing about Redis.
+// Do executes the call, unless the breaker is open. The end of ctx does not end the call, because it is no failure of
+// Redis.
 func (c *Client) Do(ctx context.Context, call Call) error {
 	_, err := c.breaker.Execute(func() (struct{}, error) { return struct{}{}, c.execute(ctx, call) })
 	if IsRefused(err) {
@@ -165,7 +163,7 @@ func (c *Client) Do(ctx context.Context, call Call) error {
 	return err
 }
 
-// DoAlways executes the call even if the breaker is open. A failure counts for the breaker.
+// DoAlways executes the call even if the breaker is open. A failure counts.
 func (c *Client) DoAlways(ctx context.Context, call Call) error {
 	err := c.execute(ctx, call)
 	if err != nil {
@@ -208,8 +206,8 @@ func IsRefused(err error) bool {
 	return errors.Is(err, gobreaker.ErrOpenState) || errors.Is(err, gobreaker.ErrTooManyRequests)
 }
 
-// isAvailable reports whether Redis serves other calls. An error reply that concerns the call alone, such as a missing
-// key, another type or no memory, does not open the breaker; a server that serves nobody does.
+// isAvailable reports whether Redis serves other calls. An error of one call, such as a missing key, another type or
+// no memory, does not open the breaker.
 func isAvailable(err error) bool {
 	switch {
 	case err == nil:
@@ -222,8 +220,7 @@ func isAvailable(err error) bool {
 	return isReply
 }
 
-// disableLog removes the log lines of the client library, which have another format than ours. The library has one
-// logger for the whole process.
+// disableLog disables the log of the library, which has another format and is global.
 var disableLog = sync.OnceFunc(func() { redis.SetLogger(discard{}) })
 
 type discard struct{}

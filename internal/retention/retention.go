@@ -1,10 +1,7 @@
-// Package retention deletes expired rows and files, so that data that is written all the time does not grow without
-// bound.
-//
-// Each kind of data has a Task. The Sweeper runs all tasks one after another, at the start and then every ten
-// minutes. A task that fails does not hold back the others, and is retried at the next sweep. A sweep is bounded: it
-// deletes in small transactions, of a limited number, with a pause for other writers. Deletes are idempotent, so any
-// number of processes may sweep the same rows.
+// Package retention deletes expired rows and files. The Sweeper runs the Task of each kind of data serially, at the
+// start and then every ten minutes. A failed task does not stop the others, and is retried at the next sweep. A sweep
+// deletes in a limited number of small transactions, with pauses for other writers. Deletes are idempotent, so
+// several processes may sweep the same rows.
 package retention
 
 import (
@@ -31,11 +28,11 @@ type Task struct {
 	Do   func(ctx context.Context, now time.Time) error
 }
 
-// Delete deletes at most limit rows from before the time, the oldest first. It returns how many it deleted; 0 means
-// that none is left.
+// Delete deletes at most limit rows from before the time, the oldest first, and returns their number; 0 means that
+// none is left.
 type Delete func(ctx context.Context, before time.Time, limit int) (int64, error)
 
-// After returns the task that deletes data older than the TTL. A TTL of 0 keeps the data for ever.
+// After returns the task that deletes data older than the TTL; 0 never expires.
 func After(what string, ttl time.Duration, deleteRows Delete) Task {
 	return Task{What: what, Do: func(ctx context.Context, now time.Time) error {
 		if ttl <= 0 {
@@ -45,7 +42,7 @@ func After(what string, ttl time.Duration, deleteRows Delete) Task {
 	}}
 }
 
-// repeatBatches deletes batch after batch until none is left or the limit of a sweep is reached.
+// repeatBatches deletes batches until none is left or the limit of a sweep is reached.
 func repeatBatches(ctx context.Context, deleteBatch func() (int64, error)) error {
 	for range maxBatches {
 		if n, err := deleteBatch(); err != nil || n == 0 {
@@ -58,9 +55,8 @@ func repeatBatches(ctx context.Context, deleteBatch func() (int64, error)) error
 	return nil
 }
 
-// RoundRobin returns the task that visits entities in the order of their ids, a number of them each sweep. The
-// function next lists the ids after a given id. The function deleteRows deletes at most limit rows of one entity, and
-// returns how many it deleted.
+// RoundRobin returns the task that visits entities in the order of their ids, perSweep of them each sweep. next lists
+// the ids after an id. deleteRows deletes at most limit rows of one entity, and returns their number.
 func RoundRobin(what string, perSweep int, next func(ctx context.Context, after string, limit int) ([]string, error), deleteRows func(ctx context.Context, id string, limit int) (int64, error)) Task {
 	after := ""
 	return Task{What: what, Do: func(ctx context.Context, _ time.Time) error {
@@ -98,7 +94,7 @@ func (s *Sweeper) Loop(name string) worker.Loop {
 	return worker.Loop{Name: name, Pass: s.Sweep, Interval: interval, MinBackoff: interval}
 }
 
-// Sweep runs all tasks once. It logs each failure, and returns them together.
+// Sweep runs all tasks once. It logs each failure, and returns them joined.
 func (s *Sweeper) Sweep(ctx context.Context) error {
 	var failures []error
 	for _, task := range s.tasks {

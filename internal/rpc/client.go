@@ -11,7 +11,7 @@ import (
 )
 
 // Dial returns a connection to a service at addr. It connects at the first call, and reconnects with backoff; a call
-// without a connection fails with UNAVAILABLE.
+// without a connection is UNAVAILABLE.
 func Dial(addr string, options Options) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+addr,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -24,7 +24,7 @@ func Dial(addr string, options Options) (*grpc.ClientConn, error) {
 	)
 }
 
-// Within wraps an in-process channel, so that its calls have the same interceptor as those over Dial.
+// Within wraps an in-process channel in the interceptor of Dial.
 func Within(channel grpc.ClientConnInterface, options Options) grpc.ClientConnInterface {
 	return grpchan.InterceptClientConn(channel, options.client(), nil)
 }

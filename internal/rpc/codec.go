@@ -7,19 +7,16 @@ import (
 )
 
 // codec is the protobuf codec of gRPC with fewer allocations. Generated code encodes a message into a pooled buffer.
-// A message is decoded from one buffer, and its strings point into that buffer, so all strings of a message cost one
-// allocation. The buffer lives as long as any of them.
-//
-// The codec does not validate that strings are UTF-8, because both ends are Sluice.
+// The strings of a decoded message point into one buffer, which lives as long as any of them. It does not validate
+// UTF-8, because both ends are Sluice.
 type codec struct{ stock encoding.CodecV2 }
 
 func newCodec() codec { return codec{encoding.GetCodecV2(proto.Name)} }
 
-// Name returns the name of the content type of gRPC's own codec: application/grpc+proto.
+// Name returns the content type of gRPC's codec: application/grpc+proto.
 func (codec) Name() string { return proto.Name }
 
-// Marshal encodes a message. A message without generated code, such as that of the health service, takes gRPC's own
-// codec.
+// Marshal encodes a message; one without generated code, such as the health service's, with gRPC's codec.
 func (c codec) Marshal(v any) (mem.BufferSlice, error) {
 	m, ok := v.(interface {
 		SizeVT() int

@@ -1,10 +1,8 @@
 // Package rpc is the gRPC client and server of Sluice: over TCP between processes, and over an in-process channel
-// within one, by the same code.
-//
-// A call carries the caller, the request id, the trace and the deadline. An error crosses as a gRPC status with
-// ErrorInfo, and the client decodes it to an equal *errs.Error with the name of the service. A panic in a handler is
-// INTERNAL and a log line, and the process goes on. A server on a listener refuses calls without the shared token,
-// when there is one. A service that cannot be reached is UNAVAILABLE.
+// within one. A call has the caller, the request id, the trace and the deadline. An error is a gRPC status with
+// ErrorInfo, which the client decodes to an equal *errs.Error with the name of the service. A panic in a handler is
+// INTERNAL and a log line. A server on a listener refuses calls without the shared token, if there is one. A service
+// without a connection is UNAVAILABLE.
 package rpc
 
 import (
@@ -19,9 +17,9 @@ import (
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
-// Options are the options that client and server share.
+// Options are for client and server.
 type Options struct {
-	Token   string // shared by all processes of one installation; "" disables the check
+	Token   string // shared by all processes; "" disables the check
 	Logger  *slog.Logger
 	Tracing *obs.Tracing
 	Metrics *Metrics
@@ -54,7 +52,7 @@ func (o Options) outgoing(ctx context.Context) (context.Context, error) {
 	return metadata.AppendToOutgoingContext(ctx, pairs...), nil
 }
 
-// incoming decodes the metadata of outgoing. A caller that cannot be decoded is anonymous.
+// incoming decodes the metadata of outgoing. An invalid caller is anonymous.
 func (o Options) incoming(ctx context.Context) context.Context {
 	md, _ := metadata.FromIncomingContext(ctx)
 	ctx = o.Tracing.Extract(ctx, carrier(md))
@@ -74,8 +72,7 @@ func first(md metadata.MD, key string) string {
 	return ""
 }
 
-// pairs are keys and values of outgoing metadata. A map would be converted to pairs. Trace context is injected into
-// them and never extracted.
+// pairs are outgoing metadata without the conversion of a map. Trace context is injected into them.
 type pairs []string
 
 func (p *pairs) Set(key, value string) { *p = append(*p, key, value) }

@@ -17,18 +17,18 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// maxMessage is the limit of a message, in bytes. A page of 1,000 items is smaller.
+// maxMessage is in bytes. A page of 1,000 items is smaller.
 const maxMessage = 16 << 20
 
-// window is the flow-control window of each direction of a connection, in bytes. It is fixed: gRPC's estimate of a
-// better one costs a ping for every few messages, and this window is larger than a large page.
+// window is the flow-control window of each direction of a connection, in bytes. It is fixed, because gRPC's estimate
+// costs a ping for every few messages, and larger than a large page.
 const window = 1 << 20
 
 func reconnect() backoff.Config {
 	return backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second}
 }
 
-// NewServer returns a server for a service in a process of its own, with gRPC's health service
+// NewServer returns a server for a service in its own process, with gRPC's health service
 // (https://github.com/grpc/grpc/blob/master/doc/health-checking.md) and reflection.
 func NewServer(options Options, register func(grpc.ServiceRegistrar)) *grpc.Server {
 	server := grpc.NewServer(
@@ -51,7 +51,7 @@ func NewChannel(options Options, register func(grpc.ServiceRegistrar)) *inprocgr
 	return channel
 }
 
-// server is the interceptor of every handler. Health and reflection do not check the token, because probes have none.
+// server is the interceptor of every handler. Health and reflection need no token, because probes have none.
 func (o Options) server(checkToken bool) grpc.UnaryServerInterceptor {
 	known := methods{metrics: o.Metrics.server(), separator: "."}
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
@@ -87,7 +87,7 @@ func (o Options) answer(ctx context.Context, request any, handle grpc.UnaryHandl
 	return handle(ctx, request)
 }
 
-// logged writes the cause of an error to the log, because the response does not have it.
+// logged logs the cause of an error, because the response lacks it.
 func (o Options) logged(ctx context.Context, service, method string, err error) error {
 	if err == nil {
 		return nil

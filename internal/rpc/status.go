@@ -12,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// domain is the suffix of the domain in ErrorInfo: "trip.sluice" is the trip service.
+// domain is the suffix of the domain in ErrorInfo, as in "trip.sluice".
 const domain = ".sluice"
 
 // canonical maps error codes to those of gRPC; a code that it lacks is INTERNAL.
@@ -69,7 +69,7 @@ func toStatus(service string, err error) error {
 	return detailed.Err()
 }
 
-// fromStatus decodes a status of toStatus, or an error that gRPC itself reports about the call.
+// fromStatus decodes a status of toStatus, or an error of gRPC itself.
 func fromStatus(service string, err error) *errs.Error {
 	s := status.Convert(err)
 	e := &errs.Error{Code: errorCode(s.Code()), Message: s.Message(), Service: service}
@@ -87,7 +87,7 @@ func fromStatus(service string, err error) *errs.Error {
 	return e
 }
 
-// transportError is an error of gRPC itself, without addresses; they are in the log only.
+// transportError is an error of gRPC itself. Its addresses are only in the log.
 func transportError(service string, code errs.Code, err error) *errs.Error {
 	switch code {
 	case errs.Unavailable:

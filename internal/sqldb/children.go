@@ -7,7 +7,7 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 )
 
-// Children describes a table whose rows belong to parents and are listed by parent.
+// Children describes a table whose rows are listed by parent.
 type Children[T any] struct {
 	Table, Columns string
 	Parent         string // the column with the id of the parent
@@ -17,7 +17,8 @@ type Children[T any] struct {
 	CursorOf       func(T) page.Cursor
 }
 
-// Pages reads one page for each parent that has rows, by one query. The cursor of the request applies to every parent.
+// Pages reads one page for each parent that has rows, by one query. The cursor of the request applies to every
+// parent.
 func (c Children[T]) Pages(ctx context.Context, db *DB, where Where, request page.Request) (map[string]page.Page[T], error) {
 	size, err := request.Size()
 	if err != nil {
@@ -60,7 +61,6 @@ func (c Children[T]) PagesOf(ctx context.Context, db *DB, parents []string, requ
 	return pages, nil
 }
 
-// first returns the query of the first rows of each parent.
 func (c Children[T]) first(condition, limit string) string {
 	return `SELECT ` + c.Columns + ` FROM (SELECT ` + c.Columns + `,
 			ROW_NUMBER() OVER (PARTITION BY ` + c.Parent + c.Order.SQL() + `) AS place
@@ -70,7 +70,7 @@ func (c Children[T]) first(condition, limit string) string {
 
 func (c Children[T]) cut(rows []T, size int, totals map[string]int64) map[string]page.Page[T] {
 	byParent := map[string][]T{}
-	for parent := range totals { // a parent without rows behind the cursor still has a total
+	for parent := range totals { // a parent without rows after the cursor has a total too
 		byParent[parent] = nil
 	}
 	for _, row := range rows {

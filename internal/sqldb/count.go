@@ -7,7 +7,7 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 )
 
-// Total counts the rows of a table when the request asks for a total; otherwise it returns nil.
+// Total counts the rows of a table if the request asks for it; otherwise it returns nil.
 func (db *DB) Total(ctx context.Context, request page.Request, table string, where Where) (*int64, error) {
 	if !request.WithTotal {
 		return nil, nil

@@ -29,8 +29,7 @@ func Violates(err error, index, columns string) bool {
 	return false
 }
 
-// isContention reports whether a transaction failed only because of concurrent transactions. Such a transaction can
-// be retried.
+// isContention reports whether a transaction failed because of concurrent transactions, and can be retried.
 func isContention(err error) bool {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code == pgSerializationFailure || e.Code == pgDeadlockDetected

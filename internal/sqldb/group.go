@@ -8,10 +8,9 @@ import (
 
 type groupKey struct{}
 
-// Group runs change in one transaction, which each Write under the context of change joins: many small writes share
-// one commit. A Write that fails is rolled back to its savepoint and does not fail the group. Reads outside of the
-// transaction (DB.Read) do not see uncommitted writes of the group. change must use one goroutine. It may run twice,
-// as the change of Write.
+// Group runs change in one transaction, which each Write under its context joins: many small writes share one commit.
+// A failed Write is rolled back to its savepoint and does not fail the group. DB.Read does not see uncommitted
+// writes. change must use one goroutine, and may run twice.
 func (db *DB) Group(ctx context.Context, change func(ctx context.Context) error) error {
 	return db.Write(ctx, func(tx *Tx) error {
 		return change(context.WithValue(ctx, groupKey{}, tx))

@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// maxArguments limits the arguments of one insert of many rows. SQLite treats $1 as a name and searches it among all
-// names of the statement, so the time of a statement grows with the square of its arguments. With rows of 9 columns,
-// batches of 20 rows are three times as fast as batches of 100, and twice as fast as single rows.
+// maxArguments bounds the arguments of one insert. SQLite treats $1 as a name and searches it among all names, so the
+// time grows with the square of the arguments. With rows of 9 columns, batches of 20 rows are three times as fast as
+// batches of 100, and twice as fast as single rows.
 const maxArguments = 200
 
-// Insert inserts rows with a value for each of the columns ("id, name"), in batches, and returns how many it
-// inserted. The clause onConflict, as in "ON CONFLICT DO NOTHING" or "", defines what happens to duplicates.
+// Insert inserts rows with a value for each of the columns ("id, name"), in batches, and returns their number.
+// onConflict, as in "ON CONFLICT DO NOTHING" or "", defines what happens to duplicates.
 func (tx *Tx) Insert(ctx context.Context, table, columns string, rows [][]any, onConflict string) (inserted int64, err error) {
 	for len(rows) > 0 {
 		width := len(rows[0])
@@ -55,7 +55,7 @@ func Tuples(rows, width int) string {
 	return out.String()
 }
 
-// Affects reports whether a statement changed a row. Its arguments are the results of ExecContext.
+// Affects reports whether a statement changed a row, from the results of ExecContext.
 func Affects(result sql.Result, err error) (bool, error) {
 	if err != nil {
 		return false, err

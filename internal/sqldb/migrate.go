@@ -15,8 +15,8 @@ import (
 //go:embed migrations
 var shared embed.FS
 
-// Migrate migrates the schema: first the tables of this package, then those of the service, from goose files
-// (00001_name.sql) at the root of migrations. It is idempotent.
+// Migrate migrates the tables of this package, then those of the service, from goose files (00001_name.sql) at the
+// root of migrations. It is idempotent.
 func (db *DB) Migrate(ctx context.Context, migrations fs.FS) error {
 	engine := "sqlite"
 	if db.postgres {

@@ -12,9 +12,9 @@ import (
 	"github.com/sluicehq/sluice/internal/idempotency"
 )
 
-// WriteOnce is Write with an idempotency key, for a request that creates something. A replay of the key within
-// idempotency.Retention changes nothing and returns the first result, or ABORTED when the input differs. The result
-// must survive a round trip through JSON. With the zero key it is a plain Write.
+// WriteOnce is Write with an idempotency key. A repeat of the key within idempotency.Retention changes nothing and
+// returns the first result, or ABORTED if the input differs. The result must survive a round trip through JSON. With
+// the zero key it is a plain Write.
 func WriteOnce[T any](ctx context.Context, db *DB, key idempotency.Key, now time.Time, change func(tx *Tx) (T, error)) (T, error) {
 	var result T
 	err := db.Write(ctx, func(tx *Tx) error {
@@ -34,7 +34,7 @@ func WriteOnce[T any](ctx context.Context, db *DB, key idempotency.Key, now time
 	return result, nil
 }
 
-// retryable adds a delay to a write of unknown outcome when a retry with the key is safe.
+// retryable adds a delay to a write of unknown outcome if a retry with the key is safe.
 func retryable(key idempotency.Key, err error) error {
 	e, ok := errors.AsType[*errs.Error](err)
 	if ok && e.Reason == errs.ReasonOutcomeUnknown && !key.Zero() {
@@ -43,8 +43,8 @@ func retryable(key idempotency.Key, err error) error {
 	return err
 }
 
-// recall claims the key, so that a concurrent call with the same key waits for this one. If the key was used before,
-// it decodes the first result.
+// recall claims the key, so that a concurrent call with the same key waits. It decodes the first result of a used
+// key.
 func recall(ctx context.Context, tx *Tx, key idempotency.Key, now time.Time, result any) (done bool, err error) {
 	if key.Zero() {
 		return false, nil

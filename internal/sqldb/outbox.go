@@ -8,7 +8,7 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
-// Event announces a committed change. It is published if, and only if, its transaction commits.
+// Event announces a committed change. It is published if and only if its transaction commits.
 type Event struct {
 	Sequence int64 // the order within this database; assigned by the database
 	ID       string
@@ -18,7 +18,7 @@ type Event struct {
 }
 
 // Emit adds an event to the outbox in this transaction. The events of one entity have the order of its changes,
-// because the row of the entity is written, and so locked, before the event.
+// because the entity's row is written, and so locked, before the event.
 func (tx *Tx) Emit(ctx context.Context, at time.Time, subject string, data []byte) error {
 	_, err := tx.ExecContext(ctx, `INSERT INTO outbox (id, subject, data, created_at) VALUES ($1, $2, $3, $4)`,
 		ids.New(ids.Event), subject, data, Micros(at))
@@ -29,8 +29,8 @@ func (tx *Tx) Emit(ctx context.Context, at time.Time, subject string, data []byt
 	return nil
 }
 
-// Emitted receives a value after a commit with events. Several commits may send one value, and commits of other
-// processes send none, so a relay must poll as well.
+// Emitted receives a value after a commit with events. Commits may share a value, and commits of other processes send
+// none, so a relay must poll as well.
 func (db *DB) Emitted() <-chan struct{} { return db.emitted }
 
 func (db *DB) signal() {

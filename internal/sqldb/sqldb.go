@@ -1,10 +1,10 @@
-// Package sqldb is the SQL layer of the services: one database for each service, SQLite in the data folder or
-// PostgreSQL, with one set of queries for both.
+// Package sqldb is the SQL layer of the services: one database per service, SQLite in the data folder or PostgreSQL,
+// with one set of queries.
 //
-// It promises: a Write is one transaction, and durable when it returns nil. The events that it emits and its
-// idempotency key are rows of the same transaction (the outbox pattern). On failure the transaction is rolled back; a
-// deadlock is retried. A database that is away is UNAVAILABLE with a reason and a delay. Queries use $1 placeholders, row
-// values and ON CONFLICT, which both engines support. Times are integer microseconds since 1970 in UTC.
+// A Write is one transaction, and durable when it returns nil. Its events and its idempotency key are rows of the
+// same transaction (the outbox pattern). A deadlock is retried. A database that is away is UNAVAILABLE with a reason
+// and a delay. Queries use $1 placeholders, row values and ON CONFLICT, which both engines support. Times are integer
+// microseconds since 1970 in UTC.
 package sqldb
 
 import (
@@ -53,14 +53,13 @@ func WithTracing(tracer trace.TracerProvider) Option {
 	return func(o *opening) { o.tracer = tracer }
 }
 
-// WithMaxConnections limits the connections to PostgreSQL of this process; default 16. SQLite has one writer and four
-// readers.
+// WithMaxConnections bounds the connections to PostgreSQL; default 16. SQLite has one writer and four readers.
 func WithMaxConnections(n int) Option {
 	return func(o *opening) { o.pool = n }
 }
 
-// Open opens the database of the dsn: "postgres://…", or "sqlite:PATH", whose folder is created when it does not
-// exist. It does not change the schema: see Migrate.
+// Open opens the database of the dsn: "postgres://…", or "sqlite:PATH", whose folder it creates. Migrate updates the
+// schema.
 func Open(ctx context.Context, dsn string, options ...Option) (*DB, error) {
 	o := opening{pool: defaultPool}
 	for _, option := range options {
@@ -123,7 +122,7 @@ func (o opening) sqlite(ctx context.Context, path string) (*DB, error) {
 	return &DB{write: write, read: read, emitted: make(chan struct{}, 1)}, nil
 }
 
-// restrictAccess creates the file with access for its owner only. SQLite creates its other files with the same mode.
+// restrictAccess creates the file with access for its owner only. SQLite's other files get the same mode.
 func restrictAccess(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -132,8 +131,8 @@ func restrictAccess(path string) error {
 	return file.Close()
 }
 
-// sqlitePool opens path with write-ahead logging, so that readers and the one writer do not wait for each other, and
-// with a sync at every commit, so that an acknowledged write survives a power failure.
+// sqlitePool opens path with write-ahead logging, so that readers and the writer do not wait for each other, and a
+// sync at every commit, so that an acknowledged write survives a power failure.
 func (o opening) sqlitePool(ctx context.Context, path string, size int, extra url.Values) (*sql.DB, error) {
 	query := url.Values{"_pragma": {
 		fmt.Sprintf("busy_timeout(%d)", busyTimeout.Milliseconds()),
@@ -184,9 +183,8 @@ type Tx struct {
 }
 
 // Write runs change in one transaction and commits it. If change fails, the transaction is rolled back and its error
-// is returned unchanged. After a deadlock the transaction is retried, so change must have no effects outside of tx.
-//
-// Under the context of a Group, it joins the transaction of the group.
+// is returned unchanged. After a deadlock it is retried, so change must have no effects outside of tx. Under the
+// context of a Group, it joins that transaction.
 func (db *DB) Write(ctx context.Context, change func(tx *Tx) error) error {
 	if tx, ok := ctx.Value(groupKey{}).(*Tx); ok && tx.db == db {
 		return tx.nested(ctx, change)
@@ -213,7 +211,7 @@ func (db *DB) writeOnce(ctx context.Context, change func(tx *Tx) error) (emitted
 	tx := &Tx{Tx: begun, db: db}
 	defer func() {
 		if err != nil {
-			_ = begun.Rollback() // the first error is the one to return
+			_ = begun.Rollback() // the first error is returned
 		}
 	}()
 	if err := change(tx); err != nil {

@@ -11,7 +11,7 @@ type Where struct {
 	args       []any
 }
 
-// And adds a condition. Its question marks are placeholders for args, in order.
+// And adds a condition. Its question marks are placeholders for args.
 func (w *Where) And(condition string, args ...any) {
 	for _, arg := range args {
 		condition = strings.Replace(condition, "?", w.Arg(arg), 1)
@@ -19,7 +19,7 @@ func (w *Where) And(condition string, args ...any) {
 	w.conditions = append(w.conditions, condition)
 }
 
-// In adds the condition that the column equals one of the values. Without values it matches no row.
+// In adds the condition that the column equals one of the values; none match no row.
 func (w *Where) In(column string, values []string) {
 	if len(values) == 0 {
 		w.conditions = append(w.conditions, "1 = 0")
@@ -32,23 +32,23 @@ func (w *Where) In(column string, values []string) {
 	w.conditions = append(w.conditions, column+" IN ("+strings.Join(marks, ", ")+")")
 }
 
-// Narrow adds In if there are values. Without values it matches every row.
+// Narrow is In, but no values match every row.
 func Narrow[T ~string](w *Where, column string, values []T) {
 	if len(values) > 0 {
 		w.In(column, Texts(values))
 	}
 }
 
-// Contains adds the condition that the column, whose values were converted by Fold, contains the text in any case.
+// Contains adds the condition that the column, with values of Fold, contains the text in any case.
 func (w *Where) Contains(column, text string) {
 	literal := strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(Fold(text))
 	w.And(column+` LIKE ? ESCAPE '\'`, "%"+literal+"%")
 }
 
-// Fold converts text for a search that ignores case. It is done in Go because the engines differ in LOWER.
+// Fold converts text for a case-insensitive search, in Go because the engines differ in LOWER.
 func Fold(text string) string { return strings.ToLower(text) }
 
-// Arg adds an argument and returns its placeholder, for parts of a query outside of the conditions.
+// Arg adds an argument and returns its placeholder, for other parts of a query.
 func (w *Where) Arg(value any) string {
 	w.args = append(w.args, value)
 	return "$" + strconv.Itoa(len(w.args))

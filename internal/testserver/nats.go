@@ -30,10 +30,10 @@ func StartNATS(t testing.TB) *NATS {
 
 func (n *NATS) config() string { return filepath.Join(n.dir, "nats.conf") }
 
-// URL returns the address of the server, whether or not it is running.
+// URL returns the address of the server, running or not.
 func (n *NATS) URL() string { return "nats://127.0.0.1:" + n.port }
 
-// Start starts the server after Kill, on the same port and with its stored data.
+// Start restarts the server after Kill, with its port and stored data.
 func (n *NATS) Start(t testing.TB) {
 	t.Helper()
 	cmd := exec.Command(n.binary, "-c", n.config())
@@ -41,7 +41,7 @@ func (n *NATS) Start(t testing.TB) {
 	n.process = cmd.Process
 }
 
-// Kill kills the server like a crash, and waits until its port is closed.
+// Kill kills the server, and waits until its port is closed.
 func (n *NATS) Kill(t testing.TB) {
 	t.Helper()
 	if err := n.process.Kill(); err != nil {

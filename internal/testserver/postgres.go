@@ -66,7 +66,7 @@ func StartPostgres(t testing.TB) *Postgres {
 	return p
 }
 
-// unprivileged returns the user of the server when the test runs as root, which PostgreSQL refuses.
+// unprivileged returns a user for the server when the test runs as root, which PostgreSQL refuses.
 func unprivileged(t testing.TB) *syscall.Credential {
 	t.Helper()
 	if os.Getuid() != 0 {

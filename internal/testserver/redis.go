@@ -11,7 +11,7 @@ import (
 	"go.uber.org/goleak"
 )
 
-// Redis is a Redis server for one test. It stores nothing on disk.
+// Redis is a Redis server for one test, without persistence.
 type Redis struct {
 	binary, dir, port string
 	process           *os.Process
@@ -25,13 +25,13 @@ func StartRedis(t testing.TB) *Redis {
 	return r
 }
 
-// Addr returns host:port of the server, whether or not it is running.
+// Addr returns host:port of the server, running or not.
 func (r *Redis) Addr() string { return "127.0.0.1:" + r.port }
 
 // URL returns Addr as a redis:// URL.
 func (r *Redis) URL() string { return "redis://" + r.Addr() }
 
-// Start starts the server after Kill, on the same port and empty.
+// Start restarts the server after Kill, on its port and empty.
 func (r *Redis) Start(t testing.TB) {
 	t.Helper()
 	cmd := exec.Command(r.binary, "--port", r.port, "--bind", "127.0.0.1", "--dir", r.dir, "--save", "", "--appendonly", "no")
@@ -39,7 +39,7 @@ func (r *Redis) Start(t testing.TB) {
 	r.process = cmd.Process
 }
 
-// Kill kills the server like a crash, and waits until its port is closed.
+// Kill kills the server, and waits until its port is closed.
 func (r *Redis) Kill(t testing.TB) {
 	t.Helper()
 	r.signal(t, syscall.SIGKILL)
@@ -76,8 +76,8 @@ func (r *Redis) signal(t testing.TB, signal syscall.Signal) {
 	}
 }
 
-// SleepingDials has goleak ignore the goroutine of a Redis client that was closed while its server was unavailable.
-// It sleeps for up to a second before it detects the close.
+// SleepingDials has goleak ignore the goroutine of a Redis client that was closed while its server was away: it
+// sleeps up to a second before it ends.
 func SleepingDials() goleak.Option {
 	return goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial")
 }

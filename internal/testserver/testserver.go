@@ -1,7 +1,6 @@
-// Package testserver starts real servers for tests, each on 127.0.0.1 with its own folder, from the installed binaries.
-//
-// If a binary does not exist, the test is skipped with a message. If SLUICE_TEST_REQUIRE names the server
-// (redis,postgres,nats), the test fails instead, so that a green run in CI proves that it ran.
+// Package testserver starts real servers for tests, each on 127.0.0.1 with its own folder, from the installed
+// binaries. Without the binary the test is skipped, or fails if SLUICE_TEST_REQUIRE names the server
+// (redis,postgres,nats).
 package testserver
 
 import (
@@ -40,15 +39,13 @@ func binary(t testing.TB, server, name string, folders ...string) string {
 	return ""
 }
 
-// The port range of servers. It is below the ephemeral ports, so that no connection and no listener on port 0
-// occupies a port before its server starts.
+// The ports of servers. They are below the ephemeral ports, so that no other connection or listener occupies one.
 const (
 	lowestPort  = 10_000
 	highestPort = 32_000
 )
 
-// FreePort returns a free port on 127.0.0.1. No other test, of this process or of another, gets the same port before
-// this test ends.
+// FreePort returns a free port on 127.0.0.1, reserved for this test among all test processes.
 func FreePort(t testing.TB) string {
 	t.Helper()
 	for range 1000 {

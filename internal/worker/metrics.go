@@ -6,7 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Metrics count the failures of the workers of a process, by the name of the worker. A nil Metrics counts nothing.
+// Metrics count the failures of workers by name. A nil Metrics counts nothing.
 type Metrics struct {
 	failures *prometheus.CounterVec
 	failing  *prometheus.GaugeVec

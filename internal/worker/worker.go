@@ -1,12 +1,7 @@
-// Package worker runs the background loops of a process: relays, schedulers, consumers, retention.
-//
-// A Loop describes what to do and when. A Worker executes one Loop: it has Start and Stop, a Wakeup ends its pause
-// early, and Stop waits until the loop has ended. Any number of workers run beside each other; a worker runs one
-// pass at a time.
-//
-// It promises: a pass that fails or panics does not end the worker. The worker logs the first failure of a row,
-// counts every failure in sluice_worker_failures_total, and retries after a backoff with jitter. Only an error
-// that is marked with Permanent ends it, because no retry can succeed.
+// Package worker runs background loops: relays, schedulers, consumers, retention. A Loop describes what to do and
+// when. A Worker executes one Loop, one pass at a time, until Stop. A pass that fails or panics does not end the
+// worker: it logs the first failure of a row, counts every failure in sluice_worker_failures_total, and retries after
+// a backoff with jitter. Only an error marked Permanent ends it.
 package worker
 
 import (
@@ -28,45 +23,45 @@ const (
 	defaultMinBackoff   = 100 * time.Millisecond
 	defaultMaxBackoff   = 5 * time.Second
 	defaultDrainTimeout = 5 * time.Second
-	minPause            = 5 * time.Millisecond // between two passes, so that due work that cannot be done does not spin
+	minPause            = 5 * time.Millisecond // between two passes, so that due work that fails does not spin
 )
 
 // Loop describes a background loop. Name and Pass must be set.
 type Loop struct {
-	Name string // in logs, and the label of the metrics
+	Name string // in logs and metrics
 
-	// Pass does all work that is due now. It may be called again after it failed, so it must be idempotent.
+	// Pass does all due work. It must be idempotent, because it is retried.
 	Pass func(ctx context.Context) error
 
-	Interval time.Duration                                 // the longest pause between two passes; default 1 s
-	NextDue  func(ctx context.Context) (*time.Time, error) // when work is due next, nil for never; it shortens the pause
+	Interval time.Duration                                 // maximum pause between two passes; default 1 s
+	NextDue  func(ctx context.Context) (*time.Time, error) // the next due time, nil for never; it shortens the pause
 	Wakeup   <-chan struct{}                               // ends the pause early, but not a backoff
 
-	MinBackoff time.Duration // the delay after the first failure; default 100 ms
-	MaxBackoff time.Duration // the longest delay after failures in a row; default 5 s, or MinBackoff when that is longer
+	MinBackoff time.Duration // after the first failure; default 100 ms
+	MaxBackoff time.Duration // after failures in a row; default 5 s, or MinBackoff if longer
 
 	// Drain runs once after the context of the loop has ended, within DrainTimeout (default 5 s), for work that
-	// must not wait for the next start.
+	// cannot wait for the next start.
 	Drain        func(ctx context.Context) error
 	DrainTimeout time.Duration
 
 	continuous bool
 }
 
-// Continuous returns the Loop of a part that works until its context ends. A return before that is a failure, and
-// the part is restarted after a backoff.
+// Continuous returns the Loop of a function that runs until its context ends. An earlier return is a failure, and
+// restarts it after a backoff.
 func Continuous(name string, run func(ctx context.Context) error) Loop {
 	return Loop{Name: name, Pass: run, continuous: true}
 }
 
-// Permanent marks an error that ends the worker, because no retry can succeed.
+// Permanent marks an error that ends the worker.
 func Permanent(err error) error { return permanent{err} }
 
 type permanent struct{ error }
 
 func (p permanent) Unwrap() error { return p.error }
 
-// Wakeup wakes a Loop. Several calls before the next pass count as one.
+// Wakeup wakes a Loop. Calls before the next pass coalesce.
 type Wakeup chan struct{}
 
 // NewWakeup returns a Wakeup for one Loop.

@@ -1,8 +1,5 @@
-// Package entitytest holds the callers and facts by which the tests of services, stores, the cache and the
-// subscriptions compare their visibility with the rule of internal/entity.
-//
-// It is for tests only. Every test walks all pairs of a caller and facts, so a rule that differs in one place
-// fails there.
+// Package entitytest has callers and facts for tests that compare the visibility of services, stores, the cache and
+// subscriptions with the rule of internal/entity, for all pairs.
 package entitytest
 
 import (
@@ -11,7 +8,7 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
-// Fixtures are callers and the ids that they are made of.
+// Fixtures are callers and their ids.
 type Fixtures struct {
 	Account, OtherAccount string
 	APIKey                string // of Account
@@ -38,7 +35,7 @@ func New() Fixtures {
 	return f
 }
 
-// Facts returns facts of every combination that visibility depends on. Of an owner, "" is public.
+// Facts returns facts of every combination that visibility depends on. The owner "" means public.
 func (f Fixtures) Facts() []entity.Facts {
 	var all []entity.Facts
 	for _, owner := range []string{"", f.Account, f.OtherAccount, f.APIKey} {

@@ -1,5 +1,5 @@
-// Package sqltest runs the conformance suite of a store on each supported engine. It skips an engine whose server is
-// not installed, as testserver does.
+// Package sqltest runs the conformance suite of a store on each engine. Like testserver, it skips an engine without
+// an installed server.
 package sqltest
 
 import (
@@ -11,8 +11,7 @@ import (
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
-// OnEachEngine runs the suite on SQLite and on PostgreSQL. Each call of open returns an empty, migrated database,
-// which is closed at the end of its test.
+// OnEachEngine runs the suite on SQLite and on PostgreSQL; open returns an empty, migrated database.
 func OnEachEngine(t *testing.T, migrations fs.FS, suite func(t *testing.T, open func(t *testing.T) *sqldb.DB)) {
 	t.Helper()
 	t.Run("SQLite", func(t *testing.T) {
