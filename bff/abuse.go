@@ -16,7 +16,7 @@ const (
 	KindCredentials  OperationKind = "CREDENTIALS" // verification of credentials, before the caller is known
 )
 
-// Fault says who caused that an operation has no data.
+// Fault says whose fault it is that an operation has no data.
 type Fault int
 
 // The faults.
@@ -27,12 +27,12 @@ const (
 	FaultNeither              // a conflict, or the client closed the connection
 )
 
-// Outcome is the result of an operation, as the abuse protection counts it.
+// Outcome is the result of an operation for the abuse protection.
 type Outcome struct {
 	Kind    OperationKind
 	Points  int    // cost after the refund
 	Fault   Fault  //
-	Refused string // reason of the gateway's own refusal; nothing ran
+	Refused string // the gateway refused it for this reason; nothing ran
 }
 
 // Target is a mutation and the entity that it changes.
@@ -41,20 +41,19 @@ type Target struct {
 	Entity   string // an id
 }
 
-// Abuse is the abuse protection: it counts operations by caller, and blocks a caller that misbehaves for a while.
-// The caller is that of the context. A refusal is RESOURCE_EXHAUSTED with the time after which a retry may pass.
+// Abuse counts operations by the caller of the context, and blocks a caller that misbehaves for a while. A refusal is
+// RESOURCE_EXHAUSTED with a RetryAfter.
 type Abuse interface {
-	// Admit refuses a caller whose circuit breaker for the kind is open, because its operations failed by its own
-	// fault.
+	// Admit refuses a caller whose circuit breaker for the kind is open: its operations failed by its own fault.
 	Admit(ctx context.Context, kind OperationKind) error
-	// CheckLoop refuses a caller that repeats the same mutation of the same entity in a loop.
+	// CheckLoop refuses a caller that repeats a mutation of one entity in a loop.
 	CheckLoop(ctx context.Context, targets []Target) error
-	// Note counts the outcome of an operation. It must be called once for each operation.
+	// Note counts the outcome of an operation, once for each operation.
 	Note(ctx context.Context, outcome Outcome)
 
-	// Usage returns the usage of callers in the window, the one with the most operations first.
+	// Usage returns the usage of callers in the window, the most operations first.
 	Usage(ctx context.Context, window CallWindow) ([]*CallerUsage, error)
-	// Release closes the circuit breakers of a caller; NOT_FOUND when none is open.
+	// Release closes the circuit breakers of a caller; NOT_FOUND if none is open.
 	Release(ctx context.Context, name string) (*CallerUsage, error)
 }
 
@@ -94,7 +93,7 @@ type CallerUsage struct {
 	Breakers   []*CallerBreaker
 }
 
-// RefusalCount is the number of refusals of a caller for one reason.
+// RefusalCount counts the refusals of a caller for one reason.
 type RefusalCount struct {
 	Reason string
 	Count  int
@@ -117,5 +116,5 @@ type CallerBreaker struct {
 	State     BreakerState
 	Reason    string
 	Since     time.Time
-	RetryAt   *time.Time // nil once the breaker is half-open
+	RetryAt   *time.Time // nil while half-open
 }

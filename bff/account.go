@@ -29,7 +29,7 @@ type Role string
 // IdentityProvider is the provider that vouches for a sign-in.
 type IdentityProvider string
 
-// Identity is a user as a provider knows them.
+// Identity is a user of a provider.
 type Identity struct {
 	Provider IdentityProvider
 	Subject  string
@@ -59,7 +59,7 @@ type Session struct {
 	Account      *Account
 }
 
-// ApiKey is the credential of a program. Its name is spelt as in the schema.
+// ApiKey is the credential of a program, spelt as in the schema.
 type ApiKey struct {
 	ID              string
 	AccountID       string // of the account that it acts for
@@ -75,7 +75,7 @@ type ApiKey struct {
 	RevokedAt       *time.Time
 }
 
-// CreateApiKeyInput is the input that creates an API key.
+// CreateApiKeyInput is the input of CreateAPIKey.
 type CreateApiKeyInput struct {
 	Name            string
 	Scopes          []string
@@ -85,7 +85,7 @@ type CreateApiKeyInput struct {
 	IdempotencyKey  *string
 }
 
-// CreatedApiKey is an API key with its secret, which is in no other response.
+// CreatedApiKey is an API key with its secret, only in this response.
 type CreatedApiKey struct {
 	APIKey *ApiKey
 	Secret *string
@@ -96,17 +96,17 @@ type Viewer struct {
 	AccountID string // "" for an anonymous caller
 	APIKeyID  string // "" without an API key
 	Scopes    []string
-	Budget    *Budget // nil when there is no rate limit
+	Budget    *Budget // nil without a rate limit
 }
 
-// IsNode marks an entity with an id of its own.
+// IsNode implements Node.
 func (*Account) IsNode() {}
 
-// GetID returns the id.
+// GetID implements Node.
 func (a *Account) GetID() string { return a.ID }
 
-// IsNode marks an entity with an id of its own.
+// IsNode implements Node.
 func (*ApiKey) IsNode() {}
 
-// GetID returns the id.
+// GetID implements Node.
 func (k *ApiKey) GetID() string { return k.ID }

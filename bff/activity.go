@@ -40,10 +40,10 @@ type Activity struct {
 	Position     *Position
 	Sky          *SkyCoordinates
 	Observation  *Observation
-	AccountID    string // of its owner; "" for a public activity. The schema does not show it
-	DeviceID     string // "" when it concerns no device
-	TripID       string // "" when it concerns no trip
-	JobID        string // "" when it concerns no job
+	AccountID    string // of the owner; "" for a public activity. Not in the schema
+	DeviceID     string // "" for none
+	TripID       string // "" for none
+	JobID        string // "" for none
 	Links        []*Link
 	Data         JSON
 	Version      int
@@ -85,7 +85,7 @@ type ConeInput struct {
 	Radius         float64
 }
 
-// ActivityFilter selects activities that meet every condition in it.
+// ActivityFilter selects activities that meet all conditions.
 type ActivityFilter struct {
 	Kinds         []ActivityKind
 	Sources       []string
@@ -103,7 +103,7 @@ type ActivityFilter struct {
 	AccountID     *string
 }
 
-// SkyCoordinatesInput is the input of a position on the sky.
+// SkyCoordinatesInput is a position on the sky.
 type SkyCoordinatesInput struct {
 	RightAscension float64
 	Declination    float64
@@ -121,7 +121,7 @@ type LinkInput struct {
 	Title *string
 }
 
-// RecordActivityInput is the input that records an activity.
+// RecordActivityInput is the input of RecordActivity.
 type RecordActivityInput struct {
 	Kind           ActivityKind
 	Source         *string
@@ -182,7 +182,7 @@ type RecordWaterInput struct {
 	IdempotencyKey *string
 }
 
-// HydrationQuery selects the water of the half-open interval [From, To).
+// HydrationQuery selects the water in [From, To).
 type HydrationQuery struct {
 	From, To  time.Time
 	TimeZone  string // IANA
@@ -203,8 +203,8 @@ type HydrationDay struct {
 	TotalMl int
 }
 
-// IsNode marks an entity with an id of its own.
+// IsNode implements Node.
 func (*Activity) IsNode() {}
 
-// GetID returns the id.
+// GetID implements Node.
 func (a *Activity) GetID() string { return a.ID }

@@ -1,8 +1,7 @@
-// Package bff has the views that the API shows, and the ports by which resolvers call services.
-//
-// Views have the names of the schema and no protobuf. bff/rpc implements the ports; bff/guard and bff/cache wrap them.
-// Every call of a port acts for the caller in its context (internal/caller), and an error is an *errs.Error. A batch
-// read leaves out ids that do not exist and ids that the caller does not see: a caller cannot tell the two apart.
+// Package bff has the views that the API shows, and the ports that resolvers call. Views have the names of the schema
+// and no protobuf. bff/rpc implements the ports; bff/guard and bff/cache wrap them. A call acts for the caller in its
+// context (internal/caller), and an error is an *errs.Error. A batch read omits ids that do not exist or that the
+// caller does not see.
 package bff
 
 import (
@@ -15,13 +14,13 @@ import (
 // ServiceName names a service in responses: its name in internal/catalog, in upper case.
 type ServiceName string
 
-// ServiceNameOf returns the name that responses have for a service of internal/catalog.
+// ServiceNameOf returns the ServiceName of a service of internal/catalog.
 func ServiceNameOf(service string) ServiceName { return ServiceName(strings.ToUpper(service)) }
 
 // JSON is one JSON value, as text.
 type JSON = json.RawMessage
 
-// Node is an entity with an id of its own.
+// Node is an entity with an id.
 type Node interface {
 	IsNode()
 	GetID() string
@@ -29,9 +28,9 @@ type Node interface {
 
 // PageRequest requests one page of a list.
 type PageRequest struct {
-	First     int    // most items of the page; 0 means 20
-	After     string // the cursor of the item before the page
-	WithTotal bool   // count all items of the list too
+	First     int    // maximum items; 0 means 20
+	After     string // a cursor; "" for the first page
+	WithTotal bool   // count all items too
 }
 
 // Page is one page of a list.

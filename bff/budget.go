@@ -9,27 +9,27 @@ type Budget struct {
 	RestorePerSecond float64
 }
 
-// Budgets is the rate limit of callers. The caller is that of the context.
+// Budgets is the rate limit of callers, for the caller of the context.
 type Budgets interface {
-	// Charge takes the points of a document from the bucket before it runs, all or none. A refusal is
-	// RESOURCE_EXHAUSTED with the time after which the bucket has enough points; until then the same document may be
-	// refused without being parsed. The returned budget is the state of the bucket in both cases.
+	// Charge takes the points of a document before it runs, all or none. A refusal is RESOURCE_EXHAUSTED with the
+	// time until the bucket has enough points; until then the document may be refused without being parsed. The
+	// returned budget is the state of the bucket in both cases.
 	Charge(ctx context.Context, document string, points int) (Budget, error)
-	// Refund refunds points that were not used.
+	// Refund refunds unused points.
 	Refund(ctx context.Context, points int)
 }
 
-// ChargeExtension is the name under which an operation's statistics hold its *Charge.
+// ChargeExtension is the name of the *Charge in an operation's statistics.
 const ChargeExtension = "charge"
 
 // Charge is the points that an operation took from its caller's budget.
 type Charge struct {
 	Requested int    // the points of the most expensive response
-	Actual    int    // the points of the response itself; 0 when the operation was refused
+	Actual    int    // the points of the response; 0 after a refusal
 	Budget    Budget // the rest of the caller's budget
 }
 
-// Settle refunds the points that were taken and not spent.
+// Settle refunds the unused points.
 func (c *Charge) Settle(ctx context.Context, budgets Budgets, spent int) {
 	unspent := c.Actual - spent
 	if unspent <= 0 {

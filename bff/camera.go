@@ -11,15 +11,15 @@ type Cameras interface {
 	StopStream(ctx context.Context, deviceID string, viewer *string) (*StreamSession, error)
 	GetStreams(ctx context.Context, deviceIDs []string) (map[string]*StreamSession, error)
 	MoveCamera(ctx context.Context, input MoveCameraInput) (*Command, error)
-	// TakeSnapshot commands a camera to upload an image to the target that the object describes. With a nil upload
-	// the adapter that stores images adds the target.
+	// TakeSnapshot sends the command to upload an image to the target. With a nil upload the adapter that stores
+	// images adds the target.
 	TakeSnapshot(ctx context.Context, deviceID string, upload JSON) (*Command, error)
 }
 
 // StreamState is STOPPED, STARTING, LIVE or STOPPING.
 type StreamState string
 
-// StreamSession is the stream of a camera, as one viewer sees it.
+// StreamSession is the stream of a camera for one viewer.
 type StreamSession struct {
 	DeviceID    string
 	State       StreamState
@@ -27,18 +27,17 @@ type StreamSession struct {
 	Viewers     int
 	LeaseUntil  *time.Time // the lease of the caller
 	LingerUntil *time.Time
-	Answer      JSON // payload of the camera's reply when it started
+	Answer      JSON // the camera's response to the start
 	Reason      *string
 	Error       *string
 }
 
-// StreamInput names a camera and a viewer.
 type StreamInput struct {
 	DeviceID string
 	Viewer   *string
 }
 
-// MoveCameraInput is the new direction of a camera; a nil field does not change.
+// MoveCameraInput is the new direction of a camera; nil fields do not change.
 type MoveCameraInput struct {
 	DeviceID               string
 	Pan, Tilt, Zoom, Focus *float64

@@ -40,7 +40,7 @@ type Command struct {
 	Result         JSON
 	Reason         *string
 	Error          *string
-	ImageURL       *string // address of the snapshot's image; the adapter that stores images sets it
+	ImageURL       *string // of the snapshot; set by the adapter that stores images
 }
 
 // LogLine is a line that a device logs while it runs a command.
@@ -52,7 +52,7 @@ type LogLine struct {
 	Text      string
 }
 
-// LogQuery selects the first lines of the half-open interval [From, To).
+// LogQuery selects the first lines in [From, To).
 type LogQuery struct {
 	From, To time.Time
 	First    int
@@ -68,10 +68,10 @@ type SendCommandInput struct {
 	IdempotencyKey *string
 }
 
-// IsNode marks an entity with an id of its own.
+// IsNode implements Node.
 func (*Command) IsNode() {}
 
-// GetID returns the id.
+// GetID implements Node.
 func (c *Command) GetID() string { return c.ID }
 
 // IsNode marks the payload of an event.

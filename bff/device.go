@@ -47,13 +47,13 @@ type Device struct {
 	Presence   Presence
 	LastSeenAt *time.Time
 	Position   *Position
-	Board      JSON // an object; nil when the device reported none
+	Board      JSON // an object; nil for none
 	Firmware   *string
 	CreatedAt  time.Time
 	LockState  *LockState
 }
 
-// DeviceFilter selects devices that meet every condition in it.
+// DeviceFilter selects devices that meet all conditions.
 type DeviceFilter struct {
 	Kinds        []DeviceKind
 	Presences    []Presence
@@ -84,7 +84,7 @@ type UpdateDeviceInput struct {
 	ExpectedVersion *int
 }
 
-// DeviceCounts is the number of devices that the caller sees, by presence.
+// DeviceCounts counts the devices that the caller sees, by presence.
 type DeviceCounts struct {
 	Total, Online, Offline, Unknown int
 }
@@ -99,7 +99,7 @@ type DeviceEvent struct {
 	Data    JSON
 }
 
-// TelemetryQuery selects series of the half-open interval [From, To).
+// TelemetryQuery selects series in [From, To).
 type TelemetryQuery struct {
 	Keys        []string
 	From, To    time.Time
@@ -117,11 +117,11 @@ type Series struct {
 type Point struct {
 	At        time.Time
 	Value     *float64
-	ArrivedAt *time.Time // nil for a step, and for a reading that the device itself did not send
+	ArrivedAt *time.Time // nil for a step, and for a reading that the device did not send
 }
 
-// IsNode marks an entity with an id of its own.
+// IsNode implements Node.
 func (*Device) IsNode() {}
 
-// GetID returns the id.
+// GetID implements Node.
 func (d *Device) GetID() string { return d.ID }

@@ -2,26 +2,25 @@ package bff
 
 import "context"
 
-// DocumentName is how a request identifies its document: by the text, by the hash of the text, by an id, or by the
-// text with one of these.
+// DocumentName identifies the document of a request: the text, its hash, an id, or the text with one of these.
 type DocumentName struct {
 	Text string
 	Hash string // SHA-256 of the text, in hex
 	ID   string
 }
 
-// Document is a document that a request may execute.
+// Document is a document that may be executed.
 type Document struct {
 	Text    string
-	ID      string // its id among the trusted documents, or its hash; "" when only the text was sent
-	Trusted bool   // loaded when the gateway started
-	Fresh   bool   // the text was sent with its hash: it may be persisted once it is valid
+	ID      string // id of a trusted document, or the hash; "" if only the text was sent
+	Trusted bool   // loaded at the start
+	Fresh   bool   // sent with its hash: it may be persisted once it is valid
 }
 
-// Documents is the store of persisted documents. The caller is that of the context.
+// Documents is the store of persisted documents, for the caller of the context.
 type Documents interface {
-	// Find returns the document. It refuses a document that may not run; PERSISTED_QUERY_NOT_FOUND requests the text.
+	// Find returns the document, or refuses it. PERSISTED_QUERY_NOT_FOUND requests the text.
 	Find(ctx context.Context, name DocumentName) (Document, error)
-	// Save persists a fresh document, which is valid and within limits, under its hash.
+	// Save persists a fresh and valid document under its hash.
 	Save(ctx context.Context, document Document)
 }

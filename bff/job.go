@@ -38,7 +38,7 @@ type Job struct {
 	Attempt        int
 	MaxAttempts    int
 	TimeoutSeconds int
-	DeviceID       string // "" when it concerns no device
+	DeviceID       string // "" for none
 	Progress       *float64
 	Result         JSON
 	Error          *string
@@ -59,12 +59,12 @@ type JobRun struct {
 	Error      *string
 }
 
-// JobCounts is the number of jobs that the caller sees, by status.
+// JobCounts counts the jobs that the caller sees, by status.
 type JobCounts struct {
 	Total, Scheduled, Queued, Running, Succeeded, Failed, Retrying, Cancelled int
 }
 
-// JobFilter selects jobs that meet every condition in it.
+// JobFilter selects jobs that meet all conditions.
 type JobFilter struct {
 	Statuses     []JobStatus
 	Kinds        []string
@@ -102,8 +102,8 @@ type UpdateJobInput struct {
 	ExpectedVersion *int
 }
 
-// IsNode marks an entity with an id of its own.
+// IsNode implements Node.
 func (*Job) IsNode() {}
 
-// GetID returns the id.
+// GetID implements Node.
 func (j *Job) GetID() string { return j.ID }

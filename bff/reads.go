@@ -18,16 +18,16 @@ const (
 	TierCoalesced Tier = "COALESCED" // in progress for another caller
 )
 
-// CacheUse counts reads by their outcome, each id one.
+// CacheUse counts reads by their outcome, one per id.
 type CacheUse struct {
 	Memory    int `json:"memory,omitempty"`    // hits in the memory of this gateway
 	Redis     int `json:"redis,omitempty"`     // hits in Redis
 	Coalesced int `json:"coalesced,omitempty"` // joined a call in progress
 	Missed    int `json:"missed,omitempty"`    // without an entry
 	Stale     int `json:"stale,omitempty"`     // with an invalidated entry
-	Bypassed  int `json:"bypassed,omitempty"`  // without a lookup: not cacheable, or the cache was unavailable
+	Bypassed  int `json:"bypassed,omitempty"`  // without a lookup: not cacheable, or no cache available
 
-	// TTL is the shortest time left of the hits; 0 without a hit.
+	// TTL is the minimum remaining TTL of the hits; 0 without a hit.
 	TTL time.Duration `json:"-"`
 }
 
@@ -42,7 +42,7 @@ func (u *CacheUse) Add(more CacheUse) {
 	u.BoundTTL(more.TTL)
 }
 
-// BoundTTL lowers the TTL to the time left of a hit; 0 changes nothing.
+// BoundTTL lowers the TTL to that of a hit; 0 has no effect.
 func (u *CacheUse) BoundTTL(left time.Duration) {
 	if left > 0 && (u.TTL == 0 || left < u.TTL) {
 		u.TTL = left
@@ -54,11 +54,11 @@ type CacheResult string
 
 // The results.
 const (
-	CacheHit     CacheResult = "HIT"     // all reads were hits, or joined a call in progress
+	CacheHit     CacheResult = "HIT"     // only hits, or joined calls
 	CacheMiss    CacheResult = "MISS"    // no read was a hit
-	CacheStale   CacheResult = "STALE"   // no read was a hit, and a write had invalidated at least one entry
+	CacheStale   CacheResult = "STALE"   // no hit, and at least one entry was invalidated
 	CachePartial CacheResult = "PARTIAL" // some reads were hits
-	CacheBypass  CacheResult = "BYPASS"  // no read was looked up
+	CacheBypass  CacheResult = "BYPASS"  // no lookup
 )
 
 // Result returns the summary.
@@ -90,27 +90,27 @@ func (u CacheUse) Tier() Tier {
 	return ""
 }
 
-// Reads notes what an operation reads through the ports, which is what its response contains. It is safe for concurrent
-// use; a nil Reads notes nothing.
+// Reads records the reads of an operation through the ports, which are the content of its response. It is safe for
+// concurrent use; a nil Reads records nothing.
 type Reads struct {
-	parent *Reads   // notes for it; nil for the Reads of the operation
+	parent *Reads   // records for it; nil for the Reads of the operation
 	paths  []string // of the fields that read this
 
 	mu          sync.Mutex
 	methods     map[string]CacheUse
 	entities    map[Entity]bool
 	uncacheable bool
-	fields      map[string]*FieldReads // by path; nil without notes by field
+	fields      map[string]*FieldReads // by path; nil without records by field
 }
 
-// FieldReads is what one field of the response reads.
+// FieldReads are the reads of one field of the response.
 type FieldReads struct {
 	Path    string // without list indexes: "trips.nodes.vehicle"
 	Methods []string
 	Use     CacheUse
 }
 
-// NewReads returns a Reads that also notes by field.
+// NewReads returns a Reads that also records by field.
 func NewReads() *Reads { return &Reads{fields: map[string]*FieldReads{}} }
 
 // At returns a Reads for the fields of the paths, which read together.
@@ -124,13 +124,13 @@ func (r *Reads) At(paths ...string) *Reads {
 	return &Reads{parent: r, paths: paths}
 }
 
-// ByField reports whether it notes by field.
+// ByField reports whether it records by field.
 func (r *Reads) ByField() bool { return r != nil && (r.parent != nil || r.fields != nil) }
 
-// Note notes reads of a method, which returns entities of the kind.
+// Note records reads of a method, which returns entities of the kind.
 func (r *Reads) Note(method string, of Entity, use CacheUse) { r.note(method, of, use, false) }
 
-// NoteUncacheable notes a read whose response no event invalidates.
+// NoteUncacheable records a read whose response no event invalidates.
 func (r *Reads) NoteUncacheable(method string) { r.note(method, "", CacheUse{Bypassed: 1}, true) }
 
 func (r *Reads) note(method string, of Entity, use CacheUse, uncacheable bool) {
@@ -164,7 +164,7 @@ func (r *Reads) note(method string, of Entity, use CacheUse, uncacheable bool) {
 	}
 }
 
-// Fields returns the notes by field, in the order of their paths.
+// Fields returns the records by field, in the order of their paths.
 func (r *Reads) Fields() []FieldReads {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -176,7 +176,7 @@ func (r *Reads) Fields() []FieldReads {
 	return fields
 }
 
-// Entities returns the kinds that were read. known is false if the operation also read something uncacheable.
+// Entities returns the kinds of the reads. known is false if the operation also read something uncacheable.
 func (r *Reads) Entities() (entities []Entity, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -201,7 +201,7 @@ func (r *Reads) Methods() map[string]CacheUse {
 
 type readsKey struct{}
 
-// WithReads returns a context whose reads are noted.
+// WithReads returns a context that records reads.
 func WithReads(ctx context.Context, reads *Reads) context.Context {
 	return context.WithValue(ctx, readsKey{}, reads)
 }

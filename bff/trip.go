@@ -12,9 +12,9 @@ type Trips interface {
 	EndTrip(ctx context.Context, tripID string, position *PositionInput, expectedVersion *int) (*Trip, error)
 	GetTrips(ctx context.Context, ids []string) ([]*Trip, error)
 	ListTrips(ctx context.Context, filter *TripFilter, page PageRequest) (Page[Trip], error)
-	// GetOpenTripsByVehicle returns the open trips by the id of the vehicle.
+	// GetOpenTripsByVehicle returns the open trips by vehicle.
 	GetOpenTripsByVehicle(ctx context.Context, vehicleIDs []string) (map[string]*Trip, error)
-	// GetOpenTripOfAccount returns nil without an error when the account has no open trip.
+	// GetOpenTripOfAccount returns nil without an error if there is no open trip.
 	GetOpenTripOfAccount(ctx context.Context, accountID string) (*Trip, error)
 	// GetTracks returns the tracks by the id of the trip.
 	GetTracks(ctx context.Context, tripIDs []string, maxPoints int) (map[string][]*Position, error)
@@ -55,7 +55,7 @@ type Money struct {
 	Currency    string
 }
 
-// TripFilter selects trips that meet every condition in it.
+// TripFilter selects trips that meet all conditions.
 type TripFilter struct {
 	AccountIds    []string
 	VehicleIds    []string
@@ -71,8 +71,8 @@ type StartTripInput struct {
 	IdempotencyKey *string
 }
 
-// IsNode marks an entity with an id of its own.
+// IsNode implements Node.
 func (*Trip) IsNode() {}
 
-// GetID returns the id.
+// GetID implements Node.
 func (t *Trip) GetID() string { return t.ID }

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Twins is the part of the device service for configurations: the desired one and the reported one of each device.
-// GetDeviceConfigs and ListConfigVersions are batch reads.
+// Twins is the part of the device service for desired and reported configurations. GetDeviceConfigs and
+// ListConfigVersions are batch reads.
 type Twins interface {
 	SetDeviceConfig(ctx context.Context, deviceID string, desired JSON, expectedVersion *int) (*DeviceConfig, error)
 	GetDeviceConfigs(ctx context.Context, deviceIDs []string) (map[string]*DeviceConfig, error)

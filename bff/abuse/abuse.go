@@ -2,10 +2,9 @@
 //
 // A caller has a circuit breaker for each kind of operation. When nearly all of its operations fail by its own fault,
 // they are refused at once (CALLER_TRIPPED) until a trial succeeds. A caller that repeats one mutation of one entity
-// in a loop is refused this mutation only (MUTATION_LOOP). Failures of the services never count against a caller.
-//
-// It promises: a refusal has a RetryAfter and costs one lookup. The number of callers is bounded; at the bound,
-// callers with the fewest requests are evicted. Each gateway counts on its own.
+// in a loop is refused this mutation only (MUTATION_LOOP). Failures of services never count against a caller. A
+// refusal has a RetryAfter and costs one lookup. At the bound, callers with the fewest requests are evicted. Each
+// gateway counts on its own.
 package abuse
 
 import (
@@ -25,8 +24,8 @@ import (
 // Options are the thresholds.
 type Options struct {
 	Window   time.Duration // in which failures and repeats are counted
-	Failures int           // by the caller's fault in the window, of one kind of operation
-	Repeats  int           // of one mutation on one thing in the window
+	Failures int           // in the window, of one kind of operation
+	Repeats  int           // of one mutation of one entity in the window
 	OpenFor  time.Duration // until a trial
 	Kept     int           // callers
 	Key      func(ctx context.Context) string
@@ -39,7 +38,7 @@ const (
 	ReasonLoop    = "MUTATION_LOOP"
 )
 
-// Callers holds the records of all callers. It is safe for concurrent use.
+// Callers has the records of all callers. It is safe for concurrent use.
 type Callers struct {
 	options  Options
 	known    *otter.Cache[string, *record]
@@ -89,12 +88,12 @@ func (c *Callers) find(key string, who caller.Caller) *record {
 	return r
 }
 
-// Admit refuses a caller whose breaker for the kind is open.
+// Admit implements bff.Abuse.
 func (c *Callers) Admit(ctx context.Context, kind bff.OperationKind) error {
 	return c.of(ctx).admit(kind, time.Now())
 }
 
-// CheckLoop refuses a mutation that the caller repeats in a loop.
+// CheckLoop implements bff.Abuse.
 func (c *Callers) CheckLoop(ctx context.Context, targets []bff.Target) error {
 	if len(targets) == 0 {
 		return nil
@@ -102,12 +101,12 @@ func (c *Callers) CheckLoop(ctx context.Context, targets []bff.Target) error {
 	return c.of(ctx).checkLoop(targets, time.Now())
 }
 
-// Unread refuses a document before it is parsed, if the breakers of all kinds that it may be are open. A text without
+// Unread refuses a document before it is parsed, if the breakers of all its possible kinds are open. A text without
 // the word mutation is no mutation. It uses no trial.
 func (c *Callers) Unread(ctx context.Context, document string) error {
 	r, known := c.known.GetIfPresent(c.options.Key(ctx))
 	if !known || document == "" {
-		return nil // known by its hash alone
+		return nil // known by its hash only
 	}
 	now := time.Now()
 	err := r.check(bff.KindQuery, now)
@@ -120,7 +119,7 @@ func (c *Callers) Unread(ctx context.Context, document string) error {
 	return err
 }
 
-// Note records the outcome of an operation.
+// Note implements bff.Abuse.
 func (c *Callers) Note(ctx context.Context, outcome bff.Outcome) {
 	if outcome.Refused != "" {
 		c.refusals[reasonOf(outcome.Refused)].Inc()
@@ -128,14 +127,14 @@ func (c *Callers) Note(ctx context.Context, outcome bff.Outcome) {
 	c.of(ctx).note(outcome, time.Now())
 }
 
-// Refused records a refused request of which only the caller is known. The key is that of the options.
+// Refused records a refused request of which only the caller and its key are known.
 func (c *Callers) Refused(who caller.Caller, key, reason string) {
 	c.refusals[reasonOf(reason)].Inc()
 	c.find(key, who).note(bff.Outcome{Refused: reason}, time.Now())
 }
 
-// Verify verifies the credentials of the context's network. It refuses without verifying when nearly all credentials
-// of the network were invalid.
+// Verify verifies the credentials of the context's network. It refuses without verifying if nearly all credentials of
+// the network were invalid.
 func (c *Callers) Verify(ctx context.Context, verify func() (caller.Caller, error)) (caller.Caller, error) {
 	if err := c.Admit(ctx, bff.KindCredentials); err != nil {
 		c.Note(ctx, bff.Outcome{Kind: bff.KindCredentials, Refused: ReasonTripped})
@@ -148,7 +147,6 @@ func (c *Callers) Verify(ctx context.Context, verify func() (caller.Caller, erro
 	return who, err
 }
 
-// presented records whether credentials were valid.
 func (c *Callers) presented(ctx context.Context, verified bool) {
 	if !verified {
 		c.Note(ctx, bff.Outcome{Kind: bff.KindCredentials, Fault: bff.FaultCaller})
@@ -159,7 +157,7 @@ func (c *Callers) presented(ctx context.Context, verified bool) {
 	}
 }
 
-// Release closes the breakers of a caller.
+// Release implements bff.Abuse.
 func (c *Callers) Release(_ context.Context, name string) (*bff.CallerUsage, error) {
 	r, known := c.known.GetIfPresent(name)
 	if !known {
@@ -178,7 +176,7 @@ type record struct {
 
 	mu       sync.Mutex
 	seen     time.Time
-	breakers map[bff.OperationKind]*breaker // those that something counts against
+	breakers map[bff.OperationKind]*breaker // breakers with counted failures
 	loops    loops
 	tally    tally
 }
@@ -243,7 +241,7 @@ func (r *record) note(outcome bff.Outcome, now time.Time) {
 	b.note(outcome.Fault)
 }
 
-// held counts valid credentials, so that a network with mixed clients stays open. The requests count for their caller.
+// countVerified counts valid credentials, so that a network with mixed clients stays open.
 func (r *record) countVerified() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -10,15 +10,14 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// failureShare is the share of failures that opens the breaker, in percent: a caller with other successful work stays
-// admitted.
+// failureShare opens the breaker, in percent: a caller with other successful work stays admitted.
 const failureShare = 90
 
 // buckets is the number of steps of the sliding window.
 const buckets = 6
 
 // breaker is the circuit breaker of one caller for one kind of operation. It receives outcomes when they are known,
-// so an operation that never ends blocks nothing. The lock of its record guards it.
+// so an endless operation blocks nothing. The lock of its record guards it.
 type breaker struct {
 	kind    bff.OperationKind
 	options Options
@@ -63,10 +62,10 @@ func (b *breaker) note(fault bff.Fault) {
 	})
 }
 
-// trialEvery is the time between two trials of a half-open breaker, because the last trial may have had no outcome.
+// trialEvery is the time between two trials of a half-open breaker, in case the last trial had no outcome.
 const trialEvery = time.Second
 
-// check refuses without taking the trial.
+// check refuses without using the trial.
 func (b *breaker) check(now time.Time) error {
 	switch b.circuit.State() {
 	case gobreaker.StateOpen:

@@ -19,11 +19,11 @@ type loop struct {
 	target bff.Target
 	began  time.Time // of the window
 	count  int       // in the window
-	since  time.Time // when it was refused first; zero for no loop
+	since  time.Time // of the first refusal; zero for no loop
 	trial  time.Time // of the last trial
 }
 
-// visit counts a mutation and refuses it above the limit. tripped is true for the first refusal.
+// visit counts a mutation and refuses it above the limit; tripped for the first refusal.
 func (l *loops) visit(target bff.Target, options Options, now time.Time) (refusal error, tripped bool) {
 	at := l.find(target, now)
 	if at.since.IsZero() {

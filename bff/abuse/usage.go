@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// reasons are the refusals with a counter of their own; the last one counts all others.
+// reasons have a counter each; the last one counts all others.
 var reasons = [...]string{"BUDGET_EXHAUSTED", "TOO_MANY_REQUESTS_IN_FLIGHT", ReasonTripped, ReasonLoop, "OVERLOADED", "OTHER"}
 
 func reasonOf(reason string) int {
@@ -43,7 +43,7 @@ func (c *count) add(outcome bff.Outcome) {
 	}
 }
 
-// tally counts in stretches: a window is so many of the latest, of which the last has only begun.
+// tally counts in stretches: a window is a number of the latest ones, of which the last has only begun.
 type tally struct {
 	minute [6]count
 	hour   [12]count
@@ -72,7 +72,7 @@ func (t *tally) window(window bff.CallWindow) (counts []count, stretch time.Dura
 	return t.hour[:], 5 * time.Minute
 }
 
-// Usage returns the usage of callers in the window, the most requests first, then by name.
+// Usage implements bff.Abuse; equal callers are ordered by name.
 func (c *Callers) Usage(_ context.Context, window bff.CallWindow) ([]*bff.CallerUsage, error) {
 	now := time.Now()
 	var all []*bff.CallerUsage

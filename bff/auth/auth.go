@@ -1,13 +1,12 @@
 // Package auth authenticates callers by an access token or an API key.
 //
-// Access tokens are verified here, with the public keys of the account service, so that most requests cost no call; only RS256 is
-// accepted. API keys are verified by the account service. With CacheOptions, verdicts on credentials are cached for a short TTL,
-// refusals too, so that neither a busy caller nor one that retries invalid credentials costs a verification per request.
+// Access tokens (RS256 only) are verified here with the public keys of the account service, so most requests need no
+// call. API keys are verified by the account service. With CacheOptions, verdicts, refusals too, are cached for a
+// short TTL, so that neither a busy caller nor one that retries invalid credentials costs a verification per request.
 //
-// It promises that credentials which are not valid are refused: a request never becomes anonymous by mistake. A revoked key is
-// refused at once on a gateway that receives the event (see Invalidate), elsewhere after the TTL.
-//
-// While the account service is away, known public keys are used longer, and API keys without a cached verdict are UNAVAILABLE.
+// Invalid credentials are refused: a request never becomes anonymous by mistake. A revoked key is refused at once on
+// a gateway that receives the event (see Invalidate), elsewhere after the TTL. While the account service is away,
+// known public keys are used longer, and API keys without a cached verdict are UNAVAILABLE.
 package auth
 
 import (
@@ -58,7 +57,7 @@ func NewCached(accounts bff.Accounts, issuer string, clk clock.Clock, cache Cach
 	}
 }
 
-// Credentials are the credentials of a request: an access token, an API key, or none.
+// Credentials are an access token, an API key, or none.
 type Credentials struct {
 	Bearer string
 	APIKey string
@@ -69,7 +68,7 @@ func FromHeader(header http.Header) (Credentials, error) {
 	if len(header["Authorization"]) > 1 || len(header["X-Api-Key"]) > 1 {
 		return Credentials{}, refused("AUTHORIZATION_AMBIGUOUS", "send one access token or one API key")
 	}
-	c := Credentials{APIKey: strings.TrimSpace(header.Get("X-Api-Key"))} // the canonical form, which needs no allocation
+	c := Credentials{APIKey: strings.TrimSpace(header.Get("X-Api-Key"))} // the canonical form avoids an allocation
 	if value := header.Get("Authorization"); value != "" {
 		scheme, token, _ := strings.Cut(value, " ")
 		if !strings.EqualFold(scheme, "Bearer") || strings.TrimSpace(token) == "" {
@@ -83,8 +82,8 @@ func FromHeader(header http.Header) (Credentials, error) {
 	return c, nil
 }
 
-// FromRequest returns the credentials of a request. A GET for an event stream can have the access token as access_token in its URL
-// (RFC 6750, section 2.3), because an EventSource cannot set headers.
+// FromRequest returns the credentials of a request. A GET for an event stream may have access_token in its URL (RFC
+// 6750, section 2.3), because an EventSource cannot set headers.
 func FromRequest(r *http.Request) (Credentials, error) {
 	c, err := FromHeader(r.Header)
 	if err != nil || r.Method != http.MethodGet || !strings.Contains(r.Header.Get("Accept"), "text/event-stream") {
@@ -100,8 +99,8 @@ func FromRequest(r *http.Request) (Credentials, error) {
 	return Credentials{Bearer: token}, nil
 }
 
-// Caller verifies the credentials and returns their caller; the anonymous caller when there are none. The error is UNAUTHENTICATED
-// for credentials that are not valid, and UNAVAILABLE when they cannot be verified now.
+// Caller verifies the credentials and returns their caller; the anonymous caller without any. UNAUTHENTICATED for
+// invalid credentials, UNAVAILABLE if they cannot be verified now.
 func (a *Authenticator) Caller(ctx context.Context, c Credentials) (caller.Caller, error) {
 	switch {
 	case c.Bearer != "":
@@ -112,7 +111,7 @@ func (a *Authenticator) Caller(ctx context.Context, c Credentials) (caller.Calle
 	return caller.Caller{}, nil
 }
 
-// Cached returns the caller of a cached verdict. It verifies nothing and calls no service.
+// Cached returns the caller of a cached verdict, without a verification or a call.
 func (a *Authenticator) Cached(c Credentials) (who caller.Caller, found bool) {
 	switch {
 	case c.Bearer != "":
@@ -123,7 +122,6 @@ func (a *Authenticator) Cached(c Credentials) (who caller.Caller, found bool) {
 	return caller.Caller{}, true
 }
 
-// claims are the claims of an access token.
 type claims struct {
 	jwt.RegisteredClaims
 	Session string      `json:"sid"`
@@ -147,7 +145,7 @@ func (a *Authenticator) bearer(ctx context.Context, token string) (caller.Caller
 	}, nil
 }
 
-// isAccountRole reports whether an account can have the role. The role of Sluice itself is never authenticated by credentials.
+// isAccountRole refuses the role of Sluice itself, which credentials never have.
 func isAccountRole(role caller.Role) bool {
 	return role == caller.Admin || role == caller.Operator || role == caller.Member
 }
@@ -187,7 +185,7 @@ func (a *Authenticator) apiKey(ctx context.Context, key string) (caller.Caller, 
 	return who, nil
 }
 
-// deviceLabels returns the label limit of the key. A limit that cannot be decoded is refused: it must not become no limit.
+// deviceLabels returns the label limit of the key. An invalid limit is refused: it must not become no limit.
 func deviceLabels(key *bff.ApiKey) (limit map[string]string, err error) {
 	if len(key.DeviceLabels) == 0 {
 		return nil, nil

@@ -17,8 +17,8 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// The key set is refreshed when it is stale, and when a token names an unknown key. It is refreshed at most once per
-// minRefreshInterval, because anyone can send tokens that name keys which do not exist.
+// The key set is refreshed when it is stale, and when a token names an unknown key, but at most once per
+// minRefreshInterval, because anyone can send tokens with unknown keys.
 const (
 	keySetTTL          = 10 * time.Minute
 	minRefreshInterval = 10 * time.Second
@@ -40,7 +40,7 @@ func newKeySet(accounts bff.Accounts, clk clock.Clock) *keySet {
 	return &keySet{accounts: accounts, clock: clk}
 }
 
-// find returns the public key with the id, after a refresh when that is necessary.
+// find returns the public key with the id, after a refresh if necessary.
 func (s *keySet) find(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	key, age, sinceAttempt := s.cached(kid)
 	if key != nil && (age < keySetTTL || sinceAttempt < minRefreshInterval) {
@@ -61,7 +61,7 @@ func (s *keySet) find(ctx context.Context, kid string) (*rsa.PublicKey, error) {
 	return key, nil
 }
 
-// cached returns the key from the cache, the age of the key set, and the time since the last attempt to refresh it.
+// cached returns the cached key, the age of the key set, and the time since the last refresh.
 func (s *keySet) cached(kid string) (key *rsa.PublicKey, age, sinceAttempt time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +69,7 @@ func (s *keySet) cached(kid string) (key *rsa.PublicKey, age, sinceAttempt time.
 	return s.keys[kid], now.Sub(s.refreshed), now.Sub(s.attempted)
 }
 
-// refresh fetches the key set, once for all concurrent requests. The end of one request does not cancel it for the others.
+// refresh fetches the key set, once for all concurrent requests. The end of one request does not cancel it.
 func (s *keySet) refresh(ctx context.Context) error {
 	_, err, _ := s.flight.Do("", func() (any, error) {
 		keys, err := s.fetch(context.WithoutCancel(ctx))

@@ -16,13 +16,13 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// CacheOptions bound the cache of verdicts on credentials. The zero value caches nothing.
+// CacheOptions bound the cache of verdicts. The zero value caches nothing.
 type CacheOptions struct {
 	TTL     time.Duration
 	Entries int // about 500 bytes each
 }
 
-// verdictCache caches verdicts by the hash of the credentials, so that it holds no secret.
+// verdictCache caches verdicts by the hash of the credentials, without secrets.
 type verdictCache struct {
 	clock    clock.Clock
 	ttl      time.Duration
@@ -49,8 +49,8 @@ func newVerdictCache(options CacheOptions, clk clock.Clock) *verdictCache {
 	})}
 }
 
-// verify returns the cached verdict on the credentials, or verifies them, once for all concurrent requests. Errors that say nothing
-// about the credentials are not cached.
+// verify returns the cached verdict on the credentials, or verifies them, once for all concurrent requests. Errors
+// that say nothing about the credentials are not cached.
 func (c *verdictCache) verify(ctx context.Context, secret string, verify func(ctx context.Context) (caller.Caller, error)) (caller.Caller, error) {
 	if c == nil {
 		return verify(ctx)
@@ -104,7 +104,7 @@ func (c *verdictCache) store(hash [sha256.Size]byte, v verdict, epoch int) {
 	}
 }
 
-// invalidate drops the verdicts on an API key, and those of verifications that are running.
+// invalidate drops the verdicts on an API key, and those of running verifications.
 func (c *verdictCache) invalidate(id string) {
 	if c == nil {
 		return
@@ -119,11 +119,11 @@ func (c *verdictCache) invalidate(id string) {
 	}
 }
 
-// Invalidate drops the cached verdict on an API key, after it was revoked or has got another secret.
+// Invalidate drops the cached verdict on an API key after a revocation or rotation.
 func (a *Authenticator) Invalidate(id string) { a.apiKeys.invalidate(id) }
 
-// Invalidating returns a port that invalidates the verdict on an API key that is revoked or rotated through this gateway, before it
-// returns the response.
+// Invalidating returns a port that invalidates the verdict on an API key before a revocation or rotation through this
+// gateway returns.
 func (a *Authenticator) Invalidating(accounts bff.Accounts) bff.Accounts {
 	return invalidating{accounts, a}
 }

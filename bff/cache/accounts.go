@@ -6,7 +6,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// accounts caches the accounts of a port. Embedded methods bypass the cache.
+// accounts is a cached port. Embedded methods bypass the cache.
 type accounts struct {
 	bff.Accounts
 	cache *Cache

@@ -6,7 +6,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// activities caches the activities of a port. Embedded methods bypass the cache.
+// activities is a cached port. Embedded methods bypass the cache.
 type activities struct {
 	bff.Activities
 	cache  *Cache

@@ -17,16 +17,16 @@ type entry struct {
 	stamp     versions.Stamp
 	expiresAt time.Time
 	size      int
-	shared    atomic.Bool // it is in Redis, or enqueued for it
+	shared    atomic.Bool // in Redis, or enqueued for it
 }
 
 func (e *entry) isFilled() bool { return !e.expiresAt.IsZero() }
 
-// entryOverhead is about how many bytes an entry takes in memory beside its value.
+// entryOverhead is the memory of an entry beside its value, in bytes.
 const entryOverhead = 300
 
-// bucket is entries under one key in memory: all entries of one read of one caller if they are private, else a single
-// entry. So a private read that is never repeated takes one key, and not one for each id.
+// bucket has the entries under one key in memory: all entries of one read of one caller if they are private, else a
+// single entry. So a private read occupies one key, and not one per id.
 type bucket struct {
 	mu    sync.Mutex
 	items []item // in the order of their ids
@@ -39,7 +39,7 @@ type item struct {
 	entry *entry
 }
 
-// maxBucketItems bounds a bucket. A full bucket is emptied.
+// maxBucketItems bounds a bucket. A full bucket is cleared.
 const maxBucketItems = 1000
 
 func (b *bucket) weight() uint32 {
@@ -62,7 +62,7 @@ func (b *bucket) find(ids []string, entries []*entry) {
 	}
 }
 
-// add inserts items, and replaces those with the same ids.
+// add inserts or replaces items.
 func (b *bucket) add(items []item) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -126,5 +126,5 @@ func (c *Cache) store(prefix string, private bool, items []item) {
 		b = &bucket{}
 	}
 	b.add(items)
-	c.memory.Set(prefix, b) // measures its weight
+	c.memory.Set(prefix, b) // updates its weight
 }

@@ -1,12 +1,12 @@
-// Package cache caches responses of the services: in the memory of this gateway and, for all gateways, in Redis. It
-// implements the ports of bff over other ports.
+// Package cache caches responses of the services in memory and, for all gateways, in Redis. It implements the ports
+// of bff over other ports.
 //
-// It promises: after the response to a write, no read through any gateway returns a value from before that write. Each
-// entry carries the versions that its tags had before the service received the read, and is served only while these
-// versions hold. A write invalidates the versions before the service receives it, and sets new ones before its caller
-// receives the response (docs/adr/0006-versioned-cache.md describes the protocol). If the versions are unknown, as when
-// Redis is unavailable, the services respond. No caller receives an entry of a caller with other rights, because the right
-// is part of each key. Package policy states what is cached, for which callers, and what invalidates it.
+// After the response to a write, no read through any gateway returns a value from before that write. Each entry has
+// the versions of its tags before the read, and is served only while they are current. A write invalidates the
+// versions before the service receives it, and sets new ones before its response (docs/adr/0006-versioned-cache.md).
+// If the versions are unknown, as during an outage of Redis, the services respond. The right of the caller is part of
+// each key, so callers with other rights do not share entries. Package policy states what is cached, for which
+// callers, and what invalidates it.
 package cache
 
 import (
@@ -28,23 +28,23 @@ import (
 	"github.com/sluicehq/sluice/internal/redisdb"
 )
 
-// RedisOptions configure what gateways share.
+// RedisOptions configure the shared cache.
 type RedisOptions struct {
-	Client *redisdb.Client // no call was made with it yet
-	// WriteTime is the longest time of a write, from the request to the service to its response.
+	Client *redisdb.Client // before its first call
+	// WriteTime is the maximum time of a write, from the request to its response.
 	WriteTime time.Duration
 }
 
 // Options configure a Cache.
 type Options struct {
-	Redis    *RedisOptions // nil for a gateway that runs alone
+	Redis    *RedisOptions // nil for a single gateway
 	Memory   int64         // bytes of entries in memory, about
-	MaxEntry int           // bytes of the largest entry
+	MaxEntry int           // bytes of one entry
 	Clock    clock.Clock
 	Logger   *slog.Logger
 	Registry prometheus.Registerer // nil registers no metrics
 
-	ignoreVersions bool // serves stale entries, to prove that the tests detect them
+	ignoreVersions bool // serves stale entries, to prove that tests detect them
 }
 
 // Cache is the cache of one gateway. It is safe for concurrent use.
@@ -60,7 +60,7 @@ type Cache struct {
 	closed   atomic.Bool
 	detached atomic.Bool // a Follower exists that has not reached the stream of events yet
 	stop     context.CancelFunc
-	running  sync.WaitGroup // flights, and the background work of versions
+	running  sync.WaitGroup // flights, and background work of versions
 }
 
 // New returns a Cache, which must be closed.
@@ -113,8 +113,7 @@ func (c *Cache) Follower(ctx context.Context, js jetstream.JetStream) *versions.
 // isBypassed reports whether reads go to the services.
 func (c *Cache) isBypassed() bool { return c.closed.Load() || c.detached.Load() }
 
-// ListenToPeers lets gateways invalidate tags for each other while one of them cannot reach Redis. A gateway without Redis
-// has no peers.
+// ListenToPeers lets gateways invalidate tags for each other while one of them cannot reach Redis.
 func (c *Cache) ListenToPeers(conn *nats.Conn) (stop func() error, err error) {
 	if shared, ok := c.versions.(*versions.Shared); ok {
 		return shared.ListenToPeers(conn)

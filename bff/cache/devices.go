@@ -6,7 +6,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// devices caches the devices of a port. Embedded methods bypass the cache.
+// devices is a cached port. Embedded methods bypass the cache.
 type devices struct {
 	bff.Devices
 	cache  *Cache

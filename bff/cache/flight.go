@@ -11,31 +11,30 @@ import (
 	"github.com/sluicehq/sluice/internal/stack"
 )
 
-// flightKey identifies equal reads: of the same id, with the same right, and after the same writes. A read that began
-// after a write must not join a flight from before it.
+// flightKey identifies equal reads: of the same id, with the same right, and after the same writes.
 type flightKey struct {
 	prefix, id string
 	own, kind  versions.Stamp
 }
 
-// flight is one response that is being fetched. Equal reads share it (single flight).
+// flight is one response that is being fetched, for all equal reads (single flight).
 type flight[V any] struct {
 	fetch  *fetch
 	value  V
 	exists bool
 }
 
-// fetch is one call to the service for several flights. Their values are set when it is done.
+// fetch is one call to the service for several flights.
 type fetch struct {
 	done chan struct{}
 	err  error
 }
 
-// leader is an id whose flight this read leads: it calls the service for all reads that join the flight.
+// leader is an id whose flight this read leads: it calls the service for all reads that join.
 type leader[V any] struct {
 	index    int // of the id
 	flight   *flight[V]
-	joinable bool // other reads may join the flight, and its value may be stored
+	joinable bool // reads may join, and the value may be stored
 }
 
 func (l *lookup[V]) flightKey(i int) flightKey {
@@ -72,8 +71,8 @@ func (r *read[V]) join(ctx context.Context, l *lookup[V], call fetchFunc[V]) []*
 	return flights
 }
 
-// start calls the service and finishes the flights. It continues when its caller goes away, because others may have
-// joined; the guard bounds its time.
+// start calls the service and finishes the flights. It continues without its caller, because others may have joined;
+// the guard bounds its time.
 func (r *read[V]) start(ctx context.Context, l *lookup[V], f *fetch, leaders []leader[V], call fetchFunc[V]) {
 	stack.Grow()
 	ids := l.ids
@@ -96,7 +95,7 @@ func (r *read[V]) start(ctx context.Context, l *lookup[V], f *fetch, leaders []l
 	r.share(l, leaders, entries, now)
 }
 
-// recovered calls the service. A panic of the call becomes an error, because its goroutine has no other recovery.
+// recovered calls the service and converts a panic to an error.
 func recovered[V any](ctx context.Context, ids []string, call fetchFunc[V]) (values map[string]V, err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -106,7 +105,7 @@ func recovered[V any](ctx context.Context, ids []string, call fetchFunc[V]) (val
 	return call(ctx, ids)
 }
 
-// finish removes the flights and wakes the reads that joined them.
+// finish removes the flights and wakes the reads that joined.
 func (r *read[V]) finish(l *lookup[V], leaders []leader[V], f *fetch) {
 	r.mu.Lock()
 	for _, lead := range leaders {
@@ -153,7 +152,7 @@ func (r *read[V]) fill(e *entry, l *lookup[V], lead leader[V], now time.Time) bo
 	return true
 }
 
-// share writes the entries to Redis for the other gateways. Private entries follow when they are read a second time.
+// share writes the entries to Redis for the other gateways. Private entries follow at their second read.
 func (r *read[V]) share(l *lookup[V], leaders []leader[V], entries []entry, now time.Time) {
 	if r.cache.alone || l.private || len(entries) == 0 {
 		return

@@ -6,7 +6,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// jobs caches the jobs of a port. Embedded methods bypass the cache.
+// jobs is a cached port. Embedded methods bypass the cache.
 type jobs struct {
 	bff.Jobs
 	cache    *Cache

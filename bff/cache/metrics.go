@@ -16,7 +16,7 @@ const (
 	reasonCorrupt  = "corrupt"
 )
 
-// metrics count with or without a registry. Each label has a few known values.
+// metrics count with or without a registry.
 type metrics struct {
 	reads    *prometheus.CounterVec
 	rejected *prometheus.CounterVec

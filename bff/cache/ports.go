@@ -8,7 +8,6 @@ import (
 	"github.com/sluicehq/sluice/bff/cache/codec"
 )
 
-// identified is an entity that is cached by its id.
 type identified[V any] interface {
 	*V
 	GetID() string
@@ -53,7 +52,7 @@ func getSingle[V any](ctx context.Context, r *read[V], args string, call func(ct
 	return found[""], err
 }
 
-// arguments turns the arguments of a method into a part of a key.
+// arguments encodes the arguments of a method as a part of a key.
 type arguments[A any] struct{ codec *codec.Codec }
 
 func newArguments[A any]() arguments[A] { return arguments[A]{codec.Must(reflect.TypeFor[A]())} }

@@ -13,21 +13,21 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// read is one cached method of a port: a batch read with one response for each id.
+// read is one cached method of a port: a batch read with one response per id.
 type read[V any] struct {
 	cache    *Cache
 	rule     policy.Rule
 	codec    *codec.Codec
 	prefix   string // of the keys
 	counters useCounters
-	perID    bool                  // a response is cached under the tag of its id, not of the kind
-	ttl      func(V) time.Duration // nil for the TTL of the rule
+	perID    bool                  // cached under the tag of its id, not of the kind
+	ttl      func(V) time.Duration // nil for the rule's TTL
 
 	mu      sync.Mutex
 	flights map[flightKey]*flight[V]
 }
 
-// fetchFunc calls the service. An id without a value in the result does not exist.
+// fetchFunc calls the service. An id without a value does not exist.
 type fetchFunc[V any] func(ctx context.Context, ids []string) (map[string]V, error)
 
 func newRead[V any](c *Cache, method string, perID bool, ttl func(V) time.Duration) *read[V] {
@@ -38,7 +38,7 @@ func newRead[V any](c *Cache, method string, perID bool, ttl func(V) time.Durati
 	}
 }
 
-// lookup is the state of one read: the version of the tag of each id, and the values that were found.
+// lookup is the state of one read: the version of each id's tag, and the found values.
 type lookup[V any] struct {
 	prefix   string // of the keys
 	private  bool   // no other caller shares the entries
@@ -48,11 +48,11 @@ type lookup[V any] struct {
 	own      []versions.Version // of the tags of the ids; nil for entries under the tag of the kind
 	found    map[string]V
 	missing  []int
-	repeated bool // a private entry is read a second time, so it is worth sharing
+	repeated bool // a second read of a private entry, which is worth sharing
 	use      bff.CacheUse
 }
 
-// stamp returns the current stamp of an existing entity, and absentStamp that of a missing one.
+// stamp returns the current stamp of an existing entity, absentStamp that of a missing one.
 func (l *lookup[V]) stamp(i int) versions.Stamp {
 	if l.own == nil {
 		return l.absentStamp()
@@ -62,7 +62,7 @@ func (l *lookup[V]) stamp(i int) versions.Stamp {
 
 func (l *lookup[V]) absentStamp() versions.Stamp { return versions.Stamp{All: l.all, Own: l.kind} }
 
-// get returns the values of the ids. The args identify everything else that the response depends on.
+// get returns the values of the ids. args identify everything else that the response depends on.
 func (r *read[V]) get(ctx context.Context, args string, ids []string, fetch fetchFunc[V]) (map[string]V, error) {
 	reads := bff.ReadsOf(ctx)
 	bypassed := bff.CacheUse{Bypassed: len(ids)}
@@ -165,7 +165,7 @@ func (r *read[V]) tags(ids []string) []string {
 	return tags
 }
 
-// decodeAll decodes the values from Redis, in the order of the ids; nil for an id without a value.
+// decodeAll decodes the values from Redis, in the order of the ids; nil without a value.
 func (r *read[V]) decodeAll(l *lookup[V], entries []*entry, keys []string, values [][]byte) []*entry {
 	decoded := make([]*entry, len(entries))
 	if len(keys) == 0 || len(values) == 0 {
@@ -219,8 +219,8 @@ func (r *read[V]) encode(e *entry, value V) []byte {
 	return r.codec.EncodeEntry(codec.Header{Absent: e.absent, ExpiresAt: e.expiresAt, Stamp: e.stamp}, value)
 }
 
-// shareRepeated writes a private page to Redis when one of its entries is read a second time. A private read that is not
-// repeated is hardly ever made through another gateway.
+// shareRepeated writes a private page to Redis at the second read of an entry, because unrepeated private reads are
+// hardly ever made through another gateway.
 func (r *read[V]) shareRepeated(l *lookup[V]) {
 	if !l.repeated {
 		return
@@ -241,8 +241,7 @@ func (r *read[V]) shareRepeated(l *lookup[V]) {
 	}
 }
 
-// validate serves a current entry; it adds the id of any other to the missing ones. It reports whether it served the
-// entry.
+// validate serves a current entry and reports that; otherwise it adds the id to the missing ones.
 func (r *read[V]) validate(l *lookup[V], i int, e *entry, fromRedis bool) (served bool) {
 	left := time.Duration(0)
 	if e != nil {

@@ -12,14 +12,13 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// responses caches responses to whole queries, under the tags of the kinds of entities that they contain.
+// responses caches responses to whole queries, under the tags of the kinds of their entities.
 type responses struct {
 	cache *Cache
 	read  *read[response] // its codec, counters and flights
 	tags  []string        // the tag of every entry, then that of each kind
 }
 
-// response is a cached response.
 type response struct {
 	Data   []byte
 	Points int
@@ -40,7 +39,7 @@ func (c *Cache) Responses() bff.Responses {
 	return r
 }
 
-// Lookup returns the cached response or that of an equal request in progress, else the flight that stores the next one.
+// Lookup implements bff.Responses.
 func (r *responses) Lookup(ctx context.Context, key bff.ResponseKey) (*bff.CachedResponse, bff.ResponseFlight) {
 	who := caller.FromContext(ctx)
 	name, known := responseKey(key, who)
@@ -79,7 +78,7 @@ func (r *responses) find(name string) (*entry, bool) {
 	return found[0], found[0] != nil
 }
 
-// noteHit counts a hit. It shares an entry in memory with the other gateways, because it is read a second time.
+// noteHit counts a hit. It shares an entry in memory with the other gateways at its second read.
 func (r *responses) noteHit(name string, e *entry, inMemory bool) bff.Tier {
 	if inMemory {
 		r.read.counters.count(bff.CacheUse{Memory: 1})
@@ -116,8 +115,8 @@ func (r *responses) validate(e *entry, found []versions.Version) *bff.CachedResp
 	return &bff.CachedResponse{Data: cached.Data, Points: cached.Points, TTL: left}
 }
 
-// stampOf returns the stamp of a response with entities of several kinds. It is not stable while a write of one of the
-// kinds is in progress.
+// stampOf returns the stamp of a response with entities of several kinds. It is not stable while a write of one of
+// them is in progress.
 func stampOf(found []versions.Version, kinds int) (s versions.Stamp, stable bool) {
 	text := make([]byte, 0, versions.Size*8)
 	for i, v := range found[1:] {
@@ -133,8 +132,8 @@ func stampOf(found []versions.Version, kinds int) (s versions.Stamp, stable bool
 	return versions.Stamp{All: found[0], Own: versions.Decode(sum[:])}, found[0].IsStable()
 }
 
-// responseKey returns the key of a response. A private response is cached for its caller alone, not for all callers with
-// the same rights, because it may contain the identity of the caller.
+// responseKey returns the key of a response. A private response is cached for its caller alone, because it may
+// contain the caller's identity.
 func responseKey(key bff.ResponseKey, who caller.Caller) (name string, known bool) {
 	right := "public"
 	if key.Private {
@@ -158,11 +157,11 @@ func responseKey(key bff.ResponseKey, who caller.Caller) (name string, known boo
 	return responsesMethod + " " + string(sum[:]), true
 }
 
-// responseFlight is a request whose response is not cached and is being executed.
+// responseFlight is a running request without a cached response.
 type responseFlight struct {
 	*responses
 	name     string
-	private  bool // the response is for its caller alone; Redis stores it when it is read a second time
+	private  bool // for its caller alone; stored in Redis at the second read
 	versions []versions.Version
 	leads    bool // equal requests wait for this one
 	flight   flight[response]
@@ -174,11 +173,11 @@ func (f *responseFlight) key() (key flightKey, stable bool) {
 	return flightKey{prefix: f.name, own: s}, stable
 }
 
-// maxJoins is how often a request waits for a leader. A leader whose client goes away leaves nothing to serve.
+// maxJoins bounds the waits of a request for leaders. A leader whose client disconnects has no response to share.
 const maxJoins = 3
 
-// join waits for an equal request in progress and returns its response, or makes this request the leader. A request that
-// waited for a response which cannot be shared executes beside the others, not after them.
+// join waits for an equal request in progress and returns its response, or makes this request the leader. After a
+// wait for a response that cannot be shared, requests execute concurrently.
 func (f *responseFlight) join(ctx context.Context) *bff.CachedResponse {
 	key, stable := f.key()
 	if !stable {
@@ -206,7 +205,7 @@ func (f *responseFlight) join(ctx context.Context) *bff.CachedResponse {
 	return nil
 }
 
-// lead makes this request the leader, unless there is one, which it returns.
+// lead makes this request the leader, or returns the present leader.
 func (f *responseFlight) lead(key flightKey) (other *flight[response]) {
 	f.read.mu.Lock()
 	defer f.read.mu.Unlock()

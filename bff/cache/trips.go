@@ -10,7 +10,7 @@ import (
 	"github.com/sluicehq/sluice/internal/entity"
 )
 
-// trips caches the trips of a port. Embedded methods bypass the cache.
+// trips is a cached port. Embedded methods bypass the cache.
 type trips struct {
 	bff.Trips
 	cache     *Cache

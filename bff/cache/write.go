@@ -8,9 +8,8 @@ import (
 	"github.com/sluicehq/sluice/internal/entity"
 )
 
-// write executes a write that changes the entities of the ids. It invalidates their entries, those of their kind, and
-// those of the extra tags, before and after the write. It does so after an error too, because a failed write may have
-// changed them.
+// write executes a write to the entities of the ids. It invalidates their entries, those of their kind, and those of
+// the extra tags, before and after the write, and also after an error, because a failed write may have changed them.
 func write[V any](ctx context.Context, c *Cache, method string, ids []string, call func(ctx context.Context) (V, error), extraTags ...string) (V, error) {
 	tags := append(policy.Tags(c.rules[method].Kind, ids...), extraTags...)
 	writer := versions.NewWriter()
@@ -22,7 +21,7 @@ func write[V any](ctx context.Context, c *Cache, method string, ids []string, ca
 	return call(ctx)
 }
 
-// invalidatingDevice wraps a write whose response names the device that it changed.
+// invalidatingDevice wraps a write whose response names the changed device.
 func invalidatingDevice[V any](c *Cache, call func(ctx context.Context) (V, error), deviceID func(V) string) func(ctx context.Context) (V, error) {
 	return func(ctx context.Context) (V, error) {
 		response, err := call(ctx)

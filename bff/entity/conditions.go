@@ -8,13 +8,13 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// property is what the index knows of an entity.
+// property is a value by which the index finds entities.
 type property[V any] struct {
 	name string
 	of   func(V) string
 }
 
-// activityTexts are compared without case, as the activity service does.
+// activityTexts are compared without case, as in the activity service.
 var activityTexts = []property[*bff.Activity]{ // a table, never written
 	{"actor", func(a *bff.Activity) string { return folded(a.Actor) }},
 	{"telescope", func(a *bff.Activity) string { return folded(observation(a).Telescope) }},

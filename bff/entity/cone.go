@@ -8,8 +8,8 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// standard is the coordinates when they are ICRS, or J2000, which is the same to 0.03 arcseconds:
-// only those can be compared with a cone.
+// standard returns ICRS or J2000 coordinates, which are the same to 0.03 arcseconds, or nil: only those can be
+// compared with a cone.
 func standard(s *bff.SkyCoordinates) *bff.SkyCoordinates {
 	if s == nil || (s.Epoch != "J2000" && s.Epoch != "J2000.0" && s.Epoch != "ICRS") {
 		return nil
@@ -23,8 +23,7 @@ type cone struct {
 	haversine float64 // of the radius
 }
 
-// roundingEdge is how far beyond its edge a cone reaches, in radians, so that rounding leaves out
-// nothing that lies on it.
+// roundingEdge extends a cone, in radians, so that rounding excludes nothing on its edge.
 const roundingEdge = 1e-14
 
 func newCone(in bff.ConeInput) (cone, error) {
@@ -56,7 +55,7 @@ func (c cone) contains(n bff.Node) bool {
 	return h <= c.haversine
 }
 
-// The sky in cells for the index: bands of declination, each cut by right ascension.
+// The cells of the sky in the index: bands of declination, each divided by right ascension.
 const (
 	cellDegrees = 10
 	maxCells    = 36
@@ -73,12 +72,12 @@ func cellKey(column, row int) Key {
 	return Key{"sky", string(rune('0'+column)) + string(rune('0'+row))}
 }
 
-// cells are those that the cone may reach into; none when they are too many to list.
+// cells are those that the cone may reach; none if they are too many.
 func (c cone) cells() []Key {
 	if math.Abs(c.Declination)+c.Radius >= 89 {
-		return nil // a pole is within, or near: every right ascension
+		return nil // near a pole: every right ascension
 	}
-	// The widest reach in right ascension of a circle that leaves out the poles.
+	// The maximum reach in right ascension of a circle without a pole.
 	reach := math.Asin(math.Min(1, math.Sin(radians(c.Radius))/math.Cos(radians(c.Declination)))) * 180 / math.Pi
 	const margin = 1e-6
 	floor := func(degrees float64) int { return int(math.Floor(degrees / cellDegrees)) }

@@ -1,9 +1,7 @@
-// Package entity describes each entity once as the gateway shows it: how an event of it is decoded, which facts of
-// its view decide who sees it, under which keys the index of subscriptions finds it, and what the filter of a
-// subscription selects, and what the cache does with each method of its port.
-//
-// It is the gateway's half of internal/entity. Events of an entity without a row, or whose row has no functions of a
-// view, reach no subscription. A payload that cannot be decoded is an error, and the event then has no view.
+// Package entity describes each entity once for the gateway: how its events are decoded, the facts that decide who
+// sees it, its keys in the index of subscriptions, the filters of subscriptions, and the caching of each method of
+// its port. It is the gateway's half of internal/entity. Events without a row, or whose row has no view, reach no
+// subscription.
 package entity
 
 import (
@@ -18,16 +16,16 @@ import (
 // Row describes one entity.
 type Row struct {
 	Kind    entity.Kind
-	Methods []Method // of the port that reads and writes the entity; the cache works by them
+	Methods []Method // of its port; for the cache
 
 	// These are nil for an entity without events for subscribers.
-	decode func(payload []byte) (bff.Node, error) // nil for an entity that was deleted
+	decode func(payload []byte) (bff.Node, error) // nil for a deleted entity
 	facts  func(bff.Node) entity.Facts
 	keys   func(bff.Node) []Key
-	filter func(s *Selection, filter any) error // nil for an entity whose topics have no filter
+	filter func(s *Selection, filter any) error // nil for topics without a filter
 }
 
-// rows is the one table of the gateway's entities. It is never written.
+// rows is never written.
 var rows = []Row{
 	{Kind: entity.Account, Methods: accountMethods},
 	row(entity.Device, rpc.DecodeDevice, deviceFacts, deviceKeys, filtered(selectDevices), deviceMethods...),
@@ -40,7 +38,7 @@ var rows = []Row{
 // Rows returns all rows.
 func Rows() []Row { return slices.Clone(rows) }
 
-// byKind finds rows by their kind. It is never written.
+// byKind finds rows by kind. It is never written.
 var byKind = func() map[entity.Kind]*Row {
 	found := make(map[entity.Kind]*Row, len(rows))
 	for i := range rows {
@@ -55,7 +53,7 @@ type view[V any] interface {
 	bff.Node
 }
 
-// row makes the row of an entity from functions of its view; keys may be nil.
+// row creates a row from functions of the entity's view; keys may be nil.
 func row[V any, P view[V]](kind entity.Kind, decode func([]byte) (P, error), facts func(P) entity.Facts, keys func(P) []Key, filter func(*Selection, any) error, methods ...Method) Row {
 	r := Row{
 		Kind: kind, Methods: methods, filter: filter,
@@ -75,7 +73,7 @@ func row[V any, P view[V]](kind entity.Kind, decode func([]byte) (P, error), fac
 	return r
 }
 
-// filtered makes the filter of a row from a function of the view of the filter. A topic without one selects all.
+// filtered creates the filter of a row. A topic without a filter selects all.
 func filtered[F any](compile func(*Selection, *F) error) func(*Selection, any) error {
 	return func(s *Selection, filter any) error {
 		if in, ok := filter.(*F); ok && in != nil {
@@ -85,8 +83,8 @@ func filtered[F any](compile func(*Selection, *F) error) func(*Selection, any) e
 	}
 }
 
-// Decode decodes the payload of an event into its view and facts. An event of an entity without a row, or of a
-// deleted entity, has neither.
+// Decode decodes the payload of an event into its view and facts. An event without a row, or of a deleted entity, has
+// neither.
 func Decode(e *bff.Event, payload []byte) error {
 	r := byKind[e.Entity]
 	if r == nil || r.decode == nil {
@@ -102,7 +100,7 @@ func Decode(e *bff.Event, payload []byte) error {
 	return nil
 }
 
-// FactsOf returns what the visibility of a view depends on. A view without a row has no facts.
+// FactsOf returns the facts that the visibility of a view depends on; none without a row.
 func FactsOf(kind entity.Kind, node bff.Node) entity.Facts {
 	if r := byKind[kind]; r != nil && r.facts != nil && node != nil {
 		return r.facts(node)
@@ -110,7 +108,7 @@ func FactsOf(kind entity.Kind, node bff.Node) entity.Facts {
 	return entity.Facts{}
 }
 
-// KeysOf returns the keys under which a selection that contains the event may be indexed.
+// KeysOf returns the index keys of the event.
 func KeysOf(e *bff.Event) []Key {
 	r := byKind[e.Entity]
 	if r == nil || r.keys == nil || e.Node == nil {
@@ -127,7 +125,7 @@ func deviceFacts(d *bff.Device) entity.Facts {
 	return entity.Facts{Kind: string(d.Kind), Labels: d.Labels}
 }
 
-// logLineFacts returns no labels, because a line does not carry those of its device: a limited caller sees none.
+// logLineFacts has no labels, because a line lacks those of its device: a limited caller sees none.
 func logLineFacts(*bff.LogLine) entity.Facts { return entity.Facts{} }
 
 func tripFacts(t *bff.Trip) entity.Facts { return entity.Facts{Owner: t.AccountID} }

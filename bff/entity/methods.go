@@ -25,11 +25,11 @@ type Method struct {
 	Name   string // "Devices.GetDevices"
 	Use    CacheUse
 	Scope  string        // the service refuses a caller without it
-	TTL    time.Duration // of a response that nothing invalidates earlier
+	TTL    time.Duration // without an earlier invalidation
 	Reason string
 }
 
-// CachedKinds are the kinds of which responses are cached, in the order of the rows. It is never written.
+// CachedKinds are the kinds with cached responses, in the order of the rows. It is never written.
 var CachedKinds = func() []entity.Kind {
 	var kinds []entity.Kind
 	for _, r := range rows {
@@ -43,9 +43,9 @@ var CachedKinds = func() []entity.Kind {
 // InProgressTTL is the TTL of a trip in progress: its fee and duration change every second.
 const InProgressTTL = time.Second
 
-// An entity is cached under its own tag; lists, and ids that do not exist, are cached under the tag of the kind. A
-// write invalidates the kind and the entities that it names, and so does an event of a service. So a TTL bounds only
-// what changes without either. There is one row for each method of each port.
+// An entity is cached under its own tag; lists, and ids that do not exist, under the tag of the kind. A write, and an
+// event of a service, invalidates the kind and the entities that it names. So a TTL bounds only changes without
+// either. Each method of each port has a row.
 
 var accountMethods = []Method{ // a table, never written
 	{"Accounts.GetAccounts", Cached, caller.AccountRead, time.Minute, ""},

@@ -9,24 +9,23 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Selection is the topic of a subscription, compiled: the conditions that an event must meet, and the keys under
-// which an index finds it.
+// Selection is a compiled topic: the conditions of an event, and its keys in the index.
 type Selection struct {
 	Kind       entity.Kind
 	Change     string // of the events; "" for every change
 	Conditions []func(bff.Node) bool
-	// Keys are the keys of the index: the selection contains no event that has none of them. Without keys every
-	// event of the kind is tried.
+	// Keys are keys of the index: every selected event has one of them. Without keys every event of the kind is
+	// tried.
 	Keys []Key
 }
 
-// Key is one value of one property, such as {"telescope", "keck i"}.
+// Key is a value of a property, such as {"telescope", "keck i"}.
 type Key struct{ Property, Value string }
 
 // maxValues bounds the values of one list in a filter.
 const maxValues = 100
 
-// Select compiles a topic. A topic that is not valid is INVALID_ARGUMENT.
+// Select compiles a topic. An invalid topic is INVALID_ARGUMENT.
 func Select(topic bff.Topic) (*Selection, error) {
 	r := byKind[topic.Entity]
 	if r == nil || r.decode == nil {
@@ -45,7 +44,7 @@ func Select(topic bff.Topic) (*Selection, error) {
 	return s, r.filter(s, topic.Filter)
 }
 
-// Contains reports whether the event meets every condition.
+// Contains reports whether the event meets all conditions.
 func (s *Selection) Contains(e *bff.Event) bool {
 	if e.Entity != s.Kind || e.Node == nil || s.Change != "" && e.Change != s.Change {
 		return false
@@ -58,7 +57,7 @@ func (s *Selection) Contains(e *bff.Event) bool {
 	return true
 }
 
-// Narrow lets the index use the owners that a caller sees, when the filter itself has no keys.
+// Narrow lets the index use the owners that a caller sees, if the filter has no keys.
 func (s *Selection) Narrow(visible entity.Visibility) *Selection {
 	if visible.All || s.Keys != nil || len(visible.Kinds) > 0 {
 		return s

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// bulkhead bounds the calls in flight: of all callers together, and of each caller to half of them, so that one caller
-// cannot take all slots. Anonymous clients count as one caller, because the guard cannot distinguish them.
+// bulkhead bounds the calls in flight: of all callers, and of each caller to half of them. Anonymous clients count as
+// one caller.
 type bulkhead struct {
-	slots chan struct{} // a semaphore: one value for each call in flight
+	slots chan struct{} // a semaphore
 	limit int           // of one caller
 
 	mu      sync.Mutex
@@ -18,7 +18,7 @@ type bulkhead struct {
 }
 
 type callerSlots struct {
-	slots chan struct{} // a semaphore, as above
+	slots chan struct{} // a semaphore
 	users int           // calls in flight or waiting
 }
 

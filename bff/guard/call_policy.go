@@ -4,12 +4,12 @@ import "strings"
 
 // callPolicy says which extra calls a method allows.
 type callPolicy struct {
-	retry bool // it changes nothing, so a call that did not reach the service may be retried
-	hedge bool // it is also cheap, so a late call may be sent a second time
+	retry bool // a read: a call that did not reach the service may be retried
+	hedge bool // cheap too: a late call may be sent a second time
 }
 
-// policies is the table of call policies by the prefix of the method; the first match counts. A method without a match is
-// a write: it is not retried without an idempotency key, and never hedged.
+// policies are by the prefix of the method; the first match counts. A method without a match is a write: it is not
+// retried without an idempotency key, and never hedged.
 var policies = []struct {
 	prefix string
 	callPolicy
@@ -51,7 +51,7 @@ func policyOf(name string) callPolicy {
 	return callPolicy{}
 }
 
-// hasIdempotencyKey reports whether the service recognizes a retry of the write by its key.
+// hasIdempotencyKey reports whether the service deduplicates a retry of the write.
 func hasIdempotencyKey(request any) bool {
 	keyed, ok := request.(interface{ GetIdempotencyKey() string })
 	return ok && keyed.GetIdempotencyKey() != ""

@@ -1,12 +1,12 @@
-// Package guard protects each call to a service, so that a service in trouble costs its callers a bounded time at first,
+// Package guard protects each call to a service, so that a failing service costs its callers a bounded time at first,
 // and then none.
 //
-// A call has a share of the deadline of its request, and a slot of a bulkhead: the calls in flight are bounded, and one
-// caller has at most half of them. A read, or a write with an idempotency key, that did not reach the service is retried
-// once after a backoff. A cheap read that is slower than the 95th percentile is hedged: sent a second time beside the
-// first. A retry budget bounds these extra calls to one tenth of all (and ten after a quiet time). After repeated
-// failures a circuit breaker opens: calls fail at once, UNAVAILABLE with the reason CIRCUIT_OPEN, until a trial call
-// succeeds. A refusal by the service is no failure, and neither is a call whose caller went away or left no time.
+// A call has a share of the deadline of its request, and a slot of a bulkhead, of which one caller has at most half.
+// A read, or a write with an idempotency key, that did not reach the service is retried once after a backoff. A cheap
+// read that is slower than the 95th percentile is hedged: sent a second time beside the first. A retry budget bounds
+// these extra calls to one tenth of all (and ten after a quiet time). After repeated failures a circuit breaker
+// opens: calls fail at once, UNAVAILABLE with the reason CIRCUIT_OPEN, until a trial call succeeds. A refusal by the
+// service is no failure, and neither is a call that its caller cancelled or left without time.
 package guard
 
 import (
@@ -30,8 +30,8 @@ type Options struct {
 	Timeout  time.Duration // of one call
 	Failures int           // in a row, until the breaker opens
 	OpenFor  time.Duration // until the open breaker admits a trial call
-	InFlight int           // the most calls in flight, half of them of one caller; default 256
-	Wait     time.Duration // the longest wait of a call for a slot
+	InFlight int           // maximum calls in flight, half of them of one caller; default 256
+	Wait     time.Duration // maximum wait of a call for a slot
 	Hedge    bool          // sends slow reads a second time
 	Logger   *slog.Logger
 	Metrics  *Metrics // nil counts nothing
@@ -131,8 +131,8 @@ func (c *Conn) attempt(ctx context.Context, m *method, one call) error {
 // errExcluded replaces a result that the breaker must not count.
 var errExcluded = errors.New("the result says nothing about the service")
 
-// countable returns the result for the breaker. It excludes a call that the caller cancelled, and one whose caller left
-// the service less than half of the timeout.
+// countable returns the result for the breaker. It excludes a call that the caller cancelled, or left less than half
+// of the timeout.
 func (c *Conn) countable(result error, took time.Duration) error {
 	if result == nil {
 		return nil
@@ -165,7 +165,7 @@ func (c *Conn) refusal(reason, message string, retryAfter time.Duration) error {
 	return refusal
 }
 
-// NewStream opens a stream, unguarded: no contract has streams.
+// NewStream opens an unguarded stream: no contract has streams.
 func (c *Conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, callOptions ...grpc.CallOption) (grpc.ClientStream, error) {
 	return c.conn.NewStream(ctx, desc, method, callOptions...)
 }
@@ -182,8 +182,8 @@ func isUnreachable(err error) bool {
 	return e.Code == errs.Unavailable && e.Reason == errs.ReasonServiceDown
 }
 
-// backoff waits 20 to 60 ms at random, so that calls which failed together are not retried together. It returns false when
-// the deadline leaves no time for that.
+// backoff waits 20 to 60 ms at random, so that calls which failed together are not retried together; false if the
+// deadline is too near.
 func backoff(ctx context.Context) bool {
 	wait := 20*time.Millisecond + time.Duration(rand.Int64N(int64(40*time.Millisecond)))
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) <= wait {

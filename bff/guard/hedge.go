@@ -35,7 +35,7 @@ func (c *Conn) hedged(ctx context.Context, cancel context.CancelFunc, m *method,
 	defer c.hedges.Put(h)
 	h.method, h.first, h.cancelFirst = m, first, cancel
 	h.deadline, _ = ctx.Deadline()
-	h.replyType = message.ProtoReflect().Type() // read now: the first call resets the reply while the timer runs
+	h.replyType = message.ProtoReflect().Type() // read now: the first call resets the reply later
 	wait := max(late+late/4, minHedgeDelay)
 	h.due = time.Now().Add(wait)
 	h.timer.Reset(wait)

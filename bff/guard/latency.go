@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// A call is late when it takes a quarter longer than the 95th percentile of the latest calls: many services always take
-// about the same time.
+// A call is late at 1.25 times the 95th percentile of the latest calls, because many services have nearly constant
+// latency.
 const (
-	sampleSize    = 128                  // latest calls of which the latency is known
+	sampleSize    = 128                  // latest measured calls
 	minSamples    = 32                   // calls before any call is late
 	recomputeRate = 32                   // calls between two computations
 	minHedgeDelay = 2 * time.Millisecond // a hedge is not sent earlier
 	latePercent   = 95
 )
 
-// latency holds the latencies of the latest successful calls in a ring buffer.
+// latency has the latencies of the latest successful calls in a ring buffer.
 type latency struct {
 	mu       sync.Mutex
 	samples  [sampleSize]time.Duration

@@ -7,13 +7,13 @@ import (
 	"github.com/sony/gobreaker/v2"
 )
 
-// State is the state of a guarded service, as this gateway sees it.
+// State is the state of a guarded service in this gateway.
 type State struct {
 	Service  string
 	Breaker  string // "closed", "half-open" or "open"
 	InFlight int
 	Limit    int           // of the calls in flight
-	P95      time.Duration // the 95th percentile of the latest successful calls; 0 while there are few
+	P95      time.Duration // the 95th percentile of the latest successful calls; 0 with too few
 }
 
 // State returns the state of the service.
@@ -24,7 +24,7 @@ func (c *Conn) State() State {
 	}
 }
 
-// Metrics count what the guards of all services do.
+// Metrics count the guards of all services.
 type Metrics struct {
 	registry prometheus.Registerer
 	extra    *prometheus.CounterVec

@@ -8,7 +8,7 @@ const (
 	maxTokens     = 10 // after a quiet time
 )
 
-// retryBudget bounds retries and hedges to a share of all calls, so that they do not overload a service in trouble.
+// retryBudget bounds retries and hedges to a share of all calls, so that they do not overload a failing service.
 type retryBudget struct {
 	mu     sync.Mutex
 	tokens float64

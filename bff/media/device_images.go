@@ -6,7 +6,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 )
 
-// devices is the port with signed URLs for the upload and the download of images.
+// devices adds signed URLs for the upload and the download of images.
 type devices struct {
 	bff.Devices
 	images *Images

@@ -1,8 +1,7 @@
-// Package media stores the images of cameras, and serves them under signed URLs.
-//
-// A signed URL is valid for one image, one method and a limited time. It promises that an upload is an image of an allowed type and
-// size, that no image is overwritten, and that an image is deleted after its retention (Delete). A URL that is not valid is
-// refused before the storage is read. An upload that fails leaves no image, and the camera can retry while its URL is valid.
+// Package media stores the images of cameras, and serves them under signed URLs. A signed URL is valid for one image,
+// one method and a limited time; an invalid one is refused before the storage is read. An upload has an allowed type
+// and size and overwrites nothing. A failed upload leaves no image, and may be retried while its URL is valid. Delete
+// implements the retention.
 package media
 
 import (
@@ -35,7 +34,7 @@ const Path = "/images"
 // Options are the settings of Images.
 type Options struct {
 	Dir       string
-	PublicURL string        // of the gateway for cameras and clients, as in https://sluice.example.org
+	PublicURL string        // for cameras and clients, as in https://sluice.example.org
 	Secret    []byte        // signs the URLs; the same for all gateways
 	MaxBytes  int64         // of an image
 	PutFor    time.Duration // lifetime of an upload URL
@@ -51,7 +50,7 @@ type Images struct {
 	signer  *fileblob.URLSignerHMAC
 }
 
-// Open opens the folder of images, and creates it when it does not exist.
+// Open opens or creates the folder of images.
 func Open(options Options) (*Images, error) {
 	base, err := url.Parse(strings.TrimSuffix(options.PublicURL, "/") + Path)
 	if err != nil {
@@ -100,7 +99,7 @@ func (m *Images) uploadArguments(ctx context.Context, deviceID string) (bff.JSON
 	}})
 }
 
-// downloadURL returns the signed URL of the image of a command; "" when there is no image, or retention has deleted it.
+// downloadURL returns the signed URL of the image of a command; "" without an image.
 func (m *Images) downloadURL(ctx context.Context, c *bff.Command) (string, error) {
 	var arguments snapshotArguments
 	if c.Name != "takeSnapshot" || c.Status != "SUCCEEDED" || json.Unmarshal(c.Arguments, &arguments) != nil {
@@ -138,7 +137,7 @@ func (m *Images) put(w http.ResponseWriter, r *http.Request, key string) {
 		http.Error(w, fmt.Sprintf("an image has at most %d bytes", m.options.MaxBytes), http.StatusRequestEntityTooLarge)
 		return
 	}
-	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadTimeout)) // a writer without deadlines has a timeout of its own
+	_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(uploadTimeout)) // a writer without deadlines has its own timeout
 	image, err := io.ReadAll(http.MaxBytesReader(w, r.Body, m.options.MaxBytes))
 	if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
 		http.Error(w, fmt.Sprintf("an image has at most %d bytes", m.options.MaxBytes), http.StatusRequestEntityTooLarge)
@@ -187,7 +186,7 @@ func (m *Images) get(w http.ResponseWriter, r *http.Request, key string) {
 	http.ServeContent(w, r, "", reader.ModTime(), reader)
 }
 
-// Delete deletes images from before a time, at most limit of them, and returns their number. It is a retention.Delete.
+// Delete is a retention.Delete of images.
 func (m *Images) Delete(ctx context.Context, before time.Time, limit int) (deleted int64, err error) {
 	all := m.bucket.List(&blob.ListOptions{Prefix: "snapshots/"})
 	for deleted < int64(limit) {

@@ -1,13 +1,10 @@
 // Package overload sheds load while the process has more work than its processors can do.
 //
-// The measure is the scheduler's latency of runnable goroutines, so requests, streams and services of the same
-// process count, and a slow service does not. When its median over an interval is above a target, the level rises by
-// one; when it is below half of the target, the level falls by one. Each level refuses more: anonymous callers, then
-// callers with less than half of their budget, then all operations except mutations of signed-in callers, then these
-// too. Health checks always pass.
-//
-// It promises: a refusal has a RetryAfter with jitter. Nothing is refused while the queue is short, and the level
-// returns to normal within seconds.
+// The measure is the scheduler's latency of runnable goroutines, so everything in the process counts, and a slow
+// service does not. When its median over an interval is above a target, the level rises by one; below half of the
+// target, it falls by one. Each level refuses more: anonymous callers, then callers with less than half of their
+// budget, then all operations except mutations of signed-in callers, then these too. Health checks always pass. A
+// refusal has a RetryAfter with jitter. The level returns to normal within seconds.
 package overload
 
 import (
@@ -30,7 +27,7 @@ const Reason = "OVERLOADED"
 // Level selects the operations that are refused.
 type Level int32
 
-// The levels. Each one also refuses the operations of the levels before it.
+// The levels. Each one includes the levels before it.
 const (
 	Normal     Level = iota
 	Anonymous        // anonymous callers
@@ -43,7 +40,7 @@ const (
 type Options struct {
 	QueueTime time.Duration // 0 never refuses
 	Interval  time.Duration // between two measurements
-	// Spent returns the spent share of the budget of the context's caller, 0 to 1.
+	// SpentShare returns the spent share of the budget of the context's caller, 0 to 1.
 	Spent    func(ctx context.Context) float64
 	Logger   *slog.Logger
 	Registry prometheus.Registerer // nil exports no metrics
@@ -72,7 +69,7 @@ func New(options Options) *Gate {
 	return g
 }
 
-// Run looks at the scheduler until ctx ends.
+// Run measures until ctx ends.
 func (g *Gate) Run(ctx context.Context) error {
 	if g.options.QueueTime <= 0 {
 		<-ctx.Done()
@@ -108,11 +105,10 @@ func (g *Gate) Observe(waited time.Duration) {
 	}
 }
 
-// Level is how much is refused now.
+// Level returns the current level.
 func (g *Gate) Level() Level { return Level(g.level.Load()) }
 
-// Admit refuses a document of the context's caller, UNAVAILABLE, while there is too much to do. It goes
-// by the text: nothing has been read yet.
+// Admit refuses a document of the context's caller, UNAVAILABLE, by the level. The document is not parsed yet.
 func (g *Gate) Admit(ctx context.Context, document string) error {
 	level := g.Level()
 	if level == Normal || level < g.rank(ctx, document) {

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// waits is the scheduler's histogram of how long goroutines were ready before they ran.
+// waits is the scheduler's histogram of the time between runnable and running.
 const waits = "/sched/latencies:seconds"
 
-// queue looks at the scheduler from time to time.
+// queue measures the scheduler.
 type queue struct {
 	sample [1]metrics.Sample
 	before []uint64
@@ -46,7 +46,7 @@ func (q *queue) median() time.Duration {
 	return 0
 }
 
-// bound is the upper end of a bucket, or its lower end where there is none.
+// bound is the upper end of a bucket, or its lower end without one.
 func bound(buckets []float64, i int) time.Duration {
 	at := buckets[i+1]
 	if math.IsInf(at, 1) {

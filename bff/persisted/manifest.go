@@ -13,11 +13,12 @@ import (
 // apolloFormat is the name of Apollo's manifest format.
 const apolloFormat = "apollo-persisted-query-manifest"
 
-// maxID is the largest number of bytes in the id of a document.
+// maxID bounds the id of a document, in bytes.
 const maxID = 200
 
-// ReadManifest decodes the trusted documents by id: Apollo's persisted query manifest, or a JSON object of ids and texts, as Relay's
-// compiler and graphql-codegen write it. Each text must pass check; the error names the first document that does not.
+// ReadManifest decodes the trusted documents by id: Apollo's persisted query manifest, or a JSON object of ids and
+// texts, as of Relay's compiler and graphql-codegen. Each text must pass check; the error names the first that does
+// not.
 func ReadManifest(text []byte, check func(text string) error) (map[string]string, error) {
 	trusted, err := readManifest(text)
 	if err != nil {

@@ -15,7 +15,7 @@ type Memory struct {
 
 var _ Store = (*Memory)(nil)
 
-// entryOverhead is the memory of an entry besides its text, in bytes: its hash and the bookkeeping of the cache.
+// entryOverhead is the memory of an entry besides its text, in bytes.
 const entryOverhead = 300
 
 // NewMemory returns a store for this many bytes. At the bound it evicts texts that are rarely requested.
@@ -37,5 +37,5 @@ func (m *Memory) Get(_ context.Context, hash string) (string, bool) {
 
 // Put implements Store.
 func (m *Memory) Put(_ context.Context, hash, text string) {
-	m.texts.Set(hash, strings.Clone(text)) // a substring would hold the whole request in memory
+	m.texts.Set(hash, strings.Clone(text)) // a substring would retain the whole request
 }

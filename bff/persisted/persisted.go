@@ -1,9 +1,9 @@
-// Package persisted finds documents that a request names by hash or id instead of their text: trusted documents of the operator's
-// manifest, and persisted documents that clients register (Apollo's automatic persisted queries,
+// Package persisted finds documents that a request names by hash or id: trusted documents of the operator's manifest,
+// and persisted documents that clients register (Apollo's automatic persisted queries,
 // https://www.apollographql.com/docs/apollo-server/performance/apq).
 //
-// It promises that a hash finds only the text with this hash, even when a shared store returns another; that registered documents are
-// bounded; and that only trusted documents pass where OnlyTrusted is set. A store may evict or lose a document: then the client
+// A hash finds only the text with this hash, even if a shared store returns another. Registered documents are
+// bounded. Only trusted documents pass where OnlyTrusted is set. A store may evict a document: then the client
 // receives PERSISTED_QUERY_NOT_FOUND, and sends the text.
 package persisted
 
@@ -18,7 +18,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Store holds texts by their hash. It may evict any of them at any time.
+// Store stores texts by their hash, and may evict them at any time.
 type Store interface {
 	Get(ctx context.Context, hash string) (text string, found bool)
 	Put(ctx context.Context, hash, text string)
@@ -28,14 +28,14 @@ type Store interface {
 type Options struct {
 	Trusted     map[string]string // texts by id
 	OnlyTrusted bool              // for API keys and anonymous callers
-	Persisted   Store             // nil: clients cannot register documents
-	ByAnyone    bool              // anonymous callers may register documents too
+	Persisted   Store             // nil refuses registration
+	ByAnyone    bool              // anonymous callers may register too
 }
 
 // Documents finds documents.
 type Documents struct {
 	options Options
-	ids     map[string]string // of trusted documents, by the hash of their text
+	ids     map[string]string // of trusted documents, by hash
 }
 
 var _ bff.Documents = (*Documents)(nil)

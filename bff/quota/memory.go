@@ -11,9 +11,9 @@ import (
 	"github.com/sluicehq/sluice/internal/clock"
 )
 
-// Memory is a ledger of one process for a bounded number of callers. At the bound it evicts the callers with the fewest
-// requests; an evicted caller has a full budget at its next request. A caller that requests often is not evicted, so it
-// cannot renew its budget with a flood of requests from other callers.
+// Memory is a ledger of one process for a bounded number of callers. At the bound it evicts the callers with the
+// fewest requests, whose budget is then full. A busy caller is not evicted, so it cannot renew its budget with a
+// flood of requests from other callers.
 type Memory struct {
 	clock   clock.Clock
 	buckets *otter.Cache[string, *rate.Limiter]
@@ -21,14 +21,14 @@ type Memory struct {
 
 var _ Ledger = (*Memory)(nil)
 
-// NewMemory returns a ledger for at most so many callers, about 300 bytes each.
+// NewMemory returns a ledger for this many callers, about 300 bytes each.
 func NewMemory(clk clock.Clock, callers int) *Memory {
 	return &Memory{clock: clk, buckets: otter.Must(&otter.Options[string, *rate.Limiter]{
 		MaximumSize: max(callers, 1), Executor: func(evict func()) { evict() }, // the bound is exact
 	})}
 }
 
-// Charge takes points.
+// Charge implements Ledger.
 func (m *Memory) Charge(_ context.Context, key string, limit, points int) (bff.Budget, error) {
 	now := m.clock.Now()
 	bucket := m.bucket(key, limit, now)
@@ -41,7 +41,7 @@ func (m *Memory) Charge(_ context.Context, key string, limit, points int) (bff.B
 	return left, exhausted(points, left, perMinute(float64(points)-tokens, limit))
 }
 
-// Refund refunds points: a limiter adds negative tokens, and caps the sum at its burst on the next request.
+// Refund implements Ledger: a limiter adds negative tokens, and caps the sum at its burst on the next request.
 func (m *Memory) Refund(_ context.Context, key string, limit, points int) {
 	now := m.clock.Now()
 	m.bucket(key, limit, now).AllowN(now, -points)

@@ -12,14 +12,14 @@ func From(ctx context.Context, address netip.Addr) context.Context {
 	return context.WithValue(ctx, addressKey{}, address)
 }
 
-// Address returns the network address of the context's request. It is invalid when the address is unknown.
+// Address returns the network address of the context's request; invalid if unknown.
 func Address(ctx context.Context) netip.Addr {
 	address, _ := ctx.Value(addressKey{}).(netip.Addr)
 	return address
 }
 
-// network returns the key of the network of an address: an IPv4 address, or the /64 prefix of an IPv6 address, because
-// a customer gets at least a /64 (RFC 6177). Requests without an address share one key.
+// network returns the key of an address: the IPv4 address, or the /64 prefix of the IPv6 address, because a customer
+// gets at least a /64 (RFC 6177). Requests without an address share one key.
 func network(address netip.Addr) string {
 	if !address.IsValid() {
 		return "network:unknown"

@@ -9,18 +9,16 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Bounds of a penalty. A retry before the time of RetryAfter adds one second to the penalty of the caller. The penalty
-// decays by one second in each second, and by more with each served request. A caller above the threshold is blocked.
-// A page that retries one expensive query beside cheap ones stays far below it, and so do requests that were in
-// flight when the caller was refused.
+// Bounds of a penalty. A retry before its RetryAfter adds one second to the penalty of the caller. The penalty decays
+// by one second per second, and by more with each served request. A caller above the threshold is blocked. A page
+// that retries one expensive query beside cheap ones stays far below it.
 const (
 	penaltyThreshold = 100 * time.Second
 	penaltyMax       = penaltyThreshold + 10*time.Second
 	penaltyDecay     = 4 * time.Second // with each served request
 )
 
-// record is what one caller had left, and when it may retry, as of its last request. It is no balance: only the ledger
-// has that.
+// record has the budget of a caller and its retry times, as of its last request. The balance is only in the ledger.
 type record struct {
 	blockedUntil *latestTime // of all callers
 
@@ -30,8 +28,8 @@ type record struct {
 
 	document   uint64    // hash of the document that was refused last; 0 for none
 	points     int       // cost of that document
-	retryAt    time.Time // when there can be enough points for that document
-	earliestAt time.Time // the earliest RetryAfter that the caller received and that has not passed
+	retryAt    time.Time // when the budget may have enough points for that document
+	earliestAt time.Time // the earliest RetryAfter that has not passed
 	decayedAt  time.Time // when the penalty is 0 again
 }
 
@@ -57,7 +55,7 @@ func (r *record) update(document uint64, points int, left bff.Budget, refusal er
 	r.publishBlock(now)
 }
 
-// checkRepeat returns the wait of a document that was refused last, until its retry time; 0 admits the document.
+// checkRepeat returns the wait of the document that was refused last, until its retry time; 0 admits it.
 func (r *record) checkRepeat(document uint64, limit int, now time.Time) (left bff.Budget, points int, wait time.Duration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -85,7 +83,7 @@ func (r *record) checkBlock(limit int, now time.Time) (left bff.Budget, wait tim
 	return left, wait
 }
 
-// refunded admits the refused document, because there may be enough points now.
+// refunded admits the refused document, because the points may be enough now.
 func (r *record) refunded() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

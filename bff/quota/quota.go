@@ -2,11 +2,10 @@
 //
 // Each caller has a budget of points that refills continuously: an API key has its own limit, an account the limit of
 // the settings, and an anonymous client shares the budget of its network address. A Ledger counts the budgets: Memory
-// for one gateway, Shared for several gateways, in Redis.
+// for one gateway, Shared for several, in Redis.
 //
-// It promises: points are taken all or none, before the operation runs; a refusal has a RetryAfter, and a retry after
-// it finds enough points; the memory for one caller, and for all callers together, is bounded. While Redis is
-// unavailable each gateway counts in its own memory, and no gateway stops counting.
+// Points are taken all or none, before the operation runs. A refusal has a RetryAfter, after which a retry finds
+// enough points. The memory is bounded. Without Redis each gateway counts in its own memory.
 package quota
 
 import (
@@ -24,18 +23,17 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Ledger counts the budgets of callers by key. A limit is both the refill per minute and the size of the token bucket.
-// An unknown key has a full budget.
+// Ledger counts the budgets of callers by key. A limit is both the refill per minute and the size of the token
+// bucket. An unknown key has a full budget.
 type Ledger interface {
-	// Charge takes the points, all or none, and returns what is left in both cases; 0 points only read it. A refusal
-	// is RESOURCE_EXHAUSTED, and its RetryAfter is the time until there are enough points. The points must not
-	// exceed the limit.
+	// Charge takes the points, all or none, and returns the rest in both cases; 0 points only read it. A refusal is
+	// RESOURCE_EXHAUSTED with the time until there are enough points. The points must not exceed the limit.
 	Charge(ctx context.Context, key string, limit, points int) (bff.Budget, error)
 	// Refund refunds points, up to the limit.
 	Refund(ctx context.Context, key string, limit, points int)
 }
 
-// ReasonExhausted is the reason of a refusal when the budget has too few points.
+// ReasonExhausted means that the budget has too few points.
 const ReasonExhausted = "BUDGET_EXHAUSTED"
 
 // Options are the limits of callers.
@@ -72,8 +70,8 @@ func New(ledger Ledger, options Options) *Callers {
 	return &Callers{ledger: ledger, options: options, records: records, inFlight: map[string]int{}, seed: maphash.MakeSeed()}
 }
 
-// Charge takes the points of a document from the budget of the context's caller. More points than the whole budget are
-// INVALID_ARGUMENT, because no retry can succeed.
+// Charge implements bff.Budgets. More points than the whole budget are INVALID_ARGUMENT, because no retry can
+// succeed.
 func (c *Callers) Charge(ctx context.Context, document string, points int) (bff.Budget, error) {
 	key, limit := c.keyAndLimit(ctx)
 	if points <= limit {
@@ -107,8 +105,8 @@ func (c *Callers) hash(document string) uint64 {
 	return max(maphash.String(c.seed, document), 1)
 }
 
-// CheckRepeat refuses a document that the context's caller retries before its RetryAfter has passed. It repeats the refusal
-// without a lookup in the ledger.
+// CheckRepeat refuses a document that the context's caller retries before its RetryAfter, without a lookup in the
+// ledger.
 func (c *Callers) CheckRepeat(ctx context.Context, document string) (left bff.Budget, points int, err error) {
 	key, limit := c.keyAndLimit(ctx)
 	r, known := c.records.GetIfPresent(key)
@@ -122,11 +120,11 @@ func (c *Callers) CheckRepeat(ctx context.Context, document string) (left bff.Bu
 	return left, points, exhausted(points, left, wait)
 }
 
-// AnyBlocked reports whether any caller may be blocked. It costs one atomic load.
+// AnyBlocked reports whether any caller may be blocked, by one atomic load.
 func (c *Callers) AnyBlocked() bool { return c.blockedUntil.after(c.options.Clock.Now()) }
 
-// Blocked returns how long a caller is blocked that repeatedly retries too early, for any request; 0 admits it. The wait
-// ends at the earliest RetryAfter that the caller received. The key is KeyOf the caller.
+// Blocked returns how long a caller that repeatedly retries too early is blocked for any request, until its earliest
+// RetryAfter; 0 admits it. The key is KeyOf the caller.
 func (c *Callers) Blocked(who caller.Caller, key string) (left bff.Budget, wait time.Duration) {
 	r, known := c.records.GetIfPresent(key)
 	if !known {
@@ -139,8 +137,7 @@ func (c *Callers) Blocked(who caller.Caller, key string) (left bff.Budget, wait 
 	return left, ceilMilliseconds(wait)
 }
 
-// SpentShare returns the share of the budget that the context's caller had spent at its last request, 0 to 1; 0 for an
-// unknown caller.
+// SpentShare returns the spent share of the context's caller's budget at its last request, 0 to 1; 0 if unknown.
 func (c *Callers) SpentShare(ctx context.Context) float64 {
 	key, _ := c.keyAndLimit(ctx)
 	if r, known := c.records.GetIfPresent(key); known {
@@ -149,7 +146,7 @@ func (c *Callers) SpentShare(ctx context.Context) float64 {
 	return 0
 }
 
-// Refund refunds points to the context's caller.
+// Refund implements bff.Budgets.
 func (c *Callers) Refund(ctx context.Context, points int) {
 	key, limit := c.keyAndLimit(ctx)
 	if r, known := c.records.GetIfPresent(key); known {
@@ -158,8 +155,8 @@ func (c *Callers) Refund(ctx context.Context, points int) {
 	c.ledger.Refund(ctx, key, limit, points)
 }
 
-// Acquire acquires a slot for a request of the context's caller, or refuses it when all slots of the caller are taken.
-// The request calls release once, when it ends.
+// Acquire acquires a slot for a request of the context's caller, or refuses it without a free slot. The request calls
+// release once.
 func (c *Callers) Acquire(ctx context.Context) (release func(), err error) {
 	key, _ := c.keyAndLimit(ctx)
 	c.mu.Lock()
@@ -179,7 +176,7 @@ func (c *Callers) Acquire(ctx context.Context) (release func(), err error) {
 	}, nil
 }
 
-// Key returns the key of the context's caller, for budgets and for usage: the API key, else the account, else the
+// Key returns the key of the context's caller, for budgets and usage: the API key, else the account, else the
 // network.
 func Key(ctx context.Context) string { return KeyOf(caller.FromContext(ctx), Address(ctx)) }
 
@@ -210,7 +207,7 @@ func budget(limit, remaining int) bff.Budget {
 	return bff.Budget{Limit: limit, Remaining: remaining, RestorePerSecond: float64(limit) / 60}
 }
 
-// exhausted returns the refusal of points that will be there after the wait.
+// exhausted returns the refusal of points that will be available after the wait.
 func exhausted(points int, left bff.Budget, wait time.Duration) error {
 	wait = ceilMilliseconds(wait)
 	refusal := errs.New(errs.ResourceExhausted, ReasonExhausted, "the query costs %d points and you have %d left: come back in %s", points, left.Remaining, wait)

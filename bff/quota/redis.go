@@ -15,14 +15,14 @@ import (
 //go:embed gcra.lua
 var gcraScript string
 
-// redisLedger counts budgets by the generic cell rate algorithm (GCRA). The value of a key is the time at which
-// the refill of the budget ends, by the clock of Redis. The key expires then.
+// redisLedger implements the generic cell rate algorithm (GCRA). The value of a key is the time at which the refill
+// ends, by the clock of Redis; the key expires then.
 type redisLedger struct{ script *redis.Script }
 
 func newRedisLedger() redisLedger { return redisLedger{redis.NewScript(gcraScript)} }
 
-// charge adds the refund to the budget and then takes the points, in one atomic script. ok is false when there are
-// too few points; wait is the time until there are enough.
+// charge adds the refund and then takes the points, in one atomic script. ok is false if there are too few; wait is
+// the time until there are enough.
 func (r redisLedger) charge(ctx context.Context, client redis.Scripter, key string, limit, points, refund int) (left bff.Budget, ok bool, wait time.Duration, err error) {
 	interval := strconv.FormatFloat(float64(time.Minute.Microseconds())/float64(limit), 'g', 17, 64)
 	reply, err := r.script.Run(ctx, client, []string{"sluice:budget:" + key}, interval, limit, points, refund).Int64Slice()

@@ -12,11 +12,9 @@ import (
 	"github.com/sluicehq/sluice/internal/redisdb"
 )
 
-// Shared is a ledger in Redis that many gateways share. While Redis is unavailable each gateway counts in its own
-// memory, so that a caller then has one budget at each gateway.
-//
-// A refund is buffered in memory and sent with the caller's next request to this gateway, so that it costs no round
-// trip of its own. The refund of a caller that sends no further request is dropped.
+// Shared is a ledger in Redis for many gateways. Without Redis each gateway counts in its own memory. A refund is
+// buffered and sent with the caller's next request to this gateway, so that it costs no round trip; without a next
+// request it is dropped.
 type Shared struct {
 	client *redisdb.Client
 	ledger redisLedger
@@ -31,13 +29,13 @@ var _ Ledger = (*Shared)(nil)
 // maxBufferedRefunds bounds the callers with a buffered refund.
 const maxBufferedRefunds = 10_000
 
-// NewShared returns a ledger that falls back to the memory while Redis is unavailable.
+// NewShared returns a ledger that falls back to the memory without Redis.
 func NewShared(client *redisdb.Client, memory *Memory) *Shared {
 	refunds := otter.Must(&otter.Options[string, int]{MaximumSize: maxBufferedRefunds})
 	return &Shared{client: client, ledger: newRedisLedger(), memory: memory, refunds: refunds}
 }
 
-// Charge takes points.
+// Charge implements Ledger.
 func (s *Shared) Charge(ctx context.Context, key string, limit, points int) (left bff.Budget, err error) {
 	refund := s.drainRefund(key)
 	var ok bool

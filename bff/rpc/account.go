@@ -19,23 +19,23 @@ func NewAccounts(conn grpc.ClientConnInterface) Accounts {
 	return Accounts{client: accountv1.NewAccountsClient(conn)}
 }
 
-// Login exchanges the code of an identity provider for a session.
+// Login implements bff.Accounts.
 func (a Accounts) Login(ctx context.Context, input bff.LoginInput) (*bff.Session, error) {
 	return one(session)(a.client.Login(ctx, &accountv1.LoginRequest{Provider: string(input.Provider), Code: input.Code}))
 }
 
-// RefreshSession exchanges a refresh token for a new session.
+// RefreshSession implements bff.Accounts.
 func (a Accounts) RefreshSession(ctx context.Context, refreshToken string) (*bff.Session, error) {
 	return one(session)(a.client.RefreshSession(ctx, &accountv1.RefreshSessionRequest{RefreshToken: refreshToken}))
 }
 
-// Logout ends the session of the caller.
+// Logout implements bff.Accounts.
 func (a Accounts) Logout(ctx context.Context) error {
 	_, err := a.client.Logout(ctx, &accountv1.LogoutRequest{})
 	return err
 }
 
-// KeySet returns the public keys that verify access tokens.
+// KeySet implements bff.Accounts.
 func (a Accounts) KeySet(ctx context.Context) (bff.JSON, error) {
 	m, err := a.client.GetKeySet(ctx, &accountv1.GetKeySetRequest{})
 	if err != nil {
@@ -44,7 +44,7 @@ func (a Accounts) KeySet(ctx context.Context) (bff.JSON, error) {
 	return bff.JSON(m.GetJson()), nil
 }
 
-// EnsureAccount returns the account of an identity, and creates it when there is none.
+// EnsureAccount implements bff.Accounts.
 func (a Accounts) EnsureAccount(ctx context.Context, identity bff.Identity) (*bff.Account, error) {
 	return one(account)(a.client.EnsureAccount(ctx, &accountv1.EnsureAccountRequest{
 		Provider: string(identity.Provider), Subject: identity.Subject, Name: identity.Name,
@@ -52,7 +52,7 @@ func (a Accounts) EnsureAccount(ctx context.Context, identity bff.Identity) (*bf
 	}))
 }
 
-// GetAccounts returns the accounts of the ids that the caller sees.
+// GetAccounts implements bff.Accounts.
 func (a Accounts) GetAccounts(ctx context.Context, ids []string) ([]*bff.Account, error) {
 	m, err := a.client.BatchGetAccounts(ctx, &accountv1.BatchGetRequest{Ids: ids})
 	if err != nil {
@@ -61,12 +61,12 @@ func (a Accounts) GetAccounts(ctx context.Context, ids []string) ([]*bff.Account
 	return each(m.GetAccounts(), account), nil
 }
 
-// VerifyAPIKey returns the API key of a secret.
+// VerifyAPIKey implements bff.Accounts.
 func (a Accounts) VerifyAPIKey(ctx context.Context, key string) (*bff.ApiKey, error) {
 	return one(apiKey)(a.client.VerifyApiKey(ctx, &accountv1.VerifyApiKeyRequest{Key: key}))
 }
 
-// CreateAPIKey creates an API key.
+// CreateAPIKey implements bff.Accounts.
 func (a Accounts) CreateAPIKey(ctx context.Context, input bff.CreateApiKeyInput) (*bff.CreatedApiKey, error) {
 	limit, err := labels("deviceLabels", input.DeviceLabels)
 	if err != nil {
@@ -82,17 +82,17 @@ func (a Accounts) CreateAPIKey(ctx context.Context, input bff.CreateApiKeyInput)
 	return one(createdAPIKey)(a.client.CreateApiKey(ctx, request))
 }
 
-// RotateAPIKey replaces the secret of an API key.
+// RotateAPIKey implements bff.Accounts.
 func (a Accounts) RotateAPIKey(ctx context.Context, id string) (*bff.CreatedApiKey, error) {
 	return one(createdAPIKey)(a.client.RotateApiKey(ctx, &accountv1.RotateApiKeyRequest{Id: id}))
 }
 
-// RevokeAPIKey revokes an API key.
+// RevokeAPIKey implements bff.Accounts.
 func (a Accounts) RevokeAPIKey(ctx context.Context, id string) (*bff.ApiKey, error) {
 	return one(apiKey)(a.client.RevokeApiKey(ctx, &accountv1.RevokeApiKeyRequest{Id: id}))
 }
 
-// ListAPIKeys returns the API keys that the caller sees.
+// ListAPIKeys implements bff.Accounts.
 func (a Accounts) ListAPIKeys(ctx context.Context) ([]*bff.ApiKey, error) {
 	m, err := a.client.ListApiKeys(ctx, &accountv1.ListApiKeysRequest{})
 	if err != nil {
@@ -101,7 +101,7 @@ func (a Accounts) ListAPIKeys(ctx context.Context) ([]*bff.ApiKey, error) {
 	return each(m.GetApiKeys(), apiKey), nil
 }
 
-// GetAPIKeys returns the API keys of the ids that the caller sees.
+// GetAPIKeys implements bff.Accounts.
 func (a Accounts) GetAPIKeys(ctx context.Context, ids []string) ([]*bff.ApiKey, error) {
 	m, err := a.client.BatchGetApiKeys(ctx, &accountv1.BatchGetRequest{Ids: ids})
 	if err != nil {

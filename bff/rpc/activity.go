@@ -36,7 +36,7 @@ func (a Activities) RecordActivity(ctx context.Context, input bff.RecordActivity
 	return one(activity)(a.client.RecordActivity(ctx, &activityv1.RecordActivityRequest{Activity: m, IdempotencyKey: text(input.IdempotencyKey)}))
 }
 
-// UpdateActivity changes the fields that the input has, and removes those that it clears.
+// UpdateActivity implements bff.Activities.
 func (a Activities) UpdateActivity(ctx context.Context, in bff.UpdateActivityInput) (*bff.Activity, error) {
 	m := activityMessage(bff.RecordActivityInput{
 		Content: in.Content, StartedAt: in.StartedAt, EndedAt: in.EndedAt, Title: text(in.Title), Actor: in.Actor,
@@ -80,13 +80,13 @@ var clearedFields = map[bff.ActivityField]string{
 	"DEVICE": "deviceId", "TRIP": "tripId", "JOB": "jobId", "LINKS": "links", "DATA": "data",
 }
 
-// DeleteActivity withdraws an activity.
+// DeleteActivity implements bff.Activities.
 func (a Activities) DeleteActivity(ctx context.Context, id string, expectedVersion *int) error {
 	_, err := a.client.WithdrawActivity(ctx, &activityv1.WithdrawActivityRequest{Id: id, ExpectedVersion: version(expectedVersion)})
 	return err
 }
 
-// ListRevisions returns the earlier versions of an activity, the newest first.
+// ListRevisions implements bff.Activities.
 func (a Activities) ListRevisions(ctx context.Context, id string) ([]*bff.ActivityRevision, error) {
 	m, err := a.client.ListRevisions(ctx, &activityv1.ListRevisionsRequest{Id: id})
 	if err != nil {
@@ -100,7 +100,7 @@ func (a Activities) ListRevisions(ctx context.Context, id string) ([]*bff.Activi
 	}), nil
 }
 
-// GetActivities returns the activities of the ids that the caller sees.
+// GetActivities implements bff.Activities.
 func (a Activities) GetActivities(ctx context.Context, ids []string) ([]*bff.Activity, error) {
 	m, err := a.client.BatchGetActivities(ctx, &activityv1.BatchGetActivitiesRequest{Ids: ids})
 	if err != nil {
@@ -109,7 +109,7 @@ func (a Activities) GetActivities(ctx context.Context, ids []string) ([]*bff.Act
 	return each(m.GetActivities(), activity), nil
 }
 
-// ListActivities returns a page of activities.
+// ListActivities implements bff.Activities.
 func (a Activities) ListActivities(ctx context.Context, filter *bff.ActivityFilter, request bff.PageRequest) (bff.Page[bff.Activity], error) {
 	m, err := a.client.ListActivities(ctx, &activityv1.ListActivitiesRequest{Filter: activityFilter(filter), Page: pageRequest(request)})
 	if err != nil {
@@ -118,7 +118,7 @@ func (a Activities) ListActivities(ctx context.Context, filter *bff.ActivityFilt
 	return page(m.GetActivities(), m.GetPage(), activity), nil
 }
 
-// ReportHydration returns the sum of the water.
+// ReportHydration implements bff.Activities.
 func (a Activities) ReportHydration(ctx context.Context, query bff.HydrationQuery) (*bff.HydrationReport, error) {
 	m, err := a.client.ReportHydration(ctx, &activityv1.ReportHydrationRequest{
 		From: timestamppb.New(query.From), To: timestamppb.New(query.To), TimeZone: query.TimeZone, AccountId: query.AccountID,

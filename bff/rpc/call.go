@@ -16,7 +16,7 @@ func newDeviceCalls(conn grpc.ClientConnInterface) deviceCalls {
 	return deviceCalls{client: devicev1.NewCallsClient(conn)}
 }
 
-// ListDeviceCalls returns a page of the audit log.
+// ListDeviceCalls implements bff.DeviceCalls.
 func (d deviceCalls) ListDeviceCalls(ctx context.Context, filter *bff.DeviceCallFilter, request bff.PageRequest) (bff.Page[bff.DeviceCall], error) {
 	in := &devicev1.ListCallsRequest{Page: pageRequest(request)}
 	if filter != nil {
@@ -29,7 +29,7 @@ func (d deviceCalls) ListDeviceCalls(ctx context.Context, filter *bff.DeviceCall
 	return page(m.GetCalls(), m.GetPage(), deviceCall), nil
 }
 
-// RecordRefusal adds a call that the gateway refused to the audit log.
+// RecordRefusal implements bff.DeviceCalls.
 func (d deviceCalls) RecordRefusal(ctx context.Context, deviceID, name, code, reason string) error {
 	_, err := d.client.RecordRefusal(ctx, &devicev1.RecordRefusalRequest{DeviceId: deviceID, Name: name, Outcome: code, Reason: reason})
 	return err

@@ -16,17 +16,17 @@ func newCameras(conn grpc.ClientConnInterface) cameras {
 	return cameras{client: devicev1.NewCamerasClient(conn)}
 }
 
-// StartStream starts a stream, or renews the lease of the caller as its viewer.
+// StartStream implements bff.Cameras.
 func (c cameras) StartStream(ctx context.Context, input bff.StreamInput) (*bff.StreamSession, error) {
 	return one(streamSession)(c.client.StartStream(ctx, &devicev1.StreamRequest{DeviceId: input.DeviceID, Viewer: text(input.Viewer)}))
 }
 
-// StopStream ends the lease of a viewer.
+// StopStream implements bff.Cameras.
 func (c cameras) StopStream(ctx context.Context, deviceID string, viewer *string) (*bff.StreamSession, error) {
 	return one(streamSession)(c.client.StopStream(ctx, &devicev1.StreamRequest{DeviceId: deviceID, Viewer: text(viewer)}))
 }
 
-// GetStreams returns the streams of cameras, by the id of the camera.
+// GetStreams implements bff.Cameras.
 func (c cameras) GetStreams(ctx context.Context, deviceIDs []string) (map[string]*bff.StreamSession, error) {
 	m, err := c.client.BatchGetStreams(ctx, &devicev1.BatchGetStreamsRequest{DeviceIds: deviceIDs})
 	if err != nil {
@@ -39,7 +39,7 @@ func (c cameras) GetStreams(ctx context.Context, deviceIDs []string) (map[string
 	return streams, nil
 }
 
-// MoveCamera sends the command that moves a camera.
+// MoveCamera implements bff.Cameras.
 func (c cameras) MoveCamera(ctx context.Context, input bff.MoveCameraInput) (*bff.Command, error) {
 	return one(command)(c.client.MoveCamera(ctx, &devicev1.MoveCameraRequest{
 		DeviceId: input.DeviceID, Pan: input.Pan, Tilt: input.Tilt, Zoom: input.Zoom, Focus: input.Focus,
@@ -47,7 +47,7 @@ func (c cameras) MoveCamera(ctx context.Context, input bff.MoveCameraInput) (*bf
 	}))
 }
 
-// TakeSnapshot sends the command that uploads an image.
+// TakeSnapshot implements bff.Cameras.
 func (c cameras) TakeSnapshot(ctx context.Context, deviceID string, upload bff.JSON) (*bff.Command, error) {
 	return one(command)(c.client.TakeSnapshot(ctx, &devicev1.TakeSnapshotRequest{DeviceId: deviceID, UploadJson: string(upload)}))
 }

@@ -14,7 +14,7 @@ type commands struct{ client devicev1.CommandsClient }
 
 var _ bff.Commands = commands{}
 
-// SendCommand sends a command to a device.
+// SendCommand implements bff.Commands.
 func (c commands) SendCommand(ctx context.Context, input bff.SendCommandInput) (*bff.Command, error) {
 	request := &devicev1.SendCommandRequest{
 		DeviceId: input.DeviceID, Name: input.Name, QueueUntil: timestamp(input.QueueUntil), IdempotencyKey: text(input.IdempotencyKey),
@@ -28,12 +28,12 @@ func (c commands) SendCommand(ctx context.Context, input bff.SendCommandInput) (
 	return one(command)(c.client.SendCommand(ctx, request))
 }
 
-// CancelCommand cancels an open command.
+// CancelCommand implements bff.Commands.
 func (c commands) CancelCommand(ctx context.Context, id string) (*bff.Command, error) {
 	return one(command)(c.client.CancelCommand(ctx, &devicev1.CancelCommandRequest{Id: id}))
 }
 
-// GetCommands returns the commands of the ids that the caller sees.
+// GetCommands implements bff.Commands.
 func (c commands) GetCommands(ctx context.Context, ids []string) ([]*bff.Command, error) {
 	m, err := c.client.BatchGetCommands(ctx, &devicev1.BatchGetCommandsRequest{Ids: ids})
 	if err != nil {
@@ -42,7 +42,7 @@ func (c commands) GetCommands(ctx context.Context, ids []string) ([]*bff.Command
 	return each(m.GetCommands(), command), nil
 }
 
-// ListDeviceCommands returns a page of commands for each device.
+// ListDeviceCommands implements bff.Commands.
 func (c commands) ListDeviceCommands(ctx context.Context, deviceIDs []string, request bff.PageRequest) (map[string]bff.Page[bff.Command], error) {
 	m, err := c.client.BatchListCommands(ctx, &devicev1.BatchListCommandsRequest{DeviceIds: deviceIDs, Page: pageRequest(request)})
 	if err != nil {
@@ -55,7 +55,7 @@ func (c commands) ListDeviceCommands(ctx context.Context, deviceIDs []string, re
 	return pages, nil
 }
 
-// GetCommandLogs returns the first lines of the log of each command.
+// GetCommandLogs implements bff.Commands.
 func (c commands) GetCommandLogs(ctx context.Context, commandIDs []string, first int) (map[string][]*bff.LogLine, error) {
 	m, err := c.client.BatchGetCommandLogs(ctx, &devicev1.BatchGetCommandLogsRequest{CommandIds: commandIDs, First: *number(&first)})
 	if err != nil {
@@ -64,7 +64,7 @@ func (c commands) GetCommandLogs(ctx context.Context, commandIDs []string, first
 	return linesBy(m, func(l *bff.LogLine) string { return l.CommandID }), nil
 }
 
-// GetDeviceLogs returns the first lines that each device logged in an interval.
+// GetDeviceLogs implements bff.Commands.
 func (c commands) GetDeviceLogs(ctx context.Context, deviceIDs []string, query bff.LogQuery) (map[string][]*bff.LogLine, error) {
 	m, err := c.client.BatchGetDeviceLogs(ctx, &devicev1.BatchGetDeviceLogsRequest{
 		DeviceIds: deviceIDs, From: timestamppb.New(query.From), To: timestamppb.New(query.To), First: *number(&query.First),

@@ -30,7 +30,7 @@ func NewDevices(conn grpc.ClientConnInterface) Devices {
 	}
 }
 
-// RegisterDevice registers a device.
+// RegisterDevice implements bff.Devices.
 func (d Devices) RegisterDevice(ctx context.Context, input bff.RegisterDeviceInput) (*bff.RegisteredDevice, error) {
 	labels, err := labels("labels", input.Labels)
 	if err != nil {
@@ -42,7 +42,7 @@ func (d Devices) RegisterDevice(ctx context.Context, input bff.RegisterDeviceInp
 	}))
 }
 
-// RotateDeviceSecret replaces the secret of a device.
+// RotateDeviceSecret implements bff.Devices.
 func (d Devices) RotateDeviceSecret(ctx context.Context, id string) (*bff.RegisteredDevice, error) {
 	return one(registered)(d.client.RotateDeviceSecret(ctx, &devicev1.RotateDeviceSecretRequest{Id: id}))
 }
@@ -51,7 +51,7 @@ func registered(m *devicev1.RegisterDeviceResponse) *bff.RegisteredDevice {
 	return &bff.RegisteredDevice{Device: device(m.GetDevice()), Secret: optionalText(m.GetSecret())}
 }
 
-// UpdateDevice changes the fields that the input has.
+// UpdateDevice implements bff.Devices.
 func (d Devices) UpdateDevice(ctx context.Context, input bff.UpdateDeviceInput) (*bff.Device, error) {
 	request := &devicev1.UpdateDeviceRequest{Id: input.ID, Name: input.Name, ExpectedVersion: version(input.ExpectedVersion)}
 	if named(input.Labels) {
@@ -64,13 +64,13 @@ func (d Devices) UpdateDevice(ctx context.Context, input bff.UpdateDeviceInput) 
 	return one(device)(d.client.UpdateDevice(ctx, request))
 }
 
-// DeleteDevice deletes a device.
+// DeleteDevice implements bff.Devices.
 func (d Devices) DeleteDevice(ctx context.Context, id string, expectedVersion *int) error {
 	_, err := d.client.DeleteDevice(ctx, &devicev1.DeleteDeviceRequest{Id: id, ExpectedVersion: version(expectedVersion)})
 	return err
 }
 
-// GetDevices returns the devices of the ids that the caller sees.
+// GetDevices implements bff.Devices.
 func (d Devices) GetDevices(ctx context.Context, ids []string) ([]*bff.Device, error) {
 	m, err := d.client.BatchGetDevices(ctx, &devicev1.BatchGetDevicesRequest{Ids: ids})
 	if err != nil {
@@ -79,7 +79,7 @@ func (d Devices) GetDevices(ctx context.Context, ids []string) ([]*bff.Device, e
 	return each(m.GetDevices(), device), nil
 }
 
-// ListDevices returns a page of devices.
+// ListDevices implements bff.Devices.
 func (d Devices) ListDevices(ctx context.Context, filter *bff.DeviceFilter, order bff.DeviceOrder, request bff.PageRequest) (bff.Page[bff.Device], error) {
 	selection, err := deviceFilter(filter)
 	if err != nil {
@@ -95,7 +95,7 @@ func (d Devices) ListDevices(ctx context.Context, filter *bff.DeviceFilter, orde
 	return page(m.GetDevices(), m.GetPage(), device), nil
 }
 
-// CountDevices returns the number of devices by presence.
+// CountDevices implements bff.Devices.
 func (d Devices) CountDevices(ctx context.Context) (*bff.DeviceCounts, error) {
 	m, err := d.client.CountDevices(ctx, &devicev1.CountDevicesRequest{})
 	if err != nil {
@@ -106,7 +106,7 @@ func (d Devices) CountDevices(ctx context.Context) (*bff.DeviceCounts, error) {
 	}, nil
 }
 
-// ListDeviceEvents returns a page of events for each device.
+// ListDeviceEvents implements bff.Devices.
 func (d Devices) ListDeviceEvents(ctx context.Context, deviceIDs []string, request bff.PageRequest) (map[string]bff.Page[bff.DeviceEvent], error) {
 	m, err := d.client.BatchListEvents(ctx, &devicev1.BatchListEventsRequest{DeviceIds: deviceIDs, Page: pageRequest(request)})
 	if err != nil {
@@ -119,7 +119,7 @@ func (d Devices) ListDeviceEvents(ctx context.Context, deviceIDs []string, reque
 	return pages, nil
 }
 
-// QueryTelemetry returns the series of each device.
+// QueryTelemetry implements bff.Devices.
 func (d Devices) QueryTelemetry(ctx context.Context, deviceIDs []string, query bff.TelemetryQuery) (map[string][]*bff.Series, error) {
 	m, err := d.client.BatchQueryTelemetry(ctx, &devicev1.BatchQueryTelemetryRequest{
 		DeviceIds: deviceIDs, Keys: query.Keys, From: timestamppb.New(query.From), To: timestamppb.New(query.To),
@@ -175,7 +175,6 @@ func deviceFilter(f *bff.DeviceFilter) (*devicev1.DeviceFilter, error) {
 
 func named(v bff.JSON) bool { return len(v) > 0 && string(v) != "null" }
 
-// labels decodes an object of strings.
 func labels(field string, v bff.JSON) (map[string]string, error) {
 	values, err := bff.Labels(v)
 	if err != nil {

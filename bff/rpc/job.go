@@ -17,7 +17,7 @@ var _ bff.Jobs = Jobs{}
 // NewJobs returns the port over a connection.
 func NewJobs(conn grpc.ClientConnInterface) Jobs { return Jobs{client: jobv1.NewJobsClient(conn)} }
 
-// CreateJob schedules a job.
+// CreateJob implements bff.Jobs.
 func (j Jobs) CreateJob(ctx context.Context, input bff.CreateJobInput) (*bff.Job, error) {
 	request := &jobv1.CreateJobRequest{
 		Name: input.Name, Description: text(input.Description), Kind: input.Kind, PayloadJson: string(input.Payload),
@@ -41,7 +41,7 @@ func positive(i int) int32 {
 	return *number(&i)
 }
 
-// UpdateJob changes the fields that the input has.
+// UpdateJob implements bff.Jobs.
 func (j Jobs) UpdateJob(ctx context.Context, input bff.UpdateJobInput) (*bff.Job, error) {
 	request := &jobv1.UpdateJobRequest{
 		Id: input.ID, ExpectedVersion: version(input.ExpectedVersion), Name: input.Name, Description: input.Description,
@@ -55,23 +55,23 @@ func (j Jobs) UpdateJob(ctx context.Context, input bff.UpdateJobInput) (*bff.Job
 	return one(job)(j.client.UpdateJob(ctx, request))
 }
 
-// CancelJob cancels a job for good.
+// CancelJob implements bff.Jobs.
 func (j Jobs) CancelJob(ctx context.Context, id string, expectedVersion *int) (*bff.Job, error) {
 	return one(job)(j.client.CancelJob(ctx, &jobv1.CancelJobRequest{Id: id, ExpectedVersion: version(expectedVersion)}))
 }
 
-// RetryJob queues a finished job for another attempt.
+// RetryJob implements bff.Jobs.
 func (j Jobs) RetryJob(ctx context.Context, id string, expectedVersion *int) (*bff.Job, error) {
 	return one(job)(j.client.RetryJob(ctx, &jobv1.RetryJobRequest{Id: id, ExpectedVersion: version(expectedVersion)}))
 }
 
-// DeleteJob deletes a job.
+// DeleteJob implements bff.Jobs.
 func (j Jobs) DeleteJob(ctx context.Context, id string, expectedVersion *int) error {
 	_, err := j.client.DeleteJob(ctx, &jobv1.DeleteJobRequest{Id: id, ExpectedVersion: version(expectedVersion)})
 	return err
 }
 
-// GetJobs returns the jobs of the ids that the caller sees.
+// GetJobs implements bff.Jobs.
 func (j Jobs) GetJobs(ctx context.Context, ids []string) ([]*bff.Job, error) {
 	m, err := j.client.BatchGetJobs(ctx, &jobv1.BatchGetJobsRequest{Ids: ids})
 	if err != nil {
@@ -80,7 +80,7 @@ func (j Jobs) GetJobs(ctx context.Context, ids []string) ([]*bff.Job, error) {
 	return each(m.GetJobs(), job), nil
 }
 
-// ListJobs returns a page of jobs.
+// ListJobs implements bff.Jobs.
 func (j Jobs) ListJobs(ctx context.Context, filter *bff.JobFilter, request bff.PageRequest) (bff.Page[bff.Job], error) {
 	m, err := j.client.ListJobs(ctx, &jobv1.ListJobsRequest{Filter: jobFilter(filter), Page: pageRequest(request)})
 	if err != nil {
@@ -89,7 +89,7 @@ func (j Jobs) ListJobs(ctx context.Context, filter *bff.JobFilter, request bff.P
 	return page(m.GetJobs(), m.GetPage(), job), nil
 }
 
-// CountJobs returns the number of jobs by status.
+// CountJobs implements bff.Jobs.
 func (j Jobs) CountJobs(ctx context.Context) (*bff.JobCounts, error) {
 	m, err := j.client.CountJobs(ctx, &jobv1.CountJobsRequest{})
 	if err != nil {
@@ -101,7 +101,7 @@ func (j Jobs) CountJobs(ctx context.Context) (*bff.JobCounts, error) {
 	}, nil
 }
 
-// ListDeviceJobs returns a page of jobs for each device.
+// ListDeviceJobs implements bff.Jobs.
 func (j Jobs) ListDeviceJobs(ctx context.Context, deviceIDs []string, request bff.PageRequest) (map[string]bff.Page[bff.Job], error) {
 	m, err := j.client.BatchListDeviceJobs(ctx, &jobv1.BatchListDeviceJobsRequest{DeviceIds: deviceIDs, Page: pageRequest(request)})
 	if err != nil {
@@ -114,7 +114,7 @@ func (j Jobs) ListDeviceJobs(ctx context.Context, deviceIDs []string, request bf
 	return pages, nil
 }
 
-// ListJobRuns returns a page of runs for each job.
+// ListJobRuns implements bff.Jobs.
 func (j Jobs) ListJobRuns(ctx context.Context, jobIDs []string, request bff.PageRequest) (map[string]bff.Page[bff.JobRun], error) {
 	m, err := j.client.BatchListRuns(ctx, &jobv1.BatchListRunsRequest{JobIds: jobIDs, Page: pageRequest(request)})
 	if err != nil {

@@ -1,8 +1,6 @@
-// Package rpc calls the services over gRPC for resolvers. It implements the ports of bff, and it is the last package
-// of the gateway that knows protobuf.
-//
-// There is one file for each service: the calls first, the conversion of messages below. internal/rpc has decoded an
-// error to an *errs.Error already, and this package returns it unchanged.
+// Package rpc implements the ports of bff over gRPC. It is the last package of the gateway that knows protobuf. There
+// is one file per service: the calls first, the conversion of messages below. internal/rpc has decoded errors, which
+// are returned unchanged.
 package rpc
 
 import (
@@ -25,7 +23,7 @@ func each[M, V any](messages []M, view func(M) V) []V {
 	return views
 }
 
-// one converts the reply of a call to a view; it returns the error of a call that failed.
+// one converts the reply of a call to a view; an error is returned unchanged.
 func one[M, V any](view func(M) *V) func(message M, err error) (*V, error) {
 	return func(message M, err error) (*V, error) {
 		if err != nil {
@@ -63,7 +61,7 @@ func optionalTime(t *timestamppb.Timestamp) *time.Time {
 	return &at
 }
 
-// optionalText returns nil for the empty string, because protobuf has no null for strings.
+// optionalText returns nil for "", because protobuf strings have no null.
 func optionalText(s string) *string {
 	if s == "" {
 		return nil
@@ -134,7 +132,7 @@ func positionMessage(p *bff.PositionInput) *typesv1.Position {
 	}
 }
 
-// nonNil returns an empty map for nil: the two are equal in protobuf and different in GraphQL.
+// nonNil returns an empty map for nil: protobuf does not distinguish them, GraphQL does.
 func nonNil(labels map[string]string) map[string]string {
 	if labels == nil {
 		return map[string]string{}

@@ -18,26 +18,26 @@ var _ bff.Trips = Trips{}
 // NewTrips returns the port over a connection.
 func NewTrips(conn grpc.ClientConnInterface) Trips { return Trips{client: tripv1.NewTripsClient(conn)} }
 
-// StartTrip starts a trip of the caller's account.
+// StartTrip implements bff.Trips.
 func (t Trips) StartTrip(ctx context.Context, input bff.StartTripInput) (*bff.Trip, error) {
 	return one(trip)(t.client.StartTrip(ctx, &tripv1.StartTripRequest{
 		VehicleId: input.VehicleID, Position: positionMessage(input.Position), IdempotencyKey: text(input.IdempotencyKey),
 	}))
 }
 
-// ReportPosition adds a position to the track of a trip.
+// ReportPosition implements bff.Trips.
 func (t Trips) ReportPosition(ctx context.Context, tripID string, at bff.PositionInput) (*bff.Trip, error) {
 	return one(trip)(t.client.ReportPosition(ctx, &tripv1.ReportPositionRequest{TripId: tripID, Position: positionMessage(&at)}))
 }
 
-// EndTrip ends a trip.
+// EndTrip implements bff.Trips.
 func (t Trips) EndTrip(ctx context.Context, tripID string, at *bff.PositionInput, expectedVersion *int) (*bff.Trip, error) {
 	return one(trip)(t.client.EndTrip(ctx, &tripv1.EndTripRequest{
 		TripId: tripID, Position: positionMessage(at), ExpectedVersion: version(expectedVersion),
 	}))
 }
 
-// GetTrips returns the trips of the ids that the caller sees.
+// GetTrips implements bff.Trips.
 func (t Trips) GetTrips(ctx context.Context, ids []string) ([]*bff.Trip, error) {
 	m, err := t.client.BatchGetTrips(ctx, &tripv1.BatchGetTripsRequest{Ids: ids})
 	if err != nil {
@@ -46,7 +46,7 @@ func (t Trips) GetTrips(ctx context.Context, ids []string) ([]*bff.Trip, error) 
 	return each(m.GetTrips(), trip), nil
 }
 
-// ListTrips returns a page of trips.
+// ListTrips implements bff.Trips.
 func (t Trips) ListTrips(ctx context.Context, filter *bff.TripFilter, request bff.PageRequest) (bff.Page[bff.Trip], error) {
 	m, err := t.client.ListTrips(ctx, &tripv1.ListTripsRequest{Filter: tripFilter(filter), Page: pageRequest(request)})
 	if err != nil {
@@ -55,7 +55,7 @@ func (t Trips) ListTrips(ctx context.Context, filter *bff.TripFilter, request bf
 	return page(m.GetTrips(), m.GetPage(), trip), nil
 }
 
-// GetOpenTripsByVehicle returns the open trip of each vehicle that has one.
+// GetOpenTripsByVehicle implements bff.Trips.
 func (t Trips) GetOpenTripsByVehicle(ctx context.Context, vehicleIDs []string) (map[string]*bff.Trip, error) {
 	m, err := t.client.BatchGetOpenTrips(ctx, &tripv1.BatchGetOpenTripsRequest{VehicleIds: vehicleIDs})
 	if err != nil {
@@ -68,7 +68,7 @@ func (t Trips) GetOpenTripsByVehicle(ctx context.Context, vehicleIDs []string) (
 	return open, nil
 }
 
-// GetOpenTripOfAccount returns the open trip of an account; nil when there is none.
+// GetOpenTripOfAccount implements bff.Trips.
 func (t Trips) GetOpenTripOfAccount(ctx context.Context, accountID string) (*bff.Trip, error) {
 	m, err := t.client.BatchGetOpenTrips(ctx, &tripv1.BatchGetOpenTripsRequest{AccountIds: []string{accountID}})
 	if err != nil || len(m.GetTrips()) == 0 {
@@ -77,7 +77,7 @@ func (t Trips) GetOpenTripOfAccount(ctx context.Context, accountID string) (*bff
 	return trip(m.GetTrips()[0]), nil
 }
 
-// GetTracks returns the track of each trip.
+// GetTracks implements bff.Trips.
 func (t Trips) GetTracks(ctx context.Context, tripIDs []string, maxPoints int) (map[string][]*bff.Position, error) {
 	m, err := t.client.BatchGetTracks(ctx, &tripv1.BatchGetTracksRequest{TripIds: tripIDs, MaxPoints: *number(&maxPoints)})
 	if err != nil {

@@ -16,14 +16,14 @@ func newTwins(conn grpc.ClientConnInterface) twins {
 	return twins{client: devicev1.NewTwinsClient(conn)}
 }
 
-// SetDeviceConfig sets the desired configuration of a device.
+// SetDeviceConfig implements bff.Twins.
 func (t twins) SetDeviceConfig(ctx context.Context, deviceID string, desired bff.JSON, expectedVersion *int) (*bff.DeviceConfig, error) {
 	return one(deviceConfig)(t.client.SetConfig(ctx, &devicev1.SetConfigRequest{
 		DeviceId: deviceID, DesiredJson: string(desired), ExpectedVersion: version(expectedVersion),
 	}))
 }
 
-// GetDeviceConfigs returns the configurations of devices, by the id of the device.
+// GetDeviceConfigs implements bff.Twins.
 func (t twins) GetDeviceConfigs(ctx context.Context, deviceIDs []string) (map[string]*bff.DeviceConfig, error) {
 	m, err := t.client.BatchGetConfigs(ctx, &devicev1.BatchGetConfigsRequest{DeviceIds: deviceIDs})
 	if err != nil {
@@ -36,7 +36,7 @@ func (t twins) GetDeviceConfigs(ctx context.Context, deviceIDs []string) (map[st
 	return configs, nil
 }
 
-// ListConfigVersions returns a page of desired configurations for each device.
+// ListConfigVersions implements bff.Twins.
 func (t twins) ListConfigVersions(ctx context.Context, deviceIDs []string, request bff.PageRequest) (map[string]bff.Page[bff.DeviceConfigVersion], error) {
 	m, err := t.client.BatchListConfigVersions(ctx, &devicev1.BatchListConfigVersionsRequest{DeviceIds: deviceIDs, Page: pageRequest(request)})
 	if err != nil {
@@ -58,7 +58,7 @@ func (t twins) SetDeviceConfigSchema(ctx context.Context, kind bff.DeviceKind, s
 	return one(configSchema)(t.client.SetConfigSchema(ctx, request))
 }
 
-// ListDeviceConfigSchemas returns all schemas.
+// ListDeviceConfigSchemas implements bff.Twins.
 func (t twins) ListDeviceConfigSchemas(ctx context.Context) ([]*bff.DeviceConfigSchema, error) {
 	m, err := t.client.ListConfigSchemas(ctx, &devicev1.ListConfigSchemasRequest{})
 	if err != nil {

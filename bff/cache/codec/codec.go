@@ -1,13 +1,13 @@
 // Package codec encodes the entries of the cache for Redis.
 //
 // A Codec encodes the values of one Go type, and decodes them to equal values: a nil list is not an empty list, and a
-// pointer to 0 is not a nil pointer. It is derived from the type alone, so a view with a new field needs no code here and
-// has another fingerprint, which is part of each key. Bytes that no Codec of the type encoded are ErrCorrupt, never a
-// panic and never an allocation larger than the input justifies; each entry has a checksum.
+// pointer to 0 is not a nil pointer. It is derived from the type alone: a view with a new field has another
+// fingerprint, which is part of each key. Each entry has a checksum; other bytes are ErrCorrupt, never a panic or a
+// larger allocation than the input justifies.
 //
 // encoding/json would parse the JSON inside of views, and encoding/gob decodes a pointer to 0 as nil. CBOR
-// (fxamacker/cbor v2.10.0) encodes a page of 20 devices in 10 µs and decodes it in 32 µs, this codec in 12 µs and
-// 20 µs: of a lookup through Redis, which takes 105 µs, CBOR would cost 12 % more.
+// (fxamacker/cbor v2.10.0) encodes a page of 20 devices in 10 µs and decodes it in 32 µs, this codec in 12 µs and 20
+// µs: of a lookup through Redis, which takes 105 µs, CBOR would cost 12 % more.
 package codec
 
 import (
@@ -29,7 +29,7 @@ type Codec struct {
 	part        part
 }
 
-// part encodes and decodes the values of one type or of a part of it.
+// part encodes and decodes a type or a part of it.
 type part struct {
 	layout string
 	size   func(v reflect.Value) int // about, in memory
@@ -47,7 +47,7 @@ func New(t reflect.Type) (*Codec, error) {
 	return &Codec{fingerprint: hex.EncodeToString(sum[:6]), part: p}, nil
 }
 
-// Must returns the Codec of a type that has one. It panics for another type.
+// Must is New, but panics on an error.
 func Must(t reflect.Type) *Codec {
 	c, err := New(t)
 	if err != nil {
@@ -59,8 +59,8 @@ func Must(t reflect.Type) *Codec {
 // Fingerprint identifies the layout of the type.
 func (c *Codec) Fingerprint() string { return c.fingerprint }
 
-// Size estimates how many bytes the value takes in memory. It measures one item of each list, because it runs for each
-// cached value.
+// Size estimates the value's bytes in memory. It measures one item of each list, because it runs for each cached
+// value.
 func (c *Codec) Size(value any) int { return c.part.size(reflect.ValueOf(value)) }
 
 // Append appends the encoded value.
@@ -72,7 +72,7 @@ func (c *Codec) Digest(value any) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Decode decodes all bytes into the value of the pointer.
+// Decode decodes all bytes into the pointer's value.
 func (c *Codec) Decode(b []byte, pointer any) error {
 	d := &decoder{rest: b}
 	c.part.decode(d, reflect.ValueOf(pointer).Elem())
@@ -82,7 +82,7 @@ func (c *Codec) Decode(b []byte, pointer any) error {
 	return d.err
 }
 
-// ErrCorrupt says that the bytes are not an encoded value of the type.
+// ErrCorrupt reports bytes that are not an encoded value of the type.
 var ErrCorrupt = errors.New("the bytes are no value of the type")
 
 // maxNesting bounds the depth of types, so that a recursive type is refused.
@@ -214,7 +214,7 @@ func pointerPart(t reflect.Type, depth int) (part, error) {
 	}, err
 }
 
-// slicePart encodes nil as the length 0, and any other slice as its length plus one.
+// slicePart encodes nil as 0, and any other slice as its length plus one.
 func slicePart(t reflect.Type, depth int) (part, error) {
 	if t.Elem().Kind() == reflect.Uint8 {
 		return bytesPart(), nil

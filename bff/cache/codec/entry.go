@@ -8,14 +8,14 @@ import (
 	"github.com/sluicehq/sluice/bff/cache/versions"
 )
 
-// Header is what an entry in Redis has beside its value.
+// Header precedes the value of an entry in Redis.
 type Header struct {
-	Absent    bool // the service has no value; the entry has none either
+	Absent    bool // the service has no value
 	ExpiresAt time.Time
 	Stamp     versions.Stamp
 }
 
-// An entry in Redis has a checksum of the rest, the flag of a value, the time of expiry in milliseconds of Unix time, the
+// An entry in Redis has a checksum of the rest, the flag of a value, the expiry in milliseconds of Unix time, the
 // versions of its stamp, and the value.
 const (
 	checksumSize = 4
@@ -37,7 +37,7 @@ func (c *Codec) EncodeEntry(h Header, value any) []byte {
 	return b
 }
 
-// DecodeEntry decodes an entry from Redis, and its value into the value of the pointer.
+// DecodeEntry decodes an entry from Redis into the pointer's value.
 func (c *Codec) DecodeEntry(b []byte, pointer any) (Header, error) {
 	if len(b) < headerSize || binary.LittleEndian.Uint32(b) != checksum(b[checksumSize:]) || b[checksumSize] > 1 {
 		return Header{}, ErrCorrupt

@@ -1,7 +1,6 @@
-// Package documents shares the texts of persisted documents between gateways, in Redis.
-//
-// It promises that a text always has the requested hash. While Redis is unavailable each gateway uses the texts that it
-// has in memory, and no request waits longer than the timeout of the Redis client.
+// Package documents shares the texts of persisted documents between gateways, in Redis. A text always has the
+// requested hash. Without Redis each gateway uses the texts in its memory, and no request waits longer than the
+// timeout of the Redis client.
 package documents
 
 import (
@@ -16,15 +15,14 @@ import (
 	"github.com/sluicehq/sluice/internal/redisdb"
 )
 
-// Shared is a store with two tiers: the texts that this gateway used lately in memory, and the texts that any gateway
-// registered in Redis.
+// Shared is a store of two tiers: recent texts of this gateway in memory, and texts of all gateways in Redis.
 type Shared struct {
 	memory  Store
 	client  *redisdb.Client
 	options Options
 }
 
-// Store holds texts by their hash, the SHA-256 in hex.
+// Store stores texts by their hash, the SHA-256 in hex.
 type Store interface {
 	Get(ctx context.Context, hash string) (text string, found bool)
 	Put(ctx context.Context, hash, text string)
@@ -32,7 +30,7 @@ type Store interface {
 
 // Options configure a Shared store.
 type Options struct {
-	TTL    time.Duration // since the last read of a document
+	TTL    time.Duration // since the last read
 	Logger *slog.Logger
 }
 
@@ -45,7 +43,7 @@ func New(client *redisdb.Client, memory Store, options Options) *Shared {
 	return &Shared{memory: memory, client: client, options: options}
 }
 
-// Get returns the text from memory, else from Redis. A text in Redis with another hash counts as missing.
+// Get returns the text from memory, else from Redis. A text with another hash counts as missing.
 func (s *Shared) Get(ctx context.Context, hash string) (text string, found bool) {
 	if text, found = s.memory.Get(ctx, hash); found {
 		return text, true
@@ -65,8 +63,8 @@ func (s *Shared) Get(ctx context.Context, hash string) (text string, found bool)
 	return text, true
 }
 
-// Put stores the text in memory and, if Redis is available, for the other gateways. Without Redis a client registers
-// the document at each gateway.
+// Put stores the text in memory and, if available, in Redis. Without Redis a client registers the document at each
+// gateway.
 func (s *Shared) Put(ctx context.Context, hash, text string) {
 	s.memory.Put(ctx, hash, text)
 	_ = s.client.Do(ctx, func(ctx context.Context, client *redis.Client) error {

@@ -1,8 +1,6 @@
 // Package policy states what the cache does with each method of each port, which callers share a cached response, and
-// which tags a write invalidates.
-//
-// It promises that two callers share a cached response only if the services show both the same entities: the right of
-// the caller is part of each key. A caller whose right is unknown bypasses the cache, so that the service decides.
+// which tags a write invalidates. Two callers share a cached response only if they see the same entities: the right
+// of the caller is part of each key. A caller whose right is unknown bypasses the cache.
 package policy
 
 import (
@@ -24,13 +22,13 @@ const AbsentTTL = 5 * time.Second
 // MaxIDBytes bounds the ids that are cached.
 const MaxIDBytes = 100
 
-// Rule is what the cache does with one method. bff/entity describes the methods with their entity.
+// Rule is what the cache does with one method: see bff/entity.
 type Rule struct {
 	bffentity.Method
 	Kind entity.Kind // what the method reads or writes
 }
 
-// Rules returns the rules by method. There is one for each method of each port.
+// Rules returns the rule of each method of each port.
 func Rules() map[string]Rule {
 	rules := map[string]Rule{}
 	for _, row := range bffentity.Rows() {
@@ -50,8 +48,8 @@ const (
 	memberRight = "member"
 )
 
-// RightOf returns the right of a caller to read with this rule. known is false for a caller without the scope, and for
-// one whose right is unknown.
+// RightOf returns the right of a caller to read with this rule. known is false for a caller without the scope, or
+// with an unknown right.
 func (r Rule) RightOf(who caller.Caller) (right string, known bool) {
 	if !who.Has(r.Scope) {
 		return "", false
@@ -59,8 +57,8 @@ func (r Rule) RightOf(who caller.Caller) (right string, known bool) {
 	return rightOf(r.Kind, who)
 }
 
-// rightOf returns a text that is equal for callers who see the same entities of the kind, by the rule of
-// internal/entity: staff see all entities, and others their own or, where entities have no owner, the same part.
+// rightOf returns an equal text for callers who see the same entities of the kind, by internal/entity: staff see all
+// entities, and others their own or, where entities have no owner, the same part.
 func rightOf(kind entity.Kind, who caller.Caller) (right string, known bool) {
 	if who.APIKeyID != "" {
 		return keyRight(who)
@@ -83,10 +81,9 @@ func OwnRight(who caller.Caller) (right string, known bool) {
 	return string(who.Role) + " " + who.Name(), who.Known()
 }
 
-// keyRight returns the right of an API key. Its limits differ from those of its account, so it shares no response with
-// another caller.
+// keyRight returns the right of an API key. Its limits differ from those of its account, so it shares no response.
 func keyRight(who caller.Caller) (right string, known bool) {
-	who.SessionID, who.PointsPerMinute, who.ExpiresAt = "", 0, time.Time{} // no service decides by these
+	who.SessionID, who.PointsPerMinute, who.ExpiresAt = "", 0, time.Time{} // irrelevant to services
 	text, err := json.Marshal(who)
 	if err != nil {
 		return "", false
@@ -95,7 +92,7 @@ func keyRight(who caller.Caller) (right string, known bool) {
 	return "key " + hex.EncodeToString(sum[:16]), true
 }
 
-// IsPrivate reports whether one caller alone has the right.
+// IsPrivate reports whether only one caller has the right.
 func IsPrivate(right string) bool { return right != staffRight && right != memberRight }
 
 // TagAll is the tag of every entry.
@@ -104,7 +101,7 @@ const TagAll = "all"
 // EntityTag returns the tag of one entity. The tag of a kind is its name.
 func EntityTag(kind entity.Kind, id string) string { return string(kind) + " " + id }
 
-// Tags returns the tags that a change of the entities invalidates: the tag of the kind, and those of the entities.
+// Tags returns the tags that a change of the entities invalidates: of the kind, and of the entities.
 func Tags(kind entity.Kind, ids ...string) []string {
 	tags := []string{string(kind)}
 	for _, id := range ids {

@@ -10,27 +10,27 @@ import (
 	"github.com/sluicehq/sluice/internal/redisdb"
 )
 
-// maxBatchNames is about how many names one MGET has.
+// maxBatchNames is about the number of names in one MGET.
 const maxBatchNames = 5000
 
-// lookup is one Lookup that waits for its result.
+// lookup is a waiting Lookup.
 type lookup struct {
 	tags, keys []string
 	versions   []Version
 	values     [][]byte
 	err        error
-	batch      chan []*lookup // receives the batch that this lookup executes; closed when the result is there
+	batch      chan []*lookup // receives the batch that this lookup executes; closed with the result
 }
 
-// coalescer batches concurrent lookups. One batch is in flight at a time; the lookups that arrive meanwhile are the next
-// batch. So under load a lookup costs a part of a round trip.
+// coalescer batches concurrent lookups. One batch is in flight at a time; later lookups are the next batch. So under
+// load a lookup costs a part of a round trip.
 type coalescer struct {
 	mu      sync.Mutex
 	waiting []*lookup
 	busy    bool
 }
 
-// enter returns the batch that the lookup executes at once, or nil when a batch is in flight.
+// enter returns the batch that the lookup executes at once, or nil while a batch is in flight.
 func (c *coalescer) enter(l *lookup) []*lookup {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -42,8 +42,8 @@ func (c *coalescer) enter(l *lookup) []*lookup {
 	return nil
 }
 
-// next hands the waiting lookups as a batch to the first of them. After an error of Redis they fail at once instead,
-// because each would wait for the same timeout; next returns how many failed.
+// next passes the waiting lookups as a batch to the first of them. After an error of Redis they fail at once instead
+// of waiting for the same timeout; next returns their number.
 func (c *coalescer) next(err error) (failures int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

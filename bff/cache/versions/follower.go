@@ -17,8 +17,8 @@ import (
 	"github.com/sluicehq/sluice/internal/entity"
 )
 
-// Follower invalidates the entities of events. Each gateway follows all events, so that a gateway that cannot reach
-// Redis delays no other.
+// Follower invalidates the entities of events. Each gateway follows all events, so that a gateway without Redis
+// delays no other.
 type Follower struct {
 	store   Store
 	shared  *Shared // nil without Redis
@@ -36,7 +36,7 @@ type position struct {
 	sequence uint64
 }
 
-// installation returns the name of an installation: no two streams of events are created at the same nanosecond.
+// installation returns the name of an installation: no two streams are created at the same nanosecond.
 func (p position) installation() string { return strconv.FormatInt(p.created, 36) }
 
 func (p position) String() string { return fmt.Sprintf("%d %d", p.created, p.sequence) }
@@ -144,7 +144,7 @@ func (f *Follower) handle(ctx context.Context, message jetstream.Msg) error {
 	}
 	tags := tagsOf(m.Subject)
 	if m.Sequence > f.at.sequence+1 && f.at.sequence > 0 {
-		tags = []string{policy.TagAll} // retention deleted events that this gateway has not read
+		tags = []string{policy.TagAll} // retention deleted unread events
 	}
 	f.at.sequence = m.Sequence
 	if len(tags) == 0 {
@@ -180,8 +180,8 @@ func (s *Shared) readPosition(ctx context.Context) (found position, ok bool) {
 	return found, ok && err == nil
 }
 
-// writePosition stores the position, unless an invalidation of an earlier event is still in the backlog. If it fails, the
-// next gateway handles some events twice, which is harmless.
+// writePosition stores the position, unless the backlog has an earlier invalidation. After a failure the next gateway
+// handles some events twice, which is harmless.
 func (s *Shared) writePosition(ctx context.Context, at position) {
 	if !s.backlog.isEmpty() {
 		return

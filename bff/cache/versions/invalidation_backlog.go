@@ -16,11 +16,11 @@ const maxBacklog = 1000
 // flushInterval is the pause between two attempts to flush the backlog.
 const flushInterval = 100 * time.Millisecond
 
-// backlog is the tags that must be invalidated in Redis before this gateway uses the cache.
+// backlog has the tags that must be invalidated in Redis before this gateway uses the cache.
 type backlog struct {
-	wake chan struct{} // has a value when a tag was added
+	wake chan struct{} // signals a new tag
 	mu   sync.Mutex
-	tags map[string]int // how often each was enqueued, so that a tag that is enqueued during a flush remains
+	tags map[string]int // number of enqueues, so that a tag that is enqueued during a flush remains
 }
 
 func newBacklog() *backlog { return &backlog{wake: make(chan struct{}, 1), tags: map[string]int{}} }

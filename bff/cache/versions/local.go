@@ -7,35 +7,35 @@ import (
 	"time"
 )
 
-// Store holds the versions of tags. A write marks its tags before the service receives it and releases them after the
-// response. Between the two the tags have no stable version, and afterwards one under which no entry was read.
+// Store has the versions of tags. A write marks its tags before the service receives it and releases them after the
+// response. Meanwhile the tags have no stable version, and afterwards a new one.
 type Store interface {
-	// Lookup returns the versions of the tags, and the values that gateways share under the keys; nil for a missing
-	// value. An error means that no version is known now.
+	// Lookup returns the versions of the tags, and the shared values under the keys; nil for a missing value. An
+	// error means that no version is known now.
 	Lookup(tags, keys []string) ([]Version, [][]byte, error)
-	// Mark begins a write. The writer is a unique name. If Mark fails, Release invalidates the tags alone.
+	// Mark begins a write of a unique writer. If it fails, Release invalidates the tags alone.
 	Mark(ctx context.Context, writer string, tags []string)
-	// Release ends a write. The writer is "" for a write that another process made and that is over.
+	// Release ends a write. The writer is "" for a finished write of another process.
 	Release(ctx context.Context, writer string, tags []string)
-	// Put enqueues values that gateways share. Nothing waits for them.
+	// Put enqueues values to share, without waiting.
 	Put(values []Value)
 }
 
-// Value is an encoded entry that gateways share.
+// Value is an encoded entry to share.
 type Value struct {
 	Key  string
 	Data []byte
 	TTL  time.Duration
 }
 
-// NewWriter returns a unique name for a writer.
+// NewWriter returns a unique name of a writer.
 func NewWriter() string { return New().String() }
 
-// slots is the number of version slots of a gateway that runs alone. Tags with the same slot are invalidated together.
+// slots is the number of version slots of a single gateway. Tags with the same slot are invalidated together.
 const slots = 1 << 16
 
-// Local is the versions of a gateway that runs alone: it sees every write, or the event of it. A slot counts the
-// finished writes, and in its lowest bits the writes in progress.
+// Local has the versions of a single gateway: it sees every write, or its event. A slot counts the finished writes,
+// and in its lowest bits the writes in progress.
 type Local struct {
 	seed  maphash.Seed
 	boot  uint64
@@ -56,7 +56,7 @@ func (l *Local) slot(tag string) *atomic.Uint64 {
 	return &l.slots[maphash.String(l.seed, tag)%slots]
 }
 
-// Lookup returns the versions of the tags, and no values.
+// Lookup implements Store; there are no shared values.
 func (l *Local) Lookup(tags, keys []string) ([]Version, [][]byte, error) {
 	found := make([]Version, len(tags))
 	for i, tag := range tags {
@@ -67,14 +67,14 @@ func (l *Local) Lookup(tags, keys []string) ([]Version, [][]byte, error) {
 	return found, make([][]byte, len(keys)), nil
 }
 
-// Mark begins a write.
+// Mark implements Store.
 func (l *Local) Mark(_ context.Context, _ string, tags []string) {
 	for _, tag := range tags {
 		l.slot(tag).Add(1)
 	}
 }
 
-// Release ends a write.
+// Release implements Store.
 func (l *Local) Release(_ context.Context, writer string, tags []string) {
 	for _, tag := range tags {
 		if writer == "" {

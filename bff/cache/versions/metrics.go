@@ -14,7 +14,7 @@ const (
 	directionWritten = "written"
 )
 
-// Metrics count what stores of versions do.
+// Metrics count lookups and invalidations.
 type Metrics struct {
 	invalidations *prometheus.CounterVec
 	dropped       *prometheus.CounterVec
@@ -41,7 +41,7 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 	return m
 }
 
-// LookupBuckets returns the buckets for the duration of a lookup: from one microsecond to a quarter of a second.
+// LookupBuckets returns buckets from one microsecond to a quarter of a second.
 func LookupBuckets() []float64 { return prometheus.ExponentialBuckets(1e-6, 4, 10) }
 
 // CountInvalidations counts tags that got a new version.

@@ -12,11 +12,11 @@ import (
 	"github.com/sluicehq/sluice/bff/cache/policy"
 )
 
-// peerSubject is the subject of requests between gateways to invalidate tags in Redis. The payload has one tag a line.
+// peerSubject is the subject of requests between gateways to invalidate tags in Redis: one tag per line.
 const peerSubject = "sluice.cache.ended"
 
-// ListenToPeers serves the invalidation requests of other gateways that cannot reach Redis, and lets this gateway send
-// such requests before a write of its own returns. stop ends both.
+// ListenToPeers serves invalidation requests of gateways that cannot reach Redis, and lets this gateway send such
+// requests before a write of its own returns. stop ends both.
 func (s *Shared) ListenToPeers(conn *nats.Conn) (stop func() error, err error) {
 	subscription, err := conn.Subscribe(peerSubject, s.servePeer)
 	if err != nil {
@@ -34,13 +34,13 @@ func (s *Shared) ListenToPeers(conn *nats.Conn) (stop func() error, err error) {
 	}, nil
 }
 
-// servePeer responds only after Redis has the invalidation, so that the requester takes the first response of any peer.
+// servePeer responds only after Redis has the invalidation: the requester uses the first response.
 func (s *Shared) servePeer(m *nats.Msg) {
 	tags := strings.Split(string(m.Data), "\n")
 	if len(tags) > maxBacklog || slices.ContainsFunc(tags, func(tag string) bool { return !policy.IsTag(tag) }) {
 		return
 	}
 	if s.release(context.Background(), "", tags) == nil {
-		_ = m.Respond(nil) // without a response the requester waits until its timeout
+		_ = m.Respond(nil) // without a response the requester times out
 	}
 }

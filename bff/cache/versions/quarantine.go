@@ -5,9 +5,9 @@ import (
 	"time"
 )
 
-// quarantine is the time after a failure of Redis in which this gateway serves nothing from the cache. The failure may
-// have cut off other gateways too, whose writes have not invalidated their tags in Redis yet. So the quarantine ends
-// only after the recovery time of a gateway, counted from the first success.
+// quarantine is the time after a failure of Redis in which this gateway serves nothing from the cache: other gateways
+// may have been cut off too, and their writes may not have invalidated their tags yet. It ends after the recovery
+// time of a gateway, counted from the first success.
 type quarantine struct {
 	// since is 0 without a quarantine, failed from a failure to the next success, and then the time of that success
 	// in nanoseconds of Unix time.

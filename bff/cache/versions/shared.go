@@ -27,25 +27,25 @@ var releaseScript string
 //go:embed detect_restart.lua
 var detectRestartScript string
 
-// commonPrefix begins every key. All keys lie in one slot of a Redis cluster.
+// commonPrefix begins every key: all keys are in one slot of a Redis cluster.
 const commonPrefix = "{sluice:cache}:"
 
-// tagTTL is the TTL of a version: longer than that of any entry.
+// tagTTL is the TTL of a version, longer than that of any entry.
 const tagTTL = time.Hour
 
-// recoveryTime is how long a gateway may take to reach a Redis that is available again: its client tries once a second
-// after several failures.
+// recoveryTime is how long a gateway may take to reach a Redis that is available again: its client tries once a
+// second.
 const recoveryTime = 2 * time.Second
 
 // Options configure a Shared store.
 type Options struct {
-	Client    *redisdb.Client // no call was made with it yet
-	WriteTime time.Duration   // the longest time of a write, from the request to the service to its response
+	Client    *redisdb.Client // before its first call
+	WriteTime time.Duration   // maximum time of a write, from the request to its response
 	Logger    *slog.Logger
 	Metrics   *Metrics
 }
 
-// Shared is the versions and values of gateways that share a Redis.
+// Shared has the versions and values of gateways that share a Redis.
 type Shared struct {
 	client     *redisdb.Client
 	writeTime  time.Duration
@@ -63,7 +63,7 @@ type Shared struct {
 
 var _ Store = (*Shared)(nil)
 
-// errUnknown says that no version is known now.
+// errUnknown means that no version is known now.
 var errUnknown = errors.New("the versions of the cache are unknown")
 
 // NewShared returns a store in Redis. Run executes its background work.
@@ -88,8 +88,7 @@ func (s *Shared) Run(ctx context.Context) {
 	flushing.Wait()
 }
 
-// detectRestart invalidates all entries of a Redis server that is another process than before. It runs on each new
-// connection.
+// detectRestart invalidates all entries after a restart of Redis. It runs on each new connection.
 func (s *Shared) detectRestart(ctx context.Context, conn *redis.Conn) error {
 	info, err := conn.InfoMap(ctx, "server").Result()
 	if err != nil {
@@ -103,8 +102,8 @@ func (s *Shared) detectRestart(ctx context.Context, conn *redis.Conn) error {
 	return conn.Eval(ctx, detectRestartScript, keys, run, milliseconds(s.writeTime+recoveryTime)).Err()
 }
 
-// setInstallation sets the prefix of the keys, so that installations can share a Redis. The name of an installation is
-// that of its stream of events.
+// setInstallation sets the prefix of the keys, so that installations can share a Redis: the name of the stream of
+// events.
 func (s *Shared) setInstallation(name string) {
 	prefix := commonPrefix + name + ":"
 	s.installation.Store(&prefix)
@@ -140,8 +139,7 @@ func (s *Shared) do(ctx context.Context, call redisdb.Call) error {
 	return s.client.Do(ctx, s.quarantined(call))
 }
 
-// doAlways calls Redis even if the breaker is open: other gateways may reach Redis, so an invalidation must not wait
-// for a trial call.
+// doAlways calls Redis even if the breaker is open, because an invalidation must not wait for a trial call.
 func (s *Shared) doAlways(ctx context.Context, call redisdb.Call) error {
 	return s.client.DoAlways(ctx, s.quarantined(call))
 }
@@ -156,7 +154,7 @@ func (s *Shared) quarantined(call redisdb.Call) redisdb.Call {
 	}
 }
 
-// Lookup returns the versions of the tags and the values of the keys.
+// Lookup implements Store.
 func (s *Shared) Lookup(tags, keys []string) ([]Version, [][]byte, error) {
 	if !s.backlog.isEmpty() || s.quarantine.isRunning() {
 		return nil, nil, errUnknown
@@ -175,8 +173,8 @@ func (s *Shared) Lookup(tags, keys []string) ([]Version, [][]byte, error) {
 	return l.versions, l.values, nil
 }
 
-// resolve parses the versions of tags, and draws one for a tag without a version. It deletes a value that is neither a
-// version nor a mark, so that the next lookup draws one.
+// resolve parses the versions of tags, and draws one for a tag without a version. It deletes a value that is neither
+// a version nor a mark, so that the next lookup draws one.
 func (s *Shared) resolve(ctx context.Context, client *redis.Client, names []string, values []any) ([]Version, error) {
 	found := make([]Version, len(names))
 	var missing []int
@@ -214,7 +212,7 @@ func (s *Shared) resolve(ctx context.Context, client *redis.Client, names []stri
 	return found, nil
 }
 
-// markPrefix begins the value of a tag while a write of it is in progress.
+// markPrefix begins the value of a tag during a write of it.
 const markPrefix = "!"
 
 // hasNoTTL checks one of fifty marks, and reports whether it never expires. Such a mark is not of a gateway.
@@ -238,7 +236,7 @@ func isReply(err error, prefix string) bool {
 	return ok && strings.HasPrefix(reply.Error(), prefix)
 }
 
-// Mark begins a write.
+// Mark implements Store.
 func (s *Shared) Mark(ctx context.Context, writer string, tags []string) {
 	err := s.doAlways(ctx, func(ctx context.Context, client *redis.Client) error {
 		return client.Eval(ctx, markScript, s.tagKeys(tags), writer, milliseconds(s.writeTime)).Err()
@@ -248,7 +246,7 @@ func (s *Shared) Mark(ctx context.Context, writer string, tags []string) {
 	}
 }
 
-// Release ends a write. If Redis is unavailable, it asks a peer to invalidate the tags, and enqueues them in any case.
+// Release implements Store. Without Redis, it requests a peer to invalidate the tags, and enqueues them in any case.
 func (s *Shared) Release(ctx context.Context, writer string, tags []string) {
 	if s.release(ctx, writer, tags) == nil {
 		return

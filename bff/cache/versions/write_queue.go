@@ -7,17 +7,17 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// Bounds of the queue of values for Redis. Values beyond them are dropped.
+// Bounds of the queue of values for Redis. More values are dropped.
 const (
 	maxQueuedValues = 4096
 	maxQueuedBytes  = 16 << 20
 )
 
-// maxBatchBytes is about how many bytes one pipeline writes to Redis.
+// maxBatchBytes is about the bytes of one pipeline to Redis.
 const maxBatchBytes = 256 << 10
 
-// writeQueue is a buffer of values for Redis. No request waits for it. A value that is written late carries the versions
-// under which it was read, so it is as correct as one that is written at once.
+// writeQueue buffers values for Redis. A late value is still correct, because it has the versions under which it was
+// read.
 type writeQueue struct {
 	values chan Value
 	bytes  atomic.Int64
@@ -25,7 +25,7 @@ type writeQueue struct {
 
 func newWriteQueue() writeQueue { return writeQueue{values: make(chan Value, maxQueuedValues)} }
 
-// Put enqueues values. It drops those for which the queue has no space.
+// Put enqueues values, and drops those over the bound.
 func (s *Shared) Put(values []Value) {
 	for _, v := range values {
 		size := int64(len(v.Key) + len(v.Data))
@@ -52,7 +52,7 @@ func (s *Shared) writeQueued(ctx context.Context) {
 	}
 }
 
-// writeBatch writes the value and the next ones of the queue in one pipeline. A value that is not written will be a miss.
+// writeBatch writes the value and the next ones of the queue in one pipeline. A lost value is a later miss.
 func (s *Shared) writeBatch(ctx context.Context, v Value) {
 	size, written := 0, 0
 	_ = s.do(ctx, func(ctx context.Context, client *redis.Client) error {
