@@ -40,7 +40,7 @@ const (
 type Options struct {
 	QueueTime time.Duration // 0 never refuses
 	Interval  time.Duration // between two measurements
-	// SpentShare returns the spent share of the budget of the context's caller, 0 to 1.
+	// Spent returns the spent share of the budget of the context's caller, 0 to 1.
 	Spent    func(ctx context.Context) float64
 	Logger   *slog.Logger
 	Registry prometheus.Registerer // nil exports no metrics
