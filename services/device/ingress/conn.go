@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -137,7 +138,8 @@ func (c *conn) end(graceful bool) {
 	}
 	here := c.l.remove(c)
 	// If this fails, watchNodes releases the session later.
-	if err := c.l.sessions.ReleaseSession(ctx, c.key, c.generation, end); err != nil && ctx.Err() == nil {
+	release := func(ctx context.Context) error { return c.l.sessions.ReleaseSession(ctx, c.key, c.generation, end) }
+	if err := c.l.writes.do(ctx, c.key.DeviceID, release); err != nil && ctx.Err() == nil {
 		c.l.logger.Warn("a session is not released yet", "device", c.key.DeviceID, "error", err)
 	}
 	if here {
@@ -378,10 +380,13 @@ func (c *conn) subscribe(p *packets.Packet) error {
 
 // storeFilters replaces the filters, in the store too if the session outlives the connection.
 func (c *conn) storeFilters(filters []Filter) error {
-	if c.ttl > 0 {
+	if c.ttl > 0 && !slices.Equal(filters, c.filters) { // only this goroutine changes them
 		ctx, cancel := context.WithTimeout(c.l.ctx, attemptTimeout)
 		defer cancel()
-		if err := c.l.sessions.SubscribeSession(ctx, c.key, c.generation, filters); err != nil {
+		subscribe := func(ctx context.Context) error {
+			return c.l.sessions.SubscribeSession(ctx, c.key, c.generation, filters)
+		}
+		if err := c.l.writes.do(ctx, c.key.DeviceID, subscribe); err != nil {
 			c.l.logger.Warn("a subscription is not stored", "device", c.key.DeviceID, "error", err)
 			return err
 		}

@@ -113,9 +113,14 @@ func sessionTTL(seconds uint32, most time.Duration) time.Duration {
 
 // own acquires the session, and sends CONNACK.
 func (c *conn) own(ctx context.Context, p *packets.Packet, secret string, assigned bool) bool {
-	owned, err := c.l.sessions.AcquireSession(ctx, Claim{
+	claim := Claim{
 		Key: c.key, SecretHash: registry.HashSecret(secret), Clean: p.Connect.Clean, TTL: c.ttl, Limit: c.l.limits.Connections, Will: c.will,
 		Now: c.l.options.Clock.Now(),
+	}
+	var owned Ownership
+	err := c.l.writes.do(ctx, c.key.DeviceID, func(ctx context.Context) (err error) {
+		owned, err = c.l.sessions.AcquireSession(ctx, claim)
+		return err
 	})
 	if errors.Is(err, ErrSecretChanged) {
 		return c.refuse(packets.ErrBadUsernameOrPassword)

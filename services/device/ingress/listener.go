@@ -72,6 +72,7 @@ type Listener struct {
 	options  Options
 	limits   Limits
 	sessions Sessions
+	writes   *writes
 	logger   *slog.Logger
 	tcp      net.Listener // nil without Addr
 	notices  *device.Pace
@@ -98,7 +99,7 @@ type Listener struct {
 // Listen binds the address. Clients wait until Run.
 func Listen(ctx context.Context, sessions Sessions, options Options) (*Listener, error) {
 	l := &Listener{
-		options: options, limits: options.Limits, sessions: newBounded(sessions), logger: options.Logger,
+		options: options, limits: options.Limits, sessions: sessions, writes: newWrites(sessions, options.Logger), logger: options.Logger,
 		notices: device.NewPace(), limiters: newLimiters(options.Limits), guests: newGuests(options.Limits),
 		ready: make(chan struct{}), conns: map[Key]*conn{}, devices: map[string]map[*conn]struct{}{},
 		welcome: welcomes{running: map[string]bool{}, slots: make(chan struct{}, welcomesAtOnce)},
@@ -156,6 +157,7 @@ func (l *Listener) Run(ctx context.Context, parts Parts) error {
 	close(l.ready)
 	var background sync.WaitGroup
 	background.Go(func() { l.commits.run(running) })
+	background.Go(func() { l.writes.loop(running) })
 	background.Go(func() { l.watchPeers(ctx) })
 	background.Go(func() { l.watchNodes(ctx) })
 	background.Go(func() { l.limiters.sweep(ctx) })
@@ -292,7 +294,7 @@ func (l *Listener) of(deviceID string) []*conn {
 	return all
 }
 
-// note adds an event to the device, at most a few of one type per minute.
+// note adds an event to the device, at most a few of one type per minute. It does not wait.
 func (l *Listener) note(deviceID string, what device.EventType, message string, data map[string]any) {
 	name := string(what) + " " + deviceID
 	now := l.options.Clock.Now()
@@ -306,12 +308,7 @@ func (l *Listener) note(deviceID string, what device.EventType, message string, 
 		data["unnoted"] = skipped
 	}
 	e, err := device.Noted(deviceID, now, what, message, "system", data)
-	if err == nil {
-		ctx, cancel := context.WithTimeout(l.ctx, attemptTimeout)
-		defer cancel()
-		err = l.uplink.Note(ctx, e)
-	}
-	if err != nil {
+	if err != nil || !l.writes.enqueue(deviceID, func(ctx context.Context) error { return l.uplink.Note(ctx, e) }) {
 		l.logger.Warn("an event of a device is not noted", "device", deviceID, "type", what, "error", err)
 	}
 }

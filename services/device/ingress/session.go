@@ -90,46 +90,11 @@ type Sessions interface {
 	// ExpireSessions deletes expired sessions.
 	ExpireSessions(ctx context.Context, now time.Time) error
 
+	// Group joins the writes of change into one transaction: see uplink.Store.
+	Group(ctx context.Context, change func(ctx context.Context) error) error
+
 	// Node is the name of this process.
 	Node() string
-}
-
-// bounded bounds concurrent writes of sessions, so that a reconnect of all devices does not delay the commits of
-// messages in a database with one writer.
-type bounded struct {
-	Sessions
-	slots chan struct{}
-}
-
-// sessionWrites is the bulkhead of session writes.
-const sessionWrites = 2
-
-func newBounded(s Sessions) bounded { return bounded{s, make(chan struct{}, sessionWrites)} }
-
-func (b bounded) within(ctx context.Context, write func() error) error {
-	select {
-	case b.slots <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-b.slots }()
-	return write()
-}
-
-// AcquireSession implements Sessions within the bulkhead.
-func (b bounded) AcquireSession(ctx context.Context, claim Claim) (owned Ownership, err error) {
-	err = b.within(ctx, func() error { owned, err = b.Sessions.AcquireSession(ctx, claim); return err })
-	return owned, err
-}
-
-// SubscribeSession implements Sessions within the bulkhead.
-func (b bounded) SubscribeSession(ctx context.Context, key Key, generation int64, filters []Filter) error {
-	return b.within(ctx, func() error { return b.Sessions.SubscribeSession(ctx, key, generation, filters) })
-}
-
-// ReleaseSession implements Sessions within the bulkhead.
-func (b bounded) ReleaseSession(ctx context.Context, key Key, generation int64, end End) error {
-	return b.within(ctx, func() error { return b.Sessions.ReleaseSession(ctx, key, generation, end) })
 }
 
 const topicPrefix = "devices/"

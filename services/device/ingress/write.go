@@ -32,7 +32,7 @@ func (c *conn) enqueueLocked(data []byte) error {
 	if len(c.out)+c.busy+len(data) > c.l.limits.WriteQueue {
 		c.out = nil
 		c.closeLocked(slowConsumer)
-		go c.l.note(c.key.DeviceID, Closed, "a connection was closed: "+slowConsumer.Reason, map[string]any{"clientId": c.key.ClientID})
+		c.l.note(c.key.DeviceID, Closed, "a connection was closed: "+slowConsumer.Reason, map[string]any{"clientId": c.key.ClientID})
 		return errClosed
 	}
 	c.out = append(c.out, data...)
