@@ -140,7 +140,7 @@ func (w *wiring) handler(ctx context.Context, ports bff.Ports, health *edge.Heal
 	options := edge.Options{
 		RequestTimeout: w.config.HTTP.RequestTimeout, MaxBody: int64(w.config.HTTP.MaxBody),
 		Requests: w.requests(), CompressFrom: int(w.config.HTTP.CompressionThreshold),
-		Hosts: w.hosts(), GraphiQL: w.config.HTTP.GraphiQL, DemoIdentities: w.config.Demo,
+		Hosts: w.hosts(), GraphiQL: w.config.HTTP.GraphiQL, DemoIdentities: w.config.Demo, Introspection: introspection,
 		CORSOrigins: w.config.HTTP.CORSOrigins, CORSHeaders: w.config.HTTP.CORSHeaders, TrustedProxies: proxies, Logger: w.logger, Tracing: w.tracing,
 	}
 	if w.config.Telemetry.Metrics {

@@ -2,12 +2,22 @@ package graph
 
 import (
 	"context"
+	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/formatter"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/graph/exec"
 	"github.com/sluicehq/sluice/internal/caller"
 )
+
+// SDL returns the schema in the schema definition language, with its descriptions and directives.
+func SDL() string {
+	var text strings.Builder
+	formatter.NewFormatter(&text, formatter.WithIndent("  ")).FormatSchema(exec.NewExecutableSchema(exec.Config{}).Schema())
+	return text.String()
+}
 
 func (queryResolver) Viewer(ctx context.Context) (*bff.Viewer, error) {
 	by := caller.FromContext(ctx)

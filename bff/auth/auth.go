@@ -29,6 +29,9 @@ import (
 // Audience is the audience of access tokens.
 const Audience = "sluice"
 
+// apiKeyBrand is how each API key starts.
+const apiKeyBrand = "sluice_"
+
 // Authenticator verifies credentials.
 type Authenticator struct {
 	accounts bff.Accounts
@@ -103,6 +106,8 @@ func FromRequest(r *http.Request) (Credentials, error) {
 // invalid credentials, UNAVAILABLE if they cannot be verified now.
 func (a *Authenticator) Caller(ctx context.Context, c Credentials) (caller.Caller, error) {
 	switch {
+	case strings.HasPrefix(c.Bearer, apiKeyBrand):
+		return caller.Caller{}, refused("API_KEY_AS_TOKEN", "this is an API key: send it as X-API-Key, not as Authorization: Bearer")
 	case c.Bearer != "":
 		return a.tokens.verify(ctx, c.Bearer, func(ctx context.Context) (caller.Caller, error) { return a.bearer(ctx, c.Bearer) })
 	case c.APIKey != "":

@@ -124,6 +124,7 @@ func TestInvalidAccessTokenIsRefused(t *testing.T) {
 	forged, _ := json.Marshal(but(said, "role", "ADMIN")) // texts always encode
 	cases := []struct{ name, token, reason string }{
 		{"no token", "sesame", "TOKEN_INVALID"},
+		{"an API key", "sluice_AbCd1234_0123456789ABCDEFGHIJKLMNOPQRSTUV0AKL6h", "API_KEY_AS_TOKEN"},
 		{"three empty parts", "..", "TOKEN_INVALID"},
 		{"other claims under the signature", parts[0] + "." + base64.RawURLEncoding.EncodeToString(forged) + "." + parts[2], "TOKEN_INVALID"},
 		{"no signature", parts[0] + "." + parts[1] + ".", "TOKEN_INVALID"},

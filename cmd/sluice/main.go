@@ -27,6 +27,7 @@ type commands struct {
 	Simulate simulateCommand `cmd:"" help:"Simulate many MQTT devices against a running Sluice and report what was stored."`
 	APIKey   apiKeyCommand   `cmd:"" name:"apikey" help:"Create, list and revoke API keys."`
 	Migrate  migrateCommand  `cmd:"" help:"Apply the migrations of all databases."`
+	Schema   schemaCommand   `cmd:"" help:"Print the GraphQL schema."`
 	Config   configCommand   `cmd:"" help:"Check, print or document the settings."`
 }
 

@@ -23,6 +23,9 @@ import (
 	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/gqlrequest"
 	"github.com/sluicehq/sluice/gateway/live"
+	"github.com/sluicehq/sluice/graph"
+	"github.com/sluicehq/sluice/graph/document"
+	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/obs"
 	"github.com/sluicehq/sluice/web"
 )
@@ -36,6 +39,7 @@ type Options struct {
 	Hosts          []string          // names in Host that are accepted, beside addresses and localhost; nil accepts every Host
 	GraphiQL       bool              // serves the page
 	DemoIdentities bool              // the page offers them
+	Introspection  bool              // every caller may read the schema
 	CORSOrigins    []string          // "*" allows all
 	CORSHeaders    []string          // further request headers that these origins may send
 	TrustedProxies []netip.Prefix
@@ -69,6 +73,7 @@ func New(parts Parts, options Options) http.Handler {
 	mux := http.NewServeMux()
 	rules := options.crossOriginRules()
 	mux.Handle(graphQLPath, crossOrigin(rules, wellFormed(options.authenticated(parts.Auth, parts.Admission, parts.GraphQL))))
+	mux.Handle("GET /schema.graphql", crossOrigin(rules, options.authenticated(parts.Auth, parts.Admission, options.schema())))
 	if parts.Images != nil {
 		mux.Handle(media.Path, parts.Images)
 	}
@@ -111,6 +116,19 @@ func graphiQL() http.Handler {
 // graphiQLSettings tells the page what it may offer.
 func (o Options) graphiQLSettings(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]bool{"demo": o.DemoIdentities})
+}
+
+// schema serves the schema definition language to callers that may introspect.
+func (o Options) schema() http.Handler {
+	text := []byte(graph.SDL())
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !o.Introspection && !caller.FromContext(r.Context()).Has(caller.SchemaRead) {
+			o.refuse(w, r, document.IntrospectionDisabled())
+			return
+		}
+		w.Header().Set("Content-Type", "application/graphql; charset=utf-8")
+		_, _ = w.Write(text) // a client that went away needs no answer
+	})
 }
 
 func isFile(name string) bool {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2"
+	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/sluicehq/sluice/gateway/edge"
 )
@@ -189,6 +191,33 @@ func TestHostOfAnotherSiteIsRefused(t *testing.T) {
 	request.Host = "rebound.example"
 	if a := open(t).fetch(request); a.status != 200 {
 		t.Errorf("without a list of hosts: %d %s", a.status, a.text)
+	}
+}
+
+func TestSchemaIsServedToThoseWhoMayReadIt(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		open   bool
+		who    string
+		status int
+	}{{false, "", 403}, {false, "alice", 403}, {false, "operator", 200}, {true, "", 200}} {
+		h := open(t, func(_ *edge.Parts, o *edge.Options) { o.Introspection = c.open })
+		request := at("/schema.graphql")
+		if c.who != "" {
+			request.Header.Set("Authorization", h.signIn(t, c.who))
+		}
+		a := h.fetch(request)
+		if a.status != c.status || (a.status == 200) != strings.Contains(a.text, "scalar DateTime @specifiedBy(url:") {
+			t.Errorf("%+v: %d %.200s", c, a.status, a.text)
+		}
+		if _, err := gqlparser.LoadSchema(&ast.Source{Input: a.text}); a.status == 200 && err != nil {
+			t.Errorf("%+v: the schema does not parse: %v", c, err)
+		}
+	}
+	request := at("/schema.graphql")
+	request.Header.Set("Authorization", "Bearer sluice_AbCd1234_0123456789ABCDEFGHIJKLMNOPQRSTUV0AKL6h")
+	if a := open(t).fetch(request); a.status != 401 || !strings.Contains(a.text, "send it as X-API-Key") {
+		t.Errorf("an API key as a token: %d %s", a.status, a.text)
 	}
 }
 

@@ -226,6 +226,11 @@ func (p *Prepared) CheckIntrospection(by caller.Caller) error {
 	if !p.introspect || by.Has(caller.SchemaRead) {
 		return nil
 	}
+	return IntrospectionDisabled()
+}
+
+// IntrospectionDisabled returns the refusal of a caller that may not read the schema.
+func IntrospectionDisabled() error {
 	return errs.New(errs.PermissionDenied, "INTROSPECTION_DISABLED", "introspection needs the scope %s", caller.SchemaRead)
 }
 

@@ -3571,7 +3571,7 @@ input ConeInput {
   radius: Float!
 }
 
-"An activity must match all fields that are set."
+"An activity must match all fields that are set. An empty list matches nothing."
 input ActivityFilter {
   kinds: [ActivityKind!]
   sources: [String!]
@@ -4134,6 +4134,7 @@ type DeviceCounts @authenticated {
   unknown: Int!
 }
 
+"A device must match all fields that are set. An empty list matches nothing."
 input DeviceFilter {
   kinds: [DeviceKind!]
   presences: [Presence!]
@@ -4295,6 +4296,7 @@ type JobCounts @authenticated {
   cancelled: Int!
 }
 
+"A job must match all fields that are set. An empty list matches nothing."
 input JobFilter {
   statuses: [JobStatus!]
   kinds: [String!]
@@ -4390,11 +4392,11 @@ enum CacheControlScope {
 }
 
 "A time with offset: RFC 3339, such as 2026-11-21T08:30:00.123456Z. Responses are in UTC."
-scalar DateTime
+scalar DateTime @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc3339")
 "Any JSON value."
-scalar JSON
+scalar JSON @specifiedBy(url: "https://www.rfc-editor.org/rfc/rfc8259")
 "A position in a list: opaque, and valid for the list that returned it."
-scalar Cursor
+scalar Cursor @specifiedBy(url: "https://relay.dev/graphql/connections.htm#sec-Cursor")
 
 "An entity with an id."
 interface Node @authenticated {
@@ -4559,6 +4561,7 @@ type Money @authenticated @cacheControl(maxAge: 60) {
   currency: String!
 }
 
+"A trip must match all fields that are set. An empty list matches nothing."
 input TripFilter {
   accountIds: [ID!]
   vehicleIds: [ID!]
