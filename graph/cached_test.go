@@ -17,7 +17,7 @@ import (
 	"github.com/sluicehq/sluice/bff/cache"
 	"github.com/sluicehq/sluice/bff/persisted"
 	"github.com/sluicehq/sluice/graph/pipeline"
-	"github.com/sluicehq/sluice/graph/plan/author"
+	"github.com/sluicehq/sluice/internal/author"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/loaders"

@@ -17,10 +17,10 @@ import (
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/graph/plan"
-	"github.com/sluicehq/sluice/graph/plan/author"
-	"github.com/sluicehq/sluice/graph/plan/plantest"
 	"github.com/sluicehq/sluice/importer"
 	importerrpc "github.com/sluicehq/sluice/importer/rpc"
+	"github.com/sluicehq/sluice/internal/author"
+	"github.com/sluicehq/sluice/internal/plantest"
 )
 
 // plenty is a budget that is always full, so that what is left of it is the same each time.

@@ -14,7 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/sluicehq/sluice/graph/exec"
-	"github.com/sluicehq/sluice/graph/plan/author"
+	"github.com/sluicehq/sluice/internal/author"
 )
 
 // known is what random documents can ask for: what their writer sees, and some of what is not there.

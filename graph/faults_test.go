@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/bff"
-	"github.com/sluicehq/sluice/graph/plan/plantest"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/plantest"
 	"github.com/sluicehq/sluice/loaders"
 )
 

@@ -17,7 +17,7 @@ import (
 
 	"github.com/sluicehq/sluice/graph/pipeline"
 	"github.com/sluicehq/sluice/graph/plan"
-	"github.com/sluicehq/sluice/graph/plan/plantest"
+	"github.com/sluicehq/sluice/internal/plantest"
 )
 
 const (

@@ -16,9 +16,9 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/sluicehq/sluice/graph/plan"
-	"github.com/sluicehq/sluice/graph/plan/author"
-	"github.com/sluicehq/sluice/graph/plan/plantest"
 	"github.com/sluicehq/sluice/graph/plan/plantest/exec"
+	"github.com/sluicehq/sluice/internal/author"
+	"github.com/sluicehq/sluice/internal/plantest"
 )
 
 // pair has two executors of one schema: gqlgen's, which is the reference, and that of plans.

@@ -10,8 +10,8 @@ import (
 	"github.com/99designs/gqlgen/graphql/handler/transport"
 
 	"github.com/sluicehq/sluice/graph/plan"
-	"github.com/sluicehq/sluice/graph/plan/plantest"
 	"github.com/sluicehq/sluice/graph/plan/plantest/exec"
+	"github.com/sluicehq/sluice/internal/plantest"
 )
 
 // A schema of gqlgen's is planned by wrapping what plan/plangen generated beside it. A reference answers a

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"testing"
 
-	"github.com/sluicehq/sluice/graph/plan/plantest"
+	"github.com/sluicehq/sluice/internal/plantest"
 )
 
 // FuzzDocuments feeds documents and variables to both executors: neither panics, and they agree.

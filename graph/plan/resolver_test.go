@@ -11,8 +11,8 @@ import (
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
 	"github.com/sluicehq/sluice/graph/plan"
-	"github.com/sluicehq/sluice/graph/plan/plantest"
 	"github.com/sluicehq/sluice/graph/plan/plantest/exec"
+	"github.com/sluicehq/sluice/internal/plantest"
 )
 
 type worldKey struct{}

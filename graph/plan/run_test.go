@@ -13,8 +13,8 @@ import (
 	"github.com/99designs/gqlgen/graphql/executor"
 
 	"github.com/sluicehq/sluice/graph/plan"
-	"github.com/sluicehq/sluice/graph/plan/plantest"
 	"github.com/sluicehq/sluice/graph/plan/plantest/exec"
+	"github.com/sluicehq/sluice/internal/plantest"
 )
 
 // gates records the calls of batch functions, and blocks a resolver until the test opens it.

@@ -11,8 +11,8 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/sluicehq/sluice/graph/plan"
-	"github.com/sluicehq/sluice/graph/plan/author"
-	"github.com/sluicehq/sluice/graph/plan/plantest"
+	"github.com/sluicehq/sluice/internal/author"
+	"github.com/sluicehq/sluice/internal/plantest"
 )
 
 type subscription struct{}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/sluicehq/sluice/graph/plan"
-	"github.com/sluicehq/sluice/graph/plan/plantest"
+	"github.com/sluicehq/sluice/internal/plantest"
 )
 
 // Planned returns the schema with the code that package plan needs to execute its operations.
@@ -231,7 +231,7 @@ func planFieldsOfCell() plan.Type {
 				Results: []plan.TypeID{planTypePart},
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Cell)
-					return planOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(w, n, obj.Part)
+					return planOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(w, n, obj.Part)
 				},
 			},
 		},
@@ -265,7 +265,7 @@ func planFieldsOfCircle() plan.Type {
 				Results: []plan.TypeID{planTypePerson},
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Circle)
-					return planOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson(w, n, obj.Owner)
+					return planOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson(w, n, obj.Owner)
 				},
 			},
 		},
@@ -302,7 +302,7 @@ func planFieldsOfMutation() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Mutation().Rename(ctx, fc.Args["id"].(string), fc.Args["name"].(string))
 				},
-				Value: plan.Value(planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing),
+				Value: plan.Value(planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Mutation_rename(ctx, field)
 				},
@@ -318,7 +318,7 @@ func planFieldsOfMutation() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Mutation().Remove(ctx, fc.Args["id"].(string))
 				},
-				Value: plan.Value(planNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing),
+				Value: plan.Value(planNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Mutation_remove(ctx, field)
 				},
@@ -333,7 +333,7 @@ func planFieldsOfMutation() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Mutation().Touch(ctx, fc.Args["ids"].([]string))
 				},
-				Value: plan.Value(planONode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode),
+				Value: plan.Value(planONode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Mutation_touch(ctx, field)
 				},
@@ -388,7 +388,7 @@ func planFieldsOfPart() plan.Type {
 					obj := o.(*plantest.Part)
 					return ec.Resolvers.Part().Owner(ctx, obj)
 				},
-				Value: plan.Value(planOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson),
+				Value: plan.Value(planOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Part_owner(ctx, field)
 				},
@@ -404,7 +404,7 @@ func planFieldsOfPart() plan.Type {
 					obj := o.(*plantest.Part)
 					return ec.Resolvers.Part().Thing(ctx, obj)
 				},
-				Value: plan.Value(planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing),
+				Value: plan.Value(planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Part_thing(ctx, field)
 				},
@@ -453,7 +453,7 @@ func planFieldsOfPerson() plan.Type {
 					obj := o.(*plantest.Person)
 					return ec.Resolvers.Person().Best(ctx, obj)
 				},
-				Value: plan.Value(planOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson),
+				Value: plan.Value(planOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Person_best(ctx, field)
 				},
@@ -469,7 +469,7 @@ func planFieldsOfPerson() plan.Type {
 					obj := o.(*plantest.Person)
 					return ec.Resolvers.Person().Thing(ctx, obj)
 				},
-				Value: plan.Value(planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing),
+				Value: plan.Value(planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Person_thing(ctx, field)
 				},
@@ -494,7 +494,7 @@ func planFieldsOfQuery() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Query().Thing(ctx, fc.Args["id"].(string))
 				},
-				Value: plan.Value(planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing),
+				Value: plan.Value(planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Query_thing(ctx, field)
 				},
@@ -509,7 +509,7 @@ func planFieldsOfQuery() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Query().Must(ctx)
 				},
-				Value: plan.Value(planNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing),
+				Value: plan.Value(planNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Query_must(ctx, field)
 				},
@@ -525,7 +525,7 @@ func planFieldsOfQuery() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Query().Things(ctx, fc.Args["first"].(*int), fc.Args["kind"].(*plantest.Kind))
 				},
-				Value: plan.Value(planNThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThingᚄ),
+				Value: plan.Value(planNThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThingᚄ),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Query_things(ctx, field)
 				},
@@ -539,7 +539,7 @@ func planFieldsOfQuery() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Query().Maybes(ctx)
 				},
-				Value: plan.Value(planOThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing),
+				Value: plan.Value(planOThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Query_maybes(ctx, field)
 				},
@@ -554,7 +554,7 @@ func planFieldsOfQuery() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Query().Node(ctx, fc.Args["id"].(string))
 				},
-				Value: plan.Value(planONode2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode),
+				Value: plan.Value(planONode2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Query_node(ctx, field)
 				},
@@ -570,7 +570,7 @@ func planFieldsOfQuery() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Query().Nodes(ctx, fc.Args["ids"].([]string))
 				},
-				Value: plan.Value(planNNode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode),
+				Value: plan.Value(planNNode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Query_nodes(ctx, field)
 				},
@@ -584,7 +584,7 @@ func planFieldsOfQuery() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Query().Anything(ctx)
 				},
-				Value: plan.Value(planOAnything2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐAnythingᚄ),
+				Value: plan.Value(planOAnything2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐAnythingᚄ),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Query_anything(ctx, field)
 				},
@@ -599,7 +599,7 @@ func planFieldsOfQuery() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Query().Shapes(ctx)
 				},
-				Value: plan.Value(planNShape2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐShape),
+				Value: plan.Value(planNShape2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐShape),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Query_shapes(ctx, field)
 				},
@@ -626,7 +626,7 @@ func planFieldsOfQuery() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Query().Grid(ctx)
 				},
-				Value: plan.Value(planOCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell),
+				Value: plan.Value(planOCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Query_grid(ctx, field)
 				},
@@ -653,7 +653,7 @@ func planFieldsOfQuery() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Query().Kind(ctx)
 				},
-				Value: plan.Value(planOKind2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKind),
+				Value: plan.Value(planOKind2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKind),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Query_kind(ctx, field)
 				},
@@ -666,7 +666,7 @@ func planFieldsOfQuery() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Query().Kinds(ctx)
 				},
-				Value: plan.Value(planOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKindᚄ),
+				Value: plan.Value(planOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKindᚄ),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Query_kinds(ctx, field)
 				},
@@ -709,7 +709,7 @@ func planFieldsOfQuery() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Query().Persons(ctx, fc.Args["ids"].([]string))
 				},
-				Value: plan.Value(planOPerson2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPersonᚄ),
+				Value: plan.Value(planOPerson2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPersonᚄ),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Query_persons(ctx, field)
 				},
@@ -768,7 +768,7 @@ func planFieldsOfSquare() plan.Type {
 					obj := o.(*plantest.Square)
 					return ec.Resolvers.Square().Owner(ctx, obj)
 				},
-				Value: plan.Value(planOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson),
+				Value: plan.Value(planOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Square_owner(ctx, field)
 				},
@@ -794,7 +794,7 @@ func planFieldsOfSubscription() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Subscription().ThingChanged(ctx, fc.Args["id"].(string))
 				},
-				Value:   plan.Value(planNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing),
+				Value:   plan.Value(planNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing),
 				Receive: plan.Receive[*plantest.Thing],
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Subscription_thingChanged(ctx, field)
@@ -810,7 +810,7 @@ func planFieldsOfSubscription() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Subscription().MaybeChanged(ctx, fc.Args["id"].(string))
 				},
-				Value:   plan.Value(planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing),
+				Value:   plan.Value(planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing),
 				Receive: plan.Receive[*plantest.Thing],
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Subscription_maybeChanged(ctx, field)
@@ -826,7 +826,7 @@ func planFieldsOfSubscription() plan.Type {
 					ec := x.(*executionContext)
 					return ec.Resolvers.Subscription().NamedChanged(ctx, fc.Args["first"].(*int))
 				},
-				Value:   plan.Value(planONamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed),
+				Value:   plan.Value(planONamed2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamed),
 				Receive: plan.Receive[plantest.Named],
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Subscription_namedChanged(ctx, field)
@@ -938,21 +938,21 @@ func planFieldsOfThing() plan.Type {
 				NonNull: true,
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planNKind2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKind(w, n, obj.Kind)
+					return planNKind2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKind(w, n, obj.Kind)
 				},
 			},
 			"kinds": {
 				Name: "kinds",
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKindᚄ(w, n, obj.Kinds)
+					return planOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKindᚄ(w, n, obj.Kinds)
 				},
 			},
 			"state": {
 				Name: "state",
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planOState2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐState(w, n, obj.State)
+					return planOState2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐState(w, n, obj.State)
 				},
 			},
 			"states": {
@@ -960,7 +960,7 @@ func planFieldsOfThing() plan.Type {
 				NonNull: true,
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planNState2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐStateᚄ(w, n, obj.States)
+					return planNState2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐStateᚄ(w, n, obj.States)
 				},
 			},
 			"level": {
@@ -968,14 +968,14 @@ func planFieldsOfThing() plan.Type {
 				NonNull: true,
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel(w, n, obj.Level)
+					return planNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel(w, n, obj.Level)
 				},
 			},
 			"levels": {
 				Name: "levels",
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planOLevel2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel(w, n, obj.Levels)
+					return planOLevel2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel(w, n, obj.Levels)
 				},
 			},
 			"stamp": {
@@ -1005,7 +1005,7 @@ func planFieldsOfThing() plan.Type {
 				NonNull: true,
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planNTag2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐTag(w, n, obj.Tag)
+					return planNTag2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐTag(w, n, obj.Tag)
 				},
 			},
 			"raw": {
@@ -1041,7 +1041,7 @@ func planFieldsOfThing() plan.Type {
 					obj := o.(*plantest.Thing)
 					return ec.Resolvers.Thing().Owner(ctx, obj)
 				},
-				Value: plan.Value(planOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson),
+				Value: plan.Value(planOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Thing_owner(ctx, field)
 				},
@@ -1058,7 +1058,7 @@ func planFieldsOfThing() plan.Type {
 					obj := o.(*plantest.Thing)
 					return ec.Resolvers.Thing().Boss(ctx, obj)
 				},
-				Value: plan.Value(planNPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson),
+				Value: plan.Value(planNPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Thing_boss(ctx, field)
 				},
@@ -1075,7 +1075,7 @@ func planFieldsOfThing() plan.Type {
 					obj := o.(*plantest.Thing)
 					return ec.Resolvers.Thing().Friends(ctx, obj, fc.Args["first"].(*int))
 				},
-				Value: plan.Value(planOPerson2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPersonᚄ),
+				Value: plan.Value(planOPerson2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPersonᚄ),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Thing_friends(ctx, field)
 				},
@@ -1091,7 +1091,7 @@ func planFieldsOfThing() plan.Type {
 					obj := o.(*plantest.Thing)
 					return ec.Resolvers.Thing().Child(ctx, obj)
 				},
-				Value: plan.Value(planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing),
+				Value: plan.Value(planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Thing_child(ctx, field)
 				},
@@ -1108,7 +1108,7 @@ func planFieldsOfThing() plan.Type {
 					obj := o.(*plantest.Thing)
 					return ec.Resolvers.Thing().Children(ctx, obj)
 				},
-				Value: plan.Value(planNThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThingᚄ),
+				Value: plan.Value(planNThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThingᚄ),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Thing_children(ctx, field)
 				},
@@ -1156,7 +1156,7 @@ func planFieldsOfThing() plan.Type {
 					obj := o.(*plantest.Thing)
 					return ec.Resolvers.Thing().Kin(ctx, obj)
 				},
-				Value: plan.Value(planONamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed),
+				Value: plan.Value(planONamed2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamed),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Thing_kin(ctx, field)
 				},
@@ -1182,7 +1182,7 @@ func planFieldsOfThing() plan.Type {
 				Results: []plan.TypeID{planTypePart},
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planNPart2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(w, n, &obj.Part)
+					return planNPart2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(w, n, &obj.Part)
 				},
 			},
 			"maybePart": {
@@ -1190,7 +1190,7 @@ func planFieldsOfThing() plan.Type {
 				Results: []plan.TypeID{planTypePart},
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(w, n, obj.MaybePart)
+					return planOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(w, n, obj.MaybePart)
 				},
 			},
 			"parts": {
@@ -1199,7 +1199,7 @@ func planFieldsOfThing() plan.Type {
 				Results: []plan.TypeID{planTypePart},
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(w, n, obj.Parts)
+					return planNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(w, n, obj.Parts)
 				},
 			},
 			"partList": {
@@ -1207,7 +1207,7 @@ func planFieldsOfThing() plan.Type {
 				Results: []plan.TypeID{planTypePart},
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planOPart2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(w, n, obj.PartList)
+					return planOPart2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(w, n, obj.PartList)
 				},
 			},
 			"computed": {
@@ -1230,13 +1230,13 @@ func planFieldsOfThing() plan.Type {
 				Method:  true,
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(w, n, obj.ComputedPart())
+					return planOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(w, n, obj.ComputedPart())
 				},
 				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
 					obj := o.(*plantest.Thing)
 					return obj.ComputedPart(), nil
 				},
-				Value: plan.Value(planOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart),
+				Value: plan.Value(planOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart),
 			},
 			"computedParts": {
 				Name:    "computedParts",
@@ -1245,13 +1245,13 @@ func planFieldsOfThing() plan.Type {
 				Method:  true,
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(w, n, obj.ComputedParts())
+					return planNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(w, n, obj.ComputedParts())
 				},
 				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
 					obj := o.(*plantest.Thing)
 					return obj.ComputedParts(), nil
 				},
-				Value: plan.Value(planNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ),
+				Value: plan.Value(planNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ),
 			},
 			"risky": {
 				Name:   "risky",
@@ -1337,7 +1337,7 @@ func planFieldsOfThing() plan.Type {
 					if v == nil {
 						return w.Nil(n)
 					}
-					return planONamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed(w, n, v)
+					return planONamed2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamed(w, n, v)
 				},
 			},
 			"namesakeMust": {
@@ -1350,7 +1350,7 @@ func planFieldsOfThing() plan.Type {
 					if v == nil {
 						return w.Nil(n)
 					}
-					return planNNamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed(w, n, v)
+					return planNNamed2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamed(w, n, v)
 				},
 			},
 			"others": {
@@ -1358,7 +1358,7 @@ func planFieldsOfThing() plan.Type {
 				Results: []plan.TypeID{planTypePerson, planTypeThing},
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planONamed2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamedᚄ(w, n, obj.Others)
+					return planONamed2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamedᚄ(w, n, obj.Others)
 				},
 			},
 			"cells": {
@@ -1367,7 +1367,7 @@ func planFieldsOfThing() plan.Type {
 				Results: []plan.TypeID{planTypeCell},
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planNCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCellᚄ(w, n, obj.Cells)
+					return planNCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCellᚄ(w, n, obj.Cells)
 				},
 			},
 			"whole": {
@@ -1382,7 +1382,7 @@ func planFieldsOfThing() plan.Type {
 					obj := o.(*plantest.Thing)
 					return obj.Whole(ctx)
 				},
-				Value: plan.StructValue(planNPart2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart),
+				Value: plan.StructValue(planNPart2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Thing_whole(ctx, field)
 				},
@@ -1398,7 +1398,7 @@ func planFieldsOfThing() plan.Type {
 					obj := o.(*plantest.Thing)
 					return obj.Wholes(ctx)
 				},
-				Value: plan.Value(planOPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ),
+				Value: plan.Value(planOPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 					return x.(*executionContext).fieldContext_Thing_wholes(ctx, field)
 				},
@@ -1409,7 +1409,7 @@ func planFieldsOfThing() plan.Type {
 				Results: []plan.TypeID{planTypePart},
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*plantest.Thing)
-					return planNPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(w, n, obj.PartRows)
+					return planNPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(w, n, obj.PartRows)
 				},
 			},
 			"gauge": {
@@ -1592,7 +1592,7 @@ func planNAny2interface(w *plan.Writer, n *plan.Node, v any) bool {
 	return w.Marshal(graphql.MarshalAny(v)) || w.Missing()
 }
 
-func planNAnything2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐAnything(w *plan.Writer, n *plan.Node, v plantest.Anything) bool {
+func planNAnything2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐAnything(w *plan.Writer, n *plan.Node, v plantest.Anything) bool {
 	if v == nil {
 		return w.Missing()
 	}
@@ -1607,15 +1607,15 @@ func planNBoolean2ᚕboolᚄ(w *plan.Writer, n *plan.Node, v []bool) bool {
 	return plan.List(w, n, v, true, true, planNBoolean2bool)
 }
 
-func planNCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCellᚄ(w *plan.Writer, n *plan.Node, v [][]*plantest.Cell) bool {
-	return plan.List(w, n, v, false, true, planNCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCellᚄ)
+func planNCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCellᚄ(w *plan.Writer, n *plan.Node, v [][]*plantest.Cell) bool {
+	return plan.List(w, n, v, false, true, planNCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCellᚄ)
 }
 
-func planNCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCellᚄ(w *plan.Writer, n *plan.Node, v []*plantest.Cell) bool {
-	return plan.List(w, n, v, false, true, planNCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell)
+func planNCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCellᚄ(w *plan.Writer, n *plan.Node, v []*plantest.Cell) bool {
+	return plan.List(w, n, v, false, true, planNCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell)
 }
 
-func planNCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell(w *plan.Writer, n *plan.Node, v *plantest.Cell) bool {
+func planNCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell(w *plan.Writer, n *plan.Node, v *plantest.Cell) bool {
 	if v == nil {
 		return w.Missing()
 	}
@@ -1657,45 +1657,45 @@ func planNInt2ᚖint(w *plan.Writer, n *plan.Node, v *int) bool {
 	return w.Int(int64(*v))
 }
 
-func planNKind2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKind(w *plan.Writer, n *plan.Node, v plantest.Kind) bool {
+func planNKind2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKind(w *plan.Writer, n *plan.Node, v plantest.Kind) bool {
 	return w.String(string(v))
 }
 
-func planNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel(w *plan.Writer, n *plan.Node, v plantest.Level) bool {
-	return w.String(marshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel[v])
+func planNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel(w *plan.Writer, n *plan.Node, v plantest.Level) bool {
+	return w.String(marshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel[v])
 }
 
-func planNNamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed(w *plan.Writer, n *plan.Node, v plantest.Named) bool {
+func planNNamed2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamed(w *plan.Writer, n *plan.Node, v plantest.Named) bool {
 	if v == nil {
 		return w.Missing()
 	}
 	return planAnyNamed(w, n, v)
 }
 
-func planNNode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode(w *plan.Writer, n *plan.Node, v []plantest.Node) bool {
-	return plan.List(w, n, v, false, false, planONode2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode)
+func planNNode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode(w *plan.Writer, n *plan.Node, v []plantest.Node) bool {
+	return plan.List(w, n, v, false, false, planONode2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode)
 }
 
-func planNPart2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(w *plan.Writer, n *plan.Node, v *plantest.Part) bool {
+func planNPart2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(w *plan.Writer, n *plan.Node, v *plantest.Part) bool {
 	return w.Object(n, planTypePart, v)
 }
 
-func planNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(w *plan.Writer, n *plan.Node, v []plantest.Part) bool {
-	return plan.Structs(w, n, v, true, planNPart2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart)
+func planNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(w *plan.Writer, n *plan.Node, v []plantest.Part) bool {
+	return plan.Structs(w, n, v, true, planNPart2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart)
 }
 
-func planNPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(w *plan.Writer, n *plan.Node, v [][]plantest.Part) bool {
-	return plan.List(w, n, v, false, false, planOPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ)
+func planNPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(w *plan.Writer, n *plan.Node, v [][]plantest.Part) bool {
+	return plan.List(w, n, v, false, false, planOPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ)
 }
 
-func planNPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(w *plan.Writer, n *plan.Node, v *plantest.Part) bool {
+func planNPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(w *plan.Writer, n *plan.Node, v *plantest.Part) bool {
 	if v == nil {
 		return w.Missing()
 	}
 	return w.Object(n, planTypePart, v)
 }
 
-func planNPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson(w *plan.Writer, n *plan.Node, v *plantest.Person) bool {
+func planNPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson(w *plan.Writer, n *plan.Node, v *plantest.Person) bool {
 	if v == nil {
 		return w.Missing()
 	}
@@ -1709,21 +1709,21 @@ func planNRaw2ᚕbyte(w *plan.Writer, n *plan.Node, v []byte) bool {
 	return w.Marshal(plantest.MarshalRaw(v)) || w.Missing()
 }
 
-func planNShape2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐShape(w *plan.Writer, n *plan.Node, v []plantest.Shape) bool {
-	return plan.List(w, n, v, false, false, planOShape2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐShape)
+func planNShape2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐShape(w *plan.Writer, n *plan.Node, v []plantest.Shape) bool {
+	return plan.List(w, n, v, false, false, planOShape2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐShape)
 }
 
 func planNStamp2int64(w *plan.Writer, n *plan.Node, v int64) bool {
 	return plan.Append(w, v, plantest.AppendStamp) || w.Missing()
 }
 
-func planNState2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐState(w *plan.Writer, n *plan.Node, v plantest.State) bool {
+func planNState2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐState(w *plan.Writer, n *plan.Node, v plantest.State) bool {
 	v.MarshalGQL(w)
 	return true
 }
 
-func planNState2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐStateᚄ(w *plan.Writer, n *plan.Node, v []plantest.State) bool {
-	return plan.List(w, n, v, false, true, planNState2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐState)
+func planNState2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐStateᚄ(w *plan.Writer, n *plan.Node, v []plantest.State) bool {
+	return plan.List(w, n, v, false, true, planNState2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐState)
 }
 
 func planNString2string(w *plan.Writer, n *plan.Node, v string) bool {
@@ -1734,15 +1734,15 @@ func planNString2ᚕstringᚄ(w *plan.Writer, n *plan.Node, v []string) bool {
 	return plan.List(w, n, v, true, true, planNString2string)
 }
 
-func planNTag2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐTag(w *plan.Writer, n *plan.Node, v plantest.Tag) bool {
+func planNTag2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐTag(w *plan.Writer, n *plan.Node, v plantest.Tag) bool {
 	return w.MarshalContext(v)
 }
 
-func planNThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThingᚄ(w *plan.Writer, n *plan.Node, v []*plantest.Thing) bool {
-	return plan.List(w, n, v, false, true, planNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing)
+func planNThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThingᚄ(w *plan.Writer, n *plan.Node, v []*plantest.Thing) bool {
+	return plan.List(w, n, v, false, true, planNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing)
 }
 
-func planNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(w *plan.Writer, n *plan.Node, v *plantest.Thing) bool {
+func planNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(w *plan.Writer, n *plan.Node, v *plantest.Thing) bool {
 	if v == nil {
 		return w.Missing()
 	}
@@ -1756,11 +1756,11 @@ func planOAny2interface(w *plan.Writer, n *plan.Node, v any) bool {
 	return w.Marshal(graphql.MarshalAny(v))
 }
 
-func planOAnything2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐAnythingᚄ(w *plan.Writer, n *plan.Node, v []plantest.Anything) bool {
+func planOAnything2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐAnythingᚄ(w *plan.Writer, n *plan.Node, v []plantest.Anything) bool {
 	if v == nil {
 		return false
 	}
-	return plan.List(w, n, v, false, true, planNAnything2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐAnything)
+	return plan.List(w, n, v, false, true, planNAnything2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐAnything)
 }
 
 func planOBoolean2ᚖbool(w *plan.Writer, n *plan.Node, v *bool) bool {
@@ -1770,21 +1770,21 @@ func planOBoolean2ᚖbool(w *plan.Writer, n *plan.Node, v *bool) bool {
 	return w.Bool(*v)
 }
 
-func planOCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell(w *plan.Writer, n *plan.Node, v [][]*plantest.Cell) bool {
+func planOCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell(w *plan.Writer, n *plan.Node, v [][]*plantest.Cell) bool {
 	if v == nil {
 		return false
 	}
-	return plan.List(w, n, v, false, false, planOCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell)
+	return plan.List(w, n, v, false, false, planOCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell)
 }
 
-func planOCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell(w *plan.Writer, n *plan.Node, v []*plantest.Cell) bool {
+func planOCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell(w *plan.Writer, n *plan.Node, v []*plantest.Cell) bool {
 	if v == nil {
 		return false
 	}
-	return plan.List(w, n, v, false, false, planOCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell)
+	return plan.List(w, n, v, false, false, planOCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell)
 }
 
-func planOCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell(w *plan.Writer, n *plan.Node, v *plantest.Cell) bool {
+func planOCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell(w *plan.Writer, n *plan.Node, v *plantest.Cell) bool {
 	if v == nil {
 		return false
 	}
@@ -1837,32 +1837,32 @@ func planOInt2ᚖint8(w *plan.Writer, n *plan.Node, v *int8) bool {
 	return w.Int(int64(*v))
 }
 
-func planOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKindᚄ(w *plan.Writer, n *plan.Node, v []plantest.Kind) bool {
+func planOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKindᚄ(w *plan.Writer, n *plan.Node, v []plantest.Kind) bool {
 	if v == nil {
 		return false
 	}
-	return plan.List(w, n, v, false, true, planNKind2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKind)
+	return plan.List(w, n, v, false, true, planNKind2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKind)
 }
 
-func planOKind2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKind(w *plan.Writer, n *plan.Node, v *plantest.Kind) bool {
+func planOKind2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKind(w *plan.Writer, n *plan.Node, v *plantest.Kind) bool {
 	if v == nil {
 		return false
 	}
 	return w.String(string(*v))
 }
 
-func planOLevel2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel(w *plan.Writer, n *plan.Node, v []*plantest.Level) bool {
+func planOLevel2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel(w *plan.Writer, n *plan.Node, v []*plantest.Level) bool {
 	if v == nil {
 		return false
 	}
-	return plan.List(w, n, v, false, false, planOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel)
+	return plan.List(w, n, v, false, false, planOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel)
 }
 
-func planOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel(w *plan.Writer, n *plan.Node, v *plantest.Level) bool {
+func planOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel(w *plan.Writer, n *plan.Node, v *plantest.Level) bool {
 	if v == nil {
 		return false
 	}
-	return w.String(marshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel[*v])
+	return w.String(marshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel[*v])
 }
 
 func planOLoose2map(w *plan.Writer, n *plan.Node, v map[string]any) bool {
@@ -1879,70 +1879,70 @@ func planOMap2map(w *plan.Writer, n *plan.Node, v map[string]any) bool {
 	return w.Marshal(graphql.MarshalMap(v))
 }
 
-func planONamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed(w *plan.Writer, n *plan.Node, v plantest.Named) bool {
+func planONamed2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamed(w *plan.Writer, n *plan.Node, v plantest.Named) bool {
 	if v == nil {
 		return false
 	}
 	return planAnyNamed(w, n, v)
 }
 
-func planONamed2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamedᚄ(w *plan.Writer, n *plan.Node, v []plantest.Named) bool {
+func planONamed2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamedᚄ(w *plan.Writer, n *plan.Node, v []plantest.Named) bool {
 	if v == nil {
 		return false
 	}
-	return plan.List(w, n, v, false, true, planNNamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed)
+	return plan.List(w, n, v, false, true, planNNamed2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamed)
 }
 
-func planONode2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode(w *plan.Writer, n *plan.Node, v plantest.Node) bool {
+func planONode2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode(w *plan.Writer, n *plan.Node, v plantest.Node) bool {
 	if v == nil {
 		return false
 	}
 	return planAnyNode(w, n, v)
 }
 
-func planONode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode(w *plan.Writer, n *plan.Node, v []plantest.Node) bool {
+func planONode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode(w *plan.Writer, n *plan.Node, v []plantest.Node) bool {
 	if v == nil {
 		return false
 	}
-	return plan.List(w, n, v, false, false, planONode2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode)
+	return plan.List(w, n, v, false, false, planONode2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode)
 }
 
-func planOPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(w *plan.Writer, n *plan.Node, v []plantest.Part) bool {
+func planOPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(w *plan.Writer, n *plan.Node, v []plantest.Part) bool {
 	if v == nil {
 		return false
 	}
-	return plan.Structs(w, n, v, true, planNPart2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart)
+	return plan.Structs(w, n, v, true, planNPart2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart)
 }
 
-func planOPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(w *plan.Writer, n *plan.Node, v [][]plantest.Part) bool {
+func planOPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(w *plan.Writer, n *plan.Node, v [][]plantest.Part) bool {
 	if v == nil {
 		return false
 	}
-	return plan.List(w, n, v, false, true, planNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ)
+	return plan.List(w, n, v, false, true, planNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ)
 }
 
-func planOPart2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(w *plan.Writer, n *plan.Node, v []*plantest.Part) bool {
+func planOPart2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(w *plan.Writer, n *plan.Node, v []*plantest.Part) bool {
 	if v == nil {
 		return false
 	}
-	return plan.List(w, n, v, false, true, planNPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart)
+	return plan.List(w, n, v, false, true, planNPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart)
 }
 
-func planOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(w *plan.Writer, n *plan.Node, v *plantest.Part) bool {
+func planOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(w *plan.Writer, n *plan.Node, v *plantest.Part) bool {
 	if v == nil {
 		return false
 	}
 	return w.Object(n, planTypePart, v)
 }
 
-func planOPerson2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPersonᚄ(w *plan.Writer, n *plan.Node, v []*plantest.Person) bool {
+func planOPerson2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPersonᚄ(w *plan.Writer, n *plan.Node, v []*plantest.Person) bool {
 	if v == nil {
 		return false
 	}
-	return plan.List(w, n, v, false, true, planNPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson)
+	return plan.List(w, n, v, false, true, planNPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson)
 }
 
-func planOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson(w *plan.Writer, n *plan.Node, v *plantest.Person) bool {
+func planOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson(w *plan.Writer, n *plan.Node, v *plantest.Person) bool {
 	if v == nil {
 		return false
 	}
@@ -1956,7 +1956,7 @@ func planORaw2ᚕbyte(w *plan.Writer, n *plan.Node, v []byte) bool {
 	return w.Marshal(plantest.MarshalRaw(v))
 }
 
-func planOShape2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐShape(w *plan.Writer, n *plan.Node, v plantest.Shape) bool {
+func planOShape2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐShape(w *plan.Writer, n *plan.Node, v plantest.Shape) bool {
 	if v == nil {
 		return false
 	}
@@ -1984,7 +1984,7 @@ func planOStamp2ᚖint64(w *plan.Writer, n *plan.Node, v *int64) bool {
 	return plan.Append(w, *v, plantest.AppendStamp)
 }
 
-func planOState2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐState(w *plan.Writer, n *plan.Node, v *plantest.State) bool {
+func planOState2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐState(w *plan.Writer, n *plan.Node, v *plantest.State) bool {
 	if v == nil {
 		return false
 	}
@@ -2013,14 +2013,14 @@ func planOString2ᚖstring(w *plan.Writer, n *plan.Node, v *string) bool {
 	return w.String(*v)
 }
 
-func planOThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(w *plan.Writer, n *plan.Node, v []*plantest.Thing) bool {
+func planOThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(w *plan.Writer, n *plan.Node, v []*plantest.Thing) bool {
 	if v == nil {
 		return false
 	}
-	return plan.List(w, n, v, false, false, planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing)
+	return plan.List(w, n, v, false, false, planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing)
 }
 
-func planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(w *plan.Writer, n *plan.Node, v *plantest.Thing) bool {
+func planOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(w *plan.Writer, n *plan.Node, v *plantest.Thing) bool {
 	if v == nil {
 		return false
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/99designs/gqlgen/graphql/introspection"
-	"github.com/sluicehq/sluice/graph/plan/plantest"
+	"github.com/sluicehq/sluice/internal/plantest"
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
@@ -147,7 +147,7 @@ func (ec *executionContext) field_Query_filtered_args(ctx context.Context, rawAr
 	args := map[string]any{}
 	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "filter",
 		func(ctx context.Context, v any) (*plantest.Filter, error) {
-			return ec.unmarshalOFilter2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐFilter(ctx, v)
+			return ec.unmarshalOFilter2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐFilter(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -233,7 +233,7 @@ func (ec *executionContext) field_Query_things_args(ctx context.Context, rawArgs
 	args["first"] = arg0
 	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "kind",
 		func(ctx context.Context, v any) (*plantest.Kind, error) {
-			return ec.unmarshalOKind2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKind(ctx, v)
+			return ec.unmarshalOKind2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKind(ctx, v)
 		})
 	if err != nil {
 		return nil, err
@@ -389,7 +389,7 @@ func (ec *executionContext) _Cell_part(ctx context.Context, field graphql.Collec
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Part) graphql.Marshaler {
-			return ec.marshalOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(ctx, selections, v)
+			return ec.marshalOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(ctx, selections, v)
 		},
 		true,
 		false,
@@ -467,7 +467,7 @@ func (ec *executionContext) _Circle_owner(ctx context.Context, field graphql.Col
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Person) graphql.Marshaler {
-			return ec.marshalOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson(ctx, selections, v)
+			return ec.marshalOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson(ctx, selections, v)
 		},
 		true,
 		false,
@@ -532,7 +532,7 @@ func (ec *executionContext) _Mutation_rename(ctx context.Context, field graphql.
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Thing) graphql.Marshaler {
-			return ec.marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx, selections, v)
+			return ec.marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx, selections, v)
 		},
 		true,
 		false,
@@ -576,7 +576,7 @@ func (ec *executionContext) _Mutation_remove(ctx context.Context, field graphql.
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Thing) graphql.Marshaler {
-			return ec.marshalNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx, selections, v)
+			return ec.marshalNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx, selections, v)
 		},
 		true,
 		true,
@@ -620,7 +620,7 @@ func (ec *executionContext) _Mutation_touch(ctx context.Context, field graphql.C
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []plantest.Node) graphql.Marshaler {
-			return ec.marshalONode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode(ctx, selections, v)
+			return ec.marshalONode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode(ctx, selections, v)
 		},
 		true,
 		false,
@@ -732,7 +732,7 @@ func (ec *executionContext) _Part_owner(ctx context.Context, field graphql.Colle
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Person) graphql.Marshaler {
-			return ec.marshalOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson(ctx, selections, v)
+			return ec.marshalOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson(ctx, selections, v)
 		},
 		true,
 		false,
@@ -764,7 +764,7 @@ func (ec *executionContext) _Part_thing(ctx context.Context, field graphql.Colle
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Thing) graphql.Marshaler {
-			return ec.marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx, selections, v)
+			return ec.marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx, selections, v)
 		},
 		true,
 		false,
@@ -865,7 +865,7 @@ func (ec *executionContext) _Person_best(ctx context.Context, field graphql.Coll
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Person) graphql.Marshaler {
-			return ec.marshalOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson(ctx, selections, v)
+			return ec.marshalOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson(ctx, selections, v)
 		},
 		true,
 		false,
@@ -897,7 +897,7 @@ func (ec *executionContext) _Person_thing(ctx context.Context, field graphql.Col
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Thing) graphql.Marshaler {
-			return ec.marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx, selections, v)
+			return ec.marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx, selections, v)
 		},
 		true,
 		false,
@@ -930,7 +930,7 @@ func (ec *executionContext) _Query_thing(ctx context.Context, field graphql.Coll
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Thing) graphql.Marshaler {
-			return ec.marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx, selections, v)
+			return ec.marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx, selections, v)
 		},
 		true,
 		false,
@@ -973,7 +973,7 @@ func (ec *executionContext) _Query_must(ctx context.Context, field graphql.Colle
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Thing) graphql.Marshaler {
-			return ec.marshalNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx, selections, v)
+			return ec.marshalNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1006,7 +1006,7 @@ func (ec *executionContext) _Query_things(ctx context.Context, field graphql.Col
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*plantest.Thing) graphql.Marshaler {
-			return ec.marshalNThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThingᚄ(ctx, selections, v)
+			return ec.marshalNThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThingᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1049,7 +1049,7 @@ func (ec *executionContext) _Query_maybes(ctx context.Context, field graphql.Col
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*plantest.Thing) graphql.Marshaler {
-			return ec.marshalOThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx, selections, v)
+			return ec.marshalOThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1082,7 +1082,7 @@ func (ec *executionContext) _Query_node(ctx context.Context, field graphql.Colle
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v plantest.Node) graphql.Marshaler {
-			return ec.marshalONode2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode(ctx, selections, v)
+			return ec.marshalONode2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1126,7 +1126,7 @@ func (ec *executionContext) _Query_nodes(ctx context.Context, field graphql.Coll
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []plantest.Node) graphql.Marshaler {
-			return ec.marshalNNode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode(ctx, selections, v)
+			return ec.marshalNNode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1169,7 +1169,7 @@ func (ec *executionContext) _Query_anything(ctx context.Context, field graphql.C
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []plantest.Anything) graphql.Marshaler {
-			return ec.marshalOAnything2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐAnythingᚄ(ctx, selections, v)
+			return ec.marshalOAnything2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐAnythingᚄ(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1192,7 +1192,7 @@ func (ec *executionContext) _Query_shapes(ctx context.Context, field graphql.Col
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []plantest.Shape) graphql.Marshaler {
-			return ec.marshalNShape2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐShape(ctx, selections, v)
+			return ec.marshalNShape2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐShape(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1247,7 +1247,7 @@ func (ec *executionContext) _Query_grid(ctx context.Context, field graphql.Colle
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v [][]*plantest.Cell) graphql.Marshaler {
-			return ec.marshalOCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell(ctx, selections, v)
+			return ec.marshalOCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1302,7 +1302,7 @@ func (ec *executionContext) _Query_kind(ctx context.Context, field graphql.Colle
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Kind) graphql.Marshaler {
-			return ec.marshalOKind2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKind(ctx, selections, v)
+			return ec.marshalOKind2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKind(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1325,7 +1325,7 @@ func (ec *executionContext) _Query_kinds(ctx context.Context, field graphql.Coll
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []plantest.Kind) graphql.Marshaler {
-			return ec.marshalOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKindᚄ(ctx, selections, v)
+			return ec.marshalOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKindᚄ(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1416,7 +1416,7 @@ func (ec *executionContext) _Query_persons(ctx context.Context, field graphql.Co
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*plantest.Person) graphql.Marshaler {
-			return ec.marshalOPerson2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPersonᚄ(ctx, selections, v)
+			return ec.marshalOPerson2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPersonᚄ(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1649,7 +1649,7 @@ func (ec *executionContext) _Square_owner(ctx context.Context, field graphql.Col
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Person) graphql.Marshaler {
-			return ec.marshalOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson(ctx, selections, v)
+			return ec.marshalOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1682,7 +1682,7 @@ func (ec *executionContext) _Subscription_thingChanged(ctx context.Context, fiel
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Thing) graphql.Marshaler {
-			return ec.marshalNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx, selections, v)
+			return ec.marshalNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx, selections, v)
 		},
 		true,
 		true,
@@ -1726,7 +1726,7 @@ func (ec *executionContext) _Subscription_maybeChanged(ctx context.Context, fiel
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Thing) graphql.Marshaler {
-			return ec.marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx, selections, v)
+			return ec.marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx, selections, v)
 		},
 		true,
 		false,
@@ -1770,7 +1770,7 @@ func (ec *executionContext) _Subscription_namedChanged(ctx context.Context, fiel
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v plantest.Named) graphql.Marshaler {
-			return ec.marshalONamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed(ctx, selections, v)
+			return ec.marshalONamed2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamed(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2066,7 +2066,7 @@ func (ec *executionContext) _Thing_kind(ctx context.Context, field graphql.Colle
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v plantest.Kind) graphql.Marshaler {
-			return ec.marshalNKind2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKind(ctx, selections, v)
+			return ec.marshalNKind2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKind(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2089,7 +2089,7 @@ func (ec *executionContext) _Thing_kinds(ctx context.Context, field graphql.Coll
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []plantest.Kind) graphql.Marshaler {
-			return ec.marshalOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKindᚄ(ctx, selections, v)
+			return ec.marshalOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKindᚄ(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2112,7 +2112,7 @@ func (ec *executionContext) _Thing_state(ctx context.Context, field graphql.Coll
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.State) graphql.Marshaler {
-			return ec.marshalOState2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐState(ctx, selections, v)
+			return ec.marshalOState2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐState(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2135,7 +2135,7 @@ func (ec *executionContext) _Thing_states(ctx context.Context, field graphql.Col
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []plantest.State) graphql.Marshaler {
-			return ec.marshalNState2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐStateᚄ(ctx, selections, v)
+			return ec.marshalNState2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐStateᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2158,7 +2158,7 @@ func (ec *executionContext) _Thing_level(ctx context.Context, field graphql.Coll
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v plantest.Level) graphql.Marshaler {
-			return ec.marshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel(ctx, selections, v)
+			return ec.marshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2181,7 +2181,7 @@ func (ec *executionContext) _Thing_levels(ctx context.Context, field graphql.Col
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*plantest.Level) graphql.Marshaler {
-			return ec.marshalOLevel2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel(ctx, selections, v)
+			return ec.marshalOLevel2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2273,7 +2273,7 @@ func (ec *executionContext) _Thing_tag(ctx context.Context, field graphql.Collec
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v plantest.Tag) graphql.Marshaler {
-			return ec.marshalNTag2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐTag(ctx, selections, v)
+			return ec.marshalNTag2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐTag(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2365,7 +2365,7 @@ func (ec *executionContext) _Thing_owner(ctx context.Context, field graphql.Coll
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Person) graphql.Marshaler {
-			return ec.marshalOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson(ctx, selections, v)
+			return ec.marshalOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2397,7 +2397,7 @@ func (ec *executionContext) _Thing_boss(ctx context.Context, field graphql.Colle
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Person) graphql.Marshaler {
-			return ec.marshalNPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson(ctx, selections, v)
+			return ec.marshalNPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2430,7 +2430,7 @@ func (ec *executionContext) _Thing_friends(ctx context.Context, field graphql.Co
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*plantest.Person) graphql.Marshaler {
-			return ec.marshalOPerson2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPersonᚄ(ctx, selections, v)
+			return ec.marshalOPerson2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPersonᚄ(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2473,7 +2473,7 @@ func (ec *executionContext) _Thing_child(ctx context.Context, field graphql.Coll
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Thing) graphql.Marshaler {
-			return ec.marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx, selections, v)
+			return ec.marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2505,7 +2505,7 @@ func (ec *executionContext) _Thing_children(ctx context.Context, field graphql.C
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*plantest.Thing) graphql.Marshaler {
-			return ec.marshalNThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThingᚄ(ctx, selections, v)
+			return ec.marshalNThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThingᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2604,7 +2604,7 @@ func (ec *executionContext) _Thing_kin(ctx context.Context, field graphql.Collec
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v plantest.Named) graphql.Marshaler {
-			return ec.marshalONamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed(ctx, selections, v)
+			return ec.marshalONamed2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamed(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2659,7 +2659,7 @@ func (ec *executionContext) _Thing_part(ctx context.Context, field graphql.Colle
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v plantest.Part) graphql.Marshaler {
-			return ec.marshalNPart2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(ctx, selections, v)
+			return ec.marshalNPart2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2691,7 +2691,7 @@ func (ec *executionContext) _Thing_maybePart(ctx context.Context, field graphql.
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Part) graphql.Marshaler {
-			return ec.marshalOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(ctx, selections, v)
+			return ec.marshalOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2723,7 +2723,7 @@ func (ec *executionContext) _Thing_parts(ctx context.Context, field graphql.Coll
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []plantest.Part) graphql.Marshaler {
-			return ec.marshalNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(ctx, selections, v)
+			return ec.marshalNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -2755,7 +2755,7 @@ func (ec *executionContext) _Thing_partList(ctx context.Context, field graphql.C
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*plantest.Part) graphql.Marshaler {
-			return ec.marshalOPart2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(ctx, selections, v)
+			return ec.marshalOPart2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2810,7 +2810,7 @@ func (ec *executionContext) _Thing_computedPart(ctx context.Context, field graph
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *plantest.Part) graphql.Marshaler {
-			return ec.marshalOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(ctx, selections, v)
+			return ec.marshalOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(ctx, selections, v)
 		},
 		true,
 		false,
@@ -2842,7 +2842,7 @@ func (ec *executionContext) _Thing_computedParts(ctx context.Context, field grap
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []plantest.Part) graphql.Marshaler {
-			return ec.marshalNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(ctx, selections, v)
+			return ec.marshalNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3041,7 +3041,7 @@ func (ec *executionContext) _Thing_namesake(ctx context.Context, field graphql.C
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v plantest.Named) graphql.Marshaler {
-			return ec.marshalONamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed(ctx, selections, v)
+			return ec.marshalONamed2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamed(ctx, selections, v)
 		},
 		true,
 		false,
@@ -3073,7 +3073,7 @@ func (ec *executionContext) _Thing_namesakeMust(ctx context.Context, field graph
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v plantest.Named) graphql.Marshaler {
-			return ec.marshalNNamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed(ctx, selections, v)
+			return ec.marshalNNamed2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamed(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3105,7 +3105,7 @@ func (ec *executionContext) _Thing_others(ctx context.Context, field graphql.Col
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []plantest.Named) graphql.Marshaler {
-			return ec.marshalONamed2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamedᚄ(ctx, selections, v)
+			return ec.marshalONamed2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamedᚄ(ctx, selections, v)
 		},
 		true,
 		false,
@@ -3137,7 +3137,7 @@ func (ec *executionContext) _Thing_cells(ctx context.Context, field graphql.Coll
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v [][]*plantest.Cell) graphql.Marshaler {
-			return ec.marshalNCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCellᚄ(ctx, selections, v)
+			return ec.marshalNCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCellᚄ(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3169,7 +3169,7 @@ func (ec *executionContext) _Thing_whole(ctx context.Context, field graphql.Coll
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v plantest.Part) graphql.Marshaler {
-			return ec.marshalNPart2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(ctx, selections, v)
+			return ec.marshalNPart2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3201,7 +3201,7 @@ func (ec *executionContext) _Thing_wholes(ctx context.Context, field graphql.Col
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v [][]plantest.Part) graphql.Marshaler {
-			return ec.marshalOPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(ctx, selections, v)
+			return ec.marshalOPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(ctx, selections, v)
 		},
 		true,
 		false,
@@ -3233,7 +3233,7 @@ func (ec *executionContext) _Thing_partRows(ctx context.Context, field graphql.C
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v [][]plantest.Part) graphql.Marshaler {
-			return ec.marshalNPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(ctx, selections, v)
+			return ec.marshalNPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(ctx, selections, v)
 		},
 		true,
 		true,
@@ -3467,14 +3467,14 @@ func (ec *executionContext) unmarshalInputFilter(ctx context.Context, obj any) (
 			it.Name = data
 		case "kinds":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("kinds"))
-			data, err := ec.unmarshalOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKindᚄ(ctx, v)
+			data, err := ec.unmarshalOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKindᚄ(ctx, v)
 			if err != nil {
 				return it, err
 			}
 			it.Kinds = data
 		case "near":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("near"))
-			data, err := ec.unmarshalONear2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNear(ctx, v)
+			data, err := ec.unmarshalONear2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNear(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -5398,7 +5398,7 @@ func (ec *executionContext) marshalNAny2interface(ctx context.Context, sel ast.S
 	return res
 }
 
-func (ec *executionContext) marshalNAnything2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐAnything(ctx context.Context, sel ast.SelectionSet, v plantest.Anything) graphql.Marshaler {
+func (ec *executionContext) marshalNAnything2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐAnything(ctx context.Context, sel ast.SelectionSet, v plantest.Anything) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -5408,11 +5408,11 @@ func (ec *executionContext) marshalNAnything2githubᚗcomᚋsluicehqᚋsluiceᚋ
 	return ec._Anything(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCellᚄ(ctx context.Context, sel ast.SelectionSet, v [][]*plantest.Cell) graphql.Marshaler {
+func (ec *executionContext) marshalNCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCellᚄ(ctx context.Context, sel ast.SelectionSet, v [][]*plantest.Cell) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCellᚄ(ctx, sel, v[i])
+		return ec.marshalNCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCellᚄ(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -5424,11 +5424,11 @@ func (ec *executionContext) marshalNCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋslui
 	return ret
 }
 
-func (ec *executionContext) marshalNCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCellᚄ(ctx context.Context, sel ast.SelectionSet, v []*plantest.Cell) graphql.Marshaler {
+func (ec *executionContext) marshalNCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCellᚄ(ctx context.Context, sel ast.SelectionSet, v []*plantest.Cell) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell(ctx, sel, v[i])
+		return ec.marshalNCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -5440,7 +5440,7 @@ func (ec *executionContext) marshalNCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluice�
 	return ret
 }
 
-func (ec *executionContext) marshalNCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell(ctx context.Context, sel ast.SelectionSet, v *plantest.Cell) graphql.Marshaler {
+func (ec *executionContext) marshalNCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell(ctx context.Context, sel ast.SelectionSet, v *plantest.Cell) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -5466,13 +5466,13 @@ func (ec *executionContext) marshalNGauge2float64(ctx context.Context, sel ast.S
 	return graphql.WrapContextMarshaler(ctx, res)
 }
 
-func (ec *executionContext) unmarshalNKind2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKind(ctx context.Context, v any) (plantest.Kind, error) {
+func (ec *executionContext) unmarshalNKind2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKind(ctx context.Context, v any) (plantest.Kind, error) {
 	tmp, err := graphql.UnmarshalString(v)
 	res := plantest.Kind(tmp)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNKind2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKind(ctx context.Context, sel ast.SelectionSet, v plantest.Kind) graphql.Marshaler {
+func (ec *executionContext) marshalNKind2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKind(ctx context.Context, sel ast.SelectionSet, v plantest.Kind) graphql.Marshaler {
 	_ = sel
 	res := graphql.MarshalString(string(v))
 	if res == graphql.Null {
@@ -5483,15 +5483,15 @@ func (ec *executionContext) marshalNKind2githubᚗcomᚋsluicehqᚋsluiceᚋgrap
 	return res
 }
 
-func (ec *executionContext) unmarshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel(ctx context.Context, v any) (plantest.Level, error) {
+func (ec *executionContext) unmarshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel(ctx context.Context, v any) (plantest.Level, error) {
 	tmp, err := graphql.UnmarshalString(v)
-	res := unmarshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel[tmp]
+	res := unmarshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel[tmp]
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel(ctx context.Context, sel ast.SelectionSet, v plantest.Level) graphql.Marshaler {
+func (ec *executionContext) marshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel(ctx context.Context, sel ast.SelectionSet, v plantest.Level) graphql.Marshaler {
 	_ = sel
-	res := graphql.MarshalString(marshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel[v])
+	res := graphql.MarshalString(marshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel[v])
 	if res == graphql.Null {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -5501,17 +5501,17 @@ func (ec *executionContext) marshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋgra
 }
 
 var (
-	unmarshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel = map[string]plantest.Level{
+	unmarshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel = map[string]plantest.Level{
 		"LOW":  plantest.LevelLow,
 		"HIGH": plantest.LevelHigh,
 	}
-	marshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel = map[plantest.Level]string{
+	marshalNLevel2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel = map[plantest.Level]string{
 		plantest.LevelLow:  "LOW",
 		plantest.LevelHigh: "HIGH",
 	}
 )
 
-func (ec *executionContext) marshalNNamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed(ctx context.Context, sel ast.SelectionSet, v plantest.Named) graphql.Marshaler {
+func (ec *executionContext) marshalNNamed2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamed(ctx context.Context, sel ast.SelectionSet, v plantest.Named) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -5521,25 +5521,25 @@ func (ec *executionContext) marshalNNamed2githubᚗcomᚋsluicehqᚋsluiceᚋgra
 	return ec._Named(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode(ctx context.Context, sel ast.SelectionSet, v []plantest.Node) graphql.Marshaler {
+func (ec *executionContext) marshalNNode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode(ctx context.Context, sel ast.SelectionSet, v []plantest.Node) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalONode2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode(ctx, sel, v[i])
+		return ec.marshalONode2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode(ctx, sel, v[i])
 	})
 
 	return ret
 }
 
-func (ec *executionContext) marshalNPart2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(ctx context.Context, sel ast.SelectionSet, v plantest.Part) graphql.Marshaler {
+func (ec *executionContext) marshalNPart2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(ctx context.Context, sel ast.SelectionSet, v plantest.Part) graphql.Marshaler {
 	return ec._Part(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(ctx context.Context, sel ast.SelectionSet, v []plantest.Part) graphql.Marshaler {
+func (ec *executionContext) marshalNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(ctx context.Context, sel ast.SelectionSet, v []plantest.Part) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNPart2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(ctx, sel, v[i])
+		return ec.marshalNPart2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -5551,17 +5551,17 @@ func (ec *executionContext) marshalNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋg
 	return ret
 }
 
-func (ec *executionContext) marshalNPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(ctx context.Context, sel ast.SelectionSet, v [][]plantest.Part) graphql.Marshaler {
+func (ec *executionContext) marshalNPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(ctx context.Context, sel ast.SelectionSet, v [][]plantest.Part) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalOPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(ctx, sel, v[i])
+		return ec.marshalOPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(ctx, sel, v[i])
 	})
 
 	return ret
 }
 
-func (ec *executionContext) marshalNPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(ctx context.Context, sel ast.SelectionSet, v *plantest.Part) graphql.Marshaler {
+func (ec *executionContext) marshalNPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(ctx context.Context, sel ast.SelectionSet, v *plantest.Part) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -5571,11 +5571,11 @@ func (ec *executionContext) marshalNPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋg
 	return ec._Part(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalNPerson2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson(ctx context.Context, sel ast.SelectionSet, v plantest.Person) graphql.Marshaler {
+func (ec *executionContext) marshalNPerson2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson(ctx context.Context, sel ast.SelectionSet, v plantest.Person) graphql.Marshaler {
 	return ec._Person(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson(ctx context.Context, sel ast.SelectionSet, v *plantest.Person) graphql.Marshaler {
+func (ec *executionContext) marshalNPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson(ctx context.Context, sel ast.SelectionSet, v *plantest.Person) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -5607,11 +5607,11 @@ func (ec *executionContext) marshalNRaw2ᚕbyte(ctx context.Context, sel ast.Sel
 	return res
 }
 
-func (ec *executionContext) marshalNShape2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐShape(ctx context.Context, sel ast.SelectionSet, v []plantest.Shape) graphql.Marshaler {
+func (ec *executionContext) marshalNShape2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐShape(ctx context.Context, sel ast.SelectionSet, v []plantest.Shape) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalOShape2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐShape(ctx, sel, v[i])
+		return ec.marshalOShape2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐShape(ctx, sel, v[i])
 	})
 
 	return ret
@@ -5633,23 +5633,23 @@ func (ec *executionContext) marshalNStamp2int64(ctx context.Context, sel ast.Sel
 	return res
 }
 
-func (ec *executionContext) unmarshalNState2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐState(ctx context.Context, v any) (plantest.State, error) {
+func (ec *executionContext) unmarshalNState2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐState(ctx context.Context, v any) (plantest.State, error) {
 	var res plantest.State
 	err := res.UnmarshalGQL(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNState2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐState(ctx context.Context, sel ast.SelectionSet, v plantest.State) graphql.Marshaler {
+func (ec *executionContext) marshalNState2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐState(ctx context.Context, sel ast.SelectionSet, v plantest.State) graphql.Marshaler {
 	return v
 }
 
-func (ec *executionContext) unmarshalNState2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐStateᚄ(ctx context.Context, v any) ([]plantest.State, error) {
+func (ec *executionContext) unmarshalNState2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐStateᚄ(ctx context.Context, v any) ([]plantest.State, error) {
 	vSlice := graphql.CoerceList(v)
 	var err error
 	res := make([]plantest.State, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNState2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐState(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNState2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐState(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -5657,11 +5657,11 @@ func (ec *executionContext) unmarshalNState2ᚕgithubᚗcomᚋsluicehqᚋsluice�
 	return res, nil
 }
 
-func (ec *executionContext) marshalNState2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐStateᚄ(ctx context.Context, sel ast.SelectionSet, v []plantest.State) graphql.Marshaler {
+func (ec *executionContext) marshalNState2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐStateᚄ(ctx context.Context, sel ast.SelectionSet, v []plantest.State) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNState2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐState(ctx, sel, v[i])
+		return ec.marshalNState2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐState(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -5673,25 +5673,25 @@ func (ec *executionContext) marshalNState2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋ
 	return ret
 }
 
-func (ec *executionContext) unmarshalNTag2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐTag(ctx context.Context, v any) (plantest.Tag, error) {
+func (ec *executionContext) unmarshalNTag2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐTag(ctx context.Context, v any) (plantest.Tag, error) {
 	var res plantest.Tag
 	err := res.UnmarshalGQLContext(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNTag2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐTag(ctx context.Context, sel ast.SelectionSet, v plantest.Tag) graphql.Marshaler {
+func (ec *executionContext) marshalNTag2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐTag(ctx context.Context, sel ast.SelectionSet, v plantest.Tag) graphql.Marshaler {
 	return graphql.WrapContextMarshaler(ctx, v)
 }
 
-func (ec *executionContext) marshalNThing2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx context.Context, sel ast.SelectionSet, v plantest.Thing) graphql.Marshaler {
+func (ec *executionContext) marshalNThing2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx context.Context, sel ast.SelectionSet, v plantest.Thing) graphql.Marshaler {
 	return ec._Thing(ctx, sel, &v)
 }
 
-func (ec *executionContext) marshalNThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThingᚄ(ctx context.Context, sel ast.SelectionSet, v []*plantest.Thing) graphql.Marshaler {
+func (ec *executionContext) marshalNThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThingᚄ(ctx context.Context, sel ast.SelectionSet, v []*plantest.Thing) graphql.Marshaler {
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx, sel, v[i])
+		return ec.marshalNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -5703,7 +5703,7 @@ func (ec *executionContext) marshalNThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluice
 	return ret
 }
 
-func (ec *executionContext) marshalNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx context.Context, sel ast.SelectionSet, v *plantest.Thing) graphql.Marshaler {
+func (ec *executionContext) marshalNThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx context.Context, sel ast.SelectionSet, v *plantest.Thing) graphql.Marshaler {
 	if v == nil {
 		if !graphql.HasFieldError(ctx, graphql.GetFieldContext(ctx)) {
 			graphql.AddErrorf(ctx, "the requested element is null which the schema does not allow")
@@ -5731,14 +5731,14 @@ func (ec *executionContext) marshalOAny2interface(ctx context.Context, sel ast.S
 	return res
 }
 
-func (ec *executionContext) marshalOAnything2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐAnythingᚄ(ctx context.Context, sel ast.SelectionSet, v []plantest.Anything) graphql.Marshaler {
+func (ec *executionContext) marshalOAnything2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐAnythingᚄ(ctx context.Context, sel ast.SelectionSet, v []plantest.Anything) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNAnything2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐAnything(ctx, sel, v[i])
+		return ec.marshalNAnything2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐAnything(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -5750,40 +5750,40 @@ func (ec *executionContext) marshalOAnything2ᚕgithubᚗcomᚋsluicehqᚋsluice
 	return ret
 }
 
-func (ec *executionContext) marshalOCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell(ctx context.Context, sel ast.SelectionSet, v [][]*plantest.Cell) graphql.Marshaler {
+func (ec *executionContext) marshalOCell2ᚕᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell(ctx context.Context, sel ast.SelectionSet, v [][]*plantest.Cell) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalOCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell(ctx, sel, v[i])
+		return ec.marshalOCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell(ctx, sel, v[i])
 	})
 
 	return ret
 }
 
-func (ec *executionContext) marshalOCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell(ctx context.Context, sel ast.SelectionSet, v []*plantest.Cell) graphql.Marshaler {
+func (ec *executionContext) marshalOCell2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell(ctx context.Context, sel ast.SelectionSet, v []*plantest.Cell) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalOCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell(ctx, sel, v[i])
+		return ec.marshalOCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell(ctx, sel, v[i])
 	})
 
 	return ret
 }
 
-func (ec *executionContext) marshalOCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐCell(ctx context.Context, sel ast.SelectionSet, v *plantest.Cell) graphql.Marshaler {
+func (ec *executionContext) marshalOCell2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐCell(ctx context.Context, sel ast.SelectionSet, v *plantest.Cell) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._Cell(ctx, sel, v)
 }
 
-func (ec *executionContext) unmarshalOFilter2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐFilter(ctx context.Context, v any) (*plantest.Filter, error) {
+func (ec *executionContext) unmarshalOFilter2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐFilter(ctx context.Context, v any) (*plantest.Filter, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -5843,7 +5843,7 @@ func (ec *executionContext) marshalOGauge2ᚖfloat64(ctx context.Context, sel as
 	return graphql.WrapContextMarshaler(ctx, res)
 }
 
-func (ec *executionContext) unmarshalOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKindᚄ(ctx context.Context, v any) ([]plantest.Kind, error) {
+func (ec *executionContext) unmarshalOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKindᚄ(ctx context.Context, v any) ([]plantest.Kind, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -5852,7 +5852,7 @@ func (ec *executionContext) unmarshalOKind2ᚕgithubᚗcomᚋsluicehqᚋsluice�
 	res := make([]plantest.Kind, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalNKind2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKind(ctx, vSlice[i])
+		res[i], err = ec.unmarshalNKind2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKind(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -5860,14 +5860,14 @@ func (ec *executionContext) unmarshalOKind2ᚕgithubᚗcomᚋsluicehqᚋsluice�
 	return res, nil
 }
 
-func (ec *executionContext) marshalOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKindᚄ(ctx context.Context, sel ast.SelectionSet, v []plantest.Kind) graphql.Marshaler {
+func (ec *executionContext) marshalOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKindᚄ(ctx context.Context, sel ast.SelectionSet, v []plantest.Kind) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNKind2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKind(ctx, sel, v[i])
+		return ec.marshalNKind2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKind(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -5879,7 +5879,7 @@ func (ec *executionContext) marshalOKind2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋg
 	return ret
 }
 
-func (ec *executionContext) unmarshalOKind2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKind(ctx context.Context, v any) (*plantest.Kind, error) {
+func (ec *executionContext) unmarshalOKind2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKind(ctx context.Context, v any) (*plantest.Kind, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -5888,7 +5888,7 @@ func (ec *executionContext) unmarshalOKind2ᚖgithubᚗcomᚋsluicehqᚋsluice�
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOKind2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐKind(ctx context.Context, sel ast.SelectionSet, v *plantest.Kind) graphql.Marshaler {
+func (ec *executionContext) marshalOKind2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐKind(ctx context.Context, sel ast.SelectionSet, v *plantest.Kind) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -5898,7 +5898,7 @@ func (ec *executionContext) marshalOKind2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋg
 	return res
 }
 
-func (ec *executionContext) unmarshalOLevel2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel(ctx context.Context, v any) ([]*plantest.Level, error) {
+func (ec *executionContext) unmarshalOLevel2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel(ctx context.Context, v any) ([]*plantest.Level, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -5907,7 +5907,7 @@ func (ec *executionContext) unmarshalOLevel2ᚕᚖgithubᚗcomᚋsluicehqᚋslui
 	res := make([]*plantest.Level, len(vSlice))
 	for i := range vSlice {
 		ctx := graphql.WithPathContext(ctx, graphql.NewPathWithIndex(i))
-		res[i], err = ec.unmarshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel(ctx, vSlice[i])
+		res[i], err = ec.unmarshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel(ctx, vSlice[i])
 		if err != nil {
 			return nil, err
 		}
@@ -5915,44 +5915,44 @@ func (ec *executionContext) unmarshalOLevel2ᚕᚖgithubᚗcomᚋsluicehqᚋslui
 	return res, nil
 }
 
-func (ec *executionContext) marshalOLevel2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel(ctx context.Context, sel ast.SelectionSet, v []*plantest.Level) graphql.Marshaler {
+func (ec *executionContext) marshalOLevel2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel(ctx context.Context, sel ast.SelectionSet, v []*plantest.Level) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel(ctx, sel, v[i])
+		return ec.marshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel(ctx, sel, v[i])
 	})
 
 	return ret
 }
 
-func (ec *executionContext) unmarshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel(ctx context.Context, v any) (*plantest.Level, error) {
+func (ec *executionContext) unmarshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel(ctx context.Context, v any) (*plantest.Level, error) {
 	if v == nil {
 		return nil, nil
 	}
 	tmp, err := graphql.UnmarshalString(v)
-	res := unmarshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel[tmp]
+	res := unmarshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel[tmp]
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel(ctx context.Context, sel ast.SelectionSet, v *plantest.Level) graphql.Marshaler {
+func (ec *executionContext) marshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel(ctx context.Context, sel ast.SelectionSet, v *plantest.Level) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	_ = sel
 	_ = ctx
-	res := graphql.MarshalString(marshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel[*v])
+	res := graphql.MarshalString(marshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel[*v])
 	return res
 }
 
 var (
-	unmarshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel = map[string]plantest.Level{
+	unmarshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel = map[string]plantest.Level{
 		"LOW":  plantest.LevelLow,
 		"HIGH": plantest.LevelHigh,
 	}
-	marshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐLevel = map[plantest.Level]string{
+	marshalOLevel2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐLevel = map[plantest.Level]string{
 		plantest.LevelLow:  "LOW",
 		plantest.LevelHigh: "HIGH",
 	}
@@ -5983,21 +5983,21 @@ func (ec *executionContext) marshalOMap2map(ctx context.Context, sel ast.Selecti
 	return res
 }
 
-func (ec *executionContext) marshalONamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed(ctx context.Context, sel ast.SelectionSet, v plantest.Named) graphql.Marshaler {
+func (ec *executionContext) marshalONamed2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamed(ctx context.Context, sel ast.SelectionSet, v plantest.Named) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._Named(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalONamed2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamedᚄ(ctx context.Context, sel ast.SelectionSet, v []plantest.Named) graphql.Marshaler {
+func (ec *executionContext) marshalONamed2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamedᚄ(ctx context.Context, sel ast.SelectionSet, v []plantest.Named) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNNamed2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNamed(ctx, sel, v[i])
+		return ec.marshalNNamed2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNamed(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -6009,7 +6009,7 @@ func (ec *executionContext) marshalONamed2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋ
 	return ret
 }
 
-func (ec *executionContext) unmarshalONear2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNear(ctx context.Context, v any) (*plantest.Near, error) {
+func (ec *executionContext) unmarshalONear2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNear(ctx context.Context, v any) (*plantest.Near, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -6017,53 +6017,34 @@ func (ec *executionContext) unmarshalONear2ᚖgithubᚗcomᚋsluicehqᚋsluice�
 	return &res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalONode2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode(ctx context.Context, sel ast.SelectionSet, v plantest.Node) graphql.Marshaler {
+func (ec *executionContext) marshalONode2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode(ctx context.Context, sel ast.SelectionSet, v plantest.Node) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._Node(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalONode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode(ctx context.Context, sel ast.SelectionSet, v []plantest.Node) graphql.Marshaler {
+func (ec *executionContext) marshalONode2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode(ctx context.Context, sel ast.SelectionSet, v []plantest.Node) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalONode2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐNode(ctx, sel, v[i])
+		return ec.marshalONode2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐNode(ctx, sel, v[i])
 	})
 
 	return ret
 }
 
-func (ec *executionContext) marshalOPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(ctx context.Context, sel ast.SelectionSet, v []plantest.Part) graphql.Marshaler {
+func (ec *executionContext) marshalOPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(ctx context.Context, sel ast.SelectionSet, v []plantest.Part) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNPart2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(ctx, sel, v[i])
-	})
-
-	for _, e := range ret {
-		if e == graphql.Null {
-			return graphql.Null
-		}
-	}
-
-	return ret
-}
-
-func (ec *executionContext) marshalOPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(ctx context.Context, sel ast.SelectionSet, v [][]plantest.Part) graphql.Marshaler {
-	if v == nil {
-		return graphql.Null
-	}
-	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
-		fc := graphql.GetFieldContext(ctx)
-		fc.Result = &v[i]
-		return ec.marshalNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(ctx, sel, v[i])
+		return ec.marshalNPart2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -6075,14 +6056,14 @@ func (ec *executionContext) marshalOPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluice�
 	return ret
 }
 
-func (ec *executionContext) marshalOPart2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPartᚄ(ctx context.Context, sel ast.SelectionSet, v []*plantest.Part) graphql.Marshaler {
+func (ec *executionContext) marshalOPart2ᚕᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(ctx context.Context, sel ast.SelectionSet, v [][]plantest.Part) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(ctx, sel, v[i])
+		return ec.marshalNPart2ᚕgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -6094,21 +6075,40 @@ func (ec *executionContext) marshalOPart2ᚕᚖgithubᚗcomᚋsluicehqᚋsluice�
 	return ret
 }
 
-func (ec *executionContext) marshalOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPart(ctx context.Context, sel ast.SelectionSet, v *plantest.Part) graphql.Marshaler {
+func (ec *executionContext) marshalOPart2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPartᚄ(ctx context.Context, sel ast.SelectionSet, v []*plantest.Part) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) marshalOPart2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPart(ctx context.Context, sel ast.SelectionSet, v *plantest.Part) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return ec._Part(ctx, sel, v)
 }
 
-func (ec *executionContext) marshalOPerson2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPersonᚄ(ctx context.Context, sel ast.SelectionSet, v []*plantest.Person) graphql.Marshaler {
+func (ec *executionContext) marshalOPerson2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPersonᚄ(ctx context.Context, sel ast.SelectionSet, v []*plantest.Person) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalNPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson(ctx, sel, v[i])
+		return ec.marshalNPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson(ctx, sel, v[i])
 	})
 
 	for _, e := range ret {
@@ -6120,7 +6120,7 @@ func (ec *executionContext) marshalOPerson2ᚕᚖgithubᚗcomᚋsluicehqᚋsluic
 	return ret
 }
 
-func (ec *executionContext) marshalOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐPerson(ctx context.Context, sel ast.SelectionSet, v *plantest.Person) graphql.Marshaler {
+func (ec *executionContext) marshalOPerson2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐPerson(ctx context.Context, sel ast.SelectionSet, v *plantest.Person) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -6145,7 +6145,7 @@ func (ec *executionContext) marshalORaw2ᚕbyte(ctx context.Context, sel ast.Sel
 	return res
 }
 
-func (ec *executionContext) marshalOShape2githubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐShape(ctx context.Context, sel ast.SelectionSet, v plantest.Shape) graphql.Marshaler {
+func (ec *executionContext) marshalOShape2githubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐShape(ctx context.Context, sel ast.SelectionSet, v plantest.Shape) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
@@ -6234,7 +6234,7 @@ func (ec *executionContext) marshalOStamp2ᚖint64(ctx context.Context, sel ast.
 	return res
 }
 
-func (ec *executionContext) unmarshalOState2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐState(ctx context.Context, v any) (*plantest.State, error) {
+func (ec *executionContext) unmarshalOState2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐState(ctx context.Context, v any) (*plantest.State, error) {
 	if v == nil {
 		return nil, nil
 	}
@@ -6243,27 +6243,27 @@ func (ec *executionContext) unmarshalOState2ᚖgithubᚗcomᚋsluicehqᚋsluice�
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalOState2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐState(ctx context.Context, sel ast.SelectionSet, v *plantest.State) graphql.Marshaler {
+func (ec *executionContext) marshalOState2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐState(ctx context.Context, sel ast.SelectionSet, v *plantest.State) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	return v
 }
 
-func (ec *executionContext) marshalOThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx context.Context, sel ast.SelectionSet, v []*plantest.Thing) graphql.Marshaler {
+func (ec *executionContext) marshalOThing2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx context.Context, sel ast.SelectionSet, v []*plantest.Thing) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
 	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
 		fc := graphql.GetFieldContext(ctx)
 		fc.Result = &v[i]
-		return ec.marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx, sel, v[i])
+		return ec.marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx, sel, v[i])
 	})
 
 	return ret
 }
 
-func (ec *executionContext) marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋgraphᚋplanᚋplantestᚐThing(ctx context.Context, sel ast.SelectionSet, v *plantest.Thing) graphql.Marshaler {
+func (ec *executionContext) marshalOThing2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋinternalᚋplantestᚐThing(ctx context.Context, sel ast.SelectionSet, v *plantest.Thing) graphql.Marshaler {
 	if v == nil {
 		return graphql.Null
 	}
