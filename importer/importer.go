@@ -103,6 +103,7 @@ func (in *intake) run(ctx context.Context) error {
 		return err
 	}
 	err = in.rows(ctx, r)
+	in.countRejected()
 	if closeErr := r.Close(); err == nil && closeErr != nil {
 		err = fmt.Errorf("%s: %w", in.file.Name, closeErr)
 	}
@@ -149,6 +150,18 @@ func (in *intake) countAccepted(rows int, written Written) {
 	in.Repeated += int64(rows) - written.Stored - written.Updated - written.Empty
 	in.Rows -= written.Empty
 	in.empty += written.Empty
+}
+
+// countRejected counts new fixes that cannot be true as bad: without a position, at an impossible speed or time. They
+// are stored and do not count for the distance.
+func (in *intake) countRejected() {
+	var bad int64
+	for _, reason := range []string{"NO_POSITION", "TOO_FAST", "OUT_OF_ORDER"} {
+		bad += in.rejected[reason]
+	}
+	bad = min(max(bad, 0), in.Stored)
+	in.Stored -= bad
+	in.Bad += bad
 }
 
 func checkKind(kind Kind) error {

@@ -102,6 +102,9 @@ func printReport(w io.Writer, report importer.Report) {
 		fmt.Fprintf(w, "%s:%d: %s\n", fault.File, fault.Line, fault.Reason)
 	}
 	for _, file := range report.Files {
+		if file.Rows == 0 && len(file.Assumptions) == 0 {
+			continue // the error says why
+		}
 		updated := ""
 		if file.Updated > 0 {
 			updated = fmt.Sprintf(" %d updated,", file.Updated)

@@ -4313,7 +4313,7 @@ input CreateJobInput {
   payload: JSON!
   "The time of the run; a time in the past means at once."
   runAt: DateTime
-  "Minute, hour, day of month, month, day of week, such as \"*/5 8-18 * * MON-FRI\"."
+  "Minute, hour, day of month, month, day of week (0 or 7 is Sunday), such as \"*/5 8-18 * * MON-FRI\"."
   cron: String
   "Default UTC."
   timeZone: String

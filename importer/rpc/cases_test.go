@@ -34,6 +34,16 @@ func (h fixture) waterTotal(t *testing.T) int64 {
 	return report.GetTotalMl()
 }
 
+// some imports a file that may have bad rows.
+func (h fixture) some(t *testing.T, kind importer.Kind, file importer.File, options importer.Options) importer.Report {
+	t.Helper()
+	report, err := importer.Import(t.Context(), h.Services, kind, []importer.File{file}, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
 // values returns "time value" of all readings of the device of the key.
 func (h fixture) values(t *testing.T, device string) []string {
 	t.Helper()
@@ -76,7 +86,7 @@ func TestCaseTripsAreMeasuredRight(t *testing.T) {
 			t.Parallel()
 			h := build(t)
 			for _, name := range strings.Fields(c.file) {
-				h.in(t, importer.KindTrips, caseFile(t, name), importer.Options{Account: "bob", Device: c.device})
+				h.some(t, importer.KindTrips, caseFile(t, name), importer.Options{Account: "bob", Device: c.device})
 			}
 			var got []float64
 			for _, id := range h.vehicles(t) {
@@ -95,11 +105,11 @@ func TestCaseTripsAreMeasuredRight(t *testing.T) {
 func TestCaseRejectedFixesAreReported(t *testing.T) {
 	t.Parallel()
 	h := build(t)
-	report := h.in(t, importer.KindTrips, caseFile(t, "first-fix-null-island.csv"), importer.Options{Account: "bob"})
-	if got := report.Files[0].Rejected; got["NO_POSITION"] != 1 {
+	report := h.some(t, importer.KindTrips, caseFile(t, "first-fix-null-island.csv"), importer.Options{Account: "bob"})
+	if got := report.Files[0].Rejected; got["NO_POSITION"] != 1 || report.Stored != 20 || report.Bad != 1 {
 		t.Errorf("the report rejects %v", got)
 	}
-	report = h.in(t, importer.KindTrips, caseFile(t, "fast-train.csv"), importer.Options{Account: "bob"})
+	report = h.some(t, importer.KindTrips, caseFile(t, "fast-train.csv"), importer.Options{Account: "bob"})
 	if got := report.Files[0].Rejected; got["TOO_FAST"] == 0 {
 		t.Errorf("the report rejects %v of a train beyond the limit of the kind", got)
 	}

@@ -90,7 +90,7 @@ func TestTrackWithAnotherFirstPlaceIsNoSecondTrip(t *testing.T) {
 	h := build(t)
 	const file = "time,lat,lon\n2026-05-01T06:00:00Z,%s,11.5\n2026-05-01T06:01:00Z,48.101,11.5\n2026-05-01T06:02:00Z,48.102,11.5\n"
 	for _, latitude := range []string{"48.1001", "48.1"} {
-		h.in(t, importer.KindTrips, text("t.csv", fmt.Sprintf(file, latitude)), importer.Options{Account: "bob", Device: "van"})
+		h.some(t, importer.KindTrips, text("t.csv", fmt.Sprintf(file, latitude)), importer.Options{Account: "bob", Device: "van"})
 	}
 	if trips := h.tripsOf(t, h.vehicles(t)["van"]); len(trips) != 1 {
 		t.Errorf("%d trips", len(trips))

@@ -171,16 +171,19 @@ func isTLC(header string) bool {
 	return strings.HasPrefix(header, "tpep_") || strings.HasPrefix(header, "lpep_")
 }
 
-// checkDuplicates refuses headers of which one would be dropped: two columns with the used header, and two headers of
-// a value that the caller did not name.
+// checkDuplicates refuses headers of which one would be dropped: two columns with the used header, in any spelling
+// unless the caller chose one of them, and a second value that the caller did not choose between.
 func (k kind) checkDuplicates(r row, at, overridden map[string]int) error {
 	for _, c := range k.columns {
 		i, ok := at[c.name]
 		if !ok {
 			continue
 		}
-		if n := slices.Index(r.header[i+1:], r.header[i]); n >= 0 && r.raw[i] == r.raw[i+1+n] {
-			return fmt.Errorf("the header %s appears twice: rename one of them", value.Quote(r.raw[i]))
+		_, chosen := overridden[c.name]
+		for n := range r.header {
+			if n != i && r.header[n] == r.header[i] && (!chosen || r.raw[n] == r.raw[i]) {
+				return fmt.Errorf("the header %s appears twice: rename one of them", value.Quote(r.raw[i]))
+			}
 		}
 	}
 	if _, named := overridden["value"]; named || k.title != readings.title {
@@ -188,8 +191,8 @@ func (k kind) checkDuplicates(r row, at, overridden map[string]int) error {
 	}
 	values, _ := k.column("value")
 	var found []string
-	for _, usual := range values.usual {
-		if i := slices.Index(r.header, usual); i >= 0 {
+	for i, header := range r.header {
+		if slices.ContainsFunc(values.usual, func(usual string) bool { return isValueOf(header, usual) }) && !slices.Contains(slices.Collect(maps.Values(at)), i) || at["value"] == i && has(at, "value") {
 			found = append(found, value.Quote(r.raw[i]))
 		}
 	}
@@ -197,6 +200,41 @@ func (k kind) checkDuplicates(r row, at, overridden map[string]int) error {
 		return fmt.Errorf("the file has several values, %s: import one at a time by --column value=HEADER", strings.Join(found, ", "))
 	}
 	return nil
+}
+
+// isValueOf reports whether a header names a value by its usual header, also with a number, a unit or a place:
+// "value2", "temperature_2", "humidity_indoor".
+func isValueOf(header, usual string) bool {
+	rest, ok := strings.CutPrefix(header, usual)
+	if slices.Contains(names("_unit _units _type _name _id _status _quality"), rest) {
+		return false
+	}
+	return ok && (rest == "" || rest[0] == '_' || rest[0] >= '0' && rest[0] <= '9')
+}
+
+// unread returns what is to be reported about columns that are not read: other columns of a value that has several
+// usual headers, and for readings all other columns.
+func (k kind) unread(r row, at map[string]int) []string {
+	used := slices.Collect(maps.Values(at))
+	var reports, others []string
+	for i, header := range r.header {
+		if slices.Contains(used, i) {
+			continue
+		}
+		rival := slices.IndexFunc(k.columns, func(c column) bool { return has(at, c.name) && slices.Contains(c.usual, header) })
+		switch {
+		case rival >= 0:
+			c := k.columns[rival]
+			reports = append(reports, fmt.Sprintf("the %s is in the column %s, and %s is not read: --column %s=HEADER names another one",
+				c.name, value.Quote(r.raw[at[c.name]]), value.Quote(r.raw[i]), c.name))
+		case k.title == readings.title:
+			others = append(others, r.raw[i])
+		}
+	}
+	if len(others) > 0 {
+		reports = append(reports, "columns that are not read: "+list(others))
+	}
+	return reports
 }
 
 func (k kind) names() []string {

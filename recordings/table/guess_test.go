@@ -74,6 +74,13 @@ func TestValuesThatCouldOnlyBeGuessedAreRefused(t *testing.T) {
 		{"the future", "time,value\n2099-01-01T00:00:00Z,1\n", "in the future"},
 		{"an offset of a day", "time,value\n2026-05-01T06:00:00+24:00,1\n", "an offset of more than 14 hours"},
 		{"day or month", "time,value\n02/01/2026 06:00,1\n", "day or month first"},
+		{"an offset west of the date line", "time,value\n2026-05-01T06:00:00-13:00,1\n", "or less than -12"},
+		{"thousands and a decimal comma", "time;value\n2026-05-01T06:00:00Z;0,5\n2026-05-01T06:01:00Z;1.234,5\n", "is not a number"},
+		{"a comma that appears later", "time;value\n2026-05-01T06:00:00Z;0.5\n2026-05-01T06:01:00Z;0,5\n2026-05-01T06:02:00Z;1.234\n", "ambiguous in a file with decimal commas"},
+		{"a second value with a number", "time,value,value2\n2026-05-01T06:00:00Z,1,2\n", "several values, \"value\", \"value2\""},
+		{"a second value with a place", "time,temperature_in,temperature\n2026-05-01T06:00:00Z,1,2\n", "several values"},
+		{"a header in two spellings", "time,Value,value\n2026-05-01T06:00:00Z,1,2\n", "appears twice"},
+		{"a member twice", `{"time":"2026-05-01T06:00:00Z","value":1,"value":2}`, "appears twice"},
 		{"two values", "time,temperature,humidity\n2026-05-01T06:00:00Z,1,2\n", "several values, \"temperature\", \"humidity\""},
 		{"a doubled header", "time,value,value\n2026-05-01T06:00:00Z,1,2\n", "the header \"value\" appears twice"},
 	} {
@@ -128,5 +135,56 @@ func TestInventoryWithNamesOnlyUsesThemAsKeys(t *testing.T) {
 	got := readtest.MustRead(t, Devices(strings.NewReader(file), recordings.Options{}))
 	if got[0].Key != "Press 4" || got[0].Name != "Press 4" || got[0].Labels["site"] != "north" {
 		t.Errorf("%+v", got)
+	}
+}
+
+func TestColumnsThatAreNotReadAreReported(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, file, want string }{
+		{"another value", "time,temperature,co2,unit\n2026-05-01T06:00:00Z,1,2,C\n", `columns that are not read: "co2", "unit"`},
+		{"the unit of a value", "time,value,value_unit\n2026-05-01T06:00:00Z,1,C\n", `columns that are not read: "value_unit"`},
+		{"two times", "time,recorded_at,value\n2026-05-01T06:00:00Z,2026-05-02T06:00:00Z,1\n", `the time is in the column "time", and "recorded_at" is not read: --column time=HEADER names another one`},
+		{"decimal points", "time;value\n2026-05-01T06:00:00Z;1.234\n", "numbers have a decimal point"},
+		{"decimal commas that come later", "time;value\n2026-05-01T06:00:00Z;0.5\n" + strings.Repeat("2026-05-01T06:00:00Z;0.5\n", 2000) + "2026-05-01T06:01:00Z;0,5\n", "from line 2003 on, numbers have a decimal comma"},
+	} {
+		var got []string
+		options := recordings.Options{Assume: func(assumption string) { got = append(got, assumption) }}
+		readtest.MustRead(t, Readings(strings.NewReader(c.file), options))
+		if len(got) != 1 || got[0] != c.want {
+			t.Errorf("%s: %q", c.name, got)
+		}
+	}
+}
+
+func TestChosenValueIsReadFromSeveral(t *testing.T) {
+	t.Parallel()
+	const file = "time,Value,value,value2\n2026-05-01T06:00:00Z,1,2,3\n"
+	for header, want := range map[string]float64{"Value": 1, "value": 2, "value2": 3} {
+		options := recordings.Options{Columns: map[string]string{"value": header}}
+		if got := readtest.MustRead(t, Readings(strings.NewReader(file), options)); len(got) != 1 || got[0].Value != want {
+			t.Errorf("%s: %+v", header, got)
+		}
+	}
+}
+
+func TestDatesInTheOrderOfTheCaller(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ order, text, want string }{
+		{"DMY", "02/01/2026 10:00", "2026-01-02T10:00:00Z"},
+		{"DMY", "2.1.2026 10:00:30", "2026-01-02T10:00:30Z"},
+		{"DMY", "02-01-26 10:00", "2026-01-02T10:00:00Z"},
+		{"DMY", "02-01-99 10:00", "1999-01-02T10:00:00Z"},
+		{"MDY", "1/2/2026 9:05 PM", "2026-01-02T21:05:00Z"},
+		{"MDY", "1/2/2026 12:00:01 am", "2026-01-02T00:00:01Z"},
+		{"MDY", "1/2/2026", "2026-01-02T00:00:00Z"},
+		{"", "2026/01/02 10:00", "2026-01-02T10:00:00Z"},
+		{"", "2026.01.02 10:00", "2026-01-02T10:00:00Z"},
+		{"DMY", "2026-01-02 10:00", "2026-01-02T10:00:00Z"},
+	} {
+		options := recordings.Options{DateOrder: recordings.DateOrder(c.order)}
+		got := readtest.MustRead(t, Readings(strings.NewReader("time,value\n"+c.text+",1\n"), options))
+		if len(got) != 1 || got[0].At.Format(time.RFC3339) != c.want {
+			t.Errorf("%s %q: %+v", c.order, c.text, got)
+		}
 	}
 }

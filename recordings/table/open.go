@@ -68,8 +68,11 @@ func (s *sheet) openCSV(in *source.Bounded, peek func(int) ([]byte, error), choo
 		return err
 	}
 	s.rows, s.decimalComma = csv, comma != ','
-	if s.commasSeen = s.decimalComma && hasDecimalCommas(head, comma); s.commasSeen {
+	switch s.commasSeen = s.decimalComma && hasField(head, comma, decimalCommaField); {
+	case s.commasSeen:
 		s.opts.Assumed("numbers have a decimal comma")
+	case s.decimalComma && hasField(head, comma, thousandsField):
+		s.opts.Assumed("numbers have a decimal point")
 	}
 	return s.bindTo(csv.headerRow(), choose(csv.header))
 }
@@ -77,10 +80,13 @@ func (s *sheet) openCSV(in *source.Bounded, peek func(int) ([]byte, error), choo
 // decimalCommaField is a number with a decimal comma.
 var decimalCommaField = regexp.MustCompile(`^\s*"?[+-]?\d+(\.\d{3})*,\d+"?\s*$`)
 
-func hasDecimalCommas(head []byte, delimiter rune) bool {
+// thousandsField is a number whose point may separate thousands.
+var thousandsField = regexp.MustCompile(`^\s*"?[+-]?\d{1,3}(\.\d{3})+"?\s*$`)
+
+func hasField(head []byte, delimiter rune, shape *regexp.Regexp) bool {
 	for line := range bytes.Lines(head) {
 		for field := range bytes.SplitSeq(bytes.TrimRight(line, "\r\n"), []byte(string(delimiter))) {
-			if decimalCommaField.Match(field) {
+			if shape.Match(field) {
 				return true
 			}
 		}
@@ -95,5 +101,10 @@ func (s *sheet) bindTo(header row, k kind) error {
 		s.opts.Assumed("trip_distance is in miles, as the NYC TLC writes it")
 	}
 	s.at, s.header = at, append([]string(nil), header.header...)
+	if err == nil {
+		for _, report := range k.unread(header, at) {
+			s.opts.Assumed(report)
+		}
+	}
 	return err
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"strings"
 
 	"github.com/sluicehq/sluice/recordings"
 )
@@ -141,6 +142,10 @@ func (s *sheet) next() (cells, error) {
 			return cells{}, recordings.Fault{Line: r.line, Reason: err.Error()}
 		}
 		s.at, s.header = at, append(s.header[:0], r.header...)
+	}
+	if s.decimalComma && !s.commasSeen && slices.ContainsFunc(r.values, func(v string) bool { return strings.Contains(v, ",") && decimalCommaField.MatchString(v) }) {
+		s.commasSeen = true // so far no number had a comma
+		s.opts.Assumed(fmt.Sprintf("from line %d on, numbers have a decimal comma", r.line))
 	}
 	return cells{row: r, at: s.at, opts: s.opts, zone: s.opts.Zone(), decimalComma: s.decimalComma, commasSeen: s.commasSeen}, nil
 }

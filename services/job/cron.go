@@ -1,6 +1,7 @@
 package job
 
 import (
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,7 +41,7 @@ func ParseCron(text, timeZone string) (Schedule, error) {
 	if text, ok := strings.CutPrefix(text, "@every "); ok {
 		return parseEvery(text, zone)
 	}
-	parsed, err := cron.ParseStandard(text)
+	parsed, err := cron.ParseStandard(sundays(text))
 	if err != nil {
 		fault, _, _ := strings.Cut(err.Error(), ": strconv.") // removes how the parser reads numbers
 		return Schedule{}, errs.Invalid("cron", "%s", fault)
@@ -51,6 +52,36 @@ func ParseCron(text, timeZone string) (Schedule, error) {
 	}
 	spec.Location = time.UTC
 	return Schedule{spec: spec, zone: zone}, nil
+}
+
+// sundays replaces 7 for Sunday in the day of the week by 0, as cron accepts both. A range up to 7 becomes a list.
+func sundays(text string) string {
+	fields := strings.Fields(text)
+	if len(fields) != 5 || !strings.Contains(fields[4], "7") {
+		return text
+	}
+	parts := strings.Split(fields[4], ",")
+	for i, part := range parts {
+		days, step, stepped := strings.Cut(part, "/")
+		from, to, isRange := strings.Cut(days, "-")
+		every, err := 1, error(nil)
+		if stepped {
+			every, err = strconv.Atoi(step)
+		}
+		first, badDay := strconv.Atoi(from)
+		switch {
+		case days == "7" && (!stepped || err == nil && every > 0):
+			parts[i] = "0"
+		case isRange && to == "7" && err == nil && every > 0 && badDay == nil && first >= 0 && first <= 7:
+			var list []string
+			for day := first; day <= 7; day += every {
+				list = append(list, strconv.Itoa(day%7))
+			}
+			parts[i] = strings.Join(list, ",")
+		}
+	}
+	fields[4] = strings.Join(parts, ",")
+	return strings.Join(fields, " ")
 }
 
 func parseEvery(text string, zone *time.Location) (Schedule, error) {

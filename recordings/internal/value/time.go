@@ -18,8 +18,11 @@ const (
 // clockUnset is the first day of GPS time, which receivers report before they know the time.
 var clockUnset = time.Date(1980, 1, 6, 0, 0, 0, 0, time.UTC)
 
-// maxOffset is the largest offset from UTC in use (Kiribati).
-const maxOffset = 14 * time.Hour
+// The offsets from UTC in use, in seconds: of Kiribati and of Baker Island. "+24:00" is a typing error.
+const (
+	maxOffset = 14 * 3600
+	minOffset = -12 * 3600
+)
 
 // dayOrMonth matches a date whose first number may be the day or the month.
 var dayOrMonth = regexp.MustCompile(`^\d{1,2}[/.\-]\d{1,2}[/.\-]\d{2,4}(\D|$)`)
@@ -33,10 +36,12 @@ var layouts = []string{
 	"2006-01-02 15:04:05Z0700",
 	"2006-01-02 15:04Z0700",
 	"2006-01-02 15:04:05Z07",
+	"2006-01-02 3:04:05PM",
+	"2006-01-02 3:04PM",
 }
 
 // yearLast is a date with the year at its end, and the text after it.
-var yearLast = regexp.MustCompile(`^(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{4})(\D.*)?$`)
+var yearLast = regexp.MustCompile(`^(\d{1,2})[/.\-](\d{1,2})[/.\-](\d{2}|\d{4})(\D.*)?$`)
 
 // ReorderDate rewrites a date such as 2/1/2026 as 2026-01-02 or 2026-02-01, by the given order. Without an order, and
 // for any other text, it returns the text unchanged.
@@ -49,7 +54,14 @@ func ReorderDate(s, order string) string {
 	if order == "MDY" {
 		day, month = month, day
 	}
-	return fmt.Sprintf("%s-%02s-%02s%s", parts[3], month, day, parts[4])
+	year := parts[3]
+	switch {
+	case len(year) == 2 && year >= "80":
+		year = "19" + year
+	case len(year) == 2:
+		year = "20" + year
+	}
+	return fmt.Sprintf("%s-%02s-%02s%s", year, month, day, parts[4])
 }
 
 // Time parses RFC 3339, similar forms ("2006-01-02 15:04:05.5 +0200") and Unix times, and returns UTC. A time without
@@ -108,8 +120,8 @@ func writtenTime(s string, loc *time.Location) (i Instant, ok bool, err error) {
 		return i, false, nil
 	}
 	date, clock := s[:10], s[10:]
-	if date[4] == '/' && date[7] == '/' {
-		date = strings.ReplaceAll(date, "/", "-")
+	if date[4] == date[7] && (date[4] == '/' || date[4] == '.') {
+		date = date[:4] + "-" + date[5:7] + "-" + date[8:]
 	}
 	if clock != "" && (clock[0] == 'T' || clock[0] == 't') {
 		clock = " " + clock[1:]
@@ -123,13 +135,13 @@ func writtenTime(s string, loc *time.Location) (i Instant, ok bool, err error) {
 		clock = clock[:i] + clock[i+1:]
 	}
 	for _, layout := range layouts {
-		t, err := time.Parse(layout, date+clock)
+		t, err := time.Parse(layout, date+strings.ToUpper(clock))
 		if err != nil {
 			continue
 		}
 		if strings.Contains(layout, "Z07") {
-			if _, offset := t.Zone(); time.Duration(offset)*time.Second > maxOffset || time.Duration(offset)*time.Second < -maxOffset {
-				return i, true, fmt.Errorf("%s has an offset of more than %d hours", Quote(s), int(maxOffset.Hours()))
+			if _, offset := t.Zone(); offset > maxOffset || offset < minOffset {
+				return i, true, fmt.Errorf("%s has an offset of more than %d hours, or less than %d", Quote(s), maxOffset/3600, minOffset/3600)
 			}
 			return Instant{First: t}, true, nil
 		}

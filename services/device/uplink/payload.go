@@ -298,15 +298,15 @@ func readPositions(m device.UpMessage) ([]device.Position, error) {
 }
 
 func (p place) position(field string, arrived time.Time) (*device.Position, error) {
+	if p.Type != "" && p.Type != "location" {
+		return nil, errs.Invalid(field, "is a %.40q, not a location", p.Type)
+	}
 	latitude, longitude := p.Latitude, p.Longitude
 	if latitude == nil && longitude == nil {
 		latitude, longitude = p.Lat, p.Lon
 	}
 	if latitude == nil || longitude == nil {
 		return nil, errs.Invalid(field, "needs latitude and longitude")
-	}
-	if p.Type != "" && p.Type != "location" {
-		return nil, errs.Invalid(field, "is a %.40q, not a location", p.Type)
 	}
 	at, err := cmp.Or(p.At, p.Time, p.TS, p.TST, p.Timestamp).Checked(field+".at", arrived)
 	if err != nil {

@@ -115,6 +115,8 @@ func TestPositionsAreRead(t *testing.T) {
 		`{"latitude": 1}`: "needs latitude", `{"lat":1,"lon":181}`: "longitude", `{"lat":1,"lon":1,"acc":-1}`: "accuracy",
 		`{"lat":1,"lon":1,"tst":9999999999}`: "in the future", `7`: "must not be a number",
 		`{"lat":1,"lon":1,"tst":300}`: "of the year 1970", `{"_type":"waypoint","lat":1,"lon":1,"tst":1772341200}`: "not a location",
+		`{"_type":"transition","lat":1,"lon":1,"tst":1772341200,"wtst":1772341000,"event":"enter"}`: "is a \"transition\", not a location",
+		`{"_type":"lwt","tst":1772341200}`: "is a \"lwt\", not a location",
 	} {
 		if got, err := readPositions(device.UpMessage{Payload: []byte(payload), ArrivedAt: arrived()}); err == nil || !blamesDevice(err) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s gives %v, %v; want %q", payload, got, err, want)
