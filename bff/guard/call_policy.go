@@ -30,6 +30,7 @@ var policies = []struct {
 // method is what the guard knows of one method.
 type method struct {
 	callPolicy
+	breaker *breaker
 	latency latency
 }
 
@@ -37,7 +38,11 @@ func (c *Conn) methodOf(name string) *method {
 	if known, ok := c.methods.Load(name); ok {
 		return known.(*method)
 	}
-	known, _ := c.methods.LoadOrStore(name, &method{callPolicy: policyOf(name)})
+	m := &method{callPolicy: policyOf(name), breaker: c.writes}
+	if m.retry {
+		m.breaker = c.reads
+	}
+	known, _ := c.methods.LoadOrStore(name, m)
 	return known.(*method)
 }
 

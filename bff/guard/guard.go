@@ -37,10 +37,13 @@ type Options struct {
 	Metrics  *Metrics // nil counts nothing
 }
 
+type breaker = gobreaker.CircuitBreaker[error]
+
 // Conn is a guarded connection.
 type Conn struct {
 	conn     grpc.ClientConnInterface
-	breaker  *gobreaker.CircuitBreaker[error]
+	reads    *breaker
+	writes   *breaker // of their own: a read-only database still answers reads
 	options  Options
 	bulkhead *bulkhead
 	budget   retryBudget
@@ -60,21 +63,26 @@ func Wrap(conn grpc.ClientConnInterface, options Options) *Conn {
 	}
 	c := &Conn{conn: conn, options: options, bulkhead: newBulkhead(options.InFlight)}
 	c.budget.tokens = maxTokens
-	c.breaker = gobreaker.NewCircuitBreaker[error](gobreaker.Settings{
-		Name:         options.Service,
-		Timeout:      options.OpenFor,
-		MaxRequests:  1,
-		ReadyToTrip:  func(c gobreaker.Counts) bool { return int(c.ConsecutiveFailures) >= options.Failures },
-		IsSuccessful: func(err error) bool { return errs.FaultOf(err) != errs.FaultService },
-		IsExcluded:   func(err error) bool { return errors.Is(err, errExcluded) },
-		OnStateChange: func(_ string, from, to gobreaker.State) {
-			options.Logger.Warn("the circuit breaker of a service changed its state", "service", options.Service, "from", from.String(), "to", to.String())
-		},
-	})
+	c.reads, c.writes = c.newBreaker("reads"), c.newBreaker("writes")
 	if options.Metrics != nil {
 		options.Metrics.register(c)
 	}
 	return c
+}
+
+func (c *Conn) newBreaker(calls string) *breaker {
+	return gobreaker.NewCircuitBreaker[error](gobreaker.Settings{
+		Name:         c.options.Service,
+		Timeout:      c.options.OpenFor,
+		MaxRequests:  1,
+		ReadyToTrip:  func(counts gobreaker.Counts) bool { return int(counts.ConsecutiveFailures) >= c.options.Failures },
+		IsSuccessful: func(err error) bool { return errs.FaultOf(err) != errs.FaultService },
+		IsExcluded:   func(err error) bool { return errors.Is(err, errExcluded) },
+		OnStateChange: func(_ string, from, to gobreaker.State) {
+			c.options.Logger.Warn("the circuit breaker of a service changed its state",
+				"service", c.options.Service, "calls", calls, "from", from.String(), "to", to.String())
+		},
+	})
 }
 
 // Invoke calls a method.
@@ -99,7 +107,7 @@ func (c *Conn) Invoke(ctx context.Context, name string, request, reply any, call
 
 // attempt executes one call in a slot of the bulkhead and through the breaker.
 func (c *Conn) attempt(ctx context.Context, m *method, one call) error {
-	if c.IsOpen() { // such a call needs no slot
+	if isOpen(m.breaker) { // such a call needs no slot
 		return c.circuitOpen()
 	}
 	name := caller.FromContext(ctx).Name()
@@ -112,7 +120,7 @@ func (c *Conn) attempt(ctx context.Context, m *method, one call) error {
 		return c.refusal(reasonBusy, "the %s service has as many calls as it may", time.Second)
 	}
 	defer c.bulkhead.release(name, slots)
-	result, err := c.breaker.Execute(func() (error, error) {
+	result, err := m.breaker.Execute(func() (error, error) {
 		started := time.Now()
 		result := c.conn.Invoke(ctx, one.method, one.request, one.reply, one.options...)
 		took := time.Since(started)
@@ -170,8 +178,10 @@ func (c *Conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method stri
 	return c.conn.NewStream(ctx, desc, method, callOptions...)
 }
 
-// IsOpen reports whether the breaker refuses calls.
-func (c *Conn) IsOpen() bool { return c.breaker.State() == gobreaker.StateOpen }
+// IsOpen reports whether a breaker refuses calls.
+func (c *Conn) IsOpen() bool { return isOpen(c.reads) || isOpen(c.writes) }
+
+func isOpen(b *breaker) bool { return b.State() == gobreaker.StateOpen }
 
 // isUnreachable reports whether the call did not reach the service.
 func isUnreachable(err error) bool {

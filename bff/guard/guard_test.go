@@ -244,8 +244,8 @@ func TestBreakerOpenRefusesCallsAtOnce(t *testing.T) {
 			reasonOf(t.Context(), conn, write)
 		}
 		started := time.Now()
-		for _, method := range []string{read, write} {
-			e := errs.From(conn.Invoke(t.Context(), method, nil, nil))
+		for range 2 {
+			e := errs.From(conn.Invoke(t.Context(), write, nil, nil))
 			if e.Code != errs.Unavailable || e.Reason != "CIRCUIT_OPEN" || e.Service != "trip" || e.RetryAfter != 10*time.Second {
 				t.Errorf("the error is %+v", e)
 			}
@@ -254,6 +254,22 @@ func TestBreakerOpenRefusesCallsAtOnce(t *testing.T) {
 			t.Errorf("it took %v and %d calls", time.Since(started), service.count())
 		}
 	})
+}
+
+func TestBreakerOfWritesOpenLetsReadsPass(t *testing.T) {
+	t.Parallel()
+	readOnly := returns(errs.New(errs.Unavailable, "DATABASE_READ_ONLY", "no writes"))
+	service := newScript(readOnly, readOnly, readOnly, succeeds)
+	conn := guard.Wrap(service, options())
+	for range 3 {
+		reasonOf(t.Context(), conn, write)
+	}
+	if reason := reasonOf(t.Context(), conn, write); reason != "CIRCUIT_OPEN" {
+		t.Errorf("a write after failed writes: %q, want CIRCUIT_OPEN", reason)
+	}
+	if reason := reasonOf(t.Context(), conn, read); reason != "" {
+		t.Errorf("a read after failed writes: %q, want no error", reason)
+	}
 }
 
 func TestBreakerTrialCallDecidesTheState(t *testing.T) {

@@ -90,7 +90,7 @@ func (c *Conn) idleHedge() *hedge {
 func (h *hedge) run() {
 	defer func() { h.done <- struct{}{} }()
 	c := h.conn
-	if time.Since(h.due) > maxHedgeLag || c.IsOpen() || !c.budget.withdraw() {
+	if time.Since(h.due) > maxHedgeLag || isOpen(h.method.breaker) || !c.budget.withdraw() {
 		return
 	}
 	ctx, cancel := context.WithDeadline(h.first.parent, h.deadline)

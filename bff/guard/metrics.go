@@ -19,10 +19,13 @@ type State struct {
 // State returns the state of the service.
 func (c *Conn) State() State {
 	return State{
-		Service: c.options.Service, Breaker: c.breaker.State().String(),
+		Service: c.options.Service, Breaker: c.state().String(),
 		InFlight: c.bulkhead.inFlight(), Limit: c.options.InFlight, P95: c.latency.percentile(),
 	}
 }
+
+// state returns the higher state of the two breakers: closed, half-open, open.
+func (c *Conn) state() gobreaker.State { return max(c.reads.State(), c.writes.State()) }
 
 // Metrics count the guards of all services.
 type Metrics struct {
@@ -52,9 +55,8 @@ func (m *Metrics) register(c *Conn) {
 			Name: "sluice_guard_" + name, Help: help, ConstLabels: prometheus.Labels{"service": c.options.Service},
 		}, value))
 	}
-	gauge("breaker_state", "State of the circuit breaker of the service: 0 closed, 1 half-open, 2 open.", func() float64 {
-		return map[gobreaker.State]float64{gobreaker.StateHalfOpen: 1, gobreaker.StateOpen: 2}[c.breaker.State()]
-	})
+	gauge("breaker_state", "State of the circuit breakers of reads and of writes, the higher: 0 closed, 1 half-open, 2 open.",
+		func() float64 { return float64(c.state()) })
 	gauge("calls_in_flight", "Calls to the service in flight.", func() float64 { return float64(c.bulkhead.inFlight()) })
 	gauge("latency_p95_seconds", "95th percentile of the latency of the latest successful calls.", func() float64 { return c.latency.percentile().Seconds() })
 }
