@@ -27,7 +27,8 @@ type Config struct {
 	Addr string `default:"127.0.0.1:8080" group:"General" help:"Address of the gateway's listener, as host:port; port 0 selects a free port."`
 	Demo bool   `default:"false" group:"General" help:"Add the demo identities and recordings, in a data folder of its own; never for real data, because everybody can sign in as ADMIN."`
 
-	DemoPublic bool `default:"false" group:"General" help:"Allow the demo on an address that other machines reach."`
+	DemoPublic  bool   `default:"false" group:"General" help:"Allow the demo on an address that other machines reach."`
+	SealingKeys Secret `group:"General" help:"Keys that seal stored secrets, at least 32 bytes each, separated by commas or lines: the first one seals, all open. The processes of a service share them. Empty for a key in the data folder."`
 
 	Memory       Memory        `embed:"" prefix:"memory-" group:"General"`
 	Log          Log           `embed:"" prefix:"log-" group:"Logs"`

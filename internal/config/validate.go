@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/catalog"
+	"github.com/sluicehq/sluice/internal/seal"
 )
 
 const minToken = 16
@@ -37,7 +38,7 @@ func (c Config) crossChecks() []error {
 		checkListen("addr", c.Addr), c.checkDemo(), c.checkTimes(), c.checkToken(), c.checkTrip(),
 		checkServers("nats.url", c.NATS.URL), c.checkDevices(), checkEndpoint("telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint), checkPublicURL("http.public_url", c.HTTP.PublicURL),
 	}
-	errs = append(errs, checkRedis("redis.url", c.Redis.URL), c.checkDocuments())
+	errs = append(errs, checkRedis("redis.url", c.Redis.URL), c.checkDocuments(), c.checkSealing())
 	for _, origin := range c.HTTP.CORSOrigins {
 		errs = append(errs, checkOrigin("http.cors_origins", origin))
 	}
@@ -45,6 +46,16 @@ func (c Config) crossChecks() []error {
 		errs = append(errs, checkNetwork("http.trusted_proxies", network))
 	}
 	return append(errs, c.checkServices()...)
+}
+
+func (c Config) checkSealing() error {
+	if c.SealingKeys == "" {
+		return nil
+	}
+	if _, err := seal.Parse(c.SealingKeys.Reveal()); err != nil {
+		return invalid("sealing_keys", "%v", err)
+	}
+	return nil
 }
 
 func (c Config) checkDevices() error {

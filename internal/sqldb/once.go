@@ -3,9 +3,11 @@ package sqldb
 import (
 	"context"
 	"database/sql"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/errs"
@@ -18,14 +20,14 @@ import (
 func WriteOnce[T any](ctx context.Context, db *DB, key idempotency.Key, now time.Time, change func(tx *Tx) (T, error)) (T, error) {
 	var result T
 	err := db.Write(ctx, func(tx *Tx) error {
-		done, err := recall(ctx, tx, key, now, &result)
+		done, err := db.recall(ctx, tx, key, now, &result)
 		if err != nil || done {
 			return err
 		}
 		if result, err = change(tx); err != nil {
 			return err
 		}
-		return storeResult(ctx, tx, key, result)
+		return db.storeResult(ctx, tx, key, result)
 	})
 	if err != nil {
 		var zero T
@@ -43,9 +45,9 @@ func retryable(key idempotency.Key, err error) error {
 	return err
 }
 
-// recall claims the key, so that a concurrent call with the same key waits. It decodes the first result of a used
-// key.
-func recall(ctx context.Context, tx *Tx, key idempotency.Key, now time.Time, result any) (done bool, err error) {
+// recall claims the key, so that a concurrent call with the same key waits for this one. If the key was used before,
+// it decodes the first result.
+func (db *DB) recall(ctx context.Context, tx *Tx, key idempotency.Key, now time.Time, result any) (done bool, err error) {
 	if key.Zero() {
 		return false, nil
 	}
@@ -53,17 +55,17 @@ func recall(ctx context.Context, tx *Tx, key idempotency.Key, now time.Time, res
 		return false, fmt.Errorf("delete expired idempotency keys: %w", err)
 	}
 	claimed, err := Affects(tx.ExecContext(ctx, `INSERT INTO idempotency (caller, value, fingerprint, result, created_at)
-		VALUES ($1, $2, $3, '', $4) ON CONFLICT (caller, value) DO NOTHING`, key.Caller, key.Value, key.Fingerprint, Micros(now)))
+		VALUES ($1, $2, $3, '', $4) ON CONFLICT (caller, value) DO NOTHING`, key.Caller, key.Value, db.fingerprints(key)[0], Micros(now)))
 	if err != nil {
 		return false, fmt.Errorf("claim the idempotency key: %w", err)
 	}
 	if claimed {
 		return false, nil
 	}
-	return true, firstResult(ctx, tx, key, result)
+	return true, db.firstResult(ctx, tx, key, result)
 }
 
-func firstResult(ctx context.Context, tx *Tx, key idempotency.Key, result any) error {
+func (db *DB) firstResult(ctx context.Context, tx *Tx, key idempotency.Key, result any) error {
 	var fingerprint, stored string
 	err := tx.QueryRowContext(ctx, `SELECT fingerprint, result FROM idempotency WHERE caller = $1 AND value = $2`,
 		key.Caller, key.Value).Scan(&fingerprint, &stored)
@@ -73,8 +75,11 @@ func firstResult(ctx context.Context, tx *Tx, key idempotency.Key, result any) e
 	if err != nil {
 		return fmt.Errorf("read the idempotency key: %w", err)
 	}
-	if fingerprint != key.Fingerprint {
+	if fingerprint != key.Fingerprint && !slices.Contains(db.fingerprints(key), fingerprint) {
 		return errs.New(errs.Aborted, errs.ReasonKeyReused, "this idempotency key was used with another input")
+	}
+	if stored, err = db.Unseal(resultPlace(key), stored); err != nil {
+		return err
 	}
 	if err := json.Unmarshal([]byte(stored), result); err != nil {
 		return fmt.Errorf("read the first result: %w", err)
@@ -82,7 +87,7 @@ func firstResult(ctx context.Context, tx *Tx, key idempotency.Key, result any) e
 	return nil
 }
 
-func storeResult(ctx context.Context, tx *Tx, key idempotency.Key, result any) error {
+func (db *DB) storeResult(ctx context.Context, tx *Tx, key idempotency.Key, result any) error {
 	if key.Zero() {
 		return nil
 	}
@@ -90,9 +95,32 @@ func storeResult(ctx context.Context, tx *Tx, key idempotency.Key, result any) e
 	if err != nil {
 		return fmt.Errorf("store the result: %w", err)
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE idempotency SET result = $1 WHERE caller = $2 AND value = $3`, string(stored), key.Caller, key.Value)
+	text := string(stored)
+	if db.keys != nil {
+		if text, err = db.Seal(resultPlace(key), text); err != nil {
+			return err
+		}
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE idempotency SET result = $1 WHERE caller = $2 AND value = $3`, text, key.Caller, key.Value)
 	if err != nil {
 		return fmt.Errorf("store the result: %w", err)
 	}
 	return nil
+}
+
+func resultPlace(key idempotency.Key) string {
+	return Place("idempotency", "result", key.Caller+" "+key.Value)
+}
+
+// fingerprints returns the fingerprint of the input as it may be stored, the newest form first. With keys it is not the
+// bare hash, from which a reader of the database could guess a short secret of the input.
+func (db *DB) fingerprints(key idempotency.Key) []string {
+	if db.keys == nil {
+		return []string{key.Fingerprint}
+	}
+	var all []string
+	for _, secret := range db.keys.Derive("idempotency fingerprint", []byte(key.Fingerprint)) {
+		all = append(all, hex.EncodeToString(secret))
+	}
+	return all
 }

@@ -23,6 +23,8 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 	_ "modernc.org/sqlite" // registers "sqlite"
+
+	"github.com/sluicehq/sluice/internal/seal"
 )
 
 // DB is the database of one service. It is safe for concurrent use.
@@ -31,6 +33,7 @@ type DB struct {
 	read     *sql.DB
 	postgres bool
 	emitted  chan struct{}
+	keys     *seal.Keys // nil for a service without secrets
 }
 
 const (
@@ -46,6 +49,7 @@ type Option func(*opening)
 type opening struct {
 	tracer trace.TracerProvider
 	pool   int // of connections to PostgreSQL
+	keys   *seal.Keys
 }
 
 // WithTracing creates a span for every statement inside another span.
@@ -58,8 +62,13 @@ func WithMaxConnections(n int) Option {
 	return func(o *opening) { o.pool = n }
 }
 
-// Open opens the database of the dsn: "postgres://…", or "sqlite:PATH", whose folder it creates. Migrate updates the
-// schema.
+// WithKeys sets the keys that seal secrets: see DB.Seal. The stored results of idempotency keys are sealed, too.
+func WithKeys(keys *seal.Keys) Option {
+	return func(o *opening) { o.keys = keys }
+}
+
+// Open opens the database of the dsn: "postgres://…", or "sqlite:PATH", whose folder is created when it does not
+// exist. It does not change the schema: see Migrate.
 func Open(ctx context.Context, dsn string, options ...Option) (*DB, error) {
 	o := opening{pool: defaultPool}
 	for _, option := range options {
@@ -100,7 +109,7 @@ func (o opening) postgres(ctx context.Context, dsn string) (*DB, error) {
 		_ = pool.Close()
 		return nil, fmt.Errorf("connect to PostgreSQL: %w", translate(err))
 	}
-	return &DB{write: pool, read: pool, postgres: true, emitted: make(chan struct{}, 1)}, nil
+	return &DB{write: pool, read: pool, postgres: true, emitted: make(chan struct{}, 1), keys: o.keys}, nil
 }
 
 func (o opening) sqlite(ctx context.Context, path string) (*DB, error) {
@@ -119,7 +128,7 @@ func (o opening) sqlite(ctx context.Context, path string) (*DB, error) {
 		_ = write.Close()
 		return nil, err
 	}
-	return &DB{write: write, read: read, emitted: make(chan struct{}, 1)}, nil
+	return &DB{write: write, read: read, emitted: make(chan struct{}, 1), keys: o.keys}, nil
 }
 
 // restrictAccess creates the file with access for its owner only. SQLite's other files get the same mode.

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/sluicehq/sluice/internal/seal"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/internal/testserver"
 )
@@ -34,7 +35,11 @@ func OpenSQLite(t testing.TB, migrations fs.FS) *sqldb.DB {
 // OpenAt returns the migrated database of the DSN. It is closed at the end of the test.
 func OpenAt(t testing.TB, dsn string, migrations fs.FS) *sqldb.DB {
 	t.Helper()
-	db, err := sqldb.Open(t.Context(), dsn)
+	keys, err := seal.New("a sealing key of tests, which has 32 bytes")
+	if err != nil {
+		t.Fatal(err)
+	}
+	db, err := sqldb.Open(t.Context(), dsn, sqldb.WithKeys(keys))
 	if err != nil {
 		t.Fatal(err)
 	}
