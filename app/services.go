@@ -20,6 +20,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/retention"
 	"github.com/sluicehq/sluice/internal/rpc"
+	"github.com/sluicehq/sluice/internal/seal"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/internal/worker"
 	"github.com/sluicehq/sluice/services/account"
@@ -96,6 +97,38 @@ func parts() map[string]part {
 }
 
 func (w *wiring) openStore(ctx context.Context, service string, migrations fs.FS) (*sqldb.DB, error) {
+	return w.openPrepared(ctx, service, func(ctx context.Context, db *sqldb.DB) error { return db.Migrate(ctx, migrations) })
+}
+
+// openSealed opens the store of a service that stores secrets, and seals those that are not sealed yet.
+func (w *wiring) openSealed(ctx context.Context, service string, migrations fs.FS, sealed ...sqldb.Sealed) (*sqldb.DB, error) {
+	keys, err := w.sealingKeys()
+	if err != nil {
+		return nil, err
+	}
+	return w.openPrepared(ctx, service, func(ctx context.Context, db *sqldb.DB) error {
+		if err := db.Migrate(ctx, migrations); err != nil {
+			return err
+		}
+		return db.SealAll(ctx, sealed...)
+	}, sqldb.WithKeys(keys))
+}
+
+// sealingKeys returns the keys of the settings, or of a file in the data folder.
+func (w *wiring) sealingKeys() (*seal.Keys, error) {
+	if setting := w.config.SealingKeys.Reveal(); setting != "" {
+		return seal.Parse(setting)
+	}
+	if err := createDataFolder(w.config.Data); err != nil {
+		return nil, err
+	}
+	return seal.Load(filepath.Join(w.config.Data, "sealing.key"))
+}
+
+// prepare brings an open database into the form that the service needs.
+type prepare func(ctx context.Context, db *sqldb.DB) error
+
+func (w *wiring) openPrepared(ctx context.Context, service string, prepare prepare, options ...sqldb.Option) (*sqldb.DB, error) {
 	dsn, err := w.config.DSN(service)
 	if err != nil {
 		return nil, err
@@ -104,11 +137,11 @@ func (w *wiring) openStore(ctx context.Context, service string, migrations fs.FS
 	if err != nil {
 		return nil, err
 	}
-	options := []sqldb.Option{sqldb.WithMaxConnections(settings.MaxConnections)}
+	options = append(options, sqldb.WithMaxConnections(settings.MaxConnections))
 	if w.config.Telemetry.OTLPEndpoint != "" {
 		options = append(options, sqldb.WithTracing(w.tracing.Provider()))
 	}
-	db, err := w.openDatabase(ctx, dsn, migrations, options)
+	db, err := openDatabase(ctx, dsn, prepare, options)
 	for failures := 1; isAway(err); failures++ {
 		if failures == 1 {
 			w.logger.Warn("the database is away: the service waits for it", "service", service, "error", err)
@@ -116,7 +149,7 @@ func (w *wiring) openStore(ctx context.Context, service string, migrations fs.FS
 		if err := clock.Sleep(ctx, w.clock, clock.Backoff(failures, minDatabaseBackoff, maxDatabaseBackoff, rand.Float64())); err != nil {
 			return nil, fmt.Errorf("the %s service: wait for the database: %w", service, err)
 		}
-		db, err = w.openDatabase(ctx, dsn, migrations, options)
+		db, err = openDatabase(ctx, dsn, prepare, options)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the %s service: %w", service, err)
@@ -130,12 +163,12 @@ const (
 	maxDatabaseBackoff = 5 * time.Second
 )
 
-func (w *wiring) openDatabase(ctx context.Context, dsn string, migrations fs.FS, options []sqldb.Option) (*sqldb.DB, error) {
+func openDatabase(ctx context.Context, dsn string, prepare prepare, options []sqldb.Option) (*sqldb.DB, error) {
 	db, err := sqldb.Open(ctx, dsn, options...)
 	if err != nil {
 		return nil, err
 	}
-	if err := db.Migrate(ctx, migrations); err != nil {
+	if err := prepare(ctx, db); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
@@ -149,7 +182,7 @@ func isAway(err error) bool {
 }
 
 func openAccount(ctx context.Context, w *wiring, _ connector) (*opened, error) {
-	db, err := w.openStore(ctx, "account", accountstore.Migrations())
+	db, err := w.openSealed(ctx, "account", accountstore.Migrations())
 	if err != nil {
 		return nil, err
 	}
@@ -165,6 +198,11 @@ func openAccount(ctx context.Context, w *wiring, _ connector) (*opened, error) {
 	if err := w.checkDemoAccounts(ctx, store); err != nil {
 		return nil, err
 	}
+	keys, err := w.sealingKeys()
+	if err != nil {
+		return nil, err
+	}
+	options.Derive = keys.Derive
 	service := account.New(store, signer, w.clock, options)
 	return &opened{name: "account", db: db, register: func(r grpc.ServiceRegistrar) { accountrpc.Register(r, service) }}, nil
 }
@@ -200,7 +238,7 @@ func openTrip(ctx context.Context, w *wiring, connect connector) (*opened, error
 }
 
 func openJob(ctx context.Context, w *wiring, _ connector) (*opened, error) {
-	db, err := w.openStore(ctx, "job", jobstore.Migrations())
+	db, err := w.openSealed(ctx, "job", jobstore.Migrations())
 	if err != nil {
 		return nil, err
 	}

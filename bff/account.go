@@ -12,12 +12,14 @@ type Accounts interface {
 	RefreshSession(ctx context.Context, refreshToken string) (*Session, error)
 	Logout(ctx context.Context) error
 	KeySet(ctx context.Context) (JSON, error) // a JWK set, RFC 7517
+	// CheckSessions returns the role of the account of each session that has not ended.
+	CheckSessions(ctx context.Context, uses []SessionUse) (map[string]Role, error)
 	EnsureAccount(ctx context.Context, identity Identity) (*Account, error)
 	GetAccounts(ctx context.Context, ids []string) ([]*Account, error)
 
 	VerifyAPIKey(ctx context.Context, key string) (*ApiKey, error)
 	CreateAPIKey(ctx context.Context, input CreateApiKeyInput) (*CreatedApiKey, error)
-	RotateAPIKey(ctx context.Context, id string) (*CreatedApiKey, error)
+	RotateAPIKey(ctx context.Context, id string, idempotencyKey *string) (*CreatedApiKey, error)
 	RevokeAPIKey(ctx context.Context, id string) (*ApiKey, error)
 	ListAPIKeys(ctx context.Context) ([]*ApiKey, error)
 	GetAPIKeys(ctx context.Context, ids []string) ([]*ApiKey, error)
@@ -59,7 +61,13 @@ type Session struct {
 	Account      *Account
 }
 
-// ApiKey is the credential of a program, spelt as in the schema.
+// SessionUse is an access token that is in use.
+type SessionUse struct {
+	SessionID  string
+	Generation int64 // of the session's tokens
+}
+
+// ApiKey is the credential of a program. Its name is spelt as in the schema.
 type ApiKey struct {
 	ID              string
 	AccountID       string // of the account that it acts for
@@ -73,6 +81,7 @@ type ApiKey struct {
 	ExpiresAt       *time.Time
 	LastUsedAt      *time.Time
 	RevokedAt       *time.Time
+	MakerID         *string // the API key that created it
 }
 
 // CreateApiKeyInput is the input of CreateAPIKey.

@@ -27,11 +27,11 @@ func (r mutationResolver) CreateAPIKey(ctx context.Context, input bff.CreateApiK
 	return r.Accounts.CreateAPIKey(ctx, input)
 }
 
-func (r mutationResolver) RotateAPIKey(ctx context.Context, id string) (*bff.CreatedApiKey, error) {
+func (r mutationResolver) RotateAPIKey(ctx context.Context, id string, idempotencyKey *string) (*bff.CreatedApiKey, error) {
 	if err := checkID("id", ids.APIKey, id); err != nil {
 		return nil, err
 	}
-	return r.Accounts.RotateAPIKey(ctx, id)
+	return r.Accounts.RotateAPIKey(ctx, id, idempotencyKey)
 }
 
 func (r mutationResolver) RevokeAPIKey(ctx context.Context, id string) (*bff.ApiKey, error) {

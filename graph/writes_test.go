@@ -96,7 +96,7 @@ func (f writableAccounts) CreateAPIKey(ctx context.Context, input bff.CreateApiK
 	return &bff.CreatedApiKey{APIKey: key}, err
 }
 
-func (f writableAccounts) RotateAPIKey(ctx context.Context, id string) (*bff.CreatedApiKey, error) {
+func (f writableAccounts) RotateAPIKey(ctx context.Context, id string, idempotencyKey *string) (*bff.CreatedApiKey, error) {
 	key, err := f.key(ctx, "rotateApiKey", id)
 	return &bff.CreatedApiKey{APIKey: key}, err
 }
@@ -266,7 +266,7 @@ func (f writableActivities) activity(ctx context.Context, method string, input a
 func recordCall(ctx context.Context, method string, request any) {
 	w, ok := ctx.Value(worldKey{}).(*plantest.World)
 	message, isProto := request.(proto.Message)
-	if !ok || !isProto || strings.Contains(method, "VerifyApiKey") || strings.Contains(method, "GetKeySet") {
+	if !ok || !isProto || strings.Contains(method, "VerifyApiKey") || strings.Contains(method, "GetKeySet") || strings.Contains(method, "CheckSessions") {
 		return
 	}
 	single := proto.Clone(message).ProtoReflect()

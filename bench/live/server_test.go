@@ -196,6 +196,12 @@ func (member) Caller(context.Context, auth.Credentials) (caller.Caller, error) {
 
 func (member) Invalidate(string) {}
 
+func (member) EndSession(string) {}
+
+func (member) Watch(auth.Session) {}
+
+func (member) Recheck(context.Context) []string { return nil }
+
 func gateway(registry *prometheus.Registry) (http.Handler, publisher, error) {
 	folder, err := os.MkdirTemp("", "sluice-bench-")
 	if err != nil {

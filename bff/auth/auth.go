@@ -1,12 +1,14 @@
 // Package auth authenticates callers by an access token or an API key.
 //
-// Access tokens (RS256 only) are verified here with the public keys of the account service, so most requests need no
-// call. API keys are verified by the account service. With CacheOptions, verdicts, refusals too, are cached for a
-// short TTL, so that neither a busy caller nor one that retries invalid credentials costs a verification per request.
+// Access tokens (RS256 only) are verified here with the public keys of the account service. Whether their session has
+// ended, and whether its account still has their role, is checked once in 0.8 s per session. API keys are verified by
+// the account service. With CacheOptions, verdicts, refusals too, are cached for a short TTL, so that neither a busy
+// caller nor one that retries invalid credentials costs a verification per request.
 //
 // Invalid credentials are refused: a request never becomes anonymous by mistake. A revoked key is refused at once on
-// a gateway that receives the event (see Invalidate), elsewhere after the TTL. While the account service is away,
-// known public keys are used longer, and API keys without a cached verdict are UNAVAILABLE.
+// a gateway that receives the event (see Invalidate), elsewhere after the TTL. While the account service is away, known
+// public keys are used longer, sessions that this gateway has checked stay accepted until an event ends them, and
+// unknown sessions and API keys are UNAVAILABLE.
 package auth
 
 import (
@@ -36,6 +38,7 @@ const apiKeyBrand = "sluice_"
 type Authenticator struct {
 	accounts bff.Accounts
 	keys     *keySet
+	sessions *sessions
 	apiKeys  *verdictCache // nil: verdicts are not cached
 	tokens   *verdictCache
 	parser   *jwt.Parser
@@ -50,6 +53,7 @@ func New(accounts bff.Accounts, issuer string, clk clock.Clock) *Authenticator {
 func NewCached(accounts bff.Accounts, issuer string, clk clock.Clock, cache CacheOptions) *Authenticator {
 	return &Authenticator{
 		apiKeys: newVerdictCache(cache, clk), tokens: newVerdictCache(cache, clk),
+		sessions: newSessions(accounts, clk, cache.Entries),
 		accounts: accounts,
 		keys:     newKeySet(accounts, clk),
 		parser: jwt.NewParser(
@@ -109,7 +113,14 @@ func (a *Authenticator) Caller(ctx context.Context, c Credentials) (caller.Calle
 	case strings.HasPrefix(c.Bearer, apiKeyBrand):
 		return caller.Caller{}, refused("API_KEY_AS_TOKEN", "this is an API key: send it as X-API-Key, not as Authorization: Bearer")
 	case c.Bearer != "":
-		return a.tokens.verify(ctx, c.Bearer, func(ctx context.Context) (caller.Caller, error) { return a.bearer(ctx, c.Bearer) })
+		who, err := a.tokens.verify(ctx, c.Bearer, func(ctx context.Context) (caller.Caller, error) { return a.bearer(ctx, c.Bearer) })
+		if err == nil {
+			err = a.sessions.check(ctx, who)
+		}
+		if err != nil {
+			return caller.Caller{}, err
+		}
+		return who, nil
 	case c.APIKey != "":
 		return a.apiKeys.verify(ctx, c.APIKey, func(ctx context.Context) (caller.Caller, error) { return a.apiKey(ctx, c.APIKey) })
 	}
@@ -129,8 +140,9 @@ func (a *Authenticator) Cached(c Credentials) (who caller.Caller, found bool) {
 
 type claims struct {
 	jwt.RegisteredClaims
-	Session string      `json:"sid"`
-	Role    caller.Role `json:"role"`
+	Session    string      `json:"sid"`
+	Generation int64       `json:"gen"`
+	Role       caller.Role `json:"role"`
 }
 
 func (a *Authenticator) bearer(ctx context.Context, token string) (caller.Caller, error) {
@@ -146,7 +158,7 @@ func (a *Authenticator) bearer(ctx context.Context, token string) (caller.Caller
 		return caller.Caller{}, refused("TOKEN_INVALID", "the access token is not valid")
 	}
 	return caller.Caller{
-		AccountID: content.Subject, SessionID: content.Session, Role: content.Role, Scopes: caller.ScopesOf(content.Role), ExpiresAt: content.ExpiresAt.Time,
+		AccountID: content.Subject, SessionID: content.Session, Generation: content.Generation, Role: content.Role, Scopes: caller.ScopesOf(content.Role), ExpiresAt: content.ExpiresAt.Time,
 	}, nil
 }
 

@@ -112,7 +112,7 @@ func TestInvalidAccessTokenIsRefused(t *testing.T) {
 	private, kid := h.privateKey(t)
 	now := h.clock.Now()
 	said := jwt.MapClaims{
-		"iss": issuer, "aud": "sluice", "sub": ids.New(ids.Account), "sid": ids.New(ids.Session), "role": "MEMBER",
+		"iss": issuer, "aud": "sluice", "sub": ids.New(ids.Account), "sid": caller.FromContext(h.asSession(t, h.signIn(t, "alice"))).SessionID, "role": "MEMBER",
 		"iat": now.Unix(), "exp": now.Add(time.Minute).Unix(),
 	}
 	sign := func(said jwt.MapClaims) string { return sealed(t, jwt.SigningMethodRS256, kid, said, private) }
@@ -142,6 +142,7 @@ func TestInvalidAccessTokenIsRefused(t *testing.T) {
 		{"no expiry", sign(but(said, "exp", nil)), "TOKEN_INVALID"},
 		{"not yet", sign(but(said, "nbf", now.Add(time.Minute).Unix())), "TOKEN_INVALID"},
 		{"nobody", sign(but(said, "sub", nil)), "TOKEN_INVALID"},
+		{"no session", sign(but(said, "sid", nil)), "TOKEN_INVALID"},
 		{"no role", sign(but(said, "role", nil)), "TOKEN_INVALID"},
 		{"an unknown role", sign(but(said, "role", "ROOT")), "TOKEN_INVALID"},
 		{"Sluice itself", sign(but(said, "role", "SYSTEM")), "TOKEN_INVALID"},

@@ -122,8 +122,8 @@ func (c *verdictCache) invalidate(id string) {
 // Invalidate drops the cached verdict on an API key after a revocation or rotation.
 func (a *Authenticator) Invalidate(id string) { a.apiKeys.invalidate(id) }
 
-// Invalidating returns a port that invalidates the verdict on an API key before a revocation or rotation through this
-// gateway returns.
+// Invalidating returns a port that invalidates the verdict on an API key that is revoked or rotated through this gateway, and on a
+// session that is ended through it, before it returns the response.
 func (a *Authenticator) Invalidating(accounts bff.Accounts) bff.Accounts {
 	return invalidating{accounts, a}
 }
@@ -133,7 +133,16 @@ type invalidating struct {
 	auth *Authenticator
 }
 
-// RevokeAPIKey revokes a key.
+// Logout ends the session of the caller.
+func (i invalidating) Logout(ctx context.Context) error {
+	err := i.Accounts.Logout(ctx)
+	if err == nil {
+		i.auth.EndSession(caller.FromContext(ctx).SessionID)
+	}
+	return err
+}
+
+// RevokeAPIKey revokes a key, and those that it made: their verdicts are dropped by their events.
 func (i invalidating) RevokeAPIKey(ctx context.Context, id string) (*bff.ApiKey, error) {
 	key, err := i.Accounts.RevokeAPIKey(ctx, id)
 	i.auth.Invalidate(id)
@@ -141,8 +150,8 @@ func (i invalidating) RevokeAPIKey(ctx context.Context, id string) (*bff.ApiKey,
 }
 
 // RotateAPIKey replaces the secret of a key.
-func (i invalidating) RotateAPIKey(ctx context.Context, id string) (*bff.CreatedApiKey, error) {
-	key, err := i.Accounts.RotateAPIKey(ctx, id)
+func (i invalidating) RotateAPIKey(ctx context.Context, id string, idempotencyKey *string) (*bff.CreatedApiKey, error) {
+	key, err := i.Accounts.RotateAPIKey(ctx, id, idempotencyKey)
 	i.auth.Invalidate(id)
 	return key, err
 }

@@ -73,7 +73,7 @@ func TestChangedAPIKeyIsVerifiedAgainAtOnce(t *testing.T) {
 		},
 		"rotated here": func(t *testing.T, h *fixture, admin context.Context, id string) {
 			t.Helper()
-			if _, err := h.accounts.RotateAPIKey(admin, id); err != nil {
+			if _, err := h.accounts.RotateAPIKey(admin, id, nil); err != nil {
 				t.Fatal(err)
 			}
 		},

@@ -53,6 +53,7 @@ var accountMethods = []Method{ // a table, never written
 	{"Accounts.EnsureAccount", Invalidates, "", 0, ""},
 	{"Accounts.RefreshSession", Bypass, "", 0, "sessions are not cached"},
 	{"Accounts.Logout", Bypass, "", 0, "sessions are not cached"},
+	{"Accounts.CheckSessions", Bypass, "", 0, "an ended session must fail at once; bff/auth caches it"},
 	{"Accounts.KeySet", Bypass, "", 0, "bff/auth caches it"},
 	{"Accounts.VerifyAPIKey", Bypass, "", 0, "a revoked key must fail at once"},
 	{"Accounts.CreateAPIKey", Bypass, "", 0, "API keys are not cached"},

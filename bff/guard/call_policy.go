@@ -22,6 +22,7 @@ var policies = []struct {
 	{"BatchGet", callPolicy{retry: true, hedge: true}},
 	{"BatchList", callPolicy{retry: true, hedge: true}},
 	{"BatchQuery", callPolicy{retry: true}},
+	{"CheckSessions", callPolicy{retry: true, hedge: true}},
 	{"Get", callPolicy{retry: true, hedge: true}},
 	{"List", callPolicy{retry: true, hedge: true}},
 	{"Count", callPolicy{retry: true, hedge: true}},

@@ -81,7 +81,7 @@ func reasonOf(ctx context.Context, conn grpc.ClientConnInterface, method string)
 // A method of a contract is either a read, which is retried, or a write, which is not.
 func TestConnUnreachableServiceRetriesReadsOnly(t *testing.T) {
 	t.Parallel()
-	reads := " GetKeySet BatchGetAccounts ListApiKeys BatchGetApiKeys" +
+	reads := " GetKeySet CheckSessions BatchGetAccounts ListApiKeys BatchGetApiKeys" +
 		" BatchGetActivities ListActivities SumAmounts ReportHydration ListRevisions" +
 		" BatchGetDevices ListDevices CountDevices BatchListEvents BatchQueryTelemetry" +
 		" BatchGetJobs ListJobs CountJobs BatchListDeviceJobs BatchListRuns" +

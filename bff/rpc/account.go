@@ -35,7 +35,24 @@ func (a Accounts) Logout(ctx context.Context) error {
 	return err
 }
 
-// KeySet implements bff.Accounts.
+// CheckSessions returns the role of the account of each session that has not ended.
+func (a Accounts) CheckSessions(ctx context.Context, uses []bff.SessionUse) (map[string]bff.Role, error) {
+	request := &accountv1.CheckSessionsRequest{Uses: make([]*accountv1.SessionUse, len(uses))}
+	for i, use := range uses {
+		request.Uses[i] = &accountv1.SessionUse{SessionId: use.SessionID, Generation: use.Generation}
+	}
+	m, err := a.client.CheckSessions(ctx, request)
+	if err != nil {
+		return nil, err
+	}
+	live := make(map[string]bff.Role, len(m.GetSessions()))
+	for _, s := range m.GetSessions() {
+		live[s.GetSessionId()] = role(s.GetRole())
+	}
+	return live, nil
+}
+
+// KeySet returns the public keys that verify access tokens.
 func (a Accounts) KeySet(ctx context.Context) (bff.JSON, error) {
 	m, err := a.client.GetKeySet(ctx, &accountv1.GetKeySetRequest{})
 	if err != nil {
@@ -82,9 +99,9 @@ func (a Accounts) CreateAPIKey(ctx context.Context, input bff.CreateApiKeyInput)
 	return one(createdAPIKey)(a.client.CreateApiKey(ctx, request))
 }
 
-// RotateAPIKey implements bff.Accounts.
-func (a Accounts) RotateAPIKey(ctx context.Context, id string) (*bff.CreatedApiKey, error) {
-	return one(createdAPIKey)(a.client.RotateApiKey(ctx, &accountv1.RotateApiKeyRequest{Id: id}))
+// RotateAPIKey replaces the secret of an API key.
+func (a Accounts) RotateAPIKey(ctx context.Context, id string, idempotencyKey *string) (*bff.CreatedApiKey, error) {
+	return one(createdAPIKey)(a.client.RotateApiKey(ctx, &accountv1.RotateApiKeyRequest{Id: id, IdempotencyKey: text(idempotencyKey)}))
 }
 
 // RevokeAPIKey implements bff.Accounts.
@@ -132,7 +149,7 @@ func apiKey(m *accountv1.ApiKey) *bff.ApiKey {
 		DeviceLabels: limit,
 		ID:           m.GetId(), AccountID: m.GetAccountId(), AccountRole: role(m.GetRole()), Name: m.GetName(), Prefix: m.GetPrefix(),
 		Scopes: m.GetScopes(), PointsPerMinute: int(m.GetPointsPerMinute()), CreatedAt: m.GetCreatedAt().AsTime(),
-		ExpiresAt: optionalTime(m.GetExpiresAt()), LastUsedAt: optionalTime(m.GetLastUsedAt()), RevokedAt: optionalTime(m.GetRevokedAt()),
+		ExpiresAt: optionalTime(m.GetExpiresAt()), LastUsedAt: optionalTime(m.GetLastUsedAt()), RevokedAt: optionalTime(m.GetRevokedAt()), MakerID: optionalText(m.GetMakerId()),
 	}
 }
 

@@ -55,6 +55,7 @@ type connection struct {
 	operations []activeOperation
 	drainClose *frame.Close // to send when no query is running any more; nil while not draining
 	credential string       // id of the session or API key
+	session    auth.Session
 }
 
 // park waits until the client sends something. Its frame is small, because a connection is here nearly all the time.
@@ -196,8 +197,9 @@ func (c *connection) init(m protocol.Message) *frame.Close {
 func (c *connection) useCredential() bool {
 	id := credentialOf(c.who)
 	c.mu.Lock()
-	c.credential = id
+	c.credential, c.session = id, auth.SessionOf(c.who)
 	c.mu.Unlock()
+	c.watchSession()
 	return !c.hub.wasRevoked(id)
 }
 
@@ -338,7 +340,15 @@ func (c *connection) usesCredential(id string) bool {
 	return c.credential == id
 }
 
+func (c *connection) watchSession() {
+	c.mu.Lock()
+	session := c.session
+	c.mu.Unlock()
+	c.hub.auth.Watch(session)
+}
+
 func (c *connection) checkTimeouts(now time.Time) {
+	c.watchSession()
 	s := c.hub.settings
 	idle := now.Sub(time.Unix(0, c.lastMessage.Load()))
 	switch expires := c.expires.Load(); {

@@ -118,6 +118,34 @@ func TestConnectionOfRevokedOrRotatedKeyIsClosed(t *testing.T) {
 	}
 }
 
+// A session that ends without an event, as by a change of its account's role, ends what was opened with it.
+func TestConnectionOfEndedSessionIsClosedWithoutAnEvent(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	g := w.gateway(t)
+	token, other := w.token(t, "alice"), w.token(t, "alice")
+	connect := func(token string) *peer {
+		p := g.dial(t, "graphql-transport-ws")
+		p.do([]string{`{"type":"connection_init","payload":{"Authorization":"Bearer ` + token + `"}}`, "<connection_ack"})
+		return p
+	}
+	p, stays := connect(token), connect(other)
+	l := g.listen(t, g.get(added), "Authorization", "Bearer "+token)
+	g.eventually(t, "subscriptions", 1)
+	who, err := auth.New(w.ports.Accounts, account.DefaultIssuer, w.clock).Caller(t.Context(), auth.Credentials{Bearer: token})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.ports.Accounts.Logout(caller.NewContext(t.Context(), who)); err != nil { // nothing relays its event here
+		t.Fatal(err)
+	}
+	p.closes(4403)
+	if f := l.fields(); f != nil {
+		t.Errorf("the stream has %v", f)
+	}
+	stays.barrier()
+}
+
 // Documents that do not hold are paid for over a socket as over HTTP.
 func TestInvalidDocumentCostsAPoint(t *testing.T) {
 	t.Parallel()

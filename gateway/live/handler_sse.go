@@ -14,6 +14,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/gateway/live/frame"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -140,6 +141,7 @@ type stream struct {
 	control    *http.ResponseController
 	expires    int64  // Unix seconds; 0 for never
 	credential string // id of the session or API key
+	session    auth.Session
 
 	mu     sync.Mutex
 	shrunk sync.Cond // broadcast when the queue becomes shorter, and at the end
@@ -157,9 +159,10 @@ type queuedResult struct {
 }
 
 func newStream(h *Hub, w http.ResponseWriter, r *http.Request) *stream {
+	who := caller.FromContext(r.Context())
 	s := &stream{
 		hub: h, shard: h.pick(), out: w, control: http.NewResponseController(w), wake: make(chan struct{}, 1),
-		credential: credentialOf(caller.FromContext(r.Context())), expires: unix(caller.FromContext(r.Context()).ExpiresAt),
+		credential: credentialOf(who), session: auth.SessionOf(who), expires: unix(who.ExpiresAt),
 	}
 	s.shrunk.L = &s.mu
 	return s
@@ -167,6 +170,7 @@ func newStream(h *Hub, w http.ResponseWriter, r *http.Request) *stream {
 
 func (s *stream) connect() {
 	s.hub.metrics.connected("sse")
+	s.hub.auth.Watch(s.session)
 	s.shard.post(task{connect: s})
 	if s.hub.wasRevoked(s.credential) {
 		s.close(*revoked())
@@ -381,6 +385,7 @@ func (s *stream) abort() { s.close(frame.Close{Code: frame.CloseGoingAway}) }
 func (s *stream) usesCredential(id string) bool { return s.credential == id }
 
 func (s *stream) checkTimeouts(time.Time) {
+	s.hub.auth.Watch(s.session)
 	if s.expires != 0 && s.hub.clock.Now().Unix() >= s.expires {
 		s.close(frame.Close{Code: frame.CloseForbidden})
 	}

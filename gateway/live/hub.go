@@ -47,10 +47,14 @@ type Settings struct {
 	Compression      bool // per message, when the client supports it
 }
 
-// Authenticator verifies credentials. Invalidate drops its cached verdict on an API key that has changed.
+// Authenticator verifies credentials. Invalidate drops its cached verdict on an API key that has changed. Recheck returns those
+// of the sessions of Watch that have ended.
 type Authenticator interface {
 	Caller(ctx context.Context, c auth.Credentials) (caller.Caller, error)
 	Invalidate(id string)
+	EndSession(id string)
+	Watch(of auth.Session)
+	Recheck(ctx context.Context) (ended []string)
 }
 
 // Options are the dependencies of a Hub.
@@ -145,7 +149,20 @@ func New(ctx context.Context, options Options) (*Hub, error) {
 		go s.run()
 	}
 	h.work.Go(h.follow)
+	h.work.Go(h.recheckSessions)
 	return h, nil
+}
+
+// recheckInterval is how often the sessions of connections are checked: a role can change without an event.
+const recheckInterval = 400 * time.Millisecond
+
+func (h *Hub) recheckSessions() {
+	for h.ctx.Err() == nil {
+		for _, id := range h.auth.Recheck(h.ctx) {
+			h.post(task{revoke: id})
+		}
+		h.sleep(recheckInterval)
+	}
 }
 
 const (
@@ -202,8 +219,11 @@ func (h *Hub) publish(e *eventstream.Event) {
 			g.enqueue(e)
 		}
 	})
-	if e.Entity == bff.EntityAPIKey {
+	switch e.Entity {
+	case bff.EntityAPIKey:
 		h.auth.Invalidate(e.ID)
+	case bff.EntitySession:
+		h.auth.EndSession(e.ID)
 	}
 	switch {
 	case e.Entity == bff.EntityAPIKey && e.Change == "rotated": // the key stays valid, with another secret

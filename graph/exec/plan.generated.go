@@ -872,6 +872,13 @@ func planFieldsOfApiKey() plan.Type {
 					return planODateTime2ᚖtimeᚐTime(w, n, obj.RevokedAt)
 				},
 			},
+			"makerId": {
+				Name: "makerId",
+				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
+					obj := o.(*bff.ApiKey)
+					return planOID2ᚖstring(w, n, obj.MakerID)
+				},
+			},
 		},
 	}
 }
@@ -2941,7 +2948,7 @@ func planFieldsOfMutation() plan.Type {
 				Args:       true,
 				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
 					ec := x.(*executionContext)
-					return ec.Resolvers.Mutation().RotateAPIKey(ctx, fc.Args["id"].(string))
+					return ec.Resolvers.Mutation().RotateAPIKey(ctx, fc.Args["id"].(string), fc.Args["idempotencyKey"].(*string))
 				},
 				Value: plan.Value(planOCreatedApiKey2ᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐCreatedApiKey),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

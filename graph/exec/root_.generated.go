@@ -101,6 +101,7 @@ type ComplexityRoot struct {
 		ExpiresAt       func(childComplexity int) int
 		ID              func(childComplexity int) int
 		LastUsedAt      func(childComplexity int) int
+		MakerID         func(childComplexity int) int
 		Name            func(childComplexity int) int
 		PointsPerMinute func(childComplexity int) int
 		Prefix          func(childComplexity int) int
@@ -422,7 +423,7 @@ type ComplexityRoot struct {
 		ReportPosition        func(childComplexity int, tripID string, position bff.PositionInput) int
 		RetryJob              func(childComplexity int, id string, expectedVersion *int) int
 		RevokeAPIKey          func(childComplexity int, id string) int
-		RotateAPIKey          func(childComplexity int, id string) int
+		RotateAPIKey          func(childComplexity int, id string, idempotencyKey *string) int
 		RotateDeviceSecret    func(childComplexity int, id string) int
 		SendCommand           func(childComplexity int, input bff.SendCommandInput) int
 		SetDeviceConfig       func(childComplexity int, id string, desired json.RawMessage, expectedVersion *int) int
@@ -871,6 +872,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.ApiKey.LastUsedAt(childComplexity), true
+	case "ApiKey.makerId":
+		if e.ComplexityRoot.ApiKey.MakerID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ApiKey.MakerID(childComplexity), true
 	case "ApiKey.name":
 		if e.ComplexityRoot.ApiKey.Name == nil {
 			break
@@ -2342,7 +2349,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Mutation.RotateAPIKey(childComplexity, args["id"].(string)), true
+		return e.ComplexityRoot.Mutation.RotateAPIKey(childComplexity, args["id"].(string), args["idempotencyKey"].(*string)), true
 	case "Mutation.rotateDeviceSecret":
 		if e.ComplexityRoot.Mutation.RotateDeviceSecret == nil {
 			break
@@ -3292,20 +3299,30 @@ var sources = []*ast.Source{
 	{Name: "../../schema/account.graphqls", Input: `extend type Mutation {
   "Signs in. The first sign-in of an identity creates its account."
   login(input: LoginInput!): Session @public @cost(weight: 10)
-  "Exchanges a refresh token for a new session. A token is valid for one use: a second use revokes the session."
+  """
+  Exchanges a refresh token for a new session. For a client whose response was lost, and for two tabs at once, the token
+  that was exchanged last returns the same successor again: for 10 seconds, and for up to a minute while no token of the
+  successor was used. Any older token ends the session: REFRESH_TOKEN_REUSED.
+  """
   refreshSession(refreshToken: String!): Session @public @cost(weight: 10)
-  "Ends the session: its refresh token is invalid at once, its access token when it expires (after 15 minutes at most)."
+  "Ends the session: its refresh token is invalid at once, its access tokens within a second at every gateway."
   logout: Boolean @authenticated @cost(weight: 10)
-  "Creates an API key. Its secret is returned in this response only."
+  """
+  Creates an API key. Its secret is returned in this response only. A key that an API key creates has no more scopes,
+  devices, points and time than that one, and is revoked with it.
+  """
   createApiKey(input: CreateApiKeyInput!): CreatedApiKey @requiresScopes(scopes: [["apikey:write"]]) @cost(weight: 10)
-  "Sets a new secret of the key; the old one is invalid at once."
-  rotateApiKey(id: ID!): CreatedApiKey @requiresScopes(scopes: [["apikey:write"]]) @cost(weight: 10)
-  "Revokes the key for ever."
+  """
+  Sets a new secret of the key; the old one is invalid at once. The same idempotency key within 24 hours changes nothing
+  and returns no secret.
+  """
+  rotateApiKey(id: ID!, idempotencyKey: String): CreatedApiKey @requiresScopes(scopes: [["apikey:write"]]) @cost(weight: 10)
+  "Revokes the key for ever, and all keys that it created, directly or through others."
   revokeApiKey(id: ID!): ApiKey @requiresScopes(scopes: [["apikey:write"]]) @cost(weight: 10)
 }
 
 extend type Query {
-  "The caller's API keys, the newest first; all keys for administrators. At most 1,000."
+  "The account's API keys, the newest first; all keys for administrators. For an API key, those that it created, directly or through others. At most 1,000."
   apiKeys: [ApiKey!] @requiresScopes(scopes: [["apikey:write"]]) @listSize(assumedSize: 20)
 }
 
@@ -3365,7 +3382,7 @@ input LoginInput {
 type Session @public {
   "Send it as ` + "`" + `Authorization: Bearer …` + "`" + `."
   accessToken: String!
-  "Valid for one use, in refreshSession."
+  "For refreshSession."
   refreshToken: String!
   "When the access token expires."
   expiresAt: DateTime!
@@ -3388,6 +3405,8 @@ type ApiKey implements Node @authenticated {
   "To the minute."
   lastUsedAt: DateTime
   revokedAt: DateTime
+  "The API key that created it; null for a key that a person created."
+  makerId: ID
 }
 
 input CreateApiKeyInput {
@@ -3396,8 +3415,9 @@ input CreateApiKeyInput {
   scopes: [String!]!
   "Limits the key to the devices with all of these labels, such as {\"site\": \"north\"}: others do not exist for it."
   deviceLabels: JSON
-  "Default 60,000."
+  "Default 60,000, or those of the API key that creates it if they are fewer."
   pointsPerMinute: Int
+  "Default: it does not expire, or together with the API key that creates it."
   expiresAt: DateTime
   "The same key and input within 24 hours return the first result, without the secret; another input is ABORTED."
   idempotencyKey: String
@@ -4805,6 +4825,8 @@ func (ec *executionContext) childFields_ApiKey(ctx context.Context, field graphq
 		return ec.fieldContext_ApiKey_lastUsedAt(ctx, field)
 	case "revokedAt":
 		return ec.fieldContext_ApiKey_revokedAt(ctx, field)
+	case "makerId":
+		return ec.fieldContext_ApiKey_makerId(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type ApiKey", field.Name)
 }

@@ -27,7 +27,7 @@ type MutationResolver interface {
 	RefreshSession(ctx context.Context, refreshToken string) (*bff.Session, error)
 	Logout(ctx context.Context) (*bool, error)
 	CreateAPIKey(ctx context.Context, input bff.CreateApiKeyInput) (*bff.CreatedApiKey, error)
-	RotateAPIKey(ctx context.Context, id string) (*bff.CreatedApiKey, error)
+	RotateAPIKey(ctx context.Context, id string, idempotencyKey *string) (*bff.CreatedApiKey, error)
 	RevokeAPIKey(ctx context.Context, id string) (*bff.ApiKey, error)
 	RecordActivity(ctx context.Context, input bff.RecordActivityInput) (*bff.Activity, error)
 	RecordWater(ctx context.Context, input bff.RecordWaterInput) (*bff.Activity, error)
@@ -414,6 +414,14 @@ func (ec *executionContext) field_Mutation_rotateApiKey_args(ctx context.Context
 		return nil, err
 	}
 	args["id"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "idempotencyKey",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["idempotencyKey"] = arg1
 	return args, nil
 }
 
@@ -1164,7 +1172,7 @@ func (ec *executionContext) _Mutation_rotateApiKey(ctx context.Context, field gr
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Mutation().RotateAPIKey(ctx, fc.Args["id"].(string))
+			return ec.Resolvers.Mutation().RotateAPIKey(ctx, fc.Args["id"].(string), fc.Args["idempotencyKey"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v *bff.CreatedApiKey) graphql.Marshaler {

@@ -60,6 +60,7 @@ type Caller struct {
 	DeviceLabels map[string]string
 
 	// Only the gateway uses the fields below.
+	Generation      int64     `json:"-"` // of the tokens of the session
 	PointsPerMinute int       // the rate limit of the API key
 	ExpiresAt       time.Time // of the credential; zero never expires
 }

@@ -35,8 +35,9 @@ type Entity struct {
 	Service string   // the name in internal/catalog
 
 	owner       owner
-	public      bool                     // every caller sees public entities
-	publicKinds []string                 // every caller sees entities of these kinds
+	public      bool                     // an entity with the fact Public is visible to every caller
+	publicKinds []string                 // entities of these kinds are visible to every caller
+	made        bool                     // an API key sees only those that it made
 	limited     bool                     // the device labels of an API key limit it
 	all         func(caller.Caller) bool // who sees every entity; nil for staff
 }
@@ -53,7 +54,7 @@ const (
 // entities is never written.
 var entities = []Entity{
 	{Kind: Account, IDs: ids.Account, Service: catalog.Account, owner: ofAccount},
-	{Kind: APIKey, IDs: ids.APIKey, Service: catalog.Account, owner: ofAccount, all: caller.Caller.Administers},
+	{Kind: APIKey, IDs: ids.APIKey, Service: catalog.Account, owner: ofAccount, made: true, all: caller.Caller.Administers},
 	{Kind: Session, IDs: ids.Session, Service: catalog.Account},
 	{Kind: Device, IDs: ids.Device, Service: catalog.Device, publicKinds: []string{"VEHICLE"}, limited: true},
 	{Kind: Command, IDs: ids.Command, Service: catalog.Device, limited: true},
@@ -80,7 +81,8 @@ type Facts struct {
 	Owner  string            // the owning account or API key
 	Public bool              // belongs to no account and is for all
 	Kind   string            // such as VEHICLE for a device
-	Labels map[string]string // of the device that it is or belongs to; nil if unknown
+	Labels map[string]string // of the device that it is or belongs to; nil when they are unknown
+	Makers []string          // the API keys that made it, directly or through keys that they made
 }
 
 // Sees reports whether the entity exists for the caller. An invisible entity has the same response as a missing one.
@@ -91,6 +93,9 @@ func (k Kind) Visibility(who caller.Caller) Visibility {
 	e, ok := Find(k)
 	if !ok {
 		return Visibility{}
+	}
+	if e.made && who.APIKeyID != "" {
+		return Visibility{Maker: who.APIKeyID}
 	}
 	v := Visibility{Public: e.public, Kinds: e.publicKinds}
 	if e.limited {
@@ -118,6 +123,7 @@ type Visibility struct {
 	Public bool              // public entities
 	Kinds  []string          // the entities of these kinds
 	Labels map[string]string // of all these, only those with every one of these labels
+	Maker  string            // only the entities that this API key made; "" for no such limit
 }
 
 // Sees reports whether the entity with the facts is visible.
@@ -126,6 +132,9 @@ func (v Visibility) Sees(facts Facts) bool {
 		if got, ok := facts.Labels[name]; !ok || got != value {
 			return false
 		}
+	}
+	if v.Maker != "" {
+		return slices.Contains(facts.Makers, v.Maker)
 	}
 	return v.All || v.Owner != "" && facts.Owner == v.Owner || v.Public && facts.Public || slices.Contains(v.Kinds, facts.Kind)
 }

@@ -41,7 +41,8 @@ func TestSeesFollowsOwnerPublicityKindAndLabels(t *testing.T) {
 	}{
 		"own account":       {entity.Account, own, "member key limited operator admin"},
 		"another account":   {entity.Account, others, "limited operator admin"},
-		"own API key":       {entity.APIKey, own, "member key limited operator admin"},
+		"own API key":       {entity.APIKey, own, "member operator admin"},
+		"a made API key":    {entity.APIKey, entity.Facts{Owner: f.Account, Makers: []string{"root", f.APIKey}}, "member key limited operator admin"},
 		"another's API key": {entity.APIKey, others, "admin"},
 		"a session":         {entity.Session, own, "limited operator admin"},
 		"a vehicle":         {entity.Device, entity.Facts{Kind: "VEHICLE"}, "member key operator admin"},

@@ -24,6 +24,7 @@ type APIKey struct {
 	ExpiresAt       *time.Time
 	LastUsedAt      *time.Time // resolution: one minute
 	RevokedAt       *time.Time
+	Makers          []string `json:",omitempty"` // the keys that made it: the first maker first, the one that called last
 }
 
 // The limits of an API key.
@@ -31,6 +32,7 @@ const (
 	DefaultPointsPerMinute = 60_000
 	MaxPointsPerMinute     = 1_000_000
 	maxLifeYears           = 5
+	maxMakers              = 8
 	maxLabels              = 32
 	maxLabelKey            = 63
 	maxLabelValue          = 255
@@ -66,13 +68,48 @@ func (k APIKey) Revoke(now time.Time) (revoked APIKey, changed bool) {
 	return k, true
 }
 
-// CreateAPIKeyInput is the input of CreateAPIKey.
+// MadeBy returns the new key as its maker may make it: for no more scopes, devices, points and time than the maker has.
+// More than that is SCOPE_NOT_HELD. It ends with its maker.
+func (k APIKey) MadeBy(maker APIKey, now time.Time) (APIKey, error) {
+	if err := maker.Usable(now); err != nil {
+		return APIKey{}, err
+	}
+	if len(maker.Makers) >= maxMakers {
+		return APIKey{}, notHeld("a key that %d keys have made in turn makes no further one", maxMakers)
+	}
+	for _, scope := range k.Scopes {
+		if !slices.Contains(maker.Scopes, scope) {
+			return APIKey{}, notHeld("you cannot give the scope %s: you do not have it", scope)
+		}
+	}
+	if k.PointsPerMinute == 0 {
+		k.PointsPerMinute = min(DefaultPointsPerMinute, maker.PointsPerMinute)
+	}
+	if k.PointsPerMinute > maker.PointsPerMinute {
+		return APIKey{}, notHeld("you cannot give %d points per minute: your own key has %d", k.PointsPerMinute, maker.PointsPerMinute)
+	}
+	if k.ExpiresAt == nil {
+		k.ExpiresAt = maker.ExpiresAt
+	}
+	if maker.ExpiresAt != nil && k.ExpiresAt.After(*maker.ExpiresAt) {
+		return APIKey{}, notHeld("a key cannot expire later than the key that makes it: %s", maker.ExpiresAt.Format(time.RFC3339))
+	}
+	k.AccountID, k.Role = maker.AccountID, maker.Role
+	k.Makers = append(slices.Clone(maker.Makers), maker.ID)
+	return k, nil
+}
+
+func notHeld(format string, args ...any) error {
+	return errs.New(errs.PermissionDenied, ReasonScopeNotHeld, format, args...)
+}
+
+// CreateAPIKeyInput is the input that creates an API key.
 type CreateAPIKeyInput struct {
 	Name            string
 	Scopes          []string
-	DeviceLabels    map[string]string // limits the key to devices with all of these labels; empty for no limit
-	PointsPerMinute int               // 0 means DefaultPointsPerMinute
-	ExpiresAt       *time.Time        // nil never expires
+	DeviceLabels    map[string]string // limits the key to devices with all of these labels; none for no limit
+	PointsPerMinute int               // 0 means DefaultPointsPerMinute, or less where the maker has less
+	ExpiresAt       *time.Time        // nil for a key that is valid until it is revoked, or as long as its maker
 	IdempotencyKey  string
 }
 
@@ -81,9 +118,6 @@ func (in CreateAPIKeyInput) normal() CreateAPIKeyInput {
 	in.Scopes = slices.Compact(slices.Sorted(slices.Values(in.Scopes)))
 	if len(in.DeviceLabels) == 0 {
 		in.DeviceLabels = nil
-	}
-	if in.PointsPerMinute == 0 {
-		in.PointsPerMinute = DefaultPointsPerMinute
 	}
 	if in.ExpiresAt != nil {
 		at := in.ExpiresAt.UTC().Truncate(time.Microsecond)
@@ -102,7 +136,7 @@ func (in CreateAPIKeyInput) check(now time.Time) error {
 	if err := checkLabels(in.DeviceLabels); err != nil {
 		return err
 	}
-	if in.PointsPerMinute < 1 || in.PointsPerMinute > MaxPointsPerMinute {
+	if in.PointsPerMinute < 0 || in.PointsPerMinute > MaxPointsPerMinute {
 		return errs.Invalid("pointsPerMinute", "must be between 1 and %d", MaxPointsPerMinute)
 	}
 	switch {
@@ -145,15 +179,15 @@ func checkScopes(scopes []string) error {
 
 func checkGrantable(who caller.Caller, scopes []string, deviceLabels map[string]string) error {
 	if !who.SeesLabels(deviceLabels) {
-		return errs.New(errs.PermissionDenied, ReasonScopeNotHeld, "you cannot give a key for more devices than your own key is limited to: name its labels in deviceLabels")
+		return notHeld("you cannot give a key for more devices than your own key is limited to: name its labels in deviceLabels")
 	}
 	for _, scope := range scopes {
 		if !who.Has(scope) {
-			return errs.New(errs.PermissionDenied, ReasonScopeNotHeld, "you cannot give the scope %s: you do not have it", scope)
+			return notHeld("you cannot give the scope %s: you do not have it", scope)
 		}
 	}
 	return nil
 }
 
-// Facts returns the facts that visibility depends on.
-func (k APIKey) Facts() entity.Facts { return entity.Facts{Owner: k.AccountID} }
+// Facts returns what the visibility of the key depends on.
+func (k APIKey) Facts() entity.Facts { return entity.Facts{Owner: k.AccountID, Makers: k.Makers} }

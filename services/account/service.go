@@ -2,6 +2,9 @@ package account
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"time"
@@ -20,7 +23,10 @@ type Options struct {
 	Issuer     string                      // iss of access tokens; "" means DefaultIssuer
 	AccessTTL  time.Duration               // of access tokens, whole seconds; 0 means DefaultAccessTTL
 	RefreshTTL time.Duration               // of each refresh token; 0 means DefaultRefreshTTL
-	NoteWait   time.Duration               // timeout of the write of APIKey.LastUsedAt; 0 means DefaultNoteWait
+	// Derive returns secrets of 32 bytes that follow from the data, the first key first: see seal.Keys. The processes of
+	// the service share its keys. nil means keys of this process alone.
+	Derive   func(purpose string, data []byte) [][]byte
+	NoteWait time.Duration // timeout of the write of APIKey.LastUsedAt during a call; 0 means DefaultNoteWait
 }
 
 // The defaults of Options.
@@ -53,11 +59,23 @@ func New(store Store, signer Signer, clock clock.Clock, options Options) *Servic
 	if options.NoteWait == 0 {
 		options.NoteWait = DefaultNoteWait
 	}
+	if options.Derive == nil {
+		options.Derive = deriveAlone()
+	}
 	return &Service{store: store, signer: signer, clock: clock, options: options}
 }
 
-// EnsureAccount returns the account of an identity, and creates it with the name and the role if it does not exist.
-// For the system.
+func deriveAlone() func(purpose string, data []byte) [][]byte {
+	secret := rand.Text()
+	return func(purpose string, data []byte) [][]byte {
+		mac := hmac.New(sha256.New, []byte(secret+purpose))
+		mac.Write(data)
+		return [][]byte{mac.Sum(nil)}
+	}
+}
+
+// EnsureAccount returns the account of an identity, and creates it with the name and the role when there is none.
+// Only the system may call it.
 func (s *Service) EnsureAccount(ctx context.Context, provider string, identity Identity) (Account, error) {
 	who, err := caller.Require(ctx, caller.AccountRead)
 	if err != nil {

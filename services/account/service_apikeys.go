@@ -20,7 +20,7 @@ import (
 // CreatedAPIKey is an API key with its secret, which no other call returns.
 type CreatedAPIKey struct {
 	APIKey APIKey
-	Secret string // "" for a retry under the same idempotency key
+	Secret string // "" for a retry under the same idempotency key: a secret is returned once
 }
 
 // CreateAPIKey creates an API key for the caller's account. SCOPE_NOT_HELD for a scope or a device that the caller
@@ -45,17 +45,21 @@ func (s *Service) CreateAPIKey(ctx context.Context, in CreateAPIKeyInput) (Creat
 	if err != nil {
 		return CreatedAPIKey{}, err
 	}
-	return s.storeKey(ctx, once, APIKey{
+	key := APIKey{
 		ID: ids.New(ids.APIKey), AccountID: who.AccountID, Role: who.Role, Name: in.Name, Scopes: in.Scopes,
 		DeviceLabels: in.DeviceLabels, PointsPerMinute: in.PointsPerMinute, CreatedAt: now, ExpiresAt: in.ExpiresAt,
-	})
+	}
+	if key.PointsPerMinute == 0 && who.APIKeyID == "" {
+		key.PointsPerMinute = DefaultPointsPerMinute
+	}
+	return s.storeKey(ctx, once, key, who.APIKeyID)
 }
 
-func (s *Service) storeKey(ctx context.Context, once idempotency.Key, key APIKey) (CreatedAPIKey, error) {
+func (s *Service) storeKey(ctx context.Context, once idempotency.Key, key APIKey, makerID string) (CreatedAPIKey, error) {
 	var created CreatedAPIKey
 	err := withFreshSecret(func(secret apikey.Key) error {
 		key.Prefix = secret.Prefix()
-		kept, err := s.store.CreateAPIKey(ctx, once, key, secret.Hash())
+		kept, err := s.store.CreateAPIKey(ctx, once, key, makerID, secret.Hash())
 		if err != nil {
 			return err
 		}
@@ -72,8 +76,9 @@ func (s *Service) storeKey(ctx context.Context, once idempotency.Key, key APIKey
 }
 
 // RotateAPIKey replaces the secret of a key; the old secret is invalid at once. A caller without all scopes of the
-// key would gain them, so it is refused: SCOPE_NOT_HELD.
-func (s *Service) RotateAPIKey(ctx context.Context, id string) (CreatedAPIKey, error) {
+// key would gain them with the secret, so it is refused: SCOPE_NOT_HELD. A retry under the same idempotency key rotates
+// nothing and returns no secret.
+func (s *Service) RotateAPIKey(ctx context.Context, id, idempotencyKey string) (CreatedAPIKey, error) {
 	who, key, err := s.managed(ctx, id)
 	if err != nil {
 		return CreatedAPIKey{}, err
@@ -81,10 +86,17 @@ func (s *Service) RotateAPIKey(ctx context.Context, id string) (CreatedAPIKey, e
 	if err := checkGrantable(who, key.Scopes, key.DeviceLabels); err != nil {
 		return CreatedAPIKey{}, err
 	}
+	once, err := idempotency.NewKey(ctx, idempotencyKey, "RotateApiKey", id)
+	if err != nil {
+		return CreatedAPIKey{}, err
+	}
 	var created CreatedAPIKey
 	err = withFreshSecret(func(secret apikey.Key) error {
-		rotated, err := s.store.RotateAPIKey(ctx, id, secret.Prefix(), secret.Hash(), s.clock.Now())
-		created = CreatedAPIKey{APIKey: rotated, Secret: secret.Reveal()}
+		rotated, err := s.store.RotateAPIKey(ctx, once, id, secret.Prefix(), secret.Hash(), s.clock.Now())
+		created = CreatedAPIKey{APIKey: rotated}
+		if rotated.Prefix == secret.Prefix() {
+			created.Secret = secret.Reveal()
+		}
 		return err
 	})
 	if err != nil {
@@ -93,7 +105,7 @@ func (s *Service) RotateAPIKey(ctx context.Context, id string) (CreatedAPIKey, e
 	return created, nil
 }
 
-// RevokeAPIKey revokes a key for good. It is idempotent.
+// RevokeAPIKey revokes a key for good, with all keys that it made. A second call changes nothing.
 func (s *Service) RevokeAPIKey(ctx context.Context, id string) (APIKey, error) {
 	if _, _, err := s.managed(ctx, id); err != nil {
 		return APIKey{}, err
@@ -105,6 +117,7 @@ func (s *Service) RevokeAPIKey(ctx context.Context, id string) (APIKey, error) {
 	return revoked, nil
 }
 
+// managed returns a key that the caller may change: one that it sees, or its own.
 func (s *Service) managed(ctx context.Context, id string) (caller.Caller, APIKey, error) {
 	who, err := caller.Require(ctx, caller.APIKeyWrite)
 	if err != nil {
@@ -117,7 +130,7 @@ func (s *Service) managed(ctx context.Context, id string) (caller.Caller, APIKey
 	if err != nil {
 		return caller.Caller{}, APIKey{}, fmt.Errorf("get API key: %w", err)
 	}
-	if len(found) == 0 || !entity.APIKey.Sees(who, found[0].Facts()) {
+	if len(found) == 0 || found[0].ID != who.APIKeyID && !entity.APIKey.Sees(who, found[0].Facts()) {
 		return caller.Caller{}, APIKey{}, errs.Missing("API key", id)
 	}
 	return who, found[0], nil
@@ -126,17 +139,19 @@ func (s *Service) managed(ctx context.Context, id string) (caller.Caller, APIKey
 // maxListed bounds ListAPIKeys.
 const maxListed = 1000
 
-// ListAPIKeys returns the keys of the caller's account, or all keys for administrators, the newest first.
+// ListAPIKeys returns the newest keys first, at most 1,000: those of the caller's account, all for administrators, and
+// for an API key those that it made.
 func (s *Service) ListAPIKeys(ctx context.Context) ([]APIKey, error) {
 	who, err := caller.Require(ctx, caller.APIKeyWrite)
 	if err != nil {
 		return nil, err
 	}
-	owner, some := entity.APIKey.Visibility(who).OwnerOnly()
-	if !some {
+	visible := entity.APIKey.Visibility(who)
+	owner, some := visible.OwnerOnly()
+	if !some && visible.Maker == "" {
 		return nil, nil
 	}
-	keys, err := s.store.ListAPIKeys(ctx, owner, maxListed)
+	keys, err := s.store.ListAPIKeys(ctx, APIKeyFilter{AccountID: owner, Maker: visible.Maker}, maxListed)
 	if err != nil {
 		return nil, fmt.Errorf("list API keys: %w", err)
 	}

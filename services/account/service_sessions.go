@@ -14,7 +14,7 @@ import (
 // Credentials are the tokens of a sign-in or a refresh.
 type Credentials struct {
 	AccessToken  string    // a JWT, see Claims
-	RefreshToken string    // opaque, valid once
+	RefreshToken string    // opaque; see RefreshSession
 	ExpiresAt    time.Time // of the access token
 	Account      Account
 }
@@ -45,7 +45,7 @@ func (s *Service) openSession(ctx context.Context, of Account) (Credentials, err
 	if err := s.forget(ctx, now); err != nil {
 		return Credentials{}, err
 	}
-	session := Session{ID: ids.New(ids.Session), AccountID: of.ID, CreatedAt: now, ExpiresAt: now.Add(s.options.RefreshTTL)}
+	session := Session{ID: ids.New(ids.Session), AccountID: of.ID, CreatedAt: now, ExpiresAt: now.Add(s.options.RefreshTTL), Generation: 1, Seen: 1, RotatedAt: now}
 	token := newRefreshToken()
 	if err := s.store.OpenSession(ctx, session, hashRefreshToken(token)); err != nil {
 		return Credentials{}, fmt.Errorf("open session: %w", err)
@@ -53,25 +53,29 @@ func (s *Service) openSession(ctx context.Context, of Account) (Credentials, err
 	return s.credentials(session, of, token, now)
 }
 
-// RefreshSession exchanges a refresh token for new credentials. It needs no caller: the token is the proof. A second
-// use of a token ends its session (REFRESH_TOKEN_REUSED), because a thief and a client that retries look the same
-// (RFC 9700 section 4.14).
+// RefreshSession exchanges a refresh token for new credentials. It needs no caller, because the token is the proof. The
+// parent of the newest token returns that token again for a short time (see Session.Judge). Any older token ends its
+// session (REFRESH_TOKEN_REUSED), because one of two clients must be a thief (RFC 9700 section 4.14).
 func (s *Service) RefreshSession(ctx context.Context, token string) (Credentials, error) {
 	now := s.clock.Now()
-	next := newRefreshToken()
-	if len(token) != len(next) {
+	if len(token) != refreshTokenLength {
 		return Credentials{}, ErrRefreshTokenUnknown
 	}
 	if err := s.forget(ctx, now); err != nil {
 		return Credentials{}, err
 	}
-	use, err := s.store.UseRefreshToken(ctx, hashRefreshToken(token), hashRefreshToken(next), now.Add(s.options.RefreshTTL), now)
+	next := s.successors(token)
+	hashes := make([]Hash, len(next))
+	for i, text := range next {
+		hashes[i] = hashRefreshToken(text)
+	}
+	use, err := s.store.UseRefreshToken(ctx, hashRefreshToken(token), hashes, now.Add(s.options.RefreshTTL), now)
 	if err != nil {
 		return Credentials{}, fmt.Errorf("refresh session: %w", err)
 	}
 	switch use.Verdict {
-	case Rotate:
-		return s.credentials(use.Session, use.Account, next, now)
+	case Rotate, Repeat:
+		return s.credentials(use.Session, use.Account, next[use.Next], now)
 	case Reused:
 		return Credentials{}, ErrRefreshTokenReused
 	case Expired:
@@ -80,8 +84,29 @@ func (s *Service) RefreshSession(ctx context.Context, token string) (Credentials
 	return Credentials{}, ErrSessionEnded
 }
 
-// Logout ends the session of the caller, and the session of the refresh token if one is sent. It is idempotent, and
-// accepts an unknown token (RFC 7009 section 2.2). NO_SESSION for a caller without a session.
+// maxChecked is the limit of CheckSessions.
+const maxChecked = 1000
+
+// CheckSessions returns those of the sessions that have not ended, with the present role of their account. It notes
+// which generation of tokens is in use. It is for gateways, and needs no caller.
+func (s *Service) CheckSessions(ctx context.Context, uses []SessionUse) ([]LiveSession, error) {
+	if len(uses) > maxChecked {
+		return nil, errs.Invalid("tokens", "are more than %d", maxChecked)
+	}
+	live, unseen, err := s.store.CheckSessions(ctx, uses)
+	if err != nil {
+		return nil, fmt.Errorf("check sessions: %w", err)
+	}
+	if len(unseen) > 0 {
+		noting, cancel := context.WithTimeout(ctx, s.options.NoteWait)
+		defer cancel()
+		_ = s.store.SeeSessions(noting, unseen) // a later check notes it
+	}
+	return live, nil
+}
+
+// Logout ends the session of the caller, and the session of the refresh token when one is sent. A second call changes
+// nothing, and an unknown token is no error (RFC 7009 section 2.2). NO_SESSION for a caller without a session.
 func (s *Service) Logout(ctx context.Context, token string) error {
 	who := caller.FromContext(ctx)
 	switch {
@@ -114,7 +139,7 @@ func (s *Service) credentials(session Session, of Account, refreshToken string, 
 	issued := now.Truncate(time.Second)
 	claims := Claims{
 		ID: rand.Text(), Issuer: s.options.Issuer, Audience: Audience,
-		AccountID: of.ID, SessionID: session.ID, Role: of.Role,
+		AccountID: of.ID, SessionID: session.ID, Generation: session.Generation, Role: of.Role,
 		IssuedAt: issued, ExpiresAt: issued.Add(s.options.AccessTTL),
 	}
 	signed, err := s.signer.Sign(claims)

@@ -11,14 +11,15 @@ const Audience = "sluice"
 
 // Claims are the claims of an access token (RFC 7519). Times are whole seconds.
 type Claims struct {
-	ID        string      // jti
-	Issuer    string      // iss
-	Audience  string      // aud
-	AccountID string      // sub
-	SessionID string      // sid, as in OpenID Connect's logout
-	Role      caller.Role // role
-	IssuedAt  time.Time   // iat
-	ExpiresAt time.Time   // exp
+	ID         string      // jti
+	Issuer     string      // iss
+	Audience   string      // aud
+	AccountID  string      // sub
+	SessionID  string      // sid, as in OpenID Connect's logout
+	Generation int64       // gen: of the session's tokens
+	Role       caller.Role // role
+	IssuedAt   time.Time   // iat
+	ExpiresAt  time.Time   // exp
 }
 
 // Signer signs access tokens. It is safe for concurrent use.

@@ -64,7 +64,7 @@ func TestRightCoversEachFieldOfACaller(t *testing.T) {
 	t.Parallel()
 	covered := map[string]string{
 		"AccountID": "own entities", "Role": "staff or not", "Scopes": "the scope of the rule, and of keys all",
-		"APIKeyID": "each key alone", "DeviceLabels": "of keys only", "SessionID": "no", "PointsPerMinute": "no", "ExpiresAt": "no: an expired key is refused",
+		"APIKeyID": "each key alone", "DeviceLabels": "of keys only", "SessionID": "no", "Generation": "no", "PointsPerMinute": "no", "ExpiresAt": "no: an expired key is refused",
 	}
 	fields := reflect.TypeFor[caller.Caller]()
 	for i := range fields.NumField() {

@@ -17,6 +17,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/account"
 	"github.com/sluicehq/sluice/services/account/apikey"
 	accountv1 "github.com/sluicehq/sluice/services/gen/account/v1"
@@ -168,12 +169,12 @@ func (s *sick) TouchAPIKey(context.Context, string, time.Time, time.Time) error 
 	return errors.New("the disk is full")
 }
 
-func (s *sick) CreateAPIKey(ctx context.Context, once idempotency.Key, key account.APIKey, secret account.Hash) (account.APIKey, error) {
+func (s *sick) CreateAPIKey(ctx context.Context, once idempotency.Key, key account.APIKey, maker string, secret account.Hash) (account.APIKey, error) {
 	if s.taken > 0 {
 		s.taken--
 		return account.APIKey{}, fmt.Errorf("insert: %w", account.ErrPrefixTaken)
 	}
-	return s.Store.CreateAPIKey(ctx, once, key, secret)
+	return s.Store.CreateAPIKey(ctx, once, key, maker, secret)
 }
 
 func TestAKeyIsGoodThoughItsUseCannotBeNotedAndAPrefixIsDrawnAgain(t *testing.T) {
@@ -206,6 +207,60 @@ func TestARepeatedCreationShowsNoSecret(t *testing.T) {
 	}
 	if secret := first.GetSecret(); strings.Contains(kept, secret[len(secret)-30:]) || strings.Contains(kept, "Hash") {
 		t.Errorf("kept: %s", kept)
+	}
+}
+
+func TestARepeatedRotationShowsNoSecret(t *testing.T) {
+	t.Parallel()
+	h := build(t, nil)
+	admin := as(t, h.login(t, "admin").GetAccount())
+	request := &accountv1.RotateApiKeyRequest{Id: h.createKey(t, admin, createRequest("trip:read")).GetApiKey().GetId(), IdempotencyKey: "once"}
+	first, err := h.RotateApiKey(admin, request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := h.RotateApiKey(admin, request)
+	if err != nil || first.GetSecret() == "" || again.GetSecret() != "" || !proto.Equal(first.GetApiKey(), again.GetApiKey()) {
+		t.Errorf("first %v, again %v with secret %q, %v", first.GetApiKey(), again.GetApiKey(), again.GetSecret(), err)
+	}
+	if _, err := h.verify(t, first.GetSecret()); err != nil {
+		t.Errorf("the first secret: %v", err)
+	}
+	request.IdempotencyKey = "twice"
+	if next, err := h.RotateApiKey(admin, request); err != nil || next.GetSecret() == "" {
+		t.Errorf("under another key: %v, %v", next, err)
+	}
+}
+
+// A key is of those that made it: only they see and revoke it, and it ends with them.
+func TestAKeySeesAndRevokesOnlyKeysThatItMade(t *testing.T) {
+	t.Parallel()
+	h := build(t, nil)
+	admin := as(t, h.login(t, "admin").GetAccount())
+	root := h.createKey(t, admin, createRequest("apikey:write", "trip:read")).GetApiKey()
+	wide := h.createKey(t, admin, createRequest("apikey:write", "job:write")).GetApiKey()
+	child := h.createKey(t, asKey(t, root), createRequest("apikey:write", "trip:read"))
+	grandchild := h.createKey(t, asKey(t, child.GetApiKey()), createRequest("trip:read"))
+	list, err := h.ListApiKeys(asKey(t, root), &accountv1.ListApiKeysRequest{})
+	if got := keyIDs(list.GetApiKeys()); err != nil || !slices.Equal(sorted(got), sorted([]string{child.GetApiKey().GetId(), grandchild.GetApiKey().GetId()})) {
+		t.Errorf("a key lists %v, %v", got, err)
+	}
+	for _, id := range []string{wide.GetId(), root.GetId()} {
+		_, err := h.RevokeApiKey(asKey(t, child.GetApiKey()), &accountv1.RevokeApiKeyRequest{Id: id})
+		refused(t, err, errs.NotFound, errs.ReasonNotFound)
+	}
+	if child.GetApiKey().GetMakerId() != root.GetId() || root.GetMakerId() != "" {
+		t.Errorf("made by %q", child.GetApiKey().GetMakerId())
+	}
+	if _, err := h.RevokeApiKey(admin, &accountv1.RevokeApiKeyRequest{Id: root.GetId()}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []*accountv1.CreatedApiKey{child, grandchild} {
+		_, err := h.verify(t, key.GetSecret())
+		refused(t, err, errs.Unauthenticated, account.ReasonAPIKeyRevoked)
+	}
+	if revoked := slices.DeleteFunc(h.events(t), func(e sqldb.Event) bool { return !strings.HasPrefix(e.Subject, "event.apikey.revoked.") }); len(revoked) != 3 {
+		t.Errorf("%d events of revoked keys, want 3: gateways drop their verdicts by them", len(revoked))
 	}
 }
 
@@ -256,16 +311,17 @@ func TestNobodyGivesMoreThanItHas(t *testing.T) {
 	_, err = h.CreateApiKey(asKey(t, narrow), createRequest("trip:read", "job:write"))
 	refused(t, err, errs.PermissionDenied, account.ReasonScopeNotHeld)
 	_, err = h.RotateApiKey(asKey(t, narrow), &accountv1.RotateApiKeyRequest{Id: wide.GetId()})
-	refused(t, err, errs.PermissionDenied, account.ReasonScopeNotHeld)
+	refused(t, err, errs.NotFound, errs.ReasonNotFound)
 	if _, err := h.RotateApiKey(asKey(t, narrow), &accountv1.RotateApiKeyRequest{Id: narrow.GetId()}); err != nil {
 		t.Errorf("a key rotates itself: %v", err)
 	}
 }
 
-// trusted gives a context on behalf of a program that acts for the account and may manage its keys.
+// trusted gives a context on behalf of an account that may manage its keys.
 func trusted(t *testing.T, a *accountv1.Account) context.Context {
 	t.Helper()
-	return asKey(t, &accountv1.ApiKey{Id: ids.New(ids.APIKey), AccountId: a.GetId(), Role: a.GetRole(), Scopes: []string{"apikey:write", "trip:read"}})
+	role := caller.Role(strings.TrimPrefix(a.GetRole().String(), "ROLE_"))
+	return caller.NewContext(t.Context(), caller.Caller{AccountID: a.GetId(), Role: role, Scopes: []string{"apikey:write", "trip:read"}})
 }
 
 func TestWhoMayManageWhichKey(t *testing.T) {
@@ -371,5 +427,5 @@ func TestALimitIsHandedOn(t *testing.T) {
 	}
 	wide := h.createKey(t, as(t, admin), createRequest("device:read")).GetApiKey()
 	_, err := h.RotateApiKey(key, &accountv1.RotateApiKeyRequest{Id: wide.GetId()})
-	refused(t, err, errs.PermissionDenied, account.ReasonScopeNotHeld)
+	refused(t, err, errs.NotFound, errs.ReasonNotFound)
 }

@@ -45,8 +45,15 @@ func toAPIKey(k account.APIKey) *accountv1.ApiKey {
 		Id: k.ID, AccountId: k.AccountID, Role: toRole(k.Role), Name: k.Name, Prefix: k.Prefix, Scopes: k.Scopes,
 		PointsPerMinute: int32(k.PointsPerMinute), // at most account.MaxPointsPerMinute
 		CreatedAt:       timestamppb.New(k.CreatedAt), ExpiresAt: types.Timestamp(k.ExpiresAt),
-		LastUsedAt: types.Timestamp(k.LastUsedAt), RevokedAt: types.Timestamp(k.RevokedAt), DeviceLabels: k.DeviceLabels,
+		LastUsedAt: types.Timestamp(k.LastUsedAt), RevokedAt: types.Timestamp(k.RevokedAt), DeviceLabels: k.DeviceLabels, MakerId: lastOf(k.Makers),
 	}
+}
+
+func lastOf(ids []string) string {
+	if len(ids) == 0 {
+		return ""
+	}
+	return ids[len(ids)-1]
 }
 
 func toCreated(c account.CreatedAPIKey) *accountv1.CreatedApiKey {

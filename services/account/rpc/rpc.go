@@ -37,6 +37,19 @@ func (s server) Logout(ctx context.Context, in *accountv1.LogoutRequest) (*accou
 	return &accountv1.LogoutResponse{}, nil
 }
 
+func (s server) CheckSessions(ctx context.Context, in *accountv1.CheckSessionsRequest) (*accountv1.CheckSessionsResponse, error) {
+	uses := types.Each(in.GetUses(), func(u *accountv1.SessionUse) account.SessionUse {
+		return account.SessionUse{SessionID: u.GetSessionId(), Generation: u.GetGeneration()}
+	})
+	live, err := s.service.CheckSessions(ctx, uses)
+	if err != nil {
+		return nil, err
+	}
+	return &accountv1.CheckSessionsResponse{Sessions: types.Each(live, func(l account.LiveSession) *accountv1.LiveSession {
+		return &accountv1.LiveSession{SessionId: l.SessionID, Role: toRole(l.Role)}
+	})}, nil
+}
+
 func (s server) GetKeySet(context.Context, *accountv1.GetKeySetRequest) (*accountv1.KeySet, error) {
 	return &accountv1.KeySet{Json: string(s.service.KeySet())}, nil
 }
@@ -71,7 +84,7 @@ func (s server) CreateApiKey(ctx context.Context, in *accountv1.CreateApiKeyRequ
 }
 
 func (s server) RotateApiKey(ctx context.Context, in *accountv1.RotateApiKeyRequest) (*accountv1.CreatedApiKey, error) {
-	return answer(toCreated)(s.service.RotateAPIKey(ctx, in.GetId()))
+	return answer(toCreated)(s.service.RotateAPIKey(ctx, in.GetId(), in.GetIdempotencyKey()))
 }
 
 func (s server) RevokeApiKey(ctx context.Context, in *accountv1.RevokeApiKeyRequest) (*accountv1.ApiKey, error) {

@@ -14,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/account"
 	accountv1 "github.com/sluicehq/sluice/services/gen/account/v1"
 )
@@ -124,20 +125,29 @@ func TestASessionLivesFromTokenToToken(t *testing.T) {
 	refused(t, err, errs.Unauthenticated, account.ReasonRefreshTokenUnknown)
 }
 
-func TestATokenThatComesTwiceEndsItsSession(t *testing.T) {
+func TestAnOlderTokenEndsItsSession(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
 	stolen, other := h.login(t, "alice"), h.login(t, "alice")
-	thief, err := h.refresh(t, stolen.GetRefreshToken())
+	first, err := h.refresh(t, stolen.GetRefreshToken())
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := h.refresh(t, first.GetRefreshToken())
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = h.refresh(t, stolen.GetRefreshToken())
 	refused(t, err, errs.Unauthenticated, account.ReasonRefreshTokenReused)
-	_, err = h.refresh(t, thief.GetRefreshToken())
+	_, err = h.refresh(t, second.GetRefreshToken())
 	refused(t, err, errs.Unauthenticated, account.ReasonSessionEnded)
 	if _, err := h.refresh(t, other.GetRefreshToken()); err != nil {
 		t.Errorf("another session of the account: %v", err)
+	}
+	for session, live := range map[*accountv1.Session]bool{stolen: false, second: false, other: true} {
+		if got := h.check(t, session); (len(got) == 1) != live {
+			t.Errorf("live sessions: %v, want %v", got, live)
+		}
 	}
 	events := h.events(t)
 	last := events[len(events)-1]
@@ -148,7 +158,85 @@ func TestATokenThatComesTwiceEndsItsSession(t *testing.T) {
 	}
 }
 
-func TestRefreshesAtOnceEndTheSession(t *testing.T) {
+// check reports the session of an access token as a gateway does, and returns it if it lives.
+func (h environment) check(t *testing.T, session *accountv1.Session) []*accountv1.LiveSession {
+	t.Helper()
+	claims := claimsOf(t, session.GetAccessToken())
+	live, err := h.CheckSessions(t.Context(), &accountv1.CheckSessionsRequest{Uses: []*accountv1.SessionUse{
+		{SessionId: claims["sid"].(string), Generation: int64(claims["gen"].(float64))},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return live.GetSessions()
+}
+
+// Two tabs refresh at once, or a response is lost: the same successor is returned again, for a while.
+func TestARepeatedRefreshReturnsTheSameToken(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		wait time.Duration
+		used bool
+		ends bool
+	}{
+		"two tabs":                      {9 * time.Second, true, false},
+		"a thief after a used response": {11 * time.Second, true, true},
+		"a lost response":               {59 * time.Second, false, false},
+		"a thief after a lost one":      {61 * time.Second, false, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := build(t, nil)
+			session := h.login(t, "alice")
+			first, err := h.refresh(t, session.GetRefreshToken())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.used {
+				h.check(t, session) // of the generation before
+				h.check(t, first)
+			}
+			h.clock.Advance(c.wait)
+			again, err := h.refresh(t, session.GetRefreshToken())
+			if c.ends {
+				refused(t, err, errs.Unauthenticated, account.ReasonRefreshTokenReused)
+				return
+			}
+			if err != nil || again.GetRefreshToken() != first.GetRefreshToken() || again.GetAccessToken() == first.GetAccessToken() {
+				t.Fatalf("%v, %v", again, err)
+			}
+			if _, err := h.refresh(t, again.GetRefreshToken()); err != nil {
+				t.Errorf("the successor: %v", err)
+			}
+		})
+	}
+}
+
+// The store has hashes only, and without the key nobody computes a successor.
+func TestNoRefreshTokenIsStored(t *testing.T) {
+	t.Parallel()
+	h := build(t, nil)
+	session := h.login(t, "alice")
+	next, err := h.refresh(t, session.GetRefreshToken())
+	if err != nil {
+		t.Fatal(err)
+	}
+	hashes, err := sqldb.Select(t.Context(), h.db.Read(), sqldb.Text, `SELECT hash || id || session_id FROM refresh_tokens JOIN sessions ON id = session_id`)
+	if err != nil || len(hashes) != 2 {
+		t.Fatalf("%v, %v", hashes, err)
+	}
+	for _, token := range []string{session.GetRefreshToken(), next.GetRefreshToken()} {
+		if strings.Contains(strings.Join(hashes, " "), token) {
+			t.Errorf("%s is stored", token)
+		}
+	}
+	other := build(t, nil) // another key
+	if _, err := other.refresh(t, session.GetRefreshToken()); err == nil {
+		t.Error("another installation knows the token")
+	}
+}
+
+func TestRefreshesAtOnceHaveOneSuccessor(t *testing.T) {
 	t.Parallel()
 	h := build(t, nil)
 	session := h.login(t, "alice")
@@ -158,21 +246,18 @@ func TestRefreshesAtOnceEndTheSession(t *testing.T) {
 		all.Go(func() {
 			var err error
 			if answers[i], err = h.refresh(t, session.GetRefreshToken()); err != nil {
-				refused(t, err, errs.Unauthenticated, account.ReasonRefreshTokenReused)
+				t.Error(err)
 			}
 		})
 	}
 	all.Wait()
-	won := 0
 	for _, answer := range answers {
-		if answer != nil {
-			won++
-			_, err := h.refresh(t, answer.GetRefreshToken())
-			refused(t, err, errs.Unauthenticated, account.ReasonSessionEnded)
+		if answer.GetRefreshToken() != answers[0].GetRefreshToken() {
+			t.Fatal("two successors")
 		}
 	}
-	if won != 1 {
-		t.Errorf("%d of %d won", won, len(answers))
+	if _, err := h.refresh(t, answers[0].GetRefreshToken()); err != nil {
+		t.Errorf("the successor: %v", err)
 	}
 }
 

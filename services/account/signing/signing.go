@@ -49,8 +49,9 @@ func Open(folder string) (*Keys, error) {
 // tokenClaims are account.Claims with the names of a JWT.
 type tokenClaims struct {
 	jwt.RegisteredClaims
-	SessionID string `json:"sid"`
-	Role      string `json:"role"`
+	SessionID  string `json:"sid"`
+	Generation int64  `json:"gen"`
+	Role       string `json:"role"`
 }
 
 // Sign encodes the claims as a JWT (RFC 7519), signed by the newest key with RS256.
@@ -60,7 +61,7 @@ func (k *Keys) Sign(claims account.Claims) (string, error) {
 			ID: claims.ID, Issuer: claims.Issuer, Audience: jwt.ClaimStrings{claims.Audience}, Subject: claims.AccountID,
 			IssuedAt: jwt.NewNumericDate(claims.IssuedAt), ExpiresAt: jwt.NewNumericDate(claims.ExpiresAt),
 		},
-		SessionID: claims.SessionID, Role: string(claims.Role),
+		SessionID: claims.SessionID, Generation: claims.Generation, Role: string(claims.Role),
 	})
 	token.Header["kid"] = k.newest.id
 	signed, err := token.SignedString(k.newest.private)

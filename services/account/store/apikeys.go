@@ -16,17 +16,17 @@ import (
 )
 
 const selectKeys = `SELECT k.id, k.account_id, a.role, k.name, k.prefix, k.scopes, k.points_per_minute,
-	k.created_at, k.expires_at, k.last_used_at, k.revoked_at, k.device_labels, k.secret_hash
+	k.created_at, k.expires_at, k.last_used_at, k.revoked_at, k.device_labels, k.makers, k.secret_hash
 	FROM api_keys k JOIN accounts a ON a.id = k.account_id`
 
 func scanKeyAndHash(row sqldb.Row) (account.APIKey, account.Hash, error) {
 	var key account.APIKey
 	var hash account.Hash
-	var scopes, labels, secret string
+	var scopes, labels, makers, secret string
 	var created int64
 	var expires, used, revoked sql.NullInt64
 	err := row.Scan(&key.ID, &key.AccountID, &key.Role, &key.Name, &key.Prefix, &scopes, &key.PointsPerMinute,
-		&created, &expires, &used, &revoked, &labels, &secret)
+		&created, &expires, &used, &revoked, &labels, &makers, &secret)
 	if err != nil {
 		return account.APIKey{}, account.Hash{}, err
 	}
@@ -35,6 +35,12 @@ func scanKeyAndHash(row sqldb.Row) (account.APIKey, account.Hash, error) {
 	}
 	if err := json.Unmarshal([]byte(labels), &key.DeviceLabels); err != nil {
 		return account.APIKey{}, account.Hash{}, fmt.Errorf("read the device labels: %w", err)
+	}
+	if err := json.Unmarshal([]byte(makers), &key.Makers); err != nil {
+		return account.APIKey{}, account.Hash{}, fmt.Errorf("read the makers: %w", err)
+	}
+	if len(key.Makers) == 0 {
+		key.Makers = nil
 	}
 	if n, err := hex.Decode(hash[:], []byte(secret)); err != nil || n != len(hash) {
 		return account.APIKey{}, account.Hash{}, fmt.Errorf("the hash of API key %s does not read", key.ID)
@@ -49,9 +55,19 @@ func scanKey(row sqldb.Row) (account.APIKey, error) {
 	return key, err
 }
 
-// CreateAPIKey is account.APIKeys. Retries return the stored APIKey, without its secret.
-func (s *Store) CreateAPIKey(ctx context.Context, once idempotency.Key, key account.APIKey, secret account.Hash) (account.APIKey, error) {
+// CreateAPIKey is account.APIKeys. The result that is stored for retries is the APIKey, without its secret.
+func (s *Store) CreateAPIKey(ctx context.Context, once idempotency.Key, key account.APIKey, makerID string, secret account.Hash) (account.APIKey, error) {
 	created, err := sqldb.WriteOnce(ctx, s.db, once, key.CreatedAt, func(tx *sqldb.Tx) (account.APIKey, error) {
+		key := key
+		if makerID != "" {
+			maker, err := lockKey(ctx, tx, makerID)
+			if err != nil {
+				return account.APIKey{}, err
+			}
+			if key, err = key.MadeBy(maker, key.CreatedAt); err != nil {
+				return account.APIKey{}, err
+			}
+		}
 		if err := insertKey(ctx, tx, key, secret); err != nil {
 			return account.APIKey{}, err
 		}
@@ -76,15 +92,27 @@ func insertKey(ctx context.Context, tx *sqldb.Tx, key account.APIKey, secret acc
 	if err != nil {
 		return fmt.Errorf("write the device labels: %w", err)
 	}
+	makers, err := json.Marshal(append([]string{}, key.Makers...))
+	if err != nil {
+		return fmt.Errorf("write the makers: %w", err)
+	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO api_keys
-		(id, account_id, name, prefix, secret_hash, scopes, points_per_minute, created_at, expires_at, device_labels)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		(id, account_id, name, prefix, secret_hash, scopes, points_per_minute, created_at, expires_at, device_labels, makers)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 		key.ID, key.AccountID, key.Name, key.Prefix, hexOf(secret), string(scopes), key.PointsPerMinute,
-		sqldb.Micros(key.CreatedAt), sqldb.NullMicros(key.ExpiresAt), string(labels))
+		sqldb.Micros(key.CreatedAt), sqldb.NullMicros(key.ExpiresAt), string(labels), string(makers))
 	if err != nil {
 		return fmt.Errorf("insert the API key: %w", err)
 	}
-	return nil
+	if len(key.Makers) == 0 {
+		return nil
+	}
+	rows := make([][]any, len(key.Makers))
+	for i, maker := range key.Makers {
+		rows[i] = []any{maker, key.ID}
+	}
+	_, err = tx.Insert(ctx, "api_key_makers", "maker_id, key_id", rows, "")
+	return err
 }
 
 func prefixConflict(err error) error {
@@ -95,21 +123,20 @@ func prefixConflict(err error) error {
 }
 
 // RotateAPIKey is account.APIKeys.
-func (s *Store) RotateAPIKey(ctx context.Context, id, prefix string, secret account.Hash, now time.Time) (account.APIKey, error) {
-	var rotated account.APIKey
-	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+func (s *Store) RotateAPIKey(ctx context.Context, once idempotency.Key, id, prefix string, secret account.Hash, now time.Time) (account.APIKey, error) {
+	rotated, err := sqldb.WriteOnce(ctx, s.db, once, now, func(tx *sqldb.Tx) (account.APIKey, error) {
 		key, err := lockKey(ctx, tx, id)
 		if err != nil {
-			return err
+			return account.APIKey{}, err
 		}
-		if rotated, err = key.Rotate(prefix, now); err != nil {
-			return err
+		if key, err = key.Rotate(prefix, now); err != nil {
+			return account.APIKey{}, err
 		}
-		_, err = tx.ExecContext(ctx, `UPDATE api_keys SET prefix = $1, secret_hash = $2 WHERE id = $3`, rotated.Prefix, hexOf(secret), id)
+		_, err = tx.ExecContext(ctx, `UPDATE api_keys SET prefix = $1, secret_hash = $2 WHERE id = $3`, key.Prefix, hexOf(secret), id)
 		if err != nil {
-			return fmt.Errorf("change the secret: %w", err)
+			return account.APIKey{}, fmt.Errorf("change the secret: %w", err)
 		}
-		return s.emitKey(ctx, tx, now, "rotated", rotated)
+		return key, s.emitKey(ctx, tx, now, "rotated", key)
 	})
 	if err != nil {
 		return account.APIKey{}, prefixConflict(err)
@@ -117,7 +144,7 @@ func (s *Store) RotateAPIKey(ctx context.Context, id, prefix string, secret acco
 	return rotated, nil
 }
 
-// RevokeAPIKey is account.APIKeys.
+// RevokeAPIKey is account.APIKeys. A key that is being made has its maker's row locked, so it is found after that row was.
 func (s *Store) RevokeAPIKey(ctx context.Context, id string, now time.Time) (account.APIKey, error) {
 	var revoked account.APIKey
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
@@ -125,19 +152,48 @@ func (s *Store) RevokeAPIKey(ctx context.Context, id string, now time.Time) (acc
 		if err != nil {
 			return err
 		}
-		var changed bool
-		if revoked, changed = key.Revoke(now); !changed {
-			return nil
+		if revoked, err = s.revoke(ctx, tx, key, now); err != nil {
+			return err
 		}
-		if _, err := tx.ExecContext(ctx, `UPDATE api_keys SET revoked_at = $1 WHERE id = $2`, sqldb.NullMicros(revoked.RevokedAt), id); err != nil {
-			return fmt.Errorf("revoke: %w", err)
+		for more := true; more && err == nil; {
+			more, err = s.revokeMade(ctx, tx, id, now)
 		}
-		return s.emitKey(ctx, tx, now, "revoked", revoked)
+		return err
 	})
 	if err != nil {
 		return account.APIKey{}, err
 	}
 	return revoked, nil
+}
+
+// revokeMade revokes the keys that the key made, and reports whether there were any.
+func (s *Store) revokeMade(ctx context.Context, tx *sqldb.Tx, id string, now time.Time) (some bool, err error) {
+	made, err := sqldb.Select(ctx, tx, sqldb.Text, `SELECT m.key_id FROM api_key_makers m JOIN api_keys k ON k.id = m.key_id
+		WHERE m.maker_id = $1 AND k.revoked_at IS NULL ORDER BY k.created_at, k.id`, id)
+	if err != nil {
+		return false, fmt.Errorf("find the keys that it made: %w", err)
+	}
+	for _, child := range made {
+		key, err := lockKey(ctx, tx, child)
+		if err != nil {
+			return false, err
+		}
+		if _, err := s.revoke(ctx, tx, key, now); err != nil {
+			return false, err
+		}
+	}
+	return len(made) > 0, nil
+}
+
+func (s *Store) revoke(ctx context.Context, tx *sqldb.Tx, key account.APIKey, now time.Time) (account.APIKey, error) {
+	revoked, changed := key.Revoke(now)
+	if !changed {
+		return revoked, nil
+	}
+	if _, err := tx.ExecContext(ctx, `UPDATE api_keys SET revoked_at = $1 WHERE id = $2`, sqldb.NullMicros(revoked.RevokedAt), key.ID); err != nil {
+		return account.APIKey{}, fmt.Errorf("revoke: %w", err)
+	}
+	return revoked, s.emitKey(ctx, tx, now, "revoked", revoked)
 }
 
 func lockKey(ctx context.Context, tx *sqldb.Tx, id string) (account.APIKey, error) {
@@ -191,10 +247,13 @@ func (s *Store) TouchAPIKey(ctx context.Context, id string, now, since time.Time
 }
 
 // ListAPIKeys is account.APIKeys.
-func (s *Store) ListAPIKeys(ctx context.Context, accountID string, limit int) ([]account.APIKey, error) {
+func (s *Store) ListAPIKeys(ctx context.Context, filter account.APIKeyFilter, limit int) ([]account.APIKey, error) {
 	var where sqldb.Where
-	if accountID != "" {
-		where.And("k.account_id = ?", accountID)
+	if filter.AccountID != "" {
+		where.And("k.account_id = ?", filter.AccountID)
+	}
+	if filter.Maker != "" {
+		where.And("k.id IN (SELECT key_id FROM api_key_makers WHERE maker_id = ?)", filter.Maker)
 	}
 	return s.keys(ctx, &where, " ORDER BY k.created_at DESC, k.id DESC LIMIT "+where.Arg(limit))
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/sqldb"
@@ -14,8 +15,9 @@ import (
 // OpenSession is account.Sessions.
 func (s *Store) OpenSession(ctx context.Context, session account.Session, first account.Hash) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		_, err := tx.ExecContext(ctx, `INSERT INTO sessions (id, account_id, created_at, expires_at) VALUES ($1, $2, $3, $4)`,
-			session.ID, session.AccountID, sqldb.Micros(session.CreatedAt), sqldb.Micros(session.ExpiresAt))
+		_, err := tx.ExecContext(ctx, `INSERT INTO sessions (id, account_id, created_at, expires_at, generation, seen, rotated_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7)`, session.ID, session.AccountID, sqldb.Micros(session.CreatedAt), sqldb.Micros(session.ExpiresAt),
+			session.Generation, session.Seen, sqldb.Micros(session.RotatedAt))
 		if err != nil {
 			return fmt.Errorf("insert the session: %w", err)
 		}
@@ -24,8 +26,8 @@ func (s *Store) OpenSession(ctx context.Context, session account.Session, first 
 }
 
 func insertToken(ctx context.Context, tx *sqldb.Tx, token account.Hash, session account.Session) error {
-	_, err := tx.ExecContext(ctx, `INSERT INTO refresh_tokens (hash, session_id, expires_at, used) VALUES ($1, $2, $3, $4)`,
-		hexOf(token), session.ID, sqldb.Micros(session.ExpiresAt), false)
+	_, err := tx.ExecContext(ctx, `INSERT INTO refresh_tokens (hash, session_id, expires_at, used, generation) VALUES ($1, $2, $3, $4, $5)`,
+		hexOf(token), session.ID, sqldb.Micros(session.ExpiresAt), false, session.Generation)
 	if err != nil {
 		return fmt.Errorf("insert the refresh token: %w", err)
 	}
@@ -33,7 +35,7 @@ func insertToken(ctx context.Context, tx *sqldb.Tx, token account.Hash, session 
 }
 
 // UseRefreshToken is account.Sessions.
-func (s *Store) UseRefreshToken(ctx context.Context, presented, next account.Hash, expires, now time.Time) (account.Use, error) {
+func (s *Store) UseRefreshToken(ctx context.Context, presented account.Hash, next []account.Hash, expires, now time.Time) (account.Use, error) {
 	var use account.Use
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		token, session, of, err := lockFamily(ctx, tx, presented)
@@ -41,10 +43,19 @@ func (s *Store) UseRefreshToken(ctx context.Context, presented, next account.Has
 			return err
 		}
 		use = account.Use{Verdict: session.Judge(token, now), Session: session, Account: of}
+		if use.Verdict == account.Repeat {
+			if use.Next, err = newestOf(ctx, tx, session, next); err != nil {
+				return err
+			}
+			if use.Next < 0 {
+				use.Verdict = account.Reused
+			}
+		}
 		switch use.Verdict {
 		case account.Rotate:
-			use.Session.ExpiresAt = expires
-			return rotate(ctx, tx, use.Session, token, next)
+			use.Session.ExpiresAt, use.Session.RotatedAt = expires, now.UTC().Truncate(time.Microsecond)
+			use.Session.Generation++
+			return rotate(ctx, tx, use.Session, token, next[0])
 		case account.Reused:
 			return s.endSession(ctx, tx, session.ID, now)
 		}
@@ -66,14 +77,14 @@ func lockFamily(ctx context.Context, tx *sqldb.Tx, presented account.Hash) (acco
 	if err != nil {
 		return token, session, of, fmt.Errorf("lock the session: %w", err)
 	}
-	var tokenExpires, created, expires, accountCreated int64
+	var tokenExpires, created, expires, rotated, accountCreated int64
 	var ended sql.NullInt64
-	err = tx.QueryRowContext(ctx, `SELECT t.expires_at, t.used, s.id, s.account_id, s.created_at, s.expires_at, s.ended_at,
-			a.id, a.name, a.role, a.created_at, a.version
+	err = tx.QueryRowContext(ctx, `SELECT t.expires_at, t.generation, s.id, s.account_id, s.created_at, s.expires_at, s.ended_at,
+			s.generation, s.seen, s.rotated_at, a.id, a.name, a.role, a.created_at, a.version
 		FROM refresh_tokens t JOIN sessions s ON s.id = t.session_id JOIN accounts a ON a.id = s.account_id
 		WHERE t.hash = $1`, hexOf(presented)).
-		Scan(&tokenExpires, &token.Used, &session.ID, &session.AccountID, &created, &expires, &ended,
-			&of.ID, &of.Name, &of.Role, &accountCreated, &of.Version)
+		Scan(&tokenExpires, &token.Generation, &session.ID, &session.AccountID, &created, &expires, &ended,
+			&session.Generation, &session.Seen, &rotated, &of.ID, &of.Name, &of.Role, &accountCreated, &of.Version)
 	if errors.Is(err, sql.ErrNoRows) {
 		return token, session, of, account.ErrRefreshTokenUnknown
 	}
@@ -82,7 +93,7 @@ func lockFamily(ctx context.Context, tx *sqldb.Tx, presented account.Hash) (acco
 	}
 	token.SessionID, token.ExpiresAt = session.ID, sqldb.Time(tokenExpires)
 	session.CreatedAt, session.ExpiresAt, session.EndedAt = sqldb.Time(created), sqldb.Time(expires), sqldb.NullTime(ended)
-	of.CreatedAt = sqldb.Time(accountCreated)
+	session.RotatedAt, of.CreatedAt = sqldb.Time(rotated), sqldb.Time(accountCreated)
 	return token, session, of, nil
 }
 
@@ -90,10 +101,68 @@ func rotate(ctx context.Context, tx *sqldb.Tx, session account.Session, token ac
 	if _, err := tx.ExecContext(ctx, `UPDATE refresh_tokens SET used = $1 WHERE hash = $2`, true, hexOf(token.Hash)); err != nil {
 		return fmt.Errorf("mark the refresh token as used: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE sessions SET expires_at = $1 WHERE id = $2`, sqldb.Micros(session.ExpiresAt), session.ID); err != nil {
+	if _, err := tx.ExecContext(ctx, `UPDATE sessions SET expires_at = $1, generation = $2, rotated_at = $3 WHERE id = $4`,
+		sqldb.Micros(session.ExpiresAt), session.Generation, sqldb.Micros(session.RotatedAt), session.ID); err != nil {
 		return fmt.Errorf("prolong the session: %w", err)
 	}
 	return insertToken(ctx, tx, next, session)
+}
+
+// newestOf returns which of the hashes is that of the session's newest token; -1 for none.
+func newestOf(ctx context.Context, tx *sqldb.Tx, session account.Session, hashes []account.Hash) (int, error) {
+	var newest string
+	err := tx.QueryRowContext(ctx, `SELECT hash FROM refresh_tokens WHERE session_id = $1 AND generation = $2`,
+		session.ID, session.Generation).Scan(&newest)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return 0, fmt.Errorf("read the newest refresh token: %w", err)
+	}
+	return slices.IndexFunc(hashes, func(h account.Hash) bool { return hexOf(h) == newest }), nil
+}
+
+// CheckSessions is account.Sessions.
+func (s *Store) CheckSessions(ctx context.Context, uses []account.SessionUse) (live []account.LiveSession, unseen []account.SessionUse, err error) {
+	if len(uses) == 0 {
+		return nil, nil, nil
+	}
+	ids := make([]string, len(uses))
+	for i, use := range uses {
+		ids[i] = use.SessionID
+	}
+	var where sqldb.Where
+	where.In("s.id", ids)
+	where.And("s.ended_at IS NULL")
+	newest := map[string]int64{}
+	live, err = sqldb.Select(ctx, s.db.Read(), func(row sqldb.Row) (account.LiveSession, error) {
+		var l account.LiveSession
+		var generation, seen int64
+		err := row.Scan(&l.SessionID, &l.Role, &generation, &seen)
+		if seen < generation {
+			newest[l.SessionID] = generation
+		}
+		return l, err
+	}, `SELECT s.id, a.role, s.generation, s.seen FROM sessions s JOIN accounts a ON a.id = s.account_id`+where.SQL(), where.Args()...)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read sessions: %w", err)
+	}
+	for _, use := range uses {
+		if generation, ok := newest[use.SessionID]; ok && generation == use.Generation {
+			unseen = append(unseen, use)
+		}
+	}
+	return live, unseen, nil
+}
+
+// SeeSessions is account.Sessions.
+func (s *Store) SeeSessions(ctx context.Context, uses []account.SessionUse) error {
+	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		for _, use := range uses {
+			_, err := tx.ExecContext(ctx, `UPDATE sessions SET seen = $1 WHERE id = $2 AND seen < $1`, use.Generation, use.SessionID)
+			if err != nil {
+				return fmt.Errorf("note the use of a session: %w", err)
+			}
+		}
+		return nil
+	})
 }
 
 // EndSession is account.Sessions.

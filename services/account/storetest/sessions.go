@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -14,14 +15,14 @@ const ttl = time.Hour
 
 func openSession(t *testing.T, store account.Store, of account.Account, token string) account.Session {
 	t.Helper()
-	s := account.Session{ID: ids.New(ids.Session), AccountID: of.ID, CreatedAt: start(), ExpiresAt: start().Add(ttl)}
+	s := account.Session{ID: ids.New(ids.Session), AccountID: of.ID, CreatedAt: start(), ExpiresAt: start().Add(ttl), Generation: 1, Seen: 1, RotatedAt: start()}
 	succeed(t, store.OpenSession(t.Context(), s, hash(token)))
 	return s
 }
 
 func use(t *testing.T, store account.Store, token, next string, at time.Time) account.Use {
 	t.Helper()
-	return must(store.UseRefreshToken(t.Context(), hash(token), hash(next), at.Add(ttl), at))(t)
+	return must(store.UseRefreshToken(t.Context(), hash(token), []account.Hash{hash(next)}, at.Add(ttl), at))(t)
 }
 
 func requireVerdict(t *testing.T, got account.Use, want account.Verdict) {
@@ -31,24 +32,24 @@ func requireVerdict(t *testing.T, got account.Use, want account.Verdict) {
 	}
 }
 
-func tokenValidOnce(t *testing.T, store account.Store) {
+func tokenGoodOnce(t *testing.T, store account.Store) {
 	of := ensureAccount(t, store, "a")
 	session := openSession(t, store, of, "t1")
 	other := openSession(t, store, of, "other")
 	later := start().Add(time.Minute)
 	got := use(t, store, "t1", "t2", later)
-	session.ExpiresAt = later.Add(ttl)
+	session.ExpiresAt, session.RotatedAt, session.Generation = later.Add(ttl), later, 2
 	if got.Verdict != account.Rotate || got.Session != session || got.Account != of {
 		t.Errorf("got %+v", got)
 	}
 	requireVerdict(t, use(t, store, "t2", "t3", later), account.Rotate)
-	requireVerdict(t, use(t, store, "t1", "x", later), account.Reused)
+	requireVerdict(t, use(t, store, "t1", "t2", later), account.Reused) // not the parent of the newest token
 	requireVerdict(t, use(t, store, "t3", "t4", later), account.Ended)
-	requireVerdict(t, use(t, store, "t2", "x", later), account.Reused)
+	requireVerdict(t, use(t, store, "t1", "t2", later), account.Reused)
 	if got := use(t, store, "other", "next", later); got.Verdict != account.Rotate || got.Session.ID != other.ID {
 		t.Errorf("another family: %+v", got)
 	}
-	_, err := store.UseRefreshToken(t.Context(), hash("never"), hash("x"), later, later)
+	_, err := store.UseRefreshToken(t.Context(), hash("never"), []account.Hash{hash("x")}, later, later)
 	refused(t, err, errs.Unauthenticated, account.ReasonRefreshTokenUnknown)
 }
 
@@ -58,39 +59,73 @@ const rounds = 12
 func tokenUsedAtOnce(t *testing.T, store account.Store) {
 	of := ensureAccount(t, store, "a")
 	for round := range rounds {
-		token := fmt.Sprint("token", round)
+		token, next := fmt.Sprint("token", round), fmt.Sprint("next", round)
 		openSession(t, store, of, token)
-		verdicts := useAtOnce(t, store, token)
-		winner, rotated := "", 0
-		for i, v := range verdicts {
-			switch v {
-			case account.Rotate:
-				winner, rotated = nextOf(token, i), rotated+1
-			case account.Reused:
-			default:
-				t.Errorf("verdict %v", v)
+		verdicts := make([]account.Verdict, 16)
+		atOnce(len(verdicts), func(i int) {
+			got, err := store.UseRefreshToken(t.Context(), hash(token), []account.Hash{hash(next)}, start().Add(ttl), start())
+			if err != nil {
+				t.Error(err)
 			}
+			verdicts[i] = got.Verdict
+		})
+		slices.Sort(verdicts)
+		if verdicts[0] != account.Rotate || verdicts[1] != account.Repeat || verdicts[15] != account.Repeat {
+			t.Fatalf("round %d: %v", round, verdicts)
 		}
-		if rotated != 1 {
-			t.Fatalf("round %d: %d of %d uses won", round, rotated, len(verdicts))
-		}
-		requireVerdict(t, use(t, store, winner, "x", start()), account.Ended)
+		requireVerdict(t, use(t, store, next, fmt.Sprint("last", round), start()), account.Rotate)
 	}
 }
 
-func nextOf(token string, i int) string { return fmt.Sprint(token, " next ", i) }
-
-func useAtOnce(t *testing.T, store account.Store, token string) []account.Verdict {
-	t.Helper()
-	verdicts := make([]account.Verdict, 16)
-	atOnce(len(verdicts), func(i int) {
-		got, err := store.UseRefreshToken(t.Context(), hash(token), hash(nextOf(token, i)), start().Add(ttl), start())
-		if err != nil {
-			t.Error(err)
+func tokenRepeats(t *testing.T, store account.Store) {
+	of := ensureAccount(t, store, "a")
+	for name, c := range map[string]struct {
+		after time.Duration
+		seen  bool
+		next  []account.Hash
+		want  account.Verdict
+	}{
+		"at once":            {0, false, []account.Hash{hash("n")}, account.Repeat},
+		"used, soon":         {9 * time.Second, true, []account.Hash{hash("n")}, account.Repeat},
+		"used, later":        {10 * time.Second, true, []account.Hash{hash("n")}, account.Reused},
+		"unused, later":      {59 * time.Second, false, []account.Hash{hash("n")}, account.Repeat},
+		"too late":           {time.Minute, false, []account.Hash{hash("n")}, account.Reused},
+		"under an older key": {time.Second, false, []account.Hash{hash("other"), hash("n")}, account.Repeat},
+		"another successor":  {time.Second, false, []account.Hash{hash("other")}, account.Reused},
+	} {
+		session := openSession(t, store, of, name)
+		next := slices.Clone(c.next)
+		for i, h := range next { // one store, so that the successors of each case differ
+			next[i] = hash(name + string(h[:]))
 		}
-		verdicts[i] = got.Verdict
-	})
-	return verdicts
+		newest := hash(name + string(func() []byte { h := hash("n"); return h[:] }()))
+		must(store.UseRefreshToken(t.Context(), hash(name), []account.Hash{newest}, start().Add(ttl), start()))(t)
+		if c.seen {
+			succeed(t, store.SeeSessions(t.Context(), []account.SessionUse{{SessionID: session.ID, Generation: 2}}))
+		}
+		got := must(store.UseRefreshToken(t.Context(), hash(name), next, start().Add(2*ttl), start().Add(c.after)))(t)
+		if got.Verdict != c.want || got.Verdict == account.Repeat && next[got.Next] != newest {
+			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func sessionsChecked(t *testing.T, store account.Store) {
+	of := ensureAccount(t, store, "a")
+	live, ended := openSession(t, store, of, "live"), openSession(t, store, of, "ended")
+	succeed(t, store.EndSession(t.Context(), ended.ID, start()))
+	use(t, store, "live", "next", start())
+	for _, c := range []struct{ generation, unseen int64 }{{1, 0}, {2, 2}, {2, 0}} {
+		uses := []account.SessionUse{{SessionID: live.ID, Generation: c.generation}, {SessionID: ended.ID, Generation: 1}, {SessionID: ids.New(ids.Session), Generation: 1}}
+		got, unseen, err := store.CheckSessions(t.Context(), uses)
+		if err != nil || len(got) != 1 || got[0] != (account.LiveSession{SessionID: live.ID, Role: of.Role}) {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		if (len(unseen) == 1) != (c.unseen != 0) || len(unseen) == 1 && unseen[0] != uses[0] {
+			t.Errorf("of generation %d there are unseen %+v", c.generation, unseen)
+		}
+		succeed(t, store.SeeSessions(t.Context(), unseen))
+	}
 }
 
 func tokenTooLate(t *testing.T, store account.Store) {
@@ -130,7 +165,7 @@ func expiredForgotten(t *testing.T, store account.Store) {
 	after := start().Add(ttl + time.Microsecond)
 	left := func() (tokens int) {
 		for _, token := range []string{"old", "older", "kept"} {
-			if _, err := store.UseRefreshToken(t.Context(), hash(token), hash("x"), after, after.Add(ttl)); err == nil {
+			if _, err := store.UseRefreshToken(t.Context(), hash(token), []account.Hash{hash("x")}, after, after.Add(ttl)); err == nil {
 				tokens++
 			}
 		}

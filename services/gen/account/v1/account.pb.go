@@ -207,7 +207,7 @@ func (x *LoginRequest) GetCode() string {
 type Session struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	AccessToken   string                 `protobuf:"bytes,1,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`    // RS256, short-lived
-	RefreshToken  string                 `protobuf:"bytes,2,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"` // opaque, good once
+	RefreshToken  string                 `protobuf:"bytes,2,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"` // opaque
 	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`          // of the access token
 	Account       *Account               `protobuf:"bytes,4,opt,name=account,proto3" json:"account,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -396,6 +396,199 @@ func (*LogoutResponse) Descriptor() ([]byte, []int) {
 	return file_account_v1_account_proto_rawDescGZIP(), []int{5}
 }
 
+type SessionUse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	Generation    int64                  `protobuf:"varint,2,opt,name=generation,proto3" json:"generation,omitempty"` // of the access token: its claim gen
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionUse) Reset() {
+	*x = SessionUse{}
+	mi := &file_account_v1_account_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionUse) ProtoMessage() {}
+
+func (x *SessionUse) ProtoReflect() protoreflect.Message {
+	mi := &file_account_v1_account_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionUse.ProtoReflect.Descriptor instead.
+func (*SessionUse) Descriptor() ([]byte, []int) {
+	return file_account_v1_account_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *SessionUse) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *SessionUse) GetGeneration() int64 {
+	if x != nil {
+		return x.Generation
+	}
+	return 0
+}
+
+// At most 1,000.
+type CheckSessionsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Uses          []*SessionUse          `protobuf:"bytes,1,rep,name=uses,proto3" json:"uses,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckSessionsRequest) Reset() {
+	*x = CheckSessionsRequest{}
+	mi := &file_account_v1_account_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSessionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSessionsRequest) ProtoMessage() {}
+
+func (x *CheckSessionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_account_v1_account_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSessionsRequest.ProtoReflect.Descriptor instead.
+func (*CheckSessionsRequest) Descriptor() ([]byte, []int) {
+	return file_account_v1_account_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CheckSessionsRequest) GetUses() []*SessionUse {
+	if x != nil {
+		return x.Uses
+	}
+	return nil
+}
+
+type LiveSession struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SessionId     string                 `protobuf:"bytes,1,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	Role          Role                   `protobuf:"varint,2,opt,name=role,proto3,enum=sluice.account.v1.Role" json:"role,omitempty"` // of the account, now
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LiveSession) Reset() {
+	*x = LiveSession{}
+	mi := &file_account_v1_account_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LiveSession) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LiveSession) ProtoMessage() {}
+
+func (x *LiveSession) ProtoReflect() protoreflect.Message {
+	mi := &file_account_v1_account_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LiveSession.ProtoReflect.Descriptor instead.
+func (*LiveSession) Descriptor() ([]byte, []int) {
+	return file_account_v1_account_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *LiveSession) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *LiveSession) GetRole() Role {
+	if x != nil {
+		return x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+type CheckSessionsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Sessions      []*LiveSession         `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"` // a session that is missing has ended
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckSessionsResponse) Reset() {
+	*x = CheckSessionsResponse{}
+	mi := &file_account_v1_account_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckSessionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckSessionsResponse) ProtoMessage() {}
+
+func (x *CheckSessionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_account_v1_account_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckSessionsResponse.ProtoReflect.Descriptor instead.
+func (*CheckSessionsResponse) Descriptor() ([]byte, []int) {
+	return file_account_v1_account_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CheckSessionsResponse) GetSessions() []*LiveSession {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
 type GetKeySetRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -404,7 +597,7 @@ type GetKeySetRequest struct {
 
 func (x *GetKeySetRequest) Reset() {
 	*x = GetKeySetRequest{}
-	mi := &file_account_v1_account_proto_msgTypes[6]
+	mi := &file_account_v1_account_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -416,7 +609,7 @@ func (x *GetKeySetRequest) String() string {
 func (*GetKeySetRequest) ProtoMessage() {}
 
 func (x *GetKeySetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_account_v1_account_proto_msgTypes[6]
+	mi := &file_account_v1_account_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -429,7 +622,7 @@ func (x *GetKeySetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeySetRequest.ProtoReflect.Descriptor instead.
 func (*GetKeySetRequest) Descriptor() ([]byte, []int) {
-	return file_account_v1_account_proto_rawDescGZIP(), []int{6}
+	return file_account_v1_account_proto_rawDescGZIP(), []int{10}
 }
 
 type KeySet struct {
@@ -441,7 +634,7 @@ type KeySet struct {
 
 func (x *KeySet) Reset() {
 	*x = KeySet{}
-	mi := &file_account_v1_account_proto_msgTypes[7]
+	mi := &file_account_v1_account_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -453,7 +646,7 @@ func (x *KeySet) String() string {
 func (*KeySet) ProtoMessage() {}
 
 func (x *KeySet) ProtoReflect() protoreflect.Message {
-	mi := &file_account_v1_account_proto_msgTypes[7]
+	mi := &file_account_v1_account_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -466,7 +659,7 @@ func (x *KeySet) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use KeySet.ProtoReflect.Descriptor instead.
 func (*KeySet) Descriptor() ([]byte, []int) {
-	return file_account_v1_account_proto_rawDescGZIP(), []int{7}
+	return file_account_v1_account_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *KeySet) GetJson() string {
@@ -486,7 +679,7 @@ type BatchGetRequest struct {
 
 func (x *BatchGetRequest) Reset() {
 	*x = BatchGetRequest{}
-	mi := &file_account_v1_account_proto_msgTypes[8]
+	mi := &file_account_v1_account_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -498,7 +691,7 @@ func (x *BatchGetRequest) String() string {
 func (*BatchGetRequest) ProtoMessage() {}
 
 func (x *BatchGetRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_account_v1_account_proto_msgTypes[8]
+	mi := &file_account_v1_account_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -511,7 +704,7 @@ func (x *BatchGetRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetRequest) Descriptor() ([]byte, []int) {
-	return file_account_v1_account_proto_rawDescGZIP(), []int{8}
+	return file_account_v1_account_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *BatchGetRequest) GetIds() []string {
@@ -530,7 +723,7 @@ type BatchGetAccountsResponse struct {
 
 func (x *BatchGetAccountsResponse) Reset() {
 	*x = BatchGetAccountsResponse{}
-	mi := &file_account_v1_account_proto_msgTypes[9]
+	mi := &file_account_v1_account_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -542,7 +735,7 @@ func (x *BatchGetAccountsResponse) String() string {
 func (*BatchGetAccountsResponse) ProtoMessage() {}
 
 func (x *BatchGetAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_account_v1_account_proto_msgTypes[9]
+	mi := &file_account_v1_account_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -555,7 +748,7 @@ func (x *BatchGetAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetAccountsResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_account_v1_account_proto_rawDescGZIP(), []int{9}
+	return file_account_v1_account_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *BatchGetAccountsResponse) GetAccounts() []*Account {
@@ -577,7 +770,7 @@ type EnsureAccountRequest struct {
 
 func (x *EnsureAccountRequest) Reset() {
 	*x = EnsureAccountRequest{}
-	mi := &file_account_v1_account_proto_msgTypes[10]
+	mi := &file_account_v1_account_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -589,7 +782,7 @@ func (x *EnsureAccountRequest) String() string {
 func (*EnsureAccountRequest) ProtoMessage() {}
 
 func (x *EnsureAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_account_v1_account_proto_msgTypes[10]
+	mi := &file_account_v1_account_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -602,7 +795,7 @@ func (x *EnsureAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use EnsureAccountRequest.ProtoReflect.Descriptor instead.
 func (*EnsureAccountRequest) Descriptor() ([]byte, []int) {
-	return file_account_v1_account_proto_rawDescGZIP(), []int{10}
+	return file_account_v1_account_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *EnsureAccountRequest) GetProvider() string {
@@ -647,13 +840,14 @@ type ApiKey struct {
 	RevokedAt       *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=revoked_at,json=revokedAt,proto3" json:"revoked_at,omitempty"`
 	Role            Role                   `protobuf:"varint,11,opt,name=role,proto3,enum=sluice.account.v1.Role" json:"role,omitempty"`                                                                                  // of the account it acts for
 	DeviceLabels    map[string]string      `protobuf:"bytes,12,rep,name=device_labels,json=deviceLabels,proto3" json:"device_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"` // limited to devices with all of these; none for no limit
+	MakerId         string                 `protobuf:"bytes,13,opt,name=maker_id,json=makerId,proto3" json:"maker_id,omitempty"`                                                                                          // the key that made it, with which it ends; empty for none
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ApiKey) Reset() {
 	*x = ApiKey{}
-	mi := &file_account_v1_account_proto_msgTypes[11]
+	mi := &file_account_v1_account_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -665,7 +859,7 @@ func (x *ApiKey) String() string {
 func (*ApiKey) ProtoMessage() {}
 
 func (x *ApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_account_v1_account_proto_msgTypes[11]
+	mi := &file_account_v1_account_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -678,7 +872,7 @@ func (x *ApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ApiKey.ProtoReflect.Descriptor instead.
 func (*ApiKey) Descriptor() ([]byte, []int) {
-	return file_account_v1_account_proto_rawDescGZIP(), []int{11}
+	return file_account_v1_account_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ApiKey) GetId() string {
@@ -765,6 +959,13 @@ func (x *ApiKey) GetDeviceLabels() map[string]string {
 	return nil
 }
 
+func (x *ApiKey) GetMakerId() string {
+	if x != nil {
+		return x.MakerId
+	}
+	return ""
+}
+
 type VerifyApiKeyRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Key           string                 `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
@@ -774,7 +975,7 @@ type VerifyApiKeyRequest struct {
 
 func (x *VerifyApiKeyRequest) Reset() {
 	*x = VerifyApiKeyRequest{}
-	mi := &file_account_v1_account_proto_msgTypes[12]
+	mi := &file_account_v1_account_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -786,7 +987,7 @@ func (x *VerifyApiKeyRequest) String() string {
 func (*VerifyApiKeyRequest) ProtoMessage() {}
 
 func (x *VerifyApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_account_v1_account_proto_msgTypes[12]
+	mi := &file_account_v1_account_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -799,7 +1000,7 @@ func (x *VerifyApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use VerifyApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*VerifyApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_account_v1_account_proto_rawDescGZIP(), []int{12}
+	return file_account_v1_account_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *VerifyApiKeyRequest) GetKey() string {
@@ -813,7 +1014,7 @@ type CreateApiKeyRequest struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
 	Name            string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
 	Scopes          []string               `protobuf:"bytes,2,rep,name=scopes,proto3" json:"scopes,omitempty"`
-	PointsPerMinute int32                  `protobuf:"varint,3,opt,name=points_per_minute,json=pointsPerMinute,proto3" json:"points_per_minute,omitempty"` // 0 means the default
+	PointsPerMinute int32                  `protobuf:"varint,3,opt,name=points_per_minute,json=pointsPerMinute,proto3" json:"points_per_minute,omitempty"` // 0 means the default, or less where the maker has less
 	ExpiresAt       *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	IdempotencyKey  string                 `protobuf:"bytes,5,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	DeviceLabels    map[string]string      `protobuf:"bytes,6,rep,name=device_labels,json=deviceLabels,proto3" json:"device_labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
@@ -823,7 +1024,7 @@ type CreateApiKeyRequest struct {
 
 func (x *CreateApiKeyRequest) Reset() {
 	*x = CreateApiKeyRequest{}
-	mi := &file_account_v1_account_proto_msgTypes[13]
+	mi := &file_account_v1_account_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -835,7 +1036,7 @@ func (x *CreateApiKeyRequest) String() string {
 func (*CreateApiKeyRequest) ProtoMessage() {}
 
 func (x *CreateApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_account_v1_account_proto_msgTypes[13]
+	mi := &file_account_v1_account_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -848,7 +1049,7 @@ func (x *CreateApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*CreateApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_account_v1_account_proto_rawDescGZIP(), []int{13}
+	return file_account_v1_account_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateApiKeyRequest) GetName() string {
@@ -903,7 +1104,7 @@ type CreatedApiKey struct {
 
 func (x *CreatedApiKey) Reset() {
 	*x = CreatedApiKey{}
-	mi := &file_account_v1_account_proto_msgTypes[14]
+	mi := &file_account_v1_account_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -915,7 +1116,7 @@ func (x *CreatedApiKey) String() string {
 func (*CreatedApiKey) ProtoMessage() {}
 
 func (x *CreatedApiKey) ProtoReflect() protoreflect.Message {
-	mi := &file_account_v1_account_proto_msgTypes[14]
+	mi := &file_account_v1_account_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -928,7 +1129,7 @@ func (x *CreatedApiKey) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreatedApiKey.ProtoReflect.Descriptor instead.
 func (*CreatedApiKey) Descriptor() ([]byte, []int) {
-	return file_account_v1_account_proto_rawDescGZIP(), []int{14}
+	return file_account_v1_account_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *CreatedApiKey) GetApiKey() *ApiKey {
@@ -946,15 +1147,16 @@ func (x *CreatedApiKey) GetSecret() string {
 }
 
 type RotateApiKeyRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Id             string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	IdempotencyKey string                 `protobuf:"bytes,2,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RotateApiKeyRequest) Reset() {
 	*x = RotateApiKeyRequest{}
-	mi := &file_account_v1_account_proto_msgTypes[15]
+	mi := &file_account_v1_account_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -966,7 +1168,7 @@ func (x *RotateApiKeyRequest) String() string {
 func (*RotateApiKeyRequest) ProtoMessage() {}
 
 func (x *RotateApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_account_v1_account_proto_msgTypes[15]
+	mi := &file_account_v1_account_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -979,12 +1181,19 @@ func (x *RotateApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_account_v1_account_proto_rawDescGZIP(), []int{15}
+	return file_account_v1_account_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *RotateApiKeyRequest) GetId() string {
 	if x != nil {
 		return x.Id
+	}
+	return ""
+}
+
+func (x *RotateApiKeyRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
 	}
 	return ""
 }
@@ -998,7 +1207,7 @@ type RevokeApiKeyRequest struct {
 
 func (x *RevokeApiKeyRequest) Reset() {
 	*x = RevokeApiKeyRequest{}
-	mi := &file_account_v1_account_proto_msgTypes[16]
+	mi := &file_account_v1_account_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1010,7 +1219,7 @@ func (x *RevokeApiKeyRequest) String() string {
 func (*RevokeApiKeyRequest) ProtoMessage() {}
 
 func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_account_v1_account_proto_msgTypes[16]
+	mi := &file_account_v1_account_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1023,7 +1232,7 @@ func (x *RevokeApiKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RevokeApiKeyRequest.ProtoReflect.Descriptor instead.
 func (*RevokeApiKeyRequest) Descriptor() ([]byte, []int) {
-	return file_account_v1_account_proto_rawDescGZIP(), []int{16}
+	return file_account_v1_account_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *RevokeApiKeyRequest) GetId() string {
@@ -1041,7 +1250,7 @@ type ListApiKeysRequest struct {
 
 func (x *ListApiKeysRequest) Reset() {
 	*x = ListApiKeysRequest{}
-	mi := &file_account_v1_account_proto_msgTypes[17]
+	mi := &file_account_v1_account_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1262,7 @@ func (x *ListApiKeysRequest) String() string {
 func (*ListApiKeysRequest) ProtoMessage() {}
 
 func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_account_v1_account_proto_msgTypes[17]
+	mi := &file_account_v1_account_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1275,7 @@ func (x *ListApiKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysRequest.ProtoReflect.Descriptor instead.
 func (*ListApiKeysRequest) Descriptor() ([]byte, []int) {
-	return file_account_v1_account_proto_rawDescGZIP(), []int{17}
+	return file_account_v1_account_proto_rawDescGZIP(), []int{21}
 }
 
 // Newest first, at most 1,000.
@@ -1079,7 +1288,7 @@ type ListApiKeysResponse struct {
 
 func (x *ListApiKeysResponse) Reset() {
 	*x = ListApiKeysResponse{}
-	mi := &file_account_v1_account_proto_msgTypes[18]
+	mi := &file_account_v1_account_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1091,7 +1300,7 @@ func (x *ListApiKeysResponse) String() string {
 func (*ListApiKeysResponse) ProtoMessage() {}
 
 func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_account_v1_account_proto_msgTypes[18]
+	mi := &file_account_v1_account_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1104,7 +1313,7 @@ func (x *ListApiKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListApiKeysResponse.ProtoReflect.Descriptor instead.
 func (*ListApiKeysResponse) Descriptor() ([]byte, []int) {
-	return file_account_v1_account_proto_rawDescGZIP(), []int{18}
+	return file_account_v1_account_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListApiKeysResponse) GetApiKeys() []*ApiKey {
@@ -1123,7 +1332,7 @@ type BatchGetApiKeysResponse struct {
 
 func (x *BatchGetApiKeysResponse) Reset() {
 	*x = BatchGetApiKeysResponse{}
-	mi := &file_account_v1_account_proto_msgTypes[19]
+	mi := &file_account_v1_account_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1135,7 +1344,7 @@ func (x *BatchGetApiKeysResponse) String() string {
 func (*BatchGetApiKeysResponse) ProtoMessage() {}
 
 func (x *BatchGetApiKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_account_v1_account_proto_msgTypes[19]
+	mi := &file_account_v1_account_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1148,7 +1357,7 @@ func (x *BatchGetApiKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetApiKeysResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetApiKeysResponse) Descriptor() ([]byte, []int) {
-	return file_account_v1_account_proto_rawDescGZIP(), []int{19}
+	return file_account_v1_account_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *BatchGetApiKeysResponse) GetApiKeys() []*ApiKey {
@@ -1183,7 +1392,22 @@ const file_account_v1_account_proto_rawDesc = "" +
 	"\rrefresh_token\x18\x01 \x01(\tR\frefreshToken\"4\n" +
 	"\rLogoutRequest\x12#\n" +
 	"\rrefresh_token\x18\x01 \x01(\tR\frefreshToken\"\x10\n" +
-	"\x0eLogoutResponse\"\x12\n" +
+	"\x0eLogoutResponse\"K\n" +
+	"\n" +
+	"SessionUse\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12\x1e\n" +
+	"\n" +
+	"generation\x18\x02 \x01(\x03R\n" +
+	"generation\"I\n" +
+	"\x14CheckSessionsRequest\x121\n" +
+	"\x04uses\x18\x01 \x03(\v2\x1d.sluice.account.v1.SessionUseR\x04uses\"Y\n" +
+	"\vLiveSession\x12\x1d\n" +
+	"\n" +
+	"session_id\x18\x01 \x01(\tR\tsessionId\x12+\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x17.sluice.account.v1.RoleR\x04role\"S\n" +
+	"\x15CheckSessionsResponse\x12:\n" +
+	"\bsessions\x18\x01 \x03(\v2\x1e.sluice.account.v1.LiveSessionR\bsessions\"\x12\n" +
 	"\x10GetKeySetRequest\"\x1c\n" +
 	"\x06KeySet\x12\x12\n" +
 	"\x04json\x18\x01 \x01(\tR\x04json\"#\n" +
@@ -1195,7 +1419,7 @@ const file_account_v1_account_proto_rawDesc = "" +
 	"\bprovider\x18\x01 \x01(\tR\bprovider\x12\x18\n" +
 	"\asubject\x18\x02 \x01(\tR\asubject\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12+\n" +
-	"\x04role\x18\x04 \x01(\x0e2\x17.sluice.account.v1.RoleR\x04role\"\xd6\x04\n" +
+	"\x04role\x18\x04 \x01(\x0e2\x17.sluice.account.v1.RoleR\x04role\"\xf1\x04\n" +
 	"\x06ApiKey\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
@@ -1214,7 +1438,8 @@ const file_account_v1_account_proto_rawDesc = "" +
 	"revoked_at\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\trevokedAt\x12+\n" +
 	"\x04role\x18\v \x01(\x0e2\x17.sluice.account.v1.RoleR\x04role\x12P\n" +
-	"\rdevice_labels\x18\f \x03(\v2+.sluice.account.v1.ApiKey.DeviceLabelsEntryR\fdeviceLabels\x1a?\n" +
+	"\rdevice_labels\x18\f \x03(\v2+.sluice.account.v1.ApiKey.DeviceLabelsEntryR\fdeviceLabels\x12\x19\n" +
+	"\bmaker_id\x18\r \x01(\tR\amakerId\x1a?\n" +
 	"\x11DeviceLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"'\n" +
@@ -1233,9 +1458,10 @@ const file_account_v1_account_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"[\n" +
 	"\rCreatedApiKey\x122\n" +
 	"\aapi_key\x18\x01 \x01(\v2\x19.sluice.account.v1.ApiKeyR\x06apiKey\x12\x16\n" +
-	"\x06secret\x18\x02 \x01(\tR\x06secret\"%\n" +
+	"\x06secret\x18\x02 \x01(\tR\x06secret\"N\n" +
 	"\x13RotateApiKeyRequest\x12\x0e\n" +
-	"\x02id\x18\x01 \x01(\tR\x02id\"%\n" +
+	"\x02id\x18\x01 \x01(\tR\x02id\x12'\n" +
+	"\x0fidempotency_key\x18\x02 \x01(\tR\x0eidempotencyKey\"%\n" +
 	"\x13RevokeApiKeyRequest\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\"\x14\n" +
 	"\x12ListApiKeysRequest\"K\n" +
@@ -1248,11 +1474,12 @@ const file_account_v1_account_proto_rawDesc = "" +
 	"\n" +
 	"ROLE_ADMIN\x10\x01\x12\x11\n" +
 	"\rROLE_OPERATOR\x10\x02\x12\x0f\n" +
-	"\vROLE_MEMBER\x10\x032\x9a\b\n" +
+	"\vROLE_MEMBER\x10\x032\xfe\b\n" +
 	"\bAccounts\x12D\n" +
 	"\x05Login\x12\x1f.sluice.account.v1.LoginRequest\x1a\x1a.sluice.account.v1.Session\x12V\n" +
 	"\x0eRefreshSession\x12(.sluice.account.v1.RefreshSessionRequest\x1a\x1a.sluice.account.v1.Session\x12M\n" +
-	"\x06Logout\x12 .sluice.account.v1.LogoutRequest\x1a!.sluice.account.v1.LogoutResponse\x12K\n" +
+	"\x06Logout\x12 .sluice.account.v1.LogoutRequest\x1a!.sluice.account.v1.LogoutResponse\x12b\n" +
+	"\rCheckSessions\x12'.sluice.account.v1.CheckSessionsRequest\x1a(.sluice.account.v1.CheckSessionsResponse\x12K\n" +
 	"\tGetKeySet\x12#.sluice.account.v1.GetKeySetRequest\x1a\x19.sluice.account.v1.KeySet\x12c\n" +
 	"\x10BatchGetAccounts\x12\".sluice.account.v1.BatchGetRequest\x1a+.sluice.account.v1.BatchGetAccountsResponse\x12T\n" +
 	"\rEnsureAccount\x12'.sluice.account.v1.EnsureAccountRequest\x1a\x1a.sluice.account.v1.Account\x12Q\n" +
@@ -1276,7 +1503,7 @@ func file_account_v1_account_proto_rawDescGZIP() []byte {
 }
 
 var file_account_v1_account_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_account_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_account_v1_account_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
 var file_account_v1_account_proto_goTypes = []any{
 	(Role)(0),                        // 0: sluice.account.v1.Role
 	(*Account)(nil),                  // 1: sluice.account.v1.Account
@@ -1285,71 +1512,80 @@ var file_account_v1_account_proto_goTypes = []any{
 	(*RefreshSessionRequest)(nil),    // 4: sluice.account.v1.RefreshSessionRequest
 	(*LogoutRequest)(nil),            // 5: sluice.account.v1.LogoutRequest
 	(*LogoutResponse)(nil),           // 6: sluice.account.v1.LogoutResponse
-	(*GetKeySetRequest)(nil),         // 7: sluice.account.v1.GetKeySetRequest
-	(*KeySet)(nil),                   // 8: sluice.account.v1.KeySet
-	(*BatchGetRequest)(nil),          // 9: sluice.account.v1.BatchGetRequest
-	(*BatchGetAccountsResponse)(nil), // 10: sluice.account.v1.BatchGetAccountsResponse
-	(*EnsureAccountRequest)(nil),     // 11: sluice.account.v1.EnsureAccountRequest
-	(*ApiKey)(nil),                   // 12: sluice.account.v1.ApiKey
-	(*VerifyApiKeyRequest)(nil),      // 13: sluice.account.v1.VerifyApiKeyRequest
-	(*CreateApiKeyRequest)(nil),      // 14: sluice.account.v1.CreateApiKeyRequest
-	(*CreatedApiKey)(nil),            // 15: sluice.account.v1.CreatedApiKey
-	(*RotateApiKeyRequest)(nil),      // 16: sluice.account.v1.RotateApiKeyRequest
-	(*RevokeApiKeyRequest)(nil),      // 17: sluice.account.v1.RevokeApiKeyRequest
-	(*ListApiKeysRequest)(nil),       // 18: sluice.account.v1.ListApiKeysRequest
-	(*ListApiKeysResponse)(nil),      // 19: sluice.account.v1.ListApiKeysResponse
-	(*BatchGetApiKeysResponse)(nil),  // 20: sluice.account.v1.BatchGetApiKeysResponse
-	nil,                              // 21: sluice.account.v1.ApiKey.DeviceLabelsEntry
-	nil,                              // 22: sluice.account.v1.CreateApiKeyRequest.DeviceLabelsEntry
-	(*timestamppb.Timestamp)(nil),    // 23: google.protobuf.Timestamp
+	(*SessionUse)(nil),               // 7: sluice.account.v1.SessionUse
+	(*CheckSessionsRequest)(nil),     // 8: sluice.account.v1.CheckSessionsRequest
+	(*LiveSession)(nil),              // 9: sluice.account.v1.LiveSession
+	(*CheckSessionsResponse)(nil),    // 10: sluice.account.v1.CheckSessionsResponse
+	(*GetKeySetRequest)(nil),         // 11: sluice.account.v1.GetKeySetRequest
+	(*KeySet)(nil),                   // 12: sluice.account.v1.KeySet
+	(*BatchGetRequest)(nil),          // 13: sluice.account.v1.BatchGetRequest
+	(*BatchGetAccountsResponse)(nil), // 14: sluice.account.v1.BatchGetAccountsResponse
+	(*EnsureAccountRequest)(nil),     // 15: sluice.account.v1.EnsureAccountRequest
+	(*ApiKey)(nil),                   // 16: sluice.account.v1.ApiKey
+	(*VerifyApiKeyRequest)(nil),      // 17: sluice.account.v1.VerifyApiKeyRequest
+	(*CreateApiKeyRequest)(nil),      // 18: sluice.account.v1.CreateApiKeyRequest
+	(*CreatedApiKey)(nil),            // 19: sluice.account.v1.CreatedApiKey
+	(*RotateApiKeyRequest)(nil),      // 20: sluice.account.v1.RotateApiKeyRequest
+	(*RevokeApiKeyRequest)(nil),      // 21: sluice.account.v1.RevokeApiKeyRequest
+	(*ListApiKeysRequest)(nil),       // 22: sluice.account.v1.ListApiKeysRequest
+	(*ListApiKeysResponse)(nil),      // 23: sluice.account.v1.ListApiKeysResponse
+	(*BatchGetApiKeysResponse)(nil),  // 24: sluice.account.v1.BatchGetApiKeysResponse
+	nil,                              // 25: sluice.account.v1.ApiKey.DeviceLabelsEntry
+	nil,                              // 26: sluice.account.v1.CreateApiKeyRequest.DeviceLabelsEntry
+	(*timestamppb.Timestamp)(nil),    // 27: google.protobuf.Timestamp
 }
 var file_account_v1_account_proto_depIdxs = []int32{
 	0,  // 0: sluice.account.v1.Account.role:type_name -> sluice.account.v1.Role
-	23, // 1: sluice.account.v1.Account.created_at:type_name -> google.protobuf.Timestamp
-	23, // 2: sluice.account.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
+	27, // 1: sluice.account.v1.Account.created_at:type_name -> google.protobuf.Timestamp
+	27, // 2: sluice.account.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
 	1,  // 3: sluice.account.v1.Session.account:type_name -> sluice.account.v1.Account
-	1,  // 4: sluice.account.v1.BatchGetAccountsResponse.accounts:type_name -> sluice.account.v1.Account
-	0,  // 5: sluice.account.v1.EnsureAccountRequest.role:type_name -> sluice.account.v1.Role
-	23, // 6: sluice.account.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
-	23, // 7: sluice.account.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
-	23, // 8: sluice.account.v1.ApiKey.last_used_at:type_name -> google.protobuf.Timestamp
-	23, // 9: sluice.account.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
-	0,  // 10: sluice.account.v1.ApiKey.role:type_name -> sluice.account.v1.Role
-	21, // 11: sluice.account.v1.ApiKey.device_labels:type_name -> sluice.account.v1.ApiKey.DeviceLabelsEntry
-	23, // 12: sluice.account.v1.CreateApiKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
-	22, // 13: sluice.account.v1.CreateApiKeyRequest.device_labels:type_name -> sluice.account.v1.CreateApiKeyRequest.DeviceLabelsEntry
-	12, // 14: sluice.account.v1.CreatedApiKey.api_key:type_name -> sluice.account.v1.ApiKey
-	12, // 15: sluice.account.v1.ListApiKeysResponse.api_keys:type_name -> sluice.account.v1.ApiKey
-	12, // 16: sluice.account.v1.BatchGetApiKeysResponse.api_keys:type_name -> sluice.account.v1.ApiKey
-	2,  // 17: sluice.account.v1.Accounts.Login:input_type -> sluice.account.v1.LoginRequest
-	4,  // 18: sluice.account.v1.Accounts.RefreshSession:input_type -> sluice.account.v1.RefreshSessionRequest
-	5,  // 19: sluice.account.v1.Accounts.Logout:input_type -> sluice.account.v1.LogoutRequest
-	7,  // 20: sluice.account.v1.Accounts.GetKeySet:input_type -> sluice.account.v1.GetKeySetRequest
-	9,  // 21: sluice.account.v1.Accounts.BatchGetAccounts:input_type -> sluice.account.v1.BatchGetRequest
-	11, // 22: sluice.account.v1.Accounts.EnsureAccount:input_type -> sluice.account.v1.EnsureAccountRequest
-	13, // 23: sluice.account.v1.Accounts.VerifyApiKey:input_type -> sluice.account.v1.VerifyApiKeyRequest
-	14, // 24: sluice.account.v1.Accounts.CreateApiKey:input_type -> sluice.account.v1.CreateApiKeyRequest
-	16, // 25: sluice.account.v1.Accounts.RotateApiKey:input_type -> sluice.account.v1.RotateApiKeyRequest
-	17, // 26: sluice.account.v1.Accounts.RevokeApiKey:input_type -> sluice.account.v1.RevokeApiKeyRequest
-	18, // 27: sluice.account.v1.Accounts.ListApiKeys:input_type -> sluice.account.v1.ListApiKeysRequest
-	9,  // 28: sluice.account.v1.Accounts.BatchGetApiKeys:input_type -> sluice.account.v1.BatchGetRequest
-	3,  // 29: sluice.account.v1.Accounts.Login:output_type -> sluice.account.v1.Session
-	3,  // 30: sluice.account.v1.Accounts.RefreshSession:output_type -> sluice.account.v1.Session
-	6,  // 31: sluice.account.v1.Accounts.Logout:output_type -> sluice.account.v1.LogoutResponse
-	8,  // 32: sluice.account.v1.Accounts.GetKeySet:output_type -> sluice.account.v1.KeySet
-	10, // 33: sluice.account.v1.Accounts.BatchGetAccounts:output_type -> sluice.account.v1.BatchGetAccountsResponse
-	1,  // 34: sluice.account.v1.Accounts.EnsureAccount:output_type -> sluice.account.v1.Account
-	12, // 35: sluice.account.v1.Accounts.VerifyApiKey:output_type -> sluice.account.v1.ApiKey
-	15, // 36: sluice.account.v1.Accounts.CreateApiKey:output_type -> sluice.account.v1.CreatedApiKey
-	15, // 37: sluice.account.v1.Accounts.RotateApiKey:output_type -> sluice.account.v1.CreatedApiKey
-	12, // 38: sluice.account.v1.Accounts.RevokeApiKey:output_type -> sluice.account.v1.ApiKey
-	19, // 39: sluice.account.v1.Accounts.ListApiKeys:output_type -> sluice.account.v1.ListApiKeysResponse
-	20, // 40: sluice.account.v1.Accounts.BatchGetApiKeys:output_type -> sluice.account.v1.BatchGetApiKeysResponse
-	29, // [29:41] is the sub-list for method output_type
-	17, // [17:29] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	7,  // 4: sluice.account.v1.CheckSessionsRequest.uses:type_name -> sluice.account.v1.SessionUse
+	0,  // 5: sluice.account.v1.LiveSession.role:type_name -> sluice.account.v1.Role
+	9,  // 6: sluice.account.v1.CheckSessionsResponse.sessions:type_name -> sluice.account.v1.LiveSession
+	1,  // 7: sluice.account.v1.BatchGetAccountsResponse.accounts:type_name -> sluice.account.v1.Account
+	0,  // 8: sluice.account.v1.EnsureAccountRequest.role:type_name -> sluice.account.v1.Role
+	27, // 9: sluice.account.v1.ApiKey.created_at:type_name -> google.protobuf.Timestamp
+	27, // 10: sluice.account.v1.ApiKey.expires_at:type_name -> google.protobuf.Timestamp
+	27, // 11: sluice.account.v1.ApiKey.last_used_at:type_name -> google.protobuf.Timestamp
+	27, // 12: sluice.account.v1.ApiKey.revoked_at:type_name -> google.protobuf.Timestamp
+	0,  // 13: sluice.account.v1.ApiKey.role:type_name -> sluice.account.v1.Role
+	25, // 14: sluice.account.v1.ApiKey.device_labels:type_name -> sluice.account.v1.ApiKey.DeviceLabelsEntry
+	27, // 15: sluice.account.v1.CreateApiKeyRequest.expires_at:type_name -> google.protobuf.Timestamp
+	26, // 16: sluice.account.v1.CreateApiKeyRequest.device_labels:type_name -> sluice.account.v1.CreateApiKeyRequest.DeviceLabelsEntry
+	16, // 17: sluice.account.v1.CreatedApiKey.api_key:type_name -> sluice.account.v1.ApiKey
+	16, // 18: sluice.account.v1.ListApiKeysResponse.api_keys:type_name -> sluice.account.v1.ApiKey
+	16, // 19: sluice.account.v1.BatchGetApiKeysResponse.api_keys:type_name -> sluice.account.v1.ApiKey
+	2,  // 20: sluice.account.v1.Accounts.Login:input_type -> sluice.account.v1.LoginRequest
+	4,  // 21: sluice.account.v1.Accounts.RefreshSession:input_type -> sluice.account.v1.RefreshSessionRequest
+	5,  // 22: sluice.account.v1.Accounts.Logout:input_type -> sluice.account.v1.LogoutRequest
+	8,  // 23: sluice.account.v1.Accounts.CheckSessions:input_type -> sluice.account.v1.CheckSessionsRequest
+	11, // 24: sluice.account.v1.Accounts.GetKeySet:input_type -> sluice.account.v1.GetKeySetRequest
+	13, // 25: sluice.account.v1.Accounts.BatchGetAccounts:input_type -> sluice.account.v1.BatchGetRequest
+	15, // 26: sluice.account.v1.Accounts.EnsureAccount:input_type -> sluice.account.v1.EnsureAccountRequest
+	17, // 27: sluice.account.v1.Accounts.VerifyApiKey:input_type -> sluice.account.v1.VerifyApiKeyRequest
+	18, // 28: sluice.account.v1.Accounts.CreateApiKey:input_type -> sluice.account.v1.CreateApiKeyRequest
+	20, // 29: sluice.account.v1.Accounts.RotateApiKey:input_type -> sluice.account.v1.RotateApiKeyRequest
+	21, // 30: sluice.account.v1.Accounts.RevokeApiKey:input_type -> sluice.account.v1.RevokeApiKeyRequest
+	22, // 31: sluice.account.v1.Accounts.ListApiKeys:input_type -> sluice.account.v1.ListApiKeysRequest
+	13, // 32: sluice.account.v1.Accounts.BatchGetApiKeys:input_type -> sluice.account.v1.BatchGetRequest
+	3,  // 33: sluice.account.v1.Accounts.Login:output_type -> sluice.account.v1.Session
+	3,  // 34: sluice.account.v1.Accounts.RefreshSession:output_type -> sluice.account.v1.Session
+	6,  // 35: sluice.account.v1.Accounts.Logout:output_type -> sluice.account.v1.LogoutResponse
+	10, // 36: sluice.account.v1.Accounts.CheckSessions:output_type -> sluice.account.v1.CheckSessionsResponse
+	12, // 37: sluice.account.v1.Accounts.GetKeySet:output_type -> sluice.account.v1.KeySet
+	14, // 38: sluice.account.v1.Accounts.BatchGetAccounts:output_type -> sluice.account.v1.BatchGetAccountsResponse
+	1,  // 39: sluice.account.v1.Accounts.EnsureAccount:output_type -> sluice.account.v1.Account
+	16, // 40: sluice.account.v1.Accounts.VerifyApiKey:output_type -> sluice.account.v1.ApiKey
+	19, // 41: sluice.account.v1.Accounts.CreateApiKey:output_type -> sluice.account.v1.CreatedApiKey
+	19, // 42: sluice.account.v1.Accounts.RotateApiKey:output_type -> sluice.account.v1.CreatedApiKey
+	16, // 43: sluice.account.v1.Accounts.RevokeApiKey:output_type -> sluice.account.v1.ApiKey
+	23, // 44: sluice.account.v1.Accounts.ListApiKeys:output_type -> sluice.account.v1.ListApiKeysResponse
+	24, // 45: sluice.account.v1.Accounts.BatchGetApiKeys:output_type -> sluice.account.v1.BatchGetApiKeysResponse
+	33, // [33:46] is the sub-list for method output_type
+	20, // [20:33] is the sub-list for method input_type
+	20, // [20:20] is the sub-list for extension type_name
+	20, // [20:20] is the sub-list for extension extendee
+	0,  // [0:20] is the sub-list for field type_name
 }
 
 func init() { file_account_v1_account_proto_init() }
@@ -1363,7 +1599,7 @@ func file_account_v1_account_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_account_v1_account_proto_rawDesc), len(file_account_v1_account_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   22,
+			NumMessages:   26,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

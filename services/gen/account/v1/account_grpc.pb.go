@@ -24,6 +24,7 @@ const (
 	Accounts_Login_FullMethodName            = "/sluice.account.v1.Accounts/Login"
 	Accounts_RefreshSession_FullMethodName   = "/sluice.account.v1.Accounts/RefreshSession"
 	Accounts_Logout_FullMethodName           = "/sluice.account.v1.Accounts/Logout"
+	Accounts_CheckSessions_FullMethodName    = "/sluice.account.v1.Accounts/CheckSessions"
 	Accounts_GetKeySet_FullMethodName        = "/sluice.account.v1.Accounts/GetKeySet"
 	Accounts_BatchGetAccounts_FullMethodName = "/sluice.account.v1.Accounts/BatchGetAccounts"
 	Accounts_EnsureAccount_FullMethodName    = "/sluice.account.v1.Accounts/EnsureAccount"
@@ -41,10 +42,13 @@ const (
 type AccountsClient interface {
 	// Signs in; an identity seen for the first time gets an account.
 	Login(ctx context.Context, in *LoginRequest, opts ...grpc.CallOption) (*Session, error)
-	// Changes a refresh token for a new pair. A token that comes a second time ends its whole family.
+	// Changes a refresh token for a new pair. The parent of the newest token returns that token again for a short time; an
+	// older one ends its whole family.
 	RefreshSession(ctx context.Context, in *RefreshSessionRequest, opts ...grpc.CallOption) (*Session, error)
 	// Ends the session of the caller, or the one that the refresh token belongs to.
 	Logout(ctx context.Context, in *LogoutRequest, opts ...grpc.CallOption) (*LogoutResponse, error)
+	// Which of the sessions have not ended, for gateways. It needs no caller.
+	CheckSessions(ctx context.Context, in *CheckSessionsRequest, opts ...grpc.CallOption) (*CheckSessionsResponse, error)
 	// The public keys that access tokens are signed under, as a JWK set (RFC 7517).
 	GetKeySet(ctx context.Context, in *GetKeySetRequest, opts ...grpc.CallOption) (*KeySet, error)
 	BatchGetAccounts(ctx context.Context, in *BatchGetRequest, opts ...grpc.CallOption) (*BatchGetAccountsResponse, error)
@@ -91,6 +95,16 @@ func (c *accountsClient) Logout(ctx context.Context, in *LogoutRequest, opts ...
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(LogoutResponse)
 	err := c.cc.Invoke(ctx, Accounts_Logout_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *accountsClient) CheckSessions(ctx context.Context, in *CheckSessionsRequest, opts ...grpc.CallOption) (*CheckSessionsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CheckSessionsResponse)
+	err := c.cc.Invoke(ctx, Accounts_CheckSessions_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -193,10 +207,13 @@ func (c *accountsClient) BatchGetApiKeys(ctx context.Context, in *BatchGetReques
 type AccountsServer interface {
 	// Signs in; an identity seen for the first time gets an account.
 	Login(context.Context, *LoginRequest) (*Session, error)
-	// Changes a refresh token for a new pair. A token that comes a second time ends its whole family.
+	// Changes a refresh token for a new pair. The parent of the newest token returns that token again for a short time; an
+	// older one ends its whole family.
 	RefreshSession(context.Context, *RefreshSessionRequest) (*Session, error)
 	// Ends the session of the caller, or the one that the refresh token belongs to.
 	Logout(context.Context, *LogoutRequest) (*LogoutResponse, error)
+	// Which of the sessions have not ended, for gateways. It needs no caller.
+	CheckSessions(context.Context, *CheckSessionsRequest) (*CheckSessionsResponse, error)
 	// The public keys that access tokens are signed under, as a JWK set (RFC 7517).
 	GetKeySet(context.Context, *GetKeySetRequest) (*KeySet, error)
 	BatchGetAccounts(context.Context, *BatchGetRequest) (*BatchGetAccountsResponse, error)
@@ -227,6 +244,9 @@ func (UnimplementedAccountsServer) RefreshSession(context.Context, *RefreshSessi
 }
 func (UnimplementedAccountsServer) Logout(context.Context, *LogoutRequest) (*LogoutResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Logout not implemented")
+}
+func (UnimplementedAccountsServer) CheckSessions(context.Context, *CheckSessionsRequest) (*CheckSessionsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CheckSessions not implemented")
 }
 func (UnimplementedAccountsServer) GetKeySet(context.Context, *GetKeySetRequest) (*KeySet, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetKeySet not implemented")
@@ -326,6 +346,24 @@ func _Accounts_Logout_Handler(srv interface{}, ctx context.Context, dec func(int
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(AccountsServer).Logout(ctx, req.(*LogoutRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Accounts_CheckSessions_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CheckSessionsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(AccountsServer).CheckSessions(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Accounts_CheckSessions_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(AccountsServer).CheckSessions(ctx, req.(*CheckSessionsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -510,6 +548,10 @@ var Accounts_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Logout",
 			Handler:    _Accounts_Logout_Handler,
+		},
+		{
+			MethodName: "CheckSessions",
+			Handler:    _Accounts_CheckSessions_Handler,
 		},
 		{
 			MethodName: "GetKeySet",
