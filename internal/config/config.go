@@ -130,7 +130,7 @@ type Services struct {
 type Service struct {
 	Database       Secret `help:"Database of the service, as postgres://… or sqlite:PATH; empty for a SQLite file in the data folder."`
 	MaxConnections int    `default:"16" min:"2" max:"1000" help:"Maximum number of connections of this process to PostgreSQL. The sum over all processes and services must stay below max_connections of the server."`
-	Addr           string `help:"Address of the service when it runs separately, as host:port; empty when it runs in this process."`
+	Addr           string `help:"Address of the service when it runs separately, as host:port, several with commas; calls are distributed over these and over all addresses of a host name. Empty when it runs in this process."`
 	Listen         string `default:"${listen}" help:"Listen address of the service when it runs separately, as host:port."`
 }
 

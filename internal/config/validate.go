@@ -202,12 +202,22 @@ func (c Config) checkToken() error {
 			return err
 		}
 		for _, at := range []struct{ key, addr string }{{"listen", service.Listen}, {"addr", service.Addr}} {
-			if at.addr != "" && !isLoopback(at.addr) {
+			if at.addr != "" && !allLoopback(at.addr) {
 				return invalid("service_token", "it is empty, and services.%s.%s (%s) is not on loopback: set it to a secret of at least %d characters, the same for the gateway and all services", name, at.key, at.addr, minToken)
 			}
 		}
 	}
 	return nil
+}
+
+// allLoopback reports whether all addresses of a list with commas are on loopback.
+func allLoopback(addrs string) bool {
+	for addr := range strings.SplitSeq(addrs, ",") {
+		if !isLoopback(strings.TrimSpace(addr)) {
+			return false
+		}
+	}
+	return true
 }
 
 func isLoopback(addr string) bool {
@@ -226,10 +236,14 @@ func checkListen(path, addr string) error {
 	return nil
 }
 
-func checkDial(path, addr string) error {
-	host, port, err := splitAddr(addr)
-	if addr != "" && (err != nil || host == "" || port == 0) {
-		return invalid(path, "%q is not an address to call: write host:port, such as 127.0.0.1:9101, or nothing for a service in this process", addr)
+func checkDial(path, addrs string) error {
+	if addrs == "" {
+		return nil
+	}
+	for addr := range strings.SplitSeq(addrs, ",") {
+		if host, port, err := splitAddr(strings.TrimSpace(addr)); err != nil || host == "" || port == 0 {
+			return invalid(path, "%q is not an address to call: write host:port, such as 127.0.0.1:9101, several with commas, or nothing for a service in this process", addr)
+		}
 	}
 	return nil
 }

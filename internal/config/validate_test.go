@@ -37,6 +37,8 @@ func TestValidateReportsInvalidValues(t *testing.T) {
 		{"refresh before access ends", "SLUICE_AUTH_REFRESH_TTL=15m", "auth.refresh_ttl: "},
 		{"service for others without token", "SLUICE_SERVICES_TRIP_LISTEN=0.0.0.0:9103", "service_token: it is empty, and services.trip.listen (0.0.0.0:9103) is not on loopback"},
 		{"service on all interfaces without token", "SLUICE_SERVICES_TRIP_LISTEN=:9103", "service_token: "},
+		{"one of two services elsewhere without token", "SLUICE_SERVICES_TRIP_ADDR=127.0.0.1:9103,trip:9103", "service_token: it is empty, and services.trip.addr"},
+		{"a list with an invalid address", "SLUICE_SERVICES_TRIP_ADDR=127.0.0.1:9103,trip", `services.trip.addr: "trip" is not an address to call`},
 		{"service elsewhere without token", "SLUICE_SERVICES_TRIP_ADDR=trip:9103", "service_token: it is empty, and services.trip.addr (trip:9103) is not on loopback"},
 		{"service for others", "SLUICE_SERVICES_TRIP_LISTEN=0.0.0.0:9103 SLUICE_SERVICES_TRIP_ADDR=trip:9103 " + token, ""},
 		{"service beside us", "SLUICE_SERVICES_TRIP_LISTEN=[::1]:9103 SLUICE_SERVICES_TRIP_ADDR=localhost:9103", ""},

@@ -10,8 +10,9 @@ import (
 	"github.com/fullstorydev/grpchan/inprocgrpc"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
-	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health" // also enables the health checks of clients
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
 	"github.com/sluicehq/sluice/internal/errs"
@@ -23,6 +24,12 @@ const maxMessage = 16 << 20
 // window is the flow-control window of each direction of a connection, in bytes. It is fixed, because gRPC's estimate
 // costs a ping for every few messages, and larger than a large page.
 const window = 1 << 20
+
+// A client pings a server during calls. A process that hangs loses its connections after the sum of both.
+const (
+	pingInterval = 10 * time.Second
+	pingTimeout  = 2 * time.Second
+)
 
 func reconnect() backoff.Config {
 	return backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 2 * time.Second}
@@ -37,6 +44,7 @@ func NewServer(options Options, register func(grpc.ServiceRegistrar)) *grpc.Serv
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.StaticStreamWindowSize(window),
 		grpc.StaticConnWindowSize(window),
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingInterval / 2, PermitWithoutStream: true}),
 	)
 	register(server)
 	healthpb.RegisterHealthServer(server, health.NewServer())
