@@ -2,11 +2,13 @@ package app
 
 import (
 	"context"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 
+	"github.com/sluicehq/sluice/gateway/live/eventstream"
 	"github.com/sluicehq/sluice/services/account"
 	accountstore "github.com/sluicehq/sluice/services/account/store"
 )
@@ -15,6 +17,9 @@ import (
 // everybody in as ADMIN.
 func (w *wiring) openData() error {
 	if err := createDataFolder(w.config.Data); err != nil {
+		return err
+	}
+	if err := w.openToken(); err != nil {
 		return err
 	}
 	if w.isDemo = w.hasFile(demoFolder) || w.hasFile(demoLoaded); w.isDemo {
@@ -37,6 +42,20 @@ func (w *wiring) openData() error {
 	}
 	w.isDemo, w.newDemo = true, true
 	return os.WriteFile(filepath.Join(w.config.Data, demoFolder), nil, 0o600)
+}
+
+// openToken reads the service token of the data folder, unless the settings have one. Parts that share the folder share
+// the token.
+func (w *wiring) openToken() error {
+	if w.calls.Token != "" {
+		return nil
+	}
+	secret, err := eventstream.LoadSecret(filepath.Join(w.config.Data, "service-token"))
+	if err != nil {
+		return err
+	}
+	w.calls.Token = hex.EncodeToString(secret)
+	return nil
 }
 
 func errNotDemo(what string) error {

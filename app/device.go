@@ -74,7 +74,7 @@ func openDevice(ctx context.Context, w *wiring, _ connector) (*opened, error) {
 func (w *wiring) listenForDevices(ctx context.Context, store *devicestore.Store) (*ingress.Listener, error) {
 	c := w.config.MQTT
 	options := ingress.Options{
-		Addr: c.Addr, Clock: w.clock, Logger: w.logger, ProxyToken: w.config.ServiceToken.Reveal(), RestartGrace: w.config.Device.RestartGrace,
+		Addr: c.Addr, Clock: w.clock, Logger: w.logger, ProxyToken: w.calls.Token, RestartGrace: w.config.Device.RestartGrace,
 		Limits: ingress.Limits{
 			MaxPacket: int(c.MaxPacket), ConnectTimeout: c.ConnectTimeout, MaxKeepAlive: c.MaxKeepAlive,
 			WriteQueue: int(c.WriteQueue), WriteTimeout: c.WriteTimeout,

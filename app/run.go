@@ -77,14 +77,14 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Progra
 // Gateway runs the gateway alone. It dials the services at their address in the settings, or at their default address.
 func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Program, error) {
 	return build(ctx, cfg, logger, listenAddress{"addr", cfg.Addr}, func(ctx context.Context, w *wiring) error {
+		if err := w.openData(); err != nil {
+			return err
+		}
 		conns, err := w.remote(catalog.Names(), nil, whereItListens(cfg.Services))
 		if err != nil {
 			return err
 		}
 		if cfg.Demo {
-			if err := w.openData(); err != nil {
-				return err
-			}
 			w.start(w.demoLoader(conns))
 		}
 		shared := map[string]edge.Check{}

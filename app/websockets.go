@@ -20,7 +20,7 @@ const webSocketPath = "/mqtt"
 func (w *wiring) withDevices(handler http.Handler) http.Handler {
 	devices := w.devices
 	if devices == nil {
-		token := w.config.ServiceToken.Reveal()
+		token := w.calls.Token
 		devices = &httputil.ReverseProxy{
 			Rewrite: func(r *httputil.ProxyRequest) {
 				r.SetURL(&url.URL{Scheme: "http", Host: w.config.MQTT.WebsocketAddr})

@@ -9,14 +9,12 @@ import (
 // devices is a cached port. Embedded methods bypass the cache.
 type devices struct {
 	bff.Devices
-	cache  *Cache
-	get    *read[*bff.Device]
-	list   *read[bff.Page[bff.Device]]
-	count  *read[*bff.DeviceCounts]
-	events *read[bff.Page[bff.DeviceEvent]]
+	cache *Cache
+	get   *read[*bff.Device]
+	list  *read[bff.Page[bff.Device]]
+	count *read[*bff.DeviceCounts]
 
 	listArgs arguments[deviceListArgs]
-	pageArgs arguments[bff.PageRequest]
 }
 
 type deviceListArgs struct {
@@ -32,8 +30,7 @@ func (c *Cache) Devices(port bff.Devices) bff.Devices {
 		get:      newRead[*bff.Device](c, "Devices.GetDevices", true, nil),
 		list:     newRead[bff.Page[bff.Device]](c, "Devices.ListDevices", false, nil),
 		count:    newRead[*bff.DeviceCounts](c, "Devices.CountDevices", false, nil),
-		events:   newRead[bff.Page[bff.DeviceEvent]](c, "Devices.ListDeviceEvents", true, nil),
-		listArgs: newArguments[deviceListArgs](), pageArgs: newArguments[bff.PageRequest](),
+		listArgs: newArguments[deviceListArgs](),
 	}
 }
 
@@ -57,9 +54,8 @@ func (d devices) CountDevices(ctx context.Context) (*bff.DeviceCounts, error) {
 }
 
 func (d devices) ListDeviceEvents(ctx context.Context, deviceIDs []string, page bff.PageRequest) (map[string]bff.Page[bff.DeviceEvent], error) {
-	return d.events.get(ctx, d.pageArgs.key(page), deviceIDs, func(ctx context.Context, ids []string) (map[string]bff.Page[bff.DeviceEvent], error) {
-		return d.Devices.ListDeviceEvents(ctx, ids, page)
-	})
+	bff.ReadsOf(ctx).NoteUncacheable("Devices.ListDeviceEvents")
+	return d.Devices.ListDeviceEvents(ctx, deviceIDs, page)
 }
 
 func (d devices) QueryTelemetry(ctx context.Context, deviceIDs []string, query bff.TelemetryQuery) (map[string][]*bff.Series, error) {

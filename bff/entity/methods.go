@@ -67,7 +67,7 @@ var deviceMethods = []Method{ // a table, never written
 	{"Devices.GetDevices", Cached, caller.DeviceRead, 5 * time.Second, "lastSeenAt changes without an event"},
 	{"Devices.ListDevices", Cached, caller.DeviceRead, 5 * time.Second, "lastSeenAt changes without an event"},
 	{"Devices.CountDevices", Cached, caller.DeviceRead, 5 * time.Second, ""},
-	{"Devices.ListDeviceEvents", Cached, caller.DeviceRead, 5 * time.Second, ""},
+	{"Devices.ListDeviceEvents", Bypass, "", 0, "messages of devices and retention write without an event"},
 	{"Devices.QueryTelemetry", Bypass, "", 0, "readings have no events, and are large"},
 	{"Devices.RegisterDevice", Invalidates, "", 0, ""},
 	{"Devices.UpdateDevice", Invalidates, "", 0, ""},

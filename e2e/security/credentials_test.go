@@ -19,7 +19,11 @@ func TestInvalidCredentialsAreRefused(t *testing.T) {
 	data, at := t.TempDir(), "127.0.0.1:"+testserver.FreePort(t)
 	service := []string{"service", "account", "--demo", "--data", data, "--services-account-listen", at}
 	accounts := harness.Start(t, service...)
-	p := harness.Start(t, "gateway", "--addr", "127.0.0.1:0", "--services-account-addr", at)
+	p := harness.Start(t, "gateway", "--addr", "127.0.0.1:0", "--data", data, "--services-account-addr", at)
+	other := harness.Start(t, "gateway", "--addr", "127.0.0.1:0", "--data", t.TempDir(), "--services-account-addr", at)
+	if a := other.Execute(t, "", `mutation { login(input: {provider: DEMO, code: "alice"}) { accessToken } }`, nil); len(a.Errors) == 0 {
+		t.Error("a gateway of another data folder, without a service token, may call the account service")
+	}
 	t.Run("tampered tokens", func(t *testing.T) { testTampered(t, p) })
 	t.Run("a refresh token used twice", func(t *testing.T) { testRefreshTwice(t, p) })
 	t.Run("logout", func(t *testing.T) { testLogout(t, p) })

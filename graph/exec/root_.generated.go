@@ -4136,7 +4136,7 @@ type Point @authenticated {
   arrivedAt: DateTime
 }
 
-type DeviceEvent @authenticated @cacheControl(maxAge: 5) {
+type DeviceEvent @authenticated {
   id: ID!
   at: DateTime!
   "REGISTERED, UPDATED, IMPORTED, DELETED, SECRET_ROTATED, ONLINE, OFFLINE, REPORTED, MESSAGE_REFUSED, CONFIG_WANTED, CONFIG_REPORTED, COMMAND_LATE, LOCK_CHANGED, LOCK_FAILED, LOCK_DOUBTED, STREAM_CHANGED, STREAM_NOT_STOPPED, CALLED."
@@ -4208,14 +4208,14 @@ type DeviceEdge @authenticated @cacheControl(maxAge: 60) {
   node: Device!
 }
 
-type DeviceEventConnection @authenticated @cacheControl(maxAge: 60) {
+type DeviceEventConnection @authenticated {
   edges: [DeviceEventEdge!]!
   nodes: [DeviceEvent!]!
   pageInfo: PageInfo!
   totalCount: Int @cost(weight: 1)
 }
 
-type DeviceEventEdge @authenticated @cacheControl(maxAge: 60) {
+type DeviceEventEdge @authenticated {
   cursor: Cursor!
   node: DeviceEvent!
 }

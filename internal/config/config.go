@@ -36,7 +36,7 @@ type Config struct {
 	Documents    Documents     `embed:"" prefix:"documents-" group:"Documents"`
 	Auth         Auth          `embed:"" prefix:"auth-" group:"Sign-in"`
 	Services     Services      `embed:"" prefix:"services-" group:"Services"`
-	ServiceToken Secret        `group:"Services" help:"Secret that the gateway and separate services share; required as soon as one of them is not on loopback."`
+	ServiceToken Secret        `group:"Services" help:"Secret that the gateway and separate services share. Empty for one in the data folder, which parts on loopback with the same folder share; required as soon as one of them is not on loopback."`
 	CallTimeout  time.Duration `default:"3s" min:"1ms" group:"Services" help:"Timeout of one call to a service."`
 	Breaker      Breaker       `embed:"" prefix:"breaker-" group:"Services"`
 	NATS         NATS          `embed:"" prefix:"nats-" group:"Events"`
@@ -145,10 +145,11 @@ type Breaker struct {
 
 // NATS configures the broker and the retention of events.
 type NATS struct {
-	URL            Secret        `name:"url" help:"NATS servers, as nats://host:port, separated by commas; empty for the embedded server."`
-	EventsMaxAge   time.Duration `default:"72h" min:"1s" help:"Retention of events, for subscribers that resume."`
-	EventsMaxBytes Size          `default:"1GiB" min:"1MiB" help:"Maximum size of the event stream."`
-	Replicas       int           `default:"0" min:"0" max:"5" help:"Number of replicas of each stream in a NATS cluster; 0 selects 3, or 1 when the cluster has fewer servers."`
+	URL             Secret        `name:"url" help:"NATS servers, as nats://host:port, separated by commas; empty for the embedded server."`
+	Unauthenticated bool          `default:"false" help:"Allow servers beyond loopback without user and password in nats.url."`
+	EventsMaxAge    time.Duration `default:"72h" min:"1s" help:"Retention of events, for subscribers that resume."`
+	EventsMaxBytes  Size          `default:"1GiB" min:"1MiB" help:"Maximum size of the event stream."`
+	Replicas        int           `default:"0" min:"0" max:"5" help:"Number of replicas of each stream in a NATS cluster; 0 selects 3, or 1 when the cluster has fewer servers."`
 }
 
 // MQTT configures the listener for devices, and the limits of one device.
@@ -241,8 +242,9 @@ type Overload struct {
 
 // Redis configures the store that several gateways share.
 type Redis struct {
-	URL     Secret        `name:"url" help:"Redis in which gateways share budgets and cached responses, as redis://host:port or rediss://…; empty for a single gateway."`
-	Timeout time.Duration `default:"50ms" min:"1ms" help:"Timeout of a call to Redis; after it each gateway counts budgets alone, and calls the services instead of the cache."`
+	URL             Secret        `name:"url" help:"Redis in which gateways share budgets and cached responses, as redis://host:port or rediss://…; empty for a single gateway."`
+	Unauthenticated bool          `default:"false" help:"Allow a server beyond loopback without a password in redis.url."`
+	Timeout         time.Duration `default:"50ms" min:"1ms" help:"Timeout of a call to Redis; after it each gateway counts budgets alone, and calls the services instead of the cache."`
 }
 
 // Cache configures the cache of service responses.

@@ -36,7 +36,8 @@ func (c Config) crossChecks() []error {
 	errs := []error{
 		notEmpty("data", c.Data), notEmpty("auth.issuer", c.Auth.Issuer),
 		checkListen("addr", c.Addr), c.checkDemo(), c.checkTimes(), c.checkToken(), c.checkTrip(),
-		checkServers("nats.url", c.NATS.URL), c.checkDevices(), checkEndpoint("telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint), checkPublicURL("http.public_url", c.HTTP.PublicURL),
+		checkServers("nats.url", c.NATS.URL), checkCredentials("nats", c.NATS.URL, c.NATS.Unauthenticated),
+		checkCredentials("redis", c.Redis.URL, c.Redis.Unauthenticated), c.checkDevices(), checkEndpoint("telemetry.otlp_endpoint", c.Telemetry.OTLPEndpoint), checkPublicURL("http.public_url", c.HTTP.PublicURL),
 	}
 	errs = append(errs, checkRedis("redis.url", c.Redis.URL), c.checkDocuments(), c.checkSealing())
 	for _, origin := range c.HTTP.CORSOrigins {
@@ -293,6 +294,22 @@ func checkServers(path string, servers Secret) error {
 		if err != nil || u.Host == "" || !strings.Contains(" nats tls ws wss ", " "+u.Scheme+" ") {
 			return invalid(path, "it does not name NATS servers: write nats://host:4222, several with commas between, or nothing for the embedded one")
 		}
+	}
+	return nil
+}
+
+// checkCredentials requires credentials for servers that other machines reach: whoever can write to them can change what
+// all callers see.
+func checkCredentials(area string, servers Secret, allowed bool) error {
+	if servers == "" || allowed {
+		return nil
+	}
+	for server := range strings.SplitSeq(servers.Reveal(), ",") {
+		u, err := url.Parse(strings.TrimSpace(server))
+		if err != nil || u.Host == "" || u.User != nil || isLoopback(net.JoinHostPort(u.Hostname(), "0")) {
+			continue // malformed URLs are reported elsewhere
+		}
+		return invalid(area+".url", "it has no user and password, and %s is not on loopback: add them, or set %s.unauthenticated", u.Hostname(), area)
 	}
 	return nil
 }

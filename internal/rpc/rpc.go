@@ -19,7 +19,7 @@ import (
 
 // Options are for client and server.
 type Options struct {
-	Token   string // shared by all processes; "" disables the check
+	Token   string // shared by all processes; "" admits every call, for tests
 	Logger  *slog.Logger
 	Tracing *obs.Tracing
 	Metrics *Metrics

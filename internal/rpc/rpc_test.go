@@ -11,6 +11,12 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
+	reflectionpb "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
@@ -155,5 +161,39 @@ func TestCallsWithoutTheTokenAreRefused(t *testing.T) {
 		if got != want {
 			t.Errorf("token %q: %v", token, err)
 		}
+	}
+}
+
+// Reflection shows all methods: it needs the token. Probes of health have none.
+func TestReflectionWithoutTheTokenIsRefused(t *testing.T) {
+	t.Parallel()
+	server := options(&bytes.Buffer{})
+	server.Token = "right"
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := rpc.NewServer(server, func(grpc.ServiceRegistrar) {})
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(listener) }()
+	t.Cleanup(func() { srv.Stop(); <-done })
+	conn, err := grpc.NewClient(listener.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	for token, want := range map[string]codes.Code{"": codes.Unauthenticated, "wrong": codes.Unauthenticated, "right": codes.OK} {
+		ctx := metadata.AppendToOutgoingContext(t.Context(), "sluice-token", token)
+		stream, err := reflectionpb.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
+		if err == nil {
+			_ = stream.Send(&reflectionpb.ServerReflectionRequest{MessageRequest: &reflectionpb.ServerReflectionRequest_ListServices{}}) // Recv has the error
+			_, err = stream.Recv()
+		}
+		if status.Code(err) != want {
+			t.Errorf("token %q: %v, want %v", token, err, want)
+		}
+	}
+	if _, err := healthpb.NewHealthClient(conn).Check(t.Context(), &healthpb.HealthCheckRequest{}); err != nil {
+		t.Errorf("health: %v", err)
 	}
 }

@@ -40,6 +40,7 @@ func reconnect() backoff.Config {
 func NewServer(options Options, register func(grpc.ServiceRegistrar)) *grpc.Server {
 	server := grpc.NewServer(
 		grpc.UnaryInterceptor(options.server(true)),
+		grpc.StreamInterceptor(options.stream),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.ForceServerCodecV2(newCodec()),
 		grpc.StaticStreamWindowSize(window),
@@ -59,16 +60,30 @@ func NewChannel(options Options, register func(grpc.ServiceRegistrar)) *inprocgr
 	return channel
 }
 
-// server is the interceptor of every handler. Health and reflection need no token, because probes have none.
+const healthService = "grpc.health.v1.Health"
+
+func errNoToken() error {
+	return errs.New(errs.Unauthenticated, "SERVICE_TOKEN", "calls between services need the service token")
+}
+
+// stream is the interceptor of streams: reflection, and the health of probes, which have no token.
+func (o Options) stream(service any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+	if name, _ := split(info.FullMethod); name != healthService && !o.trusted(stream.Context()) {
+		return toStatus(name, errNoToken())
+	}
+	return handle(service, stream)
+}
+
+// server is the interceptor of every handler. Health needs no token, because probes have none.
 func (o Options) server(checkToken bool) grpc.UnaryServerInterceptor {
 	known := methods{metrics: o.Metrics.server(), separator: "."}
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 		m, started := known.of(info.FullMethod), time.Now()
-		if m.service == "grpc.health.v1.Health" {
+		if m.service == healthService {
 			return handle(ctx, request)
 		}
 		if checkToken && !o.trusted(ctx) {
-			return nil, toStatus(m.service, errs.New(errs.Unauthenticated, "SERVICE_TOKEN", "calls between services need the service token"))
+			return nil, toStatus(m.service, errNoToken())
 		}
 		ctx, span := o.Tracing.StartServer(o.incoming(ctx), m.span)
 		defer span.End()

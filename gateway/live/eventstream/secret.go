@@ -11,7 +11,7 @@ import (
 
 const secretBytes = 32
 
-// LoadSecret returns the secret of cursors from a file, and creates the file when it does not exist. This is for one gateway;
+// LoadSecret returns a secret from a file, and creates the file when it does not exist. This is for one gateway;
 // several gateways need a shared secret.
 func LoadSecret(path string) ([]byte, error) {
 	secret, err := os.ReadFile(path)
@@ -19,15 +19,17 @@ func LoadSecret(path string) ([]byte, error) {
 		return secret, nil
 	}
 	if err == nil {
-		return nil, fmt.Errorf("the key of cursors in %s is cut off: remove the file", path)
+		return nil, fmt.Errorf("the secret in %s is cut off: remove the file", path)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("read the key of cursors: %w", err)
+		return nil, fmt.Errorf("read the secret: %w", err)
 	}
 	secret = make([]byte, secretBytes)
 	_, _ = rand.Read(secret) // never fails
-	if err := writeSecret(path, secret); err != nil {
-		return nil, fmt.Errorf("write the key of cursors: %w", err)
+	if err := writeSecret(path, secret); errors.Is(err, fs.ErrExist) {
+		return LoadSecret(path) // another process was first
+	} else if err != nil {
+		return nil, fmt.Errorf("write the secret: %w", err)
 	}
 	return secret, nil
 }
@@ -46,5 +48,5 @@ func writeSecret(path string, secret []byte) error {
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return err
 	}
-	return os.Rename(file.Name(), path)
+	return os.Link(file.Name(), path)
 }
