@@ -34,7 +34,7 @@ func (w *wiring) overload(budgets *quota.Callers) *overload.Gate {
 		QueueTime: w.config.Overload.QueueTime, Interval: w.config.Overload.Interval, Spent: budgets.SpentShare,
 		Logger: w.logger, Registry: w.registry,
 	})
-	w.run("overload", gate.Run)
+	w.start(gate.Loops()...)
 	return gate
 }
 

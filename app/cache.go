@@ -37,11 +37,7 @@ func (w *wiring) cached(ctx context.Context, ports bff.Ports, b *bus.Bus, sole b
 		return ports, err
 	}
 	w.program.closing.add("cache of other gateways", func(context.Context) error { return stop() })
-	follower := c.Follower(ctx, b.JetStream())
-	w.run("cache events", func(ctx context.Context) error {
-		follower.Run(ctx)
-		return nil
-	})
+	w.start(c.Follower(ctx, b.JetStream()).Loop())
 	w.responses = c.Responses()
 	for _, part := range parts() {
 		part.cache(&ports, c)

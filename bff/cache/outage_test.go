@@ -13,6 +13,7 @@ import (
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/internal/testserver"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
 // network is the network between one gateway and Redis, which can be cut.
@@ -128,7 +129,7 @@ func (g *gateway) follow(t *testing.T, b *bus.Bus) {
 	follower := g.Follower(t.Context(), b.JetStream())
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
-	running.Go(func() { follower.Run(ctx) })
+	running.Go(func() { _ = worker.New(follower.Loop(), worker.Options{}).Run(ctx) })
 	t.Cleanup(func() { cancel(); running.Wait() })
 }
 
@@ -242,7 +243,7 @@ func TestFollowerContinuesWhereADeadGatewayStopped(t *testing.T) {
 	follower := first.Follower(t.Context(), b.JetStream())
 	following, kill := context.WithCancel(t.Context())
 	var running sync.WaitGroup
-	running.Go(func() { follower.Run(following) })
+	running.Go(func() { _ = worker.New(follower.Loop(), worker.Options{}).Run(following) })
 	publish(t, b, ids.New(ids.Device))
 	ctx := as(t, operator())
 	eventually(t, "the stored position", func() bool {

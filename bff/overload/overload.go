@@ -19,6 +19,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
 // Reason is the reason of every refusal by load shedding.
@@ -69,23 +70,16 @@ func New(options Options) *Gate {
 	return g
 }
 
-// Run measures until ctx ends.
-func (g *Gate) Run(ctx context.Context) error {
+// Loops returns the loop that measures the queue time; none if nothing is ever refused.
+func (g *Gate) Loops() []worker.Loop {
 	if g.options.QueueTime <= 0 {
-		<-ctx.Done()
 		return nil
 	}
 	queue := newQueue()
-	tick := time.NewTicker(g.options.Interval)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-			g.Observe(queue.median())
-		}
-	}
+	return []worker.Loop{{Name: "overload", Interval: g.options.Interval, Pass: func(context.Context) error {
+		g.Observe(queue.median())
+		return nil
+	}}}
 }
 
 // Observe updates the level from the median queue time of an interval.

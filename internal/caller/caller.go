@@ -50,19 +50,19 @@ const (
 
 // Caller is the identity of a caller.
 type Caller struct {
-	AccountID string   // the account that acts, or that owns the API key; "" for anonymous callers and the system
-	APIKeyID  string   // "" unless the credential is an API key
-	SessionID string   // the session of the access token; "" for other credentials
-	Role      Role     // "" for an anonymous caller
-	Scopes    []string // the operations that it may call
+	AccountID string   `json:",omitzero"`  // the account that acts, or that owns the API key; "" for anonymous callers and the system
+	APIKeyID  string   `json:",omitzero"`  // "" unless the credential is an API key
+	SessionID string   `json:",omitzero"`  // the session of the access token; "" for other credentials
+	Role      Role     `json:",omitzero"`  // "" for an anonymous caller
+	Scopes    []string `json:",omitempty"` // the operations that it may call
 
 	// DeviceLabels limits an API key to devices with all of these labels; for the key, other devices do not exist.
-	DeviceLabels map[string]string
+	DeviceLabels map[string]string `json:",omitempty"`
 
-	// Only the gateway uses the fields below.
+	// Only the gateway uses the fields below, and does not send them.
 	Generation      int64     `json:"-"` // of the tokens of the session
-	PointsPerMinute int       // the rate limit of the API key
-	ExpiresAt       time.Time // of the credential; zero never expires
+	PointsPerMinute int       `json:"-"` // the rate limit of the API key
+	ExpiresAt       time.Time `json:"-"` // of the credential; zero never expires
 }
 
 // ScopesOf returns the scopes of a role: those of internal/catalog, and those of the gateway. MEMBER rents vehicles
@@ -135,14 +135,14 @@ type contextKey struct{}
 
 type contextValue struct {
 	Caller
-	text func() (string, error)
+	once sync.Once
+	text string // Caller as encode returns it
+	err  error
 }
 
 // NewContext returns a context with the caller.
 func NewContext(ctx context.Context, c Caller) context.Context {
-	h := &contextValue{Caller: c}
-	h.text = sync.OnceValues(h.encode)
-	return context.WithValue(ctx, contextKey{}, h)
+	return context.WithValue(ctx, contextKey{}, &contextValue{Caller: c})
 }
 
 // FromContext returns the caller of a context; an anonymous one if it has none.
@@ -159,11 +159,23 @@ func Encoded(ctx context.Context) (string, error) {
 	if !ok || !h.Known() {
 		return "", nil
 	}
-	return h.text()
+	h.once.Do(func() { h.text, h.err = h.encode() })
+	return h.text, h.err
+}
+
+// encoded is the form of a Caller between processes. It does not list the scopes of a role, which nearly all callers have:
+// they would be most of the metadata of each call.
+type encoded struct {
+	Caller
+	RoleScopes bool `json:",omitzero"` // Scopes are those of the role
 }
 
 func (h *contextValue) encode() (string, error) {
-	text, err := json.Marshal(h.Caller)
+	e := encoded{Caller: h.Caller}
+	if slices.Equal(e.Scopes, ScopesOf(e.Role)) {
+		e.Scopes, e.RoleScopes = nil, true
+	}
+	text, err := json.Marshal(e)
 	if err != nil {
 		return "", fmt.Errorf("write the caller: %w", err)
 	}
@@ -172,11 +184,14 @@ func (h *contextValue) encode() (string, error) {
 
 // Decode decodes the result of Encoded. Other input is an anonymous caller.
 func Decode(text string) Caller {
-	var c Caller
-	if err := json.Unmarshal([]byte(text), &c); err != nil {
+	var e encoded
+	if err := json.Unmarshal([]byte(text), &e); err != nil {
 		return Caller{}
 	}
-	return c
+	if e.RoleScopes {
+		e.Scopes = ScopesOf(e.Role)
+	}
+	return e.Caller
 }
 
 // Require returns the caller if it has the scope, UNAUTHENTICATED for an anonymous caller, else PERMISSION_DENIED.

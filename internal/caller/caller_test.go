@@ -66,10 +66,19 @@ func TestWhoAdministers(t *testing.T) {
 
 func TestACallerTravelsAsText(t *testing.T) {
 	t.Parallel()
-	who := caller.Caller{AccountID: "acc_1", APIKeyID: "key_1", Role: caller.Member, Scopes: []string{caller.TripRead}, DeviceLabels: map[string]string{"site": "north"}}
-	text, err := caller.Encoded(caller.NewContext(t.Context(), who))
-	if err != nil || !reflect.DeepEqual(caller.Decode(text), who) {
-		t.Errorf("%q is %+v, %v", text, caller.Decode(text), err)
+	for name, who := range map[string]caller.Caller{
+		"an API key":                {AccountID: "acc_1", APIKeyID: "key_1", Role: caller.Member, Scopes: []string{caller.TripRead}, DeviceLabels: map[string]string{"site": "north"}},
+		"an API key without scopes": {AccountID: "acc_1", APIKeyID: "key_1", Role: caller.Admin},
+		"a role":                    {AccountID: "acc_1", SessionID: "s", Role: caller.Operator, Scopes: caller.ScopesOf(caller.Operator)},
+		"the system":                caller.OfSystem(),
+	} {
+		text, err := caller.Encoded(caller.NewContext(t.Context(), who))
+		if err != nil || !reflect.DeepEqual(caller.Decode(text), who) {
+			t.Errorf("%s: %q is %+v, %v", name, text, caller.Decode(text), err)
+		}
+		if who.APIKeyID == "" && len(text) > 100 {
+			t.Errorf("%s: %q has %d bytes, in each call", name, text, len(text))
+		}
 	}
 	for name, ctx := range map[string]context.Context{"nobody": t.Context(), "an empty caller": caller.NewContext(t.Context(), caller.Caller{})} {
 		if text, err := caller.Encoded(ctx); text != "" || err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/sluicehq/sluice/bff/cache/policy"
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/entity"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
 // Follower invalidates the entities of events. Each gateway follows all events, so that a gateway without Redis
@@ -98,25 +99,11 @@ func (f *Follower) last(ctx context.Context) (position, error) {
 	return position{info.Created.UnixNano(), info.State.LastSeq}, nil
 }
 
-// Run follows the events until ctx ends. After a failure it retries with a backoff.
-func (f *Follower) Run(ctx context.Context) {
-	const minBackoff, maxBackoff = 50 * time.Millisecond, 2 * time.Second
-	backoff := minBackoff
-	for ctx.Err() == nil {
-		before := f.at
-		err := f.follow(ctx)
-		if f.at != before {
-			backoff = minBackoff
-		}
-		if ctx.Err() == nil {
-			f.logger.Warn("the cache cannot follow events", "error", err.Error())
-		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(backoff):
-			backoff = min(2*backoff, maxBackoff)
-		}
-	}
+// Loop follows the events.
+func (f *Follower) Loop() worker.Loop {
+	loop := worker.Continuous("cache events", f.follow)
+	loop.MinBackoff, loop.MaxBackoff = 50*time.Millisecond, 2*time.Second
+	return loop
 }
 
 func (f *Follower) follow(ctx context.Context) error {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/bff/cache/policy"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
 // maxBacklog bounds the tags in the backlog. A fuller backlog invalidates all entries.
@@ -18,12 +19,12 @@ const flushInterval = 100 * time.Millisecond
 
 // backlog has the tags that must be invalidated in Redis before this gateway uses the cache.
 type backlog struct {
-	wake chan struct{} // signals a new tag
+	wake worker.Wakeup // after a new tag
 	mu   sync.Mutex
 	tags map[string]int // number of enqueues, so that a tag that is enqueued during a flush remains
 }
 
-func newBacklog() *backlog { return &backlog{wake: make(chan struct{}, 1), tags: map[string]int{}} }
+func newBacklog() *backlog { return &backlog{wake: worker.NewWakeup(), tags: map[string]int{}} }
 
 func (b *backlog) enqueue(tags ...string) {
 	b.mu.Lock()
@@ -35,10 +36,7 @@ func (b *backlog) enqueue(tags ...string) {
 	for _, tag := range tags {
 		b.tags[tag]++
 	}
-	select {
-	case b.wake <- struct{}{}:
-	default:
-	}
+	b.wake.Wake()
 }
 
 func (b *backlog) isEmpty() bool {
@@ -64,30 +62,21 @@ func (b *backlog) remove(flushed map[string]int) bool {
 	return len(b.tags) == 0
 }
 
-func (s *Shared) flushBacklog(ctx context.Context) {
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.backlog.wake:
-		}
-		for !s.flushOnce(ctx) {
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(flushInterval):
-			}
-		}
-	}
+// flushing is the loop that flushes the backlog after a new tag, and until it has succeeded.
+func (s *Shared) flushing() worker.Loop {
+	return worker.Loop{Name: "cache invalidations", Pass: s.flushBacklog, Wakeup: s.backlog.wake, MinBackoff: flushInterval, MaxBackoff: flushInterval}
 }
 
-func (s *Shared) flushOnce(ctx context.Context) bool {
+func (s *Shared) flushBacklog(ctx context.Context) error {
 	tags := s.backlog.snapshot()
 	if len(tags) == 0 {
-		return true
+		return nil
 	}
-	if s.release(ctx, "", slices.Collect(maps.Keys(tags))) != nil {
-		return false
+	if err := s.release(ctx, "", slices.Collect(maps.Keys(tags))); err != nil {
+		return err
 	}
-	return s.backlog.remove(tags)
+	if !s.backlog.remove(tags) {
+		s.backlog.wake.Wake()
+	}
+	return nil
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/sluicehq/sluice/bff/cache/policy"
 	"github.com/sluicehq/sluice/internal/redisdb"
+	"github.com/sluicehq/sluice/internal/worker"
 )
 
 //go:embed mark.lua
@@ -83,7 +84,7 @@ func NewShared(options Options) *Shared {
 // Run flushes the backlog and writes queued values until ctx ends.
 func (s *Shared) Run(ctx context.Context) {
 	var flushing sync.WaitGroup
-	flushing.Go(func() { s.flushBacklog(ctx) })
+	flushing.Go(func() { _ = worker.New(s.flushing(), worker.Options{}).Run(ctx) }) // an outage of Redis is logged by its breaker
 	s.writeQueued(ctx)
 	flushing.Wait()
 }
