@@ -105,6 +105,7 @@ type TelemetryQuery struct {
 	From, To    time.Time
 	StepSeconds int // 0 for raw readings
 	Aggregate   Aggregate
+	TimeZone    string // IANA: where steps begin; "" for UTC
 }
 
 // Series is the readings of one key, ordered by time.

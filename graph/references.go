@@ -158,6 +158,9 @@ func seriesArgs(_ context.Context, args plan.Args) (loaders.SeriesKey, error) {
 	if aggregate := plan.Arg[*bff.Aggregate](args, "aggregate"); aggregate != nil {
 		key.Aggregate = *aggregate
 	}
+	if zone := plan.Arg[*string](args, "timeZone"); zone != nil {
+		key.TimeZone = *zone
+	}
 	return key, nil
 }
 

@@ -28,6 +28,7 @@ type SeriesKey struct {
 	From, To    time.Time
 	StepSeconds int
 	Aggregate   bff.Aggregate
+	TimeZone    string
 }
 
 // DeviceSeries loads the telemetry of devices.
@@ -39,7 +40,7 @@ func DeviceSeries(p Ports) Batch[SeriesKey, []*bff.Series] {
 	}
 	return grouped(split, func(ctx context.Context, ids []string, k SeriesKey) (map[string][]*bff.Series, error) {
 		return p.Devices.QueryTelemetry(ctx, ids, bff.TelemetryQuery{
-			Keys: strings.Split(k.Keys, ","), From: k.From, To: k.To, StepSeconds: k.StepSeconds, Aggregate: k.Aggregate,
+			Keys: strings.Split(k.Keys, ","), From: k.From, To: k.To, StepSeconds: k.StepSeconds, Aggregate: k.Aggregate, TimeZone: k.TimeZone,
 		})
 	})
 }

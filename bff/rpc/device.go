@@ -123,8 +123,8 @@ func (d Devices) ListDeviceEvents(ctx context.Context, deviceIDs []string, reque
 func (d Devices) QueryTelemetry(ctx context.Context, deviceIDs []string, query bff.TelemetryQuery) (map[string][]*bff.Series, error) {
 	m, err := d.client.BatchQueryTelemetry(ctx, &devicev1.BatchQueryTelemetryRequest{
 		DeviceIds: deviceIDs, Keys: query.Keys, From: timestamppb.New(query.From), To: timestamppb.New(query.To),
-		StepSeconds: *number(&query.StepSeconds),
-		Aggregate:   enumValue[devicev1.Aggregate](devicev1.Aggregate_value, "AGGREGATE_", string(query.Aggregate)),
+		StepSeconds: *number(&query.StepSeconds), TimeZone: query.TimeZone,
+		Aggregate: enumValue[devicev1.Aggregate](devicev1.Aggregate_value, "AGGREGATE_", string(query.Aggregate)),
 	})
 	if err != nil {
 		return nil, err

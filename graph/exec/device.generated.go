@@ -20,7 +20,7 @@ import (
 // region    ************************** generated!.gotpl **************************
 
 type DeviceResolver interface {
-	Telemetry(ctx context.Context, obj *bff.Device, keys []string, from time.Time, to time.Time, stepSeconds *int, aggregate *bff.Aggregate) ([]*bff.Series, error)
+	Telemetry(ctx context.Context, obj *bff.Device, keys []string, from time.Time, to time.Time, stepSeconds *int, aggregate *bff.Aggregate, timeZone *string) ([]*bff.Series, error)
 	Events(ctx context.Context, obj *bff.Device, first *int, after *string) (*model.DeviceEventConnection, error)
 	CurrentTrip(ctx context.Context, obj *bff.Device) (*bff.Trip, error)
 	Jobs(ctx context.Context, obj *bff.Device, first *int, after *string) (*model.JobConnection, error)
@@ -174,6 +174,14 @@ func (ec *executionContext) field_Device_telemetry_args(ctx context.Context, raw
 		return nil, err
 	}
 	args["aggregate"] = arg4
+	arg5, err := graphql.ProcessArgField(ctx, rawArgs, "timeZone",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["timeZone"] = arg5
 	return args, nil
 }
 
@@ -453,7 +461,7 @@ func (ec *executionContext) _Device_telemetry(ctx context.Context, field graphql
 		},
 		func(ctx context.Context) (any, error) {
 			fc := graphql.GetFieldContext(ctx)
-			return ec.Resolvers.Device().Telemetry(ctx, obj, fc.Args["keys"].([]string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["stepSeconds"].(*int), fc.Args["aggregate"].(*bff.Aggregate))
+			return ec.Resolvers.Device().Telemetry(ctx, obj, fc.Args["keys"].([]string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["stepSeconds"].(*int), fc.Args["aggregate"].(*bff.Aggregate), fc.Args["timeZone"].(*string))
 		},
 		nil,
 		func(ctx context.Context, selections ast.SelectionSet, v []*bff.Series) graphql.Marshaler {

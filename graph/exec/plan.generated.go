@@ -134,7 +134,7 @@ type planDeviceReferences struct {
 	references map[string]plan.Reference
 }
 
-func (r planDeviceReferences) Telemetry(ctx context.Context, obj *bff.Device, keys []string, from time.Time, to time.Time, stepSeconds *int, aggregate *bff.Aggregate) ([]*bff.Series, error) {
+func (r planDeviceReferences) Telemetry(ctx context.Context, obj *bff.Device, keys []string, from time.Time, to time.Time, stepSeconds *int, aggregate *bff.Aggregate, timeZone *string) ([]*bff.Series, error) {
 	return plan.Resolve[[]*bff.Series](ctx, r.references, "Device.telemetry", obj)
 }
 
@@ -1465,7 +1465,7 @@ func planFieldsOfDevice() plan.Type {
 				Call: func(x any, ctx context.Context, fc *graphql.FieldContext, o any) (any, error) {
 					ec := x.(*executionContext)
 					obj := o.(*bff.Device)
-					return ec.Resolvers.Device().Telemetry(ctx, obj, fc.Args["keys"].([]string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["stepSeconds"].(*int), fc.Args["aggregate"].(*bff.Aggregate))
+					return ec.Resolvers.Device().Telemetry(ctx, obj, fc.Args["keys"].([]string), fc.Args["from"].(time.Time), fc.Args["to"].(time.Time), fc.Args["stepSeconds"].(*int), fc.Args["aggregate"].(*bff.Aggregate), fc.Args["timeZone"].(*string))
 				},
 				Value: plan.Value(planOSeries2ᚕᚖgithubᚗcomᚋsluicehqᚋsluiceᚋbffᚐSeriesᚄ),
 				Context: func(x any, ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {

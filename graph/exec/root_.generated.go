@@ -197,7 +197,7 @@ type ComplexityRoot struct {
 		Position    func(childComplexity int) int
 		Presence    func(childComplexity int) int
 		Stream      func(childComplexity int) int
-		Telemetry   func(childComplexity int, keys []string, from time.Time, to time.Time, stepSeconds *int, aggregate *bff.Aggregate) int
+		Telemetry   func(childComplexity int, keys []string, from time.Time, to time.Time, stepSeconds *int, aggregate *bff.Aggregate, timeZone *string) int
 		Version     func(childComplexity int) int
 	}
 
@@ -1347,7 +1347,7 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 			return 0, false
 		}
 
-		return e.ComplexityRoot.Device.Telemetry(childComplexity, args["keys"].([]string), args["from"].(time.Time), args["to"].(time.Time), args["stepSeconds"].(*int), args["aggregate"].(*bff.Aggregate)), true
+		return e.ComplexityRoot.Device.Telemetry(childComplexity, args["keys"].([]string), args["from"].(time.Time), args["to"].(time.Time), args["stepSeconds"].(*int), args["aggregate"].(*bff.Aggregate), args["timeZone"].(*string)), true
 	case "Device.version":
 		if e.ComplexityRoot.Device.Version == nil {
 			break
@@ -4082,9 +4082,10 @@ type Device implements Node @requiresScopes(scopes: [["device:read"]]) @cacheCon
   """
   Its readings from ` + "`" + `from` + "`" + ` (inclusive) to ` + "`" + `to` + "`" + ` (exclusive), one series for each key: raw readings, at most
   50,000, or one point for each step, which is the aggregate of the readings in it. A step without a reading has no
-  point. The time may have 50,000 steps, over all keys.
+  point. The time may have 50,000 steps, over all keys. Steps begin at midnight of the time zone (IANA): steps of 86,400
+  seconds are its days, which have 23, 24 or 25 hours.
   """
-  telemetry(keys: [String!]!, from: DateTime!, to: DateTime!, stepSeconds: Int, aggregate: Aggregate = AVG): [Series!]
+  telemetry(keys: [String!]!, from: DateTime!, to: DateTime!, stepSeconds: Int, aggregate: Aggregate = AVG, timeZone: String = "UTC"): [Series!]
     @cost(weight: 5)
     @listSize(slicingArguments: ["keys"])
   "Its events, the newest first. For staff."

@@ -366,6 +366,7 @@ func FuzzTable(f *testing.F) {
 		f.Add(readtest.Data(f, path)[:900])
 	}
 	f.Add("{\"lat\":1,\"lon\":1,\"time\":1704110400}\n{\"lat\":null}\n")
+	f.Add("time;value;value2;Value\n1/2/26 9:05 PM;1.234;1,5;2\n")
 	f.Add("key;kind;label:a;labels;lat;lon\nd;sensor;1;{\"b\":2};1,5;2,5\n")
 	f.Fuzz(func(t *testing.T, file string) {
 		trips, err := Trips(strings.NewReader(file), recordings.Options{})
@@ -379,6 +380,13 @@ func FuzzTable(f *testing.F) {
 			readtest.All(t, trips.Rides)
 		}
 		readtest.All(t, Readings(strings.NewReader(file), recordings.Options{}))
+		chosen := recordings.Options{DateOrder: recordings.MonthDayYear, Columns: map[string]string{"value": "value"}, Assume: func(string) {}}
+		good, _, _ := readtest.All(t, Readings(strings.NewReader(file), chosen))
+		for _, r := range good {
+			if math.IsNaN(r.Value) || math.IsInf(r.Value, 0) || r.At.IsZero() {
+				t.Errorf("%+v", r)
+			}
+		}
 		readtest.All(t, Devices(strings.NewReader(file), recordings.Options{}))
 	})
 }

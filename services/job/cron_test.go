@@ -118,7 +118,7 @@ func wantInvalid(t *testing.T, err error, field string) {
 }
 
 func FuzzParseCron(f *testing.F) {
-	for _, text := range []string{"*/5 8-18 * * MON-FRI", "@every 90s", "@daily", "0 0 30 2 *", "TZ=UTC", "1-5/2,7 * ? * 0"} {
+	for _, text := range []string{"*/5 8-18 * * MON-FRI", "@every 90s", "@daily", "0 0 30 2 *", "TZ=UTC", "1-5/2,7 * ? * 0", "0 9 * * 1-7/3", "0 9 * * 7,5-7"} {
 		f.Add(text, "Europe/Berlin", int64(1_774_000_000))
 	}
 	f.Fuzz(func(t *testing.T, text, zone string, unix int64) {

@@ -72,6 +72,26 @@ func TestKeysOfDifferentPartsDiffer(t *testing.T) {
 	}
 }
 
+// A date in the order of the caller is that date in the order of ISO 8601, or no time.
+func FuzzReorderDate(f *testing.F) {
+	f.Add("2/1/2026 9:05 PM", true)
+	f.Add("02.01.26", false)
+	f.Add("2026-01-02T10:00:00+01:00", true)
+	f.Fuzz(func(t *testing.T, text string, dayFirst bool) {
+		order := "MDY"
+		if dayFirst {
+			order = "DMY"
+		}
+		reordered := ReorderDate(text, order)
+		if again := ReorderDate(reordered, order); again != reordered {
+			t.Errorf("%q is %q, and then %q", text, reordered, again)
+		}
+		if got, err := Time(reordered, time.UTC); err == nil && (got.Year() < FirstYear-1 || got.Year() > LastYear+1) {
+			t.Errorf("%q is %v", text, got)
+		}
+	})
+}
+
 func FuzzTime(f *testing.F) {
 	f.Add("2024-01-01 14:00:00 +0200")
 	f.Add("1704110400.5")

@@ -165,6 +165,7 @@ func TestBadTelemetryQueriesAreRefused(t *testing.T) {
 		"to: must be between":          with(func(in *request) { in.To = timestamppb.New(time.Date(2201, 1, 1, 0, 0, 0, 0, time.UTC)) }),
 		"stepSeconds: must be":         with(func(in *request) { in.StepSeconds = -1 }),
 		"aggregate: must be":           with(func(in *request) { in.Aggregate = 42 }),
+		"timeZone: ":                   with(func(in *request) { in.TimeZone = "Mars/Olympus_Mons" }),
 		"deviceIds: are more than 100": with(func(in *request) { in.DeviceIds = make([]string, 1_001) }),
 	} {
 		_, err := h.BatchQueryTelemetry(ctx, in)

@@ -3,11 +3,13 @@
 package rpc
 
 import (
+	"cmp"
 	"context"
 	"time"
 
 	"google.golang.org/grpc"
 
+	"github.com/sluicehq/sluice/internal/input"
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/assembly"
 	"github.com/sluicehq/sluice/services/device/registry"
@@ -137,9 +139,13 @@ func (s server) BatchQueryTelemetry(ctx context.Context, in *devicev1.BatchQuery
 	if err != nil {
 		return nil, err
 	}
+	zone, err := input.Zone("timeZone", cmp.Or(in.GetTimeZone(), "UTC"))
+	if err != nil {
+		return nil, err
+	}
 	series, err := s.telemetry.Query(ctx, telemetry.Query{
 		DeviceIDs: in.GetDeviceIds(), Keys: in.GetKeys(), From: from, To: to,
-		Step: time.Duration(in.GetStepSeconds()) * time.Second, Aggregate: aggregate,
+		Step: time.Duration(in.GetStepSeconds()) * time.Second, Zone: zone, Aggregate: aggregate,
 	})
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/sqldb"
@@ -57,7 +58,11 @@ func (s *Store) Query(ctx context.Context, q telemetry.Query) ([]telemetry.Serie
 	if err != nil {
 		return nil, fmt.Errorf("query telemetry: %w", err)
 	}
-	return collectSeries(rows)
+	startOf := sqldb.Time
+	if q.LocalSteps() {
+		startOf = q.StartOf
+	}
+	return collectSeries(rows, startOf)
 }
 
 // selection selects device, key, time, value and time of arrival of points, in order: of readings and of rolled up
@@ -69,8 +74,13 @@ func selection(w *sqldb.Where, q telemetry.Query) string {
 			UNION ALL SELECT device_id, key, at, sum / count, CAST(NULL AS BIGINT) FROM readings_rolled` + condition + ` ORDER BY device_id, key, at, value`
 	}
 	step := w.Arg(q.Step.Microseconds())
+	local := localTime(q)
+	from := "at"
+	if q.LocalSteps() {
+		from = local
+	}
 	// The remainder of a negative time (before 1970) is negative; adding a step makes it positive.
-	start := `at - (at % ` + step + ` + ` + step + `) % ` + step + ` AS start`
+	start := from + ` - (` + local + ` % ` + step + ` + ` + step + `) % ` + step + ` AS start`
 	stepped := `SELECT device_id, key, ` + start + `, 1 AS count, value AS sum, value AS least, value AS greatest, value AS last, at AS last_at
 			FROM readings` + condition + `
 		UNION ALL SELECT device_id, key, ` + start + `, count, sum, least, greatest, last, last_at FROM readings_rolled` + condition
@@ -83,6 +93,21 @@ func selection(w *sqldb.Where, q telemetry.Query) string {
 	}
 	return `SELECT device_id, key, start, ` + aggregate(q.Aggregate) + `, CAST(NULL AS BIGINT) FROM (` + stepped + `) AS stepped
 		GROUP BY device_id, key, start ORDER BY device_id, key, start`
+}
+
+// localTime returns the expression of the local time of a reading.
+func localTime(q telemetry.Query) string {
+	offsets := q.Offsets()
+	if len(offsets) == 0 {
+		return "at"
+	}
+	var text strings.Builder
+	text.WriteString("(at + CASE")
+	for i, o := range offsets[1:] {
+		fmt.Fprintf(&text, " WHEN at < %d THEN %d", o.Since, offsets[i].Micros)
+	}
+	fmt.Fprintf(&text, " WHEN 1 = 1 THEN %d END)", offsets[len(offsets)-1].Micros)
+	return text.String()
 }
 
 func aggregate(a telemetry.Aggregate) string {
@@ -100,7 +125,7 @@ func aggregate(a telemetry.Aggregate) string {
 }
 
 // collectSeries groups points, ordered by device and key, into series.
-func collectSeries(rows *sql.Rows) ([]telemetry.Series, error) {
+func collectSeries(rows *sql.Rows, startOf func(micros int64) time.Time) ([]telemetry.Series, error) {
 	var all []telemetry.Series
 	points := 0
 	_, err := sqldb.Collect(rows, func(row sqldb.Row) (struct{}, error) {
@@ -118,7 +143,7 @@ func collectSeries(rows *sql.Rows) ([]telemetry.Series, error) {
 			all = append(all, telemetry.Series{DeviceID: deviceID, Key: key})
 		}
 		series := &all[len(all)-1]
-		series.Points = append(series.Points, telemetry.Point{At: sqldb.Time(at), Value: value, ArrivedAt: sqldb.NullTime(arrived)})
+		series.Points = append(series.Points, telemetry.Point{At: startOf(at), Value: value, ArrivedAt: sqldb.NullTime(arrived)})
 		return struct{}{}, nil
 	})
 	if err != nil {

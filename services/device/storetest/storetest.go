@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T) assembly.Store) {
 		"events page by device":                              eventsPage,
 		"a reading is kept once":                             readingsOnce,
 		"a corrected reading replaces the stored one":        readingsCorrected,
+		"steps of readings follow the time zone":             stepsInZones,
 		"the newest reading says when a device was seen":     updatesLastSeen,
 		"readings of no device are refused":                  readingsOfNone,
 		"series hold what was asked":                         raw,

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -91,6 +92,65 @@ func readingsCorrected(t *testing.T, s assembly.Store) {
 	}
 	if _, _, err := s.Correct(t.Context(), ids.New(ids.Device), []telemetry.Reading{at(0, 1)}, nil); err == nil {
 		t.Errorf("a missing device: %v", err)
+	}
+}
+
+// Steps of days are those of the zone: with 23 hours in March and 25 in October.
+func stepsInZones(t *testing.T, s assembly.Store) {
+	berlin, err := time.LoadLocation("Europe/Berlin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	kolkata, err := time.LoadLocation("Asia/Kolkata")
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := named("d", 0)
+	create(t, s, d)
+	for month, first := range map[string]time.Time{"march": time.Date(2026, 3, 28, 0, 0, 0, 0, time.UTC), "october": time.Date(2026, 10, 24, 0, 0, 0, 0, time.UTC)} {
+		for hour := range 72 {
+			record(t, s, d.ID, telemetry.Reading{Key: month, At: first.Add(time.Duration(hour) * time.Hour), Value: 1})
+		}
+	}
+	for _, c := range []struct {
+		key  string
+		zone *time.Location
+		step time.Duration
+		from time.Time
+		want string
+	}{
+		{"march", berlin, 24 * time.Hour, time.Date(2026, 3, 27, 23, 0, 0, 0, time.UTC), "27T23:00 23, 28T23:00 23, 29T22:00 24, 30T22:00 2"},
+		{"october", berlin, 24 * time.Hour, time.Date(2026, 10, 23, 22, 0, 0, 0, time.UTC), "23T22:00 22, 24T22:00 25, 25T23:00 24, 26T23:00 1"},
+		{"october", time.UTC, 24 * time.Hour, time.Date(2026, 10, 23, 22, 0, 0, 0, time.UTC), "24T00:00 24, 25T00:00 24, 26T00:00 24"},
+		{"october", nil, 24 * time.Hour, time.Date(2026, 10, 23, 22, 0, 0, 0, time.UTC), "24T00:00 24, 25T00:00 24, 26T00:00 24"},
+		{"october", kolkata, 24 * time.Hour, time.Date(2026, 10, 23, 0, 0, 0, 0, time.UTC), "23T18:30 19, 24T18:30 24, 25T18:30 24, 26T18:30 5"},
+		// The repeated hour, from 00:00 to 02:00 UTC, has its own steps.
+		{"october", berlin, time.Hour, time.Date(2026, 10, 25, 0, 0, 0, 0, time.UTC), "25T00:00 1, 25T01:00 1, 25T02:00 1"},
+		// A step of 6 local hours, from 22:00 to 05:00 UTC, has 7 real ones.
+		{"october", berlin, 6 * time.Hour, time.Date(2026, 10, 24, 22, 0, 0, 0, time.UTC), "24T22:00 7, 25T05:00 6, 25T11:00 6"},
+	} {
+		for _, aggregate := range []telemetry.Aggregate{telemetry.Sum, telemetry.Count} {
+			q := telemetry.Query{Keys: []string{c.key}, From: c.from, To: c.from.Add(96 * time.Hour), Step: c.step, Zone: c.zone, Aggregate: aggregate}
+			if c.step < 24*time.Hour {
+				q.To = c.from.Add(3 * c.step)
+				if c.step > time.Hour {
+					q.To = q.To.Add(time.Hour)
+				}
+			}
+			var got []string
+			for _, series := range query(t, s, q, d.ID) {
+				for _, p := range series.Points {
+					got = append(got, fmt.Sprintf("%s %g", p.At.UTC().Format("02T15:04"), p.Value))
+				}
+			}
+			if strings.Join(got, ", ") != c.want {
+				t.Errorf("%s in %v by %v: %s, want %s", c.key, c.zone, c.step, strings.Join(got, ", "), c.want)
+			}
+		}
+		q := telemetry.Query{Keys: []string{c.key}, From: c.from, To: c.from.Add(96 * time.Hour), Step: c.step, Zone: c.zone, Aggregate: telemetry.Last}
+		if series := query(t, s, q, d.ID); len(series) != 1 || series[0].Points[0].Value != 1 {
+			t.Errorf("the last of %s: %+v", c.key, series)
+		}
 	}
 }
 

@@ -183,9 +183,10 @@ type Query struct {
 	DeviceIDs []string
 	Keys      []string // at most 20
 	From, To  time.Time
-	// Step is in whole seconds; 0 requests raw readings. Steps are aligned to 1970-01-01T00:00:00Z; the first step
-	// may start before From, but has only readings since From.
+	// Step is in whole seconds; 0 requests raw readings. Steps are aligned to 1970-01-01T00:00:00 in the zone; the
+	// first step may start before From, but has only readings since From.
 	Step      time.Duration
+	Zone      *time.Location // nil is UTC
 	Aggregate Aggregate
 }
 
@@ -272,7 +273,11 @@ func checkKeys(keys []string) ([]string, error) {
 	return once, nil
 }
 
+// steps returns the number of steps; with a zone, it is up to two too many.
 func (q Query) steps() int64 {
+	if q.Zone != nil && q.Zone != time.UTC {
+		return int64(q.To.Sub(q.From)/q.Step) + 3
+	}
 	step := q.Step.Microseconds()
 	return floorDiv(q.To.UnixMicro()-1, step) - floorDiv(q.From.UnixMicro(), step) + 1
 }

@@ -1393,6 +1393,7 @@ type BatchQueryTelemetryRequest struct {
 	To            *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`                                       // exclusive
 	StepSeconds   int32                  `protobuf:"varint,5,opt,name=step_seconds,json=stepSeconds,proto3" json:"step_seconds,omitempty"` // 0: raw readings
 	Aggregate     Aggregate              `protobuf:"varint,6,opt,name=aggregate,proto3,enum=sluice.device.v1.Aggregate" json:"aggregate,omitempty"`
+	TimeZone      string                 `protobuf:"bytes,7,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"` // IANA: where steps begin; "" for UTC
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1467,6 +1468,13 @@ func (x *BatchQueryTelemetryRequest) GetAggregate() Aggregate {
 		return x.Aggregate
 	}
 	return Aggregate_AGGREGATE_UNSPECIFIED
+}
+
+func (x *BatchQueryTelemetryRequest) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
 }
 
 type BatchQueryTelemetryResponse struct {
@@ -2121,7 +2129,7 @@ const file_device_v1_device_proto_rawDesc = "" +
 	"\x0fDeviceEventPage\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x125\n" +
 	"\x06events\x18\x02 \x03(\v2\x1d.sluice.device.v1.DeviceEventR\x06events\x12-\n" +
-	"\x04page\x18\x03 \x01(\v2\x19.sluice.types.v1.PageInfoR\x04page\"\x89\x02\n" +
+	"\x04page\x18\x03 \x01(\v2\x19.sluice.types.v1.PageInfoR\x04page\"\xa6\x02\n" +
 	"\x1aBatchQueryTelemetryRequest\x12\x1d\n" +
 	"\n" +
 	"device_ids\x18\x01 \x03(\tR\tdeviceIds\x12\x12\n" +
@@ -2129,7 +2137,8 @@ const file_device_v1_device_proto_rawDesc = "" +
 	"\x04from\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04from\x12*\n" +
 	"\x02to\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x02to\x12!\n" +
 	"\fstep_seconds\x18\x05 \x01(\x05R\vstepSeconds\x129\n" +
-	"\taggregate\x18\x06 \x01(\x0e2\x1b.sluice.device.v1.AggregateR\taggregate\"U\n" +
+	"\taggregate\x18\x06 \x01(\x0e2\x1b.sluice.device.v1.AggregateR\taggregate\x12\x1b\n" +
+	"\ttime_zone\x18\a \x01(\tR\btimeZone\"U\n" +
 	"\x1bBatchQueryTelemetryResponse\x126\n" +
 	"\x06series\x18\x01 \x03(\v2\x1e.sluice.device.v1.DeviceSeriesR\x06series\"n\n" +
 	"\fDeviceSeries\x12\x1b\n" +
