@@ -27,6 +27,7 @@ import (
 	"github.com/sluicehq/sluice/internal/redisdb"
 	"github.com/sluicehq/sluice/internal/rpc"
 	"github.com/sluicehq/sluice/internal/worker"
+	"github.com/sluicehq/sluice/services/account/signing"
 )
 
 // Program is a running Sluice, or a part of it.
@@ -73,6 +74,7 @@ type wiring struct {
 	newDemo   bool            // since this start
 	devices   http.Handler    // MQTT over WebSocket; nil when the device service runs elsewhere
 	guards    []*guard.Conn
+	signing   *signing.Keys // of the account service; nil when it runs elsewhere
 }
 
 // listenAddress is the address of a program, and the setting that names it. The zero value does not listen.

@@ -14,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/catalog"
 	"github.com/sluicehq/sluice/internal/config"
+	"github.com/sluicehq/sluice/services/account/signing"
 )
 
 // Offline is the services over their stores, without gateway and broker, for commands. Its events stay in the outboxes
@@ -22,6 +23,7 @@ type Offline struct {
 	program *Program
 	conns   map[string]grpc.ClientConnInterface
 	isDemo  bool
+	signing *signing.Keys
 }
 
 // OpenOffline opens the services and migrates their stores.
@@ -33,7 +35,7 @@ func OpenOffline(ctx context.Context, cfg config.Config, logger *slog.Logger) (*
 		}
 		o.isDemo = w.isDemo
 		_, conns, err := w.local(ctx, catalog.Names(), reachIn(nil))
-		o.conns = conns
+		o.conns, o.signing = conns, w.signing
 		return err
 	})
 	o.program = program
@@ -45,6 +47,9 @@ func (o *Offline) Close(ctx context.Context) error { return o.program.Close(ctx)
 
 // Accounts returns the account service.
 func (o *Offline) Accounts() bff.Accounts { return bffrpc.NewAccounts(o.conns["account"]) }
+
+// SigningKeys returns the keys that sign access tokens.
+func (o *Offline) SigningKeys() *signing.Keys { return o.signing }
 
 // Import returns the ports of the importer. Only in the demo's data folder the demo identities have accounts.
 func (o *Offline) Import() importer.Services {

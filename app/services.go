@@ -182,13 +182,9 @@ func isAway(err error) bool {
 }
 
 func openAccount(ctx context.Context, w *wiring, _ connector) (*opened, error) {
-	db, err := w.openSealed(ctx, "account", accountstore.Migrations())
+	db, err := w.openSealed(ctx, "account", accountstore.Migrations(), accountstore.SealedKeys())
 	if err != nil {
 		return nil, err
-	}
-	signer, err := signing.Open(filepath.Join(w.config.Data, "keys"))
-	if err != nil {
-		return nil, fmt.Errorf("open the signing keys: %w", err)
 	}
 	options := account.Options{Issuer: w.config.Auth.Issuer, AccessTTL: w.config.Auth.AccessTTL, RefreshTTL: w.config.Auth.RefreshTTL}
 	if w.config.Demo {
@@ -203,8 +199,17 @@ func openAccount(ctx context.Context, w *wiring, _ connector) (*opened, error) {
 		return nil, err
 	}
 	options.Derive = keys.Derive
-	service := account.New(store, signer, w.clock, options)
-	return &opened{name: "account", db: db, register: func(r grpc.ServiceRegistrar) { accountrpc.Register(r, service) }}, nil
+	w.signing, err = signing.Open(ctx, store, signing.Options{
+		Clock: w.clock, Rotation: w.config.Auth.KeyRotation, TokenTTL: w.config.Auth.AccessTTL, Folder: filepath.Join(w.config.Data, "keys"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("open the signing keys: %w", err)
+	}
+	service := account.New(store, w.signing, w.clock, options)
+	return &opened{
+		name: "account", db: db, register: func(r grpc.ServiceRegistrar) { accountrpc.Register(r, service) },
+		loops: func(*bus.Bus) []worker.Loop { return []worker.Loop{w.signing.Loop()} },
+	}, nil
 }
 
 func openTrip(ctx context.Context, w *wiring, connect connector) (*opened, error) {

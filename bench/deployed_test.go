@@ -174,12 +174,7 @@ func startDeployed(b *testing.B, services string) process {
 
 // signer signs the access tokens of the accounts service of the benchmark.
 var signer = sync.OnceValues(func() (*signing.Keys, error) {
-	folder, err := os.MkdirTemp("", "sluice-bench-keys-")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = os.RemoveAll(folder) }()
-	return signing.Open(filepath.Join(folder, "keys"))
+	return signing.Open(context.Background(), &signing.Memory{}, signing.Options{})
 })
 
 // Login signs an operator in, whatever the code is.

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -138,7 +137,7 @@ func (h *environment) guarded(service string) grpc.ClientConnInterface {
 
 func (h *environment) account(t testing.TB) func(grpc.ServiceRegistrar) {
 	t.Helper()
-	signer, err := signing.Open(filepath.Join(t.TempDir(), "keys"))
+	signer, err := signing.Open(t.Context(), &signing.Memory{}, signing.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"encoding/pem"
 	"maps"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -172,11 +171,11 @@ func publicPEM(t *testing.T, key *rsa.PublicKey) []byte {
 // privateKey is the key that the account service signs under.
 func (h *fixture) privateKey(t *testing.T) (*rsa.PrivateKey, string) {
 	t.Helper()
-	text, err := os.ReadFile(h.keyFolder + "/0001.pem")
+	stored, err := h.keys.SigningKeys(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	block, _ := pem.Decode(text)
+	block, _ := pem.Decode([]byte(stored[0].PEM))
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
 		t.Fatal(err)

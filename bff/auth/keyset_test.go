@@ -65,10 +65,16 @@ func TestTokenOfNewKeyRefreshesTheKeySet(t *testing.T) {
 	if _, err := h.auth.Caller(t.Context(), bearer(old)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := signing.AddKey(h.keyFolder); err != nil {
+	keys, err := signing.Open(t.Context(), h.keys, signing.Options{Clock: h.clock})
+	if err != nil {
 		t.Fatal(err)
 	}
+	if _, err := keys.Rotate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	h.clock.Advance(signing.PublishLead)
 	h.start(t)
+	old = h.signIn(t, "alice").AccessToken // the first one has expired
 	h.clock.Advance(time.Minute)
 	for name, token := range map[string]string{"new": h.signIn(t, "alice").AccessToken, "old": old} {
 		if _, err := h.auth.Caller(t.Context(), bearer(token)); err != nil {

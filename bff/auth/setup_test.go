@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"log/slog"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -32,19 +31,19 @@ const issuer = "https://sluice.test"
 
 // fixture is an Authenticator before a real account service.
 type fixture struct {
-	auth      *auth.Authenticator
-	accounts  bff.Accounts
-	clock     *clock.Manual
-	db        *sqldb.DB
-	keyFolder string
-	conn      *countingConn
+	auth     *auth.Authenticator
+	accounts bff.Accounts
+	clock    *clock.Manual
+	db       *sqldb.DB
+	keys     *signing.Memory
+	conn     *countingConn
 }
 
 func open(t *testing.T) *fixture {
 	t.Helper()
 	h := &fixture{
 		clock: clock.NewManual(time.Date(2026, 7, 1, 12, 0, 0, 0, time.UTC)),
-		db:    sqltest.OpenSQLite(t, accountstore.Migrations()), keyFolder: filepath.Join(t.TempDir(), "keys"),
+		db:    sqltest.OpenSQLite(t, accountstore.Migrations()), keys: &signing.Memory{},
 		conn: &countingConn{calls: map[string]int{}},
 	}
 	h.start(t)
@@ -60,7 +59,7 @@ func calls() rpc.Options {
 // start runs the account service with the keys that are in its folder now.
 func (h *fixture) start(t *testing.T) {
 	t.Helper()
-	signer, err := signing.Open(h.keyFolder)
+	signer, err := signing.Open(t.Context(), h.keys, signing.Options{Clock: h.clock})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ type commands struct {
 	Service  serviceCommand  `cmd:"" help:"Run one service alone."`
 	Import   importCommand   `cmd:"" help:"Load recordings: trips, telemetry, observations, hydration or devices."`
 	Simulate simulateCommand `cmd:"" help:"Simulate many MQTT devices against a running Sluice and report what was stored."`
+	Keys     keysCommand     `cmd:"" help:"List and rotate the keys that sign access tokens."`
 	APIKey   apiKeyCommand   `cmd:"" name:"apikey" help:"Create, list and revoke API keys."`
 	Migrate  migrateCommand  `cmd:"" help:"Apply the migrations of all databases."`
 	Schema   schemaCommand   `cmd:"" help:"Print the GraphQL schema."`

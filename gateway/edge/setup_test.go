@@ -72,7 +72,7 @@ type inside struct {
 // openInside is openCounting with other options of the pipeline and of admission.
 func openInside(t testing.TB, limits *quota.Options, bend func(*inside), changes ...change) *environment {
 	t.Helper()
-	signer, err := signing.Open(filepath.Join(t.TempDir(), "keys"))
+	signer, err := signing.Open(t.Context(), &signing.Memory{}, signing.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

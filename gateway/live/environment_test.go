@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -92,7 +91,7 @@ func newWorld(t testing.TB) *world {
 // worldOn has services of its own, before a broker that others may use too.
 func worldOn(t testing.TB, b *bus.Bus) *world {
 	t.Helper()
-	signer, err := signing.Open(filepath.Join(t.TempDir(), "keys"))
+	signer, err := signing.Open(t.Context(), &signing.Memory{}, signing.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func nobody() grpc.ClientConnInterface {
 
 func build(t *testing.T) fixture {
 	t.Helper()
-	keys, err := signing.Open(t.TempDir())
+	keys, err := signing.Open(t.Context(), &signing.Memory{}, signing.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -112,6 +112,7 @@ type Documents struct {
 type Auth struct {
 	AccessTTL    time.Duration `default:"15m" min:"1s" help:"TTL of an access token."`
 	RefreshTTL   time.Duration `default:"720h" min:"1s" help:"TTL of a refresh token."`
+	KeyRotation  time.Duration `default:"2160h" min:"0s" help:"Time after which a new key signs access tokens; 0 rotates by sluice keys rotate only."`
 	CacheTTL     time.Duration `default:"5s" min:"0s" max:"1m" help:"TTL of a cached credential check. An API key that was revoked at another gateway remains valid for this time when its event is lost; 0 calls the account service for each request."`
 	CacheEntries int           `default:"10000" min:"1" help:"Maximum number of cached credential checks, about 500 bytes each."`
 	Issuer       string        `default:"sluice" help:"Issuer in access tokens (iss)."`

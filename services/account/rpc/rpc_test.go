@@ -52,7 +52,7 @@ func (broken) Identify(context.Context, string) (account.Identity, error) {
 
 func buildWith(t *testing.T, wrap func(account.Store) account.Store, options account.Options) environment {
 	t.Helper()
-	keys, err := signing.Open(t.TempDir())
+	keys, err := signing.Open(t.Context(), &signing.Memory{}, signing.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package signing
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
@@ -9,140 +10,81 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
-	"strconv"
+	"slices"
 )
 
 const (
 	keyBits  = 2048
-	maxKeys  = 16
 	maxFile  = 16 << 10 // bytes; a 4,096 bit key has 3,300
 	pemLabel = "PRIVATE KEY"
 )
 
-func openFolder(folder string) ([]key, error) {
-	if err := createFolder(folder); err != nil {
-		return nil, err
+// moveFolder moves the key files of an earlier version into the store, and deletes them. Each process of the account
+// service may have had a folder of its own: the tokens under all of these keys stay valid.
+func (k *Keys) moveFolder(ctx context.Context) error {
+	if k.options.Folder == "" {
+		return nil
 	}
-	names, err := keyFiles(folder)
+	files, err := filepath.Glob(filepath.Join(k.options.Folder, "[0-9][0-9][0-9][0-9].pem"))
 	if err != nil {
-		return nil, err
+		return fmt.Errorf("list the old signing keys: %w", err)
 	}
-	if len(names) == 0 {
-		// Another process may create the first key at the same time; then both use that key.
-		if err := addFile(folder, 1); err != nil && !errors.Is(err, fs.ErrExist) {
-			return nil, err
+	slices.Sort(files)
+	for _, file := range files {
+		if err := k.moveFile(ctx, file); err != nil {
+			return err
 		}
-		if names, err = keyFiles(folder); err != nil {
-			return nil, err
-		}
-	}
-	keys := make([]key, len(names))
-	for i, name := range names {
-		if keys[i], err = readKey(filepath.Join(folder, name)); err != nil {
-			return nil, err
-		}
-	}
-	return keys, nil
-}
-
-// AddKey creates a key in the folder and returns its kid. It signs after the next Open.
-func AddKey(folder string) (kid string, err error) {
-	if err := createFolder(folder); err != nil {
-		return "", err
-	}
-	names, err := keyFiles(folder)
-	if err != nil {
-		return "", err
-	}
-	number := 1
-	if len(names) > 0 {
-		last, err := strconv.Atoi(names[len(names)-1][:4])
-		if err != nil {
-			return "", fmt.Errorf("number of the newest signing key: %w", err)
-		}
-		number = last + 1
-	}
-	if err := addFile(folder, number); err != nil {
-		return "", err
-	}
-	added, err := readKey(filepath.Join(folder, fileName(number)))
-	return added.id, err
-}
-
-func fileName(number int) string { return fmt.Sprintf("%04d.pem", number) }
-
-func createFolder(folder string) error {
-	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("make the folder of signing keys: %w", err)
-	}
-	info, err := os.Stat(folder)
-	if err != nil {
-		return fmt.Errorf("open the folder of signing keys: %w", err)
-	}
-	if runtime.GOOS != "windows" && info.Mode().Perm()&0o022 != 0 {
-		return fmt.Errorf("others can put signing keys into %s (mode %04o): run chmod 700 %[1]s", folder, info.Mode().Perm())
 	}
 	return nil
 }
 
-func keyFiles(folder string) ([]string, error) {
-	entries, err := os.ReadDir(folder)
+func (k *Keys) moveFile(ctx context.Context, file string) error {
+	content, err := readPrivate(file)
 	if err != nil {
-		return nil, fmt.Errorf("list signing keys: %w", err)
-	}
-	pattern := regexp.MustCompile(`^[0-9]{4}\.pem$`)
-	var names []string
-	for _, entry := range entries {
-		if pattern.MatchString(entry.Name()) {
-			names = append(names, entry.Name())
-		}
-	}
-	if len(names) > maxKeys {
-		return nil, fmt.Errorf("%s holds %d signing keys, at most %d are read: delete the oldest", folder, len(names), maxKeys)
-	}
-	return names, nil
-}
-
-// addFile creates a key file under its final name after its content is synced. It never replaces a file: fs.ErrExist.
-func addFile(folder string, number int) error {
-	private, err := rsa.GenerateKey(rand.Reader, keyBits)
-	if err != nil {
-		return fmt.Errorf("make a signing key: %w", err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return fmt.Errorf("write a signing key: %w", err)
-	}
-	file, err := os.CreateTemp(folder, ".new-*") // with mode 0600
-	if err != nil {
-		return fmt.Errorf("write a signing key: %w", err)
-	}
-	defer func() { _ = os.Remove(file.Name()) }() // the file under its final name remains
-	err = pem.Encode(file, &pem.Block{Type: pemLabel, Bytes: der})
-	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return fmt.Errorf("write a signing key: %w", err)
-	}
-	if err := os.Link(file.Name(), filepath.Join(folder, fileName(number))); err != nil {
-		return fmt.Errorf("keep a signing key: %w", err)
-	}
-	return nil
-}
-
-func readKey(path string) (key, error) {
-	content, err := readPrivate(path)
-	if err != nil {
-		return key{}, err
+		return err
 	}
 	private, err := parseKey(content)
 	if err != nil {
-		return key{}, fmt.Errorf("the signing key %s %w: restore it from a backup, or delete it, which signs out whoever holds its tokens", path, err)
+		return fmt.Errorf("the signing key %s %w: restore it from a backup, or delete it, which signs out whoever holds its tokens", file, err)
 	}
-	return key{id: Thumbprint(&private.PublicKey), private: private}, nil
+	old := StoredKey{ID: Thumbprint(&private.PublicKey), PEM: string(content), SignsFrom: k.options.Clock.Now()}
+	for {
+		stored, err := k.store.SigningKeys(ctx)
+		if err != nil {
+			return fmt.Errorf("read the signing keys: %w", err)
+		}
+		if slices.ContainsFunc(stored, func(s StoredKey) bool { return s.ID == old.ID }) {
+			break
+		}
+		old.Number = 1
+		if len(stored) > 0 {
+			old.Number = stored[len(stored)-1].Number + 1
+		}
+		if _, err := k.store.AddSigningKey(ctx, old); err != nil { // another process may take the number first
+			return fmt.Errorf("store the signing key of %s: %w", file, err)
+		}
+	}
+	if err := os.Remove(file); err != nil {
+		return fmt.Errorf("delete the old signing key: %w", err)
+	}
+	return nil
+}
+
+// newKey returns a new key without a number and a time.
+func newKey() (StoredKey, error) {
+	private, err := rsa.GenerateKey(rand.Reader, keyBits)
+	if err != nil {
+		return StoredKey{}, fmt.Errorf("make a signing key: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return StoredKey{}, fmt.Errorf("encode a signing key: %w", err)
+	}
+	text := pem.EncodeToMemory(&pem.Block{Type: pemLabel, Bytes: der})
+	return StoredKey{ID: Thumbprint(&private.PublicKey), PEM: string(text)}, nil
 }
 
 func readPrivate(path string) ([]byte, error) {

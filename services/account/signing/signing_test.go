@@ -17,13 +17,14 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/services/account"
 	"github.com/sluicehq/sluice/services/account/signing"
 )
 
-func open(t *testing.T, folder string) *signing.Keys {
+func open(t *testing.T, store signing.Store) *signing.Keys {
 	t.Helper()
-	keys, err := signing.Open(folder)
+	keys, err := signing.Open(t.Context(), store, signing.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +77,7 @@ func published(set []byte, kid string) (*rsa.PublicKey, error) {
 
 func TestATokenReadsUnderThePublishedKeys(t *testing.T) {
 	t.Parallel()
-	keys := open(t, filepath.Join(t.TempDir(), "deep", "keys"))
+	keys := open(t, &signing.Memory{})
 	want := claims()
 	got, err := verify(keys.KeySet(), sign(t, keys, want))
 	if err != nil {
@@ -94,17 +95,17 @@ func TestATokenReadsUnderThePublishedKeys(t *testing.T) {
 
 func TestOtherTokensDoNotRead(t *testing.T) {
 	t.Parallel()
-	keys := open(t, t.TempDir())
+	keys := open(t, &signing.Memory{})
 	good := sign(t, keys, claims())
 	expired := claims()
 	expired.ExpiresAt = time.Now().Add(-time.Second)
 	parts := strings.Split(good, ".")
 	forged := base64.RawURLEncoding.EncodeToString([]byte(`{"sub":"account_1","role":"ADMIN","aud":"sluice","iss":"sluice","exp":4102444800}`))
 	for name, token := range map[string]string{
-		"expired":          sign(t, keys, expired),
-		"tampered":         parts[0] + "." + forged + "." + parts[2],
-		"of another house": sign(t, open(t, t.TempDir()), claims()),
-		"cut short":        good[:len(good)-4],
+		"expired":                 sign(t, keys, expired),
+		"tampered":                parts[0] + "." + forged + "." + parts[2],
+		"of another installation": sign(t, open(t, &signing.Memory{}), claims()),
+		"cut short":               good[:len(good)-4],
 	} {
 		if _, err := verify(keys.KeySet(), token); err == nil {
 			t.Errorf("a token that is %s reads", name)
@@ -115,7 +116,7 @@ func TestOtherTokensDoNotRead(t *testing.T) {
 func TestThePublishedSetHoldsNothingPrivate(t *testing.T) {
 	t.Parallel()
 	var set struct{ Keys []map[string]any }
-	if err := json.Unmarshal(open(t, t.TempDir()).KeySet(), &set); err != nil || len(set.Keys) != 1 {
+	if err := json.Unmarshal(open(t, &signing.Memory{}).KeySet(), &set); err != nil || len(set.Keys) != 1 {
 		t.Fatalf("%v, %v", set, err)
 	}
 	for name := range set.Keys[0] {
@@ -125,41 +126,74 @@ func TestThePublishedSetHoldsNothingPrivate(t *testing.T) {
 	}
 }
 
-func TestKeysStayAndTheNewestSigns(t *testing.T) {
-	t.Parallel()
-	folder := t.TempDir()
-	first := open(t, folder)
-	old := sign(t, first, claims())
-	if again := open(t, folder); string(again.KeySet()) != string(first.KeySet()) {
-		t.Fatal("another start, other keys")
-	}
-	kid, err := signing.AddKey(folder)
+func kidOf(t *testing.T, token string) string {
+	t.Helper()
+	read, _, err := jwt.NewParser().ParseUnverified(token, jwt.MapClaims{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := open(t, folder)
-	fresh := sign(t, second, claims())
-	for name, token := range map[string]string{"old": old, "fresh": fresh} {
-		if _, err := verify(second.KeySet(), token); err != nil {
-			t.Errorf("the %s token: %v", name, err)
+	return fmt.Sprint(read.Header["kid"])
+}
+
+func pass(t *testing.T, keys *signing.Keys) {
+	t.Helper()
+	if err := keys.Loop().Pass(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRotatedKeyIsPublishedBeforeItSignsAndReplacedKeyUntilItsTokensExpire(t *testing.T) {
+	t.Parallel()
+	clk, store := clock.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)), &signing.Memory{}
+	options := signing.Options{Clock: clk, Rotation: 90 * 24 * time.Hour, TokenTTL: 15 * time.Minute}
+	processes := make([]*signing.Keys, 2)
+	for i := range processes {
+		var err error
+		if processes[i], err = signing.Open(t.Context(), store, options); err != nil {
+			t.Fatal(err)
 		}
 	}
-	if _, err := verify(first.KeySet(), fresh); err == nil {
-		t.Error("the fresh token is signed under the old key")
+	rotating, other := processes[0], processes[1]
+	first := kidOf(t, sign(t, rotating, claims()))
+	clk.Advance(options.Rotation)
+	for _, keys := range []*signing.Keys{rotating, other, rotating} { // both find that the key is old
+		pass(t, keys)
 	}
-	if header, err := base64.RawURLEncoding.DecodeString(strings.Split(fresh, ".")[0]); err != nil || !strings.Contains(string(header), kid) {
-		t.Errorf("header %s does not name key %s", header, kid)
+	if n := len(rotating.List()); n != 2 {
+		t.Fatalf("%d keys after the rotation, want 2", n)
+	}
+	second := rotating.List()[1].ID
+	for _, step := range []struct {
+		advance time.Duration
+		kid     string
+		keys    int
+	}{
+		{signing.PublishLead - time.Second, first, 2},
+		{time.Second, second, 2},
+		{signing.PublishLead + options.TokenTTL - time.Second, second, 2},
+		{time.Second, second, 1},
+	} {
+		clk.Advance(step.advance)
+		for name, keys := range map[string]*signing.Keys{"rotating": rotating, "other": other} {
+			pass(t, keys)
+			if kid := kidOf(t, sign(t, keys, claims())); kid != step.kid || len(keys.List()) != step.keys {
+				t.Errorf("the %s process at %v: %d keys, signs with %s, want %d, %s", name, clk.Now(), len(keys.List()), kid, step.keys, step.kid)
+			}
+			if !strings.Contains(string(keys.KeySet()), second) {
+				t.Errorf("the %s process at %v does not publish the new key", name, clk.Now())
+			}
+		}
 	}
 }
 
 func TestManyFirstStartsMakeOneKey(t *testing.T) {
 	t.Parallel()
-	folder := t.TempDir()
+	store := &signing.Memory{}
 	sets := make([]string, 4)
 	var starts sync.WaitGroup
 	for i := range sets {
 		starts.Go(func() {
-			if keys, err := signing.Open(folder); err != nil {
+			if keys, err := signing.Open(t.Context(), store, signing.Options{}); err != nil {
 				t.Error(err)
 			} else {
 				sets[i] = string(keys.KeySet())
@@ -172,23 +206,49 @@ func TestManyFirstStartsMakeOneKey(t *testing.T) {
 			t.Error("they made several keys")
 		}
 	}
-	if files, err := os.ReadDir(folder); err != nil || len(files) != 1 {
-		t.Errorf("%v are left, %v", files, err)
-	}
 }
 
-func TestOnlyTheOwnerReadsTheFiles(t *testing.T) {
+// fileOf writes the key of an earlier version's folder and returns a token under it.
+func fileOf(t *testing.T, folder string) (file, token string) {
+	t.Helper()
+	var old signing.Memory
+	token = sign(t, open(t, &old), claims())
+	stored, err := old.SigningKeys(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(folder, "0001.pem")
+	if err := os.WriteFile(file, []byte(stored[0].PEM), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file, token
+}
+
+func TestFoldersOfTwoProcessesAreMovedIntoTheStore(t *testing.T) {
 	t.Parallel()
-	folder := filepath.Join(t.TempDir(), "keys")
-	open(t, folder)
-	for path, want := range map[string]os.FileMode{folder: 0o700, filepath.Join(folder, "0001.pem"): 0o600} {
-		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
-			t.Errorf("%s: mode %v, %v", path, info.Mode(), err)
+	store := &signing.Memory{}
+	var tokens []string
+	var keys *signing.Keys
+	for range 2 {
+		folder := t.TempDir()
+		file, token := fileOf(t, folder)
+		tokens = append(tokens, token)
+		var err error
+		if keys, err = signing.Open(t.Context(), store, signing.Options{Folder: folder}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(file); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("the plain key is still in the folder: %v", err)
+		}
+	}
+	for _, token := range tokens {
+		if _, err := verify(keys.KeySet(), token); err != nil {
+			t.Errorf("a token under a key of a folder: %v", err)
 		}
 	}
 }
 
-func TestBadFoldersAreRefusedWithAWordOnWhatToDo(t *testing.T) {
+func TestUnreadableKeyFileIsRefused(t *testing.T) {
 	t.Parallel()
 	write := func(content string) func(file string) error {
 		return func(file string) error { return os.WriteFile(file, []byte(content), 0o600) }
@@ -198,7 +258,6 @@ func TestBadFoldersAreRefusedWithAWordOnWhatToDo(t *testing.T) {
 		want  string
 	}{
 		"others read the key":      {func(file string) error { return os.Chmod(file, 0o640) }, "chmod 600"},
-		"others write the folder":  {func(file string) error { return os.Chmod(filepath.Dir(file), 0o777) }, "chmod 700"},
 		"an empty file":            {write(""), "restore it"},
 		"a key that is cut short":  {func(file string) error { return os.Truncate(file, 500) }, "restore it"},
 		"PEM of something else":    {write("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"), "restore it"},
@@ -206,13 +265,14 @@ func TestBadFoldersAreRefusedWithAWordOnWhatToDo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			folder := filepath.Join(t.TempDir(), "keys")
-			open(t, folder)
-			if err := c.spoil(filepath.Join(folder, "0001.pem")); err != nil {
+			folder := t.TempDir()
+			file, _ := fileOf(t, folder)
+			if err := c.spoil(file); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := signing.Open(folder); err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %v", err)
+			_, err := signing.Open(t.Context(), &signing.Memory{}, signing.Options{Folder: folder})
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, want an error with %q", err, c.want)
 			}
 		})
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
 	"github.com/sluicehq/sluice/services/account"
+	"github.com/sluicehq/sluice/services/account/signing"
 	"github.com/sluicehq/sluice/services/account/store"
 	"github.com/sluicehq/sluice/services/account/storetest"
 )
@@ -29,8 +30,40 @@ func TestStore(t *testing.T) {
 		storetest.Run(t, func(t *testing.T) account.Store { return newStore(open(t)) })
 		t.Run("each change emits its event, once", func(t *testing.T) { t.Parallel(); eachChangeEmits(t, open(t)) })
 		t.Run("no secret is kept", func(t *testing.T) { t.Parallel(); noSecretKept(t, open(t)) })
+		t.Run("signing keys, of two processes, are ordered, sealed and unique", func(t *testing.T) { t.Parallel(); signingKeys(t, open(t)) })
 		t.Run("expired sessions leave no rows", func(t *testing.T) { t.Parallel(); noRowsLeft(t, open(t)) })
 	})
+}
+
+func signingKeys(t *testing.T, db *sqldb.DB) {
+	first, second := newStore(db), newStore(db)
+	key := signing.StoredKey{Number: 1, ID: "a", PEM: "secret", SignsFrom: now()}
+	for _, c := range []struct {
+		number int64
+		id     string
+		added  bool
+	}{{1, "a", true}, {1, "b", false}, {2, "a", false}, {3, "c", true}} {
+		key.Number, key.ID = c.number, c.id
+		added, err := second.AddSigningKey(t.Context(), key)
+		check(t, err)
+		if added != c.added {
+			t.Errorf("key %d %s: added %v, want %v", c.number, c.id, added, c.added)
+		}
+	}
+	keys, err := first.SigningKeys(t.Context())
+	check(t, err)
+	if len(keys) != 2 || keys[0] != (signing.StoredKey{Number: 1, ID: "a", PEM: "secret", SignsFrom: now()}) || keys[1].ID != "c" {
+		t.Errorf("the keys are %+v", keys)
+	}
+	var pem string
+	check(t, db.Read().QueryRowContext(t.Context(), `SELECT pem FROM signing_keys WHERE number = 1`).Scan(&pem))
+	if strings.Contains(pem, "secret") {
+		t.Errorf("the key is stored as %q, want it sealed", pem)
+	}
+	check(t, first.DeleteSigningKey(t.Context(), 1))
+	if keys, err = second.SigningKeys(t.Context()); err != nil || len(keys) != 1 {
+		t.Errorf("after the deletion: %+v, %v", keys, err)
+	}
 }
 
 func now() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
