@@ -29,7 +29,7 @@ const (
 )
 
 func openDevice(ctx context.Context, w *wiring, _ connector) (*opened, error) {
-	db, err := w.openSealed(ctx, "device", devicestore.Migrations())
+	db, err := w.openSealed(ctx, "device", devicestore.Migrations(), devicestore.Sealed()...)
 	if err != nil {
 		return nil, err
 	}

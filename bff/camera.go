@@ -13,7 +13,7 @@ type Cameras interface {
 	MoveCamera(ctx context.Context, input MoveCameraInput) (*Command, error)
 	// TakeSnapshot sends the command to upload an image to the target. With a nil upload the adapter that stores
 	// images adds the target.
-	TakeSnapshot(ctx context.Context, deviceID string, upload JSON) (*Command, error)
+	TakeSnapshot(ctx context.Context, deviceID string, upload *SnapshotUpload) (*Command, error)
 }
 
 // StreamState is STOPPED, STARTING, LIVE or STOPPING.
@@ -42,4 +42,10 @@ type MoveCameraInput struct {
 	DeviceID               string
 	Pan, Tilt, Zoom, Focus *float64
 	IdempotencyKey         *string
+}
+
+// SnapshotUpload is where a camera uploads an image, bound to the command that asks for it.
+type SnapshotUpload struct {
+	CommandID string
+	Arguments JSON
 }

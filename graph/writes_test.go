@@ -161,7 +161,7 @@ func (f writableDevices) MoveCamera(ctx context.Context, input bff.MoveCameraInp
 	return f.command(ctx, "moveCamera", input)
 }
 
-func (f writableDevices) TakeSnapshot(ctx context.Context, id string, _ bff.JSON) (*bff.Command, error) {
+func (f writableDevices) TakeSnapshot(ctx context.Context, id string, _ *bff.SnapshotUpload) (*bff.Command, error) {
 	return f.command(ctx, "takeSnapshot", id)
 }
 

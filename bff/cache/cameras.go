@@ -26,7 +26,7 @@ func (d devices) MoveCamera(ctx context.Context, input bff.MoveCameraInput) (*bf
 	})
 }
 
-func (d devices) TakeSnapshot(ctx context.Context, deviceID string, upload bff.JSON) (*bff.Command, error) {
+func (d devices) TakeSnapshot(ctx context.Context, deviceID string, upload *bff.SnapshotUpload) (*bff.Command, error) {
 	return write(ctx, d.cache, "Devices.TakeSnapshot", []string{deviceID}, func(ctx context.Context) (*bff.Command, error) {
 		return d.Devices.TakeSnapshot(ctx, deviceID, upload)
 	})

@@ -18,8 +18,8 @@ func Devices(port bff.Devices, images *Images) bff.Devices {
 }
 
 // TakeSnapshot adds the signed upload URL to the command.
-func (d devices) TakeSnapshot(ctx context.Context, deviceID string, _ bff.JSON) (*bff.Command, error) {
-	upload, err := d.images.uploadArguments(ctx, deviceID)
+func (d devices) TakeSnapshot(ctx context.Context, deviceID string, _ *bff.SnapshotUpload) (*bff.Command, error) {
+	upload, err := d.images.newUpload(ctx, deviceID)
 	if err != nil {
 		return nil, err
 	}

@@ -87,16 +87,24 @@ type upload struct {
 
 func contentTypes() []string { return []string{"image/jpeg", "image/png", "image/webp"} }
 
-func (m *Images) uploadArguments(ctx context.Context, deviceID string) (bff.JSON, error) {
-	key := "snapshots/" + deviceID + "/" + ids.New(ids.Image)
+// imageKey names the device and the command, so that a signed URL is valid for one image of both.
+func imageKey(deviceID, commandID string) string { return "snapshots/" + deviceID + "/" + commandID }
+
+func (m *Images) newUpload(ctx context.Context, deviceID string) (*bff.SnapshotUpload, error) {
+	commandID := ids.New(ids.Command)
+	key := imageKey(deviceID, commandID)
 	address, err := m.bucket.SignedURL(ctx, key, &blob.SignedURLOptions{Method: http.MethodPut, Expiry: m.options.PutFor})
 	if err != nil {
 		return nil, fmt.Errorf("sign a URL: %w", err)
 	}
-	return json.Marshal(snapshotArguments{Image: key, Upload: upload{
+	arguments, err := json.Marshal(snapshotArguments{Image: key, Upload: upload{
 		URL: address, Method: http.MethodPut, ContentTypes: contentTypes(), MaxBytes: m.options.MaxBytes,
 		ExpiresAt: m.options.Clock.Now().Add(m.options.PutFor),
 	}})
+	if err != nil {
+		return nil, fmt.Errorf("write the arguments of the command: %w", err)
+	}
+	return &bff.SnapshotUpload{CommandID: commandID, Arguments: arguments}, nil
 }
 
 // downloadURL returns the signed URL of the image of a command; "" without an image.
@@ -105,13 +113,14 @@ func (m *Images) downloadURL(ctx context.Context, c *bff.Command) (string, error
 	if c.Name != "takeSnapshot" || c.Status != "SUCCEEDED" || json.Unmarshal(c.Arguments, &arguments) != nil {
 		return "", nil
 	}
-	if !strings.HasPrefix(arguments.Image, "snapshots/"+c.DeviceID+"/") {
+	key := arguments.Image
+	if key != imageKey(c.DeviceID, c.ID) && !strings.HasPrefix(key, imageKey(c.DeviceID, string(ids.Image)+"_")) { // of an earlier version
 		return "", nil
 	}
-	if exists, err := m.bucket.Exists(ctx, arguments.Image); err != nil || !exists {
+	if exists, err := m.bucket.Exists(ctx, key); err != nil || !exists {
 		return "", err
 	}
-	return m.bucket.SignedURL(ctx, arguments.Image, &blob.SignedURLOptions{Method: http.MethodGet, Expiry: m.options.GetFor})
+	return m.bucket.SignedURL(ctx, key, &blob.SignedURLOptions{Method: http.MethodGet, Expiry: m.options.GetFor})
 }
 
 // ServeHTTP serves uploads and downloads.

@@ -25,8 +25,8 @@ type cameraPort struct {
 	taken []*bff.Command
 }
 
-func (l *cameraPort) TakeSnapshot(_ context.Context, deviceID string, upload bff.JSON) (*bff.Command, error) {
-	c := &bff.Command{ID: "command_1", DeviceID: deviceID, Name: "takeSnapshot", Arguments: upload, Status: "SENT"}
+func (l *cameraPort) TakeSnapshot(_ context.Context, deviceID string, upload *bff.SnapshotUpload) (*bff.Command, error) {
+	c := &bff.Command{ID: upload.CommandID, DeviceID: deviceID, Name: "takeSnapshot", Arguments: upload.Arguments, Status: "SENT"}
 	l.taken = append(l.taken, c)
 	return c, nil
 }
@@ -198,5 +198,38 @@ func TestInvalidUploadIsRefused(t *testing.T) {
 	}
 	if status, answer := d.send(t, http.MethodPut, place, "image/png", image); status != http.StatusCreated {
 		t.Errorf("the place is spoilt: %d %s", status, answer)
+	}
+}
+
+// A signed URL names the device and the command: it is valid for one image of them, and for no other.
+func TestUploadIsBoundToItsDeviceAndCommand(t *testing.T) {
+	t.Parallel()
+	d := open(t)
+	address := d.place(t)
+	other := d.place(t)
+	first, second := d.cameraPort.taken[0], d.cameraPort.taken[1]
+	if !strings.Contains(address, first.DeviceID) || !strings.Contains(address, first.ID) || first.ID == second.ID {
+		t.Errorf("%s names neither %s nor %s", address, first.DeviceID, first.ID)
+	}
+	for name, forged := range map[string]string{
+		"another command": strings.ReplaceAll(address, first.ID, second.ID), "another device": strings.ReplaceAll(address, "device_1", "device_2"),
+	} {
+		if status, _ := d.send(t, http.MethodPut, forged, "image/png", picture(t)); status != http.StatusForbidden {
+			t.Errorf("%s: %d", name, status)
+		}
+	}
+	for _, want := range []int{http.StatusCreated, http.StatusConflict} {
+		if status, _ := d.send(t, http.MethodPut, address, "image/png", picture(t)); status != want {
+			t.Errorf("%d, want %d", status, want)
+		}
+	}
+	if status, _ := d.send(t, http.MethodPut, other, "image/png", picture(t)); status != http.StatusCreated {
+		t.Errorf("the other command: %d", status)
+	}
+	first.Status, second.Status = "SUCCEEDED", "SUCCEEDED"
+	second.Arguments = first.Arguments // another command's image is not this one's
+	found, err := d.port.GetCommands(t.Context(), nil)
+	if err != nil || found[0].ImageURL == nil || found[1].ImageURL != nil {
+		t.Errorf("images %v, %v", found, err)
 	}
 }

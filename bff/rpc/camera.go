@@ -48,8 +48,12 @@ func (c cameras) MoveCamera(ctx context.Context, input bff.MoveCameraInput) (*bf
 }
 
 // TakeSnapshot implements bff.Cameras.
-func (c cameras) TakeSnapshot(ctx context.Context, deviceID string, upload bff.JSON) (*bff.Command, error) {
-	return one(command)(c.client.TakeSnapshot(ctx, &devicev1.TakeSnapshotRequest{DeviceId: deviceID, UploadJson: string(upload)}))
+func (c cameras) TakeSnapshot(ctx context.Context, deviceID string, upload *bff.SnapshotUpload) (*bff.Command, error) {
+	request := &devicev1.TakeSnapshotRequest{DeviceId: deviceID}
+	if upload != nil {
+		request.UploadJson, request.CommandId = string(upload.Arguments), upload.CommandID
+	}
+	return one(command)(c.client.TakeSnapshot(ctx, request))
 }
 
 func streamSession(m *devicev1.Stream) *bff.StreamSession {

@@ -85,7 +85,7 @@ func linesBy(m *devicev1.LogLines, of func(*bff.LogLine) string) map[string][]*b
 
 func command(m *devicev1.Command) *bff.Command {
 	return &bff.Command{
-		ID: m.GetId(), DeviceID: m.GetDeviceId(), Name: m.GetName(), Arguments: bff.JSON(m.GetArgumentsJson()),
+		ID: m.GetId(), DeviceID: m.GetDeviceId(), Name: m.GetName(), Arguments: optionalJSON(m.GetArgumentsJson()),
 		Status: enum[bff.CommandStatus](m.GetStatus().String(), "COMMAND_STATUS_"), Version: int(m.GetVersion()), Caller: m.GetCaller(),
 		CreatedAt: m.GetCreatedAt().AsTime(), QueueUntil: optionalTime(m.GetQueueUntil()), Deadline: m.GetDeadline().AsTime(),
 		SentAt: optionalTime(m.GetSentAt()), AcknowledgedAt: optionalTime(m.GetAcknowledgedAt()), FinishedAt: optionalTime(m.GetFinishedAt()),

@@ -1143,11 +1143,10 @@ func planFieldsOfCommand() plan.Type {
 				},
 			},
 			"arguments": {
-				Name:    "arguments",
-				NonNull: true,
+				Name: "arguments",
 				Inline: func(w *plan.Writer, n *plan.Node, o any) bool {
 					obj := o.(*bff.Command)
-					return planNJSON2encodingᚋjsonᚐRawMessage(w, n, obj.Arguments)
+					return planOJSON2encodingᚋjsonᚐRawMessage(w, n, obj.Arguments)
 				},
 			},
 			"status": {

@@ -3964,7 +3964,8 @@ type Command implements Node @requiresScopes(scopes: [["device:read"]]) {
   "Null with an error when the device does not exist."
   device: Device @cost(weight: 1)
   name: String!
-  arguments: JSON!
+  "Null for a caller without the scope that sends this command: device:command, or for cameras camera:view and camera:move. The address of an upload is masked."
+  arguments: JSON
   status: CommandStatus!
   "Grows by one with every change."
   version: Int!
@@ -3978,7 +3979,7 @@ type Command implements Node @requiresScopes(scopes: [["device:read"]]) {
   sentAt: DateTime
   acknowledgedAt: DateTime
   finishedAt: DateTime
-  "The result of the device."
+  "The result of the device. Null for a caller without the scope that sends this command."
   result: JSON
   "Why it did not succeed: DEVICE_OFFLINE, COMMAND_FAILED, COMMAND_TIMED_OUT, …"
   reason: String

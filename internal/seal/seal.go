@@ -25,6 +25,9 @@ const MinKeyBytes = 32
 // prefix starts a sealed text: AES-256-GCM with a random nonce, version 1.
 const prefix = "sealed1:"
 
+// Mask is shown instead of a secret.
+const Mask = "********"
+
 // ErrUnknownKey is the error of a text that is sealed under a key that is not there.
 var ErrUnknownKey = errors.New("it is sealed under a key that is not in the setting sealing_keys, nor in the data folder")
 

@@ -67,14 +67,15 @@ func (s *Service) MoveCamera(ctx context.Context, in MoveInput) (command.Command
 
 // SnapshotInput requests an image.
 type SnapshotInput struct {
-	DeviceID string
-	Upload   string // a JSON object: where to upload the image
+	DeviceID  string
+	Upload    string // a JSON object: where to upload the image
+	CommandID string // of the new command, which the upload names; "" for any
 }
 
 // TakeSnapshot sends the command to upload an image as the input specifies.
 func (s *Service) TakeSnapshot(ctx context.Context, in SnapshotInput) (command.Command, error) {
 	return s.cameraCommand(ctx, caller.CameraView, command.SendInput{
-		DeviceID: in.DeviceID, Name: commandTakeSnapshot, Arguments: in.Upload, Timeout: command.DefaultTimeout,
+		DeviceID: in.DeviceID, Name: commandTakeSnapshot, Arguments: in.Upload, Timeout: command.DefaultTimeout, CommandID: in.CommandID,
 	})
 }
 

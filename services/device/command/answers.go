@@ -104,7 +104,7 @@ func (said resultMessage) applied(c Command, now time.Time) Command {
 		c.SentAt = &now
 	}
 	if !*said.OK {
-		words := clipped(said.Error, 4*maxCommandError)
+		words := clipped(c.redacted(said.Error), 4*maxCommandError)
 		if words == "" {
 			words = "the device did not say why"
 		}
@@ -114,7 +114,7 @@ func (said resultMessage) applied(c Command, now time.Time) Command {
 	case len(said.Result) > maxResult:
 		c.Reason, c.Error = ReasonResultTooLarge, fmt.Sprintf("the result has %d bytes, more than %d, and is not kept", len(said.Result), maxResult)
 	case string(said.Result) != "null":
-		c.Result = string(said.Result)
+		c.Result = c.redacted(string(said.Result))
 	}
 	return c.Ended(Succeeded, now)
 }
@@ -174,7 +174,7 @@ func (t *Decision) log(c Command, lines []lineMessage, arrived time.Time) {
 		}
 		line := LogLine{
 			CommandID: c.ID, DeviceID: c.DeviceID, Ordinal: c.LogLines + 1, At: said.at(arrived, t.Now),
-			Stream: clipped(said.Stream, maxStream), Text: clipped(said.Text, maxLineBytes),
+			Stream: clipped(said.Stream, maxStream), Text: clipped(c.redacted(said.Text), maxLineBytes),
 		}
 		c.LogLines++
 		c.LogBytes += int64(len(line.Text))

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,6 +24,7 @@ type SendInput struct {
 	Timeout        time.Duration // 0 means DefaultTimeout
 	QueueUntil     *time.Time    // until when to wait for an offline device; nil does not wait
 	IdempotencyKey string        // "" for none
+	CommandID      string        `json:"-"` // of the new command; "" for any
 }
 
 // Send sends a command. A command to an offline device fails with DEVICE_OFFLINE in its result, or waits until
@@ -66,12 +68,17 @@ func (s *Service) SendAs(ctx context.Context, who caller.Caller, in SendInput, c
 		if t.Device.Lock != nil && device.DrivesLock(in.Name) && t.Device.Lock.Reference != "" {
 			return Command{}, device.LockHeld()
 		}
-		return NewCommand(in.DeviceID, in.Name, in.Arguments, who.Name(), in.Timeout, in.QueueUntil, now), nil
+		c := NewCommand(in.DeviceID, in.Name, in.Arguments, who.Name(), in.Timeout, in.QueueUntil, now)
+		c.ID = cmp.Or(in.CommandID, c.ID)
+		return c, nil
 	})
 }
 
 func (in SendInput) checked(now time.Time) (SendInput, error) {
 	if err := device.CheckID("deviceId", in.DeviceID); err != nil {
+		return in, err
+	}
+	if err := input.OptionalID("commandId", ids.Command, in.CommandID); err != nil {
 		return in, err
 	}
 	if err := input.Name("name", in.Name, maxCommandName); err != nil {

@@ -33,12 +33,12 @@ func (s cameras) MoveCamera(ctx context.Context, in *devicev1.MoveCameraRequest)
 	c, err := s.service.MoveCamera(ctx, camera.MoveInput{
 		DeviceID: in.GetDeviceId(), Pan: in.Pan, Tilt: in.Tilt, Zoom: in.Zoom, Focus: in.Focus, IdempotencyKey: in.GetIdempotencyKey(),
 	})
-	return commandOr(c, err)
+	return commandOr(ctx, c, err)
 }
 
 func (s cameras) TakeSnapshot(ctx context.Context, in *devicev1.TakeSnapshotRequest) (*devicev1.Command, error) {
-	c, err := s.service.TakeSnapshot(ctx, camera.SnapshotInput{DeviceID: in.GetDeviceId(), Upload: in.GetUploadJson()})
-	return commandOr(c, err)
+	c, err := s.service.TakeSnapshot(ctx, camera.SnapshotInput{DeviceID: in.GetDeviceId(), Upload: in.GetUploadJson(), CommandID: in.GetCommandId()})
+	return commandOr(ctx, c, err)
 }
 
 func streamOr(st camera.StreamView, err error) (*devicev1.Stream, error) {

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/command"
 	"github.com/sluicehq/sluice/services/device/vehicle"
@@ -30,12 +31,12 @@ func (s commands) SendCommand(ctx context.Context, in *devicev1.SendCommandReque
 		DeviceID: in.GetDeviceId(), Name: in.GetName(), Arguments: in.GetArgumentsJson(),
 		Timeout: time.Duration(in.GetTimeoutSeconds()) * time.Second, QueueUntil: until, IdempotencyKey: in.GetIdempotencyKey(),
 	})
-	return commandOr(c, err)
+	return commandOr(ctx, c, err)
 }
 
 func (s commands) CancelCommand(ctx context.Context, in *devicev1.CancelCommandRequest) (*devicev1.Command, error) {
 	c, err := s.commands.Cancel(ctx, in.GetId())
-	return commandOr(c, err)
+	return commandOr(ctx, c, err)
 }
 
 func (s commands) BatchGetCommands(ctx context.Context, in *devicev1.BatchGetCommandsRequest) (*devicev1.BatchGetCommandsResponse, error) {
@@ -43,7 +44,7 @@ func (s commands) BatchGetCommands(ctx context.Context, in *devicev1.BatchGetCom
 	if err != nil {
 		return nil, err
 	}
-	return &devicev1.BatchGetCommandsResponse{Commands: types.Each(found, commandMessage)}, nil
+	return &devicev1.BatchGetCommandsResponse{Commands: types.Each(found, shownTo(ctx))}, nil
 }
 
 func (s commands) BatchListCommands(ctx context.Context, in *devicev1.BatchListCommandsRequest) (*devicev1.BatchListCommandsResponse, error) {
@@ -53,7 +54,7 @@ func (s commands) BatchListCommands(ctx context.Context, in *devicev1.BatchListC
 	}
 	out := &devicev1.BatchListCommandsResponse{Pages: make([]*devicev1.CommandPage, len(pages))}
 	for i, p := range pages {
-		out.Pages[i] = &devicev1.CommandPage{DeviceId: p.DeviceID, Commands: types.Each(p.Items, commandMessage), Page: types.PageInfo(p.Page)}
+		out.Pages[i] = &devicev1.CommandPage{DeviceId: p.DeviceID, Commands: types.Each(p.Items, shownTo(ctx)), Page: types.PageInfo(p.Page)}
 	}
 	return out, nil
 }
@@ -82,7 +83,7 @@ func (s commands) UnlockVehicle(ctx context.Context, in *devicev1.UnlockVehicleR
 		return nil, err
 	}
 	c, err := s.vehicles.Unlock(ctx, in.GetVehicleId(), in.GetReference(), deadline)
-	return commandOr(c, err)
+	return commandOr(ctx, c, err)
 }
 
 func (s commands) LockVehicle(ctx context.Context, in *devicev1.LockVehicleRequest) (*devicev1.LockVehicleResponse, error) {
@@ -92,11 +93,17 @@ func (s commands) LockVehicle(ctx context.Context, in *devicev1.LockVehicleReque
 	return &devicev1.LockVehicleResponse{}, nil
 }
 
-func commandOr(c command.Command, err error) (*devicev1.Command, error) {
+func commandOr(ctx context.Context, c command.Command, err error) (*devicev1.Command, error) {
 	if err != nil {
 		return nil, err
 	}
-	return commandMessage(c), nil
+	return shownTo(ctx)(c), nil
+}
+
+// shownTo returns the encoder of commands for the caller of a context: it has no secrets that are not for the caller.
+func shownTo(ctx context.Context) func(command.Command) *devicev1.Command {
+	who := caller.FromContext(ctx)
+	return func(c command.Command) *devicev1.Command { return commandMessage(c.ShownTo(who)) }
 }
 
 func linesOr(lines []command.LogLine, err error) (*devicev1.LogLines, error) {
@@ -107,7 +114,7 @@ func linesOr(lines []command.LogLine, err error) (*devicev1.LogLines, error) {
 }
 
 func encodeCommand(c command.Command) ([]byte, error) {
-	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(commandMessage(c))
+	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(commandMessage(c.ShownTo(caller.Caller{})))
 	if err != nil {
 		return nil, fmt.Errorf("write command %s: %w", c.ID, err)
 	}

@@ -19,7 +19,7 @@ const commandColumns = `id, device_id, name, arguments, caller, reference, timeo
 const commandChanging = `version, status, deadline, due_at, sends, sent_at, last_sent_at, acknowledged_at, finished_at,
 	result, reason, error, log_lines, log_bytes`
 
-func scanCommand(row sqldb.Row) (command.Command, error) {
+func (s *Store) scanCommand(row sqldb.Row) (command.Command, error) {
 	var c command.Command
 	var timeout, created, deadline int64
 	var queueUntil, due, sent, lastSent, acknowledged, finished sql.NullInt64
@@ -28,6 +28,12 @@ func scanCommand(row sqldb.Row) (command.Command, error) {
 		&c.Result, &c.Reason, &c.Error, &c.LogLines, &c.LogBytes)
 	if err != nil {
 		return command.Command{}, fmt.Errorf("scan command: %w", err)
+	}
+	if c.Arguments, err = s.db.Unseal(sqldb.Place("commands", "arguments", c.ID), c.Arguments); err != nil {
+		return command.Command{}, err
+	}
+	if c.Result, err = s.db.Unseal(sqldb.Place("commands", "result", c.ID), c.Result); err != nil {
+		return command.Command{}, err
 	}
 	c.Timeout, c.QueueUntil, c.CreatedAt = time.Duration(timeout)*time.Microsecond, sqldb.NullTime(queueUntil), sqldb.Time(created)
 	c.Deadline, c.DueAt, c.SentAt = sqldb.Time(deadline), sqldb.NullTime(due), sqldb.NullTime(sent)
@@ -40,6 +46,24 @@ func commandChangingValues(c command.Command) []any {
 		c.Version, string(c.Status), sqldb.Micros(c.Deadline), sqldb.NullMicros(c.DueAt), c.Sends, sqldb.NullMicros(c.SentAt),
 		sqldb.NullMicros(c.LastSentAt), sqldb.NullMicros(c.AcknowledgedAt), sqldb.NullMicros(c.FinishedAt),
 		c.Result, c.Reason, c.Error, c.LogLines, c.LogBytes,
+	}
+}
+
+// sealed returns the command as its row stores it: arguments and result may contain credentials.
+func (s *Store) sealed(c command.Command) (command.Command, error) {
+	var err error
+	if c.Arguments, err = s.db.Seal(sqldb.Place("commands", "arguments", c.ID), c.Arguments); err != nil {
+		return command.Command{}, err
+	}
+	c.Result, err = s.db.Seal(sqldb.Place("commands", "result", c.ID), c.Result)
+	return c, err
+}
+
+// Sealed names the columns that this store seals.
+func Sealed() []sqldb.Sealed {
+	return []sqldb.Sealed{
+		{Table: "commands", ID: "id", Columns: []string{"arguments", "result"}},
+		{Table: "device_streams", ID: "device_id", Columns: []string{"body"}},
 	}
 }
 

@@ -19,7 +19,7 @@ import (
 // Decide implements command.Store. It locks the device's row first, so changes of its commands are serial.
 func (s *Store) Decide(ctx context.Context, about command.Target, decide func(command.State) (command.Changes, error)) (command.Command, error) {
 	return sqldb.WriteOnce(ctx, s.db, about.Key, about.Now, func(tx *sqldb.Tx) (command.Command, error) {
-		at, err := situation(ctx, tx, about)
+		at, err := s.situation(ctx, tx, about)
 		if err != nil {
 			return command.Command{}, err
 		}
@@ -32,7 +32,7 @@ func (s *Store) Decide(ctx context.Context, about command.Target, decide func(co
 	})
 }
 
-func situation(ctx context.Context, tx *sqldb.Tx, about command.Target) (command.State, error) {
+func (s *Store) situation(ctx context.Context, tx *sqldb.Tx, about command.Target) (command.State, error) {
 	condition, id := "id = $1 AND NOT deleted", about.DeviceID
 	if about.DeviceID == "" { // a command that ended with its device must still return that result
 		condition, id = "id = (SELECT device_id FROM commands WHERE id = $1)", about.CommandID
@@ -47,7 +47,7 @@ func situation(ctx context.Context, tx *sqldb.Tx, about command.Target) (command
 		return command.State{}, err
 	}
 	at := command.State{Device: d}
-	if at.Command, err = namedBy(ctx, tx, about, d.ID); err != nil {
+	if at.Command, err = s.namedBy(ctx, tx, about, d.ID); err != nil {
 		return command.State{}, err
 	}
 	err = tx.QueryRowContext(ctx, `SELECT COUNT(*) FROM commands WHERE device_id = $1 AND due_at IS NOT NULL`, d.ID).Scan(&at.Open)
@@ -57,7 +57,7 @@ func situation(ctx context.Context, tx *sqldb.Tx, about command.Target) (command
 	return at, nil
 }
 
-func namedBy(ctx context.Context, tx *sqldb.Tx, about command.Target, deviceID string) (*command.Command, error) {
+func (s *Store) namedBy(ctx context.Context, tx *sqldb.Tx, about command.Target, deviceID string) (*command.Command, error) {
 	condition, value := "id = $1", about.CommandID
 	if value == "" {
 		condition, value = "reference = $1 AND reference <> '' AND name = 'unlock'", about.Reference
@@ -65,7 +65,7 @@ func namedBy(ctx context.Context, tx *sqldb.Tx, about command.Target, deviceID s
 	if value == "" {
 		return nil, nil
 	}
-	c, err := scanCommand(tx.QueryRowContext(ctx, `SELECT `+commandColumns+` FROM commands WHERE `+condition+` AND device_id = $2`, value, deviceID))
+	c, err := s.scanCommand(tx.QueryRowContext(ctx, `SELECT `+commandColumns+` FROM commands WHERE `+condition+` AND device_id = $2`, value, deviceID))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}
@@ -106,7 +106,11 @@ func (s *Store) writeCommand(ctx context.Context, tx *sqldb.Tx, c command.Comman
 	if c.Version == 1 {
 		write = insertCommand
 	}
-	if err := write(ctx, tx, c); err != nil {
+	row, err := s.sealed(c)
+	if err != nil {
+		return err
+	}
+	if err := write(ctx, tx, row); err != nil {
 		return err
 	}
 	payload, err := s.encode.Command(c)
@@ -152,7 +156,7 @@ func (s *Store) GetCommands(ctx context.Context, ids []string, labels map[string
 	w.In("id", ids)
 	haveLabels(&w, "device_id", labels)
 	w.And("device_id IN (SELECT id FROM devices WHERE NOT deleted)")
-	found, err := sqldb.Select(ctx, s.db.Read(), scanCommand, `SELECT `+commandColumns+` FROM commands`+w.SQL(), w.Args()...)
+	found, err := sqldb.Select(ctx, s.db.Read(), s.scanCommand, `SELECT `+commandColumns+` FROM commands`+w.SQL(), w.Args()...)
 	if err != nil {
 		return nil, fmt.Errorf("read commands: %w", err)
 	}
@@ -162,7 +166,7 @@ func (s *Store) GetCommands(ctx context.Context, ids []string, labels map[string
 // ListCommands implements command.Store.
 func (s *Store) ListCommands(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[command.Command], error) {
 	return sqldb.Children[command.Command]{
-		Table: "commands", Columns: commandColumns, Parent: "device_id", Order: newestCommands(), Scan: scanCommand,
+		Table: "commands", Columns: commandColumns, Parent: "device_id", Order: newestCommands(), Scan: s.scanCommand,
 		ParentOf: func(c command.Command) string { return c.DeviceID },
 		CursorOf: func(c command.Command) page.Cursor { return newestCommands().Cursor(c.CreatedAt, c.ID) },
 	}.PagesOf(ctx, s.db, deviceIDs, request)

@@ -16,10 +16,14 @@ import (
 
 const selectStreams = `SELECT d.id, COALESCE(s.body, ''), s.due_at FROM devices d LEFT JOIN device_streams s ON s.device_id = d.id`
 
-func scanStream(row sqldb.Row) (camera.Stream, error) {
+func (s *Store) scanStream(row sqldb.Row) (camera.Stream, error) {
 	var id, body string
 	var due sql.NullInt64
 	if err := row.Scan(&id, &body, &due); err != nil {
+		return camera.Stream{}, err
+	}
+	body, err := s.db.Unseal(sqldb.Place("device_streams", "body", id), body)
+	if err != nil {
 		return camera.Stream{}, err
 	}
 	st, err := camera.ParseStream(id, body)
@@ -38,10 +42,10 @@ func (s *Store) ChangeStream(ctx context.Context, deviceID string, decide func(d
 		if err != nil {
 			return err
 		}
-		if st, err = scanStream(tx.QueryRowContext(ctx, selectStreams+` WHERE d.id = $1`, deviceID)); err != nil {
+		if st, err = s.scanStream(tx.QueryRowContext(ctx, selectStreams+` WHERE d.id = $1`, deviceID)); err != nil {
 			return fmt.Errorf("read the stream: %w", err)
 		}
-		c, err := namedBy(ctx, tx, command.Target{CommandID: st.CommandID}, deviceID)
+		c, err := s.namedBy(ctx, tx, command.Target{CommandID: st.CommandID}, deviceID)
 		if err != nil {
 			return err
 		}
@@ -50,7 +54,7 @@ func (s *Store) ChangeStream(ctx context.Context, deviceID string, decide func(d
 			return err
 		}
 		st = change.Stream
-		return writeStream(ctx, tx, *change)
+		return s.writeStream(ctx, tx, *change)
 	})
 	if err != nil {
 		return camera.Stream{}, fmt.Errorf("change stream: %w", err)
@@ -58,15 +62,19 @@ func (s *Store) ChangeStream(ctx context.Context, deviceID string, decide func(d
 	return st, nil
 }
 
-func writeStream(ctx context.Context, tx *sqldb.Tx, change camera.StreamChange) error {
+func (s *Store) writeStream(ctx context.Context, tx *sqldb.Tx, change camera.StreamChange) error {
 	st := change.Stream
 	body, err := json.Marshal(st)
 	if err != nil {
 		return fmt.Errorf("write the stream: %w", err)
 	}
+	sealed, err := s.db.Seal(sqldb.Place("device_streams", "body", st.DeviceID), string(body)) // with the answer of the camera
+	if err != nil {
+		return err
+	}
 	_, err = tx.ExecContext(ctx, `INSERT INTO device_streams (device_id, due_at, body) VALUES ($1, $2, $3)
 		ON CONFLICT (device_id) DO UPDATE SET due_at = excluded.due_at, body = excluded.body`,
-		st.DeviceID, sqldb.NullMicros(st.DueAt), string(body))
+		st.DeviceID, sqldb.NullMicros(st.DueAt), sealed)
 	if err != nil {
 		return fmt.Errorf("keep the stream: %w", err)
 	}
@@ -83,7 +91,7 @@ func (s *Store) GetStreams(ctx context.Context, deviceIDs []string) ([]camera.St
 	var w sqldb.Where
 	w.In("d.id", deviceIDs)
 	w.And("NOT d.deleted")
-	streams, err := sqldb.Select(ctx, s.db.Read(), scanStream, selectStreams+w.SQL(), w.Args()...)
+	streams, err := sqldb.Select(ctx, s.db.Read(), s.scanStream, selectStreams+w.SQL(), w.Args()...)
 	if err != nil {
 		return nil, fmt.Errorf("read streams: %w", err)
 	}

@@ -362,6 +362,7 @@ type TakeSnapshotRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	DeviceId      string                 `protobuf:"bytes,1,opt,name=device_id,json=deviceId,proto3" json:"device_id,omitempty"`
 	UploadJson    string                 `protobuf:"bytes,2,opt,name=upload_json,json=uploadJson,proto3" json:"upload_json,omitempty"` // an object: where the camera shall put the image
+	CommandId     string                 `protobuf:"bytes,3,opt,name=command_id,json=commandId,proto3" json:"command_id,omitempty"`    // of the new command, which the upload names; empty for one that the service chooses
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -410,6 +411,13 @@ func (x *TakeSnapshotRequest) GetUploadJson() string {
 	return ""
 }
 
+func (x *TakeSnapshotRequest) GetCommandId() string {
+	if x != nil {
+		return x.CommandId
+	}
+	return ""
+}
+
 var File_device_v1_camera_proto protoreflect.FileDescriptor
 
 const file_device_v1_camera_proto_rawDesc = "" +
@@ -445,11 +453,13 @@ const file_device_v1_camera_proto_rawDesc = "" +
 	"\x04_panB\a\n" +
 	"\x05_tiltB\a\n" +
 	"\x05_zoomB\b\n" +
-	"\x06_focus\"S\n" +
+	"\x06_focus\"r\n" +
 	"\x13TakeSnapshotRequest\x12\x1b\n" +
 	"\tdevice_id\x18\x01 \x01(\tR\bdeviceId\x12\x1f\n" +
 	"\vupload_json\x18\x02 \x01(\tR\n" +
-	"uploadJson2\xa4\x03\n" +
+	"uploadJson\x12\x1d\n" +
+	"\n" +
+	"command_id\x18\x03 \x01(\tR\tcommandId2\xa4\x03\n" +
 	"\aCameras\x12H\n" +
 	"\vStartStream\x12\x1f.sluice.device.v1.StreamRequest\x1a\x18.sluice.device.v1.Stream\x12G\n" +
 	"\n" +
