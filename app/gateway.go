@@ -18,6 +18,7 @@ import (
 	"github.com/sluicehq/sluice/bff/auth"
 	"github.com/sluicehq/sluice/bff/guard"
 	"github.com/sluicehq/sluice/bff/media"
+	"github.com/sluicehq/sluice/bff/securitylog"
 	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/gateway/edge"
 	"github.com/sluicehq/sluice/gateway/edge/fastreject"
@@ -113,12 +114,15 @@ func (w *wiring) handler(ctx context.Context, ports bff.Ports, health *edge.Heal
 		return nil, err
 	}
 	ports.Devices = media.Devices(ports.Devices, images)
-	authenticator := auth.NewCached(ports.Accounts, w.config.Auth.Issuer, w.clock, auth.CacheOptions{TTL: w.config.Auth.CacheTTL, Entries: w.config.Auth.CacheEntries})
-	ports.Accounts = authenticator.Invalidating(ports.Accounts)
+	security := securitylog.New(w.logger)
+	authenticator := auth.NewCached(ports.Accounts, w.config.Auth.Issuer, w.clock, auth.CacheOptions{
+		TTL: w.config.Auth.CacheTTL, Entries: w.config.Auth.CacheEntries, OnRefusal: security.CredentialsRefused,
+	})
+	ports.Accounts = security.Accounts(authenticator.Invalidating(ports.Accounts))
 	usage, introspection := w.abuse(), w.config.HTTP.Introspection || w.config.Demo
 	admit := admission.New(admission.Options{
 		Limits: w.documentLimits(), Introspection: introspection, Refusals: ports.Devices,
-		Budgets: budgets, Abuse: usage, Overload: w.overload(budgets),
+		Budgets: budgets, Abuse: usage, Overload: w.overload(budgets), Security: security,
 	})
 	server := pipeline.NewServer(&graph.Resolver{Ports: ports, Clock: w.clock, Abuse: usage}, pipeline.Options{
 		Admission: admit, Limits: w.documentLimits(), Persisted: documents, Responses: w.responses, Introspection: introspection,

@@ -36,12 +36,13 @@ const apiKeyBrand = "sluice_"
 
 // Authenticator verifies credentials.
 type Authenticator struct {
-	accounts bff.Accounts
-	keys     *keySet
-	sessions *sessions
-	apiKeys  *verdictCache // nil: verdicts are not cached
-	tokens   *verdictCache
-	parser   *jwt.Parser
+	onRefusal func(ctx context.Context, err error) // may be nil
+	accounts  bff.Accounts
+	keys      *keySet
+	sessions  *sessions
+	apiKeys   *verdictCache // nil: verdicts are not cached
+	tokens    *verdictCache
+	parser    *jwt.Parser
 }
 
 // New returns an Authenticator for tokens of the issuer that caches nothing.
@@ -52,7 +53,8 @@ func New(accounts bff.Accounts, issuer string, clk clock.Clock) *Authenticator {
 // NewCached returns an Authenticator that caches verdicts.
 func NewCached(accounts bff.Accounts, issuer string, clk clock.Clock, cache CacheOptions) *Authenticator {
 	return &Authenticator{
-		apiKeys: newVerdictCache(cache, clk), tokens: newVerdictCache(cache, clk),
+		onRefusal: cache.OnRefusal,
+		apiKeys:   newVerdictCache(cache, clk), tokens: newVerdictCache(cache, clk),
 		sessions: newSessions(accounts, clk, cache.Entries),
 		accounts: accounts,
 		keys:     newKeySet(accounts, clk),
@@ -109,6 +111,14 @@ func FromRequest(r *http.Request) (Credentials, error) {
 // Caller verifies the credentials and returns their caller; the anonymous caller without any. UNAUTHENTICATED for
 // invalid credentials, UNAVAILABLE if they cannot be verified now.
 func (a *Authenticator) Caller(ctx context.Context, c Credentials) (caller.Caller, error) {
+	who, err := a.caller(ctx, c)
+	if err != nil && a.onRefusal != nil && errs.From(err).Code == errs.Unauthenticated {
+		a.onRefusal(ctx, err)
+	}
+	return who, err
+}
+
+func (a *Authenticator) caller(ctx context.Context, c Credentials) (caller.Caller, error) {
 	switch {
 	case strings.HasPrefix(c.Bearer, apiKeyBrand):
 		return caller.Caller{}, refused("API_KEY_AS_TOKEN", "this is an API key: send it as X-API-Key, not as Authorization: Bearer")

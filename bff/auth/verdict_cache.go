@@ -20,6 +20,8 @@ import (
 type CacheOptions struct {
 	TTL     time.Duration
 	Entries int // about 500 bytes each
+
+	OnRefusal func(ctx context.Context, err error) // is called for credentials that are not valid; may be nil
 }
 
 // verdictCache caches verdicts by the hash of the credentials, without secrets.

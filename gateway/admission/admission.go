@@ -19,6 +19,7 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/bff/securitylog"
 	"github.com/sluicehq/sluice/graph/document"
 	"github.com/sluicehq/sluice/internal/caller"
 )
@@ -65,6 +66,7 @@ type Options struct {
 	Budgets       Budgets
 	Abuse         Abuse
 	Overload      Overload
+	Security      *securitylog.Log // nil writes nothing
 }
 
 // Controller admits operations. It is safe for concurrent use.
@@ -75,13 +77,14 @@ type Controller struct {
 	budgets       Budgets
 	abuse         Abuse
 	overload      Overload
+	security      *securitylog.Log
 	schema        *ast.Schema
 }
 
 // New returns a controller. It must be given to the pipeline's server before it admits anything.
 func New(options Options) *Controller {
 	c := &Controller{
-		limits: options.Limits, introspection: options.Introspection,
+		limits: options.Limits, introspection: options.Introspection, security: options.Security,
 		refusals: unrecorded{}, budgets: unlimited{}, abuse: unobserved{}, overload: neverOverloaded{},
 	}
 	if options.Refusals != nil {

@@ -117,6 +117,7 @@ func (c *Controller) MutateOperationContext(ctx context.Context, request *graphq
 			return gqlerror.Wrap(err)
 		}
 	}
+	c.logMutations(ctx, request)
 	c.noteStarted(ctx, request)
 	return nil
 }

@@ -26,13 +26,22 @@ func (c *Controller) checkAccess(ctx context.Context, request *graphql.Operation
 		if len(denied) > 0 {
 			pipeline.SetDenied(request, denied)
 		}
+		c.logRefusal(ctx, err)
 		return err
 	}
 	err := prepared.CheckAccess(caller.FromContext(ctx))
+	c.logRefusal(ctx, err)
 	if err != nil && request.Operation.Operation == ast.Mutation && caller.FromContext(ctx).APIKeyID != "" {
 		c.recordRefusedCalls(ctx, request, errs.From(err))
 	}
 	return err
+}
+
+// logRefusal logs the refusal of a known caller.
+func (c *Controller) logRefusal(ctx context.Context, err error) {
+	if err != nil && caller.FromContext(ctx).Known() {
+		c.security.AccessRefused(ctx, err)
+	}
 }
 
 // recordRefusedCalls records that an API key without the scopes tried to act on devices. The device service records

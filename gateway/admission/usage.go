@@ -92,6 +92,18 @@ func (c *Controller) note(ctx context.Context, request *graphql.OperationContext
 	c.abuse.Note(ctx, outcome)
 }
 
+// logMutations logs what staff change.
+func (c *Controller) logMutations(ctx context.Context, request *graphql.OperationContext) {
+	if request.Operation.Operation != ast.Mutation || c.security == nil {
+		return
+	}
+	var names []string
+	for _, field := range graphql.CollectFields(request, request.Operation.SelectionSet, []string{"Mutation"}) {
+		names = append(names, field.Name)
+	}
+	c.security.RoleUsed(ctx, names)
+}
+
 // noteStarted records the start of a subscription. Its end says nothing about its caller.
 func (c *Controller) noteStarted(ctx context.Context, request *graphql.OperationContext) {
 	if request.Operation.Operation != ast.Subscription {
