@@ -1,8 +1,7 @@
-// Package app composes the parts of Sluice and runs them: all in one process, or one part alone.
-//
-// A Program that has started is listening and ready. Close stops its parts in the reverse order of their start,
-// within the deadline of its context, and leaves no goroutine running. When a part cannot start, the parts before it
-// are stopped and the error is returned. Several Programs may run in one process, each with its own folder and port.
+// Package app composes the parts of Sluice and runs them: all in one process, or one part alone. A started Program is
+// listening and ready. Close stops its parts in reverse order, within the deadline of its context, and leaves no
+// goroutine. When a part cannot start, the parts before it are stopped and the error is returned. Several Programs
+// may run in one process, each with its own folder and port.
 package app
 
 import (
@@ -40,10 +39,10 @@ type Program struct {
 	failed  chan error
 }
 
-// Failed receives an error when the program can no longer work. The owner then closes it.
+// Failed receives an error when the program cannot continue. The owner then closes it.
 func (p *Program) Failed() <-chan error { return p.failed }
 
-// fail reports the error of a part that ended early. Only the first error is reported.
+// fail reports the first error of a part that ended early.
 func (p *Program) fail(err error) {
 	select {
 	case p.failed <- err:
@@ -54,7 +53,7 @@ func (p *Program) fail(err error) {
 // Close stops the program. It is idempotent.
 func (p *Program) Close(ctx context.Context) error { return p.closing.close(ctx) }
 
-// wiring holds the dependencies that the parts of a program share.
+// wiring has the dependencies that parts share.
 type wiring struct {
 	config   config.Config
 	logger   *slog.Logger
@@ -77,14 +76,14 @@ type wiring struct {
 	signing   *signing.Keys // of the account service; nil when it runs elsewhere
 }
 
-// listenAddress is the address of a program, and the setting that names it. The zero value does not listen.
+// listenAddress is the address of a program, and its setting. The zero value does not listen.
 type listenAddress struct {
 	setting string // name of the flag
 	addr    string
 }
 
 // build starts the parts of a program in order. When one fails, it stops the parts before it. It opens the listener
-// first, because an address in use makes every further step useless.
+// first, because an address may be in use.
 func build(ctx context.Context, cfg config.Config, logger *slog.Logger, at listenAddress, parts func(ctx context.Context, w *wiring) error) (*Program, error) {
 	p := &Program{failed: make(chan error, 1)}
 	w, err := newWiring(ctx, cfg, logger, p)
@@ -162,15 +161,15 @@ func (w *wiring) run(name string, work func(ctx context.Context) error) {
 	})
 }
 
-// start runs background loops until the program is closed. A loop that fails is retried; a permanent error of one
-// fails the program.
+// start runs background loops until the program is closed. A failed loop is retried; a permanent error fails the
+// program.
 func (w *wiring) start(loops ...worker.Loop) {
 	for _, loop := range loops {
 		w.run(loop.Name, worker.New(loop, w.workers).Run)
 	}
 }
 
-// closers is a stack of named clean-up functions: the last added runs first.
+// closers is a stack of named clean-up functions.
 type closers struct {
 	mu    sync.Mutex
 	named []closer

@@ -7,8 +7,7 @@ import (
 	"github.com/sluicehq/sluice/internal/bus"
 )
 
-// openBus opens the broker: the servers that the settings name, or one in this process that stores its streams in the
-// folder.
+// openBus connects to the configured broker, or starts one in this process with its streams in the folder.
 func (w *wiring) openBus(ctx context.Context, folder string) (*bus.Bus, error) {
 	b, err := bus.Open(ctx, bus.Options{
 		URL: w.config.NATS.URL.Reveal(), StoreDir: filepath.Join(w.config.Data, folder),

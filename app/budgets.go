@@ -9,7 +9,7 @@ import (
 	"github.com/sluicehq/sluice/bff/quota"
 )
 
-// budgets returns the budgets of the callers, in the memory of this gateway or in the Redis of the settings.
+// budgets returns the budgets of callers, in memory or in Redis.
 func (w *wiring) budgets() *quota.Callers {
 	settings := w.config.Quota
 	options := quota.Options{Account: settings.AccountPoints, Anonymous: settings.AnonymousPoints, InFlight: settings.InFlight, Clock: w.clock}
@@ -28,7 +28,6 @@ func (w *wiring) abuse() *abuse.Callers {
 	})
 }
 
-// overload returns the load shedding of the process.
 func (w *wiring) overload(budgets *quota.Callers) *overload.Gate {
 	gate := overload.New(overload.Options{
 		QueueTime: w.config.Overload.QueueTime, Interval: w.config.Overload.Interval, Spent: budgets.SpentShare,

@@ -11,8 +11,8 @@ import (
 	"github.com/sluicehq/sluice/internal/config"
 )
 
-// cached wraps the ports in the cache, if every change can invalidate it. Without a broker, changes that pass through no
-// gateway cannot. Without Redis, changes through other gateways cannot.
+// cached wraps the ports in the cache, if every change can invalidate it. Without a broker, changes that pass through
+// no gateway cannot. Without Redis, changes through other gateways cannot.
 func (w *wiring) cached(ctx context.Context, ports bff.Ports, b *bus.Bus, sole bool) (bff.Ports, error) {
 	if err := w.openRedis(); err != nil {
 		return ports, err

@@ -22,7 +22,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/uplink"
 )
 
-// How often it is looked at who has gone, and at who is connected.
+// Intervals of presence.
 const (
 	presenceSweep   = time.Second
 	presenceCompare = 30 * time.Second
@@ -102,7 +102,7 @@ func (w *wiring) listenForDevices(ctx context.Context, store *devicestore.Store)
 	return listener, nil
 }
 
-// migrateMessages stores what an MQTT listener of NATS, by which devices connected to earlier versions, left behind.
+// migrateMessages stores the messages that an MQTT listener of NATS, of earlier versions, left behind.
 func (w *wiring) migrateMessages(ctx context.Context, b *bus.Bus, u *uplink.Service) error {
 	found, err := b.MigrateMQTT(ctx, func(ctx context.Context, stored []bus.MQTTMessage) error {
 		messages := make([]device.UpMessage, len(stored))

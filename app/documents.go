@@ -9,8 +9,8 @@ import (
 	"github.com/sluicehq/sluice/graph/pipeline"
 )
 
-// documents returns the persisted documents: those of the manifest, and those that clients register at run time, in
-// memory or in the Redis of the settings.
+// documents returns the persisted documents: those of the manifest, and those that clients register, in memory or in
+// Redis.
 func (w *wiring) documents() (*persisted.Documents, error) {
 	settings := w.config.Documents
 	options := persisted.Options{OnlyTrusted: settings.OnlyTrusted, ByAnyone: settings.AnonymousRegistration}

@@ -53,7 +53,7 @@ func (w *wiring) ports(conns map[string]grpc.ClientConnInterface) bff.Ports {
 	return ports
 }
 
-// services describes breaker, calls in flight and latency of each service for /readyz?verbose.
+// services describes each service for /readyz?verbose.
 func (w *wiring) services() any {
 	told := map[string]any{}
 	for _, conn := range w.guards {
@@ -65,7 +65,7 @@ func (w *wiring) services() any {
 	return told
 }
 
-// openRedis opens the Redis client of the settings, if there is one. Several parts of the gateway share it.
+// openRedis opens the configured Redis client, which several parts share.
 func (w *wiring) openRedis() error {
 	if w.config.Redis.URL == "" {
 		return nil
@@ -186,7 +186,8 @@ func (w *wiring) requests() gqlrequest.Limits {
 	}
 }
 
-// serve serves HTTP until the program is closed. Then readiness fails, the listener closes, and running requests drain.
+// serve serves HTTP until the program is closed. Then readiness fails, the listener closes, and running requests
+// drain.
 func (w *wiring) serve(handler http.Handler, health *edge.Health) {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)

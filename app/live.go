@@ -45,7 +45,7 @@ func (w *wiring) subscriptions(ctx context.Context, authenticator live.Authentic
 	return hub, nil
 }
 
-// cursorSecret returns the secret of cursors. All gateways with the same setting, or the same service token, share it.
+// cursorSecret returns the secret of cursors, which gateways with the same setting, or the same service token, share.
 func (w *wiring) cursorSecret() ([]byte, error) {
 	if key := w.config.Live.CursorKey.Reveal(); key != "" {
 		return []byte(key), nil
@@ -59,7 +59,7 @@ func (w *wiring) cursorSecret() ([]byte, error) {
 	return eventstream.LoadSecret(filepath.Join(w.config.Data, "cursors.key"))
 }
 
-// lastGrace is the time that draining clients have beyond the drain time.
+// lastGrace is the time of draining clients beyond the drain time.
 const lastGrace = 3 * time.Second
 
 // drainFirst closes subscriptions before the server waits for requests, after readiness has failed.

@@ -17,8 +17,8 @@ import (
 	"github.com/sluicehq/sluice/services/account/signing"
 )
 
-// Offline is the services over their stores, without gateway and broker, for commands. Its events stay in the outboxes
-// until a serving Sluice relays them. A Sluice may serve at the same time.
+// Offline is the services over their stores for commands, without gateway and broker. Its events wait in the outboxes
+// for a serving Sluice, which may run at the same time.
 type Offline struct {
 	program *Program
 	conns   map[string]grpc.ClientConnInterface
@@ -58,7 +58,7 @@ func (o *Offline) Import() importer.Services {
 	return services
 }
 
-// EnsureOwn finds or creates an account that represents this installation, as for the command line. It has no sign-in.
+// EnsureOwn finds or creates an account of this installation, as for the command line. It has no sign-in.
 func (o *Offline) EnsureOwn(ctx context.Context, name string, role caller.Role) (*bff.Account, error) {
 	ctx = caller.NewContext(ctx, caller.OfSystem())
 	account, err := o.Accounts().EnsureAccount(ctx, bff.Identity{Provider: "INSTALLATION", Subject: name, Name: name, Role: bff.Role(role)})

@@ -15,8 +15,7 @@ import (
 	"github.com/sluicehq/sluice/internal/rpc"
 )
 
-// Serve runs the gateway and all services in one process, except services with an address in the settings, which run in
-// other processes.
+// Serve runs the gateway and all services in one process, except services with a configured address.
 func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Program, error) {
 	return build(ctx, cfg, logger, listenAddress{"addr", cfg.Addr}, func(ctx context.Context, w *wiring) error {
 		if err := w.openData(); err != nil {
@@ -74,7 +73,7 @@ func Serve(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Progra
 	})
 }
 
-// Gateway runs the gateway alone. It dials the services at their address in the settings, or at their default address.
+// Gateway runs the gateway alone. It dials the services at their configured or default addresses.
 func Gateway(ctx context.Context, cfg config.Config, logger *slog.Logger) (*Program, error) {
 	return build(ctx, cfg, logger, listenAddress{"addr", cfg.Addr}, func(ctx context.Context, w *wiring) error {
 		if err := w.openData(); err != nil {

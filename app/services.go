@@ -278,7 +278,7 @@ func openActivity(ctx context.Context, w *wiring, _ connector) (*opened, error) 
 	}, nil
 }
 
-// work starts the background work of a service: the relay of its events, its own loops and retention.
+// work starts the relay of a service's events, its own loops and retention.
 func (w *wiring) work(s *opened, b *bus.Bus) {
 	w.start(bus.NewRelay(b, s.db, bus.RelayOptions{Service: s.name, Clock: w.clock}).Loop())
 	if s.loops != nil {

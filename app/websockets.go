@@ -15,8 +15,8 @@ import (
 // webSocketPath is where devices connect over WebSocket.
 const webSocketPath = "/mqtt"
 
-// withDevices adds MQTT over WebSocket to the handler of the gateway: of the device service in this process, or through
-// a reverse proxy to the one that runs elsewhere.
+// withDevices adds MQTT over WebSocket to the handler of the gateway: of the device service in this process, or
+// through a reverse proxy.
 func (w *wiring) withDevices(handler http.Handler) http.Handler {
 	devices := w.devices
 	if devices == nil {
@@ -45,7 +45,7 @@ func (w *wiring) withDevices(handler http.Handler) http.Handler {
 	})
 }
 
-// serveWebSockets listens for the gateway's WebSockets of devices, in a device service that runs alone.
+// serveWebSockets listens for the gateway's WebSockets of devices, in a separate device service.
 func (w *wiring) serveWebSockets(ctx context.Context) error {
 	addr := w.config.MQTT.WebsocketAddr
 	if w.devices == nil || addr == "" {

@@ -22,9 +22,8 @@ const (
 	codeValidationFailed = "GRAPHQL_VALIDATION_FAILED"
 )
 
-// Present returns the presenter that converts any error to a GraphQL error: a message, the path in the
-// response, and extensions for programs. An INTERNAL error is logged and hidden from the caller, unless a
-// service has logged it already.
+// Present returns the presenter that converts any error to a GraphQL error: message, path, and extensions. An
+// INTERNAL error is hidden from the caller, and logged unless a service has logged it.
 func Present(logger *slog.Logger) graphql.ErrorPresenterFunc {
 	return func(ctx context.Context, err error) *gqlerror.Error {
 		shown := &gqlerror.Error{Path: graphql.GetPath(ctx)}
@@ -46,7 +45,7 @@ func Present(logger *slog.Logger) graphql.ErrorPresenterFunc {
 	}
 }
 
-// plainly corrects gqlparser's message about a number of the wrong type, which names 0 in place of it.
+// plainly corrects gqlparser's message about a number of the wrong type, which names 0.
 func plainly(message string) string {
 	if value, of, ok := strings.Cut(message, " as "); ok && (value == "cannot use value 0" || value == "cannot use value 0.000000") {
 		return "cannot use the number as " + of
@@ -54,7 +53,7 @@ func plainly(message string) string {
 	return message
 }
 
-// Public returns the error as callers see it, without a path: for a failure before execution.
+// Public returns the error as callers see it, without a path.
 func Public(ctx context.Context, err error) *gqlerror.Error {
 	e := errs.From(err)
 	return &gqlerror.Error{Message: e.Message, Extensions: extensions(ctx, string(e.Code), e.Reason, e)}
@@ -65,7 +64,7 @@ func Invalid(format string, args ...any) *gqlerror.Error {
 	return &gqlerror.Error{Message: fmt.Sprintf(format, args...), Extensions: map[string]any{"code": codeValidationFailed}}
 }
 
-// RefusePlan returns the error of an operation that has too many plans, or too large a one.
+// RefusePlan returns the error of an operation with too many plans, or too large a one.
 func RefusePlan(outcome plan.Outcome) error {
 	switch outcome {
 	case plan.Variants:
@@ -84,7 +83,7 @@ func NoOperation(name string) *gqlerror.Error {
 	return Invalid("the document has no operation %.100q", name)
 }
 
-// maxErrors is the largest number of errors of a document in a response: a document can have thousands.
+// maxErrors bounds the errors of a document in a response.
 const maxErrors = 20
 
 // Truncate returns the first of the errors.

@@ -24,7 +24,7 @@ type overviewPart struct {
 	read  func(r queryResolver, ctx context.Context, o *model.Overview) error
 }
 
-// overviewParts has one row for each service of internal/catalog, by its name. It is never written.
+// overviewParts has one row for each service of internal/catalog. It is never written.
 var overviewParts = map[string]overviewPart{
 	catalog.Account: {"", queryResolver.probeAccounts},
 	catalog.Device: {"devices", func(r queryResolver, ctx context.Context, o *model.Overview) (err error) {
@@ -45,8 +45,7 @@ var overviewParts = map[string]overviewPart{
 	}},
 }
 
-// Overview reads from all services at once. The part of a service that fails stays null, and `degraded` names the
-// service: a partial response is better than none.
+// Overview reads from all services at once. The part of a failed service is null, and `degraded` names it.
 func (r queryResolver) Overview(ctx context.Context) (*model.Overview, error) {
 	q := overviewQuery{overview: &model.Overview{AsOf: r.Clock.Now(), Degraded: []bff.ServiceName{}}, selected: selected(ctx)}
 	for name, part := range overviewParts {
@@ -95,7 +94,7 @@ func (q *overviewQuery) wait() (*model.Overview, error) {
 	return q.overview, nil
 }
 
-// isRefusal reports whether the service has answered: it works, but denies the call.
+// isRefusal reports whether the service responded, but denied the call.
 func isRefusal(err error) bool {
 	return errs.FaultOf(err) == errs.FaultAccess || errs.IsMissing(err)
 }

@@ -10,11 +10,10 @@ import (
 	"github.com/sluicehq/sluice/recordings"
 )
 
-// maxBuffered is the maximum number of buffered rows, in all batches of a file.
+// maxBuffered bounds the buffered rows in all batches of a file.
 const maxBuffered = 20_000
 
-// batches buffers rows and sends them to a service in batches, one batch per key. Rows of one key are sent
-// in their order.
+// batches buffers rows and sends them to a service, one batch per key, in order.
 type batches[T any] struct {
 	most int // maximum rows per batch
 	send func(ctx context.Context, key string, rows []T) error
@@ -67,8 +66,8 @@ func (b *batches[T]) flush(ctx context.Context) error {
 	return nil
 }
 
-// pass adds rows to batches by their keys, until the file ends or a read error. It also sends the valid rows
-// before a read error.
+// pass adds rows to batches by their keys, until the file ends or a read error. It also sends the valid rows before a
+// read error.
 func pass[T any](ctx context.Context, in *intake, rows iter.Seq2[T, error], to *batches[T], key func(T) (string, error)) error {
 	err := batchRows(ctx, in, rows, to, key)
 	if ofService(err) {
@@ -105,8 +104,8 @@ func batchRows[T any](ctx context.Context, in *intake, rows iter.Seq2[T, error],
 	return nil
 }
 
-// halve sends rows. When the service refuses their content, halve retries with each half, so that only
-// invalid rows are dropped. Refused rows go to refused; any other error ends the import.
+// halve sends rows. If the service refuses their content, it retries with each half, so that only invalid rows are
+// dropped. Refused rows go to refused; any other error ends the import.
 func halve[T any](rows []T, send func([]T) error, refused func(rows []T, reason string)) error {
 	err := send(rows)
 	if err == nil {

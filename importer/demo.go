@@ -17,8 +17,8 @@ type recorded struct {
 	options Options
 }
 
-// demo lists the recordings of the demo. The schedule does not name the observatory (of those in
-// activities/observatory-sites.json) that executed it, so its observations have no site.
+// demo lists the recordings of the demo. The schedule does not name its observatory, so its observations have no
+// site.
 func demo() []recorded {
 	return []recorded{
 		{"trips/munich-drive-15s.json", KindTrips, Options{Account: "bob", DeviceName: "Munich car"}},
@@ -35,8 +35,7 @@ func demo() []recorded {
 	}
 }
 
-// Demo imports the recordings of the demo for the demo identities. It is idempotent: a retry after an
-// interruption imports only the missing rows.
+// Demo imports the recordings of the demo for the demo identities. It is idempotent.
 func Demo(ctx context.Context, services Services, log *slog.Logger) (Report, error) {
 	all := demo()
 	reports := make([]Report, len(all))

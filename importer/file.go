@@ -12,7 +12,7 @@ type File struct {
 	Open func() (fs.File, error)
 }
 
-// OnDisk returns the file at the path; "-" is the standard input.
+// OnDisk returns the file at the path; "-" is standard input.
 func OnDisk(path string) File {
 	if path == "-" {
 		return File{Name: "standard input", Open: func() (fs.File, error) { return os.Stdin, nil }}

@@ -1,16 +1,11 @@
-// Package importer imports recordings into the services: trips, telemetry, observations, water logs and
-// inventories of devices, from all files that package recordings can read.
+// Package importer imports recordings into the services: trips, telemetry, observations, water logs and inventories
+// of devices, from all files that package recordings can read.
 //
-// It promises:
-//
-//   - Imports are idempotent. The identity of a row in its source is derived from the row, without what a source may
-//     correct. A second import of a file, complete or truncated, adds missing rows and takes over corrected ones. Two
-//     recordings have different identities.
-//   - A bad row does not affect the others. It is a Fault with its line and the reason. Of a truncated file
-//     the rows before the end are imported, and the error says so.
-//   - It streams with bounded memory: at most 20,000 rows are buffered in batches. For each trip it stores 32
-//     bytes, up to a million trips per file.
-//   - It calls the services as the system, so it is for operators only.
+// Imports are idempotent: the identity of a row in its source is derived from the row, so a second import of the same
+// file, complete or truncated, adds only missing rows. A bad row does not affect the others: it is a Fault with its
+// line and reason. Of a truncated file the rows before the end are imported, and the error says so. Memory is
+// bounded: at most 20,000 rows are buffered, and 32 bytes per trip, up to a million trips per file. It calls the
+// services as the system, so it is for operators only.
 package importer
 
 import (
@@ -41,11 +36,9 @@ func Kinds() []Kind {
 	return []Kind{KindTrips, KindTelemetry, KindObservations, KindHydration, KindDevices}
 }
 
-// Import imports files of one kind, one after another, and reports on every row.
-//
-// The error joins the errors of files: a file that is unreadable, truncated, or without a valid row; the
-// other files are imported. Invalid options and a failing service are an *errs.Error and end the import
-// immediately. The report is valid also with an error.
+// Import imports files of one kind serially, and reports on every row. The error joins the errors of files:
+// unreadable, truncated, or without a valid row; the other files are imported. Invalid options and a failing service
+// are an *errs.Error and end the import immediately. The report is valid also with an error.
 func Import(ctx context.Context, services Services, kind Kind, files []File, options Options) (Report, error) {
 	var report Report
 	s, err := settle(kind, options)

@@ -19,11 +19,11 @@ import (
 
 // Options supplement values that files may lack. The zero Options are for a complete file of public rows.
 type Options struct {
-	// Account is the owner of the rows: an account id, or the code of a demo identity ("alice"). Trips
-	// and water require one; observations without one are public.
+	// Account is the owner of the rows: an account id, or the code of a demo identity ("alice"). Trips and water
+	// require one; observations without one are public.
 	Account string
-	// Device is the vehicle or the sensor of rows without one: its key in the source, which is also its
-	// name, or a device id. "" selects the name of the file without its extension.
+	// Device is the vehicle or the sensor of rows without one: its key in the source, which is also its name, or a
+	// device id. "" selects the name of the file without its extension.
 	Device string
 	// DeviceName is the display name of devices in rows; {key} is replaced by their key, as in
 	// "Bus {key}". "" selects {key}.
@@ -31,8 +31,8 @@ type Options struct {
 	// Key is the telemetry key of readings. "" selects the header of the values where Columns names it,
 	// otherwise "value".
 	Key string
-	// Source is the name of the recorder, of a-z, 0-9, ".", "_" and "-". "" selects "gpx" or "recording"
-	// for trips, "telemetry", "telescope-schedule", "fitbit" or "inventory".
+	// Source is the recorder, of a-z, 0-9, ".", "_" and "-". "" selects "gpx" or "recording" for trips, "telemetry",
+	// "telescope-schedule", "fitbit" or "inventory".
 	Source string
 	// Columns maps the name of a value to its header: {"latitude": "Breite"}.
 	Columns map[string]string
@@ -48,7 +48,7 @@ type Options struct {
 	WaterUnit string
 	// Site and Telescope are those of observations; schedules do not contain them.
 	Site, Telescope string
-	// Secrets receives the secret of each new device, which is not available later; nil creates none.
+	// Secrets receives the secret of each new device, only once; nil creates none.
 	Secrets func(device recordings.Device, id, secret string) error
 	// Progress receives the bytes that were read; nil for none.
 	Progress Progress

@@ -35,13 +35,13 @@ type Identity struct {
 
 // Devices stores devices and their readings.
 type Devices interface {
-	// EnsureDevices finds or creates devices by their keys in the source, at most 500. It returns their ids in order
-	// and the number of new devices. Known devices do not change. When one device is refused, none is created.
+	// EnsureDevices finds or creates at most 500 devices by their keys in the source. It returns their ids in order
+	// and the number of new devices. Known devices do not change. One refusal refuses all.
 	EnsureDevices(ctx context.Context, source string, devices []recordings.Device) (ids []string, created int64, err error)
-	// ImportDevices finds or creates devices as EnsureDevices does, and updates known devices. With
-	// secrets it creates a secret for each new device.
+	// ImportDevices is EnsureDevices, but updates known devices. With secrets it creates a secret for each new
+	// device.
 	ImportDevices(ctx context.Context, source string, devices []recordings.Device, secrets bool) (all []Imported, created int64, err error)
-	// KindOf returns the kind of the device (recordings.KindVehicle, ...); "" when it does not exist.
+	// KindOf returns the kind of the device (recordings.KindVehicle, …); "" if it does not exist.
 	KindOf(ctx context.Context, id string) (kind string, err error)
 	// RecordReadings stores readings of the device under a key, at most 5,000. Another value at the time of a stored one
 	// replaces it.
@@ -58,8 +58,8 @@ type Imported struct {
 type Trips interface {
 	// ImportFixes appends at most 2,000 fixes, in order, to the trip of r and externalID.
 	ImportFixes(ctx context.Context, r Recording, externalID string, fixes []recordings.Fix) (Added, error)
-	// ImportRides stores at most 500 trips whose ends are known. It returns the reasons for dropped
-	// rides by their keys.
+	// ImportRides stores at most 500 trips with only their ends. It returns the reasons for dropped rides by their
+	// keys.
 	ImportRides(ctx context.Context, r Recording, rides []recordings.Ride) (written Written, faults map[string]string, err error)
 }
 
@@ -74,7 +74,7 @@ type Recording struct {
 type Added struct {
 	Created bool  // the trip is new
 	Stored  int64 // fixes that were new
-	// Rejected is the change in the number of fixes that do not count for the distance, by reason.
+	// Rejected is the change in the number of rejected fixes, by reason.
 	Rejected map[string]int64
 }
 

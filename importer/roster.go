@@ -13,8 +13,8 @@ const (
 	maxKnown   = 10_000 // cached ids; an evicted id is looked up again
 )
 
-// roster resolves the keys of devices in a source to their ids. Noted keys are looked up in one batch, when
-// the first of them is needed.
+// roster resolves the keys of devices in a source to their ids. Noted keys are looked up in one batch, when the first
+// is needed.
 type roster struct {
 	in     *intake
 	source string

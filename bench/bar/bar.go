@@ -1,6 +1,6 @@
-// Package bar compares measurements of benchmarks with their limits. It prints each measurement beside its
-// bar. A bar that is missed by little is only reported, because other load of the machine is part of every
-// measurement. A bar that is missed by a factor of Wide fails the benchmark: that is a regression.
+// Package bar compares measurements of benchmarks with their bars, and prints both. A bar that is missed by little is
+// only reported, because other load of the machine is part of every measurement. A bar that is missed by the factor
+// Wide fails the benchmark.
 package bar
 
 import "testing"

@@ -1,5 +1,5 @@
-// Command sluice is one GraphQL API in front of everything that moves: devices, trips, jobs and live activity. `sluice
-// serve --demo` starts it with recordings and prints its URLs. An error is one line on standard error, and exit code 1.
+// Command sluice is one GraphQL API in front of devices, trips, jobs and live activity. `sluice serve --demo` starts
+// it with recordings and prints its URLs. An error is one line on standard error, and exit code 1.
 package main
 
 import (
@@ -33,8 +33,7 @@ type commands struct {
 }
 
 func main() {
-	// SIGHUP stops the program, too: settings are read only at the start, and a closed terminal should let
-	// running requests finish.
+	// SIGHUP stops the program too: settings are read only at the start.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once

@@ -10,12 +10,10 @@ import (
 	"strings"
 )
 
-// build returns the path of the program under test in the folder: the binary that SLUICE_TEST_BINARY
-// names, else the program of this source tree.
-//
-// The packages of a test run share one binary in the user's cache folder. "go build" links it only when
-// the sources have changed since the last build. Each package uses a link to the binary, so that a
-// later build cannot replace the program during the tests.
+// build returns the path of the program under test in the folder: SLUICE_TEST_BINARY, else the program of this source
+// tree. The packages of a test run share one binary in the user's cache folder. "go build" links it only when the
+// sources have changed. Each package uses a link to the binary, so that a later build cannot replace it during the
+// tests.
 func build(folder string) (string, error) {
 	if binary := os.Getenv("SLUICE_TEST_BINARY"); binary != "" {
 		return filepath.Abs(binary)
@@ -51,7 +49,7 @@ func sharedBinary() (string, error) {
 	return filepath.Join(folder, "sluice"), os.MkdirAll(folder, 0o700)
 }
 
-// linkOrCopy makes the file available under another path, by a hard link where the file system has one.
+// linkOrCopy makes the file available under another path, by a hard link if possible.
 func linkOrCopy(from, to string) (string, error) {
 	if err := os.Link(from, to); err == nil {
 		return to, nil

@@ -83,7 +83,7 @@ func (p *Program) PostBody(ctx context.Context, token string, body []byte) (Resp
 	return a, nil
 }
 
-// Execute sends an operation and returns its response, with or without errors.
+// Execute returns the response to an operation, with or without errors.
 func (p *Program) Execute(t *testing.T, token, query string, variables Vars) Response {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), Timeout)
@@ -95,7 +95,7 @@ func (p *Program) Execute(t *testing.T, token, query string, variables Vars) Res
 	return a
 }
 
-// Query sends an operation and returns its data. An error in the response fails the test.
+// Query returns the data of an operation. An error in the response fails the test.
 func Query[T any](t *testing.T, p *Program, token, query string, variables Vars) T {
 	t.Helper()
 	return Data[T](t, p.Execute(t, token, query, variables))
@@ -110,7 +110,7 @@ func Data[T any](t *testing.T, a Response) T {
 	return PartialData[T](t, a)
 }
 
-// PartialData decodes the data of a response, which may have errors too.
+// PartialData decodes the data of a response, with or without errors.
 func PartialData[T any](t *testing.T, a Response) (data T) {
 	t.Helper()
 	if err := json.Unmarshal(a.Data, &data); err != nil {
@@ -119,7 +119,7 @@ func PartialData[T any](t *testing.T, a Response) (data T) {
 	return data
 }
 
-// RequireError returns the only error of a response, and checks its code and its reason.
+// RequireError returns the only error of a response, after a check of its code and reason.
 func RequireError(t *testing.T, a Response, code, reason string) GraphQLError {
 	t.Helper()
 	if len(a.Errors) != 1 {
@@ -169,8 +169,8 @@ func (p *Program) Get(t *testing.T, path string) (status int, body string) {
 	return response.StatusCode, string(text)
 }
 
-// SpendPoints sends a document that costs one point, without credentials, as many times as given. It
-// returns how many requests succeeded; the others must be refused with BUDGET_EXHAUSTED.
+// SpendPoints sends a document of one point, without credentials, as many times as given. It returns the number of
+// successes; the others must be refused with BUDGET_EXHAUSTED.
 func SpendPoints(t *testing.T, p *Program, document string, times int) (answered int) {
 	t.Helper()
 	for range times {

@@ -12,8 +12,8 @@ import (
 // ServiceToken is the service token that the parts of an installation share.
 const ServiceToken = "a-secret-of-this-test"
 
-// The deadlines that the gateway of an installation sets for a request and for a call to a service. A call
-// that hangs must leave enough time for the other calls, also on a busy machine.
+// Deadlines of a request and of a call to a service. A call that hangs must leave enough time for the other calls,
+// also on a busy machine.
 const (
 	RequestTimeout = 30 * time.Second
 	CallTimeout    = 3 * time.Second
@@ -83,7 +83,7 @@ func (in *Installation) launchService(t *testing.T, name string) {
 	in.owner.Cleanup(in.Services[name].Close)
 }
 
-// StartGateway starts a gateway with shorter timeouts than the default, so that tests wait for less time.
+// StartGateway starts a gateway with shorter timeouts than the default.
 func (in *Installation) StartGateway(t *testing.T, token string, more ...string) *Program {
 	t.Helper()
 	args := []string{

@@ -17,8 +17,8 @@ var suite struct {
 	demo     *Program // started by the first test that uses it
 }
 
-// Main builds the program, runs the tests of a package, and stops the demo that they shared.
-// TestMain of each package passes its result to os.Exit.
+// Main builds the program, runs the tests of a package, and stops their shared demo. TestMain passes its result to
+// os.Exit.
 func Main(m *testing.M) int {
 	folder, err := os.MkdirTemp("", "sluice-e2e-")
 	if err != nil {
@@ -45,8 +45,8 @@ func Folder() string { return suite.folder }
 // DemoFolder is the data folder of Demo.
 func DemoFolder() string { return filepath.Join(suite.folder, "demo") }
 
-// Demo returns a program with the demo's recordings, which all tests of a package share. The first
-// test that calls it starts the program. Tests must not change its data.
+// Demo returns a program with the demo's recordings, which all tests of a package share and must not change. The
+// first call starts it.
 func Demo(t *testing.T) *Program {
 	t.Helper()
 	suite.demoOnce.Do(func() {

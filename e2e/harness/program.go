@@ -18,7 +18,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// Timeout limits every wait for the program. It is not a target of speed: a wait that reaches it fails the test.
+// Timeout bounds every wait for the program; reaching it fails the test.
 const Timeout = time.Minute
 
 // Program is a running sluice process: all parts of Sluice or one of them.
@@ -32,7 +32,7 @@ type Program struct {
 	ended          chan struct{} // closed when the process has ended
 }
 
-// Start runs the program until the test ends. It returns when the program has printed that it is ready.
+// Start runs the program until the test ends. It returns when the program is ready.
 func Start(t *testing.T, args ...string) *Program {
 	t.Helper()
 	p := Launch(t, args...)
@@ -62,8 +62,8 @@ func LaunchCommand(t *testing.T, cmd *exec.Cmd) *Program {
 	return p
 }
 
-// testSettings are settings for a program that shares its machine with many others and receives requests
-// as fast as the tests can send them. A test of one of these settings passes a flag, which takes precedence.
+// testSettings are for a program on a busy machine that receives requests as fast as the tests can send them. Flags
+// of a test take precedence.
 var testSettings = []string{
 	"SLUICE_MQTT_ADDR=127.0.0.1:0",
 	"SLUICE_QUOTA_ACCOUNT_POINTS=" + unlimited, "SLUICE_QUOTA_ANONYMOUS_POINTS=" + unlimited,
@@ -118,7 +118,7 @@ func (p *Program) AwaitReady(t *testing.T) {
 	}
 }
 
-// AwaitOutput waits until the output matches the pattern, and returns all output so far.
+// AwaitOutput waits until the output matches the pattern, and returns the output so far.
 func (p *Program) AwaitOutput(t *testing.T, from *Output, pattern *regexp.Regexp) string {
 	t.Helper()
 	deadline := time.After(Timeout)

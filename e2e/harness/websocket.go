@@ -17,8 +17,8 @@ func ReadUntilClosed(conn *websocket.Conn) error {
 	}
 }
 
-// Listener is a WebSocket with two subscriptions: "1" is the document of the test, "2" are notes that every
-// caller may read.
+// Listener is a WebSocket with two subscriptions: "1" is the test's document, "2" are notes that every caller may
+// read.
 type Listener struct {
 	Conn     *websocket.Conn
 	Received []string // without the frames of the notes
@@ -59,8 +59,7 @@ func (l *Listener) Send(t *testing.T, text string) {
 	}
 }
 
-// ReadUntilPong reads frames up to the next pong. It returns false when the subscription to the notes was
-// refused before.
+// ReadUntilPong reads frames up to the next pong; false if the subscription to the notes was refused before.
 func (l *Listener) ReadUntilPong(t *testing.T) (subscribed bool) {
 	t.Helper()
 	subscribed = true

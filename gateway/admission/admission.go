@@ -1,15 +1,13 @@
 // Package admission decides which operations may run now, for HTTP, SSE and WebSocket alike.
 //
-// An operation passes three steps. Arrive acquires a slot for its request before the body is read. Admit checks
-// the text of the document before it is parsed, has the pipeline parse and validate it, and checks the operation:
-// access, limits, loops, and the cost, which it charges. Settle refunds what the response did not cost, records
-// the usage of the caller, and reports its budget. Checks lists every check in its order, which is the same for
-// all transports because they run the same code.
+// An operation passes three steps. Arrive acquires a slot for its request before the body is read. Admit checks the
+// text of the document before it is parsed, has the pipeline parse and validate it, and checks the operation: access,
+// limits, loops, and the cost, which it charges. Settle refunds unused points, records usage, and reports the budget.
+// Checks lists every check in its order, the same for all transports.
 //
-// Admission promises: a check that fails has no effect that outlives it, but for the counters of usage; a refusal
-// is an errs.Error with a reason and, where time helps, with the time after which to retry; a refused operation
-// costs its caller one point at most; a subscription holds no slot after it has started. A store of budgets that
-// is away never refuses anybody: each gateway then counts by itself.
+// A failed check has no lasting effect except counters. A refusal is an errs.Error with a reason and, if useful, a
+// RetryAfter. A refused operation costs its caller at most one point. A subscription releases its slot after it has
+// started. Without its store of budgets, each gateway counts on its own.
 package admission
 
 import (
@@ -24,41 +22,41 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// Budgets are the points and the concurrent requests of all callers. quota.Callers implements it.
+// Budgets are the points and the concurrent requests of all callers: see quota.Callers.
 type Budgets interface {
 	bff.Budgets
-	// AnyBlocked reports whether Blocked may refuse any caller. It costs one atomic load.
+	// AnyBlocked reports whether Blocked may refuse any caller, by one atomic load.
 	AnyBlocked() bool
-	// Blocked returns how long a caller is blocked that keeps retrying too early; 0 admits it.
+	// AnyBlocked reports whether Blocked may refuse any caller, by one atomic load.
 	Blocked(by caller.Caller, key string) (left bff.Budget, wait time.Duration)
-	// Acquire acquires a slot for a request of the context's caller.
+	// Blocked returns how long a caller that retries too early is blocked; 0 admits it.
 	Acquire(ctx context.Context) (release func(), err error)
-	// CheckRepeat refuses a document again that the caller cannot pay for yet, without a lookup in the ledger.
+	// CheckRepeat refuses a document that the caller cannot pay for yet, without a lookup in the ledger.
 	CheckRepeat(ctx context.Context, document string) (left bff.Budget, points int, err error)
 }
 
-// Abuse observes callers and refuses those that misbehave. abuse.Callers implements it.
+// Abuse observes callers and refuses those that misbehave: see abuse.Callers.
 type Abuse interface {
 	bff.Abuse
-	// Unread refuses a document if the breakers of all kinds that it may be are open.
+	// Unread refuses a document if the breakers of all its possible kinds are open.
 	Unread(ctx context.Context, document string) error
-	// Refused records the refusal of a request that nothing else is known of.
+	// Unread refuses a document if the breakers of all its possible kinds are open.
 	Refused(by caller.Caller, key, reason string)
-	// Verify verifies credentials, unless the breaker of the context's network is open.
+	// Refused records the refusal of a request of which only the caller is known.
 	Verify(ctx context.Context, verify func() (caller.Caller, error)) (caller.Caller, error)
 }
 
-// Overload sheds operations while the process is overloaded. overload.Gate implements it.
+// Overload sheds operations while the process is overloaded: see overload.Gate.
 type Overload interface {
 	Admit(ctx context.Context, document string) error
 }
 
-// Refusals records refused calls to the device service. bff.Devices has the method.
+// Refusals records refused calls to the device service: see bff.Devices.
 type Refusals interface {
 	RecordRefusal(ctx context.Context, deviceID, name, code, reason string) error
 }
 
-// Options configure a Controller. A part that is nil is switched off: its checks admit everything.
+// Options configure a Controller. The checks of a nil part admit everything.
 type Options struct {
 	Limits        document.Limits
 	Introspection bool // for all callers
@@ -81,7 +79,7 @@ type Controller struct {
 	schema        *ast.Schema
 }
 
-// New returns a controller. It must be given to the pipeline's server before it admits anything.
+// New returns a controller. Pass it to the pipeline's server before it admits operations.
 func New(options Options) *Controller {
 	c := &Controller{
 		limits: options.Limits, introspection: options.Introspection, security: options.Security,

@@ -15,14 +15,14 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Operation is an operation that arrived: admitted, refused, or executed.
+// Operation is an admitted, refused or executed operation.
 type Operation struct {
-	Context  *graphql.OperationContext // nil if the operation was refused before it was parsed
-	Refusal  error                     // of the whole request; it has no Response
-	Response *graphql.Response         // of the refusal, or of the execution; nil before
+	Context  *graphql.OperationContext // nil if refused before it was parsed
+	Refusal  error                     // of the whole request, without a Response
+	Response *graphql.Response         // of the refusal, or of the execution
 	Ran      bool
-	Budget   bff.Budget // of the caller; its limit is 0 if nothing is known
-	Retry    error      // the refusal that says when to retry; nil if none does
+	Budget   bff.Budget // of the caller; its limit is 0 if unknown
+	Retry    error      // the refusal with a RetryAfter; nil without one
 
 	controller *Controller
 	executor   graphql.GraphExecutor
@@ -32,8 +32,8 @@ type Operation struct {
 // Supports returns why a transport does not execute operations of a kind, or nil.
 type Supports func(operation *ast.OperationDefinition) error
 
-// Admit checks an operation, and has the pipeline parse and validate it. The operation may run if it has neither
-// a Refusal nor a Response.
+// Admit checks an operation, and has the pipeline parse and validate it. The operation may run if it has neither a
+// Refusal nor a Response.
 func (c *Controller) Admit(ctx context.Context, executor graphql.GraphExecutor, params *graphql.RawParams, supports Supports) *Operation {
 	o := &Operation{controller: c, executor: executor}
 	for i := range textChecks {
@@ -74,8 +74,8 @@ func (c *Controller) Admit(ctx context.Context, executor graphql.GraphExecutor, 
 	return o
 }
 
-// chargeUnpriced charges one point for an operation that was refused before it had a price: parsing it was work.
-// The error is the refusal of a caller that has no point left.
+// chargeUnpriced charges one point for parsing an operation that was refused before it had a price. The error refuses
+// a caller without a point.
 func (c *Controller) chargeUnpriced(ctx context.Context, o *Operation, text string) error {
 	o.Budget, o.Retry = bff.Budget{}, nil
 	left, err := c.budgets.Charge(ctx, text, 1)
@@ -83,7 +83,7 @@ func (c *Controller) chargeUnpriced(ctx context.Context, o *Operation, text stri
 	return err
 }
 
-// ChargeMalformed charges one point for a request that is no GraphQL, and counts it as a fault of the caller.
+// ChargeMalformed charges one point for a request that is not GraphQL, and counts it as a fault of the caller.
 func (c *Controller) ChargeMalformed(ctx context.Context, o *Operation) error {
 	err := c.chargeUnpriced(ctx, o, "")
 	if err != nil {
@@ -99,14 +99,14 @@ var _ pipeline.Admission = (*Controller)(nil)
 // ExtensionName is graphql.HandlerExtension.
 func (*Controller) ExtensionName() string { return "Admission" }
 
-// Validate is graphql.HandlerExtension. It reads the schema.
+// Validate implements graphql.HandlerExtension. It reads the schema.
 func (c *Controller) Validate(schema graphql.ExecutableSchema) error {
 	c.schema = schema.Schema()
 	return nil
 }
 
-// MutateOperationContext is graphql.OperationContextMutator. It checks an operation that the pipeline has parsed
-// and validated, and charges it. Refusals are presented when they are dispatched.
+// MutateOperationContext implements graphql.OperationContextMutator. It checks and charges a parsed and validated
+// operation. Refusals are presented at the dispatch.
 func (c *Controller) MutateOperationContext(ctx context.Context, request *graphql.OperationContext) *gqlerror.Error {
 	prepared := pipeline.PreparedOf(request)
 	for i := range operationChecks {
@@ -140,7 +140,7 @@ func (c *Controller) charge(ctx context.Context, request *graphql.OperationConte
 	return err
 }
 
-// CheckTogether refuses operations of one request that cost more than one operation may, and refunds them.
+// CheckTogether refuses operations of one request that together cost more than one operation may, and refunds them.
 func (c *Controller) CheckTogether(ctx context.Context, all []*Operation) error {
 	points := 0
 	for _, o := range all {

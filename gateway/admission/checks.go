@@ -19,10 +19,10 @@ import (
 type Check struct {
 	Step   string // arrive, pipeline or admit
 	Name   string
-	Reason string // of its refusal; several are separated by commas
+	Reason string // of its refusal; several, separated by commas
 }
 
-// Checks returns all checks in their order. The pipeline's own checks stand between those of arrive and admit.
+// Checks returns all checks in their order. The pipeline's checks are between those of arrive and admit.
 func Checks() []Check {
 	all := []Check{
 		{"arrive", "block list", quota.ReasonExhausted},
@@ -39,13 +39,13 @@ func Checks() []Check {
 	return all
 }
 
-// textCheck decides by the text of a document, before it is parsed.
+// textCheck checks the text of a document before it is parsed.
 type textCheck struct {
 	name, reason string
 	run          func(c *Controller, ctx context.Context, o *Operation, text string) error
 }
 
-// textChecks cost next to nothing: a caller that misbehaves is refused before its document costs anything.
+// textChecks are cheap: a caller that misbehaves is refused before its document costs anything.
 var textChecks = []textCheck{
 	{"overload", overload.Reason, func(c *Controller, ctx context.Context, _ *Operation, text string) error {
 		return c.overload.Admit(ctx, text)
@@ -56,13 +56,13 @@ var textChecks = []textCheck{
 	{"early budget", quota.ReasonExhausted, (*Controller).checkEarly},
 }
 
-// operationCheck decides about an operation that the pipeline has parsed and validated.
+// operationCheck checks a parsed and validated operation.
 type operationCheck struct {
 	name, reason string
 	run          func(c *Controller, ctx context.Context, request *graphql.OperationContext, prepared *document.Prepared) error
 }
 
-// operationChecks end with the charge, because a check after it would need a refund.
+// operationChecks end with the charge, because a later check would need a refund.
 var operationChecks = []operationCheck{
 	{"breaker of the kind", abuse.ReasonTripped, func(c *Controller, ctx context.Context, request *graphql.OperationContext, _ *document.Prepared) error {
 		return c.abuse.Admit(ctx, kindOf(request.Operation))
@@ -90,7 +90,7 @@ var operationChecks = []operationCheck{
 	{"cost", "QUERY_TOO_EXPENSIVE, " + quota.ReasonExhausted, (*Controller).charge},
 }
 
-// checkEarly refuses a document that the caller was refused and cannot pay for yet.
+// checkEarly refuses a document that the caller cannot pay for yet.
 func (c *Controller) checkEarly(ctx context.Context, o *Operation, text string) error {
 	left, points, err := c.budgets.CheckRepeat(ctx, text)
 	if err != nil {
@@ -99,8 +99,8 @@ func (c *Controller) checkEarly(ctx context.Context, o *Operation, text string) 
 	return err
 }
 
-// checkOneStream refuses a subscription to several streams, which validation accepts when they are one field
-// under several aliases, and to none, which @skip and @include can make of one.
+// checkOneStream refuses a subscription to several streams, which validation accepts if they are one field under
+// several aliases, and to none, by @skip or @include.
 func checkOneStream(_ *Controller, _ context.Context, request *graphql.OperationContext, _ *document.Prepared) error {
 	if request.Operation.Operation != ast.Subscription {
 		return nil

@@ -8,7 +8,7 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// unlimited is Budgets without limits. Its budget has the limit 0, which no header and no extension reports.
+// unlimited is Budgets without limits. Its budget has the limit 0, which is not reported.
 type unlimited struct{}
 
 func (unlimited) Charge(context.Context, string, int) (bff.Budget, error)          { return bff.Budget{}, nil }
@@ -20,7 +20,7 @@ func (unlimited) CheckRepeat(context.Context, string) (left bff.Budget, points i
 	return left, 0, nil
 }
 
-// unobserved is Abuse that observes nobody.
+// unobserved is Abuse that observes no caller.
 type unobserved struct{ bff.Abuse }
 
 func (unobserved) Admit(context.Context, bff.OperationKind) error { return nil }

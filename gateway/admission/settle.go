@@ -16,11 +16,11 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// CostHeader requests extensions.cost, with "1". Callers with an API key always get it.
+// CostHeader requests extensions.cost, with "1". Callers with an API key always receive it.
 const CostHeader = "Sluice-Cost"
 
-// Run executes an admitted query or mutation. An operation whose deadline passed before anything ran is refunded,
-// and refused with the cause of its context.
+// Run executes an admitted query or mutation. An operation whose deadline passed before anything ran is refunded and
+// refused.
 func (o *Operation) Run(ctx context.Context) {
 	respond, ctx := o.executor.DispatchOperation(ctx, o.Context)
 	if o.Response = respond(ctx); o.Response == nil {
@@ -36,7 +36,7 @@ func (o *Operation) Run(ctx context.Context) {
 	}
 }
 
-// Refund returns all points of an operation that did not run.
+// Refund refunds all points of an operation that did not run.
 func (o *Operation) Refund(ctx context.Context) {
 	if o.charge != nil {
 		o.charge.Settle(ctx, o.controller.budgets, 0)
@@ -44,7 +44,7 @@ func (o *Operation) Refund(ctx context.Context) {
 	}
 }
 
-// Settle refunds what the response of the operation in ctx did not cost. A subscription pays its price when it starts.
+// Settle refunds the unused points of the operation in ctx. A subscription pays its price at the start.
 func (c *Controller) Settle(ctx context.Context, points int) {
 	request := graphql.GetOperationContext(ctx)
 	if charge := pipeline.ChargeOf(request); charge != nil && request.Operation.Operation != ast.Subscription {
@@ -52,7 +52,7 @@ func (c *Controller) Settle(ctx context.Context, points int) {
 	}
 }
 
-// Left returns the rest of the caller's budget; its limit is 0 if nothing is known.
+// Left returns the caller's budget; its limit is 0 if unknown.
 func (c *Controller) Left(ctx context.Context) bff.Budget {
 	left, err := c.budgets.Charge(ctx, "", 0)
 	if err != nil {
@@ -61,7 +61,8 @@ func (c *Controller) Left(ctx context.Context) bff.Budget {
 	return left
 }
 
-// InterceptResponse is graphql.ResponseInterceptor. It adds extensions.cost and records the usage of the caller.
+// InterceptResponse implements graphql.ResponseInterceptor. It adds extensions.cost and records the usage of the
+// caller.
 func (c *Controller) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	response := next(ctx)
 	if response == nil {
@@ -80,12 +81,12 @@ func (c *Controller) InterceptResponse(ctx context.Context, next graphql.Respons
 	return response
 }
 
-// ShowsCost reports whether the caller gets extensions.cost.
+// ShowsCost reports whether the caller receives extensions.cost.
 func ShowsCost(by caller.Caller, headers http.Header) bool {
 	return by.APIKeyID != "" || headers.Get(CostHeader) == "1"
 }
 
-// CostOf returns extensions.cost of a charge for a caller that gets it, else nil.
+// CostOf returns extensions.cost of a charge for a caller that receives it, else nil.
 func CostOf(ctx context.Context, headers http.Header, charge *bff.Charge) map[string]any {
 	if charge == nil || !ShowsCost(caller.FromContext(ctx), headers) {
 		return nil
@@ -99,9 +100,8 @@ func CostOf(ctx context.Context, headers http.Header, charge *bff.Charge) map[st
 	}}
 }
 
-// Report sets RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-10), and Retry-After of a
-// refusal that says when to retry. t is the time until there are enough points for what was refused, else the
-// time until the budget is full.
+// Report sets RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers-10), and the Retry-After of a
+// refusal. t is the time until there are enough points for the refused operation, else until the budget is full.
 func Report(h http.Header, left bff.Budget, refusal error) {
 	var after time.Duration
 	if refusal != nil {
@@ -118,8 +118,8 @@ func Report(h http.Header, left bff.Budget, refusal error) {
 	h["Ratelimit-Policy"], h["Ratelimit"] = []string{policy}, []string{rest}
 }
 
-// RateLimit returns the values of RateLimit-Policy and RateLimit. In http.Header, field names have no capital
-// letters but the first of each word.
+// RateLimit returns the values of RateLimit-Policy and RateLimit. In http.Header, only the first letter of each word
+// of a name is a capital.
 func RateLimit(left bff.Budget, wait time.Duration) (policy, rest string) {
 	text := append(make([]byte, 0, 80), `"points";q=`...)
 	text = strconv.AppendInt(text, int64(left.Limit), 10)
@@ -140,5 +140,5 @@ func ReportRetry(h http.Header, after time.Duration) {
 	}
 }
 
-// Seconds returns the time in seconds, rounded up.
+// Seconds rounds up.
 func Seconds(d time.Duration) int { return int((d + time.Second - 1) / time.Second) }

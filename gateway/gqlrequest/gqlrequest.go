@@ -1,8 +1,6 @@
-// Package gqlrequest reads what a client asks: a document or the name of one, the name of an operation,
-// variables and extensions. It does so in one way for HTTP, event streams and WebSockets.
-//
-// It promises that nothing is decoded before its size, its nesting and the number of its values have been counted, and
-// that a request has one meaning: names count as they are written, and a name that comes twice is refused.
+// Package gqlrequest decodes GraphQL requests of HTTP, event streams and WebSockets: a document or its name, the name
+// of an operation, variables and extensions. Size, nesting and number of values are checked before decoding. A
+// request has one meaning: names are case-sensitive, and a duplicate name is refused.
 package gqlrequest
 
 import (
@@ -16,15 +14,15 @@ import (
 	"github.com/sluicehq/sluice/internal/jsontext"
 )
 
-// Limits bound a request before it is decoded. All but Batch must be set.
+// Limits bound a request before it is decoded. Only Batch is optional.
 type Limits struct {
-	Depth     int // of lists and objects in each other, that of the request included
-	Values    int // of all lists and objects together
-	Variables int // bytes of JSON, of one operation
-	Batch     int // operations in one request; 0 for one alone, and no list
+	Depth     int // nesting of lists and objects, with the request itself
+	Values    int // in all
+	Variables int // nesting of lists and objects, with the request itself
+	Batch     int // in all
 }
 
-// Usual are limits that honest requests do not meet.
+// Usual are limits that normal requests do not reach.
 func Usual() Limits {
 	usual := jsontext.Usual()
 	return Limits{Depth: usual.Depth, Values: usual.Values, Variables: 512 << 10}
@@ -33,15 +31,15 @@ func Usual() Limits {
 // MaxQuery bounds the text of a document, in bytes, because the cache of documents retains it.
 const MaxQuery = 128 << 10
 
-// Request is what a client asks.
+// Request is a decoded request.
 type Request struct {
 	Query         string
 	OperationName string
-	Variables     map[string]any // numbers are json.Number, so that none loses digits on its way
+	Variables     map[string]any // numbers are json.Number, which preserves digits
 	Extensions    map[string]any
 }
 
-// Read reads the JSON form of a request with one operation.
+// Read decodes the JSON of a request with one operation.
 func (l Limits) Read(body []byte) (*Request, error) {
 	if err := l.check(body); err != nil {
 		return nil, err
@@ -112,7 +110,7 @@ func (l Limits) readOne(body []byte) (*Request, error) {
 	return r, r.named(id)
 }
 
-// ReadURL reads the form of a request that a GET has.
+// ReadURL decodes the request of a GET.
 func (l Limits) ReadURL(u *url.URL) (*Request, error) {
 	values, err := url.ParseQuery(u.RawQuery)
 	if err != nil {
@@ -144,15 +142,13 @@ func (l Limits) ReadURL(u *url.URL) (*Request, error) {
 	return r, r.named(values.Get("documentId"))
 }
 
-// Where a request's extensions say which document it means: the one is Apollo's, the other is where
-// documentId, of the GraphQL over HTTP specification, is put.
+// Names of the document in extensions: Apollo's, and documentId of the GraphQL over HTTP specification.
 const (
 	ExtensionPersistedQuery = "persistedQuery"
 	ExtensionDocumentID     = "documentId"
 )
 
-// named keeps the id of the document with the extensions. A request that has none of them must have
-// the document's text.
+// named stores the id of the document in the extensions. A request without any must have the document's text.
 func (r *Request) named(id string) error {
 	if id != "" {
 		if r.Extensions == nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// activeOperation is an operation of a connection that has not ended: a subscription, or a query or mutation, which can be
+// activeOperation is a running operation of a connection: a subscription, or a query or mutation, which can be
 // cancelled.
 type activeOperation struct {
 	id         string
@@ -39,7 +39,7 @@ func (c *connection) subscribe(m protocol.Message) *frame.Close {
 	draining := c.drainClose != nil
 	c.mu.Unlock()
 	if draining {
-		return nil // the client sends it again to another gateway, like every operation without a response
+		return nil // the client sends it to another gateway
 	}
 	if duplicate {
 		return &frame.Close{Code: frame.CloseDuplicate, Reason: fmt.Sprintf("Subscriber for %.60s already exists", m.ID)}
@@ -75,7 +75,7 @@ func (c *connection) subscribe(m protocol.Message) *frame.Close {
 	return nil
 }
 
-// startQuery executes a query or a mutation on a goroutine of its own.
+// startQuery executes a query or a mutation on a goroutine.
 func (c *connection) startQuery(ctx context.Context, id string, p *preparedOperation, leave func()) {
 	ctx, cancel := context.WithTimeout(ctx, c.hub.settings.RequestTimeout)
 	c.addOperation(activeOperation{id: id, cancel: cancel})
@@ -102,7 +102,7 @@ func (c *connection) respond(ctx context.Context, id string, p *preparedOperatio
 	}
 	encodedID := string(encoded(id))
 	var next []byte
-	if p.operation.Context.Operation.Operation == ast.Mutation { // compressed beside the client's input, its length would reveal secrets
+	if p.operation.Context.Operation.Operation == ast.Mutation { // compressed with the client's input, its length would reveal secrets
 		next = c.dialect.AppendNext(nil, encodedID, body)
 	} else {
 		next = c.appendNext(nil, encodedID, body)
@@ -144,7 +144,7 @@ func (c *connection) fail(id string, problems gqlerror.List) *frame.Close {
 	return nil
 }
 
-// complete ends an operation that the client cancels. An operation that has ended already is no error.
+// complete ends an operation that the client cancels; it is idempotent.
 func (c *connection) complete(id string) {
 	o, ok := c.removeOperation(id)
 	if !ok {

@@ -24,18 +24,17 @@ import (
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
-// connection is a WebSocket. While the client sends nothing, its reader is parked on a goroutine with the smallest stack. The
-// client's messages are handled on a larger stack, which is not used for parking. Every goroutine writes to the client through
-// the frame.Writer.
+// connection is a WebSocket. While the client is silent, its reader is parked on a goroutine with the smallest stack.
+// Messages are handled on another goroutine with a larger stack. All write through the frame.Writer.
 type connection struct {
-	dialect *protocol.Dialect // first are the fields that a broadcast reads
-	deflate bool              // large messages are compressed
+	dialect *protocol.Dialect // first are the fields of a broadcast
+	deflate bool              // first are the fields of a broadcast
 	frame.Writer
 	hub       *Hub
 	shard     *shard
 	executor  graphql.GraphExecutor
 	websocket *websocket.Conn
-	buffered  *bufio.Reader // which the WebSocket reads from
+	buffered  *bufio.Reader // of the WebSocket
 	requestID string
 	remote    netip.Addr
 	opened    time.Time
@@ -53,19 +52,19 @@ type connection struct {
 
 	mu         sync.Mutex
 	operations []activeOperation
-	drainClose *frame.Close // to send when no query is running any more; nil while not draining
-	credential string       // id of the session or API key
+	drainClose *frame.Close // the close frame after the last query; nil while not draining
+	credential string       // the close frame after the last query; nil while not draining
 	session    auth.Session
 }
 
-// park waits until the client sends something. Its frame is small, because a connection is here nearly all the time.
+// park waits for a message of the client. Its frame is small, because connections are nearly always here.
 func (c *connection) park() {
 	c.AwaitReadable()
 	c.serve()
 }
 
-// serve handles the messages that have arrived, and parks again on a new goroutine, because a stack that has grown stays large.
-// After the last message it releases all resources.
+// serve handles the messages that have arrived, and parks again on a new goroutine, because a grown stack stays
+// large. After the last message it releases all resources.
 func (c *connection) serve() {
 	ended := true
 	defer func() {
@@ -102,8 +101,8 @@ func (c *connection) readMessage() error {
 	return nil
 }
 
-// recordEnd records the close code when the client has ended the connection. When the server has reported a protocol error in the
-// middle of a message, it lingers, so that the client can read the report.
+// recordEnd records the close code of the client. After a protocol error in the middle of a message it lingers, so
+// that the client can read the error.
 func (c *connection) recordEnd(err error) {
 	if e, ok := errors.AsType[*websocket.CloseError](err); ok {
 		c.code.CompareAndSwap(0, int32(e.Code))
@@ -118,8 +117,8 @@ func (c *connection) recordEnd(err error) {
 	}
 }
 
-// teardown ends the operations and releases the connection. Messages queued before a close were given their time: the reader goes on
-// until the client closes too, or until a deadline.
+// teardown ends the operations and releases the connection. After a close frame it reads on until the client closes
+// too, or until a deadline.
 func (c *connection) teardown() {
 	c.Abort()
 	c.mu.Lock()
@@ -138,7 +137,7 @@ func (c *connection) teardown() {
 	c.hub.work.Done()
 }
 
-// handle processes one message. It returns a reason when the connection must be closed.
+// handle processes one message. It returns a reason to close the connection, or nil.
 func (c *connection) handle(text []byte) *frame.Close {
 	m, err := c.dialect.Decode(text)
 	if err != nil {
@@ -179,7 +178,7 @@ func (c *connection) init(m protocol.Message) *frame.Close {
 		return revoked()
 	}
 	c.acknowledged.Store(true)
-	var ack []byte // without a cursor while the stream is not joined
+	var ack []byte // without a cursor before the stream is joined
 	if c.hub.source.Joined() {
 		ack = encoded(map[string]any{"cursor": c.hub.source.Cursor()})
 	}
@@ -192,8 +191,8 @@ func (c *connection) init(m protocol.Message) *frame.Close {
 	return nil
 }
 
-// useCredential stores the credential of the caller, so that a revocation finds the connection. It returns false when the
-// credential was revoked in the meantime.
+// useCredential stores the credential of the caller, by which a revocation finds the connection. It returns false if
+// the credential was revoked in the meantime.
 func (c *connection) useCredential() bool {
 	id := credentialOf(c.who)
 	c.mu.Lock()
@@ -203,7 +202,7 @@ func (c *connection) useCredential() bool {
 	return !c.hub.wasRevoked(id)
 }
 
-// refuse returns the reason to close a connection whose caller is refused. A code for "try again" is used for errors that pass.
+// refuse returns the reason to close a connection whose caller is refused. A temporary error has a code for a retry.
 func (c *connection) refuse(err error) *frame.Close {
 	e := errs.From(err)
 	if c.dialect.KeepAlive != "" {
@@ -235,7 +234,7 @@ func (c *connection) ping(m protocol.Message) *frame.Close {
 		if err != nil {
 			return c.refuse(err)
 		}
-		var expiresAt *time.Time // null for never
+		var expiresAt *time.Time // null never expires
 		if !c.who.ExpiresAt.IsZero() {
 			expiresAt = new(c.who.ExpiresAt.UTC().Truncate(time.Second))
 		}
@@ -247,7 +246,7 @@ func (c *connection) ping(m protocol.Message) *frame.Close {
 	return nil
 }
 
-// renew replaces the credentials. The new ones must be of the same caller, with the same visibility.
+// renew replaces the credentials by others of the same caller, with the same visibility.
 func (c *connection) renew(credentials auth.Credentials) error {
 	who, err := c.hub.authenticate(c.context(), credentials)
 	if err != nil {
@@ -277,8 +276,8 @@ func (c *connection) context() context.Context {
 	return graphql.StartOperationTrace(caller.NewContext(ctx, c.who))
 }
 
-// authenticate verifies credentials within the request timeout. It does so as an anonymous caller: credentials that are not valid
-// count against the client's address, not against the present caller of the connection.
+// authenticate verifies credentials within the request timeout, as an anonymous caller: invalid credentials count
+// against the client's address, not the connection's caller.
 func (h *Hub) authenticate(ctx context.Context, credentials auth.Credentials) (caller.Caller, error) {
 	ctx, cancel := context.WithTimeout(caller.NewContext(ctx, caller.Caller{}), h.settings.RequestTimeout)
 	defer cancel()
@@ -299,7 +298,7 @@ func unix(at time.Time) int64 {
 	return at.Unix()
 }
 
-// appendNext appends the frame of a message with a response. It compresses a large one, when that was negotiated.
+// appendNext appends the frame of a response, compressed if it is large and that was negotiated.
 func (c *connection) appendNext(b []byte, id string, payload []byte) []byte {
 	if c.deflate && len(payload) >= frame.CompressFrom {
 		return frame.AppendCompressed(b, c.dialect.AppendNext(nil, id, payload))

@@ -14,8 +14,8 @@ var bounds = [...]time.Duration{
 	time.Second, 2500 * time.Millisecond, 10 * time.Second,
 }
 
-// tally counts messages and their delivery times for one goroutine. A histogram shared by many goroutines would cost as much
-// as everything else that is done for a message, except the write.
+// tally counts messages and their delivery times for one goroutine. A shared histogram would cost as much as all
+// other work for a message, except the write.
 type tally struct {
 	messages uint64
 	gaps     uint64 // messages that report a gap
@@ -23,7 +23,7 @@ type tally struct {
 	buckets  [len(bounds) + 1]uint64
 }
 
-// add counts messages that were written just now.
+// add counts messages that were just written.
 func (t *tally) add(results ...*result) {
 	now := time.Now()
 	for _, r := range results {

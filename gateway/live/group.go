@@ -19,15 +19,15 @@ import (
 )
 
 const (
-	// maxPending is the number of events that can wait for the execution of one operation. Beyond it, the subscribers of the group
-	// leave the broadcast and catch up one by one.
+	// maxPending bounds the events that wait for the execution of one operation. Beyond it, the subscribers of the
+	// group leave the broadcast and catch up individually.
 	maxPending = 1024
-	// cachedResults is the number of results that a group caches for subscribers that catch up at the same time.
+	// cachedResults is the number of results that a group caches for subscribers in catch-up.
 	cachedResults = 32
 )
 
-// group is all subscriptions with the same operation, variables and visibility. It executes the operation once per event,
-// and broadcasts the result to its subscribers.
+// group is all subscriptions with the same operation, variables and visibility. It executes the operation once per
+// event, and broadcasts the result.
 type group struct {
 	hub         *Hub
 	key         string
@@ -48,7 +48,6 @@ type group struct {
 	order     []uint64 // keys of results, the oldest first
 }
 
-// cachedResult is a result that several subscribers in catch-up share.
 type cachedResult struct {
 	once   sync.Once
 	result *result
@@ -67,7 +66,7 @@ func (g *group) selects(e *eventstream.Event) bool {
 	return e.Gap != nil || (g.selection.Contains(&e.Event) && g.visibility.sees(e))
 }
 
-// enqueue adds an event to execute. The caller holds Hub.mu, so that events are enqueued in order.
+// enqueue adds an event to execute. The caller holds Hub.mu, so events are in order.
 func (g *group) enqueue(e *eventstream.Event) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -100,7 +99,7 @@ func (g *group) run() {
 		for _, e := range events {
 			r := g.execute(e)
 			if g.hub.ctx.Err() != nil {
-				return // the execution was cancelled: a client that resumes on another gateway receives the event there
+				return // a client that resumes on another gateway receives the event there
 			}
 			g.mu.Lock()
 			g.posted = e.Sequence
@@ -110,8 +109,8 @@ func (g *group) run() {
 	}
 }
 
-// join adds the subscriber to the broadcast. It returns false when the subscriber has not received every event that was
-// broadcast so far. Pending events are broadcast later; the shard skips those that the subscriber has received.
+// join adds the subscriber to the broadcast. It returns false if the subscriber has not received every event that was
+// broadcast so far. The shard skips pending events that the subscriber has received.
 func (g *group) join(s *subscriber) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -122,7 +121,7 @@ func (g *group) join(s *subscriber) bool {
 	return true
 }
 
-// replay returns the result of an event for one of several subscribers in catch-up. It executes the operation once.
+// replay returns the result of an event for one of several subscribers in catch-up, executed once.
 func (g *group) replay(e *eventstream.Event) *result {
 	g.resultsMu.Lock()
 	cached, ok := g.results[e.Sequence]

@@ -20,12 +20,12 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// IsEventStream reports whether the client prefers Server-Sent Events to JSON. Of media types with equal quality the first wins.
-// Some clients accept both with every request.
+// IsEventStream reports whether the client prefers Server-Sent Events to JSON. Of equal qualities the first wins,
+// because some clients accept both with every request.
 func IsEventStream(r *http.Request) bool {
 	accept := strings.Join(r.Header.Values("Accept"), ",")
 	if !strings.Contains(strings.ToLower(accept), "event-stream") {
-		return false // the usual case: this runs for every request
+		return false // the usual case
 	}
 	best, preferred := 0.0, false
 	for part := range strings.SplitSeq(accept, ",") {
@@ -46,8 +46,8 @@ func IsEventStream(r *http.Request) bool {
 // Read decodes the operation of a request.
 type Read func(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, error)
 
-// EventStream returns the transport for one operation over Server-Sent Events, in the distinct connections
-// mode of graphql-sse: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
+// EventStream returns the transport for one operation over Server-Sent Events, in the distinct connections mode of
+// graphql-sse: https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 func (h *Hub) EventStream(read Read, refuse Refuse) graphql.Transport {
 	return eventStream{hub: h, read: read, refuse: refuse}
 }
@@ -58,7 +58,7 @@ type eventStream struct {
 	refuse Refuse
 }
 
-// Supports reports whether the client asks for an event stream.
+// Supports reports whether the client requests an event stream.
 func (t eventStream) Supports(r *http.Request) bool { return IsEventStream(r) }
 
 // Do serves one request until the operation ends or the client disconnects.
@@ -149,10 +149,9 @@ type stream struct {
 	queued int // bytes
 	ended  bool
 	code   int           // of the close; 0 when the client has disconnected
-	wake   chan struct{} // has an element when results wait or the stream has ended
+	wake   chan struct{} // signals results or the end of the stream
 }
 
-// queuedResult is a result that waits to be written.
 type queuedResult struct {
 	*result
 	broadcast bool // false for a replay
@@ -190,7 +189,7 @@ func (s *stream) disconnect() {
 	s.hub.metrics.disconnected("sse", code)
 }
 
-// serve executes the operation. It returns when the operation has ended or the client has disconnected.
+// serve executes the operation until it has ended or the client has disconnected.
 func (s *stream) serve(r *http.Request, p *preparedOperation, problems gqlerror.List) {
 	switch {
 	case problems != nil:
@@ -216,8 +215,8 @@ func (s *stream) writeOnly(payload []byte) {
 
 // subscribe starts the subscription, and writes its results until it ends.
 func (s *stream) subscribe(ctx context.Context, p *preparedOperation) {
-	// The first bytes send the headers. Without a cursor to resume from they are an id without an event: an EventSource whose
-	// connection breaks before the first event resumes from it.
+	// The first bytes send the headers. Without a cursor they are an id without an event: an EventSource that
+	// disconnects before the first event resumes from it.
 	first := ":\n\n"
 	if p.request.after == "" {
 		first = "id: " + s.hub.source.Cursor() + "\n\n"
@@ -276,16 +275,16 @@ func (s *stream) dropQueue() {
 	s.queue, s.queued = nil, 0
 }
 
-// write returns false when the client accepts no bytes within the write timeout, or has disconnected.
+// write returns false if the client accepts no bytes within the write timeout, or has disconnected.
 func (s *stream) write(b []byte) bool {
-	_ = s.control.SetWriteDeadline(time.Now().Add(s.hub.settings.WriteTimeout)) // where the writer supports it
+	_ = s.control.SetWriteDeadline(time.Now().Add(s.hub.settings.WriteTimeout)) // if the writer supports it
 	if _, err := s.out.Write(b); err != nil {
 		return false
 	}
 	return s.control.Flush() == nil
 }
 
-// appendEvent appends one event. Line breaks in JSON of a service are replaced: a data field is one line.
+// appendEvent appends one event. It replaces line breaks in JSON of a service, because a data field is one line.
 func appendEvent(b []byte, cursor string, payload []byte) []byte {
 	if cursor != "" {
 		b = append(append(append(b, "id: "...), cursor...), '\n')

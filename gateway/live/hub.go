@@ -29,7 +29,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Settings are the limits and timeouts of subscriptions. All must be set.
+// Settings are the limits and timeouts of subscriptions. All are required.
 type Settings struct {
 	InitTimeout      time.Duration // from the upgrade to connection_init
 	IdleTimeout      time.Duration // without a message or pong of the client; at least twice KeepAlive
@@ -75,7 +75,7 @@ type Options struct {
 // maxExecuting is the number of groups per core that execute their operation at the same time.
 const maxExecuting = 64
 
-// Hub holds the subscriptions of one gateway.
+// Hub has the subscriptions of one gateway.
 type Hub struct {
 	settings  Settings
 	requests  gqlrequest.Limits
@@ -170,7 +170,7 @@ const (
 	followMaxBackoff = 5 * time.Second
 )
 
-// follow publishes the events of the stream to the groups until the hub ends. While the broker is away, it retries.
+// follow publishes the events of the stream to the groups until the hub ends. It retries while the broker is away.
 func (h *Hub) follow() {
 	wait := followBackoff
 	for h.ctx.Err() == nil {
@@ -202,7 +202,7 @@ func (h *Hub) sleep(d time.Duration) {
 	}
 }
 
-// publish enqueues an event for the groups that select it, and closes the connections of credentials that it revokes.
+// publish enqueues an event for the groups that select it, and closes the connections of revoked credentials.
 func (h *Hub) publish(e *eventstream.Event) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -235,11 +235,11 @@ func (h *Hub) publish(e *eventstream.Event) {
 	}
 }
 
-// maxRevoked is the number of latest revocations that the hub remembers, for connections that are being set up.
+// maxRevoked is the number of latest revocations in memory, for connections that are being set up.
 const maxRevoked = 256
 
-// wasRevoked reports whether the credential was revoked recently. A new connection checks it after its shard knows the
-// credential: the event of the revocation can have passed between verification and that moment.
+// wasRevoked reports whether the credential was revoked recently. A new connection checks it after its shard knows
+// the credential, because the event may have passed since the verification.
 func (h *Hub) wasRevoked(credential string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -270,8 +270,8 @@ func (h *Hub) checkCapacity() error {
 	return nil
 }
 
-// acquireConnection counts a connection of the context's caller, the same caller as for budgets. release must be called when the
-// connection has ended.
+// acquireConnection counts a connection of the context's caller, by the key of budgets. release must be called at the
+// end of the connection.
 func (h *Hub) acquireConnection(ctx context.Context) (release func(), err error) {
 	key := quota.Key(ctx)
 	h.mu.Lock()
@@ -292,7 +292,7 @@ func (h *Hub) acquireConnection(ctx context.Context) (release func(), err error)
 	}, nil
 }
 
-// start runs work on a goroutine that Close waits for. It returns false, without running it, after Close.
+// start runs work on a goroutine that Close waits for. After Close it returns false.
 func (h *Hub) start(work func()) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -303,7 +303,7 @@ func (h *Hub) start(work func()) bool {
 	return true
 }
 
-// addressOf returns the client's address: the one that the edge found in the request, else that of the peer.
+// addressOf returns the client's address: that of the edge, else that of the peer.
 func addressOf(r *http.Request) netip.Addr {
 	if address := quota.Address(r.Context()); address.IsValid() {
 		return address
@@ -312,8 +312,8 @@ func addressOf(r *http.Request) netip.Addr {
 	return peer.Addr()
 }
 
-// Drain closes the connections one after another over the drain time, each after its queued messages and after the responses to
-// its running queries. It returns when all are closed. When ctx ends first, it closes the rest at once.
+// Drain closes the connections serially over the drain time, each after its queued messages and the responses to its
+// running queries. It returns when all are closed. When ctx ends first, it closes the rest at once.
 func (h *Hub) Drain(ctx context.Context) {
 	h.mu.Lock()
 	h.draining.Store(true)
@@ -340,13 +340,13 @@ func goingDown() *frame.Close {
 	return &frame.Close{Code: frame.CloseRestart, Reason: "this gateway is going down: resume on another"}
 }
 
-// Close drains, ends the remaining connections, and waits for all goroutines. Later calls do nothing.
+// Close drains, ends the remaining connections, and waits for all goroutines. It is idempotent.
 func (h *Hub) Close(ctx context.Context) error {
 	h.closeOnce.Do(func() { h.closeError = h.close(ctx) })
 	return h.closeError
 }
 
-// Abort ends all connections at once without a close frame, like a crash of the process.
+// Abort ends all connections at once without a close frame, like a crash.
 func (h *Hub) Abort() {
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()

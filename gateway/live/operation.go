@@ -16,8 +16,8 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// preparedOperation is an admitted operation: a subscription when its request has a selection, else a query or a mutation to
-// dispatch.
+// preparedOperation is an admitted operation: a subscription if its request has a selection, else a query or a
+// mutation.
 type preparedOperation struct {
 	operation *admission.Operation
 	request   request
@@ -25,8 +25,8 @@ type preparedOperation struct {
 
 func supportsAll(*ast.OperationDefinition) error { return nil }
 
-// prepare admits an operation of the caller in ctx. The refusal is for a request whose document was not parsed, or whose
-// transport does not execute such operations. problems are the errors of any other refused operation.
+// prepare admits an operation of the caller in ctx. The refusal is for a request whose document was not parsed, or
+// whose transport does not execute such operations. problems are the errors of any other refused operation.
 func (h *Hub) prepare(ctx context.Context, executor graphql.GraphExecutor, params *graphql.RawParams, supports admission.Supports) (p *preparedOperation, problems gqlerror.List, refusal error) {
 	defer func() { // a panic in one operation must not end the other operations of its connection
 		if panicked := recover(); panicked != nil {
@@ -77,7 +77,7 @@ func eventsUnavailable() error {
 	return e
 }
 
-// errorsOf returns the errors of a response, or the cause that ended the context when there is no response.
+// errorsOf returns the errors of a response, or the cause of the end of the context without a response.
 func errorsOf(ctx context.Context, response *graphql.Response) gqlerror.List {
 	if response != nil && len(response.Errors) > 0 {
 		return response.Errors

@@ -7,15 +7,15 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// CacheControl is the TTL of a cached response, and its audience, by @cacheControl in the schema: the lowest
-// age of the selected fields, and private when one of them is.
+// CacheControl is the TTL and the audience of a cached response, by @cacheControl: the lowest age of the selected
+// fields, and private if one of them is.
 type CacheControl struct {
-	MaxAge  time.Duration // the TTL; 0: the response is not cached
+	MaxAge  time.Duration // 0 caches nothing
 	Private bool          // for the caller only
 }
 
-// cacheControlOf reads the operation. A field with a selection set has its own directive, else that of its
-// type, else its response is not cached. A plain value has the directive of its object.
+// cacheControlOf reads the operation. A field with a selection set has its own directive, else that of its type, else
+// its response is not cached. A plain value has the directive of its object.
 func cacheControlOf(schema *ast.Schema, operation *ast.OperationDefinition) CacheControl {
 	if operation.Operation != ast.Query {
 		return CacheControl{Private: true}
@@ -29,7 +29,7 @@ type cacheReader struct {
 	schema    *ast.Schema
 	maxAge    int // seconds; -1 before the first directive
 	public    bool
-	fragments map[string]bool // those that were read
+	fragments map[string]bool // read fragments
 }
 
 func (r *cacheReader) read(set ast.SelectionSet) {

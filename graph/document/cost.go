@@ -18,24 +18,21 @@ const introspection = 100
 // unpayable is the cost at which counting stops: a product of list sizes has no bound.
 const unpayable = 1 << 40
 
-// Cost returns the highest cost of the operation with these variables, in points; at least 1. The
-// variables must have been checked.
+// Cost returns the highest cost of the operation with these checked variables, in points; at least 1.
 //
 // It is the type cost of IBM's GraphQL cost specification (https://ibm.github.io/graphql-specs/cost-spec.html,
-// section 6.1.1, static query analysis), in whole points. A field of an object type costs 1 and a
-// plain value 0, unless @cost on the field or its type sets another weight. A list costs its weight and
-// the cost of its selection for each item. The size of a list is the slicing argument of its @listSize:
-// the value in the query, else the argument's default, else assumedSize. A list without @listSize, such
-// as the nodes and edges of a connection, has the size of the field above it, else 1.
-//
-// It is an upper bound: merged fields, and fields of different types of an interface, all count.
+// section 6.1.1, static query analysis), in whole points. A field of an object type costs 1 and a plain value 0,
+// unless @cost on the field or its type sets another weight. A list costs its weight and the cost of its selection
+// for each item. Its size is the slicing argument of its @listSize: the value in the query, else the argument's
+// default, else assumedSize. A list without @listSize, such as the nodes of a connection, has the size of the field
+// above it, else 1. It is an upper bound: merged fields, and fields of different types of an interface, all count.
 func (p *Prepared) Cost(variables map[string]any) int {
 	e := evaluation{variables: variables, known: map[*expression]cost{}}
 	c := e.of(p.cost)
 	return max(1, sum(c.own, c.item))
 }
 
-// Price returns Cost, or an error for an operation that costs more than the limit.
+// Price returns Cost, or an error above the limit.
 func (p *Prepared) Price(variables map[string]any, limits Limits) (int, error) {
 	points := p.Cost(variables)
 	if limits.Cost > 0 && points > limits.Cost {
@@ -44,8 +41,8 @@ func (p *Prepared) Price(variables map[string]any, limits Limits) (int, error) {
 	return points, nil
 }
 
-// cost is the cost of a selection set in its parent: its own, and that of each item of the lists whose
-// size the field above the parent determines.
+// cost is the cost of a selection set: its own, and that of each item of the lists whose size the field above
+// determines.
 type cost struct{ own, item int }
 
 func (c cost) plus(d cost) cost { return cost{own: sum(c.own, d.own), item: sum(c.item, d.item)} }
@@ -56,7 +53,7 @@ type expression struct {
 	terms []term
 }
 
-// term is the part of an expression that depends on variables.
+// term depends on variables.
 type term struct {
 	when  []condition
 	field *fieldCost // nil for fragments
@@ -69,7 +66,7 @@ type condition struct {
 	is       bool
 }
 
-// fieldCost computes a field's cost from the cost of its selection set.
+// fieldCost computes a field's cost from that of its selection set.
 type fieldCost struct {
 	weight int
 	size   *listSize // nil when the field has none
@@ -86,8 +83,7 @@ func (f fieldCost) of(below cost, size int) cost {
 	return cost{own: sum(f.weight, below.own, product(size, below.item))}
 }
 
-// pricing converts an operation to an expression, by the directives of the schema. Each fragment is converted once, for any number of
-// spreads.
+// pricing converts an operation to an expression, each fragment once for any number of spreads.
 type pricing struct {
 	schema    *ast.Schema
 	fragments map[string]*expression
@@ -154,7 +150,7 @@ func (p *pricing) fragment(s *ast.FragmentSpread) *expression {
 	return e
 }
 
-// evaluation computes an expression with variables. Each fragment is computed once.
+// evaluation computes an expression with variables, each fragment once.
 type evaluation struct {
 	variables map[string]any
 	known     map[*expression]cost
@@ -204,8 +200,8 @@ func conditionsOf(directives ast.DirectiveList) (conditions []condition, never b
 	return conditions, never
 }
 
-// Weight returns the cost of a field of the schema, or of each item of a list, without its selection set: that of its
-// own @cost, else that of its type.
+// Weight returns the cost of a field, or of each item of a list, without its selection set: by its own @cost, else by
+// that of its type.
 func Weight(schema *ast.Schema, field *ast.FieldDefinition) int {
 	definition := schema.Types[field.Type.Name()]
 	for _, directives := range []ast.DirectiveList{field.Directives, definition.Directives} {
@@ -279,7 +275,7 @@ func (s *listSize) of(variables map[string]any) int {
 	return largest
 }
 
-// countOf returns the value of a number, or the number of items of a list; at least 0.
+// countOf returns a number, or the number of items of a list; at least 0.
 func countOf(value *ast.Value, variables map[string]any) int {
 	switch value.Kind {
 	case ast.Variable:
@@ -335,8 +331,7 @@ func product(a, b int) int {
 	return a * b
 }
 
-// Unsized returns the lists of objects in the schema that have no size: neither they nor all fields above
-// them have a @listSize.
+// Unsized returns the lists of objects without a size: neither they nor all fields above them have a @listSize.
 func Unsized(schema *ast.Schema) []string {
 	var fields []string
 	for _, definition := range schema.Types {

@@ -1,12 +1,10 @@
-// Package document analyses a document once, before it is executed: its depth and size, whether its
-// fields can be merged, the scopes that it needs, its cost, and how long its response may be cached.
+// Package document analyses a document once, before it is executed: depth and size, merged fields, required scopes,
+// cost, and TTL of the response. The order is Check, validation by Rules, Prepare; after Check the other steps are
+// fast. An error names the limit or the field.
 //
-// A document that passes Check is fast to validate and to plan. The order is Check, validation by Rules,
-// Prepare. Each failure is an error that names the limit or the field: nothing is executed.
-//
-// Access is denied by default. Every field of the schema declares who may read it, by a directive of its own or of its
-// type (@public, @authenticated, @requiresScopes). A field without a directive is denied to every caller, and a test of
-// the schema finds it by Unruled. No middleware of this package runs while fields are resolved.
+// Access is denied by default. Every field of the schema declares who may read it, by a directive of its own or of
+// its type (@public, @authenticated, @requiresScopes). A field without one is denied to every caller, and a test
+// finds it by Unruled. Nothing of this package runs while fields are resolved.
 package document
 
 import (
@@ -24,11 +22,11 @@ type Limits struct {
 	Depth           int // levels of fields
 	Aliases         int // of an operation
 	Cost            int // points; 0 means no limit
-	Fields          int // of the document; those of a fragment count for each spread
+	Fields          int // of the document; a fragment counts for each spread
 	RootFields      int // of an operation
-	Directives      int // of an operation
+	Directives      int // of the document; a fragment counts for each spread
 	FieldDirectives int // of one field or fragment
-	Duplicates      int // fields and fragments with an equal one in their selection set, in an operation
+	Duplicates      int // equal fields and fragments of one selection set, in an operation
 	Lists           int // nested lists of objects
 }
 
@@ -62,7 +60,7 @@ const (
 	scoped
 )
 
-// Prepare analyses the operation. Its document must be valid against the schema.
+// Prepare analyses an operation of a valid document.
 func Prepare(schema *ast.Schema, operation *ast.OperationDefinition) *Prepared {
 	w := walk{schema: schema, fragments: map[string]*Prepared{}, seen: map[string]bool{}}
 	p := w.read(operation.SelectionSet)
@@ -74,7 +72,7 @@ func Prepare(schema *ast.Schema, operation *ast.OperationDefinition) *Prepared {
 
 type walk struct {
 	schema    *ast.Schema
-	fragments map[string]*Prepared // each is read once, for any number of spreads
+	fragments map[string]*Prepared // each once, for any number of spreads
 	seen      map[string]bool      // fields whose needs are listed
 }
 
@@ -97,7 +95,7 @@ func (w *walk) read(set ast.SelectionSet) *Prepared {
 	return p
 }
 
-// field reads a field and its selection set. Introspection is allowed or denied as a whole.
+// field reads a field and its selection set. Introspection is one rule.
 func (w *walk) field(f *ast.Field) *Prepared {
 	if strings.HasPrefix(f.Name, "__") {
 		return &Prepared{introspect: f.Name != "__typename"}
@@ -113,7 +111,7 @@ func (w *walk) field(f *ast.Field) *Prepared {
 	return p
 }
 
-// fragment reads a fragment once. A further spread adds its lists; its needs are listed already.
+// fragment reads a fragment once. A further spread adds only its lists.
 func (w *walk) fragment(s *ast.FragmentSpread) *Prepared {
 	p, known := w.fragments[s.Name]
 	if !known {
@@ -123,7 +121,7 @@ func (w *walk) fragment(s *ast.FragmentSpread) *Prepared {
 	return p
 }
 
-// needOf returns the rule of a field in the schema: its own, else that of its type.
+// needOf returns the rule of a field: its own, else that of its type.
 func needOf(parent *ast.Definition, field *ast.FieldDefinition) need {
 	n := need{field: parent.Name + "." + field.Name}
 	for _, directives := range []ast.DirectiveList{field.Directives, parent.Directives} {
@@ -154,8 +152,7 @@ func scopesOf(directive *ast.Directive) [][]string {
 	return anyOf
 }
 
-// CheckAccess returns UNAUTHENTICATED or PERMISSION_DENIED, with the name of the first field that the
-// caller may not read.
+// CheckAccess returns UNAUTHENTICATED or PERMISSION_DENIED, with the first field that the caller may not read.
 func (p *Prepared) CheckAccess(by caller.Caller) error {
 	for _, n := range p.needs {
 		if err := n.check(by); err != nil {
@@ -165,8 +162,8 @@ func (p *Prepared) CheckAccess(by caller.Caller) error {
 	return nil
 }
 
-// Denied returns the fields of a query that the caller may not read, with their errors: they are null in the response.
-// It returns an error when nothing of the query would remain, and for an anonymous caller, who can sign in.
+// Denied returns the fields of a query that the caller may not read, with their errors: they are null in the
+// response. It returns an error if nothing of the query would remain, and for an anonymous caller, who can sign in.
 func (p *Prepared) Denied(by caller.Caller) (fields map[string]error, err error) {
 	remains := p.introspect
 	for _, n := range p.needs {
@@ -220,8 +217,7 @@ func (n need) alternatives() string {
 	return "the scope " + strings.Join(ways, ", or ")
 }
 
-// CheckIntrospection returns PERMISSION_DENIED for an operation that reads the schema, by a caller without
-// the scope for it.
+// CheckIntrospection returns PERMISSION_DENIED for introspection by a caller without the scope.
 func (p *Prepared) CheckIntrospection(by caller.Caller) error {
 	if !p.introspect || by.Has(caller.SchemaRead) {
 		return nil
@@ -234,7 +230,7 @@ func IntrospectionDisabled() error {
 	return errs.New(errs.PermissionDenied, "INTROSPECTION_DISABLED", "introspection needs the scope %s", caller.SchemaRead)
 }
 
-// CheckLimits returns INVALID_ARGUMENT for an operation beyond the limits that Check cannot verify without the schema.
+// CheckLimits returns INVALID_ARGUMENT for an operation beyond the limits that need the schema.
 func (p *Prepared) CheckLimits(limits Limits) error {
 	if limit := limits.withDefaults().Lists; p.lists > limit {
 		return errs.New(errs.InvalidArgument, "TOO_MANY_NESTED_LISTS", "the query has more than %d nested lists", limit)

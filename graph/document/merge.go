@@ -8,9 +8,9 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/rules"
 )
 
-// Rules returns the validation rules of the specification. Without suggestions, an error names nothing of
-// the schema that the document does not name. The rule on merged fields is our own: gqlparser's compares
-// every pair of fields repeatedly, and can run for days over a document of a few lines.
+// Rules returns the validation rules of the specification. Without suggestions, an error names nothing of the schema
+// that the document does not name. The rule on merged fields is our own: gqlparser's compares pairs of fields
+// repeatedly, and can run for days over a short document.
 func Rules(suggest bool) *rules.Rules {
 	r := rules.NewDefaultRules()
 	r.ReplaceRule(rules.OverlappingFieldsCanBeMergedRule.Name, fieldsCanBeMerged)
@@ -30,15 +30,13 @@ func Rules(suggest bool) *rules.Rules {
 	return r
 }
 
-// mergeWork is the largest number of fields that are compared for one operation. A document that passes
-// Check needs a small part of it, unless fields of interfaces and of many types are mixed at many levels.
+// mergeWork bounds the compared fields of one operation. A document that passes Check needs far less, unless it mixes
+// fields of interfaces and of many types at many levels.
 const mergeWork = 20_000
 
 // fieldsCanBeMerged is section 5.3.2 of the specification, Field Selection Merging: fields with one response name are
-// the same field, or their objects are of different types and their values have the same shape.
-//
-// Fields are collected by response name, level by level, and compared with the first of their name only,
-// because equality is transitive.
+// the same field, or their objects are of different types and their values have the same shape. Fields are collected
+// by response name, level by level, and compared only with the first of their name, because equality is transitive.
 func fieldsCanBeMerged(observers *core.Events, addError core.AddErrFunc) {
 	observers.OnOperation(func(w *core.Walker, operation *ast.OperationDefinition) {
 		m := merging{schema: w.Schema, left: mergeWork, conflict: func(f *ast.Field, why string) {
@@ -63,8 +61,8 @@ type merging struct {
 // named are the fields with one response name.
 type named []*ast.Field
 
-// collect returns the fields of the selection sets by response name, in the order of the first of each
-// name. The fields of a fragment are collected once, for any number of spreads.
+// collect returns the fields of the selection sets by response name, in the order of the first of each name; those of
+// a fragment once, for any number of spreads.
 func (m *merging) collect(sets []ast.SelectionSet) []named {
 	var all []named
 	at := map[string]int{}
@@ -100,8 +98,8 @@ func (m *merging) collect(sets []ast.SelectionSet) []named {
 	return all
 }
 
-// check compares fields with one name, and the fields below them. Fields of different object types need
-// the same shape only, and so do the fields below them.
+// check compares fields with one name, and the fields below them. Fields of different object types need only the same
+// shape, and so do the fields below.
 func (m *merging) check(all []named, apart bool) {
 	for _, fields := range all {
 		fields = slices.DeleteFunc(fields, func(f *ast.Field) bool { return f.Definition == nil || f.ObjectDefinition == nil })
@@ -134,8 +132,8 @@ func below(fields named) []ast.SelectionSet {
 	return sets
 }
 
-// overlapping groups the fields whose objects can be the same: those of an interface or a union may be of
-// any object, those of two object types never of the same.
+// overlapping groups the fields whose objects can be the same: those of an interface or a union may be of any object,
+// those of two object types never.
 func overlapping(fields named) []named {
 	var open named
 	var parents []*ast.Definition

@@ -7,14 +7,14 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// maxName is the longest name, in bytes: a response repeats an alias for every item of a list, and the
-// name of an operation in every error of its fields.
+// maxName is in bytes: a response repeats an alias for every item of a list, and the name of an operation in every
+// error.
 const maxName = 100
 
-// CheckNames bounds the names in the text of a document, before it is parsed.
+// CheckNames bounds the names in a document before it is parsed.
 func CheckNames(text string) error {
 	if !hasLongWord(text) {
-		return nil // most texts have none, and are tokenized once only
+		return nil // most texts are tokenized only once
 	}
 	tokens := lexer.New(&ast.Source{Input: text})
 	for {

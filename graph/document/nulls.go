@@ -6,9 +6,9 @@ import (
 	"github.com/vektah/gqlparser/v2/ast"
 )
 
-// neverNull returns the variables of an operation that may be omitted, because they have a default, but
-// may not be null, because their position is non-null in the schema. Neither validation nor gqlgen's executor refuses
-// them: gqlgen reads null as an empty value, and panics in @skip and @include.
+// neverNull returns the variables that may be omitted, because they have a default, but may not be null, because
+// their position is non-null. Neither validation nor gqlgen's executor refuses them: gqlgen reads null as an empty
+// value, and panics in @skip and @include.
 func neverNull(operation *ast.OperationDefinition) []string {
 	n := nulls{operation: operation, fragments: map[string]bool{}}
 	n.selections(operation.SelectionSet)

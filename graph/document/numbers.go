@@ -5,8 +5,8 @@ import (
 	"github.com/vektah/gqlparser/v2/validator/core"
 )
 
-// numbersInRange refuses a number in a value of the schema's own scalars, such as JSON, that overflows a machine's
-// number. gqlparser's rule checks the standard scalars only, and code that reads such a number panics.
+// numbersInRange refuses a number that overflows in a value of the schema's own scalars, such as JSON. gqlparser's
+// rule checks only standard scalars, and code that reads such a number panics.
 func numbersInRange(observers *core.Events, addError core.AddErrFunc) {
 	observers.OnValue(func(_ *core.Walker, value *ast.Value) {
 		if value.Kind != ast.IntValue && value.Kind != ast.FloatValue {

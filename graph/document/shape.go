@@ -12,8 +12,8 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// introspectionDepth is the largest depth of a selection of the schema, below __schema and __type: more than
-// that of data, because types are nested in lists of types.
+// introspectionDepth bounds the depth below __schema and __type, which exceeds that of data: types are nested in
+// lists of types.
 const introspectionDepth = 20
 
 // defaults are the limits that are not set.
@@ -40,9 +40,8 @@ type shape struct {
 	duplicates int
 }
 
-// Check refuses a document beyond the limits, before it is validated against the schema. Its time is linear
-// in the document's length, and the limits bound the time of all later steps. Fragments multiply: a few
-// lines can expand to billions of fields.
+// Check refuses a document beyond the limits before it is validated. Its time is linear in the document's length, and
+// the limits bound all later steps. Fragments multiply: a few lines can expand to billions of fields.
 func Check(document *ast.QueryDocument, limits Limits) error {
 	limits = limits.withDefaults()
 	m := measuring{
@@ -138,8 +137,8 @@ func (m *measuring) fragment(name string) shape {
 	return s
 }
 
-// directives counts the directives of one field or fragment. @defer is in gqlgen's schema, and a response
-// of one part would lose the deferred fields.
+// directives counts the directives of one field or fragment. @defer is refused, because a response of one part would
+// lose the deferred fields.
 func (m *measuring) directives(list ast.DirectiveList) int {
 	if list.ForName("defer") != nil {
 		m.fail(errs.New(errs.InvalidArgument, "DEFER_UNSUPPORTED", "@defer is not supported: a response has one part"))
@@ -163,7 +162,7 @@ func (s *shape) add(t shape) {
 	s.duplicates = bounded(s.duplicates, t.duplicates)
 }
 
-// saturated is the number at which counting stops: fragments that spread each other multiply.
+// saturated stops counting, because fragments multiply.
 const saturated = 1 << 30
 
 func bounded(a, b int) int { return min(a+b, saturated) }

@@ -13,9 +13,9 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// CheckVariables refuses variables that are not of the types that the operation declares (section 6.1.2 of the
-// specification). gqlparser has checked them before, but accepts enums in any letter case, numbers as strings, strings
-// as numbers, any value of our own scalars, and null for a non-null position of the schema with a default.
+// CheckVariables refuses variables that are not of their declared types (section 6.1.2 of the specification).
+// gqlparser's check accepts enums in any letter case, numbers as strings, strings as numbers, any value of our own
+// scalars, and null for a non-null position with a default.
 func (p *Prepared) CheckVariables(variables map[string]any) error {
 	for _, definition := range p.operation.VariableDefinitions {
 		if err := checkValue(p.schema, definition.Type, variables[definition.Variable], "$"+definition.Variable); err != nil {

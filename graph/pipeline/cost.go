@@ -27,7 +27,7 @@ func SetCharge(request *graphql.OperationContext, charge *bff.Charge) {
 	request.Stats.SetExtension(bff.ChargeExtension, charge)
 }
 
-// deniedKey is where gqlgen keeps the denied fields of a query.
+// deniedKey is gqlgen's key of the denied fields of a query.
 const deniedKey = "denied"
 
 // SetDenied stores the fields of a query that its caller may not read, with their errors.
@@ -41,14 +41,14 @@ func denialsOf(request *graphql.OperationContext) plan.Denials {
 	return denials
 }
 
-// reference is gqlgen's own executor. Tests and benchmarks compare the responses and costs of plans with it.
+// reference is gqlgen's executor. Tests and benchmarks compare plans with it.
 type reference struct {
 	graphql.ExecutableSchema
 	admission Admission
 	weights   map[*ast.FieldDefinition]int
 }
 
-// denying is the extension that makes denied fields null in gqlgen's own executor.
+// denying makes denied fields null in gqlgen's executor.
 type denying struct{ graphql.HandlerExtension }
 
 // InterceptField is graphql.FieldInterceptor.
@@ -62,8 +62,8 @@ func (denying) InterceptField(ctx context.Context, next graphql.Resolver) (any, 
 	return next(ctx)
 }
 
-// Exec executes the operation in the context, and settles its charge by the cost of its response. The cost
-// of introspection is an estimate, which stays charged.
+// Exec executes the operation in the context, and settles its charge by the cost of its response. The cost of
+// introspection is an estimate, which is not refunded.
 func (s reference) Exec(ctx context.Context) graphql.ResponseHandler {
 	respond := s.ExecutableSchema.Exec(ctx)
 	request := graphql.GetOperationContext(ctx)
@@ -93,8 +93,7 @@ type meter struct {
 
 type meterKey struct{}
 
-// count adds what a field cost: a list of objects its items, anything else once. It runs for every
-// field, at the same time as others.
+// count adds the cost of a field: a list of objects its items, anything else once. It runs concurrently.
 func (m *meter) count(field *ast.Field, answer any) {
 	weight := m.weights[field.Definition]
 	if weight == 0 {
@@ -110,7 +109,7 @@ func (m *meter) count(field *ast.Field, answer any) {
 	m.points.Add(int64(weight * items))
 }
 
-// weights are what the fields of a schema cost; those that are not there cost nothing.
+// weights are the costs of the fields of a schema; 0 for missing ones.
 func weights(schema *ast.Schema) map[*ast.FieldDefinition]int {
 	all := map[*ast.FieldDefinition]int{}
 	for _, definition := range schema.Types {

@@ -25,9 +25,8 @@ const (
 	bytesANode       = 700 // of a plan
 )
 
-// documents caches documents by the hash of their text: parsed and validated, with scopes, cost and plans of their
-// operations. HTTP, WebSocket and the groups of subscriptions share it. Its bound is estimated bytes, not a number of
-// documents.
+// documents caches documents by the hash of their text: parsed and validated, with scopes, cost and plans. HTTP,
+// WebSocket and the groups of subscriptions share it. Its bound is in estimated bytes.
 type documents struct {
 	schema *ast.Schema
 	limits document.Limits
@@ -37,21 +36,20 @@ type documents struct {
 
 var _ graphql.Cache[*ast.QueryDocument] = (*documents)(nil)
 
-// preparedDocument is a document that is valid.
 type preparedDocument struct {
 	hash       [sha256.Size]byte
 	letters    int
 	parsed     *ast.QueryDocument
 	operations map[*ast.OperationDefinition]*preparedOperation
-	nodes      atomic.Int64 // of its plans, as they were weighed last
+	nodes      atomic.Int64 // of its plans, at the last update
 }
 
-// preparedOperation is what there is to know of an operation before it runs.
+// preparedOperation is the analysis of an operation.
 type preparedOperation struct {
 	*document.Prepared
 	of      *preparedDocument
 	plans   plan.Operation
-	weighed atomic.Int64 // how many nodes of its plans its document counts
+	weighed atomic.Int64 // nodes of its plans that its document counts
 }
 
 func newDocuments(schema *ast.Schema, limits document.Limits, tokens int) (*documents, error) {
@@ -93,10 +91,10 @@ func (d *documents) check(ctx context.Context, text string) error {
 	case strings.HasPrefix(err.Error(), "input: exceeded token limit"):
 		return errs.New(errs.InvalidArgument, "TOO_MANY_TOKENS", "the document has more than %d tokens", d.tokens)
 	}
-	return nil // the executor finds the same fault
+	return nil // the executor finds the same error
 }
 
-// Add keeps a document that gqlgen's executor has parsed and validated.
+// Add caches a document that gqlgen's executor has parsed and validated.
 func (d *documents) Add(ctx context.Context, text string, parsed *ast.QueryDocument) {
 	prepared := &preparedDocument{
 		hash: sha256.Sum256([]byte(text)), letters: len(text), parsed: parsed,
@@ -122,7 +120,7 @@ func (d *preparedDocument) weight() uint32 {
 	return uint32(min(int64(d.letters)*bytesALetter+d.nodes.Load()*bytesANode, math.MaxUint32))
 }
 
-// documentKey is where gqlgen keeps the document that a request asks for.
+// documentKey is gqlgen's key of the request's document.
 const documentKey = "document"
 
 func remember(ctx context.Context, d *preparedDocument) {

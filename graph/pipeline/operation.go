@@ -13,8 +13,8 @@ import (
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
-// operation is the pipeline as an extension of gqlgen: it looks up and bounds documents, traces operations, and
-// asks the response cache.
+// operation is the pipeline as an extension of gqlgen: it looks up and bounds documents, traces operations, and uses
+// the response cache.
 type operation struct {
 	tracing   *obs.Tracing
 	documents *documents
@@ -31,13 +31,13 @@ var _ interface {
 	graphql.FieldInterceptor
 } = (*operation)(nil)
 
-// ExtensionName names the extension to gqlgen.
+// ExtensionName implements graphql.HandlerExtension.
 func (*operation) ExtensionName() string { return "Operation" }
 
-// Validate finds nothing wrong with any schema.
+// Validate implements graphql.HandlerExtension.
 func (*operation) Validate(graphql.ExecutableSchema) error { return nil }
 
-// MutateOperationParameters finds the document, and bounds it before it is read as a whole.
+// MutateOperationParameters looks the document up, and bounds it before it is parsed.
 func (o *operation) MutateOperationParameters(ctx context.Context, params *graphql.RawParams) *gqlerror.Error {
 	if err := o.find(ctx, params); err != nil {
 		return gqlerror.Wrap(err)
@@ -52,10 +52,10 @@ func (o *operation) MutateOperationParameters(ctx context.Context, params *graph
 // registration stores a persisted document with its text, after admission.
 type registration struct{ persisted bff.Documents }
 
-// ExtensionName is graphql.HandlerExtension.
+// ExtensionName implements graphql.HandlerExtension.
 func (registration) ExtensionName() string { return "Registration" }
 
-// Validate is graphql.HandlerExtension. It accepts every schema.
+// Validate implements graphql.HandlerExtension.
 func (registration) Validate(graphql.ExecutableSchema) error { return nil }
 
 // MutateOperationContext is graphql.OperationContextMutator.
@@ -66,12 +66,12 @@ func (r registration) MutateOperationContext(ctx context.Context, request *graph
 	return nil
 }
 
-// InterceptOperation answers the operation.
+// InterceptOperation executes the operation.
 func (o *operation) InterceptOperation(ctx context.Context, next graphql.OperationHandler) graphql.ResponseHandler {
 	return o.cached(ctx, graphql.GetOperationContext(ctx), next)
 }
 
-// InterceptResponse traces the operation. A document that was not parsed has none.
+// InterceptResponse traces the operation, if its document was parsed.
 func (o *operation) InterceptResponse(ctx context.Context, next graphql.ResponseHandler) *graphql.Response {
 	request := graphql.GetOperationContext(ctx)
 	if request.Operation == nil {

@@ -10,16 +10,16 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// namedKey is where gqlgen keeps the document that a request named.
+// namedKey is gqlgen's key of the document that a request named.
 const namedKey = "named"
 
-// DocumentOf returns the persisted document of the operation. Its ID is "" for a document that was sent as text.
+// DocumentOf returns the persisted document of the operation. Its ID is "" for a document sent as text.
 func DocumentOf(request *graphql.OperationContext) bff.Document {
 	named, _ := request.Stats.GetExtension(namedKey).(bff.Document)
 	return named
 }
 
-// find puts the text of the document in place that the request names.
+// find sets the text of the document that the request names.
 func (o *operation) find(ctx context.Context, params *graphql.RawParams) error {
 	name, err := nameOf(params)
 	if err != nil {

@@ -14,26 +14,26 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// CacheHeader requests extensions.cache, with "1": which reads of an operation were served from the cache. Staff only.
+// CacheHeader requests extensions.cache, with "1": which reads were served from the cache. For staff.
 const CacheHeader = "Sluice-Cache"
 
-// Freshness is how old an answer may be.
+// Freshness is the TTL of a response.
 type Freshness struct {
 	Left    time.Duration // 0 for a response that must not be cached
 	Private bool
 }
 
-// freshnessKey is where gqlgen keeps the freshness of an answer.
+// freshnessKey is gqlgen's key of the freshness of a response.
 const freshnessKey = "freshness"
 
-// FreshnessOf returns how long the client may cache the operation's response, if it has no errors.
+// FreshnessOf returns how long the client may cache the response, if it has no errors.
 func FreshnessOf(request *graphql.OperationContext) Freshness {
 	f, _ := request.Stats.GetExtension(freshnessKey).(Freshness)
 	return f
 }
 
 // cached executes the operation, or serves its cached response. Only responses to persisted documents are cached:
-// there are few of them, and clients repeat them.
+// they are few, and clients repeat them.
 func (o *operation) cached(ctx context.Context, request *graphql.OperationContext, next graphql.OperationHandler) graphql.ResponseHandler {
 	prepared := preparedOf(request)
 	run := func(ctx context.Context) graphql.ResponseHandler {
@@ -113,7 +113,7 @@ func (o *operation) serve(found *bff.CachedResponse) graphql.ResponseHandler {
 			return nil
 		}
 		given = true
-		// gqlgen calls interceptors of responses for its own executor only.
+		// gqlgen calls interceptors of responses only for its own executor.
 		intercepted := func(ctx context.Context) *graphql.Response {
 			request := graphql.GetOperationContext(ctx)
 			o.admission.Settle(ctx, found.Points)

@@ -1,12 +1,7 @@
-// Package pipeline executes GraphQL operations: everything between a request that was read and its response.
-//
-// An operation passes these steps: a persisted document is looked up by its hash or id, the text is bounded,
-// parsed and validated, admission decides, the response cache is looked up, and the plan runs. Documents, with
-// their cost and their plans, are cached by the hash of their text. The server that NewServer returns has no
-// transport: gateway/edge adds them.
-//
-// A document that breaks a bound is refused before it is compared with the schema. A failed field is null, with
-// an error from graph.Present. A panic of a resolver is an INTERNAL error of its field.
+// Package pipeline executes GraphQL operations. A persisted document is looked up by its hash or id, the text is
+// bounded, parsed and validated, admission decides, the response cache is looked up, and the plan runs. Documents,
+// with their cost and plans, are cached by the hash of their text. gateway/edge adds the transports. A failed field
+// is null, with an error from graph.Present. A panic of a resolver is an INTERNAL error of its field.
 package pipeline
 
 import (
@@ -30,12 +25,12 @@ import (
 	"github.com/sluicehq/sluice/internal/obs"
 )
 
-// Admission decides which operations may run, and settles what they cost. gateway/admission implements it.
+// Admission decides which operations may run, and settles their cost: see gateway/admission.
 type Admission interface {
 	graphql.HandlerExtension
 	graphql.OperationContextMutator
 	graphql.ResponseInterceptor
-	// Settle receives the cost in points of the response to the operation in ctx.
+	// Admission decides which operations may run, and settles their cost: see gateway/admission.
 	Settle(ctx context.Context, points int)
 }
 
@@ -49,13 +44,12 @@ type Options struct {
 	Logger    *slog.Logger
 	Tracing   *obs.Tracing
 	Count     func(plan.Outcome) // receives how each operation is executed; may be nil
-	// Introspection permits all callers to read the schema, and validation errors to suggest names of it.
+	// Introspection permits all callers to read the schema, and validation errors to suggest its names.
 	Introspection bool
-	Reference     bool // gqlgen's own executor runs everything: tests compare plans with it
+	Reference     bool // gqlgen's executor runs everything: tests compare plans with it
 }
 
-// NewServer returns the executor of operations. It has no transport: gateway/edge adds them. It panics if the
-// references do not fit the schema, which no configuration can cause.
+// Introspection permits all callers to read the schema, and validation errors to suggest its names.
 func NewServer(resolver *graph.Resolver, options Options) *handler.Server {
 	schema := executable(resolver, options)
 	documents, err := newDocuments(schema.Schema(), options.Limits, options.Tokens)
@@ -83,7 +77,7 @@ func NewServer(resolver *graph.Resolver, options Options) *handler.Server {
 	return server
 }
 
-// CheckDocument returns what is wrong with a document, or nil.
+// CheckDocument returns the error of a document, or nil.
 func CheckDocument(text string, limits document.Limits, tokens int) error {
 	schema := exec.NewExecutableSchema(exec.Config{}).Schema()
 	parsed, err := parser.ParseQueryWithTokenLimit(&ast.Source{Input: text}, tokens)

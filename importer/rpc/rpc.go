@@ -1,7 +1,5 @@
-// Package rpc implements the ports of package importer with gRPC calls to the services. No other package of
-// the importer uses protobuf.
-//
-// Errors are *errs.Error (internal/rpc decodes them); they are returned unchanged.
+// Package rpc implements the ports of package importer by gRPC calls to the services. Errors are *errs.Error and
+// returned unchanged.
 package rpc
 
 import (

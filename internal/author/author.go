@@ -1,5 +1,5 @@
-// Package author writes random documents of a schema, for tests that execute the same document by
-// gqlgen's executor and by a plan. Most documents are valid; validation refuses the others.
+// Package author writes random documents of a schema, for tests that compare gqlgen's executor with plans. Validation
+// refuses a few of them.
 package author
 
 import (
@@ -19,8 +19,8 @@ const (
 	maxComposite = 60 // fields with fields below
 )
 
-// Count returns the number of documents of a test: many when SLUICE_TEST_REQUIRE is set, few otherwise,
-// a tenth of few with -short.
+// Count returns the number of documents of a test: many if SLUICE_TEST_REQUIRE is set, few otherwise, a tenth of few
+// with -short.
 func Count(few, many int) int {
 	switch {
 	case os.Getenv("SLUICE_TEST_REQUIRE") != "":
@@ -120,8 +120,8 @@ func (a *Author) operation(kind, set string) (query string, variables map[string
 	return query, a.values
 }
 
-// Variable declares a variable, such as `Int` or `[ID!]! = ["x"]`, and returns its name with the dollar sign. Without a
-// value the variable is omitted from the request. A variable with the same declaration may be reused.
+// Variable declares a variable, such as `Int` or `[ID!]! = ["x"]`, and returns its name with the dollar sign. Without
+// a value the variable is omitted from the request. Equal declarations may share a variable.
 func (a *Author) Variable(declaration string, value ...any) string {
 	if a.Rand.IntN(3) == 0 {
 		known := func(v variable) bool { return v.declaration == declaration }
@@ -223,8 +223,8 @@ func (a *Author) field(parent *ast.Definition, depth int) string {
 	return "__typename"
 }
 
-// alias returns an alias for a field with its arguments: that of the same field elsewhere, so that both
-// merge in one selection set, or another one.
+// alias returns an alias for a field with its arguments: that of the same field elsewhere, so that both merge, or
+// another one.
 func (a *Author) alias(of string) string {
 	if known, ok := a.aliased[of]; ok && a.Rand.IntN(2) == 0 {
 		return known

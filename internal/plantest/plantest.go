@@ -1,5 +1,5 @@
-// Package plantest has the schema of the tests of package plan: every kind of GraphQL type, and of Go
-// type that gqlgen binds to it. Its objects fail on purpose: World decides where.
+// Package plantest has the schema of the tests of package plan: every kind of GraphQL type, and of Go type that
+// gqlgen binds to it. World decides which objects fail.
 package plantest
 
 import (
@@ -29,8 +29,8 @@ const (
 	Strange // a value of an unexpected type
 )
 
-// World is a state of all objects: the same seed creates the same objects and the same faults. Mutations
-// change it. It records the calls of resolvers and batch functions, as a service would see them.
+// World is a state of all objects: the same seed creates the same objects and faults. Mutations change it. It records
+// the calls of resolvers and batch functions.
 type World struct {
 	Seed   uint64
 	Faults uint64 // in a hundred
@@ -61,8 +61,8 @@ func (w *World) Read(call string) (version int) {
 	return len(w.writes)
 }
 
-// Calls returns the writes in order, and between them the reads. The reads between two writes are a sorted
-// set: executors may batch them and order them differently.
+// Calls returns the writes in order, and between them the reads as a sorted set: executors may batch and order them
+// differently.
 func (w *World) Calls() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()

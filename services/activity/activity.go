@@ -90,7 +90,7 @@ type Revision struct {
 	Withdrawn  bool   // the activity was withdrawn, and not replaced
 }
 
-// Facts returns what the visibility of the activity depends on.
+// Facts returns the facts that visibility depends on.
 func (a Activity) Facts() entity.Facts {
 	return entity.Facts{Owner: a.AccountID, Public: a.AccountID == ""}
 }

@@ -12,7 +12,7 @@ import (
 // maxSources bounds the sources of one filter.
 const maxSources = 100
 
-// Filter selects the activities that match all of its fields. An empty field matches every activity.
+// Filter selects the activities that match all fields. An empty field matches all.
 type Filter struct {
 	Kinds         []Kind
 	Sources       []string

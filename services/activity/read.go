@@ -10,11 +10,10 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 )
 
-// maxResponse bounds the bytes of text in a list, so that the response fits one gRPC message even with the largest
-// possible activities.
+// maxResponse bounds the bytes of text in a list, so that the response always fits one gRPC message.
 const maxResponse = 8 << 20
 
-// BatchGet returns the activities that exist and that the caller may see.
+// BatchGet returns the existing activities that the caller may see.
 func (s *Service) BatchGet(ctx context.Context, activityIDs []string) ([]Activity, error) {
 	who, err := caller.Require(ctx, caller.ActivityRead)
 	if err != nil {
@@ -44,8 +43,8 @@ func (s *Service) List(ctx context.Context, filter Filter, request page.Request)
 	return p, nil
 }
 
-// SumAmounts returns the sum of the amounts of the visible activities that match the filter, and the number of
-// activities with an amount. It does not distinguish units: filter by kind or source.
+// SumAmounts returns the sum of the amounts of the visible activities that match the filter, and their number. It
+// does not distinguish units: filter by kind or source.
 func (s *Service) SumAmounts(ctx context.Context, filter Filter) (sum float64, count int64, err error) {
 	selection, err := s.selection(ctx, filter)
 	if err != nil {

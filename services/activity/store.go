@@ -9,32 +9,31 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 )
 
-// Store persists activities. Each write is one transaction: activities and their events commit together or not at all,
-// and are durable when the method returns nil.
+// Store persists activities. Each write is one durable transaction of activities and their events.
 type Store interface {
-	// Create inserts an activity and emits its event. When the account has an activity with the same source and
-	// external id, it returns that one, also under concurrent calls. A replay of the idempotency key returns the
+	// Create inserts an activity and emits its event. If the account has an activity with the same source and
+	// external id, it returns that one, also under concurrent calls. A repeat of the idempotency key returns the
 	// first result.
 	Create(ctx context.Context, key idempotency.Key, created Activity) (Activity, error)
 
 	// Import creates or replaces a batch in one transaction. An activity with the source and external id of a stored one
 	// replaces its values if their digests differ. A name that its owner has withdrawn is Repeated.
 	Import(ctx context.Context, batch []ImportedActivity, at time.Time) (ImportCounts, error)
-	// Change applies a decision to an activity. Changes of one activity are serialized. decide may be called several
-	// times. Its error is returned unchanged. An activity that does not exist is NOT_FOUND.
+	// Change applies a decision to an activity. Changes of one activity are serial. The store may retry decide. Its
+	// error is returned unchanged. NOT_FOUND if the activity does not exist.
 	Change(ctx context.Context, id string, decide Decide) (Activity, error)
 	// History returns the earlier versions of an activity, the newest first.
 	History(ctx context.Context, id string) ([]Revision, error)
 	// DeleteHistory deletes at most limit earlier versions that were replaced before the time, the oldest first.
 	DeleteHistory(ctx context.Context, before time.Time, limit int) (int64, error)
 
-	// Get returns the activities that exist and are visible, in any order.
+	// Get returns the existing and visible activities, in any order.
 	Get(ctx context.Context, ids []string, visible entity.Visibility) ([]Activity, error)
 
 	// List returns a page of the selection, the newest start first.
 	List(ctx context.Context, selection Selection, request page.Request) (page.Page[Activity], error)
 
-	// Sum returns the sum of the amounts of the selection, and the number of activities with an amount.
+	// Sum returns the sum of the amounts of the selection, and their number.
 	Sum(ctx context.Context, selection Selection) (sum float64, count int64, err error)
 
 	// Amounts calls visit for each activity of the selection with an amount, the newest start first. It buffers one

@@ -11,7 +11,7 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// maxCron limits the length of a cron expression, in bytes.
+// maxCron bounds a cron expression, in bytes.
 const maxCron = 200
 
 // allHours is the bit set of every hour in a cron.SpecSchedule.
@@ -19,9 +19,9 @@ const allHours = 1<<24 - 1
 
 // Schedule is a cron expression in a time zone.
 //
-// When clocks change, it does what Vixie cron does (https://manpages.debian.org/cron.8, "Notes"). An expression for
+// When clocks change, it behaves like Vixie cron (https://manpages.debian.org/cron.8, "Notes"). An expression for
 // every hour follows real time, through the repeated hour and past the missing one. An expression for certain hours
-// fires once for each local time: at the first of two equal ones, and right after the change for a missing one.
+// fires once per local time: at the first of two equal ones, and right after the change for a missing one.
 type Schedule struct {
 	spec  *cron.SpecSchedule
 	every time.Duration
@@ -95,8 +95,7 @@ func parseEvery(text string, zone *time.Location) (Schedule, error) {
 	return Schedule{every: every, zone: zone}, nil
 }
 
-// Next returns the first firing after the given time. It returns false when there is none within five years or before
-// 2200.
+// Next returns the first firing after the time; false if there is none within five years or before 2200.
 func (s Schedule) Next(after time.Time) (time.Time, bool) {
 	var next time.Time
 	switch {
@@ -110,7 +109,7 @@ func (s Schedule) Next(after time.Time) (time.Time, bool) {
 	return next.UTC(), !next.IsZero() && next.UTC().Year() < input.EndYear
 }
 
-// nextReal follows real time. It searches each period between two clock changes on its own.
+// nextReal follows real time. It searches each period between two clock changes.
 func (s Schedule) nextReal(after time.Time) time.Time {
 	limit := after.AddDate(5, 0, 0)
 	for local := after.In(s.zone); !local.After(limit); {
@@ -146,8 +145,7 @@ func (s Schedule) nextOnWall(after time.Time) time.Time {
 	}
 }
 
-// firstMoment returns the first moment at which clocks show the local time. For a missing local time it returns the
-// end of the change.
+// firstMoment returns the first moment with the local time; for a missing local time the end of the change.
 func (s Schedule) firstMoment(wall time.Time) time.Time {
 	const day = 24 * time.Hour // no zone is further from UTC, and none changes twice within a day
 	_, before := wall.Add(-day).In(s.zone).Zone()

@@ -7,7 +7,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// Reasons of this service.
+// Reasons of refusals.
 const (
 	ReasonFinished  = "JOB_FINISHED"   // the request has no meaning after the end of the job
 	ReasonRunning   = "JOB_RUNNING"    // the client can wait for the run to end, or cancel it
@@ -26,7 +26,7 @@ func errNotFailed(s Status) error {
 	return errs.New(errs.FailedPrecondition, ReasonNotFailed, "the job is %s: only a job that is FAILED or CANCELLED can be run again", s)
 }
 
-// errNotToRun means that an order needs no run: it is a duplicate or out of date.
+// errNotToRun means that an order is a duplicate or out of date.
 var errNotToRun = errors.New("the run is not to be started")
 
 // errSuperseded cancels a run that has lost its lease.

@@ -12,10 +12,10 @@ import (
 
 // Kind is a type of work.
 type Kind interface {
-	// Check refuses a payload that Run cannot execute. The error is INVALID_ARGUMENT and names the payload.
+	// Check refuses a payload that Run cannot execute, with INVALID_ARGUMENT.
 	Check(payload string) error
-	// Run executes the task and returns its result as JSON, which may come with an error too. An error fails the
-	// attempt; see Failure. Run must return soon after ctx has ended.
+	// Run executes the task and returns its result as JSON, also with an error. An error fails the attempt; see
+	// Failure. Run must return soon after ctx has ended.
 	Run(ctx context.Context, task Task) (result string, err error)
 }
 
@@ -26,7 +26,7 @@ type Kinds map[string]Kind
 type Task struct {
 	JobID    string
 	RunID    string
-	FiringID string // equal for an attempt and its retries: a receiver can use it as the idempotency key
+	FiringID string // equal for an attempt and its retries: an idempotency key for receivers
 	Attempt  int    // from 1
 	Payload  string
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 )
 
-// Get returns the jobs that exist and that the caller may see, in any order.
+// Get returns the existing jobs that the caller may see, in any order.
 func (s *Service) Get(ctx context.Context, jobIDs []string) ([]Job, error) {
 	who, err := caller.Require(ctx, caller.JobRead)
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *Service) Count(ctx context.Context) (Counts, error) {
 	return counts, nil
 }
 
-// ListOfDevices returns a page of jobs, newest first, for each device that has jobs that the caller may see.
+// ListOfDevices returns a page of jobs, newest first, for each device with jobs that the caller may see.
 func (s *Service) ListOfDevices(ctx context.Context, deviceIDs []string, request page.Request) (map[string]page.Page[Job], error) {
 	who, err := caller.Require(ctx, caller.JobRead)
 	if err != nil {
@@ -102,7 +102,7 @@ func (s *Service) ListOfDevices(ctx context.Context, deviceIDs []string, request
 	return pages, nil
 }
 
-// ListRuns returns a page of runs, newest first, for each job that has runs and that the caller may see.
+// ListRuns returns a page of runs, newest first, for each job with runs that the caller may see.
 func (s *Service) ListRuns(ctx context.Context, jobIDs []string, request page.Request) (map[string]page.Page[Run], error) {
 	who, err := caller.Require(ctx, caller.JobRead)
 	if err != nil {

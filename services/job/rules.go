@@ -16,8 +16,8 @@ type Change struct {
 	Delete bool // delete the job and its runs
 }
 
-// Rule decides the change of a job and one of its runs; run is nil when there is none. It may be called several
-// times, because the write of its decision is retried, so it must have no side effects.
+// Rule decides the change of a job and one of its runs; run is nil without one. The store may retry it, so it must
+// have no side effects.
 type Rule func(j Job, run *Run) (Change, error)
 
 // Outcome is the result of a run.
@@ -29,7 +29,7 @@ type Outcome struct {
 const (
 	minBackoff      = time.Second // before the second attempt; it doubles with each failure
 	maxBackoff      = 5 * time.Minute
-	orderTimeout    = time.Minute // after which a queued order counts as lost; it doubles with each loss
+	orderTimeout    = time.Minute // after which a queued order counts as lost; doubles with each loss
 	maxOrderTimeout = time.Hour
 	maxErrorLength  = 1000 // runes
 )
@@ -74,7 +74,7 @@ func (j Job) isCurrent(run *Run, status Status) bool {
 	return run != nil && run.Status == status && j.Status == status && j.RunID == run.ID
 }
 
-// start leases the run to a worker, which has to answer or to extend the lease within the given time.
+// start leases the run to a worker, which must answer or extend the lease within the time.
 func (j Job) start(run *Run, now time.Time, lease time.Duration) (Change, error) {
 	if !j.isCurrent(run, Queued) {
 		return Change{}, errNotToRun
@@ -86,8 +86,8 @@ func (j Job) start(run *Run, now time.Time, lease time.Duration) (Change, error)
 	return Change{Job: &j, Runs: []Run{started}}, nil
 }
 
-// answer applies the outcome of a run. A run that has lost its lease changes only its own row, and a run that has
-// ended already changes nothing.
+// answer applies the outcome of a run. A run that has lost its lease changes only its own row, and an ended run
+// changes nothing.
 func (j Job) answer(run *Run, outcome Outcome, now time.Time, jitter float64) Change {
 	if run == nil || run.Status != Running {
 		return Change{}
@@ -127,8 +127,8 @@ func (j Job) retryAfter(err error, jitter float64) (time.Duration, bool) {
 	return wait, true
 }
 
-// finished returns the job after a firing: final, or scheduled for the next time on its cron. That time is after the
-// firing, even when the clock of this machine is behind.
+// finished returns the job after a firing: final, or scheduled for the next time on its cron, after the firing, even
+// if this machine's clock is slow.
 func (j Job) finished(end Status, now, firedAt time.Time) Job {
 	j.Status, j.NextRunAt = end, nil
 	after := now
@@ -141,8 +141,8 @@ func (j Job) finished(end Status, now, firedAt time.Time) Job {
 	return j
 }
 
-// overdue handles a run after its deadline. A queued run is ordered again, a running one is lost, and a run that its
-// job has replaced is cancelled.
+// overdue handles a run after its deadline. A queued run is ordered again, a running one is lost, and a replaced one
+// is cancelled.
 func (j Job) overdue(run *Run, now time.Time) Change {
 	switch {
 	case run == nil || run.Deadline == nil || run.Deadline.After(now):

@@ -17,8 +17,8 @@ const (
 	schedulerBatch = 64
 )
 
-// Scheduler enqueues the runs of jobs that are due, and recovers runs whose order or worker was lost. Several may
-// work on one store.
+// Scheduler enqueues the runs of due jobs, and recovers runs whose order or worker was lost. Several may share one
+// store.
 type Scheduler struct {
 	store  Timetable
 	clock  clock.Clock
@@ -34,13 +34,13 @@ func NewScheduler(store Timetable, clock clock.Clock, logger *slog.Logger) *Sche
 // Wake starts the next pass at once, after a change of a job.
 func (s *Scheduler) Wake() { s.wakeup.Wake() }
 
-// Loop describes the background loop of the scheduler. A pass starts at a wake-up, when the next job is due, and at
-// least every second. It is retried while the store fails.
+// Loop describes the background loop. A pass starts at a wake-up, when the next job is due, and at least every
+// second.
 func (s *Scheduler) Loop() worker.Loop {
 	return worker.Loop{Name: "job scheduler", Pass: s.RunDue, Interval: schedulerPoll, NextDue: s.store.NextWake, Wakeup: s.wakeup, MaxBackoff: schedulerPoll}
 }
 
-// RunDue enqueues all jobs that are due, and recovers all runs that are overdue.
+// RunDue enqueues all due jobs, and recovers all overdue runs.
 func (s *Scheduler) RunDue(ctx context.Context) error {
 	for found := schedulerBatch; found == schedulerBatch; {
 		now := s.clock.Now()

@@ -15,8 +15,8 @@ import (
 	"github.com/sluicehq/sluice/internal/input"
 )
 
-// Service holds the use cases of jobs. Staff see and change all jobs. Other callers see and change the jobs that they
-// created; every other job is Missing for them. It is safe for concurrent use.
+// Service has the use cases. Staff see and change all jobs, other callers those that they created. It is safe for
+// concurrent use.
 type Service struct {
 	store Store
 	clock clock.Clock
@@ -29,7 +29,7 @@ func New(store Store, clock clock.Clock, kinds Kinds, wake func()) *Service {
 	return &Service{store: store, clock: clock, kinds: kinds, wake: wake}
 }
 
-// CreateInput is the request to create a job. The job runs at RunAt, on a Cron, or at once when neither is set.
+// CreateInput is the input of Create. The job runs at RunAt, on a Cron, or at once without both.
 type CreateInput struct {
 	Name           string
 	Description    string
@@ -110,7 +110,7 @@ func (s *Service) check(in CreateInput) error {
 	)
 }
 
-// UpdateInput is a partial update; a nil field stays unchanged. An ended job accepts every change except a new time,
+// UpdateInput is a partial update; nil leaves a field unchanged. An ended job accepts every change except a new time,
 // so that it can be corrected before a retry. While a run is running, a change applies from the next run on; see
 // Job.replan for a new time.
 type UpdateInput struct {

@@ -13,8 +13,8 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// A cursor is a version, the epoch of the stream, a sequence in it, and the first bytes of their HMAC-SHA256, in base64. It
-// is opaque to clients, and valid on every gateway that shares the key.
+// A cursor is a version, the epoch of the stream, a sequence in it, and the first bytes of their HMAC-SHA256, in
+// base64. It is opaque to clients, and valid on every gateway with the key.
 const (
 	cursorVersion = 1
 	cursorBody    = 1 + 4 + 8
@@ -25,7 +25,7 @@ const (
 // Cursors encodes and verifies the cursors of a stream.
 type Cursors struct{ key []byte }
 
-// NewCursors derives the key of cursors from the secret, so that the secret can also be used for other keys.
+// NewCursors derives the key of cursors from the secret, which may have other uses.
 func NewCursors(secret []byte) (*Cursors, error) {
 	if len(secret) == 0 {
 		return nil, errors.New("cursors need a secret")
@@ -39,11 +39,11 @@ func NewCursors(secret []byte) (*Cursors, error) {
 
 // Position is the content of a cursor: an offset in one stream.
 type Position struct {
-	Epoch    uint32 // which stream: see epochOf
+	Epoch    uint32 // see epochOf
 	Sequence uint64 // of the last event that the client received
 }
 
-// epochOf distinguishes a stream from a later one with the same name, whose sequences start at 1 again.
+// epochOf distinguishes a stream from a later one with the same name.
 func epochOf(created time.Time) uint32 {
 	n := uint64(created.UnixNano())
 	return uint32(n>>32) ^ uint32(n)
@@ -60,7 +60,7 @@ func (c *Cursors) Encode(p Position) string {
 	return base64.RawURLEncoding.EncodeToString(mac.Sum(raw)[:cursorBody+cursorMAC])
 }
 
-// Decode verifies a cursor and returns its position. The error is CURSOR_INVALID.
+// Decode verifies a cursor and returns its position, or CURSOR_INVALID.
 func (c *Cursors) Decode(cursor string) (Position, error) {
 	if len(cursor) > 2*cursorLength {
 		return Position{}, InvalidCursor()
@@ -77,7 +77,7 @@ func (c *Cursors) Decode(cursor string) (Position, error) {
 	return Position{Epoch: binary.BigEndian.Uint32(raw[1:]), Sequence: binary.BigEndian.Uint64(raw[5:])}, nil
 }
 
-// InvalidCursor returns the error for a cursor that no gateway with this key has issued.
+// InvalidCursor returns the error of a cursor that no gateway with this key has issued.
 func InvalidCursor() *errs.Error {
 	return errs.New(errs.InvalidArgument, "CURSOR_INVALID", "the cursor to resume after is not valid here: subscribe without it")
 }

@@ -1,8 +1,7 @@
-// Package eventstream reads the stream of events: live events as the broker publishes them, and earlier events for replay.
-//
-// It promises that events are returned in the order of the stream without a hole. Events that retention has deleted are
-// returned as one gap with its bounds. A cursor is signed, so a client cannot invent one. While the broker is away, reads
-// return an error and the caller retries. When the stream was created anew, ErrEpoch says that every earlier position is void.
+// Package eventstream reads the stream of events: live, and earlier ones for replay. Events are in the order of the
+// stream without a hole; events that retention has deleted are one gap with its bounds. A cursor is signed, so a
+// client cannot invent one. While the broker is away, reads return an error and the caller retries. ErrEpoch means
+// that the stream was created anew and every earlier position is void.
 package eventstream
 
 import (
@@ -20,28 +19,28 @@ import (
 	"github.com/sluicehq/sluice/internal/bus"
 )
 
-// Event is one event of the stream, or a gap: a range of events that retention has deleted.
+// Event is one event of the stream, or a gap.
 type Event struct {
 	bff.Event
 	Cursor string
-	Gap    *Gap // nil for an event; in a gap, Sequence is that of its last event
+	Gap    *Gap // nil for an event; the Sequence of a gap is that of its last event
 	size   int  // bytes, estimated
 }
 
-// Gap is the range of lost events: those after From, up to and including To. Both are cursors.
+// Gap is the range of deleted events: those after From, up to and including To. Both are cursors.
 type Gap struct{ From, To string }
 
 const (
-	pageSize     = 128 // events that one read of the stream fetches
+	pageSize     = 128 // events per fetched page
 	cachedPages  = 32
 	pageTimeout  = 5 * time.Second // for one page
-	maxBatch     = 64              // events that one call of Read returns from memory
+	maxBatch     = 64              // events per Read from memory
 	eventBaseLen = 500             // bytes of an event in memory besides its data, estimated
 )
 
 var (
 	errUnreadable = errors.New("the stream of events cannot be read")
-	// ErrEpoch says that the stream was created anew: earlier positions and cached events are void.
+	// ErrEpoch means that the stream was created anew: earlier positions and cached events are void.
 	ErrEpoch = errors.New("the stream of events was created anew")
 )
 
@@ -54,8 +53,8 @@ type Options struct {
 	HistoryBytes int
 }
 
-// Source reads the stream of events. Follow reads it as it grows, Read reads earlier events. The latest events are in a memory
-// buffer, and pages of earlier ones in a cache, because many subscribers resume at once from about the same cursor.
+// Source reads the stream of events: Follow as it grows, Read earlier events. The latest events are in a memory
+// buffer, and pages of earlier ones in a cache, because many subscribers resume from about the same cursor.
 type Source struct {
 	js      jetstream.JetStream
 	decode  func(e *bff.Event, data []byte) error
@@ -69,7 +68,7 @@ type Source struct {
 
 	mu       sync.Mutex
 	position uint64   // of the last event that Append has added
-	recent   []*Event // the memory buffer, without a hole; its last event is at position
+	recent   []*Event // the memory buffer, without a hole; it ends at position
 	bytes    int      // of recent
 
 	pagesMu sync.Mutex
@@ -81,11 +80,11 @@ type Source struct {
 type page struct {
 	once   sync.Once
 	events []*Event
-	first  uint64 // first sequence of the stream, when events is empty
+	first  uint64 // first sequence of the stream, if events is empty
 	err    error
 }
 
-// New returns a Source, which has no events and no valid cursors until Join.
+// New returns a Source, without events and valid cursors until Join.
 func New(options Options) *Source {
 	return &Source{
 		js: options.JetStream, decode: options.Decode, cursors: options.Cursors,
@@ -93,8 +92,8 @@ func New(options Options) *Source {
 	}
 }
 
-// Join reads the state of the stream, once. The source starts up to History events before the end of the stream, so that
-// subscribers of another gateway who resume here find in memory what they missed.
+// Join reads the state of the stream, once. The source starts up to History events before the end of the stream, so
+// that subscribers of another gateway can resume from memory.
 func (s *Source) Join(ctx context.Context) error {
 	if s.joined.Load() {
 		return nil
@@ -117,7 +116,8 @@ func (s *Source) Join(ctx context.Context) error {
 // Joined reports whether Join has succeeded.
 func (s *Source) Joined() bool { return s.joined.Load() }
 
-// Follow calls handle for each event after the current position, in order, until ctx ends or the stream cannot be read.
+// Follow calls handle for each event after the current position, in order, until ctx ends or the stream cannot be
+// read.
 func (s *Source) Follow(ctx context.Context, handle func(*Event)) error {
 	if err := s.Join(ctx); err != nil {
 		return err
@@ -139,7 +139,7 @@ func (s *Source) Follow(ctx context.Context, handle func(*Event)) error {
 	})
 }
 
-// parse decodes one message. When only the data is not readable, it returns the event with its sequence, and the error.
+// parse decodes one message. If only the data is invalid, it returns the event with its sequence, and the error.
 func (s *Source) parse(message jetstream.Msg) (*Event, error) {
 	m, err := bus.Decode(message)
 	if err != nil {
@@ -159,7 +159,7 @@ func (s *Source) parse(message jetstream.Msg) (*Event, error) {
 	return e, nil
 }
 
-// Append adds an event of Follow to the memory buffer. It returns a gap when events before this one are lost, and whether the
+// Append adds an event of Follow to the memory buffer. It returns the gap before the event, if any, and whether the
 // event is new: a redelivered event is not.
 func (s *Source) Append(e *Event) (gap *Event, isNew bool) {
 	s.mu.Lock()
@@ -192,18 +192,17 @@ func (s *Source) cursor(sequence uint64) string {
 	return s.cursors.Encode(Position{Epoch: s.epoch.Load(), Sequence: sequence})
 }
 
-// Position returns the sequence of the last event that was appended.
+// Position returns the sequence of the last appended event.
 func (s *Source) Position() uint64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.position
 }
 
-// Cursor returns the cursor of the last event that was appended.
+// Cursor returns the cursor of the last appended event.
 func (s *Source) Cursor() string { return s.cursor(s.Position()) }
 
-// Read returns some of the events after a sequence. They start right after it, or with a gap. Read returns no events when the
-// sequence is that of the last appended event.
+// Read returns some events after a sequence, or a gap; none if the sequence is that of the last appended event.
 func (s *Source) Read(ctx context.Context, after uint64) ([]*Event, error) {
 	events, found := s.buffered(after)
 	if found {
@@ -222,7 +221,7 @@ func (s *Source) Read(ctx context.Context, after uint64) ([]*Event, error) {
 	return events, nil
 }
 
-// buffered returns the events after a sequence from memory. It returns false when the stream has to be read.
+// buffered returns the events after a sequence from memory; false if the stream must be read.
 func (s *Source) buffered(after uint64) (events []*Event, found bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -236,8 +235,8 @@ func (s *Source) buffered(after uint64) (events []*Event, found bool) {
 	return slices.Clone(s.recent[from:min(from+maxBatch, len(s.recent))]), true
 }
 
-// page returns the events after a sequence that are on its page. When retention has deleted them all, it returns the first
-// sequence of the stream.
+// page returns the events after a sequence that are on its page. If retention has deleted them all, it returns the
+// first sequence of the stream.
 func (s *Source) page(ctx context.Context, after uint64) (events []*Event, first uint64, err error) {
 	number := after / pageSize
 	p := s.cachedPage(number)
@@ -284,7 +283,7 @@ func (s *Source) evict(number uint64, p *page) {
 	s.order = slices.DeleteFunc(s.order, func(n uint64) bool { return n == number })
 }
 
-// load reads the page from the stream. Other readers wait for the result, so the end of ctx does not cancel it.
+// load reads the page from the stream. Other readers wait for it, so the end of ctx does not cancel it.
 func (s *Source) load(ctx context.Context, p *page, number uint64) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), pageTimeout)
 	defer cancel()
@@ -312,7 +311,7 @@ func (s *Source) fetch(ctx context.Context, start, end uint64) ([]*Event, error)
 	if err != nil {
 		return nil, fmt.Errorf("read the stream of events: %w", err)
 	}
-	defer func() { // when this fails, the consumer expires after its inactive threshold
+	defer func() { // on failure the consumer expires
 		_ = s.js.DeleteConsumer(context.WithoutCancel(ctx), bus.Events, consumer.CachedInfo().Name)
 	}()
 	ctx, cancel := context.WithCancel(ctx)
@@ -355,9 +354,9 @@ func (s *Source) Restart(ctx context.Context) error {
 	return nil
 }
 
-// Contains reports whether the position is one of this stream. It is not when the stream was created anew, or when the broker
-// has lost its latest events. Another gateway can be ahead of this one: then the broker decides, and while it is away the
-// position is taken as valid.
+// Contains reports whether the position is in this stream. It is not after the stream was created anew, or after the
+// broker has lost its latest events. If another gateway is ahead of this one, the broker decides; while it is away
+// the position is accepted.
 func (s *Source) Contains(ctx context.Context, p Position) bool {
 	if p.Epoch != s.epoch.Load() {
 		return false

@@ -1,8 +1,6 @@
-// Package frame encodes WebSocket frames (RFC 6455) and writes them to a client without a goroutine per connection.
-//
-// It promises that a Writer blocks no caller, except in Push; that the bytes queued for one client are bounded; and that the
-// client receives whole messages in order. A client that accepts no bytes within the write timeout loses its queue, and its
-// connection ends with CloseTryAgain. When the kernel reports an error of the connection, the Writer aborts it.
+// Package frame encodes WebSocket frames (RFC 6455) and writes them without a goroutine per connection. A Writer
+// blocks only in Push. The queue of a client is bounded, and the client receives whole messages in order. A client
+// that accepts no bytes within the write timeout loses its queue, and is closed with CloseTryAgain.
 package frame
 
 import (
@@ -12,8 +10,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// The codes with which connections are closed: those of RFC 6455, section 7.4, and those that the
-// GraphQL protocols define.
+// The close codes of RFC 6455, section 7.4, and of the GraphQL protocols.
 const (
 	CloseNormal        = websocket.CloseNormalClosure
 	CloseGoingAway     = websocket.CloseGoingAway
@@ -32,7 +29,7 @@ const (
 	CloseInternal      = 4500
 )
 
-// Close is why a connection ends. The reason is cut off after maxReason bytes.
+// Close is the reason of the end of a connection, truncated to maxReason bytes.
 type Close struct {
 	Code   int
 	Reason string
@@ -68,14 +65,13 @@ func Text(message []byte) []byte {
 // Ping returns a ping without a payload.
 func Ping() []byte { return control(finalPing, nil) }
 
-// Pong returns the answer to a ping with this payload.
+// Pong returns the response to a ping.
 func Pong(payload []byte) []byte { return control(finalPong, payload) }
 
-// IsClose reports whether the frame is a close frame.
+// Pong returns the response to a ping.
 func IsClose(frame []byte) bool { return len(frame) > 0 && frame[0] == finalClose }
 
-// Frame returns the close frame. It cuts the reason between characters: clients report half a character as an error of the
-// server.
+// Frame returns the close frame. It cuts the reason between characters, because clients refuse invalid UTF-8.
 func (c Close) Frame() []byte {
 	reason := c.Reason[:min(len(c.Reason), maxReason)]
 	if len(reason) < len(c.Reason) {
@@ -84,7 +80,7 @@ func (c Close) Frame() []byte {
 	return control(finalClose, websocket.FormatCloseMessage(c.Code, reason))
 }
 
-// control returns a ping, pong or close frame. A payload that is too long for a control frame is cut off.
+// control returns a ping, pong or close frame with a truncated payload.
 func control(first byte, payload []byte) []byte {
 	payload = payload[:min(len(payload), maxControl)]
 	return append(appendHeader(make([]byte, 0, len(payload)+2), first, len(payload)), payload...)

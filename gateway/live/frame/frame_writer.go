@@ -11,11 +11,9 @@ import (
 	"time"
 )
 
-// Writer writes whole messages to one connection through a bounded queue. It needs a goroutine only while the client reads
-// slowly: that goroutine flushes the queue.
-//
-// A message is first written as far as the kernel accepts it at once. Only the rest is copied and queued. For connections
-// without a file descriptor (TLS, tests) every message goes through the queue.
+// Writer writes whole messages to one connection through a bounded queue. A goroutine flushes the queue, only while
+// the client reads slowly. A message is first written as far as the kernel accepts it at once. The rest is copied and
+// queued. Connections without a file descriptor (TLS, tests) use only the queue.
 type Writer struct {
 	mu         sync.Mutex
 	flushing   bool      // a goroutine flushes the queue
@@ -24,10 +22,10 @@ type Writer struct {
 	descriptor int       // for direct writes while the connection is not closed; noDescriptor for none
 	queued     int       // bytes in the queue
 	limit      int       // largest number of queued bytes
-	queue      [][]byte  // each buffer holds whole messages, except perhaps the first
+	queue      [][]byte  // whole messages, except perhaps the first
 	shrunk     sync.Cond // broadcast when the queue becomes shorter, and at the end
 
-	total   *atomic.Int64 // queued bytes of all writers
+	total   *atomic.Int64 // broadcast when the queue becomes shorter, and at the end
 	conn    net.Conn
 	raw     syscall.RawConn // for AwaitReadable; nil without a descriptor
 	timeout time.Duration   // within which a client must accept some bytes
@@ -42,7 +40,7 @@ const (
 	noDescriptor = -1
 )
 
-// Open prepares the writer for a connection. The writer adds its queued bytes to total.
+// Open prepares the writer for a connection. total includes its queued bytes.
 func (w *Writer) Open(conn net.Conn, limit int, timeout time.Duration, total *atomic.Int64) {
 	w.conn, w.limit, w.timeout, w.descriptor, w.total = conn, limit, timeout, noDescriptor, total
 	w.shrunk.L = &w.mu
@@ -62,15 +60,15 @@ func (w *Writer) Open(conn net.Conn, limit int, timeout time.Duration, total *at
 	_ = raw.Control(func(fd uintptr) { w.descriptor = directDescriptor(fd) }) // on failure messages go through the queue
 }
 
-// AwaitReadable blocks until the connection has bytes to read or has ended. Without a descriptor it returns at once.
+// AwaitReadable blocks until the connection has bytes to read or has ended; not at all without a descriptor.
 func (w *Writer) AwaitReadable() {
 	if w.raw != nil {
 		awaitReadable(w.raw)
 	}
 }
 
-// Offer writes as many of the messages in p as fit into the queue, from the first, and returns their number. The messages end at
-// the offsets in ends. Offer does not keep p.
+// Offer writes as many of the messages in p as fit into the queue, and returns their number. The messages end at the
+// offsets in ends. Offer does not retain p.
 func (w *Writer) Offer(p []byte, ends []int) (accepted int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -90,8 +88,8 @@ func (w *Writer) Offer(p []byte, ends []int) (accepted int) {
 	return accepted
 }
 
-// Push waits until the message fits into the queue, and writes it. It returns false when the connection or, by cancelled, the
-// subscription has ended.
+// Push waits until the message fits into the queue, and writes it. It returns false after the end of the connection
+// or, by cancelled, of the subscription.
 func (w *Writer) Push(p []byte, cancelled func() bool) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -105,8 +103,8 @@ func (w *Writer) Push(p []byte, cancelled func() bool) bool {
 	return true
 }
 
-// Reply writes the answer to a message of the client. It returns false when the client sends requests faster than it reads
-// the answers.
+// Reply writes a response to the client. It returns false if the client sends requests faster than it reads
+// responses.
 func (w *Writer) Reply(p []byte) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -117,8 +115,8 @@ func (w *Writer) Reply(p []byte) bool {
 	return true
 }
 
-// Close writes the last message. Later messages are dropped. A client that does not close its side in time is cut off by the
-// read deadline.
+// Close writes the last message, and drops later ones. The read deadline closes a client that does not close its side
+// in time.
 func (w *Writer) Close(p []byte) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -135,14 +133,14 @@ func (w *Writer) Close(p []byte) {
 	_ = w.conn.SetReadDeadline(time.Now().Add(grace))
 }
 
-// IsClosing reports whether the close frame is written or queued and the connection has not ended yet.
+// IsClosing reports whether the close frame is written or queued and the connection has not ended.
 func (w *Writer) IsClosing() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.closing && !w.closed
 }
 
-// Abort ends the connection at once. The goroutine that reads from it sees an error.
+// Abort ends the connection at once, with an error for its reader.
 func (w *Writer) Abort() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -156,14 +154,14 @@ func (w *Writer) Wake() {
 	w.shrunk.Broadcast()
 }
 
-// Linger reads and drops what the client still sends, for a short time. Closing at once, with bytes unread, would reset the
-// connection before the client has read its close frame.
+// Linger drops what the client still sends, for a short time. A close with unread bytes would reset the connection
+// before the client has read its close frame.
 func (w *Writer) Linger() {
 	_ = w.conn.SetReadDeadline(time.Now().Add(closeGrace))
 	_, _ = io.Copy(io.Discard, io.LimitReader(w.conn, lingerBytes))
 }
 
-// Wait waits for the goroutine that flushes the queue. The connection must be aborted.
+// Wait waits for the goroutine that flushes the queue of an aborted connection.
 func (w *Writer) Wait() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -219,7 +217,7 @@ func (w *Writer) write(p []byte) {
 	}
 }
 
-// flush writes the queue until it is empty or the connection has ended. It ends because every write has a deadline.
+// flush writes the queue until it is empty or the connection has ended. Every write has a deadline.
 func (w *Writer) flush() {
 	for {
 		chunk := w.next()
@@ -233,7 +231,7 @@ func (w *Writer) flush() {
 	}
 }
 
-// next removes the next chunk from the queue; nil when there is nothing to write.
+// next removes the next chunk from the queue; nil if it is empty.
 func (w *Writer) next() []byte {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -257,7 +255,7 @@ func (w *Writer) next() []byte {
 	return chunk
 }
 
-// writeAll writes the bytes as long as the client accepts some of them within each timeout. It returns what is left.
+// writeAll writes the bytes while the client accepts some within each timeout, and returns the rest.
 func (w *Writer) writeAll(p []byte) (rest []byte, err error) {
 	for len(p) > 0 {
 		part := p[:min(len(p), writeChunk)]
@@ -271,8 +269,8 @@ func (w *Writer) writeAll(p []byte) (rest []byte, err error) {
 	return nil, nil
 }
 
-// fail drops the queue and ends the connection. After a timeout it first sends the rest of the message that is under way and a
-// close frame, in case the client reads on: then the goroutine that reads from the connection ends it.
+// fail drops the queue and ends the connection. After a timeout it first sends the rest of the current message and a
+// close frame, in case the client reads on: then the reader of the connection ends it.
 func (w *Writer) fail(rest []byte, err error) {
 	w.mu.Lock()
 	w.dropQueue()

@@ -4,11 +4,11 @@ package frame
 
 import "syscall"
 
-// directDescriptor returns the descriptor for writeAvailable. It is valid until the connection is closed. Only the Writer closes
-// the connection, under the lock that it also holds during writes.
+// directDescriptor returns the descriptor for writeAvailable, which is valid until the Writer closes the connection
+// under its lock.
 func directDescriptor(fd uintptr) int { return int(fd) }
 
-// writeAvailable writes as many bytes as the kernel accepts at once, which can be none.
+// writeAvailable writes as many bytes as the kernel accepts at once, possibly none.
 func writeAvailable(fd int, p []byte) (n int, err error) {
 	for n < len(p) {
 		written, err := send(fd, p[n:])
@@ -25,7 +25,8 @@ func writeAvailable(fd int, p []byte) (n int, err error) {
 	return n, nil
 }
 
-// awaitReadable blocks until the connection has bytes to read, is at its end, or passes its read deadline. It reads nothing.
+// awaitReadable blocks until the connection has bytes to read, is at its end, or passes its read deadline. It reads
+// nothing.
 func awaitReadable(raw syscall.RawConn) {
 	_ = raw.Read(peek) // the next read returns the error
 }

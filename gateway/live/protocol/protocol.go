@@ -1,8 +1,6 @@
-// Package protocol decodes and encodes the messages of the two WebSocket protocols for GraphQL: graphql-transport-ws, and the
-// older graphql-ws.
-//
-// It promises that a decoded message has a known type, a bounded id and a payload of the right JSON kind. Every error is safe
-// to send to the client. The caller closes the connection with the error as its reason.
+// Package protocol decodes and encodes the messages of the two WebSocket protocols for GraphQL: graphql-transport-ws,
+// and the older graphql-ws. A decoded message has a known type, a bounded id and a payload of the right JSON kind.
+// Every error is safe to send to the client, as the reason of the close.
 package protocol
 
 import (
@@ -50,7 +48,7 @@ type Dialect struct {
 	kinds     map[string]Kind
 	next      string
 	ErrorList bool   // the payload of an error message is a list of errors, not one error
-	KeepAlive string // a message that shows that the connection is alive; "" when a WebSocket ping is enough
+	KeepAlive string // a keep-alive message; "" if a WebSocket ping is enough
 }
 
 // Of returns the dialect of a subprotocol; nil when the name is unknown.
@@ -73,7 +71,7 @@ type Message struct {
 	Payload json.RawMessage // nil when absent
 }
 
-// maxID is the largest number of bytes of a subscription's id, because every message repeats it.
+// maxID bounds a subscription's id in bytes, because every message repeats it.
 const maxID = 128
 
 // Decode parses a message. The text of its error is for the client.
@@ -128,8 +126,8 @@ func Operation(limits gqlrequest.Limits, text json.RawMessage) (*graphql.RawPara
 	}, nil
 }
 
-// Credentials decodes the credentials in the payload of connection_init or ping: Authorization with the value of the header, or an
-// API key as X-API-Key or apiKey. The case of names does not matter.
+// Credentials decodes the credentials in the payload of connection_init or ping: Authorization as in the header, or
+// an API key as X-API-Key or apiKey, in any case.
 func Credentials(payload json.RawMessage) (auth.Credentials, error) {
 	if payload == nil {
 		return auth.Credentials{}, nil

@@ -1,7 +1,5 @@
-// Package selection indexes the selections of subscriptions by the events that they contain.
-//
-// It promises that the cost of an event grows with the selections that contain it, not with all of them. bff/entity
-// compiles a selection, and refuses arguments that are not valid. Nothing in this package fails.
+// Package selection indexes the selections of subscriptions, so that the cost of an event grows with the selections
+// that contain it, not with all. bff/entity compiles selections.
 package selection
 
 import (
@@ -53,8 +51,8 @@ func (x *Index[S]) Remove(s *bffentity.Selection, subscriber S) {
 	}
 }
 
-// Each calls yield once for every subscriber whose selection contains the event. It does so only once, because all keys of a
-// selection are of one property, and an event has one value of this property that the selection names.
+// Each calls yield once for every subscriber whose selection contains the event: all keys of a selection are of one
+// property, and an event has one matching value of it.
 func (x *Index[S]) Each(e *bff.Event, yield func(S)) {
 	kind := x.byKind[e.Entity]
 	if kind == nil || e.Node == nil {

@@ -1,15 +1,11 @@
-// Package plangen is a gqlgen plugin that generates the code of package plan for a schema. For every
-// field of every object type of the schema it writes a plan.Field: how to read the field from its object, how to call
-// its resolver, how to decode its arguments, and how to write its value. For every reference it writes
-// the resolver that gqlgen's own executor needs, so that no reference is resolved by hand.
+// Package plangen is a gqlgen plugin that generates the code of package plan for a schema. For every field of every
+// object type it writes a plan.Field: how to read the field, call its resolver, decode its arguments, and write its
+// value. For every reference it writes the resolver of gqlgen's own executor.
 //
-// Command plangen/gqlgen is gqlgen with this plugin. The code goes to plan.generated.go beside gqlgen's
-// own output and uses its names (resolvers, argument readers, marshallers, the tables of interfaces):
-// a gqlgen with other names does not compile. A gqlgen that behaves differently under the same names
-// fails a test here, which has the hashes of the files that plans follow. The plugin marks a field that
-// it does not support, and package plan executes operations with such a field by gqlgen.
-//
-// A scalar whose package has AppendX(b []byte, v T) ([]byte, bool) beside MarshalX is written by it,
+// Command plangen/gqlgen is gqlgen with this plugin. The code goes to plan.generated.go beside gqlgen's output and
+// uses its names: a gqlgen with other names does not compile, and one with other behaviour fails a test, which has
+// the hashes of the files that plans follow. A field that the plugin does not support is marked, and its operations
+// run in gqlgen's executor. A scalar with AppendX(b []byte, v T) ([]byte, bool) beside MarshalX is written by it,
 // without an allocation; false means null.
 package plangen
 
@@ -245,8 +241,8 @@ func (g *generator) Lasting(o *codegen.Object) bool {
 	return true
 }
 
-// Concurrent reports whether a resolver, or a method with a context, resolves the field. gqlgen calls no
-// field of Mutation concurrent: a plan runs them one after another, and the fields below concurrently.
+// Concurrent reports whether a resolver, or a method with a context, resolves the field. gqlgen calls no field of
+// Mutation concurrent: a plan runs them serially, and the fields below concurrently.
 func (g *generator) Concurrent(f *codegen.Field) bool {
 	return f.IsConcurrent() || f.Object == g.data.MutationRoot
 }

@@ -1,8 +1,5 @@
-// Package rpc is the gRPC server of the activity service (services/proto/activity/v1). It converts requests into calls
-// of the use cases, and activities and errors into messages.
-//
-// It refuses no request itself. A value that the domain cannot represent, such as an unknown kind or a timestamp out of
-// range, becomes a value that the use cases refuse, so the rules have one home.
+// Package rpc is the gRPC server of the activity service (services/proto/activity/v1). A value that the domain cannot
+// represent, such as an unknown kind, becomes a value that the use cases refuse.
 package rpc
 
 import (

@@ -1,8 +1,6 @@
-// Package store persists activities in SQL, on SQLite or PostgreSQL. It implements activity.Store.
-//
-// A unique index over source, external id and account deduplicates activities by name: of two concurrent inserts, the
-// second waits for the first and returns it. A change locks the row of its activity, so changes of one activity are
-// serialized over all processes.
+// Package store persists activities in SQL, on SQLite or PostgreSQL. A unique index over source, external id and
+// account deduplicates activities by name: of two concurrent inserts, the second waits for the first and returns it.
+// A change locks the row of its activity, so changes of one activity are serial.
 package store
 
 import (

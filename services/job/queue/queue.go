@@ -1,8 +1,6 @@
-// Package queue consumes the orders of runs from the work queue of the bus, which all processes share.
-//
-// It delivers every order at least once. It redelivers an order after AckWait without a sign of its worker. An order
-// that cannot be decoded is dropped with a log line: the row of its run still exists, and the scheduler orders the
-// run again.
+// Package queue consumes the orders of runs from the work queue of the bus, which all processes share. Every order is
+// delivered at least once, and redelivered after AckWait without a sign of its worker. An invalid order is dropped
+// with a log line: the scheduler orders its run again.
 package queue
 
 import (
@@ -14,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/services/job"
 )
 
-// consumer is the name of the durable consumer that all workers of an installation share.
+// consumer is the durable consumer of all workers.
 const consumer = "runners"
 
 // Bus is the part of *bus.Bus that the queue uses.
@@ -22,11 +20,11 @@ type Bus interface {
 	Consume(ctx context.Context, config bus.ConsumerConfig, handle bus.Handler) error
 }
 
-// Options tune a queue. The zero value uses the defaults.
+// Options configure a queue. The zero value uses the defaults.
 type Options struct {
 	Concurrency int           // concurrent runs in this process; default 8
 	AckWait     time.Duration // after which an order of a silent worker is redelivered; default 30 s
-	StopTimeout time.Duration // how long runs may continue while stopping; default 5 s
+	StopTimeout time.Duration // how long runs may continue at shutdown; default 5 s
 }
 
 // Queue implements job.Queue.
@@ -37,7 +35,7 @@ type Queue struct {
 	logger  *slog.Logger
 }
 
-// New returns a queue on the bus. The function decode decodes an order.
+// New returns a queue on the bus. decode decodes an order.
 func New(b Bus, decode func([]byte) (job.Order, error), logger *slog.Logger, options Options) *Queue {
 	if options.Concurrency == 0 {
 		options.Concurrency = 8

@@ -77,7 +77,7 @@ func filterOf(f *jobv1.JobFilter) (job.Filter, error) {
 	return filter, nil
 }
 
-// orEmpty returns an empty page for a parent without rows, with the total when the request asks for totals.
+// orEmpty returns an empty page for a parent without rows, with the total if requested.
 func orEmpty[T any](p page.Page[T], request *typesv1.PageRequest) page.Page[T] {
 	if p.Total == nil && request.GetWithTotal() {
 		p.Total = new(int64)

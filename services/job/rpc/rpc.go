@@ -1,6 +1,5 @@
-// Package rpc serves the contract sluice.job.v1 over gRPC, and encodes jobs and orders for events and the work queue.
-// Protobuf is used in this package only. It holds no rules: a message that cannot be decoded is INVALID_ARGUMENT, and
-// every other error is returned unchanged.
+// Package rpc is the gRPC server of sluice.job.v1, and encodes jobs and orders for events and the work queue. A
+// message that cannot be decoded is INVALID_ARGUMENT; every other error is returned unchanged.
 package rpc
 
 import (
