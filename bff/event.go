@@ -6,21 +6,6 @@ import (
 	"github.com/sluicehq/sluice/internal/entity"
 )
 
-// Entity is the kind of an entity; see internal/entity.
-type Entity = entity.Kind
-
-// The kinds under their older names.
-const (
-	EntityAccount  = entity.Account
-	EntityActivity = entity.Activity
-	EntityDevice   = entity.Device
-	EntityTrip     = entity.Trip
-	EntityJob      = entity.Job
-	EntityLogLine  = entity.LogLine
-	EntityAPIKey   = entity.APIKey
-	EntitySession  = entity.Session
-)
-
 // Event is a change of an entity, with the committed entity.
 type Event struct {
 	Sequence uint64 // in the stream of events, from 1

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/sluicehq/sluice/internal/entity"
 )
 
 // Tier is where a response was found.
@@ -98,7 +100,7 @@ type Reads struct {
 
 	mu          sync.Mutex
 	methods     map[string]CacheUse
-	entities    map[Entity]bool
+	entities    map[entity.Kind]bool
 	uncacheable bool
 	fields      map[string]*FieldReads // by path; nil without records by field
 }
@@ -128,12 +130,12 @@ func (r *Reads) At(paths ...string) *Reads {
 func (r *Reads) ByField() bool { return r != nil && (r.parent != nil || r.fields != nil) }
 
 // Note records reads of a method, which returns entities of the kind.
-func (r *Reads) Note(method string, of Entity, use CacheUse) { r.note(method, of, use, false) }
+func (r *Reads) Note(method string, of entity.Kind, use CacheUse) { r.note(method, of, use, false) }
 
 // NoteUncacheable records a read whose response no event invalidates.
 func (r *Reads) NoteUncacheable(method string) { r.note(method, "", CacheUse{Bypassed: 1}, true) }
 
-func (r *Reads) note(method string, of Entity, use CacheUse, uncacheable bool) {
+func (r *Reads) note(method string, of entity.Kind, use CacheUse, uncacheable bool) {
 	if r == nil {
 		return
 	}
@@ -144,7 +146,7 @@ func (r *Reads) note(method string, of Entity, use CacheUse, uncacheable bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.methods == nil {
-		r.methods, r.entities = map[string]CacheUse{}, map[Entity]bool{}
+		r.methods, r.entities = map[string]CacheUse{}, map[entity.Kind]bool{}
 	}
 	sum := r.methods[method]
 	sum.Add(use)
@@ -177,7 +179,7 @@ func (r *Reads) Fields() []FieldReads {
 }
 
 // Entities returns the kinds of the reads. known is false if the operation also read something uncacheable.
-func (r *Reads) Entities() (entities []Entity, known bool) {
+func (r *Reads) Entities() (entities []entity.Kind, known bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for e := range r.entities {

@@ -10,6 +10,7 @@ import (
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/bff/cache/policy"
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/testserver"
 )
 
@@ -297,7 +298,7 @@ func TestReadsNoteOutcomesAndKinds(t *testing.T) {
 	if got, want := reads.Methods()["Devices.GetDevices"], (bff.CacheUse{Memory: 1, Stale: 1, Missed: 1, TTL: 5 * time.Second}); got != want {
 		t.Errorf("noted %+v, want %+v", got, want)
 	}
-	if of, known := reads.Entities(); len(of) != 1 || of[0] != bff.EntityDevice || !known {
+	if of, known := reads.Entities(); len(of) != 1 || of[0] != entity.Device || !known {
 		t.Errorf("noted %v, %v", of, known)
 	}
 }

@@ -29,7 +29,7 @@ type Budgets interface {
 	AnyBlocked() bool
 	// AnyBlocked reports whether Blocked may refuse any caller, by one atomic load.
 	Blocked(by caller.Caller, key string) (left bff.Budget, wait time.Duration)
-	// Blocked returns how long a caller that retries too early is blocked; 0 admits it.
+	// AnyBlocked reports whether Blocked may refuse any caller, by one atomic load.
 	Acquire(ctx context.Context) (release func(), err error)
 	// CheckRepeat refuses a document that the caller cannot pay for yet, without a lookup in the ledger.
 	CheckRepeat(ctx context.Context, document string) (left bff.Budget, points int, err error)
@@ -42,7 +42,7 @@ type Abuse interface {
 	Unread(ctx context.Context, document string) error
 	// Unread refuses a document if the breakers of all its possible kinds are open.
 	Refused(by caller.Caller, key, reason string)
-	// Refused records the refusal of a request of which only the caller is known.
+	// Unread refuses a document if the breakers of all its possible kinds are open.
 	Verify(ctx context.Context, verify func() (caller.Caller, error)) (caller.Caller, error)
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/admission"
 	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/ids"
 	"github.com/sluicehq/sluice/services/account"
 )
@@ -98,7 +99,7 @@ func TestConnectionOfRevokedOrRotatedKeyIsClosed(t *testing.T) {
 			p.do([]string{`{"type":"connection_init","payload":{"apiKey":"` + *key.Secret + `"}}`, "<connection_ack"})
 			l := g.listen(t, g.get(added), "X-API-Key", *key.Secret)
 			g.eventually(t, "subscriptions", 1)
-			event := bus.Message{Subject: "event." + string(bff.EntityAPIKey) + "." + change + "." + key.APIKey.ID, ID: ids.New(ids.Event), Time: time.Now()}
+			event := bus.Message{Subject: "event." + string(entity.APIKey) + "." + change + "." + key.APIKey.ID, ID: ids.New(ids.Event), Time: time.Now()}
 			if err := w.bus.Publish(t.Context(), event); err != nil {
 				t.Fatal(err)
 			}

@@ -7,8 +7,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/gateway/live/frame"
+	"github.com/sluicehq/sluice/internal/entity"
 )
 
 // metrics are updated with and without a registry. Every label has a few known values.
@@ -141,9 +141,9 @@ func (m *metrics) count(t *tally) {
 	*t = tally{}
 }
 
-func eventLabel(e bff.Entity) string {
+func eventLabel(e entity.Kind) string {
 	switch e {
-	case bff.EntityActivity, bff.EntityDevice, bff.EntityTrip, bff.EntityJob, bff.EntityAPIKey, bff.EntitySession:
+	case entity.Activity, entity.Device, entity.Trip, entity.Job, entity.APIKey, entity.Session:
 		return string(e)
 	}
 	return "other"

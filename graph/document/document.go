@@ -23,7 +23,7 @@ type Limits struct {
 	Aliases         int // of an operation
 	Cost            int // points; 0 means no limit
 	Fields          int // of the document; a fragment counts for each spread
-	RootFields      int // of an operation
+	RootFields      int // of the document; a fragment counts for each spread
 	Directives      int // of the document; a fragment counts for each spread
 	FieldDirectives int // of one field or fragment
 	Duplicates      int // equal fields and fragments of one selection set, in an operation

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sluicehq/sluice/bff"
 	"github.com/sluicehq/sluice/internal/bus"
+	"github.com/sluicehq/sluice/internal/entity"
 )
 
 // Event is one event of the stream, or a gap.
@@ -147,11 +148,11 @@ func (s *Source) parse(message jetstream.Msg) (*Event, error) {
 	}
 	e := &Event{Event: bff.Event{Sequence: m.Sequence, At: m.Time}, size: len(m.Data) + eventBaseLen}
 	e.Cursor = s.cursor(m.Sequence)
-	entity, change, id, err := bus.ParseEventSubject(m.Subject)
+	kind, change, id, err := bus.ParseEventSubject(m.Subject)
 	if err != nil {
 		return e, err
 	}
-	e.Entity, e.Change, e.ID = bff.Entity(entity), change, id
+	e.Entity, e.Change, e.ID = entity.Kind(kind), change, id
 	if err := s.decode(&e.Event, m.Data); err != nil {
 		e.Node = nil
 		return e, err
