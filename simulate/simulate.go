@@ -1,9 +1,6 @@
-// Package simulate runs MQTT clients against a running Sluice: many devices replay a recording at a given rate,
-// while dashboards send queries.
-//
-// It uses only the public interfaces, MQTT and GraphQL, so that the report is the view from outside: readings
-// that were sent, readings in acknowledged messages, and readings in the API. A failure of the set-up ends the
-// simulation with an error; failures during it are counted in the report.
+// Package simulate runs MQTT clients against a running Sluice: many devices replay a recording at a given rate, while
+// dashboards send queries. It uses only MQTT and GraphQL, so the report is the view from outside: readings that were
+// sent, acknowledged, and in the API. A failure of the set-up ends the simulation; later failures are counted.
 package simulate
 
 import (

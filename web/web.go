@@ -1,8 +1,5 @@
-// Package web embeds the pages that the gateway serves: GraphiQL. They are built and committed beforehand, so
-// that the binary requires neither Node nor a network.
-//
-// It promises that a page loads nothing from another origin, that every file it references is embedded, and
-// that the licences of all embedded files are embedded, too. A file that does not exist is a 404.
+// Package web embeds the pages that the gateway serves: GraphiQL, built and committed beforehand. A page loads
+// nothing from another origin. All its files and their licences are embedded.
 package web
 
 import (
@@ -21,11 +18,9 @@ const GraphiQLContentSecurityPolicy = "default-src 'none'; " +
 	"font-src 'self'; img-src 'self' data:; connect-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// GraphiQL returns the files of the GraphiQL page: index.html, assets/, LICENSES.txt and manifest.json.
-//
-// The page must be served under a path that ends in a slash, because its URLs are relative: at /graphiql/ it
-// calls /graphql, and at /x/graphiql/ it calls /x/graphql. The names in assets/ contain a hash of the content,
-// so clients may cache these files without expiry; index.html must be revalidated on each request.
+// GraphiQL returns the files of the GraphiQL page: index.html, assets/, LICENSES.txt and manifest.json. Its path must
+// end in a slash, because its URLs are relative: at /graphiql/ it calls /graphql. The names in assets/ contain a hash
+// of the content, so clients may cache them without expiry; index.html must be revalidated.
 func GraphiQL() fs.FS {
 	// Sub fails only for an invalid path, and this one is a constant.
 	dist, _ := fs.Sub(files, "graphiql/dist")

@@ -1,5 +1,4 @@
-// Package live contains the benchmarks of subscriptions: CPU per delivery, latency percentiles and idle
-// memory. The limit is a bare gorilla server that broadcasts one prepared message to every connection, in the
-// same run. The servers are separate processes, so that the cost of the clients is not included. A ratio far
-// beyond its bar fails the benchmark.
+// Package live benchmarks subscriptions: CPU per delivery, latency percentiles and idle memory, against a bare
+// gorilla server that broadcasts one prepared message in the same run. The servers are separate processes, so that
+// the clients' cost is excluded. A ratio far beyond its bar fails.
 package live

@@ -1,71 +1,41 @@
-// Package plan executes the operations of a gqlgen schema in place of gqlgen's own executor: with the
-// same responses, byte for byte, at about the cost of code written by hand.
+// Package plan executes the operations of a gqlgen schema instead of gqlgen's executor, with the same responses, byte
+// for byte, at about the cost of code written by hand.
 //
-// # Execution of an operation
-//
-//  1. gqlgen parses and validates the document. It calls Schema.Exec, as it would call its own schema,
-//     which Schema wraps.
-//  2. Exec looks the plan up. The first execution compiles it: a tree of the fields of the response,
-//     with response keys as bytes and getters as typed functions. plan/plangen generates those
-//     functions beside gqlgen's output. There is one plan for each operation and each combination of
-//     the booleans in its @skip and @include.
-//  3. The first pass resolves the fields, level by level. Plain fields are read from their object. A
-//     field that needs more than its object is resolved for all of its parents at once: a reference
-//     (see Refer, ReferArgs, ReferMany) queues keys for the next batch of its loader; other resolvers
-//     are called concurrently, a bounded fan-out over goroutines.
-//  4. The second pass walks the plan in the order of the response, appends JSON to one buffer, and
-//     reports each error at its path. The transport writes that buffer without a copy.
-//
-// For { trips { vehicle { name } } jobs { device { name } } }, the resolvers of trips and jobs run
-// concurrently. When both have returned, one call of the device loader loads the ids of all vehicles and
-// all devices. Then the response is written.
-//
-// # Use
-//
-// Generate with plan/plangen/gqlgen, which is gqlgen with the plugin plan/plangen. Its second argument names the Go
-// file with the table of references. Wrap the result of Planned of the generated package by New, and give that to
-// gqlgen's server in place of NewExecutableSchema. A field without a reference is resolved by its gqlgen resolver.
+// gqlgen parses and validates the document and calls Schema.Exec. The first execution compiles a plan: a tree of the
+// fields of the response, with response keys as bytes and getters that plan/plangen generates. There is one plan for
+// each operation and each combination of the booleans in @skip and @include. The first pass resolves the fields,
+// level by level. A plain field is read from its object. A reference (see Refer, ReferArgs, ReferMany) is resolved
+// for all of its parents at once: it queues keys for the next batch of its loader. Other resolvers are called
+// concurrently, a bounded fan-out over goroutines. The second pass walks the plan in the order of the response,
+// appends JSON to one buffer, and reports each error at its path.
 //
 // # Levels and loads
 //
-// The level of a field is the number of resolved fields above it. The keys that the fields of one level
-// queue for one loader are coalesced into one batch. The batch starts when each of these fields has queued
-// its keys or cannot be reached: there is no debounce timer, and a field never waits for a field with
-// another loader. Keys are deduplicated in a batch, and against the batches of earlier levels.
+// The level of a field is the number of resolved fields above it. The keys of one level for one loader are coalesced
+// into one batch, which starts when each of these fields has queued its keys or cannot be reached: there is no
+// debounce timer. Keys are deduplicated in a batch, and against the batches of earlier levels.
 //
 // # Mutations, subscriptions and introspection
 //
-// Each root field of a mutation is a plan of its own. It runs to its end, with its selection and its own
-// loads, before the next begins, so a later root field never reads what an earlier one changed.
-//
-// A subscription's resolver returns a channel. The plan runs once for each event of the channel, as for
-// a query whose root field has returned the event as its payload.
-//
-// gqlgen's executor resolves __schema and __type: alone, or beside fields that the plan resolves.
+// Each root field of a mutation is a plan of its own, which ends, with its selection and loads, before the next
+// begins. A subscription's resolver returns a channel; the plan runs once for each event. gqlgen's executor resolves
+// __schema and __type.
 //
 // # Invariants
 //
-// The response is that of gqlgen's executor: the same bytes, and the same errors at the same paths,
-// through the same presenter and recover function. Differential tests verify it. All work ends before
-// the response is returned: no goroutine outlives it. A plan is immutable and shared; the state and the
-// buffers of a request are pooled with the plan. Both passes read the same objects in the same order. When they do not
-// (a view changed in between), the field is an error, never another object's value. Arguments are decoded
-// once for a field of the plan and shared by all of its parents: resolvers may not change them.
+// Bytes, errors and paths are those of gqlgen's executor; differential tests verify it. Two exceptions for events
+// follow the specification: error paths include the root field, and a null that the root field may not be makes the
+// data null. No goroutine outlives the response. A plan is immutable and shared; the state and the buffers of a
+// request are pooled with it. If a view changes between both passes, the field is an error, never another object's
+// value. Arguments are decoded once for all parents: resolvers may not change them.
 //
-// Two things about events follow the specification and not gqlgen, whose error paths omit the root
-// field of a subscription, and where a null that the root field may not be stays below it.
+// # Denied fields, refusals and fallback
 //
-// # Denied fields
-//
-// A field that the caller may not read (Options.Denied) is null, with an error at its path, and nothing below it is
-// resolved. The plan of such a query is a variant of its own. At most 100 of these errors are in a response.
-//
-// # Refusals and fallback
-//
-// A plan with too many fields, an operation with too many combinations of @skip and @include, and a condition that is
-// no boolean are refused with an error (Outcome): no operation runs without batches. @defer, directives with code, and
-// fields that plan/plangen does not support run in gqlgen's executor. Of gqlgen's middleware AroundFields runs around
-// resolvers, not around plain fields or references; the middleware AroundRootFields does not run.
+// A field that the caller may not read (Options.Denied) is null, with an error, and nothing below it is resolved; at
+// most 100 of these errors are in a response. An operation with too many fields, too many combinations of @skip and
+// @include, or a condition that is no boolean is refused (Outcome). @defer, directives with code, and fields that
+// plan/plangen does not support run in gqlgen's executor. AroundFields runs around resolvers only; AroundRootFields
+// does not run.
 package plan
 
 import (

@@ -1,36 +1,16 @@
 // Package device defines devices: gateways, cameras, sensors and vehicles, who may see them, their events, and the
-// messages that they send and receive. The packages below are the use cases:
+// messages that they send and receive. The packages below are the use cases: ingress (the MQTT listener), uplink
+// (messages by topic), registry, presence, telemetry, command, vehicle (locks), camera, twin (configurations),
+// maintenance (due tasks, retention, audit log), and assembly, which composes them.
 //
-//   - ingress: where devices connect, over MQTT
-//   - registry: registration, secrets and events
-//   - presence: which devices are connected
-//   - uplink: dispatches their messages to the packages that handle them
-//   - telemetry: readings
-//   - command: commands and their outcome; vehicle: how vehicles are unlocked and locked
-//   - camera: moves, images, and streams that run as long as a client watches
-//   - twin: desired and reported configuration
-//   - maintenance: due tasks, retention, the audit log of API keys
-//   - assembly: all of these together
+// Every change increments the version, adds one Event, and emits one event with the device, in one transaction. What
+// changes nothing does none of it. The last-seen time, the position, the reported state and the presence are no
+// change: the version does not include them, but all except the last-seen time are published; that time is exact to
+// half a minute. The presence is UNKNOWN until the device connects or sends; imported readings do not count. A
+// deleted device is not found, and is not imported again under its external id; its row, readings and events remain,
+// because trips and records name it.
 //
-// The model: a Device has a name, a kind that never changes, and labels. Its events tell in words what
-// happened to it and who did it.
-//
-// The invariants, which hold however many callers there are at once:
-//
-//   - Every change makes the version one higher, adds one Event, and emits one event with the device
-//     as it then is; all in one transaction. What changes nothing does none of it.
-//   - When a device was last seen, where it is and what it reports of itself follow from what it
-//     sends, and its presence from that and its connections. They are no change: the version does not
-//     include them. All but the last-seen time are published; that time is exact to half a minute.
-//   - The presence is UNKNOWN until a device is heard; readings that are written down for a device
-//     are not that. See package presence.
-//   - A device that was deleted is not found, and is not imported again under its old id; its row,
-//     its readings and its events stay, so that trips and records that name it keep their meaning.
-//
-// Staff see all devices; members see vehicles, and what they may not see does not exist for them; an API
-// key may be limited to the devices with certain labels.
-//
-// A use case that fails has changed nothing.
+// Staff see all devices, members see vehicles; an API key may be limited to the devices with certain labels.
 package device
 
 import (

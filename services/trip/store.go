@@ -19,7 +19,6 @@ type Store interface {
 	// track. Changes of one trip are serial. The store may retry decide, so it must have no side effects. Its error
 	// is returned unchanged.
 	//
-	//
 	// A trip that does not exist, or that is not the account's ("" for any account), is NOT_FOUND. Both run the same
 	// query, and neither waits for a lock.
 	Change(ctx context.Context, id, accountID string, positions []Position, decide Decide) (Trip, error)

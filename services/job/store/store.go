@@ -1,8 +1,5 @@
-// Package store persists jobs and their runs in SQL, on SQLite and PostgreSQL.
-//
-// It promises what job.Store requires. A change first locks the row of the job with an update that changes no value,
-// so that the changes of one job are serialized over all processes, and then reads the state that it decides on. On
-// failure the transaction is rolled back.
+// Package store persists jobs and their runs in SQL, on SQLite and PostgreSQL. A change locks the row of the job by
+// an update without effect, so changes of one job are serial, and then reads the state.
 package store
 
 import (

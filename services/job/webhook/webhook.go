@@ -1,12 +1,8 @@
-// Package webhook is the job kind "webhook": a run POSTs JSON to a URL.
-//
-// It connects to public addresses only, unless the configuration allows others. The check is made on every
-// connection, after the name was resolved. It uses no proxy, follows no redirect, and reads at most the first 4 KiB
-// of the response. A 2xx response is success. A 4xx response other than 408, 425 and 429 is a permanent failure.
-// Every other failure is retried, not before the delay of a Retry-After header in seconds.
-//
-// A receiver can deduplicate by the header Idempotency-Key. All attempts of one firing have the same key: the id of
-// the first run.
+// Package webhook is the job kind "webhook": a run POSTs JSON to a URL. It connects to public addresses only, unless
+// the configuration allows others, and checks each connection after the name was resolved. It uses no proxy, follows
+// no redirect, and reads at most 4 KiB of the response. 2xx is success; 4xx other than 408, 425 and 429 is a
+// permanent failure; every other failure is retried, not before its Retry-After. The header Idempotency-Key is the
+// same for all attempts of a firing: the id of the first run.
 package webhook
 
 import (
