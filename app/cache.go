@@ -20,7 +20,7 @@ func (w *wiring) cached(ctx context.Context, ports bff.Ports, b *bus.Bus, sole b
 	settings := w.config.Cache
 	shared := w.redis != nil
 	if !settings.Enabled || b == nil || !shared && !sole && !settings.SingleGateway {
-		w.logger.Info("answers of the services are not kept", "enabled", settings.Enabled, "broker", b != nil, "redis", shared)
+		w.logger.Info("responses of the services are not cached", "enabled", settings.Enabled, "broker", b != nil, "redis", shared)
 		return ports, nil
 	}
 	options := cache.Options{

@@ -81,7 +81,7 @@ func (w *wiring) checkDemoAccounts(ctx context.Context, accounts *accountstore.S
 
 func createDataFolder(folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
-		return fmt.Errorf("cannot make the data folder: %w: choose another with --data", err)
+		return fmt.Errorf("cannot create the data folder: %w: choose another with --data", err)
 	}
 	unwritable := fmt.Errorf("cannot write to the data folder %s: choose another with --data", folder)
 	probe, err := os.CreateTemp(folder, ".writable-")

@@ -195,6 +195,6 @@ func reachIn(conns map[string]grpc.ClientConnInterface) connector {
 		if conn, ok := conns[service]; ok {
 			return conn, nil
 		}
-		return nil, fmt.Errorf("there is no way to the %s service", service)
+		return nil, fmt.Errorf("the %s service has no address and does not run in this process", service)
 	}
 }

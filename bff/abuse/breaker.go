@@ -91,7 +91,7 @@ func (b *breaker) admit(now time.Time) error {
 func (b *breaker) refusal(wait time.Duration) error {
 	wait = max(wait.Truncate(time.Millisecond), 0) + time.Millisecond
 	e := errs.New(errs.ResourceExhausted, ReasonTripped,
-		"nearly all your requests of this kind (%s) kept failing by what they ask: mend them and come back in %s", b.kind, wait)
+		"nearly all your requests of this kind (%s) failed by your fault: correct them and retry in %s", b.kind, wait)
 	e.RetryAfter = wait
 	return e
 }

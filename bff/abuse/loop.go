@@ -81,7 +81,7 @@ func (l *loops) find(target bff.Target, now time.Time) *loop {
 
 func (at *loop) refusal(wait time.Duration, options Options) error {
 	wait = max(wait.Truncate(time.Millisecond), 0) + time.Millisecond
-	e := errs.New(errs.ResourceExhausted, ReasonLoop, "%s was called for %s more than %d times in %s, which looks like a loop: come back in %s",
+	e := errs.New(errs.ResourceExhausted, ReasonLoop, "%s was called for %s more than %d times in %s, which looks like a loop: retry in %s",
 		at.target.Mutation, at.target.Entity, options.Repeats, options.Window, wait)
 	e.RetryAfter = wait
 	return e

@@ -109,7 +109,7 @@ func (g *Gate) Admit(ctx context.Context, document string) error {
 		return nil
 	}
 	wait := time.Second + time.Duration(rand.Int64N(int64(time.Second))).Truncate(time.Millisecond)
-	e := errs.New(errs.Unavailable, Reason, "there is more to do than can be done: come back in %s", wait)
+	e := errs.New(errs.Unavailable, Reason, "the gateway is overloaded: retry in %s", wait)
 	e.RetryAfter = wait
 	return e
 }

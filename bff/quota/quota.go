@@ -210,7 +210,7 @@ func budget(limit, remaining int) bff.Budget {
 // exhausted returns the refusal of points that will be available after the wait.
 func exhausted(points int, left bff.Budget, wait time.Duration) error {
 	wait = ceilMilliseconds(wait)
-	refusal := errs.New(errs.ResourceExhausted, ReasonExhausted, "the query costs %d points and you have %d left: come back in %s", points, left.Remaining, wait)
+	refusal := errs.New(errs.ResourceExhausted, ReasonExhausted, "the query costs %d points and you have %d left: retry in %s", points, left.Remaining, wait)
 	refusal.RetryAfter = wait
 	return refusal
 }

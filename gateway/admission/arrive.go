@@ -54,7 +54,7 @@ func (c *Controller) checkBlockList(ctx context.Context) error {
 }
 
 func BlockedMessage(wait time.Duration) string {
-	return "you keep retrying before the time you were told: retry after " + wait.String()
+	return "you repeatedly retry before retryAfterMs: retry in " + wait.String()
 }
 
 func (c *Controller) noteRefusal(ctx context.Context, err error) {

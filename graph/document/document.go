@@ -20,7 +20,7 @@ import (
 // Limits bound a document. A limit of 0 from Fields on has its default.
 type Limits struct {
 	Depth           int // levels of fields
-	Aliases         int // of an operation
+	Aliases         int // of the document; a fragment counts for each spread
 	Cost            int // points; 0 means no limit
 	Fields          int // of the document; a fragment counts for each spread
 	RootFields      int // of the document; a fragment counts for each spread

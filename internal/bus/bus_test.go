@@ -89,7 +89,7 @@ func suite(t *testing.T, open func(t *testing.T) *bus.Bus) {
 		"an impossible event holds back its entity only":   impossibleEvent,
 		"a stopping relay leaves nothing behind":           stoppingRelay,
 		"a failed message comes again":                     failedMessage,
-		"a message is given up after its last try":         givenUp,
+		"a message is dropped after its last delivery after its last try":         givenUp,
 		"workers share the queue":                          workersShare,
 		"a handler in progress keeps its message":          inProgress,
 		"stopping waits for the handler at work":           stopWaits,

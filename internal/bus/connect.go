@@ -67,7 +67,7 @@ func (b *Bus) connectionHandlers() []nats.Option {
 			if sub != nil {
 				err = fmt.Errorf("subscription %s: %w", sub.Subject, err)
 			}
-			b.logger.Error("the broker complains", "error", err)
+			b.logger.Error("broker error", "error", err)
 		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(b.closed) }),
 	}

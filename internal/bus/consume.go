@@ -199,7 +199,7 @@ func (c *consumption) deliver(ctx context.Context, delivery jetstream.Msg) {
 	case ctx.Err() != nil: // another process may handle it at once
 		c.answer(delivery, delivery.Nak())
 	case c.config.MaxDeliver > 0 && m.Deliveries >= c.config.MaxDeliver:
-		c.logger.Error("a message is given up", "subject", m.Subject, "id", m.ID, "deliveries", m.Deliveries, "error", err)
+		c.logger.Error("a message is dropped after its last delivery", "subject", m.Subject, "id", m.ID, "deliveries", m.Deliveries, "error", err)
 		c.answer(delivery, delivery.Term()) // a work queue would store it forever
 	default:
 		delay := max(c.config.Backoff(m.Deliveries), errs.From(err).RetryAfter)

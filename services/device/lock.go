@@ -133,7 +133,7 @@ func (l Lock) Words(before LockState, what LockEvent) string {
 	case what == LockFailed:
 		return fmt.Sprintf("is open and did not lock, attempt %d", l.Attempts)
 	case what == LockDoubted:
-		return "says that it is open, although it was taken for locked"
+		return "reports that it is open, although its lock was LOCKED"
 	case before == l.State:
 		return "is to be locked"
 	}

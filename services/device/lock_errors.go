@@ -29,5 +29,5 @@ func LockHeld() *errs.Error {
 
 // GivenUp reports that the request was cancelled before it was executed.
 func GivenUp() *errs.Error {
-	return errs.New(errs.FailedPrecondition, ReasonGivenUp, "this was given up before it was done")
+	return errs.New(errs.FailedPrecondition, ReasonGivenUp, "the request was cancelled before it was executed")
 }

@@ -123,7 +123,7 @@ func (st Stream) called(caller string, now time.Time, rules Rules) (Stream, erro
 }
 
 func flapping(wait time.Duration, why string) *errs.Error {
-	e := errs.New(errs.ResourceExhausted, ReasonStreamFlapping, "%s: come back later", why)
+	e := errs.New(errs.ResourceExhausted, ReasonStreamFlapping, "%s: retry later", why)
 	e.RetryAfter = max(wait, time.Millisecond)
 	return e
 }

@@ -112,7 +112,7 @@ func (said resultMessage) applied(c Command, now time.Time) Command {
 	}
 	switch {
 	case len(said.Result) > maxResult:
-		c.Reason, c.Error = ReasonResultTooLarge, fmt.Sprintf("the result has %d bytes, more than %d, and is not kept", len(said.Result), maxResult)
+		c.Reason, c.Error = ReasonResultTooLarge, fmt.Sprintf("the result has %d bytes, more than %d, and is not stored", len(said.Result), maxResult)
 	case string(said.Result) != "null":
 		c.Result = c.redacted(string(said.Result))
 	}
@@ -179,7 +179,7 @@ func (t *Decision) log(c Command, lines []lineMessage, arrived time.Time) {
 		c.LogLines++
 		c.LogBytes += int64(len(line.Text))
 		if c.LogLines > maxLogLines || c.LogBytes > maxLogBytes {
-			line.Stream, line.Text = "sluice", "what follows is not kept: the log is full"
+			line.Stream, line.Text = "sluice", "later lines are not stored: the log is full"
 		}
 		t.changes.Lines = append(t.changes.Lines, line)
 	}

@@ -61,7 +61,7 @@ func (s *Service) BatchGetLogs(ctx context.Context, commandIDs []string, first i
 		return nil, err
 	}
 	if first*len(commands) > maxLinesAnswered {
-		return nil, errs.Invalid("first", "asks for more than %d lines in one answer", maxLinesAnswered)
+		return nil, errs.Invalid("first", "requests more than %d lines in one response", maxLinesAnswered)
 	}
 	visible := make([]string, len(commands))
 	for i, c := range commands {
@@ -103,7 +103,7 @@ func (s *Service) visibleToStaff(ctx context.Context, deviceIDs []string, size, 
 		return nil, err
 	}
 	if size*len(deviceIDs) > most && len(deviceIDs) > 1 {
-		return nil, errs.Invalid("first", "asks for more than %d in one answer", most)
+		return nil, errs.Invalid("first", "requests more than %d in one response", most)
 	}
 	if !who.Staff() {
 		return nil, nil

@@ -75,7 +75,7 @@ func (l *AuditLog) Record(ctx context.Context, c Call) {
 	}
 	c.ID, c.At, c.APIKeyID, c.AccountID = ids.New(ids.Call), l.clock.Now(), who.APIKeyID, who.AccountID
 	if err := l.batch.add(context.WithoutCancel(ctx), c, l.storeCalls); err != nil {
-		l.logger.ErrorContext(ctx, "a call was not kept", "call", c.Name, "device", c.DeviceID, "apiKey", c.APIKeyID, "error", err)
+		l.logger.ErrorContext(ctx, "a call was not recorded", "call", c.Name, "device", c.DeviceID, "apiKey", c.APIKeyID, "error", err)
 	}
 }
 

@@ -288,7 +288,7 @@ func (k *Tracker) markUnconfirmed(ctx context.Context, missing []string, now tim
 			return s.Missed(now, k.options.Grace), nil
 		})
 		if err != nil {
-			return fmt.Errorf("doubt who is not connected: %w", err)
+			return fmt.Errorf("mark devices without a connection: %w", err)
 		}
 		missing = missing[n:]
 	}

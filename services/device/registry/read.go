@@ -130,7 +130,7 @@ func (s *Service) BatchListEvents(ctx context.Context, deviceIDs []string, reque
 		return nil, err
 	}
 	if size*len(deviceIDs) > maxEvents {
-		return nil, errs.Invalid("first", "asks for more than %d events in one answer", maxEvents)
+		return nil, errs.Invalid("first", "requests more than %d events in one response", maxEvents)
 	}
 	if !who.Staff() {
 		return nil, nil

@@ -42,7 +42,7 @@ func (s *Service) HandleReport(ctx context.Context, m device.UpMessage) error {
 			return nil, nil
 		}
 		if version > c.DesiredVersion {
-			return nil, errs.Invalid("version", "%d was never wanted: %d is", version, c.DesiredVersion)
+			return nil, errs.Invalid("version", "%d is not a desired version: the latest is %d", version, c.DesiredVersion)
 		}
 		return reportedConfig(c, version, reported, at)
 	})

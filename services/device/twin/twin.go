@@ -137,7 +137,7 @@ func newDesired(who caller.Caller, c Config, desired string, now time.Time) (*Ch
 	version := Version{
 		ID: ids.New(ids.Config), DeviceID: c.DeviceID, Version: c.DesiredVersion, Desired: desired, At: now, Actor: who.Name(),
 	}
-	e, err := device.Noted(c.DeviceID, now, Desired, fmt.Sprintf("configuration %d is wanted", c.DesiredVersion),
+	e, err := device.Noted(c.DeviceID, now, Desired, fmt.Sprintf("configuration %d is desired", c.DesiredVersion),
 		who.Name(), configDetails{Version: c.DesiredVersion, InSync: c.InSync()})
 	return &Change{Config: c, Desired: &version, Event: &e}, err
 }
@@ -162,7 +162,7 @@ func (s *Service) BatchListVersions(ctx context.Context, deviceIDs []string, req
 		return nil, err
 	}
 	if size*len(deviceIDs) > maxVersions {
-		return nil, errs.Invalid("first", "asks for more than %d wanted configurations in one answer", maxVersions)
+		return nil, errs.Invalid("first", "requests more than %d desired configurations in one response", maxVersions)
 	}
 	devices, err := device.VisibleToStaff(ctx, s.store, deviceIDs)
 	if err != nil || len(devices) == 0 {

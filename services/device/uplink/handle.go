@@ -82,7 +82,7 @@ func (s *Service) handleEvent(ctx context.Context, m device.UpMessage) error {
 		return err
 	}
 	if !s.pace.May(m.DeviceID, device.Rate{AtOnce: reportsAMinute, AMinute: reportsAMinute}, s.clock.Now()) {
-		return errs.Invalid("payload", "tells of more than %d events a minute", reportsAMinute)
+		return errs.Invalid("payload", "has more than %d events a minute", reportsAMinute)
 	}
 	e, err := device.Noted(m.DeviceID, s.clock.Now(), Reported, h.Type+": "+h.Message, m.DeviceID,
 		map[string]any{"type": h.Type, "at": at, "data": h.Data})

@@ -109,7 +109,7 @@ func (s *Service) Lock(ctx context.Context, vehicleID, reference string) error {
 // forestalled returns an unlock that was cancelled before it was requested.
 func forestalled(t *command.Decision, reference string) command.Command {
 	c := command.NewCommand(t.Device.ID, device.CommandUnlock, "{}", t.Actor, command.MinTimeout, nil, t.Now)
-	c.Reference, c.Reason, c.Error = reference, device.ReasonGivenUp, "given up before it was asked for"
+	c.Reference, c.Reason, c.Error = reference, device.ReasonGivenUp, "cancelled before it was requested"
 	c = c.Ended(command.Cancelled, t.Now)
 	c.Version = 1
 	return c
