@@ -54,7 +54,7 @@ func (c *Controller) checkBlockList(ctx context.Context) error {
 }
 
 func BlockedMessage(wait time.Duration) string {
-	return "you repeatedly retry before retryAfterMs: retry in " + wait.String()
+	return "you keep retrying before retryAfterMs: retry after " + wait.String()
 }
 
 func (c *Controller) noteRefusal(ctx context.Context, err error) {
