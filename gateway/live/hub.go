@@ -26,6 +26,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/live/selection"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
@@ -220,15 +221,15 @@ func (h *Hub) publish(e *eventstream.Event) {
 		}
 	})
 	switch e.Entity {
-	case bff.EntityAPIKey:
+	case entity.APIKey:
 		h.auth.Invalidate(e.ID)
-	case bff.EntitySession:
+	case entity.Session:
 		h.auth.EndSession(e.ID)
 	}
 	switch {
-	case e.Entity == bff.EntityAPIKey && e.Change == "rotated": // the key stays valid, with another secret
+	case e.Entity == entity.APIKey && e.Change == "rotated": // the key stays valid, with another secret
 		h.post(task{revoke: e.ID})
-	case e.Entity == bff.EntitySession && e.Change == "ended", e.Entity == bff.EntityAPIKey && e.Change == "revoked":
+	case e.Entity == entity.Session && e.Change == "ended", e.Entity == entity.APIKey && e.Change == "revoked":
 		h.revoked[h.revocations%len(h.revoked)] = e.ID
 		h.revocations++
 		h.post(task{revoke: e.ID})

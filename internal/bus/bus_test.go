@@ -80,22 +80,22 @@ func TestRemote(t *testing.T) {
 // suite is what holds wherever the broker is.
 func suite(t *testing.T, open func(t *testing.T) *bus.Bus) {
 	cases := map[string]func(*testing.T, *bus.Bus){
-		"the streams are as declared":                      streamsAsDeclared,
-		"a repeated id is dropped":                         repeatDropped,
-		"a subject without a stream is refused":            noStream,
-		"the outbox reaches the stream in order":           outboxInOrder,
-		"what was there before the relay is relayed":       outboxFromBefore,
-		"two relays on one outbox repeat nothing":          twoRelays,
-		"an impossible event holds back its entity only":   impossibleEvent,
-		"a stopping relay leaves nothing behind":           stoppingRelay,
-		"a failed message comes again":                     failedMessage,
-		"a message is dropped after its last delivery after its last try":         givenUp,
-		"workers share the queue":                          workersShare,
-		"a handler in progress keeps its message":          inProgress,
-		"stopping waits for the handler at work":           stopWaits,
-		"a handler past its time loses its context":        stopAbandons,
-		"a filter keeps the other subjects out":            filtered,
-		"closing the bus under a consumer ends it, loudly": closedUnder,
+		"the streams are as declared":                                     streamsAsDeclared,
+		"a repeated id is dropped":                                        repeatDropped,
+		"a subject without a stream is refused":                           noStream,
+		"the outbox reaches the stream in order":                          outboxInOrder,
+		"what was there before the relay is relayed":                      outboxFromBefore,
+		"two relays on one outbox repeat nothing":                         twoRelays,
+		"an impossible event holds back its entity only":                  impossibleEvent,
+		"a stopping relay leaves nothing behind":                          stoppingRelay,
+		"a failed message comes again":                                    failedMessage,
+		"a message is dropped after its last delivery after its last try": givenUp,
+		"workers share the queue":                                         workersShare,
+		"a handler in progress keeps its message":                         inProgress,
+		"stopping waits for the handler at work":                          stopWaits,
+		"a handler past its time loses its context":                       stopAbandons,
+		"a filter keeps the other subjects out":                           filtered,
+		"closing the bus under a consumer ends it, loudly":                closedUnder,
 	}
 	for name, run := range cases {
 		t.Run(name, func(t *testing.T) {
