@@ -13,8 +13,8 @@ import (
 	accountstore "github.com/sluicehq/sluice/services/account/store"
 )
 
-// openData creates the data folder. With --demo the folder must be new or the demo's own, because the demo signs
-// everybody in as ADMIN.
+// openData creates the data folder. With --demo it must be new or the demo's own, because the demo signs everybody in
+// as ADMIN.
 func (w *wiring) openData() error {
 	if err := createDataFolder(w.config.Data); err != nil {
 		return err
@@ -67,7 +67,7 @@ func (w *wiring) hasFile(name string) bool {
 	return err == nil
 }
 
-// checkDemoAccounts refuses a database outside a new data folder, in which the demo did not make all accounts.
+// checkDemoAccounts refuses a database outside a new data folder with accounts that are not the demo's.
 func (w *wiring) checkDemoAccounts(ctx context.Context, accounts *accountstore.Store) error {
 	if !w.newDemo {
 		return nil

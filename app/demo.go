@@ -55,7 +55,7 @@ func (w *wiring) prepareDemo(ctx context.Context, conns map[string]grpc.ClientCo
 	return os.WriteFile(marker, []byte(w.clock.Now().Format(time.RFC3339)+"\n"), 0o600)
 }
 
-// demoLoader returns the loop that prepares the demo through services in other processes, as soon as they answer.
+// demoLoader returns the loop that prepares the demo through services in other processes.
 func (w *wiring) demoLoader(conns map[string]grpc.ClientConnInterface) worker.Loop {
 	prepared := false
 	return worker.Loop{Name: "demo", Pass: func(ctx context.Context) error {

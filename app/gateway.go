@@ -156,8 +156,8 @@ func (w *wiring) handler(ctx context.Context, ports bff.Ports, health *edge.Heal
 	return edge.New(parts, options), nil
 }
 
-// hosts returns the names by which clients reach the demo; nil for every name. Only in the demo a request without
-// credentials can become ADMIN.
+// hosts returns the host names of the demo; nil accepts every name. Only in the demo a request without credentials
+// can become ADMIN.
 func (w *wiring) hosts() []string {
 	if !w.config.Demo {
 		return nil

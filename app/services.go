@@ -174,8 +174,7 @@ func openDatabase(ctx context.Context, dsn string, prepare prepare, options []sq
 	return db, nil
 }
 
-// isAway reports whether a database server does not accept connections now. A SQLite file that cannot be opened does not
-// change by waiting.
+// isAway reports whether a database server accepts no connections now. For a SQLite file waiting does not help.
 func isAway(err error) bool {
 	e := errs.From(err)
 	return e != nil && e.Reason == sqldb.ReasonUnavailable

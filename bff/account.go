@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// Accounts is the port of the account service: sign-in, accounts and API keys. GetAccounts and GetAPIKeys are batch
-// reads.
+// Accounts is the port of the account service. GetAccounts and GetAPIKeys are batch reads.
 type Accounts interface {
 	Login(ctx context.Context, input LoginInput) (*Session, error)
 	RefreshSession(ctx context.Context, refreshToken string) (*Session, error)

@@ -41,8 +41,8 @@ type Page[T any] struct {
 	Total   *int // nil unless the request has WithTotal
 }
 
-// HasEmptyList reports whether a list of the filter (a pointer to a struct) is empty and not nil. Nothing meets such a
-// condition.
+// HasEmptyList reports whether a list of the filter (a pointer to a struct) is empty and not nil, which matches
+// nothing.
 func HasEmptyList(filter any) bool {
 	v := reflect.Indirect(reflect.ValueOf(filter))
 	if !v.IsValid() {

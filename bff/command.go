@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Commands is the part of the device service for commands. All methods but SendCommand and CancelCommand are batch
+// Commands is the part of the device service for commands. All methods except SendCommand and CancelCommand are batch
 // reads.
 type Commands interface {
 	SendCommand(ctx context.Context, input SendCommandInput) (*Command, error)

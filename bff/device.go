@@ -5,8 +5,7 @@ import (
 	"time"
 )
 
-// Devices is the port of the device service. GetDevices, ListDeviceEvents and QueryTelemetry are batch reads: one
-// call for many devices.
+// Devices is the port of the device service. GetDevices, ListDeviceEvents and QueryTelemetry are batch reads.
 type Devices interface {
 	RegisterDevice(ctx context.Context, input RegisterDeviceInput) (*RegisteredDevice, error)
 	RotateDeviceSecret(ctx context.Context, id string) (*RegisteredDevice, error)

@@ -16,9 +16,9 @@ import (
 	"github.com/sluicehq/sluice/loaders"
 )
 
-// References is the one table of the fields that refer to other entities. Plans resolve them by it for
-// all parents at once, and plan/plangen generates the resolvers of gqlgen's executor from its keys: after
-// a new line run `make generate`. Fields with the same loader share its batches.
+// References is the one table of references. Plans resolve them for all parents at once, and plan/plangen generates
+// the resolvers of gqlgen's executor from its keys: run `make generate` after a change. Fields with the same loader
+// share its batches.
 func References(p loaders.Ports) map[string]plan.Reference {
 	accounts, apiKeys := newLoader("account", loaders.Accounts(p)), newLoader("api key", loaders.APIKeys(p))
 	devices, commands := newLoader("device", loaders.Devices(p)), newLoader("command", loaders.Commands(p))

@@ -1,10 +1,7 @@
-// Package graph has the resolvers of the schema: a file for each schema file, and references.go, the one
-// table of references between entities. It implements the interfaces that gqlgen generates from schema/.
-//
-// The resolver of a root field calls a port of bff. References go through batch functions of package
-// loaders, one call for each entity and level. Access is checked once, when the document is prepared
-// (graph/document), and ownership by the services; resolvers check neither. When a call fails, its field
-// is null, and Present (errors.go) makes the GraphQL error.
+// Package graph has the resolvers, a file per schema file, and references.go, the table of references between
+// entities. The resolver of a root field calls a port of bff. References go through batch functions of package
+// loaders, one call per entity and level. Access is checked when the document is prepared (graph/document), and
+// ownership by the services. A failed call is a null field with an error from Present.
 package graph
 
 import (
@@ -54,8 +51,8 @@ func checkID(argument string, kind ids.Kind, id string) error {
 	return nil
 }
 
-// withinLimit refuses a filter by devices that an API key cannot see because its labels limit it to some.
-// The other services do not know the labels of devices.
+// withinLimit refuses a filter by devices that the labels of an API key exclude, because other services do not know
+// labels.
 func (r *Resolver) withinLimit(ctx context.Context, deviceIDs ...string) error {
 	if len(deviceIDs) == 0 || len(caller.FromContext(ctx).DeviceLabels) == 0 {
 		return nil
@@ -83,8 +80,8 @@ func optionalSlice(id *string) []string {
 	return []string{*id}
 }
 
-// unlessEmpty lists, unless a list of the filter is empty: nothing is one of none. A service could not tell it from an
-// absent list.
+// unlessEmpty lists, unless a list of the filter is empty, which matches nothing. A service could not distinguish it
+// from an absent list.
 func unlessEmpty[T any](filter any, list func() (bff.Page[T], error)) (bff.Page[T], error) {
 	if bff.HasEmptyList(filter) {
 		return bff.Page[T]{Items: []*T{}, Total: new(int)}, nil

@@ -8,9 +8,8 @@ import (
 	"github.com/99designs/gqlgen/graphql"
 )
 
-// AppendResult appends the execution result of a response, as the specification defines it: without data the operation did
-// not run. The data are not parsed again, because executor and scalars wrote JSON. Data that are no object are an error,
-// and then the result is the buffer as it was.
+// AppendResult appends the execution result as the specification defines it: without data the operation did not run.
+// The data are not parsed. Data that are no object are an error, and the buffer is returned unchanged.
 func AppendResult(buffer []byte, response *graphql.Response, ran bool) ([]byte, error) {
 	out := append(buffer, '{')
 	if len(response.Errors) > 0 {

@@ -9,8 +9,8 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
-// Feed connects a subscription's root field with the events of package gateway/live. A subscription is executed once
-// for each event: the execution sets the Feed's Topic, and answers with the Entity if there is one.
+// Feed connects a subscription's root field with gateway/live. A subscription is executed once per event: the
+// execution sets the Feed's Topic, and returns the Entity if there is one.
 type Feed struct {
 	Topic  bff.Topic // set by the execution
 	Entity bff.Node  // of the event; nil when only the topic is needed

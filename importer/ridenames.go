@@ -14,9 +14,9 @@ import (
 // maxRecentRides is the number of rides of a file whose names are remembered: 40 MB.
 const maxRecentRides = 200_000
 
-// rideNames are the external ids of the rides of a file. They contain only what identifies a ride, and nothing that a
-// source corrects: the key of the trip and the vehicle, or without a key the vehicle and the time of the start. Another
-// ride of the same name, within the last 200,000 rides of a file, has its number among them in its name.
+// rideNames are the external ids of the rides of a file. They contain only what a source does not correct: the key of
+// the trip and the vehicle, or without a key the vehicle and the start. Among the last 200,000 rides of a file,
+// another ride of the same name has its number in the name.
 type rideNames struct {
 	contents map[[16]byte][]string // of the rides of a name, in their order
 	order    [][16]byte            // of the names, the oldest first

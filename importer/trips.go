@@ -88,9 +88,9 @@ func (in *intake) sendFixes(ctx context.Context, r Recording, externalID string,
 	}, func(part []recordings.Fix, reason string) { in.refuse(part[0].Line, len(part), reason) })
 }
 
-// tripNames are the external ids of the trips of a file, by the hashes of the keys in the file. A key is often a simple
-// number, which is another trip in another file. Therefore the external id is a hash of the key, the vehicle and the
-// time of the first fix. A vehicle is at one place at a time, and the place may be corrected.
+// tripNames are the external ids of the trips of a file, by the hashes of their keys. A key is often a simple number,
+// which is another trip in another file. So the external id is a hash of the key, the vehicle and the time of the
+// first fix.
 type tripNames map[[16]byte][16]byte
 
 var errTooManyTrips = errors.New("there are more than a million trips in the file: split it")

@@ -1,8 +1,6 @@
-// Package loaders has the batch functions of references: keys in, one value and one error a key out. A
-// file holds those of one entity, and package graph names them in its table of references.
-//
-// A batch function calls a service once for all keys with the same arguments. When that call
-// fails, its error is the error of every key; an entity that the service leaves out is NOT_FOUND.
+// Package loaders has the batch functions of references, a file per entity: keys in, one value and one error per key
+// out. A batch function calls a service once for all keys with the same arguments. An error of that call is the error
+// of every key; an entity that the service omits is NOT_FOUND.
 package loaders
 
 import (
@@ -18,11 +16,11 @@ const MaxBatch = 1000
 // Ports are the services that batch functions call.
 type Ports = bff.Ports
 
-// Batch loads many keys in one call. It returns one value and one error for each key, in the order of
-// the keys. The errors are nil when no key failed.
+// Batch loads many keys in one call. It returns one value and one error per key, in order; nil errors if no key
+// failed.
 type Batch[K comparable, V any] func(ctx context.Context, keys []K) ([]V, []error)
 
-// byID returns the batch function of an entity with an id. An id that the service leaves out is NOT_FOUND.
+// byID returns the batch function of an entity with an id. A missing id is NOT_FOUND.
 func byID[V bff.Node](kind string, get func(ctx context.Context, ids []string) ([]V, error)) Batch[string, V] {
 	return func(ctx context.Context, ids []string) ([]V, []error) {
 		values, failures := make([]V, len(ids)), make([]error, len(ids))
@@ -45,15 +43,14 @@ func byID[V bff.Node](kind string, get func(ctx context.Context, ids []string) (
 	}
 }
 
-// optional returns the batch function of what an entity may have one of. An id that the service leaves
-// out has none: its value is nil.
+// optional returns the batch function of an optional entity. The value of a missing id is nil.
 func optional[V any](get func(ctx context.Context, ids []string) (map[string]*V, error)) Batch[string, *V] {
 	split := func(id string) (string, struct{}) { return id, struct{}{} }
 	return grouped(split, func(ctx context.Context, ids []string, _ struct{}) (map[string]*V, error) { return get(ctx, ids) })
 }
 
-// grouped returns the batch function of keys that are an id with arguments. It calls the service once for
-// each combination of arguments, which is once for each field of a query.
+// grouped returns the batch function of keys that are an id with arguments. It calls the service once for each
+// combination of arguments.
 func grouped[K, A comparable, V any](split func(K) (id string, args A), get func(ctx context.Context, ids []string, args A) (map[string]V, error)) Batch[K, V] {
 	return func(ctx context.Context, keys []K) ([]V, []error) {
 		values, failures := make([]V, len(keys)), make([]error, len(keys))

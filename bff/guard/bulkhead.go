@@ -28,8 +28,8 @@ func newBulkhead(inFlight int) *bulkhead {
 
 func (b *bulkhead) inFlight() int { return len(b.slots) }
 
-// acquire acquires a slot of the caller and a slot of all, which release releases. For each it waits up to the given time;
-// ok is false when there is none.
+// acquire acquires a slot of the caller and a slot of all, with up to the given wait for each; ok is false if there
+// is none.
 func (b *bulkhead) acquire(ctx context.Context, name string, wait time.Duration) (own *callerSlots, ok bool) {
 	own = b.of(name)
 	if acquire(ctx, own.slots, wait) {

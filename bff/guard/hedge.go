@@ -10,8 +10,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// maxHedgeLag is the lag of a hedge's timer above which no second call starts: this process is short of CPU then, and a
-// second call would only add to its work.
+// maxHedgeLag is the lag of a hedge's timer above which no second call starts, because this process is short of CPU.
 const maxHedgeLag = time.Millisecond
 
 // call is a call to a service with the context of its caller.
@@ -23,7 +22,7 @@ type call struct {
 	options []grpc.CallOption
 }
 
-// hedged executes a call in ctx, and a second one beside it when the first is late. The first successful reply wins, and
+// hedged executes a call in ctx, and a second one beside it when the first is late. The first successful reply wins;
 // the other call is cancelled and ends before hedged returns. cancel ends ctx.
 func (c *Conn) hedged(ctx context.Context, cancel context.CancelFunc, m *method, first call) error {
 	late := m.latency.percentile()
@@ -53,8 +52,7 @@ func (c *Conn) hedged(ctx context.Context, cancel context.CancelFunc, m *method,
 	return nil
 }
 
-// hedge is a second call, which its timer starts. It is reused for other calls: most timers are stopped before they fire,
-// and a timer costs less than the contexts and channels of a second call.
+// hedge is a second call, which its timer starts. It is reused: most timers are stopped before they fire.
 type hedge struct {
 	conn  *Conn
 	timer *time.Timer
@@ -111,8 +109,7 @@ func (h *hedge) run() {
 	}
 }
 
-// end waits for a second call that has started, and returns its result. It cancels the second call first when its result
-// is not needed.
+// end waits for a started second call, and returns its result. It cancels the call first if the result is not needed.
 func (h *hedge) end(cancel bool) (reply proto.Message, succeeded bool) {
 	if cancel {
 		h.mu.Lock()

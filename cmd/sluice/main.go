@@ -57,8 +57,8 @@ type subcommand interface {
 	Run(ctx context.Context) error
 }
 
-// parse returns the subcommand of the arguments. It does not retain the parser, which is larger than all else that an idle
-// gateway has in memory, and which each garbage collection would visit.
+// parse returns the subcommand. It does not retain the parser, which is larger than the rest of an idle gateway, and
+// which each garbage collection would visit.
 func parse(args []string) (subcommand, error) {
 	var c commands
 	parser, err := kong.New(&c, kong.Name("sluice"),

@@ -18,7 +18,7 @@ import (
 const (
 	closeTimeout = 10 * time.Second // for stopping the program, after the drain delay
 
-	// gatewayDrainDelay is the default for a gateway behind a load balancer, which has to see that it is not ready.
+	// gatewayDrainDelay lets a load balancer notice that the gateway is not ready.
 	gatewayDrainDelay = 3 * time.Second
 )
 

@@ -5,8 +5,7 @@ import (
 	"testing"
 )
 
-// CreateAPIKey creates an API key in the data folder, with the largest budget that the program accepts, and
-// returns its secret.
+// CreateAPIKey creates an API key in the data folder, with the largest accepted budget, and returns its secret.
 func CreateAPIKey(t *testing.T, data, role string, scopes ...string) string {
 	t.Helper()
 	args := []string{"apikey", "create", "test", "--role", role, "--points-per-minute", "1000000", "--data", data}

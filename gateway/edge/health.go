@@ -19,9 +19,8 @@ const checkTimeout = 2 * time.Second
 // Check returns nil while a part can be used.
 type Check func(context.Context) error
 
-// Health reports whether this process should receive requests: not while it drains, and not while a part of its own is
-// down. A part that other processes share does not count, because all of them would be taken out of service, and
-// their errors say more than those of a load balancer.
+// Health reports whether this process should receive requests: not while it drains, or a part of its own is down. A
+// shared part does not count, because all processes would be taken out of service.
 type Health struct {
 	draining    atomic.Bool
 	own, shared map[string]Check
@@ -41,8 +40,8 @@ func alive(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
 }
 
-// ready responds whether the process should receive requests, and names its own parts that are down. With verbose it
-// names the shared ones, too.
+// ready responds whether the process should receive requests, and names its own parts that are down; with verbose
+// also the shared ones.
 func (h *Health) ready(w http.ResponseWriter, r *http.Request) {
 	status, said := http.StatusServiceUnavailable, map[string]any{}
 	if r.URL.Query().Has("verbose") {

@@ -143,8 +143,8 @@ func secured(next http.Handler) http.Handler {
 	})
 }
 
-// hosted refuses a Host that is a foreign name: a page can have its own name resolve to this machine (DNS rebinding),
-// and its requests are then of the same origin.
+// hosted refuses a foreign Host: by DNS rebinding a page can have its own name resolve to this machine, and its
+// requests are then of the same origin.
 func (o Options) hosted(next http.Handler) http.Handler {
 	if o.Hosts == nil {
 		return next
@@ -191,8 +191,7 @@ func setDeadlines(w http.ResponseWriter, r *http.Request, timeout time.Duration)
 	_ = control.SetWriteDeadline(now.Add(2 * timeout))
 }
 
-// crossOriginRules are the rules for pages of the listed origins; "*" is any origin. Origins are compared exactly, as those
-// of WebSockets are.
+// crossOriginRules are the rules for pages of the listed origins, which are compared exactly; "*" is any origin.
 func (o Options) crossOriginRules() *cors.Cors {
 	return cors.New(cors.Options{
 		AllowOriginFunc: func(origin string) bool {
@@ -213,8 +212,8 @@ func allowOrigin(rules *cors.Cors, w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// crossOrigin lets pages of the listed origins call the API. Credentials travel in headers that a
-// page must set itself, never in cookies, so a page of another origin can do nothing in a user's name.
+// crossOrigin implements CORS. Credentials are in headers that pages must set, never in cookies, so another origin
+// cannot act as the user.
 func crossOrigin(rules *cors.Cors, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		allowOrigin(rules, w, r)
@@ -238,8 +237,8 @@ func fromElsewhere(r *http.Request) bool {
 	return site == "cross-site" || site == "same-site"
 }
 
-// authenticated adds the caller to the context before anything is parsed, and the address of the client, by which
-// anonymous callers are told apart.
+// authenticated adds the caller and the client's address to the context before the document is parsed. The address
+// identifies anonymous callers.
 func (o Options) authenticated(authenticator *auth.Authenticator, control *admission.Controller, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		credentials, err := auth.FromRequest(r)

@@ -52,9 +52,9 @@ func (t transport) writeResponse(w http.ResponseWriter, r *http.Request, o *admi
 	})
 }
 
-// send writes a body that is appended to a pooled buffer, compressed if it is long enough and the client accepts that.
-// Only queries are compressed: the response to a mutation may have secrets beside what the client sent, and the length of
-// both compressed together would reveal the secret.
+// send writes a body from a pooled buffer, compressed if it is long enough and the client accepts it. Mutations are
+// never compressed: a secret in the response and input of the client in one compressed text would leak through its
+// length.
 func (t transport) send(w http.ResponseWriter, r *http.Request, query bool, status int, media string, body func([]byte) ([]byte, error)) {
 	buffer := t.buffers.Get().(*[]byte)
 	defer t.buffers.Put(buffer)

@@ -181,7 +181,7 @@ func failed(ctx context.Context, err error) *graphql.Response {
 	return &graphql.Response{Errors: gqlerror.List{graph.Public(ctx, err)}}
 }
 
-// payload returns the result as clients receive it, with the cursor of its event if there is one.
+// payload returns the encoded result, with the cursor of its event if there is one.
 func payload(response *graphql.Response, cursor string) []byte {
 	if cursor != "" {
 		if response.Extensions == nil {

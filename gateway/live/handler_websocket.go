@@ -26,8 +26,8 @@ import (
 // Refuse writes the error response to a request that is not admitted.
 type Refuse func(w http.ResponseWriter, r *http.Request, err error)
 
-// WebSocket returns the transport for queries, mutations and subscriptions over a WebSocket. The caller is that of the request's
-// context, unless connection_init has credentials.
+// WebSocket returns the transport over a WebSocket. The caller is that of the request, unless connection_init has
+// credentials.
 func (h *Hub) WebSocket(refuse Refuse) graphql.Transport {
 	return webSocket{hub: h, refuse: refuse}
 }
@@ -41,11 +41,11 @@ type webSocket struct {
 func (t webSocket) Supports(r *http.Request) bool { return websocket.IsWebSocketUpgrade(r) }
 
 const (
-	readBuffer  = 272 // gorilla uses the given buffer when it is larger than 256 bytes; else it allocates its own
+	readBuffer  = 272 // gorilla ignores a given buffer of up to 256 bytes
 	writeBuffer = 512 // never allocated: gorilla writes no data
 )
 
-// Do upgrades the request and returns. The connection continues on goroutines of its own, so the memory of the request is
+// Do upgrades the request and returns. The connection continues on other goroutines, so the request's memory is
 // released.
 func (t webSocket) Do(w http.ResponseWriter, r *http.Request, executor graphql.GraphExecutor) {
 	h := t.hub
@@ -157,7 +157,7 @@ func putBuffer(b []byte) {
 	}
 }
 
-// originAllowed reports whether the client is a program, which sends no origin, a page of the gateway itself, or a page of the
+// originAllowed reports whether the client is a program, which sends no origin, or a page of the gateway or of the
 // settings.
 func (h *Hub) originAllowed(r *http.Request) bool {
 	origin := r.Header.Get("Origin")
@@ -188,8 +188,8 @@ func (w *hijackWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return w.conn, bufio.NewReadWriter(w.conn.buffered, buffered.Writer), nil
 }
 
-// upgradedConn is the connection that gorilla uses. After the upgrade, all that gorilla writes, which is control frames, goes to
-// the frame.Writer: no other code writes to the connection.
+// upgradedConn is the connection that gorilla uses. After the upgrade, gorilla's control frames go to the
+// frame.Writer, the only writer of the connection.
 type upgradedConn struct {
 	net.Conn
 	writer   *frame.Writer // nil until the upgrade is complete
@@ -219,7 +219,7 @@ func (c *upgradedConn) SetWriteDeadline(at time.Time) error {
 	return c.Conn.SetWriteDeadline(at)
 }
 
-// noBuffers is an empty buffer pool, so that gorilla holds no write buffer per connection. It writes no data.
+// noBuffers is an empty buffer pool, so that gorilla, which writes no data, retains no write buffer.
 type noBuffers struct{}
 
 // Get implements websocket.BufferPool.

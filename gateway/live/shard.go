@@ -8,7 +8,7 @@ import (
 	"github.com/sluicehq/sluice/gateway/live/frame"
 )
 
-// task is one unit of work of a shard. Exactly one of its fields is set, except that result has a group.
+// task is one unit of work of a shard. One field is set; result has a group too.
 type task struct {
 	group      *group // with result: write the result to the subscribers of the group
 	result     *result
@@ -26,7 +26,7 @@ type task struct {
 
 // client is a connection as its shard uses it.
 type client interface {
-	// checkTimeouts is called once a second. It pings the client, and closes a connection whose time is over.
+	// checkTimeouts is called once a second. It pings the client, and closes an expired connection.
 	checkTimeouts(now time.Time)
 	// usesCredential reports whether the connection was authenticated by the session or API key.
 	usesCredential(id string) bool
@@ -43,8 +43,8 @@ const (
 	checkInterval = time.Second
 )
 
-// shard owns some of the connections. It writes the broadcast to their subscribers, on one goroutine that never waits for a
-// client.
+// shard owns some of the connections. It writes the broadcast to their subscribers on one goroutine that never
+// blocks.
 type shard struct {
 	hub   *Hub
 	wake  chan struct{} // has an element when tasks wait
@@ -63,7 +63,7 @@ type shard struct {
 	drained int             // connections that a drain has closed, including those that have ended since
 }
 
-// fanout is the subscribers of a group in one shard, and the results that were not written to them yet.
+// fanout has the subscribers of a group in one shard, and the results to write to them.
 type fanout struct {
 	group       *group
 	subscribers []*subscriber
@@ -111,7 +111,7 @@ func (s *shard) run() {
 	}
 }
 
-// batch processes some tasks. It returns false when there were none. Results of one batch are written together.
+// batch processes some tasks, and writes their results together; false if there were none.
 func (s *shard) batch() bool {
 	s.mu.Lock()
 	tasks := s.tasks
@@ -142,8 +142,8 @@ func (s *shard) batch() bool {
 	return len(tasks) > 0
 }
 
-// flush writes the results of the fan-outs to their subscribers. A subscriber whose queue is full is a slow consumer: it leaves
-// the broadcast and catches up.
+// flush writes the results of the fan-outs. A subscriber with a full queue is a slow consumer: it leaves the
+// broadcast and catches up.
 func (s *shard) flush(changed []*fanout) []*fanout {
 	for _, f := range changed {
 		for n := len(f.subscribers) - 1; n >= 0; n-- { // from the end: leave moves the last one

@@ -13,14 +13,12 @@ const (
 	catchUpMaxBackoff = 2 * time.Second
 )
 
-// startCatchUp replays the stream for the subscriber on a goroutine. It is used for clients that resume from a cursor, and for
-// slow consumers that have left the broadcast.
+// startCatchUp replays the stream for a client that resumes from a cursor, or a slow consumer, on a goroutine.
 func (h *Hub) startCatchUp(s *subscriber) {
 	h.start(func() { h.catchUp(s) })
 }
 
-// catchUp delivers the events that the subscriber has not received, at the pace of its client, until it can join the
-// broadcast.
+// catchUp delivers the missing events, at the pace of the client, until the subscriber can join the broadcast.
 func (h *Hub) catchUp(s *subscriber) {
 	h.metrics.catchingUp.Inc()
 	defer h.metrics.catchingUp.Dec()

@@ -12,23 +12,23 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// subscriber is one subscription of a client. It is either in the broadcast, where its shard writes to it, or in catch-up,
-// where a goroutine replays the stream for it. Only the current one of the two uses position.
+// subscriber is one subscription of a client, either in the broadcast, where its shard writes to it, or in catch-up,
+// where a goroutine replays the stream. Only the current one of the two uses position.
 type subscriber struct {
 	group    *group
 	shard    *shard
 	sink     sink
 	id       string // of the subscription on its connection, in JSON
-	position uint64 // sequence of the last event that was written to it, or that the group does not select
+	position uint64 // sequence of the last event that was written, or not selected
 	slot     int    // index in the fan-out of its shard
 	ended    atomic.Bool
 }
 
 // sink is the connection of a subscriber.
 type sink interface {
-	// offer writes as many of the results as fit into the queue, from the first, and returns their number. It never blocks.
+	// offer writes as many of the results as fit into the queue, and returns their number. It never blocks.
 	offer(s *subscriber, results []*result) (accepted int)
-	// push blocks until the result fits into the queue. It returns false when the subscriber has ended.
+	// push blocks until the result fits into the queue; false if the subscriber has ended.
 	push(s *subscriber, r *result) bool
 }
 
@@ -70,8 +70,8 @@ func (h *Hub) subscribe(s *subscriber, r request) error {
 	return nil
 }
 
-// resume replays the events after the cursor. A cursor of another stream, or one beyond the end of this stream because the
-// broker lost its latest events, starts with a gap.
+// resume replays the events after the cursor. A cursor of another stream, or beyond the end of this stream, starts
+// with a gap.
 func (h *Hub) resume(s *subscriber, after eventstream.Position, cursor string) {
 	h.metrics.replays.Inc()
 	if h.source.Contains(h.ctx, after) {

@@ -9,13 +9,11 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 )
 
-// visibility is the part of a caller that decides which events it sees, by the rule of internal/entity that also
-// holds for reads. The subscribers of one group have the same visibility, so a response that is made for one of them
-// is sent to all.
+// visibility is the part of a caller that decides which events it sees, by internal/entity. The subscribers of one
+// group have equal visibility, so they share responses.
 type visibility struct{ who caller.Caller }
 
-// visibilityOf drops the parts of a caller that do not change what it sees. All staff with the same scopes see the
-// same, so their accounts are dropped.
+// visibilityOf drops the parts of a caller that do not change what it sees, such as the accounts of staff.
 func visibilityOf(who caller.Caller) visibility {
 	scopes := slices.Clone(who.Scopes)
 	slices.Sort(scopes)

@@ -12,7 +12,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// introspection is the cost of __schema and __type: their payloads are large, and have lists of unknown size.
+// introspection is the cost of __schema and __type, whose responses are large.
 const introspection = 100
 
 // unpayable is the cost at which counting stops: a product of list sizes has no bound.

@@ -14,8 +14,8 @@ const (
 	maxConditions = 16     // variables in @skip and @include
 )
 
-// Operation stores the plans of one operation of a document, one for each combination of the booleans
-// in @skip and @include. The zero value is ready; plans are compiled as the operation is executed.
+// Operation stores the plans of one operation, one for each combination of the booleans in @skip and @include. The
+// zero value is ready; plans are compiled at their first execution.
 type Operation struct {
 	read       sync.Once
 	conditions []string // the variables of @skip and @include
@@ -33,7 +33,7 @@ type variant struct {
 	denied     string
 }
 
-// Nodes returns the number of fields of its plans so far, counted for each type that may be their parent.
+// Nodes returns the number of fields of its plans, counted for each type that may be their parent.
 func (op *Operation) Nodes() int {
 	op.mu.Lock()
 	defer op.mu.Unlock()
@@ -138,7 +138,7 @@ type plan struct {
 	slots   []*Node
 	loads   []*levelLoad
 	outcome Outcome
-	// serial are the root fields of a mutation, a plan each. Such a plan has no nodes of its own.
+	// serial are the root fields of a mutation, a plan each.
 	serial []*plan
 	// introspects: gqlgen's executor resolves one of the root fields.
 	introspects bool
@@ -152,7 +152,7 @@ type levelLoad struct {
 	fields []*Node
 }
 
-// Node is a field in a plan: its place in the response, and the selections below it.
+// Node is a field in a plan.
 type Node struct {
 	key       []byte // "alias":
 	typename  []byte // the value of __typename; nil for other fields

@@ -8,25 +8,23 @@ import (
 	"sync"
 )
 
-// Batch loads many keys in one call. It returns one value and one error for each key, in the order of
-// the keys. The errors may be nil when no key failed. Several goroutines may call it concurrently.
+// Batch loads many keys in one call. It returns one value and one error per key, in order; nil errors if no key
+// failed. It must be safe for concurrent use.
 type Batch[K comparable, V any] func(ctx context.Context, keys []K) ([]V, []error)
 
-// Loader is a batch function that fields share. The keys that fields of one level queue for the same
-// Loader are coalesced into one batch.
+// Loader is a batch function that fields share. The keys of one level for one Loader are coalesced into one batch.
 type Loader[K comparable, V any] struct {
 	name     string
 	maxBatch int
 	batch    Batch[K, V]
 }
 
-// NewLoader returns a loader. The name is for traces. maxBatch is the largest batch, in keys: a larger
-// batch is split. 0 means no limit.
+// NewLoader returns a loader. The name is for traces. A batch of more than maxBatch keys is split; 0 means no limit.
 func NewLoader[K comparable, V any](name string, maxBatch int, batch func(context.Context, []K) ([]V, []error)) *Loader[K, V] {
 	return &Loader[K, V]{name: name, maxBatch: maxBatch, batch: batch}
 }
 
-// loadOne loads a single key, for gqlgen's executor. Panics and malformed results become errors, as in a batch.
+// loadOne loads a single key, for gqlgen's executor. Panics and malformed results become errors.
 func (l *Loader[K, V]) loadOne(ctx context.Context, key K) (V, error) {
 	single := &load[K, V]{loader: l, at: map[K]int32{}}
 	at := single.enqueue(key)
@@ -76,8 +74,8 @@ type borrowed[K comparable, V any] struct {
 	from      *load[K, V]
 }
 
-// enqueue adds a key to the batch and returns the index of its entry. Keys are deduplicated, also against
-// the batches of earlier levels of the run.
+// enqueue adds a key to the batch and returns the index of its entry. Keys are deduplicated, also against batches of
+// earlier levels.
 func (l *load[K, V]) enqueue(key K) int32 {
 	if at, known := l.at[key]; known {
 		return at
@@ -132,7 +130,7 @@ func (l *load[K, V]) fetch(ctx context.Context) {
 	calls.Wait()
 }
 
-// fetchBatch makes one batch call. A panic, or a result of the wrong length, becomes an error of every key.
+// fetchBatch makes one batch call. A panic, or a result of the wrong length, is an error of every key.
 func (l *load[K, V]) fetchBatch(ctx context.Context, keys []K, targets []int32) {
 	failAll := func(err error) {
 		for _, at := range targets {

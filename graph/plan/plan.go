@@ -53,7 +53,7 @@ import (
 // Outcome states how an operation was executed.
 type Outcome string
 
-// The outcomes: run by a plan, run by gqlgen's executor for a reason, or refused for a reason.
+// The outcomes: run by a plan, run by gqlgen's executor, or refused.
 const (
 	Planned       Outcome = "planned"
 	Introspection Outcome = "introspection" // nothing but __schema, __type and __typename
@@ -79,8 +79,8 @@ type Options struct {
 	References map[string]Reference
 	// Fallback executes what is neither planned nor refused; the source's own schema when nil.
 	Fallback graphql.ExecutableSchema
-	// Operation returns what stores the plans of the request's operation. It returns the same for the
-	// same operation of the same document, so that a cache of documents holds their plans too.
+	// Operation returns the plans of the request's operation: the same for the same operation of the same document,
+	// so that a cache of documents retains them.
 	Operation func(request *graphql.OperationContext) *Operation
 	// Denied returns the fields of the request's query that its caller may not read. It may be nil.
 	Denied func(request *graphql.OperationContext) Denials
@@ -88,15 +88,15 @@ type Options struct {
 	Count func(Outcome)
 	// Refusal returns the error of an operation that is refused. It may be nil.
 	Refusal func(Outcome) error
-	// Weight is the cost of a value of a field; a list has the cost of each of its items. Spent receives
-	// the cost of the response to a query or mutation, before it is returned. Both may be nil, together.
+	// Weight is the cost of a field's value; a list has the cost of each item. Spent receives the cost of a response
+	// before it is returned. Set both or none.
 	Weight func(field *ast.FieldDefinition) int
 	Spent  func(ctx context.Context, points int)
-	// Trace is called before every batch of a loader; the function that it returns is called after it. It may be nil.
+	// Trace is called before every batch of a loader, and its result after it. It may be nil.
 	Trace func(ctx context.Context, call LoaderCall) (context.Context, func())
 }
 
-// Denials are the fields that a caller may not read. Each is null, with its error. The zero value denies none.
+// Denials are the fields that a caller may not read. Each is null, with its error.
 type Denials struct {
 	Key    string           // equal for equal fields
 	Fields map[string]error // by "Type.field"
@@ -110,8 +110,8 @@ type LoaderCall struct {
 	index  int
 }
 
-// Fields returns the paths of the fields that queued keys for the batch, without list indices: "trips.nodes.vehicle".
-// It may include fields all of whose keys were loaded before.
+// Fields returns the paths of the fields that queued keys, without list indices: "trips.nodes.vehicle". It may
+// include fields whose keys were loaded before.
 func (c LoaderCall) Fields() []string {
 	var paths []string
 	for _, n := range c.run.plan.loads[c.index].fields {
@@ -146,8 +146,7 @@ type Schema struct {
 
 var _ graphql.ExecutableSchema = (*Schema)(nil)
 
-// New wraps the source's schema. It returns an error for a reference to a field that does not exist, or
-// whose Go types are not those of the field.
+// New wraps the source's schema. It returns an error for a reference to an unknown field, or with other Go types.
 func New(source Source, options Options) (*Schema, error) {
 	if options.Fallback == nil {
 		options.Fallback = source.Schema

@@ -23,8 +23,7 @@ type Reference interface {
 	resolve(ctx context.Context, parent any, args Args) (any, error)
 }
 
-// Resolve resolves a reference for one parent. The resolvers that plan/plangen generates for gqlgen's
-// executor call it; a plan never does. The context is that of a gqlgen resolver.
+// Resolve resolves a reference for one parent, for the resolvers that plan/plangen generates for gqlgen's executor.
 func Resolve[R any](ctx context.Context, references map[string]Reference, field string, parent any) (R, error) {
 	reference, ok := references[field]
 	if !ok {
@@ -63,8 +62,7 @@ func parentOf[P any](parent any) P {
 // nothing is the entry's index of a parent without a key.
 const nothing = -1
 
-// Refer resolves a field to the entity that its parent refers to by a key. A parent without a key refers
-// to nothing: the field is null.
+// Refer resolves a field to the entity that its parent refers to by a key; null without a key.
 func Refer[P any, K comparable, V any](loader *Loader[K, V], key func(parent P) (K, bool)) Reference {
 	return refer[P, K, V]{loader, key}
 }
@@ -110,8 +108,8 @@ func (f refer[P, K, V]) resolve(ctx context.Context, parent any, _ Args) (any, e
 	return f.loader.loadOne(ctx, key)
 }
 
-// ReferArgs resolves a field with arguments. prepare reads the arguments, once for all parents; key
-// returns the key of a parent; view converts the loaded value to the field's value.
+// ReferArgs resolves a field with arguments. prepare reads the arguments, once for all parents; key returns the key
+// of a parent; view converts the loaded value.
 func ReferArgs[P, A any, K comparable, V, R any](
 	loader *Loader[K, V],
 	prepare func(ctx context.Context, args Args) (A, error),
@@ -186,9 +184,8 @@ func (f referArgs[P, A, K, V, R]) resolve(ctx context.Context, parent any, args 
 	return f.view(prepared, v), nil
 }
 
-// ReferMany resolves a field by any number of keys of any number of loaders. resolve queues the keys for
-// the next batches and returns a function, which creates the field's value when all batches have ended. The
-// context has the parent's path, so that errors of parts of the value can be added to the response.
+// ReferMany resolves a field by keys of several loaders. resolve queues the keys and returns a function that creates
+// the field's value when all batches have ended. The context has the parent's path, for errors of parts of the value.
 func ReferMany[P, R any](
 	needs []AnyLoader,
 	resolve func(ctx context.Context, loads *Loads, parent P, args Args) func() (R, error),

@@ -23,9 +23,9 @@ const maxCallers = 128
 // maxPooledBuffer is the size of the largest buffer that is pooled for the next run, in bytes.
 const maxPooledBuffer = 1 << 20
 
-// run is one execution of a plan. The goroutine of the request runs tasks from its queue. Further goroutines
-// start only when more than one task blocks, a fan-out of one goroutine a task: each runs a task, then locks
-// the run and processes the queue. So the goroutine of the request is woken once, not once a task.
+// run is one execution of a plan. The goroutine of the request runs tasks from its queue. Further goroutines start
+// only when several tasks block: each runs a task, then locks the run and processes the queue. So the goroutine of
+// the request is woken once, not once per task.
 type run struct {
 	schema  *Schema
 	plan    *plan
@@ -177,8 +177,7 @@ func (r *run) resolve(begin func(*run, *Node)) {
 	}
 }
 
-// work runs the tasks of the queue, and those that are added meanwhile, until the queue is empty. The run's
-// lock is held before and after.
+// work runs the tasks of the queue until it is empty. The run's lock is held before and after.
 func (r *run) work() {
 	for len(r.ready) > 0 {
 		own := r.ready[0]
@@ -207,7 +206,7 @@ func (r *run) help(t task) {
 	}
 }
 
-// finish processes the results of a task. If that panics, the run stops, and the goroutine of the request panics.
+// finish processes the results of a task. If that panics, the goroutine of the request panics.
 func (r *run) finish(t task) {
 	r.inflight--
 	if r.broken != nil {
@@ -313,8 +312,8 @@ func (t *loading) ended() {
 	}
 }
 
-// settle passes a load's entries to the fields that enqueued the keys. The load is parked while it waits
-// for entries of an earlier level.
+// settle passes a load's entries to the fields that enqueued the keys. The load is parked while it waits for an
+// earlier level.
 func (r *run) settle(load int) {
 	if r.loads[load].isIncomplete() {
 		r.parked = append(r.parked, load)
@@ -390,7 +389,7 @@ func (r *run) descend(n *Node, st *state) {
 	}
 }
 
-// each calls a function for every parent that has not failed. An error or a panic is that parent's result.
+// each calls a function for every parent without an error. An error or a panic is that parent's result.
 func (r *run) each(n *Node, st *state, do func(i int) error) {
 	for i := 0; i < len(st.parents); i++ {
 		i = r.eachFrom(n, st, i, do)
@@ -412,8 +411,8 @@ func (r *run) eachFrom(n *Node, st *state, from int, do func(i int) error) (i in
 	return i
 }
 
-// fieldContext creates a field's context and decodes its arguments, once. The second pass reports
-// arguments that cannot be decoded, at each parent.
+// fieldContext creates a field's context and decodes its arguments once. The second pass reports invalid arguments at
+// each parent.
 func (r *run) fieldContext(n *Node, st *state) *graphql.FieldContext {
 	if st.fc != nil {
 		return st.fc

@@ -7,7 +7,7 @@ import (
 )
 
 // subscribe calls the subscription's resolver. It returns a handler with one response for each event of the
-// resolver's channel; the payload of the event is the value of the root field.
+// resolver's channel.
 func (s *Schema) subscribe(ctx context.Context, request *graphql.OperationContext, p *plan) graphql.ResponseHandler {
 	n := p.root.below[0].nodes[0]
 	events := s.open(ctx, request, p, n)

@@ -16,9 +16,8 @@ const maxDenials = 100
 // errChanged reports that the passes read different objects.
 var errChanged = errors.New("plan: an object changed while the response was written")
 
-// Writer walks a plan over objects. In the first pass it writes nothing and collects the parents of
-// resolved fields; in the second pass it appends the response to its buffer. A generated function that returns a bool
-// reports whether it wrote a value: false is gqlgen's graphql.Null.
+// Writer walks a plan over objects. The first pass collects the parents of resolved fields; the second pass appends
+// the response to the buffer. A generated function returns whether it wrote a value: false is gqlgen's graphql.Null.
 type Writer struct {
 	run     *run
 	writing bool
@@ -38,8 +37,8 @@ type step struct {
 	index int
 }
 
-// lateError is an error of a scalar's marshaller. It is reported after the second pass, unless a null
-// that propagated has removed the scalar from the response.
+// lateError is an error of a scalar's marshaller. It is reported after the second pass, unless a null has removed the
+// scalar.
 type lateError struct {
 	at  int
 	ctx context.Context

@@ -1,9 +1,7 @@
-// Package scalar decodes and encodes the scalars of the schema: Int, Float, DateTime, JSON and Cursor.
-//
-// A value that is none of the scalar is INVALID_ARGUMENT with the expected form; no value is guessed. It
-// is a package of its own because graph/exec, which graph imports, needs it.
-//
-// Each scalar has two encoders: MarshalX for gqlgen's executor, AppendX for plans (graph/plan), where false means null.
+// Package scalar decodes and encodes the scalars of the schema: Int, Float, DateTime, JSON and Cursor. An invalid
+// value is INVALID_ARGUMENT with the expected form. Each scalar has two encoders: MarshalX for gqlgen's executor,
+// AppendX for plans (graph/plan), where false means null. It is a package because graph/exec, which graph imports,
+// needs it.
 package scalar
 
 import (

@@ -98,8 +98,8 @@ type Bus struct {
 	declaredAt time.Time // used by Open, and then by Loop only
 }
 
-// Open starts the embedded broker, or connects to the remote one. A remote broker may be away, now and later: Ready
-// returns an error until it is back, and Loop declares its streams.
+// Open starts the embedded broker, or connects to the remote one, which may be away: Ready returns an error until it
+// is back, and Loop declares its streams.
 func Open(ctx context.Context, options Options) (*Bus, error) {
 	options = options.withDefaults()
 	if err := options.check(); err != nil {
@@ -152,8 +152,8 @@ const (
 	declareInterval = time.Minute
 )
 
-// Loop declares the streams when the broker is there, and again from time to time: they get more replicas when the
-// cluster has grown. It enables the streams of an embedded broker again after its disk was full.
+// Loop declares the streams when the broker is available, and periodically: they get more replicas when the cluster
+// has grown. It enables the streams of an embedded broker after its disk was full.
 func (b *Bus) Loop() worker.Loop {
 	return worker.Loop{Name: "event streams", Pass: b.upkeep, Interval: upkeepInterval, MinBackoff: upkeepBackoff}
 }

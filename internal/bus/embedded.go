@@ -106,7 +106,7 @@ func (b *broker) checkRecovered(ctx context.Context, js jetstream.JetStream) err
 	return nil
 }
 
-// revive enables JetStream again. The server disables it when the disk is full, and never enables it by itself.
+// revive enables JetStream, which the server disables when the disk is full.
 func (b *broker) revive(ctx context.Context, js jetstream.JetStream, options Options) error {
 	if b.server.JetStreamEnabled() {
 		return nil

@@ -63,8 +63,8 @@ func declareStreams(ctx context.Context, js jetstream.JetStream, o Options) erro
 	return nil
 }
 
-// declareStream creates or updates a stream. Without a number of replicas it has as many as the cluster allows. It has
-// never fewer than before: a server that is away for a while is no smaller cluster.
+// declareStream creates or updates a stream. Without a number of replicas it has as many as the cluster allows, and
+// never fewer than before.
 func declareStream(ctx context.Context, js jetstream.JetStream, config jetstream.StreamConfig) error {
 	if config.Replicas > 0 {
 		_, err := js.CreateOrUpdateStream(ctx, config)

@@ -24,7 +24,7 @@ func Sources(environ []string) kong.Option {
 	})
 }
 
-// Load reads the configuration without a command line. The file may be "". The result is valid.
+// Load reads and validates the configuration without a command line. The file may be "".
 func Load(environ []string, file string) (Config, error) {
 	var cfg Config
 	parser, err := kong.New(&cfg, kong.NoDefaultHelp(), Sources(environ))

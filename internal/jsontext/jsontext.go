@@ -1,5 +1,5 @@
-// Package jsontext checks the text of a JSON value before it is decoded or stored, so that every reader can decode it:
-// the depth of its lists and objects, the number of its values, the range of its numbers, and duplicate names.
+// Package jsontext checks the text of a JSON value, so that every reader can decode it: depth, number of values,
+// range of numbers, duplicate names.
 package jsontext
 
 import (
@@ -43,8 +43,8 @@ func refuse(fault Fault, format string, args ...any) *Error {
 	return &Error{fault, fmt.Sprintf(format, args...)}
 }
 
-// Check returns an *Error for a text that is not one JSON value in UTF-8 within the limits, that has a duplicate name
-// in an object, or that has a number beyond the range of 64-bit floating point.
+// Check returns an *Error for a text that is not one JSON value in UTF-8 within the limits, or has a duplicate name
+// or a number beyond 64-bit floating point.
 func (l Limits) Check(text []byte) error {
 	if err := l.Count(text); err != nil {
 		return err
@@ -100,8 +100,7 @@ func EndOfString(text []byte, start int) int {
 	return i
 }
 
-// Duplicate returns a name that an object of the text has twice: decoders disagree which value of it counts. The text
-// must be valid JSON.
+// Duplicate returns a duplicate name of an object, for which decoders disagree. The text must be valid JSON.
 func Duplicate(text []byte) (name string, found bool) {
 	var open []map[string]bool // of the objects and lists around the index; nil for a list
 	for i := 0; i < len(text); i++ {
@@ -137,7 +136,7 @@ func Unquote(quoted []byte) string {
 	return decoded
 }
 
-// tooBig returns a number that has no finite 64-bit representation; "" if there is none. The text must be valid JSON.
+// tooBig returns a number without a finite 64-bit representation, or "". The text must be valid JSON.
 func tooBig(text []byte) string {
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {

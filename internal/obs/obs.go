@@ -86,8 +86,8 @@ func tracing(provider trace.TracerProvider, shutdown func(context.Context) error
 }
 
 // NewTracing returns a Tracing that exports a ratio (0 to 1) of all traces over OTLP/gRPC to host:port or
-// http://host:port without TLS, or to https://host:port. Without an endpoint it is NoTracing. The logger reports when
-// the export fails and when it works again.
+// http://host:port without TLS, or to https://host:port. Without an endpoint it is NoTracing. The logger reports
+// failures of the export and its recovery.
 func NewTracing(ctx context.Context, endpoint string, ratio float64, logger *slog.Logger) (*Tracing, error) {
 	if endpoint == "" {
 		return NoTracing(), nil

@@ -55,8 +55,8 @@ func (m *Metrics) server() side {
 	return side{calls: m.serverCalls}
 }
 
-// methods are the methods that were called, by their full name. A lookup of metrics by their labels would cost more than
-// all else that an interceptor does.
+// methods are the called methods by their full name, because a lookup of metrics by labels costs more than the rest
+// of an interceptor.
 type methods struct {
 	metrics   side
 	separator string   // between service and method in the names of spans

@@ -16,8 +16,8 @@ const (
 	pgDeadlockDetected     = "40P01"
 )
 
-// Violates reports whether err violates the unique index over the columns. PostgreSQL names the index, SQLite the
-// columns, as in "trips.account_id" or "trips.source, trips.external_id".
+// Violates reports whether err violates the unique index: PostgreSQL names the index, SQLite the columns, as in
+// "trips.account_id" or "trips.source, trips.external_id".
 func Violates(err error, index, columns string) bool {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return e.Code == pgUniqueViolation && e.ConstraintName == index

@@ -26,8 +26,8 @@ const (
 // outageRetry is the delay before a retry. A restart or a failover of PostgreSQL takes seconds.
 const outageRetry = 2 * time.Second
 
-// translate returns the *errs.Error of an outage of the database, and every other error unchanged. An ended context
-// stays an ended context, although its connection fails too.
+// translate returns the *errs.Error of an outage, and every other error unchanged. An ended context remains one,
+// although its connection fails too.
 func translate(err error) error {
 	if err == nil || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
@@ -105,8 +105,8 @@ func isConnectionLoss(err error) bool {
 	return ok || pgconn.SafeToRetry(err) || strings.Contains(err.Error(), "conn closed")
 }
 
-// commitError returns the error of a failed commit. The transaction is durable or lost, and nobody knows which, when
-// the connection ended before the reply, or when the file system failed.
+// commitError returns the error of a failed commit. The outcome is unknown if the connection ended before the reply,
+// or the file system failed.
 func commitError(err error) error {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && !strings.HasPrefix(e.Code, "57P0") {
 		return err // a reply: the transaction is rolled back

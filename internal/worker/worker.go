@@ -116,7 +116,7 @@ func orDefault(d, otherwise time.Duration) time.Duration {
 	return d
 }
 
-// Start runs the loop in a goroutine until Stop is called or ctx ends. A worker that runs already is not started twice.
+// Start runs the loop in a goroutine until Stop is called or ctx ends. It has no effect on a running worker.
 func (w *Worker) Start(ctx context.Context) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -135,8 +135,8 @@ func (w *Worker) Start(ctx context.Context) {
 	}()
 }
 
-// Stop ends the loop and waits until it has ended, its drain included, or until ctx ends. It returns the permanent
-// error of the loop, if any. Stop before Start, and a second Stop, do nothing.
+// Stop ends the loop and waits for its end, with its drain, or until ctx ends. It returns the permanent error of the
+// loop, if any. It is idempotent.
 func (w *Worker) Stop(ctx context.Context) error {
 	w.mu.Lock()
 	cancel, done := w.cancel, w.done
@@ -156,7 +156,7 @@ func (w *Worker) Stop(ctx context.Context) error {
 	return w.err
 }
 
-// Run executes the loop until ctx ends, then drains it. It returns nil, or the permanent error that ended the loop.
+// Run executes the loop until ctx ends, then drains it. It returns nil, or the permanent error.
 func (w *Worker) Run(ctx context.Context) error {
 	err := w.repeat(ctx)
 	if w.loop.Drain == nil {
@@ -243,7 +243,7 @@ func (w *Worker) pause(ctx context.Context) {
 	}
 }
 
-// RunAll runs loops side by side until ctx ends. A permanent error of one ends the others and is returned.
+// RunAll runs loops concurrently until ctx ends. A permanent error of one ends all and is returned.
 func RunAll(ctx context.Context, options Options, loops ...Loop) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -96,8 +96,8 @@ func (s *schedule) next() (recordings.Observation, error) {
 	return o, nil
 }
 
-// keyOf identifies a request by what a schedule does not correct: its programme, target, filter and night, and its number
-// among the requests that have these in common. A night is from noon to noon in the time zone.
+// keyOf identifies a request by what a schedule does not correct: its programme, target, filter and night, and its
+// number among equal requests. A night is from noon to noon in the time zone.
 func (s *schedule) keyOf(o recordings.Observation) string {
 	night := o.Start.In(s.zone).Add(-12 * time.Hour).Format(time.DateOnly)
 	key := value.Key("observation", o.Programme, o.Target, o.Instrument, night)

@@ -1,21 +1,13 @@
-// Package activity records activities: observations, water drunk, trips, actions of devices and jobs, notes.
+// Package activity records activities: observations, water drunk, trips, actions of devices and jobs, notes. An
+// Activity belongs to one account, or is public. Source and external id deduplicate repeated writes. Its owner, and
+// an import whose source has changed, correct and withdraw it. Earlier versions stay in its history for a time.
 //
-// Model: an Activity belongs to one account, or it is public. The client may name it by source and external id, which
-// deduplicates repeated writes. Its owner corrects and withdraws it, and so does an import when the source has changed.
-// The earlier versions stay in its history for a time.
-//
-// Invariants, also under concurrent callers:
-//
-//   - In one account, a source and external id name one activity. A second record with the same name returns the
-//     first activity, whatever its other fields say. Names of different accounts are independent, so a caller
-//     cannot find or block names of other accounts by guessing.
-//   - Only its account and staff see an activity, unless it is public.
-//   - A stored, changed or withdrawn activity emits one event with the activity as its payload. A duplicate, and an
-//     update that changes nothing, emit none and keep the version.
-//   - An import replaces an activity only when its source has changed since the last import, so a correction by the
-//     owner stays. It does not bring back what the owner has withdrawn, while the history has it.
-//
-// A use case that fails has changed nothing.
+// Also under concurrency: in one account, a source and external id name one activity, and a second record returns the
+// first activity. Names of different accounts are independent, so a caller cannot find names of other accounts by
+// guessing. Only its account and staff see an activity, unless it is public. Every stored, changed or withdrawn
+// activity emits one event; a duplicate, and an update without a change, emit none and leave the version. An import
+// does not overwrite corrections of the owner, and does not restore what the owner has withdrawn, while the history
+// has it.
 package activity
 
 import (

@@ -46,7 +46,7 @@ func setters() map[string]func(to *Activity, from Activity) {
 	}
 }
 
-// Update corrects an activity of the caller; staff correct every one. An update that changes nothing keeps the version.
+// Update corrects an activity of the caller, or any for staff. Without a change the version stays.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (Activity, error) {
 	return s.change(ctx, in.ID, in.ExpectedVersion, func(a Activity, now time.Time) (*Activity, error) {
 		changed, err := in.apply(a, now)
@@ -95,7 +95,7 @@ func (a Activity) equals(b Activity) bool {
 	return err == nil && otherErr == nil && string(first) == string(second)
 }
 
-// Withdraw removes an activity of the caller; staff withdraw every one. Its history stays for a time.
+// Withdraw removes an activity of the caller, or any for staff. Its history stays for a time.
 func (s *Service) Withdraw(ctx context.Context, id string, expectedVersion *int64) (Activity, error) {
 	return s.change(ctx, id, expectedVersion, func(a Activity, now time.Time) (*Activity, error) {
 		a.Version, a.UpdatedAt, a.WithdrawnAt = a.Version+1, now, &now
@@ -145,8 +145,8 @@ func (a Activity) checkChange(who caller.Caller, expectedVersion *int64) error {
 	return nil
 }
 
-// History returns the earlier versions of an activity, the newest first, also of one that was withdrawn. Only its owner
-// and staff see them; to others, and without earlier versions, it is empty.
+// History returns the earlier versions of an activity, also of a withdrawn one, the newest first. Only its owner and
+// staff see them; for others it is empty.
 func (s *Service) History(ctx context.Context, id string) ([]Revision, error) {
 	who, err := caller.Require(ctx, caller.ActivityRead)
 	if err != nil {

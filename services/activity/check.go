@@ -119,11 +119,10 @@ func (a *Activity) checkTimes(now time.Time) error {
 	return nil
 }
 
-// firstWater is the first time of water. An earlier time is that of a device whose clock was not set.
+// firstWater is the first time of water; a device whose clock was not set sends an earlier one.
 var firstWater = time.Date(1980, time.January, 7, 0, 0, 0, 0, time.UTC)
 
-// checkClock refuses what cannot have happened at its time. Observations and jobs are planned ahead; a day allows for
-// time zones. The readers of imports have rules of their own.
+// checkClock refuses impossible times. Observations and jobs are planned ahead; a day allows for time zones.
 func (a Activity) checkClock(now time.Time) error {
 	planned := a.Kind == Observed || a.Kind == Job
 	if !planned && a.StartedAt.After(now.Add(24*time.Hour)) {

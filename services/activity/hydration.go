@@ -38,14 +38,14 @@ type HydrationReport struct {
 	Entries        []Activity     // the newest first, at most 1,000
 }
 
-// HydrationDay is the water of one day, from midnight to midnight in the zone of the report: 23, 24 or 25 hours.
+// HydrationDay is the water of one day in the zone of the report: 23, 24 or 25 hours.
 type HydrationDay struct {
 	Date    string // YYYY-MM-DD
 	TotalMl int64
 }
 
-// ReportHydration sums the water entries that the caller may see. A member may name only the own account. Any other
-// account is PERMISSION_DENIED, whether or not it exists.
+// ReportHydration sums the water entries that the caller may see. A member may name only the own account; any other
+// is PERMISSION_DENIED, existing or not.
 func (s *Service) ReportHydration(ctx context.Context, in HydrationInput) (HydrationReport, error) {
 	who, err := caller.Require(ctx, caller.ActivityRead)
 	if err != nil {
@@ -71,8 +71,7 @@ func (s *Service) ReportHydration(ctx context.Context, in HydrationInput) (Hydra
 	return report, err
 }
 
-// read sums the selection and then reads its newest entries. The report is not consistent when one of them changed in
-// between.
+// read sums the selection and then reads its newest entries. The report is inconsistent if one changed in between.
 func (s *Service) read(ctx context.Context, selection Selection, zone *time.Location) (report HydrationReport, consistent bool, err error) {
 	tally := tally{zone: zone, days: map[date]float64{}, versions: map[string]int64{}}
 	if err := s.store.Amounts(ctx, selection, tally.add); err != nil {
@@ -128,8 +127,8 @@ type date struct {
 
 func (d date) String() string { return fmt.Sprintf("%04d-%02d-%02d", d.year, d.month, d.day) }
 
-// tally sums amounts that arrive the newest first. It groups them by date, because a clock that is set back past
-// midnight reaches the same date twice.
+// tally sums amounts, the newest first. It groups by date, because a clock that is set back past midnight reaches the
+// same date twice.
 type tally struct {
 	zone   *time.Location
 	total  float64

@@ -20,8 +20,8 @@ type ImportInput struct {
 	Activity Activity
 	// StartAssumed says that the source does not state the start. A known activity keeps its start.
 	StartAssumed bool
-	// Total says that the amount is the sum of water that the source states from the start to the end. The activity
-	// then has the part that no other activity of the source explains, and does not exist while there is none.
+	// Total says that the amount is the source's sum of water from the start to the end. The activity then has the
+	// part that no other activity of the source explains; without such a part it does not exist.
 	Total bool
 }
 
@@ -52,8 +52,8 @@ type Fault struct {
 	Reason string
 }
 
-// Import stores the valid activities of a batch of at most MaxImport, in one transaction: new ones, and changes of known
-// ones. Only the system and administrators may import. They set the account of each activity.
+// Import stores the new and changed activities of a batch of at most MaxImport, in one transaction. Only the system
+// and administrators may import, and set the account of each activity.
 func (s *Service) Import(ctx context.Context, batch []ImportInput) (Imported, error) {
 	who, err := caller.Require(ctx, caller.ActivityWrite)
 	if err != nil {

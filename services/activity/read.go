@@ -27,7 +27,7 @@ func (s *Service) BatchGet(ctx context.Context, activityIDs []string) ([]Activit
 }
 
 // List returns a page of the visible activities that match the filter, the newest start first. A page of very large
-// activities is shorter than requested, and its cursor continues after it.
+// activities is shorter than requested.
 func (s *Service) List(ctx context.Context, filter Filter, request page.Request) (page.Page[Activity], error) {
 	selection, err := s.selection(ctx, filter)
 	if err != nil {

@@ -27,14 +27,13 @@ func New(store Store, clock clock.Clock) *Service {
 
 // RecordInput is a new activity.
 type RecordInput struct {
-	// Activity has the fields to store; its ID and CreatedAt are ignored. Staff set the account; other callers record
-	// for their own account. The default source is "api", the default start is now.
+	// Activity has the fields to store; ID and CreatedAt are ignored. Staff set the account; other callers record for
+	// their own. The default source is "api", the default start is now.
 	Activity       Activity
 	IdempotencyKey string // "" for none
 }
 
-// Record stores the activity of the caller. A source and external id that the account has used before return the first
-// activity (deduplication).
+// Record stores the activity of the caller. A used source and external id return the first activity (deduplication).
 func (s *Service) Record(ctx context.Context, in RecordInput) (Activity, error) {
 	who, err := caller.Require(ctx, caller.ActivityWrite)
 	if err != nil {

@@ -63,8 +63,8 @@ func direction(rightAscension, declination float64) Vector {
 	return Vector{X: flushTiny(cosDec * cosRA), Y: flushTiny(cosDec * sinRA), Z: flushTiny(sinDec)}
 }
 
-// flushTiny replaces a component close to zero by zero. The square of a smaller component underflows, and PostgreSQL
-// fails the whole query on underflow.
+// flushTiny replaces tiny components by zero: their squares underflow, and PostgreSQL fails the whole query on
+// underflow.
 func flushTiny(component float64) float64 {
 	if math.Abs(component) < 1e-30 {
 		return 0
@@ -91,12 +91,10 @@ func (c Cone) check() error {
 	return nil
 }
 
-// Cap is a Cone in a form that SQL evaluates with arithmetic only. The chord is the straight line between two points of
-// the sphere; its square at the angle t is (2 sin(t/2))². See J. Gray and others, There Goes the Neighborhood:
-// Relational Algebra for Spatial Data Search, MSR-TR-2004-32, Microsoft Research 2004.
-//
-// A direction is in the cap when its squared chord from Axis is at most SquaredChord, or, with Beyond, at least
-// SquaredChord.
+// Cap is a Cone in a form that SQL evaluates with arithmetic only. The chord is the straight line between two points
+// of the sphere; its square at the angle t is (2 sin(t/2))². See J. Gray and others, There Goes the Neighborhood:
+// Relational Algebra for Spatial Data Search, MSR-TR-2004-32, Microsoft Research 2004. A direction is in the cap if
+// its squared chord from Axis is at most SquaredChord, or, with Beyond, at least SquaredChord.
 type Cap struct {
 	Axis         Vector
 	SquaredChord float64

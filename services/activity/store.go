@@ -16,8 +16,8 @@ type Store interface {
 	// first result.
 	Create(ctx context.Context, key idempotency.Key, created Activity) (Activity, error)
 
-	// Import creates or replaces a batch in one transaction. An activity with the source and external id of a stored one
-	// replaces its values if their digests differ. A name that its owner has withdrawn is Repeated.
+	// Import creates or replaces a batch in one transaction. A stored activity with the same source and external id
+	// is replaced if the digests differ. A name that its owner has withdrawn is Repeated.
 	Import(ctx context.Context, batch []ImportedActivity, at time.Time) (ImportCounts, error)
 	// Change applies a decision to an activity. Changes of one activity are serial. The store may retry decide. Its
 	// error is returned unchanged. NOT_FOUND if the activity does not exist.
@@ -36,8 +36,8 @@ type Store interface {
 	// Sum returns the sum of the amounts of the selection, and their number.
 	Sum(ctx context.Context, selection Selection) (sum float64, count int64, err error)
 
-	// Amounts calls visit for each activity of the selection with an amount, the newest start first. It buffers one
-	// row at a time. An error of visit stops the iteration and is returned unchanged.
+	// Amounts calls visit for each activity of the selection with an amount, the newest start first, without
+	// buffering rows. An error of visit ends it and is returned unchanged.
 	Amounts(ctx context.Context, selection Selection, visit func(Amount) error) error
 }
 

@@ -127,7 +127,8 @@ type UpdateInput struct {
 	DeviceID        *string // "" removes it
 }
 
-// Update applies a partial update. Without a change the job has its version, and no event. With a new time, a waiting or queued job fires once, at the new time.
+// Update applies a partial update. Without a change there is no new version and no event. With a new time, a waiting
+// or queued job fires once, at that time.
 func (s *Service) Update(ctx context.Context, in UpdateInput) (Job, error) {
 	return s.change(ctx, "update", in.ID, in.ExpectedVersion, func(before Job, run *Run, now time.Time) (Change, error) {
 		j, err := s.revised(before, in)
@@ -184,8 +185,8 @@ func set[T any](field *T, value *T, check func(T) error) error {
 	return check(*value)
 }
 
-// Cancel cancels the job for good. A running run is aborted and cannot answer any more. A second call changes
-// nothing. A job that has ended otherwise is FAILED_PRECONDITION.
+// Cancel cancels the job for good, and aborts a running run. It is idempotent. A job that has ended otherwise is
+// FAILED_PRECONDITION.
 func (s *Service) Cancel(ctx context.Context, id string, expectedVersion *int64) (Job, error) {
 	return s.change(ctx, "cancel", id, expectedVersion, Job.cancel)
 }
@@ -241,7 +242,7 @@ func (s *Service) change(ctx context.Context, what, id string, expectedVersion *
 }
 
 // checkOwner refuses a job of another caller before the lock and the rule, so that timing does not reveal that the
-// job exists. For staff it does nothing, because the store itself returns Missing.
+// job exists. For staff the store returns Missing.
 func (s *Service) checkOwner(ctx context.Context, who caller.Caller, id string) error {
 	owner := ownerOf(who)
 	if owner == "" {

@@ -25,8 +25,8 @@ type Delivery struct {
 
 // Queue delivers orders, each at least once, to all workers that share it.
 type Queue interface {
-	// Consume delivers orders to handle, several at once, until ctx ends and the handlers at work have returned.
-	// It acknowledges an order when handle returns nil, and redelivers it otherwise.
+	// Consume delivers orders to handle, concurrently, until ctx ends and the running handlers have returned. It
+	// acknowledges an order when handle returns nil, and redelivers it otherwise.
 	Consume(ctx context.Context, handle func(ctx context.Context, d Delivery) error) error
 }
 
@@ -59,8 +59,8 @@ func (w *Worker) Loop(queue Queue) worker.Loop {
 	return worker.Continuous("job worker", func(ctx context.Context) error { return queue.Consume(ctx, w.Handle) })
 }
 
-// Handle executes the run of an order, and returns nil when the answer is committed. An order is ignored when its run
-// is answered, cancelled, or leased to another worker.
+// Handle executes the run of an order, and returns nil when the answer is committed. It ignores an order whose run is
+// answered, cancelled, or leased to another worker.
 func (w *Worker) Handle(ctx context.Context, d Delivery) error {
 	j, err := w.start(ctx, d.Order)
 	if errors.Is(err, errNotToRun) || errs.IsMissing(err) {
@@ -133,7 +133,7 @@ func (w *Worker) attempt(ctx context.Context, kind Kind, task Task) (result stri
 }
 
 // sendHeartbeats renews the lease in the store, and the delivery in the queue, until ctx ends. It ends the run when
-// the store says that the lease is lost, or when the store has failed for so long that the lease has expired.
+// the lease is lost, or when the store has failed until the lease has expired.
 func (w *Worker) sendHeartbeats(ctx context.Context, d Delivery, supersede context.CancelCauseFunc) {
 	for misses := 0; clock.Sleep(ctx, clock.System{}, w.heartbeat) == nil; {
 		if err := d.InProgress(); err != nil {

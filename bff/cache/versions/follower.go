@@ -57,9 +57,8 @@ func NewFollower(js jetstream.JetStream, store Store, logger *slog.Logger, metri
 // joinTimeout bounds the wait of Join for the stream.
 const joinTimeout = 5 * time.Second
 
-// Join sets the position, once: that in Redis, where the last gateway stopped, because a gateway that died between the
-// commit of a write and its invalidation has left an event. Without Redis the follower begins at the end of the stream,
-// because nothing is cached yet.
+// Join sets the position once: that in Redis, where the last gateway stopped, because a gateway that died between a
+// commit and its invalidation left an event; without Redis the end of the stream, because nothing is cached yet.
 func (f *Follower) Join(ctx context.Context) error {
 	if f.joined {
 		return nil

@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// Responder appends the complete HTTP response of a repeated request to the buffer, which it must not retain. With ok
-// false, the request goes to the handler.
+// Responder appends the HTTP response of a repeated request to the buffer, which it must not retain. With ok false
+// the handler responds.
 type Responder func(buffer []byte) (response []byte, ok bool)
 
 type contextKey struct{}
@@ -103,10 +103,9 @@ func (c *conn) changeState(state http.ConnState) {
 // endOfHead ends the head of a request.
 const endOfHead = "\r\n\r\n"
 
-// register registers the last request, if one read contained all of it.
-//
-// That read begins with the method, so no line end is split, and it has only CRLF line ends, which have one
-// interpretation. So its first empty line ends the head, and the length of the body gives the end of the request.
+// register registers the last request, if one read contained all of it. That read begins with the method, and it has
+// only CRLF line ends, which have one interpretation. So its first empty line ends the head, and the length of the
+// body gives the end of the request.
 func (c *conn) register(method string, body int, responder func() Responder) {
 	c.observed.Store(true)
 	c.mu.Lock()

@@ -12,7 +12,7 @@ const CompressFrom = 1 << 10
 // compressedText is finalText with the bit of permessage-deflate (RFC 7692, section 6).
 const compressedText = finalText | 0x40
 
-// deflater compresses each message without the context of earlier messages, so no state per connection is needed.
+// deflater compresses each message independently, so no state per connection is needed.
 type deflater struct {
 	buffer bytes.Buffer
 	writer *flate.Writer

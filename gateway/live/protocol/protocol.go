@@ -19,10 +19,8 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
-// The subprotocols: that of the library graphql-ws, and the older one of the library subscriptions-transport-ws. The name of the
-// older one is graphql-ws, like the name of the newer library.
-//
-// https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md
+// The subprotocols of the libraries graphql-ws and subscriptions-transport-ws. The older protocol is called
+// graphql-ws, like the newer library. https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md and
 // https://github.com/apollographql/subscriptions-transport-ws/blob/master/PROTOCOL.md
 const (
 	Subprotocol       = "graphql-transport-ws"

@@ -48,8 +48,8 @@ func sky(m *activityv1.SkyCoordinates) *activity.Sky {
 	return &activity.Sky{RightAscension: m.GetRightAscension(), Declination: m.GetDeclination(), Epoch: m.GetEpoch()}
 }
 
-// moment returns the zero time for a message without a time. For an invalid timestamp, and for one that equals the zero
-// time, it returns a year that the use cases refuse.
+// moment returns the zero time for a message without a time. For an invalid timestamp, or one equal to the zero time,
+// it returns a year that the use cases refuse.
 func moment(m *timestamppb.Timestamp) time.Time {
 	switch {
 	case m == nil:

@@ -36,7 +36,7 @@ func (s *Store) Change(ctx context.Context, id string, decide activity.Decide) (
 	return after, nil
 }
 
-// lock locks the row of an activity with an update that changes no value, and reads it.
+// lock locks the row of an activity by an update without effect, and reads it.
 func lock(ctx context.Context, tx *sqldb.Tx, id string) (activity.Activity, error) {
 	locked, err := sqldb.Affects(tx.ExecContext(ctx, `UPDATE activities SET version = version WHERE id = $1`, id))
 	if err != nil {
@@ -55,8 +55,8 @@ const (
 	withdrawn = "withdrawn"
 )
 
-// write replaces or withdraws an activity whose row is locked, and adds the version before to the history. It returns
-// the change for the event.
+// write replaces or withdraws a locked activity, and adds the version before to the history. It returns the change
+// for the event.
 func write(ctx context.Context, tx *sqldb.Tx, before, after activity.Activity, by string) (change string, err error) {
 	gone := after.WithdrawnAt != nil
 	if err := insertRevision(ctx, tx, before, gone, after.UpdatedAt, by); err != nil {

@@ -36,8 +36,8 @@ type pendingEvent struct {
 	activity activity.Activity
 }
 
-// Import implements activity.Store. It writes in the order of the names, so concurrent imports of the same names wait
-// for each other and do not deadlock. The events are in the order of the input.
+// Import implements activity.Store. It writes in the order of the names, so concurrent imports cannot deadlock. The
+// events are in the order of the input.
 func (s *Store) Import(ctx context.Context, batch []activity.ImportedActivity, at time.Time) (activity.ImportCounts, error) {
 	var i *importing
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {

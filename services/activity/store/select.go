@@ -54,9 +54,9 @@ func narrow(w *sqldb.Where, visible entity.Visibility) {
 	}
 }
 
-// newestVisible returns a query of the columns, among which are started_at and id, over the visible rows that match
-// w, the newest start first. It reads public rows and the rows of the account from an index each and merges
-// them, so the cost of a page does not grow with the number of rows of either.
+// newestVisible returns a query of the columns, with started_at and id, over the visible rows that match w, the
+// newest start first. It merges public rows and the rows of the account, each read from an index, so the cost of a
+// page is constant.
 func newestVisible(columns string, w *sqldb.Where, visible entity.Visibility) string {
 	read := `SELECT ` + columns + ` FROM activities`
 	if visible.All || visible.Owner == "" || !visible.Public {

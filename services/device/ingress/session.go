@@ -80,8 +80,8 @@ type Sessions interface {
 	// Heartbeat records that this process is alive, and returns the heartbeats of all processes.
 	Heartbeat(ctx context.Context) (map[string]int64, error)
 
-	// ReleaseNode ends the ownerships of a process, "" for this one, and returns the devices that it held. Last wills
-	// become due after their delay, and not before grace has passed.
+	// ReleaseNode ends the ownerships of a process, "" for this one, and returns their devices. Last wills become due
+	// after their delay and grace.
 	ReleaseNode(ctx context.Context, node string, now time.Time, grace time.Duration) (deviceIDs []string, err error)
 
 	// PublishWills passes the last wills that are due to publish, and drops them unless it fails.

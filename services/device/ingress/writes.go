@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// writes joins writes of sessions and of events into one transaction, so that a reconnect of all devices, or a flood of
-// refusals, does not delay the commits of messages in a database with one writer.
+// writes joins writes of sessions and of events into one transaction, so that a reconnect of all devices, or a flood
+// of refusals, does not delay the commits of messages in a database with one writer.
 type writes struct {
 	group  func(ctx context.Context, change func(ctx context.Context) error) error
 	logger *slog.Logger

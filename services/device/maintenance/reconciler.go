@@ -1,11 +1,7 @@
-// Package maintenance runs the background work of the device service, and records the calls of API keys.
-//
-//   - Reconciler runs due tasks: it sends and ends commands, locks vehicles, starts and stops streams.
-//   - RetentionTasks delete expired rows.
-//   - AuditLog records the calls by which API keys act on devices.
-//
-// Due times and expired rows are read from the store, so a crash loses no task and any number of processes
-// may run them. A task that fails is logged and retried. A failure of the audit log never fails the call.
+// Package maintenance runs the background work of the device service. Reconciler runs due tasks: it sends and ends
+// commands, locks vehicles, starts and stops streams. RetentionTasks delete expired rows. AuditLog records the calls
+// of API keys on devices. Due times and expired rows are in the store, so a crash loses no task and any number of
+// processes may run them. A failed task is logged and retried. A failure of the audit log never fails the call.
 package maintenance
 
 import (

@@ -19,9 +19,9 @@ type Store interface {
 	// NOT_FOUND if the device does not exist.
 	Record(ctx context.Context, deviceID string, readings []Reading, seen *time.Time) (stored int64, err error)
 
-	// Correct stores readings as Record does. Where it stores a value that is new at its key and time, it deletes the
-	// other values there that are not among the readings and did not come from the device itself. updated counts the
-	// stored values that so replace others; stored counts the other new ones.
+	// Correct is Record, but a new value at a key and time deletes the other values there that are not among the
+	// readings and did not come from the device. updated counts the values that replace others; stored counts the
+	// other new ones.
 	Correct(ctx context.Context, deviceID string, readings []Reading, seen *time.Time) (stored, updated int64, err error)
 
 	// Query returns the series that have points, in any order; points are by time, then by value. TooManyPoints if

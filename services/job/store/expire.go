@@ -12,8 +12,7 @@ import (
 // maxDeleted limits the jobs of one transaction, because each may have a thousand runs.
 const maxDeleted = 20
 
-// DeleteFinished deletes expired jobs: see job.Store. It locks them in the order of their ids, like ChangeDue, so
-// that no deadlock occurs.
+// DeleteFinished implements job.Store. It locks in the order of ids, like ChangeDue, so that no deadlock occurs.
 func (s *Store) DeleteFinished(ctx context.Context, before time.Time, limit int) (deleted int64, err error) {
 	var w sqldb.Where
 	sqldb.Narrow(&w, "status", []job.Status{job.Succeeded, job.Failed, job.Cancelled})

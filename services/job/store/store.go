@@ -71,8 +71,7 @@ func (s *Store) Change(ctx context.Context, jobID, runID string, rule job.Rule) 
 	return after, nil
 }
 
-// ChangeDue applies the rule to due jobs. It locks them in the order of their ids, so that two concurrent schedulers
-// do not deadlock.
+// ChangeDue implements job.Store. It locks in the order of ids, so that concurrent schedulers cannot deadlock.
 func (s *Store) ChangeDue(ctx context.Context, now time.Time, limit int, rule job.Rule) (int, error) {
 	due, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, `SELECT id FROM (
 			SELECT id FROM jobs WHERE next_run_at IS NOT NULL AND next_run_at <= $1 ORDER BY next_run_at LIMIT $2
@@ -183,7 +182,7 @@ func (s *Store) delete(ctx context.Context, tx *sqldb.Tx, j job.Job) error {
 	return s.emitJob(ctx, tx, j)
 }
 
-// writeRun stores the run. For a new run it deletes the oldest ended runs of the job beyond RunsKept.
+// writeRun stores the run. A new run deletes the oldest ended runs beyond MaxRuns.
 func writeRun(ctx context.Context, tx *sqldb.Tx, run job.Run) error {
 	if _, err := tx.Insert(ctx, "job_runs", runColumns, [][]any{runValues(run)}, onRunUpdate); err != nil {
 		return fmt.Errorf("write run %s: %w", run.ID, err)

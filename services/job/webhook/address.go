@@ -11,9 +11,8 @@ import (
 // errRefused is the error for an address to which webhooks are not sent.
 var errRefused = errors.New("webhooks do not go to this address")
 
-// refusedNetworks returns the networks outside the public internet: loopback, link-local, private and shared
-// addresses, documentation and benchmarks, multicast and reserved ranges, and the translation prefixes by which an
-// IPv6 address can represent an IPv4 one. Source: IANA's registries of special-purpose addresses (RFC 6890),
+// refusedNetworks returns the networks outside the public internet, and the translation prefixes of IPv6 that
+// represent IPv4 addresses. Source: IANA's registries of special-purpose addresses (RFC 6890),
 // https://www.iana.org/assignments/iana-ipv4-special-registry and …/iana-ipv6-special-registry
 func refusedNetworks() []netip.Prefix {
 	texts := strings.Fields(`
@@ -39,8 +38,7 @@ func newGuard(allowPrivate bool) guard {
 	return guard{refused: refusedNetworks()}
 }
 
-// check refuses an address when the dialler is about to connect to it. The name is resolved by then, so a name that
-// resolves differently each time (DNS rebinding) cannot bypass the check.
+// check refuses an address after the name was resolved, so DNS rebinding cannot bypass it.
 func (g guard) check(addr netip.Addr) error {
 	addr = addr.Unmap().WithZone("")
 	for _, network := range g.refused {

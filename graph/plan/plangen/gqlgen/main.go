@@ -1,6 +1,5 @@
-// Command gqlgen is gqlgen with the plangen plugin. Its arguments are the configuration, gqlgen.yml by
-// default, and the Go file with the table of references, graph/references.go by default. Generation runs
-// in the folder of the configuration.
+// Command gqlgen is gqlgen with the plangen plugin. Its arguments are the configuration (default gqlgen.yml) and the
+// Go file with the table of references (default graph/references.go).
 package main
 
 import (
