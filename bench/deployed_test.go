@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"regexp"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -50,6 +51,9 @@ func BenchmarkDeployed(b *testing.B) {
 			}
 		}
 	}
+	before := mallocsOf(b, deployed.url)
+	targets[2].measure(b, 400)
+	bar.AtMost(b, "allocations/deployed", (mallocsOf(b, deployed.url)-before)/400, 2100)
 	rest := median(targets[0].spent)
 	for _, t := range targets {
 		b.Logf("%-8s %6.0f µs CPU per request, %.2f × REST", t.name, median(t.spent), median(t.spent)/rest)
@@ -58,6 +62,30 @@ func BenchmarkDeployed(b *testing.B) {
 	bar.AtMost(b, "deployed/rest", median(targets[2].spent)/rest, 1.3)
 	bar.AtMost(b, "(deployed-engine)/rest", (median(targets[2].spent)-median(targets[1].spent))/rest, 0.12)
 	b.ReportMetric(0, "ns/op")
+}
+
+// mallocsOf returns the number of allocations of the program since its start, by its metrics. Unlike CPU it does not
+// depend on other load of the machine.
+func mallocsOf(b *testing.B, gateway string) float64 {
+	b.Helper()
+	response, err := http.Get(gateway + "/metrics")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		b.Fatal(err)
+	}
+	found := regexp.MustCompile(`(?m)^go_memstats_mallocs_total (\S+)$`).FindSubmatch(text)
+	if found == nil {
+		b.Fatal("the program does not export its allocations")
+	}
+	count, err := strconv.ParseFloat(string(found[1]), 64)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return count
 }
 
 // target is one of the compared handlers.
@@ -201,4 +229,11 @@ func (accounts) GetKeySet(context.Context, *accountv1.GetKeySetRequest) (*accoun
 		return nil, err
 	}
 	return &accountv1.KeySet{Json: string(keys.KeySet())}, nil
+}
+
+// CheckSessions returns the role of the signer's tokens for every session.
+func (accounts) CheckSessions(_ context.Context, r *accountv1.CheckSessionsRequest) (*accountv1.CheckSessionsResponse, error) {
+	return &accountv1.CheckSessionsResponse{Sessions: many(int32(len(r.GetUses())), func(i int) *accountv1.LiveSession {
+		return &accountv1.LiveSession{SessionId: r.GetUses()[i].GetSessionId(), Role: accountv1.Role_ROLE_OPERATOR}
+	})}, nil
 }
