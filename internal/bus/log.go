@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 )
 
@@ -16,29 +15,10 @@ type brokerLog struct {
 }
 
 func (l *brokerLog) Noticef(format string, v ...any) { l.logger.Debug(fmt.Sprintf(format, v...)) }
-
-// Warnf logs at debug level: a refused client causes it.
-func (l *brokerLog) Warnf(format string, v ...any) {
-	message := fmt.Sprintf(format, v...)
-	if strings.HasPrefix(message, "Auth callout service returned an error") || strings.Contains(message, " - mid:") {
-		l.logger.Debug(message)
-		return
-	}
-	l.logger.Warn(message)
-}
-
-// Errorf logs errors that clients cause at debug level, because a retrying client would fill the log.
-func (l *brokerLog) Errorf(format string, v ...any) {
-	message := fmt.Sprintf(format, v...)
-	if strings.Contains(message, " - mid:") {
-		l.logger.Debug(message)
-		return
-	}
-	l.logger.Error(message)
-}
-
-func (l *brokerLog) Debugf(format string, v ...any) { l.logger.Debug(fmt.Sprintf(format, v...)) }
-func (l *brokerLog) Tracef(string, ...any)          {} // disabled: traces contain payloads
+func (l *brokerLog) Warnf(format string, v ...any)   { l.logger.Warn(fmt.Sprintf(format, v...)) }
+func (l *brokerLog) Errorf(format string, v ...any)  { l.logger.Error(fmt.Sprintf(format, v...)) }
+func (l *brokerLog) Debugf(format string, v ...any)  { l.logger.Debug(fmt.Sprintf(format, v...)) }
+func (l *brokerLog) Tracef(string, ...any)           {} // disabled: traces contain payloads
 
 func (l *brokerLog) Fatalf(format string, v ...any) {
 	message := fmt.Sprintf(format, v...)

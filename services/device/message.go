@@ -85,11 +85,6 @@ const (
 	UpCommandResult  UpTopic = "commands/result"
 )
 
-// UpTopics lists the topics from devices.
-func UpTopics() []UpTopic {
-	return []UpTopic{UpTelemetry, UpPosition, UpState, UpEvents, UpConfigReported, UpCommandAck, UpCommandLog, UpCommandResult}
-}
-
 // MaxPayload bounds a payload, in bytes.
 const MaxPayload = 64 << 10
 

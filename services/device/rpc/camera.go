@@ -14,11 +14,13 @@ type cameras struct {
 }
 
 func (s cameras) StartStream(ctx context.Context, in *devicev1.StreamRequest) (*devicev1.Stream, error) {
-	return streamOr(s.service.StartStream(ctx, camera.StreamInput{DeviceID: in.GetDeviceId(), Viewer: in.GetViewer()}))
+	st, err := s.service.StartStream(ctx, camera.StreamInput{DeviceID: in.GetDeviceId(), Viewer: in.GetViewer()})
+	return types.Reply(st, err, streamMessage)
 }
 
 func (s cameras) StopStream(ctx context.Context, in *devicev1.StreamRequest) (*devicev1.Stream, error) {
-	return streamOr(s.service.StopStream(ctx, camera.StreamInput{DeviceID: in.GetDeviceId(), Viewer: in.GetViewer()}))
+	st, err := s.service.StopStream(ctx, camera.StreamInput{DeviceID: in.GetDeviceId(), Viewer: in.GetViewer()})
+	return types.Reply(st, err, streamMessage)
 }
 
 func (s cameras) BatchGetStreams(ctx context.Context, in *devicev1.BatchGetStreamsRequest) (*devicev1.BatchGetStreamsResponse, error) {
@@ -33,19 +35,12 @@ func (s cameras) MoveCamera(ctx context.Context, in *devicev1.MoveCameraRequest)
 	c, err := s.service.MoveCamera(ctx, camera.MoveInput{
 		DeviceID: in.GetDeviceId(), Pan: in.Pan, Tilt: in.Tilt, Zoom: in.Zoom, Focus: in.Focus, IdempotencyKey: in.GetIdempotencyKey(),
 	})
-	return commandOr(ctx, c, err)
+	return types.Reply(c, err, shownTo(ctx))
 }
 
 func (s cameras) TakeSnapshot(ctx context.Context, in *devicev1.TakeSnapshotRequest) (*devicev1.Command, error) {
 	c, err := s.service.TakeSnapshot(ctx, camera.SnapshotInput{DeviceID: in.GetDeviceId(), Upload: in.GetUploadJson(), CommandID: in.GetCommandId()})
-	return commandOr(ctx, c, err)
-}
-
-func streamOr(st camera.StreamView, err error) (*devicev1.Stream, error) {
-	if err != nil {
-		return nil, err
-	}
-	return streamMessage(st), nil
+	return types.Reply(c, err, shownTo(ctx))
 }
 
 func streamMessage(st camera.StreamView) *devicev1.Stream {

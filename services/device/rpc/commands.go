@@ -31,12 +31,12 @@ func (s commands) SendCommand(ctx context.Context, in *devicev1.SendCommandReque
 		DeviceID: in.GetDeviceId(), Name: in.GetName(), Arguments: in.GetArgumentsJson(),
 		Timeout: time.Duration(in.GetTimeoutSeconds()) * time.Second, QueueUntil: until, IdempotencyKey: in.GetIdempotencyKey(),
 	})
-	return commandOr(ctx, c, err)
+	return types.Reply(c, err, shownTo(ctx))
 }
 
 func (s commands) CancelCommand(ctx context.Context, in *devicev1.CancelCommandRequest) (*devicev1.Command, error) {
 	c, err := s.commands.Cancel(ctx, in.GetId())
-	return commandOr(ctx, c, err)
+	return types.Reply(c, err, shownTo(ctx))
 }
 
 func (s commands) BatchGetCommands(ctx context.Context, in *devicev1.BatchGetCommandsRequest) (*devicev1.BatchGetCommandsResponse, error) {
@@ -61,7 +61,7 @@ func (s commands) BatchListCommands(ctx context.Context, in *devicev1.BatchListC
 
 func (s commands) BatchGetCommandLogs(ctx context.Context, in *devicev1.BatchGetCommandLogsRequest) (*devicev1.LogLines, error) {
 	lines, err := s.commands.BatchGetLogs(ctx, in.GetCommandIds(), int(in.GetFirst()))
-	return linesOr(lines, err)
+	return types.Reply(lines, err, linesMessage)
 }
 
 func (s commands) BatchGetDeviceLogs(ctx context.Context, in *devicev1.BatchGetDeviceLogsRequest) (*devicev1.LogLines, error) {
@@ -74,7 +74,7 @@ func (s commands) BatchGetDeviceLogs(ctx context.Context, in *devicev1.BatchGetD
 		return nil, err
 	}
 	lines, err := s.commands.BatchGetDeviceLogs(ctx, in.GetDeviceIds(), from, to, int(in.GetFirst()))
-	return linesOr(lines, err)
+	return types.Reply(lines, err, linesMessage)
 }
 
 func (s commands) UnlockVehicle(ctx context.Context, in *devicev1.UnlockVehicleRequest) (*devicev1.Command, error) {
@@ -83,7 +83,7 @@ func (s commands) UnlockVehicle(ctx context.Context, in *devicev1.UnlockVehicleR
 		return nil, err
 	}
 	c, err := s.vehicles.Unlock(ctx, in.GetVehicleId(), in.GetReference(), deadline)
-	return commandOr(ctx, c, err)
+	return types.Reply(c, err, shownTo(ctx))
 }
 
 func (s commands) LockVehicle(ctx context.Context, in *devicev1.LockVehicleRequest) (*devicev1.LockVehicleResponse, error) {
@@ -93,24 +93,14 @@ func (s commands) LockVehicle(ctx context.Context, in *devicev1.LockVehicleReque
 	return &devicev1.LockVehicleResponse{}, nil
 }
 
-func commandOr(ctx context.Context, c command.Command, err error) (*devicev1.Command, error) {
-	if err != nil {
-		return nil, err
-	}
-	return shownTo(ctx)(c), nil
-}
-
 // shownTo returns the encoder of commands for the caller of a context: it has no secrets that are not for the caller.
 func shownTo(ctx context.Context) func(command.Command) *devicev1.Command {
 	who := caller.FromContext(ctx)
 	return func(c command.Command) *devicev1.Command { return commandMessage(c.ShownTo(who)) }
 }
 
-func linesOr(lines []command.LogLine, err error) (*devicev1.LogLines, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &devicev1.LogLines{Lines: types.Each(lines, lineMessage)}, nil
+func linesMessage(lines []command.LogLine) *devicev1.LogLines {
+	return &devicev1.LogLines{Lines: types.Each(lines, lineMessage)}
 }
 
 func encodeCommand(c command.Command) ([]byte, error) {
@@ -132,31 +122,11 @@ func encodeLine(l command.LogLine) ([]byte, error) {
 func commandMessage(c command.Command) *devicev1.Command {
 	return &devicev1.Command{
 		Id: c.ID, DeviceId: c.DeviceID, Version: c.Version, Name: c.Name, ArgumentsJson: c.Arguments,
-		Status: commandStatusMessage(c.Status), Caller: c.Caller, Reference: c.Reference,
+		Status: devicev1.CommandStatus(devicev1.CommandStatus_value["COMMAND_STATUS_"+string(c.Status)]), Caller: c.Caller, Reference: c.Reference,
 		QueueUntil: types.Timestamp(c.QueueUntil), Deadline: timestamppb.New(c.Deadline), CreatedAt: timestamppb.New(c.CreatedAt),
 		SentAt: types.Timestamp(c.SentAt), AcknowledgedAt: types.Timestamp(c.AcknowledgedAt), FinishedAt: types.Timestamp(c.FinishedAt),
 		ResultJson: c.Result, Reason: c.Reason, Error: c.Error,
 	}
-}
-
-func commandStatusMessage(status command.Status) devicev1.CommandStatus {
-	switch status {
-	case command.Queued:
-		return devicev1.CommandStatus_COMMAND_STATUS_QUEUED
-	case command.Sent:
-		return devicev1.CommandStatus_COMMAND_STATUS_SENT
-	case command.Acknowledged:
-		return devicev1.CommandStatus_COMMAND_STATUS_ACKNOWLEDGED
-	case command.Succeeded:
-		return devicev1.CommandStatus_COMMAND_STATUS_SUCCEEDED
-	case command.Failed:
-		return devicev1.CommandStatus_COMMAND_STATUS_FAILED
-	case command.TimedOut:
-		return devicev1.CommandStatus_COMMAND_STATUS_TIMED_OUT
-	case command.Cancelled:
-		return devicev1.CommandStatus_COMMAND_STATUS_CANCELLED
-	}
-	return devicev1.CommandStatus_COMMAND_STATUS_UNSPECIFIED
 }
 
 func lineMessage(l command.LogLine) *devicev1.LogLine {
@@ -167,15 +137,5 @@ func lockMessage(l *device.Lock) devicev1.LockState {
 	if l == nil {
 		return devicev1.LockState_LOCK_STATE_UNSPECIFIED
 	}
-	switch l.State {
-	case device.Locked:
-		return devicev1.LockState_LOCK_STATE_LOCKED
-	case device.Unlocking:
-		return devicev1.LockState_LOCK_STATE_UNLOCKING
-	case device.Unlocked:
-		return devicev1.LockState_LOCK_STATE_UNLOCKED
-	case device.Locking:
-		return devicev1.LockState_LOCK_STATE_LOCKING
-	}
-	return devicev1.LockState_LOCK_STATE_UNSPECIFIED
+	return devicev1.LockState(devicev1.LockState_value["LOCK_STATE_"+string(l.State)])
 }

@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/services/device"
@@ -14,30 +15,21 @@ import (
 
 // Decoding: messages to the service's types.
 
-func kindOf(field string, kind devicev1.Kind) (device.Kind, error) {
-	switch kind {
-	case devicev1.Kind_KIND_GATEWAY:
-		return device.Gateway, nil
-	case devicev1.Kind_KIND_CAMERA:
-		return device.Camera, nil
-	case devicev1.Kind_KIND_SENSOR:
-		return device.Sensor, nil
-	case devicev1.Kind_KIND_VEHICLE:
-		return device.Vehicle, nil
-	}
-	return "", errs.Invalid(field, "must be GATEWAY, CAMERA, SENSOR or VEHICLE")
+// The use cases refuse a kind, a presence or an aggregate that they do not know.
+
+func kindOf(kind devicev1.Kind) device.Kind {
+	return device.Kind(strings.TrimPrefix(kind.String(), "KIND_"))
 }
 
-func presenceOf(field string, presence devicev1.Presence) (device.Presence, error) {
-	switch presence {
-	case devicev1.Presence_PRESENCE_ONLINE:
-		return device.Online, nil
-	case devicev1.Presence_PRESENCE_OFFLINE:
-		return device.Offline, nil
-	case devicev1.Presence_PRESENCE_UNKNOWN:
-		return device.Unknown, nil
+func presenceOf(presence devicev1.Presence) device.Presence {
+	return device.Presence(strings.TrimPrefix(presence.String(), "PRESENCE_"))
+}
+
+func aggregateOf(aggregate devicev1.Aggregate) telemetry.Aggregate {
+	if aggregate == devicev1.Aggregate_AGGREGATE_UNSPECIFIED {
+		return telemetry.Avg
 	}
-	return "", errs.Invalid(field, "must be ONLINE, OFFLINE or UNKNOWN")
+	return telemetry.Aggregate(strings.TrimPrefix(aggregate.String(), "AGGREGATE_"))
 }
 
 func orderOf(order devicev1.DeviceOrder) (registry.Order, error) {
@@ -50,41 +42,11 @@ func orderOf(order devicev1.DeviceOrder) (registry.Order, error) {
 	return "", errs.Invalid("orderBy", "must be NAME or NEWEST")
 }
 
-func aggregateOf(aggregate devicev1.Aggregate) (telemetry.Aggregate, error) {
-	switch aggregate {
-	case devicev1.Aggregate_AGGREGATE_UNSPECIFIED, devicev1.Aggregate_AGGREGATE_AVG:
-		return telemetry.Avg, nil
-	case devicev1.Aggregate_AGGREGATE_MIN:
-		return telemetry.Min, nil
-	case devicev1.Aggregate_AGGREGATE_MAX:
-		return telemetry.Max, nil
-	case devicev1.Aggregate_AGGREGATE_SUM:
-		return telemetry.Sum, nil
-	case devicev1.Aggregate_AGGREGATE_COUNT:
-		return telemetry.Count, nil
-	case devicev1.Aggregate_AGGREGATE_LAST:
-		return telemetry.Last, nil
+func filterOf(in *devicev1.DeviceFilter) registry.Filter {
+	return registry.Filter{
+		Labels: in.GetLabels(), NameContains: in.GetNameContains(),
+		Kinds: types.Each(in.GetKinds(), kindOf), Presences: types.Each(in.GetPresences(), presenceOf),
 	}
-	return "", errs.Invalid("aggregate", "must be AVG, MIN, MAX, SUM, COUNT or LAST")
-}
-
-func filterOf(in *devicev1.DeviceFilter) (registry.Filter, error) {
-	filter := registry.Filter{Labels: in.GetLabels(), NameContains: in.GetNameContains()}
-	for i, k := range in.GetKinds() {
-		kind, err := kindOf(fmt.Sprintf("filter.kinds[%d]", i), k)
-		if err != nil {
-			return registry.Filter{}, err
-		}
-		filter.Kinds = append(filter.Kinds, kind)
-	}
-	for i, p := range in.GetPresences() {
-		presence, err := presenceOf(fmt.Sprintf("filter.presences[%d]", i), p)
-		if err != nil {
-			return registry.Filter{}, err
-		}
-		filter.Presences = append(filter.Presences, presence)
-	}
-	return filter, nil
 }
 
 func readingsOf(in []*devicev1.Reading) ([]telemetry.Reading, error) {
@@ -103,15 +65,11 @@ func draftsOf(in []*devicev1.ImportedDevice) ([]registry.Draft, error) {
 	drafts := make([]registry.Draft, len(in))
 	for i, d := range in {
 		field := fmt.Sprintf("devices[%d]", i)
-		kind, err := kindOf(field+".kind", d.GetKind())
-		if err != nil {
-			return nil, err
-		}
 		position, err := positionOf(field+".position", d.GetPosition())
 		if err != nil {
 			return nil, err
 		}
-		drafts[i] = registry.Draft{ExternalID: d.GetExternalId(), Name: d.GetName(), Kind: kind, Labels: d.GetLabels(), Position: position}
+		drafts[i] = registry.Draft{ExternalID: d.GetExternalId(), Name: d.GetName(), Kind: kindOf(d.GetKind()), Labels: d.GetLabels(), Position: position}
 	}
 	return drafts, nil
 }

@@ -10,7 +10,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/sluicehq/sluice/internal/input"
-	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/assembly"
 	"github.com/sluicehq/sluice/services/device/registry"
 	"github.com/sluicehq/sluice/services/device/telemetry"
@@ -35,26 +34,19 @@ type server struct {
 }
 
 func (s server) RegisterDevice(ctx context.Context, in *devicev1.RegisterDeviceRequest) (*devicev1.RegisterDeviceResponse, error) {
-	kind, err := kindOf("kind", in.GetKind())
-	if err != nil {
-		return nil, err
-	}
 	made, err := s.registry.Register(ctx, registry.RegisterInput{
-		Name: in.GetName(), Kind: kind, Labels: in.GetLabels(), Lock: in.Lock, IdempotencyKey: in.GetIdempotencyKey(),
+		Name: in.GetName(), Kind: kindOf(in.GetKind()), Labels: in.GetLabels(), Lock: in.Lock, IdempotencyKey: in.GetIdempotencyKey(),
 	})
-	return registrationOr(made, err)
+	return types.Reply(made, err, registrationMessage)
 }
 
 func (s server) RotateDeviceSecret(ctx context.Context, in *devicev1.RotateDeviceSecretRequest) (*devicev1.RegisterDeviceResponse, error) {
 	made, err := s.registry.RotateSecret(ctx, in.GetId())
-	return registrationOr(made, err)
+	return types.Reply(made, err, registrationMessage)
 }
 
-func registrationOr(made registry.Registration, err error) (*devicev1.RegisterDeviceResponse, error) {
-	if err != nil {
-		return nil, err
-	}
-	return &devicev1.RegisterDeviceResponse{Device: message(made.Device), Secret: made.Secret}, nil
+func registrationMessage(made registry.Registration) *devicev1.RegisterDeviceResponse {
+	return &devicev1.RegisterDeviceResponse{Device: message(made.Device), Secret: made.Secret}
 }
 
 func (s server) UpdateDevice(ctx context.Context, in *devicev1.UpdateDeviceRequest) (*devicev1.Device, error) {
@@ -65,14 +57,7 @@ func (s server) UpdateDevice(ctx context.Context, in *devicev1.UpdateDeviceReque
 		}
 	}
 	d, err := s.registry.Update(ctx, update)
-	return messageOr(d, err)
-}
-
-func messageOr(d device.Device, err error) (*devicev1.Device, error) {
-	if err != nil {
-		return nil, err
-	}
-	return message(d), nil
+	return types.Reply(d, err, message)
 }
 
 func (s server) DeleteDevice(ctx context.Context, in *devicev1.DeleteDeviceRequest) (*devicev1.DeleteDeviceResponse, error) {
@@ -91,15 +76,11 @@ func (s server) BatchGetDevices(ctx context.Context, in *devicev1.BatchGetDevice
 }
 
 func (s server) ListDevices(ctx context.Context, in *devicev1.ListDevicesRequest) (*devicev1.ListDevicesResponse, error) {
-	filter, err := filterOf(in.GetFilter())
-	if err != nil {
-		return nil, err
-	}
 	order, err := orderOf(in.GetOrderBy())
 	if err != nil {
 		return nil, err
 	}
-	devices, err := s.registry.List(ctx, filter, order, types.PageRequest(in.GetPage()))
+	devices, err := s.registry.List(ctx, filterOf(in.GetFilter()), order, types.PageRequest(in.GetPage()))
 	if err != nil {
 		return nil, err
 	}
@@ -135,17 +116,13 @@ func (s server) BatchQueryTelemetry(ctx context.Context, in *devicev1.BatchQuery
 	if err != nil {
 		return nil, err
 	}
-	aggregate, err := aggregateOf(in.GetAggregate())
-	if err != nil {
-		return nil, err
-	}
 	zone, err := input.Zone("timeZone", cmp.Or(in.GetTimeZone(), "UTC"))
 	if err != nil {
 		return nil, err
 	}
 	series, err := s.telemetry.Query(ctx, telemetry.Query{
 		DeviceIDs: in.GetDeviceIds(), Keys: in.GetKeys(), From: from, To: to,
-		Step: time.Duration(in.GetStepSeconds()) * time.Second, Zone: zone, Aggregate: aggregate,
+		Step: time.Duration(in.GetStepSeconds()) * time.Second, Zone: zone, Aggregate: aggregateOf(in.GetAggregate()),
 	})
 	if err != nil {
 		return nil, err

@@ -19,10 +19,7 @@ func (s twins) SetConfig(ctx context.Context, in *devicev1.SetConfigRequest) (*d
 	c, err := s.service.Set(ctx, twin.SetInput{
 		DeviceID: in.GetDeviceId(), Desired: in.GetDesiredJson(), ExpectedVersion: in.ExpectedVersion,
 	})
-	if err != nil {
-		return nil, err
-	}
-	return configMessage(c), nil
+	return types.Reply(c, err, configMessage)
 }
 
 func (s twins) BatchGetConfigs(ctx context.Context, in *devicev1.BatchGetConfigsRequest) (*devicev1.BatchGetConfigsResponse, error) {
@@ -46,15 +43,8 @@ func (s twins) BatchListConfigVersions(ctx context.Context, in *devicev1.BatchLi
 }
 
 func (s twins) SetConfigSchema(ctx context.Context, in *devicev1.ConfigSchema) (*devicev1.ConfigSchema, error) {
-	kind, err := kindOf("kind", in.GetKind())
-	if err != nil {
-		return nil, err
-	}
-	set, err := s.service.SetSchema(ctx, kind, in.GetSchemaJson())
-	if err != nil {
-		return nil, err
-	}
-	return schemaMessage(set), nil
+	set, err := s.service.SetSchema(ctx, kindOf(in.GetKind()), in.GetSchemaJson())
+	return types.Reply(set, err, schemaMessage)
 }
 
 func (s twins) ListConfigSchemas(ctx context.Context, _ *devicev1.ListConfigSchemasRequest) (*devicev1.ListConfigSchemasResponse, error) {

@@ -32,7 +32,7 @@ func encodeDevice(d device.Device) ([]byte, error) {
 func message(d device.Device) *devicev1.Device {
 	return &devicev1.Device{
 		Id: d.ID, Name: d.Name, Kind: kindMessage(d.Kind), Labels: d.Labels, Version: d.Version,
-		Presence: presenceMessage(d.Presence), LastSeenAt: types.Timestamp(d.LastSeenAt), Position: positionMessage(d.Position),
+		Presence: devicev1.Presence(devicev1.Presence_value["PRESENCE_"+string(d.Presence)]), LastSeenAt: types.Timestamp(d.LastSeenAt), Position: positionMessage(d.Position),
 		CreatedAt: timestamppb.New(d.CreatedAt), UpdatedAt: timestamppb.New(d.UpdatedAt), Deleted: d.Deleted,
 		BoardJson: d.Board, Firmware: d.Firmware,
 		LockState: lockMessage(d.Lock),
@@ -40,29 +40,7 @@ func message(d device.Device) *devicev1.Device {
 }
 
 func kindMessage(kind device.Kind) devicev1.Kind {
-	switch kind {
-	case device.Gateway:
-		return devicev1.Kind_KIND_GATEWAY
-	case device.Camera:
-		return devicev1.Kind_KIND_CAMERA
-	case device.Sensor:
-		return devicev1.Kind_KIND_SENSOR
-	case device.Vehicle:
-		return devicev1.Kind_KIND_VEHICLE
-	}
-	return devicev1.Kind_KIND_UNSPECIFIED
-}
-
-func presenceMessage(presence device.Presence) devicev1.Presence {
-	switch presence {
-	case device.Online:
-		return devicev1.Presence_PRESENCE_ONLINE
-	case device.Offline:
-		return devicev1.Presence_PRESENCE_OFFLINE
-	case device.Unknown:
-		return devicev1.Presence_PRESENCE_UNKNOWN
-	}
-	return devicev1.Presence_PRESENCE_UNSPECIFIED
+	return devicev1.Kind(devicev1.Kind_value["KIND_"+string(kind)])
 }
 
 func positionMessage(p *device.Position) *typesv1.Position {

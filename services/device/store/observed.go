@@ -57,17 +57,12 @@ func known(ctx context.Context, tx *sqldb.Tx, recordings []telemetry.Recording) 
 		var w sqldb.Where
 		w.In("id", ids[:n])
 		w.And("NOT deleted")
-		rows, err := tx.QueryContext(ctx, `SELECT id FROM devices`+w.SQL(), w.Args()...)
+		found, err := sqldb.Select(ctx, tx, sqldb.Text, `SELECT id FROM devices`+w.SQL(), w.Args()...)
 		if err != nil {
 			return nil, fmt.Errorf("find the devices: %w", err)
 		}
-		if _, err := sqldb.Collect(rows, func(row sqldb.Row) (struct{}, error) {
-			var id string
-			err := row.Scan(&id)
+		for _, id := range found {
 			there[id] = true
-			return struct{}{}, err
-		}); err != nil {
-			return nil, fmt.Errorf("find the devices: %w", err)
 		}
 		ids = ids[n:]
 	}

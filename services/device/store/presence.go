@@ -99,11 +99,7 @@ func (s *Store) Due(ctx context.Context, now time.Time, limit int) ([]string, er
 }
 
 func (s *Store) ids(ctx context.Context, query string, args ...any) ([]string, error) {
-	found, err := sqldb.Select(ctx, s.db.Read(), func(row sqldb.Row) (string, error) {
-		var id string
-		err := row.Scan(&id)
-		return id, err
-	}, query, args...)
+	found, err := sqldb.Select(ctx, s.db.Read(), sqldb.Text, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("look for devices: %w", err)
 	}

@@ -72,16 +72,11 @@ func (s *Store) AcquireSession(ctx context.Context, claim ingress.Claim) (ingres
 
 // evictSessions reads the sessions of the device, acquires that of the claim, and deletes those over the limit.
 func (s *Store) evictSessions(ctx context.Context, tx *sqldb.Tx, claim ingress.Claim, got *ingress.Ownership) error {
-	rows, err := tx.QueryContext(ctx, `SELECT client_id, node, filters, generation, expires_at FROM device_sessions
-		WHERE device_id = $1 ORDER BY CASE WHEN node = '' THEN 1 ELSE 0 END, connected_at DESC, client_id`, claim.DeviceID)
-	if err != nil {
-		return fmt.Errorf("read the sessions: %w", err)
-	}
-	known, err := sqldb.Collect(rows, func(row sqldb.Row) (sessionRow, error) {
-		var r sessionRow
-		err := row.Scan(&r.clientID, &r.node, &r.filters, &r.generation, &r.expiresAt)
+	known, err := sqldb.Select(ctx, tx, func(row sqldb.Row) (r sessionRow, err error) {
+		err = row.Scan(&r.clientID, &r.node, &r.filters, &r.generation, &r.expiresAt)
 		return r, err
-	})
+	}, `SELECT client_id, node, filters, generation, expires_at FROM device_sessions
+		WHERE device_id = $1 ORDER BY CASE WHEN node = '' THEN 1 ELSE 0 END, connected_at DESC, client_id`, claim.DeviceID)
 	if err != nil {
 		return fmt.Errorf("read the sessions: %w", err)
 	}
@@ -129,17 +124,14 @@ func (s *Store) SubscribeSession(ctx context.Context, key ingress.Key, generatio
 // ReleaseSession implements ingress.Sessions.
 func (s *Store) ReleaseSession(ctx context.Context, key ingress.Key, generation int64, end ingress.End) error {
 	return s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		var ttl *int64
 		if end.TTL != nil {
-			if _, err := tx.ExecContext(ctx, `UPDATE device_sessions SET ttl = $1 WHERE device_id = $2 AND client_id = $3 AND generation = $4`,
-				end.TTL.Microseconds(), key.DeviceID, key.ClientID, generation); err != nil {
-				return err
-			}
+			micros := end.TTL.Microseconds()
+			ttl = &micros
 		}
-		if !end.Will {
-			if _, err := tx.ExecContext(ctx, `UPDATE device_sessions SET will = NULL
-				WHERE device_id = $1 AND client_id = $2 AND generation = $3 AND will IS NOT NULL`, key.DeviceID, key.ClientID, generation); err != nil {
-				return err
-			}
+		if _, err := tx.ExecContext(ctx, `UPDATE device_sessions SET ttl = COALESCE(CAST($1 AS BIGINT), ttl), will = CASE WHEN $2 THEN will END
+			WHERE device_id = $3 AND client_id = $4 AND generation = $5`, ttl, end.Will, key.DeviceID, key.ClientID, generation); err != nil {
+			return fmt.Errorf("end a session: %w", err)
 		}
 		return releaseSessions(ctx, tx, end.Now, 0, `device_id = $1 AND client_id = $2 AND generation = $3`, key.DeviceID, key.ClientID, generation)
 	})
@@ -147,11 +139,7 @@ func (s *Store) ReleaseSession(ctx context.Context, key ingress.Key, generation 
 
 // releaseSessions ends the ownership of sessions. Their wills become due after their delay, and not before grace.
 func releaseSessions(ctx context.Context, tx *sqldb.Tx, now time.Time, grace time.Duration, condition string, args ...any) error {
-	rows, err := tx.QueryContext(ctx, `SELECT device_id, client_id, will FROM device_sessions WHERE will IS NOT NULL AND `+condition, args...)
-	if err != nil {
-		return fmt.Errorf("read last wills: %w", err)
-	}
-	wills, err := sqldb.Collect(rows, scanWill)
+	wills, err := sqldb.Select(ctx, tx, scanWill, `SELECT device_id, client_id, will FROM device_sessions WHERE will IS NOT NULL AND `+condition, args...)
 	if err != nil {
 		return fmt.Errorf("read last wills: %w", err)
 	}
@@ -194,14 +182,10 @@ func (s *Store) PublishWills(ctx context.Context, now time.Time, publish func(ct
 		var due []device.UpMessage
 		err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 			// The update locks the rows: a will is published by one process.
-			rows, err := tx.QueryContext(ctx, `UPDATE device_sessions SET will_due_at = NULL
+			wills, err := sqldb.Select(ctx, tx, scanWill, `UPDATE device_sessions SET will_due_at = NULL
 				WHERE will_due_at <= $1 AND (device_id, client_id) IN
 					(SELECT device_id, client_id FROM device_sessions WHERE will_due_at <= $1 ORDER BY will_due_at LIMIT $2)
 				RETURNING device_id, client_id, will`, sqldb.Micros(now), willsAtOnce)
-			if err != nil {
-				return err
-			}
-			wills, err := sqldb.Collect(rows, scanWill)
 			for _, w := range wills {
 				due = append(due, w.Message)
 			}
@@ -293,11 +277,8 @@ func (s *Store) ReleaseNode(ctx context.Context, node string, now time.Time, gra
 		node = s.node
 	}
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		rows, err := tx.QueryContext(ctx, `SELECT DISTINCT device_id FROM device_sessions WHERE node = $1`, node)
+		deviceIDs, err = sqldb.Select(ctx, tx, sqldb.Text, `SELECT DISTINCT device_id FROM device_sessions WHERE node = $1`, node)
 		if err != nil {
-			return fmt.Errorf("read the sessions of a process: %w", err)
-		}
-		if deviceIDs, err = sqldb.Collect(rows, sqldb.Text); err != nil {
 			return err
 		}
 		if err := releaseSessions(ctx, tx, now, grace, `node = $1`, node); err != nil {

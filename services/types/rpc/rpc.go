@@ -33,6 +33,14 @@ func Each[T, M any](items []T, message func(T) M) []M {
 	return all
 }
 
+// Reply encodes the result of a use case, unless it failed.
+func Reply[T, M any](result T, err error, message func(T) *M) (*M, error) {
+	if err != nil {
+		return nil, err
+	}
+	return message(result), nil
+}
+
 // Timestamp encodes an optional time.
 func Timestamp(at *time.Time) *timestamppb.Timestamp {
 	if at == nil {
