@@ -54,6 +54,17 @@ for (const [name, transport] of Object.entries(transports)) {
       await client.endAsync();
     });
 
+    test(`mqtt ${protocolVersion} over ${name} publishes with quality of service 0, and leaves its last will`, async () => {
+      const type = `W${protocolVersion}${name}`;
+      const will = { topic: `devices/${id}/events`, payload: JSON.stringify({ type }), qos: 1 };
+      const client = await as({ clientId: `${id}-will`, will });
+      await client.publishAsync(`devices/${id}/state`, JSON.stringify({ type }), { qos: 0 });
+      await until('board', (d) => d.board?.type === type);
+      client.stream.destroy();
+      await until('events(first: 20) { nodes { message } }', (d) => d.events.nodes.some((e) => e.message.startsWith(type)));
+      await client.endAsync(true);
+    });
+
     test(`mqtt ${protocolVersion} over ${name} continues a lasting session`, async () => {
       const lasting = { clean: false, clientId: `${id}-lasting`, properties: { sessionExpiryInterval: 60 } };
       const client = await as(lasting);

@@ -21,14 +21,15 @@ const (
 
 // Installation is Sluice with each part in its own process.
 type Installation struct {
-	owner        *testing.T // the parts end with this test, also those that a subtest starts
-	Gateway      *Program
-	Services     map[string]*Program
-	data         string
-	ServiceFlags []string // flags with the addresses of the services, for the gateway
-	listen       []string // flags with the addresses on which the services listen
-	MQTTAddr     string   // address of the device listener
-	CommonFlags  []string // flags of every part
+	WebsocketAddr string     // address of the device service for WebSockets from the gateway
+	owner         *testing.T // the parts end with this test, also those that a subtest starts
+	Gateway       *Program
+	Services      map[string]*Program
+	data          string
+	ServiceFlags  []string // flags with the addresses of the services, for the gateway
+	listen        []string // flags with the addresses on which the services listen
+	MQTTAddr      string   // address of the device listener
+	CommonFlags   []string // flags of every part
 }
 
 // StartInstallation starts five services and a gateway, with one row in each service.
@@ -53,8 +54,9 @@ func StartServices(t *testing.T, all ...string) *Installation {
 // LaunchServices is StartServices without waiting until they are ready.
 func LaunchServices(t *testing.T, all ...string) *Installation {
 	t.Helper()
-	all = append(slices.Clone(all), "--mqtt-websocket-addr", "127.0.0.1:"+testserver.FreePort(t))
-	in := &Installation{owner: t, data: t.TempDir(), Services: map[string]*Program{}, CommonFlags: all, MQTTAddr: "127.0.0.1:" + testserver.FreePort(t)}
+	webSockets := "127.0.0.1:" + testserver.FreePort(t)
+	all = append(slices.Clone(all), "--mqtt-websocket-addr", webSockets)
+	in := &Installation{WebsocketAddr: webSockets, owner: t, data: t.TempDir(), Services: map[string]*Program{}, CommonFlags: all, MQTTAddr: "127.0.0.1:" + testserver.FreePort(t)}
 	for _, name := range []string{"account", "device", "trip", "job", "activity"} {
 		at := "127.0.0.1:" + testserver.FreePort(t)
 		in.ServiceFlags = append(in.ServiceFlags, "--services-"+name+"-addr", at)

@@ -1,9 +1,11 @@
 package ingress_test
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"encoding/pem"
+	"fmt"
 	"net"
 	"net/url"
 	"os"
@@ -18,9 +20,11 @@ import (
 	"github.com/eclipse/paho.golang/paho"
 
 	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/command"
 	"github.com/sluicehq/sluice/services/device/devicetest"
 	"github.com/sluicehq/sluice/services/device/ingress"
+	"github.com/sluicehq/sluice/services/device/registry"
 	"github.com/sluicehq/sluice/services/device/uplink"
 )
 
@@ -59,6 +63,10 @@ func TestPahoClientOfMQTT5(t *testing.T) {
 	if _, err := client.Publish(ctx, &paho.Publish{Topic: "devices/" + id + "/telemetry", QoS: 1, Payload: []byte(`{"t": 1}`)}); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := client.Publish(ctx, &paho.Publish{Topic: "devices/" + id + "/events", QoS: 0, Payload: []byte(`{"type": "QUALITY_0"}`)}); err != nil {
+		t.Fatal(err)
+	}
+	s.events(t, id, uplink.Reported, "QUALITY_0")
 	refused, err := client.Publish(ctx, &paho.Publish{Topic: "devices/" + id + "/telemetry", QoS: 1, Payload: []byte(`nonsense`)})
 	if err == nil || refused == nil || refused.ReasonCode != 0x99 { // this client asks for no reason strings
 		t.Errorf("nonsense gets %+v, %v", refused, err)
@@ -84,15 +92,23 @@ func TestPahoClientOfMQTT5(t *testing.T) {
 	}
 }
 
+// required skips the test when a client is not installed, and fails it when SLUICE_TEST_REQUIRE names the client.
+func required(t *testing.T, client string, err error) {
+	t.Helper()
+	switch {
+	case err == nil:
+	case slices.Contains(strings.Split(os.Getenv("SLUICE_TEST_REQUIRE"), ","), client):
+		t.Fatalf("%s is required: %v", client, err)
+	default:
+		t.Skipf("SKIP: no %s on this machine", client)
+	}
+}
+
 // The client that docs/devices.md shows, with both versions, over TCP and TLS.
 func TestMosquittoPublishes(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("mosquitto_pub"); err != nil {
-		if slices.Contains(strings.Split(os.Getenv("SLUICE_TEST_REQUIRE"), ","), "mosquitto") {
-			t.Fatal(err)
-		}
-		t.Skip("SKIP: no mosquitto_pub on this machine")
-	}
+	_, err := exec.LookPath("mosquitto_pub")
+	required(t, "mosquitto", err)
 	certificate := selfSigned(t)
 	file := filepath.Join(t.TempDir(), "ca.pem")
 	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate.Certificate[0]}), 0o600); err != nil {
@@ -119,13 +135,18 @@ func TestMosquittoPublishes(t *testing.T) {
 			if s == secure {
 				more = []string{"--cafile", file}
 			}
-			payload := `{"at": 170000000000` + string(rune('0'+i)) + `, "values": {"t": 1}}`
-			if out, err := publish(s, version, id, r.Secret, "devices/"+id+"/telemetry", payload, more...); err != nil {
-				t.Errorf("%s: %v\n%s", version, err, out)
+			for qos := range 2 {
+				payload := fmt.Sprintf(`{"at": %d, "values": {"t": 1}}`, 1_700_000_000_000+10*i+qos)
+				if out, err := publish(s, version, id, r.Secret, "devices/"+id+"/telemetry", payload, append(more, "-q", fmt.Sprint(qos))...); err != nil {
+					t.Errorf("%s: %v\n%s", version, err, out)
+				}
 			}
+			subscribeTwice(t, s, version, r, more...)
 		}
-		if n := plain.readings(t, id); n != 2 {
-			t.Errorf("%s: %d readings are stored", version, n)
+		for deadline := time.Now().Add(soon); plain.readings(t, id) != 4; time.Sleep(10 * time.Millisecond) { // quality 0 has no answer
+			if time.Now().After(deadline) {
+				t.Fatalf("%s: %d readings are stored", version, plain.readings(t, id))
+			}
 		}
 		if out, err := publish(plain, version, id, "wrong", "devices/"+id+"/telemetry", "{}"); err == nil {
 			t.Errorf("%s: a wrong secret publishes: %s", version, out)
@@ -137,27 +158,81 @@ func TestMosquittoPublishes(t *testing.T) {
 	}
 }
 
+// subscribeTwice runs mosquitto_sub with a lasting session and a last will: it receives a command, is killed, and receives
+// the command again after its reconnect, without the filter that it subscribed to.
+func subscribeTwice(t *testing.T, s *site, version string, r registry.Registration, more ...string) {
+	t.Helper()
+	id := r.Device.ID
+	host, port, err := net.SplitHostPort(s.listener.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	will := "killed " + version + port
+	args := append([]string{
+		"-V", version, "-h", host, "-p", port, "-i", id, "-u", id, "-P", r.Secret, "-q", "1", "-c", "-W", "20",
+		"--will-topic", "devices/" + id + "/events", "--will-qos", "1", "--will-payload", fmt.Sprintf(`{"type": "WILL", "message": %q}`, will),
+	}, more...)
+	if version == "mqttv5" {
+		args = append(args, "-x", "60")
+	}
+	c, err := s.Commands.Send(devicetest.As(t, caller.Operator), command.SendInput{DeviceID: id, Name: "blink"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, topic := range []string{"devices/" + id + "/commands", "devices/" + id + "/config/desired"} { // the second is another one
+		time.Sleep(1100 * time.Millisecond) // a command is not resent within a second
+		cmd := exec.CommandContext(t.Context(), "mosquitto_sub", append(args, "-t", topic)...)
+		output, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line, err := bufio.NewReader(output).ReadString('\n'); err != nil || !strings.Contains(line, c.ID) {
+			t.Errorf("%s: mosquitto_sub receives %q, %v", version, line, err)
+		}
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	}
+	s.events(t, id, uplink.Reported, will)
+	if err := s.Uplink.Handle(t.Context(), device.UpMessage{DeviceID: id, Topic: device.UpCommandAck, Payload: []byte(`{"id": "` + c.ID + `"}`)}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 const pythonClient = `
 import sys, paho.mqtt.client as mqtt
 host, port, id, secret, topic, version = sys.argv[1:]
-client = mqtt.Client(client_id=id, protocol=mqtt.MQTTv5 if version == "5" else mqtt.MQTTv311)
+if version == "5":
+    from paho.mqtt.packettypes import PacketTypes
+    from paho.mqtt.properties import Properties
+    lasting = Properties(PacketTypes.CONNECT)
+    lasting.SessionExpiryInterval = 60
+    client = mqtt.Client(client_id=id, protocol=mqtt.MQTTv5)
+    connect = lambda: client.connect(host, int(port), clean_start=False, properties=lasting)
+else:
+    client = mqtt.Client(client_id=id, protocol=mqtt.MQTTv311, clean_session=False)
+    connect = lambda: client.connect(host, int(port))
 client.username_pw_set(id, secret)
 client.will_set("devices/" + id + "/events", '{"type": "WILL"}', qos=1)
-client.connect(host, int(port))
-client.loop_start()
-for qos in (0, 1):
-    client.publish(topic, '{"at": 170000000000%d, "values": {"t": 1}}' % qos, qos=qos).wait_for_publish()
-client.disconnect()
-client.loop_stop()
+connected = []
+client.on_connect = lambda client, userdata, flags, *rest: connected.append(flags["session present"])
+for again in (0, 1):
+    connect()
+    client.loop_start()
+    for qos in (0, 1):
+        client.publish(topic, '{"at": 170000000000%d, "values": {"t": 1}}' % qos, qos=qos).wait_for_publish()
+    client.disconnect()
+    client.loop_stop()
+assert connected == [0, 1], connected
 `
 
 // The Python client of the Eclipse Foundation, as Debian packages it, with both versions.
 func TestPahoClientOfPython(t *testing.T) {
 	t.Parallel()
 	const python = "/usr/bin/python3" // the one for which Debian's packages are
-	if err := exec.CommandContext(t.Context(), python, "-c", "import paho.mqtt.client").Run(); err != nil {
-		t.Skip("SKIP: no python3-paho-mqtt on this machine")
-	}
+	required(t, "python", exec.CommandContext(t.Context(), python, "-c", "import paho.mqtt.client").Run())
 	s := open(t, nil)
 	host, port, err := net.SplitHostPort(s.listener.Addr())
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/sluicehq/sluice/services/device/registry"
 	"github.com/sluicehq/sluice/services/device/rpc"
 	"github.com/sluicehq/sluice/services/device/store"
+	"github.com/sluicehq/sluice/services/device/uplink"
 )
 
 func hashOf(secret string) string { return registry.HashSecret(secret) }
@@ -225,5 +226,126 @@ func TestSecretsAreNotNoted(t *testing.T) {
 	c.want("CONNACK", 0x20, 0, 5)
 	if e := s.events(t, r.Device.ID, ingress.Refused, "wrong secret"); strings.Contains(e.Message+e.Data, "sesame") {
 		t.Errorf("noted %+v", e)
+	}
+}
+
+// Packet ids of both directions are apart: what a device sends under an id answers nothing that it was sent under it.
+func TestPacketIDsOfBothDirectionsAreApart(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	r := s.register(t)
+	id := r.Device.ID
+	c, _ := s.join(t, 4, r, id, true)
+	c.send(subscribePacket(4, 9, "devices/"+id+"/#", 1))
+	c.want("SUBACK", 0x90, 0, 9, 1)
+	delivered := make(chan error, 1)
+	go func() {
+		delivered <- s.listener.Deliver(t.Context(), device.DownMessage{DeviceID: id, Topic: device.DownConfig, Payload: []byte("{}")})
+	}()
+	config := c.next()
+	packetID := config[2+len("devices/"+id+"/config/desired"):][1:3]
+	c.send(publishPacket(4, 1, uint16(packetID[1]), "devices/"+id+"/telemetry", `{"t": 1}`))
+	c.want("PUBACK", 0x40, packetID[0], packetID[1])
+	c.send(subscribePacket(4, uint16(packetID[1]), "devices/"+id+"/commands", 1))
+	c.want("SUBACK", 0x90, packetID[0], packetID[1], 1)
+	select {
+	case err := <-delivered:
+		t.Fatalf("the delivery ends with %v before its PUBACK", err)
+	default:
+	}
+	c.send([]byte{0x40, 2, packetID[0], packetID[1]})
+	if err := <-delivered; err != nil {
+		t.Error(err)
+	}
+}
+
+// Deliveries and acknowledgements run at once.
+func TestDeliveriesWaitForNoOtherDelivery(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	r := s.register(t)
+	id := r.Device.ID
+	c, _ := s.join(t, 4, r, id, true)
+	c.send(subscribePacket(4, 9, "devices/"+id+"/#", 1))
+	c.want("SUBACK", 0x90, 0, 9, 1)
+	const n = 200
+	failures := make(chan error, n)
+	for range 20 {
+		go func() {
+			for range n / 20 {
+				failures <- s.listener.Deliver(t.Context(), device.DownMessage{DeviceID: id, Topic: device.DownConfig, Payload: []byte("{}")})
+			}
+		}()
+	}
+	for range n {
+		got := c.next()
+		at := 2 + len("devices/"+id+"/config/desired") + 1
+		c.send([]byte{0x40, 2, got[at], got[at+1]})
+	}
+	for range n {
+		if err := <-failures; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What cannot be stored gets no PUBACK with any version: the connection ends, and MQTT 5 learns why.
+func TestMessageThatCannotBeStoredIsNotAcknowledged(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	four, five := s.register(t), s.register(t)
+	c4, _ := s.join(t, 4, four, four.Device.ID, true)
+	c5, _ := s.join(t, 5, five, five.Device.ID, true)
+	if err := s.db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c4.send(publishPacket(4, 1, 1, "devices/"+four.Device.ID+"/telemetry", `{"t": 1}`))
+	c5.send(publishPacket(5, 1, 1, "devices/"+five.Device.ID+"/telemetry", `{"t": 1}`))
+	c4.wantClosed("a message that cannot be stored")
+	c5.wantDisconnect("a message that cannot be stored", 0x88)
+}
+
+func TestConnackAnnouncesTheLimits(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	r := s.register(t)
+	_, connack := s.join(t, 5, r, r.Device.ID, true)
+	for what, property := range map[string][]byte{
+		"maximum quality of service": {0x24, 1}, "receive maximum": {0x21, 0x03, 0xE8}, "maximum packet size": {0x27, 0, 1, 0x10, 0},
+		"no subscription identifiers": {0x29, 0}, "no shared subscriptions": {0x2A, 0},
+	} {
+		if !bytes.Contains(connack, property) {
+			t.Errorf("CONNACK % x does not announce: %s", connack, what)
+		}
+	}
+}
+
+// RETAIN is ignored: a subscription gets nothing that was published before.
+func TestRetainIsIgnored(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	r := s.register(t)
+	c, _ := s.join(t, 4, r, r.Device.ID, true)
+	retained := publishPacket(4, 1, 1, "devices/"+r.Device.ID+"/commands", `{"id": "x"}`)
+	retained[0] |= 1
+	c.send(retained)
+	c.want("PUBACK", 0x40, 0, 1)
+	c.send(subscribePacket(4, 2, "devices/"+r.Device.ID+"/#", 1), []byte{0xC0, 0})
+	c.want("SUBACK", 0x90, 0, 2, 1)
+	c.want("PINGRESP", 0xD0)
+}
+
+// A last will has the rules of a message: on another device's topic it is refused and noted.
+func TestLastWillOnAnotherTopicIsRefused(t *testing.T) {
+	t.Parallel()
+	s := open(t, nil)
+	r, other := s.register(t), s.register(t)
+	c := s.dial(t)
+	c.send(packet(0x10, text("MQTT"), []byte{4, 0xCE, 0, 60}, text(r.Device.ID), text("devices/"+other.Device.ID+"/events"), text(`{"type": "FORGED"}`),
+		text(r.Device.ID), text(r.Secret)))
+	c.want("CONNACK", 0x20, 0, 0)
+	_ = c.Close()
+	if e := s.events(t, r.Device.ID, uplink.Refused, "not a topic of this device"); !strings.Contains(e.Data, uplink.ReasonForeignTopic) {
+		t.Errorf("noted as %+v", e)
 	}
 }

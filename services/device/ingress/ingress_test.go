@@ -266,22 +266,22 @@ func TestLastWillIsStoredUnlessTheClientLeaves(t *testing.T) {
 
 func TestFloodIsReadSlowerAndNoted(t *testing.T) {
 	t.Parallel()
-	s := open(t, func(l *ingress.Limits) { l.Messages, l.Burst = 50, time.Second })
+	s := open(t, func(l *ingress.Limits) { l.Messages, l.Burst = 20, time.Second })
 	r := s.register(t)
 	c, _ := s.join(t, 4, r, r.Device.ID, true)
 	began := time.Now()
 	var all [][]byte
-	for i := range 100 {
+	for i := range 50 {
 		all = append(all, publishPacket(4, 1, uint16(i+1), "devices/"+r.Device.ID+"/telemetry", `{"t": 1}`))
 	}
 	c.send(all...)
-	for i := range 100 {
+	for i := range 50 {
 		c.want("PUBACK", 0x40, 0, byte(i+1))
 	}
 	if took := time.Since(began); took < time.Second {
-		t.Errorf("100 messages at 50 a second take %v", took)
+		t.Errorf("50 messages at 20 a second take %v", took)
 	}
-	s.events(t, r.Device.ID, ingress.Throttled, "50 messages")
+	s.events(t, r.Device.ID, ingress.Throttled, "20 messages")
 	for range 200 { // of quality of service 0, those over the rate are dropped
 		c.send(publishPacket(4, 0, 0, "devices/"+r.Device.ID+"/telemetry", `{"t": 1}`))
 	}
