@@ -16,6 +16,7 @@ import (
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
+	"github.com/sluicehq/sluice/internal/worker"
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/assembly"
 	"github.com/sluicehq/sluice/services/device/devicetest"
@@ -74,6 +75,8 @@ func openWith(t testing.TB, db *sqldb.DB, bounds ingress.Limits, change func(*in
 	tracker := presence.NewTracker(s.store, s.listener, clock.System{}, logger, presence.Options{
 		Grace: time.Second, Wait: time.Minute, Sweep: time.Second, Compare: time.Minute, Welcome: s.listener.Greet,
 	})
+	following := worker.New(tracker.Loop(), worker.Options{Logger: logger})
+	following.Start(context.Background())
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
@@ -82,6 +85,9 @@ func openWith(t testing.TB, db *sqldb.DB, bounds ingress.Limits, change func(*in
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+		if err := following.Stop(context.Background()); err != nil {
 			t.Error(err)
 		}
 	})

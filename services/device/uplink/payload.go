@@ -19,7 +19,10 @@ import (
 )
 
 func decode(payload []byte, into any) error {
-	reader := json.NewDecoder(bytes.NewReader(payload))
+	if json.Unmarshal(payload, into) == nil {
+		return nil
+	}
+	reader := json.NewDecoder(bytes.NewReader(payload)) // for the reason
 	if err := reader.Decode(into); err != nil {
 		return errs.Invalid("payload", "%s", invalidJSON(err))
 	}
