@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -11,9 +13,12 @@ import (
 	bffrpc "github.com/sluicehq/sluice/bff/rpc"
 	"github.com/sluicehq/sluice/importer"
 	importerrpc "github.com/sluicehq/sluice/importer/rpc"
+	"github.com/sluicehq/sluice/internal/bus"
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/catalog"
+	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/config"
+	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/account/signing"
 )
 
@@ -24,6 +29,8 @@ type Offline struct {
 	conns   map[string]grpc.ClientConnInterface
 	isDemo  bool
 	signing *signing.Keys
+	stores  []*sqldb.DB
+	served  bool // another process relays the events
 }
 
 // OpenOffline opens the services and migrates their stores.
@@ -34,12 +41,46 @@ func OpenOffline(ctx context.Context, cfg config.Config, logger *slog.Logger) (*
 			return err
 		}
 		o.isDemo = w.isDemo
-		_, conns, err := w.local(ctx, catalog.Names(), reachIn(nil))
+		services, conns, err := w.local(ctx, catalog.Names(), reachIn(nil))
 		o.conns, o.signing = conns, w.signing
+		for _, s := range services {
+			o.stores = append(o.stores, s.db)
+		}
+		o.served = cfg.NATS.URL != "" || bus.InUse(filepath.Join(cfg.Data, "nats"))
 		return err
 	})
 	o.program = program
 	return o, err
+}
+
+// relayWait is the time without progress after which nobody relays the events.
+const relayWait = 3 * time.Second
+
+// AwaitRelay returns when a serving Sluice has published the events of all changes, so that no cache shows what was there
+// before. It returns at once when none serves.
+func (o *Offline) AwaitRelay(ctx context.Context) error {
+	if !o.served {
+		return nil
+	}
+	for _, store := range o.stores {
+		var oldest int64
+		for deadline := time.Now().Add(relayWait); time.Now().Before(deadline); {
+			pending, err := store.PendingEvents(ctx, 1)
+			if err != nil || len(pending) == 0 {
+				if err != nil {
+					return fmt.Errorf("wait for the events: %w", err)
+				}
+				break
+			}
+			if pending[0].Sequence != oldest {
+				oldest, deadline = pending[0].Sequence, time.Now().Add(relayWait)
+			}
+			if err := clock.Sleep(ctx, clock.System{}, 20*time.Millisecond); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Close closes the stores.

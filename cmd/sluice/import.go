@@ -48,6 +48,9 @@ func (c importCommand) Run(ctx context.Context) error {
 		return err
 	}
 	report, err := c.load(ctx, offline)
+	if err == nil {
+		err = offline.AwaitRelay(ctx)
+	}
 	printReport(os.Stdout, report)
 	if c.Strict && err == nil && report.Bad > 0 {
 		err = fmt.Errorf("%d rows are bad", report.Bad)

@@ -141,3 +141,16 @@ func (b *broker) stop(ctx context.Context) error {
 		return fmt.Errorf("stop the broker: %w", ctx.Err())
 	}
 }
+
+// InUse reports whether a process runs an embedded broker on the folder.
+func InUse(storeDir string) bool {
+	if _, err := os.Stat(filepath.Join(storeDir, "lock")); err != nil {
+		return false
+	}
+	lock, err := lockFolder(storeDir)
+	if err != nil {
+		return true
+	}
+	_ = lock.Close() // nothing was written
+	return false
+}
