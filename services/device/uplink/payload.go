@@ -311,6 +311,9 @@ func (p place) position(field string, arrived time.Time) (*device.Position, erro
 	if latitude == nil || longitude == nil {
 		return nil, errs.Invalid(field, "needs latitude and longitude")
 	}
+	if *latitude == 0 && *longitude == 0 { // receivers report it while they have no position
+		return nil, errs.Invalid(field, "is exactly 0, 0, which is no position")
+	}
 	at, err := cmp.Or(p.At, p.Time, p.TS, p.TST, p.Timestamp).Checked(field+".at", arrived)
 	if err != nil {
 		return nil, err

@@ -94,6 +94,7 @@ func TestBadTelemetryIsRefused(t *testing.T) {
 func TestPositionsAreRead(t *testing.T) {
 	t.Parallel()
 	for payload, want := range map[string]string{
+		`[{"lat":0,"lon":11.5},{"lat":48.1,"lon":0}]`:                                                                    "0 11.5 06:00:00, 48.1 0 06:00:00",
 		`{"latitude": 48.1, "longitude": 11.5}`:                                                                          "48.1 11.5 06:00:00",
 		`{"_type":"location","lat":48.1,"lon":11.5,"tst":1772341200,"acc":5,"vel":3}`:                                    "48.1 11.5 05:00:00",
 		`[{"latitude":1,"longitude":2,"timestamp":1772341200},{"latitude":3,"longitude":4,"at":"2026-03-01T05:30:00Z"}]`: "1 2 05:00:00, 3 4 05:30:00",
@@ -116,6 +117,7 @@ func TestPositionsAreRead(t *testing.T) {
 		`{"lat":1,"lon":1,"tst":9999999999}`: "in the future", `7`: "must not be a number",
 		`{"lat":1,"lon":1,"tst":300}`: "of the year 1970", `{"_type":"waypoint","lat":1,"lon":1,"tst":1772341200}`: "not a location",
 		`{"_type":"transition","lat":1,"lon":1,"tst":1772341200,"wtst":1772341000,"event":"enter"}`: "is a \"transition\", not a location",
+		`{"lat":0,"lon":-0.0}`:             "exactly 0, 0",
 		`{"_type":"lwt","tst":1772341200}`: "is a \"lwt\", not a location",
 	} {
 		if got, err := readPositions(device.UpMessage{Payload: []byte(payload), ArrivedAt: arrived()}); err == nil || !blamesDevice(err) || !strings.Contains(err.Error(), want) {
