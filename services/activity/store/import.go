@@ -28,6 +28,8 @@ type importing struct {
 	counts  activity.ImportCounts
 	touched []activity.Activity // water whose totals are to be settled
 	events  []pendingEvent
+
+	newTotals map[name]bool // that are counted as stored
 }
 
 type pendingEvent struct {
@@ -41,7 +43,7 @@ type pendingEvent struct {
 func (s *Store) Import(ctx context.Context, batch []activity.ImportedActivity, at time.Time) (activity.ImportCounts, error) {
 	var i *importing
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
-		i = &importing{tx: tx, at: at}
+		i = &importing{tx: tx, at: at, newTotals: map[name]bool{}}
 		for _, index := range byName(batch) {
 			if err := i.add(ctx, index, batch[index]); err != nil {
 				return err

@@ -48,6 +48,7 @@ func (i *importing) addTotal(ctx context.Context, in activity.ImportedActivity) 
 		i.counts.Updated++
 	default:
 		i.counts.Stored++
+		i.newTotals[nameOf(a)] = true
 	}
 	i.touch(a)
 	a.Amount = nil
@@ -119,6 +120,10 @@ func (i *importing) settle(ctx context.Context, index int, t total) error {
 	after.Amount, after.Title = &rest, activity.WaterTitle(&rest)
 	switch {
 	case !known && rest < least:
+		if i.newTotals[nameOf(t.template)] { // its logs are known
+			i.counts.Stored--
+			i.counts.Repeated++
+		}
 		return nil
 	case !known:
 		after.ID, after.CreatedAt, after.UpdatedAt = ids.New(ids.Activity), i.at, i.at
