@@ -107,6 +107,13 @@ func batchRows[T any](ctx context.Context, in *intake, rows iter.Seq2[T, error],
 // halve sends rows. If the service refuses their content, it retries with each half, so that only invalid rows are
 // dropped. Refused rows go to refused; any other error ends the import.
 func halve[T any](rows []T, send func([]T) error, refused func(rows []T, reason string)) error {
+	return halveIf(rows, send, refused, func(e *errs.Error) bool {
+		return e.Code == errs.InvalidArgument || e.Code == errs.ResourceExhausted
+	})
+}
+
+// halveIf is halve for other refusals. divisible reports whether a refusal may be about some of the rows only.
+func halveIf[T any](rows []T, send func([]T) error, refused func(rows []T, reason string), divisible func(*errs.Error) bool) error {
 	err := send(rows)
 	if err == nil {
 		return nil
@@ -115,12 +122,12 @@ func halve[T any](rows []T, send func([]T) error, refused func(rows []T, reason 
 	if !isRefusal(e) {
 		return err
 	}
-	if divisible := e.Code == errs.InvalidArgument || e.Code == errs.ResourceExhausted; divisible && len(rows) > 1 {
+	if len(rows) > 1 && divisible(e) {
 		half := len(rows) / 2
-		if err := halve(rows[:half], send, refused); err != nil {
+		if err := halveIf(rows[:half], send, refused, divisible); err != nil {
 			return err
 		}
-		return halve(rows[half:], send, refused)
+		return halveIf(rows[half:], send, refused, divisible)
 	}
 	refused(rows, e.Message)
 	return nil

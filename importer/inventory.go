@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/recordings"
 	"github.com/sluicehq/sluice/recordings/open"
 )
@@ -12,7 +13,7 @@ import (
 func (in *intake) inventory(ctx context.Context, r io.Reader) error {
 	source := in.source("inventory")
 	to := newBatches(maxDevices, func(ctx context.Context, _ string, devices []recordings.Device) error {
-		return halve(devices, func(part []recordings.Device) error {
+		return halveIf(devices, func(part []recordings.Device) error {
 			all, created, err := in.services.Devices.ImportDevices(ctx, source, part, in.Secrets != nil)
 			if err != nil {
 				return err
@@ -23,7 +24,8 @@ func (in *intake) inventory(ctx context.Context, r io.Reader) error {
 			in.Devices += created
 			in.countAccepted(len(part), Written{Stored: created})
 			return nil
-		}, func(part []recordings.Device, reason string) { in.refuse(part[0].Line, len(part), reason) })
+		}, func(part []recordings.Device, reason string) { in.refuse(part[0].Line, len(part), reason) },
+			func(*errs.Error) bool { return true }) // each refusal is about one device
 	})
 	devices := open.Devices(r, in.file.Name, in.settled.read)
 	return pass(ctx, in, devices, to, func(recordings.Device) (string, error) { return "", nil })

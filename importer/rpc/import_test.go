@@ -87,6 +87,8 @@ func TestRowsRefusedByServiceAreFaults(t *testing.T) {
 	}{
 		{"a device with a long name", importer.KindDevices, "key,name,kind\na,A,sensor\nb," + long + ",sensor\nc,C,camera\n",
 			importer.Counts{Rows: 3, Stored: 2, Bad: 1, Devices: 2}, 3, "longer than 200"},
+		{"one device of two kinds", importer.KindDevices, "name,kind\nA,sensor\nB,sensor\nB,camera\nC,camera\n",
+			importer.Counts{Rows: 4, Stored: 3, Bad: 1, Devices: 3}, 4, "the kind of a device does not change"},
 		{"a value beyond all bounds", importer.KindTelemetry, "time,value\n2026-01-01,1\n2026-01-02,1e200\n2026-01-03,3\n",
 			importer.Counts{Rows: 3, Stored: 2, Bad: 1, Devices: 1}, 3, "must be a number between"},
 		{"a vehicle with a long key", importer.KindTrips, "vehicle,time,lat,lon\na,2026-01-01,1,1\n" + long + long + ",2026-01-01,1,1\nc,2026-01-01,1,1\n",
