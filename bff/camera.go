@@ -32,6 +32,7 @@ type StreamSession struct {
 	Error       *string
 }
 
+// StreamInput names a camera and a viewer.
 type StreamInput struct {
 	DeviceID string
 	Viewer   *string

@@ -53,6 +53,7 @@ func (c *Controller) checkBlockList(ctx context.Context) error {
 	return refusal
 }
 
+// BlockedMessage is the message of a refusal by the block list.
 func BlockedMessage(wait time.Duration) string {
 	return "you keep retrying before retryAfterMs: retry after " + wait.String()
 }

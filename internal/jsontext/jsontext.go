@@ -37,6 +37,7 @@ type Error struct {
 	message string
 }
 
+// Error implements error.
 func (e *Error) Error() string { return e.message }
 
 func refuse(fault Fault, format string, args ...any) *Error {

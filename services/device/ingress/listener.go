@@ -227,6 +227,7 @@ func (l *Listener) drain() {
 	}
 }
 
+// Connections returns the number of connected clients.
 func (l *Listener) Connections() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -32,6 +32,7 @@ func newSecret() (secret, hash string) {
 	return secret, HashSecret(secret)
 }
 
+// HashSecret returns the stored form of a secret.
 func HashSecret(secret string) string {
 	sum := sha256.Sum256([]byte(secret))
 	return hex.EncodeToString(sum[:])

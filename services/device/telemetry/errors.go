@@ -4,6 +4,7 @@ import (
 	"github.com/sluicehq/sluice/internal/errs"
 )
 
+// ReasonTooManyPoints means that a response would exceed MaxPoints.
 const ReasonTooManyPoints = "TOO_MANY_POINTS"
 
 // TooManyPoints reports that a response would exceed MaxPoints.

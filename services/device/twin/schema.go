@@ -93,6 +93,7 @@ func (s *Service) fitsSchema(ctx context.Context, who caller.Caller, in SetInput
 // nothingElse refuses references to other schemas.
 type nothingElse struct{}
 
+// Load implements jsonschema.URLLoader.
 func (nothingElse) Load(url string) (any, error) {
 	return nil, fmt.Errorf("%.200q cannot be referred to", url)
 }

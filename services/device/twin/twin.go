@@ -70,6 +70,7 @@ type Version struct {
 	Actor    string // who wanted it
 }
 
+// SetInput is the input of Set.
 type SetInput struct {
 	DeviceID        string
 	Desired         string // a JSON object

@@ -12,6 +12,7 @@ import (
 	types "github.com/sluicehq/sluice/services/types/rpc"
 )
 
+// Register registers the service as sluice.trip.v1.Trips.
 func Register(r grpc.ServiceRegistrar, s *trip.Service) {
 	tripv1.RegisterTripsServer(r, server{service: s})
 }
