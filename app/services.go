@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
 	"time"
@@ -96,18 +95,18 @@ func parts() map[string]part {
 	}
 }
 
-func (w *wiring) openStore(ctx context.Context, service string, migrations fs.FS) (*sqldb.DB, error) {
-	return w.openPrepared(ctx, service, func(ctx context.Context, db *sqldb.DB) error { return db.Migrate(ctx, migrations) })
+func (w *wiring) openStore(ctx context.Context, service string, schema sqldb.Schema) (*sqldb.DB, error) {
+	return w.openPrepared(ctx, service, func(ctx context.Context, db *sqldb.DB) error { return db.Migrate(ctx, schema) })
 }
 
 // openSealed opens the store of a service that stores secrets, and seals those that are not sealed yet.
-func (w *wiring) openSealed(ctx context.Context, service string, migrations fs.FS, sealed ...sqldb.Sealed) (*sqldb.DB, error) {
+func (w *wiring) openSealed(ctx context.Context, service string, schema sqldb.Schema, sealed ...sqldb.Sealed) (*sqldb.DB, error) {
 	keys, err := w.sealingKeys()
 	if err != nil {
 		return nil, err
 	}
 	return w.openPrepared(ctx, service, func(ctx context.Context, db *sqldb.DB) error {
-		if err := db.Migrate(ctx, migrations); err != nil {
+		if err := db.Migrate(ctx, schema); err != nil {
 			return err
 		}
 		return db.SealAll(ctx, sealed...)
@@ -155,6 +154,7 @@ func (w *wiring) openPrepared(ctx context.Context, service string, prepare prepa
 		return nil, fmt.Errorf("the %s service: %w", service, err)
 	}
 	w.program.closing.add(service+" store", func(context.Context) error { return db.Close() })
+	db.LimitStorage(sqldb.StorageLimits{Account: int64(settings.AccountStorage)})
 	return db, nil
 }
 

@@ -24,7 +24,7 @@ import (
 
 func newOutbox(t *testing.T) *sqldb.DB {
 	t.Helper()
-	return sqltest.OpenSQLite(t, fstest.MapFS{"00001_nothing.sql": {Data: []byte("-- +goose Up\nSELECT 1;\n")}})
+	return sqltest.OpenSQLite(t, sqldb.Schema{Files: fstest.MapFS{"migrations/00001_nothing.sql": {Data: []byte("-- +goose Up\nSELECT 1;\n")}}})
 }
 
 // emit commits one event a subject, in one transaction.

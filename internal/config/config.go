@@ -120,11 +120,11 @@ type Auth struct {
 
 // Services configures each service of internal/catalog, with its default address.
 type Services struct {
-	Account  Service `embed:"" prefix:"account-" set:"listen=127.0.0.1:9101"`
-	Device   Service `embed:"" prefix:"device-" set:"listen=127.0.0.1:9102"`
-	Trip     Service `embed:"" prefix:"trip-" set:"listen=127.0.0.1:9103"`
-	Job      Service `embed:"" prefix:"job-" set:"listen=127.0.0.1:9104"`
-	Activity Service `embed:"" prefix:"activity-" set:"listen=127.0.0.1:9105"`
+	Account  Service `embed:"" prefix:"account-" set:"listen=127.0.0.1:9101" set:"storage=16MiB"`
+	Device   Service `embed:"" prefix:"device-" set:"listen=127.0.0.1:9102" set:"storage=64MiB"`
+	Trip     Service `embed:"" prefix:"trip-" set:"listen=127.0.0.1:9103" set:"storage=256MiB"`
+	Job      Service `embed:"" prefix:"job-" set:"listen=127.0.0.1:9104" set:"storage=128MiB"`
+	Activity Service `embed:"" prefix:"activity-" set:"listen=127.0.0.1:9105" set:"storage=512MiB"`
 }
 
 // Service configures the database and the addresses of one service.
@@ -133,6 +133,7 @@ type Service struct {
 	MaxConnections int    `default:"16" min:"2" max:"1000" help:"Maximum number of connections of this process to PostgreSQL. The sum over all processes and services must stay below max_connections of the server."`
 	Addr           string `help:"Address of the service when it runs separately, as host:port, several with commas; calls are distributed over these and over all addresses of a host name. Empty when it runs in this process."`
 	Listen         string `default:"${listen}" help:"Listen address of the service when it runs separately, as host:port."`
+	AccountStorage Size   `default:"${storage}" help:"Maximum size of what an account stores in the service: rows with their indexes. Writes beyond it are refused. 0 is unlimited."`
 }
 
 // Breaker configures the circuit breaker, the bulkhead and the hedging of calls to services.

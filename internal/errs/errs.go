@@ -116,6 +116,13 @@ func (e *Error) Retryable() bool {
 	return e.Code == Unavailable || e.Code == DeadlineExceeded || e.RetryAfter > 0
 }
 
+// Final reports whether a retry of the unchanged call would be refused again: the input is at fault, or a limit is
+// reached that does not pass with time.
+func Final(err error) bool {
+	e := From(err)
+	return e != nil && (e.Code.Fault() == FaultInput || e.Code == ResourceExhausted && e.RetryAfter == 0)
+}
+
 // From returns the *Error in err, or converts it: an ended context to DEADLINE_EXCEEDED or CANCELLED, any other error
 // to INTERNAL. From(nil) is nil.
 func From(err error) *Error {

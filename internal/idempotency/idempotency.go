@@ -24,6 +24,7 @@ const MaxKeyLength = 200
 // Key is the idempotency key of one call; the zero Key is none.
 type Key struct {
 	Caller      string // the owner: keys of different callers are distinct
+	AccountID   string // of the caller: the result uses its storage
 	Value       string // as the client sent it
 	Fingerprint string // hash of the method and its input
 }
@@ -45,7 +46,8 @@ func NewKey(ctx context.Context, value, method string, request any) (Key, error)
 	hash.Write([]byte(method))
 	hash.Write([]byte{0})
 	hash.Write(canonical)
-	return Key{Caller: caller.FromContext(ctx).Name(), Value: value, Fingerprint: hex.EncodeToString(hash.Sum(nil))}, nil
+	who := caller.FromContext(ctx)
+	return Key{Caller: who.Name(), AccountID: who.AccountID, Value: value, Fingerprint: hex.EncodeToString(hash.Sum(nil))}, nil
 }
 
 // Zero reports whether the call has no key.

@@ -17,7 +17,8 @@ func (db *DB) Group(ctx context.Context, change func(ctx context.Context) error)
 	})
 }
 
-func (tx *Tx) nested(ctx context.Context, change func(tx *Tx) error) error {
+// Nested runs change at a savepoint: when it fails, its writes are rolled back and the transaction goes on.
+func (tx *Tx) Nested(ctx context.Context, change func(tx *Tx) error) error {
 	if _, err := tx.ExecContext(ctx, "SAVEPOINT nested"); err != nil {
 		return fmt.Errorf("begin a nested write: %w", err)
 	}

@@ -17,13 +17,8 @@ const maxArguments = 200
 // onConflict, as in "ON CONFLICT DO NOTHING" or "", defines what happens to duplicates.
 func (tx *Tx) Insert(ctx context.Context, table, columns string, rows [][]any, onConflict string) (inserted int64, err error) {
 	for len(rows) > 0 {
-		width := len(rows[0])
-		n := min(len(rows), max(1, maxArguments/width))
-		arguments := make([]any, 0, n*width)
-		for _, row := range rows[:n] {
-			arguments = append(arguments, row...)
-		}
-		done, err := tx.ExecContext(ctx, `INSERT INTO `+table+` (`+columns+`) VALUES `+Tuples(n, width)+` `+onConflict, arguments...)
+		statement, arguments, n := insertStatement(table, columns, rows, onConflict)
+		done, err := tx.ExecContext(ctx, statement, arguments...)
 		if err != nil {
 			return 0, fmt.Errorf("insert into %s: %w", table, err)
 		}
@@ -35,6 +30,30 @@ func (tx *Tx) Insert(ctx context.Context, table, columns string, rows [][]any, o
 		rows = rows[n:]
 	}
 	return inserted, nil
+}
+
+// InsertReturning is Insert, and scans the columns of each inserted row. It is slower than Insert.
+func (tx *Tx) InsertReturning(ctx context.Context, table, columns string, rows [][]any, onConflict, returning string, scan func(Row) error) error {
+	for len(rows) > 0 {
+		statement, arguments, n := insertStatement(table, columns, rows, onConflict)
+		_, err := Select(ctx, tx, func(row Row) (struct{}, error) { return struct{}{}, scan(row) }, statement+` RETURNING `+returning, arguments...)
+		if err != nil {
+			return fmt.Errorf("insert into %s: %w", table, err)
+		}
+		rows = rows[n:]
+	}
+	return nil
+}
+
+// insertStatement returns an insert of the first n rows.
+func insertStatement(table, columns string, rows [][]any, onConflict string) (statement string, arguments []any, n int) {
+	width := len(rows[0])
+	n = min(len(rows), max(1, maxArguments/width))
+	arguments = make([]any, 0, n*width)
+	for _, row := range rows[:n] {
+		arguments = append(arguments, row...)
+	}
+	return `INSERT INTO ` + table + ` (` + columns + `) VALUES ` + Tuples(n, width) + ` ` + onConflict, arguments, n
 }
 
 // Tuples returns placeholders for rows of width values: ($1, $2), ($3, $4).

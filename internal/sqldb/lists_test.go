@@ -15,10 +15,10 @@ import (
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
 )
 
-func leaves() fstest.MapFS {
-	return fstest.MapFS{"00001_leaves.sql": {Data: []byte(`-- +goose Up
+func leaves() sqldb.Schema {
+	return sqldb.Schema{Files: fstest.MapFS{"migrations/00001_leaves.sql": {Data: []byte(`-- +goose Up
 CREATE TABLE leaves (id TEXT PRIMARY KEY, tree TEXT NOT NULL, fell_at BIGINT NOT NULL, shape TEXT);
-`)}}
+`)}}}
 }
 
 func TestListsOnEachEngineReturnExpectedRows(t *testing.T) {

@@ -15,9 +15,9 @@ import (
 //go:embed migrations
 var shared embed.FS
 
-// Migrate migrates the tables of this package, then those of the service, from goose files (00001_name.sql) at the
-// root of migrations. It is idempotent.
-func (db *DB) Migrate(ctx context.Context, migrations fs.FS) error {
+// Migrate migrates the tables of this package, then those of the service, and counts the bytes of tables that are not
+// counted yet. It is idempotent.
+func (db *DB) Migrate(ctx context.Context, schema Schema) error {
 	engine := "sqlite"
 	if db.postgres {
 		engine = "postgres"
@@ -29,7 +29,14 @@ func (db *DB) Migrate(ctx context.Context, migrations fs.FS) error {
 	if err := db.apply(ctx, "goose_sqldb_version", own); err != nil {
 		return err
 	}
-	return db.apply(ctx, "goose_db_version", migrations)
+	files, err := fs.Sub(schema.Files, "migrations")
+	if err != nil {
+		return fmt.Errorf("open the migrations: %w", err)
+	}
+	if err := db.apply(ctx, "goose_db_version", files); err != nil {
+		return err
+	}
+	return db.count(ctx, schema)
 }
 
 func (db *DB) apply(ctx context.Context, table string, migrations fs.FS) error {

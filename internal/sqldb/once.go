@@ -27,7 +27,10 @@ func WriteOnce[T any](ctx context.Context, db *DB, key idempotency.Key, now time
 		if result, err = change(tx); err != nil {
 			return err
 		}
-		return db.storeResult(ctx, tx, key, result)
+		if err := db.storeResult(ctx, tx, key, result); err != nil {
+			return err
+		}
+		return tx.CheckStorage(ctx, key.AccountID)
 	})
 	if err != nil {
 		var zero T
@@ -54,8 +57,8 @@ func (db *DB) recall(ctx context.Context, tx *Tx, key idempotency.Key, now time.
 	if _, err := tx.ExecContext(ctx, `DELETE FROM idempotency WHERE created_at < $1`, Micros(now.Add(-idempotency.Retention))); err != nil {
 		return false, fmt.Errorf("delete expired idempotency keys: %w", err)
 	}
-	claimed, err := Affects(tx.ExecContext(ctx, `INSERT INTO idempotency (caller, value, fingerprint, result, created_at)
-		VALUES ($1, $2, $3, '', $4) ON CONFLICT (caller, value) DO NOTHING`, key.Caller, key.Value, db.fingerprints(key)[0], Micros(now)))
+	claimed, err := Affects(tx.ExecContext(ctx, `INSERT INTO idempotency (caller, value, fingerprint, result, created_at, account_id)
+		VALUES ($1, $2, $3, '', $4, $5) ON CONFLICT (caller, value) DO NOTHING`, key.Caller, key.Value, db.fingerprints(key)[0], Micros(now), key.AccountID))
 	if err != nil {
 		return false, fmt.Errorf("claim the idempotency key: %w", err)
 	}

@@ -16,8 +16,8 @@ import (
 	"github.com/sluicehq/sluice/internal/sqldb"
 )
 
-func secretRows() fstest.MapFS {
-	return fstest.MapFS{"00001_rows.sql": {Data: []byte("-- +goose Up\nCREATE TABLE secret_rows (id TEXT PRIMARY KEY, a TEXT NOT NULL, b TEXT NOT NULL);")}}
+func secretRows() sqldb.Schema {
+	return sqldb.Schema{Files: fstest.MapFS{"migrations/00001_rows.sql": {Data: []byte("-- +goose Up\nCREATE TABLE secret_rows (id TEXT PRIMARY KEY, a TEXT NOT NULL, b TEXT NOT NULL);")}}}
 }
 
 func openWith(t *testing.T, path string, texts ...string) *sqldb.DB {

@@ -34,6 +34,7 @@ type DB struct {
 	postgres bool
 	emitted  chan struct{}
 	keys     *seal.Keys // nil for a service without secrets
+	limits   StorageLimits
 }
 
 const (
@@ -196,7 +197,7 @@ type Tx struct {
 // context of a Group, it joins that transaction.
 func (db *DB) Write(ctx context.Context, change func(tx *Tx) error) error {
 	if tx, ok := ctx.Value(groupKey{}).(*Tx); ok && tx.db == db {
-		return tx.nested(ctx, change)
+		return tx.Nested(ctx, change)
 	}
 	for attempt := 0; ; attempt++ {
 		emitted, err := db.writeOnce(ctx, change)

@@ -16,11 +16,11 @@ import (
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
 )
 
-func things() fstest.MapFS {
-	return fstest.MapFS{"00001_things.sql": {Data: []byte(`-- +goose Up
+func things() sqldb.Schema {
+	return sqldb.Schema{Files: fstest.MapFS{"migrations/00001_things.sql": {Data: []byte(`-- +goose Up
 CREATE TABLE things (id TEXT PRIMARY KEY, name TEXT NOT NULL, size BIGINT NOT NULL);
 CREATE UNIQUE INDEX things_name ON things (name) WHERE size > 0;
-`)}}
+`)}}}
 }
 
 func TestDBOnEachEngineKeepsItsPromises(t *testing.T) {

@@ -14,6 +14,8 @@ type Change struct {
 	Order  *Order // to enqueue, At
 	At     time.Time
 	Delete bool // delete the job and its runs
+
+	Limited bool // refused when the account of the job has no storage left
 }
 
 // Rule decides the change of a job and one of its runs; run is nil without one. The store may retry it, so it must

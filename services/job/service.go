@@ -146,7 +146,9 @@ func (s *Service) Update(ctx context.Context, in UpdateInput) (Job, error) {
 		if j == before && plan.same(j.Plan) && plan.TimeZone == j.TimeZone {
 			return Change{}, nil
 		}
-		return j.withNewVersion(now).replan(plan, run, now)
+		change, err := j.withNewVersion(now).replan(plan, run, now)
+		change.Limited = true
+		return change, err
 	})
 }
 

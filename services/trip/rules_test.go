@@ -11,6 +11,7 @@ import (
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/ids"
+	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/internal/sqldb/sqltest"
 	"github.com/sluicehq/sluice/services/trip"
 	"github.com/sluicehq/sluice/services/trip/store"
@@ -32,6 +33,7 @@ func (k kindOfAll) Kind(context.Context, string) (string, error) { return k.kind
 type drive struct {
 	*trip.Service
 	t     *testing.T
+	db    *sqldb.DB
 	clock *clock.Manual
 	rider context.Context
 	trip  trip.Trip
@@ -39,9 +41,9 @@ type drive struct {
 
 func newDrive(t *testing.T, kind string) *drive {
 	t.Helper()
-	d := &drive{t: t, clock: clock.NewManual(noon())}
+	d := &drive{t: t, db: sqltest.OpenSQLite(t, store.Migrations()), clock: clock.NewManual(noon())}
 	limits := trip.SpeedLimits{Default: 80, ByKind: map[string]float64{"train": 170, "bicycle": 25}}
-	d.Service = trip.New(store.New(sqltest.OpenSQLite(t, store.Migrations()), subjectOnly), kindOfAll{kind: kind}, d.clock, tariff(), limits)
+	d.Service = trip.New(store.New(d.db, subjectOnly), kindOfAll{kind: kind}, d.clock, tariff(), limits)
 	d.rider = caller.NewContext(t.Context(), caller.Caller{AccountID: ids.New(ids.Account), Role: caller.Member, Scopes: caller.ScopesOf(caller.Member)})
 	return d
 }

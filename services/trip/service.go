@@ -112,7 +112,7 @@ func (s *Service) Start(ctx context.Context, in StartInput) (Trip, error) {
 		ID: ids.New(ids.Trip), Status: InProgress, Version: 1, AccountID: who.AccountID, VehicleID: in.VehicleID,
 		Start: start, DistanceSource: FromTrack, MaxSpeed: s.speeds.of(rented.Kind), Tariff: s.tariff,
 	}
-	change := Change{Event: Started, At: now}
+	change := Change{Event: Started, At: now, Limited: true}
 	if start.At.Before(now.Add(-ClockTolerance)) {
 		change.Refusal = errs.Invalid("position.at", "is more than %d minutes in the past", int(ClockTolerance.Minutes()))
 	}
@@ -147,7 +147,7 @@ func (s *Service) ReportPosition(ctx context.Context, tripID string, position Po
 		}
 		t, fixes, recounts := observeAll(t, rider, fresh, now)
 		t.Version++
-		return &Change{Trip: t.AsOf(now), Fixes: fixes, Recounts: recounts, Event: Moved, At: now}, nil
+		return &Change{Trip: t.AsOf(now), Fixes: fixes, Recounts: recounts, Event: Moved, At: now, Limited: true}, nil
 	})
 	return t.AsOf(now), err
 }

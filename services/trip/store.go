@@ -67,6 +67,7 @@ type Change struct {
 	Fixes    []Fix     // to append to the track
 	Recounts []Recount // stored fixes whose rejection has changed
 	Refusal  error     // returned by Create instead of a write, unless the idempotency key is repeated
+	Limited  bool      // refused when the account has no storage left
 	Event    Event     // "" emits no event and leaves the version unchanged
 	At       time.Time // the time of the change
 }

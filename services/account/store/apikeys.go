@@ -75,7 +75,10 @@ func (s *Store) CreateAPIKey(ctx context.Context, once idempotency.Key, key acco
 		if err != nil {
 			return account.APIKey{}, err
 		}
-		return kept, s.emitKey(ctx, tx, key.CreatedAt, "created", kept)
+		if err := s.emitKey(ctx, tx, key.CreatedAt, "created", kept); err != nil {
+			return account.APIKey{}, err
+		}
+		return kept, tx.CheckStorage(ctx, key.AccountID)
 	})
 	if err != nil {
 		return account.APIKey{}, prefixConflict(err)

@@ -21,8 +21,42 @@ func (s *Store) OpenSession(ctx context.Context, session account.Session, first 
 		if err != nil {
 			return fmt.Errorf("insert the session: %w", err)
 		}
-		return insertToken(ctx, tx, first, session)
+		if err := insertToken(ctx, tx, first, session); err != nil {
+			return err
+		}
+		return s.deleteOldest(ctx, tx, session)
 	})
+}
+
+const deletedAtOnce = 100
+
+// deleteOldest deletes the oldest sessions of an account that has no storage left, so that a sign-in is never refused.
+func (s *Store) deleteOldest(ctx context.Context, tx *sqldb.Tx, but account.Session) error {
+	for {
+		storage, err := tx.StorageOf(ctx, []string{but.AccountID})
+		if err != nil || storage[but.AccountID].Left() >= 0 {
+			return err
+		}
+		oldest, err := sqldb.Select(ctx, tx, sqldb.Text, `SELECT id FROM sessions WHERE account_id = $1 AND id <> $2
+			ORDER BY created_at, id LIMIT $3`, but.AccountID, but.ID, deletedAtOnce)
+		if err != nil {
+			return fmt.Errorf("find the oldest sessions: %w", err)
+		}
+		if len(oldest) == 0 {
+			return nil
+		}
+		for _, id := range oldest {
+			if err := s.endSession(ctx, tx, id, but.CreatedAt); err != nil {
+				return err
+			}
+		}
+		if err := deleteRows(ctx, tx, `DELETE FROM refresh_tokens`, "session_id", oldest); err != nil {
+			return err
+		}
+		if err := deleteRows(ctx, tx, `DELETE FROM sessions`, "id", oldest); err != nil {
+			return err
+		}
+	}
 }
 
 func insertToken(ctx context.Context, tx *sqldb.Tx, token account.Hash, session account.Session) error {
@@ -105,7 +139,10 @@ func rotate(ctx context.Context, tx *sqldb.Tx, session account.Session, token ac
 		sqldb.Micros(session.ExpiresAt), session.Generation, sqldb.Micros(session.RotatedAt), session.ID); err != nil {
 		return fmt.Errorf("prolong the session: %w", err)
 	}
-	return insertToken(ctx, tx, next, session)
+	if err := insertToken(ctx, tx, next, session); err != nil {
+		return err
+	}
+	return tx.CheckStorage(ctx, session.AccountID)
 }
 
 // newestOf returns which of the hashes is that of the session's newest token; -1 for none.

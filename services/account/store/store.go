@@ -8,7 +8,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/account"
@@ -17,13 +16,16 @@ import (
 //go:embed migrations/*.sql
 var files embed.FS
 
-// Migrations returns the tables, for sqldb.DB.Migrate.
-func Migrations() fs.FS {
-	sub, err := fs.Sub(files, "migrations")
-	if err != nil {
-		return files // never: the folder is embedded
-	}
-	return sub
+// Migrations returns the tables of this store, for sqldb.DB.Migrate.
+func Migrations() sqldb.Schema {
+	return sqldb.Schema{Files: files, Counted: []sqldb.Counted{
+		{Table: "sessions", Owner: "row.account_id", Bytes: "400"},
+		{Table: "refresh_tokens", Owner: "(SELECT account_id FROM sessions WHERE id = row.session_id)", Bytes: "400"},
+		{
+			Table: "api_keys", Owner: "row.account_id",
+			Bytes: sqldb.TextBytes(600, "name", "scopes", "device_labels"),
+		},
+	}}
 }
 
 // Store is an account.Store.

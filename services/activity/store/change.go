@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/activity"
@@ -28,7 +29,10 @@ func (s *Store) Change(ctx context.Context, id string, decide activity.Decide) (
 		if err != nil {
 			return err
 		}
-		return s.emit(ctx, tx, what, after)
+		if err := s.emit(ctx, tx, what, after); err != nil || what == withdrawn {
+			return err
+		}
+		return checkStorage(ctx, tx, after)
 	})
 	if err != nil {
 		return activity.Activity{}, fmt.Errorf("change activity: %w", err)
@@ -76,8 +80,8 @@ func insertRevision(ctx context.Context, tx *sqldb.Tx, before activity.Activity,
 	if err != nil {
 		return fmt.Errorf("write the history of %s: %w", before.ID, err)
 	}
-	_, err = tx.Insert(ctx, "activity_history", `activity_id, version, source, external_id, account_id, withdrawn, replaced_at, replaced_by, activity`,
-		[][]any{{before.ID, before.Version, before.Source, before.ExternalID, before.AccountID, withdrawn, sqldb.Micros(at), by, string(text)}}, "")
+	_, err = tx.Insert(ctx, "activity_history", `activity_id, version, source, external_id, account_id, withdrawn, replaced_at, replaced_by, activity, recorded_by`,
+		[][]any{{before.ID, before.Version, before.Source, before.ExternalID, before.AccountID, withdrawn, sqldb.Micros(at), by, string(text), caller.FromContext(ctx).AccountID}}, "")
 	return err
 }
 

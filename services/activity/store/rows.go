@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/activity"
 )
@@ -25,8 +26,8 @@ func insert(ctx context.Context, tx *sqldb.Tx, a activity.Activity) (isNew bool,
 	if err != nil {
 		return false, err
 	}
-	kept = append(kept, comparedValues(a)...)
-	inserted, err := tx.Insert(ctx, "activities", columns+`, `+compared, [][]any{kept},
+	kept = append(append(kept, comparedValues(a)...), caller.FromContext(ctx).AccountID)
+	inserted, err := tx.Insert(ctx, "activities", columns+`, `+compared+`, recorded_by`, [][]any{kept},
 		`ON CONFLICT (source, external_id, account_id) WHERE external_id <> '' DO NOTHING`)
 	return inserted == 1, err
 }

@@ -4,11 +4,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
 
+	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/activity"
@@ -17,13 +18,24 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// Migrations returns the schema migrations, for sqldb.DB.Migrate.
-func Migrations() fs.FS {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return migrations // impossible: the folder is embedded above
-	}
-	return sub
+// Migrations returns the schema, for sqldb.DB.Migrate. A public activity counts for the account that recorded it.
+func Migrations() sqldb.Schema {
+	return sqldb.Schema{Files: migrations, Counted: []sqldb.Counted{
+		{
+			Table: "activities", Owner: "CASE WHEN row.account_id <> '' THEN row.account_id ELSE row.recorded_by END",
+			Bytes: sqldb.TextBytes(900, "title", "content", "links", "data", "position", "source", "external_id", "external_id", "unit", "organisation", "subject",
+				"actor", "site", "telescope", "instrument", "programme", "observer", "target", "status",
+				"actor_folded", "telescope_folded", "instrument_folded", "programme_folded", "observer_folded", "target_folded", "status_folded"),
+		},
+		{
+			Table: "activity_history", Owner: "CASE WHEN row.account_id <> '' THEN row.account_id ELSE row.recorded_by END",
+			Bytes: sqldb.TextBytes(500, "source", "external_id", "replaced_by", "activity"),
+		},
+		{
+			Table: "activity_totals", Owner: "row.account_id",
+			Bytes: sqldb.TextBytes(300, "source", "source", "external_id", "activity"),
+		},
+	}}
 }
 
 // Store is an activity.Store over a database. It is safe for concurrent use.
@@ -37,6 +49,11 @@ func New(db *sqldb.DB, encode func(activity.Activity) ([]byte, error)) *Store {
 	return &Store{db: db, encode: encode}
 }
 
+// checkStorage checks the storage of the owner; that of the caller for a public activity.
+func checkStorage(ctx context.Context, tx *sqldb.Tx, a activity.Activity) error {
+	return tx.CheckStorage(ctx, cmp.Or(a.AccountID, caller.FromContext(ctx).AccountID))
+}
+
 // Create implements activity.Store.
 func (s *Store) Create(ctx context.Context, key idempotency.Key, made activity.Activity) (activity.Activity, error) {
 	kept, err := sqldb.WriteOnce(ctx, s.db, key, made.CreatedAt, func(tx *sqldb.Tx) (activity.Activity, error) {
@@ -47,7 +64,10 @@ func (s *Store) Create(ctx context.Context, key idempotency.Key, made activity.A
 		if !isNew {
 			return first(ctx, tx, made)
 		}
-		return made, s.emit(ctx, tx, added, made)
+		if err := s.emit(ctx, tx, added, made); err != nil {
+			return activity.Activity{}, err
+		}
+		return made, checkStorage(ctx, tx, made)
 	})
 	if err != nil {
 		return activity.Activity{}, fmt.Errorf("create activity: %w", err)

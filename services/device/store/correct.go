@@ -43,7 +43,7 @@ func (s *Store) Correct(ctx context.Context, deviceID string, readings []telemet
 				rows = append(rows, []any{deviceID, i.key, i.at, value, nil})
 			}
 		}
-		inserted, err := tx.Insert(ctx, "readings", readingColumns, rows, "ON CONFLICT DO NOTHING")
+		inserted, err := insertReadings(ctx, tx, rows)
 		updated, stored = corrected, inserted-corrected
 		return err
 	})

@@ -31,7 +31,7 @@ func (s *Store) RecordAll(ctx context.Context, recordings []telemetry.Recording)
 				rows = append(rows, []any{recording.DeviceID, r.Key, sqldb.Micros(r.At), r.Value, arrived})
 			}
 		}
-		stored, err = tx.Insert(ctx, "readings", readingColumns, rows, "ON CONFLICT DO NOTHING")
+		stored, err = insertReadings(ctx, tx, rows)
 		return err
 	})
 	if err != nil {
@@ -40,7 +40,53 @@ func (s *Store) RecordAll(ctx context.Context, recordings []telemetry.Recording)
 	return stored, nil
 }
 
-const readingColumns = "device_id, key, at, value, arrived_at"
+const (
+	readingsTable  = "readings"
+	readingColumns = "device_id, key, at, value, arrived_at"
+
+	readingBytes = 150 // the size of a reading without its key, which the row and the primary key both have
+)
+
+// insertReadings inserts the new readings among the rows, and counts their bytes: one write for each device. When all
+// are new, which is the rule, it need not ask which of them are.
+func insertReadings(ctx context.Context, tx *sqldb.Tx, rows [][]any) (stored int64, err error) {
+	bytes := map[string]int64{}
+	err = tx.Nested(ctx, func(tx *sqldb.Tx) error {
+		if stored, err = tx.Insert(ctx, readingsTable, readingColumns, rows, onReadingKnown); err != nil {
+			return err
+		}
+		if stored < int64(len(rows)) {
+			return errSomeKnown
+		}
+		return nil
+	})
+	switch {
+	case err == nil:
+		for _, row := range rows {
+			bytes[row[0].(string)] += readingSize(len(row[1].(string)))
+		}
+	case errors.Is(err, errSomeKnown):
+		stored = 0
+		err = tx.InsertReturning(ctx, readingsTable, readingColumns, rows, onReadingKnown, "device_id, octet_length(key)", func(row sqldb.Row) error {
+			var deviceID string
+			var key int
+			err := row.Scan(&deviceID, &key)
+			bytes[deviceID] += readingSize(key)
+			stored++
+			return err
+		})
+	}
+	if err != nil {
+		return 0, err
+	}
+	return stored, tx.CountStorage(ctx, readingsTable, bytes)
+}
+
+const onReadingKnown = "ON CONFLICT DO NOTHING"
+
+var errSomeKnown = errors.New("some of the readings are stored already")
+
+func readingSize(key int) int64 { return readingBytes + 2*int64(key) }
 
 // known returns the existing devices.
 func known(ctx context.Context, tx *sqldb.Tx, recordings []telemetry.Recording) (map[string]bool, error) {

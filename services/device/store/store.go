@@ -10,7 +10,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
 	"strings"
 	"time"
@@ -26,13 +25,23 @@ import (
 //go:embed migrations
 var migrations embed.FS
 
-// Migrations returns the schema, for sqldb.DB.Migrate.
-func Migrations() fs.FS {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return migrations // impossible: the folder is embedded
+// Migrations returns the schema, for sqldb.DB.Migrate. What an account does to devices counts for the account, and the
+// rest for the device.
+func Migrations() sqldb.Schema {
+	ofDevice := func(table, bytes string) sqldb.Counted {
+		return sqldb.Counted{Table: table, Owner: "row.device_id", Bytes: bytes}
 	}
-	return sub
+	readings := ofDevice(readingsTable, sqldb.TextBytes(readingBytes, "key", "key"))
+	readings.StoreInserts = true
+	return sqldb.Schema{Files: migrations, Counted: []sqldb.Counted{
+		readings,
+		ofDevice("readings_rolled", sqldb.TextBytes(280, "key", "key")),
+		ofDevice("device_events", sqldb.TextBytes(350, "type", "message", "actor", "data")),
+		ofDevice("device_config_versions", sqldb.TextBytes(350, "desired", "actor")),
+		ofDevice("commands", sqldb.TextBytes(700, "name", "arguments", "caller", "reference", "result", "reason", "error")),
+		ofDevice("command_log", sqldb.TextBytes(500, "stream", "text")),
+		{Table: "device_calls", Owner: "row.account_id", Bytes: sqldb.TextBytes(600, "name", "outcome", "reason", "trace_id")},
+	}}
 }
 
 var _ assembly.Store = (*Store)(nil)

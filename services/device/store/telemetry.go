@@ -23,7 +23,7 @@ func (s *Store) Record(ctx context.Context, deviceID string, readings []telemetr
 			return err
 		}
 		var err error
-		stored, err = tx.Insert(ctx, "readings", readingColumns, rows, "ON CONFLICT DO NOTHING")
+		stored, err = insertReadings(ctx, tx, rows)
 		return err
 	})
 	if err != nil {

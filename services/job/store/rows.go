@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/job"
 )
@@ -26,8 +27,12 @@ func changingValues(j job.Job) []any {
 }
 
 func insertJob(ctx context.Context, tx *sqldb.Tx, j job.Job) error {
-	_, err := tx.Insert(ctx, "jobs", jobColumns, [][]any{append([]any{j.ID}, changingValues(j)...)}, "")
-	return err
+	account := caller.FromContext(ctx).AccountID
+	values := append([]any{account, j.ID}, changingValues(j)...)
+	if _, err := tx.Insert(ctx, "jobs", "account_id, "+jobColumns, [][]any{values}, ""); err != nil {
+		return err
+	}
+	return tx.CheckStorage(ctx, account)
 }
 
 func updateJob(ctx context.Context, tx *sqldb.Tx, before, after job.Job) (bool, error) {

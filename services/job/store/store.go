@@ -8,7 +8,6 @@ import (
 	"embed"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/errs"
@@ -21,12 +20,17 @@ import (
 var migrations embed.FS
 
 // Migrations returns the schema, for sqldb.DB.Migrate.
-func Migrations() fs.FS {
-	own, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return migrations // unreachable: the name is fixed at build time
-	}
-	return own
+func Migrations() sqldb.Schema {
+	return sqldb.Schema{Files: migrations, Counted: []sqldb.Counted{
+		{
+			Table: "jobs", Owner: "row.account_id",
+			Bytes: sqldb.TextBytes(900, "name", "name_folded", "description", "payload", "cron", "result", "error"),
+		},
+		{
+			Table: "job_runs", Owner: "(SELECT account_id FROM jobs WHERE id = row.job_id)",
+			Bytes: sqldb.TextBytes(500, "result", "error"),
+		},
+	}}
 }
 
 // Store implements job.Store.
@@ -153,6 +157,11 @@ func (s *Store) write(ctx context.Context, tx *sqldb.Tx, before job.Job, change 
 			return job.Job{}, err
 		}
 	}
+	if change.Limited {
+		if err := checkStorage(ctx, tx, after.ID); err != nil {
+			return job.Job{}, err
+		}
+	}
 	if change.Order != nil {
 		if err := s.emitOrder(ctx, tx, *change.Order, change.At); err != nil {
 			return job.Job{}, err
@@ -182,7 +191,19 @@ func (s *Store) delete(ctx context.Context, tx *sqldb.Tx, j job.Job) error {
 	return s.emitJob(ctx, tx, j)
 }
 
-// writeRun stores the run. A new run deletes the oldest ended runs beyond MaxRuns.
+func checkStorage(ctx context.Context, tx *sqldb.Tx, jobID string) error {
+	var account string
+	if err := tx.QueryRowContext(ctx, `SELECT account_id FROM jobs WHERE id = $1`, jobID).Scan(&account); err != nil {
+		return fmt.Errorf("read the account of the job: %w", err)
+	}
+	return tx.CheckStorage(ctx, account)
+}
+
+// runsWithoutStorage is how many runs of a job are stored while its account has no storage left.
+const runsWithoutStorage = 10
+
+// writeRun stores the run. For a new run it deletes the oldest ended runs of the job beyond MaxRuns, or beyond
+// runsWithoutStorage.
 func writeRun(ctx context.Context, tx *sqldb.Tx, run job.Run) error {
 	if _, err := tx.Insert(ctx, "job_runs", runColumns, [][]any{runValues(run)}, onRunUpdate); err != nil {
 		return fmt.Errorf("write run %s: %w", run.ID, err)
@@ -190,9 +211,16 @@ func writeRun(ctx context.Context, tx *sqldb.Tx, run job.Run) error {
 	if run.Status != job.Queued {
 		return nil
 	}
+	kept := job.MaxRuns
+	switch err := checkStorage(ctx, tx, run.JobID); {
+	case err != nil && errs.From(err).Reason == sqldb.ReasonStorageQuota:
+		kept = runsWithoutStorage
+	case err != nil:
+		return err
+	}
 	_, err := tx.ExecContext(ctx, `DELETE FROM job_runs WHERE job_id = $1 AND deadline IS NULL AND (queued_at, id) < (
 			SELECT queued_at, id FROM job_runs WHERE job_id = $1 ORDER BY queued_at DESC, id DESC LIMIT 1 OFFSET $2)`,
-		run.JobID, job.MaxRuns-1)
+		run.JobID, kept-1)
 	if err != nil {
 		return fmt.Errorf("forget old runs: %w", err)
 	}

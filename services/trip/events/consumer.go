@@ -72,7 +72,7 @@ func (c *Consumer) handlePosition(ctx context.Context, m bus.Message) error {
 
 // dropRefused returns nil for an error that a redelivery would repeat, so that the event is acknowledged.
 func (c *Consumer) dropRefused(ctx context.Context, m bus.Message, err error) error {
-	if errs.FaultOf(err) == errs.FaultInput {
+	if errs.Final(err) {
 		c.logDropped(ctx, m, err)
 		return nil
 	}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"embed"
 	"fmt"
-	"io/fs"
 
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/idempotency"
@@ -19,12 +18,16 @@ import (
 var migrations embed.FS
 
 // Migrations returns the schema, for sqldb.DB.Migrate.
-func Migrations() fs.FS {
-	sub, err := fs.Sub(migrations, "migrations")
-	if err != nil {
-		return migrations // unreachable: the folder is embedded
-	}
-	return sub
+func Migrations() sqldb.Schema {
+	return sqldb.Schema{Files: migrations, Counted: []sqldb.Counted{
+		{
+			Table: "trips", Owner: "row.account_id",
+			Bytes: sqldb.TextBytes(900, "start_position", "last_position", "end_position", "tariff", "measurement", "source", "external_id", "external_id"),
+		},
+		{
+			Table: "fixes", Owner: "(SELECT account_id FROM trips WHERE id = row.trip_id)", Bytes: sqldb.TextBytes(240, "place", "rejection"),
+		},
+	}}
 }
 
 // Store is a trip.Store over a database. It is safe for concurrent use.
@@ -179,6 +182,11 @@ func (s *Store) writeFixesAndEvent(ctx context.Context, tx *sqldb.Tx, change tri
 		_, err := tx.ExecContext(ctx, `UPDATE fixes SET rejection = $1 WHERE trip_id = $2 AND ordinal = $3`, string(r.After), change.Trip.ID, r.Ordinal)
 		if err != nil {
 			return fmt.Errorf("recount fix %d: %w", r.Ordinal, err)
+		}
+	}
+	if change.Limited {
+		if err := tx.CheckStorage(ctx, change.Trip.AccountID); err != nil {
+			return err
 		}
 	}
 	if change.Event == "" {
