@@ -154,7 +154,7 @@ func (w *wiring) openPrepared(ctx context.Context, service string, prepare prepa
 		return nil, fmt.Errorf("the %s service: %w", service, err)
 	}
 	w.program.closing.add(service+" store", func(context.Context) error { return db.Close() })
-	db.LimitStorage(sqldb.StorageLimits{Account: int64(settings.AccountStorage)})
+	db.LimitStorage(sqldb.StorageLimits{Account: int64(settings.AccountStorage), Device: int64(w.config.Device.Storage)})
 	return db, nil
 }
 

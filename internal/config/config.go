@@ -185,6 +185,7 @@ type Device struct {
 	CommandRetention time.Duration `default:"2160h" min:"0s" help:"Retention of finished commands and their logs. 0 is unlimited."`
 	EventRetention   time.Duration `default:"8760h" min:"0s" help:"Retention of device events. 0 is unlimited."`
 	AuditRetention   time.Duration `default:"720h" min:"1h" help:"Retention of the audit log: calls of API keys that act on devices."`
+	Storage          Size          `default:"256MiB" help:"Maximum size of what is stored of a device, with its indexes. Readings and events that it sends beyond it are refused. 0 is unlimited."`
 }
 
 // Camera limits streams of cameras, and configures the storage of images.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/mochi-mqtt/server/v2/packets"
 
+	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/presence"
 	"github.com/sluicehq/sluice/services/device/uplink"
@@ -286,6 +287,8 @@ func (c *conn) acknowledge(acks []byte, one publication, o uplink.Outcome) []byt
 	switch {
 	case o.Partial:
 		code = packets.CodeSuccess.Code
+	case o.Refused.Code == errs.ResourceExhausted:
+		code = packets.ErrQuotaExceeded.Code
 	case o.Refused.Reason == uplink.ReasonForeignTopic:
 		code = packets.ErrNotAuthorized.Code
 	case o.Refused.Reason == uplink.ReasonUnknownTopic:

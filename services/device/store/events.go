@@ -10,6 +10,7 @@ import (
 	"github.com/sluicehq/sluice/internal/page"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/services/device"
+	"github.com/sluicehq/sluice/services/device/uplink"
 )
 
 const eventColumns = `id, device_id, at, type, message, actor, data`
@@ -26,7 +27,12 @@ func insertEvent(ctx context.Context, tx *sqldb.Tx, e device.Event) error {
 
 // Note implements uplink.Store.
 func (s *Store) Note(ctx context.Context, e device.Event) error {
-	err := s.db.Write(ctx, func(tx *sqldb.Tx) error { return noteIfThere(ctx, tx, e) })
+	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
+		if err := noteIfThere(ctx, tx, e); err != nil || e.Type != uplink.Reported {
+			return err
+		}
+		return tx.CheckStorage(ctx, e.DeviceID)
+	})
 	if err != nil {
 		return fmt.Errorf("note an event: %w", err)
 	}

@@ -5,6 +5,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/sluicehq/sluice/internal/sqldb"
@@ -14,18 +16,31 @@ import (
 )
 
 // RecordAll implements telemetry.Store.
-func (s *Store) RecordAll(ctx context.Context, recordings []telemetry.Recording) (stored int64, err error) {
+func (s *Store) RecordAll(ctx context.Context, recordings []telemetry.Recording) (stored int64, refused []error, err error) {
 	var rows [][]any
 	err = s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		there, err := known(ctx, tx, recordings)
 		if err != nil {
 			return err
 		}
-		rows = rows[:0]
-		for _, recording := range recordings {
+		storage, err := tx.StorageOf(ctx, slices.Collect(maps.Keys(there)))
+		if err != nil {
+			return err
+		}
+		rows, refused = rows[:0], make([]error, len(recordings))
+		for i, recording := range recordings {
 			if !there[recording.DeviceID] {
 				continue
 			}
+			after := storage[recording.DeviceID]
+			for _, r := range recording.Readings {
+				after.Used += readingSize(len(r.Key))
+			}
+			if after.Left() < 0 {
+				refused[i] = sqldb.StorageExhausted(after)
+				continue
+			}
+			storage[recording.DeviceID] = after
 			arrived := sqldb.Micros(recording.ArrivedAt)
 			for _, r := range recording.Readings {
 				rows = append(rows, []any{recording.DeviceID, r.Key, sqldb.Micros(r.At), r.Value, arrived})
@@ -35,9 +50,9 @@ func (s *Store) RecordAll(ctx context.Context, recordings []telemetry.Recording)
 		return err
 	})
 	if err != nil {
-		return 0, fmt.Errorf("record readings: %w", err)
+		return 0, nil, fmt.Errorf("record readings: %w", err)
 	}
-	return stored, nil
+	return stored, refused, nil
 }
 
 const (

@@ -83,7 +83,7 @@ func recordsAll(t *testing.T, s assembly.Store) {
 		{DeviceID: a.ID, Readings: one[:1], ArrivedAt: dawn().Add(time.Minute)},
 	}
 	for _, want := range []int64{4, 0} { // the second time is a redelivery
-		if stored, err := s.RecordAll(t.Context(), all); err != nil || stored != want {
+		if stored, _, err := s.RecordAll(t.Context(), all); err != nil || stored != want {
 			t.Errorf("stored %d, %v; want %d", stored, err, want)
 		}
 	}

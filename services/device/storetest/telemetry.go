@@ -64,7 +64,7 @@ func readingsCorrected(t *testing.T, s assembly.Store) {
 		return telemetry.Reading{Key: "k", At: dawn().Add(time.Duration(minute) * time.Minute), Value: value}
 	}
 	sent := telemetry.Recording{DeviceID: d.ID, Readings: []telemetry.Reading{at(3, 30)}, ArrivedAt: dawn()}
-	if _, err := s.RecordAll(t.Context(), []telemetry.Recording{sent}); err != nil {
+	if _, _, err := s.RecordAll(t.Context(), []telemetry.Recording{sent}); err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range []struct {

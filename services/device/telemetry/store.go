@@ -12,8 +12,8 @@ type Store interface {
 	device.Reader
 
 	// RecordAll stores the new readings of all recordings or none, and returns their number. It skips unknown
-	// devices.
-	RecordAll(ctx context.Context, recordings []Recording) (stored int64, err error)
+	// devices, and refuses a recording whose device has no storage left: refused has an error for it.
+	RecordAll(ctx context.Context, recordings []Recording) (stored int64, refused []error, err error)
 
 	// Record stores the new readings and returns their number. seen updates the last-seen time if it is later.
 	// NOT_FOUND if the device does not exist.

@@ -103,10 +103,10 @@ func (s *Service) record(ctx context.Context, deviceID string, readings []Readin
 }
 
 // RecordAll stores readings of devices: see Store.RecordAll.
-func (s *Service) RecordAll(ctx context.Context, recordings []Recording) error {
-	stored, err := s.store.RecordAll(ctx, recordings)
+func (s *Service) RecordAll(ctx context.Context, recordings []Recording) (refused []error, err error) {
+	stored, refused, err := s.store.RecordAll(ctx, recordings)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	sent := 0
 	for _, r := range recordings {
@@ -114,7 +114,7 @@ func (s *Service) RecordAll(ctx context.Context, recordings []Recording) error {
 	}
 	s.count("sent", sent)
 	s.count("stored", int(stored))
-	return nil
+	return refused, nil
 }
 
 // CheckReadings returns the readings in their stored form.

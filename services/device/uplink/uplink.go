@@ -171,18 +171,28 @@ func (s *Service) handleReadings(ctx context.Context, messages []device.UpMessag
 			recordings = append(recordings, p.recording)
 		}
 	}
+	var refused []error
 	var together error
 	if len(recordings) > 0 {
-		together = s.handlers.Telemetry.RecordAll(ctx, recordings)
+		refused, together = s.handlers.Telemetry.RecordAll(ctx, recordings)
 	}
 	for i, p := range readings {
 		if len(p.recording.Readings) == 0 && p.err == nil {
 			continue // not telemetry
 		}
 		failure := p.err
-		if together != nil && len(p.recording.Readings) > 0 {
-			if err := s.handlers.Telemetry.RecordAll(ctx, []telemetry.Recording{p.recording}); err != nil {
-				failure = err
+		if len(p.recording.Readings) > 0 {
+			own := refused
+			if together != nil {
+				var err error
+				if own, err = s.handlers.Telemetry.RecordAll(ctx, []telemetry.Recording{p.recording}); err != nil {
+					own = []error{err}
+				}
+			} else {
+				refused = refused[1:]
+			}
+			if own[0] != nil {
+				failure = own[0]
 			}
 		}
 		outcomes[i] = s.settle(ctx, messages[i], failure)
@@ -256,7 +266,7 @@ func checkPayload(m device.UpMessage) error {
 
 // blamesDevice reports whether a retry would be refused again.
 func blamesDevice(err error) bool {
-	return errs.FaultOf(err) == errs.FaultInput || errs.From(err).Code == errs.PermissionDenied
+	return errs.Final(err) || errs.From(err).Code == errs.PermissionDenied
 }
 
 // Welcome runs the pending tasks of a device that has connected. A failed one does not stop the others.
