@@ -15,7 +15,7 @@ import (
 func TestKilledProcessLosesNothing(t *testing.T) {
 	const absent = 5
 	devices, every, length := scaled(30, 200), scaled(100*time.Millisecond, 40*time.Millisecond), scaled(6*time.Second, time.Minute)
-	shared := append(harness.StartNATS(t), "--services-device-database="+testserver.StartPostgres(t).NewDatabase(t), "--device-restart-grace", "15s")
+	shared := append(harness.StartNATS(t), "--sealing-keys="+harness.SealingKey, "--services-device-database="+testserver.StartPostgres(t).NewDatabase(t), "--device-restart-grace", "15s")
 	var processes []*harness.Program
 	var addrs []string
 	data := t.TempDir()

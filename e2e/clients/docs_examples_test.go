@@ -37,7 +37,12 @@ func TestDocExamplesReturnData(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), harness.Timeout)
 			defer cancel()
-			cmd := exec.CommandContext(ctx, "sh", "-e", "-c", example[1])
+			script := example[1]
+			if strings.Contains(script, "> schema.graphql") {
+				script += "cat schema.graphql"
+			}
+			cmd := exec.CommandContext(ctx, "sh", "-e", "-c", script)
+			cmd.Dir = t.TempDir()
 			cmd.Env = append(os.Environ(), "URL="+p.URL, "KEY="+p.APIKey)
 			out, err := cmd.Output()
 			if err != nil {
@@ -54,6 +59,12 @@ func checkExample(t *testing.T, example, out string) {
 	if strings.Contains(example, "%{http_code}") {
 		if !strings.Contains(out, "SIGN_IN_REQUIRED") || !strings.HasSuffix(out, "\n401\n") {
 			t.Errorf("answered %s", out)
+		}
+		return
+	}
+	if strings.Contains(example, "> schema.graphql") {
+		if !strings.Contains(out, "type Query") {
+			t.Errorf("the schema is %.100s", out)
 		}
 		return
 	}

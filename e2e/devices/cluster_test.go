@@ -20,7 +20,7 @@ import (
 // that was acknowledged is lost, and the devices continue at the other.
 func TestTwoProgramsOneKilledDevicesContinueAtTheOther(t *testing.T) {
 	t.Parallel()
-	shared := append(harness.StartNATS(t), "--services-device-database="+testserver.StartPostgres(t).NewDatabase(t))
+	shared := append(harness.StartNATS(t), "--sealing-keys="+harness.SealingKey, "--services-device-database="+testserver.StartPostgres(t).NewDatabase(t))
 	one := harness.Start(t, harness.DemoArgs(t.TempDir(), shared...)...)
 	other := harness.Start(t, harness.DemoArgs(t.TempDir(), shared...)...)
 	token := one.SignIn(t, "admin")

@@ -12,6 +12,9 @@ import (
 // ServiceToken is the service token that the parts of an installation share.
 const ServiceToken = "a-secret-of-this-test"
 
+// SealingKey seals the secrets of a database that several processes share.
+const SealingKey = "the sealing key of a test, in clear text"
+
 // Deadlines of a request and of a call to a service. A call that hangs must leave enough time for the other calls,
 // also on a busy machine.
 const (

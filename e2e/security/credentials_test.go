@@ -92,14 +92,19 @@ func flip(text string, at int) string {
 
 const refresh = `mutation($token: String!) { refreshSession(refreshToken: $token) { accessToken refreshToken } }`
 
-// testRefreshTwice steals a refresh token: its second use ends the session, for thief and owner.
+// testRefreshTwice steals a refresh token: its use after that of its successor ends the session, for thief and owner.
 func testRefreshTwice(t *testing.T, p *harness.Program) {
 	first := p.NewSession(t, "bob")
 	other := p.NewSession(t, "bob")
 	second := harness.Query[struct{ RefreshSession harness.Session }](t, p, "", refresh, harness.Vars{"token": first.RefreshToken}).RefreshSession
 	harness.Query[any](t, p, second.AccessToken, viewer, nil)
+	again := harness.Query[struct{ RefreshSession harness.Session }](t, p, "", refresh, harness.Vars{"token": first.RefreshToken}).RefreshSession
+	if again.RefreshToken != second.RefreshToken {
+		t.Error("a repeated refresh has another successor")
+	}
+	third := harness.Query[struct{ RefreshSession harness.Session }](t, p, "", refresh, harness.Vars{"token": second.RefreshToken}).RefreshSession
 	harness.RequireError(t, p.Execute(t, "", refresh, harness.Vars{"token": first.RefreshToken}), "UNAUTHENTICATED", "REFRESH_TOKEN_REUSED")
-	a := p.Execute(t, "", refresh, harness.Vars{"token": second.RefreshToken})
+	a := p.Execute(t, "", refresh, harness.Vars{"token": third.RefreshToken})
 	if len(a.Errors) != 1 || a.Errors[0].Extensions.Code != "UNAUTHENTICATED" {
 		t.Errorf("the family goes on: %s %v", a.Data, a.Errors)
 	}

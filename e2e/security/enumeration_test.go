@@ -23,8 +23,8 @@ import (
 	"github.com/sluicehq/sluice/internal/ids"
 )
 
-// probe is a document that takes an id as $id, of an entity of the kind, and may name a job of the
-// caller's own as $job.
+// probe is a document that takes an id as $id, of an entity of the kind, and may name a job as $job and an activity of
+// the caller as $activity.
 type probe struct {
 	kind     ids.Kind
 	document string
@@ -65,6 +65,13 @@ func probes() []probe {
 		{ids.Device, `mutation($id: ID!) { recordActivity(input: {kind: NOTE, title: "x", deviceId: $id}) { title device { id } } }`},
 		{ids.Device, `mutation($id: ID!) { createJob(input: {name: "x", kind: "log", payload: {message: "x"}, runAt: "2099-01-01T00:00:00Z", deviceId: $id}) { name device { id } } }`},
 		{ids.Device, `mutation($id: ID!, $job: ID!) { updateJob(input: {id: $job, deviceId: $id}) { name device { id } } }`},
+		{ids.Device, `mutation($id: ID!, $activity: ID!) { updateActivity(input: {id: $activity, deviceId: $id}) { title device { id } } }`},
+		{ids.Trip, `mutation($id: ID!, $activity: ID!) { updateActivity(input: {id: $activity, tripId: $id}) { title trip { id } } }`},
+		{ids.Job, `mutation($id: ID!, $activity: ID!) { updateActivity(input: {id: $activity, jobId: $id}) { title } }`},
+		{ids.Activity, `mutation($id: ID!) { updateActivity(input: {id: $id, title: "x"}) { id } }`},
+		{ids.Activity, `mutation($id: ID!) { deleteActivity(id: $id, expectedVersion: 99) }`},
+		{ids.Activity, `mutation($id: ID!) { deleteActivity(id: $id) }`},
+		{ids.Activity, `query($id: ID!) { activityHistory(id: $id) { version } }`},
 		{ids.Command, `mutation($id: ID!) { cancelCommand(id: $id) { id } }`},
 		{ids.Job, `mutation($id: ID!) { recordActivity(input: {kind: NOTE, title: "x", jobId: $id}) { title } }`},
 		{ids.Job, `query($id: ID!) { job(id: $id) { id } }`},
@@ -95,6 +102,8 @@ func heardOf() []probe {
 		{ids.Command, `subscription($id: ID!) { commandOutput(commandId: $id) { text } }`},
 		{ids.Device, `subscription($id: ID!) { jobChanged(filter: {deviceId: $id}) { id } }`},
 		{ids.Device, `subscription($id: ID!) { activityAdded(filter: {deviceId: $id}) { title } }`},
+		{ids.Device, `subscription($id: ID!) { activityChanged(filter: {deviceId: $id}) { title } }`},
+		{ids.Account, `subscription($id: ID!) { activityChanged(filter: {accountId: $id}) { title } }`},
 		{ids.Account, `subscription($id: ID!) { activityAdded(filter: {accountId: $id}) { title } }`},
 	}
 }
@@ -129,7 +138,7 @@ func TestProbesCoverAllIDArgumentsOfSchema(t *testing.T) {
 			}
 		}
 	}
-	delete(known, "Mutation.updateJob(input.id)") // named beside another
+	delete(known, "Mutation.updateJob(input.id)") // named beside another id
 	for place := range known {
 		if !probed[place] {
 			t.Errorf("nothing probes %s", place)
@@ -252,6 +261,7 @@ func compareProbes(t *testing.T, p *harness.Program) (all []asked) {
 	for _, who := range strangers(t, p, admin) {
 		foreign := foreignEntities(t, p, admin, bob) // that nobody has named yet
 		p.Execute(t, who.credential, "{ viewer { scopes } }", nil)
+		given := harness.Vars{"job": foreign[ids.Job], "activity": ownActivity(t, p, who.credential)}
 		missing := map[ids.Kind]string{}
 		for _, kind := range kindsProbed() {
 			missing[kind] = ids.New(kind)
@@ -262,8 +272,8 @@ func compareProbes(t *testing.T, p *harness.Program) (all []asked) {
 			}
 			t.Run(who.name+"/"+string(probe.kind)+"/"+probe.document, func(t *testing.T) {
 				one := asked{name: t.Name(), theirs: newTrace(), nothing: newTrace()}
-				theirs := responseTranscript(t, p, who.credential, probe.document, foreign[probe.kind], foreign[ids.Job], one.theirs)
-				nothing := responseTranscript(t, p, who.credential, probe.document, missing[probe.kind], foreign[ids.Job], one.nothing)
+				theirs := responseTranscript(t, p, who.credential, probe.document, foreign[probe.kind], given, one.theirs)
+				nothing := responseTranscript(t, p, who.credential, probe.document, missing[probe.kind], given, one.nothing)
 				if strings.Contains(theirs, "VALIDATION_FAILED") {
 					t.Fatalf("the document does not fit the schema: %s", theirs)
 				}
@@ -355,10 +365,22 @@ func foreignEntities(t *testing.T, p *harness.Program, admin, bob string) map[id
 // stream, and what is left to spend.
 var passing = regexp.MustCompile(`"requestId":"[^"]*"|"remaining":[0-9]+|r=[0-9]+;t=[0-9]+|max-age=[0-9]+|"cursor":"[^"]*"|(?m)^id: \S+`)
 
-// shape is the whole answer as it looks, without what passes and the id.
-func responseTranscript(t *testing.T, p *harness.Program, credential, document, id, job, trace string) string {
+// ownActivity records an activity of the caller and returns its id, or an id of nothing for a caller who may not.
+func ownActivity(t *testing.T, p *harness.Program, credential string) string {
 	t.Helper()
-	body, err := json.Marshal(map[string]any{"query": document, "variables": harness.Vars{"id": id, "job": job}})
+	a := p.Execute(t, credential, `mutation { recordActivity(input: {kind: NOTE, title: "own"}) { id } }`, nil)
+	if len(a.Errors) > 0 {
+		return ids.New(ids.Activity)
+	}
+	return harness.Data[struct{ RecordActivity struct{ ID string } }](t, a).RecordActivity.ID
+}
+
+// responseTranscript returns the whole response, without the id and without what differs between any two requests.
+func responseTranscript(t *testing.T, p *harness.Program, credential, document, id string, given harness.Vars, trace string) string {
+	t.Helper()
+	variables := maps.Clone(given)
+	variables["id"] = id
+	body, err := json.Marshal(map[string]any{"query": document, "variables": variables})
 	if err != nil {
 		t.Fatal(err)
 	}
