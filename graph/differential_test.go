@@ -140,7 +140,7 @@ func (a told) differs(b told) string {
 		return "status"
 	case a.data != b.data:
 		return "data"
-	case !slices.Equal(a.errors, b.errors):
+	case !slices.Equal(a.errorsBeside(b.deniedPaths()), b.errorsBeside(b.deniedPaths())):
 		return "errors"
 	case a.extensions != b.extensions:
 		return "extensions"
@@ -148,6 +148,36 @@ func (a told) differs(b told) string {
 		return "calls"
 	}
 	return ""
+}
+
+// deniedPaths returns the paths of the fields that the caller may not read.
+func (a told) deniedPaths() (paths [][]any) {
+	for _, text := range a.errors {
+		if path, reason := pathAndReason(text); reason == "SCOPE_MISSING" {
+			paths = append(paths, path)
+		}
+	}
+	return paths
+}
+
+// errorsBeside returns the errors but those at or below the paths of denied fields. For an argument that is invalid too,
+// gqlgen's executor reports the argument, and a plan, which does not read it, the missing scope.
+func (a told) errorsBeside(denied [][]any) []string {
+	return slices.DeleteFunc(slices.Clone(a.errors), func(text string) bool {
+		path, _ := pathAndReason(text)
+		return slices.ContainsFunc(denied, func(above []any) bool {
+			return len(path) >= len(above) && slices.Equal(path[:len(above)], above)
+		})
+	})
+}
+
+func pathAndReason(text string) (path []any, reason string) {
+	var e struct {
+		Path       []any
+		Extensions struct{ Reason string }
+	}
+	_ = json.Unmarshal([]byte(text), &e) // tell has encoded it
+	return e.Path, e.Extensions.Reason
 }
 
 // exceedsBatchLimit reports whether a service refused a batch whose lists are too long together. Calls for
