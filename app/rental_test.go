@@ -196,6 +196,21 @@ func (f flaky) Lock(ctx context.Context, vehicleID, tripID string) error {
 	return err
 }
 
+func (f flaky) PutRide(ctx context.Context, ride trip.VehicleRide) (string, error) {
+	if f.rental.happens(5) {
+		return "", errLost
+	}
+	if f.rental.happens(5) {
+		f.rental.late = append(f.rental.late, func() { _, _ = f.Vehicles.PutRide(ctx, ride) })
+		return "", errLost
+	}
+	other, err := f.Vehicles.PutRide(ctx, ride)
+	if f.rental.happens(5) {
+		return "", errLost
+	}
+	return other, err
+}
+
 // Deliver is the downlink: a message may be refused (or the process may die before it), lost, doubled and overtaken.
 func (r *rental) Deliver(_ context.Context, m device.DownMessage) error {
 	if r.happens(10) {
@@ -279,7 +294,9 @@ func (r *rental) as(account string) context.Context {
 func (r *rental) start(account string, v *vehicle) {
 	got, err := r.trips.Start(r.as(account), trip.StartInput{VehicleID: v.id, Position: trip.Position{Latitude: 48, Longitude: 11}})
 	r.say("start on %s: %s %s %v", v.id, got.ID, got.Status, err)
-	r.mayRefuse(err)
+	if !errors.Is(err, errLost) {
+		r.mayRefuse(err)
+	}
 }
 
 func (r *rental) end(account string) {
@@ -512,10 +529,20 @@ func (r *rental) allCommands() []command.Command {
 	return all
 }
 
-func (r *rental) lock(id string) device.Lock {
+func (r *rental) lock(id string) device.Lock { return *r.stored(id).Lock }
+
+func (r *rental) stored(id string) device.Device {
 	found, err := r.kept.Get(r.t.Context(), []string{id})
 	r.must(err)
-	return *found[0].Lock
+	return found[0]
+}
+
+// openRide is the trip whose ride is open in the device service; "" for none.
+func (r *rental) openRide(id string) string {
+	if p := r.stored(id).Privacy; p != nil && p.Open != nil {
+		return p.Open.ID
+	}
+	return ""
 }
 
 func (r *rental) checkLocks() {
@@ -568,6 +595,9 @@ func (r *rental) checkTrips() {
 		if (t.Status == trip.Unlocking || t.Status == trip.Failed) && (t.Fee.AmountMinor != 0 || t.DurationSeconds != 0) {
 			r.t.Errorf("trip %s is %s and costs %+v", t.ID, t.Status, t.Fee)
 		}
+		if ride := r.openRide(t.VehicleID); t.Status.Open() && ride != t.ID {
+			r.t.Errorf("trip %s is open while the ride of its vehicle is %q", t.ID, ride)
+		}
 		if l := r.lock(t.VehicleID); t.Status == trip.InProgress && (l.State != device.Unlocked || l.Reference != t.ID || l.LockRequested) {
 			r.t.Errorf("trip %s is in progress on a vehicle whose lock is %+v", t.ID, l)
 		}
@@ -617,6 +647,23 @@ func (r *rental) settle() {
 	for _, v := range r.vehicles {
 		if l := r.lock(v.id); l != (device.Lock{State: device.Locked}) || v.open {
 			r.t.Errorf("vehicle %s is open: %v, and its lock %+v", v.id, v.open, l)
+		}
+	}
+	r.settleRides()
+}
+
+// settleRides starts a trip on each vehicle. A ride that was opened by a call that arrived after the start had failed
+// does not prevent it.
+func (r *rental) settleRides() {
+	r.t.Helper()
+	for i, v := range r.vehicles {
+		orphan := r.openRide(v.id)
+		if orphan != "" && r.journeys[orphan].ID != "" {
+			r.t.Errorf("the ride of trip %s is still open", orphan)
+		}
+		got, err := r.trips.Start(r.as(r.accounts[i]), trip.StartInput{VehicleID: v.id, Position: trip.Position{Latitude: 48, Longitude: 11}})
+		if err != nil || r.openRide(v.id) != got.ID {
+			r.t.Errorf("the start on %s is %+v, %v; the open ride was %q, and is %q", v.id, got, err, orphan, r.openRide(v.id))
 		}
 	}
 }

@@ -3,6 +3,8 @@ package bff
 import (
 	"context"
 	"time"
+
+	"github.com/sluicehq/sluice/internal/entity"
 )
 
 // Devices is the port of the device service. GetDevices, ListDeviceEvents and QueryTelemetry are batch reads.
@@ -50,6 +52,9 @@ type Device struct {
 	Firmware   *string
 	CreatedAt  time.Time
 	LockState  *LockState
+
+	Riders   []string         `json:"-"` // accounts that see the device in another state than other members
+	Audience *entity.Audience `json:"-"` // who receives an event with it; nil for everyone who sees the device
 }
 
 // DeviceFilter selects devices that meet all conditions.

@@ -122,7 +122,7 @@ func activityFacts(a *bff.Activity) entity.Facts {
 }
 
 func deviceFacts(d *bff.Device) entity.Facts {
-	return entity.Facts{Kind: string(d.Kind), Labels: d.Labels}
+	return entity.Facts{Kind: string(d.Kind), Labels: d.Labels, Audience: d.Audience}
 }
 
 // logLineFacts has no labels, because a line lacks those of its device: a limited caller sees none.

@@ -64,8 +64,8 @@ var accountMethods = []Method{ // a table, never written
 }
 
 var deviceMethods = []Method{ // a table, never written
-	{"Devices.GetDevices", Cached, caller.DeviceRead, 5 * time.Second, "lastSeenAt changes without an event"},
-	{"Devices.ListDevices", Cached, caller.DeviceRead, 5 * time.Second, "lastSeenAt changes without an event"},
+	{"Devices.GetDevices", Cached, caller.DeviceRead, 5 * time.Second, "lastSeenAt changes without an event; a rider's own view is not cached"},
+	{"Devices.ListDevices", Cached, caller.DeviceRead, 5 * time.Second, "lastSeenAt changes without an event; a rider's own view is not cached"},
 	{"Devices.CountDevices", Cached, caller.DeviceRead, 5 * time.Second, ""},
 	{"Devices.ListDeviceEvents", Bypass, "", 0, "messages of devices and retention write without an event"},
 	{"Devices.QueryTelemetry", Bypass, "", 0, "readings have no events, and are large"},

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/sluicehq/sluice/bff"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 	devicev1 "github.com/sluicehq/sluice/services/gen/device/v1"
 )
@@ -142,8 +143,15 @@ func device(m *devicev1.Device) *bff.Device {
 		Labels: nonNil(m.GetLabels()), Version: int(m.GetVersion()),
 		Presence:   enum[bff.Presence](m.GetPresence().String(), "PRESENCE_"),
 		LastSeenAt: optionalTime(m.GetLastSeenAt()), Position: position(m.GetPosition()), Board: optionalJSON(m.GetBoardJson()), Firmware: optionalText(m.GetFirmware()), CreatedAt: m.GetCreatedAt().AsTime(),
-		LockState: lockState(m.GetLockState()),
+		LockState: lockState(m.GetLockState()), Riders: m.GetRiders(), Audience: audience(m.GetAudience()),
 	}
+}
+
+func audience(m *devicev1.Audience) *entity.Audience {
+	if m == nil {
+		return nil
+	}
+	return &entity.Audience{Staff: m.GetStaff(), Account: m.GetAccountId(), Excluded: m.GetExcludedAccountIds()}
 }
 
 func deviceEvent(m *devicev1.DeviceEvent) *bff.DeviceEvent {

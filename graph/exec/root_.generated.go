@@ -3942,7 +3942,7 @@ extend type Subscription {
 }
 
 extend type Device {
-  "The state of a vehicle's lock; null for a device without a remote lock."
+  "The state of a vehicle's lock; null for a device without one. During the trip of another account: the state at its start."
   lockState: LockState
   "Its commands, the newest first. For staff."
   commands(first: Int = 20, after: Cursor): CommandConnection @listSize(slicingArguments: ["first"])
@@ -4057,20 +4057,26 @@ extend type Mutation {
 }
 
 extend type Subscription {
-  "Devices as they are registered and changed; a deletion sends no event. Members receive vehicles only."
+  """
+  Devices as they are registered and changed; a deletion sends no event. Members receive vehicles only, and nothing that
+  a vehicle sends during the trip of another account.
+  """
   deviceChanged(filter: DeviceFilter): Device! @requiresScopes(scopes: [["device:read"]])
 }
 
-"A remote device: a gateway, a camera, a sensor or a vehicle."
+"""
+A remote device: a gateway, a camera, a sensor or a vehicle. What a vehicle sends during a trip is visible to the account
+of the trip and to staff, then and later. Other members see its last values from outside of trips, or null.
+"""
 type Device implements Node @requiresScopes(scopes: [["device:read"]]) @cacheControl(maxAge: 5) {
   id: ID!
   name: String!
   kind: DeviceKind!
   "Names with values, such as {\"site\": \"north\"}."
   labels: JSON!
-  "Grows by one with every change."
+  "Grows by one with every change of its name, labels, position or secret by a caller."
   version: Int!
-  "UNKNOWN until its first message."
+  "UNKNOWN until its first message. During the trip of another account: the presence at its start."
   presence: Presence!
   lastSeenAt: DateTime
   "Its last position."
@@ -4085,6 +4091,7 @@ type Device implements Node @requiresScopes(scopes: [["device:read"]]) @cacheCon
   50,000, or one point for each step, which is the aggregate of the readings in it. A step without a reading has no
   point. The time may have 50,000 steps, over all keys. Steps begin at midnight of the time zone (IANA): steps of 86,400
   seconds are its days, which have 23, 24 or 25 hours.
+  Readings of trips of other accounts are left out for members.
   """
   telemetry(keys: [String!]!, from: DateTime!, to: DateTime!, stepSeconds: Int, aggregate: Aggregate = AVG, timeZone: String = "UTC"): [Series!]
     @cost(weight: 5)
@@ -4159,6 +4166,7 @@ type DeviceCounts @authenticated {
 "A device must match all fields that are set. An empty list matches nothing."
 input DeviceFilter {
   kinds: [DeviceKind!]
+  "For members: presences as a member without a trip sees them."
   presences: [Presence!]
   "All of these labels, such as {\"site\": \"north\"}."
   labels: JSON

@@ -83,6 +83,28 @@ type Facts struct {
 	Kind   string            // such as VEHICLE for a device
 	Labels map[string]string // of the device that it is or belongs to; nil when they are unknown
 	Makers []string          // the API keys that made it, directly or through keys that they made
+
+	Audience *Audience // of an event; nil for everyone who sees the entity
+}
+
+// Audience is who receives an event that carries an entity as some callers see it: those who see every entity, or
+// one account, or else everyone but these and the excluded accounts.
+type Audience struct {
+	Staff    bool
+	Account  string
+	Excluded []string
+}
+
+func (a *Audience) contains(v Visibility) bool {
+	switch {
+	case a == nil:
+		return true
+	case a.Staff:
+		return v.All
+	case a.Account != "":
+		return !v.All && v.Account == a.Account
+	}
+	return !v.All && !slices.Contains(a.Excluded, v.Account)
 }
 
 // Sees reports whether the entity exists for the caller. An invisible entity has the same response as a missing one.
@@ -97,7 +119,7 @@ func (k Kind) Visibility(who caller.Caller) Visibility {
 	if e.made && who.APIKeyID != "" {
 		return Visibility{Maker: who.APIKeyID}
 	}
-	v := Visibility{Public: e.public, Kinds: e.publicKinds}
+	v := Visibility{Public: e.public, Kinds: e.publicKinds, Account: who.AccountID}
 	if e.limited {
 		v.Labels = who.DeviceLabels
 	}
@@ -124,6 +146,8 @@ type Visibility struct {
 	Kinds  []string          // the entities of these kinds
 	Labels map[string]string // of all these, only those with every one of these labels
 	Maker  string            // only the entities that this API key made; "" for no such limit
+
+	Account string // the account of the caller, by which an Audience selects
 }
 
 // Sees reports whether the entity with the facts is visible.
@@ -132,6 +156,9 @@ func (v Visibility) Sees(facts Facts) bool {
 		if got, ok := facts.Labels[name]; !ok || got != value {
 			return false
 		}
+	}
+	if !facts.Audience.contains(v) {
+		return false
 	}
 	if v.Maker != "" {
 		return slices.Contains(facts.Makers, v.Maker)

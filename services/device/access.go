@@ -20,7 +20,7 @@ func Sees(who caller.Caller, d Device) bool {
 	return entity.Device.Sees(who, d.Facts())
 }
 
-// Visible returns the existing devices that the caller may see.
+// Visible returns the existing devices that the caller may see, in the state that the caller sees.
 func Visible(ctx context.Context, store Reader, who caller.Caller, field string, deviceIDs []string) ([]Device, error) {
 	deviceIDs, err := KnownIDs(field, deviceIDs)
 	if err != nil || len(deviceIDs) == 0 {
@@ -30,7 +30,11 @@ func Visible(ctx context.Context, store Reader, who caller.Caller, field string,
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(devices, func(d Device) bool { return !Sees(who, d) }), nil
+	devices = slices.DeleteFunc(devices, func(d Device) bool { return !Sees(who, d) })
+	for i, d := range devices {
+		devices[i] = d.SeenBy(who)
+	}
+	return devices, nil
 }
 
 // Within refuses a device that does not exist for a limited caller, so that no lock or rule takes longer for a device

@@ -4,13 +4,14 @@
 // maintenance (due tasks, retention, audit log), and assembly, which composes them.
 //
 // Every change increments the version, adds one Event, and emits one event with the device, in one transaction. What
-// changes nothing does none of it. The last-seen time, the position, the reported state and the presence are no
+// changes nothing does none of it. The last-seen time, the position, the reported state, the presence and the lock are no
 // change: the version does not include them, but all except the last-seen time are published; that time is exact to
 // half a minute. The presence is UNKNOWN until the device connects or sends; imported readings do not count. A
 // deleted device is not found, and is not imported again under its external id; its row, readings and events remain,
 // because trips and records name it.
 //
-// Staff see all devices, members see vehicles; an API key may be limited to the devices with certain labels.
+// Staff see all devices, members see vehicles; an API key may be limited to the devices with certain labels. What a vehicle
+// sends during a ride is visible to its rider and to staff: see Privacy.
 package device
 
 import (
@@ -57,12 +58,19 @@ type Device struct {
 	Lock       *Lock // of a vehicle that opens on command; else nil
 	Deleted    bool  // only in what Store stores and emits
 
+	Privacy           *Privacy         // nil for a device that no ride has used
+	PositionArrivedAt *time.Time       // when the last position arrived
+	BoardAt           *time.Time       // when the last report arrived
+	Audience          *entity.Audience // who receives an event with the device; only in what Store emits
+
 	Source     string // of an import; "" for a registered device
 	ExternalID string // id in the source
 }
 
 // Facts returns the facts that visibility depends on.
-func (d Device) Facts() entity.Facts { return entity.Facts{Kind: string(d.Kind), Labels: d.Labels} }
+func (d Device) Facts() entity.Facts {
+	return entity.Facts{Kind: string(d.Kind), Labels: d.Labels, Audience: d.Audience}
+}
 
 // Position is a place on Earth: degrees in WGS 84, accuracy in metres.
 type Position struct {

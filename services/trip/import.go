@@ -147,7 +147,7 @@ func addFixes(t Trip, fresh []Position, now time.Time) (*Change, error) {
 	end := t.Current()
 	t.Version++
 	t.End = &end
-	return &Change{Trip: t.chargeUntil(end.At), Fixes: fixes, Recounts: recounts, Event: Imported, At: now}, nil
+	return &Change{Trip: t.chargeUntil(end.At).withRideDue(now), Fixes: fixes, Recounts: recounts, Event: Imported, At: now}, nil
 }
 
 // RidesInput is an import of rides.
@@ -264,7 +264,7 @@ func (t Trip) ridden(ride Ride, now time.Time) Change {
 	}
 	t.Version++
 	t.End = &ride.End
-	return Change{Trip: t.chargeUntil(ride.End.At), Fixes: fixes, Event: Imported, At: now}
+	return Change{Trip: t.chargeUntil(ride.End.At).withRideDue(now), Fixes: fixes, Event: Imported, At: now}
 }
 
 func (p Position) sameFix(q Position) bool { return p.At.Equal(q.At) && p.samePlace(q) }

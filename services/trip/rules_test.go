@@ -29,6 +29,8 @@ func (k kindOfAll) CheckRentable(context.Context, string) (trip.Vehicle, error) 
 
 func (k kindOfAll) Kind(context.Context, string) (string, error) { return k.kind, nil }
 
+func (kindOfAll) PutRide(context.Context, trip.VehicleRide) (string, error) { return "", nil }
+
 // drive is the service with one live trip.
 type drive struct {
 	*trip.Service

@@ -23,6 +23,10 @@ type Vehicles interface {
 	// device, NotAVehicle for another kind, VehicleNotReady for a vehicle that is not locked.
 	CheckRentable(ctx context.Context, vehicleID string) (Vehicle, error)
 
+	// PutRide stores a ride, its end, or that it did not take place. It is idempotent. While another ride of the vehicle
+	// is open, the start is not stored, and PutRide returns that ride. NOT_FOUND for an unknown vehicle.
+	PutRide(ctx context.Context, ride VehicleRide) (openTripID string, err error)
+
 	// Kind returns the kind of the vehicle, "" when it is not known.
 	Kind(ctx context.Context, vehicleID string) (string, error)
 
@@ -118,14 +122,30 @@ func (s *Service) Start(ctx context.Context, in StartInput) (Trip, error) {
 	}
 	if rented.Opens {
 		change.Trip = t.awaitUnlock(now)
-		if t, err = s.store.Create(ctx, key, change); err != nil {
+		if t, err = s.create(ctx, key, change); err != nil {
 			return Trip{}, err
 		}
 		return s.runTaskNow(ctx, t).AsOf(s.clock.Now()), nil
 	}
 	t, change.Fixes, _ = observeAll(t, rider, []Position{at}, now)
 	change.Trip = t.AsOf(now)
-	return s.store.Create(ctx, key, change)
+	return s.create(ctx, key, change)
+}
+
+// create creates a trip after its ride is stored in the device service.
+func (s *Service) create(ctx context.Context, key idempotency.Key, change Change) (Trip, error) {
+	if change.Refusal == nil {
+		var err error
+		if change.Refusal, err = s.startRide(ctx, change.Trip); err != nil {
+			return Trip{}, err
+		}
+	}
+	change.Planned = change.Refusal == nil
+	t, err := s.store.Create(ctx, key, change)
+	if change.Planned && (err != nil || t.ID != change.Trip.ID) {
+		s.cancelRide(ctx, change.Trip.ride())
+	}
+	return t, err
 }
 
 // ReportPosition adds a fix to an open trip that the caller may change. A duplicate fix has no effect.
@@ -184,15 +204,16 @@ func (s *Service) End(ctx context.Context, in EndInput) (Trip, error) {
 		}
 		if t.Status == Unlocking {
 			t.Version++
-			return &Change{Trip: t.failed(ReasonEndedEarly, now).withLockTask(now), Event: UnlockFailed, At: now}, nil
+			return &Change{Trip: t.failed(ReasonEndedEarly, now).withLockTask(now).withRideDue(now), Event: UnlockFailed, At: now}, nil
 		}
 		t, fixes, recounts := observeAll(t, rider, fresh, now)
 		t.Version++
-		return &Change{Trip: t.finish(now).withLockTask(now), Fixes: fixes, Recounts: recounts, Event: Ended, At: now}, nil
+		return &Change{Trip: t.finish(now).withLockTask(now).withRideDue(now), Fixes: fixes, Recounts: recounts, Event: Ended, At: now}, nil
 	})
 	if err != nil {
 		return Trip{}, err
 	}
+	s.storeRideNow(ctx, t)
 	s.runTaskNow(ctx, t)
 	return t, nil
 }

@@ -25,6 +25,8 @@ func (anyVehicle) CheckRentable(context.Context, string) (trip.Vehicle, error) {
 	return trip.Vehicle{}, nil
 }
 
+func (anyVehicle) PutRide(context.Context, trip.VehicleRide) (string, error) { return "", nil }
+
 func subjectOnly(trip.Trip) ([]byte, error) { return []byte{}, nil }
 
 // Members start, report and end trips in random order. Each response is compared with a simple model.

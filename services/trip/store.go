@@ -46,6 +46,24 @@ type Store interface {
 	// SetTask replaces the vehicle task of a trip, if the task is from.
 	SetTask(ctx context.Context, id string, from, to VehicleTask, due *time.Time) error
 
+	// PlanRide stores a ride whose trip will be created, or has failed at due. Create deletes it with Change.Planned.
+	PlanRide(ctx context.Context, ride VehicleRide, due time.Time) error
+
+	// Planned reports whether the ride of the trip is planned.
+	Planned(ctx context.Context, tripID string) (bool, error)
+
+	// Plans returns the planned rides that are due at now, the earliest due first.
+	Plans(ctx context.Context, now time.Time, limit int) ([]VehicleRide, error)
+
+	// DropPlan deletes the planned ride, if there is one.
+	DropPlan(ctx context.Context, tripID string) error
+
+	// DueRides lists trips whose ride is due at now, the latest due first.
+	DueRides(ctx context.Context, now time.Time, limit int) ([]Trip, error)
+
+	// SetRideDue replaces Trip.RideDue; nil when the ride is stored. It does nothing when Trip.RideDue is not from.
+	SetRideDue(ctx context.Context, id string, from time.Time, to *time.Time) error
+
 	// Tracks returns the tracks of those trips that are the account's ("" for any account), ordered by time. Each is
 	// thinned to at most limit fixes, at least 1: the first, the last, and others evenly spread; only the last for a
 	// limit of 1.
@@ -68,6 +86,7 @@ type Change struct {
 	Recounts []Recount // stored fixes whose rejection has changed
 	Refusal  error     // returned by Create instead of a write, unless the idempotency key is repeated
 	Limited  bool      // refused when the account has no storage left
+	Planned  bool      // Create deletes the planned ride, and fails when there is none
 	Event    Event     // "" emits no event and leaves the version unchanged
 	At       time.Time // the time of the change
 }

@@ -20,6 +20,8 @@
 // and costs. It is FAILED if the vehicle does not open. After the end the vehicle is locked; during a trip it is
 // never locked. The device service is called before the first write, so no trip starts while that service is
 // unavailable.
+//
+// What a vehicle sends during a trip is hidden from other members: see VehicleRide.
 package trip
 
 import (
@@ -74,6 +76,7 @@ type Trip struct {
 	UnlockBy *time.Time  // nil if the vehicle does not open on command
 	Task     VehicleTask // the next step at the vehicle
 	TaskDue  *time.Time  // next run of the task
+	RideDue  *time.Time  // when the ride is to be stored in the device service; nil once it is stored
 	Failure  string      // reason of FAILED, in UPPER_SNAKE
 
 	// DurationSeconds and Fee are final after the trip. Before that AsOf computes them.

@@ -96,7 +96,7 @@ func (s *Service) ApplyOpening(ctx context.Context, opening Opening) (Trip, erro
 			return &Change{Trip: t.AsOf(now), Fixes: fixes, Event: Opened, At: now}, nil
 		case t.Status == Unlocking:
 			t.Version++
-			return &Change{Trip: t.failed(opening.Reason, now), Event: UnlockFailed, At: now}, nil
+			return &Change{Trip: t.failed(opening.Reason, now).withRideDue(now), Event: UnlockFailed, At: now}, nil
 		case t.Status == InProgress || t.Task == LockTask || opening.Done && !opening.Open:
 			return nil, nil
 		}
@@ -159,7 +159,7 @@ func (s *Service) abortUnlock(ctx context.Context, tripID string) (Trip, error) 
 			return nil, nil
 		}
 		t.Version++
-		return &Change{Trip: t.failed(ReasonUnlockTimeout, now).withLockTask(now), Event: UnlockFailed, At: now}, nil
+		return &Change{Trip: t.failed(ReasonUnlockTimeout, now).withLockTask(now).withRideDue(now), Event: UnlockFailed, At: now}, nil
 	})
 }
 
@@ -208,7 +208,7 @@ func (r *TaskRunner) Loop() worker.Loop {
 	return worker.Loop{Name: "trip vehicle tasks", Pass: r.RunDue, Interval: taskPoll, MaxBackoff: taskPoll}
 }
 
-// RunDue runs all due tasks. A failed task does not stop the others.
+// RunDue runs all due tasks, and stores all due rides. A failed one does not stop the others.
 func (r *TaskRunner) RunDue(ctx context.Context) error {
 	due, err := r.service.store.DueTasks(ctx, r.service.clock.Now(), taskBatch)
 	if err != nil {
@@ -220,5 +220,5 @@ func (r *TaskRunner) RunDue(ctx context.Context) error {
 			failures = append(failures, fmt.Errorf("%s task of trip %s: %w", t.Task, t.ID, err))
 		}
 	}
-	return errors.Join(failures...)
+	return errors.Join(append(failures, r.service.runRides(ctx))...)
 }

@@ -88,8 +88,6 @@ func (t *Decision) Move(after device.Lock, what device.LockEvent, commandID stri
 		return fmt.Errorf("write the event: %w", err)
 	}
 	t.Device.Lock = &after
-	t.Device.Version++
-	t.Device.UpdatedAt = t.Now
 	t.changes.Device = &device.Change{Device: t.Device, Event: device.Event{
 		ID: ids.New(ids.Event), DeviceID: t.Device.ID, At: t.Now, Type: device.EventType(what),
 		Message: after.Words(before, what), Actor: t.Actor, Data: string(data),

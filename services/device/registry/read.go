@@ -49,7 +49,11 @@ func (s *Service) List(ctx context.Context, filter Filter, order Order, request 
 	if !some {
 		return page.Empty[device.Device](request)
 	}
-	return s.store.List(ctx, filter, order, request)
+	found, err := s.store.List(ctx, filter, order, request)
+	for i, d := range found.Items {
+		found.Items[i] = d.SeenBy(who)
+	}
+	return found, err
 }
 
 func (f Filter) check() error {
@@ -81,7 +85,7 @@ func (f Filter) Narrow(visible entity.Visibility) (narrow Filter, some bool) {
 		return f, some
 	}
 	asked := f.Kinds
-	f.Kinds = nil
+	f.Kinds, f.Public = nil, true
 	for _, kind := range visible.Kinds {
 		if len(asked) == 0 || slices.Contains(asked, device.Kind(kind)) {
 			f.Kinds = append(f.Kinds, device.Kind(kind))

@@ -50,6 +50,7 @@ type Filter struct {
 	Presences    []device.Presence
 	Labels       map[string]string // all of these
 	NameContains string            // case-insensitive
+	Public       bool              // presences as members see them, without what was sent during rides
 }
 
 // Order is the order of a list.

@@ -22,6 +22,7 @@ func Register(r grpc.ServiceRegistrar, s *assembly.Service) {
 	r = recorded{ServiceRegistrar: r, calls: s.Calls}
 	devicev1.RegisterDevicesServer(r, server{registry: s.Registry, telemetry: s.Telemetry})
 	devicev1.RegisterCommandsServer(r, commands{commands: s.Commands, vehicles: s.Vehicles})
+	devicev1.RegisterRidesServer(r, rides{vehicles: s.Vehicles})
 	devicev1.RegisterTwinsServer(r, twins{service: s.Twins})
 	devicev1.RegisterCamerasServer(r, cameras{service: s.Cameras})
 	devicev1.RegisterCallsServer(r, ledger{service: s.Calls})

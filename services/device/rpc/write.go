@@ -22,7 +22,12 @@ func Encoding() assembly.Encoding {
 }
 
 func encodeDevice(d device.Device) ([]byte, error) {
-	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(message(d))
+	m := message(d)
+	m.Riders = nil // they are not for subscribers, and no change of the device
+	if a := d.Audience; a != nil {
+		m.Audience = &devicev1.Audience{Staff: a.Staff, AccountId: a.Account, ExcludedAccountIds: a.Excluded}
+	}
+	encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(m)
 	if err != nil {
 		return nil, fmt.Errorf("write device %s: %w", d.ID, err)
 	}
@@ -35,7 +40,7 @@ func message(d device.Device) *devicev1.Device {
 		Presence: devicev1.Presence(devicev1.Presence_value["PRESENCE_"+string(d.Presence)]), LastSeenAt: types.Timestamp(d.LastSeenAt), Position: positionMessage(d.Position),
 		CreatedAt: timestamppb.New(d.CreatedAt), UpdatedAt: timestamppb.New(d.UpdatedAt), Deleted: d.Deleted,
 		BoardJson: d.Board, Firmware: d.Firmware,
-		LockState: lockMessage(d.Lock),
+		LockState: lockMessage(d.Lock), Riders: d.Riders(),
 	}
 }
 

@@ -23,7 +23,7 @@ func (s *Store) Decide(ctx context.Context, about command.Target, decide func(co
 		if err != nil {
 			return command.Command{}, err
 		}
-		known := at.Device.Version
+		known := at.Device
 		work, err := decide(at)
 		if err != nil {
 			return command.Command{}, err
@@ -75,13 +75,13 @@ func (s *Store) namedBy(ctx context.Context, tx *sqldb.Tx, about command.Target,
 	return &c, nil
 }
 
-// writeChanges writes the decision about a device that was read at the version.
-func (s *Store) writeChanges(ctx context.Context, tx *sqldb.Tx, work command.Changes, version int64, now time.Time) error {
+// writeChanges writes the decision about a device.
+func (s *Store) writeChanges(ctx context.Context, tx *sqldb.Tx, work command.Changes, known device.Device, now time.Time) error {
 	if work.Device != nil {
-		if err := updateDevice(ctx, tx, work.Device.Device, version); err != nil {
+		if err := updateDevice(ctx, tx, work.Device.Device, known.Version); err != nil {
 			return err
 		}
-		if err := s.follow(ctx, tx, *work.Device); err != nil {
+		if err := s.follow(ctx, tx, &known, *work.Device); err != nil {
 			return err
 		}
 	}

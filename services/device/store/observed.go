@@ -131,7 +131,7 @@ func known(ctx context.Context, tx *sqldb.Tx, recordings []telemetry.Recording) 
 }
 
 // Observe implements uplink.Store. Each position has an event, with the device at that position.
-func (s *Store) Observe(ctx context.Context, deviceID string, positions []device.Position, now time.Time) error {
+func (s *Store) Observe(ctx context.Context, deviceID string, positions []device.Position, arrived time.Time) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		d, err := lockDevice(ctx, tx, "id = $1", deviceID)
 		if errors.Is(err, sql.ErrNoRows) {
@@ -140,7 +140,7 @@ func (s *Store) Observe(ctx context.Context, deviceID string, positions []device
 		if err != nil {
 			return err
 		}
-		latest := d.Position
+		after := d
 		for _, p := range positions {
 			there := d
 			there.Position = &p
@@ -148,18 +148,16 @@ func (s *Store) Observe(ctx context.Context, deviceID string, positions []device
 			if err != nil {
 				return fmt.Errorf("encode device %s: %w", deviceID, err)
 			}
-			if err := tx.Emit(ctx, now, "event.position.observed."+deviceID, payload); err != nil {
+			if err := tx.Emit(ctx, arrived, "event.position.observed."+deviceID, payload); err != nil {
 				return err
 			}
-			if again := latest != nil && latest.At != nil && p.At != nil && latest.At.Equal(*p.At); !again {
-				latest = device.Latest(latest, &p)
+			rider, err := riderOf(ctx, tx, d, p.At, &arrived)
+			if err != nil {
+				return err
 			}
+			after = after.Located(p, arrived, rider)
 		}
-		if latest == d.Position {
-			return nil
-		}
-		d.Position = latest
-		return s.writePosition(ctx, tx, d, now)
+		return s.writePosition(ctx, tx, d, after, arrived)
 	})
 	if err != nil {
 		return fmt.Errorf("observe %s: %w", deviceID, err)
@@ -167,36 +165,72 @@ func (s *Store) Observe(ctx context.Context, deviceID string, positions []device
 	return nil
 }
 
-func (s *Store) writePosition(ctx context.Context, tx *sqldb.Tx, d device.Device, now time.Time) error {
-	position, err := sqldb.NullJSON(d.Position)
+func (s *Store) writePosition(ctx context.Context, tx *sqldb.Tx, d, after device.Device, now time.Time) error {
+	if after.Position == d.Position && after.Privacy == d.Privacy {
+		return nil
+	}
+	position, err := sqldb.NullJSON(after.Position)
 	if err != nil {
 		return fmt.Errorf("write the position: %w", err)
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE devices SET position = $1 WHERE id = $2`, position, d.ID); err != nil {
+	privacy, err := sqldb.NullJSON(after.Privacy)
+	if err != nil {
+		return fmt.Errorf("write the privacy: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE devices SET position = $1, position_arrived_at = $2, privacy = $3 WHERE id = $4`,
+		position, sqldb.NullMicros(after.PositionArrivedAt), privacy, d.ID)
+	if err != nil {
 		return fmt.Errorf("keep the position: %w", err)
 	}
-	return s.emit(ctx, tx, now, "moved", d)
+	return s.emit(ctx, tx, now, "moved", &d, after)
+}
+
+// located returns the device with the rider of a position that did not arrive from the device.
+func located(ctx context.Context, tx *sqldb.Tx, known, after device.Device) (device.Device, error) {
+	if known.Privacy == nil || after.Position == nil {
+		return after, nil
+	}
+	rider, err := riderOf(ctx, tx, known, after.Position.At)
+	if err != nil {
+		return after, err
+	}
+	p, public := *known.Privacy, known.Public().Position
+	p.PositionRider, p.Position = rider, nil
+	if rider != "" {
+		p.Position = public
+	}
+	after.Privacy = &p
+	return after, nil
 }
 
 // Report implements uplink.Store.
-func (s *Store) Report(ctx context.Context, deviceID string, state uplink.ReportedState, now time.Time) error {
+func (s *Store) Report(ctx context.Context, deviceID string, state uplink.ReportedState, arrived time.Time) error {
 	err := s.db.Write(ctx, func(tx *sqldb.Tx) error {
 		d, err := lockDevice(ctx, tx, "id = $1", deviceID)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
 		}
-		if err != nil || d.Board == state.Board {
+		if err != nil {
 			return err
 		}
-		d.Board = state.Board
-		if state.Firmware != "" {
-			d.Firmware = state.Firmware
+		rider, err := riderOf(ctx, tx, d, &arrived)
+		if err != nil {
+			return err
 		}
-		_, err = tx.ExecContext(ctx, `UPDATE devices SET board = $1, firmware = $2 WHERE id = $3`, d.Board, d.Firmware, deviceID)
+		if d.Board == state.Board && (d.Privacy == nil || d.Privacy.ReportRider == rider) {
+			return nil
+		}
+		after := d.Reporting(state.Board, state.Firmware, arrived, rider)
+		privacy, err := sqldb.NullJSON(after.Privacy)
+		if err != nil {
+			return fmt.Errorf("write the privacy: %w", err)
+		}
+		_, err = tx.ExecContext(ctx, `UPDATE devices SET board = $1, firmware = $2, board_at = $3, privacy = $4 WHERE id = $5`,
+			after.Board, after.Firmware, sqldb.Micros(arrived), privacy, deviceID)
 		if err != nil {
 			return fmt.Errorf("keep the board: %w", err)
 		}
-		return s.emit(ctx, tx, now, "reported", d)
+		return s.emit(ctx, tx, arrived, "reported", &d, after)
 	})
 	if err != nil {
 		return fmt.Errorf("keep what %s reported: %w", deviceID, err)

@@ -35,7 +35,7 @@ func (s *Store) ChangePresence(ctx context.Context, deviceIDs []string, now time
 }
 
 func (s *Store) changePresence(ctx context.Context, tx *sqldb.Tx, id string, now time.Time, next presence.Next) error {
-	before, err := lockPresence(ctx, tx, id)
+	before, d, err := lockPresence(ctx, tx, id)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil
 	}
@@ -43,49 +43,67 @@ func (s *Store) changePresence(ctx context.Context, tx *sqldb.Tx, id string, now
 		return fmt.Errorf("lock the presence of %s: %w", id, err)
 	}
 	after, seen := next(id, before)
+	changed := d
+	changed.Presence = device.Presence(after.Presence)
+	if seen != nil {
+		rider, err := riderOf(ctx, tx, d, seen)
+		if err != nil {
+			return err
+		}
+		changed = changed.Noticed(*seen, rider)
+	}
+	privacy, err := sqldb.NullJSON(changed.Privacy)
+	if err != nil {
+		return fmt.Errorf("write the privacy: %w", err)
+	}
 	var at int64
 	if !after.At.IsZero() {
 		at = sqldb.Micros(after.At)
 	}
-	_, err = tx.ExecContext(ctx, `UPDATE devices SET presence = $1, presence_told = $2, presence_at = $3, presence_due_at = $4,
-			last_seen_at = CASE WHEN last_seen_at IS NULL OR last_seen_at < $5 THEN COALESCE($5, last_seen_at) ELSE last_seen_at END
-		WHERE id = $6`, string(after.Presence), string(after.Published), at, sqldb.NullMicros(after.Due), sqldb.NullMicros(seen), id)
+	_, err = tx.ExecContext(ctx, `UPDATE devices SET presence = $1, public_presence = $2, presence_told = $3, presence_at = $4, presence_due_at = $5,
+			last_seen_at = $6, privacy = $7
+		WHERE id = $8`, string(changed.Presence), string(changed.Public().Presence), string(after.Published), at, sqldb.NullMicros(after.Due),
+		sqldb.NullMicros(changed.LastSeenAt), privacy, id)
 	if err != nil {
 		return fmt.Errorf("keep the presence of %s: %w", id, err)
 	}
 	if after.Published == before.Published {
 		return nil
 	}
-	return s.emitPresence(ctx, tx, id, after.Published, now)
+	return s.emitPresence(ctx, tx, d, changed, after.Published, now)
 }
 
-func (s *Store) emitPresence(ctx context.Context, tx *sqldb.Tx, id string, published presence.Presence, now time.Time) error {
-	d, err := scanDevice(tx.QueryRowContext(ctx, `SELECT `+columns+` FROM devices WHERE id = $1`, id))
-	if err != nil {
-		return err
-	}
+func (s *Store) emitPresence(ctx context.Context, tx *sqldb.Tx, before, after device.Device, published presence.Presence, now time.Time) error {
 	words := map[presence.Presence]string{presence.Online: "came", presence.Offline: "went"}[published]
 	event := device.Event{
-		ID: ids.New(ids.Event), DeviceID: id, At: now, Type: device.EventType(published), Message: words, Actor: id, Data: "{}",
+		ID: ids.New(ids.Event), DeviceID: after.ID, At: now, Type: device.EventType(published), Message: words, Actor: after.ID, Data: "{}",
 	}
 	if err := insertEvent(ctx, tx, event); err != nil {
 		return err
 	}
-	return s.emit(ctx, tx, now, strings.ToLower(string(published)), d)
+	return s.emit(ctx, tx, now, strings.ToLower(string(published)), &before, after)
 }
 
-func lockPresence(ctx context.Context, tx *sqldb.Tx, id string) (presence.State, error) {
-	var s presence.State
+func lockPresence(ctx context.Context, tx *sqldb.Tx, id string) (s presence.State, d device.Device, err error) {
 	var at int64
 	var due sql.NullInt64
-	err := tx.QueryRowContext(ctx, `UPDATE devices SET version = version WHERE id = $1 AND NOT deleted
-		RETURNING presence, presence_told, presence_at, presence_due_at`, id).Scan(&s.Presence, &s.Published, &at, &due)
+	row := tx.QueryRowContext(ctx, `UPDATE devices SET version = version WHERE id = $1 AND NOT deleted
+		RETURNING `+columns+`, presence_told, presence_at, presence_due_at`, id)
+	d, err = scanDevice(longRow{row, []any{&s.Published, &at, &due}})
+	s.Presence, s.Due = presence.Presence(d.Presence), sqldb.NullTime(due)
 	if at != 0 {
 		s.At = sqldb.Time(at)
 	}
-	s.Due = sqldb.NullTime(due)
-	return s, err
+	return s, d, err
 }
+
+// longRow is the row of a device with more columns.
+type longRow struct {
+	sqldb.Row
+	more []any
+}
+
+func (r longRow) Scan(into ...any) error { return r.Row.Scan(append(into, r.more...)...) }
 
 // Present implements presence.Store.
 func (s *Store) Present(ctx context.Context) ([]string, error) {

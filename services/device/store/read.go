@@ -60,12 +60,19 @@ func where(filter registry.Filter) sqldb.Where {
 	var w sqldb.Where
 	w.And("NOT deleted")
 	sqldb.Narrow(&w, "kind", filter.Kinds)
-	sqldb.Narrow(&w, "presence", filter.Presences)
+	sqldb.Narrow(&w, presenceColumn(filter), filter.Presences)
 	haveLabels(&w, "id", filter.Labels)
 	if filter.NameContains != "" {
 		w.Contains("folded_name", filter.NameContains)
 	}
 	return w
+}
+
+func presenceColumn(filter registry.Filter) string {
+	if filter.Public {
+		return "public_presence"
+	}
+	return "presence"
 }
 
 func haveLabels(w *sqldb.Where, column string, labels map[string]string) {
@@ -102,7 +109,7 @@ func (s *Store) query(ctx context.Context, rest string, args []any) ([]device.De
 
 // Count implements registry.Store.
 func (s *Store) Count(ctx context.Context, filter registry.Filter) (registry.Counts, error) {
-	n, err := s.db.Counts(ctx, "devices", "presence", where(filter))
+	n, err := s.db.Counts(ctx, "devices", presenceColumn(filter), where(filter))
 	if err != nil {
 		return registry.Counts{}, err
 	}

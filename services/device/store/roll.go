@@ -8,10 +8,17 @@ import (
 	"time"
 
 	"github.com/sluicehq/sluice/internal/sqldb"
+	"github.com/sluicehq/sluice/services/device"
 )
 
 // rollSteps bounds the steps of one transaction, and so the readings in memory.
 const rollSteps = 24
+
+// stepOf is a step, and the account in whose rides its readings were sent.
+type stepOf struct {
+	start int64
+	rider string
+}
 
 // rolled is the aggregate of the readings of a step.
 type rolled struct {
@@ -77,17 +84,25 @@ func (s *Store) rollSome(ctx context.Context, deviceID, key string, before, step
 			return err
 		}
 		end := min(before, startOf(oldest.Int64, step)+rollSteps*step)
-		rows, err := tx.QueryContext(ctx, `DELETE FROM readings WHERE device_id = $1 AND key = $2 AND at < $3 RETURNING at, value`, deviceID, key, end)
+		rows, err := tx.QueryContext(ctx, `DELETE FROM readings WHERE device_id = $1 AND key = $2 AND at < $3 RETURNING at, value,
+			`+riderIn("readings.device_id", "readings.at")+`, `+riderIn("readings.device_id", "readings.arrived_at"), deviceID, key, end)
 		if err != nil {
 			return err
 		}
-		steps := map[int64]rolled{}
+		steps := map[stepOf]rolled{}
 		if _, err := sqldb.Collect(rows, func(row sqldb.Row) (struct{}, error) {
 			var at int64
 			var value float64
-			err := row.Scan(&at, &value)
-			start := startOf(at, step)
-			steps[start] = steps[start].with(at, value)
+			var rider, arrivedWith string
+			err := row.Scan(&at, &value, &rider, &arrivedWith)
+			switch {
+			case rider == "":
+				rider = arrivedWith
+			case arrivedWith != "" && arrivedWith != rider:
+				rider = device.ManyRiders
+			}
+			of := stepOf{startOf(at, step), rider}
+			steps[of] = steps[of].with(at, value)
 			n++
 			return struct{}{}, err
 		}); err != nil {
@@ -101,13 +116,13 @@ func (s *Store) rollSome(ctx context.Context, deviceID, key string, before, step
 func startOf(at, step int64) int64 { return at - (at%step+step)%step }
 
 // writeRolled adds steps to the stored ones: late readings roll up a step a second time.
-func writeRolled(ctx context.Context, tx *sqldb.Tx, deviceID, key string, steps map[int64]rolled) error {
+func writeRolled(ctx context.Context, tx *sqldb.Tx, deviceID, key string, steps map[stepOf]rolled) error {
 	rows := make([][]any, 0, len(steps))
-	for start, r := range steps {
-		rows = append(rows, []any{deviceID, key, start, r.count, r.sum, r.least, r.greatest, r.last, r.lastAt})
+	for of, r := range steps {
+		rows = append(rows, []any{deviceID, key, of.start, of.rider, r.count, r.sum, r.least, r.greatest, r.last, r.lastAt})
 	}
-	_, err := tx.Insert(ctx, "readings_rolled", "device_id, key, at, count, sum, least, greatest, last, last_at", rows,
-		`ON CONFLICT (device_id, key, at) DO UPDATE SET
+	_, err := tx.Insert(ctx, "readings_rolled", "device_id, key, at, rider, count, sum, least, greatest, last, last_at", rows,
+		`ON CONFLICT (device_id, key, at, rider) DO UPDATE SET
 			count = readings_rolled.count + excluded.count,
 			sum = readings_rolled.sum + excluded.sum,
 			least = CASE WHEN excluded.least < readings_rolled.least THEN excluded.least ELSE readings_rolled.least END,

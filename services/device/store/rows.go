@@ -13,21 +13,22 @@ import (
 )
 
 const columns = `id, version, name, kind, labels, presence, last_seen_at, position, created_at, updated_at, deleted, source, external_id,
-	board, firmware, lock_state, lock_rest, lock_due_at`
+	board, firmware, lock_state, lock_rest, lock_due_at, privacy, position_arrived_at, board_at`
 
 // changing lists the columns that changes of a device update.
 const changing = `version, name, folded_name, sort_name, labels, position, updated_at, deleted,
-	lock_state, lock_rest, lock_due_at`
+	lock_state, lock_rest, lock_due_at, privacy`
 
 func scanDevice(row sqldb.Row) (device.Device, error) {
 	var d device.Device
 	var labels string
-	var position, board sql.NullString
-	var lastSeen sql.NullInt64
+	var position, board, privacy sql.NullString
+	var lastSeen, positionArrived, boardAt sql.NullInt64
 	var created, updated int64
 	var lock lockColumns
 	err := row.Scan(&d.ID, &d.Version, &d.Name, &d.Kind, &labels, &d.Presence, &lastSeen, &position,
-		&created, &updated, &d.Deleted, &d.Source, &d.ExternalID, &board, &d.Firmware, &lock.state, &lock.rest, &lock.dueAt)
+		&created, &updated, &d.Deleted, &d.Source, &d.ExternalID, &board, &d.Firmware, &lock.state, &lock.rest, &lock.dueAt,
+		&privacy, &positionArrived, &boardAt)
 	if err != nil {
 		return device.Device{}, fmt.Errorf("scan device: %w", err)
 	}
@@ -38,6 +39,10 @@ func scanDevice(row sqldb.Row) (device.Device, error) {
 	}
 	if d.Position, err = sqldb.NullValue[device.Position](position); err != nil {
 		return device.Device{}, fmt.Errorf("read the position of %s: %w", d.ID, err)
+	}
+	d.PositionArrivedAt, d.BoardAt = sqldb.NullTime(positionArrived), sqldb.NullTime(boardAt)
+	if d.Privacy, err = sqldb.NullValue[device.Privacy](privacy); err != nil {
+		return device.Device{}, fmt.Errorf("read the privacy of %s: %w", d.ID, err)
 	}
 	if d.Lock, err = lock.read(); err != nil {
 		return device.Device{}, fmt.Errorf("read the lock of %s: %w", d.ID, err)
@@ -66,9 +71,13 @@ func changingValues(d device.Device) ([]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	privacy, err := sqldb.NullJSON(d.Privacy)
+	if err != nil {
+		return nil, fmt.Errorf("write the privacy: %w", err)
+	}
 	return []any{
 		d.Version, d.Name, sqldb.Fold(d.Name), sortName(d.Name), string(labels), position, sqldb.Micros(d.UpdatedAt), d.Deleted,
-		lock.state, lock.rest, lock.dueAt,
+		lock.state, lock.rest, lock.dueAt, privacy,
 	}, nil
 }
 
@@ -77,8 +86,8 @@ func insertDevice(ctx context.Context, tx *sqldb.Tx, d device.Device) (isNew boo
 	if err != nil {
 		return false, err
 	}
-	values = append(values, d.ID, string(d.Kind), string(d.Presence), sqldb.NullMicros(d.LastSeenAt), sqldb.Micros(d.CreatedAt), d.Source, d.ExternalID)
-	const names = changing + `, id, kind, presence, last_seen_at, created_at, source, external_id`
+	values = append(values, d.ID, string(d.Kind), string(d.Presence), string(d.Presence), sqldb.NullMicros(d.LastSeenAt), sqldb.Micros(d.CreatedAt), d.Source, d.ExternalID)
+	const names = changing + `, id, kind, presence, public_presence, last_seen_at, created_at, source, external_id`
 	inserted, err := tx.Insert(ctx, "devices", names, [][]any{values},
 		`ON CONFLICT (source, external_id) WHERE source <> '' AND NOT deleted DO NOTHING`)
 	return inserted == 1, err

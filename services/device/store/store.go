@@ -4,6 +4,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -14,6 +15,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sluicehq/sluice/internal/caller"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/idempotency"
 	"github.com/sluicehq/sluice/internal/sqldb"
@@ -145,7 +148,7 @@ func (s *Store) insert(ctx context.Context, tx *sqldb.Tx, made device.Change) (i
 	if err := insertLabels(ctx, tx, made.Device); err != nil {
 		return false, err
 	}
-	return true, s.follow(ctx, tx, made)
+	return true, s.follow(ctx, tx, nil, made)
 }
 
 func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, known device.Device, decide registry.Decide) (device.Device, error) {
@@ -153,17 +156,22 @@ func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, known device.Device, de
 	if err != nil || change == nil {
 		return known, err
 	}
+	if !device.SamePosition(known.Position, change.Device.Position) { // an administrator stated it
+		if change.Device, err = located(ctx, tx, known, change.Device); err != nil {
+			return device.Device{}, err
+		}
+	}
 	if err := updateDevice(ctx, tx, change.Device, known.Version); err != nil {
 		return device.Device{}, err
 	}
 	if err := replaceLabels(ctx, tx, change.Device); err != nil {
 		return device.Device{}, err
 	}
-	return change.Device, s.follow(ctx, tx, *change)
+	return change.Device, s.follow(ctx, tx, &known, *change)
 }
 
 // follow writes the event row and emits the event of a device whose row was just written.
-func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, change device.Change) error {
+func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, before *device.Device, change device.Change) error {
 	if err := insertEvent(ctx, tx, change.Event); err != nil {
 		return err
 	}
@@ -173,15 +181,58 @@ func (s *Store) follow(ctx context.Context, tx *sqldb.Tx, change device.Change) 
 	if err := endSessions(ctx, tx, change); err != nil {
 		return err
 	}
-	return s.emit(ctx, tx, change.Event.At, strings.ToLower(string(change.Event.Type)), change.Device)
+	return s.emit(ctx, tx, change.Event.At, strings.ToLower(string(change.Event.Type)), before, change.Device)
 }
 
-func (s *Store) emit(ctx context.Context, tx *sqldb.Tx, at time.Time, what string, d device.Device) error {
+// emit publishes a change of a device. While rides conceal a part of it, staff receive the device as it is, and each
+// other audience receives it as that audience sees it, if it sees a change. before is nil for a new device.
+func (s *Store) emit(ctx context.Context, tx *sqldb.Tx, at time.Time, what string, before *device.Device, after device.Device) error {
+	subject := "event.device." + what + "." + after.ID
+	if before == nil || before.Privacy == nil && after.Privacy == nil {
+		return s.emitTo(ctx, tx, at, subject, after, nil)
+	}
+	if err := s.emitTo(ctx, tx, at, subject, after, &entity.Audience{Staff: true}); err != nil {
+		return err
+	}
+	return s.emitViews(ctx, tx, at, subject, *before, after)
+}
+
+// emitViews publishes a change of a device to riders and to other members, each if it sees a change.
+func (s *Store) emitViews(ctx context.Context, tx *sqldb.Tx, at time.Time, subject string, before, after device.Device) error {
+	riders := append(before.Riders(), after.Riders()...)
+	slices.Sort(riders)
+	riders = slices.Compact(riders)
+	for _, rider := range append(slices.Clone(riders), "") {
+		audience := &entity.Audience{Account: rider}
+		if rider == "" {
+			audience.Excluded = riders
+		}
+		who := caller.Caller{Role: caller.Member, AccountID: rider}
+		was, err := s.encode.Device(before.SeenBy(who))
+		if err != nil {
+			return fmt.Errorf("encode device %s: %w", after.ID, err)
+		}
+		is, err := s.encode.Device(after.SeenBy(who))
+		if err != nil {
+			return fmt.Errorf("encode device %s: %w", after.ID, err)
+		}
+		if bytes.Equal(was, is) {
+			continue
+		}
+		if err := s.emitTo(ctx, tx, at, subject, after.SeenBy(who), audience); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Store) emitTo(ctx context.Context, tx *sqldb.Tx, at time.Time, subject string, d device.Device, audience *entity.Audience) error {
+	d.Audience = audience
 	payload, err := s.encode.Device(d)
 	if err != nil {
 		return fmt.Errorf("encode device %s: %w", d.ID, err)
 	}
-	return tx.Emit(ctx, at, "event.device."+what+"."+d.ID, payload)
+	return tx.Emit(ctx, at, subject, payload)
 }
 
 // lockDevice locks the row of a device until the end of the transaction, and reads it; sql.ErrNoRows if there is

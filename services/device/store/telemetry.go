@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -34,14 +35,28 @@ func (s *Store) Record(ctx context.Context, deviceID string, readings []telemetr
 
 // updateLastSeen locks an existing device, and updates its last-seen time.
 func updateLastSeen(ctx context.Context, tx *sqldb.Tx, deviceID string, seen *time.Time) error {
-	locked, err := sqldb.Affects(tx.ExecContext(ctx, `UPDATE devices SET last_seen_at =
-			CASE WHEN last_seen_at IS NULL OR last_seen_at < $1 THEN $1 ELSE last_seen_at END
-		WHERE id = $2 AND NOT deleted`, sqldb.NullMicros(seen), deviceID))
+	d, err := lockDevice(ctx, tx, "id = $1", deviceID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return device.Missing(deviceID)
+	}
 	if err != nil {
 		return fmt.Errorf("note when %s was seen: %w", deviceID, err)
 	}
-	if !locked {
-		return device.Missing(deviceID)
+	if seen == nil {
+		return nil
+	}
+	rider, err := riderOf(ctx, tx, d, seen)
+	if err != nil {
+		return err
+	}
+	after := d.Noticed(*seen, rider)
+	privacy, err := sqldb.NullJSON(after.Privacy)
+	if err != nil {
+		return fmt.Errorf("write the privacy: %w", err)
+	}
+	_, err = tx.ExecContext(ctx, `UPDATE devices SET last_seen_at = $1, privacy = $2 WHERE id = $3`, sqldb.NullMicros(after.LastSeenAt), privacy, deviceID)
+	if err != nil {
+		return fmt.Errorf("note when %s was seen: %w", deviceID, err)
 	}
 	return nil
 }
@@ -69,9 +84,17 @@ func (s *Store) Query(ctx context.Context, q telemetry.Query) ([]telemetry.Serie
 // steps.
 func selection(w *sqldb.Where, q telemetry.Query) string {
 	condition := w.SQL()
+	raw, rolled := condition, condition
+	if q.Viewer != nil {
+		viewer := w.Arg(*q.Viewer)
+		raw += ` AND ` + riderIn("readings.device_id", "readings.at") + ` IN ('', ` + viewer + `)
+			AND (arrived_at IS NULL OR ` + riderIn("readings.device_id", "readings.arrived_at") + ` IN ('', ` + viewer + `))`
+		rolled += ` AND rider IN ('', ` + viewer + `)`
+	}
 	if q.Step == 0 {
-		return `SELECT device_id, key, at, value, arrived_at FROM readings` + condition + `
-			UNION ALL SELECT device_id, key, at, sum / count, CAST(NULL AS BIGINT) FROM readings_rolled` + condition + ` ORDER BY device_id, key, at, value`
+		return `SELECT device_id, key, at, value, arrived_at FROM readings` + raw + `
+			UNION ALL SELECT device_id, key, at, SUM(sum) / SUM(count), CAST(NULL AS BIGINT) FROM readings_rolled` + rolled + `
+			GROUP BY device_id, key, at ORDER BY device_id, key, at, value`
 	}
 	step := w.Arg(q.Step.Microseconds())
 	local := localTime(q)
@@ -82,8 +105,8 @@ func selection(w *sqldb.Where, q telemetry.Query) string {
 	// The remainder of a negative time (before 1970) is negative; adding a step makes it positive.
 	start := from + ` - (` + local + ` % ` + step + ` + ` + step + `) % ` + step + ` AS start`
 	stepped := `SELECT device_id, key, ` + start + `, 1 AS count, value AS sum, value AS least, value AS greatest, value AS last, at AS last_at
-			FROM readings` + condition + `
-		UNION ALL SELECT device_id, key, ` + start + `, count, sum, least, greatest, last, last_at FROM readings_rolled` + condition
+			FROM readings` + raw + `
+		UNION ALL SELECT device_id, key, ` + start + `, count, sum, least, greatest, last, last_at FROM readings_rolled` + rolled
 	if q.Aggregate == telemetry.Last {
 		return `SELECT device_id, key, start, last, CAST(NULL AS BIGINT) FROM (
 			SELECT device_id, key, start, last,

@@ -82,7 +82,7 @@ func (s *Store) writeConfig(ctx context.Context, tx *sqldb.Tx, d device.Device, 
 	if change.Event == nil {
 		return nil
 	}
-	return s.follow(ctx, tx, device.Change{Device: d, Event: *change.Event})
+	return s.follow(ctx, tx, &d, device.Change{Device: d, Event: *change.Event})
 }
 
 const versionColumns = `id, device_id, version, desired, at, actor`

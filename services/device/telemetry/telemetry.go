@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
+	"github.com/sluicehq/sluice/internal/entity"
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/input"
 	"github.com/sluicehq/sluice/services/device"
@@ -188,6 +189,8 @@ type Query struct {
 	Step      time.Duration
 	Zone      *time.Location // nil is UTC
 	Aggregate Aggregate
+	// Viewer is the account that sees what was sent outside of rides and during its own rides; nil sees all.
+	Viewer *string
 }
 
 // Series is one key of one device by time.
@@ -206,8 +209,8 @@ type Point struct {
 	ArrivedAt *time.Time
 }
 
-// Query returns a series for each key of each device that the caller may see, without empty steps. TooManyPoints if
-// the readings or steps exceed MaxPoints over all series.
+// Query returns a series for each key of each device that the caller may see, without empty steps, and without what a
+// vehicle sent during rides of other accounts. TooManyPoints if the readings or steps exceed MaxPoints over all series.
 func (s *Service) Query(ctx context.Context, q Query) ([]Series, error) {
 	who, err := caller.Require(ctx, caller.DeviceRead)
 	if err != nil {
@@ -221,6 +224,10 @@ func (s *Service) Query(ctx context.Context, q Query) ([]Series, error) {
 		return nil, err
 	}
 	q.DeviceIDs = device.IDsOf(devices)
+	ridden := slices.ContainsFunc(devices, func(d device.Device) bool { return d.Privacy != nil })
+	if ridden && !entity.Device.Visibility(who).All {
+		q.Viewer = &who.AccountID
+	}
 	found, err := s.store.Query(ctx, q)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/sluicehq/sluice/internal/errs"
 	"github.com/sluicehq/sluice/internal/input"
@@ -16,11 +17,19 @@ const Reported device.EventType = "REPORTED"
 func (s *Service) handlePositions(ctx context.Context, m device.UpMessage) error {
 	positions, partial := readPositions(m)
 	if len(positions) > 0 {
-		if err := s.store.Observe(ctx, m.DeviceID, positions, s.clock.Now()); err != nil {
+		if err := s.store.Observe(ctx, m.DeviceID, positions, s.arrival(m)); err != nil {
 			return err
 		}
 	}
 	return partial
+}
+
+// arrival returns when the message arrived. A ride that has ended before it is stored still conceals it.
+func (s *Service) arrival(m device.UpMessage) time.Time {
+	if m.ArrivedAt.IsZero() {
+		return s.clock.Now()
+	}
+	return m.ArrivedAt
 }
 
 // ReportedState is the state that a device reported.
@@ -46,7 +55,7 @@ func (s *Service) handleState(ctx context.Context, m device.UpMessage) error {
 	if err := json.Compact(&board, m.Payload); err != nil {
 		return errs.Invalid("payload", "is not JSON")
 	}
-	if err := s.store.Report(ctx, m.DeviceID, ReportedState{Board: board.String(), Firmware: known.Firmware}, s.clock.Now()); err != nil {
+	if err := s.store.Report(ctx, m.DeviceID, ReportedState{Board: board.String(), Firmware: known.Firmware}, s.arrival(m)); err != nil {
 		return err
 	}
 	return s.handlers.Vehicles.HandleLockState(ctx, m)

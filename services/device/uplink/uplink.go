@@ -33,10 +33,10 @@ type Handlers struct {
 type Store interface {
 	// Observe publishes positions of a device, and stores the latest one if it is later than the stored one. The
 	// version is unchanged. For an unknown device nothing is published.
-	Observe(ctx context.Context, deviceID string, positions []device.Position, now time.Time) error
+	Observe(ctx context.Context, deviceID string, positions []device.Position, arrived time.Time) error
 
 	// Report replaces the reported state and firmware. The version is unchanged; a change is published.
-	Report(ctx context.Context, deviceID string, state ReportedState, now time.Time) error
+	Report(ctx context.Context, deviceID string, state ReportedState, arrived time.Time) error
 
 	// Group runs change in one transaction, which all writes of a store under its context join. A failed write is
 	// rolled back alone. change may run twice.

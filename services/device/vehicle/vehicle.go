@@ -11,6 +11,7 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/errs"
+	"github.com/sluicehq/sluice/internal/input"
 	"github.com/sluicehq/sluice/services/device"
 	"github.com/sluicehq/sluice/services/device/command"
 )
@@ -19,6 +20,12 @@ import (
 type Store interface {
 	device.Reader
 	command.Decider
+
+	// PutRide stores that a ride has started or ended, or, when it was cancelled, that it did not take place. A repeat
+	// changes nothing, and so does the start of a ride that has ended. While another ride of the vehicle is open, the
+	// start is not stored, and openID is that ride. Of an ended ride the time that other rides have is left out.
+	// Values that were sent last move to the riders that they then have; where a caller sees a change, it is published.
+	PutRide(ctx context.Context, ride device.Ride, now time.Time) (openID string, err error)
 
 	// DueLocks returns at most most devices whose lock is due at now, the most urgent first.
 	DueLocks(ctx context.Context, now time.Time, most int) ([]string, error)
@@ -75,6 +82,23 @@ func (s *Service) Unlock(ctx context.Context, vehicleID, reference string, deadl
 		c.Reference = reference
 		return c, nil
 	})
+}
+
+// PutRide stores a ride: see Store. For the system.
+func (s *Service) PutRide(ctx context.Context, ride device.Ride) (openID string, err error) {
+	if err := maySystem(ctx, ride.VehicleID, ride.ID); err != nil {
+		return "", err
+	}
+	if ride.AccountID == "" && !ride.Cancelled {
+		return "", errs.Invalid("accountId", "is missing")
+	}
+	if ride.StartedAt, err = input.Time("startedAt", ride.StartedAt); err != nil {
+		return "", err
+	}
+	if ride.EndedAt, err = input.OptionalTime("endedAt", ride.EndedAt); err != nil {
+		return "", err
+	}
+	return s.store.PutRide(ctx, ride, s.clock.Now())
 }
 
 // Lock locks the vehicle that was opened for the reference, and retries until it is locked. It has no effect if the

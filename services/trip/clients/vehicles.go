@@ -20,12 +20,13 @@ import (
 type vehicles struct {
 	devices  devicev1.DevicesClient
 	commands devicev1.CommandsClient
+	rides    devicev1.RidesClient
 }
 
 // NewVehicles returns the vehicles of the device service behind conn. The caller in the context needs device:read,
-// and must be the system to lock and unlock.
+// and must be the system to lock, unlock and store rides.
 func NewVehicles(conn grpc.ClientConnInterface) trip.Vehicles {
-	return vehicles{devices: devicev1.NewDevicesClient(conn), commands: devicev1.NewCommandsClient(conn)}
+	return vehicles{devices: devicev1.NewDevicesClient(conn), commands: devicev1.NewCommandsClient(conn), rides: devicev1.NewRidesClient(conn)}
 }
 
 // kindLabel is the label with the kind of the vehicle.
@@ -57,6 +58,15 @@ func (v vehicles) CheckRentable(ctx context.Context, vehicleID string) (trip.Veh
 func (v vehicles) Kind(ctx context.Context, vehicleID string) (string, error) {
 	device, err := v.find(ctx, vehicleID)
 	return device.GetLabels()[kindLabel], err
+}
+
+// PutRide stores a ride in the device service: see trip.Vehicles.
+func (v vehicles) PutRide(ctx context.Context, ride trip.VehicleRide) (string, error) {
+	reply, err := v.rides.PutRide(ctx, &devicev1.PutRideRequest{
+		VehicleId: ride.VehicleID, RideId: ride.TripID, AccountId: ride.AccountID,
+		StartedAt: timestamppb.New(ride.StartedAt), EndedAt: types.Timestamp(ride.EndedAt), Cancelled: ride.Cancelled,
+	})
+	return reply.GetOpenRideId(), err
 }
 
 // find returns the device, or nil if the caller sees no such device.

@@ -55,7 +55,10 @@ func newEnv(t *testing.T) *env {
 // with returns the service over the same data with another tariff.
 func (h *env) with(tariff trip.Tariff) tripv1.TripsClient {
 	options := rpc.Options{Logger: slog.New(slog.DiscardHandler), Tracing: obs.NoTracing()}
-	devices := rpc.NewChannel(options, func(r grpc.ServiceRegistrar) { devicev1.RegisterDevicesServer(r, deviceService{env: h}) })
+	devices := rpc.NewChannel(options, func(r grpc.ServiceRegistrar) {
+		devicev1.RegisterDevicesServer(r, deviceService{env: h})
+		devicev1.RegisterRidesServer(r, rideService{})
+	})
 	service := trip.New(store.New(h.db, triprpc.EncodeTrip), tripclients.NewVehicles(rpc.Within(devices, options)), h.clock, tariff, trip.SpeedLimits{})
 	trips := rpc.NewChannel(options, func(r grpc.ServiceRegistrar) { triprpc.Register(r, service) })
 	return tripv1.NewTripsClient(rpc.Within(trips, options))
@@ -84,6 +87,15 @@ func (s deviceService) BatchGetDevices(ctx context.Context, r *devicev1.BatchGet
 		}
 	}
 	return reply, nil
+}
+
+// rideService accepts every ride.
+type rideService struct {
+	devicev1.UnimplementedRidesServer
+}
+
+func (rideService) PutRide(context.Context, *devicev1.PutRideRequest) (*devicev1.PutRideResponse, error) {
+	return &devicev1.PutRideResponse{}, nil
 }
 
 // as returns the context of a caller with a new account.

@@ -12,11 +12,11 @@ import (
 
 const columns = `id, version, status, account_id, vehicle_id, start_position, last_position, end_position,
 	gap, fixes, distance_metres, distance_source, tariff, duration_seconds, fee_minor, source, external_id,
-	unlock_by, errand, errand_at, failure, measurement, max_speed`
+	unlock_by, errand, errand_at, failure, measurement, max_speed, ride_due`
 
 // changing lists the columns that changes of a trip update.
 const changing = `version, status, start_at, start_position, last_position, end_position, gap, fixes,
-	distance_metres, duration_seconds, fee_minor, unlock_by, errand, errand_at, failure, measurement`
+	distance_metres, duration_seconds, fee_minor, unlock_by, errand, errand_at, failure, measurement, ride_due`
 
 // onRecordingDoNothing skips a trip whose source and external id are stored.
 const onRecordingDoNothing = `ON CONFLICT (source, external_id) WHERE source <> '' DO NOTHING`
@@ -25,10 +25,10 @@ func scanTrip(row sqldb.Row) (trip.Trip, error) {
 	var t trip.Trip
 	var start, tariff, measurement string
 	var last, end sql.NullString
-	var unlockBy, taskDue sql.NullInt64
+	var unlockBy, taskDue, rideDue sql.NullInt64
 	err := row.Scan(&t.ID, &t.Version, &t.Status, &t.AccountID, &t.VehicleID, &start, &last, &end,
 		&t.Gap, &t.Fixes, &t.DistanceMetres, &t.DistanceSource, &tariff, &t.DurationSeconds, &t.Fee.AmountMinor,
-		&t.Source, &t.ExternalID, &unlockBy, &t.Task, &taskDue, &t.Failure, &measurement, &t.MaxSpeed)
+		&t.Source, &t.ExternalID, &unlockBy, &t.Task, &taskDue, &t.Failure, &measurement, &t.MaxSpeed, &rideDue)
 	if err != nil {
 		return trip.Trip{}, fmt.Errorf("scan trip: %w", err)
 	}
@@ -42,7 +42,7 @@ func scanTrip(row sqldb.Row) (trip.Trip, error) {
 		return trip.Trip{}, fmt.Errorf("read the measurement of %s: %w", t.ID, err)
 	}
 	t.Fee.Currency = t.Tariff.Currency
-	t.UnlockBy, t.TaskDue = sqldb.NullTime(unlockBy), sqldb.NullTime(taskDue)
+	t.UnlockBy, t.TaskDue, t.RideDue = sqldb.NullTime(unlockBy), sqldb.NullTime(taskDue), sqldb.NullTime(rideDue)
 	if t.Last, err = sqldb.NullValue[trip.Position](last); err != nil {
 		return trip.Trip{}, fmt.Errorf("read the last fix of %s: %w", t.ID, err)
 	}
@@ -73,6 +73,7 @@ func changingValues(t trip.Trip) ([]any, error) {
 		t.Version, string(t.Status), sqldb.Micros(t.Start.At), string(start), last, end, t.Gap, t.Fixes,
 		t.DistanceMetres, t.DurationSeconds, t.Fee.AmountMinor,
 		sqldb.NullMicros(t.UnlockBy), string(t.Task), sqldb.NullMicros(t.TaskDue), t.Failure, string(measurement),
+		sqldb.NullMicros(t.RideDue),
 	}, nil
 }
 

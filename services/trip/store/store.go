@@ -47,6 +47,11 @@ func (s *Store) Create(ctx context.Context, key idempotency.Key, change trip.Cha
 		if change.Refusal != nil {
 			return trip.Trip{}, change.Refusal
 		}
+		if change.Planned {
+			if err := takePlan(ctx, tx, change.Trip.ID); err != nil {
+				return trip.Trip{}, err
+			}
+		}
 		if _, err := insertTrip(ctx, tx, change.Trip, ""); err != nil {
 			return trip.Trip{}, err
 		}

@@ -42,6 +42,8 @@ func Run(t *testing.T, open func(t *testing.T) trip.Store) {
 		"List, foreign cursor or invalid size, is refused":             listRefuses,
 		"Tracks, with account, returns its fixes ordered by time":      tracksByTime,
 		"Tracks, longer than the limit, are thinned evenly":            tracksThinned,
+		"planned ride, due, is listed until dropped or created":        plannedRides,
+		"ride, due, is listed until it is stored":                      dueRides,
 		"lists and tracks, any caller, follow the visibility rule":     visibilityFollowsTheRule,
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -244,21 +244,25 @@ func (Aggregate) EnumDescriptor() ([]byte, []int) {
 }
 
 type Device struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
-	Kind          Kind                   `protobuf:"varint,3,opt,name=kind,proto3,enum=sluice.device.v1.Kind" json:"kind,omitempty"`
-	Labels        map[string]string      `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Version       int64                  `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
-	Presence      Presence               `protobuf:"varint,6,opt,name=presence,proto3,enum=sluice.device.v1.Presence" json:"presence,omitempty"`
-	LastSeenAt    *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
-	Position      *v1.Position           `protobuf:"bytes,8,opt,name=position,proto3" json:"position,omitempty"`
-	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
-	UpdatedAt     *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
-	Deleted       bool                   `protobuf:"varint,11,opt,name=deleted,proto3" json:"deleted,omitempty"`                     // only in events
-	BoardJson     string                 `protobuf:"bytes,30,opt,name=board_json,json=boardJson,proto3" json:"board_json,omitempty"` // what it last reported of itself; "" when it did not
-	Firmware      string                 `protobuf:"bytes,31,opt,name=firmware,proto3" json:"firmware,omitempty"`
-	LockState     LockState              `protobuf:"varint,20,opt,name=lock_state,json=lockState,proto3,enum=sluice.device.v1.LockState" json:"lock_state,omitempty"` // of a vehicle that opens on command
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Id         string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	Name       string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	Kind       Kind                   `protobuf:"varint,3,opt,name=kind,proto3,enum=sluice.device.v1.Kind" json:"kind,omitempty"`
+	Labels     map[string]string      `protobuf:"bytes,4,rep,name=labels,proto3" json:"labels,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Version    int64                  `protobuf:"varint,5,opt,name=version,proto3" json:"version,omitempty"`
+	Presence   Presence               `protobuf:"varint,6,opt,name=presence,proto3,enum=sluice.device.v1.Presence" json:"presence,omitempty"`
+	LastSeenAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=last_seen_at,json=lastSeenAt,proto3" json:"last_seen_at,omitempty"`
+	Position   *v1.Position           `protobuf:"bytes,8,opt,name=position,proto3" json:"position,omitempty"`
+	CreatedAt  *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	UpdatedAt  *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=updated_at,json=updatedAt,proto3" json:"updated_at,omitempty"`
+	Deleted    bool                   `protobuf:"varint,11,opt,name=deleted,proto3" json:"deleted,omitempty"`                     // only in events
+	BoardJson  string                 `protobuf:"bytes,30,opt,name=board_json,json=boardJson,proto3" json:"board_json,omitempty"` // what it last reported of itself; "" when it did not
+	Firmware   string                 `protobuf:"bytes,31,opt,name=firmware,proto3" json:"firmware,omitempty"`
+	LockState  LockState              `protobuf:"varint,20,opt,name=lock_state,json=lockState,proto3,enum=sluice.device.v1.LockState" json:"lock_state,omitempty"` // of a vehicle that opens on command
+	// Accounts that see this device in another state than other members do, because its last messages were sent during
+	// their rides. For caches that members share; empty for staff.
+	Riders        []string  `protobuf:"bytes,40,rep,name=riders,proto3" json:"riders,omitempty"`
+	Audience      *Audience `protobuf:"bytes,41,opt,name=audience,proto3" json:"audience,omitempty"` // only in events: who receives this one; not set for everyone who sees the device
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -391,6 +395,82 @@ func (x *Device) GetLockState() LockState {
 	return LockState_LOCK_STATE_UNSPECIFIED
 }
 
+func (x *Device) GetRiders() []string {
+	if x != nil {
+		return x.Riders
+	}
+	return nil
+}
+
+func (x *Device) GetAudience() *Audience {
+	if x != nil {
+		return x.Audience
+	}
+	return nil
+}
+
+// Who receives an event that carries a device as some callers see it: staff, or one account, or else everyone who is
+// neither staff nor one of the excluded accounts.
+type Audience struct {
+	state              protoimpl.MessageState `protogen:"open.v1"`
+	Staff              bool                   `protobuf:"varint,1,opt,name=staff,proto3" json:"staff,omitempty"`
+	AccountId          string                 `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	ExcludedAccountIds []string               `protobuf:"bytes,3,rep,name=excluded_account_ids,json=excludedAccountIds,proto3" json:"excluded_account_ids,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *Audience) Reset() {
+	*x = Audience{}
+	mi := &file_device_v1_device_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Audience) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Audience) ProtoMessage() {}
+
+func (x *Audience) ProtoReflect() protoreflect.Message {
+	mi := &file_device_v1_device_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Audience.ProtoReflect.Descriptor instead.
+func (*Audience) Descriptor() ([]byte, []int) {
+	return file_device_v1_device_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *Audience) GetStaff() bool {
+	if x != nil {
+		return x.Staff
+	}
+	return false
+}
+
+func (x *Audience) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *Audience) GetExcludedAccountIds() []string {
+	if x != nil {
+		return x.ExcludedAccountIds
+	}
+	return nil
+}
+
 type RegisterDeviceRequest struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`
 	Name           string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -404,7 +484,7 @@ type RegisterDeviceRequest struct {
 
 func (x *RegisterDeviceRequest) Reset() {
 	*x = RegisterDeviceRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[1]
+	mi := &file_device_v1_device_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -416,7 +496,7 @@ func (x *RegisterDeviceRequest) String() string {
 func (*RegisterDeviceRequest) ProtoMessage() {}
 
 func (x *RegisterDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[1]
+	mi := &file_device_v1_device_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -429,7 +509,7 @@ func (x *RegisterDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterDeviceRequest.ProtoReflect.Descriptor instead.
 func (*RegisterDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{1}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *RegisterDeviceRequest) GetName() string {
@@ -477,7 +557,7 @@ type RegisterDeviceResponse struct {
 
 func (x *RegisterDeviceResponse) Reset() {
 	*x = RegisterDeviceResponse{}
-	mi := &file_device_v1_device_proto_msgTypes[2]
+	mi := &file_device_v1_device_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -489,7 +569,7 @@ func (x *RegisterDeviceResponse) String() string {
 func (*RegisterDeviceResponse) ProtoMessage() {}
 
 func (x *RegisterDeviceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[2]
+	mi := &file_device_v1_device_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -502,7 +582,7 @@ func (x *RegisterDeviceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegisterDeviceResponse.ProtoReflect.Descriptor instead.
 func (*RegisterDeviceResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{2}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RegisterDeviceResponse) GetDevice() *Device {
@@ -528,7 +608,7 @@ type RotateDeviceSecretRequest struct {
 
 func (x *RotateDeviceSecretRequest) Reset() {
 	*x = RotateDeviceSecretRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[3]
+	mi := &file_device_v1_device_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -540,7 +620,7 @@ func (x *RotateDeviceSecretRequest) String() string {
 func (*RotateDeviceSecretRequest) ProtoMessage() {}
 
 func (x *RotateDeviceSecretRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[3]
+	mi := &file_device_v1_device_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -553,7 +633,7 @@ func (x *RotateDeviceSecretRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateDeviceSecretRequest.ProtoReflect.Descriptor instead.
 func (*RotateDeviceSecretRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{3}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *RotateDeviceSecretRequest) GetId() string {
@@ -576,7 +656,7 @@ type UpdateDeviceRequest struct {
 
 func (x *UpdateDeviceRequest) Reset() {
 	*x = UpdateDeviceRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[4]
+	mi := &file_device_v1_device_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -588,7 +668,7 @@ func (x *UpdateDeviceRequest) String() string {
 func (*UpdateDeviceRequest) ProtoMessage() {}
 
 func (x *UpdateDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[4]
+	mi := &file_device_v1_device_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -601,7 +681,7 @@ func (x *UpdateDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateDeviceRequest.ProtoReflect.Descriptor instead.
 func (*UpdateDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{4}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *UpdateDeviceRequest) GetId() string {
@@ -641,7 +721,7 @@ type Labels struct {
 
 func (x *Labels) Reset() {
 	*x = Labels{}
-	mi := &file_device_v1_device_proto_msgTypes[5]
+	mi := &file_device_v1_device_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -653,7 +733,7 @@ func (x *Labels) String() string {
 func (*Labels) ProtoMessage() {}
 
 func (x *Labels) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[5]
+	mi := &file_device_v1_device_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -666,7 +746,7 @@ func (x *Labels) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Labels.ProtoReflect.Descriptor instead.
 func (*Labels) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{5}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Labels) GetValues() map[string]string {
@@ -686,7 +766,7 @@ type DeleteDeviceRequest struct {
 
 func (x *DeleteDeviceRequest) Reset() {
 	*x = DeleteDeviceRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[6]
+	mi := &file_device_v1_device_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -698,7 +778,7 @@ func (x *DeleteDeviceRequest) String() string {
 func (*DeleteDeviceRequest) ProtoMessage() {}
 
 func (x *DeleteDeviceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[6]
+	mi := &file_device_v1_device_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -711,7 +791,7 @@ func (x *DeleteDeviceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDeviceRequest.ProtoReflect.Descriptor instead.
 func (*DeleteDeviceRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{6}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *DeleteDeviceRequest) GetId() string {
@@ -736,7 +816,7 @@ type DeleteDeviceResponse struct {
 
 func (x *DeleteDeviceResponse) Reset() {
 	*x = DeleteDeviceResponse{}
-	mi := &file_device_v1_device_proto_msgTypes[7]
+	mi := &file_device_v1_device_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -748,7 +828,7 @@ func (x *DeleteDeviceResponse) String() string {
 func (*DeleteDeviceResponse) ProtoMessage() {}
 
 func (x *DeleteDeviceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[7]
+	mi := &file_device_v1_device_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -761,7 +841,7 @@ func (x *DeleteDeviceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteDeviceResponse.ProtoReflect.Descriptor instead.
 func (*DeleteDeviceResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{7}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{8}
 }
 
 // Answers with what there is and the caller may see, in no promised order.
@@ -774,7 +854,7 @@ type BatchGetDevicesRequest struct {
 
 func (x *BatchGetDevicesRequest) Reset() {
 	*x = BatchGetDevicesRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[8]
+	mi := &file_device_v1_device_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -786,7 +866,7 @@ func (x *BatchGetDevicesRequest) String() string {
 func (*BatchGetDevicesRequest) ProtoMessage() {}
 
 func (x *BatchGetDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[8]
+	mi := &file_device_v1_device_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -799,7 +879,7 @@ func (x *BatchGetDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetDevicesRequest.ProtoReflect.Descriptor instead.
 func (*BatchGetDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{8}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *BatchGetDevicesRequest) GetIds() []string {
@@ -818,7 +898,7 @@ type BatchGetDevicesResponse struct {
 
 func (x *BatchGetDevicesResponse) Reset() {
 	*x = BatchGetDevicesResponse{}
-	mi := &file_device_v1_device_proto_msgTypes[9]
+	mi := &file_device_v1_device_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -830,7 +910,7 @@ func (x *BatchGetDevicesResponse) String() string {
 func (*BatchGetDevicesResponse) ProtoMessage() {}
 
 func (x *BatchGetDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[9]
+	mi := &file_device_v1_device_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -843,7 +923,7 @@ func (x *BatchGetDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchGetDevicesResponse.ProtoReflect.Descriptor instead.
 func (*BatchGetDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{9}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *BatchGetDevicesResponse) GetDevices() []*Device {
@@ -865,7 +945,7 @@ type DeviceFilter struct {
 
 func (x *DeviceFilter) Reset() {
 	*x = DeviceFilter{}
-	mi := &file_device_v1_device_proto_msgTypes[10]
+	mi := &file_device_v1_device_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -877,7 +957,7 @@ func (x *DeviceFilter) String() string {
 func (*DeviceFilter) ProtoMessage() {}
 
 func (x *DeviceFilter) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[10]
+	mi := &file_device_v1_device_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -890,7 +970,7 @@ func (x *DeviceFilter) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceFilter.ProtoReflect.Descriptor instead.
 func (*DeviceFilter) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{10}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *DeviceFilter) GetKinds() []Kind {
@@ -932,7 +1012,7 @@ type ListDevicesRequest struct {
 
 func (x *ListDevicesRequest) Reset() {
 	*x = ListDevicesRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[11]
+	mi := &file_device_v1_device_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -944,7 +1024,7 @@ func (x *ListDevicesRequest) String() string {
 func (*ListDevicesRequest) ProtoMessage() {}
 
 func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[11]
+	mi := &file_device_v1_device_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -957,7 +1037,7 @@ func (x *ListDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ListDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{11}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListDevicesRequest) GetFilter() *DeviceFilter {
@@ -991,7 +1071,7 @@ type ListDevicesResponse struct {
 
 func (x *ListDevicesResponse) Reset() {
 	*x = ListDevicesResponse{}
-	mi := &file_device_v1_device_proto_msgTypes[12]
+	mi := &file_device_v1_device_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1003,7 +1083,7 @@ func (x *ListDevicesResponse) String() string {
 func (*ListDevicesResponse) ProtoMessage() {}
 
 func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[12]
+	mi := &file_device_v1_device_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1016,7 +1096,7 @@ func (x *ListDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ListDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{12}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListDevicesResponse) GetDevices() []*Device {
@@ -1041,7 +1121,7 @@ type CountDevicesRequest struct {
 
 func (x *CountDevicesRequest) Reset() {
 	*x = CountDevicesRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[13]
+	mi := &file_device_v1_device_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1053,7 +1133,7 @@ func (x *CountDevicesRequest) String() string {
 func (*CountDevicesRequest) ProtoMessage() {}
 
 func (x *CountDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[13]
+	mi := &file_device_v1_device_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1066,7 +1146,7 @@ func (x *CountDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CountDevicesRequest.ProtoReflect.Descriptor instead.
 func (*CountDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{13}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{14}
 }
 
 type DeviceCounts struct {
@@ -1081,7 +1161,7 @@ type DeviceCounts struct {
 
 func (x *DeviceCounts) Reset() {
 	*x = DeviceCounts{}
-	mi := &file_device_v1_device_proto_msgTypes[14]
+	mi := &file_device_v1_device_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1093,7 +1173,7 @@ func (x *DeviceCounts) String() string {
 func (*DeviceCounts) ProtoMessage() {}
 
 func (x *DeviceCounts) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[14]
+	mi := &file_device_v1_device_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1106,7 +1186,7 @@ func (x *DeviceCounts) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceCounts.ProtoReflect.Descriptor instead.
 func (*DeviceCounts) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{14}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *DeviceCounts) GetTotal() int64 {
@@ -1152,7 +1232,7 @@ type DeviceEvent struct {
 
 func (x *DeviceEvent) Reset() {
 	*x = DeviceEvent{}
-	mi := &file_device_v1_device_proto_msgTypes[15]
+	mi := &file_device_v1_device_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1164,7 +1244,7 @@ func (x *DeviceEvent) String() string {
 func (*DeviceEvent) ProtoMessage() {}
 
 func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[15]
+	mi := &file_device_v1_device_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1177,7 +1257,7 @@ func (x *DeviceEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceEvent.ProtoReflect.Descriptor instead.
 func (*DeviceEvent) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{15}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *DeviceEvent) GetId() string {
@@ -1239,7 +1319,7 @@ type BatchListEventsRequest struct {
 
 func (x *BatchListEventsRequest) Reset() {
 	*x = BatchListEventsRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[16]
+	mi := &file_device_v1_device_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1251,7 +1331,7 @@ func (x *BatchListEventsRequest) String() string {
 func (*BatchListEventsRequest) ProtoMessage() {}
 
 func (x *BatchListEventsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[16]
+	mi := &file_device_v1_device_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1264,7 +1344,7 @@ func (x *BatchListEventsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchListEventsRequest.ProtoReflect.Descriptor instead.
 func (*BatchListEventsRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{16}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *BatchListEventsRequest) GetDeviceIds() []string {
@@ -1290,7 +1370,7 @@ type BatchListEventsResponse struct {
 
 func (x *BatchListEventsResponse) Reset() {
 	*x = BatchListEventsResponse{}
-	mi := &file_device_v1_device_proto_msgTypes[17]
+	mi := &file_device_v1_device_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1302,7 +1382,7 @@ func (x *BatchListEventsResponse) String() string {
 func (*BatchListEventsResponse) ProtoMessage() {}
 
 func (x *BatchListEventsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[17]
+	mi := &file_device_v1_device_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1315,7 +1395,7 @@ func (x *BatchListEventsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchListEventsResponse.ProtoReflect.Descriptor instead.
 func (*BatchListEventsResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{17}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *BatchListEventsResponse) GetPages() []*DeviceEventPage {
@@ -1336,7 +1416,7 @@ type DeviceEventPage struct {
 
 func (x *DeviceEventPage) Reset() {
 	*x = DeviceEventPage{}
-	mi := &file_device_v1_device_proto_msgTypes[18]
+	mi := &file_device_v1_device_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1348,7 +1428,7 @@ func (x *DeviceEventPage) String() string {
 func (*DeviceEventPage) ProtoMessage() {}
 
 func (x *DeviceEventPage) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[18]
+	mi := &file_device_v1_device_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1361,7 +1441,7 @@ func (x *DeviceEventPage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceEventPage.ProtoReflect.Descriptor instead.
 func (*DeviceEventPage) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{18}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *DeviceEventPage) GetDeviceId() string {
@@ -1400,7 +1480,7 @@ type BatchQueryTelemetryRequest struct {
 
 func (x *BatchQueryTelemetryRequest) Reset() {
 	*x = BatchQueryTelemetryRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[19]
+	mi := &file_device_v1_device_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1412,7 +1492,7 @@ func (x *BatchQueryTelemetryRequest) String() string {
 func (*BatchQueryTelemetryRequest) ProtoMessage() {}
 
 func (x *BatchQueryTelemetryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[19]
+	mi := &file_device_v1_device_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1425,7 +1505,7 @@ func (x *BatchQueryTelemetryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchQueryTelemetryRequest.ProtoReflect.Descriptor instead.
 func (*BatchQueryTelemetryRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{19}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *BatchQueryTelemetryRequest) GetDeviceIds() []string {
@@ -1486,7 +1566,7 @@ type BatchQueryTelemetryResponse struct {
 
 func (x *BatchQueryTelemetryResponse) Reset() {
 	*x = BatchQueryTelemetryResponse{}
-	mi := &file_device_v1_device_proto_msgTypes[20]
+	mi := &file_device_v1_device_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1498,7 +1578,7 @@ func (x *BatchQueryTelemetryResponse) String() string {
 func (*BatchQueryTelemetryResponse) ProtoMessage() {}
 
 func (x *BatchQueryTelemetryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[20]
+	mi := &file_device_v1_device_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1511,7 +1591,7 @@ func (x *BatchQueryTelemetryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BatchQueryTelemetryResponse.ProtoReflect.Descriptor instead.
 func (*BatchQueryTelemetryResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{20}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *BatchQueryTelemetryResponse) GetSeries() []*DeviceSeries {
@@ -1532,7 +1612,7 @@ type DeviceSeries struct {
 
 func (x *DeviceSeries) Reset() {
 	*x = DeviceSeries{}
-	mi := &file_device_v1_device_proto_msgTypes[21]
+	mi := &file_device_v1_device_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1544,7 +1624,7 @@ func (x *DeviceSeries) String() string {
 func (*DeviceSeries) ProtoMessage() {}
 
 func (x *DeviceSeries) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[21]
+	mi := &file_device_v1_device_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1557,7 +1637,7 @@ func (x *DeviceSeries) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeviceSeries.ProtoReflect.Descriptor instead.
 func (*DeviceSeries) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{21}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeviceSeries) GetDeviceId() string {
@@ -1592,7 +1672,7 @@ type Point struct {
 
 func (x *Point) Reset() {
 	*x = Point{}
-	mi := &file_device_v1_device_proto_msgTypes[22]
+	mi := &file_device_v1_device_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1604,7 +1684,7 @@ func (x *Point) String() string {
 func (*Point) ProtoMessage() {}
 
 func (x *Point) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[22]
+	mi := &file_device_v1_device_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1617,7 +1697,7 @@ func (x *Point) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Point.ProtoReflect.Descriptor instead.
 func (*Point) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{22}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Point) GetAt() *timestamppb.Timestamp {
@@ -1652,7 +1732,7 @@ type Reading struct {
 
 func (x *Reading) Reset() {
 	*x = Reading{}
-	mi := &file_device_v1_device_proto_msgTypes[23]
+	mi := &file_device_v1_device_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1664,7 +1744,7 @@ func (x *Reading) String() string {
 func (*Reading) ProtoMessage() {}
 
 func (x *Reading) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[23]
+	mi := &file_device_v1_device_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1677,7 +1757,7 @@ func (x *Reading) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Reading.ProtoReflect.Descriptor instead.
 func (*Reading) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{23}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Reading) GetKey() string {
@@ -1713,7 +1793,7 @@ type RecordReadingsRequest struct {
 
 func (x *RecordReadingsRequest) Reset() {
 	*x = RecordReadingsRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[24]
+	mi := &file_device_v1_device_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1725,7 +1805,7 @@ func (x *RecordReadingsRequest) String() string {
 func (*RecordReadingsRequest) ProtoMessage() {}
 
 func (x *RecordReadingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[24]
+	mi := &file_device_v1_device_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1738,7 +1818,7 @@ func (x *RecordReadingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordReadingsRequest.ProtoReflect.Descriptor instead.
 func (*RecordReadingsRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{24}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *RecordReadingsRequest) GetDeviceId() string {
@@ -1773,7 +1853,7 @@ type RecordReadingsResponse struct {
 
 func (x *RecordReadingsResponse) Reset() {
 	*x = RecordReadingsResponse{}
-	mi := &file_device_v1_device_proto_msgTypes[25]
+	mi := &file_device_v1_device_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1785,7 +1865,7 @@ func (x *RecordReadingsResponse) String() string {
 func (*RecordReadingsResponse) ProtoMessage() {}
 
 func (x *RecordReadingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[25]
+	mi := &file_device_v1_device_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1798,7 +1878,7 @@ func (x *RecordReadingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordReadingsResponse.ProtoReflect.Descriptor instead.
 func (*RecordReadingsResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{25}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *RecordReadingsResponse) GetStored() int64 {
@@ -1834,7 +1914,7 @@ type ImportDevicesRequest struct {
 
 func (x *ImportDevicesRequest) Reset() {
 	*x = ImportDevicesRequest{}
-	mi := &file_device_v1_device_proto_msgTypes[26]
+	mi := &file_device_v1_device_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1846,7 +1926,7 @@ func (x *ImportDevicesRequest) String() string {
 func (*ImportDevicesRequest) ProtoMessage() {}
 
 func (x *ImportDevicesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[26]
+	mi := &file_device_v1_device_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1859,7 +1939,7 @@ func (x *ImportDevicesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDevicesRequest.ProtoReflect.Descriptor instead.
 func (*ImportDevicesRequest) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{26}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ImportDevicesRequest) GetSource() string {
@@ -1903,7 +1983,7 @@ type ImportedDevice struct {
 
 func (x *ImportedDevice) Reset() {
 	*x = ImportedDevice{}
-	mi := &file_device_v1_device_proto_msgTypes[27]
+	mi := &file_device_v1_device_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1915,7 +1995,7 @@ func (x *ImportedDevice) String() string {
 func (*ImportedDevice) ProtoMessage() {}
 
 func (x *ImportedDevice) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[27]
+	mi := &file_device_v1_device_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1928,7 +2008,7 @@ func (x *ImportedDevice) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportedDevice.ProtoReflect.Descriptor instead.
 func (*ImportedDevice) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{27}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ImportedDevice) GetExternalId() string {
@@ -1977,7 +2057,7 @@ type ImportDevicesResponse struct {
 
 func (x *ImportDevicesResponse) Reset() {
 	*x = ImportDevicesResponse{}
-	mi := &file_device_v1_device_proto_msgTypes[28]
+	mi := &file_device_v1_device_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1989,7 +2069,7 @@ func (x *ImportDevicesResponse) String() string {
 func (*ImportDevicesResponse) ProtoMessage() {}
 
 func (x *ImportDevicesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_device_v1_device_proto_msgTypes[28]
+	mi := &file_device_v1_device_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2002,7 +2082,7 @@ func (x *ImportDevicesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ImportDevicesResponse.ProtoReflect.Descriptor instead.
 func (*ImportDevicesResponse) Descriptor() ([]byte, []int) {
-	return file_device_v1_device_proto_rawDescGZIP(), []int{28}
+	return file_device_v1_device_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ImportDevicesResponse) GetDevices() []*Device {
@@ -2030,7 +2110,7 @@ var File_device_v1_device_proto protoreflect.FileDescriptor
 
 const file_device_v1_device_proto_rawDesc = "" +
 	"\n" +
-	"\x16device/v1/device.proto\x12\x10sluice.device.v1\x1a\x18device/v1/commands.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14types/v1/types.proto\"\x9f\x05\n" +
+	"\x16device/v1/device.proto\x12\x10sluice.device.v1\x1a\x18device/v1/commands.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14types/v1/types.proto\"\xef\x05\n" +
 	"\x06Device\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12*\n" +
@@ -2051,10 +2131,17 @@ const file_device_v1_device_proto_rawDesc = "" +
 	"board_json\x18\x1e \x01(\tR\tboardJson\x12\x1a\n" +
 	"\bfirmware\x18\x1f \x01(\tR\bfirmware\x12:\n" +
 	"\n" +
-	"lock_state\x18\x14 \x01(\x0e2\x1b.sluice.device.v1.LockStateR\tlockState\x1a9\n" +
+	"lock_state\x18\x14 \x01(\x0e2\x1b.sluice.device.v1.LockStateR\tlockState\x12\x16\n" +
+	"\x06riders\x18( \x03(\tR\x06riders\x126\n" +
+	"\baudience\x18) \x01(\v2\x1a.sluice.device.v1.AudienceR\baudience\x1a9\n" +
 	"\vLabelsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xaa\x02\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"q\n" +
+	"\bAudience\x12\x14\n" +
+	"\x05staff\x18\x01 \x01(\bR\x05staff\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x120\n" +
+	"\x14excluded_account_ids\x18\x03 \x03(\tR\x12excludedAccountIds\"\xaa\x02\n" +
 	"\x15RegisterDeviceRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12*\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x16.sluice.device.v1.KindR\x04kind\x12K\n" +
@@ -2231,121 +2318,123 @@ func file_device_v1_device_proto_rawDescGZIP() []byte {
 }
 
 var file_device_v1_device_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_device_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_device_v1_device_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_device_v1_device_proto_goTypes = []any{
 	(Kind)(0),                           // 0: sluice.device.v1.Kind
 	(Presence)(0),                       // 1: sluice.device.v1.Presence
 	(DeviceOrder)(0),                    // 2: sluice.device.v1.DeviceOrder
 	(Aggregate)(0),                      // 3: sluice.device.v1.Aggregate
 	(*Device)(nil),                      // 4: sluice.device.v1.Device
-	(*RegisterDeviceRequest)(nil),       // 5: sluice.device.v1.RegisterDeviceRequest
-	(*RegisterDeviceResponse)(nil),      // 6: sluice.device.v1.RegisterDeviceResponse
-	(*RotateDeviceSecretRequest)(nil),   // 7: sluice.device.v1.RotateDeviceSecretRequest
-	(*UpdateDeviceRequest)(nil),         // 8: sluice.device.v1.UpdateDeviceRequest
-	(*Labels)(nil),                      // 9: sluice.device.v1.Labels
-	(*DeleteDeviceRequest)(nil),         // 10: sluice.device.v1.DeleteDeviceRequest
-	(*DeleteDeviceResponse)(nil),        // 11: sluice.device.v1.DeleteDeviceResponse
-	(*BatchGetDevicesRequest)(nil),      // 12: sluice.device.v1.BatchGetDevicesRequest
-	(*BatchGetDevicesResponse)(nil),     // 13: sluice.device.v1.BatchGetDevicesResponse
-	(*DeviceFilter)(nil),                // 14: sluice.device.v1.DeviceFilter
-	(*ListDevicesRequest)(nil),          // 15: sluice.device.v1.ListDevicesRequest
-	(*ListDevicesResponse)(nil),         // 16: sluice.device.v1.ListDevicesResponse
-	(*CountDevicesRequest)(nil),         // 17: sluice.device.v1.CountDevicesRequest
-	(*DeviceCounts)(nil),                // 18: sluice.device.v1.DeviceCounts
-	(*DeviceEvent)(nil),                 // 19: sluice.device.v1.DeviceEvent
-	(*BatchListEventsRequest)(nil),      // 20: sluice.device.v1.BatchListEventsRequest
-	(*BatchListEventsResponse)(nil),     // 21: sluice.device.v1.BatchListEventsResponse
-	(*DeviceEventPage)(nil),             // 22: sluice.device.v1.DeviceEventPage
-	(*BatchQueryTelemetryRequest)(nil),  // 23: sluice.device.v1.BatchQueryTelemetryRequest
-	(*BatchQueryTelemetryResponse)(nil), // 24: sluice.device.v1.BatchQueryTelemetryResponse
-	(*DeviceSeries)(nil),                // 25: sluice.device.v1.DeviceSeries
-	(*Point)(nil),                       // 26: sluice.device.v1.Point
-	(*Reading)(nil),                     // 27: sluice.device.v1.Reading
-	(*RecordReadingsRequest)(nil),       // 28: sluice.device.v1.RecordReadingsRequest
-	(*RecordReadingsResponse)(nil),      // 29: sluice.device.v1.RecordReadingsResponse
-	(*ImportDevicesRequest)(nil),        // 30: sluice.device.v1.ImportDevicesRequest
-	(*ImportedDevice)(nil),              // 31: sluice.device.v1.ImportedDevice
-	(*ImportDevicesResponse)(nil),       // 32: sluice.device.v1.ImportDevicesResponse
-	nil,                                 // 33: sluice.device.v1.Device.LabelsEntry
-	nil,                                 // 34: sluice.device.v1.RegisterDeviceRequest.LabelsEntry
-	nil,                                 // 35: sluice.device.v1.Labels.ValuesEntry
-	nil,                                 // 36: sluice.device.v1.DeviceFilter.LabelsEntry
-	nil,                                 // 37: sluice.device.v1.ImportedDevice.LabelsEntry
-	(*timestamppb.Timestamp)(nil),       // 38: google.protobuf.Timestamp
-	(*v1.Position)(nil),                 // 39: sluice.types.v1.Position
-	(LockState)(0),                      // 40: sluice.device.v1.LockState
-	(*v1.PageRequest)(nil),              // 41: sluice.types.v1.PageRequest
-	(*v1.PageInfo)(nil),                 // 42: sluice.types.v1.PageInfo
+	(*Audience)(nil),                    // 5: sluice.device.v1.Audience
+	(*RegisterDeviceRequest)(nil),       // 6: sluice.device.v1.RegisterDeviceRequest
+	(*RegisterDeviceResponse)(nil),      // 7: sluice.device.v1.RegisterDeviceResponse
+	(*RotateDeviceSecretRequest)(nil),   // 8: sluice.device.v1.RotateDeviceSecretRequest
+	(*UpdateDeviceRequest)(nil),         // 9: sluice.device.v1.UpdateDeviceRequest
+	(*Labels)(nil),                      // 10: sluice.device.v1.Labels
+	(*DeleteDeviceRequest)(nil),         // 11: sluice.device.v1.DeleteDeviceRequest
+	(*DeleteDeviceResponse)(nil),        // 12: sluice.device.v1.DeleteDeviceResponse
+	(*BatchGetDevicesRequest)(nil),      // 13: sluice.device.v1.BatchGetDevicesRequest
+	(*BatchGetDevicesResponse)(nil),     // 14: sluice.device.v1.BatchGetDevicesResponse
+	(*DeviceFilter)(nil),                // 15: sluice.device.v1.DeviceFilter
+	(*ListDevicesRequest)(nil),          // 16: sluice.device.v1.ListDevicesRequest
+	(*ListDevicesResponse)(nil),         // 17: sluice.device.v1.ListDevicesResponse
+	(*CountDevicesRequest)(nil),         // 18: sluice.device.v1.CountDevicesRequest
+	(*DeviceCounts)(nil),                // 19: sluice.device.v1.DeviceCounts
+	(*DeviceEvent)(nil),                 // 20: sluice.device.v1.DeviceEvent
+	(*BatchListEventsRequest)(nil),      // 21: sluice.device.v1.BatchListEventsRequest
+	(*BatchListEventsResponse)(nil),     // 22: sluice.device.v1.BatchListEventsResponse
+	(*DeviceEventPage)(nil),             // 23: sluice.device.v1.DeviceEventPage
+	(*BatchQueryTelemetryRequest)(nil),  // 24: sluice.device.v1.BatchQueryTelemetryRequest
+	(*BatchQueryTelemetryResponse)(nil), // 25: sluice.device.v1.BatchQueryTelemetryResponse
+	(*DeviceSeries)(nil),                // 26: sluice.device.v1.DeviceSeries
+	(*Point)(nil),                       // 27: sluice.device.v1.Point
+	(*Reading)(nil),                     // 28: sluice.device.v1.Reading
+	(*RecordReadingsRequest)(nil),       // 29: sluice.device.v1.RecordReadingsRequest
+	(*RecordReadingsResponse)(nil),      // 30: sluice.device.v1.RecordReadingsResponse
+	(*ImportDevicesRequest)(nil),        // 31: sluice.device.v1.ImportDevicesRequest
+	(*ImportedDevice)(nil),              // 32: sluice.device.v1.ImportedDevice
+	(*ImportDevicesResponse)(nil),       // 33: sluice.device.v1.ImportDevicesResponse
+	nil,                                 // 34: sluice.device.v1.Device.LabelsEntry
+	nil,                                 // 35: sluice.device.v1.RegisterDeviceRequest.LabelsEntry
+	nil,                                 // 36: sluice.device.v1.Labels.ValuesEntry
+	nil,                                 // 37: sluice.device.v1.DeviceFilter.LabelsEntry
+	nil,                                 // 38: sluice.device.v1.ImportedDevice.LabelsEntry
+	(*timestamppb.Timestamp)(nil),       // 39: google.protobuf.Timestamp
+	(*v1.Position)(nil),                 // 40: sluice.types.v1.Position
+	(LockState)(0),                      // 41: sluice.device.v1.LockState
+	(*v1.PageRequest)(nil),              // 42: sluice.types.v1.PageRequest
+	(*v1.PageInfo)(nil),                 // 43: sluice.types.v1.PageInfo
 }
 var file_device_v1_device_proto_depIdxs = []int32{
 	0,  // 0: sluice.device.v1.Device.kind:type_name -> sluice.device.v1.Kind
-	33, // 1: sluice.device.v1.Device.labels:type_name -> sluice.device.v1.Device.LabelsEntry
+	34, // 1: sluice.device.v1.Device.labels:type_name -> sluice.device.v1.Device.LabelsEntry
 	1,  // 2: sluice.device.v1.Device.presence:type_name -> sluice.device.v1.Presence
-	38, // 3: sluice.device.v1.Device.last_seen_at:type_name -> google.protobuf.Timestamp
-	39, // 4: sluice.device.v1.Device.position:type_name -> sluice.types.v1.Position
-	38, // 5: sluice.device.v1.Device.created_at:type_name -> google.protobuf.Timestamp
-	38, // 6: sluice.device.v1.Device.updated_at:type_name -> google.protobuf.Timestamp
-	40, // 7: sluice.device.v1.Device.lock_state:type_name -> sluice.device.v1.LockState
-	0,  // 8: sluice.device.v1.RegisterDeviceRequest.kind:type_name -> sluice.device.v1.Kind
-	34, // 9: sluice.device.v1.RegisterDeviceRequest.labels:type_name -> sluice.device.v1.RegisterDeviceRequest.LabelsEntry
-	4,  // 10: sluice.device.v1.RegisterDeviceResponse.device:type_name -> sluice.device.v1.Device
-	9,  // 11: sluice.device.v1.UpdateDeviceRequest.labels:type_name -> sluice.device.v1.Labels
-	35, // 12: sluice.device.v1.Labels.values:type_name -> sluice.device.v1.Labels.ValuesEntry
-	4,  // 13: sluice.device.v1.BatchGetDevicesResponse.devices:type_name -> sluice.device.v1.Device
-	0,  // 14: sluice.device.v1.DeviceFilter.kinds:type_name -> sluice.device.v1.Kind
-	1,  // 15: sluice.device.v1.DeviceFilter.presences:type_name -> sluice.device.v1.Presence
-	36, // 16: sluice.device.v1.DeviceFilter.labels:type_name -> sluice.device.v1.DeviceFilter.LabelsEntry
-	14, // 17: sluice.device.v1.ListDevicesRequest.filter:type_name -> sluice.device.v1.DeviceFilter
-	2,  // 18: sluice.device.v1.ListDevicesRequest.order_by:type_name -> sluice.device.v1.DeviceOrder
-	41, // 19: sluice.device.v1.ListDevicesRequest.page:type_name -> sluice.types.v1.PageRequest
-	4,  // 20: sluice.device.v1.ListDevicesResponse.devices:type_name -> sluice.device.v1.Device
-	42, // 21: sluice.device.v1.ListDevicesResponse.page:type_name -> sluice.types.v1.PageInfo
-	38, // 22: sluice.device.v1.DeviceEvent.at:type_name -> google.protobuf.Timestamp
-	41, // 23: sluice.device.v1.BatchListEventsRequest.page:type_name -> sluice.types.v1.PageRequest
-	22, // 24: sluice.device.v1.BatchListEventsResponse.pages:type_name -> sluice.device.v1.DeviceEventPage
-	19, // 25: sluice.device.v1.DeviceEventPage.events:type_name -> sluice.device.v1.DeviceEvent
-	42, // 26: sluice.device.v1.DeviceEventPage.page:type_name -> sluice.types.v1.PageInfo
-	38, // 27: sluice.device.v1.BatchQueryTelemetryRequest.from:type_name -> google.protobuf.Timestamp
-	38, // 28: sluice.device.v1.BatchQueryTelemetryRequest.to:type_name -> google.protobuf.Timestamp
-	3,  // 29: sluice.device.v1.BatchQueryTelemetryRequest.aggregate:type_name -> sluice.device.v1.Aggregate
-	25, // 30: sluice.device.v1.BatchQueryTelemetryResponse.series:type_name -> sluice.device.v1.DeviceSeries
-	26, // 31: sluice.device.v1.DeviceSeries.points:type_name -> sluice.device.v1.Point
-	38, // 32: sluice.device.v1.Point.at:type_name -> google.protobuf.Timestamp
-	38, // 33: sluice.device.v1.Point.arrived_at:type_name -> google.protobuf.Timestamp
-	38, // 34: sluice.device.v1.Reading.at:type_name -> google.protobuf.Timestamp
-	27, // 35: sluice.device.v1.RecordReadingsRequest.readings:type_name -> sluice.device.v1.Reading
-	31, // 36: sluice.device.v1.ImportDevicesRequest.devices:type_name -> sluice.device.v1.ImportedDevice
-	0,  // 37: sluice.device.v1.ImportedDevice.kind:type_name -> sluice.device.v1.Kind
-	37, // 38: sluice.device.v1.ImportedDevice.labels:type_name -> sluice.device.v1.ImportedDevice.LabelsEntry
-	39, // 39: sluice.device.v1.ImportedDevice.position:type_name -> sluice.types.v1.Position
-	4,  // 40: sluice.device.v1.ImportDevicesResponse.devices:type_name -> sluice.device.v1.Device
-	5,  // 41: sluice.device.v1.Devices.RegisterDevice:input_type -> sluice.device.v1.RegisterDeviceRequest
-	7,  // 42: sluice.device.v1.Devices.RotateDeviceSecret:input_type -> sluice.device.v1.RotateDeviceSecretRequest
-	8,  // 43: sluice.device.v1.Devices.UpdateDevice:input_type -> sluice.device.v1.UpdateDeviceRequest
-	10, // 44: sluice.device.v1.Devices.DeleteDevice:input_type -> sluice.device.v1.DeleteDeviceRequest
-	12, // 45: sluice.device.v1.Devices.BatchGetDevices:input_type -> sluice.device.v1.BatchGetDevicesRequest
-	15, // 46: sluice.device.v1.Devices.ListDevices:input_type -> sluice.device.v1.ListDevicesRequest
-	17, // 47: sluice.device.v1.Devices.CountDevices:input_type -> sluice.device.v1.CountDevicesRequest
-	20, // 48: sluice.device.v1.Devices.BatchListEvents:input_type -> sluice.device.v1.BatchListEventsRequest
-	23, // 49: sluice.device.v1.Devices.BatchQueryTelemetry:input_type -> sluice.device.v1.BatchQueryTelemetryRequest
-	28, // 50: sluice.device.v1.Devices.RecordReadings:input_type -> sluice.device.v1.RecordReadingsRequest
-	30, // 51: sluice.device.v1.Devices.ImportDevices:input_type -> sluice.device.v1.ImportDevicesRequest
-	6,  // 52: sluice.device.v1.Devices.RegisterDevice:output_type -> sluice.device.v1.RegisterDeviceResponse
-	6,  // 53: sluice.device.v1.Devices.RotateDeviceSecret:output_type -> sluice.device.v1.RegisterDeviceResponse
-	4,  // 54: sluice.device.v1.Devices.UpdateDevice:output_type -> sluice.device.v1.Device
-	11, // 55: sluice.device.v1.Devices.DeleteDevice:output_type -> sluice.device.v1.DeleteDeviceResponse
-	13, // 56: sluice.device.v1.Devices.BatchGetDevices:output_type -> sluice.device.v1.BatchGetDevicesResponse
-	16, // 57: sluice.device.v1.Devices.ListDevices:output_type -> sluice.device.v1.ListDevicesResponse
-	18, // 58: sluice.device.v1.Devices.CountDevices:output_type -> sluice.device.v1.DeviceCounts
-	21, // 59: sluice.device.v1.Devices.BatchListEvents:output_type -> sluice.device.v1.BatchListEventsResponse
-	24, // 60: sluice.device.v1.Devices.BatchQueryTelemetry:output_type -> sluice.device.v1.BatchQueryTelemetryResponse
-	29, // 61: sluice.device.v1.Devices.RecordReadings:output_type -> sluice.device.v1.RecordReadingsResponse
-	32, // 62: sluice.device.v1.Devices.ImportDevices:output_type -> sluice.device.v1.ImportDevicesResponse
-	52, // [52:63] is the sub-list for method output_type
-	41, // [41:52] is the sub-list for method input_type
-	41, // [41:41] is the sub-list for extension type_name
-	41, // [41:41] is the sub-list for extension extendee
-	0,  // [0:41] is the sub-list for field type_name
+	39, // 3: sluice.device.v1.Device.last_seen_at:type_name -> google.protobuf.Timestamp
+	40, // 4: sluice.device.v1.Device.position:type_name -> sluice.types.v1.Position
+	39, // 5: sluice.device.v1.Device.created_at:type_name -> google.protobuf.Timestamp
+	39, // 6: sluice.device.v1.Device.updated_at:type_name -> google.protobuf.Timestamp
+	41, // 7: sluice.device.v1.Device.lock_state:type_name -> sluice.device.v1.LockState
+	5,  // 8: sluice.device.v1.Device.audience:type_name -> sluice.device.v1.Audience
+	0,  // 9: sluice.device.v1.RegisterDeviceRequest.kind:type_name -> sluice.device.v1.Kind
+	35, // 10: sluice.device.v1.RegisterDeviceRequest.labels:type_name -> sluice.device.v1.RegisterDeviceRequest.LabelsEntry
+	4,  // 11: sluice.device.v1.RegisterDeviceResponse.device:type_name -> sluice.device.v1.Device
+	10, // 12: sluice.device.v1.UpdateDeviceRequest.labels:type_name -> sluice.device.v1.Labels
+	36, // 13: sluice.device.v1.Labels.values:type_name -> sluice.device.v1.Labels.ValuesEntry
+	4,  // 14: sluice.device.v1.BatchGetDevicesResponse.devices:type_name -> sluice.device.v1.Device
+	0,  // 15: sluice.device.v1.DeviceFilter.kinds:type_name -> sluice.device.v1.Kind
+	1,  // 16: sluice.device.v1.DeviceFilter.presences:type_name -> sluice.device.v1.Presence
+	37, // 17: sluice.device.v1.DeviceFilter.labels:type_name -> sluice.device.v1.DeviceFilter.LabelsEntry
+	15, // 18: sluice.device.v1.ListDevicesRequest.filter:type_name -> sluice.device.v1.DeviceFilter
+	2,  // 19: sluice.device.v1.ListDevicesRequest.order_by:type_name -> sluice.device.v1.DeviceOrder
+	42, // 20: sluice.device.v1.ListDevicesRequest.page:type_name -> sluice.types.v1.PageRequest
+	4,  // 21: sluice.device.v1.ListDevicesResponse.devices:type_name -> sluice.device.v1.Device
+	43, // 22: sluice.device.v1.ListDevicesResponse.page:type_name -> sluice.types.v1.PageInfo
+	39, // 23: sluice.device.v1.DeviceEvent.at:type_name -> google.protobuf.Timestamp
+	42, // 24: sluice.device.v1.BatchListEventsRequest.page:type_name -> sluice.types.v1.PageRequest
+	23, // 25: sluice.device.v1.BatchListEventsResponse.pages:type_name -> sluice.device.v1.DeviceEventPage
+	20, // 26: sluice.device.v1.DeviceEventPage.events:type_name -> sluice.device.v1.DeviceEvent
+	43, // 27: sluice.device.v1.DeviceEventPage.page:type_name -> sluice.types.v1.PageInfo
+	39, // 28: sluice.device.v1.BatchQueryTelemetryRequest.from:type_name -> google.protobuf.Timestamp
+	39, // 29: sluice.device.v1.BatchQueryTelemetryRequest.to:type_name -> google.protobuf.Timestamp
+	3,  // 30: sluice.device.v1.BatchQueryTelemetryRequest.aggregate:type_name -> sluice.device.v1.Aggregate
+	26, // 31: sluice.device.v1.BatchQueryTelemetryResponse.series:type_name -> sluice.device.v1.DeviceSeries
+	27, // 32: sluice.device.v1.DeviceSeries.points:type_name -> sluice.device.v1.Point
+	39, // 33: sluice.device.v1.Point.at:type_name -> google.protobuf.Timestamp
+	39, // 34: sluice.device.v1.Point.arrived_at:type_name -> google.protobuf.Timestamp
+	39, // 35: sluice.device.v1.Reading.at:type_name -> google.protobuf.Timestamp
+	28, // 36: sluice.device.v1.RecordReadingsRequest.readings:type_name -> sluice.device.v1.Reading
+	32, // 37: sluice.device.v1.ImportDevicesRequest.devices:type_name -> sluice.device.v1.ImportedDevice
+	0,  // 38: sluice.device.v1.ImportedDevice.kind:type_name -> sluice.device.v1.Kind
+	38, // 39: sluice.device.v1.ImportedDevice.labels:type_name -> sluice.device.v1.ImportedDevice.LabelsEntry
+	40, // 40: sluice.device.v1.ImportedDevice.position:type_name -> sluice.types.v1.Position
+	4,  // 41: sluice.device.v1.ImportDevicesResponse.devices:type_name -> sluice.device.v1.Device
+	6,  // 42: sluice.device.v1.Devices.RegisterDevice:input_type -> sluice.device.v1.RegisterDeviceRequest
+	8,  // 43: sluice.device.v1.Devices.RotateDeviceSecret:input_type -> sluice.device.v1.RotateDeviceSecretRequest
+	9,  // 44: sluice.device.v1.Devices.UpdateDevice:input_type -> sluice.device.v1.UpdateDeviceRequest
+	11, // 45: sluice.device.v1.Devices.DeleteDevice:input_type -> sluice.device.v1.DeleteDeviceRequest
+	13, // 46: sluice.device.v1.Devices.BatchGetDevices:input_type -> sluice.device.v1.BatchGetDevicesRequest
+	16, // 47: sluice.device.v1.Devices.ListDevices:input_type -> sluice.device.v1.ListDevicesRequest
+	18, // 48: sluice.device.v1.Devices.CountDevices:input_type -> sluice.device.v1.CountDevicesRequest
+	21, // 49: sluice.device.v1.Devices.BatchListEvents:input_type -> sluice.device.v1.BatchListEventsRequest
+	24, // 50: sluice.device.v1.Devices.BatchQueryTelemetry:input_type -> sluice.device.v1.BatchQueryTelemetryRequest
+	29, // 51: sluice.device.v1.Devices.RecordReadings:input_type -> sluice.device.v1.RecordReadingsRequest
+	31, // 52: sluice.device.v1.Devices.ImportDevices:input_type -> sluice.device.v1.ImportDevicesRequest
+	7,  // 53: sluice.device.v1.Devices.RegisterDevice:output_type -> sluice.device.v1.RegisterDeviceResponse
+	7,  // 54: sluice.device.v1.Devices.RotateDeviceSecret:output_type -> sluice.device.v1.RegisterDeviceResponse
+	4,  // 55: sluice.device.v1.Devices.UpdateDevice:output_type -> sluice.device.v1.Device
+	12, // 56: sluice.device.v1.Devices.DeleteDevice:output_type -> sluice.device.v1.DeleteDeviceResponse
+	14, // 57: sluice.device.v1.Devices.BatchGetDevices:output_type -> sluice.device.v1.BatchGetDevicesResponse
+	17, // 58: sluice.device.v1.Devices.ListDevices:output_type -> sluice.device.v1.ListDevicesResponse
+	19, // 59: sluice.device.v1.Devices.CountDevices:output_type -> sluice.device.v1.DeviceCounts
+	22, // 60: sluice.device.v1.Devices.BatchListEvents:output_type -> sluice.device.v1.BatchListEventsResponse
+	25, // 61: sluice.device.v1.Devices.BatchQueryTelemetry:output_type -> sluice.device.v1.BatchQueryTelemetryResponse
+	30, // 62: sluice.device.v1.Devices.RecordReadings:output_type -> sluice.device.v1.RecordReadingsResponse
+	33, // 63: sluice.device.v1.Devices.ImportDevices:output_type -> sluice.device.v1.ImportDevicesResponse
+	53, // [53:64] is the sub-list for method output_type
+	42, // [42:53] is the sub-list for method input_type
+	42, // [42:42] is the sub-list for extension type_name
+	42, // [42:42] is the sub-list for extension extendee
+	0,  // [0:42] is the sub-list for field type_name
 }
 
 func init() { file_device_v1_device_proto_init() }
@@ -2354,16 +2443,16 @@ func file_device_v1_device_proto_init() {
 		return
 	}
 	file_device_v1_commands_proto_init()
-	file_device_v1_device_proto_msgTypes[1].OneofWrappers = []any{}
-	file_device_v1_device_proto_msgTypes[4].OneofWrappers = []any{}
-	file_device_v1_device_proto_msgTypes[6].OneofWrappers = []any{}
+	file_device_v1_device_proto_msgTypes[2].OneofWrappers = []any{}
+	file_device_v1_device_proto_msgTypes[5].OneofWrappers = []any{}
+	file_device_v1_device_proto_msgTypes[7].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_device_v1_device_proto_rawDesc), len(file_device_v1_device_proto_rawDesc)),
 			NumEnums:      4,
-			NumMessages:   34,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
