@@ -203,6 +203,9 @@ func (n need) check(by caller.Caller) error {
 	if n.rule == scoped && slices.ContainsFunc(n.anyOf, hasAll) {
 		return nil
 	}
+	if err := by.LabelLimit(slices.Concat(n.anyOf...)...); err != nil {
+		return err
+	}
 	return errs.New(errs.PermissionDenied, "SCOPE_MISSING", "%s needs %s", n.field, n.alternatives())
 }
 

@@ -3396,7 +3396,7 @@ type ApiKey implements Node @authenticated {
   "The public part of the secret."
   prefix: String!
   scopes: [String!]!
-  "The key is limited to the devices with all of these labels: others do not exist for it. Null for no limit."
+  "The key is limited to the devices with all of these labels: others do not exist for it, and scopes of trips, jobs, activities and callers have no effect (LABEL_LIMITED). Null for no limit."
   deviceLabels: JSON
   "Its rate limit, in points per minute."
   pointsPerMinute: Int!

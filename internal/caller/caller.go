@@ -104,8 +104,33 @@ func OfSystem() Caller { return Caller{Role: System, Scopes: ScopesOf(System)} }
 // Known reports whether the caller is authenticated.
 func (c Caller) Known() bool { return c.Role != "" }
 
-// Has reports whether the caller has the scope.
-func (c Caller) Has(scope string) bool { return slices.Contains(c.Scopes, scope) }
+// Has reports whether the caller has the scope. A caller with DeviceLabels has only scopes that are limited by them.
+func (c Caller) Has(scope string) bool {
+	return slices.Contains(c.Scopes, scope) && (len(c.DeviceLabels) == 0 || isLimited(scope))
+}
+
+// LabelLimit returns the refusal of a caller that has one of the scopes, but not within its DeviceLabels; nil for others.
+func (c Caller) LabelLimit(scopes ...string) error {
+	for _, scope := range scopes {
+		if slices.Contains(c.Scopes, scope) && !c.Has(scope) {
+			return errs.New(errs.PermissionDenied, ReasonLabelLimited, "this API key is limited by deviceLabels, which %s does not apply", scope)
+		}
+	}
+	return nil
+}
+
+// ReasonLabelLimited refuses what the labels of an API key cannot limit.
+const ReasonLabelLimited = "LABEL_LIMITED"
+
+// isLimited reports whether everything that the scope allows is limited by DeviceLabels, or by the account or the API
+// key itself. Trips, jobs and activities refer to devices, but their services do not know the labels.
+func isLimited(scope string) bool {
+	switch scope {
+	case DeviceRead, DeviceWrite, DeviceConfigure, DeviceCommand, CameraView, CameraMove, AccountRead, APIKeyWrite, SchemaRead:
+		return true
+	}
+	return false
+}
 
 // Staff reports whether the caller may see and change entities of other accounts.
 func (c Caller) Staff() bool { return c.Role == Admin || c.Role == Operator || c.Role == System }
@@ -199,6 +224,9 @@ func Require(ctx context.Context, scope string) (Caller, error) {
 	c := FromContext(ctx)
 	if !c.Known() {
 		return Caller{}, errs.New(errs.Unauthenticated, "SIGN_IN_REQUIRED", "sign in, or send an API key")
+	}
+	if err := c.LabelLimit(scope); err != nil {
+		return Caller{}, err
 	}
 	if !c.Has(scope) {
 		return Caller{}, errs.New(errs.PermissionDenied, "SCOPE_MISSING", "this needs the scope %s", scope)

@@ -128,6 +128,9 @@ func (k Kind) Visibility(who caller.Caller) Visibility {
 	} else {
 		v.All = who.Staff()
 	}
+	if len(who.DeviceLabels) > 0 && !e.limited { // whose entity it is may tell of other devices
+		v.All = false
+	}
 	switch {
 	case v.All:
 	case e.owner == ofAccount:
