@@ -113,6 +113,7 @@ func vehicle(t *testing.T, s assembly.Store) device.Device {
 }
 
 func ridesHide(t *testing.T, s assembly.Store) {
+	ridesHidePresence(t, s) // first: it counts all devices
 	ridesHideState(t, s)
 	ridesHideReadings(t, s)
 	ridesOnce(t, s)

@@ -87,7 +87,6 @@ func Run(t *testing.T, open func(t *testing.T) assembly.Store) {
 		"last wills outlive the process":                     lastWillsOutliveTheProcess,
 		"writes of a group commit together":                  groupsCommitTogether,
 		"what is sent during a ride is hidden":               ridesHide,
-		"presences stand still for members during a ride":    ridesHidePresence,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
