@@ -242,15 +242,16 @@ func openTrip(ctx context.Context, w *wiring, connect connector) (*opened, error
 }
 
 func openJob(ctx context.Context, w *wiring, _ connector) (*opened, error) {
-	db, err := w.openSealed(ctx, "job", jobstore.Migrations())
+	db, err := w.openSealed(ctx, "job", jobstore.Migrations(), jobstore.Sealed()...)
 	if err != nil {
 		return nil, err
 	}
-	kinds := job.Kinds{
-		"log":     logline.New(w.logger),
-		"webhook": webhook.New(webhook.Options{AllowPrivate: w.config.Job.WebhookAllowPrivate}),
-	}
+	hooks := webhook.New(webhook.Options{AllowPrivate: w.config.Job.WebhookAllowPrivate})
+	kinds := job.Kinds{"log": logline.New(w.logger), "webhook": hooks}
 	store := jobstore.New(db, jobrpc.EncodeJob, jobrpc.EncodeOrder)
+	if err := store.Conceal(ctx, "webhook", hooks); err != nil {
+		return nil, fmt.Errorf("seal the credentials of webhooks: %w", err)
+	}
 	scheduler := job.NewScheduler(store, w.clock, w.logger)
 	service := job.New(store, w.clock, kinds, scheduler.Wake)
 	jobs := job.NewWorker(store, w.clock, kinds, w.logger, scheduler.Wake)

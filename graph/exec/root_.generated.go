@@ -4263,6 +4263,7 @@ type Job implements Node @requiresScopes(scopes: [["job:read"]]) @cacheControl(m
   description: String!
   "` + "`" + `webhook` + "`" + ` or ` + "`" + `log` + "`" + `."
   kind: String!
+  "Values of headers, and the path and the query of a webhook's URL, are masked: ********."
   payload: JSON!
   status: JobStatus!
   "Grows by one with every change."
@@ -4360,6 +4361,7 @@ input UpdateJobInput {
   id: ID!
   name: String
   description: String
+  "A mask keeps the secret that is stored in its place, for the same scheme and host of a webhook."
   payload: JSON
   runAt: DateTime
   "With an empty string the job runs once, at runAt."

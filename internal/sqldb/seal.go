@@ -76,11 +76,19 @@ func (db *DB) SealAll(ctx context.Context, all ...Sealed) error {
 		}
 		cleared = cleared || done
 	}
-	if cleared && !db.postgres {
-		// Without it the write-ahead log still has the plain text.
-		if _, err := db.write.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
-			return fmt.Errorf("write the log of the database back: %w", err)
-		}
+	if cleared {
+		return db.Checkpoint(ctx)
+	}
+	return nil
+}
+
+// Checkpoint empties the write-ahead log of SQLite, which still has what was overwritten.
+func (db *DB) Checkpoint(ctx context.Context) error {
+	if db.postgres {
+		return nil
+	}
+	if _, err := db.write.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`); err != nil {
+		return fmt.Errorf("write the log of the database back: %w", err)
 	}
 	return nil
 }

@@ -49,7 +49,8 @@ type Job struct {
 	Name        string
 	Description string
 	Kind        string // a key of Kinds
-	Payload     string // JSON; the kind defines its form
+	Payload     string // JSON; the kind defines its form; masked where it has secrets
+	Secret      string `json:"-"` // the whole payload where it has secrets, which is sealed and never shown; else ""
 	Status      Status
 	Version     int64 // from 1, incremented by every change
 	Plan

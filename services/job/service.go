@@ -63,7 +63,7 @@ func (s *Service) Create(ctx context.Context, in CreateInput) (Job, error) {
 		return Job{}, fmt.Errorf("create job: %w", err)
 	}
 	s.wake()
-	return j, nil
+	return s.masked(j), nil
 }
 
 func (s *Service) newJob(in CreateInput, now time.Time) (Job, error) {
@@ -76,10 +76,13 @@ func (s *Service) newJob(in CreateInput, now time.Time) (Job, error) {
 		return Job{}, err
 	}
 	j := Job{
-		ID: ids.New(ids.Job), Name: in.Name, Description: in.Description, Kind: in.Kind, Payload: in.Payload,
+		ID: ids.New(ids.Job), Name: in.Name, Description: in.Description, Kind: in.Kind,
 		Plan:        Plan{RunAt: runAt, Cron: in.Cron, TimeZone: in.TimeZone},
 		MaxAttempts: in.MaxAttempts, Timeout: time.Duration(in.TimeoutSeconds) * time.Second,
 		DeviceID: in.DeviceID, Status: Scheduled, Version: 1, CreatedAt: now, UpdatedAt: now,
+	}
+	if j.Payload, j.Secret, err = conceal(s.kinds[in.Kind], in.Payload, ""); err != nil {
+		return Job{}, err
 	}
 	first, err := j.first(now)
 	j.NextRunAt = &first
@@ -175,7 +178,8 @@ func (s *Service) revised(j Job, in UpdateInput) (Job, error) {
 	if err != nil {
 		return Job{}, err
 	}
-	return j, set(&j.Payload, in.Payload, func(payload string) error { return checkPayload(kind, payload) })
+	j.Payload, j.Secret, err = conceal(kind, *in.Payload, j.wholePayload())
+	return j, err
 }
 
 // set assigns a value that is not nil, and checks it.

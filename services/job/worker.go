@@ -99,7 +99,7 @@ func (w *Worker) execute(ctx context.Context, j Job, d Delivery) Outcome {
 	defer supersede(nil)
 	var beating sync.WaitGroup
 	beating.Go(func() { w.sendHeartbeats(executing, d, supersede) })
-	task := Task{JobID: j.ID, RunID: j.RunID, FiringID: j.FiringID, Attempt: j.Attempt, Payload: j.Payload}
+	task := Task{JobID: j.ID, RunID: j.RunID, FiringID: j.FiringID, Attempt: j.Attempt, Payload: j.wholePayload()}
 	result, err := w.attempt(executing, kind, task)
 	cause := context.Cause(executing)
 	supersede(nil)

@@ -18,6 +18,7 @@ import (
 	"github.com/sluicehq/sluice/internal/caller"
 	"github.com/sluicehq/sluice/internal/clock"
 	"github.com/sluicehq/sluice/internal/idempotency"
+	"github.com/sluicehq/sluice/internal/seal"
 	"github.com/sluicehq/sluice/internal/sqldb"
 	"github.com/sluicehq/sluice/internal/worker"
 	"github.com/sluicehq/sluice/services/job"
@@ -49,7 +50,11 @@ type part struct {
 // openPart opens the data of the folder. The clock work times the runs.
 func openPart(ctx context.Context, folder string, work clock.Clock) (*part, error) {
 	logger := slog.New(slog.DiscardHandler)
-	db, err := sqldb.Open(ctx, "sqlite:"+filepath.Join(folder, "job.db"))
+	keys, err := seal.Load(filepath.Join(folder, "sealing.key"))
+	if err != nil {
+		return nil, err
+	}
+	db, err := sqldb.Open(ctx, "sqlite:"+filepath.Join(folder, "job.db"), sqldb.WithKeys(keys))
 	if err != nil {
 		return nil, err
 	}

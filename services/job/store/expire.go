@@ -46,7 +46,7 @@ func (s *Store) deleteExpired(ctx context.Context, tx *sqldb.Tx, id string, befo
 	if err != nil || !still {
 		return false, err
 	}
-	j, err := scanJob(tx.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE id = $1`, id))
+	j, err := s.scanJob(tx.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE id = $1`, id))
 	if err != nil {
 		return false, fmt.Errorf("read: %w", err)
 	}

@@ -74,7 +74,7 @@ func ownedBy(where *sqldb.Where, owner string) {
 }
 
 func (s *Store) jobs(ctx context.Context, rest string, args []any) ([]job.Job, error) {
-	jobs, err := sqldb.Select(ctx, s.db.Read(), scanJob, `SELECT `+jobColumns+` FROM jobs`+rest, args...)
+	jobs, err := sqldb.Select(ctx, s.db.Read(), s.scanJob, `SELECT `+jobColumns+` FROM jobs`+rest, args...)
 	if err != nil {
 		return nil, fmt.Errorf("read jobs: %w", err)
 	}
@@ -104,7 +104,7 @@ func (s *Store) ListOfDevices(ctx context.Context, deviceIDs []string, owner str
 	ownedBy(&where, owner)
 	return sqldb.Children[job.Job]{
 		Table: "jobs", Columns: jobColumns, Parent: "device_id", Order: newestJobs(),
-		Scan: scanJob, ParentOf: func(j job.Job) string { return j.DeviceID }, CursorOf: jobCursor,
+		Scan: s.scanJob, ParentOf: func(j job.Job) string { return j.DeviceID }, CursorOf: jobCursor,
 	}.Pages(ctx, s.db, where, request)
 }
 

@@ -48,7 +48,7 @@ func New(db *sqldb.DB, encodeJob func(job.Job) ([]byte, error), encodeOrder func
 // Create stores a new job, once for each idempotency key.
 func (s *Store) Create(ctx context.Context, key idempotency.Key, j job.Job) (job.Job, error) {
 	return sqldb.WriteOnce(ctx, s.db, key, j.CreatedAt, func(tx *sqldb.Tx) (job.Job, error) {
-		if err := insertJob(ctx, tx, j); err != nil {
+		if err := s.insertJob(ctx, tx, j); err != nil {
 			return job.Job{}, err
 		}
 		return j, s.emitJob(ctx, tx, j)
@@ -109,7 +109,7 @@ func (s *Store) applyDue(ctx context.Context, tx *sqldb.Tx, id string, now time.
 
 // apply calls the rule with a job whose row is locked, and writes the decision.
 func (s *Store) apply(ctx context.Context, tx *sqldb.Tx, jobID, runID string, rule job.Rule) (job.Job, error) {
-	before, err := scanJob(tx.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE id = $1`, jobID))
+	before, err := s.scanJob(tx.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE id = $1`, jobID))
 	if err != nil {
 		return job.Job{}, fmt.Errorf("read: %w", err)
 	}
@@ -171,7 +171,7 @@ func (s *Store) write(ctx context.Context, tx *sqldb.Tx, before job.Job, change 
 }
 
 func (s *Store) update(ctx context.Context, tx *sqldb.Tx, before, after job.Job) error {
-	written, err := updateJob(ctx, tx, before, after)
+	written, err := s.updateJob(ctx, tx, before, after)
 	if err != nil {
 		return fmt.Errorf("update: %w", err)
 	}

@@ -70,34 +70,45 @@ type answer struct {
 
 // Run sends the request. The response is the result of the run, on success and on failure.
 func (k *Kind) Run(ctx context.Context, task job.Task) (string, error) {
-	request, err := k.request(ctx, task)
+	p, err := k.parse(task.Payload)
 	if err != nil {
 		return "", job.Permanent(err)
 	}
+	request, err := newRequest(ctx, p, task)
+	if err != nil {
+		return "", job.Permanent(err)
+	}
+	secrets := p.secrets()
 	response, err := k.client.Do(request)
 	if errors.Is(err, errRefused) {
 		return "", job.Permanent(errRefused)
 	}
 	if err != nil {
-		return "", fmt.Errorf("send the webhook: %w", withoutURL(err))
+		return "", fmt.Errorf("send the webhook: %s", redact(withoutURL(err).Error(), secrets))
 	}
 	defer func() { _ = response.Body.Close() }() // the rest of the body is ignored
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+maxHeaderValue))
 	if err != nil && success(response.StatusCode) {
-		return "", fmt.Errorf("read the answer: %w", err)
+		return "", fmt.Errorf("read the answer: %s", redact(err.Error(), secrets))
 	}
-	result, err := json.Marshal(answer{Status: response.StatusCode, Body: strings.ToValidUTF8(string(body), "\uFFFD")})
+	result, err := json.Marshal(answer{Status: response.StatusCode, Body: shown(body, secrets)})
 	if err != nil {
 		return "", fmt.Errorf("keep the answer: %w", err)
 	}
 	return string(result), judge(response)
 }
 
-func (k *Kind) request(ctx context.Context, task job.Task) (*http.Request, error) {
-	p, err := k.parse(task.Payload)
-	if err != nil {
-		return nil, err
+// shown returns the beginning of a body as text, in which the receiver's echo of a secret is masked. More than the
+// beginning was read, so that no secret at the cut is shown in part.
+func shown(body []byte, secrets []string) string {
+	text := redact(strings.ToValidUTF8(string(body), "\uFFFD"), secrets)
+	if len(body) == maxAnswer+maxHeaderValue {
+		text = text[:max(0, len(text)-maxHeaderValue)]
 	}
+	return strings.ToValidUTF8(text[:min(len(text), maxAnswer)], "\uFFFD")
+}
+
+func newRequest(ctx context.Context, p payload, task job.Task) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, p.URL, bytes.NewReader(p.Body))
 	if err != nil {
 		return nil, fmt.Errorf("make the request: %w", err)
