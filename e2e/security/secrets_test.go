@@ -3,7 +3,6 @@ package security
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"net/http/httptest"
@@ -75,21 +74,8 @@ func TestNoSecretIsInAnswersEventsLogsAndFiles(t *testing.T) {
 	}
 	p.StopCleanly(t)
 
-	places := map[string][]byte{"the answers": []byte(answers.String()), "stdout": []byte(p.Stdout.String()), "stderr": []byte(p.Stderr.String())}
-	err := filepath.WalkDir(data, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || !entry.Type().IsRegular() {
-			return err
-		}
-		content, err := readFile(path)
-		places[path] = content
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(places) < 8 {
-		t.Errorf("only %d places were searched", len(places))
-	}
+	places := filesOf(t, data)
+	places["the answers"], places["stdout"], places["stderr"] = []byte(answers.String()), []byte(p.Stdout.String()), []byte(p.Stderr.String())
 	for place, content := range places {
 		for what, secret := range secrets {
 			if len(secret) < 10 || bytes.Contains(content, []byte(secret)) {
@@ -99,11 +85,22 @@ func TestNoSecretIsInAnswersEventsLogsAndFiles(t *testing.T) {
 	}
 }
 
-func readFile(path string) ([]byte, error) {
-	file, err := os.Open(path)
+// filesOf returns the content of all files in the folder.
+func filesOf(t *testing.T, folder string) map[string][]byte {
+	t.Helper()
+	files := map[string][]byte{}
+	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		files[path], err = os.ReadFile(path)
+		return err
+	})
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
-	defer func() { _ = file.Close() }()
-	return io.ReadAll(file)
+	if len(files) < 5 {
+		t.Errorf("only %d files were searched", len(files))
+	}
+	return files
 }
