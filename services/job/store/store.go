@@ -24,7 +24,7 @@ func Migrations() sqldb.Schema {
 	return sqldb.Schema{Files: migrations, Counted: []sqldb.Counted{
 		{
 			Table: "jobs", Owner: "row.account_id",
-			Bytes: sqldb.TextBytes(900, "name", "name_folded", "description", "payload", "cron", "result", "error"),
+			Bytes: sqldb.TextBytes(900, "name", "name_folded", "description", "payload", "secret_payload", "cron", "result", "error"),
 		},
 		{
 			Table: "job_runs", Owner: "(SELECT account_id FROM jobs WHERE id = row.job_id)",
