@@ -88,10 +88,7 @@ func Run(t *testing.T, open func(t *testing.T) assembly.Store) {
 		"writes of a group commit together":                  groupsCommitTogether,
 		"what is sent during a ride is hidden":               ridesHide,
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			test(t, open(t))
-		})
+		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, open(t)) })
 	}
 }
 
