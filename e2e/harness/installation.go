@@ -13,7 +13,7 @@ import (
 const ServiceToken = "a-secret-of-this-test"
 
 // SealingKey seals the secrets of a database that several processes share.
-const SealingKey = "the sealing key of a test, in clear text"
+const SealingKey = "the-sealing-key-of-a-test-of-32-bytes-or-more"
 
 // Deadlines of a request and of a call to a service. A call that hangs must leave enough time for the other calls,
 // also on a busy machine.
