@@ -1,7 +1,10 @@
 package chaos
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -15,11 +18,16 @@ import (
 func TestKilledProcessLosesNothing(t *testing.T) {
 	const absent = 5
 	devices, every, length := scaled(30, 200), scaled(100*time.Millisecond, 40*time.Millisecond), scaled(6*time.Second, time.Minute)
-	shared := append(harness.StartNATS(t), "--sealing-keys="+harness.SealingKey, "--services-device-database="+testserver.StartPostgres(t).NewDatabase(t), "--device-restart-grace", "15s")
+	shared := append(harness.StartNATS(t), "--services-device-database="+testserver.StartPostgres(t).NewDatabase(t), "--device-restart-grace", "15s")
 	var processes []*harness.Program
 	var addrs []string
 	data := t.TempDir()
 	token := harness.CreateAPIKey(t, data, "ADMIN", "device:read", "device:write", "device:command")
+	key, err := os.ReadFile(filepath.Join(data, "sealing.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared = append(shared, "--sealing-keys="+strings.TrimSpace(string(key)))
 	for _, folder := range []string{data, t.TempDir(), t.TempDir()} {
 		p := harness.Start(t, slices.Concat([]string{"serve", "--addr", "127.0.0.1:0", "--data", folder}, shared)...)
 		processes, addrs = append(processes, p), append(addrs, p.MQTTAddr(t))
