@@ -94,6 +94,14 @@ func (o *observer) reads(token string) string {
 	return string(text)
 }
 
+// await waits until the callers read the text: the cache learns of a message by its event.
+func (o *observer) await(text string, tokens ...string) {
+	o.t.Helper()
+	for _, token := range tokens {
+		harness.Eventually(o.t, harness.Timeout, "a caller reads "+text, func() bool { return strings.Contains(o.reads(token), text) })
+	}
+}
+
 // must reads the vehicle in both orders of the callers, and again for what the cache then has.
 func (o *observer) must(when string, check map[string]func(text string) string) {
 	o.t.Helper()
@@ -230,6 +238,7 @@ func testOthersRide(t *testing.T, lock bool, flags []string) {
 	awaitDevice(t, p, admin, w.ID, "that it is there", func(s shown) bool { return s.Presence == "ONLINE" })
 	w.sends(t, "1")
 	o := newObserver(t, p, admin, w.ID)
+	o.await("v1111", alice, bob)
 	o.must("before", map[string]func(string) string{alice: contains("alice", true, "1111"), bob: contains("bob", true, "1111")})
 	before := unversioned(o.reads(bob))
 	hidden := func(got string) string { return equals("bob", before)(unversioned(got)) }
@@ -241,6 +250,7 @@ func testOthersRide(t *testing.T, lock bool, flags []string) {
 	harness.Eventually(t, harness.Timeout, "the trip has started", func() bool { return findTrip(t, p, alice, trip.ID).Status == "IN_PROGRESS" })
 	o.must("at the start", map[string]func(string) string{alice: contains("alice", true, "1111"), bob: hidden})
 	w.sends(t, "2")
+	o.await("v2222", alice, admin)
 	during := map[string]func(string) string{
 		alice: contains("alice", true, `"speed"`, ": 2222", "48.2222", "v2222"),
 		admin: contains("admin", true, ": 2222", "48.2222", "v2222", "m2222"), bob: hidden,
@@ -273,14 +283,22 @@ func testOthersRide(t *testing.T, lock bool, flags []string) {
 
 	client.Disconnect(0)
 	p.Kill(t)
-	p = harness.Start(t, harness.DemoArgs(data, flags...)...)
-	o.p = p
+	o.p = harness.Start(t, harness.DemoArgs(data, flags...)...)
+	testAfterRide(t, o, w, marker, map[string]string{"admin": admin, "alice": alice, "bob": bob})
+}
+
+// testAfterRide reads after a restart, and after the next messages of the vehicle.
+func testAfterRide(t *testing.T, o *observer, w *worker, marker string, tokens map[string]string) {
+	t.Helper()
+	p, admin, alice, bob := o.p, tokens["admin"], tokens["alice"], tokens["bob"]
 	o.must("after a restart", map[string]func(string) string{
-		alice: after[alice], admin: during[admin], bob: contains("bob", false, "2222"),
+		alice: contains("alice", true, ": 2222", "48.2222", "v2222"), admin: contains("admin", true, ": 2222", "48.2222", "m2222"),
+		bob: contains("bob", false, "2222"),
 	})
-	others = follow(t, p, bob)
+	others := follow(t, p, bob)
 	w.serve(t, p.MQTTAddr(t))
 	w.sends(t, "3")
+	o.await("v3333", alice, bob, admin)
 	o.must("after the next messages", map[string]func(string) string{
 		alice: contains("alice", true, ": 2222", ": 3333", "48.3333", "v3333"), admin: contains("admin", true, ": 2222", ": 3333"),
 		bob: func(got string) string {
