@@ -39,7 +39,9 @@ func TestWholeSiteStartsBeforeItsDatabaseAndBroker(t *testing.T) {
 	if message := subscribe(t, listening, admin); !strings.Contains(message, `"EVENTS_UNAVAILABLE"`) {
 		t.Errorf("a subscription without a broker: got %s", message)
 	}
-	harness.Query[any](t, in.Gateway, admin, recordNote, nil) // its event waits in the outbox
+	harness.Eventually(t, harness.Timeout, "the gateway has connected to the activity service", func() bool {
+		return len(in.Gateway.Execute(t, admin, recordNote, nil).Errors) == 0 // the event waits in the outbox
+	})
 
 	broker.Start(t)
 	harness.Eventually(t, harness.Timeout, "the subscription starts", func() bool {
