@@ -120,11 +120,11 @@ type Auth struct {
 
 // Services configures each service of internal/catalog, with its default address.
 type Services struct {
-	Account  Service `embed:"" prefix:"account-" set:"listen=127.0.0.1:9101" set:"storage=16MiB"`
-	Device   Service `embed:"" prefix:"device-" set:"listen=127.0.0.1:9102" set:"storage=64MiB"`
-	Trip     Service `embed:"" prefix:"trip-" set:"listen=127.0.0.1:9103" set:"storage=256MiB"`
-	Job      Service `embed:"" prefix:"job-" set:"listen=127.0.0.1:9104" set:"storage=128MiB"`
-	Activity Service `embed:"" prefix:"activity-" set:"listen=127.0.0.1:9105" set:"storage=512MiB"`
+	Account  Service `kong:"embed,prefix='account-',set='listen=127.0.0.1:9101',set='storage=16MiB'"`
+	Device   Service `kong:"embed,prefix='device-',set='listen=127.0.0.1:9102',set='storage=64MiB'"`
+	Trip     Service `kong:"embed,prefix='trip-',set='listen=127.0.0.1:9103',set='storage=256MiB'"`
+	Job      Service `kong:"embed,prefix='job-',set='listen=127.0.0.1:9104',set='storage=128MiB'"`
+	Activity Service `kong:"embed,prefix='activity-',set='listen=127.0.0.1:9105',set='storage=512MiB'"`
 }
 
 // Service configures the database and the addresses of one service.
