@@ -298,7 +298,7 @@ func checkServers(path string, servers Secret) error {
 	return nil
 }
 
-// checkCredentials requires credentials for servers that other machines reach: whoever can write to them can change what
+// checkCredentials requires credentials for servers that other machines reach: a client that can write to them can change what
 // all callers see.
 func checkCredentials(area string, servers Secret, allowed bool) error {
 	if servers == "" || allowed {

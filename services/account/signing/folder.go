@@ -48,7 +48,7 @@ func (k *Keys) moveFile(ctx context.Context, file string) error {
 	}
 	private, err := parseKey(content)
 	if err != nil {
-		return fmt.Errorf("the signing key %s %w: restore it from a backup, or delete it, which signs out whoever holds its tokens", file, err)
+		return fmt.Errorf("the signing key %s %w: restore it from a backup, or delete it, which ends the sessions of its tokens", file, err)
 	}
 	old := StoredKey{ID: Thumbprint(&private.PublicKey), PEM: string(content), SignsFrom: k.options.Clock.Now()}
 	for {

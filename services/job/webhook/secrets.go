@@ -49,7 +49,7 @@ func maskURL(text string) string {
 }
 
 // Unmask returns the payload with the secrets of the former one in place of their masks. The secrets of headers stay
-// with the scheme and the host that they were given for: whoever changes the target sends them again.
+// with the scheme and the host that they were given for: an update that changes the target has to send them again.
 func (k *Kind) Unmask(text, former string) (string, error) {
 	var p, old payload
 	if json.Unmarshal([]byte(text), &p) != nil {
