@@ -63,7 +63,7 @@ func (a *attack) repeat(first []byte, pause time.Duration, next func(i int) []by
 				_ = conn.Close()
 				break
 			}
-			time.Sleep(pause)
+			time.Sleep(pause) // the rate of the attack
 		}
 	}
 }
@@ -89,7 +89,7 @@ func (a *attack) hold(n int, first func(i int) []byte) {
 					_, _ = io.Copy(io.Discard, conn)
 					_ = conn.Close()
 				}
-				time.Sleep(time.Second/2 + rand.N(time.Second))
+				time.Sleep(time.Second/2 + rand.N(time.Second)) // the rate of the attack
 			}
 		}()
 	}

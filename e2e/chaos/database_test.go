@@ -20,19 +20,19 @@ func TestDevicesAreBackAfterAnOutageOfTheDatabase(t *testing.T) {
 	began := time.Now()
 	f := startFleet(t, p, token, devices, func(int) func() string { return func() string { return addr } })
 	t.Logf("%d devices are registered and connected after %v", devices, time.Since(began).Round(time.Second))
-	until := time.Now().Add(outage + scaled(5*time.Second, 40*time.Second))
+	until := time.Now().Add(outage + scaled(8*time.Second, 50*time.Second))
 	for _, w := range f.workers {
 		f.running.Go(func() { w.work(f.ctx, every, until) })
 	}
-	time.Sleep(scaled(2*time.Second, 12*time.Second)) // each has published
+	f.awaitFirstAcknowledged(t, 2*harness.Timeout)
 	postgres.Stop()
-	time.Sleep(outage)
+	time.Sleep(outage) // its length is the condition of the test
 	left := f.connected()
 	postgres.Restart(t)
 	restarted := time.Now()
 	f.awaitConnected(t, devices, 2*harness.Timeout)
 	back := time.Since(restarted)
-	time.Sleep(time.Until(until))
+	time.Sleep(time.Until(until)) // the devices work by the clock
 	f.awaitAcknowledged(t, 2*harness.Timeout)
 	n := f.checkStored(t, p, token)
 	t.Logf("at the end of the outage %d of %d devices are connected, all are back after %v; %d readings are stored, PUBACK at most %v",

@@ -254,6 +254,22 @@ func (f *fleet) awaitConnected(t *testing.T, n int, limit time.Duration) {
 	harness.Eventually(t, limit, fmt.Sprintf("%d devices are connected", n), func() bool { return f.connected() >= n })
 }
 
+// awaitFirstAcknowledged waits until each device has got a PUBACK for a reading.
+func (f *fleet) awaitFirstAcknowledged(t *testing.T, limit time.Duration) {
+	t.Helper()
+	harness.Eventually(t, limit, "each device has published", func() bool {
+		for _, w := range f.workers {
+			w.mu.Lock()
+			n := len(w.latency)
+			w.mu.Unlock()
+			if n == 0 {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // awaitAcknowledged waits until nothing is pending.
 func (f *fleet) awaitAcknowledged(t *testing.T, limit time.Duration) {
 	t.Helper()
